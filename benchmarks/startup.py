@@ -1,0 +1,65 @@
+"""What does a run cost before its first metric? Fresh processes, medians.
+
+    python -m benchmarks.startup [--repeat 21]
+
+Baselines in the same run: a bare interpreter, and raw ``sqlite3`` that opens a file and inserts one row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import exptrack
+
+SCRIPTS = {
+    "bare python": "pass",
+    "raw sqlite3, one row": (
+        "import sqlite3; c = sqlite3.connect({raw!r}); c.execute('CREATE TABLE IF NOT EXISTS t (x)');"
+        " c.execute('INSERT INTO t VALUES (1)'); c.commit(); c.close()"
+    ),
+    "import exptrack": "import exptrack",
+    "import exptrack.Archive": "from exptrack import Archive",
+    "import, open, start, finish": (
+        "import exptrack\n"
+        "with exptrack.Archive({db!r}) as archive:\n"
+        "    with archive.start_run({{'lr': 0.1}}):\n"
+        "        pass"
+    ),
+}
+
+
+def milliseconds(code: str, folder: str) -> float:
+    """One fresh process, start to end."""
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)
+    return (time.perf_counter() - begin) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=21)
+    repeat = parser.parse_args().repeat
+    with tempfile.TemporaryDirectory() as folder:
+        db, raw = str(Path(folder) / "lab.db"), str(Path(folder) / "raw.db")
+        exptrack.Archive(db).close()
+        times: dict[str, list[float]] = {name: [] for name in SCRIPTS}
+        # In turn, so that a drift of the machine's speed meets all of them.
+        for _ in range(repeat):
+            for name, code in SCRIPTS.items():
+                times[name].append(milliseconds(code.format(db=db, raw=raw), folder))
+    bare = statistics.median(times["bare python"])
+    print(f"{'fresh process':32} {'median ms':>9} {'p90 ms':>9} {'over bare ms':>13}")
+    for name, values in times.items():
+        middle = statistics.median(values)
+        p90 = statistics.quantiles(values, n=10)[-1]
+        print(f"{name:32} {middle:9.1f} {p90:9.1f} {middle - bare:13.1f}")
+
+
+if __name__ == "__main__":
+    main()

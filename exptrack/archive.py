@@ -1,0 +1,378 @@
+"""The archive as an object, and the same calls on the default archive.
+
+Invariants: an Archive owns one connection; everything reached from it (runs, stores) uses that
+connection and stops working when it is closed. Closing ends no run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from exptrack import __version__, artifacts, query, verification
+from exptrack import run as runs
+from exptrack.artifacts import ArtifactStore
+from exptrack.blobs import collect_unused
+from exptrack.config import ExpConfig
+from exptrack.connection import SQLITE_VERSION, Connection, Parameters
+from exptrack.default import default_connection
+from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
+from exptrack.migrations import open_connection
+from exptrack.query import RunFilter
+from exptrack.records import (
+    ArchiveInfo,
+    DeleteReport,
+    Event,
+    GcReport,
+    RunDetail,
+    RunDiff,
+    RunStatus,
+    RunSummary,
+    SqlResult,
+    VerifyReport,
+    moment,
+)
+from exptrack.run import Run
+
+DELETE_RUN = "DELETE FROM run WHERE id = ?"
+COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
+FIRST_AND_LAST = "SELECT min(started_at), max(started_at) FROM run"
+ARTIFACT_BYTES = """
+SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id = a.blob
+"""
+STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
+
+SQL_MAX_ROWS = 10_000
+SQL_TIMEOUT_S = 30.0
+
+
+class Archive:
+    """One archive file.
+
+    `path` defaults to ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a new
+    archive unless `create` is false; ``"ro"`` only reads. Safe to share between threads; a forked child may
+    go on using it.
+
+    >>> with Archive(tmp_path / "lab.db") as archive:
+    ...     with archive.start_run({"lr": 0.1}, name="first") as run:
+    ...         run.log({"loss": 0.5, "acc": 0.8}, step=0)
+    ...     best = archive.best_run("acc", "maximize")
+    ...     best.name, best.metrics["loss"]
+    ('first', 0.5)
+
+    Raises:
+        ArchiveError: the file cannot be opened; the subclass says why.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        mode: str = "rw",
+        create: bool = True,
+    ) -> None:
+        if path is not None and not isinstance(path, (str, os.PathLike)):
+            raise InvalidTypeError(f"a path is text or a Path, not {type(path).__name__}")
+        self._connection = open_connection(path, mode=mode, create=create)
+        self._writable = mode == "rw"
+        if self._writable:
+            runs.interrupt_dead_runs(self._connection)
+
+    @classmethod
+    def _around(cls, connection: Connection) -> Archive:
+        archive = cls.__new__(cls)
+        archive._connection = connection
+        archive._writable = True
+        return archive
+
+    @classmethod
+    def default(cls) -> Archive:
+        """The default archive; its connection is shared and stays open."""
+        return cls._around(default_connection())
+
+    @property
+    def path(self) -> str:
+        """Where the file is."""
+        return str(self._connection.path)
+
+    def __repr__(self) -> str:
+        return f"Archive({self.path!r})"
+
+    def close(self) -> None:
+        """Close the file. Runs still open stay ``running`` until their process ends."""
+        self._connection.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _settle(self) -> None:
+        """Before runs are read: those whose process died are interrupted."""
+        if self._writable:
+            runs.interrupt_dead_runs(self._connection)
+
+    # Runs
+
+    def start_run(
+        self,
+        config: ExpConfig | Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        parent: object = None,
+        data: Mapping[str, str] | Iterable[str] | None = None,
+    ) -> Run:
+        """Begin a run with a frozen config; use the result in a ``with`` block. Commits.
+
+        `parent` is the run (or run id) this one belongs to; `data` declares what data it reads, as names
+        with references (a path, a URL, a hash): they enter the fingerprint. Host, Python, command line
+        (secrets removed) and code version are recorded.
+
+        Raises:
+            ConfigError: the config holds something that cannot be stored exactly.
+            InvalidValueError: a tag or name that cannot be stored.
+            RunNotFoundError: no such parent.
+        """
+        return runs.start_run(self._connection, config, tags, name=name, group=group, parent=parent, data=data)
+
+    def resume_run(self, run_id: object, *, take_over: bool = False) -> Run:
+        """Go on with a run that ended or whose process died: with config, tags, notes, metrics. Commits.
+
+        `take_over` resumes even a run that another host claims to be writing; only you can know better.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
+            RunBusyError: it is being written.
+        """
+        return runs.resume_run(self._connection, run_id, take_over=take_over)
+
+    def get_run(self, run_id: object) -> Run:
+        """A run to read, tag or annotate; it is not resumed.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
+        """
+        self._settle()
+        return runs.open_run(self._connection, query.resolve_run(self._connection, run_id)["id"])
+
+    def delete_run(self, *run_ids: object) -> DeleteReport:
+        """Delete runs with all they have, in one transaction; then give the space back. Commits, power-safe.
+
+        Artifacts that other runs share stay. Children of a deleted run lose their parent.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several; nothing is deleted.
+            RunBusyError: one is running; nothing is deleted.
+        """
+        self._settle()
+        with self._connection.transaction(durable=True):
+            rows = {row["id"]: row for row in (query.resolve_run(self._connection, r) for r in run_ids)}
+            for run, row in rows.items():
+                if row["status"] == RunStatus.RUNNING:
+                    raise RunBusyError(row["run_id"], f"on {row['host']}")
+                self._connection.execute(DELETE_RUN, (run,))
+            removed = collect_unused(self._connection)
+        freed = self._connection.vacuum_free_pages()
+        names = tuple(row["run_id"] for row in rows.values())
+        return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
+
+    # Events and artifacts
+
+    def append_event(self, run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
+        """Append to a run's log. Commits."""
+        self.get_run(run_id).append_event(kind, data)
+
+    def read_events(self, run_id: object) -> tuple[Event, ...]:
+        """The log of a run, oldest first."""
+        row = query.resolve_run(self._connection, run_id)
+        return query.read_events(self._connection, row["id"])
+
+    def artifacts(self, run_id: object) -> ArtifactStore:
+        """The artifacts of a run."""
+        row = query.resolve_run(self._connection, run_id)
+        return ArtifactStore(self._connection, row["id"], row["run_id"])
+
+    def gc_artifacts(self) -> GcReport:
+        """Remove blobs no artifact names any more and give their space back. Commits, power-safe."""
+        return artifacts.gc_artifacts(self._connection)
+
+    # Questions
+
+    def list_runs(self, run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
+        """The runs a filter admits (all by default), newest first."""
+        self._settle()
+        return query.list_runs(self._connection, run_filter, limit)
+
+    def show_run(self, run_id: object) -> RunDetail:
+        """Everything about one run.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
+        """
+        self._settle()
+        return query.show_run(self._connection, run_id)
+
+    def diff_runs(self, run_a: object, run_b: object) -> RunDiff:
+        """Which config keys differ between two runs, and the metrics of both side by side.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
+        """
+        return query.diff_runs(self._connection, run_a, run_b)
+
+    def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
+        """The completed run with the best value of a metric, or None when none qualifies.
+
+        `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of a run counts: ``"last"``,
+        ``"min"`` or ``"max"``. NaN and the infinities never win; the older run wins a tie.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+        """
+        found = query.best_runs(self._connection, metric, direction, by=by)
+        return found[0][0] if found else None
+
+    def best_runs(
+        self, metric: str, direction: str, *, by: str = "last", limit: int = 10
+    ) -> list[tuple[RunSummary, float]]:
+        """The best completed runs, best first, each with the value that ranks it; see :meth:`best_run`."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
+            raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
+        return query.best_runs(self._connection, metric, direction, by=by, limit=limit)
+
+    def sql(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        max_rows: int = SQL_MAX_ROWS,
+        timeout_s: float = SQL_TIMEOUT_S,
+    ) -> SqlResult:
+        """Run one SELECT over the documented views and return its rows.
+
+        Nothing can be changed by it: it runs read-only, may only read, and stops at `max_rows` and
+        `timeout_s`.
+
+        Raises:
+            QueryError: it is wrong, is not a SELECT, or took too long.
+        """
+        if not isinstance(sql, str):
+            raise InvalidTypeError(f"sql must be text, not {type(sql).__name__}")
+        if not isinstance(max_rows, int) or not isinstance(timeout_s, (int, float)):
+            raise InvalidTypeError("max_rows must be a whole number and timeout_s a number of seconds")
+        self._settle()
+        columns, rows, more = self._connection.run_guarded(
+            sql, parameters, max_rows=max_rows, timeout_s=timeout_s
+        )
+        return SqlResult(tuple(columns), tuple(rows), more)
+
+    # The file
+
+    def info(self) -> ArchiveInfo:
+        """What the file holds: rows, sizes, versions."""
+        self._settle()
+        connection = self._connection
+        first, last = connection.one(FIRST_AND_LAST) or (None, None)
+        page_bytes = connection.value("PRAGMA page_size")
+        return ArchiveInfo(
+            path=self.path,
+            format=connection.value("PRAGMA user_version"),
+            library=__version__,
+            sqlite=SQLITE_VERSION,
+            file_bytes=connection.value("PRAGMA page_count") * page_bytes,
+            wal_bytes=_size_or_zero(f"{self.path}-wal"),
+            free_bytes=connection.value("PRAGMA freelist_count") * page_bytes,
+            runs={row[0]: row[1] for row in connection.all(COUNT_BY_STATUS)},
+            rows=connection.count_rows(),
+            artifact_bytes=connection.value(ARTIFACT_BYTES),
+            stored_bytes=connection.value(STORED_BYTES),
+            first_run=_moment_or_none(first),
+            last_run=_moment_or_none(last),
+        )
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+        """Check everything in the file against its checksums; reads all of it, changes nothing.
+
+        `progress` is called with the runs done and the runs in all.
+        """
+        return verification.verify(self._connection, progress)
+
+
+def _size_or_zero(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)
+
+
+def start_run(
+    config: ExpConfig | Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
+    *,
+    name: str | None = None,
+    group: str | None = None,
+    parent: object = None,
+    data: Mapping[str, str] | Iterable[str] | None = None,
+) -> Run:
+    """:meth:`Archive.start_run` on the default archive."""
+    return Archive.default().start_run(config, tags, name=name, group=group, parent=parent, data=data)
+
+
+def resume_run(run_id: object, *, take_over: bool = False) -> Run:
+    """:meth:`Archive.resume_run` on the default archive."""
+    return Archive.default().resume_run(run_id, take_over=take_over)
+
+
+def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
+    """:meth:`Archive.list_runs` on the default archive."""
+    return Archive.default().list_runs(run_filter, limit=limit)
+
+
+def show_run(run_id: object) -> RunDetail:
+    """:meth:`Archive.show_run` on the default archive."""
+    return Archive.default().show_run(run_id)
+
+
+def diff_runs(run_a: object, run_b: object) -> RunDiff:
+    """:meth:`Archive.diff_runs` on the default archive."""
+    return Archive.default().diff_runs(run_a, run_b)
+
+
+def best_run(metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
+    """:meth:`Archive.best_run` on the default archive."""
+    return Archive.default().best_run(metric, direction, by=by)
+
+
+def append_event(run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
+    """:meth:`Archive.append_event` on the default archive."""
+    Archive.default().append_event(run_id, kind, data)
+
+
+def read_events(run_id: object) -> tuple[Event, ...]:
+    """:meth:`Archive.read_events` on the default archive."""
+    return Archive.default().read_events(run_id)
+
+
+def gc_artifacts() -> GcReport:
+    """:meth:`Archive.gc_artifacts` on the default archive."""
+    return Archive.default().gc_artifacts()
+
+
+def verify() -> VerifyReport:
+    """:meth:`Archive.verify` on the default archive."""
+    return Archive.default().verify()

@@ -1,0 +1,93 @@
+"""What callers may hand in: every public call checks its words and numbers here.
+
+Invariants: what passes is stored and comes back exactly; what cannot is refused
+at the call, before anything is written. SQLite has no lone surrogates and no
+integers beyond 64 bits, and silently shortens text at NUL in some functions
+(``length('a\\0b')`` is 1), so names carry no control characters; free text may.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import SupportsFloat, SupportsIndex
+
+from exptrack.errors import InvalidTypeError, InvalidValueError
+
+MAX_NAME_CHARS = 1_000
+MAX_TEXT_CHARS = 16 * 1024 * 1024
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+SHOWN_CHARS = 40
+
+
+def shown(value: object) -> str:
+    """Return ``repr(value)`` cut to what fits into one line of an error."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of thousands of digits
+        text = f"<{type(value).__name__} too long to show>"
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+
+
+def check_text(value: object, what: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
+    """Return `value` if it is text that SQLite stores exactly."""
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"{what} must be text, not {type(value).__name__} {shown(value)}")
+    if len(value) > max_chars:
+        raise InvalidValueError(
+            f"{what} has {len(value):,} characters; at most {max_chars:,} are kept"
+            " (larger texts belong in an artifact)"
+        )
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(
+            f"{what} {shown(value)} holds a lone surrogate at position {error.start}, which has no UTF-8 form"
+        ) from None
+    return str(value)
+
+
+def check_name(value: object, what: str) -> str:
+    """Return `value` if it can name something: 1 to 1,000 characters, none of them a control."""
+    text = check_text(value, what, max_chars=MAX_NAME_CHARS)
+    if not text:
+        raise InvalidValueError(f"{what} is empty")
+    if not text.isprintable():
+        for position, character in enumerate(text):
+            if character < " " or character == "\x7f":
+                raise InvalidValueError(
+                    f"{what} {shown(text)} holds the control character {character!r} at position {position}"
+                )
+    return text
+
+
+def check_step(value: object) -> int:
+    """Return a step: a whole number of 64 bits (``bool`` is not one)."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise InvalidTypeError(f"a step must be a whole number, not {type(value).__name__} {shown(value)}")
+    step = operator.index(value)
+    if not INT64_MIN <= step <= INT64_MAX:
+        raise InvalidValueError(f"step {shown(step)} does not fit into 64 bits")
+    return step
+
+
+def check_number(value: object, what: str) -> float:
+    """Return a metric value as a float.
+
+    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars,
+    0-d arrays) and ``bool`` as 0 or 1. NaN and the infinities pass. Text, bytes, complex numbers
+    and arrays of more than one element are refused, as is a number too large for a float.
+    """
+    if isinstance(value, (int, float)):
+        number: SupportsFloat = value
+    elif isinstance(value, (str, bytes, bytearray)) or not isinstance(value, SupportsFloat):
+        raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {shown(value)}")
+    else:
+        number = value
+    try:
+        return float(number)
+    except OverflowError:
+        raise InvalidValueError(f"{what} {shown(value)} is too large for a float") from None
+    except (TypeError, ValueError) as error:
+        raise InvalidTypeError(
+            f"{what} must be one number, not {type(value).__name__} {shown(value)}: {error}"
+        ) from None

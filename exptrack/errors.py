@@ -1,0 +1,258 @@
+"""Every error exptrack raises, in one hierarchy.
+
+Invariants: each class is one sentence, carries its facts as typed attributes and
+has an exit code for the command line. A message names the file or run it is
+about and says what to do next. Groups that match a built-in idea also inherit
+the built-in (``LookupError``, ``ValueError``, ``TypeError``), so that callers who do not
+know exptrack catch what they expect.
+
+    ExptrackError                       1
+    ├── ArchiveError (path)             10
+    │   ├── ArchiveNotFoundError        11
+    │   ├── NotAnArchiveError           12
+    │   ├── ArchiveTooNewError          13
+    │   ├── ArchiveLockedError          14
+    │   ├── ArchiveReadOnlyError        15
+    │   ├── ArchiveFullError            16
+    │   ├── ArchiveCorruptError         17
+    │   ├── ArchiveClosedError          18
+    │   ├── ArchiveMovedError           19
+    │   ├── MigrationError              20
+    │   └── ArchiveIOError              21
+    ├── UnsupportedSqliteError          22
+    ├── NotFoundError (LookupError)     30
+    │   ├── RunNotFoundError            31
+    │   ├── AmbiguousRunError           32
+    │   ├── ArtifactNotFoundError       33
+    │   └── MetricNotFoundError         34
+    ├── ConflictError                   40
+    │   ├── RunFinishedError            41
+    │   └── RunBusyError                42
+    └── InvalidValueError (ValueError)  50
+        ├── InvalidTypeError (TypeError) 51
+        ├── ConfigError                 52
+        ├── SdnError                    53
+        └── QueryError                  54
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SHOWN_AROUND = 60
+
+
+class ExptrackError(Exception):
+    """Something exptrack was asked to do could not be done."""
+
+    exit_code = 1
+
+
+class ArchiveError(ExptrackError):
+    """The archive file itself is the trouble."""
+
+    exit_code = 10
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class ArchiveNotFoundError(ArchiveError):
+    """There is no archive at the given path."""
+
+    exit_code = 11
+
+
+class NotAnArchiveError(ArchiveError):
+    """The file exists but exptrack did not write it; it was left untouched."""
+
+    exit_code = 12
+
+
+class ArchiveTooNewError(ArchiveError):
+    """The file was written by a newer exptrack and may not be changed by this one."""
+
+    exit_code = 13
+
+
+class ArchiveLockedError(ArchiveError):
+    """Another process held the write lock for longer than we wait."""
+
+    exit_code = 14
+
+
+class ArchiveReadOnlyError(ArchiveError):
+    """The file, its folder or this handle does not permit writing."""
+
+    exit_code = 15
+
+
+class ArchiveFullError(ArchiveError):
+    """The disk (or a size limit) has no room for what should be written."""
+
+    exit_code = 16
+
+
+class ArchiveCorruptError(ArchiveError):
+    """The bytes read back are not the bytes that were written."""
+
+    exit_code = 17
+
+
+class ArchiveClosedError(ArchiveError):
+    """The archive was closed before this call."""
+
+    exit_code = 18
+
+
+class ArchiveMovedError(ArchiveError):
+    """The file was renamed, replaced or deleted while it was open."""
+
+    exit_code = 19
+
+
+class MigrationError(ArchiveError):
+    """A schema migration failed; the file is as it was before."""
+
+    exit_code = 20
+
+
+class ArchiveIOError(ArchiveError):
+    """The operating system refused to read or write the file."""
+
+    exit_code = 21
+
+
+class UnsupportedSqliteError(ExptrackError):
+    """Python's SQLite library is too old for STRICT tables."""
+
+    exit_code = 22
+
+
+class NotFoundError(ExptrackError, LookupError):
+    """What was asked for is not in the archive."""
+
+    exit_code = 30
+
+
+class RunNotFoundError(NotFoundError):
+    """No run has this id or begins with it."""
+
+    exit_code = 31
+
+    def __init__(self, run_id: str, path: str) -> None:
+        super().__init__(f"no run {run_id!r} in {path}; 'exptrack ls' lists the runs")
+        self.run_id = run_id
+        self.path = path
+
+
+class AmbiguousRunError(NotFoundError):
+    """Several runs begin with this prefix."""
+
+    exit_code = 32
+
+    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+        some = ", ".join(candidates[:5]) + (", …" if len(candidates) > 5 else "")
+        super().__init__(f"run id {prefix!r} is ambiguous ({some}); give more characters")
+        self.prefix = prefix
+        self.candidates = tuple(candidates)
+
+
+class ArtifactNotFoundError(NotFoundError):
+    """The run has no artifact (or no such version) under this name."""
+
+    exit_code = 33
+
+    def __init__(self, name: str, run_id: str) -> None:
+        super().__init__(f"run {run_id} has no artifact {name!r}")
+        self.name = name
+        self.run_id = run_id
+
+
+class MetricNotFoundError(NotFoundError):
+    """No run in question has logged this metric."""
+
+    exit_code = 34
+
+    def __init__(self, name: str, where: str, suggestions: Sequence[str] = ()) -> None:
+        hint = f"; did you mean {', '.join(map(repr, suggestions))}?" if suggestions else ""
+        super().__init__(f"no metric {name!r} in {where}{hint}")
+        self.name = name
+        self.suggestions = tuple(suggestions)
+
+
+class ConflictError(ExptrackError):
+    """The archive's state forbids the call."""
+
+    exit_code = 40
+
+
+class RunFinishedError(ConflictError):
+    """The run has ended and takes no more metrics."""
+
+    exit_code = 41
+
+    def __init__(self, run_id: str, status: str) -> None:
+        super().__init__(
+            f"run {run_id} is {status} already: it takes no more metrics and cannot end twice;"
+            f" resume_run({run_id!r}) reopens it"
+        )
+        self.run_id = run_id
+        self.status = status
+
+
+class RunBusyError(ConflictError):
+    """The run is (or may be) still being written by another process."""
+
+    exit_code = 42
+
+    def __init__(self, run_id: str, owner: str) -> None:
+        super().__init__(f"run {run_id} is still running {owner}; stop that process first")
+        self.run_id = run_id
+        self.owner = owner
+
+
+class InvalidValueError(ExptrackError, ValueError):
+    """A value handed in cannot be stored exactly, so nothing was stored."""
+
+    exit_code = 50
+
+
+class InvalidTypeError(InvalidValueError, TypeError):
+    """A value handed in is of a type the call does not take."""
+
+    exit_code = 51
+
+
+class ConfigError(InvalidValueError):
+    """A config holds, or an override asks for, something a config cannot hold."""
+
+    exit_code = 52
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class SdnError(InvalidValueError):
+    """A text is not SDN; the message shows the line with a caret."""
+
+    exit_code = 53
+
+    def __init__(self, problem: str, *, line: int, column: int, source: str = "") -> None:
+        # Of a long line only what surrounds the place is shown.
+        begin = max(0, column - 1 - SHOWN_AROUND)
+        window = source[begin : column - 1 + SHOWN_AROUND]
+        shown = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
+        super().__init__(f"line {line}, column {column}: {problem}{shown}")
+        self.problem = problem
+        self.line = line
+        self.column = column
+        self.source = source
+
+
+class QueryError(InvalidValueError):
+    """A filter or an SQL statement is wrong, forbidden or takes too long."""
+
+    exit_code = 54

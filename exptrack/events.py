@@ -1,0 +1,31 @@
+"""The append-only log of what happened to a run."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from exptrack.connection import Connection
+from exptrack.migrations import utc_text
+
+INSERT_EVENT = """
+INSERT INTO event (run, seq, happened_at, kind, data, checksum)
+VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :at, :kind, :data, :checksum)
+"""
+
+
+def event_checksum(happened_at: str, kind: str, data: str) -> int:
+    """CRC-32 that guards one event against damage in place."""
+    return zlib.crc32("\0".join((happened_at, kind, data)).encode("utf-8"))
+
+
+def record_event(connection: Connection, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
+    """Append one event; inside the caller's transaction, so it stands or falls with what it tells of."""
+    text = json.dumps(dict(data or {}), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    at = utc_text()
+    connection.execute(
+        INSERT_EVENT,
+        {"run": run, "at": at, "kind": kind, "data": text, "checksum": event_checksum(at, kind, text)},
+    )

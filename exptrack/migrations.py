@@ -1,0 +1,351 @@
+"""Opening an archive: is it ours, is it current, and if not, make it so.
+
+Invariants: the format's version is ``user_version`` and equals the number of the last file in
+``schema/``. A migration, the record of it and the new version commit together, so a failure at any
+statement leaves the file as it was. A file that is not ours, or newer than us, is never written.
+Sixteen processes that create the same file apply one migration between them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from exptrack import __version__
+from exptrack.connection import Connection, complete_statements, read_identity
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArchiveIOError,
+    ArchiveNotFoundError,
+    ArchiveReadOnlyError,
+    ArchiveTooNewError,
+    ExptrackError,
+    InvalidValueError,
+    MigrationError,
+    NotAnArchiveError,
+)
+
+APPLICATION_ID = 0x45585054  # "EXPT"
+PRIVATE = 0o600
+CREATION_GRACE_S = 2.0
+
+_MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+INSERT_MIGRATION = """
+INSERT INTO migration (number, name, sha256, applied_at, library) VALUES (?, ?, ?, ?, ?)
+"""
+COUNT_OBJECTS = "SELECT count(*) FROM sqlite_schema"
+SCHEMA_OBJECTS = """
+SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL
+ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
+"""
+FOREIGN_TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' LIMIT 1"
+
+
+class Migration(NamedTuple):
+    """One file of ``schema/``."""
+
+    number: int
+    name: str
+    text: str
+
+
+def schema_folder() -> Path:
+    """Where the ``.sql`` files are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "schema"
+    return inside if inside.is_dir() else package.parent / "schema"
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Every migration, in order.
+
+    Raises:
+        MigrationError: the installation is broken: no file, or a gap in the numbers.
+    """
+    found = []
+    for file in sorted(schema_folder().glob("[0-9]*.sql")):
+        match = _MIGRATION_NAME.fullmatch(file.name)
+        if match is None:
+            raise MigrationError(f"{file.name} is not named NNNN_verb_noun.sql")
+        found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
+    if not found or [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise MigrationError("the installation of exptrack is incomplete: schema/*.sql; reinstall it")
+    return tuple(found)
+
+
+def latest_version() -> int:
+    """The format this library writes."""
+    return _version_by_names()
+
+
+@cache
+def _version_by_names() -> int:
+    # Names alone: opening a current archive need not read the schema's text.
+    return max(int(name[:4]) for name in os.listdir(schema_folder()) if _MIGRATION_NAME.fullmatch(name))
+
+
+def utc_text(moment: datetime | None = None) -> str:
+    """A moment as the archive writes it: UTC, microseconds, no zone suffix."""
+    moment = datetime.now(UTC) if moment is None else moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def archive_path(path: str | os.PathLike[str] | None) -> Path:
+    """`path`, else ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder, made absolute."""
+    chosen = path if path is not None else os.environ.get("EXPTRACK_DB") or "exptrack.db"
+    text = os.fsdecode(chosen)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise InvalidValueError(f"{text!r} cannot be a path") from None
+    if not text or "\0" in text:
+        raise InvalidValueError(f"{text!r} cannot be a path")
+    return Path(os.path.abspath(text))
+
+
+def open_connection(
+    path: str | os.PathLike[str] | None = None, *, mode: str = "rw", create: bool = True
+) -> Connection:
+    """Open an archive, bringing it to the current format first.
+
+    `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create` a missing or empty file becomes a new
+    archive, readable by its owner alone. ``"ro"`` changes nothing and also works on a medium that
+    nobody can write.
+
+    Raises:
+        ArchiveNotFoundError: no such file, and it was not to be created.
+        NotAnArchiveError: another program's file; untouched.
+        ArchiveTooNewError: written by a newer exptrack, and `mode` is ``"rw"``.
+        ArchiveReadOnlyError: the file or folder cannot be written, and `mode` is ``"rw"``.
+        MigrationError: a migration failed; the file is as it was.
+    """
+    if mode not in ("rw", "ro"):
+        raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
+    place = archive_path(path)
+    if mode == "rw" and create:
+        _create_file(place)
+    try:
+        size = place.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArchiveNotFoundError(
+            f"there is no archive at {place}; start_run() makes one, 'exptrack demo' fills one",
+            path=str(place),
+        ) from None
+    except OSError as error:
+        raise ArchiveIOError(f"cannot reach {place}: {error.strerror}", path=str(place)) from None
+    if place.is_dir():
+        raise NotAnArchiveError(f"{place} is a folder, not an archive", path=str(place))
+    if size:
+        _require_ours(place, writing=mode == "rw")
+    elif mode == "ro" or not create:
+        raise NotAnArchiveError(f"{place} is empty, not an archive", path=str(place))
+    return _writable(place) if mode == "rw" else _readable(place)
+
+
+def _create_file(place: Path) -> None:
+    """Make an empty file of mode 0600, unless there is one: SQLite's -wal and -shm inherit the mode."""
+    try:
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+    except FileExistsError:
+        return
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArchiveNotFoundError(
+            f"cannot create {place}: the folder {place.parent} does not exist", path=str(place)
+        ) from None
+    except OSError as error:
+        raise ArchiveReadOnlyError(f"cannot create {place}: {error.strerror}", path=str(place)) from None
+    if os.name == "posix":
+        folder = os.open(place.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _require_ours(place: Path, *, writing: bool) -> None:
+    """Refuse a file that is not an archive, nor (for writing) an SQLite file without anything in it."""
+    deadline = time.monotonic() + CREATION_GRACE_S
+    while True:
+        # Looked at first: a creation that ends meanwhile is then seen whole.
+        being_created = Path(f"{place}-journal").exists()
+        problem = f"{place} is an SQLite file, but not an exptrack archive; left untouched"
+        try:
+            application_id, version, pages = read_identity(place)
+        except NotAnArchiveError as error:
+            problem = str(error)
+        except ArchiveCorruptError:
+            # A checkpoint half copied looks so to a reader without locks; real damage stays.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+            continue
+        else:
+            # One page holds no table: the creation of an archive was begun, here or elsewhere.
+            begun = (application_id, version, pages) == (0, 0, 1) and writing
+            if application_id == APPLICATION_ID or begun:
+                return
+        # A reader that takes no locks may see the first commit half written.
+        if not being_created or time.monotonic() > deadline:
+            raise NotAnArchiveError(problem, path=str(place))
+        time.sleep(0.005)
+
+
+def _writable(place: Path) -> Connection:
+    if not os.access(place, os.W_OK) or not os.access(place.parent, os.W_OK):
+        raise ArchiveReadOnlyError(f"{place} or its folder cannot be written", path=str(place))
+    connection = Connection(place)
+    try:
+        version = int(connection.value("PRAGMA user_version"))
+        if version > latest_version():
+            raise _too_new(place, version)
+        if version < latest_version():
+            migrate(connection)
+        if connection.value("PRAGMA journal_mode") != "wal":
+            _switch_to_wal(connection)
+        require_own_schema(connection)
+        connection.remember_identity()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _readable(place: Path) -> Connection:
+    """Open for reading, whatever the medium allows.
+
+    A WAL database needs shared memory beside it. Where none can be made, a file without a WAL is read
+    as immutable (nobody can write it), and one with a WAL is copied, with it, to a private folder.
+    """
+    folder_writable = os.access(place.parent, os.W_OK)
+    wal = Path(f"{place}-wal")
+    if folder_writable or Path(f"{place}-shm").exists():
+        connection = Connection(place, "ro")
+    elif not wal.exists() or wal.stat().st_size == 0:
+        connection = Connection(place, "immutable")
+    else:
+        connection = _copied(place, wal)
+    try:
+        connection.value("PRAGMA schema_version")
+        require_own_schema(connection)
+        return connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _copied(place: Path, wal: Path) -> Connection:
+    folder = Path(tempfile.mkdtemp(prefix="exptrack-"))
+    copy = folder / place.name
+    shutil.copyfile(place, copy)
+    shutil.copyfile(wal, Path(f"{copy}-wal"))
+    connection = Connection(copy, "ro")
+    connection.on_close = lambda: shutil.rmtree(folder, ignore_errors=True)
+    return connection
+
+
+def _too_new(place: Path, version: int) -> ArchiveTooNewError:
+    return ArchiveTooNewError(
+        f"{place} has format {version}; this exptrack {__version__} writes format {latest_version()}."
+        " Upgrade exptrack to change it; reading works.",
+        path=str(place),
+    )
+
+
+def migrate(connection: Connection) -> None:
+    """Apply every migration the file lacks, in one transaction.
+
+    Raises:
+        MigrationError: a statement failed; the file is unchanged.
+    """
+    place = connection.path
+    # Only a file without a table can still take it; the pragma is ignored on any other.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    with connection.transaction():
+        version = int(connection.value("PRAGMA user_version"))
+        if version == latest_version():
+            return
+        if version > latest_version():
+            raise _too_new(place, version)
+        if version == 0 and int(connection.value(COUNT_OBJECTS)):
+            raise NotAnArchiveError(f"{place} holds another program's tables", path=str(place))
+        for migration in migrations()[version:]:
+            try:
+                _apply(connection, migration)
+            except ExptrackError:
+                raise
+            except Exception as error:
+                raise MigrationError(
+                    f"{place}: {migration.name} failed ({error}); the file is unchanged",
+                    path=str(place),
+                ) from error
+
+
+def _apply(connection: Connection, migration: Migration) -> None:
+    for statement in complete_statements(migration.text):
+        connection.execute(statement)
+    digest = hashlib.sha256(migration.text.encode()).hexdigest()
+    connection.execute(INSERT_MIGRATION, (migration.number, migration.name, digest, utc_text(), __version__))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {migration.number}")
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    """Persistently; every opener may try, and the loser of a race finds it done."""
+    mode = connection.value("PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise ArchiveIOError(
+            f"{connection.path} cannot use a write-ahead log (journal mode stays {mode}): its file system"
+            " has no shared memory. Use a local disk.",
+            path=str(connection.path),
+        )
+
+
+def schema_text(connection: Connection) -> str:
+    """The file's schema as text, in the order of ``schema/current.sql``."""
+    rows = connection.all(SCHEMA_OBJECTS)
+    return "\n\n".join(f"{row['sql']};" for row in rows) + "\n"
+
+
+@cache
+def _own_objects() -> frozenset[str]:
+    text = (schema_folder() / "current.sql").read_text(encoding="utf-8")
+    return frozenset(text.rstrip("\n").split(";\n\n"))
+
+
+def require_own_schema(connection: Connection) -> None:
+    """Refuse a file whose tables and views are not ours, or that carries triggers.
+
+    Views and tables that users add are welcome. A newer file is taken at its word, for reading.
+
+    Raises:
+        NotAnArchiveError: one of our objects is missing or changed, or there is a trigger.
+    """
+    version = int(connection.value("PRAGMA user_version"))
+    if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version == 0:
+        raise NotAnArchiveError(f"{connection.path} is not an exptrack archive", path=str(connection.path))
+    trigger = connection.value(FOREIGN_TRIGGERS)
+    if trigger is not None:
+        raise NotAnArchiveError(
+            f"{connection.path} carries the trigger {trigger!r}, which exptrack never makes; not opened",
+            path=str(connection.path),
+        )
+    if version != latest_version():
+        return
+    present = {str(row["sql"]).rstrip(";") for row in connection.iterate(SCHEMA_OBJECTS)}
+    missing = {text.rstrip(";\n") for text in _own_objects()} - present
+    if missing:
+        first = min(missing).split("\n", 1)[0]
+        raise NotAnArchiveError(
+            f"{connection.path}: the schema is not exptrack's ({first} …); not opened",
+            path=str(connection.path),
+        )

@@ -1,0 +1,230 @@
+"""The records exptrack hands out: frozen, typed, and free of any connection.
+
+Invariants: every moment is an aware UTC ``datetime``; sizes are bytes; a metric value is a float, NaN
+and the infinities included, and None where there is no point at all. Tuples, not lists, so that
+nothing handed out can be changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunStatus(StrEnum):
+    """Where a run is in its life."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+def moment(text: str) -> datetime:
+    """Read a wall-clock time of the archive."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in a list. `metrics` holds the last value of each metric."""
+
+    run_id: str
+    status: RunStatus
+    name: str | None
+    group: str | None
+    parent: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    heartbeat_at: datetime
+    duration_s: float
+    reason: str | None
+    config_hash: str
+    family: str
+    fingerprint: str
+    host: str
+    vcs_commit: str | None
+    vcs_dirty: bool | None
+    tags: tuple[str, ...]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    """One logged value; `time` is when it was logged."""
+
+    step: int
+    value: float
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """One metric of one run. `last` was logged last; NaN enters neither `min`, `max` nor `mean`."""
+
+    name: str
+    count: int
+    nan_count: int
+    first: float
+    first_step: int
+    last: float
+    last_step: int
+    min: float | None
+    min_step: int | None
+    max: float | None
+    max_step: int | None
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark on a run."""
+
+    written_at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a run's log."""
+
+    seq: int
+    happened_at: datetime
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One version of one artifact; `hash` is ``sha256:…`` over its bytes."""
+
+    name: str
+    version: int
+    kind: str
+    hash: str
+    size_bytes: int
+    is_text: bool
+    step: int | None
+    metadata: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """Everything about one run. `config` is nested as it was given to ``start_run``."""
+
+    summary: RunSummary
+    config: dict[str, Any]
+    notes: tuple[Note, ...]
+    metrics: tuple[MetricSummary, ...]
+    artifacts: tuple[Artifact, ...]
+    events: tuple[Event, ...]
+    environment: dict[str, Any]
+    traceback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDifference:
+    """A key that differs between run `a` and run `b`: `change` is added, removed or changed."""
+
+    key: str
+    change: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDifference:
+    """A metric of two runs: last, least and greatest value of each; None where a run lacks it."""
+
+    name: str
+    last_a: float | None
+    last_b: float | None
+    min_a: float | None
+    min_b: float | None
+    max_a: float | None
+    max_b: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiff:
+    """What differs between two runs."""
+
+    run_a: str
+    run_b: str
+    config: tuple[ConfigDifference, ...]
+    metrics: tuple[MetricDifference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReport:
+    """What a deletion removed; `file_bytes` is by how much the file shrank."""
+
+    runs: tuple[str, ...]
+    blobs: int
+    stored_bytes: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """What ``gc_artifacts`` removed; `file_bytes` is by how much the file shrank."""
+
+    blobs: int
+    chunks: int
+    stored_bytes: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SqlResult:
+    """Rows of a query; `truncated` when the row cap cut them off."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing ``verify`` found wrong: in what part, where, and what."""
+
+    part: str
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What ``verify`` looked at and what it found; `ok` when that is nothing."""
+
+    runs: int
+    points: int
+    blobs: int
+    chunks: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveInfo:
+    """What a file holds. `rows` counts every table, `runs` the runs by status."""
+
+    path: str
+    format: int
+    library: str
+    sqlite: str
+    file_bytes: int
+    wal_bytes: int
+    free_bytes: int
+    runs: dict[str, int]
+    rows: dict[str, int]
+    artifact_bytes: int
+    stored_bytes: int
+    first_run: datetime | None
+    last_run: datetime | None

@@ -1,0 +1,316 @@
+"""How records look in a terminal, and as plain text when nobody looks.
+
+Invariants: words that come from an archive are shown as text only: no markup, and control characters escaped,
+so a hostile name cannot draw on the terminal. Piped output is never cut and carries no colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exptrack.records import ArchiveInfo, RunDetail, RunDiff, RunSummary, SqlResult, VerifyReport
+
+STATUS_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "interrupted": "yellow"}
+MOST_METRIC_COLUMNS = 4
+PIPED_WIDTH = 100_000
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that knows whether a person looks."""
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return (
+        made if made.is_terminal else Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH)
+    )
+
+
+def safe(value: object) -> str:
+    """Text whose control characters are written out."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def number(value: float | None) -> str:
+    """A metric value in five significant digits."""
+    if value is None:
+        return "–"
+    return f"{value:.5g}" if math.isfinite(value) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {rest:02} s"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def ago(moment: datetime) -> str:
+    """How long ago a moment was, or its date once that is clearer."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for limit, unit, word in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (7 * 86400, 86400, "d")):
+        if 0 <= seconds < limit:
+            return f"{int(seconds // unit)} {word} ago"
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _table(out: Console, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under (name, justification) columns; Text cells keep their style."""
+    table = Table(
+        box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, header_style="bold", show_edge=False
+    )
+    for position, (name, justify) in enumerate(columns):
+        # The first column is what people copy: it is never cut.
+        table.add_column(
+            Text(safe(name)), justify="right" if justify == "right" else "left", no_wrap=position == 0
+        )
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
+    out.print(table)
+
+
+def _status(status: str) -> Text:
+    return Text(status, style=STATUS_STYLES.get(status, ""))
+
+
+def _heading(out: Console, words: str) -> None:
+    out.print()
+    out.print(Text(words, style="bold"))
+
+
+def runs(out: Console, records: Sequence[RunSummary]) -> None:
+    """The table of runs, with the metrics most of them share."""
+    if not records:
+        out.print("no runs")
+        return
+    counted = Counter(name for record in records for name in record.metrics)
+    metrics = sorted(sorted(counted), key=lambda name: -counted[name])[:MOST_METRIC_COLUMNS]
+    columns: dict[str, tuple[str, Sequence[object]]] = {
+        "run": ("left", [Text(r.run_id, style="bold") for r in records]),
+        "status": ("left", [_status(r.status) for r in records]),
+        "name": ("left", [r.name or "" for r in records]),
+        "started": ("left", [ago(r.started_at) for r in records]),
+        "took": ("right", [duration(r.duration_s) for r in records]),
+    }
+    for name in metrics:
+        shown = [number(r.metrics[name]) if name in r.metrics else "" for r in records]
+        columns[f"metric {name}"] = ("right", shown)
+    columns["tags"] = ("left", [", ".join(r.tags) for r in records])
+    # A narrow terminal loses whole columns, the least telling first, rather than the ends of words.
+    for least in (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name"):
+        if _width(columns) <= out.width:
+            break
+        columns.pop(least, None)
+    heads = [(head.removeprefix("metric "), justify) for head, (justify, _cells) in columns.items()]
+    _table(out, heads, zip(*(cells for _justify, cells in columns.values()), strict=True))
+
+
+def _width(columns: dict[str, tuple[str, Sequence[object]]]) -> int:
+    """How wide a table of these columns is, its padding and rules included."""
+    widths = (
+        max(len(head.removeprefix("metric ")), *(len(safe(cell)) for cell in cells))
+        for head, (_justify, cells) in columns.items()
+    )
+    return sum(widths) + 3 * len(columns)
+
+
+def ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, float]]) -> None:
+    """The best runs with the value that ranks them."""
+    columns = [("run", "left"), (metric, "right"), ("name", "left"), ("started", "left"), ("tags", "left")]
+    _table(
+        out,
+        columns,
+        (
+            [Text(r.run_id, style="bold"), number(v), r.name or "", ago(r.started_at), ", ".join(r.tags)]
+            for r, v in found
+        ),
+    )
+
+
+def _flat(value: Any, path: str = "") -> Iterable[tuple[str, object]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else key)
+    elif path:
+        yield path, value
+
+
+def detail(out: Console, record: RunDetail) -> None:
+    """Everything about one run."""
+    head = record.summary
+    pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
+    pairs += [("name", head.name), ("group", head.group), ("parent", head.parent)]
+    pairs += [("started", f"{head.started_at:%Y-%m-%d %H:%M:%S} UTC ({ago(head.started_at)})")]
+    pairs += [("took", duration(head.duration_s)), ("tags", ", ".join(head.tags)), ("host", head.host)]
+    dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
+    pairs += [("commit", f"{head.vcs_commit}{dirty}" if head.vcs_commit else None)]
+    pairs += [("command", " ".join(record.environment.get("command", [])))]
+    pairs += [("python", record.environment.get("python")), ("config hash", head.config_hash[:16])]
+    pairs += [("fingerprint", head.fingerprint[:16]), ("reason", head.reason)]
+    grid = Table.grid(padding=(0, 2))
+    for key, value in pairs:
+        if value:
+            cell = _status(head.status) if key == "status" else Text(safe(value))
+            grid.add_row(Text(key, style="dim"), cell)
+    out.print(grid)
+    config = list(_flat(record.config))
+    if config:
+        _heading(out, "Config")
+        _table(out, [("key", "left"), ("value", "left")], config)
+    if record.metrics:
+        _heading(out, "Metrics")
+        columns = [
+            ("metric", "left"),
+            *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
+        ]
+        _table(
+            out,
+            columns,
+            (
+                [m.name, m.count, number(m.last), m.last_step, number(m.min), number(m.max), number(m.mean)]
+                for m in record.metrics
+            ),
+        )
+    if record.artifacts:
+        _heading(out, "Artifacts")
+        columns = [
+            ("name", "left"),
+            ("version", "right"),
+            ("kind", "left"),
+            ("size", "right"),
+            ("hash", "left"),
+        ]
+        _table(
+            out,
+            columns,
+            ([a.name, a.version, a.kind, size(a.size_bytes), a.hash[:23] + "…"] for a in record.artifacts),
+        )
+    if record.notes:
+        _heading(out, "Notes")
+        for note in record.notes:
+            out.print(Text(f"{ago(note.written_at)}: {safe(note.text)}"))
+    _heading(out, "Events")
+    _table(
+        out,
+        [("when", "left"), ("what", "left"), ("data", "left")],
+        (
+            [ago(e.happened_at), e.kind, ", ".join(f"{k}={v}" for k, v in e.data.items() if v)]
+            for e in record.events
+        ),
+    )
+    if record.traceback:
+        _heading(out, "Traceback")
+        out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
+
+
+def diff(out: Console, record: RunDiff) -> None:
+    """Two runs side by side."""
+    a, b = record.run_a, record.run_b
+    if record.config:
+        styles = {"added": "green", "removed": "red", "changed": "yellow"}
+        columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left")]
+        rows = []
+        for d in record.config:
+            shown_a = "" if d.change == "added" else "null" if d.a is None else d.a
+            shown_b = "" if d.change == "removed" else "null" if d.b is None else d.b
+            rows.append([d.key, shown_a, shown_b, Text(d.change, style=styles[d.change])])
+        _table(out, columns, rows)
+    else:
+        out.print("the configs are equal")
+    if record.metrics:
+        out.print()
+        columns = [("metric (last)", "left"), (a, "right"), (b, "right"), ("difference", "right")]
+        _table(
+            out,
+            columns,
+            (
+                [
+                    m.name,
+                    number(m.last_a),
+                    number(m.last_b),
+                    "–" if m.last_a is None or m.last_b is None else f"{m.last_b - m.last_a:+.5g}",
+                ]
+                for m in record.metrics
+            ),
+        )
+
+
+def sql_result(out: Console, result: SqlResult) -> None:
+    """Rows of a query."""
+    numeric = [
+        bool(result.rows) and all(isinstance(row[i], (int, float, type(None))) for row in result.rows)
+        for i in range(len(result.columns))
+    ]
+    columns = [
+        (name, "right" if right else "left") for name, right in zip(result.columns, numeric, strict=True)
+    ]
+    _table(out, columns, ([cell(value) for value in row] for row in result.rows))
+    if result.truncated:
+        out.print(Text(f"… more than {len(result.rows):,} rows; --max-rows shows more", style="dim"))
+
+
+def cell(value: object) -> str:
+    """One value of a query as text."""
+    if value is None:
+        return ""
+    return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)
+
+
+def info(out: Console, record: ArchiveInfo) -> None:
+    """What a file holds."""
+    grid = Table.grid(padding=(0, 2))
+    by_status = ", ".join(f"{count:,} {status}" for status, count in record.runs.items())
+    pairs = [
+        ("file", record.path),
+        (
+            "size",
+            f"{size(record.file_bytes)}, of it free {size(record.free_bytes)}, log {size(record.wal_bytes)}",
+        ),
+        ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
+        ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
+        (
+            "metric points",
+            f"{record.rows.get('metric_point', 0):,} in {record.rows.get('metric_series', 0):,} series",
+        ),
+        ("artifacts", f"{size(record.artifact_bytes)} stored in {size(record.stored_bytes)}"),
+    ]
+    if record.first_run and record.last_run:
+        pairs.append(("from – to", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC"))
+    for key, value in pairs:
+        grid.add_row(Text(key, style="dim"), Text(safe(value)))
+    out.print(grid)
+    _heading(out, "Rows")
+    _table(out, [("table", "left"), ("rows", "right")], ([k, f"{v:,}"] for k, v in record.rows.items() if v))
+
+
+def verified(out: Console, record: VerifyReport) -> None:
+    """What verify looked at and found."""
+    looked = (
+        f"{record.runs:,} runs, {record.points:,} points, {record.blobs:,} blobs in {record.chunks:,} chunks"
+    )
+    if record.ok:
+        out.print(Text(f"sound: {looked}", style="green"))
+        return
+    out.print(Text(f"{len(record.problems)} problems in {looked}", style="red"))
+    columns = [("part", "left"), ("where", "left"), ("problem", "left")]
+    _table(out, columns, ([p.part, p.where, p.message] for p in record.problems))

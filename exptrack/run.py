@@ -1,0 +1,661 @@
+"""A run's life: start, log, end, resume; and what becomes of one whose process died.
+
+Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that
+process ends it (or whoever finds that process dead). Config and identity never change after the start.
+Every change is one transaction together with its event. An ended run refuses metrics.
+
+Durability: when ``log_metric``, ``log``, a tag or a note returns, a SIGKILL loses nothing; when ``flush``,
+``complete`` or ``fail`` returns, a power cut loses nothing that came before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import FrameType, TracebackType
+from typing import Any
+
+from exptrack.artifacts import ArtifactStore
+from exptrack.capture import (
+    capture_code,
+    capture_environment,
+    current_process,
+    is_alive,
+    shorten_paths,
+)
+from exptrack.checks import check_name, check_number, check_step, check_text, shown
+from exptrack.config import (
+    CANONICAL_VERSION,
+    ExpConfig,
+    as_config,
+    config_from_snapshot,
+    sha256_text,
+)
+from exptrack.connection import Connection, Row
+from exptrack.errors import (
+    ConfigError,
+    ExptrackError,
+    InvalidTypeError,
+    InvalidValueError,
+    RunBusyError,
+    RunFinishedError,
+    RunNotFoundError,
+)
+from exptrack.events import record_event
+from exptrack.metrics import (
+    REOPEN_SERIES,
+    NewPoint,
+    append_points,
+    read_curve,
+    read_last,
+    seal_series,
+)
+from exptrack.migrations import utc_text
+from exptrack.query import (
+    dead_runs,
+    owner_identity,
+    read_config,
+    read_events,
+    read_notes,
+    resolve_run,
+)
+from exptrack.records import Event, MetricPoint, Note, RunStatus, moment
+from exptrack.verification import run_checksum
+
+HEARTBEAT_S = 30.0
+SIGTERM_EXIT = 128 + 15
+
+INSERT_RUN = """
+INSERT INTO run
+    (run_id, status, name, group_name, parent, started_at, heartbeat_at, config_hash, family, fingerprint,
+     host, vcs_commit, vcs_dirty)
+VALUES (?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_OWNER = "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) VALUES (?, ?, ?, ?, ?)"
+SELECT_OWNER = "SELECT host_id, boot_id, pid, pid_started FROM run_owner WHERE run = ?"
+DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"
+INSERT_ENVIRONMENT = """
+INSERT INTO run_environment
+    (run, python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
+     data_references)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_CONFIG = """
+INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
+"""
+INSERT_KEY = "INSERT INTO config_key (key) VALUES (?) ON CONFLICT DO NOTHING"
+INSERT_VALUE = """
+INSERT INTO config_value (run, key, type, num, text)
+VALUES (?, (SELECT id FROM config_key WHERE key = ?), ?, ?, ?)
+"""
+RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
+BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
+END_RUN = """
+UPDATE run SET status = ?, reason = ?, traceback = ?, ended_at = ?, heartbeat_at = ?, duration_ms = ?
+WHERE id = ?
+"""
+END_DEAD_RUN = """
+UPDATE run SET status = 'interrupted', ended_at = heartbeat_at, reason = ? WHERE id = ? AND status = 'running'
+"""
+SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
+REOPEN_RUN = """
+UPDATE run SET status = 'running', ended_at = NULL, reason = NULL, traceback = NULL, checksum = NULL,
+               heartbeat_at = ?
+WHERE id = ?
+"""
+LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
+INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
+SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
+INSERT_NOTE = """
+INSERT INTO note (run, seq, written_at, text)
+VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at, :text)
+"""
+
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
+_id_lock = threading.Lock()
+_last_id_ms = 0
+
+# Strong references: a run whose handle the script dropped is still told how the script ended.
+_live_runs: set[Run] = set()
+_heartbeat_pid = 0
+
+
+class Terminated(SystemExit):
+    """SIGTERM arrived inside a run's ``with`` block; ends the process with 143 unless it is caught."""
+
+
+def _base32(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        digits.append(_ID_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def new_run_id() -> str:
+    """A new id: milliseconds since 1970, then 35 bits of chance, in base 32. Later ids sort later."""
+    global _last_id_ms
+    with _id_lock:
+        # Never twice in one process, and forward even when the clock goes back.
+        _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
+        milliseconds = _last_id_ms
+    chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
+    return _base32(milliseconds, _ID_TIME_CHARS) + _base32(chance, _ID_CHANCE_CHARS)
+
+
+def fingerprint_of(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
+    """SHA-256 (hex) naming an experiment: its config, its code and the data it declares."""
+    parts = [config.hash(), code_digest, dict(sorted(data.items()))]
+    return sha256_text(json.dumps(parts, separators=(",", ":"), ensure_ascii=False))
+
+
+def _check_tags(tags: Iterable[str]) -> list[str]:
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {shown(tags)}")
+    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
+
+
+def _check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    if data is None:
+        return {}
+    if isinstance(data, str) or not isinstance(data, Iterable):
+        raise InvalidTypeError(f"data maps names to references, not {shown(data)}")
+    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
+    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
+
+
+def _optional_name(value: object, what: str) -> str | None:
+    return None if value is None else check_name(value, what)
+
+
+def start_run(
+    connection: Connection,
+    config: ExpConfig | Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
+    *,
+    name: str | None = None,
+    group: str | None = None,
+    parent: object = None,
+    data: Mapping[str, str] | Iterable[str] | None = None,
+) -> Run:
+    """Begin a run; see :meth:`exptrack.Archive.start_run`."""
+    frozen = as_config(config)
+    checked_tags = _check_tags(tags)
+    references = _check_data(data)
+    checked_name, checked_group = _optional_name(name, "run name"), _optional_name(group, "group")
+    parent_row = None if parent is None else resolve_run(connection, parent)
+    code = capture_code()
+    environment = capture_environment()
+    run_id = new_run_id()
+    started = datetime.now(UTC)
+    now = utc_text(started)
+    with connection.transaction():
+        run = connection.execute(
+            INSERT_RUN,
+            (
+                run_id,
+                checked_name,
+                checked_group,
+                None if parent_row is None else parent_row["id"],
+                now,
+                now,
+                frozen.hash(),
+                frozen.family(),
+                fingerprint_of(frozen, code.digest, references),
+                environment.host,
+                code.commit,
+                code.dirty,
+            ),
+        ).lastrowid
+        assert run is not None
+        connection.execute(INSERT_OWNER, (run, *current_process()))
+        connection.execute(
+            INSERT_ENVIRONMENT,
+            (
+                run,
+                environment.python,
+                environment.platform,
+                json.dumps(environment.command),
+                code.script,
+                code.branch,
+                code.remote,
+                code.digest,
+                json.dumps(environment.system),
+                json.dumps(environment.variables),
+                json.dumps(references),
+            ),
+        )
+        _store_config(connection, run, frozen)
+        for tag in checked_tags:
+            connection.execute(INSERT_TAG, (run, tag, now))
+        facts = {"name": checked_name, "tags": checked_tags, "config_hash": frozen.hash()}
+        record_event(connection, run, "start", facts)
+    result = Run(connection, run, run_id, started, frozen)
+    result._go_live(duration_ms=0, time_ms=0)
+    return result
+
+
+def _store_config(connection: Connection, run: int, config: ExpConfig) -> None:
+    sources, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
+    connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), sources, overrides))
+    leaves = config.leaves()
+    connection.execute_many(INSERT_KEY, [(leaf.key,) for leaf in leaves])
+    connection.execute_many(INSERT_VALUE, [(run, *leaf) for leaf in leaves])
+
+
+def resume_run(connection: Connection, run_id: object, *, take_over: bool = False) -> Run:
+    """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
+    interrupt_dead_runs(connection)
+    with connection.transaction():
+        row = resolve_run(connection, run_id)
+        run = row["id"]
+        if row["status"] == RunStatus.RUNNING:
+            owner = connection.one(SELECT_OWNER, (run,))
+            alive = is_alive(owner_identity(owner)) if owner else False
+            if alive or (alive is None and not take_over):
+                raise RunBusyError(row["run_id"], _owner_words(row, owner, alive))
+        connection.execute(REOPEN_RUN, (utc_text(), run))
+        connection.execute(REOPEN_SERIES, (run,))
+        connection.execute(DELETE_OWNER, (run,))
+        connection.execute(INSERT_OWNER, (run, *current_process()))
+        record_event(connection, run, "resume", {"after": row["status"]})
+        last_ms = connection.value(LAST_TIME, (run,))
+    result = open_run(connection, run)
+    since_start = datetime.now(UTC) - result.started_at
+    # A clock that was set back must not put new points before old ones.
+    time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
+    result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
+    return result
+
+
+def _owner_words(row: Row, owner: Row | None, alive: bool | None) -> str:
+    if alive is None:
+        return (
+            f"on {row['host']}, for all that can be known from here (last heard of {row['heartbeat_at']} UTC);"
+            " resume_run(..., take_over=True) if it is not"
+        )
+    return f"in process {owner['pid']}" if owner else ""
+
+
+def open_run(connection: Connection, run: int) -> Run:
+    """A handle on a run that is not (or not here) being written."""
+    row = connection.one(RUN_STATE, (run,))
+    if row is None:
+        raise RunNotFoundError(str(run), str(connection.path))
+    config = config_from_snapshot(*read_config(connection, run))
+    return Run(connection, run, row["run_id"], moment(row["started_at"]), config)
+
+
+def interrupt_dead_runs(connection: Connection) -> None:
+    """Mark as interrupted every running run of this host whose process is gone. Commits if there is one."""
+    if not dead_runs(connection):
+        return
+    with connection.transaction():
+        for run in dead_runs(connection):
+            reason = "its process died without ending the run"
+            connection.execute(END_DEAD_RUN, (reason, run))
+            connection.execute(DELETE_OWNER, (run,))
+            record_event(connection, run, "end", {"status": "interrupted", "reason": reason})
+            seal_series(connection, run, completed=False)
+            connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+
+
+class Run:
+    """One run of an archive.
+
+    Use it as a context manager: the run is completed at the end of the block, failed (with reason and
+    traceback) by an exception, interrupted by ctrl-C or SIGTERM.
+
+    >>> from exptrack import Archive
+    >>> with Archive(tmp_path / "lab.db") as archive:
+    ...     with archive.start_run({"lr": 0.1}, tags=["demo"]) as run:
+    ...         for step, loss in enumerate([0.9, 0.5, 0.4]):
+    ...             run.log_metric("loss", loss, step)
+    ...     [point.value for point in run.get_metric("loss")], str(run.status)
+    ([0.9, 0.5, 0.4], 'completed')
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        run: int,
+        run_id: str,
+        started_at: datetime,
+        config: ExpConfig,
+    ) -> None:
+        self._connection = connection
+        self._run = run
+        self.run_id = run_id
+        self.started_at = started_at
+        self.config = config
+        self._pid = 0
+        self._began = 0.0
+        self._duration_ms = 0
+        self._time_ms = 0
+        self._old_sigterm: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run_id} in {self._connection.path.name}>"
+
+    # Being live
+
+    def _go_live(self, *, duration_ms: int, time_ms: int) -> None:
+        self._pid = os.getpid()
+        self._began = time.monotonic()
+        self._duration_ms, self._time_ms = duration_ms, time_ms
+        _live_runs.add(self)
+        _ensure_heartbeat()
+
+    @property
+    def _live(self) -> bool:
+        return self._pid == os.getpid()
+
+    def _session_ms(self) -> int:
+        return int((time.monotonic() - self._began) * 1000) if self._pid else 0
+
+    def _beat(self) -> None:
+        duration = self._duration_ms + self._session_ms()
+        self._connection.execute(BEAT, (utc_text(), duration, self._run))
+
+    # Metrics
+
+    def log_metric(
+        self,
+        name: str,
+        value: object,
+        step: int | None = None,
+        time: datetime | float | None = None,
+    ) -> None:
+        """Log one value. Commits: a SIGKILL right after loses nothing.
+
+        `value` is anything with ``__float__`` (bool counts as 0 or 1); NaN and the infinities are kept.
+        Without `step` the point follows the largest step of its metric. `time` is an aware datetime or
+        seconds since 1970, kept to the millisecond; by default it is now.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: a name, value or step that cannot be stored.
+            RunFinishedError: the run has ended.
+        """
+        self.log({name: value}, step, time)
+
+    def log(
+        self,
+        values: Mapping[str, object],
+        step: int | None = None,
+        time: datetime | float | None = None,
+    ) -> None:
+        """Log several values at one step and time, all or none. Commits as :meth:`log_metric` does."""
+        if not isinstance(values, Mapping):
+            raise InvalidTypeError(f"log takes a map of names to values, not {shown(values)}")
+        checked_step = None if step is None else check_step(step)
+        time_ms = self._time_ms + self._session_ms() if time is None else self._given_time(time)
+        points = [
+            NewPoint(
+                check_name(name, "metric name"),
+                checked_step,
+                time_ms,
+                check_number(value, f"metric {name!r}"),
+            )
+            for name, value in values.items()
+        ]
+        with self._connection.transaction():
+            self._require_running()
+            try:
+                append_points(self._connection, self._run, points)
+            except OverflowError:
+                raise InvalidValueError("the largest step of 64 bits is taken; give a step") from None
+
+    def _given_time(self, when: object) -> int:
+        if isinstance(when, datetime):
+            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+            offset = (when - self.started_at) / timedelta(milliseconds=1)
+        else:
+            offset = (check_number(when, "time") - self.started_at.timestamp()) * 1000
+        # Beyond these seconds (years 1 and 9999) no date can be shown.
+        if not -62_135_596_800 < offset / 1000 + self.started_at.timestamp() < 253_402_300_800:
+            raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
+        return round(offset)
+
+    def _require_running(self) -> None:
+        row = self._connection.one(RUN_STATE, (self._run,))
+        if row is None:
+            raise RunNotFoundError(self.run_id, str(self._connection.path))
+        if row["status"] != RunStatus.RUNNING:
+            raise RunFinishedError(self.run_id, row["status"])
+
+    def get_metric(self, name: str) -> list[MetricPoint]:
+        """Every point of a metric by step, repeated steps in the order of logging; empty if never logged."""
+        return read_curve(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+
+    def get_last_metric(self, name: str) -> MetricPoint | None:
+        """The point of a metric that was logged last, or None if none was."""
+        return read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+
+    # Tags, notes, events, artifacts: welcome after the end too
+
+    def add_tag(self, tag: str) -> None:
+        """Tag the run; once is enough. Commits."""
+        checked = check_name(tag, "tag")
+        with self._connection.transaction():
+            self._require_present()
+            if self._connection.execute(INSERT_TAG, (self._run, checked, utc_text())).rowcount:
+                record_event(self._connection, self._run, "tag", {"tag": checked})
+
+    def remove_tag(self, tag: str) -> None:
+        """Take a tag away, if the run has it. Commits."""
+        checked = check_name(tag, "tag")
+        with self._connection.transaction():
+            self._require_present()
+            if self._connection.execute(DELETE_TAG, (self._run, checked)).rowcount:
+                record_event(self._connection, self._run, "untag", {"tag": checked})
+
+    def add_note(self, text: str) -> None:
+        """Add a remark. Commits."""
+        checked = check_text(text, "note")
+        if not checked.strip():
+            raise InvalidValueError("a note is not empty")
+        with self._connection.transaction():
+            self._require_present()
+            self._connection.execute(INSERT_NOTE, {"run": self._run, "at": utc_text(), "text": checked})
+            record_event(self._connection, self._run, "note", {"characters": len(checked)})
+
+    def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
+        """Append to the run's log; `data` holds what a config may hold. Commits."""
+        checked = check_name(kind, "event kind")
+        try:
+            facts = ExpConfig({} if data is None else data).values
+        except ConfigError as error:
+            raise InvalidValueError(f"event data: {error}") from None
+        with self._connection.transaction():
+            self._require_present()
+            record_event(self._connection, self._run, checked, facts)
+
+    def _require_present(self) -> None:
+        if self._connection.one(RUN_STATE, (self._run,)) is None:
+            raise RunNotFoundError(self.run_id, str(self._connection.path))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags, sorted."""
+        return tuple(row["tag"] for row in self._connection.all(SELECT_TAGS, (self._run,)))
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The notes, oldest first."""
+        return read_notes(self._connection, self._run)
+
+    def read_events(self) -> tuple[Event, ...]:
+        """The log of the run, oldest first."""
+        return read_events(self._connection, self._run)
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """The run's artifacts."""
+        return ArtifactStore(self._connection, self._run, self.run_id)
+
+    # State and end
+
+    @property
+    def status(self) -> RunStatus:
+        """The status as the file has it now."""
+        return RunStatus(self._state()["status"])
+
+    @property
+    def elapsed_s(self) -> float:
+        """Active time in seconds, resumptions added up; goes on while the run is live."""
+        if self._live:
+            return (self._duration_ms + self._session_ms()) / 1000
+        return float(self._state()["duration_ms"]) / 1000
+
+    def _state(self) -> Row:
+        row = self._connection.one(RUN_STATE, (self._run,))
+        if row is None:
+            raise RunNotFoundError(self.run_id, str(self._connection.path))
+        return row
+
+    def flush(self) -> None:
+        """Return when everything logged so far survives a power cut. Commits."""
+        with self._connection.transaction(durable=True):
+            self._require_running()
+            self._beat()
+
+    def complete(self) -> None:
+        """End the run as completed; it can be ranked from now on. Commits, power-safe.
+
+        Raises:
+            RunFinishedError: it has ended before.
+        """
+        self._end(RunStatus.COMPLETED)
+
+    def fail(self, reason: str | BaseException) -> None:
+        """End the run as failed, for a reason in words or an exception. Commits, power-safe.
+
+        Raises:
+            RunFinishedError: it has ended before.
+        """
+        if isinstance(reason, BaseException):
+            self._end(RunStatus.FAILED, *_described(reason))
+        else:
+            self._end(RunStatus.FAILED, check_text(reason, "reason"))
+
+    def interrupt(self, reason: str) -> None:
+        """End the run as interrupted: stopped from outside, neither done nor broken. Commits, power-safe."""
+        self._end(RunStatus.INTERRUPTED, check_text(reason, "reason"))
+
+    def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
+        with self._connection.transaction(durable=True):
+            self._require_running()
+            duration = self._state()["duration_ms"]
+            if self._pid:
+                duration = self._duration_ms + self._session_ms()
+            now = utc_text()
+            self._connection.execute(END_RUN, (status, reason, traceback, now, now, duration, self._run))
+            self._connection.execute(DELETE_OWNER, (self._run,))
+            if status is RunStatus.FAILED:
+                record_event(self._connection, self._run, "fail", {"reason": reason})
+            record_event(self._connection, self._run, "end", {"status": status, "reason": reason})
+            seal_series(self._connection, self._run, completed=status is RunStatus.COMPLETED)
+            self._connection.execute(SEAL_RUN, (run_checksum(self._connection, self._run), self._run))
+        self._pid = 0
+        _live_runs.discard(self)
+
+    def __enter__(self) -> Run:
+        if threading.current_thread() is threading.main_thread():
+            # Whoever handles SIGTERM already keeps doing so.
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                self._old_sigterm = signal.signal(signal.SIGTERM, _raise_terminated)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if self._old_sigterm is not None:
+            signal.signal(signal.SIGTERM, self._old_sigterm)
+            self._old_sigterm = None
+        if not self._live:
+            # Ended inside the block, or this is a forked child that fell through it.
+            return
+        if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            self.complete()
+        elif isinstance(error, Terminated):
+            self.interrupt("terminated by SIGTERM")
+        elif isinstance(error, KeyboardInterrupt):
+            self.interrupt("interrupted from the keyboard")
+        else:
+            self.fail(error)
+
+
+def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated(SIGTERM_EXIT)
+
+
+def _described(error: BaseException) -> tuple[str, str]:
+    """Reason and traceback of an exception, storable and without this machine's paths."""
+    import traceback
+
+    reason = "".join(traceback.format_exception_only(error)).strip()
+    trace = "".join(traceback.format_exception(error))
+    return _storable(reason), _storable(trace)
+
+
+def _storable(text: str) -> str:
+    return shorten_paths(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+# Behind the scenes: the heartbeat, and what is left open when the interpreter ends
+
+
+def _ensure_heartbeat() -> None:
+    """One daemon thread a process beats for all its live runs; a forked child needs its own."""
+    global _heartbeat_pid
+    if _heartbeat_pid != os.getpid():
+        _heartbeat_pid = os.getpid()
+        threading.Thread(target=_beat_for_ever, name="exptrack-heartbeat", daemon=True).start()
+
+
+def _beat_for_ever() -> None:
+    while True:
+        time.sleep(HEARTBEAT_S)
+        for run in list(_live_runs):
+            if not run._live or run._connection.closed:
+                continue
+            try:
+                with run._connection.transaction():
+                    run._beat()
+            except ExptrackError as error:
+                # Training goes on; whatever is wrong stops the next log() with the same error.
+                import logging
+
+                logging.getLogger("exptrack").warning("no heartbeat for run %s: %s", run.run_id, error)
+
+
+def _end_what_is_open() -> None:
+    """At the interpreter's end: a run nobody ended failed with the script, or was left."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    for run in list(_live_runs):
+        if not run._live or run._connection.closed:
+            continue
+        with suppress(RunFinishedError, RunNotFoundError):
+            if isinstance(error, KeyboardInterrupt):
+                run.interrupt("interrupted from the keyboard")
+            elif error is not None:
+                run.fail(error)
+            else:
+                run.interrupt("the script ended without complete() or fail(); or use 'with'")
+
+
+atexit.register(_end_what_is_open)

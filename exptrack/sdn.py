@@ -1,0 +1,779 @@
+"""SDN (Simple Data Notation): reads and writes the text form of a config.
+
+Invariants:
+
+- What is written reads back equal, types included; what has no exact form is refused with its path.
+- What is read is read whole or refused: no character is skipped, no key overwritten, no number
+  rounded into another type. A bare text is classified as a whole, never by its beginning, so
+  ``2.1.0`` and ``10GB`` are text.
+- Reading stops at the first error, which carries line, column (both from 1) and the source line.
+- Limits hold while reading. Blocks and brackets are kept on lists of our own, so no input and no
+  `max_depth` exhausts Python's stack; patterns are possessive, so reading takes linear time.
+- Only LF ends a line once CRLF is translated; only space and tab are blanks; only ASCII digits
+  make numbers. Hence no ``splitlines``, bare ``strip`` or ``isdigit`` here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TypeAlias
+
+from exptrack.checks import shown
+from exptrack.errors import ConfigError, InvalidTypeError, SdnError
+
+Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
+_Holder: TypeAlias = "list[Value] | dict[str, Value]"
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 50
+MAX_SCALARS = 1_000_000
+MAX_STRING = 1024 * 1024
+MAX_DIGITS = 4000
+
+_INT_LIMIT = 10**MAX_DIGITS
+_INDENT = "    "
+_TAB_COLUMNS = 4
+_BLANK_OR_END = " \t\n"
+_CONTROLS = r"\x00-\x08\x0a-\x1f\x7f"
+
+_DIGITS = r"[0-9]++(?:_[0-9]++)*+"
+_INT = re.compile(rf"[+-]?{_DIGITS}")
+_MANTISSA = rf"(?:{_DIGITS}\.(?:{_DIGITS})?|\.{_DIGITS}|{_DIGITS}(?=[eE]))"
+_FLOAT = re.compile(rf"[+-]?{_MANTISSA}(?:[eE][+-]?[0-9]++)?")
+_NUMBER_START = frozenset("+-.0123456789")
+_WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "nil": None}
+
+_BLANKS = re.compile(r"[ \t]*+")
+_BLANK_LINES = re.compile(r"(?:[ \t]*+\n)*+")
+_SPACE = re.compile(r"[ \t\n]*+")
+_COMMENT = re.compile(rf"[^{_CONTROLS}]*+")
+_NAME = re.compile(r"[\w./#-]*+")
+_QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"'}
+_KEY = rf"(?:[\w./#-]++|{_QUOTED.pattern})"
+_ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+(?::(?!//)|=)|[ \t]++\|)", re.DOTALL)
+_DASHED_ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+[:=](?=[ \t\n]|\Z)|[ \t]++\|)", re.DOTALL)
+_SEPARATED = re.compile(r"[^\n:=|]*+(?:://[^\n:=|]*+)*+[:=|]")
+_TYPED_TABLE = re.compile(r"table[ \t]*+\{")
+_FORBIDDEN_START = frozenset("[]{}()|,:='")
+
+_FLOAT_TYPES = ("f32", "f64", "float")
+_TEXT_TYPES = ("str", "text", "string")
+_ACCEPTED: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys("i8 i16 i32 i64 u8 u16 u32 u64 int".split(), (int,)),
+    **dict.fromkeys(_FLOAT_TYPES, (int, float)),
+    **dict.fromkeys(_TEXT_TYPES, (str,)),
+    "bool": (bool,),
+}
+
+_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")
+_NOT_BARE = frozenset({"true", "false", "null", "nil", "table"})
+# One pass over the text, so that no escape is escaped again.
+_WRITTEN_ESCAPES = str.maketrans({sign: f"\\{name}" for name, sign in _ESCAPES.items()})
+
+
+# Where bare text ends: a pattern for the text, and the signs that may follow it.
+_Context: TypeAlias = tuple[re.Pattern[str], str]
+
+
+def _context(stops: str, ends: str, colon_not_before: str = "") -> _Context:
+    colon = rf":(?![{colon_not_before}]|\Z)" if colon_not_before else ":"
+    return re.compile(rf"(?:[^{stops}:#{_CONTROLS}]++|{colon}|(?<![ \t])#)*+"), ends
+
+
+_SIGNS = r'",\[\]{}()'
+_STATEMENT = _context('"', "\n#", r" \t\n")
+_CELL = _context('",', "\n#,")
+_BRACKET = _context(_SIGNS, "\n#,]}", r" \t\n,\]}")
+_TUPLE = _context(_SIGNS, "\n#,)", r" \t\n,)")
+
+
+def loads(
+    text: str | bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_depth: int = MAX_DEPTH,
+    max_scalars: int = MAX_SCALARS,
+    max_string: int = MAX_STRING,
+) -> dict[str, Value]:
+    """Return the document that `text` (bytes: UTF-8) holds, its keys in order.
+
+    The limits are on the size of the input in bytes, on nesting (the document itself is level 1),
+    on the number of scalars and on the UTF-8 bytes of one string or key.
+
+    >>> loads("optim:\\n  name: adam\\n  betas: [0.9, 0.999]\\n")
+    {'optim': {'name': 'adam', 'betas': [0.9, 0.999]}}
+
+    Raises:
+        SdnError: the text is not SDN or passes a limit.
+        InvalidTypeError: `text` is neither text nor bytes.
+    """
+    if not isinstance(text, (str, bytes)):
+        raise InvalidTypeError(f"SDN is text or bytes, not {type(text).__name__}")
+    data = _utf8(text) if isinstance(text, str) else text
+    if len(data) > max_bytes:
+        raise _input_error(data, max_bytes, f"the input is larger than {max_bytes:,} bytes")
+    try:
+        decoded = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        at = error.start
+        raise _input_error(data, at, f"byte 0x{data[at]:02x} is not valid UTF-8") from None
+    return _Reader(decoded, max_depth, max_scalars, max_string).document()
+
+
+def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Value]:
+    """Return the document in the file at `path`, with the limits of `loads`.
+
+    At most one byte more than `max_bytes` is read.
+
+    Raises:
+        SdnError: the file is not valid UTF-8, is not SDN or passes a limit.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return loads(file.read(max_bytes + 1), max_bytes=max_bytes)
+
+
+def classify(text: str) -> Value:
+    """Return the value of a bare text without outer blanks: bool, null, int, float or the text.
+
+    >>> [classify(text) for text in ("1_000", "1e-3", ".5", "2.1.0", "True", "nil")]
+    [1000, 0.001, 0.5, '2.1.0', 'True', None]
+
+    Raises:
+        SdnError: a number of more than 4,000 digits, or one too large for a float.
+    """
+    try:
+        return _classified(text)
+    except ValueError as error:
+        raise SdnError(str(error), line=1, column=1, source=text) from None
+
+
+def parse_value(text: str) -> Value:
+    """Return the value of an override: quoted text, ``[…]`` and ``{…}`` as in a document.
+
+    Anything else is one bare text, typed as by `classify` after outer blanks are dropped; if that
+    makes no number, bool or null, it is kept exactly as it is, blanks and colons included.
+
+    >>> parse_value("[1, 2.0, adam]"), parse_value("3e-4"), parse_value('"3"'), parse_value("a: b")
+    ([1, 2.0, 'adam'], 0.0003, '3', 'a: b')
+
+    Raises:
+        SdnError: a text that starts with ``"``, ``[`` or ``{`` is not a whole value or passes a
+            default limit of `loads` (the value counts as level 2), or a number is out of range.
+    """
+    trimmed = text.strip(" \t")
+    if not trimmed.startswith(('"', "[", "{")):
+        value = classify(trimmed)
+        return text if isinstance(value, str) else value
+    _utf8(text)
+    return _Reader(text, MAX_DEPTH, MAX_SCALARS, MAX_STRING).single_value()
+
+
+def _classified(text: str) -> Value:
+    """Return the value of a bare text; raise ``ValueError`` for a number out of range."""
+    if text[:1] not in _NUMBER_START:
+        return _WORDS.get(text, text)
+    is_int = _INT.fullmatch(text) is not None
+    if not is_int and not _FLOAT.fullmatch(text):
+        return text
+    plain = text.replace("_", "")
+    if len(plain) > MAX_DIGITS and sum(map(plain.count, "0123456789")) > MAX_DIGITS:
+        raise ValueError(f"a number of more than {MAX_DIGITS:,} digits")
+    if is_int:
+        return int(plain)
+    number = float(plain)
+    if math.isinf(number):
+        raise ValueError("a number too large for a float")
+    return number
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        at = len(text[: error.start].encode("utf-8"))
+        data = text.encode("utf-8", "replace")
+        raise _input_error(data, at, "a lone surrogate has no UTF-8 form") from None
+
+
+def _input_error(data: bytes, at: int, problem: str) -> SdnError:
+    """Return the error for the byte at `at`; a character cut off there does not count."""
+    head, text = data[:at].decode("utf-8", "ignore"), data.decode("utf-8", "replace")
+    head, text = (part.removeprefix("\ufeff").replace("\r\n", "\n") for part in (head, text))
+    return _error_at(text, len(head), problem)
+
+
+def _error_at(text: str, at: int, problem: str) -> SdnError:
+    begin = text.rfind("\n", 0, at) + 1
+    source = text[begin:].partition("\n")[0]
+    return SdnError(problem, line=text.count("\n", 0, at) + 1, column=at - begin + 1, source=source)
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
+def _columns(blanks: str) -> int:
+    return len(blanks) + (_TAB_COLUMNS - 1) * blanks.count("\t")
+
+
+class _Block:
+    """An indented block: its lines stand at `indent` and fill `holder`.
+
+    `kind` says what a line is: "entry", "dash", "plain", "record" (a row of a named table) or
+    "tuple" (a row of a typed one); "" while the first line has not been seen. `names` are the
+    fields of a named table or the types of a typed one.
+    """
+
+    __slots__ = ("holder", "indent", "kind", "names")
+
+    def __init__(self, kind: str, holder: _Holder, indent: int, names: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.holder = holder
+        self.indent = indent
+        self.names = names
+
+
+class _Reader:
+    """Reads one text; methods that read take a position and return the one behind what they read.
+
+    A `level` is the number of dicts, lists and tables around the value that is read.
+    """
+
+    def __init__(self, text: str, max_depth: int, max_scalars: int, max_string: int) -> None:
+        self.text = text.replace("\r\n", "\n")
+        self.max_depth = max_depth
+        self.max_scalars = max_scalars
+        self.max_string = max_string
+        self.scalars = 0
+        self.line_start = 0
+        self.indent = 0
+        self.blocks: list[_Block] = []
+        # The block the next line may open, and for a null: where it is and under which key.
+        self.waiting: _Block | None = None
+        self.null_at = 0
+        self.null_key = ""
+
+    def error(self, problem: str, at: int) -> SdnError:
+        return _error_at(self.text, at, problem)
+
+    def found(self, at: int) -> str:
+        sign = self.text[at : at + 1]
+        if sign in "\n":
+            return "the end of the line" if sign else "the end of the text"
+        return repr(sign) if sign.isprintable() else f"the character U+{ord(sign):04X}"
+
+    def enter(self, level: int, at: int) -> None:
+        if level > self.max_depth:
+            raise self.error(f"nested deeper than {self.max_depth:,} levels", at)
+
+    def count_scalar(self, at: int) -> None:
+        self.scalars += 1
+        if self.scalars > self.max_scalars:
+            raise self.error(f"more than {self.max_scalars:,} scalars", at)
+
+    def limited(self, string: str, at: int) -> str:
+        if len(string) > self.max_string or (
+            not string.isascii() and len(string.encode("utf-8")) > self.max_string
+        ):
+            raise self.error(f"a string of more than {self.max_string:,} bytes", at)
+        return string
+
+    def blanks(self, at: int) -> int:
+        return _end(_BLANKS, self.text, at)
+
+    def nothing(self, at: int) -> bool:
+        """Whether a place where a value would start holds none: a comment or the line end."""
+        return self.text[at : at + 1] in "\n#"
+
+    def comment(self, at: int) -> int:
+        end = _end(_COMMENT, self.text, at)
+        if self.text[end : end + 1] not in "\n":
+            raise self.error(f"{self.found(end)} is not allowed in a comment", end)
+        return end
+
+    def gap(self, at: int) -> tuple[int, bool]:
+        """Pass blanks, line ends and comments inside brackets; tell whether a line ended."""
+        start = at
+        while True:
+            at = _end(_SPACE, self.text, at)
+            if self.text[at : at + 1] != "#":
+                return at, self.text.find("\n", start, at) >= 0
+            at = self.comment(at)
+
+    def end_line(self, at: int) -> None:
+        at = self.blanks(at)
+        if not self.nothing(at):
+            raise self.error(f"only a comment may follow here, not {self.found(at)}", at)
+        self.line_start = self.comment(at) + 1
+
+    def next_line(self) -> int:
+        """Return where the next significant line has its first character, or -1 at the end."""
+        while True:
+            self.line_start = _end(_BLANK_LINES, self.text, self.line_start)
+            at = self.blanks(self.line_start)
+            if not self.nothing(at):
+                self.indent = _columns(self.text[self.line_start : at])
+                return at
+            if at >= len(self.text):
+                return -1
+            self.line_start = self.comment(at) + 1
+
+    def bare(self, at: int, context: _Context) -> tuple[str, int]:
+        text = self.text
+        sign = text[at]
+        if sign in _FORBIDDEN_START:
+            hint = "; text is quoted with double quotes" if sign == "'" else ""
+            raise self.error(f"a value is expected here, not {sign!r}{hint}", at)
+        if sign == "-" and context is _STATEMENT and text[at + 1 : at + 2] in _BLANK_OR_END:
+            raise self.error("a list item needs a line of its own (or quotes, if it is text)", at)
+        run, ends = context
+        end = _end(run, text, at)
+        stop = text[end : end + 1]
+        if stop not in ends:
+            where = "':' before a blank or an end" if stop == ":" else self.found(end)
+            raise self.error(f"{where} must stand inside double quotes", end)
+        return text[at:end].rstrip(" \t"), end
+
+    def quoted(self, at: int) -> tuple[str, int]:
+        match = _QUOTED.match(self.text, at)
+        if match is None:
+            raise self.error("the quote is not closed", at)
+        body = match[1]
+        if "\\" in body:
+            body = _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[0]), body)
+        return self.limited(body, at), match.end()
+
+    def scalar(self, at: int, context: _Context) -> tuple[Value, int]:
+        self.count_scalar(at)
+        if self.text[at] == '"':
+            return self.quoted(at)
+        bare, end = self.bare(at, context)
+        try:
+            value = _classified(bare)
+        except ValueError as error:
+            raise self.error(str(error), at) from None
+        return (self.limited(value, at) if isinstance(value, str) else value), end
+
+    def value(self, at: int, context: _Context, level: int) -> tuple[Value, int]:
+        if self.text[at] in "[{":
+            return self.collection(at, level)
+        return self.scalar(at, context)
+
+    def collection(self, at: int, level: int) -> tuple[Value, int]:
+        """Read the list or dict that opens at `at`, with all it holds, without recursion."""
+        text = self.text
+        enclosing: list[tuple[_Holder, str, int]] = []
+        holder: _Holder = {} if text[at] == "{" else []
+        key, opening = "", at
+        self.enter(level + 1, at)
+        at += 1
+        while True:
+            closing = "}" if isinstance(holder, dict) else "]"
+            at = self.next_item(at, opening, closing, first=not holder)
+            value: Value
+            if text[at] == closing:
+                at += 1
+                if not enclosing:
+                    return holder, at
+                value = holder
+                holder, key, opening = enclosing.pop()
+            else:
+                if isinstance(holder, dict):
+                    key, at = self.pair_key(at, holder, opening)
+                if text[at] in "[{":
+                    enclosing.append((holder, key, opening))
+                    self.enter(level + 1 + len(enclosing), at)
+                    holder = {} if text[at] == "{" else []
+                    opening = at
+                    at += 1
+                    continue
+                value, at = self.scalar(at, _BRACKET)
+            if isinstance(holder, dict):
+                holder[key] = value
+            else:
+                holder.append(value)
+
+    def inside(self, at: int, opening: int) -> tuple[int, bool]:
+        at, line_ended = self.gap(at)
+        if at == len(self.text):
+            raise self.error(f"{self.text[opening]!r} is not closed", opening)
+        return at, line_ended
+
+    def next_item(self, at: int, opening: int, closing: str, *, first: bool) -> int:
+        """Pass the separator; return where the next item or the closing sign stands."""
+        at, separated = self.inside(at, opening)
+        if self.text[at] == "," and not first:
+            at, separated = self.inside(at + 1, opening)[0], True
+        if not (first or separated or self.text[at] == closing):
+            raise self.error(f"',' or {closing!r} is expected here, not {self.found(at)}", at)
+        return at
+
+    def pair_key(self, at: int, holder: dict[str, Value], opening: int) -> tuple[str, int]:
+        """Read a key and its colon inside braces; return the key and where its value starts."""
+        start = at
+        key, at = self.key(at)
+        at, _ = self.inside(at, opening)
+        if self.text[at] != ":" or self.text.startswith("//", at + 1):
+            raise self.error(f"':' is expected after a key, not {self.found(at)}", at)
+        if key in holder:
+            raise self.error(f"the key {key!r} stands twice", start)
+        return key, self.inside(at + 1, opening)[0]
+
+    def single_value(self) -> Value:
+        value, at = self.value(self.blanks(0), _STATEMENT, 1)
+        at, _ = self.gap(at)
+        if at < len(self.text):
+            raise self.error(f"nothing may follow the value, not {self.found(at)}", at)
+        return value
+
+    def starts_name(self, at: int) -> bool:
+        first = self.text[at : at + 1]
+        return first == "_" or first.isalpha()
+
+    def name(self, at: int, what: str) -> tuple[str, int]:
+        if not self.starts_name(at):
+            raise self.error(f"{what} starts with a letter or '_', not {self.found(at)}", at)
+        end = _end(_NAME, self.text, at)
+        return self.limited(self.text[at:end], at), end
+
+    def key(self, at: int) -> tuple[str, int]:
+        if self.text[at] == '"':
+            return self.quoted(at)
+        return self.name(at, "a key without quotes")
+
+    def is_entry(self, at: int, pattern: re.Pattern[str]) -> bool:
+        start = self.text[at] == '"' or self.starts_name(at)
+        return start and pattern.match(self.text, at) is not None
+
+    def kind(self, at: int) -> str:
+        if self.text[at] == "-" and self.text[at + 1 : at + 2] in _BLANK_OR_END:
+            return "dash"
+        return "entry" if self.is_entry(at, _ENTRY) else "plain"
+
+    def document(self) -> dict[str, Value]:
+        root: dict[str, Value] = {}
+        blocks = self.blocks = [_Block("entry", root, 0)]
+        self.enter(1, 0)
+        while (at := self.next_line()) >= 0:
+            waiting, self.waiting = self.waiting, None
+            if self.indent > blocks[-1].indent:
+                if waiting is None:
+                    raise self.error("unexpected indentation: no block may open here", at)
+                self.open_block(waiting, at)
+            else:
+                self.settle(waiting)
+            while self.indent < blocks[-1].indent:
+                blocks.pop()
+            if self.indent != blocks[-1].indent:
+                raise self.error("the indentation matches no open block", at)
+            self.line(blocks[-1], at)
+        self.settle(self.waiting)
+        return root
+
+    def settle(self, waiting: _Block | None) -> None:
+        if waiting is not None and not waiting.kind:
+            self.count_scalar(self.null_at)
+
+    def open_block(self, block: _Block, at: int) -> None:
+        self.enter(len(self.blocks) + 1, at)
+        if not block.kind:
+            block.kind = self.kind(at)
+            block.holder = {} if block.kind == "entry" else []
+            parent = self.blocks[-1].holder
+            if isinstance(parent, dict):
+                parent[self.null_key] = block.holder
+            else:
+                parent[-1] = block.holder
+        block.indent = self.indent
+        self.blocks.append(block)
+
+    def await_block(self, at: int, key: str = "") -> None:
+        self.waiting, self.null_at, self.null_key = _Block("", [], 0), at, key
+        self.end_line(at)
+
+    def line(self, block: _Block, at: int) -> None:
+        holder = block.holder
+        if isinstance(holder, dict):
+            self.entry(holder, at)
+        elif block.kind == "record":
+            holder.append(self.record(at, block.names, len(self.blocks)))
+        elif block.kind == "tuple":
+            holder.append(self.row(at, block.names, len(self.blocks)))
+        elif block.kind != self.kind(at):
+            expected = "'- item'" if block.kind == "dash" else "a value"
+            raise self.error(f"every line of this block is {expected}; this one is not", at)
+        elif block.kind == "dash":
+            self.dash(holder, at)
+        else:
+            value, end = self.value(at, _STATEMENT, len(self.blocks))
+            holder.append(value)
+            self.end_line(end)
+
+    def dash(self, holder: list[Value], dash: int) -> None:
+        at = self.blanks(dash + 1)
+        if self.nothing(at):
+            holder.append(None)
+            self.await_block(at)
+        elif self.is_entry(at, _DASHED_ENTRY):
+            self.enter(len(self.blocks) + 1, at)
+            item: dict[str, Value] = {}
+            holder.append(item)
+            indent = self.indent + 1 + _columns(self.text[dash + 1 : at])
+            self.blocks.append(_Block("entry", item, indent))
+            self.entry(item, at)
+        else:
+            value, at = self.value(at, _STATEMENT, len(self.blocks))
+            holder.append(value)
+            self.end_line(at)
+
+    def entry(self, holder: dict[str, Value], start: int) -> None:
+        key, end = self.key(start)
+        at = self.blanks(end)
+        sign = self.text[at : at + 1]
+        if not sign or sign not in ":=|" or self.text.startswith("://", at):
+            if len(self.blocks) > 1 and not _SEPARATED.match(self.text, at):
+                raise self.error("every line of this block is 'key: value'; this one is not", start)
+            raise self.error(f"':' is expected after a key, not {self.found(at)}", at)
+        if key in holder:
+            raise self.error(f"the key {key!r} stands twice", start)
+        if sign == "|":
+            holder[key] = self.named_table(at)
+            return
+        at = self.blanks(at + 1)
+        if _TYPED_TABLE.match(self.text, at):
+            if sign == "=":
+                raise self.error("a typed table is written with ':' (or quoted, if text)", at)
+            holder[key] = self.typed_table(at)
+        elif not self.nothing(at):
+            holder[key], at = self.value(at, _STATEMENT, len(self.blocks))
+            self.end_line(at)
+        elif sign == "=":
+            raise self.error("a value is expected after '='", at)
+        else:
+            holder[key] = None
+            self.await_block(at, key)
+
+    def named_table(self, bar: int) -> list[Value]:
+        level = len(self.blocks) + 1
+        self.enter(level, bar)
+        fields, at = self.names(bar, "|", "a field")
+        at = self.blanks(at)
+        if not self.nothing(at):
+            return [self.record(at, fields, level)]
+        return self.await_rows("record", fields, at)
+
+    def typed_table(self, at: int) -> list[Value]:
+        level = len(self.blocks) + 1
+        self.enter(level, at)
+        types, at = self.names(self.text.index("{", at), "}", "a type")
+        at = self.blanks(at)
+        if self.text[at : at + 1] != "=":
+            return self.await_rows("tuple", types, at)
+        at = self.blanks(at + 1)
+        if self.text[at : at + 1] != "[":
+            raise self.error(f"'[' is expected here, not {self.found(at)}", at)
+        rows, at = self.tuples(at, types, level)
+        self.end_line(at)
+        return rows
+
+    def await_rows(self, kind: str, names: Sequence[str], at: int) -> list[Value]:
+        table: list[Value] = []
+        self.waiting = _Block(kind, table, 0, names)
+        self.end_line(at)
+        return table
+
+    def names(self, opening: int, closing: str, what: str) -> tuple[list[str], int]:
+        """Read the names between `opening` and `closing`: at least one; no field stands twice."""
+        names: list[str] = []
+        fields: set[str] = set()
+        at = self.blanks(opening + 1)
+        while not names or self.text[at : at + 1] != closing:
+            if closing == "}" and self.nothing(at):
+                raise self.error("'{' is not closed", opening)
+            start = at
+            name, at = self.name(at, what)
+            if closing == "|" and name in fields:
+                raise self.error(f"the field {name!r} stands twice", start)
+            names.append(name)
+            fields.add(name)
+            at = self.blanks(at)
+            if self.text[at : at + 1] == ",":
+                at = self.blanks(at + 1)
+            elif self.text[at : at + 1] != closing and not (closing == "}" and self.nothing(at)):
+                raise self.error(f"',' or {closing!r} is expected, not {self.found(at)}", at)
+        return names, at + 1
+
+    def record(self, at: int, fields: Sequence[str], level: int) -> dict[str, Value]:
+        return dict(zip(fields, self.row(at, [""] * len(fields), level), strict=True))
+
+    def row(self, start: int, types: Sequence[str], level: int) -> list[Value]:
+        """Read a row up to the line end: one cell for each of `types` ("" takes anything)."""
+        cells: list[Value] = []
+        at = start
+        while not cells or self.text[at : at + 1] == ",":
+            at = self.cell(self.blanks(at + bool(cells)), _CELL, cells, types, start, level)
+            at = self.blanks(at)
+        self.end_line(at)
+        self.check_width(cells, types, start)
+        return cells
+
+    def tuples(self, opening: int, types: Sequence[str], level: int) -> tuple[list[Value], int]:
+        rows: list[Value] = []
+        at = self.next_item(opening + 1, opening, "]", first=True)
+        while self.text[at] != "]":
+            if self.text[at] != "(":
+                raise self.error(f"'(' is expected here, not {self.found(at)}", at)
+            cells: list[Value] = []
+            start = at
+            at = self.next_item(at + 1, start, ")", first=True)
+            while self.text[at] != ")":
+                at = self.cell(at, _TUPLE, cells, types, start, level)
+                at = self.next_item(at, start, ")", first=False)
+            self.check_width(cells, types, start)
+            rows.append(cells)
+            at = self.next_item(at + 1, opening, "]", first=False)
+        return rows, at + 1
+
+    def check_width(self, cells: Sequence[Value], types: Sequence[str], row: int) -> None:
+        if len(cells) != len(types):
+            raise self.error(f"{len(cells)} cells where {len(types)} are expected", row)
+
+    def cell(
+        self,
+        at: int,
+        context: _Context,
+        cells: list[Value],
+        types: Sequence[str],
+        row: int,
+        level: int,
+    ) -> int:
+        """Append the cell at `at` to `cells`, as a value of its column's type."""
+        kind = types[len(cells)] if len(cells) < len(types) else ""
+        value: Value
+        if context is _CELL and self.text[at : at + 1] in ",\n#":
+            self.count_scalar(at)
+            value, end = "", at
+        elif kind in _TEXT_TYPES and self.text[at] not in '"[{':
+            self.count_scalar(at)
+            bare, end = self.bare(at, context)
+            value = None if bare in ("null", "nil") else self.limited(bare, at)
+        else:
+            value, end = self.value(at, context, level)
+        if value is not None and kind in _ACCEPTED and type(value) not in _ACCEPTED[kind]:
+            raise self.error(f"a cell is not of the type {kind} of its column", row)
+        if kind in _FLOAT_TYPES and isinstance(value, int):
+            try:
+                value = float(value)
+            except OverflowError:
+                raise self.error("a number too large for a float", at) from None
+        cells.append(value)
+        return end
+
+
+def dumps(values: Mapping[str, Value], *, strict_keys: bool = False) -> str:
+    """Return a config as SDN text: a block per dict, lists on one line, the order of keys kept.
+
+    Tuples are written as lists. With `strict_keys`, a key that only this dialect can read (one in
+    quotes) is refused.
+
+    >>> print(dumps({"optim": {"name": "adam", "lr": 1e-3}, "layers": [64, 64]}), end="")
+    optim:
+        name: adam
+        lr: 0.001
+    layers: [64, 64]
+
+    Raises:
+        ConfigError: NaN, an infinity, a lone surrogate, an int of over 4,000 digits, a key refused
+            by `strict_keys`, or nesting over 50 levels; names the path of the value.
+        InvalidTypeError: a key that is not text, or a value of another type.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidTypeError(f"a config is a dict, not {type(values).__name__}")
+    writer = _Writer(strict_keys)
+    writer.block(values, "", 1)
+    return "".join(writer.lines)
+
+
+class _Writer:
+    """Writes blocks to `lines`; `level` counts as in the reader, `path` is for messages."""
+
+    def __init__(self, strict_keys: bool) -> None:
+        self.strict_keys = strict_keys
+        self.lines: list[str] = []
+
+    def block(self, values: Mapping[str, Value], path: str, level: int) -> None:
+        indent = _INDENT * (level - 1)
+        for key, value in values.items():
+            here = _path(path, key)
+            start = f"{indent}{self.key(key, here)}:"
+            if isinstance(value, Mapping) and value:
+                self.enter(level + 1, here)
+                self.lines.append(f"{start}\n")
+                self.block(value, here, level + 1)
+            else:
+                self.lines.append(f"{start} {self.value(value, here, level)}\n")
+
+    def enter(self, level: int, path: str) -> None:
+        if level > MAX_DEPTH:
+            raise ConfigError(f"{path} is nested deeper than {MAX_DEPTH} levels", key=path)
+
+    def key(self, key: object, path: str) -> str:
+        if not isinstance(key, str):
+            raise InvalidTypeError(f"a key must be text, not {type(key).__name__}: {path}")
+        written = self.text(key, path)
+        if self.strict_keys and written.startswith('"'):
+            raise ConfigError(f"only this reader takes a key that needs quotes: {path}", key=path)
+        return written
+
+    def text(self, text: str, path: str) -> str:
+        if _BARE_WORD.fullmatch(text) and text not in _NOT_BARE:
+            return str.__str__(text)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ConfigError(f"{path} holds a lone surrogate", key=path) from None
+        return f'"{text.translate(_WRITTEN_ESCAPES)}"'
+
+    def value(self, value: object, path: str, level: int) -> str:
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            return self.text(value, path)
+        if isinstance(value, int):
+            if abs(value) >= _INT_LIMIT:
+                raise ConfigError(f"{path} has more than {MAX_DIGITS:,} digits", key=path)
+            # A subclass such as IntEnum prints its own way; so do numpy's floats below.
+            return int.__repr__(value)
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise ConfigError(f"{path} is {float(value)}, which has no SDN form", key=path)
+            return float.__repr__(value)
+        if isinstance(value, (list, tuple)):
+            self.enter(level + 1, path)
+            items = (self.value(item, f"{path}[{n}]", level + 1) for n, item in enumerate(value))
+            return f"[{', '.join(items)}]"
+        if isinstance(value, Mapping):
+            self.enter(level + 1, path)
+            pairs = []
+            for key, item in value.items():
+                here = _path(path, key)
+                pairs.append(f"{self.key(key, here)}: {self.value(item, here, level + 1)}")
+            return f"{{{', '.join(pairs)}}}"
+        raise InvalidTypeError(f"{path} is {type(value).__name__}, which has no SDN form")
+
+
+def _path(path: str, key: object) -> str:
+    # Without the repr of a key of another type, which may fail (an int of many digits).
+    step = shown(key) if isinstance(key, str) else f"({type(key).__name__})"
+    if isinstance(key, str) and _BARE_WORD.fullmatch(key):
+        step = key
+    return f"{path}.{step}" if path else step

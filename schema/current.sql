@@ -1,0 +1,441 @@
+CREATE TABLE artifact (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,       -- 1, 2, …: the same name registered again
+    kind TEXT NOT NULL,             -- data, file, checkpoint
+    blob INTEGER NOT NULL REFERENCES blob (id),
+    is_text INTEGER NOT NULL CHECK (is_text IN (0, 1)), -- 1: UTF-8 text, handed back as text
+    step INTEGER,                   -- of a checkpoint
+    metadata TEXT NOT NULL,         -- JSON object
+    created_at TEXT NOT NULL,
+    UNIQUE (run, name, version)
+) STRICT;
+
+CREATE TABLE blob (
+    id INTEGER PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole
+    size_bytes INTEGER NOT NULL,
+    cutter TEXT NOT NULL            -- how it was cut into chunks
+) STRICT;
+
+CREATE TABLE blob_chunk (
+    blob INTEGER NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
+    offset_bytes INTEGER NOT NULL,  -- where the chunk begins: a seek is one look-up
+    chunk INTEGER NOT NULL REFERENCES chunk (id),
+    PRIMARY KEY (blob, offset_bytes)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chunk (
+    id INTEGER PRIMARY KEY,
+    sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32), -- of the raw bytes
+    raw_bytes INTEGER NOT NULL CHECK (raw_bytes BETWEEN 1 AND 1048576),
+    stored_bytes INTEGER NOT NULL,
+    codec TEXT NOT NULL             -- 'raw', 'zstd'
+) STRICT;
+
+CREATE TABLE chunk_data (
+    chunk INTEGER PRIMARY KEY REFERENCES chunk (id) ON DELETE CASCADE,
+    data BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE config_key (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE        -- dotted path; a part with a dot of its own stands in double quotes
+) STRICT;
+
+CREATE TABLE config_source (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('file', 'override', 'default', 'code')),
+    name TEXT NOT NULL,             -- file as it was named, or the override
+    line INTEGER NOT NULL,          -- 0 where lines mean nothing
+    UNIQUE (kind, name, line)
+) STRICT;
+
+CREATE TABLE config_value (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    key INTEGER NOT NULL REFERENCES config_key (id),
+    type TEXT NOT NULL CHECK (type IN ('text', 'int', 'float', 'bool', 'null', 'list', 'map')),
+    num REAL,                       -- int and float
+    text TEXT,                      -- all others, and numbers whose 15 digits do not say them exactly
+    source INTEGER REFERENCES config_source (id), -- which file or override set it, where known
+    PRIMARY KEY (run, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,           -- 0, 1, … in the order of happening
+    happened_at TEXT NOT NULL,
+    kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, fail, end, or the caller's own
+    data TEXT NOT NULL,             -- JSON object
+    checksum INTEGER NOT NULL,      -- CRC-32 of happened_at, kind and data, NUL-separated, in UTF-8
+    PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metric_name (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE metric_point (
+    series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    seq INTEGER NOT NULL,           -- 0, 1, …: repetitions of the same step, in the order of logging
+    time_ms INTEGER NOT NULL,       -- since the run's start
+    value REAL,                     -- NULL is NaN; the infinities are themselves
+    PRIMARY KEY (series, step, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metric_series (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    metric INTEGER NOT NULL REFERENCES metric_name (id),
+    count INTEGER NOT NULL,         -- points
+    nan_count INTEGER NOT NULL,     -- points that are NaN
+    first_step INTEGER NOT NULL,
+    first_value REAL,               -- NULL: NaN
+    last_step INTEGER NOT NULL,     -- the point logged last, whatever its step
+    last_value REAL,                -- NULL: NaN
+    last_time_ms INTEGER NOT NULL,
+    top_step INTEGER NOT NULL,      -- the largest step; an automatic step is one more
+    min_step INTEGER,               -- where the minimum was reached first
+    min_value REAL,                 -- NULL: every point is NaN
+    max_step INTEGER,
+    max_value REAL,
+    value_sum REAL NOT NULL,        -- of the points that are not NaN
+    completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
+    checksum INTEGER,               -- CRC-32 of the points in key order, taken when the run ended
+    UNIQUE (run, metric)
+) STRICT;
+
+CREATE TABLE migration (
+    number INTEGER PRIMARY KEY,     -- equals the user_version it led to
+    name TEXT NOT NULL,             -- file name in schema/
+    sha256 TEXT NOT NULL,           -- of that file's text
+    applied_at TEXT NOT NULL,
+    library TEXT NOT NULL           -- version of exptrack that applied it
+) STRICT;
+
+CREATE TABLE note (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,           -- 0, 1, … in the order of writing
+    written_at TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,         -- local to this file; other files number differently
+    run_id TEXT NOT NULL UNIQUE,    -- the public id: 9 characters of time, 7 of chance; sorts by time
+    status TEXT NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'interrupted')),
+    reason TEXT,                    -- why it failed or was interrupted
+    traceback TEXT,                 -- of the exception that ended it
+    name TEXT,
+    group_name TEXT,                -- runs that belong together, for example one sweep
+    parent INTEGER REFERENCES run (id) ON DELETE SET NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,                  -- NULL while running
+    heartbeat_at TEXT NOT NULL,     -- when its process was last heard of
+    duration_ms INTEGER NOT NULL DEFAULT 0, -- active time by the monotonic clock, resumptions added up
+    config_hash TEXT NOT NULL,      -- SHA-256 (hex) of the canonical config
+    family TEXT NOT NULL,           -- names the config without its seeds: equal for runs that differ by seed
+    fingerprint TEXT NOT NULL,      -- SHA-256 (hex) of config, code and declared data: the same experiment
+    host TEXT NOT NULL,
+    vcs_commit TEXT,
+    vcs_dirty INTEGER CHECK (vcs_dirty IN (0, 1)), -- 1: tracked files differed from the commit
+    checksum TEXT                   -- SHA-256 (hex) over the run's facts, config and series, taken at its end
+) STRICT;
+
+CREATE TABLE run_config (
+    run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
+    format INTEGER NOT NULL,        -- version of the canonical form
+    snapshot TEXT NOT NULL,         -- canonical JSON; run.config_hash is its SHA-256
+    source_files TEXT NOT NULL,     -- JSON list of the files it was composed from
+    overrides TEXT NOT NULL         -- JSON list of the overrides that were applied
+) STRICT;
+
+CREATE TABLE run_environment (
+    run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
+    python TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    command TEXT NOT NULL,          -- JSON list, secrets replaced by ***
+    script TEXT,                    -- main script, relative to its repository
+    vcs_branch TEXT,
+    vcs_remote TEXT,                -- without credentials
+    code_digest TEXT NOT NULL,      -- SHA-256 (hex) of commit and changed tracked files, or of the script
+    system TEXT NOT NULL,           -- JSON object
+    variables TEXT NOT NULL,        -- JSON object: an allow-list of environment variables
+    data_references TEXT NOT NULL   -- JSON object: name to the reference the caller declared
+) STRICT;
+
+CREATE TABLE run_owner (
+    run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
+    host_id TEXT NOT NULL,          -- digest of node name, machine id and pid namespace
+    boot_id TEXT NOT NULL,          -- changes with every boot: pids from before mean nothing
+    pid INTEGER NOT NULL,
+    pid_started TEXT NOT NULL       -- start time of that pid: a recycled pid has another
+) STRICT;
+
+CREATE TABLE run_tag (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    added_at TEXT NOT NULL,
+    PRIMARY KEY (run, tag)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE study (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config
+) STRICT;
+
+CREATE TABLE study_attribute (
+    study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
+    scope TEXT NOT NULL CHECK (scope IN ('user', 'system')),
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,            -- JSON
+    PRIMARY KEY (study, scope, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE study_objective (
+    study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,      -- 0 for the only or first objective
+    direction TEXT NOT NULL CHECK (direction IN ('minimize', 'maximize')),
+    metric TEXT,                    -- name of the metric it is, where one is
+    PRIMARY KEY (study, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trial (
+    id INTEGER PRIMARY KEY,
+    study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,        -- 0, 1, … within the study
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'fail')),
+    run INTEGER REFERENCES run (id) ON DELETE SET NULL,
+    started_at TEXT,
+    ended_at TEXT,
+    heartbeat_at TEXT,
+    UNIQUE (study, number)
+) STRICT;
+
+CREATE TABLE trial_attribute (
+    trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
+    scope TEXT NOT NULL CHECK (scope IN ('user', 'system')),
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,            -- JSON
+    PRIMARY KEY (trial, scope, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trial_param (
+    trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value REAL,                     -- as the sampler sees it: a number, or the index of a choice; NULL is NaN
+    distribution TEXT NOT NULL,     -- JSON: the range or the choices it was drawn from
+    PRIMARY KEY (trial, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trial_report (
+    trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    value REAL,                     -- intermediate value; NULL is NaN
+    PRIMARY KEY (trial, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trial_value (
+    trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,      -- which objective
+    value REAL NOT NULL,
+    PRIMARY KEY (trial, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX artifact_by_blob ON artifact (blob, run);
+
+CREATE INDEX blob_chunk_by_chunk ON blob_chunk (chunk);
+
+CREATE INDEX config_value_by_num ON config_value (key, num) WHERE num IS NOT NULL;
+
+CREATE INDEX config_value_by_source ON config_value (source) WHERE source IS NOT NULL;
+
+CREATE INDEX config_value_by_text ON config_value (key, text) WHERE text IS NOT NULL;
+
+CREATE INDEX metric_series_by_last ON metric_series (metric, last_value) WHERE completed = 1;
+
+CREATE INDEX metric_series_by_max ON metric_series (metric, max_value) WHERE completed = 1;
+
+CREATE INDEX metric_series_by_min ON metric_series (metric, min_value) WHERE completed = 1;
+
+CREATE INDEX run_by_config ON run (config_hash);
+
+CREATE INDEX run_by_end ON run (status, ended_at);
+
+CREATE INDEX run_by_family ON run (family);
+
+CREATE INDEX run_by_fingerprint ON run (fingerprint);
+
+CREATE INDEX run_by_group ON run (group_name, started_at) WHERE group_name IS NOT NULL;
+
+CREATE INDEX run_by_name ON run (name, started_at) WHERE name IS NOT NULL;
+
+CREATE INDEX run_by_parent ON run (parent) WHERE parent IS NOT NULL;
+
+CREATE INDEX run_by_start ON run (started_at);
+
+CREATE INDEX run_by_status ON run (status, started_at);
+
+CREATE INDEX run_tag_by_tag ON run_tag (tag, run);
+
+CREATE INDEX trial_by_run ON trial (run) WHERE run IS NOT NULL;
+
+CREATE INDEX trial_by_state ON trial (study, state, number);
+
+CREATE VIEW artifacts AS
+SELECT
+    r.run_id,
+    a.name,
+    a.version,
+    a.kind,
+    a.step,
+    b.hash,
+    b.size_bytes,
+    a.metadata,
+    a.created_at,
+    EXISTS (SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run) AS shared -- another run holds the same bytes
+FROM artifact AS a
+JOIN blob AS b ON b.id = a.blob
+JOIN run AS r ON r.id = a.run;
+
+CREATE VIEW configs AS
+SELECT
+    r.run_id,
+    k.key,
+    v.type,
+    CASE
+        WHEN v.text IS NOT NULL THEN v.text
+        WHEN v.type = 'int' THEN CAST(CAST(v.num AS INTEGER) AS TEXT)
+        WHEN v.type = 'float' THEN CAST(v.num AS TEXT)
+        ELSE 'null'
+    END AS value,                           -- every value as text
+    v.num,                                  -- numbers: compare these
+    v.text,                                 -- text, true and false, lists and maps as JSON
+    s.kind AS source_kind,
+    s.name AS source_name,
+    s.line AS source_line
+FROM config_value AS v
+JOIN config_key AS k ON k.id = v.key
+JOIN run AS r ON r.id = v.run
+LEFT JOIN config_source AS s ON s.id = v.source;
+
+CREATE VIEW events AS
+SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data
+FROM event AS e
+JOIN run AS r ON r.id = e.run;
+
+CREATE VIEW metrics AS
+SELECT
+    r.run_id,
+    n.name,
+    s.count,
+    s.nan_count,
+    s.first_step,
+    s.first_value AS first,                 -- NULL: NaN, here and in last
+    s.last_step,
+    s.last_value AS last,
+    s.min_step,
+    s.min_value AS min,                     -- of the points that are not NaN, as max and mean
+    s.max_step,
+    s.max_value AS max,
+    s.value_sum / NULLIF(s.count - s.nan_count, 0) AS mean,
+    s.completed,                            -- 1: the run is completed; ranking reads an index only with completed = 1
+    r.family
+FROM metric_series AS s
+JOIN metric_name AS n ON n.id = s.metric
+JOIN run AS r ON r.id = s.run;
+
+CREATE VIEW notes AS
+SELECT r.run_id, n.seq, n.written_at, n.text
+FROM note AS n
+JOIN run AS r ON r.id = n.run;
+
+CREATE VIEW points AS
+SELECT
+    r.run_id,
+    n.name,
+    p.step,
+    p.seq,
+    p.value,                                -- NULL: NaN
+    CASE WHEN p.value IS NULL THEN 'nan' WHEN p.value IN (9e999, -9e999) THEN 'infinite' ELSE 'finite' END AS kind,
+    p.time_ms / 1000.0 AS time_s,           -- since the run's start
+    strftime('%Y-%m-%d %H:%M:%f', r.started_at, (p.time_ms / 1000.0) || ' seconds') AS logged_at
+FROM metric_point AS p
+JOIN metric_series AS s ON s.id = p.series
+JOIN metric_name AS n ON n.id = s.metric
+JOIN run AS r ON r.id = s.run;
+
+CREATE VIEW run_storage AS
+SELECT
+    r.run_id,
+    u.chunks,
+    u.stored_bytes,                         -- what the run's artifacts take in the file, each chunk once
+    u.shared_bytes                          -- the part of it that other runs use too
+FROM run AS r
+JOIN (
+    SELECT
+        d.run,
+        count(*) AS chunks,
+        sum(c.stored_bytes) AS stored_bytes,
+        sum(CASE WHEN EXISTS (
+            SELECT 1 FROM blob_chunk AS bc
+            JOIN artifact AS o ON o.blob = bc.blob
+            WHERE bc.chunk = d.chunk AND o.run <> d.run
+        ) THEN c.stored_bytes ELSE 0 END) AS shared_bytes
+    FROM (SELECT DISTINCT a.run, bc.chunk FROM artifact AS a JOIN blob_chunk AS bc ON bc.blob = a.blob) AS d
+    JOIN chunk AS c ON c.id = d.chunk
+    GROUP BY d.run
+) AS u ON u.run = r.id;
+
+CREATE VIEW runs AS
+SELECT
+    r.run_id,
+    r.status,
+    r.name,
+    r.group_name,
+    (SELECT p.run_id FROM run AS p WHERE p.id = r.parent) AS parent_run_id,
+    r.started_at,
+    r.ended_at,
+    r.heartbeat_at,
+    r.duration_ms / 1000.0 AS duration_s,   -- of a running run: as of its last heartbeat
+    r.reason,
+    r.config_hash,
+    r.family,
+    r.fingerprint,
+    r.host,
+    r.vcs_commit,
+    r.vcs_dirty
+FROM run AS r;
+
+CREATE VIEW studies AS
+SELECT
+    s.name,
+    s.created_at,
+    (SELECT group_concat(o.direction, ', ') FROM study_objective AS o WHERE o.study = s.id) AS directions,
+    (SELECT count(*) FROM trial AS t WHERE t.study = s.id) AS trials,
+    s.settings
+FROM study AS s;
+
+CREATE VIEW tags AS
+SELECT r.run_id, t.tag, t.added_at
+FROM run_tag AS t
+LEFT JOIN run AS r ON r.id = t.run;
+
+CREATE VIEW trials AS
+SELECT
+    s.name AS study,
+    t.number,
+    t.state,
+    r.run_id,
+    (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value,
+    t.started_at,
+    t.ended_at
+FROM trial AS t
+JOIN study AS s ON s.id = t.study
+LEFT JOIN run AS r ON r.id = t.run;

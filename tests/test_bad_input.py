@@ -1,0 +1,410 @@
+"""Every public call answers wrong input with a typed, clear error and changes nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import exptrack
+from exptrack import (
+    AmbiguousRunError,
+    Archive,
+    ArchiveClosedError,
+    ArchiveNotFoundError,
+    ArchiveReadOnlyError,
+    ConfigError,
+    ExpConfig,
+    ExptrackError,
+    InvalidTypeError,
+    InvalidValueError,
+    MetricNotFoundError,
+    NotAnArchiveError,
+    QueryError,
+    Run,
+    RunBusyError,
+    RunFilter,
+    RunFinishedError,
+    RunNotFoundError,
+)
+
+SURROGATE = "\ud800"
+HUGE_NAME = "x" * 1001
+
+
+class Lab(NamedTuple):
+    """An archive with a finished run, a live one, and a folder."""
+
+    archive: Archive
+    done: Run
+    live: Run
+    folder: Path
+
+
+@pytest.fixture
+def lab(archive: Archive, tmp_path: Path) -> Lab:
+    with archive.start_run({"lr": 0.1}, ["t"], name="done") as done:
+        done.log({"acc": 0.5})
+    return Lab(archive, done, archive.start_run(name="live"), tmp_path)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for _ in range(depth):
+        tree = {"a": tree}
+    return tree
+
+
+def cyclic() -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    tree["self"] = tree
+    return tree
+
+
+CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
+    # Opening
+    "path of wrong type": (InvalidTypeError, "int", lambda lab: Archive(3)),  # type: ignore[arg-type]
+    "empty path": (InvalidValueError, "path", lambda lab: Archive("")),
+    "NUL in path": (InvalidValueError, "path", lambda lab: Archive("a\0b")),
+    "unknown mode": (InvalidValueError, "append", lambda lab: Archive(mode="append")),
+    "missing folder": (ArchiveNotFoundError, "nowhere", lambda lab: Archive("nowhere/lab.db")),
+    "missing file to read": (ArchiveNotFoundError, "none.db", lambda lab: Archive("none.db", mode="ro")),
+    "missing file not to create": (
+        ArchiveNotFoundError,
+        "none.db",
+        lambda lab: Archive("none.db", create=False),
+    ),
+    "a folder": (NotAnArchiveError, "folder", lambda lab: Archive(lab.folder)),
+    # Starting
+    "config is a list": (ConfigError, "list", lambda lab: lab.archive.start_run([1])),  # type: ignore[arg-type]
+    "config is text": (ConfigError, "str", lambda lab: lab.archive.start_run("lr=1")),  # type: ignore[arg-type]
+    "config with NaN": (ConfigError, "'lr'", lambda lab: lab.archive.start_run({"lr": float("nan")})),
+    "config with infinity": (
+        ConfigError,
+        "'a.b'",
+        lambda lab: lab.archive.start_run({"a": {"b": float("inf")}}),
+    ),
+    "config with 2^63": (ConfigError, "64 bits", lambda lab: lab.archive.start_run({"n": 2**63})),
+    "config with a set": (ConfigError, "set", lambda lab: lab.archive.start_run({"n": {1}})),
+    "config with bytes": (ConfigError, "bytes", lambda lab: lab.archive.start_run({"n": b"x"})),
+    "config with an object": (ConfigError, "object", lambda lab: lab.archive.start_run({"n": object()})),
+    "config with a path": (ConfigError, "Path", lambda lab: lab.archive.start_run({"p": Path("x")})),
+    "config with a surrogate": (ConfigError, "surrogate", lambda lab: lab.archive.start_run({"n": SURROGATE})),
+    "config key not text": (ConfigError, "int", lambda lab: lab.archive.start_run({1: 2})),  # type: ignore[dict-item]
+    "config key with a surrogate": (
+        ConfigError,
+        "surrogate",
+        lambda lab: lab.archive.start_run({SURROGATE: 2}),
+    ),
+    "config key too long": (ConfigError, "1,001", lambda lab: lab.archive.start_run({HUGE_NAME: 2})),
+    "config text too long": (
+        ConfigError,
+        "artifact",
+        lambda lab: lab.archive.start_run({"a": "x" * (2**24 + 1)}),
+    ),
+    "config too deep": (ConfigError, "deeper", lambda lab: lab.archive.start_run(nested(60))),
+    "config that holds itself": (ConfigError, "deeper", lambda lab: lab.archive.start_run(cyclic())),
+    "tags are one text": (InvalidTypeError, "list", lambda lab: lab.archive.start_run(tags="abc")),
+    "tags are a number": (InvalidTypeError, "list", lambda lab: lab.archive.start_run(tags=3)),  # type: ignore[arg-type]
+    "a tag is a number": (InvalidTypeError, "int", lambda lab: lab.archive.start_run(tags=[3])),  # type: ignore[list-item]
+    "an empty tag": (InvalidValueError, "empty", lambda lab: lab.archive.start_run(tags=[""])),
+    "an empty name": (InvalidValueError, "empty", lambda lab: lab.archive.start_run(name="")),
+    "a name with NUL": (InvalidValueError, "control", lambda lab: lab.archive.start_run(name="a\0b")),
+    "a name with a line end": (InvalidValueError, "control", lambda lab: lab.archive.start_run(name="a\nb")),
+    "a group of wrong type": (InvalidTypeError, "int", lambda lab: lab.archive.start_run(group=5)),  # type: ignore[arg-type]
+    "an unknown parent": (RunNotFoundError, "zzz", lambda lab: lab.archive.start_run(parent="zzz")),
+    "data is one text": (InvalidTypeError, "data", lambda lab: lab.archive.start_run(data="s3://x")),
+    "data with a number": (InvalidTypeError, "int", lambda lab: lab.archive.start_run(data={"a": 1})),  # type: ignore[dict-item]
+    # Logging
+    "metric name empty": (InvalidValueError, "empty", lambda lab: lab.live.log_metric("", 1)),
+    "metric name not text": (InvalidTypeError, "int", lambda lab: lab.live.log_metric(7, 1)),  # type: ignore[arg-type]
+    "metric name huge": (InvalidValueError, "1,001", lambda lab: lab.live.log_metric(HUGE_NAME, 1)),
+    "metric name with NUL": (InvalidValueError, "control", lambda lab: lab.live.log_metric("a\0", 1)),
+    "metric name with a surrogate": (
+        InvalidValueError,
+        "surrogate",
+        lambda lab: lab.live.log_metric(SURROGATE, 1),
+    ),
+    "metric value is text": (InvalidTypeError, "'x'", lambda lab: lab.live.log_metric("x", "0.5")),
+    "metric value is None": (InvalidTypeError, "NoneType", lambda lab: lab.live.log_metric("x", None)),
+    "metric value is a list": (InvalidTypeError, "list", lambda lab: lab.live.log_metric("x", [1.0])),
+    "metric value is complex": (InvalidTypeError, "complex", lambda lab: lab.live.log_metric("x", 1j)),
+    "metric value too large": (InvalidValueError, "large", lambda lab: lab.live.log_metric("x", 10**400)),
+    "step is a float": (InvalidTypeError, "whole", lambda lab: lab.live.log_metric("x", 1, 1.5)),  # type: ignore[arg-type]
+    "step is a bool": (InvalidTypeError, "bool", lambda lab: lab.live.log_metric("x", 1, True)),
+    "step is text": (InvalidTypeError, "str", lambda lab: lab.live.log_metric("x", 1, "3")),  # type: ignore[arg-type]
+    "step is 2^63": (InvalidValueError, "64 bits", lambda lab: lab.live.log_metric("x", 1, 2**63)),
+    "time is text": (InvalidTypeError, "time", lambda lab: lab.live.log_metric("x", 1, time="now")),  # type: ignore[arg-type]
+    "time is NaN": (InvalidValueError, "time", lambda lab: lab.live.log_metric("x", 1, time=float("nan"))),
+    "time after the year 9999": (InvalidValueError, "time", lambda lab: lab.live.log_metric("x", 1, time=1e12)),
+    "metric value of 5000 digits": (InvalidValueError, "large", lambda lab: lab.live.log_metric("x", 10**5000)),
+    "config of 5000 digits": (ConfigError, "64 bits", lambda lab: lab.archive.start_run({"n": 10**5000})),
+    "step of 5000 digits": (InvalidValueError, "64 bits", lambda lab: lab.live.log_metric("x", 1, 10**5000)),
+    "path with a surrogate": (InvalidValueError, "path", lambda lab: Archive(SURROGATE)),
+    "sql parameter of 2^63": (QueryError, "parameter", lambda lab: lab.archive.sql("SELECT ?", [2**63])),
+    "sql text with a surrogate": (QueryError, "text", lambda lab: lab.archive.sql(f"SELECT '{SURROGATE}'")),
+    "sql rows of wrong type": (
+        InvalidTypeError,
+        "max_rows",
+        lambda lab: lab.archive.sql("SELECT 1", max_rows="x"),
+    ),  # type: ignore[arg-type]
+    "sql rows below one": (QueryError, "max_rows", lambda lab: lab.archive.sql("SELECT 1", max_rows=-5)),
+    "sql time without end": (
+        QueryError,
+        "timeout_s",
+        lambda lab: lab.archive.sql("SELECT 1", timeout_s=float("nan")),
+    ),
+    "best in a direction of wrong type": (
+        InvalidValueError,
+        "direction",
+        lambda lab: lab.archive.best_run("acc", []),
+    ),  # type: ignore[arg-type]
+    "sources of wrong type": (ConfigError, "list", lambda lab: ExpConfig({}, 3)),  # type: ignore[arg-type]
+    "huge name and a surrogate": (
+        InvalidValueError,
+        "1,000",
+        lambda lab: lab.live.artifacts.register_data("n" * 100_000, SURROGATE),
+    ),
+    "log of a list": (InvalidTypeError, "map", lambda lab: lab.live.log([1])),  # type: ignore[arg-type]
+    "log with one bad value of two": (InvalidTypeError, "'b'", lambda lab: lab.live.log({"a": 1, "b": "x"})),
+    "log to a finished run": (RunFinishedError, "completed", lambda lab: lab.done.log_metric("acc", 1)),
+    "completed twice": (RunFinishedError, "completed", lambda lab: lab.done.complete()),
+    "failed after completion": (RunFinishedError, "completed", lambda lab: lab.done.fail("no")),
+    "flush of a finished run": (RunFinishedError, "completed", lambda lab: lab.done.flush()),
+    "reason of wrong type": (InvalidTypeError, "reason", lambda lab: lab.live.fail(3)),  # type: ignore[arg-type]
+    # Tags, notes, events
+    "tag empty": (InvalidValueError, "empty", lambda lab: lab.done.add_tag("")),
+    "tag with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.done.add_tag(SURROGATE)),
+    "note of wrong type": (InvalidTypeError, "note", lambda lab: lab.done.add_note(b"x")),  # type: ignore[arg-type]
+    "note empty": (InvalidValueError, "note", lambda lab: lab.done.add_note("  ")),
+    "note with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.done.add_note(SURROGATE)),
+    "note too long": (InvalidValueError, "artifact", lambda lab: lab.done.add_note("x" * (2**24 + 1))),
+    "event kind empty": (InvalidValueError, "empty", lambda lab: lab.archive.append_event(lab.done.run_id, "")),
+    "event data of wrong type": (InvalidValueError, "set", lambda lab: lab.done.append_event("k", {"a": {1}})),
+    "event of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.append_event("zzz", "k")),
+    "events of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.read_events("zzz")),
+    # Artifacts
+    "artifact of wrong type": (
+        InvalidTypeError,
+        "text or bytes",
+        lambda lab: lab.live.artifacts.register_data("a", 3),
+    ),  # type: ignore[arg-type]
+    "artifact name empty": (InvalidValueError, "empty", lambda lab: lab.live.artifacts.register_data("", b"")),
+    "artifact with a surrogate": (
+        InvalidValueError,
+        "surrogate",
+        lambda lab: lab.live.artifacts.register_data("a", SURROGATE),
+    ),
+    "artifact metadata with a set": (
+        ConfigError,
+        "set",
+        lambda lab: lab.live.artifacts.register_data("a", b"", {"x": {1}}),
+    ),
+    "artifact file missing": (
+        InvalidValueError,
+        "none",
+        lambda lab: lab.live.artifacts.register_file("a", "none"),
+    ),
+    "artifact file is a folder": (
+        InvalidValueError,
+        "cannot read",
+        lambda lab: lab.live.artifacts.register_file("a", lab.folder),
+    ),
+    "artifact path of wrong type": (
+        InvalidTypeError,
+        "path",
+        lambda lab: lab.live.artifacts.register_file("a", 3.5),
+    ),  # type: ignore[arg-type]
+    "checkpoint step of wrong type": (
+        InvalidTypeError,
+        "step",
+        lambda lab: lab.live.artifacts.register_checkpoint("a", lab.archive.path, "1"),
+    ),  # type: ignore[arg-type]
+    "artifact version of wrong type": (
+        InvalidTypeError,
+        "str",
+        lambda lab: lab.live.artifacts.get_blob("a", "1"),
+    ),  # type: ignore[arg-type]
+    "artifacts of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.artifacts("zzz")),
+    # Questions
+    "unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.show_run("zzz")),
+    "empty run id": (InvalidValueError, "empty", lambda lab: lab.archive.show_run("")),
+    "run id of wrong type": (InvalidTypeError, "int", lambda lab: lab.archive.show_run(3)),
+    "ambiguous run id": (
+        AmbiguousRunError,
+        "more characters",
+        lambda lab: lab.archive.show_run(lab.done.run_id[0]),
+    ),
+    "LIKE signs in a run id": (RunNotFoundError, "%", lambda lab: lab.archive.show_run("%")),
+    "diff with an unknown run": (
+        RunNotFoundError,
+        "zzz",
+        lambda lab: lab.archive.diff_runs(lab.done.run_id, "zzz"),
+    ),
+    "resume of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.resume_run("zzz")),
+    "resume of a live run": (RunBusyError, "running", lambda lab: lab.archive.resume_run(lab.live.run_id)),
+    "get of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.get_run("zzz")),
+    "deletion of an unknown run": (
+        RunNotFoundError,
+        "zzz",
+        lambda lab: lab.archive.delete_run(lab.done.run_id, "zzz"),
+    ),
+    "deletion of a live run": (RunBusyError, "running", lambda lab: lab.archive.delete_run(lab.live.run_id)),
+    "best by an unknown metric": (
+        MetricNotFoundError,
+        "'acc'",
+        lambda lab: lab.archive.best_run("ac", "maximize"),
+    ),
+    "best in an unknown direction": (
+        InvalidValueError,
+        "minimize",
+        lambda lab: lab.archive.best_run("acc", "up"),
+    ),
+    "best by an unknown value": (
+        InvalidValueError,
+        "last",
+        lambda lab: lab.archive.best_run("acc", "maximize", by="mean"),
+    ),
+    "best with a bad limit": (
+        InvalidValueError,
+        "limit",
+        lambda lab: lab.archive.best_runs("acc", "maximize", limit=-1),
+    ),
+    "list with a bad limit": (InvalidValueError, "limit", lambda lab: lab.archive.list_runs(limit=-1)),
+    "list with text for a filter": (InvalidTypeError, "RunFilter", lambda lab: lab.archive.list_runs("failed")),  # type: ignore[arg-type]
+    "filter by an unknown status": (InvalidValueError, "completed", lambda lab: RunFilter.by_status("done")),
+    "filter by an empty tag": (InvalidValueError, "empty", lambda lab: RunFilter.by_tag("")),
+    "filter with a bad date": (InvalidValueError, "ISO", lambda lab: RunFilter.all(after="yesterday")),
+    "filter with a number for a date": (InvalidTypeError, "datetime", lambda lab: RunFilter.all(before=3)),  # type: ignore[arg-type]
+    "filters that exclude each other": (
+        InvalidValueError,
+        "both",
+        lambda lab: RunFilter.by_group("a") & RunFilter.by_group("b"),
+    ),
+    "sql of wrong type": (InvalidTypeError, "int", lambda lab: lab.archive.sql(3)),  # type: ignore[arg-type]
+    "sql that is wrong": (QueryError, "syntax", lambda lab: lab.archive.sql("SELEC 1")),
+    "sql that is empty": (QueryError, "SELECT", lambda lab: lab.archive.sql("")),
+    "sql that inserts": (
+        QueryError,
+        "INSERT",
+        lambda lab: lab.archive.sql("INSERT INTO run_tag VALUES (1, 'x', '')"),
+    ),
+    "sql that deletes": (QueryError, "DELETE", lambda lab: lab.archive.sql("DELETE FROM run")),
+    "sql that attaches": (QueryError, "ATTACH", lambda lab: lab.archive.sql("ATTACH 'x.db' AS x")),
+    "sql that vacuums into a file": (
+        QueryError,
+        "only SELECT",
+        lambda lab: lab.archive.sql("VACUUM INTO 'x.db'"),
+    ),
+    "sql pragma": (QueryError, "PRAGMA", lambda lab: lab.archive.sql("PRAGMA journal_mode = DELETE")),
+    "sql that loads code": (
+        QueryError,
+        "load_extension",
+        lambda lab: lab.archive.sql("SELECT load_extension('x')"),
+    ),
+    "two statements": (QueryError, "one statement", lambda lab: lab.archive.sql("SELECT 1; DELETE FROM run")),
+    "sql too long": (QueryError, "characters", lambda lab: lab.archive.sql("SELECT " + "1," * 60_000 + "1")),
+    "sql without end": (
+        QueryError,
+        "0.2 s",
+        lambda lab: lab.archive.sql(
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+            timeout_s=0.2,
+        ),
+    ),
+    "sql with a huge value": (QueryError, "too big", lambda lab: lab.archive.sql("SELECT zeroblob(900000000)")),
+    "sql with a missing parameter": (QueryError, "SQL", lambda lab: lab.archive.sql("SELECT ?")),
+    # Configs
+    "override through a scalar": (
+        ConfigError,
+        "not a map",
+        lambda lab: ExpConfig({"a": 1}).with_override("a.b", "2"),
+    ),
+    "override with an empty part": (
+        ConfigError,
+        "empty part",
+        lambda lab: ExpConfig({}).with_override("a..b", "2"),
+    ),
+    "override with an unclosed list": (
+        ConfigError,
+        "closed",
+        lambda lab: ExpConfig({}).with_override("a", "[1"),
+    ),
+    "override with an unclosed quote": (
+        ConfigError,
+        "closed",
+        lambda lab: ExpConfig({}).with_override("a", '"x'),
+    ),
+    "override with a huge number": (
+        ConfigError,
+        "float",
+        lambda lab: ExpConfig({}).with_override("a", "1e999"),
+    ),
+    "override beyond 64 bits": (
+        ConfigError,
+        "64 bits",
+        lambda lab: ExpConfig({}).with_override("a", str(2**63)),
+    ),
+    "override with a doubled key": (
+        ConfigError,
+        "twice",
+        lambda lab: ExpConfig({}).with_override("a", "{x: 1, x: 2}"),
+    ),
+    "override too deep": (ConfigError, "deeper", lambda lab: ExpConfig({}).with_override("a", "[" * 5000)),
+    "merge with a list": (ConfigError, "list", lambda lab: exptrack.merge_configs({}, [1])),  # type: ignore[arg-type]
+    "sources are one text": (ConfigError, "list", lambda lab: ExpConfig({}, "config.sdn")),
+}
+
+
+def dump(path: str) -> list[str]:
+    connection = sqlite3.connect(path)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_input_is_refused_clearly_and_changes_nothing(lab: Lab, case: str) -> None:
+    kind, words, call = CASES[case]
+    before = dump(lab.archive.path)
+    with pytest.raises(kind) as caught:
+        call(lab)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert dump(lab.archive.path) == before
+    assert sorted(path.name for path in lab.folder.glob("*.db")) == ["lab.db"]
+    lab.live.complete()
+
+
+def test_a_closed_archive_says_so(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "lab.db")
+    run = archive.start_run()
+    run.complete()
+    archive.close()
+    archive.close()
+    for call in (archive.list_runs, archive.start_run, archive.verify, lambda: run.tags):
+        with pytest.raises(ArchiveClosedError):
+            call()
+
+
+def test_an_archive_opened_for_reading_refuses_to_write(tmp_path: Path) -> None:
+    Archive(tmp_path / "lab.db").close()
+    with Archive(tmp_path / "lab.db", mode="ro") as archive, pytest.raises(ArchiveReadOnlyError):
+        archive.start_run()
+
+
+def test_numbers_of_every_kind_are_taken(archive: Archive) -> None:
+    from decimal import Decimal
+    from fractions import Fraction
+
+    import numpy as np
+
+    values = [1, True, 2.5, Decimal("0.1"), Fraction(1, 4), np.float32(0.5), np.int64(3), np.array(7.0)]
+    with archive.start_run() as run:
+        for value in values:
+            run.log_metric("x", value)
+    assert [point.value for point in run.get_metric("x")] == [float(value) for value in values]

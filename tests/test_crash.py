@@ -1,0 +1,98 @@
+"""What was acknowledged is there after a SIGKILL, and the run says interrupted."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive, RunBusyError, RunFilter, RunStatus
+from exptrack.capture import current_process
+
+WRITER = """
+import sys, exptrack
+archive = exptrack.Archive(sys.argv[1])
+run = archive.start_run({"lr": 0.1})
+print(run.run_id, flush=True)
+for step in range(1_000_000):
+    run.log({"loss": 1.0 / (step + 1), "acc": float(step)}, step)
+    if step % 50 == 0:
+        run.artifacts.register_data("weights", str(step) * 1000)
+    print(step, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "lab.db"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    process.stdout.readline()
+    time.sleep(random.Random(seed).uniform(0, 0.6))
+    process.kill()
+    acknowledged = [
+        int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")
+    ]
+    process.wait()
+    process.stdout.close()
+    with Archive(path, mode="ro") as archive:
+        assert archive.show_run(run_id).summary.status is RunStatus.INTERRUPTED
+        assert [r.run_id for r in archive.list_runs(RunFilter.by_status("interrupted"))] == [run_id]
+        assert archive.list_runs(RunFilter.by_status("running")) == []
+    with Archive(path) as archive:
+        summary = archive.show_run(run_id).summary
+        assert (summary.status, summary.reason) == (
+            RunStatus.INTERRUPTED,
+            "its process died without ending the run",
+        )
+        steps = [point.step for point in archive.get_run(run_id).get_metric("loss")]
+        assert steps == list(range(len(steps)))
+        assert len(steps) > max(acknowledged, default=0)
+        assert archive.verify().problems == ()
+        with archive.resume_run(run_id) as run:
+            run.log({"loss": 0.0})
+            assert run.get_last_metric("loss").step == len(steps)  # type: ignore[union-attr]
+
+
+def _pretend_owner(archive: Archive, column: str, value: object) -> None:
+    with archive._connection.transaction():
+        archive._connection.execute(f"UPDATE run_owner SET {column} = ?", (value,))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("pid_started", "0"), ("boot_id", "an earlier boot"), ("pid", 2**22 - 7)]
+)
+def test_a_run_is_dead_by_pid_start_and_boot_never_by_pid_alone(
+    archive: Archive, column: str, value: object
+) -> None:
+    """A recycled pid, a reboot or a missing pid each show the run as interrupted."""
+    run = archive.start_run()
+    assert archive.list_runs()[0].status is RunStatus.RUNNING
+    _pretend_owner(archive, column, value)
+    assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
+    assert run.status is RunStatus.INTERRUPTED
+
+
+def test_a_run_of_another_host_is_never_declared_dead(archive: Archive) -> None:
+    run = archive.start_run()
+    _pretend_owner(archive, "host_id", "elsewhere")
+    _pretend_owner(archive, "pid", 2**22 - 7)
+    assert archive.list_runs()[0].status is RunStatus.RUNNING
+    with pytest.raises(RunBusyError, match="take_over=True"):
+        archive.resume_run(run.run_id)
+    archive.resume_run(run.run_id, take_over=True).complete()
+    assert current_process().pid
+
+
+def test_a_live_run_is_not_resumed_twice(archive: Archive) -> None:
+    run = archive.start_run()
+    with pytest.raises(RunBusyError):
+        archive.resume_run(run.run_id)
+    with pytest.raises(RunBusyError):
+        archive.delete_run(run.run_id)
+    run.complete()

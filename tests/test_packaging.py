@@ -1,0 +1,89 @@
+"""What is built and installed carries the schema, and the documentation says what is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
+def test_wheel_and_sdist_carry_the_schema(built: Path) -> None:
+    schema = {path.name for path in (ROOT / "schema").glob("*.sql")}
+    (wheel,) = built.glob("*.whl")
+    (sdist,) = built.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        assert schema <= {Path(n).name for n in archive.namelist() if n.startswith("exptrack/schema/")}
+    with tarfile.open(sdist) as archive:
+        assert schema <= {Path(n).name for n in archive.getnames() if "/schema/" in n}
+
+
+def test_the_wheel_works_in_an_empty_environment(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It brings its schema and its dependencies along, and the command runs."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = next(p for p in (tmp_path / "venv/bin/python", tmp_path / "venv/Scripts/python.exe") if p.exists())
+    (wheel,) = built.glob("*.whl")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True, cwd=tmp_path)
+    code = "import exptrack\nwith exptrack.start_run({'a': 1}) as r: r.log({'x': 1})\nprint(exptrack.__file__)"
+    done = subprocess.run([python, "-c", code], check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert str(tmp_path) in done.stdout
+    exptrack = python.with_name("exptrack" + python.suffix)
+    listed = subprocess.run([exptrack, "ls"], check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert "completed" in listed.stdout
+
+
+def test_the_readmes_quick_start_works_when_pasted(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "completed" in done.stdout
+    assert (tmp_path / "exptrack.db").exists()
+
+
+def test_every_command_is_in_the_changelog_and_every_view_in_the_readme() -> None:
+    from exptrack.cli import main
+
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert [name for name in main.commands if f"`{name}`" not in changelog] == []
+    schema = (ROOT / "schema" / "0001_create_archive.sql").read_text(encoding="utf-8")
+    assert [view for view in re.findall(r"CREATE VIEW (\w+)", schema) if f"`{view}`" not in README] == []
+
+
+def test_every_table_is_explained() -> None:
+    schema = (ROOT / "schema" / "0001_create_archive.sql").read_text(encoding="utf-8")
+    assert all(
+        "-- " in table
+        for table in re.findall(r"CREATE TABLE \w+ \((.*?)\) STRICT", schema, re.DOTALL)
+        if "run_tag" not in table and len(table.splitlines()) > 5
+    )
+
+
+@pytest.mark.parametrize("program", [["sqlite_utils", "tables"], ["datasette", "inspect"]])
+def test_the_fields_own_tools_open_the_file(program: list[str], tmp_path: Path) -> None:
+    from exptrack import Archive
+
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run({"lr": 0.1}) as run:
+        run.log({"x": 1.0})
+    done = subprocess.run([sys.executable, "-m", *program, str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "metric_point" in done.stdout

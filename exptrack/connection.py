@@ -30,7 +30,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from exptrack.errors import (
     ArchiveClosedError,
@@ -233,6 +233,12 @@ class Connection:
         self._local = threading.local()
         if self.on_close is not None:
             self.on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def closed(self) -> bool:
@@ -549,16 +555,19 @@ def read_identity(path: Path) -> tuple[int, int, int]:
 
     Raises:
         NotAnArchiveError: the file is not a SQLite database.
+        ArchiveCorruptError: the file alone makes no sense: damaged, or half of a checkpoint.
     """
-    connection = Connection(path, "immutable")
-    try:
-        return (
-            int(connection.value("PRAGMA application_id")),
-            int(connection.value("PRAGMA user_version")),
-            int(connection.value("PRAGMA page_count")),
-        )
-    finally:
-        connection.close()
+    with Connection(path, "immutable") as connection:
+        return identity_of(connection)
+
+
+def identity_of(connection: Connection) -> tuple[int, int, int]:
+    """Return application_id, user_version and page count as `connection` sees them."""
+    return (
+        int(connection.value("PRAGMA application_id")),
+        int(connection.value("PRAGMA user_version")),
+        int(connection.value("PRAGMA page_count")),
+    )
 
 
 def complete_statements(script: str) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack import __version__
-from exptrack.connection import Connection, complete_statements, read_identity
+from exptrack.connection import Connection, complete_statements, identity_of, read_identity
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveIOError,
@@ -180,11 +180,11 @@ def _require_ours(place: Path, *, writing: bool) -> None:
         being_created = Path(f"{place}-journal").exists()
         problem = f"{place} is an SQLite file, but not an exptrack archive; left untouched"
         try:
-            application_id, version, pages = read_identity(place)
+            application_id, version, pages = _identity(place)
         except NotAnArchiveError as error:
             problem = str(error)
         except ArchiveCorruptError:
-            # A checkpoint half copied looks so to a reader without locks; real damage stays.
+            # The last connection may have closed, and its WAL gone, between the two ways of looking.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
@@ -198,6 +198,21 @@ def _require_ours(place: Path, *, writing: bool) -> None:
         if not being_created or time.monotonic() > deadline:
             raise NotAnArchiveError(problem, path=str(place))
         time.sleep(0.005)
+
+
+def _identity(place: Path) -> tuple[int, int, int]:
+    """Read the identity without a trace, or through the WAL where the file alone makes no sense.
+
+    A checkpoint under way, or one whose process was killed, leaves the file half copied; together with the
+    WAL it is whole.
+    """
+    try:
+        return read_identity(place)
+    except ArchiveCorruptError:
+        if not Path(f"{place}-wal").exists():
+            raise
+        with _for_reading(place) as connection:
+            return identity_of(connection)
 
 
 def _writable(place: Path) -> Connection:
@@ -221,19 +236,7 @@ def _writable(place: Path) -> Connection:
 
 
 def _readable(place: Path) -> Connection:
-    """Open for reading, whatever the medium allows.
-
-    A WAL database needs shared memory beside it. Where none can be made, a file without a WAL is read
-    as immutable (nobody can write it), and one with a WAL is copied, with it, to a private folder.
-    """
-    folder_writable = os.access(place.parent, os.W_OK)
-    wal = Path(f"{place}-wal")
-    if folder_writable or Path(f"{place}-shm").exists():
-        connection = Connection(place, "ro")
-    elif not wal.exists() or wal.stat().st_size == 0:
-        connection = Connection(place, "immutable")
-    else:
-        connection = _copied(place, wal)
+    connection = _for_reading(place)
     try:
         connection.value("PRAGMA schema_version")
         require_own_schema(connection)
@@ -241,6 +244,21 @@ def _readable(place: Path) -> Connection:
     except BaseException:
         connection.close()
         raise
+
+
+def _for_reading(place: Path) -> Connection:
+    """A connection for reading, whatever the medium allows.
+
+    A WAL database needs shared memory beside it. Where none can be made, a file without a WAL is read
+    as immutable (nobody can write it), and one with a WAL is copied, with it, to a private folder.
+    """
+    folder_writable = os.access(place.parent, os.W_OK)
+    wal = Path(f"{place}-wal")
+    if folder_writable or Path(f"{place}-shm").exists():
+        return Connection(place, "ro")
+    if not wal.exists() or wal.stat().st_size == 0:
+        return Connection(place, "immutable")
+    return _copied(place, wal)
 
 
 def _copied(place: Path, wal: Path) -> Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, RunBusyError, RunFilter, RunStatus
+from exptrack import Archive, ArchiveCorruptError, RunBusyError, RunFilter, RunStatus
 from exptrack.capture import current_process
+from exptrack.connection import read_identity
 
 WRITER = """
 import sys, exptrack
@@ -96,3 +98,42 @@ def test_a_live_run_is_not_resumed_twice(archive: Archive) -> None:
     with pytest.raises(RunBusyError):
         archive.delete_run(run.run_id)
     run.complete()
+
+
+def test_a_file_left_half_copied_by_a_killed_checkpoint_opens_through_its_wal(tmp_path: Path) -> None:
+    live, dead = tmp_path / "live.db", tmp_path / "dead.db"
+    with Archive(live) as archive:
+        with archive.start_run() as run:
+            for step in range(2000):
+                run.log({"loss": float(step), "acc": 1.0}, step)
+            archive._connection.checkpoint()
+            run.artifacts.register_data("weights", random.Random(0).randbytes(300_000))
+        shutil.copyfile(live, dead)
+        shutil.copyfile(f"{live}-wal", f"{dead}-wal")
+    wal = Path(f"{dead}-wal").read_bytes()
+    page_bytes = int.from_bytes(wal[8:12], "big")
+    frame_bytes = 24 + page_bytes
+    frames = [wal[at : at + frame_bytes] for at in range(32, len(wal), frame_bytes)]
+    first_pages = [frame[24:] for frame in frames if int.from_bytes(frame[:4], "big") == 1]
+    # A checkpoint copies page 1 first: the header then promises pages that are not there yet.
+    with open(dead, "r+b") as file:
+        file.write(first_pages[-1])
+    promised = int.from_bytes(first_pages[-1][28:32], "big") * page_bytes
+    assert promised > dead.stat().st_size
+
+    with pytest.raises(ArchiveCorruptError):
+        read_identity(dead)
+    for mode in ("ro", "rw"):
+        with Archive(dead, mode=mode) as archive:
+            assert archive.verify().problems == ()
+            assert len(archive.get_run(run.run_id).artifacts.get_blob("weights") or b"") == 300_000
+
+
+def test_a_truncated_file_without_a_wal_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.log({"loss": 1.0})
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    with pytest.raises(ArchiveCorruptError, match="damaged"):
+        Archive(path)

@@ -10,209 +10,134 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
-    from exptrack.archive import (
-        Archive as Archive,
-    )
-    from exptrack.archive import (
-        append_event as append_event,
-    )
-    from exptrack.archive import (
-        best_run as best_run,
-    )
-    from exptrack.archive import (
-        diff_runs as diff_runs,
-    )
-    from exptrack.archive import (
-        gc_artifacts as gc_artifacts,
-    )
-    from exptrack.archive import (
-        list_runs as list_runs,
-    )
-    from exptrack.archive import (
-        read_events as read_events,
-    )
-    from exptrack.archive import (
-        resume_run as resume_run,
-    )
-    from exptrack.archive import (
-        show_run as show_run,
-    )
-    from exptrack.archive import (
-        start_run as start_run,
-    )
-    from exptrack.archive import (
-        verify as verify,
-    )
+    from exptrack.archive import Archive as Archive
+    from exptrack.archive import append_event as append_event
+    from exptrack.archive import best_run as best_run
+    from exptrack.archive import diff_runs as diff_runs
+    from exptrack.archive import gc_artifacts as gc_artifacts
+    from exptrack.archive import list_runs as list_runs
+    from exptrack.archive import read_events as read_events
+    from exptrack.archive import resume_run as resume_run
+    from exptrack.archive import show_run as show_run
+    from exptrack.archive import start_run as start_run
+    from exptrack.archive import verify as verify
     from exptrack.artifacts import ArtifactStore as ArtifactStore
-    from exptrack.config import (
-        ConfigValue as ConfigValue,
-    )
-    from exptrack.config import (
-        ExpConfig as ExpConfig,
-    )
-    from exptrack.config import (
-        merge_configs as merge_configs,
-    )
-    from exptrack.errors import (
-        AmbiguousRunError as AmbiguousRunError,
-    )
-    from exptrack.errors import (
-        ArchiveClosedError as ArchiveClosedError,
-    )
-    from exptrack.errors import (
-        ArchiveCorruptError as ArchiveCorruptError,
-    )
-    from exptrack.errors import (
-        ArchiveError as ArchiveError,
-    )
-    from exptrack.errors import (
-        ArchiveFullError as ArchiveFullError,
-    )
-    from exptrack.errors import (
-        ArchiveIOError as ArchiveIOError,
-    )
-    from exptrack.errors import (
-        ArchiveLockedError as ArchiveLockedError,
-    )
-    from exptrack.errors import (
-        ArchiveMovedError as ArchiveMovedError,
-    )
-    from exptrack.errors import (
-        ArchiveNotFoundError as ArchiveNotFoundError,
-    )
-    from exptrack.errors import (
-        ArchiveReadOnlyError as ArchiveReadOnlyError,
-    )
-    from exptrack.errors import (
-        ArchiveTooNewError as ArchiveTooNewError,
-    )
-    from exptrack.errors import (
-        ArtifactNotFoundError as ArtifactNotFoundError,
-    )
-    from exptrack.errors import (
-        ConfigError as ConfigError,
-    )
-    from exptrack.errors import (
-        ConflictError as ConflictError,
-    )
-    from exptrack.errors import (
-        ExptrackError as ExptrackError,
-    )
-    from exptrack.errors import (
-        InvalidTypeError as InvalidTypeError,
-    )
-    from exptrack.errors import (
-        InvalidValueError as InvalidValueError,
-    )
-    from exptrack.errors import (
-        MetricNotFoundError as MetricNotFoundError,
-    )
-    from exptrack.errors import (
-        MigrationError as MigrationError,
-    )
-    from exptrack.errors import (
-        NotAnArchiveError as NotAnArchiveError,
-    )
-    from exptrack.errors import (
-        NotFoundError as NotFoundError,
-    )
-    from exptrack.errors import (
-        QueryError as QueryError,
-    )
-    from exptrack.errors import (
-        RunBusyError as RunBusyError,
-    )
-    from exptrack.errors import (
-        RunFinishedError as RunFinishedError,
-    )
-    from exptrack.errors import (
-        RunNotFoundError as RunNotFoundError,
-    )
-    from exptrack.errors import (
-        SdnError as SdnError,
-    )
-    from exptrack.errors import (
-        UnsupportedSqliteError as UnsupportedSqliteError,
-    )
+    from exptrack.config import ConfigValue as ConfigValue
+    from exptrack.config import ExpConfig as ExpConfig
+    from exptrack.config import merge_configs as merge_configs
+    from exptrack.errors import AmbiguousRunError as AmbiguousRunError
+    from exptrack.errors import ArchiveClosedError as ArchiveClosedError
+    from exptrack.errors import ArchiveCorruptError as ArchiveCorruptError
+    from exptrack.errors import ArchiveError as ArchiveError
+    from exptrack.errors import ArchiveFullError as ArchiveFullError
+    from exptrack.errors import ArchiveIOError as ArchiveIOError
+    from exptrack.errors import ArchiveLockedError as ArchiveLockedError
+    from exptrack.errors import ArchiveMovedError as ArchiveMovedError
+    from exptrack.errors import ArchiveNotFoundError as ArchiveNotFoundError
+    from exptrack.errors import ArchiveReadOnlyError as ArchiveReadOnlyError
+    from exptrack.errors import ArchiveTooNewError as ArchiveTooNewError
+    from exptrack.errors import ArtifactNotFoundError as ArtifactNotFoundError
+    from exptrack.errors import ConfigError as ConfigError
+    from exptrack.errors import ConflictError as ConflictError
+    from exptrack.errors import ExptrackError as ExptrackError
+    from exptrack.errors import InvalidTypeError as InvalidTypeError
+    from exptrack.errors import InvalidValueError as InvalidValueError
+    from exptrack.errors import MetricNotFoundError as MetricNotFoundError
+    from exptrack.errors import MigrationError as MigrationError
+    from exptrack.errors import NotAnArchiveError as NotAnArchiveError
+    from exptrack.errors import NotFoundError as NotFoundError
+    from exptrack.errors import QueryError as QueryError
+    from exptrack.errors import RunBusyError as RunBusyError
+    from exptrack.errors import RunFinishedError as RunFinishedError
+    from exptrack.errors import RunNotFoundError as RunNotFoundError
+    from exptrack.errors import SdnError as SdnError
+    from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.query import RunFilter as RunFilter
-    from exptrack.records import (
-        ArchiveInfo as ArchiveInfo,
-    )
-    from exptrack.records import (
-        Artifact as Artifact,
-    )
-    from exptrack.records import (
-        ConfigDifference as ConfigDifference,
-    )
-    from exptrack.records import (
-        DeleteReport as DeleteReport,
-    )
-    from exptrack.records import (
-        Event as Event,
-    )
-    from exptrack.records import (
-        GcReport as GcReport,
-    )
-    from exptrack.records import (
-        MetricDifference as MetricDifference,
-    )
-    from exptrack.records import (
-        MetricPoint as MetricPoint,
-    )
-    from exptrack.records import (
-        MetricSummary as MetricSummary,
-    )
-    from exptrack.records import (
-        Note as Note,
-    )
-    from exptrack.records import (
-        Problem as Problem,
-    )
-    from exptrack.records import (
-        RunDetail as RunDetail,
-    )
-    from exptrack.records import (
-        RunDiff as RunDiff,
-    )
-    from exptrack.records import (
-        RunStatus as RunStatus,
-    )
-    from exptrack.records import (
-        RunSummary as RunSummary,
-    )
-    from exptrack.records import (
-        SqlResult as SqlResult,
-    )
-    from exptrack.records import (
-        VerifyReport as VerifyReport,
-    )
+    from exptrack.records import ArchiveInfo as ArchiveInfo
+    from exptrack.records import Artifact as Artifact
+    from exptrack.records import ConfigDifference as ConfigDifference
+    from exptrack.records import DeleteReport as DeleteReport
+    from exptrack.records import Event as Event
+    from exptrack.records import GcReport as GcReport
+    from exptrack.records import MetricDifference as MetricDifference
+    from exptrack.records import MetricPoint as MetricPoint
+    from exptrack.records import MetricSummary as MetricSummary
+    from exptrack.records import Note as Note
+    from exptrack.records import Problem as Problem
+    from exptrack.records import RunDetail as RunDetail
+    from exptrack.records import RunDiff as RunDiff
+    from exptrack.records import RunStatus as RunStatus
+    from exptrack.records import RunSummary as RunSummary
+    from exptrack.records import SqlResult as SqlResult
+    from exptrack.records import VerifyReport as VerifyReport
     from exptrack.run import Run as Run
 
-_HOMES = {
-    "archive": (
-        "Archive append_event best_run diff_runs gc_artifacts list_runs read_events resume_run show_run"
-        " start_run verify"
-    ),
-    "artifacts": "ArtifactStore",
-    "config": "ConfigValue ExpConfig merge_configs",
-    "errors": (
-        "AmbiguousRunError ArchiveClosedError ArchiveCorruptError ArchiveError ArchiveFullError"
-        " ArchiveIOError ArchiveLockedError ArchiveMovedError ArchiveNotFoundError ArchiveReadOnlyError"
-        " ArchiveTooNewError ArtifactNotFoundError ConfigError ConflictError ExptrackError"
-        " InvalidTypeError InvalidValueError MetricNotFoundError MigrationError NotAnArchiveError"
-        " NotFoundError QueryError RunBusyError RunFinishedError RunNotFoundError SdnError"
-        " UnsupportedSqliteError"
-    ),
-    "query": "RunFilter",
-    "records": (
-        "ArchiveInfo Artifact ConfigDifference DeleteReport Event GcReport MetricDifference MetricPoint"
-        " MetricSummary Note Problem RunDetail RunDiff RunStatus RunSummary SqlResult VerifyReport"
-    ),
-    "run": "Run",
+# Where each public name lives.
+_HOME_OF = {
+    "AmbiguousRunError": "errors",
+    "Archive": "archive",
+    "ArchiveClosedError": "errors",
+    "ArchiveCorruptError": "errors",
+    "ArchiveError": "errors",
+    "ArchiveFullError": "errors",
+    "ArchiveIOError": "errors",
+    "ArchiveInfo": "records",
+    "ArchiveLockedError": "errors",
+    "ArchiveMovedError": "errors",
+    "ArchiveNotFoundError": "errors",
+    "ArchiveReadOnlyError": "errors",
+    "ArchiveTooNewError": "errors",
+    "Artifact": "records",
+    "ArtifactNotFoundError": "errors",
+    "ArtifactStore": "artifacts",
+    "ConfigDifference": "records",
+    "ConfigError": "errors",
+    "ConfigValue": "config",
+    "ConflictError": "errors",
+    "DeleteReport": "records",
+    "Event": "records",
+    "ExpConfig": "config",
+    "ExptrackError": "errors",
+    "GcReport": "records",
+    "InvalidTypeError": "errors",
+    "InvalidValueError": "errors",
+    "MetricDifference": "records",
+    "MetricNotFoundError": "errors",
+    "MetricPoint": "records",
+    "MetricSummary": "records",
+    "MigrationError": "errors",
+    "NotAnArchiveError": "errors",
+    "NotFoundError": "errors",
+    "Note": "records",
+    "Problem": "records",
+    "QueryError": "errors",
+    "Run": "run",
+    "RunBusyError": "errors",
+    "RunDetail": "records",
+    "RunDiff": "records",
+    "RunFilter": "query",
+    "RunFinishedError": "errors",
+    "RunNotFoundError": "errors",
+    "RunStatus": "records",
+    "RunSummary": "records",
+    "SdnError": "errors",
+    "SqlResult": "records",
+    "UnsupportedSqliteError": "errors",
+    "VerifyReport": "records",
+    "append_event": "archive",
+    "best_run": "archive",
+    "diff_runs": "archive",
+    "gc_artifacts": "archive",
+    "list_runs": "archive",
+    "merge_configs": "config",
+    "read_events": "archive",
+    "resume_run": "archive",
+    "show_run": "archive",
+    "start_run": "archive",
+    "verify": "archive",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]
+__all__ = ["__version__", *_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:

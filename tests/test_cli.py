@@ -20,8 +20,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import exptrack
-from exptrack import Archive, cli
-from exptrack.cli import main
+from exptrack import Archive
+from exptrack.cli import command, main
 
 MARKUP = "[red]x[/red] [link=http://x]y"  # names and tags admit no control characters; the rest does
 HOSTILE = "[red]x[/red] \x1b[31mred\x1b[0m \x07 \u202ereversed [link=http://x]y"
@@ -64,13 +64,13 @@ def ids(db: Path) -> list[str]:
 
 def test_every_command_is_explained_with_an_example() -> None:
     """Each command and option has a help text; each command shows how it is called."""
-    for name, command in main.commands.items():
-        assert command.help, name
-        assert "Example: exptrack " + name in " ".join(command.help.split()), name
-        for option in (p for p in command.params if isinstance(p, click.Option)):
+    for name, spoken in main.commands.items():
+        assert spoken.help, name
+        assert "Example: exptrack " + name in " ".join(spoken.help.split()), name
+        for option in (p for p in spoken.params if isinstance(p, click.Option)):
             assert option.help, (name, option.name)
         assert call(None, name, "--help").exit_code == 0
-        has_json = any(p.name == "as_json" for p in command.params)
+        has_json = any(p.name == "as_json" for p in spoken.params)
         assert has_json or name in WITHOUT_JSON, name
 
 
@@ -306,7 +306,7 @@ def test_reading_falls_back_to_read_only(lab: Path, monkeypatch: pytest.MonkeyPa
         return Archive(path, mode=mode)
 
     run = ids(lab)[0]
-    monkeypatch.setattr(cli, "Archive", open_archive)
+    monkeypatch.setattr(command, "Archive", open_archive)
     assert run in call(lab, "ls").stdout
     refused = call(lab, "note", run, "x")
     assert refused.exit_code == 15
@@ -317,7 +317,7 @@ def test_ctrl_c_exits_130_without_words(lab: Path, monkeypatch: pytest.MonkeyPat
     def interrupted(*_args: Any, **_options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "Archive", interrupted)
+    monkeypatch.setattr(command, "Archive", interrupted)
     assert call(lab, "ls").exit_code == 130
 
 

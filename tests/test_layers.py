@@ -23,10 +23,15 @@ PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"
 
 
+def files(module: str) -> list[Path]:
+    """The file of a module, or the files of a package."""
+    return sorted((PACKAGE / module).glob("*.py")) or [PACKAGE / f"{module}.py"]
+
+
 def imports(module: str) -> set[str]:
-    """Every dotted name a module imports, at its top or inside functions."""
+    """Every dotted name a module imports from elsewhere, at its top or inside functions."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+    for node in (n for file in files(module) for n in ast.walk(ast.parse(file.read_text(encoding="utf-8")))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module == "exptrack":
@@ -34,11 +39,12 @@ def imports(module: str) -> set[str]:
             found |= {f"exptrack.{alias.name}" if alias.name in RANKS else "exptrack" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
-    return found
+    return {name for name in found if not f"{name}.".startswith(f"exptrack.{module}.")}
 
 
 def test_every_module_has_a_rank() -> None:
-    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == set(RANKS)
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | packages == set(RANKS)
 
 
 @pytest.mark.parametrize("module", RANKS)

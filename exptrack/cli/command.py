@@ -1,0 +1,102 @@
+"""What the commands share: the group, the archive they open, their arguments and their JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from exptrack import Archive, ArchiveReadOnlyError, ArchiveTooNewError, ExptrackError, __version__
+
+INTERRUPTED_EXIT = 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Commands(click.Group):
+    """Lists commands in the order of their definition, and turns errors into sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ExptrackError as error:
+            from exptrack.render import safe
+
+            # A message may quote what a file or argument holds: it does not get to steer the terminal.
+            click.echo("\n".join(safe(line) for line in f"exptrack: {error}".split("\n")), err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED_EXIT)
+        except BrokenPipeError:
+            # Whoever read us (head, less) has seen enough; Python must not complain when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--db", metavar="FILE", envvar="EXPTRACK_DB", help="The archive (default: exptrack.db here).")
+@click.version_option(__version__, prog_name="exptrack")
+@click.pass_context
+def main(ctx: click.Context, db: str | None) -> None:
+    """Ask and tend an archive: one SQLite file that holds experiments.
+
+    A RUN is a run's id or the start of one, as long as it means a single run. Commands that print
+    records take --json for programs; --help tells the details.
+
+    \b
+      exptrack demo                     make an archive from real training
+      exptrack ls                       list its newest runs
+      exptrack best accuracy --max      which run was best?
+    """
+    ctx.obj = db
+
+
+def open_archive(db: str | None, *, writing: bool = False) -> Archive:
+    """Open the archive a command works on; reading also works where nothing can be written."""
+    try:
+        return Archive(db, create=False)
+    except (ArchiveReadOnlyError, ArchiveTooNewError):
+        if writing:
+            raise
+        return Archive(db, mode="ro")
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        with open_archive(ctx.find_root().params.get("db")) as archive:
+            found = archive.list_runs(limit=200)
+    except ExptrackError:
+        # A shell that completes words is no place for an error message.
+        return []
+    return [CompletionItem(r.run_id, help=r.name or "") for r in found if r.run_id.startswith(incomplete)]
+
+
+def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
+    return click.argument(name, metavar=name.upper(), shell_complete=complete_run, **options)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def print_json(kind: Any, value: object) -> None:
+    from pydantic import ConfigDict, TypeAdapter
+
+    # Records are plain dataclasses; NaN and the infinities become the texts JSON lacks numbers for.
+    text = TypeAdapter(kind).dump_python(value, mode="python")
+    click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(text, indent=2))
+
+
+def say(as_json: bool, facts: dict[str, Any], words: str) -> None:
+    if as_json:
+        print_json(dict[str, Any], facts)
+        return
+    from exptrack import render
+
+    render.console().print(render.safe(words))

@@ -1,0 +1,195 @@
+"""Commands about runs: list, show, compare, rank, tag, annotate, delete."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from exptrack import InvalidValueError, RunFilter, RunStatus
+from exptrack.cli.command import json_option, main, open_archive, print_json, run_argument, say
+
+
+@main.command()
+@click.option("--status", type=click.Choice([str(s) for s in RunStatus]), help="Only runs of this status.")
+@click.option("--tag", multiple=True, help="Only runs with this tag (repeatable: with all of them).")
+@click.option("--group", help="Only runs of this group.")
+@click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
+@click.option("--before", metavar="WHEN", help="Only runs started before it.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+)
+@json_option
+@click.pass_obj
+def ls(
+    db: str | None,
+    status: str | None,
+    tag: Sequence[str],
+    group: str | None,
+    after: str | None,
+    before: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List runs, newest first.
+
+    Example: exptrack ls --status failed --after 2026-01-31
+    """
+    wanted = RunFilter.all(after, before)
+    for one in tag:
+        wanted = wanted.by_tag(one)
+    if status is not None:
+        wanted = wanted.by_status(status)
+    if group is not None:
+        wanted = wanted.by_group(group)
+    with open_archive(db) as archive:
+        found = archive.list_runs(wanted, limit=limit)
+    if as_json:
+        print_json(list[Any], found)
+        return
+    from exptrack import render
+
+    render.runs(render.console(), found)
+
+
+@main.command()
+@run_argument()
+@json_option
+@click.pass_obj
+def show(db: str | None, run: str, as_json: bool) -> None:
+    """Show everything about one run.
+
+    Example: exptrack show 1k3
+    """
+    with open_archive(db) as archive:
+        found = archive.show_run(run)
+    if as_json:
+        print_json(Any, found)
+        return
+    from exptrack import render
+
+    render.detail(render.console(), found)
+
+
+@main.command()
+@run_argument("run_a")
+@run_argument("run_b")
+@json_option
+@click.pass_obj
+def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
+    """Show what differs between two runs, in config and metrics.
+
+    Example: exptrack diff 1k3f 1k3g
+    """
+    with open_archive(db) as archive:
+        found = archive.diff_runs(run_a, run_b)
+    if as_json:
+        print_json(Any, found)
+        return
+    from exptrack import render
+
+    render.diff(render.console(), found)
+
+
+@main.command()
+@click.argument("metric")
+@click.option("--max", "direction", flag_value="maximize", help="The greatest value is best.")
+@click.option("--min", "direction", flag_value="minimize", help="The least value is best.")
+@click.option(
+    "--by",
+    type=click.Choice(["last", "min", "max"]),
+    default="last",
+    show_default=True,
+    help="Which value of a run counts.",
+)
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many."
+)
+@json_option
+@click.pass_obj
+def best(db: str | None, metric: str, direction: str | None, by: str, limit: int, as_json: bool) -> None:
+    """Rank the completed runs by a metric.
+
+    Example: exptrack best val_accuracy --max
+    """
+    if direction is None:
+        raise click.UsageError("say --max or --min")
+    with open_archive(db) as archive:
+        found = archive.best_runs(metric, direction, by=by, limit=limit)
+    if as_json:
+        print_json(list[Any], [{"run": run, "value": value} for run, value in found])
+        return
+    from exptrack import render
+
+    if not found:
+        click.echo(f"no completed run has a finite {metric}")
+        return
+    render.ranking(render.console(), metric, found)
+
+
+@main.command()
+@run_argument()
+@click.argument("tags", nargs=-1, required=True)
+@click.option("--remove", is_flag=True, help="Take the tags away instead.")
+@json_option
+@click.pass_obj
+def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bool) -> None:
+    """Tag a run, or take tags away.
+
+    Example: exptrack tag 1k3f baseline keep
+    """
+    with open_archive(db, writing=True) as archive:
+        found = archive.get_run(run)
+        for one in tags:
+            if remove:
+                found.remove_tag(one)
+            else:
+                found.add_tag(one)
+        say(as_json, {"run_id": found.run_id, "tags": found.tags}, f"{found.run_id}: {', '.join(found.tags)}")
+
+
+@main.command()
+@run_argument()
+@click.argument("text")
+@json_option
+@click.pass_obj
+def note(db: str | None, run: str, text: str, as_json: bool) -> None:
+    """Write a note on a run.
+
+    Example: exptrack note 1k3f "diverged after the learning rate went up"
+    """
+    with open_archive(db, writing=True) as archive:
+        found = archive.get_run(run)
+        found.add_note(text)
+        count = len(found.notes)
+    say(as_json, {"run_id": found.run_id, "notes": count}, f"{found.run_id}: {count} note{'s' * (count != 1)}")
+
+
+@main.command()
+@run_argument("runs", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
+    """Delete runs with all they hold, and give the space back.
+
+    Artifacts that other runs share stay. There is no way back.
+
+    Example: exptrack rm 1k3f 1k3g
+    """
+    from exptrack import render
+
+    with open_archive(db, writing=True) as archive:
+        found = [archive.get_run(run).run_id for run in runs]
+        if not yes:
+            if not sys.stdin.isatty():
+                raise InvalidValueError("nobody can be asked here; --yes deletes without asking")
+            click.confirm(f"Delete {', '.join(found)}?", abort=True, err=True)
+        report = archive.delete_run(*found)
+    words = f"deleted {', '.join(report.runs)}; the file is {render.size(report.file_bytes)} smaller"
+    if as_json:
+        print_json(Any, report)
+    else:
+        click.echo(words)

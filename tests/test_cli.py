@@ -62,16 +62,27 @@ def ids(db: Path) -> list[str]:
     return [run["run_id"] for run in json.loads(call(db, "ls", "--json").stdout)]
 
 
-def test_every_command_is_explained_with_an_example() -> None:
+def every_command(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All commands with their whole names, those inside groups included."""
+    for name, command_ in group.commands.items():
+        yield before + name, command_
+        if isinstance(command_, click.Group):
+            yield from every_command(command_, f"{before}{name} ")
+
+
+COMMANDS = dict(every_command())
+
+
+@pytest.mark.parametrize(("name", "spoken"), list(COMMANDS.items()), ids=list(COMMANDS))
+def test_every_command_is_explained_with_an_example(name: str, spoken: click.Command) -> None:
     """Each command and option has a help text; each command shows how it is called."""
-    for name, spoken in main.commands.items():
-        assert spoken.help, name
-        assert "Example: exptrack " + name in " ".join(spoken.help.split()), name
-        for option in (p for p in spoken.params if isinstance(p, click.Option)):
-            assert option.help, (name, option.name)
-        assert call(None, name, "--help").exit_code == 0
-        has_json = any(p.name == "as_json" for p in spoken.params)
-        assert has_json or name in WITHOUT_JSON, name
+    assert spoken.help
+    for option in (p for p in spoken.params if isinstance(p, click.Option)):
+        assert option.help, option.name
+    assert call(None, *name.split(), "--help").exit_code == 0
+    if not isinstance(spoken, click.Group):
+        assert f"Example: exptrack {name}" in " ".join(spoken.help.split())
+        assert any(p.name == "as_json" for p in spoken.params) or name in WITHOUT_JSON
 
 
 def test_the_version_is_the_library_version() -> None:

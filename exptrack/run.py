@@ -444,21 +444,23 @@ class Run:
 
     # Tags, notes, events, artifacts: welcome after the end too
 
-    def add_tag(self, tag: str) -> None:
-        """Tag the run; once is enough. Commits."""
-        checked = check_name(tag, "tag")
+    def add_tag(self, *tags: str) -> None:
+        """Tag the run, with all of them or none; once is enough. Commits."""
+        checked = _check_tags(tags)
         with self._connection.transaction():
             self._require_present()
-            if self._connection.execute(INSERT_TAG, (self._run, checked, utc_text())).rowcount:
-                record_event(self._connection, self._run, "tag", {"tag": checked})
+            for tag in checked:
+                if self._connection.execute(INSERT_TAG, (self._run, tag, utc_text())).rowcount:
+                    record_event(self._connection, self._run, "tag", {"tag": tag})
 
-    def remove_tag(self, tag: str) -> None:
-        """Take a tag away, if the run has it. Commits."""
-        checked = check_name(tag, "tag")
+    def remove_tag(self, *tags: str) -> None:
+        """Take tags away, those that the run has. Commits."""
+        checked = _check_tags(tags)
         with self._connection.transaction():
             self._require_present()
-            if self._connection.execute(DELETE_TAG, (self._run, checked)).rowcount:
-                record_event(self._connection, self._run, "untag", {"tag": checked})
+            for tag in checked:
+                if self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount:
+                    record_event(self._connection, self._run, "untag", {"tag": tag})
 
     def add_note(self, text: str) -> None:
         """Add a remark. Commits."""

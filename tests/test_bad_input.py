@@ -176,6 +176,8 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     "flush of a finished run": (RunFinishedError, "completed", lambda lab: lab.done.flush()),
     "reason of wrong type": (InvalidTypeError, "reason", lambda lab: lab.live.fail(3)),  # type: ignore[arg-type]
     # Tags, notes, events
+    "a good tag beside a bad one": (InvalidValueError, "empty", lambda lab: lab.done.add_tag("good", "")),
+    "tags as a list": (InvalidTypeError, "tag", lambda lab: lab.done.add_tag(["a"])),  # type: ignore[arg-type]
     "tag empty": (InvalidValueError, "empty", lambda lab: lab.done.add_tag("")),
     "tag with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.done.add_tag(SURROGATE)),
     "note of wrong type": (InvalidTypeError, "note", lambda lab: lab.done.add_note(b"x")),  # type: ignore[arg-type]

@@ -414,7 +414,7 @@ def test_the_demo_trains_records_and_explains(tmp_path: Path) -> None:
     path = tmp_path / "demo.db"
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        result = call(None, "demo", str(path))
+        result = call(path, "demo")
     assert [str(w.message) for w in heard if "sklearn" in str(w.filename)] == []
     assert result.exit_code == 0
     for word in ("best val_accuracy --max", "diff ", "SELECT", str(path), "Next:"):
@@ -441,7 +441,9 @@ def test_the_demo_trains_records_and_explains(tmp_path: Path) -> None:
 def test_the_demo_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("sklearn", "sklearn.datasets"):
         monkeypatch.setitem(sys.modules, name, None)
-    result = call(None, "demo", "--json")
-    assert result.exit_code != 0
-    assert "exptrack-archive[demo]" in result.stderr
-    assert not Path("exptrack-demo.db").exists()
+    monkeypatch.setenv("EXPTRACK_DB", "own.db")
+    for words in ((), ("demo.db",)):
+        result = call(None, "demo", "--json", *words)
+        assert result.exit_code != 0
+        assert "exptrack-archive[demo]" in result.stderr
+    assert list(Path().iterdir()) == []

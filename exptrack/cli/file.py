@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from exptrack import Archive, QueryError
@@ -104,12 +105,13 @@ def verify(db: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("path", default=DEMO_FILE)
+@click.argument("path", required=False)
 @json_option
-def demo(path: str, as_json: bool) -> None:
+@click.pass_context
+def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
     """Train 14 real models on a real data set, record them, and ask which was best.
 
-    Writes to PATH (exptrack-demo.db here), or adds to it. Needs scikit-learn: pip install
+    Writes to PATH (else to --db, else to exptrack-demo.db here), or adds to it. Needs scikit-learn: pip install
     'exptrack-archive[demo]'.
 
     Example: exptrack demo
@@ -117,6 +119,10 @@ def demo(path: str, as_json: bool) -> None:
     from exptrack import render
     from exptrack.demo import METRIC, QUESTION, run_demo
 
+    if path is None:
+        # An archive that only the environment names is the user's own: no place for a demonstration.
+        said = ctx.find_root().get_parameter_source("db") is ParameterSource.COMMANDLINE
+        path = ctx.obj if said else DEMO_FILE
     if as_json:
         print_json(dict[str, Any], {"path": path, "runs": run_demo(path, lambda *_: None)})
         return

@@ -142,11 +142,8 @@ def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bo
     """
     with open_archive(db, writing=True) as archive:
         found = archive.get_run(run)
-        for one in tags:
-            if remove:
-                found.remove_tag(one)
-            else:
-                found.add_tag(one)
+        change = found.remove_tag if remove else found.add_tag
+        change(*tags)
         say(as_json, {"run_id": found.run_id, "tags": found.tags}, f"{found.run_id}: {', '.join(found.tags)}")
 
 

@@ -36,6 +36,10 @@ from exptrack.errors import (
 APPLICATION_ID = 0x45585054  # "EXPT"
 PRIVATE = 0o600
 CREATION_GRACE_S = 2.0
+JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
+JOURNAL_MAGIC = bytes.fromhex(
+    "d9d505f920a163d7"
+)  # begins a rollback journal, ends one that names a super-journal
 
 _MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -191,7 +195,7 @@ def _require_ours(place: Path, *, writing: bool) -> None:
             continue
         else:
             # One page holds no table: the creation of an archive was begun, here or elsewhere.
-            begun = (application_id, version, pages) == (0, 0, 1) and writing
+            begun = (application_id, version, pages) == JUST_BEGUN and writing
             if application_id == APPLICATION_ID or begun:
                 return
         # A reader that takes no locks may see the first commit half written.
@@ -204,15 +208,32 @@ def _identity(place: Path) -> tuple[int, int, int]:
     """Read the identity without a trace, or through the WAL where the file alone makes no sense.
 
     A checkpoint under way, or one whose process was killed, leaves the file half copied; together with the
-    WAL it is whole.
+    WAL it is whole. A creation that was cut short leaves it half written; SQLite undoes that at the next
+    opening.
     """
     try:
         return read_identity(place)
     except ArchiveCorruptError:
+        if _is_half_created(place):
+            return JUST_BEGUN
         if not Path(f"{place}-wal").exists():
             raise
         with _for_reading(place) as connection:
             return identity_of(connection)
+
+
+def _is_half_created(place: Path) -> bool:
+    """Whether a rollback journal beside the file undoes it to a database without a table.
+
+    A journal that names a second one (as a transaction over several files does) is not ours, and undoing it
+    would touch that other file.
+    """
+    try:
+        journal = Path(f"{place}-journal").read_bytes()
+    except OSError:
+        return False
+    pages_before = int.from_bytes(journal[16:20], "big")
+    return journal.startswith(JOURNAL_MAGIC) and pages_before <= 1 and not journal.endswith(JOURNAL_MAGIC)
 
 
 def _writable(place: Path) -> Connection:

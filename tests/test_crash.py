@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveCorruptError, RunBusyError, RunFilter, RunStatus
+from exptrack import Archive, ArchiveCorruptError, NotAnArchiveError, RunBusyError, RunFilter, RunStatus
 from exptrack.capture import current_process
 from exptrack.connection import read_identity
+from exptrack.migrations import JOURNAL_MAGIC
 
 WRITER = """
 import sys, exptrack
@@ -137,3 +139,45 @@ def test_a_truncated_file_without_a_wal_is_damaged(tmp_path: Path) -> None:
         file.truncate(path.stat().st_size // 2)
     with pytest.raises(ArchiveCorruptError, match="damaged"):
         Archive(path)
+
+
+def half_created(path: Path) -> None:
+    """What a power cut amid a creation leaves: some new pages, and the journal that undoes them."""
+    whole = path.with_name("whole.db")
+    Archive(whole).close()
+    begun = path.with_name("begun.db")
+    connection = sqlite3.connect(begun, isolation_level=None)
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA cache_size = 2")
+    connection.execute("PRAGMA user_version = 0")
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE filler (x)")
+    connection.executemany("INSERT INTO filler VALUES (?)", [("x" * 3000,)] * 50)
+    shutil.copyfile(f"{begun}-journal", f"{path}-journal")
+    connection.close()
+    path.write_bytes(whole.read_bytes()[: 10 * 4096])
+    whole.unlink()
+    begun.unlink()
+
+
+def test_a_creation_cut_short_is_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    half_created(path)
+    with pytest.raises(ArchiveCorruptError):
+        read_identity(path)
+    with pytest.raises(NotAnArchiveError):
+        Archive(path, mode="ro")
+    with Archive(path) as archive:
+        assert archive.list_runs() == []
+        assert archive.verify().problems == ()
+
+
+def test_a_journal_that_names_another_file_is_not_undone(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    half_created(path)
+    with open(f"{path}-journal", "ab") as file:
+        file.write(b"third.db" + (8).to_bytes(4, "big") + sum(b"third.db").to_bytes(4, "big") + JOURNAL_MAGIC)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(ArchiveCorruptError):
+        Archive(path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

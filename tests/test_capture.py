@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from exptrack import capture
-from exptrack.capture import capture_code, capture_environment, current_process, is_alive, redact_command
+from exptrack.capture import capture_code, capture_environment, current_process, is_alive
+from exptrack.redaction import redact_command
 
 
 def git(folder: Path, *words: str) -> None:

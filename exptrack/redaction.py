@@ -1,0 +1,280 @@
+"""Texts without secrets: command lines, URLs, headers, JSON, connection strings, well-known tokens.
+
+Invariants: what looks like a secret is replaced by ``***``, rather too much than too little; an ordinary
+setting (``lr=0.1``, ``max_tokens=100``, ``tokenizer=bert``) stays as it is. Every pattern is linear in
+the length of the text: repetitions are possessive or bounded, and no start is tried twice over the same run of
+characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+REDACTED = "***"
+
+# Names: which words name a secret
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SPLIT = re.compile(r"[^A-Za-z0-9]+")
+# A secret wherever in the name it stands, unless the name goes on to say that it is about a secret.
+_STRONG = re.compile(r"(?:password|passwd|passphrase|passcode|secrets?)\d*$")
+_ABOUT = frozenset(
+    "attempts chars count dim dir enabled env exists expiry field file filename folder hint id index kind len"
+    " length limit max min mode name num path policy prompt provider required rule rules size strength timeout"
+    " ttl type var".split()
+)
+_LAST = frozenset(
+    "auth authorization bearer cookie cookies cred creds credential credentials passwords pat pgpass psk pwd"
+    " sas sig signature sshpass webhook".split()
+)
+_KEY_OF = frozenset(
+    "access account anthropic api app application auth azure cohere comet crypt decryption deploy encryption"
+    " gemini google groq hf huggingface hmac license login master mistral neptune openai pem private rsa secret"
+    " service shared sign signing ssh storage subscription wandb".split()
+)
+_GLUED_KEY = re.compile(r"(?:api|access|account|auth|private|secret|encryption|signing|master|ssh)keys?$")
+_PASS_OF = frozenset(
+    "admin database db ftp http imap ldap login mail mysql pg proxy redis root smtp sql".split()
+)
+# Tokens that texts are made of, not those that open doors.
+_TEXT_TOKEN = frozenset(
+    "begin blank bos class cls de decoder each end eos every first image img last mask max min multi n next no"
+    " num out pad padding per pre prefix prompt sep separator sink special start stop sub suffix think unk"
+    " unknown virtual word".split()
+)
+_TOKENS_OF = frozenset("access api auth bearer hf id refresh secret security session user".split())
+_HARMLESS = frozenset(["", "true", "false", "yes", "no", "on", "off", "none", "null", REDACTED])
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a setting, option, variable or header of this name holds a secret."""
+    return _names_secret(name[-200:])
+
+
+@lru_cache(maxsize=4096)
+def _names_secret(name: str) -> bool:
+    words = [word.lower() for word in _SPLIT.split(_CAMEL.sub(" ", name)) if word]
+    if len(words) > 1 and words[-1].isdigit():
+        words.pop()
+    if not words:
+        return False
+    *before, last = words
+    previous = before[-1] if before else ""
+    if last not in _ABOUT and any(_STRONG.search(word) for word in words):
+        return True
+    last = last.rstrip("0123456789") or last
+    if last in _LAST or _GLUED_KEY.search(last):
+        return True
+    if last in ("key", "keys"):
+        return previous in _KEY_OF
+    if last == "pass":
+        return not previous or previous in _PASS_OF
+    if last.endswith("pass") and last[:-4] in _PASS_OF:
+        return True
+    if last.endswith("token"):
+        return (last[:-5] or previous) not in _TEXT_TOKEN
+    if last.endswith("tokens"):
+        return (last[:-6] or previous) in _TOKENS_OF
+    return last.endswith("pwd")
+
+
+def _is_harmless(value: str) -> bool:
+    return value.lower() in _HARMLESS
+
+
+# Shapes: tokens that are known by their look
+
+_SHAPE = re.compile(
+    r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{16,}+|github_pat_\w{16,}+|gl(?:pat|ptt|dt|rt)-[\w-]{16,}+|hf_\w{16,}+"
+    r"|(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{12,}+|AIza[\w-]{30,}+|ya29\.[\w-]{16,}+|xox[a-z]-[\w-]{8,}+|xapp-[\w-]{8,}+"
+    r"|npm_\w{30,}+|pypi-[\w-]{16,}+|dop_v1_\w{16,}+|[rs]k_(?:live|test)_\w{8,}+|whsec_\w{16,}+|hvs\.[\w-]{16,}+"
+    r"|nvapi-[\w-]{16,}+|gsk_\w{16,}+|r8_\w{16,}+|dapi[0-9a-f]{16,}+|SG\.[\w-]{16,}+\.[\w-]{16,}+"
+    r"|AGE-SECRET-KEY-\w{16,}+|(?P<spoken>sk-[\w-]{16,}+)|(?P<jwt>eyJ[\w-]{8,}+(?:\.[\w-]{8,}+(?:\.[\w-]*+)*+)?))"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
+_SLACK_HOOK = re.compile(r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]++")
+_SPOKEN_AUTH = re.compile(r"\b((?:bearer|basic)\s{1,8})(?=[^\s\"']{8})[^\s\"',;]++", re.IGNORECASE)
+
+
+def _without_shape(match: re.Match[str]) -> str:
+    # Matching a whole run, also one that is kept, is what makes the search linear.
+    spoken, jwt = match["spoken"], match["jwt"]
+    if spoken and not any(char.isdigit() for char in spoken):
+        return spoken
+    if jwt and "." not in jwt:
+        return jwt
+    return REDACTED
+
+
+def _without_pem(text: str) -> str:
+    parts, at = [], 0
+    while (begin := _PEM.search(text, at)) is not None:
+        parts += [text[at : begin.start()], REDACTED]
+        end = text.find("-----END", begin.end())
+        stop = -1 if end < 0 else text.find("KEY-----", end)
+        at = len(text) if stop < 0 else stop + len("KEY-----")
+    return "".join([*parts, text[at:]])
+
+
+# URLs and remotes
+
+_SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*+)://([^\s\"<>]*+)")
+_WHOLE_URL = re.compile(r"(?:[-+~]*+[\w.-]++=)*+[A-Za-z][A-Za-z0-9+.-]*+://")
+_SCP = re.compile(r"(?<![^\s\"'=(])([\w.+%-]++:[^\s\"'@]++)@(?!sha\d)(?=[A-Za-z][\w.-]*+[:/])")
+_ORACLE = re.compile(r"\b(jdbc:oracle:[a-z]{1,8}:)[^\s\"'@/]{1,200}/[^\s\"'@]{1,200}@")
+_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*):\d{1,5}$")
+_WEB = frozenset(["http", "https", "ws", "wss"])
+_NO_SECRET_USERS = frozenset(["git", "hg", "svn"])
+
+
+def _without_userinfo(scheme: str, rest: str) -> str:
+    """What follows ``://``, without user and password, whatever characters the password has."""
+    at = rest.rfind("@")
+    if at < 0:
+        return rest
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in authority:
+        # Either a path with an @ in it, or a password with a slash.
+        if ":" not in authority or (scheme.lower() in _WEB and _PORT.fullmatch(authority)):
+            return rest
+    elif authority[: authority.rfind("@")] in _NO_SECRET_USERS:
+        return rest
+    return f"{REDACTED}{rest[at:]}"
+
+
+def _without_url_secrets(text: str) -> str:
+    return _SCHEME.sub(lambda m: f"{m[1]}://{_without_userinfo(m[1], m[2])}", text)
+
+
+def redact_remote(url: str) -> str:
+    """A remote of a repository without its user (but for the likes of ``git@``), password and token."""
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        return redact_text(f"{scheme}://{_without_userinfo(scheme, rest)}")
+    user, at, host = url.rpartition("@")
+    if at and user not in _NO_SECRET_USERS:
+        return redact_text(f"{REDACTED}@{host}")
+    return redact_text(url)
+
+
+# Assignments: NAME=VALUE, NAME: VALUE, "NAME": "VALUE"
+
+_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]++)((?:\\*+[\"'])?\]?\s{0,4}(?:=>|:=|[=:])\s{0,4}+)")
+_OPENING = re.compile(r"[bBrRuUfF]{0,2}(\\*+[\"'])")
+_PLAIN = re.compile(r"[^\s;&\"'\\}]++(?:[^\s;&\"'\\]++)?")
+_DOUBLE = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
+_SINGLE = re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)
+_NESTED = re.compile(r"[\[\]{}]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'", re.DOTALL)
+_LINE_END = re.compile(r"[\r\n\"']|$")
+_HEADER_NAMES = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
+
+
+def _without_assigned(text: str) -> str:
+    parts: list[str] = []
+    done = at = 0
+    while (match := _ASSIGNED.search(text, at)) is not None:
+        at = match.end()
+        name = match[1]
+        if not is_secret_name(name):
+            continue
+        begin, end = _value_span(text, at, name)
+        if begin == end or _is_harmless(text[begin:end]):
+            continue
+        parts += [text[done:begin], REDACTED]
+        done = at = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _value_span(text: str, at: int, name: str) -> tuple[int, int]:
+    opening = _OPENING.match(text, at)
+    if opening is not None:
+        begin, quote = opening.end(), opening[1]
+        if len(quote) > 1:  # JSON within JSON: the same number of backslashes closes it
+            end = text.find(quote, begin)
+            return begin, len(text) if end < 0 else end
+        closing = (_DOUBLE if quote == '"' else _SINGLE).match(text, begin)
+        assert closing is not None
+        return begin, closing.end()
+    if name.lower() in _HEADER_NAMES:
+        line = _LINE_END.search(text, at)
+        return at, line.start() if line else len(text)
+    if text[at : at + 1] in ("{", "["):
+        return at, _nested_end(text, at)
+    plain = _PLAIN.match(text, at)
+    return at, plain.end() if plain else at
+
+
+def _nested_end(text: str, at: int) -> int:
+    depth = 0
+    for match in _NESTED.finditer(text, at):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.end()
+    return len(text)
+
+
+def redact_text(text: str) -> str:
+    """Free text without credentials in URLs, assignments and headers, and without well-known tokens."""
+    if "://" in text:
+        text = _without_url_secrets(text)
+        text = _SLACK_HOOK.sub(rf"\1{REDACTED}", text)
+    if "@" in text:
+        text = _SCP.sub(REDACTED + "@", text)
+        text = _ORACLE.sub(rf"\1{REDACTED}@", text)
+    if "-----BEGIN" in text:
+        text = _without_pem(text)
+    text = _SHAPE.sub(_without_shape, text)
+    text = _SPOKEN_AUTH.sub(rf"\1{REDACTED}", text)
+    return _without_assigned(text) if "=" in text or ":" in text else text
+
+
+# Command lines
+
+_NAME = re.compile(r"[-+~]*+([\w.-]++)=")
+_OPTION = re.compile(r"--?[A-Za-z][\w.-]*+$")
+# Options that take a secret only in these programs; elsewhere -p is a port and -u a flag.
+_SECRET_OPTIONS = {
+    "curl": ("-u", "--user", "-U", "--proxy-user"),
+    "mongosh": ("-p",),
+    "redis-cli": ("-a",),
+    "sshpass": ("-p",),
+}
+_GLUED_OPTIONS = {"mariadb": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "sshpass": "-p"}
+
+
+def _without_word_secrets(word: str) -> str:
+    """One word of a command: a secret's value reaches to its end, whatever characters it has."""
+    at = 0
+    while (match := _NAME.match(word, at)) is not None:
+        at = match.end()
+        if is_secret_name(match[1]):
+            return word if _is_harmless(word[at:]) else word[:at] + REDACTED
+    url = _WHOLE_URL.match(word)
+    if url is not None:
+        head = word[: url.end()]
+        word = head + _without_userinfo(head[:-3].rpartition("=")[2], word[url.end() :])
+    return redact_text(word)
+
+
+def redact_command(argv: Sequence[str]) -> list[str]:
+    """The words of a command line without secrets."""
+    result: list[str] = []
+    hide_next = False
+    options: tuple[str, ...] = ()
+    glued = ""
+    for word in argv:
+        if hide_next and not word.startswith("--") and not _is_harmless(word):
+            result.append(REDACTED)
+            hide_next = False
+            continue
+        program = word.rpartition("/")[2]
+        options = _SECRET_OPTIONS.get(program, options)
+        glued = _GLUED_OPTIONS.get(program, glued)
+        hide_next = word in options or (_OPTION.match(word) is not None and is_secret_name(word))
+        if glued and word.startswith(glued) and len(word) > len(glued):
+            result.append(glued + REDACTED)
+        else:
+            result.append(_without_word_secrets(word))
+    return result

@@ -1,0 +1,377 @@
+"""The state of a git work tree: HEAD, and which tracked files differ from it.
+
+Invariants: the git program and dulwich give the same answer, by git's rules. Only regular files are opened.
+Git is kept from prompts, locks, hooks, pagers and the network, and whatever it started ends with it at the
+deadline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from exptrack.process import read_small
+
+if TYPE_CHECKING:
+    from dulwich.index import IndexEntry
+    from dulwich.repo import Repo
+
+GITLINK = 0o160000
+TEXT_BYTES = 64 << 20
+
+
+class TreeState(NamedTuple):
+    """HEAD, and the tracked paths (relative to the root) that differ from it, with their mode in the tree.
+
+    Mode 0 is a path that is deleted. `changed` is None when it could not be found out.
+    """
+
+    commit: str | None
+    branch: str | None
+    changed: dict[bytes, int] | None
+
+
+def tree_state(root: str, deadline: float) -> TreeState:
+    """What HEAD is and what differs from it, by the git program where there is one, else by dulwich.
+
+    Raises:
+        TimeoutError: the answer had not come by `deadline`, in the seconds of ``time.monotonic``.
+    """
+    return _by_git(root, deadline) or _by_dulwich(root, deadline)
+
+
+def _require_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise TimeoutError("comparing the work tree with its commit took too long")
+
+
+def git_folders(root: str) -> tuple[str, str]:
+    """The repository's own folder, and the one it shares with the other work trees."""
+    git = os.path.join(root, ".git")
+    pointer = read_small(git)
+    if pointer is not None:
+        git = os.path.join(root, pointer.removeprefix("gitdir:").strip())
+    common = read_small(os.path.join(git, "commondir"))
+    return git, git if common is None else os.path.join(git, common.strip())
+
+
+# Code, by the git program
+
+_GIT_OPTIONS = (
+    "core.fsmonitor=false",
+    f"core.hooksPath={os.devnull}",
+    "core.untrackedCache=false",
+    "core.quotePath=false",
+    "core.pager=cat",
+    "diff.external=",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+# What remains of GIT_…: where git finds itself, and settings that were given by variables.
+_GIT_VARIABLES = ("GIT_EXEC_PATH", "GIT_CONFIG", "GIT_ATTR")
+
+
+def _git_environment(root: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith(_GIT_VARIABLES)
+    }
+    kept.update(
+        GIT_OPTIONAL_LOCKS="0",
+        GIT_TERMINAL_PROMPT="0",
+        GIT_ASKPASS="",
+        SSH_ASKPASS="",
+        GIT_ALLOW_PROTOCOL="none",
+        GIT_NO_LAZY_FETCH="1",
+        # A folder that git declines is not to be taken for part of the repository above.
+        GIT_CEILING_DIRECTORIES=os.path.dirname(root),
+        LC_ALL="C",
+    )
+    return kept
+
+
+def _by_git(root: str, deadline: float) -> TreeState | None:
+    """The git program's answer, or None when there is no such program or it declines.
+
+    Raises:
+        TimeoutError: git had not finished by `deadline`.
+    """
+    program = shutil.which("git")
+    if program is None:
+        return None
+    import subprocess
+
+    command = [program, *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, "status"]
+    command += ["--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=untracked"]
+    command += ["--no-renames", "--no-ahead-behind", "-z"]
+    try:
+        # A session of its own: no terminal to ask on, and what git started ends with it.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_git_environment(root),
+            start_new_session=True,
+        )
+    except OSError:
+        return None
+    with process:
+        try:
+            output, _nothing = process.communicate(timeout=max(deadline - time.monotonic(), 0.01))
+        except BaseException as error:
+            _end_session(process.pid)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TimeoutError("git status took too long") from None
+            raise
+    return None if process.returncode else _parsed_status(output)
+
+
+def _end_session(pid: int) -> None:
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGTERM)
+
+
+def _parsed_status(output: bytes) -> TreeState:
+    commit = branch = None
+    changed: dict[bytes, int] = {}
+    for line in output.split(b"\0"):
+        if line.startswith(b"# branch.oid "):
+            commit = line[13:].decode()
+        elif line.startswith(b"# branch.head "):
+            branch = line[14:].decode(errors="replace")
+        elif line[:2] == b"1 ":
+            fields = line.split(b" ", 8)
+            changed[fields[8]] = int(fields[5], 8)
+        elif line[:2] == b"u ":
+            fields = line.split(b" ", 10)
+            changed[fields[10]] = int(fields[6], 8)
+    return TreeState(
+        None if commit == "(initial)" else commit, None if branch == "(detached)" else branch, changed
+    )
+
+
+# Code, by dulwich
+
+_ASSUME_VALID = 0x8000
+_SKIP_WORKTREE = 0x4000
+
+
+def head_only(root: str) -> TreeState:
+    """Commit and branch alone, which the smallest part of a repository tells."""
+    from dulwich.repo import Repo
+
+    with Repo(root) as repository:
+        return _head(repository)
+
+
+def _head(repository: Repo) -> TreeState:
+    chain, head = repository.refs.follow(b"HEAD")  # type: ignore[arg-type]
+    name = chain[-1]
+    branch = name[len(b"refs/heads/") :].decode(errors="replace") if name.startswith(b"refs/heads/") else None
+    return TreeState(None if head is None else head.decode(), branch, None)
+
+
+def _by_dulwich(root: str, deadline: float) -> TreeState:
+    """dulwich's answer, with git's rules for what counts as a change.
+
+    Raises:
+        TimeoutError: the comparison had not finished by `deadline`.
+    """
+    from dulwich.index import ConflictedIndexEntry
+    from dulwich.objects import Commit
+    from dulwich.repo import Repo
+
+    with Repo(root) as repository:
+        head = _head(repository)
+        if repository.bare:
+            raise OSError("a bare repository has no tree to compare")
+        tree = None
+        if head.commit is not None:
+            commit = repository[head.commit.encode()]
+            assert isinstance(commit, Commit)
+            tree = commit.tree
+        index = repository.open_index()
+        look = _TreeLook(root, repository, deadline)
+        staged = {
+            path
+            for paths, *_rest in index.changes_from_tree(repository.object_store, tree)
+            for path in paths
+            if path is not None
+        }
+        changed = dict.fromkeys(staged, 0)
+        for path, entry in index.items():
+            _require_time(deadline)
+            if isinstance(entry, ConflictedIndexEntry):
+                changed[path] = look.mode_of_conflict(path)
+                continue
+            mode = look.changed_mode(path, entry)
+            if mode is not None or path in staged:
+                changed[path] = entry.mode if mode is None else mode
+        return head._replace(changed=changed)
+
+
+class _TreeLook:
+    """Compares files of the work tree with their index entries, as git does."""
+
+    def __init__(self, root: str, repository: Repo, deadline: float) -> None:
+        self._root = os.fsencode(root)
+        self._repository = repository
+        self._deadline = deadline
+        config = repository.get_config_stack()
+        self._trust_executable = config.get_boolean((b"core",), b"filemode", True)
+        self._has_symlinks = config.get_boolean((b"core",), b"symlinks", True)
+        try:
+            self._autocrlf = config.get((b"core",), b"autocrlf").lower()
+        except KeyError:
+            self._autocrlf = b"false"
+        try:
+            self._index_time = os.stat(repository.index_path()).st_mtime_ns
+        except OSError:
+            self._index_time = 0
+        self._attributes: Any = None
+
+    def mode_of_conflict(self, path: bytes) -> int:
+        seen = self._lstat(path)
+        return 0 if seen is None or stat.S_ISDIR(seen.st_mode) else self._mode(0, seen)
+
+    def changed_mode(self, path: bytes, entry: IndexEntry) -> int | None:
+        """The mode in the work tree of a path that differs from its index entry, else None."""
+        if entry.flags & _ASSUME_VALID or entry.extended_flags & _SKIP_WORKTREE:
+            return None
+        seen = self._lstat(path)
+        if entry.mode == GITLINK:
+            return self._changed_submodule(path, entry, seen)
+        if seen is None or stat.S_ISDIR(seen.st_mode):
+            return 0
+        mode = self._mode(entry.mode, seen)
+        if mode != entry.mode or not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
+            return mode
+        return mode if self._differs(path, entry, seen) else None
+
+    def _lstat(self, path: bytes) -> os.stat_result | None:
+        parent = os.path.dirname(path)
+        # A folder that became a link takes its files with it.
+        while parent:
+            if os.path.islink(os.path.join(self._root, parent)):
+                return None
+            parent = os.path.dirname(parent)
+        try:
+            return os.lstat(os.path.join(self._root, path))
+        except OSError:
+            return None
+
+    def _mode(self, known: int, seen: os.stat_result) -> int:
+        if stat.S_ISLNK(seen.st_mode):
+            return stat.S_IFLNK
+        if stat.S_ISREG(seen.st_mode):
+            if not self._has_symlinks and stat.S_ISLNK(known):
+                return known
+            if not self._trust_executable:
+                return known if stat.S_ISREG(known) else stat.S_IFREG | 0o644
+        return stat.S_IFREG | (0o755 if seen.st_mode & 0o100 else 0o644)
+
+    def _changed_submodule(self, path: bytes, entry: IndexEntry, seen: os.stat_result | None) -> int | None:
+        if seen is None:
+            return 0
+        if not stat.S_ISDIR(seen.st_mode):
+            return self._mode(0, seen)
+        place = os.fsdecode(os.path.join(self._root, path))
+        if not os.path.lexists(os.path.join(place, ".git")):
+            return None
+        state = _by_dulwich(place, self._deadline)
+        return GITLINK if state.changed or (state.commit or "").encode() != entry.sha else None
+
+    def _differs(self, path: bytes, entry: IndexEntry, seen: os.stat_result) -> bool:
+        mtime, ctime = _nanoseconds(entry.mtime), _nanoseconds(entry.ctime)
+        if (mtime, ctime, entry.size) == (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size & 0xFFFFFFFF):
+            # As old as the index: it may have been written once more within the tick of the clock.
+            if mtime < self._index_time:
+                return False
+        full = os.path.join(self._root, path)
+        if stat.S_ISLNK(seen.st_mode):
+            return _blob_hash(os.readlink(full)) != entry.sha
+        same = self._hash_of_file(full) == entry.sha
+        rule = self._line_ending_rule(path)
+        if rule is None or (same and rule == "auto") or seen.st_size > TEXT_BYTES:
+            return not same
+        descriptor = open_regular(full)
+        if descriptor is None:
+            return True
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(TEXT_BYTES)
+        if b"\r\n" not in content or (rule == "auto" and _is_binary(content)):
+            return not same
+        return _blob_hash(content.replace(b"\r\n", b"\n")) != entry.sha
+
+    def _hash_of_file(self, full: bytes) -> bytes | None:
+        descriptor = open_regular(full)
+        if descriptor is None:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            digest = hashlib.sha1(b"blob %d\0" % os.fstat(descriptor).st_size, usedforsecurity=False)
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+                _require_time(self._deadline)
+        return digest.hexdigest().encode()
+
+    def _line_ending_rule(self, path: bytes) -> str | None:
+        """Whether CRLF becomes LF on the way into git: "always", "auto" (in texts) or None."""
+        if self._attributes is None:
+            self._attributes = self._repository.get_gitattributes()
+        attributes = self._attributes.match_path(path)
+        text = attributes.get(b"text", attributes.get(b"crlf"))
+        if text is False or (text is None and attributes.get(b"binary") is True):
+            return None
+        if text == b"auto":
+            return "auto"
+        if text is True or text == b"input" or attributes.get(b"eol") in (b"lf", b"crlf"):
+            return "always"
+        return "auto" if self._autocrlf in (b"true", b"input", b"1", b"yes", b"on") else None
+
+
+def _nanoseconds(moment: int | float | tuple[int, int]) -> int:
+    return moment[0] * 1_000_000_000 + moment[1] if isinstance(moment, tuple) else int(moment * 1_000_000_000)
+
+
+def _blob_hash(content: bytes) -> bytes:
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest().encode()
+
+
+def _is_binary(content: bytes) -> bool:
+    """Git's guess: a NUL, a lone CR, or more than one in 128 characters that print nothing."""
+    if b"\0" in content or content.count(b"\r") != content.count(b"\r\n"):
+        return True
+    silent = len(content.translate(None, bytes(range(32, 127)) + bytes(range(128, 256)) + b"\b\t\n\r\x0c\x1b"))
+    if content.endswith(b"\x1a"):
+        silent -= 1
+    loud = len(content) - silent - content.count(b"\n") - content.count(b"\r")
+    return loud >> 7 < silent
+
+
+# Files
+
+
+def open_regular(path: bytes) -> int | None:
+    """A descriptor of a regular file; None for anything else. Does not wait for the writer of a FIFO."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -45,6 +45,8 @@ _TEXT_TOKEN = frozenset(
     " unknown virtual word".split()
 )
 _TOKENS_OF = frozenset("access api auth bearer hf id refresh secret security session user".split())
+# Every secret name holds one of these; a text without any need not be taken apart.
+_STEMS = "pass pwd secret token key auth bearer cookie cred pat psk sas sig webhook".split()
 _HARMLESS = frozenset(["", "true", "false", "yes", "no", "on", "off", "none", "null", REDACTED])
 
 
@@ -80,6 +82,11 @@ def _names_secret(name: str) -> bool:
     return last.endswith("pwd")
 
 
+def _may_name_secret(text: str) -> bool:
+    lowered = text.lower()
+    return any(stem in lowered for stem in _STEMS)
+
+
 def _is_harmless(value: str) -> bool:
     return value.lower() in _HARMLESS
 
@@ -95,7 +102,9 @@ _SHAPE = re.compile(
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
 _SLACK_HOOK = re.compile(r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]++")
-_SPOKEN_AUTH = re.compile(r"\b((?:bearer|basic)\s{1,8})(?=[^\s\"']{8})[^\s\"',;]++", re.IGNORECASE)
+_SPOKEN_AUTH = re.compile(
+    r"\b((?i:bearer)\s{1,8}(?=[^\s\"']{8})|(?i:basic)\s{1,8}(?=[a-z]{0,64}[A-Z0-9=+/])(?=\S{8}))[^\s\"',;]++"
+)
 
 
 def _without_shape(match: re.Match[str]) -> str:
@@ -122,8 +131,9 @@ def _without_pem(text: str) -> str:
 
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*+)://([^\s\"<>]*+)")
 _WHOLE_URL = re.compile(r"(?:[-+~]*+[\w.-]++=)*+[A-Za-z][A-Za-z0-9+.-]*+://")
-_SCP = re.compile(r"(?<![^\s\"'=(])([\w.+%-]++:[^\s\"'@]++)@(?!sha\d)(?=[A-Za-z][\w.-]*+[:/])")
-_ORACLE = re.compile(r"\b(jdbc:oracle:[a-z]{1,8}:)[^\s\"'@/]{1,200}/[^\s\"'@]{1,200}@")
+_SCP = re.compile(r"(?<![^\s\"'=(])[\w.+%-]++:(?!//)[^\s\"']*+")
+_SCP_HOST = re.compile(r"(?!sha\d)[A-Za-z][\w.-]*+[:/]")
+_ORACLE = re.compile(r"\b(jdbc:oracle:[a-z]{1,8}:)[^\s\"'@/]{1,200}/[^\s\"']{1,200}@")
 _PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*):\d{1,5}$")
 _WEB = frozenset(["http", "https", "ws", "wss"])
 _NO_SECRET_USERS = frozenset(["git", "hg", "svn"])
@@ -142,6 +152,17 @@ def _without_userinfo(scheme: str, rest: str) -> str:
     elif authority[: authority.rfind("@")] in _NO_SECRET_USERS:
         return rest
     return f"{REDACTED}{rest[at:]}"
+
+
+def _without_scp_user(match: re.Match[str]) -> str:
+    """``user:password@host:path`` without user and password; anything else as it is."""
+    run = match[0]
+    at = run.rfind("@")
+    while at >= 0:
+        if _SCP_HOST.match(run, at + 1):
+            return REDACTED + run[at:]
+        at = run.rfind("@", 0, at)
+    return run
 
 
 def _without_url_secrets(text: str) -> str:
@@ -221,13 +242,13 @@ def redact_text(text: str) -> str:
         text = _without_url_secrets(text)
         text = _SLACK_HOOK.sub(rf"\1{REDACTED}", text)
     if "@" in text:
-        text = _SCP.sub(REDACTED + "@", text)
         text = _ORACLE.sub(rf"\1{REDACTED}@", text)
+        text = _SCP.sub(_without_scp_user, text)
     if "-----BEGIN" in text:
         text = _without_pem(text)
     text = _SHAPE.sub(_without_shape, text)
     text = _SPOKEN_AUTH.sub(rf"\1{REDACTED}", text)
-    return _without_assigned(text) if "=" in text or ":" in text else text
+    return _without_assigned(text) if _may_name_secret(text) else text
 
 
 # Command lines
@@ -246,7 +267,7 @@ _GLUED_OPTIONS = {"mariadb": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin
 
 def _without_word_secrets(word: str) -> str:
     """One word of a command: a secret's value reaches to its end, whatever characters it has."""
-    at = 0
+    at = 0 if _may_name_secret(word) else len(word)
     while (match := _NAME.match(word, at)) is not None:
         at = match.end()
         if is_secret_name(match[1]):

@@ -34,6 +34,7 @@ __all__ = [
     "capture_environment",
     "current_process",
     "is_alive",
+    "recordable",
     "shorten_paths",
 ]
 
@@ -83,6 +84,11 @@ class Environment(NamedTuple):
     variables: dict[str, str]
 
 
+def recordable(text: str) -> str:
+    """A message, traceback or setting as it may be recorded: without secrets and paths of this machine."""
+    return _storable(shorten_paths(redact_text(text)))
+
+
 def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -99,11 +105,7 @@ def capture_environment() -> Environment:
         platform=f"{system['os']}-{system['release']}-{system['machine']}",
         system=dict(system),
         command=list(_command(tuple(map(str, getattr(sys, "argv", ()))), working_folder())),
-        variables={
-            name: _storable(shorten_paths(redact_text(os.environ[name])))
-            for name in VARIABLES
-            if name in os.environ
-        },
+        variables={name: recordable(os.environ[name]) for name in VARIABLES if name in os.environ},
     )
 
 
@@ -203,7 +205,7 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
         if root is not None:
             state = tree_state(root, deadline)
     except Exception as error:  # dulwich raises many kinds on a broken repository; the run goes on
-        problem = _storable(shorten_paths(redact_text(f"{type(error).__name__}: {error}")))
+        problem = recordable(f"{type(error).__name__}: {error}")
         with suppress(Exception):  # the same breakage, told already
             state = head_only(root or start)
     name = None if script is None else _storable(relative_path(script, root))

@@ -21,10 +21,11 @@ _POSIX = re.compile(
     rf"/(?!/){_PART}++(?:/++{_PART}++)*+/?"
 )
 _OTHERS_HOME = re.compile(rf"(?<![\w/~])~[A-Za-z_][\w.-]*+((?:/{_PART}++)*+)")
-_WINDOWS = re.compile(rf"(?<![\w])[A-Za-z]:(?:\\++|/(?!/)){_PART}*+(?:[\\/]++{_PART}++)*+[\\/]?")
+_WINDOWS = re.compile(rf"(?<![\w/\\.-])[A-Za-z]:(?:\\++|/(?!/)){_PART}*+(?:[\\/]++{_PART}++)*+[\\/]?")
 _UNC = re.compile(rf"(?<![\w\\:])(?:\\\\|\\\\\\\\){_PART}++\\++{_PART}++(?:[\\/]++{_PART}++)*+")
 _PACKAGES = re.compile(r".*/(?:site-packages|dist-packages)/(?=.)", re.DOTALL)
 _LIBRARY = re.compile(r".*/lib(?:64)?/python\d[\w.]*/(?=.)", re.DOTALL)
+_UNBROKEN = re.compile(rf"(?:/|{_PART})+")
 _HOMES = re.compile(r"(?:/home|/Users|/root|[A-Za-z]:/Users)(?:/[^/]+)?", re.IGNORECASE)
 
 
@@ -102,6 +103,12 @@ def _short(path: str, folders: tuple[tuple[str, str], ...]) -> str:
     return f"{ELSEWHERE}/{bare.rpartition('/')[2]}"
 
 
+def _without_folder(text: str, folder: str, sign: str) -> str:
+    """Without a known folder whose name has blanks or brackets, which elsewhere end a path."""
+    place = re.escape(folder) + r"(?:(/+)(?=[^\s\"'])|/*(?![\w.-]))"
+    return re.sub(place, lambda m: (f"{sign}/" if sign else "") if m[1] else sign or ".", text)
+
+
 def _is_lone_slash_word(path: str) -> bool:
     """Whether this is ``/word``, which is a path only where there is such a folder."""
     return path.count("/") == 1 and not os.path.lexists(path)
@@ -125,12 +132,11 @@ def shorten_paths(text: str) -> str:
         return f"{match[1]}{_short(path, folders)}{match[1]}"
 
     for folder, sign in folders:
-        # Known folders may have blanks in their names, which end a path elsewhere.
-        if " " in folder:
-            text = text.replace(folder + "/", sign + "/" if sign else "")
+        if not _UNBROKEN.fullmatch(folder):
+            text = _without_folder(text, folder, sign)
     text = _QUOTED.sub(quoted, text)
-    text = _POSIX.sub(short, text)
-    text = _OTHERS_HOME.sub(lambda m: ELSEWHERE + (f"/{m[1].rpartition('/')[2]}" if m[1] else ""), text)
     if ":" in text:
         text = _WINDOWS.sub(short, text)
+    text = _POSIX.sub(short, text)
+    text = _OTHERS_HOME.sub(lambda m: ELSEWHERE + (f"/{m[1].rpartition('/')[2]}" if m[1] else ""), text)
     return _UNC.sub(short, text) if "\\\\" in text else text

@@ -30,7 +30,7 @@ from exptrack.capture import (
     capture_environment,
     current_process,
     is_alive,
-    shorten_paths,
+    recordable,
 )
 from exptrack.checks import check_name, check_number, check_step, check_text, shown
 from exptrack.config import (
@@ -239,7 +239,9 @@ def start_run(
         _store_config(connection, run, frozen)
         for tag in checked_tags:
             connection.execute(INSERT_TAG, (run, tag, now))
-        facts = {"name": checked_name, "tags": checked_tags, "config_hash": frozen.hash()}
+        facts: dict[str, Any] = {"name": checked_name, "tags": checked_tags, "config_hash": frozen.hash()}
+        if code.problem is not None:
+            facts["code_problem"] = code.problem
         record_event(connection, run, "start", facts)
     result = Run(connection, run, run_id, started, frozen)
     result._go_live(duration_ms=0, time_ms=0)
@@ -549,11 +551,11 @@ class Run:
         if isinstance(reason, BaseException):
             self._end(RunStatus.FAILED, *_described(reason))
         else:
-            self._end(RunStatus.FAILED, check_text(reason, "reason"))
+            self._end(RunStatus.FAILED, recordable(check_text(reason, "reason")))
 
     def interrupt(self, reason: str) -> None:
         """End the run as interrupted: stopped from outside, neither done nor broken. Commits, power-safe."""
-        self._end(RunStatus.INTERRUPTED, check_text(reason, "reason"))
+        self._end(RunStatus.INTERRUPTED, recordable(check_text(reason, "reason")))
 
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         with self._connection.transaction(durable=True):
@@ -606,16 +608,12 @@ def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _described(error: BaseException) -> tuple[str, str]:
-    """Reason and traceback of an exception, storable and without this machine's paths."""
+    """Reason and traceback of an exception, storable without secrets and this machine's paths."""
     import traceback
 
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
-    return _storable(reason), _storable(trace)
-
-
-def _storable(text: str) -> str:
-    return shorten_paths(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return recordable(reason), recordable(trace)
 
 
 # Behind the scenes: the heartbeat, and what is left open when the interpreter ends

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -163,6 +164,7 @@ def _parsed_status(output: bytes) -> TreeState:
 
 # Code, by dulwich
 
+_HASH = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 _ASSUME_VALID = 0x8000
 _SKIP_WORKTREE = 0x4000
 
@@ -177,6 +179,10 @@ def head_only(root: str) -> TreeState:
 
 def _head(repository: Repo) -> TreeState:
     chain, head = repository.refs.follow(b"HEAD")  # type: ignore[arg-type]
+    if not os.path.lexists(os.path.join(repository.controldir(), "HEAD")):
+        raise OSError("there is no repository where .git points to")
+    if head is not None and not _HASH.fullmatch(head):
+        raise OSError("HEAD of the repository is damaged")
     name = chain[-1]
     branch = name[len(b"refs/heads/") :].decode(errors="replace") if name.startswith(b"refs/heads/") else None
     return TreeState(None if head is None else head.decode(), branch, None)
@@ -194,7 +200,9 @@ def _by_dulwich(root: str, deadline: float) -> TreeState:
 
     with Repo(root) as repository:
         head = _head(repository)
-        if repository.bare:
+        own_folder = os.path.isdir(os.path.join(root, ".git"))
+        # The settings of a bare repository reach its linked work trees too, which are not bare.
+        if own_folder and repository.get_config().get_boolean((b"core",), b"bare", False):
             raise OSError("a bare repository has no tree to compare")
         tree = None
         if head.commit is not None:
@@ -298,6 +306,9 @@ class _TreeLook:
             # As old as the index: it may have been written once more within the tick of the clock.
             if mtime < self._index_time:
                 return False
+        # Git looks no further, not even for line ends. (A size of 0 stands for an entry not to be trusted.)
+        if entry.size and entry.size != seen.st_size & 0xFFFFFFFF:
+            return True
         full = os.path.join(self._root, path)
         if stat.S_ISLNK(seen.st_mode):
             return _blob_hash(os.readlink(full)) != entry.sha

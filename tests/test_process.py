@@ -1,0 +1,150 @@
+"""A process is known by more than its pid, and only what is proven dead is dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from exptrack import process
+from exptrack.process import ProcessIdentity, current_process, is_alive, read_small
+
+PORTABLE = "portable"
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
+        yield started
+        started.kill()
+
+
+@pytest.fixture(params=["/proc", PORTABLE])
+def me(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ProcessIdentity:
+    """This process, as it is known with /proc and without."""
+    if request.param == PORTABLE:
+        monkeypatch.setattr(process, "read_small", lambda path: None)
+    monkeypatch.setattr(process, "_current", None)
+    return current_process()
+
+
+def test_a_process_is_known_by_more_than_its_pid(me: ProcessIdentity, child: subprocess.Popen[bytes]) -> None:
+    assert is_alive(me) is True
+    assert is_alive(me._replace(started="0")) is False
+    assert is_alive(me._replace(host_id="another")) is None
+    identity = me._replace(pid=child.pid, started=process._started(child.pid) or "?")
+    assert is_alive(identity) is True
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert is_alive(identity) is False, "a zombie is dead"
+    child.communicate()
+    assert is_alive(identity) is False
+
+
+@pytest.mark.parametrize("pid", [0, -1, 1 << 31, 1 << 70])
+def test_a_number_that_is_no_pid_is_no_process(me: ProcessIdentity, pid: int) -> None:
+    assert is_alive(me._replace(pid=pid)) is False
+
+
+UUID, OTHER_UUID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "6fa459ea-ee8a-11d2-90f6-0016d3cca427"
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "alive"),
+    [
+        (UUID, UUID, True),
+        (UUID, OTHER_UUID, False),
+        (UUID, "1700000000", None),
+        ("1700000000", UUID, None),
+        ("1700000000", "1700000003", True),
+    ],
+)
+def test_another_boot_is_death_only_where_the_kernel_says_so(
+    monkeypatch: pytest.MonkeyPatch, mine: str, its: str, alive: bool | None
+) -> None:
+    """A boot time in seconds moves when the clock is set, with the processes alive."""
+    monkeypatch.setattr(process, "_boot_id", lambda: mine)
+    monkeypatch.setattr(process, "_current", None)
+    assert is_alive(current_process()._replace(boot_id=its)) is alive
+
+
+def hide_others(real: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """/proc as hidepid shows it: oneself and nobody else."""
+    hidden = ("/proc/self/", "/proc/sys/", f"/proc/{os.getpid()}/", "/etc/")
+    return lambda path: real(path) if path.startswith(hidden) else None
+
+
+def test_a_process_that_proc_hides_is_not_dead(
+    monkeypatch: pytest.MonkeyPatch, child: subprocess.Popen[bytes]
+) -> None:
+    identity = current_process()._replace(pid=child.pid, started=process._started(child.pid) or "?")
+    monkeypatch.setattr(process, "read_small", hide_others(process.read_small))
+    assert is_alive(current_process()) is True
+    assert is_alive(identity) is None
+    child.kill()
+    child.communicate()
+    assert is_alive(identity) is False, "the kernel says that there is no such pid"
+
+
+def test_another_users_process_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(process, "read_small", hide_others(process.read_small))
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert is_alive(current_process()._replace(pid=os.getppid(), started="1")) is None
+
+
+def test_what_psutil_may_not_see_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "read_small", lambda path: None)
+    monkeypatch.setattr(process, "_current", None)
+    me = current_process()
+
+    def refuse(pid: int) -> None:
+        raise psutil.AccessDenied(pid)
+
+    monkeypatch.setattr(psutil, "Process", refuse)
+    assert is_alive(me) is None
+
+
+def test_a_process_whose_start_was_never_known_is_not_dead() -> None:
+    assert is_alive(current_process()._replace(started="")) is None
+
+
+def test_a_forked_child_is_another_process() -> None:
+    code = """
+import os, sys
+from exptrack.process import current_process, is_alive
+parent = current_process()
+reading, writing = os.pipe()
+pid = os.fork()
+if pid == 0:
+    me = current_process()
+    ok = me.pid == os.getpid() != parent.pid and me.boot_id == parent.boot_id
+    ok = ok and is_alive(parent) is True and is_alive(me) is True
+    os.write(writing, b"fine" if ok else repr((me, parent)).encode())
+    os._exit(0)
+os.waitpid(pid, 0)
+print(os.read(reading, 1000).decode())
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "fine\n"
+
+
+def test_a_child_with_its_parents_number_does_not_take_itself_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the first process of a new pid namespace may."""
+    monkeypatch.setattr(process, "_current", current_process()._replace(started="the parent"))
+    process._forget_parent()
+    assert current_process().started != "the parent"
+
+
+def test_only_regular_files_are_read(tmp_path: object) -> None:
+    os.mkfifo(f"{tmp_path}/fifo")
+    for path in (f"{tmp_path}/fifo", "/dev/zero", f"{tmp_path}", f"{tmp_path}/none", "a\0b"):
+        assert read_small(path) is None

@@ -14,19 +14,20 @@ from functools import lru_cache
 
 ELSEWHERE = "…"
 
+# Patterns are texts, compiled where they are first needed.
 _PART = r"[^\s/\\\"'`<>|:;,()\[\]{}*?]"
-_QUOTED = re.compile(r"([\"'])((?:/|[A-Za-z]:[\\/])[^\"'\n]{1,4096})\1")
-_POSIX = re.compile(
+_QUOTED = r"([\"'])((?:/|[A-Za-z]:[\\/])[^\"'\n]{1,4096})\1"
+_POSIX = (
     rf"(?:(?<![\w./\\~…$*)\]}}>?%&=:-])|(?<=[\w\"'\])][=:])|(?<=-[IL])|(?<=://)|(?<=:///))"
     rf"/(?!/){_PART}++(?:/++{_PART}++)*+/?"
 )
-_OTHERS_HOME = re.compile(rf"(?<![\w/~])~[A-Za-z_][\w.-]*+((?:/{_PART}++)*+)")
-_WINDOWS = re.compile(rf"(?<![\w/\\.-])[A-Za-z]:(?:\\++|/(?!/)){_PART}*+(?:[\\/]++{_PART}++)*+[\\/]?")
-_UNC = re.compile(rf"(?<![\w\\:])(?:\\\\|\\\\\\\\){_PART}++\\++{_PART}++(?:[\\/]++{_PART}++)*+")
-_PACKAGES = re.compile(r".*/(?:site-packages|dist-packages)/(?=.)", re.DOTALL)
-_LIBRARY = re.compile(r".*/lib(?:64)?/python\d[\w.]*/(?=.)", re.DOTALL)
-_UNBROKEN = re.compile(rf"(?:/|{_PART})+")
-_HOMES = re.compile(r"(?:/home|/Users|/root|[A-Za-z]:/Users)(?:/[^/]+)?", re.IGNORECASE)
+_OTHERS_HOME = rf"(?<![\w/~])~[A-Za-z_][\w.-]*+((?:/{_PART}++)*+)"
+_WINDOWS = rf"(?<![\w/\\.-])[A-Za-z]:(?:\\++|/(?!/)){_PART}*+(?:[\\/]++{_PART}++)*+[\\/]?"
+_UNC = rf"(?<![\w\\:])(?:\\\\|\\\\\\\\){_PART}++\\++{_PART}++(?:[\\/]++{_PART}++)*+"
+_PACKAGES = r"(?s).*/(?:site-packages|dist-packages)/(?=.)"
+_LIBRARY = r"(?s).*/lib(?:64)?/python\d[\w.]*/(?=.)"
+_UNBROKEN = rf"(?:/|{_PART})+"
+_HOMES = r"(?i)(?:/home|/Users|/root|[A-Za-z]:/Users)(?:/[^/]+)?"
 
 
 def main_script() -> str | None:
@@ -89,7 +90,7 @@ def _short(path: str, folders: tuple[tuple[str, str], ...]) -> str:
     """One absolute path, without the machine."""
     plain = re.sub(r"\\+", "/", path)
     for marker in (_PACKAGES, _LIBRARY):
-        inside = marker.match(plain)
+        inside = re.match(marker, plain)
         if inside is not None:
             return f"{ELSEWHERE}/{plain[inside.end() :]}"
     bare = plain.rstrip("/")
@@ -98,7 +99,7 @@ def _short(path: str, folders: tuple[tuple[str, str], ...]) -> str:
             return sign or "."
         if not sign and bare.startswith(folder + "/"):
             return plain[len(folder) + 1 :]
-    if _HOMES.fullmatch(bare) or "/" not in bare:
+    if re.fullmatch(_HOMES, bare) or "/" not in bare:
         return ELSEWHERE
     return f"{ELSEWHERE}/{bare.rpartition('/')[2]}"
 
@@ -107,6 +108,11 @@ def _without_folder(text: str, folder: str, sign: str) -> str:
     """Without a known folder whose name has blanks or brackets, which elsewhere end a path."""
     place = re.escape(folder) + r"(?:(/+)(?=[^\s\"'])|/*(?![\w.-]))"
     return re.sub(place, lambda m: (f"{sign}/" if sign else "") if m[1] else sign or ".", text)
+
+
+def _without_home(match: re.Match[str]) -> str:
+    inside: str = match[1]
+    return f"{ELSEWHERE}/{inside.rpartition('/')[2]}" if inside else ELSEWHERE
 
 
 def _is_lone_slash_word(path: str) -> bool:
@@ -132,11 +138,14 @@ def shorten_paths(text: str) -> str:
         return f"{match[1]}{_short(path, folders)}{match[1]}"
 
     for folder, sign in folders:
-        if not _UNBROKEN.fullmatch(folder):
+        if not re.fullmatch(_UNBROKEN, folder):
             text = _without_folder(text, folder, sign)
-    text = _QUOTED.sub(quoted, text)
+    if '"' in text or "'" in text:
+        text = re.sub(_QUOTED, quoted, text)
     if ":" in text:
-        text = _WINDOWS.sub(short, text)
-    text = _POSIX.sub(short, text)
-    text = _OTHERS_HOME.sub(lambda m: ELSEWHERE + (f"/{m[1].rpartition('/')[2]}" if m[1] else ""), text)
-    return _UNC.sub(short, text) if "\\\\" in text else text
+        text = re.sub(_WINDOWS, short, text)
+    if "/" in text:
+        text = re.sub(_POSIX, short, text)
+    if "~" in text:
+        text = re.sub(_OTHERS_HOME, _without_home, text)
+    return re.sub(_UNC, short, text) if "\\\\" in text else text

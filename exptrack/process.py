@@ -67,7 +67,7 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
 
 
 def _is_kernels(boot_id: str) -> bool:
-    return "-" in boot_id
+    return not boot_id.isdigit()
 
 
 def read_small(path: str) -> str | None:

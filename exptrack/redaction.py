@@ -14,12 +14,14 @@ from functools import lru_cache
 
 REDACTED = "***"
 
+# Patterns are texts, compiled where they are first needed: all at import would cost ten milliseconds.
+
 # Names: which words name a secret
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SPLIT = re.compile(r"[^A-Za-z0-9]+")
+_CAMEL = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+_SPLIT = r"[^A-Za-z0-9]+"
 # A secret wherever in the name it stands, unless the name goes on to say that it is about a secret.
-_STRONG = re.compile(r"(?:password|passwd|passphrase|passcode|secrets?)\d*$")
+_STRONG = r"(?:password|passwd|passphrase|passcode|secrets?)\d*$"
 _ABOUT = frozenset(
     "attempts chars count dim dir enabled env exists expiry field file filename folder hint id index kind len"
     " length limit max min mode name num path policy prompt provider required rule rules size strength timeout"
@@ -34,7 +36,7 @@ _KEY_OF = frozenset(
     " gemini google groq hf huggingface hmac license login master mistral neptune openai pem private rsa secret"
     " service shared sign signing ssh storage subscription wandb".split()
 )
-_GLUED_KEY = re.compile(r"(?:api|access|account|auth|private|secret|encryption|signing|master|ssh)keys?$")
+_GLUED_KEY = r"(?:api|access|account|auth|private|secret|encryption|signing|master|ssh)keys?$"
 _PASS_OF = frozenset(
     "admin database db ftp http imap ldap login mail mysql pg proxy redis root smtp sql".split()
 )
@@ -57,17 +59,17 @@ def is_secret_name(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _names_secret(name: str) -> bool:
-    words = [word.lower() for word in _SPLIT.split(_CAMEL.sub(" ", name)) if word]
+    words = [word.lower() for word in re.split(_SPLIT, re.sub(_CAMEL, " ", name)) if word]
     if len(words) > 1 and words[-1].isdigit():
         words.pop()
     if not words:
         return False
     *before, last = words
     previous = before[-1] if before else ""
-    if last not in _ABOUT and any(_STRONG.search(word) for word in words):
+    if last not in _ABOUT and any(re.search(_STRONG, word) for word in words):
         return True
     last = last.rstrip("0123456789") or last
-    if last in _LAST or _GLUED_KEY.search(last):
+    if last in _LAST or re.search(_GLUED_KEY, last):
         return True
     if last in ("key", "keys"):
         return previous in _KEY_OF
@@ -82,8 +84,7 @@ def _names_secret(name: str) -> bool:
     return last.endswith("pwd")
 
 
-def _may_name_secret(text: str) -> bool:
-    lowered = text.lower()
+def _may_name_secret(lowered: str) -> bool:
     return any(stem in lowered for stem in _STEMS)
 
 
@@ -93,16 +94,20 @@ def _is_harmless(value: str) -> bool:
 
 # Shapes: tokens that are known by their look
 
-_SHAPE = re.compile(
+_SHAPE = (
     r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{16,}+|github_pat_\w{16,}+|gl(?:pat|ptt|dt|rt)-[\w-]{16,}+|hf_\w{16,}+"
     r"|(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{12,}+|AIza[\w-]{30,}+|ya29\.[\w-]{16,}+|xox[a-z]-[\w-]{8,}+|xapp-[\w-]{8,}+"
     r"|npm_\w{30,}+|pypi-[\w-]{16,}+|dop_v1_\w{16,}+|[rs]k_(?:live|test)_\w{8,}+|whsec_\w{16,}+|hvs\.[\w-]{16,}+"
     r"|nvapi-[\w-]{16,}+|gsk_\w{16,}+|r8_\w{16,}+|dapi[0-9a-f]{16,}+|SG\.[\w-]{16,}+\.[\w-]{16,}+"
     r"|AGE-SECRET-KEY-\w{16,}+|(?P<spoken>sk-[\w-]{16,}+)|(?P<jwt>eyJ[\w-]{8,}+(?:\.[\w-]{8,}+(?:\.[\w-]*+)*+)?))"
 )
-_PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
-_SLACK_HOOK = re.compile(r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]++")
-_SPOKEN_AUTH = re.compile(
+_SHAPE_BEGINNINGS = (
+    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt- glrt- hf_ AKIA ASIA ABIA ACCA AIza ya29. xox xapp-"
+    " npm_ pypi- dop_v1_ k_live_ k_test_ whsec_ hvs. nvapi- gsk_ r8_ dapi SG. AGE- sk- eyJ".split()
+)
+_PEM = r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
+_SLACK_HOOK = r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]++"
+_SPOKEN_AUTH = (
     r"\b((?i:bearer)\s{1,8}(?=[^\s\"']{8})|(?i:basic)\s{1,8}(?=[a-z]{0,64}[A-Z0-9=+/])(?=\S{8}))[^\s\"',;]++"
 )
 
@@ -119,7 +124,8 @@ def _without_shape(match: re.Match[str]) -> str:
 
 def _without_pem(text: str) -> str:
     parts, at = [], 0
-    while (begin := _PEM.search(text, at)) is not None:
+    pattern = re.compile(_PEM)
+    while (begin := pattern.search(text, at)) is not None:
         parts += [text[at : begin.start()], REDACTED]
         end = text.find("-----END", begin.end())
         stop = -1 if end < 0 else text.find("KEY-----", end)
@@ -129,12 +135,12 @@ def _without_pem(text: str) -> str:
 
 # URLs and remotes
 
-_SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*+)://([^\s\"<>]*+)")
-_WHOLE_URL = re.compile(r"(?:[-+~]*+[\w.-]++=)*+[A-Za-z][A-Za-z0-9+.-]*+://")
-_SCP = re.compile(r"(?<![^\s\"'=(])[\w.+%-]++:(?!//)[^\s\"']*+")
-_SCP_HOST = re.compile(r"(?!sha\d)[A-Za-z][\w.-]*+[:/]")
-_ORACLE = re.compile(r"\b(jdbc:oracle:[a-z]{1,8}:)[^\s\"'@/]{1,200}/[^\s\"']{1,200}@")
-_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*):\d{1,5}$")
+_SCHEME = r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*+)://([^\s\"<>]*+)"
+_WHOLE_URL = r"(?:[-+~]*+[\w.-]++=)*+[A-Za-z][A-Za-z0-9+.-]*+://"
+_SCP = r"(?<![^\s\"'=(])[\w.+%-]++:(?!//)[^\s\"']*+"
+_SCP_HOST = r"(?!sha\d)[A-Za-z][\w.-]*+[:/]"
+_ORACLE = r"\b(jdbc:oracle:[a-z]{1,8}:)[^\s\"'@/]{1,200}/[^\s\"']{1,200}@"
+_PORT = r"(?:\[[^\]]*\]|[^:]*):\d{1,5}$"
 _WEB = frozenset(["http", "https", "ws", "wss"])
 _NO_SECRET_USERS = frozenset(["git", "hg", "svn"])
 
@@ -147,7 +153,7 @@ def _without_userinfo(scheme: str, rest: str) -> str:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" not in authority:
         # Either a path with an @ in it, or a password with a slash.
-        if ":" not in authority or (scheme.lower() in _WEB and _PORT.fullmatch(authority)):
+        if ":" not in authority or (scheme.lower() in _WEB and re.fullmatch(_PORT, authority)):
             return rest
     elif authority[: authority.rfind("@")] in _NO_SECRET_USERS:
         return rest
@@ -157,16 +163,17 @@ def _without_userinfo(scheme: str, rest: str) -> str:
 def _without_scp_user(match: re.Match[str]) -> str:
     """``user:password@host:path`` without user and password; anything else as it is."""
     run = match[0]
+    host = re.compile(_SCP_HOST)
     at = run.rfind("@")
     while at >= 0:
-        if _SCP_HOST.match(run, at + 1):
+        if host.match(run, at + 1):
             return REDACTED + run[at:]
         at = run.rfind("@", 0, at)
     return run
 
 
 def _without_url_secrets(text: str) -> str:
-    return _SCHEME.sub(lambda m: f"{m[1]}://{_without_userinfo(m[1], m[2])}", text)
+    return re.sub(_SCHEME, lambda m: f"{m[1]}://{_without_userinfo(m[1], m[2])}", text)
 
 
 def redact_remote(url: str) -> str:
@@ -182,20 +189,21 @@ def redact_remote(url: str) -> str:
 
 # Assignments: NAME=VALUE, NAME: VALUE, "NAME": "VALUE"
 
-_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]++)((?:\\*+[\"'])?\]?\s{0,4}(?:=>|:=|[=:])\s{0,4}+)")
-_OPENING = re.compile(r"[bBrRuUfF]{0,2}(\\*+[\"'])")
-_PLAIN = re.compile(r"[^\s;&\"'\\}]++(?:[^\s;&\"'\\]++)?")
-_DOUBLE = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
-_SINGLE = re.compile(r"(?:[^'\\]|\\.)*+", re.DOTALL)
-_NESTED = re.compile(r"[\[\]{}]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'", re.DOTALL)
-_LINE_END = re.compile(r"[\r\n\"']|$")
+_ASSIGNED = r"(?<![\w.-])([\w.-]++)((?:\\*+[\"'])?\]?\s{0,4}(?:=>|:=|[=:])\s{0,4}+)"
+_OPENING = r"[bBrRuUfF]{0,2}(\\*+[\"'])"
+_PLAIN = r"(?!\})(?:[^\s;&\"'\\]|\\(?![\"']))++"
+_DOUBLE = r'(?s)(?:[^"\\]|\\.)*+'
+_SINGLE = r"(?s)(?:[^'\\]|\\.)*+"
+_NESTED = r"(?s)[\[\]{}]|\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'"
+_LINE_END = r"[\r\n\"']|$"
 _HEADER_NAMES = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
 
 
 def _without_assigned(text: str) -> str:
     parts: list[str] = []
+    pattern = re.compile(_ASSIGNED)
     done = at = 0
-    while (match := _ASSIGNED.search(text, at)) is not None:
+    while (match := pattern.search(text, at)) is not None:
         at = match.end()
         name = match[1]
         if not is_secret_name(name):
@@ -209,27 +217,27 @@ def _without_assigned(text: str) -> str:
 
 
 def _value_span(text: str, at: int, name: str) -> tuple[int, int]:
-    opening = _OPENING.match(text, at)
+    opening = re.compile(_OPENING).match(text, at)
     if opening is not None:
         begin, quote = opening.end(), opening[1]
         if len(quote) > 1:  # JSON within JSON: the same number of backslashes closes it
             end = text.find(quote, begin)
             return begin, len(text) if end < 0 else end
-        closing = (_DOUBLE if quote == '"' else _SINGLE).match(text, begin)
+        closing = re.compile(_DOUBLE if quote == '"' else _SINGLE).match(text, begin)
         assert closing is not None
         return begin, closing.end()
     if name.lower() in _HEADER_NAMES:
-        line = _LINE_END.search(text, at)
+        line = re.compile(_LINE_END).search(text, at)
         return at, line.start() if line else len(text)
     if text[at : at + 1] in ("{", "["):
         return at, _nested_end(text, at)
-    plain = _PLAIN.match(text, at)
+    plain = re.compile(_PLAIN).match(text, at)
     return at, plain.end() if plain else at
 
 
 def _nested_end(text: str, at: int) -> int:
     depth = 0
-    for match in _NESTED.finditer(text, at):
+    for match in re.compile(_NESTED).finditer(text, at):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
         if depth == 0:
             return match.end()
@@ -238,23 +246,26 @@ def _nested_end(text: str, at: int) -> int:
 
 def redact_text(text: str) -> str:
     """Free text without credentials in URLs, assignments and headers, and without well-known tokens."""
+    lowered = text.lower()
     if "://" in text:
         text = _without_url_secrets(text)
-        text = _SLACK_HOOK.sub(rf"\1{REDACTED}", text)
+        text = re.sub(_SLACK_HOOK, rf"\1{REDACTED}", text)
     if "@" in text:
-        text = _ORACLE.sub(rf"\1{REDACTED}@", text)
-        text = _SCP.sub(_without_scp_user, text)
+        text = re.sub(_ORACLE, rf"\1{REDACTED}@", text)
+        text = re.sub(_SCP, _without_scp_user, text)
     if "-----BEGIN" in text:
         text = _without_pem(text)
-    text = _SHAPE.sub(_without_shape, text)
-    text = _SPOKEN_AUTH.sub(rf"\1{REDACTED}", text)
-    return _without_assigned(text) if _may_name_secret(text) else text
+    if any(beginning in text for beginning in _SHAPE_BEGINNINGS):
+        text = re.sub(_SHAPE, _without_shape, text)
+    if "bearer" in lowered or "basic" in lowered:
+        text = re.sub(_SPOKEN_AUTH, rf"\1{REDACTED}", text)
+    return _without_assigned(text) if _may_name_secret(lowered) else text
 
 
 # Command lines
 
-_NAME = re.compile(r"[-+~]*+([\w.-]++)=")
-_OPTION = re.compile(r"--?[A-Za-z][\w.-]*+$")
+_NAME = r"[-+~]*+([\w.-]++)="
+_OPTION = r"--?[A-Za-z][\w.-]*+$"
 # Options that take a secret only in these programs; elsewhere -p is a port and -u a flag.
 _SECRET_OPTIONS = {
     "curl": ("-u", "--user", "-U", "--proxy-user"),
@@ -267,16 +278,23 @@ _GLUED_OPTIONS = {"mariadb": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin
 
 def _without_word_secrets(word: str) -> str:
     """One word of a command: a secret's value reaches to its end, whatever characters it has."""
-    at = 0 if _may_name_secret(word) else len(word)
-    while (match := _NAME.match(word, at)) is not None:
+    pattern = re.compile(_NAME)
+    at = 0 if "=" in word and _may_name_secret(word.lower()) else len(word)
+    while (match := pattern.match(word, at)) is not None:
         at = match.end()
         if is_secret_name(match[1]):
             return word if _is_harmless(word[at:]) else word[:at] + REDACTED
-    url = _WHOLE_URL.match(word)
+    url = re.match(_WHOLE_URL, word) if "://" in word else None
     if url is not None:
         head = word[: url.end()]
         word = head + _without_userinfo(head[:-3].rpartition("=")[2], word[url.end() :])
     return redact_text(word)
+
+
+def _is_secret_option(word: str) -> bool:
+    if not word.startswith("-") or not _may_name_secret(word.lower()):
+        return False
+    return re.match(_OPTION, word) is not None and is_secret_name(word)
 
 
 def redact_command(argv: Sequence[str]) -> list[str]:
@@ -293,7 +311,7 @@ def redact_command(argv: Sequence[str]) -> list[str]:
         program = word.rpartition("/")[2]
         options = _SECRET_OPTIONS.get(program, options)
         glued = _GLUED_OPTIONS.get(program, glued)
-        hide_next = word in options or (_OPTION.match(word) is not None and is_secret_name(word))
+        hide_next = word in options or _is_secret_option(word)
         if glued and word.startswith(glued) and len(word) > len(glued):
             result.append(glued + REDACTED)
         else:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import signal
 import stat
 import time
@@ -104,12 +103,9 @@ def _by_git(root: str, deadline: float) -> TreeState | None:
     Raises:
         TimeoutError: git had not finished by `deadline`.
     """
-    program = shutil.which("git")
-    if program is None:
-        return None
     import subprocess
 
-    command = [program, *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, "status"]
+    command = ["git", *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, "status"]
     command += ["--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=untracked"]
     command += ["--no-renames", "--no-ahead-behind", "-z"]
     try:
@@ -164,7 +160,7 @@ def _parsed_status(output: bytes) -> TreeState:
 
 # Code, by dulwich
 
-_HASH = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
+_HASH = rb"[0-9a-f]{40}|[0-9a-f]{64}"
 _ASSUME_VALID = 0x8000
 _SKIP_WORKTREE = 0x4000
 
@@ -181,7 +177,7 @@ def _head(repository: Repo) -> TreeState:
     chain, head = repository.refs.follow(b"HEAD")  # type: ignore[arg-type]
     if not os.path.lexists(os.path.join(repository.controldir(), "HEAD")):
         raise OSError("there is no repository where .git points to")
-    if head is not None and not _HASH.fullmatch(head):
+    if head is not None and not re.fullmatch(_HASH, head):
         raise OSError("HEAD of the repository is damaged")
     name = chain[-1]
     branch = name[len(b"refs/heads/") :].decode(errors="replace") if name.startswith(b"refs/heads/") else None

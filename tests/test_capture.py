@@ -61,7 +61,7 @@ def by_both(folder: Path) -> CodeVersion:
     """What git and dulwich agree on."""
     by_git = capture_code(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shutil, "which", lambda name: None)
+        patch.setenv("PATH", "/nowhere")
         by_dulwich = capture_code(folder)
     assert by_dulwich == by_git
     return by_git
@@ -539,7 +539,7 @@ def git_head(repository: Path) -> str:
 
 
 def test_a_comparison_by_dulwich_ends_in_time(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(capture, "GIT_TIMEOUT_S", 0.0)
     code = capture_code(repository)
     assert (code.commit, code.dirty) == (git_head(repository), None)

@@ -102,8 +102,8 @@ _SHAPE = (
     r"|AGE-SECRET-KEY-\w{16,}+|(?P<spoken>sk-[\w-]{16,}+)|(?P<jwt>eyJ[\w-]{8,}+(?:\.[\w-]{8,}+(?:\.[\w-]*+)*+)?))"
 )
 _SHAPE_BEGINNINGS = (
-    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt- glrt- hf_ AKIA ASIA ABIA ACCA AIza ya29. xox xapp-"
-    " npm_ pypi- dop_v1_ k_live_ k_test_ whsec_ hvs. nvapi- gsk_ r8_ dapi SG. AGE- sk- eyJ".split()
+    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt- glrt- hf_ AKIA ASIA ABIA ACCA AIza ya29. xox"
+    " xapp- npm_ pypi- dop_v1_ k_live_ k_test_ whsec_ hvs. nvapi- gsk_ r8_ dapi SG. AGE- sk- eyJ".split()
 )
 _PEM = r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
 _SLACK_HOOK = r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]++"

@@ -166,7 +166,7 @@ def capture_code(folder: Path | None = None) -> CodeVersion:
     for the code.
     """
     script = main_script()
-    key = (None if folder is None else str(folder), script, working_folder() if script is None else None)
+    key = (None if folder is None else os.path.abspath(folder), script, None if script else working_folder())
     known = _captured.get(key)
     begin = time.monotonic()
     if known is not None and begin < known.until and _stamps(known.watched) == known.stamps:

@@ -265,7 +265,7 @@ def redact_text(text: str) -> str:
 # Command lines
 
 _NAME = r"[-+~]*+([\w.-]++)="
-_OPTION = r"--?[A-Za-z][\w.-]*+$"
+_OPTION = r"(?:--?[A-Za-z][\w.-]*+[:=]?|[A-Za-z][\w.-]*+[:=])$"
 # Options that take a secret only in these programs; elsewhere -p is a port and -u a flag.
 _SECRET_OPTIONS = {
     "curl": ("-u", "--user", "-U", "--proxy-user"),
@@ -273,6 +273,7 @@ _SECRET_OPTIONS = {
     "redis-cli": ("-a",),
     "sshpass": ("-p",),
 }
+_AUTH_SCHEMES = frozenset(["basic", "bearer", "digest", "negotiate", "token"])
 _GLUED_OPTIONS = {"mariadb": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "sshpass": "-p"}
 
 
@@ -292,7 +293,8 @@ def _without_word_secrets(word: str) -> str:
 
 
 def _is_secret_option(word: str) -> bool:
-    if not word.startswith("-") or not _may_name_secret(word.lower()):
+    """Whether the next word is a secret: after ``--token``, ``--token=`` and ``X-Api-Key:``."""
+    if (not word.startswith("-") and not word.endswith((":", "="))) or not _may_name_secret(word.lower()):
         return False
     return re.match(_OPTION, word) is not None and is_secret_name(word)
 
@@ -306,12 +308,12 @@ def redact_command(argv: Sequence[str]) -> list[str]:
     for word in argv:
         if hide_next and not word.startswith("--") and not _is_harmless(word):
             result.append(REDACTED)
-            hide_next = False
+            hide_next = word.lower() in _AUTH_SCHEMES
             continue
         program = word.rpartition("/")[2]
         options = _SECRET_OPTIONS.get(program, options)
         glued = _GLUED_OPTIONS.get(program, glued)
-        hide_next = word in options or _is_secret_option(word)
+        hide_next = word in options or word.lower() == "bearer" or _is_secret_option(word)
         if glued and word.startswith(glued) and len(word) > len(glued):
             result.append(glued + REDACTED)
         else:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import capture, worktree
+from exptrack import Archive, capture, worktree
+from exptrack import run as run_module
 from exptrack.capture import CodeVersion, capture_code, capture_environment
 from exptrack.process import node_name
 
@@ -737,6 +738,20 @@ def test_folders_and_scripts_are_remembered_apart(repository: Path, asked: list[
         (tmp_path / str(number)).mkdir()
         capture_code(tmp_path / str(number))
     assert len(capture._captured) <= 16
+
+
+def test_a_run_says_why_its_code_is_unknown(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = capture_code()._replace(problem="OSError: HEAD of the repository is damaged")
+    monkeypatch.setattr(run_module, "capture_code", lambda: broken)
+    with archive.start_run() as run:
+        (start, *_others) = archive.read_events(run.run_id)
+    assert start.data["code_problem"] == "OSError: HEAD of the repository is damaged"
+
+
+def test_reasons_lose_their_secrets_and_folders(archive: Archive) -> None:
+    run = archive.start_run()
+    run.fail(f"no {os.path.abspath('x')}/y at postgresql://me:s3cret@host/db")
+    assert archive.show_run(run.run_id).summary.reason == "no x/y at postgresql://***@host/db"
 
 
 # Canaries

@@ -199,6 +199,11 @@ def test_an_ordinary_word_stays_as_it_is(word: str) -> None:
         ("-- curl -u me:S -p 80", "-- curl -u *** -p 80"),
         ("-- /usr/bin/mysql -pS -h x", "-- /usr/bin/mysql -p*** -h x"),
         ("-- sshpass -p S ssh -p 22", "-- sshpass -p *** ssh -p ***"),
+        ("--password= S x", "--password= *** x"),
+        ("-H Authorization: Bearer S url", "-H Authorization: *** *** url"),
+        ("-H X-Api-Key: S url", "-H X-Api-Key: *** url"),
+        ("bearer S url", "bearer *** url"),
+        ("lr= 0.1 tokens: 5", "lr= 0.1 tokens: 5"),
         ("db.password=S lr=0.1", "db.password=*** lr=0.1"),
     ],
 )

@@ -28,14 +28,16 @@ _ABOUT = frozenset(
     " ttl type var".split()
 )
 _LAST = frozenset(
-    "auth authorization bearer cookie cookies cred creds credential credentials passwords pat pgpass psk pwd"
-    " sas sig signature sshpass webhook".split()
+    "auth authorization bearer cookie cookies cred creds credential credentials jwt oauth otp passwords pat"
+    " pgpass psk pwd sas sig signature sshpass webhook".split()
 )
 _KEY_OF = frozenset(
     "access account anthropic api app application auth azure cohere comet crypt decryption deploy encryption"
-    " gemini google groq hf huggingface hmac license login master mistral neptune openai pem private rsa secret"
-    " service shared sign signing ssh storage subscription wandb".split()
+    " gemini google groq hf hmac huggingface kaggle license login master mistral neptune openai pem"
+    " private rsa secret service shared sign signing ssh storage subscription wandb".split()
 )
+# Environment variables called …_KEY are secrets, but for the database's keys.
+_PLAIN_KEY_OF = frozenset("cache foreign group join partition primary public sort unique".split())
 _GLUED_KEY = r"(?:api|access|account|auth|private|secret|encryption|signing|master|ssh)keys?$"
 _PASS_OF = frozenset(
     "admin database db ftp http imap ldap login mail mysql pg proxy redis root smtp sql".split()
@@ -47,8 +49,10 @@ _TEXT_TOKEN = frozenset(
     " unknown virtual word".split()
 )
 _TOKENS_OF = frozenset("access api auth bearer hf id refresh secret security session user".split())
+# Names of signatures and tokens that also name ordinary numbers.
+_LONG_ONLY = frozenset(["pat", "sas", "sig", "signature"])
 # Every secret name holds one of these; a text without any need not be taken apart.
-_STEMS = "pass pwd secret token key auth bearer cookie cred pat psk sas sig webhook".split()
+_STEMS = "pass pwd secret token key auth bearer cookie cred pat psk sas sig jwt oauth otp webhook".split()
 _HARMLESS = frozenset(["", "true", "false", "yes", "no", "on", "off", "none", "null", REDACTED])
 
 
@@ -72,7 +76,7 @@ def _names_secret(name: str) -> bool:
     if last in _LAST or re.search(_GLUED_KEY, last):
         return True
     if last in ("key", "keys"):
-        return previous in _KEY_OF
+        return previous in _KEY_OF or (bool(before) and name.isupper() and previous not in _PLAIN_KEY_OF)
     if last == "pass":
         return not previous or previous in _PASS_OF
     if last.endswith("pass") and last[:-4] in _PASS_OF:
@@ -88,7 +92,10 @@ def _may_name_secret(lowered: str) -> bool:
     return any(stem in lowered for stem in _STEMS)
 
 
-def _is_harmless(value: str) -> bool:
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a value under a secret's name is none: a switch, or too short for what would be random text."""
+    if len(value) < 12 and name.lower() in _LONG_ONLY:
+        return True
     return value.lower() in _HARMLESS
 
 
@@ -189,7 +196,10 @@ def redact_remote(url: str) -> str:
 
 # Assignments: NAME=VALUE, NAME: VALUE, "NAME": "VALUE"
 
-_ASSIGNED = r"(?<![\w.-])([\w.-]++)((?:\\*+[\"'])?\]?\s{0,4}(?:=>|:=|[=:])\s{0,4}+)"
+_ASSIGNED = (
+    r"(?<![\w.-])([\w.-]++(?:\[\w{0,40}\]){0,4})((?:\\*+[\"'])?\]?\s{0,4}"
+    r"(?:=>|:=|[=:]|%3[dD]|>(?=[^<>]{1,200}</))\s{0,4}+)"
+)
 _OPENING = r"[bBrRuUfF]{0,2}(\\*+[\"'])"
 _PLAIN = r"(?!\})(?:[^\s;&\"'\\]|\\(?![\"']))++"
 _DOUBLE = r'(?s)(?:[^"\\]|\\.)*+'
@@ -209,7 +219,7 @@ def _without_assigned(text: str) -> str:
         if not is_secret_name(name):
             continue
         begin, end = _value_span(text, at, name)
-        if begin == end or _is_harmless(text[begin:end]):
+        if begin == end or _is_harmless(name, text[begin:end]):
             continue
         parts += [text[done:begin], REDACTED]
         done = at = end
@@ -284,7 +294,7 @@ def _without_word_secrets(word: str) -> str:
     while (match := pattern.match(word, at)) is not None:
         at = match.end()
         if is_secret_name(match[1]):
-            return word if _is_harmless(word[at:]) else word[:at] + REDACTED
+            return word if _is_harmless(match[1], word[at:]) else word[:at] + REDACTED
     url = re.match(_WHOLE_URL, word) if "://" in word else None
     if url is not None:
         head = word[: url.end()]
@@ -306,7 +316,7 @@ def redact_command(argv: Sequence[str]) -> list[str]:
     options: tuple[str, ...] = ()
     glued = ""
     for word in argv:
-        if hide_next and not word.startswith("--") and not _is_harmless(word):
+        if hide_next and not word.startswith("--") and word.lower() not in _HARMLESS:
             result.append(REDACTED)
             hide_next = word.lower() in _AUTH_SCHEMES
             continue

@@ -240,7 +240,7 @@ class _TreeLook:
         except KeyError:
             self._autocrlf = b"false"
         try:
-            self._index_time = os.stat(repository.index_path()).st_mtime_ns
+            self._index_time = int(os.stat(repository.index_path()).st_mtime)
         except OSError:
             self._index_time = 0
         self._attributes: Any = None
@@ -299,8 +299,8 @@ class _TreeLook:
     def _differs(self, path: bytes, entry: IndexEntry, seen: os.stat_result) -> bool:
         mtime, ctime = _nanoseconds(entry.mtime), _nanoseconds(entry.ctime)
         if (mtime, ctime, entry.size) == (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size & 0xFFFFFFFF):
-            # As old as the index: it may have been written once more within the tick of the clock.
-            if mtime < self._index_time:
+            # As old as the index: it may have been written once more within the second, which is git's tick.
+            if mtime // 1_000_000_000 < self._index_time:
                 return False
         # Git looks no further, not even for line ends. (A size of 0 stands for an entry not to be trusted.)
         if entry.size and entry.size != seen.st_size & 0xFFFFFFFF:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import InvalidValueError as InvalidValueError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError
     from exptrack.errors import MigrationError as MigrationError
+    from exptrack.errors import MissingPackageError as MissingPackageError
     from exptrack.errors import NotAnArchiveError as NotAnArchiveError
     from exptrack.errors import NotFoundError as NotFoundError
     from exptrack.errors import QueryError as QueryError
@@ -71,9 +72,15 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import SqlResult as SqlResult
     from exptrack.records import VerifyReport as VerifyReport
     from exptrack.run import Run as Run
+    from exptrack.series import Alignment as Alignment
+    from exptrack.series import Buckets as Buckets
+    from exptrack.series import Series as Series
+    from exptrack.series import Tail as Tail
+    from exptrack.series import Update as Update
 
 # Where each public name lives.
 _HOME_OF = {
+    "Alignment": "series",
     "AmbiguousRunError": "errors",
     "Archive": "archive",
     "ArchiveClosedError": "errors",
@@ -90,6 +97,7 @@ _HOME_OF = {
     "Artifact": "records",
     "ArtifactNotFoundError": "errors",
     "ArtifactStore": "artifacts",
+    "Buckets": "series",
     "ConfigDifference": "records",
     "ConfigError": "errors",
     "ConfigValue": "config",
@@ -106,6 +114,7 @@ _HOME_OF = {
     "MetricPoint": "records",
     "MetricSummary": "records",
     "MigrationError": "errors",
+    "MissingPackageError": "errors",
     "NotAnArchiveError": "errors",
     "NotFoundError": "errors",
     "Note": "records",
@@ -121,8 +130,11 @@ _HOME_OF = {
     "RunStatus": "records",
     "RunSummary": "records",
     "SdnError": "errors",
+    "Series": "series",
     "SqlResult": "records",
+    "Tail": "series",
     "UnsupportedSqliteError": "errors",
+    "Update": "series",
     "VerifyReport": "records",
     "append_event": "archive",
     "best_run": "archive",

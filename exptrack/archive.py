@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
 from exptrack import __version__, artifacts, query, verification
 from exptrack import run as runs
@@ -36,6 +36,16 @@ from exptrack.records import (
     moment,
 )
 from exptrack.run import Run
+from exptrack.series import (
+    Alignment,
+    Buckets,
+    Series,
+    Tail,
+    align_series,
+    check_names,
+    read_buckets,
+    read_series,
+)
 
 DELETE_RUN = "DELETE FROM run WHERE id = ?"
 COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
@@ -251,6 +261,82 @@ class Archive:
             raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
         return query.best_runs(self._connection, metric, direction, by=by, limit=limit)
 
+    # Metrics in bulk
+
+    @overload
+    def series(
+        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None
+    ) -> Series: ...
+    @overload
+    def series(
+        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
+    ) -> Buckets: ...
+
+    def series(
+        self,
+        run_id: object,
+        name: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        buckets: int | None = None,
+    ) -> Series | Buckets:
+        """A metric of a run as numpy arrays, or downsampled; see :meth:`exptrack.Run.series`.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
+        """
+        where = self._place_of(run_id)
+        if buckets is None:
+            return read_series(self._connection, *where, name, start=start, stop=stop)
+        return read_buckets(self._connection, *where, name, buckets, start=start, stop=stop)
+
+    def tail(self, run_ids: object, names: str | Iterable[str] | None = None) -> Tail:
+        """What is new in metrics at each :meth:`Tail.read`; `names` None follows all metrics, later ones too.
+
+        `run_ids` is a run or several. For live charts: in the process that logs or in another.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
+        """
+        run_texts = [self._place_of(run_id)[1] for run_id in _several(run_ids)]
+        return Tail(self._connection, run_texts, None if names is None else check_names(names))
+
+    def align(
+        self,
+        run_ids: object,
+        names: str | Iterable[str],
+        *,
+        by: str = "step",
+        every: float | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Alignment:
+        """Metrics of runs side by side as columns named ``run_id/metric``, for pandas or polars.
+
+        An outer join: the index has every step (`by` ``"step"``) or every second since its run's start (`by`
+        ``"time"``, to the millisecond) at which any of them was logged. `every` rounds it down to multiples of
+        so many steps or seconds. Where a series has several points at one index, the last wins: the latest
+        repetition of a step, the latest time. What a run did not log there is NaN; `Alignment.logged` tells
+        it from a logged NaN. Needs numpy.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
+            MissingPackageError: numpy is not installed.
+        """
+        places = [self._place_of(run_id) for run_id in _several(run_ids)]
+        checked = check_names(names)
+        found = (
+            read_series(self._connection, *place, name, start=start, stop=stop)
+            for place in places
+            for name in checked
+        )
+        return align_series(found, by, every)
+
+    def _place_of(self, run_id: object) -> tuple[int, str, datetime]:
+        row = query.resolve_run(self._connection, run_id)
+        return row["id"], row["run_id"], moment(row["started_at"])
+
     def sql(
         self,
         sql: str,
@@ -307,6 +393,13 @@ class Archive:
         `progress` is called with the runs done and the runs in all.
         """
         return verification.verify(self._connection, progress)
+
+
+def _several(run_ids: object) -> list[object]:
+    """Each run once; one alone need not be in a list."""
+    if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
+        return [run_ids]
+    return list(dict.fromkeys(run_ids))
 
 
 def _size_or_zero(path: str) -> int:

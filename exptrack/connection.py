@@ -24,13 +24,15 @@ import math
 import os
 import random
 import sqlite3
+import struct
 import threading
 import time
 import weakref
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from exptrack.errors import (
     ArchiveClosedError,
@@ -49,6 +51,7 @@ from exptrack.errors import (
 
 Row: TypeAlias = sqlite3.Row
 Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
+_T = TypeVar("_T")
 
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 SQLITE_VERSION = sqlite3.sqlite_version
@@ -188,6 +191,8 @@ class Connection:
         raw.execute("PRAGMA mmap_size = 0")
         raw.execute("PRAGMA cache_size = -16000")
         raw.execute("PRAGMA wal_autocheckpoint = 0")
+        raw.create_function("pack_numbers", -1, _pack_numbers, deterministic=True)
+        raw.create_function("pack_point", 3, _pack_point, deterministic=True)
         if self.mode == "rw":
             raw.execute("PRAGMA synchronous = NORMAL")
             raw.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_WAL_BYTES}")
@@ -335,6 +340,29 @@ class Connection:
             yield from cursor
         except sqlite3.Error as error:
             raise self._translated(error) from error
+
+    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
+        """What `take` makes of a query's rows, which come as bare tuples: for reading in bulk."""
+        cursor = self.execute(sql, parameters)
+        cursor.row_factory = None
+        try:
+            return take(cursor)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read the file as it is at the first query inside, whatever others commit meanwhile."""
+        handle = self._handle()
+        if handle.raw.in_transaction:
+            yield
+            return
+        handle.raw.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if handle.pid == os.getpid() and handle.raw.in_transaction:
+                handle.raw.execute("ROLLBACK")
 
     @property
     def in_transaction(self) -> bool:
@@ -539,6 +567,30 @@ class Connection:
             return columns, rows[:max_rows], len(rows) > max_rows
         finally:
             raw.close()
+
+
+# SQL functions by which a subquery, which has one value, hands out several.
+
+_POINT = struct.Struct("<qqd")
+
+
+def _pack_numbers(*numbers: float | None) -> bytes:
+    return array("d", [math.nan if number is None else number for number in numbers]).tobytes()
+
+
+def _pack_point(step: int, time_ms: int, value: float | None) -> bytes:
+    return _POINT.pack(step, time_ms, math.nan if value is None else value)
+
+
+def unpack_numbers(packed: bytes) -> array[float]:
+    """The numbers that ``pack_numbers()`` packed in SQL; NULL has become NaN."""
+    return array("d", packed)
+
+
+def unpack_points(packed: bytes) -> tuple[list[int], list[int], list[float]]:
+    """Steps, times in ms and values of the points that ``pack_point()`` packed in SQL."""
+    points = list(_POINT.iter_unpack(packed))
+    return [point[0] for point in points], [point[1] for point in points], [point[2] for point in points]
 
 
 def _keep_for_ever(thing: object) -> None:

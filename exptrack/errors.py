@@ -20,6 +20,7 @@ know exptrack catch what they expect.
     │   ├── MigrationError              20
     │   └── ArchiveIOError              21
     ├── UnsupportedSqliteError          22
+    ├── MissingPackageError             24
     ├── NotFoundError (LookupError)     30
     │   ├── RunNotFoundError            31
     │   ├── AmbiguousRunError           32
@@ -128,6 +129,17 @@ class UnsupportedSqliteError(ExptrackError):
     """Python's SQLite library is too old for STRICT tables."""
 
     exit_code = 22
+
+
+class MissingPackageError(ExptrackError):
+    """An optional package that the call needs is not installed."""
+
+    exit_code = 24
+
+    def __init__(self, package: str, purpose: str, extra: str) -> None:
+        super().__init__(f"{package} is needed for {purpose}: pip install 'exptrack-archive[{extra}]'")
+        self.package = package
+        self.extra = extra
 
 
 class NotFoundError(ExptrackError, LookupError):

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, overload
 
 from exptrack.artifacts import ArtifactStore
 from exptrack.capture import (
@@ -69,6 +69,7 @@ from exptrack.query import (
     resolve_run,
 )
 from exptrack.records import Event, MetricPoint, Note, RunStatus, moment
+from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.verification import run_checksum
 
 HEARTBEAT_S = 30.0
@@ -443,6 +444,26 @@ class Run:
     def get_last_metric(self, name: str) -> MetricPoint | None:
         """The point of a metric that was logged last, or None if none was."""
         return read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+
+    @overload
+    def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...
+    @overload
+    def series(
+        self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
+    ) -> Buckets: ...
+
+    def series(
+        self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int | None = None
+    ) -> Series | Buckets:
+        """A metric as numpy arrays ordered by step; empty if never logged.
+
+        Only steps from `start` up to and without `stop`. With `buckets`, downsampled to that many equal ranges
+        of steps at most, each with its first, last, least and greatest value.
+        """
+        where = (self._connection, self._run, self.run_id, self.started_at, name)
+        if buckets is None:
+            return read_series(*where, start=start, stop=stop)
+        return read_buckets(*where, buckets, start=start, stop=stop)
 
     # Tags, notes, events, artifacts: welcome after the end too
 

@@ -1,0 +1,500 @@
+"""Metric series in bulk: as columns, downsampled, followed while they grow, aligned over runs.
+
+Invariants: nothing here writes. Points come in key order: by step, repetitions of a step in the order of
+logging. No Python object is kept per point. NaN is a logged value, and never stands for a missing one
+without a word that says so. Step ranges are half open, like ``range``. numpy is imported only by what hands
+out its arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
+from exptrack.connection import Connection, Row, unpack_numbers, unpack_points
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
+from exptrack.records import moment
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    IntArray: TypeAlias = NDArray[numpy.int64]
+    FloatArray: TypeAlias = NDArray[numpy.float64]
+    BoolArray: TypeAlias = NDArray[numpy.bool_]
+
+MAX_BUCKETS = 100_000
+# From here on importing numpy pays for itself when plain lists are asked for.
+NUMPY_FROM_POINTS = 20_000
+# Whole numbers below it are themselves as a float.
+EXACT_BELOW = 2.0**53
+
+SERIES_OF = """
+SELECT s.id, s.count, s.nan_count
+FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run = ? AND n.name = ?
+"""
+POINTS = """
+SELECT step, time_ms, value FROM metric_point
+WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
+"""
+# Three floats a row go into one flat numpy array, 15 % faster than rows of mixed types.
+POINTS_AS_FLOATS = """
+SELECT CAST(step AS REAL), CAST(time_ms AS REAL), value FROM metric_point
+WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
+"""
+STEP_BOUNDS = """
+SELECT (SELECT min(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high),
+       (SELECT max(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high)
+"""
+# A correlated subquery per bucket reads its range from the key: grouping would sort every point, window
+# functions would copy it. A subquery has one value, so several are packed into it.
+_BUCKET = "FROM metric_point WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach, :high)"
+_BUCKETS = f"""
+SELECT e.value,
+       (SELECT pack_numbers(min(value), max(value), {{missing}}) {_BUCKET}{{condition}}),
+       (SELECT pack_point(step, time_ms, value) {_BUCKET} ORDER BY step, seq LIMIT 1),
+       (SELECT pack_point(step, time_ms, value) {_BUCKET} ORDER BY step DESC, seq DESC LIMIT 1)
+FROM json_each(:edges) AS e
+"""
+BUCKETS = _BUCKETS.format(missing="0", condition="")
+BUCKETS_WITH_NAN = _BUCKETS.format(missing="count(*) - count(value)", condition="")
+BUCKETS_FINITE = f"""
+SELECT e.value,
+       (SELECT pack_numbers(min(value), max(value)) {_BUCKET}
+        AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308)
+FROM json_each(:edges) AS e
+"""
+HEADS = """
+SELECT r.run_id, r.started_at, s.id, s.count, n.name
+FROM run AS r
+LEFT JOIN metric_series AS s ON s.run = r.id
+LEFT JOIN metric_name AS n ON n.id = s.metric
+WHERE r.run_id IN (SELECT value FROM json_each(:runs))
+ORDER BY r.run_id, n.name
+"""
+LAST_KEY = "SELECT step, seq FROM metric_point WHERE series = ? ORDER BY step DESC, seq DESC LIMIT 1"
+POINTS_AFTER = """
+SELECT step, time_ms, value FROM metric_point
+WHERE series = :series AND (step, seq) > (:step, :seq) ORDER BY step, seq
+"""
+
+_Buffer: TypeAlias = Any  # array.array or a numpy array: both have tolist() and become numpy arrays for free
+_Buffers: TypeAlias = tuple[_Buffer, _Buffer, _Buffer]
+
+
+def _numpy() -> ModuleType:
+    try:
+        import numpy
+    except ImportError:
+        raise MissingPackageError("numpy", "arrays (lists() works without)", "numpy") from None
+    return numpy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """The points of one metric of one run as columns of equal length, ordered by step.
+
+    Repetitions of a step stand in the order of logging. NaN among the values was logged as NaN.
+
+    >>> from exptrack import Archive
+    >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+    ...     for step in range(4):
+    ...         run.log({"loss": 1 / (step + 1)}, step)
+    ...     series = run.series("loss")
+    ...     series.steps.dtype.name, float(series.values.mean()), series.lists()["step"]
+    ('int64', 0.5208333333333334, [0, 1, 2, 3])
+    """
+
+    run_id: str
+    name: str
+    started_at: datetime
+    _steps: _Buffer
+    _values: _Buffer
+    _times: _Buffer
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @property
+    def steps(self) -> IntArray:
+        """The steps: numpy int64."""
+        return _int_array(self._steps)
+
+    @property
+    def values(self) -> FloatArray:
+        """The values: numpy float64."""
+        return _float_array(self._values)
+
+    @property
+    def times(self) -> FloatArray:
+        """When each was logged: numpy float64, seconds since the run's start (`started_at`)."""
+        return _float_array(self._times)
+
+    def lists(self) -> dict[str, list[Any]]:
+        """The columns ``step``, ``value`` and ``time_s`` as lists, without numpy."""
+        return {
+            "step": self._steps.tolist(),
+            "value": self._values.tolist(),
+            "time_s": self._times.tolist(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets:
+    """A series downsampled: for each bucket of steps its first, last, least and greatest value.
+
+    Buckets are equally wide in steps; those without points are left out. `minimum` and `maximum` are of the
+    values that are not NaN, infinities included, and are NaN where every value is; `finite_minimum` and
+    `finite_maximum` leave the infinities out too. A bucket with a gap says so: `nan_counts`.
+    """
+
+    run_id: str
+    name: str
+    started_at: datetime
+    width: int
+    _columns: dict[str, _Buffer]
+
+    def __len__(self) -> int:
+        return len(self._columns["first_step"])
+
+    @property
+    def first_steps(self) -> IntArray:
+        """Step of each bucket's first point."""
+        return _int_array(self._columns["first_step"])
+
+    @property
+    def last_steps(self) -> IntArray:
+        """Step of each bucket's last point."""
+        return _int_array(self._columns["last_step"])
+
+    @property
+    def first_times(self) -> FloatArray:
+        """When each bucket's first point was logged, in seconds since the run's start."""
+        return _float_array(self._columns["first_time_s"])
+
+    @property
+    def last_times(self) -> FloatArray:
+        """When each bucket's last point was logged, in seconds since the run's start."""
+        return _float_array(self._columns["last_time_s"])
+
+    @property
+    def first(self) -> FloatArray:
+        """Value of each bucket's first point."""
+        return _float_array(self._columns["first"])
+
+    @property
+    def last(self) -> FloatArray:
+        """Value of each bucket's last point; of a step's repetitions the one logged last."""
+        return _float_array(self._columns["last"])
+
+    @property
+    def minimum(self) -> FloatArray:
+        """Least value of each bucket."""
+        return _float_array(self._columns["min"])
+
+    @property
+    def maximum(self) -> FloatArray:
+        """Greatest value of each bucket."""
+        return _float_array(self._columns["max"])
+
+    @property
+    def finite_minimum(self) -> FloatArray:
+        """Least value of each bucket that can be drawn."""
+        return _float_array(self._columns["finite_min"])
+
+    @property
+    def finite_maximum(self) -> FloatArray:
+        """Greatest value of each bucket that can be drawn."""
+        return _float_array(self._columns["finite_max"])
+
+    @property
+    def nan_counts(self) -> IntArray:
+        """How many points of each bucket are NaN."""
+        return _int_array(self._columns["nan_count"])
+
+    def lists(self) -> dict[str, list[Any]]:
+        """Every column as a list, without numpy."""
+        return {name: column.tolist() for name, column in self._columns.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """Series of several runs side by side: `index` and, for each series, a column as long.
+
+    A column is named ``run_id/metric``. NaN in it means that the run logged nothing there, unless
+    `logged` of that column is true: then NaN was logged. ``pandas.DataFrame(alignment.arrays())`` and
+    ``polars.DataFrame(alignment.arrays())`` take it as it is.
+    """
+
+    by: str
+    index: NDArray[Any]
+    columns: dict[str, FloatArray]
+    logged: dict[str, BoolArray]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The index, as ``step`` or ``time_s``, and all columns."""
+        return {"step" if self.by == "step" else "time_s": self.index, **self.columns}
+
+
+class Update(NamedTuple):
+    """New points of one series; `replaces`: they are all its points, and stand in for those read before."""
+
+    series: Series
+    replaces: bool
+
+
+def _int_array(column: _Buffer) -> IntArray:
+    found: IntArray = _numpy().asarray(column, dtype="int64")
+    return found
+
+
+def _float_array(column: _Buffer) -> FloatArray:
+    found: FloatArray = _numpy().asarray(column, dtype="float64")
+    return found
+
+
+def check_names(names: object) -> list[str]:
+    """Metric names, each once; one alone need not be in a list."""
+    if isinstance(names, str):
+        return [check_name(names, "metric name")]
+    if not isinstance(names, Iterable):
+        raise InvalidTypeError(f"names are a list of metric names, not {shown(names)}")
+    return list(dict.fromkeys(check_name(name, "metric name") for name in names))
+
+
+# Reading points
+
+
+def _in_plain_python(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
+    steps, values, times = array("q"), array("d"), array("d")
+    for step, time_ms, value in rows:
+        steps.append(step)
+        times.append(time_ms / 1000)
+        values.append(math.nan if value is None else value)
+    return steps, values, times
+
+
+def _in_numpy(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
+    """Columns of rows of three floats; None becomes NaN on the way."""
+    flat = _numpy().fromiter(chain.from_iterable(rows), "float64").reshape(-1, 3)
+    return flat[:, 0], flat[:, 2].copy(), flat[:, 1] / 1000
+
+
+def _read_points(connection: Connection, series: int, count: int, low: int, high: int) -> _Buffers:
+    """Steps, values and seconds of the points of a series in a range of steps (both ends included)."""
+    bounds = {"series": series, "low": low, "high": high}
+    if count >= NUMPY_FROM_POINTS:
+        try:
+            steps, values, times = connection.fold(POINTS_AS_FLOATS, bounds, _in_numpy)
+        except MissingPackageError:
+            return connection.fold(POINTS, bounds, _in_plain_python)
+        if not len(steps) or (steps[0] > -EXACT_BELOW and steps[-1] < EXACT_BELOW):
+            return steps.astype("int64"), values, times
+    return connection.fold(POINTS, bounds, _in_plain_python)
+
+
+def _check_range(start: object, stop: object) -> tuple[int, int]:
+    """The first and the last step of a half open range."""
+    low = INT64_MIN if start is None else check_step(start)
+    high = INT64_MAX if stop is None else check_step(stop) - 1
+    return low, high
+
+
+def read_series(
+    connection: Connection,
+    run: int,
+    run_id: str,
+    started_at: datetime,
+    name: object,
+    *,
+    start: int | None = None,
+    stop: int | None = None,
+) -> Series:
+    """One metric of one run as columns; see :meth:`exptrack.Run.series`."""
+    checked = check_name(name, "metric name")
+    low, high = _check_range(start, stop)
+    row = connection.one(SERIES_OF, (run, checked))
+    buffers: _Buffers = (array("q"), array("d"), array("d"))
+    if row is not None and low <= high:
+        buffers = _read_points(connection, row["id"], row["count"], low, high)
+    return Series(run_id, checked, started_at, *buffers)
+
+
+# Downsampling
+
+
+def read_buckets(
+    connection: Connection,
+    run: int,
+    run_id: str,
+    started_at: datetime,
+    name: object,
+    buckets: object,
+    *,
+    start: int | None = None,
+    stop: int | None = None,
+) -> Buckets:
+    """One metric of one run, downsampled; see :meth:`exptrack.Run.series`."""
+    checked = check_name(name, "metric name")
+    if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MAX_BUCKETS:
+        raise InvalidValueError(
+            f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {shown(buckets)}"
+        )
+    low, high = _check_range(start, stop)
+    width, columns = 1, _bucket_columns([], {})
+    # One snapshot, so that the summary that is looked at first tells of the same points.
+    with connection.snapshot():
+        row = connection.one(SERIES_OF, (run, checked))
+        if row is not None and low <= high:
+            found = connection.one(STEP_BOUNDS, {"series": row["id"], "low": low, "high": high})
+            if found is not None and found[0] is not None:
+                low, high = found
+                width = -((low - high - 1) // buckets)
+                columns = _read_bucket_columns(connection, row, low, high, width)
+    return Buckets(run_id, checked, started_at, width, columns)
+
+
+def _read_bucket_columns(
+    connection: Connection, row: Row, low: int, high: int, width: int
+) -> dict[str, _Buffer]:
+    edges = json.dumps(list(range(low, high + 1, width)))
+    bounds = {"series": row["id"], "high": high, "reach": width - 1, "edges": edges}
+    sql = BUCKETS_WITH_NAN if row["nan_count"] else BUCKETS
+    rows = sorted(r for r in connection.fold(sql, bounds, list) if r[2] is not None)
+    finite: dict[int, bytes] = {}
+    if any(math.isinf(number) for number in unpack_numbers(b"".join(r[1] for r in rows))):
+        finite = dict(connection.fold(BUCKETS_FINITE, bounds, list))
+    return _bucket_columns(rows, finite)
+
+
+def _bucket_columns(rows: Sequence[tuple[Any, ...]], finite: dict[int, bytes]) -> dict[str, _Buffer]:
+    extremes = unpack_numbers(b"".join(row[1] for row in rows))
+    drawn = unpack_numbers(b"".join(finite[row[0]] for row in rows)) if finite else None
+    first = unpack_points(b"".join(row[2] for row in rows))
+    last = unpack_points(b"".join(row[3] for row in rows))
+    least, greatest = extremes[0::3], extremes[1::3]
+    return {
+        "first_step": array("q", first[0]),
+        "last_step": array("q", last[0]),
+        "first_time_s": array("d", [ms / 1000 for ms in first[1]]),
+        "last_time_s": array("d", [ms / 1000 for ms in last[1]]),
+        "first": array("d", first[2]),
+        "last": array("d", last[2]),
+        "min": least,
+        "max": greatest,
+        "finite_min": drawn[0::2] if drawn else least,
+        "finite_max": drawn[1::2] if drawn else greatest,
+        "nan_count": array("q", map(int, extremes[2::3])),
+    }
+
+
+# Following
+
+
+class Tail:
+    """What is new in some runs' metrics since the last look; in this process or beside another.
+
+    Each `read` costs one query while nothing is new, and otherwise reads what came after the largest step
+    seen. Points logged at or below that step (a resumed run, steps that repeat or go back) make it read
+    that one series anew; the update then says that it `replaces` what was read before.
+
+    >>> from exptrack import Archive
+    >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+    ...     tail = archive.tail(run, ["loss"])
+    ...     run.log({"loss": 0.5}, step=0)
+    ...     first = tail.read()
+    ...     run.log({"loss": 0.4}, step=1)
+    ...     [update.series.lists()["step"] for update in (*first, *tail.read(), *tail.read())]
+    [[0], [1]]
+    """
+
+    def __init__(self, connection: Connection, run_ids: Sequence[str], names: Sequence[str] | None) -> None:
+        self._connection = connection
+        self._run_ids = run_ids
+        self._wanted = json.dumps(list(run_ids))
+        self._names = None if names is None else frozenset(names)
+        # Of each series: how many points were read, and the key of the last of them.
+        self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def read(self) -> list[Update]:
+        """The series that have new points, each with those; empty when nothing is new.
+
+        Raises:
+            RunNotFoundError: a run has been deleted.
+        """
+        updates = []
+        # Counts and points of one moment: a point that arrives between would else be read twice.
+        with self._connection.snapshot():
+            rows = self._connection.all(HEADS, {"runs": self._wanted})
+            present = {row["run_id"] for row in rows}
+            for run_id in self._run_ids:
+                if run_id not in present:
+                    raise RunNotFoundError(run_id, str(self._connection.path))
+            for row in rows:
+                if row["id"] is None or not (self._names is None or row["name"] in self._names):
+                    continue
+                count, _step, _seq = self._seen.get((row["run_id"], row["name"]), (0, 0, 0))
+                if row["count"] != count:
+                    updates.append(self._update(row))
+        return updates
+
+    def _update(self, row: Row) -> Update:
+        series, key = row["id"], (row["run_id"], row["name"])
+        count, step, seq = self._seen.get(key, (0, 0, 0))
+        buffers: _Buffers | None = None
+        if count:
+            after = {"series": series, "step": step, "seq": seq}
+            buffers = self._connection.fold(POINTS_AFTER, after, _in_plain_python)
+            if len(buffers[0]) != row["count"] - count:
+                buffers = None
+        replaces = buffers is None and count > 0
+        if buffers is None:
+            buffers = _read_points(self._connection, series, row["count"], INT64_MIN, INT64_MAX)
+        last = self._connection.one(LAST_KEY, (series,))
+        self._seen[key] = (row["count"], *last) if last else (0, 0, 0)
+        return Update(Series(*key, moment(row["started_at"]), *buffers), replaces)
+
+
+# Aligning
+
+
+def align_series(series: Iterable[Series], by: str, every: float | None) -> Alignment:
+    """Put series side by side; see :meth:`exptrack.Archive.align`."""
+    numpy = _numpy()
+    if by not in ("step", "time"):
+        raise InvalidValueError(f"by must be 'step' or 'time', not {shown(by)}")
+    if every is not None and not 0 < check_number(every, "every") < math.inf:
+        raise InvalidValueError(f"every must be above 0, not {shown(every)}")
+    if every is not None and by == "step" and not isinstance(every, int):
+        raise InvalidTypeError(f"every counts steps and must be a whole number, not {shown(every)}")
+    kept: dict[str, tuple[Any, Any]] = {}
+    for one in series:
+        values = one.values
+        keys: NDArray[Any] = one.steps if by == "step" else one.times
+        if every is not None:
+            keys = keys // every * every
+        if by == "time":
+            order = numpy.argsort(one.times, kind="stable")
+            keys, values = keys[order], values[order]
+        # The last of equal neighbours wins.
+        last = numpy.append(keys[1:] != keys[:-1], True)[: len(keys)]
+        kept[f"{one.run_id}/{one.name}"] = (keys[last], values[last])
+    empty = numpy.empty(0, "int64" if by == "step" else "float64")
+    index = numpy.unique(numpy.concatenate([empty, *(keys for keys, _ in kept.values())]))
+    columns, logged = {}, {}
+    for name, (keys, values) in kept.items():
+        places = numpy.searchsorted(index, keys)
+        columns[name] = numpy.full(len(index), math.nan)
+        columns[name][places] = values
+        logged[name] = numpy.zeros(len(index), bool)
+        logged[name][places] = True
+    return Alignment(by, index, columns, logged)

@@ -57,7 +57,9 @@ SELECT (SELECT min(step) FROM metric_point WHERE series = :series AND step BETWE
 """
 # A correlated subquery per bucket reads its range from the key: grouping would sort every point, window
 # functions would copy it. A subquery has one value, so several are packed into it.
-_BUCKET = "FROM metric_point WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach, :high)"
+# A width can be too large for one integer of SQLite, so its reach comes in two.
+_BUCKET = """FROM metric_point
+        WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach + :more, :high)"""
 _BUCKETS = f"""
 SELECT e.value,
        (SELECT pack_numbers(min(value), max(value), {{missing}}) {_BUCKET}{{condition}}),
@@ -110,8 +112,8 @@ class Series:
     ...     for step in range(4):
     ...         run.log({"loss": 1 / (step + 1)}, step)
     ...     series = run.series("loss")
-    ...     series.steps.dtype.name, float(series.values.mean()), series.lists()["step"]
-    ('int64', 0.5208333333333334, [0, 1, 2, 3])
+    ...     series.steps.dtype.name, float(series.values.max()), series.lists()["step"]
+    ('int64', 1.0, [0, 1, 2, 3])
     """
 
     run_id: str
@@ -366,8 +368,14 @@ def read_buckets(
 def _read_bucket_columns(
     connection: Connection, row: Row, low: int, high: int, width: int
 ) -> dict[str, _Buffer]:
-    edges = json.dumps(list(range(low, high + 1, width)))
-    bounds = {"series": row["id"], "high": high, "reach": width - 1, "edges": edges}
+    reach = min(width - 1, INT64_MAX)
+    bounds = {
+        "series": row["id"],
+        "high": high,
+        "reach": reach,
+        "more": width - 1 - reach,
+        "edges": json.dumps(list(range(low, high + 1, width))),
+    }
     sql = BUCKETS_WITH_NAN if row["nan_count"] else BUCKETS
     rows = sorted(r for r in connection.fold(sql, bounds, list) if r[2] is not None)
     finite: dict[int, bytes] = {}

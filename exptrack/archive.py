@@ -142,6 +142,7 @@ class Archive:
         group: str | None = None,
         parent: object = None,
         data: Mapping[str, str] | Iterable[str] | None = None,
+        system_metrics: bool | float = False,
     ) -> Run:
         """Begin a run with a frozen config; use the result in a ``with`` block. Commits.
 
@@ -149,23 +150,38 @@ class Archive:
         with references (a path, a URL, a hash): they enter the fingerprint. Host, Python, command line
         (secrets removed) and code version are recorded.
 
+        `system_metrics` logs the machine's load from a thread until the run ends, as ``system/cpu_percent`` and
+        so on: every 10 seconds, or every so many seconds as the number given.
+
         Raises:
             ConfigError: the config holds something that cannot be stored exactly.
             InvalidValueError: a tag or name that cannot be stored.
             RunNotFoundError: no such parent.
         """
-        return runs.start_run(self._connection, config, tags, name=name, group=group, parent=parent, data=data)
+        return runs.start_run(
+            self._connection,
+            config,
+            tags,
+            name=name,
+            group=group,
+            parent=parent,
+            data=data,
+            system_metrics=system_metrics,
+        )
 
-    def resume_run(self, run_id: object, *, take_over: bool = False) -> Run:
+    def resume_run(
+        self, run_id: object, *, take_over: bool = False, system_metrics: bool | float = False
+    ) -> Run:
         """Go on with a run that ended or whose process died: with config, tags, notes, metrics. Commits.
 
         `take_over` resumes even a run that another host claims to be writing; only you can know better.
+        `system_metrics` is as in :meth:`start_run`.
 
         Raises:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
             RunBusyError: it is being written.
         """
-        return runs.resume_run(self._connection, run_id, take_over=take_over)
+        return runs.resume_run(self._connection, run_id, take_over=take_over, system_metrics=system_metrics)
 
     def get_run(self, run_id: object) -> Run:
         """A run to read, tag or annotate; it is not resumed.
@@ -421,14 +437,17 @@ def start_run(
     group: str | None = None,
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
+    system_metrics: bool | float = False,
 ) -> Run:
     """:meth:`Archive.start_run` on the default archive."""
-    return Archive.default().start_run(config, tags, name=name, group=group, parent=parent, data=data)
+    return Archive.default().start_run(
+        config, tags, name=name, group=group, parent=parent, data=data, system_metrics=system_metrics
+    )
 
 
-def resume_run(run_id: object, *, take_over: bool = False) -> Run:
+def resume_run(run_id: object, *, take_over: bool = False, system_metrics: bool | float = False) -> Run:
     """:meth:`Archive.resume_run` on the default archive."""
-    return Archive.default().resume_run(run_id, take_over=take_over)
+    return Archive.default().resume_run(run_id, take_over=take_over, system_metrics=system_metrics)
 
 
 def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:

@@ -70,6 +70,7 @@ from exptrack.query import (
 )
 from exptrack.records import Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
+from exptrack.system_metrics import SystemSampler, check_interval
 from exptrack.verification import run_checksum
 
 HEARTBEAT_S = 30.0
@@ -189,11 +190,13 @@ def start_run(
     group: str | None = None,
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
+    system_metrics: bool | float = False,
 ) -> Run:
     """Begin a run; see :meth:`exptrack.Archive.start_run`."""
     frozen = as_config(config)
     checked_tags = _check_tags(tags)
     references = _check_data(data)
+    sample_every_s = check_interval(system_metrics)
     checked_name, checked_group = _optional_name(name, "run name"), _optional_name(group, "group")
     parent_row = None if parent is None else resolve_run(connection, parent)
     code = capture_code()
@@ -246,6 +249,7 @@ def start_run(
         record_event(connection, run, "start", facts)
     result = Run(connection, run, run_id, started, frozen)
     result._go_live(duration_ms=0, time_ms=0)
+    result._sample_system(sample_every_s)
     return result
 
 
@@ -257,8 +261,15 @@ def _store_config(connection: Connection, run: int, config: ExpConfig) -> None:
     connection.execute_many(INSERT_VALUE, [(run, *leaf) for leaf in leaves])
 
 
-def resume_run(connection: Connection, run_id: object, *, take_over: bool = False) -> Run:
+def resume_run(
+    connection: Connection,
+    run_id: object,
+    *,
+    take_over: bool = False,
+    system_metrics: bool | float = False,
+) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
+    sample_every_s = check_interval(system_metrics)
     interrupt_dead_runs(connection)
     with connection.transaction():
         row = resolve_run(connection, run_id)
@@ -279,6 +290,7 @@ def resume_run(connection: Connection, run_id: object, *, take_over: bool = Fals
     # A clock that was set back must not put new points before old ones.
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
     result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
+    result._sample_system(sample_every_s)
     return result
 
 
@@ -347,6 +359,7 @@ class Run:
         self._duration_ms = 0
         self._time_ms = 0
         self._old_sigterm: Any = None
+        self._sampler: SystemSampler | None = None
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} in {self._connection.path.name}>"
@@ -359,6 +372,11 @@ class Run:
         self._duration_ms, self._time_ms = duration_ms, time_ms
         _live_runs.add(self)
         _ensure_heartbeat()
+
+    def _sample_system(self, every_s: float | None) -> None:
+        if every_s is not None:
+            folder = str(self._connection.path.parent)
+            self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
 
     @property
     def _live(self) -> bool:
@@ -579,6 +597,8 @@ class Run:
         self._end(RunStatus.INTERRUPTED, recordable(check_text(reason, "reason")))
 
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
         with self._connection.transaction(durable=True):
             self._require_running()
             duration = self._state()["duration_ms"]

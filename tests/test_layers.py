@@ -16,8 +16,8 @@ PACKAGE = Path(exptrack.__file__).parent
 
 # Lowest first: a module imports only from above itself in this list.
 RANKS = (
-    "errors checks records sdn config process paths redaction worktree capture connection migrations"
-    " events default metrics series blobs query artifacts verification run archive render demo cli"
+    "errors checks system_metrics records sdn config process paths redaction worktree capture connection"
+    " migrations events default metrics series blobs query artifacts verification run archive render demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"

@@ -1,21 +1,22 @@
 """What does a run cost before its first metric? Fresh processes, medians.
 
-    python -m benchmarks.startup [--repeat 21]
+    python -m benchmarks.startup [--repeat 21] [--quick]
 
 Baselines in the same run: a bare interpreter, and raw ``sqlite3`` that opens a file and inserts one row.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import exptrack
+from benchmarks.timing import arguments, headline
 
 SCRIPTS = {
     "bare python": "pass",
@@ -41,10 +42,8 @@ def milliseconds(code: str, folder: str) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=21)
-    repeat = parser.parse_args().repeat
+def main(argv: Sequence[str] | None = None) -> None:
+    repeat = arguments(__doc__, argv, repeat=21).repeat
     with tempfile.TemporaryDirectory() as folder:
         db, raw = str(Path(folder) / "lab.db"), str(Path(folder) / "raw.db")
         exptrack.Archive(db).close()
@@ -59,6 +58,11 @@ def main() -> None:
         middle = statistics.median(values)
         p90 = statistics.quantiles(values, n=10)[-1]
         print(f"{name:32} {middle:9.1f} {p90:9.1f} {middle - bare:13.1f}")
+    imported, whole = (statistics.median(times[n]) for n in ("import exptrack", "import, open, start, finish"))
+    headline(
+        f"import exptrack: {imported - bare:.0f} ms over bare Python (<= 60); a whole empty run:"
+        f" {whole:.0f} ms (<= 120)"
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -229,15 +230,10 @@ def _gpu_sensor(nvml: Any, number: int) -> Sensor:
             "memory_percent": 100 * memory.used / memory.total,
             "memory_used_bytes": memory.used,
         }
-        # Not every card has these.
-        for name, measure in (
-            ("temperature_c", lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
-            ("power_w", lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000),
-        ):
-            try:
-                found[name] = measure()
-            except nvml.NVMLError_NotSupported:
-                continue
+        with suppress(nvml.NVMLError_NotSupported):
+            found["temperature_c"] = nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+        with suppress(nvml.NVMLError_NotSupported):
+            found["power_w"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
         return {f"gpu{number}/{name}": value for name, value in found.items()}
 
     return read

@@ -1,0 +1,53 @@
+"""How long does it take to bring 100,000 points down to 1000 buckets, minima and maxima kept?
+
+    python -m benchmarks.downsampling [--points 100000] [--buckets 1000] [--repeat 31] [--quick]
+
+Baselines in the same process, by bare ``sqlite3`` on the same file: one scan for minimum and maximum (what no
+way of doing it in SQL can beat), and GROUP BY.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.learning_curve import METRIC, bare_connection, make_curve
+from benchmarks.timing import arguments, headline, in_turn, print_times
+from exptrack import Archive
+
+SCAN = "SELECT min(value), max(value) FROM metric_point WHERE series = ?"
+GROUPED = """
+SELECT step / :width, min(value), max(value) FROM metric_point WHERE series = :series GROUP BY step / :width
+"""
+FETCHED = "SELECT step, value FROM metric_point WHERE series = ? ORDER BY step, seq"
+BASELINE = "one scan: minimum, maximum"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    given = arguments(__doc__, argv, points=100_000, buckets=1000, repeat=31)
+    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "lab.db") as archive:
+        run = make_curve(archive, given.points)
+        bare, series = bare_connection(archive, run)
+        width = -(-given.points // given.buckets)
+        found = run.series(METRIC, buckets=given.buckets).lists()
+        grouped = bare.execute(GROUPED, {"series": series, "width": width}).fetchall()
+        assert [row[1:] for row in grouped] == list(zip(found["min"], found["max"], strict=True))
+        tasks = {
+            BASELINE: lambda: bare.execute(SCAN, (series,)).fetchone(),
+            "GROUP BY": lambda: bare.execute(GROUPED, {"series": series, "width": width}).fetchall(),
+            "fetchall": lambda: bare.execute(FETCHED, (series,)).fetchall(),
+            "run.series(buckets=…)": lambda: run.series(METRIC, buckets=given.buckets),
+        }
+        print(f"{given.points:,} points to {given.buckets:,} buckets, {given.repeat} times each in turn")
+        medians = print_times(in_turn(tasks, given.repeat), BASELINE)
+        bare.close()
+    ours = medians["run.series(buckets=…)"]
+    headline(
+        f"{given.points:,} points to {given.buckets:,} buckets: {ours:.1f} ms (<= 10),"
+        f" {ours / medians[BASELINE]:.2f} x one bare scan, {ours / medians['GROUP BY']:.2f} x GROUP BY"
+    )
+
+
+if __name__ == "__main__":
+    main()

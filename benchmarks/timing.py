@@ -1,0 +1,87 @@
+"""What the benchmarks share: timing in turn, quantiles, one table, and headlines for the summary."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+HEADLINE = "=> "
+
+
+def arguments(docstring: str | None, argv: Sequence[str] | None, **numbers: int) -> argparse.Namespace:
+    """Parse a benchmark's arguments: whole numbers with their defaults, and ``--quick``.
+
+    ``--quick`` divides what was not given by 20: to see that it works, not to measure.
+    """
+    parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="far fewer of everything: a trial, no measurement")
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, help=f"default {default:,}")
+    given = parser.parse_args(argv)
+    for name, default in numbers.items():
+        if getattr(given, name) is None:
+            setattr(given, name, max(2, default // 20) if given.quick else default)
+    return given
+
+
+def in_turn(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each task, `rounds` times in turn, so that a drift of the machine meets all of them.
+
+    A round before the first one that counts warms caches and imports.
+    """
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for number in range(rounds + 1):
+        for name, task in tasks.items():
+            begin = time.perf_counter()
+            task()
+            if number:
+                times[name].append((time.perf_counter() - begin) * 1000)
+    return times
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The nearest-rank quantile, for example 0.99."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under a header: words to the left, numbers to the right."""
+    cells = [[_cell(value) for value in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        words = [row[0].ljust(widths[0])]
+        words += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        print("  ".join(words).rstrip())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_times(times: Mapping[str, Sequence[float]], baseline: str) -> dict[str, float]:
+    """Print quantiles of milliseconds and ratios of medians to a baseline; return the medians."""
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    rows = [
+        (
+            name,
+            medians[name],
+            min(values),
+            quantile(values, 0.9),
+            quantile(values, 0.99),
+            medians[name] / medians[baseline],
+        )
+        for name, values in times.items()
+    ]
+    print_table(("milliseconds", "median", "least", "P90", "P99", f"x {baseline}"), rows)
+    return medians
+
+
+def headline(text: str) -> None:
+    """Print a result that the summary of ``python -m benchmarks`` repeats."""
+    print(f"{HEADLINE}{text}")

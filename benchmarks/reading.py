@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         bare.close()
     ours = medians["run.series(): step, value, time"]
     headline(
-        f"{given.points:,} points into numpy: {ours:.1f} ms, {ours / medians[BASELINE]:.2f} x fromiter of the same"
-        f" columns, {ours / medians['fromiter: step, value']:.2f} x fromiter without times (<= 1.2)"
+        f"{given.points:,} points into numpy: {ours:.1f} ms, {ours / medians[BASELINE]:.2f} x fromiter of the"
+        f" same columns, {ours / medians['fromiter: step, value']:.2f} x fromiter without times (<= 1.2)"
     )
     headline(f"asking for what is new when nothing is: {medians['tail.read(): nothing new'] * 1000:.0f} µs")
 

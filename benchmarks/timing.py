@@ -11,19 +11,27 @@ from collections.abc import Callable, Mapping, Sequence
 HEADLINE = "=> "
 
 
-def arguments(docstring: str | None, argv: Sequence[str] | None, **numbers: int) -> argparse.Namespace:
-    """Parse a benchmark's arguments: whole numbers with their defaults, and ``--quick``.
-
-    ``--quick`` divides what was not given by 20: to see that it works, not to measure.
-    """
+def argument_parser(docstring: str | None) -> argparse.ArgumentParser:
+    """A parser with ``--quick``, which shows the module's docstring as its help."""
     parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="far fewer of everything: a trial, no measurement")
+    return parser
+
+
+def scaled(number: int, quick: bool) -> int:
+    """A default, or a twentieth of it for a trial."""
+    return max(2, number // 20) if quick else number
+
+
+def arguments(docstring: str | None, argv: Sequence[str] | None, **numbers: int) -> argparse.Namespace:
+    """Parse ``--quick`` and whole numbers with their defaults, which ``--quick`` scales down."""
+    parser = argument_parser(docstring)
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, help=f"default {default:,}")
     given = parser.parse_args(argv)
     for name, default in numbers.items():
         if getattr(given, name) is None:
-            setattr(given, name, max(2, default // 20) if given.quick else default)
+            setattr(given, name, scaled(default, given.quick))
     return given
 
 

@@ -81,9 +81,10 @@ def sacred(folder: Path) -> Iterator[Log]:
     from sacred import Experiment
     from sacred.observers import FileStorageObserver
 
-    # Sacred calls the experiment, and not the other way round: the loop runs in a generator's middle.
+    # Sacred calls the experiment; here the loop has to run outside, so what it does around a call is done here.
     experiment = Experiment("benchmark", save_git_info=False)
     experiment.observers.append(FileStorageObserver(str(folder / "runs")))
+    experiment.main(lambda: None)
     run = experiment._create_run()
     run._emit_started()
     run._start_heartbeat()

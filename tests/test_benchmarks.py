@@ -1,0 +1,81 @@
+"""The benchmarks run, say what they measured, and name their exact command. Speed is asserted nowhere."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import peers, processes, timing
+from benchmarks.__main__ import benchmark_names
+
+ROOT = Path(__file__).parent.parent
+CHEAP = ["downsampling", "file_size", "reading"]
+
+
+def test_all_of_them_run_from_one_command() -> None:
+    only = [word for name in CHEAP for word in ("--only", name)]
+    command = [sys.executable, "-m", "benchmarks", "--quick", *only]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = done.stdout.partition("# summary")[2].splitlines()
+    assert [line.split(":")[0] for line in summary if " done in " in line] == CHEAP
+    assert sum(line.startswith("    ") for line in summary) >= len(CHEAP)
+    assert timing.HEADLINE not in "\n".join(summary)
+
+
+def test_a_benchmark_that_fails_fails_the_command() -> None:
+    code = (
+        "import benchmarks.__main__ as all_of_them, sys;"
+        "all_of_them.benchmark_names = lambda: ['absent']; sys.exit(all_of_them.main([]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "absent: failed with exit code 1" in done.stdout
+
+
+def test_every_script_with_a_main_is_found_or_is_no_benchmark() -> None:
+    assert {*CHEAP, "peers", "processes", "startup"} <= set(benchmark_names())
+    assert not {"timing", "learning_curve"} & set(benchmark_names())
+
+
+@pytest.mark.parametrize("name", benchmark_names())
+def test_each_names_its_exact_command(name: str) -> None:
+    assert f"python -m benchmarks.{name} " in (importlib.import_module(f"benchmarks.{name}").__doc__ or "")
+
+
+def test_processes_lose_nothing_and_meet_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    processes.main(["--processes", "2", "--points", "100"])
+    said = capsys.readouterr().out
+    assert "2 processes and a reader: 0 errors, 0 lost" in said
+    assert "error:" not in said
+
+
+def test_peers_that_are_absent_are_named_and_the_others_are_in_one_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.peers.importlib.util.find_spec", lambda _name: None)
+    only = ["exptrack", "sqlite3, a commit a call", "Aim", "MLflow"]
+    peers.main(["--points", "50", *(word for title in only for word in ("--only", title))])
+    said = capsys.readouterr().out
+    assert "not installed, left out: Aim, MLflow" in said
+    assert "failed" not in said
+    rows = [line for line in said.splitlines() if line.startswith(("exptrack", "sqlite3"))]
+    assert [row.split("  ")[0].strip() for row in rows] == ["exptrack", "sqlite3, a commit a call"]
+    assert all("50" in row for row in rows)
+
+
+def test_quantiles_are_of_the_nearest_rank() -> None:
+    values = list(range(1, 101))
+    assert [timing.quantile(values, share) for share in (0.5, 0.9, 0.99, 1.0)] == [50, 90, 99, 100]
+    assert timing.quantile([3.0], 0.5) == 3.0
+
+
+def test_tasks_take_turns() -> None:
+    calls: list[str] = []
+    times = timing.in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
+    assert calls == ["a", "b"] * 3
+    assert [len(values) for values in times.values()] == [2, 2]

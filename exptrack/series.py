@@ -35,10 +35,10 @@ MAX_BUCKETS = 100_000
 # From here on importing numpy pays for itself when plain lists are asked for.
 NUMPY_FROM_POINTS = 20_000
 # Whole numbers below it are themselves as a float.
-EXACT_BELOW = 2.0**53
+EXACT_BELOW = 2**53
 
 SERIES_OF = """
-SELECT s.id, s.count, s.nan_count
+SELECT s.id, s.count, s.nan_count, s.last_time_ms
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 """
@@ -46,10 +46,11 @@ POINTS = """
 SELECT step, time_ms, value FROM metric_point
 WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
 """
-# Three floats a row go into one flat numpy array, 15 % faster than rows of mixed types.
-POINTS_AS_FLOATS = """
-SELECT CAST(step AS REAL), CAST(time_ms AS REAL), value FROM metric_point
-WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
+# Step and time in one number: a row of two floats takes 20 % less than one of two integers and a float. A time
+# that does not fit becomes NULL.
+POINTS_PACKED = """
+SELECT CASE WHEN time_ms BETWEEN 0 AND :span - 1 THEN CAST((step - :low) * :span + time_ms AS REAL) END, value
+FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
 """
 STEP_BOUNDS = """
 SELECT (SELECT min(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high),
@@ -76,7 +77,7 @@ SELECT e.value,
 FROM json_each(:edges) AS e
 """
 HEADS = """
-SELECT r.run_id, r.started_at, s.id, s.count, n.name
+SELECT r.run_id, r.started_at, s.id, s.count, s.last_time_ms, n.name
 FROM run AS r
 LEFT JOIN metric_series AS s ON s.run = r.id
 LEFT JOIN metric_name AS n ON n.id = s.metric
@@ -286,22 +287,39 @@ def _in_plain_python(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
 
 
 def _in_numpy(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
-    """Columns of rows of three floats; None becomes NaN on the way."""
-    flat = _numpy().fromiter(chain.from_iterable(rows), "float64").reshape(-1, 3)
-    return flat[:, 0], flat[:, 2].copy(), flat[:, 1] / 1000
+    numpy = _numpy()
+    points = numpy.fromiter(rows, [("step", "i8"), ("time_ms", "i8"), ("value", "f8")])  # None becomes NaN
+    return points["step"].copy(), points["value"].copy(), points["time_ms"] / 1000
 
 
-def _read_points(connection: Connection, series: int, count: int, low: int, high: int) -> _Buffers:
+def _read_points(
+    connection: Connection, series: int, count: int, last_ms: int, low: int, high: int
+) -> _Buffers:
     """Steps, values and seconds of the points of a series in a range of steps (both ends included)."""
     bounds = {"series": series, "low": low, "high": high}
-    if count >= NUMPY_FROM_POINTS:
-        try:
-            steps, values, times = connection.fold(POINTS_AS_FLOATS, bounds, _in_numpy)
-        except MissingPackageError:
-            return connection.fold(POINTS, bounds, _in_plain_python)
-        if not len(steps) or (steps[0] > -EXACT_BELOW and steps[-1] < EXACT_BELOW):
-            return steps.astype("int64"), values, times
-    return connection.fold(POINTS, bounds, _in_plain_python)
+    if count < NUMPY_FROM_POINTS or not _has_numpy():
+        return connection.fold(POINTS, bounds, _in_plain_python)
+    first, last = connection.one(STEP_BOUNDS, bounds) or (None, None)
+    if first is not None:
+        span = EXACT_BELOW // (last - first + 1)
+        if 0 <= last_ms < span:
+            packed = {"series": series, "low": first, "high": last, "span": span}
+            flat = connection.fold(
+                POINTS_PACKED, packed, lambda rows: _numpy().fromiter(chain.from_iterable(rows), "float64")
+            )
+            keys, values = flat[0::2], flat[1::2].copy()
+            if not _numpy().isnan(keys).any():
+                keys = keys.astype("int64")
+                return keys // span + first, values, keys % span / 1000
+    return connection.fold(POINTS, bounds, _in_numpy)
+
+
+def _has_numpy() -> bool:
+    try:
+        _numpy()
+    except MissingPackageError:
+        return False
+    return True
 
 
 def _check_range(start: object, stop: object) -> tuple[int, int]:
@@ -327,7 +345,7 @@ def read_series(
     row = connection.one(SERIES_OF, (run, checked))
     buffers: _Buffers = (array("q"), array("d"), array("d"))
     if row is not None and low <= high:
-        buffers = _read_points(connection, row["id"], row["count"], low, high)
+        buffers = _read_points(connection, row["id"], row["count"], row["last_time_ms"], low, high)
     return Series(run_id, checked, started_at, *buffers)
 
 
@@ -466,7 +484,9 @@ class Tail:
                 buffers = None
         replaces = buffers is None and count > 0
         if buffers is None:
-            buffers = _read_points(self._connection, series, row["count"], INT64_MIN, INT64_MAX)
+            buffers = _read_points(
+                self._connection, series, row["count"], row["last_time_ms"], INT64_MIN, INT64_MAX
+            )
         last = self._connection.one(LAST_KEY, (series,))
         self._seen[key] = (row["count"], *last) if last else (0, 0, 0)
         return Update(Series(*key, moment(row["started_at"]), *buffers), replaces)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import numpy
 import pytest
@@ -49,6 +48,14 @@ def plain(found: Series) -> list[tuple[int, float, float]]:
 def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points are read in numpy, or without."""
     monkeypatch.setattr(series, "NUMPY_FROM_POINTS", request.param)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """One archive for all the examples of a property; each starts runs of its own."""
+    with Archive(tmp_path_factory.mktemp("series") / "lab.db") as opened:
+        yield opened
+        assert opened.verify().problems == ()
 
 
 def logged(archive: Archive, points: list[tuple[int, float]], name: str = "loss") -> Run:
@@ -93,6 +100,34 @@ def test_a_range_of_steps_is_half_open(archive: Archive) -> None:
         assert len(run.series("loss", start=5, stop=5)) == len(run.series("loss", stop=-(2**63))) == 0
         assert run.series("loss", start=3, stop=6, buckets=1).last.tolist() == [2.5]
         assert len(run.series("loss", start=20, buckets=4)) == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    points=st.lists(st.tuples(STEPS, VALUES, st.sampled_from([-5000, 0, 1, 7, 10**7, 10**12])), min_size=1),
+    bounds=st.tuples(STEPS, STEPS),
+)
+def test_numpy_reads_what_plain_python_reads(
+    lab: Archive, points: list[tuple[int, float, int]], bounds: tuple[int, int]
+) -> None:
+    with lab.start_run() as run:
+        for step, value, time_ms in points:
+            run.log({"loss": value}, step, run.started_at + timedelta(milliseconds=time_ms))
+    for chosen in ({}, {"start": min(bounds), "stop": max(bounds)}):
+        expected = run.series("loss", **chosen).lists()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(series, "NUMPY_FROM_POINTS", 1)
+            found = run.series("loss", **chosen).lists()
+        assert found["step"] == expected["step"]
+        assert same(found["value"], expected["value"])
+        assert found["time_s"] == expected["time_s"]
+    exact = [
+        (p.step, round((p.time - run.started_at) / timedelta(milliseconds=1))) for p in run.get_metric("loss")
+    ]
+    everything = run.series("loss").lists()
+    assert [
+        (s, round(t * 1000)) for s, t in zip(everything["step"], everything["time_s"], strict=True)
+    ] == exact
 
 
 def test_a_metric_never_logged_has_no_points(archive: Archive) -> None:
@@ -171,33 +206,34 @@ def test_gaps_are_said(archive: Archive) -> None:
         assert same(found.last.tolist(), [nan, nan, 2.0, inf])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(points=POINTS, buckets=st.integers(1, 12))
-def test_buckets_lose_no_extreme_and_no_gap(points: list[tuple[int, float]], buckets: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "lab.db") as archive:
-        with logged(archive, points) as run:
-            pass
-        found = archive.series(run, "loss", buckets=buckets)
-        ordered = sorted(points, key=lambda point: point[0])
-        low = ordered[0][0]
-        expected: dict[int, list[tuple[int, float]]] = defaultdict(list)
-        for step, value in ordered:
-            expected[(step - low) // found.width].append((step, value))
-        assert len(found) == len(expected) <= buckets
-        groups = list(expected.values())
-        numbers = [[v for _, v in group if v == v] for group in groups]
-        drawn = [[v for v in group if math.isfinite(v)] for group in numbers]
-        nan = math.nan
-        assert found.first_steps.tolist() == [group[0][0] for group in groups]
-        assert found.last_steps.tolist() == [group[-1][0] for group in groups]
-        assert same(found.first.tolist(), [group[0][1] for group in groups])
-        assert same(found.last.tolist(), [group[-1][1] for group in groups])
-        assert same(found.minimum.tolist(), [min(group, default=nan) for group in numbers])
-        assert same(found.maximum.tolist(), [max(group, default=nan) for group in numbers])
-        assert same(found.finite_minimum.tolist(), [min(group, default=nan) for group in drawn])
-        assert same(found.finite_maximum.tolist(), [max(group, default=nan) for group in drawn])
-        missing = [len(group) - len(rest) for group, rest in zip(groups, numbers, strict=True)]
-        assert found.nan_counts.tolist() == missing
+def test_buckets_lose_no_extreme_and_no_gap(
+    lab: Archive, points: list[tuple[int, float]], buckets: int
+) -> None:
+    with logged(lab, points) as run:
+        pass
+    found = lab.series(run, "loss", buckets=buckets)
+    ordered = sorted(points, key=lambda point: point[0])
+    low = ordered[0][0]
+    expected: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for step, value in ordered:
+        expected[(step - low) // found.width].append((step, value))
+    assert len(found) == len(expected) <= buckets
+    groups = list(expected.values())
+    numbers = [[v for _, v in group if v == v] for group in groups]
+    drawn = [[v for v in group if math.isfinite(v)] for group in numbers]
+    nan = math.nan
+    assert found.first_steps.tolist() == [group[0][0] for group in groups]
+    assert found.last_steps.tolist() == [group[-1][0] for group in groups]
+    assert same(found.first.tolist(), [group[0][1] for group in groups])
+    assert same(found.last.tolist(), [group[-1][1] for group in groups])
+    assert same(found.minimum.tolist(), [min(group, default=nan) for group in numbers])
+    assert same(found.maximum.tolist(), [max(group, default=nan) for group in numbers])
+    assert same(found.finite_minimum.tolist(), [min(group, default=nan) for group in drawn])
+    assert same(found.finite_maximum.tolist(), [max(group, default=nan) for group in drawn])
+    missing = [len(group) - len(rest) for group, rest in zip(groups, numbers, strict=True)]
+    assert found.nan_counts.tolist() == missing
 
 
 # Following
@@ -251,17 +287,13 @@ def test_a_tail_of_a_deleted_run_says_so(archive: Archive) -> None:
         tail.read()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(moves=st.lists(st.one_of(st.none(), st.tuples(st.sampled_from("ab"), st.integers(-2, 12), VALUES))))
 def test_what_a_tail_read_is_everything_in_any_interleaving(
+    lab: Archive,
     moves: list[tuple[str, int, float] | None],
 ) -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Archive(Path(folder) / "lab.db") as archive,
-        archive.start_run() as run,
-        Archive(archive.path, mode="ro") as reader,
-    ):
+    with lab.start_run() as run, Archive(lab.path, mode="ro") as reader:
         tail = reader.tail(run.run_id)
         have: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
 
@@ -350,19 +382,18 @@ def test_runs_align_by_relative_time(archive: Archive) -> None:
         assert next(iter(binned.arrays())) == "time_s"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(series_points=st.lists(POINTS, min_size=1, max_size=3))
-def test_alignment_holds_every_series(series_points: list[list[tuple[int, float]]]) -> None:
-    with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "lab.db") as archive:
-        runs = [logged(archive, points) for points in series_points]
-        found = archive.align(runs, "loss")
-        assert found.index.tolist() == sorted({step for points in series_points for step, _ in points})
-        for run, points in zip(runs, series_points, strict=True):
-            column, there = found.columns[f"{run.run_id}/loss"], found.logged[f"{run.run_id}/loss"]
-            assert found.index[there].tolist() == sorted({step for step, _ in points})
-            assert same(column[there].tolist(), [dict(points)[step] for step in found.index[there].tolist()])
-            assert numpy.isnan(column[~there]).all()
-            run.complete()
+def test_alignment_holds_every_series(lab: Archive, series_points: list[list[tuple[int, float]]]) -> None:
+    runs = [logged(lab, points) for points in series_points]
+    found = lab.align(runs, "loss")
+    assert found.index.tolist() == sorted({step for points in series_points for step, _ in points})
+    for run, points in zip(runs, series_points, strict=True):
+        column, there = found.columns[f"{run.run_id}/loss"], found.logged[f"{run.run_id}/loss"]
+        assert found.index[there].tolist() == sorted({step for step, _ in points})
+        assert same(column[there].tolist(), [dict(points)[step] for step in found.index[there].tolist()])
+        assert numpy.isnan(column[~there]).all()
+        run.complete()
 
 
 @pytest.mark.parametrize(
@@ -384,9 +415,11 @@ def test_wrong_questions_are_refused(
         call(archive)
 
 
-@pytest.mark.parametrize("name", ["POINTS", "POINTS_AS_FLOATS", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])
+@pytest.mark.parametrize("name", ["POINTS", "POINTS_PACKED", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])
 def test_every_statement_reads_a_range_of_the_key(archive: Archive, name: str) -> None:
-    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more"), 1) | {"edges": "[1]"}
+    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more", "span"), 1) | {
+        "edges": "[1]"
+    }
     steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {getattr(series, name)}", values)]
     reads = [step for step in steps if "metric_point" in step]
     assert reads

@@ -2,13 +2,15 @@
 
     python -m benchmarks [--quick] [--only NAME …]
 
-A benchmark is a module of this folder with a ``main(argv)`` that takes ``--quick``; lines it prints after
-``=>`` are repeated in the summary. ``--quick`` shows that all of them work; its figures mean nothing.
+A benchmark is a module of this folder whose docstring gives its command, every argument of it in brackets; lines
+it prints after ``=>`` are repeated in the summary. ``--quick`` shows that they work (those that know it); its
+figures mean nothing.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -20,26 +22,26 @@ from benchmarks.timing import HEADLINE, argument_parser
 FOLDER = Path(__file__).parent
 
 
-def benchmark_names() -> list[str]:
-    """The modules of this folder that are benchmarks, by name."""
-    return sorted(path.stem for path in FOLDER.glob("[!_]*.py") if _is_benchmark(path))
-
-
-def _is_benchmark(path: Path) -> bool:
-    """Whether it has ``main(argv)`` and says in its docstring that it takes ``--quick``."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    mains = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
-    return any(node.args.args for node in mains) and "--quick" in (ast.get_docstring(tree) or "")
+def benchmark_names(*, quick: bool = False) -> list[str]:
+    """The modules of this folder that are benchmarks, or those that know ``--quick``, by name."""
+    found = []
+    for path in sorted(FOLDER.glob("[!_]*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        command = re.search(rf"^ *python -m benchmarks\.{path.stem}( \[.*)?$", text, re.MULTILINE)
+        if command and (not quick or "[--quick]" in command[0]):
+            found.append(path.stem)
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    names = benchmark_names()
     parser = argument_parser(__doc__)
-    parser.add_argument("--only", action="append", choices=names, help="one benchmark; may be repeated")
+    parser.add_argument("--only", action="append", choices=benchmark_names(), help="one; may be repeated")
     given = parser.parse_args(argv)
+    names = benchmark_names(quick=given.quick)
+    left_out = set(benchmark_names()) - set(names)
     summary: list[str] = []
     failed = False
-    for name in given.only or names:
+    for name in [name for name in names if not given.only or name in given.only]:
         print(f"# {name}", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if given.quick else [])]
         begin = time.monotonic()
@@ -56,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print()
     print("# summary" + (" (--quick: figures mean nothing)" if given.quick else ""))
     print("\n".join(summary))
+    if left_out:
+        print(f"left out, as they have no quick way: {', '.join(sorted(left_out))}")
     return int(failed)
 
 

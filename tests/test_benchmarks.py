@@ -30,7 +30,7 @@ def test_all_of_them_run_from_one_command() -> None:
 def test_a_benchmark_that_fails_fails_the_command() -> None:
     code = (
         "import benchmarks.__main__ as all_of_them, sys;"
-        "all_of_them.benchmark_names = lambda: ['absent']; sys.exit(all_of_them.main([]))"
+        "all_of_them.benchmark_names = lambda quick=False: ['absent']; sys.exit(all_of_them.main([]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
@@ -40,11 +40,14 @@ def test_a_benchmark_that_fails_fails_the_command() -> None:
 def test_every_script_with_a_main_is_found_or_is_no_benchmark() -> None:
     assert {*CHEAP, "peers", "processes", "startup"} <= set(benchmark_names())
     assert not {"timing", "learning_curve"} & set(benchmark_names())
+    assert set(benchmark_names(quick=True)) <= set(benchmark_names())
 
 
 @pytest.mark.parametrize("name", benchmark_names())
 def test_each_names_its_exact_command(name: str) -> None:
-    assert f"python -m benchmarks.{name} " in (importlib.import_module(f"benchmarks.{name}").__doc__ or "")
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert f"python -m benchmarks.{name} " in module.__doc__
+    assert callable(module.main)
 
 
 def test_processes_lose_nothing_and_meet_no_error(capsys: pytest.CaptureFixture[str]) -> None:

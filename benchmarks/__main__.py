@@ -2,9 +2,9 @@
 
     python -m benchmarks [--quick] [--only NAME …]
 
-A benchmark is a module of this folder whose docstring gives its command, every argument of it in brackets; lines
-it prints after ``=>`` are repeated in the summary. ``--quick`` shows that they work (those that know it); its
-figures mean nothing.
+A benchmark is a module of this folder whose docstring gives its command, every argument of it in brackets;
+lines it prints after ``=>`` are repeated in the summary. ``--quick`` shows that they work (those that know it);
+its figures mean nothing.
 """
 
 from __future__ import annotations

@@ -90,6 +90,7 @@ def sacred(folder: Path) -> Iterator[Log]:
     run._start_heartbeat()
     yield lambda value, step: run.log_scalar("loss", value, step)
     run._stop_heartbeat()
+    run._emit_heartbeat()
     run._emit_completed(None)
     run._wait_for_observers()
 

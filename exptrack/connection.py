@@ -191,7 +191,7 @@ class Connection:
         raw.execute("PRAGMA mmap_size = 0")
         raw.execute("PRAGMA cache_size = -16000")
         raw.execute("PRAGMA wal_autocheckpoint = 0")
-        raw.create_function("pack_numbers", -1, _pack_numbers, deterministic=True)
+        raw.create_function("pack_extremes", 3, _pack_extremes, deterministic=True)
         raw.create_function("pack_point", 3, _pack_point, deterministic=True)
         if self.mode == "rw":
             raw.execute("PRAGMA synchronous = NORMAL")
@@ -571,26 +571,30 @@ class Connection:
 
 # SQL functions by which a subquery, which has one value, hands out several.
 
-_POINT = struct.Struct("<qqd")
+_EXTREMES = struct.Struct("ddq")
+_POINT = struct.Struct("qqd")
 
 
-def _pack_numbers(*numbers: float | None) -> bytes:
-    return array("d", [math.nan if number is None else number for number in numbers]).tobytes()
+def _pack_extremes(least: float | None, greatest: float | None, missing: int) -> bytes:
+    if least is None or greatest is None:
+        least = greatest = math.nan
+    return _EXTREMES.pack(least, greatest, missing)
 
 
 def _pack_point(step: int, time_ms: int, value: float | None) -> bytes:
     return _POINT.pack(step, time_ms, math.nan if value is None else value)
 
 
-def unpack_numbers(packed: bytes) -> array[float]:
-    """The numbers that ``pack_numbers()`` packed in SQL; NULL has become NaN."""
-    return array("d", packed)
+def unpack_extremes(packed: bytes) -> tuple[array[float], array[float], array[int]]:
+    """Least and greatest values and counts that ``pack_extremes()`` packed in SQL; NULL has become NaN."""
+    numbers = array("d", packed)
+    return numbers[0::3], numbers[1::3], array("q", packed)[2::3]
 
 
-def unpack_points(packed: bytes) -> tuple[list[int], list[int], list[float]]:
+def unpack_points(packed: bytes) -> tuple[array[int], array[int], array[float]]:
     """Steps, times in ms and values of the points that ``pack_point()`` packed in SQL."""
-    points = list(_POINT.iter_unpack(packed))
-    return [point[0] for point in points], [point[1] for point in points], [point[2] for point in points]
+    integers = array("q", packed)
+    return integers[0::3], integers[1::3], array("d", packed)[2::3]
 
 
 def _keep_for_ever(thing: object) -> None:

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
-from exptrack.connection import Connection, Row, unpack_numbers, unpack_points
+from exptrack.connection import Connection, Row, unpack_extremes, unpack_points
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
 from exptrack.records import moment
 
@@ -63,16 +63,16 @@ _BUCKET = """FROM metric_point
         WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach + :more, :high)"""
 _BUCKETS = f"""
 SELECT e.value,
-       (SELECT pack_numbers(min(value), max(value), {{missing}}) {_BUCKET}{{condition}}),
+       (SELECT pack_extremes(min(value), max(value), {{missing}}) {_BUCKET}),
        (SELECT pack_point(step, time_ms, value) {_BUCKET} ORDER BY step, seq LIMIT 1),
        (SELECT pack_point(step, time_ms, value) {_BUCKET} ORDER BY step DESC, seq DESC LIMIT 1)
 FROM json_each(:edges) AS e
 """
-BUCKETS = _BUCKETS.format(missing="0", condition="")
-BUCKETS_WITH_NAN = _BUCKETS.format(missing="count(*) - count(value)", condition="")
+BUCKETS = _BUCKETS.format(missing="0")
+BUCKETS_WITH_NAN = _BUCKETS.format(missing="count(*) - count(value)")
 BUCKETS_FINITE = f"""
 SELECT e.value,
-       (SELECT pack_numbers(min(value), max(value)) {_BUCKET}
+       (SELECT pack_extremes(min(value), max(value), 0) {_BUCKET}
         AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308)
 FROM json_each(:edges) AS e
 """
@@ -370,7 +370,7 @@ def read_buckets(
             f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {shown(buckets)}"
         )
     low, high = _check_range(start, stop)
-    width, columns = 1, _bucket_columns([], {})
+    width, columns = 1, _bucket_columns([])
     # One snapshot, so that the summary that is looked at first tells of the same points.
     with connection.snapshot():
         row = connection.one(SERIES_OF, (run, checked))
@@ -395,31 +395,31 @@ def _read_bucket_columns(
         "edges": json.dumps(list(range(low, high + 1, width))),
     }
     sql = BUCKETS_WITH_NAN if row["nan_count"] else BUCKETS
-    rows = sorted(r for r in connection.fold(sql, bounds, list) if r[2] is not None)
-    finite: dict[int, bytes] = {}
-    if any(math.isinf(number) for number in unpack_numbers(b"".join(r[1] for r in rows))):
+    rows = sorted(row for row in connection.fold(sql, bounds, list) if row[2] is not None)
+    columns = _bucket_columns(rows)
+    if any(map(math.isinf, columns["min"])) or any(map(math.isinf, columns["max"])):
         finite = dict(connection.fold(BUCKETS_FINITE, bounds, list))
-    return _bucket_columns(rows, finite)
+        least, greatest, _ = unpack_extremes(b"".join(finite[row[0]] for row in rows))
+        columns |= {"finite_min": least, "finite_max": greatest}
+    return columns
 
 
-def _bucket_columns(rows: Sequence[tuple[Any, ...]], finite: dict[int, bytes]) -> dict[str, _Buffer]:
-    extremes = unpack_numbers(b"".join(row[1] for row in rows))
-    drawn = unpack_numbers(b"".join(finite[row[0]] for row in rows)) if finite else None
-    first = unpack_points(b"".join(row[2] for row in rows))
-    last = unpack_points(b"".join(row[3] for row in rows))
-    least, greatest = extremes[0::3], extremes[1::3]
+def _bucket_columns(rows: Sequence[tuple[Any, ...]]) -> dict[str, _Buffer]:
+    least, greatest, missing = unpack_extremes(b"".join([row[1] for row in rows]))
+    first_steps, first_ms, first = unpack_points(b"".join([row[2] for row in rows]))
+    last_steps, last_ms, last = unpack_points(b"".join([row[3] for row in rows]))
     return {
-        "first_step": array("q", first[0]),
-        "last_step": array("q", last[0]),
-        "first_time_s": array("d", [ms / 1000 for ms in first[1]]),
-        "last_time_s": array("d", [ms / 1000 for ms in last[1]]),
-        "first": array("d", first[2]),
-        "last": array("d", last[2]),
+        "first_step": first_steps,
+        "last_step": last_steps,
+        "first_time_s": array("d", [ms / 1000 for ms in first_ms]),
+        "last_time_s": array("d", [ms / 1000 for ms in last_ms]),
+        "first": first,
+        "last": last,
         "min": least,
         "max": greatest,
-        "finite_min": drawn[0::2] if drawn else least,
-        "finite_max": drawn[1::2] if drawn else greatest,
-        "nan_count": array("q", map(int, extremes[2::3])),
+        "finite_min": least,
+        "finite_max": greatest,
+        "nan_count": missing,
     }
 
 

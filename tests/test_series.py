@@ -102,7 +102,7 @@ def test_a_range_of_steps_is_half_open(archive: Archive) -> None:
         assert len(run.series("loss", start=20, buckets=4)) == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     points=st.lists(st.tuples(STEPS, VALUES, st.sampled_from([-5000, 0, 1, 7, 10**7, 10**12])), min_size=1),
     bounds=st.tuples(STEPS, STEPS),
@@ -206,7 +206,7 @@ def test_gaps_are_said(archive: Archive) -> None:
         assert same(found.last.tolist(), [nan, nan, 2.0, inf])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(points=POINTS, buckets=st.integers(1, 12))
 def test_buckets_lose_no_extreme_and_no_gap(
     lab: Archive, points: list[tuple[int, float]], buckets: int
@@ -287,7 +287,7 @@ def test_a_tail_of_a_deleted_run_says_so(archive: Archive) -> None:
         tail.read()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(moves=st.lists(st.one_of(st.none(), st.tuples(st.sampled_from("ab"), st.integers(-2, 12), VALUES))))
 def test_what_a_tail_read_is_everything_in_any_interleaving(
     lab: Archive,
@@ -382,7 +382,7 @@ def test_runs_align_by_relative_time(archive: Archive) -> None:
         assert next(iter(binned.arrays())) == "time_s"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(series_points=st.lists(POINTS, min_size=1, max_size=3))
 def test_alignment_holds_every_series(lab: Archive, series_points: list[list[tuple[int, float]]]) -> None:
     runs = [logged(lab, points) for points in series_points]

@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,21 +79,27 @@ def bare_batches(folder: Path) -> Any:
 
 @contextmanager
 def sacred(folder: Path) -> Iterator[Log]:
-    from sacred import Experiment
+    from sacred import SETTINGS, Experiment
     from sacred.observers import FileStorageObserver
 
-    # Sacred calls the experiment; here the loop has to run outside, so what it does around a call is done here.
+    SETTINGS.CAPTURE_MODE = "no"
     experiment = Experiment("benchmark", save_git_info=False)
     experiment.observers.append(FileStorageObserver(str(folder / "runs")))
-    experiment.main(lambda: None)
-    run = experiment._create_run()
-    run._emit_started()
-    run._start_heartbeat()
+    begun, done = threading.Event(), threading.Event()
+
+    def main() -> None:
+        begun.set()
+        done.wait()
+
+    # Sacred calls the experiment; the loop is outside, so the experiment waits for it in a thread.
+    experiment.main(main)
+    thread = threading.Thread(target=experiment.run)
+    thread.start()
+    begun.wait()
+    run = experiment.current_run
     yield lambda value, step: run.log_scalar("loss", value, step)
-    run._stop_heartbeat()
-    run._emit_heartbeat()
-    run._emit_completed(None)
-    run._wait_for_observers()
+    done.set()
+    thread.join()
 
 
 @contextmanager

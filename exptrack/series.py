@@ -102,7 +102,7 @@ def _numpy() -> ModuleType:
     return numpy
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Series:
     """The points of one metric of one run as columns of equal length, ordered by step.
 
@@ -126,6 +126,9 @@ class Series:
 
     def __len__(self) -> int:
         return len(self._steps)
+
+    def __repr__(self) -> str:
+        return f"<Series {self.name!r} of run {self.run_id}: {len(self):,} points>"
 
     @property
     def steps(self) -> IntArray:
@@ -151,7 +154,7 @@ class Series:
         }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Buckets:
     """A series downsampled: for each bucket of steps its first, last, least and greatest value.
 
@@ -168,6 +171,9 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self._columns["first_step"])
+
+    def __repr__(self) -> str:
+        return f"<Buckets {self.name!r} of run {self.run_id}: {len(self):,} of {self.width:,} steps>"
 
     @property
     def first_steps(self) -> IntArray:

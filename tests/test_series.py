@@ -9,6 +9,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import numpy
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from exptrack import (
     Archive,
+    ArchiveCorruptError,
     InvalidTypeError,
     InvalidValueError,
     MissingPackageError,
@@ -82,6 +84,7 @@ def test_columns_are_what_was_logged_repeats_and_extremes_included(archive: Arch
         assert len(found) == 6
         assert found.lists()["step"] == found.steps.tolist()
         assert (found.run_id, found.name, found.started_at) == (run.run_id, "loss", run.started_at)
+        assert repr(found) == f"<Series 'loss' of run {run.run_id}: 6 points>"
 
 
 @pytest.mark.usefixtures("_either_way")
@@ -174,7 +177,7 @@ def test_each_bucket_keeps_its_first_last_least_and_greatest_value(archive: Arch
     values = [5.0, 1.0, 9.0, 4.0, 2.0, 2.0, 7.0, -3.0]
     with logged(archive, list(enumerate(values))) as run:
         found = run.series("loss", buckets=2)
-        assert found.width == 4
+        assert repr(found) == f"<Buckets 'loss' of run {run.run_id}: 2 of 4 steps>"
         assert found.lists() == {
             "first_step": [0, 4],
             "last_step": [3, 7],
@@ -349,6 +352,34 @@ def test_a_tail_follows_a_run_of_another_process(archive: Archive) -> None:
     assert writer.returncode == 0
 
 
+def test_what_is_read_in_a_snapshot_is_of_one_moment(archive: Archive) -> None:
+    connection = archive._connection
+    count = "SELECT count(*) FROM run"
+    with Archive(archive.path) as other, connection.snapshot():
+        assert connection.value(count) == 0
+        other.start_run().complete()
+        assert connection.value(count) == 0
+    assert connection.value(count) == 1
+    with connection.transaction(), connection.snapshot():
+        assert connection.in_transaction
+    with pytest.raises(RuntimeError), connection.snapshot():
+        raise RuntimeError
+    archive.start_run().complete()
+
+
+def test_damage_is_told_by_what_reads_in_bulk(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, logged(archive, [(step, 0.5) for step in range(2000)]) as run:
+        pass
+    page_bytes = 4096
+    with open(path, "r+b") as file:
+        # The points are most of the file; what is before them stays as it is.
+        file.seek(path.stat().st_size - 8 * page_bytes)
+        file.write(b"\xff" * 8 * page_bytes)
+    with Archive(path) as archive, pytest.raises(ArchiveCorruptError):
+        archive.series(run, "loss")
+
+
 # Aligning
 
 
@@ -413,6 +444,12 @@ def test_wrong_questions_are_refused(
 ) -> None:
     with pytest.raises(error):
         call(archive)
+
+
+def test_looking_for_news_reads_indexes_only(archive: Archive) -> None:
+    plan = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {series.HEADS}", {"runs": "[]"})]
+    assert {step for step in plan if step.startswith("SCAN")} <= {"SCAN json_each VIRTUAL TABLE INDEX 1:"}
+    assert any(step.startswith("SEARCH s USING INDEX") for step in plan)
 
 
 @pytest.mark.parametrize("name", ["POINTS", "POINTS_PACKED", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])

@@ -1,50 +1,30 @@
-"""SDN (Simple Data Notation): reads and writes the text form of a config.
+"""Reads SDN text.
 
 Invariants:
 
-- What is written reads back equal, types included; what has no exact form is refused with its path.
 - What is read is read whole or refused: no character is skipped, no key overwritten, no number
-  rounded into another type. A bare text is classified as a whole, never by its beginning, so
-  ``2.1.0`` and ``10GB`` are text.
+  rounded into another type.
 - Reading stops at the first error, which carries line, column (both from 1) and the source line.
 - Limits hold while reading. Blocks and brackets are kept on lists of our own, so no input and no
   `max_depth` exhausts Python's stack; patterns are possessive, so reading takes linear time.
-- Only LF ends a line once CRLF is translated; only space and tab are blanks; only ASCII digits
-  make numbers. Hence no ``splitlines``, bare ``strip`` or ``isdigit`` here.
+- Only LF ends a line once CRLF is translated; only space and tab are blanks. Hence no ``splitlines``,
+  bare ``strip`` or ``isdigit`` here.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from os import PathLike
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
-from exptrack.checks import shown
-from exptrack.errors import ConfigError, InvalidTypeError, SdnError
+from exptrack.errors import SdnError
+from exptrack.sdn.scalars import ESCAPES, Value, classified, error_at
 
-Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 _Holder: TypeAlias = "list[Value] | dict[str, Value]"
 
-MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 50
-MAX_SCALARS = 1_000_000
-MAX_STRING = 1024 * 1024
-MAX_DIGITS = 4000
-
-_INT_LIMIT = 10**MAX_DIGITS
-_INDENT = "    "
 _TAB_COLUMNS = 4
 _BLANK_OR_END = " \t\n"
 _CONTROLS = r"\x00-\x08\x0a-\x1f\x7f"
-
-_DIGITS = r"[0-9]++(?:_[0-9]++)*+"
-_INT = re.compile(rf"[+-]?{_DIGITS}")
-_MANTISSA = rf"(?:{_DIGITS}\.(?:{_DIGITS})?|\.{_DIGITS}|{_DIGITS}(?=[eE]))"
-_FLOAT = re.compile(rf"[+-]?{_MANTISSA}(?:[eE][+-]?[0-9]++)?")
-_NUMBER_START = frozenset("+-.0123456789")
-_WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "nil": None}
 
 _BLANKS = re.compile(r"[ \t]*+")
 _BLANK_LINES = re.compile(r"(?:[ \t]*+\n)*+")
@@ -53,7 +33,6 @@ _COMMENT = re.compile(rf"[^{_CONTROLS}]*+")
 _NAME = re.compile(r"[\w./#-]*+")
 _QUOTED = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"'}
 _KEY = rf"(?:[\w./#-]++|{_QUOTED.pattern})"
 _ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+(?::(?!//)|=)|[ \t]++\|)", re.DOTALL)
 _DASHED_ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+[:=](?=[ \t\n]|\Z)|[ \t]++\|)", re.DOTALL)
@@ -69,11 +48,6 @@ _ACCEPTED: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(_TEXT_TYPES, (str,)),
     "bool": (bool,),
 }
-
-_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")
-_NOT_BARE = frozenset({"true", "false", "null", "nil", "table"})
-# One pass over the text, so that no escape is escaped again.
-_WRITTEN_ESCAPES = str.maketrans({sign: f"\\{name}" for name, sign in _ESCAPES.items()})
 
 
 # Where bare text ends: a pattern for the text, and the signs that may follow it.
@@ -92,128 +66,6 @@ _BRACKET = _context(_SIGNS, "\n#,]}", r" \t\n,\]}")
 _TUPLE = _context(_SIGNS, "\n#,)", r" \t\n,)")
 
 
-def loads(
-    text: str | bytes,
-    *,
-    max_bytes: int = MAX_BYTES,
-    max_depth: int = MAX_DEPTH,
-    max_scalars: int = MAX_SCALARS,
-    max_string: int = MAX_STRING,
-) -> dict[str, Value]:
-    """Return the document that `text` (bytes: UTF-8) holds, its keys in order.
-
-    The limits are on the size of the input in bytes, on nesting (the document itself is level 1),
-    on the number of scalars and on the UTF-8 bytes of one string or key.
-
-    >>> loads("optim:\\n  name: adam\\n  betas: [0.9, 0.999]\\n")
-    {'optim': {'name': 'adam', 'betas': [0.9, 0.999]}}
-
-    Raises:
-        SdnError: the text is not SDN or passes a limit.
-        InvalidTypeError: `text` is neither text nor bytes.
-    """
-    if not isinstance(text, (str, bytes)):
-        raise InvalidTypeError(f"SDN is text or bytes, not {type(text).__name__}")
-    data = _utf8(text) if isinstance(text, str) else text
-    if len(data) > max_bytes:
-        raise _input_error(data, max_bytes, f"the input is larger than {max_bytes:,} bytes")
-    try:
-        decoded = data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        at = error.start
-        raise _input_error(data, at, f"byte 0x{data[at]:02x} is not valid UTF-8") from None
-    return _Reader(decoded, max_depth, max_scalars, max_string).document()
-
-
-def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Value]:
-    """Return the document in the file at `path`, with the limits of `loads`.
-
-    At most one byte more than `max_bytes` is read.
-
-    Raises:
-        SdnError: the file is not valid UTF-8, is not SDN or passes a limit.
-        OSError: the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        return loads(file.read(max_bytes + 1), max_bytes=max_bytes)
-
-
-def classify(text: str) -> Value:
-    """Return the value of a bare text without outer blanks: bool, null, int, float or the text.
-
-    >>> [classify(text) for text in ("1_000", "1e-3", ".5", "2.1.0", "True", "nil")]
-    [1000, 0.001, 0.5, '2.1.0', 'True', None]
-
-    Raises:
-        SdnError: a number of more than 4,000 digits, or one too large for a float.
-    """
-    try:
-        return _classified(text)
-    except ValueError as error:
-        raise SdnError(str(error), line=1, column=1, source=text) from None
-
-
-def parse_value(text: str) -> Value:
-    """Return the value of an override: quoted text, ``[…]`` and ``{…}`` as in a document.
-
-    Anything else is one bare text, typed as by `classify` after outer blanks are dropped; if that
-    makes no number, bool or null, it is kept exactly as it is, blanks and colons included.
-
-    >>> parse_value("[1, 2.0, adam]"), parse_value("3e-4"), parse_value('"3"'), parse_value("a: b")
-    ([1, 2.0, 'adam'], 0.0003, '3', 'a: b')
-
-    Raises:
-        SdnError: a text that starts with ``"``, ``[`` or ``{`` is not a whole value or passes a
-            default limit of `loads` (the value counts as level 2), or a number is out of range.
-    """
-    trimmed = text.strip(" \t")
-    if not trimmed.startswith(('"', "[", "{")):
-        value = classify(trimmed)
-        return text if isinstance(value, str) else value
-    _utf8(text)
-    return _Reader(text, MAX_DEPTH, MAX_SCALARS, MAX_STRING).single_value()
-
-
-def _classified(text: str) -> Value:
-    """Return the value of a bare text; raise ``ValueError`` for a number out of range."""
-    if text[:1] not in _NUMBER_START:
-        return _WORDS.get(text, text)
-    is_int = _INT.fullmatch(text) is not None
-    if not is_int and not _FLOAT.fullmatch(text):
-        return text
-    plain = text.replace("_", "")
-    if len(plain) > MAX_DIGITS and sum(map(plain.count, "0123456789")) > MAX_DIGITS:
-        raise ValueError(f"a number of more than {MAX_DIGITS:,} digits")
-    if is_int:
-        return int(plain)
-    number = float(plain)
-    if math.isinf(number):
-        raise ValueError("a number too large for a float")
-    return number
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        at = len(text[: error.start].encode("utf-8"))
-        data = text.encode("utf-8", "replace")
-        raise _input_error(data, at, "a lone surrogate has no UTF-8 form") from None
-
-
-def _input_error(data: bytes, at: int, problem: str) -> SdnError:
-    """Return the error for the byte at `at`; a character cut off there does not count."""
-    head, text = data[:at].decode("utf-8", "ignore"), data.decode("utf-8", "replace")
-    head, text = (part.removeprefix("\ufeff").replace("\r\n", "\n") for part in (head, text))
-    return _error_at(text, len(head), problem)
-
-
-def _error_at(text: str, at: int, problem: str) -> SdnError:
-    begin = text.rfind("\n", 0, at) + 1
-    source = text[begin:].partition("\n")[0]
-    return SdnError(problem, line=text.count("\n", 0, at) + 1, column=at - begin + 1, source=source)
-
-
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     match = pattern.match(text, at)
     return match.end() if match else at
@@ -221,6 +73,14 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 def _columns(blanks: str) -> int:
     return len(blanks) + (_TAB_COLUMNS - 1) * blanks.count("\t")
+
+
+class Span(NamedTuple):
+    """Where an entry stands in the text (line ends translated); `value_end` is -1 for a table."""
+
+    key_at: int
+    value_at: int
+    value_end: int
 
 
 class _Block:
@@ -240,13 +100,17 @@ class _Block:
         self.names = names
 
 
-class _Reader:
+class Reader:
     """Reads one text; methods that read take a position and return the one behind what they read.
 
-    A `level` is the number of dicts, lists and tables around the value that is read.
+    A `level` is the number of dicts, lists and tables around the value that is read. With `trace`, it is
+    kept where things stand, by the identity of the dict or list they are in or are: `spans` of entries,
+    `ends` of blocks (behind their last line) and `closings` of brackets.
     """
 
-    def __init__(self, text: str, max_depth: int, max_scalars: int, max_string: int) -> None:
+    def __init__(
+        self, text: str, max_depth: int, max_scalars: int, max_string: int, *, trace: bool = False
+    ) -> None:
         self.text = text.replace("\r\n", "\n")
         self.max_depth = max_depth
         self.max_scalars = max_scalars
@@ -259,9 +123,18 @@ class _Reader:
         self.waiting: _Block | None = None
         self.null_at = 0
         self.null_key = ""
+        self.trace = trace
+        self.comments = 0
+        self.spans: dict[tuple[int, str], Span] = {}
+        self.ends: dict[int, int] = {}
+        self.closings: dict[int, int] = {}
+
+    def note(self, holder: _Holder, key: str, key_at: int, value_at: int, value_end: int) -> None:
+        if self.trace:
+            self.spans[id(holder), key] = Span(key_at, value_at, value_end)
 
     def error(self, problem: str, at: int) -> SdnError:
-        return _error_at(self.text, at, problem)
+        return error_at(self.text, at, problem)
 
     def found(self, at: int) -> str:
         sign = self.text[at : at + 1]
@@ -293,6 +166,7 @@ class _Reader:
         return self.text[at : at + 1] in "\n#"
 
     def comment(self, at: int) -> int:
+        self.comments += self.text.startswith("#", at)
         end = _end(_COMMENT, self.text, at)
         if self.text[end : end + 1] not in "\n":
             raise self.error(f"{self.found(end)} is not allowed in a comment", end)
@@ -347,7 +221,7 @@ class _Reader:
             raise self.error("the quote is not closed", at)
         body = match[1]
         if "\\" in body:
-            body = _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[0]), body)
+            body = _ESCAPE.sub(lambda escape: ESCAPES.get(escape[1], escape[0]), body)
         return self.limited(body, at), match.end()
 
     def scalar(self, at: int, context: _Context) -> tuple[Value, int]:
@@ -356,7 +230,7 @@ class _Reader:
             return self.quoted(at)
         bare, end = self.bare(at, context)
         try:
-            value = _classified(bare)
+            value = classified(bare)
         except ValueError as error:
             raise self.error(str(error), at) from None
         return (self.limited(value, at) if isinstance(value, str) else value), end
@@ -369,9 +243,9 @@ class _Reader:
     def collection(self, at: int, level: int) -> tuple[Value, int]:
         """Read the list or dict that opens at `at`, with all it holds, without recursion."""
         text = self.text
-        enclosing: list[tuple[_Holder, str, int]] = []
+        enclosing: list[tuple[_Holder, str, int, int]] = []
         holder: _Holder = {} if text[at] == "{" else []
-        key, opening = "", at
+        key, opening, start = "", at, at
         self.enter(level + 1, at)
         at += 1
         while True:
@@ -379,26 +253,37 @@ class _Reader:
             at = self.next_item(at, opening, closing, first=not holder)
             value: Value
             if text[at] == closing:
+                if self.trace:
+                    self.closings[id(holder)] = at
                 at += 1
                 if not enclosing:
                     return holder, at
-                value = holder
-                holder, key, opening = enclosing.pop()
+                value, value_at = holder, opening
+                holder, key, opening, start = enclosing.pop()
             else:
+                start = at
                 if isinstance(holder, dict):
                     key, at = self.pair_key(at, holder, opening)
                 if text[at] in "[{":
-                    enclosing.append((holder, key, opening))
+                    enclosing.append((holder, key, opening, start))
                     self.enter(level + 1 + len(enclosing), at)
                     holder = {} if text[at] == "{" else []
                     opening = at
                     at += 1
                     continue
+                value_at = at
                 value, at = self.scalar(at, _BRACKET)
             if isinstance(holder, dict):
                 holder[key] = value
+                self.note(holder, key, start, value_at, self.trimmed(value_at, at))
             else:
                 holder.append(value)
+
+    def trimmed(self, start: int, end: int) -> int:
+        """Where a value ends that was read up to `end`: bare text is read with the blanks behind it."""
+        while end > start and self.text[end - 1] in " \t":
+            end -= 1
+        return end
 
     def inside(self, at: int, opening: int) -> tuple[int, bool]:
         at, line_ended = self.gap(at)
@@ -461,7 +346,10 @@ class _Reader:
         root: dict[str, Value] = {}
         blocks = self.blocks = [_Block("entry", root, 0)]
         self.enter(1, 0)
-        while (at := self.next_line()) >= 0:
+        while True:
+            end = self.line_start
+            if (at := self.next_line()) < 0:
+                break
             waiting, self.waiting = self.waiting, None
             if self.indent > blocks[-1].indent:
                 if waiting is None:
@@ -470,11 +358,12 @@ class _Reader:
             else:
                 self.settle(waiting)
             while self.indent < blocks[-1].indent:
-                blocks.pop()
+                self.ends[id(blocks.pop().holder)] = end
             if self.indent != blocks[-1].indent:
                 raise self.error("the indentation matches no open block", at)
             self.line(blocks[-1], at)
         self.settle(self.waiting)
+        self.ends.update((id(block.holder), end) for block in blocks)
         return root
 
     def settle(self, waiting: _Block | None) -> None:
@@ -544,20 +433,26 @@ class _Reader:
         if key in holder:
             raise self.error(f"the key {key!r} stands twice", start)
         if sign == "|":
+            self.note(holder, key, start, at, -1)
             holder[key] = self.named_table(at)
             return
-        at = self.blanks(at + 1)
+        separated = at + 1
+        at = self.blanks(separated)
         if _TYPED_TABLE.match(self.text, at):
             if sign == "=":
                 raise self.error("a typed table is written with ':' (or quoted, if text)", at)
+            self.note(holder, key, start, at, -1)
             holder[key] = self.typed_table(at)
         elif not self.nothing(at):
+            value_at = at
             holder[key], at = self.value(at, _STATEMENT, len(self.blocks))
+            self.note(holder, key, start, value_at, self.trimmed(value_at, at))
             self.end_line(at)
         elif sign == "=":
             raise self.error("a value is expected after '='", at)
         else:
             holder[key] = None
+            self.note(holder, key, start, separated, separated)
             self.await_block(at, key)
 
     def named_table(self, bar: int) -> list[Value]:
@@ -675,105 +570,3 @@ class _Reader:
                 raise self.error("a number too large for a float", at) from None
         cells.append(value)
         return end
-
-
-def dumps(values: Mapping[str, Value], *, strict_keys: bool = False) -> str:
-    """Return a config as SDN text: a block per dict, lists on one line, the order of keys kept.
-
-    Tuples are written as lists. With `strict_keys`, a key that only this dialect can read (one in
-    quotes) is refused.
-
-    >>> print(dumps({"optim": {"name": "adam", "lr": 1e-3}, "layers": [64, 64]}), end="")
-    optim:
-        name: adam
-        lr: 0.001
-    layers: [64, 64]
-
-    Raises:
-        ConfigError: NaN, an infinity, a lone surrogate, an int of over 4,000 digits, a key refused
-            by `strict_keys`, or nesting over 50 levels; names the path of the value.
-        InvalidTypeError: a key that is not text, or a value of another type.
-    """
-    if not isinstance(values, Mapping):
-        raise InvalidTypeError(f"a config is a dict, not {type(values).__name__}")
-    writer = _Writer(strict_keys)
-    writer.block(values, "", 1)
-    return "".join(writer.lines)
-
-
-class _Writer:
-    """Writes blocks to `lines`; `level` counts as in the reader, `path` is for messages."""
-
-    def __init__(self, strict_keys: bool) -> None:
-        self.strict_keys = strict_keys
-        self.lines: list[str] = []
-
-    def block(self, values: Mapping[str, Value], path: str, level: int) -> None:
-        indent = _INDENT * (level - 1)
-        for key, value in values.items():
-            here = _path(path, key)
-            start = f"{indent}{self.key(key, here)}:"
-            if isinstance(value, Mapping) and value:
-                self.enter(level + 1, here)
-                self.lines.append(f"{start}\n")
-                self.block(value, here, level + 1)
-            else:
-                self.lines.append(f"{start} {self.value(value, here, level)}\n")
-
-    def enter(self, level: int, path: str) -> None:
-        if level > MAX_DEPTH:
-            raise ConfigError(f"{path} is nested deeper than {MAX_DEPTH} levels", key=path)
-
-    def key(self, key: object, path: str) -> str:
-        if not isinstance(key, str):
-            raise InvalidTypeError(f"a key must be text, not {type(key).__name__}: {path}")
-        written = self.text(key, path)
-        if self.strict_keys and written.startswith('"'):
-            raise ConfigError(f"only this reader takes a key that needs quotes: {path}", key=path)
-        return written
-
-    def text(self, text: str, path: str) -> str:
-        if _BARE_WORD.fullmatch(text) and text not in _NOT_BARE:
-            return str.__str__(text)
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise ConfigError(f"{path} holds a lone surrogate", key=path) from None
-        return f'"{text.translate(_WRITTEN_ESCAPES)}"'
-
-    def value(self, value: object, path: str, level: int) -> str:
-        if value is None:
-            return "null"
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str):
-            return self.text(value, path)
-        if isinstance(value, int):
-            if abs(value) >= _INT_LIMIT:
-                raise ConfigError(f"{path} has more than {MAX_DIGITS:,} digits", key=path)
-            # A subclass such as IntEnum prints its own way; so do numpy's floats below.
-            return int.__repr__(value)
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                raise ConfigError(f"{path} is {float(value)}, which has no SDN form", key=path)
-            return float.__repr__(value)
-        if isinstance(value, (list, tuple)):
-            self.enter(level + 1, path)
-            items = (self.value(item, f"{path}[{n}]", level + 1) for n, item in enumerate(value))
-            return f"[{', '.join(items)}]"
-        if isinstance(value, Mapping):
-            self.enter(level + 1, path)
-            pairs = []
-            for key, item in value.items():
-                here = _path(path, key)
-                pairs.append(f"{self.key(key, here)}: {self.value(item, here, level + 1)}")
-            return f"{{{', '.join(pairs)}}}"
-        raise InvalidTypeError(f"{path} is {type(value).__name__}, which has no SDN form")
-
-
-def _path(path: str, key: object) -> str:
-    # Without the repr of a key of another type, which may fail (an int of many digits).
-    step = shown(key) if isinstance(key, str) else f"({type(key).__name__})"
-    if isinstance(key, str) and _BARE_WORD.fullmatch(key):
-        step = key
-    return f"{path}.{step}" if path else step

@@ -1,0 +1,123 @@
+"""Where the values of a text stand, and how one is changed in place.
+
+Invariant: an edit is one replacement; what is outside it keeps every character, line ends and comments
+included, and the new text reads back as the old values with the one change.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from exptrack.errors import ConfigError
+from exptrack.sdn.reader import Reader
+from exptrack.sdn.scalars import MAX_DEPTH, MAX_SCALARS, MAX_STRING, Value
+from exptrack.sdn.writer import Writer, dumps
+
+
+def leaf_lines(reader: Reader, values: dict[str, Value]) -> dict[tuple[str, ...], int]:
+    """The line of each value that is not a non-empty dict, by its keys."""
+    line_ends = [match.start() for match in re.finditer("\n", reader.text)]
+    return {keys: bisect_left(line_ends, at) + 1 for keys, at in _leaves(reader, values, ())}
+
+
+def _leaves(
+    reader: Reader, values: dict[str, Value], above: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    for key, value in values.items():
+        keys = (*above, key)
+        if isinstance(value, dict) and value:
+            yield from _leaves(reader, value, keys)
+        else:
+            yield keys, reader.spans[id(values), key].key_at
+
+
+def set_in_text(text: str, reader: Reader, keys: Sequence[str], value: Value) -> str:
+    """Replace or add one value; see :func:`exptrack.sdn.set_value`."""
+    if not keys:
+        raise ConfigError("no key was named")
+    root = reader.document()
+    holder, depth = _holder_of(root, keys)
+    key = keys[depth]
+    new = value
+    for part in reversed(keys[depth + 1 :]):
+        new = {part: new}
+    path = ".".join(keys)
+    if key in holder:
+        start, end, words = _replacement(reader, holder, key, new, path)
+    else:
+        start, end, words = _addition(reader, holder, root, key, new, path)
+    holder[key] = new
+    edited = _in_original(text, reader.text, start, end, words)
+    plain = edited.removeprefix("\ufeff")
+    if repr(Reader(plain, MAX_DEPTH, MAX_SCALARS, MAX_STRING).document()) != repr(root):
+        raise ConfigError(f"{path} cannot be changed in place; edit the file by hand", key=path)
+    return edited
+
+
+def _holder_of(root: dict[str, Value], keys: Sequence[str]) -> tuple[dict[str, Value], int]:
+    """The deepest dict on the way that exists, and which of the keys is to be set in it."""
+    holder = root
+    for depth, part in enumerate(keys[:-1]):
+        inner = holder.get(part)
+        if inner is None:
+            return holder, depth
+        if not isinstance(inner, dict):
+            way, path = ".".join(keys[: depth + 1]), ".".join(keys)
+            raise ConfigError(f"cannot set {path}: {way} is not a map", key=path)
+        holder = inner
+    return holder, len(keys) - 1
+
+
+def _inline(value: Value, path: str) -> str:
+    return Writer(strict_keys=False).value(value, path, 1)
+
+
+def _replacement(
+    reader: Reader, holder: dict[str, Value], key: str, new: Value, path: str
+) -> tuple[int, int, str]:
+    span, old = reader.spans[id(holder), key], holder[key]
+    if span.value_end < 0:
+        raise ConfigError(f"{path} is a table; edit the file by hand", key=path)
+    if span.value_at < span.value_end:
+        return span.value_at, span.value_end, _inline(new, path)
+    # Nothing stands behind the separator: a null, or a block on the lines below.
+    if not isinstance(old, (dict, list)):
+        return span.value_at, span.value_at, f" {_inline(new, path)}"
+    line_end = reader.text.index("\n", span.value_at)
+    head = reader.text[span.value_at : line_end]
+    return span.value_at, reader.ends[id(old)], f" {_inline(new, path)}{head}\n"
+
+
+def _addition(
+    reader: Reader, holder: dict[str, Value], root: dict[str, Value], key: str, new: Value, path: str
+) -> tuple[int, int, str]:
+    text = reader.text
+    closing = reader.closings.get(id(holder))
+    if closing is not None:
+        pair = _inline({key: new}, path)[1:-1]
+        # Behind the last item, so that a comment before the closing sign does not swallow it.
+        if not holder:
+            return closing, closing, pair
+        last = reader.spans[id(holder), next(reversed(holder))]
+        return last.value_end, last.value_end, f", {pair}"
+    # Behind what a line at the end of the text lacks: its line end.
+    at = min(reader.ends[id(holder)], len(text))
+    indent = ""
+    if holder is not root:
+        first = reader.spans[id(holder), next(iter(holder))].key_at
+        indent = text[text.rfind("\n", 0, first) + 1 : first]
+    lines = "".join(f"{indent}{line}\n" for line in dumps({key: new}).split("\n")[:-1])
+    missing = "" if at == 0 or text[at - 1] == "\n" else "\n"
+    return at, at, missing + lines
+
+
+def _in_original(original: str, translated: str, start: int, end: int, words: str) -> str:
+    """Apply a replacement, counted in the translated text, to the text as it was given."""
+    bom = original.startswith("\ufeff")
+    returns = [match.start() - n for n, match in enumerate(re.finditer("\r\n", original[bom:]))]
+    begin, stop = (at + bisect_right(returns, at - 1) + bom for at in (start, end))
+    if returns and translated.find("\n") == returns[0]:
+        words = words.replace("\n", "\r\n")
+    return original[:begin] + words + original[stop:]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
+    from exptrack import sdn as sdn
     from exptrack.archive import Archive as Archive
     from exptrack.archive import append_event as append_event
     from exptrack.archive import best_run as best_run
@@ -22,6 +23,9 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.archive import start_run as start_run
     from exptrack.archive import verify as verify
     from exptrack.artifacts import ArtifactStore as ArtifactStore
+    from exptrack.composition import load_exp_config as load_exp_config
+    from exptrack.composition import load_sdn_config as load_sdn_config
+    from exptrack.composition import parse_cli_overrides as parse_cli_overrides
     from exptrack.config import ConfigValue as ConfigValue
     from exptrack.config import ExpConfig as ExpConfig
     from exptrack.config import merge_configs as merge_configs
@@ -38,6 +42,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import ArchiveTooNewError as ArchiveTooNewError
     from exptrack.errors import ArtifactNotFoundError as ArtifactNotFoundError
     from exptrack.errors import ConfigError as ConfigError
+    from exptrack.errors import ConfigNotFoundError as ConfigNotFoundError
     from exptrack.errors import ConflictError as ConflictError
     from exptrack.errors import ExptrackError as ExptrackError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
@@ -57,6 +62,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import ArchiveInfo as ArchiveInfo
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ConfigDifference as ConfigDifference
+    from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import DeleteReport as DeleteReport
     from exptrack.records import Event as Event
     from exptrack.records import GcReport as GcReport
@@ -100,6 +106,8 @@ _HOME_OF = {
     "Buckets": "series",
     "ConfigDifference": "records",
     "ConfigError": "errors",
+    "ConfigNotFoundError": "errors",
+    "ConfigSource": "records",
     "ConfigValue": "config",
     "ConflictError": "errors",
     "DeleteReport": "records",
@@ -141,7 +149,10 @@ _HOME_OF = {
     "diff_runs": "archive",
     "gc_artifacts": "archive",
     "list_runs": "archive",
+    "load_exp_config": "composition",
+    "load_sdn_config": "composition",
     "merge_configs": "config",
+    "parse_cli_overrides": "composition",
     "read_events": "archive",
     "resume_run": "archive",
     "show_run": "archive",
@@ -149,10 +160,15 @@ _HOME_OF = {
     "verify": "archive",
 }
 
-__all__ = ["__version__", *_HOME_OF]
+# Modules that are public as a whole.
+_MODULES = ("sdn",)
+
+__all__ = ["__version__", *_HOME_OF, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"exptrack.{name}")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"exptrack has no {name!r}")

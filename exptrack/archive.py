@@ -16,7 +16,6 @@ from exptrack import __version__, artifacts, query, verification
 from exptrack import run as runs
 from exptrack.artifacts import ArtifactStore
 from exptrack.blobs import collect_unused
-from exptrack.config import ExpConfig
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters
 from exptrack.default import default_connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
@@ -46,6 +45,7 @@ from exptrack.series import (
     read_buckets,
     read_series,
 )
+from exptrack.snapshots import remove_unused_sources, sources_of
 
 DELETE_RUN = "DELETE FROM run WHERE id = ?"
 COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
@@ -135,7 +135,7 @@ class Archive:
 
     def start_run(
         self,
-        config: ExpConfig | Mapping[str, Any] | None = None,
+        config: object = None,
         tags: Iterable[str] = (),
         *,
         name: str | None = None,
@@ -145,6 +145,10 @@ class Archive:
         system_metrics: bool | float = False,
     ) -> Run:
         """Begin a run with a frozen config; use the result in a ``with`` block. Commits.
+
+        `config` is an ExpConfig or whatever :meth:`ExpConfig.from_object` takes: a mapping, a pydantic model, a
+        dataclass, a Namespace, an OmegaConf config. References in it are resolved for the program; the
+        stored config keeps ``${env:…}``.
 
         `parent` is the run (or run id) this one belongs to; `data` declares what data it reads, as names
         with references (a path, a URL, a hash): they enter the fingerprint. Host, Python, command line
@@ -174,6 +178,7 @@ class Archive:
     ) -> Run:
         """Go on with a run that ended or whose process died: with config, tags, notes, metrics. Commits.
 
+        What the config takes from the environment is looked up anew, when a value is first asked for.
         `take_over` resumes even a run that another host claims to be writing; only you can know better.
         `system_metrics` is as in :meth:`start_run`.
 
@@ -184,7 +189,7 @@ class Archive:
         return runs.resume_run(self._connection, run_id, take_over=take_over, system_metrics=system_metrics)
 
     def get_run(self, run_id: object) -> Run:
-        """A run to read, tag or annotate; it is not resumed.
+        """A run to read, tag or annotate; it is not resumed. Its config keeps ``${env:…}`` as it is.
 
         Raises:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
@@ -204,10 +209,12 @@ class Archive:
         self._settle()
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (query.resolve_run(self._connection, r) for r in run_ids)}
+            sources = {source for run in rows for source in sources_of(self._connection, run)}
             for run, row in rows.items():
                 if row["status"] == RunStatus.RUNNING:
                     raise RunBusyError(row["run_id"], f"on {row['host']}")
                 self._connection.execute(DELETE_RUN, (run,))
+            remove_unused_sources(self._connection, sources)
             removed = collect_unused(self._connection)
         freed = self._connection.vacuum_free_pages()
         names = tuple(row["run_id"] for row in rows.values())
@@ -430,7 +437,7 @@ def _moment_or_none(text: str | None) -> datetime | None:
 
 
 def start_run(
-    config: ExpConfig | Mapping[str, Any] | None = None,
+    config: object = None,
     tags: Iterable[str] = (),
     *,
     name: str | None = None,

@@ -5,6 +5,11 @@ An int is never a float and a bool is never an int, on the way in, in the hash a
 cannot be written exactly (NaN, the infinities, integers beyond 64 bits, lone surrogates, other types) is
 refused when the config is made.
 
+A config that was interpolated has three trees: as it was written; as it is stored, with every ``${config:…}``
+resolved and ``${env:…}`` left; and as the program sees it, with everything resolved. Only the second is hashed,
+written, shown and sent anywhere, so it is the same on every machine and holds no secret of the environment.
+Interpolated is what came from files and overrides; what code hands in is taken as it is.
+
 The canonical form, version 1: JSON with keys sorted by code point, no blanks, text unescaped in
 UTF-8 where JSON allows it, integers in decimal and floats as the shortest text that reads back (so ``1``
 and ``1.0`` differ). ``hash()`` is its SHA-256.
@@ -12,157 +17,51 @@ and ``1.0`` differ). ``hash()`` is its SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeVar
 
-from exptrack import sdn
-from exptrack.checks import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, shown
+from exptrack.checks import check_text, shown
 from exptrack.errors import ConfigError, InvalidValueError
-
-ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
+from exptrack.keypath import path_of, split_path
+from exptrack.records import ConfigSource
+from exptrack.trees import (
+    MAX_VALUES,
+    Leaf,
+    canonical,
+    checked_tree,
+    checked_value,
+    copied,
+    copied_tree,
+    differing_texts,
+    leaves_of,
+    merged_into,
+)
+from exptrack.trees import ConfigValue as ConfigValue
+from exptrack.trees import sha256_text as sha256_text
+from exptrack.trees import type_name as type_name
 
 CANONICAL_VERSION = 1
-MAX_DEPTH = 50
-MAX_VALUES = 1_000_000
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
 
-# Integers up to here are exact as floats.
-EXACT_INT = 2**53
+SHORTEST_SECRET = 6
 
+# Of an override that set a key this much is kept as its name.
+SHOWN_OVERRIDE = 200
+IN_CODE = ConfigSource("code", "dict")
+SOURCE_KINDS = ("file", "override", "default", "code")
+_INTERPOLATED = frozenset({"file", "override"})
 
-class Leaf(NamedTuple):
-    """One row of a config: `num` for numbers, `text` for the rest and where 15 digits do not suffice."""
-
-    key: str
-    type: str
-    num: float | None
-    text: str | None
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _checked(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
-    """Return a copy of `value` made of plain Python types, or say where it cannot be."""
-    if depth > MAX_DEPTH:
-        raise ConfigError(f"config is nested deeper than {MAX_DEPTH} levels at {path!r}", key=path)
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise ConfigError(f"config holds more than {MAX_VALUES:,} values", key=path)
-    where = f"config value {path!r}" if path else "config"
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        try:
-            return check_text(str.__str__(value), where)
-        except InvalidValueError as error:
-            raise ConfigError(str(error), key=path) from None
-    if isinstance(value, int):
-        if not INT64_MIN <= value <= INT64_MAX:
-            raise ConfigError(f"{where} does not fit into 64 bits: {shown(int(value))}", key=path)
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ConfigError(
-                f"{where} is {float(value)}, which no config can hold; write it as text", key=path
-            )
-        return float(value)
-    if isinstance(value, Mapping):
-        result: dict[str, ConfigValue] = {}
-        for key, item in value.items():
-            name = _checked_key(key, path)
-            result[name] = _checked(item, join_path(path, name), depth + 1, budget)
-        return result
-    if isinstance(value, (list, tuple)):
-        return [_checked(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "ndim", None) == 0:
-        plain = item()
-        if isinstance(plain, (bool, int, float, str)):
-            return _checked(plain, path, depth, budget)
-    raise ConfigError(
-        f"{where} is of type {type(value).__name__}; a config holds text, numbers, true/false, null,"
-        " lists and maps",
-        key=path,
-    )
-
-
-def _checked_key(key: object, path: str) -> str:
-    if not isinstance(key, str):
-        raise ConfigError(f"config key {shown(key)} under {path!r} is {type(key).__name__}, not text", key=path)
-    try:
-        return check_text(str.__str__(key), "config key", max_chars=MAX_NAME_CHARS)
-    except InvalidValueError as error:
-        raise ConfigError(str(error), key=path) from None
-
-
-def join_path(path: str, key: str) -> str:
-    """Append one key to a dotted path; a key with a dot or quote of its own is put in double quotes."""
-    part = key
-    if not key or "." in key or '"' in key:
-        part = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{path}.{part}" if path else part
-
-
-def split_path(path: str) -> list[str]:
-    """The keys of a dotted path (the inverse of :func:`join_path`).
-
-    Raises:
-        ConfigError: an empty part, or an unclosed quote.
-    """
-    check_text(path, "config path")
-    parts: list[str] = []
-    position = 0
-    while True:
-        if path[position : position + 1] == '"':
-            part, position = _quoted_part(path, position)
-        else:
-            end = path.find(".", position)
-            end = len(path) if end < 0 else end
-            part = path[position:end]
-            if not part:
-                raise ConfigError(f"config path {shown(path)} has an empty part", key=path)
-            position = end
-        parts.append(part)
-        if position == len(path):
-            return parts
-        if path[position] != ".":
-            raise ConfigError(f"config path {shown(path)}: a dot must follow the quote", key=path)
-        position += 1
-
-
-def _quoted_part(path: str, start: int) -> tuple[str, int]:
-    characters: list[str] = []
-    position = start + 1
-    while position < len(path):
-        character = path[position]
-        if character == '"':
-            return "".join(characters), position + 1
-        if character == "\\" and position + 1 < len(path):
-            position += 1
-            character = path[position]
-        characters.append(character)
-        position += 1
-    raise ConfigError(f"config path {shown(path)} has an unclosed quote", key=path)
-
-
-def _copied(value: ConfigValue) -> ConfigValue:
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value
+_M = TypeVar("_M")
 
 
 class ExpConfig:
     """An immutable config.
 
     `values` is a mapping of text keys to text, int (64 bits), float, bool, None, lists and maps;
-    `source_files` and `overrides` say where it came from.
+    `source_files` and `overrides` say where it came from, `sources` by dotted path what set each key (a key
+    that it does not name came from code).
 
     >>> config = ExpConfig({"optim": {"name": "adam", "lr": 0.001}, "epochs": 20})
     >>> config.get("optim.lr"), config.get_int("epochs"), config.get("optim.beta")
@@ -174,11 +73,28 @@ class ExpConfig:
         ConfigError: a value, key or nesting that cannot be stored exactly; names its path.
     """
 
-    __slots__ = ("_hash", "_overrides", "_source_files", "_values")
+    __slots__ = (
+        "_hash",
+        "_inserted",
+        "_interpolated",
+        "_live",
+        "_overrides",
+        "_shown",
+        "_source_files",
+        "_sources",
+        "_values",
+        "_written",
+    )
 
+    _written: dict[str, ConfigValue]
+    _shown: dict[str, ConfigValue] | None  # resolved by another library; the text of references is in _written
     _values: dict[str, ConfigValue]
+    _live: dict[str, ConfigValue] | None  # None: not resolved yet
+    _inserted: dict[str, str]
+    _interpolated: bool
     _source_files: tuple[str, ...]
     _overrides: tuple[str, ...]
+    _sources: dict[str, ConfigSource]
     _hash: str | None
 
     def __init__(
@@ -186,17 +102,24 @@ class ExpConfig:
         values: Mapping[str, Any],
         source_files: Iterable[str] = (),
         overrides: Iterable[str] = (),
+        sources: Mapping[str, ConfigSource] | None = None,
     ) -> None:
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"a config is a map, not {type(values).__name__} {shown(values)}")
-        checked = _checked(values, "", 1, [MAX_VALUES])
-        assert isinstance(checked, dict)
-        for name, value in (
-            ("_values", checked),
-            ("_source_files", _texts(source_files, "source file")),
-            ("_overrides", _texts(overrides, "override")),
-            ("_hash", None),
-        ):
+        checked = checked_tree(values)
+        self._set(
+            _written=checked,
+            _shown=None,
+            _values=checked,
+            _live=checked,
+            _inserted={},
+            _interpolated=False,
+            _source_files=_texts(source_files, "source file"),
+            _overrides=_texts(overrides, "override"),
+            _sources=_checked_sources(sources or {}),
+            _hash=None,
+        )
+
+    def _set(self, **slots: Any) -> None:
+        for name, value in slots.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -206,17 +129,127 @@ class ExpConfig:
         raise AttributeError(f"a config never changes; with_override() makes a new one ({name})")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ExpConfig, (self.values, self._source_files, self._overrides))
+        # What the environment filled in stays behind: whoever reads the pickle fills it in again. (What another
+        # library resolved cannot be, and travels along.)
+        state = (self._written, self._source_files, self._overrides, self._sources, self._shown)
+        return (_rebuilt, (*state, self._interpolated))
 
     @classmethod
     def empty(cls) -> ExpConfig:
         """A config without a key."""
         return cls({})
 
+    @classmethod
+    def from_object(cls, thing: object) -> ExpConfig:
+        """A config from whatever holds settings.
+
+        Takes a mapping, a pydantic model, a dataclass, an ``argparse.Namespace``, an OmegaConf config or an
+        ExpConfig. Paths, enums and dates become text. Fields that have their default value are recorded as
+        such. What OmegaConf takes from the environment is stored as it is written.
+
+        >>> from argparse import Namespace
+        >>> ExpConfig.from_object(Namespace(lr=0.1, layers=[64, 64])).get("layers")
+        [64, 64]
+
+        Raises:
+            ConfigError: it holds no settings, or something no config can hold.
+        """
+        if isinstance(thing, ExpConfig):
+            return thing
+        if type(thing) is dict:
+            return cls(thing)
+        from exptrack.conversion import plain_values
+
+        values, sources, resolved = plain_values(thing)
+        named = {path_of(keys): source for keys, source in sources.items()}
+        return _rebuilt(values, (), (), named, resolved, False)
+
+    def as_model(self, model: type[_M]) -> _M:
+        """The config as an instance of a pydantic model or a dataclass, validated by pydantic.
+
+        Raises:
+            ConfigError: it does not fit; the message is pydantic's.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(model).validate_python(self.values)
+        except ValidationError as error:
+            message = str(error)
+            if self._inserted:
+                # Without the values: pydantic cuts long ones, and half a secret is not recognised.
+                lines = (
+                    f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+                )
+                message = self.mask(f"{error.title}: {'; '.join(lines)}")
+        raise ConfigError(message)
+
+    def interpolate(self, *, lazily: bool = False) -> ExpConfig:
+        """The same config with its references resolved: ``${config:a.b}`` and ``${env:NAME}``.
+
+        A value that is nothing but one ``${config:…}`` keeps the type of what it refers to; a variable of the
+        environment is text. ``${env:NAME,text}`` takes the text where there is no such variable. What is
+        hashed and stored keeps ``${env:…}`` as it is. `lazily` looks at the environment only when a value is
+        first asked for.
+
+        Raises:
+            ConfigError: a reference leads nowhere or in a circle; names the chain of keys.
+        """
+        # Most configs have nothing to resolve, and need not import what would do it.
+        if not self._sources or "${" not in canonical(self._written):
+            return self
+        config = _rebuilt(self._written, self._source_files, self._overrides, self._sources, self._shown, True)
+        if not lazily:
+            config._tree()
+        return config
+
+    def _tree(self) -> dict[str, ConfigValue]:
+        """The values as the program sees them."""
+        if self._live is None:
+            from exptrack.interpolation import Interpolator
+
+            written = self._written if self._shown is None else self._shown
+            interpolator = Interpolator(written, self._applies, os.environ)
+            live = checked_tree(interpolator.resolve())
+            self._set(_live=live, _inserted=self._inserted | interpolator.inserted)
+        assert self._live is not None
+        return self._live
+
+    def _applies(self, path: str) -> bool:
+        return self.source_of(path).kind in _INTERPOLATED
+
+    def mask(self, text: str) -> str:
+        """`text` with what the environment filled in replaced by its reference: for messages that are kept."""
+        for value in sorted(self._inserted, key=len, reverse=True):
+            # Shorter ones are no secrets, and hiding them would garble every message.
+            if len(value) >= SHORTEST_SECRET:
+                for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1]):
+                    text = text.replace(form, self._inserted[value])
+        return text
+
     @property
     def values(self) -> dict[str, ConfigValue]:
         """The whole tree, as a copy."""
-        return {key: _copied(value) for key, value in self._values.items()}
+        return {key: copied(value) for key, value in self._tree().items()}
+
+    @property
+    def stored_values(self) -> dict[str, ConfigValue]:
+        """The whole tree as it is stored, what the environment fills in left as ``${env:…}``; a copy."""
+        return {key: copied(value) for key, value in self._values.items()}
+
+    @property
+    def sources(self) -> dict[str, ConfigSource]:
+        """What set each value, by the dotted path of the value as it is stored."""
+        return {leaf.key: self.source_of(leaf.key) for leaf in self.leaves()}
+
+    def source_of(self, path: str) -> ConfigSource:
+        """What set the value at a dotted path (or the map it is in, where that came as one)."""
+        found = self._sources.get(path)
+        if found is None and self._sources:
+            keys = split_path(path)
+            while found is None and len(keys) > 1:
+                found = self._sources.get(path_of(keys := keys[:-1]))
+        return IN_CODE if found is None else found
 
     @property
     def source_files(self) -> tuple[str, ...]:
@@ -238,10 +271,10 @@ class ExpConfig:
         return hash(self.hash())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._tree())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._tree())
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and self._find(path)[0]
@@ -250,10 +283,10 @@ class ExpConfig:
         found, value = self._find(path)
         if not found:
             raise KeyError(path)
-        return _copied(value)
+        return copied(value)
 
     def _find(self, path: str) -> tuple[bool, ConfigValue]:
-        value: ConfigValue = self._values
+        value: ConfigValue = self._tree()
         for part in split_path(path):
             if not isinstance(value, dict) or part not in value:
                 return False, None
@@ -262,14 +295,14 @@ class ExpConfig:
 
     def get(self, path: str) -> ConfigValue:
         """The value at a dotted path, or None when there is none."""
-        return _copied(self._find(path)[1])
+        return copied(self._find(path)[1])
 
     def get_text(self, path: str) -> str | None:
         """A scalar as text (``true``, ``3``, ``0.1``); None when absent, null, a list or a map."""
         value = self._find(path)[1]
         if value is None or isinstance(value, (list, dict)):
             return None
-        return value if isinstance(value, str) else _canonical(value)
+        return value if isinstance(value, str) else canonical(value)
 
     def get_int(self, path: str) -> int | None:
         """An int; None when absent or of another type."""
@@ -298,31 +331,32 @@ class ExpConfig:
             ConfigError: the path leads through something that is not a map, or the value cannot be kept.
         """
         parts = split_path(path)
-        new = self.values
-        place = new
-        for depth, part in enumerate(parts[:-1]):
-            inner = place.setdefault(part, {})
-            if not isinstance(inner, dict):
-                way = ".".join(parts[: depth + 1])
-                raise ConfigError(f"cannot set {path!r}: {way!r} is {type_name(inner)}, not a map", key=path)
-            place = inner
-        text = value if isinstance(value, str) else _canonical(_checked(value, path, 1, [MAX_VALUES]))
+        text = value if isinstance(value, str) else canonical(checked_value(value, path, 1, [MAX_VALUES]))
         if isinstance(value, str):
+            from exptrack import sdn
+
             try:
-                place[parts[-1]] = sdn.parse_value(check_text(value, f"override of {path!r}"))
+                value = sdn.parse_value(check_text(value, f"override of {path!r}"))
             except InvalidValueError as error:
                 raise ConfigError(f"override of {path!r}: {error}", key=path) from None
-        else:
-            place[parts[-1]] = value
-        return ExpConfig(new, self._source_files, (*self._overrides, f"{path}={text}"))
+        override = f"{path}={text}"
+        name = override if len(override) <= SHOWN_OVERRIDE else f"{override[:SHOWN_OVERRIDE]}…"
+        sources = _without(self._sources, path) | {path_of(parts): ConfigSource("override", name)}
+        shown_tree = None if self._shown is None else _with(self._shown, parts, value)
+        written = _with(self._written, parts, value)
+        overrides = (*self._overrides, override)
+        interpolated = self._interpolated
+        return _rebuilt(written, self._source_files, overrides, sources, shown_tree, interpolated, eagerly=True)
 
     def to_sdn(self) -> str:
-        """The config as SDN text, in its own key order."""
+        """The config as SDN text, in its own key order; ``${env:…}`` stays as it is."""
+        from exptrack import sdn
+
         return sdn.dumps(self._values)
 
     def canonical(self) -> str:
         """The canonical form (see the top of this module)."""
-        return _canonical(self._values)
+        return canonical(self._values)
 
     def hash(self) -> str:
         """SHA-256 of the canonical form, in hex; independent of the order of keys."""
@@ -336,11 +370,11 @@ class ExpConfig:
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        return sha256_text(_canonical(_without_seeds(self._values)))[:16]
+        return sha256_text(canonical(_without_seeds(self._values)))[:16]
 
     def leaves(self) -> list[Leaf]:
         """Every value that is not a non-empty map, with its dotted path."""
-        return list(_leaves("", self._values)) if self._values else []
+        return list(leaves_of("", self._values)) if self._values else []
 
 
 def _texts(items: Iterable[str], what: str) -> tuple[str, ...]:
@@ -349,73 +383,109 @@ def _texts(items: Iterable[str], what: str) -> tuple[str, ...]:
     return tuple(check_text(item, what) for item in items)
 
 
-def sha256_text(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
 def _without_seeds(value: ConfigValue) -> ConfigValue:
     if isinstance(value, dict):
         return {key: _without_seeds(item) for key, item in value.items() if key not in SEED_NAMES}
     return value
 
 
-def type_name(value: ConfigValue) -> str:
-    """The type of a value in the archive's words."""
-    if value is None:
-        return "null"
-    names = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "map"}
-    return names[type(value)]
+def _rebuilt(
+    written: Mapping[str, Any],
+    source_files: Iterable[str],
+    overrides: Iterable[str],
+    sources: Mapping[str, ConfigSource],
+    shown_tree: Mapping[str, Any] | None,
+    interpolated: bool,
+    *,
+    eagerly: bool = False,
+) -> ExpConfig:
+    """A config from its parts; references are resolved when a value is first asked for, or `eagerly`."""
+    config = ExpConfig(written, source_files, overrides, sources)
+    if shown_tree is not None:
+        live = checked_tree(shown_tree)
+        inserted = dict(differing_texts(config._written, live))
+        config._set(_shown=live, _live=live, _inserted=inserted)
+    if interpolated:
+        from exptrack.interpolation import Interpolator
+
+        stored = Interpolator(config._written, config._applies, None).resolve()
+        config._set(_interpolated=True, _live=None, _values=checked_tree(stored))
+        if eagerly:
+            config._tree()
+    return config
 
 
-def _leaves(path: str, value: ConfigValue) -> Iterator[Leaf]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(join_path(path, key), item)
-        return
-    kind = type_name(value)
-    if isinstance(value, bool) or value is None:
-        yield Leaf(path, kind, None, None if value is None else _canonical(value))
-    elif isinstance(value, int):
-        yield Leaf(path, kind, float(value), None if abs(value) <= EXACT_INT else str(value))
-    elif isinstance(value, float):
-        # SQLite shows 15 digits and knows no negative zero.
-        exact = float(f"{value:.15g}") == value and repr(value) != "-0.0"
-        yield Leaf(path, kind, value, None if exact else repr(value))
-    else:
-        yield Leaf(path, kind, None, value if isinstance(value, str) else _canonical(value))
+def _checked_sources(sources: Mapping[str, ConfigSource]) -> dict[str, ConfigSource]:
+    for path, source in sources.items():
+        if not isinstance(source, ConfigSource) or source.kind not in SOURCE_KINDS:
+            raise ConfigError(f"the source of {path!r} is a ConfigSource of one of {', '.join(SOURCE_KINDS)}")
+        check_text(source.name, f"the name of the source of {path!r}")
+    return dict(sources)
 
 
-def as_config(config: ExpConfig | Mapping[str, Any] | None) -> ExpConfig:
-    """`config` as an ExpConfig: a mapping is wrapped, None is empty."""
-    if isinstance(config, ExpConfig):
-        return config
-    return ExpConfig({} if config is None else config)
+def _with(tree: dict[str, ConfigValue], parts: Sequence[str], value: Any) -> dict[str, ConfigValue]:
+    """A copy of the tree in which `value` stands under the keys `parts`."""
+    new = {key: copied(item) for key, item in tree.items()}
+    place = new
+    for depth, part in enumerate(parts[:-1]):
+        inner = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            path, way = path_of(parts), path_of(parts[: depth + 1])
+            raise ConfigError(f"cannot set {path!r}: {way!r} is {type_name(inner)}, not a map", key=path)
+        place = inner
+    place[parts[-1]] = value
+    return new
+
+
+def _without(sources: Mapping[str, ConfigSource], path: str) -> dict[str, ConfigSource]:
+    """The sources of all that is not at or below `path`."""
+    return {k: v for k, v in sources.items() if k != path and not k.startswith(f"{path}.")}
+
+
+def as_config(config: object) -> ExpConfig:
+    """`config` as an ExpConfig: what holds settings is converted, None is empty."""
+    return ExpConfig({}) if config is None else ExpConfig.from_object(config)
 
 
 def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapping[str, Any]) -> ExpConfig:
     """A new config: `overlay` laid over `base`. Maps merge; everything else replaces.
 
+    The empty config changes nothing on either side. Merging three configs does not depend on which two are
+    merged first, unless one puts something else where its neighbours have maps: ``{a: {x: 1}}``, ``{a: 5}`` and
+    ``{a: {y: 2}}`` give ``{a: {y: 2}}`` from the left and ``{a: {x: 1, y: 2}}`` from the right.
+
     >>> merge_configs({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}).values
     {'a': {'x': 1, 'y': 3}}
     """
     below, above = as_config(base), as_config(overlay)
-    return ExpConfig(
-        _merged(below.values, above.values),
+    written = merged_into(copied_tree(below._written), copied_tree(above._written))
+    shown_tree = None
+    if below._shown is not None or above._shown is not None:
+        shown_tree = merged_into(
+            copied_tree(below._written if below._shown is None else below._shown),
+            copied_tree(above._written if above._shown is None else above._shown),
+        )
+    origin = {leaf.key: below.source_of(leaf.key) for leaf in leaves_of("", below._written)} if below else {}
+    origin |= {leaf.key: above.source_of(leaf.key) for leaf in leaves_of("", above._written)} if above else {}
+    sources: dict[str, ConfigSource] = {}
+    if below._sources or above._sources:
+        sources = {leaf.key: origin[leaf.key] for leaf in (leaves_of("", written) if written else ())}
+    return _rebuilt(
+        written,
         (*below.source_files, *above.source_files),
         (*below.overrides, *above.overrides),
+        sources,
+        shown_tree,
+        below._interpolated or above._interpolated,
+        eagerly=True,
     )
 
 
-def _merged(base: dict[str, ConfigValue], overlay: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
-    for key, value in overlay.items():
-        below = base.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            base[key] = _merged(below, value)
-        else:
-            base[key] = value
-    return base
-
-
-def config_from_snapshot(snapshot: str, source_files: Sequence[str], overrides: Sequence[str]) -> ExpConfig:
+def config_from_snapshot(
+    snapshot: str,
+    source_files: Sequence[str],
+    overrides: Sequence[str],
+    sources: Mapping[str, ConfigSource] | None = None,
+) -> ExpConfig:
     """The config whose canonical form is `snapshot`."""
-    return ExpConfig(json.loads(snapshot), source_files, overrides)
+    return ExpConfig(json.loads(snapshot), source_files, overrides, sources)

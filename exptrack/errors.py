@@ -25,7 +25,8 @@ know exptrack catch what they expect.
     │   ├── RunNotFoundError            31
     │   ├── AmbiguousRunError           32
     │   ├── ArtifactNotFoundError       33
-    │   └── MetricNotFoundError         34
+    │   ├── MetricNotFoundError         34
+    │   └── ConfigNotFoundError         35
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   └── RunBusyError                42
@@ -194,6 +195,16 @@ class MetricNotFoundError(NotFoundError):
         self.suggestions = tuple(suggestions)
 
 
+class ConfigNotFoundError(NotFoundError):
+    """There is no config file where one should be."""
+
+    exit_code = 35
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class ConflictError(ExptrackError):
     """The archive's state forbids the call."""
 
@@ -252,16 +263,17 @@ class SdnError(InvalidValueError):
 
     exit_code = 53
 
-    def __init__(self, problem: str, *, line: int, column: int, source: str = "") -> None:
+    def __init__(self, problem: str, *, line: int, column: int, source: str = "", file: str = "") -> None:
         # Of a long line only what surrounds the place is shown.
         begin = max(0, column - 1 - SHOWN_AROUND)
         window = source[begin : column - 1 + SHOWN_AROUND]
         shown = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
-        super().__init__(f"line {line}, column {column}: {problem}{shown}")
+        super().__init__(f"{file}{', ' * bool(file)}line {line}, column {column}: {problem}{shown}")
         self.problem = problem
         self.line = line
         self.column = column
         self.source = source
+        self.file = file
 
 
 class QueryError(InvalidValueError):

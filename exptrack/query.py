@@ -17,7 +17,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from exptrack.capture import ProcessIdentity, is_alive
 from exptrack.checks import check_name, shown
-from exptrack.config import config_from_snapshot, join_path, type_name
+from exptrack.config import config_from_snapshot, type_name
 from exptrack.connection import Connection, Row
 from exptrack.errors import (
     AmbiguousRunError,
@@ -26,6 +26,7 @@ from exptrack.errors import (
     MetricNotFoundError,
     RunNotFoundError,
 )
+from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
 from exptrack.migrations import utc_text
 from exptrack.records import (
@@ -41,6 +42,7 @@ from exptrack.records import (
     RunSummary,
     moment,
 )
+from exptrack.snapshots import read_config, read_sources
 
 RUN_COLUMNS = """
 SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name,
@@ -58,7 +60,6 @@ SELECT s.run, n.name, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run IN (SELECT value FROM json_each(?)) ORDER BY s.run, n.name
 """
-CONFIG_OF = "SELECT snapshot, source_files, overrides FROM run_config WHERE run = ?"
 NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
@@ -357,14 +358,6 @@ def artifact_record(row: Row) -> Artifact:
     )
 
 
-def read_config(connection: Connection, run: int) -> tuple[str, list[str], list[str]]:
-    """The canonical snapshot of a run's config, its source files and its overrides."""
-    row = connection.one(CONFIG_OF, (run,))
-    if row is None:
-        return "{}", [], []
-    return row["snapshot"], json.loads(row["source_files"]), json.loads(row["overrides"])
-
-
 def _read_environment(connection: Connection, run: int) -> dict[str, Any]:
     row = connection.one(ENVIRONMENT_OF, (run,))
     if row is None:
@@ -388,6 +381,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         events=read_events(connection, run),
         environment=_read_environment(connection, run),
         traceback=row["traceback"],
+        config_sources=read_sources(connection, run),
     )
 
 
@@ -412,13 +406,13 @@ def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
     row_a, row_b = resolve_run(connection, run_a), resolve_run(connection, run_b)
     a, b = _flat_config(connection, row_a["id"]), _flat_config(connection, row_b["id"])
     differences: list[ConfigDifference] = []
+    set_a, set_b = read_sources(connection, row_a["id"]), read_sources(connection, row_b["id"])
     for key in sorted(a.keys() | b.keys()):
-        if key not in a:
-            differences.append(ConfigDifference(key, "added", None, b[key]))
-        elif key not in b:
-            differences.append(ConfigDifference(key, "removed", a[key], None))
-        elif type_name(a[key]) != type_name(b[key]) or repr(a[key]) != repr(b[key]):
-            differences.append(ConfigDifference(key, "changed", a[key], b[key]))
+        change = "added" if key not in a else "removed" if key not in b else "changed"
+        if change != "changed" or type_name(a[key]) != type_name(b[key]) or repr(a[key]) != repr(b[key]):
+            differences.append(
+                ConfigDifference(key, change, a.get(key), b.get(key), set_a.get(key), set_b.get(key))
+            )
     metrics_a = {m.name: m for m in read_summaries(connection, row_a["id"])}
     metrics_b = {m.name: m for m in read_summaries(connection, row_b["id"])}
     metrics = tuple(

@@ -7,7 +7,7 @@ nothing handed out can be changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -113,7 +113,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """Everything about one run. `config` is nested as it was given to ``start_run``."""
+    """Everything about one run.
+
+    `config` is nested as it was given to ``start_run``, references to the environment unresolved;
+    `config_sources` says by dotted path what set each key.
+    """
 
     summary: RunSummary
     config: dict[str, Any]
@@ -123,16 +127,41 @@ class RunDetail:
     events: tuple[Event, ...]
     environment: dict[str, Any]
     traceback: str | None
+    config_sources: dict[str, ConfigSource] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSource:
+    """What set a key of a config.
+
+    `kind` is file, override, default or code. `name` is the file, relative to where the config lives; the
+    override as it was given; or, for the other two, the type that held the value. `line` is 0 where lines mean
+    nothing.
+    """
+
+    kind: str
+    name: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == "file":
+            return f"{self.name}:{self.line}" if self.line else self.name
+        return f"{self.kind} {self.name}" if self.name else self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigDifference:
-    """A key that differs between run `a` and run `b`: `change` is added, removed or changed."""
+    """A key that differs between run `a` and run `b`: `change` is added, removed or changed.
+
+    `source_a` and `source_b` say what set it in each, where that is known.
+    """
 
     key: str
     change: str
     a: Any
     b: Any
+    source_a: ConfigSource | None = None
+    source_b: ConfigSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ so a hostile name cannot draw on the terminal. Piped output is never cut and car
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exptrack.records import ArchiveInfo, RunDetail, RunDiff, RunSummary, SqlResult, VerifyReport
+from exptrack.keypath import join_path
+from exptrack.records import (
+    ArchiveInfo,
+    ConfigSource,
+    RunDetail,
+    RunDiff,
+    RunSummary,
+    SqlResult,
+    VerifyReport,
+)
 
 STATUS_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "interrupted": "yellow"}
 MOST_METRIC_COLUMNS = 4
@@ -150,9 +160,21 @@ def ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, float]]
 def _flat(value: Any, path: str = "") -> Iterable[tuple[str, object]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else key)
+            yield from _flat(item, join_path(path, key))
     elif path:
         yield path, value
+
+
+def config(out: Console, values: dict[str, Any], sources: dict[str, ConfigSource]) -> None:
+    """Every value of a config, with what set it where that was not the program itself."""
+    told = {path: source for path, source in sources.items() if source.kind != "code"}
+    columns = [("key", "left"), ("value", "left"), *([("set by", "left")] if told else [])]
+    rows = ([path, _value(value), told.get(path, "")][: len(columns)] for path, value in _flat(values))
+    _table(out, columns, rows)
+
+
+def _value(value: object) -> object:
+    return "null" if value is None else json.dumps(value) if isinstance(value, bool) else value
 
 
 def detail(out: Console, record: RunDetail) -> None:
@@ -173,10 +195,9 @@ def detail(out: Console, record: RunDetail) -> None:
             cell = _status(head.status) if key == "status" else Text(safe(value))
             grid.add_row(Text(key, style="dim"), cell)
     out.print(grid)
-    config = list(_flat(record.config))
-    if config:
+    if record.config:
         _heading(out, "Config")
-        _table(out, [("key", "left"), ("value", "left")], config)
+        config(out, record.config, record.config_sources)
     if record.metrics:
         _heading(out, "Metrics")
         columns = [
@@ -228,12 +249,14 @@ def diff(out: Console, record: RunDiff) -> None:
     a, b = record.run_a, record.run_b
     if record.config:
         styles = {"added": "green", "removed": "red", "changed": "yellow"}
-        columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left")]
+        columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left"), ("set by", "left")]
         rows = []
         for d in record.config:
             shown_a = "" if d.change == "added" else "null" if d.a is None else d.a
             shown_b = "" if d.change == "removed" else "null" if d.b is None else d.b
-            rows.append([d.key, shown_a, shown_b, Text(d.change, style=styles[d.change])])
+            told = (s for s in (d.source_a, d.source_b) if s is not None and s.kind != "code")
+            setters = list(dict.fromkeys(map(str, told)))
+            rows.append([d.key, shown_a, shown_b, Text(d.change, style=styles[d.change]), " → ".join(setters)])
         _table(out, columns, rows)
     else:
         out.print("the configs are equal")

@@ -33,13 +33,7 @@ from exptrack.capture import (
     recordable,
 )
 from exptrack.checks import check_name, check_number, check_step, check_text, shown
-from exptrack.config import (
-    CANONICAL_VERSION,
-    ExpConfig,
-    as_config,
-    config_from_snapshot,
-    sha256_text,
-)
+from exptrack.config import ExpConfig, as_config, sha256_text
 from exptrack.connection import Connection, Row
 from exptrack.errors import (
     ConfigError,
@@ -63,13 +57,13 @@ from exptrack.migrations import utc_text
 from exptrack.query import (
     dead_runs,
     owner_identity,
-    read_config,
     read_events,
     read_notes,
     resolve_run,
 )
 from exptrack.records import Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
+from exptrack.snapshots import frozen_config, store_config
 from exptrack.system_metrics import SystemSampler, check_interval
 from exptrack.verification import run_checksum
 
@@ -90,14 +84,6 @@ INSERT INTO run_environment
     (run, python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
      data_references)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-INSERT_CONFIG = """
-INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
-"""
-INSERT_KEY = "INSERT INTO config_key (key) VALUES (?) ON CONFLICT DO NOTHING"
-INSERT_VALUE = """
-INSERT INTO config_value (run, key, type, num, text)
-VALUES (?, (SELECT id FROM config_key WHERE key = ?), ?, ?, ?)
 """
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
 BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
@@ -183,7 +169,7 @@ def _optional_name(value: object, what: str) -> str | None:
 
 def start_run(
     connection: Connection,
-    config: ExpConfig | Mapping[str, Any] | None = None,
+    config: object = None,
     tags: Iterable[str] = (),
     *,
     name: str | None = None,
@@ -193,7 +179,7 @@ def start_run(
     system_metrics: bool | float = False,
 ) -> Run:
     """Begin a run; see :meth:`exptrack.Archive.start_run`."""
-    frozen = as_config(config)
+    frozen = as_config(config).interpolate()
     checked_tags = _check_tags(tags)
     references = _check_data(data)
     sample_every_s = check_interval(system_metrics)
@@ -240,7 +226,7 @@ def start_run(
                 json.dumps(references),
             ),
         )
-        _store_config(connection, run, frozen)
+        store_config(connection, run, frozen)
         for tag in checked_tags:
             connection.execute(INSERT_TAG, (run, tag, now))
         facts: dict[str, Any] = {"name": checked_name, "tags": checked_tags, "config_hash": frozen.hash()}
@@ -251,14 +237,6 @@ def start_run(
     result._go_live(duration_ms=0, time_ms=0)
     result._sample_system(sample_every_s)
     return result
-
-
-def _store_config(connection: Connection, run: int, config: ExpConfig) -> None:
-    sources, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
-    connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), sources, overrides))
-    leaves = config.leaves()
-    connection.execute_many(INSERT_KEY, [(leaf.key,) for leaf in leaves])
-    connection.execute_many(INSERT_VALUE, [(run, *leaf) for leaf in leaves])
 
 
 def resume_run(
@@ -286,6 +264,8 @@ def resume_run(
         record_event(connection, run, "resume", {"after": row["status"]})
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run)
+    # Not yet: whoever resumes a run to tag it need not have its environment.
+    result.config = result.config.interpolate(lazily=True)
     since_start = datetime.now(UTC) - result.started_at
     # A clock that was set back must not put new points before old ones.
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
@@ -308,8 +288,7 @@ def open_run(connection: Connection, run: int) -> Run:
     row = connection.one(RUN_STATE, (run,))
     if row is None:
         raise RunNotFoundError(str(run), str(connection.path))
-    config = config_from_snapshot(*read_config(connection, run))
-    return Run(connection, run, row["run_id"], moment(row["started_at"]), config)
+    return Run(connection, run, row["run_id"], moment(row["started_at"]), frozen_config(connection, run))
 
 
 def interrupt_dead_runs(connection: Connection) -> None:
@@ -588,9 +567,10 @@ class Run:
             RunFinishedError: it has ended before.
         """
         if isinstance(reason, BaseException):
-            self._end(RunStatus.FAILED, *_described(reason))
+            # A message or a line of code may show what the environment filled into the config.
+            self._end(RunStatus.FAILED, *(self.config.mask(text) for text in _described(reason)))
         else:
-            self._end(RunStatus.FAILED, recordable(check_text(reason, "reason")))
+            self._end(RunStatus.FAILED, recordable(self.config.mask(check_text(reason, "reason"))))
 
     def interrupt(self, reason: str) -> None:
         """End the run as interrupted: stopped from outside, neither done nor broken. Commits, power-safe."""

@@ -17,8 +17,8 @@ from exptrack.connection import Connection
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
 from exptrack.metrics import series_problems
-from exptrack.query import read_config
 from exptrack.records import Problem, VerifyReport
+from exptrack.snapshots import SOURCES_OF, read_config
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,
@@ -54,7 +54,7 @@ def run_checksum(connection: Connection, run: int) -> str:
     """
     digest = hashlib.sha256()
     digest.update(_json_line(read_config(connection, run)))
-    for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, RUN_SERIES):
+    for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
         for row in connection.iterate(sql, (run,)):
             # A Row iterates its values; `run` is a row number of this file.
             fields = [row[key] for key in row.keys() if key != "run"]  # noqa: SIM118

@@ -47,7 +47,7 @@ CREATE TABLE config_key (
 CREATE TABLE config_source (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('file', 'override', 'default', 'code')),
-    name TEXT NOT NULL,             -- file as it was named, or the override
+    name TEXT NOT NULL,             -- file, relative to the config's folder; the override; or the type that held it
     line INTEGER NOT NULL,          -- 0 where lines mean nothing
     UNIQUE (kind, name, line)
 ) STRICT;
@@ -149,7 +149,7 @@ CREATE TABLE run (
 CREATE TABLE run_config (
     run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
     format INTEGER NOT NULL,        -- version of the canonical form
-    snapshot TEXT NOT NULL,         -- canonical JSON; run.config_hash is its SHA-256
+    snapshot TEXT NOT NULL,         -- canonical JSON, ${env:…} unresolved; run.config_hash is its SHA-256
     source_files TEXT NOT NULL,     -- JSON list of the files it was composed from
     overrides TEXT NOT NULL         -- JSON list of the overrides that were applied
 ) STRICT;

@@ -162,7 +162,9 @@ def test_diff_names_the_changed_keys_and_metrics(lab: Path) -> None:
     assert "changed" in shown
     assert "model.kind" not in shown
     found = json.loads(call(lab, "diff", a, b, "--json").stdout)
-    assert found["config"] == [{"key": "optim.lr", "change": "changed", "a": 0.1, "b": 0.01}]
+    source = {"kind": "code", "name": "dict", "line": 0}
+    expected = {"key": "optim.lr", "change": "changed", "a": 0.1, "b": 0.01}
+    assert found["config"] == [expected | {"source_a": source, "source_b": source}]
     assert {m["name"] for m in found["metrics"]} == {"acc", "loss"}
 
 

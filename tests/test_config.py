@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exptrack import Archive, ConfigError, ExpConfig, merge_configs, sdn
-from exptrack.config import join_path, split_path
+from exptrack import Archive, ConfigError, ConfigSource, ExpConfig, load_exp_config, merge_configs, sdn
+from exptrack.keypath import join_path, split_path
 from tests.strategies import ALIGNED_CONFIGS, CONFIGS, KEYS, SCALARS, VALUES, exactly
 
 
@@ -173,6 +173,20 @@ def test_the_canonical_form_and_its_hash_never_change(tree: dict[str, Any], cano
     assert config.hash() == hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
+GOLDEN_TYPES = 'on: true\noff: null\nlist: [1, 1.0, "1", -0.0, {k: []}]\n"ä.b": {}\n'
+GOLDEN_OPTIM = "optim:\n    name: adam\n    lr: 1e-05\nseed: 1\n"
+GOLDEN = {
+    "": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    GOLDEN_OPTIM: "da3f286037dc260d4193bb54ccc9a3c54a628ceb5998dc20e952c036098b3d07",
+    GOLDEN_TYPES: "650e5a0a4c8ec28586e59879f46d6d352e157bdbd801c95d5e6f27168f3fb78a",
+}
+
+
+@pytest.mark.parametrize("text", GOLDEN)
+def test_the_hashes_of_known_configs_never_change(text: str) -> None:
+    assert ExpConfig(sdn.loads(text)).hash() == GOLDEN[text]
+
+
 def test_nothing_leads_back_into_a_config() -> None:
     given_tree: dict[str, Any] = {"a": {"b": [1, {"c": 2}]}}
     config = ExpConfig(given_tree)
@@ -245,10 +259,45 @@ def test_a_config_comes_back_from_an_archive_exactly(tree: dict[str, Any]) -> No
 
 
 @given(CONFIGS)
-def test_sdn_values_read_back_equal(tree: dict[str, Any]) -> None:
-    """The library reads single values only, so each one that has a line of its own is read back."""
-    for value in tree.values():
-        if not isinstance(value, dict) or not value:
-            written = ExpConfig({"k": value}).to_sdn()
-            assert exactly(sdn.parse_value(written.removeprefix("k: ").removesuffix("\n"))) == exactly(value)
-    assert ExpConfig(tree).to_sdn().count("\n") >= len(tree)
+def test_a_config_comes_back_from_sdn_exactly(tree: dict[str, Any]) -> None:
+    text = ExpConfig(tree).to_sdn()
+    assert exactly(sdn.loads(text)) == exactly(tree)
+    assert ExpConfig(sdn.loads(text)).hash() == ExpConfig(tree).hash()
+
+
+@settings(deadline=None, max_examples=50)
+@given(CONFIGS, st.lists(st.tuples(st.sampled_from(["a", "b.c", "b.d.e", "f"]), SCALARS), max_size=4))
+def test_a_file_and_overrides_compose_as_the_same_in_code(tree: dict[str, Any], sets: list[Any]) -> None:
+    """A file of any values reads back whole, each from its line; overrides are those of with_override."""
+    tree = {key: value for key, value in tree.items() if key != "extends" and "${" not in repr(value)}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.sdn").write_text(ExpConfig(tree).to_sdn(), encoding="utf-8", newline="")
+        overrides = []
+        expected = ExpConfig(tree)
+        try:
+            for path, value in sets:
+                text = sdn.dumps({"k": value}).removeprefix("k: ").removesuffix("\n")
+                overrides.append(f"{path}={text}")
+                expected = expected.with_override(path, text)
+        except ConfigError:
+            with pytest.raises(ConfigError):
+                load_exp_config(folder, overrides)
+            return
+        config = load_exp_config(folder, overrides)
+        text = Path(folder, "config.sdn").read_bytes().decode()
+    assert exactly(config.values) == exactly(expected.values)
+    assert config.hash() == expected.hash()
+    lines = [source.line for source in config.sources.values() if source.kind == "file"]
+    assert all(1 <= line <= text.count("\n") for line in lines)
+
+
+@given(CONFIGS, CONFIGS)
+def test_a_merge_keeps_what_set_each_key(base: Any, overlay: Any) -> None:
+    below = ConfigSource("file", "below.sdn", 1)
+    above = ConfigSource("override", "above")
+    a = ExpConfig(base, sources={leaf.key: below for leaf in ExpConfig(base).leaves()})
+    b = ExpConfig(overlay, sources={leaf.key: above for leaf in ExpConfig(overlay).leaves()})
+    merged = merge_configs(a, b)
+    for path, source in merged.sources.items():
+        assert source == (above if path in b.sources else below)
+        assert exactly(merged[path]) == exactly((b if source == above else a)[path])

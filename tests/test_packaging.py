@@ -51,12 +51,22 @@ def test_the_wheel_works_in_an_empty_environment(
     assert "completed" in listed.stdout
 
 
-def test_the_readmes_quick_start_works_when_pasted(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PYTHON_BLOCKS = re.findall(
+    r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", README, re.DOTALL | re.MULTILINE
+)
+PRINTED = {"Quick start": "completed", "Compose a config": "50 0.0003 override optim.lr=3e-4\n"}
+
+
+@pytest.mark.parametrize(("title", "code"), PYTHON_BLOCKS, ids=[title for title, _ in PYTHON_BLOCKS])
+def test_the_readmes_examples_work_when_pasted(title: str, code: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "completed" in done.stdout
-    assert (tmp_path / "exptrack.db").exists()
+    assert PRINTED.get(title, "") in done.stdout
+
+
+def test_no_example_of_the_readme_is_left_out() -> None:
+    assert len(PYTHON_BLOCKS) == README.count("```python")
+    assert PRINTED.keys() <= {title for title, _ in PYTHON_BLOCKS}
 
 
 def test_every_command_is_in_the_changelog_and_every_view_in_the_readme() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from os import PathLike
 
 from exptrack.errors import InvalidTypeError, SdnError
+from exptrack.keypath import split_path
 from exptrack.sdn.edit import leaf_lines, set_in_text
 from exptrack.sdn.reader import Reader
 from exptrack.sdn.scalars import (
@@ -27,6 +28,7 @@ from exptrack.sdn.scalars import (
 from exptrack.sdn.writer import dumps
 
 __all__ = [
+    "MAX_BYTES",
     "SdnError",
     "classify",
     "dumps",
@@ -114,21 +116,22 @@ def loads_with_lines(
     return values, leaf_lines(reader, values)
 
 
-def set_value(text: str, keys: list[str], value: Value) -> str:
-    """Return the text with the value under `keys` changed or added, and every other character as it was.
+def set_value(text: str, path: str, value: Value) -> str:
+    """Return the text with the value at a dotted path changed or added, and every other character as it was.
 
     Keys that are missing are added behind the last line of the section they belong to. A block (a map or
     list on lines of its own) is replaced as a whole, with the comments inside it.
 
-    >>> print(set_value("optim:   # tuned by hand\\n  lr: 0.1   # high\\n", ["optim", "lr"], 0.01), end="")
+    >>> print(set_value("optim:   # tuned by hand\\n  lr: 0.1   # high\\n", "optim.lr", 0.01), end="")
     optim:   # tuned by hand
       lr: 0.01   # high
 
     Raises:
         SdnError: the text is not SDN.
-        ConfigError: the keys lead through a value that is not a map, or to a table.
+        ConfigError: the path leads through a value that is not a map, or to a table; or the value has no
+            SDN form.
     """
-    return set_in_text(text, _traced(text, MAX_BYTES), keys, value)
+    return set_in_text(text, _traced(text, MAX_BYTES), split_path(path), value)
 
 
 def has_comments(text: str | bytes) -> bool:

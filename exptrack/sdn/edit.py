@@ -35,8 +35,6 @@ def _leaves(
 
 def set_in_text(text: str, reader: Reader, keys: Sequence[str], value: Value) -> str:
     """Replace or add one value; see :func:`exptrack.sdn.set_value`."""
-    if not keys:
-        raise ConfigError("no key was named")
     root = reader.document()
     holder, depth = _holder_of(root, keys)
     key = keys[depth]
@@ -48,6 +46,9 @@ def set_in_text(text: str, reader: Reader, keys: Sequence[str], value: Value) ->
         start, end, words = _replacement(reader, holder, key, new, path)
     else:
         start, end, words = _addition(reader, holder, root, key, new, path)
+    if reader.text.startswith("#", end) and not words.endswith("\n"):
+        # A comment glued to a value is part of it, unless the value is in quotes or brackets.
+        words += " "
     holder[key] = new
     edited = _in_original(text, reader.text, start, end, words)
     plain = edited.removeprefix("\ufeff")
@@ -87,6 +88,7 @@ def _replacement(
         return span.value_at, span.value_at, f" {_inline(new, path)}"
     line_end = reader.text.index("\n", span.value_at)
     head = reader.text[span.value_at : line_end]
+    head = f" {head}" if head.startswith("#") else head
     return span.value_at, reader.ends[id(old)], f" {_inline(new, path)}{head}\n"
 
 

@@ -1,0 +1,224 @@
+"""Commands about config files: check, show, get, set, format, convert."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exptrack import (
+    ConfigError,
+    ConfigNotFoundError,
+    ExpConfig,
+    SdnError,
+    load_exp_config,
+    load_sdn_config,
+    sdn,
+)
+from exptrack.cli.command import json_option, main, print_json, say
+
+DIFFERS_EXIT = 1
+
+file_argument = click.argument("file", type=click.Path())
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+
+@main.group()
+def config() -> None:
+    """Check, show and change config files.
+
+    FILE is a config (SDN, JSON, TOML or YAML) or the folder that holds config.sdn. KEY=VALUE selects a file
+    of configs/KEY/ beside it, or overrides one value.
+    """
+
+
+@config.command()
+@file_argument
+@overrides_argument
+@json_option
+def check(file: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Say whether a config composes: files, overrides and references.
+
+    Example: exptrack config check config.sdn model=resnet optim.lr=3e-4
+    """
+    found = load_exp_config(file, overrides)
+    facts = {"values": len(found.leaves()), "files": found.source_files, "hash": found.hash()}
+    files = ", ".join(found.source_files) or "no file"
+    say(as_json, facts, f"sound: {len(found.leaves())} values from {files}; hash {found.hash()[:16]}")
+
+
+@config.command()
+@file_argument
+@overrides_argument
+@click.option("--sdn", "as_sdn", is_flag=True, help="Print the composed config as SDN.")
+@json_option
+def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> None:
+    """Show the composed config, and what set each value: which file and line, or which override.
+
+    Values of the environment are not shown: ${env:NAME} stays as it is.
+
+    Example: exptrack config show config.sdn model=resnet
+    """
+    found = load_exp_config(file, overrides)
+    if as_json:
+        facts = {"values": found.stored_values, "sources": found.sources, "hash": found.hash()}
+        print_json(dict[str, Any], facts)
+    elif as_sdn:
+        # Not by click, which would take colour codes out of the words.
+        sys.stdout.write(found.to_sdn())
+    else:
+        from exptrack import render
+
+        render.config(render.console(), found.stored_values, found.sources)
+
+
+@config.command()
+@file_argument
+@click.argument("key")
+@overrides_argument
+@json_option
+def get(file: str, key: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Print one value of the composed config, as the program would see it.
+
+    Text is printed as it is, a map as SDN, everything else as JSON.
+
+    Example: exptrack config get config.sdn optim.lr model=resnet
+    """
+    found = load_exp_config(file, overrides)
+    if key not in found:
+        raise ConfigError(f"there is no key {key!r} in {file}", key=key)
+    value = found[key]
+    if as_json:
+        print_json(Any, value)
+    elif isinstance(value, dict):
+        sys.stdout.write(sdn.dumps(value))
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        sys.stdout.write(f"{text}\n")
+
+
+@config.command(name="set")
+@file_argument
+@click.argument("assignments", nargs=-1, required=True, metavar="KEY=VALUE...")
+@json_option
+def set_(file: str, assignments: Sequence[str], as_json: bool) -> None:
+    """Change values in an SDN file; comments, order and layout stay as they are.
+
+    Example: exptrack config set config.sdn optim.lr=3e-4 "tags=[fast, small]"
+    """
+    path = _sdn_file(file)
+    text = before = _text(path)
+    changed: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"an assignment is written key=value, not {assignment!r}")
+        # Typed and checked like an override, then written at its place.
+        changed[key] = ExpConfig.empty().with_override(key, value)[key]
+        text = sdn.set_value(text, key, changed[key])
+    if text != before:
+        _replace(path, text)
+    words = "; ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in changed.items())
+    say(as_json, {"set": changed, "changed": text != before}, words)
+
+
+@config.command()
+@file_argument
+@click.option("--write", is_flag=True, help="Write it to the file.")
+@click.option("--check", "only_check", is_flag=True, help="Print nothing; exit with 1 if the file differs.")
+@json_option
+def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
+    """Print an SDN file in its normal form: blocks, four blanks a level, quotes where they are needed.
+
+    The normal form has no comments, so --write refuses a file that has some.
+
+    Example: exptrack config fmt --check config.sdn
+    """
+    path = _sdn_file(file)
+    text = _text(path)
+    normal = sdn.dumps(sdn.loads(text))
+    written = write and normal != text
+    if written:
+        if sdn.has_comments(text):
+            raise ConfigError(f"{path.name} has comments, which its normal form would lose; left as it was")
+        _replace(path, normal)
+    if as_json:
+        print_json(dict[str, Any], {"normal": normal == text, "written": written})
+    elif not (write or only_check):
+        sys.stdout.write(normal)
+    if only_check and normal != text:
+        sys.exit(DIFFERS_EXIT)
+
+
+@config.command()
+@file_argument
+@click.option("--to", "target", type=click.Choice(["sdn", "json"]), required=True, help="What to write.")
+@click.option("-o", "--output", type=click.Path(), help="A new file to write to (default: print).")
+@json_option
+def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
+    """Convert one config to SDN or JSON; reads SDN, JSON, TOML and YAML.
+
+    Example: exptrack config convert config.yaml --to sdn -o config.sdn
+    """
+    found = load_sdn_config(file)
+    text = found.to_sdn()
+    if target == "json":
+        text = json.dumps(found.stored_values, indent=2, ensure_ascii=False) + "\n"
+    if output is not None:
+        try:
+            with open(output, "x", encoding="utf-8", newline="") as opened:
+                opened.write(text)
+        except FileExistsError:
+            raise ConfigError(f"{output} exists already; it was left as it was") from None
+        except OSError as error:
+            raise ConfigError(f"cannot write {output}: {error.strerror}") from None
+    if as_json:
+        print_json(dict[str, Any], {"format": target, "text": text, "output": output})
+    elif output is None:
+        sys.stdout.write(text)
+
+
+def _sdn_file(file: str) -> Path:
+    path = Path(file)
+    if path.is_dir():
+        path = path / "config.sdn"
+    if path.suffix != ".sdn":
+        raise ConfigError(f"{path.name} is not SDN (convert makes it so); left as it was")
+    return path
+
+
+def _text(path: Path) -> str:
+    """The text of an SDN file that can be read."""
+    try:
+        data = path.read_bytes()
+        sdn.loads(data)
+    except FileNotFoundError:
+        raise ConfigNotFoundError(f"there is no config file {path}", path=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except SdnError as error:
+        place = {"line": error.line, "column": error.column}
+        raise SdnError(error.problem, **place, source=error.source, file=str(path)) from None
+    return data.decode("utf-8")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a new text in the place of a file, whole or not at all."""
+    real = Path(os.path.realpath(path))
+    new = real.with_name(f".{real.name}.{os.getpid()}.new")
+    try:
+        mode = real.stat().st_mode & 0o777
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(text.encode("utf-8"))
+            opened.flush()
+            os.fsync(opened.fileno())
+        os.chmod(new, mode)
+        os.replace(new, real)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,82 @@
+"""The config of a run in the file: the frozen whole, and a row for each value with what set it.
+
+Invariants: what is stored is the config with references to the environment unresolved. The rows say the same as
+the snapshot. Keys and sources are stored once, however many runs share them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from exptrack.config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
+from exptrack.connection import Connection
+from exptrack.records import ConfigSource
+
+INSERT_CONFIG = """
+INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
+"""
+INSERT_KEY = "INSERT INTO config_key (key) VALUES (?) ON CONFLICT DO NOTHING"
+INSERT_SOURCE = "INSERT INTO config_source (kind, name, line) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT_VALUE = """
+INSERT INTO config_value (run, key, type, num, text, source)
+VALUES (
+    ?, (SELECT id FROM config_key WHERE key = ?), ?, ?, ?,
+    (SELECT id FROM config_source WHERE kind = ? AND name = ? AND line = ?)
+)
+"""
+SOURCE_ROWS_OF = "SELECT DISTINCT source FROM config_value WHERE run = ? AND source IS NOT NULL"
+DELETE_UNUSED_SOURCE = """
+DELETE FROM config_source
+WHERE id = ? AND NOT EXISTS (SELECT 1 FROM config_value AS v WHERE v.source = config_source.id)
+"""
+CONFIG_OF = "SELECT snapshot, source_files, overrides FROM run_config WHERE run = ?"
+SOURCES_OF = """
+SELECT k.key, s.kind, s.name, s.line
+FROM config_value AS v
+JOIN config_key AS k ON k.id = v.key
+JOIN config_source AS s ON s.id = v.source
+WHERE v.run = ? ORDER BY k.key
+"""
+
+
+def store_config(connection: Connection, run: int, config: ExpConfig) -> None:
+    """Write a run's config; belongs into the transaction that makes the run."""
+    files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
+    connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
+    leaves = [(leaf, config.source_of(leaf.key)) for leaf in config.leaves()]
+    connection.execute_many(INSERT_KEY, [(leaf.key,) for leaf, _source in leaves])
+    sources = {(source.kind, source.name, source.line) for _leaf, source in leaves}
+    connection.execute_many(INSERT_SOURCE, sorted(sources))
+    connection.execute_many(
+        INSERT_VALUE, [(run, *leaf, source.kind, source.name, source.line) for leaf, source in leaves]
+    )
+
+
+def sources_of(connection: Connection, run: int) -> list[int]:
+    """The rows of the sources that a run's config names."""
+    return [row["source"] for row in connection.all(SOURCE_ROWS_OF, (run,))]
+
+
+def remove_unused_sources(connection: Connection, sources: Iterable[int]) -> None:
+    """Delete those of these rows that no config names any more; belongs into the caller's transaction."""
+    connection.execute_many(DELETE_UNUSED_SOURCE, [(source,) for source in sources])
+
+
+def read_config(connection: Connection, run: int) -> tuple[str, list[str], list[str]]:
+    """The canonical snapshot of a run's config, its source files and its overrides."""
+    row = connection.one(CONFIG_OF, (run,))
+    if row is None:
+        return "{}", [], []
+    return row["snapshot"], json.loads(row["source_files"]), json.loads(row["overrides"])
+
+
+def read_sources(connection: Connection, run: int) -> dict[str, ConfigSource]:
+    """What set each value of a run's config, by dotted path."""
+    rows = connection.all(SOURCES_OF, (run,))
+    return {row["key"]: ConfigSource(row["kind"], row["name"], row["line"]) for row in rows}
+
+
+def frozen_config(connection: Connection, run: int) -> ExpConfig:
+    """A run's config as it was stored, references to the environment unresolved."""
+    return config_from_snapshot(*read_config(connection, run), read_sources(connection, run))

@@ -1,0 +1,518 @@
+"""Configs from files: what is selected, what wins, what set each key, what a reference stands for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from exptrack import (
+    ConfigError,
+    ConfigNotFoundError,
+    ConfigSource,
+    ExpConfig,
+    InvalidTypeError,
+    SdnError,
+    load_exp_config,
+    load_sdn_config,
+    merge_configs,
+    parse_cli_overrides,
+    sdn,
+)
+from tests.strategies import exactly
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Files by name; two underscores stand for a slash, one at the end of a part for its suffix .sdn."""
+    for name, text in files.items():
+        path = folder / f"{name.replace('__', '/')}.sdn"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    return folder
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    return write(
+        tmp_path / "lab",
+        config="# base\nseed: 1\nmodel:\n    name: mlp\n    width: 64\noptim:\n    lr: 0.1\n",
+        configs__model__resnet="name: resnet\ndepth: 50\n",
+        configs__optim__adam="optim:\n    name: adam\n    lr: 0.001\nclip: 1.0\n",
+    )
+
+
+def told(config: ExpConfig) -> dict[str, str]:
+    return {path: str(source) for path, source in config.sources.items()}
+
+
+# Composition
+
+
+def test_base_then_selected_files_then_overrides_the_later_wins(lab: Path) -> None:
+    overrides = ["optim.lr=3e-4", "model=resnet", "optim=adam", "model.depth=18", "new.key=x"]
+    config = load_exp_config(lab, overrides)
+    assert config.values == {
+        "seed": 1,
+        "model": {"name": "resnet", "width": 64, "depth": 18},
+        "optim": {"lr": 3e-4, "name": "adam"},
+        "clip": 1.0,
+        "new": {"key": "x"},
+    }
+    assert config.source_files == ("config.sdn", "configs/model/resnet.sdn", "configs/optim/adam.sdn")
+    assert config.overrides == tuple(overrides)
+
+
+def test_every_key_says_what_set_it(lab: Path) -> None:
+    config = load_exp_config(lab, ["optim.lr=3e-4", "model=resnet", "optim=adam"])
+    assert told(config) == {
+        "seed": "config.sdn:2",
+        "model.name": "configs/model/resnet.sdn:1",
+        "model.width": "config.sdn:5",
+        "model.depth": "configs/model/resnet.sdn:2",
+        "optim.lr": "override optim.lr=3e-4",
+        "optim.name": "configs/optim/adam.sdn:2",
+        "clip": "configs/optim/adam.sdn:4",
+    }
+    assert config.source_of("model.width") == ConfigSource("file", "config.sdn", 5)
+
+
+def test_an_override_that_selects_no_file_sets_its_key(lab: Path) -> None:
+    config = load_exp_config(lab, ["seed=2", "note=resnet", "data=/mnt/x", "empty=", "list=[1, 2]", "a=b=c"])
+    assert [config.get(key) for key in ("seed", "note", "data", "empty", "list", "a")] == [
+        2,
+        "resnet",
+        "/mnt/x",
+        "",
+        [1, 2],
+        "b=c",
+    ]
+    assert load_exp_config(lab, ["model={name: x}"]).get("model") == {"name": "x"}
+
+
+def test_a_misspelt_choice_is_refused_not_set(lab: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'resnet'"):
+        load_exp_config(lab, ["model=resnte"])
+    with pytest.raises(ConfigError, match="there are resnet"):
+        load_exp_config(lab, ["model=q"])
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["model=../../secret", "..=secret", "model=..", "model=/etc/secret", "model=a/../secret", "../..=secret"],
+)
+def test_no_override_reaches_outside_the_folder_of_choices(tmp_path: Path, override: str) -> None:
+    write(tmp_path, secret="stolen: true", lab__config="a: 1", lab__configs__secret="stolen: true")
+    write(tmp_path, lab__configs__model__x="b: 1")
+    try:
+        config = load_exp_config(tmp_path / "lab", [override])
+    except ConfigError:
+        return
+    assert "stolen" not in config.to_sdn()
+
+
+def test_a_base_may_be_missing_where_there_are_choices_but_not_both(tmp_path: Path) -> None:
+    write(tmp_path / "a", configs__model__x="b: 1")
+    assert load_exp_config(tmp_path / "a", ["model=x"]).values == {"model": {"b": 1}}
+    for missing in (tmp_path / "none", tmp_path):
+        with pytest.raises(ConfigNotFoundError, match=r"no config\.sdn"):
+            load_exp_config(missing, ["a=1"])
+    with pytest.raises(ConfigNotFoundError, match=r"x\.sdn"):
+        load_sdn_config(tmp_path / "x.sdn")
+
+
+def test_a_file_may_be_named_instead_of_its_folder(lab: Path) -> None:
+    write(lab, other="seed: 9")
+    config = load_exp_config(lab / "other.sdn", ["model=resnet"])
+    assert config.values == {"seed": 9, "model": {"name": "resnet", "depth": 50}}
+    assert config.source_files[0] == "other.sdn"
+
+
+def test_a_file_that_does_not_parse_is_an_error_that_names_file_line_and_column(lab: Path) -> None:
+    write(lab, configs__model__broken="name: x\nb: [1, 2\n")
+    with pytest.raises(SdnError) as caught:
+        load_exp_config(lab, ["model=broken"])
+    assert (caught.value.file, caught.value.line, caught.value.column) == ("configs/model/broken.sdn", 2, 4)
+    message = str(caught.value)
+    assert message.startswith("configs/model/broken.sdn, line 2, column 4: ")
+    assert message.endswith("b: [1, 2\n     ^")
+
+
+@pytest.mark.parametrize("overrides", ["a=1", [3], ["noequals"], ["=1"], ["a..b=1"], ["seed.x=1"], ["a=[1"], 5])
+def test_an_override_that_cannot_be_applied_is_refused(lab: Path, overrides: Any) -> None:
+    with pytest.raises((ConfigError, InvalidTypeError)):
+        load_exp_config(lab, overrides)
+
+
+def test_overrides_are_the_words_with_an_equals_sign_that_are_no_options() -> None:
+    argv = ["a.py", "--x=1", "-k=v", "model=resnet", "=", "=x", "b", "optim.lr=3e-4", "t=", "--", "u=1=2"]
+    assert parse_cli_overrides(argv) == ["model=resnet", "optim.lr=3e-4", "t=", "u=1=2"]
+    for wrong in ("a=1", [1], None):
+        with pytest.raises(InvalidTypeError):
+            parse_cli_overrides(wrong)  # type: ignore[arg-type]
+
+
+def test_no_name_of_a_source_is_absolute(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(lab, config='extends: "../shared/base.sdn"\nb: 2\n')
+    write(lab.parent, shared__base="a: 1\n")
+    monkeypatch.chdir(lab / "configs")
+    for config in (load_exp_config(lab), load_sdn_config(lab / "config.sdn"), load_exp_config("..")):
+        assert config.source_files == ("base.sdn", "config.sdn")
+        assert {s.name for s in config.sources.values()} == {"base.sdn", "config.sdn"}
+    assert load_sdn_config("model/resnet.sdn").source_files == ("model/resnet.sdn",)
+
+
+# What a file extends
+
+
+def test_a_file_is_laid_over_what_it_extends(tmp_path: Path) -> None:
+    write(tmp_path, config="extends: base.sdn\na:\n    x: 2\n", base="a:\n    x: 1\n    y: [1]\nb: 3\n")
+    config = load_exp_config(tmp_path)
+    assert config.values == {"a": {"x": 2, "y": [1]}, "b": 3}
+    assert told(config) == {"a.x": "config.sdn:3", "a.y": "base.sdn:3", "b": "base.sdn:4"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: config.sdn", "circle: config.sdn → config.sdn"),
+        ("extends: other.sdn", "circle: config.sdn → other.sdn → config.sdn"),
+        ("extends: [a.sdn]", "names a file"),
+        ("extends: /etc/passwd", "relative"),
+        ("extends: ../passwd", "relative"),
+        ("extends: /a/b.sdn", "relative"),
+        ("extends:", "x"),
+    ],
+)
+def test_what_cannot_be_extended_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, config=text, other="extends: config.sdn")
+    if text == "extends:":
+        assert load_exp_config(tmp_path).values == {}
+        return
+    with pytest.raises(ConfigError, match=message):
+        load_exp_config(tmp_path)
+    write(tmp_path, config="extends: none.sdn")
+    with pytest.raises(ConfigNotFoundError, match=r"none\.sdn"):
+        load_exp_config(tmp_path)
+
+
+def test_a_long_line_of_files_that_extend_each_other_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, **{f"f{n}": f"extends: f{n + 1}.sdn" for n in range(30)})
+    with pytest.raises(ConfigError, match="more than 20"):
+        load_sdn_config(tmp_path / "f0.sdn")
+
+
+# References
+
+
+def composed(tmp_path: Path, text: str, *overrides: str) -> ExpConfig:
+    return load_exp_config(write(tmp_path / "c", config=text), overrides)
+
+
+def test_references_are_resolved_nested_in_lists_and_with_their_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROOT", "/data")
+    monkeypatch.setenv("WHICH", "lr")
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    config = composed(
+        tmp_path,
+        "lr: 0.1\nn: 3\non: true\nnothing: null\nmap: {x: 1, y: [2]}\n"
+        'a: "${config:lr}"\nb: ${config:n}\nc: ${config:on}\nd: ${config:nothing}\ne: ${config:map}\n'
+        "f: lr=${config:lr} n=${config:n} ${config:on} ${config:nothing}\n"
+        'g: ["${config:n}", {h: "${config:lr}"}, "${env:ROOT}/x"]\n'
+        'i: "${config:${env:WHICH}}"\nj: ${config:map.y}\nk: ${env:NO_SUCH,fallback}\nl: ${env:NO_SUCH,}\n'
+        "m: ${HOME} $${x} ${other:y} }\no: ${config:e.x}\n",
+    )
+    expected = {
+        "lr": 0.1,
+        "n": 3,
+        "on": True,
+        "nothing": None,
+        "map": {"x": 1, "y": [2]},
+        "a": 0.1,
+        "b": 3,
+        "c": True,
+        "d": None,
+        "e": {"x": 1, "y": [2]},
+        "f": "lr=0.1 n=3 true null",
+        "g": [3, {"h": 0.1}, "/data/x"],
+        "i": 0.1,
+        "j": [2],
+        "k": "fallback",
+        "l": "",
+        "m": "${HOME} $${x} ${other:y} }",
+        "o": 1,
+    }
+    assert exactly(config.values) == exactly(expected)
+    stored = {"g": [3, {"h": 0.1}, "${env:ROOT}/x"], "i": "${config:${env:WHICH}}"}
+    stored |= {"k": "${env:NO_SUCH,fallback}", "l": "${env:NO_SUCH,}"}
+    assert exactly(config.stored_values) == exactly(expected | stored)
+    assert sdn.loads(config.to_sdn()) == config.stored_values
+
+
+def test_what_the_environment_holds_is_never_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVIL", "${config:lr} ${env:HOME}")
+    assert composed(tmp_path, "lr: 1\na: ${env:EVIL}").get("a") == "${config:lr} ${env:HOME}"
+
+
+def test_a_large_config_may_have_references_too(tmp_path: Path) -> None:
+    numbers = ",".join("7" * 150_000)
+    config = composed(tmp_path, f"n: 1\na: [{numbers}]\nb: ${{config:n}}\n")
+    assert (config.get("b"), config.get("a")) == (1, [7] * 150_000)
+
+
+def test_a_variable_that_is_no_text_is_refused_without_being_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKEN", "secret\udcff")
+    with pytest.raises(ConfigError, match="BROKEN is not UTF-8") as caught:
+        composed(tmp_path, "a: ${env:BROKEN}")
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("BROKEN", "secret")
+    with pytest.raises(ConfigError, match="no key") as caught:
+        composed(tmp_path, "a: ${config:${env:BROKEN}}")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: ${config:b}\nb: ${config:c}\nc: ${config:a}", "circle: a → b → c → a"),
+        ("a: ${config:a}", "circle: a → a"),
+        ("a: {b: ${config:a}}".replace("${config:a}", '"${config:a}"'), "circle: a.b → a"),
+        ('a: [1, "${config:a}"]', "circle: a → a"),
+        ("a: ${config:b.x}\nb: ${config:a}", "circle"),
+        ('m: {x: "${config:n}"}\nn: ${config:m}', "circle"),
+        ("a: ${config:nowhere}", "no key 'nowhere', which a refers to"),
+        ("a: ${config:b}\nb: ${config:c.d}\nc: 1", r"no key 'c\.d', which a → b refers to"),
+        ("a: ${env:NO_SUCH}", "NO_SUCH is not set; a needs it"),
+        ("a: ${config:b}\nb: x${env:NO_SUCH}", "NO_SUCH is not set; a → b needs it"),
+        ("a: ${config:b", "not closed"),
+        ("a: ${env:}", "names nothing"),
+        ("a: ${env:A B}", "no name of an environment"),
+        ("a: x${config:m}\nm: {b: 1}", "map and can only stand alone"),
+        ("a: x${config:m}\nm: [1]", "list and can only stand alone"),
+        ("a: ${config:b..c}", "empty part"),
+        ("a: " + "${config:" * 30 + "}" * 30, "nested deeper"),
+        ("\n".join(f"a{n}: ${{config:a{n + 1}}}" for n in range(200)) + "\na200: 1", "in a row"),
+        (
+            "\n".join(f"a{n}: ${{config:a{n + 1}}}${{config:a{n + 1}}}" for n in range(40)) + "\na40: xx",
+            "measure",
+        ),
+        (
+            "\n".join(f'a{n}: ["${{config:a{n + 1}}}", "${{config:a{n + 1}}}"]' for n in range(25))
+            + "\na25: 1",
+            "measure",
+        ),
+    ],
+)
+def test_a_reference_that_leads_nowhere_or_in_a_circle_names_the_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    with pytest.raises(ConfigError, match=message):
+        composed(tmp_path, text)
+
+
+def test_an_override_changes_what_refers_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORD", "first")
+    config = composed(tmp_path, "lr: 0.1\nwarm: ${config:lr}\nword: ${env:WORD}\n", "lr=0.2")
+    assert (config.get("warm"), config.get("word")) == (0.2, "first")
+    monkeypatch.setenv("WORD", "second")
+    later = config.with_override("lr", "0.5")
+    assert (later.get("warm"), later.get("word"), later.get_text("lr")) == (0.5, "second", "0.5")
+    merged = merge_configs(config, {"lr": 0.7, "raw": "${env:WORD}"})
+    assert (merged.get("warm"), merged.get("raw")) == (0.7, "${env:WORD}"), "what code hands in is as it is"
+    assert str(merged.source_of("lr")) == "code dict"
+    assert str(merged.source_of("warm")) == "config.sdn:2"
+
+
+def test_one_file_is_not_interpolated_until_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORD", "x")
+    config = load_sdn_config(write(tmp_path, config="a: ${env:WORD}") / "config.sdn")
+    assert config.get("a") == "${env:WORD}"
+    assert config.interpolate().get("a") == "x"
+    assert config.interpolate().hash() == config.hash()
+
+
+def test_the_hash_is_the_same_whatever_the_environment_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = set()
+    for value in ("one", "two"):
+        monkeypatch.setenv("WORD", value)
+        config = composed(
+            tmp_path, "w: ${env:WORD}\na: {lr: 1}\none: {b: 1}\ntwo: {b: 2}\nc: ${config:${env:WORD}.b}"
+        )
+        hashes.add(config.hash())
+        assert config.get("c") == {"one": 1, "two": 2}[value]
+    assert len(hashes) == 1
+
+
+# Other notations
+
+
+FOREIGN = {
+    "config.json": '{"a": {"x": 1, "y": 1.0}, "l": [true, null, "t"]}',
+    "config.toml": "l = [true, 1]\nday = 2031-05-09\n[a]\nx = 1\ny = 1.0\n",
+    "config.yaml": "a:\n  x: 1\n  y: 1.0\nl: [true, ~, t]\n",
+    "config.yml": "a: {x: 0x1, y: 1e0}\nl:\n- true\n-\n- 't'\n",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_bases_in_other_notations_are_read_and_overridden(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(FOREIGN[name], encoding="utf-8")
+    (tmp_path / "configs/g").mkdir(parents=True)
+    (tmp_path / "configs/g/one.json").write_text('{"z": 1}')
+    config = load_exp_config(tmp_path, ["g=one", "a.x=2"])
+    assert exactly(config.get("a")) == exactly({"x": 2, "y": 1.0})
+    assert config.source_files == (name, "configs/g/one.json")
+    assert str(config.source_of("a.y")).startswith(name)
+    if name.endswith("toml"):
+        assert config.get("day") == "2031-05-09"
+    else:
+        assert exactly(config.get("l")) == exactly([True, None, "t"])
+    if name == "config.yaml":
+        assert str(config.source_of("a.y")) == "config.yaml:3"
+
+
+def test_two_bases_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, config="a: 1")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"config\.sdn and config\.json"):
+        load_exp_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("c.json", '{"a": 1, "a": 2}', "twice"),
+        ("c.json", '{"a": NaN}', "NaN"),
+        ("c.json", '{"a": -Infinity}', "Infinity"),
+        ("c.json", "[1]", "object"),
+        ("c.json", '{"a": ', "line 1, column 7"),
+        ("c.json", '{"a": ' + "[" * 100_000, "deep"),
+        ("c.json", '{"a": ' + "9" * 5000 + "}", "digits"),
+        ("c.json", '{"a": ' + "9" * 30 + "}", "64 bits"),
+        ("c.json", '{"a": 1e999}', "inf"),
+        ("c.json", '{"a": "\\ud800"}', "surrogate"),
+        ("c.json", b'{"a": "\xff"}', "UTF-8"),
+        ("c.json", " " * 1024 * 1024 + "{}", "larger"),
+        ("c.toml", "a = 1\na = 2", "c.toml"),
+        ("c.toml", "a = nan", "nan"),
+        ("c.toml", "a = ", "Invalid value"),
+        ("c.toml", "a = " + "[" * 10_000, "deep"),
+        ("c.yaml", "a: 1\nb:\n  c: 1\n  c: 2", "line 4, column 3: the key 'c' stands twice"),
+        ("c.yaml", "a: yes", "disagree about yes"),
+        ("c.yaml", "a: Off", "disagree"),
+        ("c.yaml", "a: 010", "disagree"),
+        ("c.yaml", "a: 12:30:45", "disagree"),
+        ("c.yaml", "a: 1_000", "disagree"),
+        ("c.yaml", "a: .nan", "no number"),
+        ("c.yaml", "a: -.inf", "no number"),
+        ("c.yaml", "1: a", "not text"),
+        ("c.yaml", "true: a", "not text"),
+        ("c.yaml", "[a]: 1", "key is text"),
+        ("c.yaml", "- 1", "map of names"),
+        ("c.yaml", "text", "map of names"),
+        ("c.yaml", "a: !!python/object/apply:os.system [echo]", "tag"),
+        ("c.yaml", "a: !!binary aGk=", "tag"),
+        ("c.yaml", "a: !x 1", "tag"),
+        ("c.yaml", "a: &x [*x]", "anchored"),
+        ("c.yaml", "a: *x", "anchored|undefined|alias"),
+        ("c.yaml", "a: 1\n---\nb: 2", "one document"),
+        ("c.yaml", "a: [1", "c.yaml"),
+        ("c.yaml", "a: b: c", "c.yaml"),
+        ("c.yaml", "<<: 1", "merges maps"),
+        ("c.yaml", "a: &k x\n*k : 1", "alias"),
+        ("c.yaml", "a: " + "[" * 200, "deeper"),
+        ("c.yaml", "a: " + "9" * 5000, "digits"),
+        (
+            "c.yaml",
+            "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(9)),
+            "aliases unfolded",
+        ),
+    ],
+)
+def test_what_other_notations_cannot_say_exactly_is_refused(
+    tmp_path: Path, name: str, text: str | bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_sdn_config(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_yaml_merges_and_repeats_and_keeps_text(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "d: &d {x: 1, y: 2}\na:\n  <<: *d\n  y: 3\nb: {<<: [{x: 5}, *d], z: 0}\nq: 'yes'\nt: 2.1.0\n"
+        "e: 1e-3\no: 0o17\n'<<': 1\nl: |\n  two\n  lines\n"
+    )
+    assert exactly(load_sdn_config(tmp_path / "c.yaml").values) == exactly(
+        {
+            "d": {"x": 1, "y": 2},
+            "a": {"y": 3, "x": 1},
+            "b": {"z": 0, "x": 5, "y": 2},
+            "q": "yes",
+            "t": "2.1.0",
+            "e": 0.001,
+            "o": 15,
+            "<<": 1,
+            "l": "two\nlines\n",
+        }
+    )
+
+
+def test_yaml_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "c.yaml").write_text("a: 1")
+    with pytest.raises(ConfigError, match=r"exptrack-archive\[yaml\]"):
+        load_sdn_config(tmp_path / "c.yaml")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["json", "toml", "yaml"]),
+    st.text(alphabet="ab: =-[]{}&*!|>\"'\n\t#0129.e<~,é\x00?%@`", max_size=40),
+)
+@example("yaml", "&a a: *a")
+@example("yaml", "? a\n: b")
+@example("yaml", "{a, b: c}")
+@example("yaml", "%YAML 9.9\n---\na: 1")
+def test_any_text_in_another_notation_is_read_or_refused(suffix: str, text: str) -> None:
+    path = Path(f"fuzz.{suffix}")
+    path.write_text(text, encoding="utf-8", newline="")
+    try:
+        config = load_sdn_config(path)
+    except ConfigError:
+        return
+    assert sdn.loads(config.to_sdn()) == config.values
+
+
+def test_an_unreadable_file_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "config.sdn").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot read config\.sdn"):
+        load_sdn_config(tmp_path / "config.sdn")
+    for wrong in (None, 3, b"x"):
+        with pytest.raises(InvalidTypeError):
+            load_exp_config(wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_loaded_equals_what_the_program_would_write(lab: Path) -> None:
+    config = load_exp_config(lab, ["model=resnet"])
+    path = lab.parent / "again.sdn"
+    path.write_text(config.to_sdn(), encoding="utf-8")
+    assert load_sdn_config(path) == config
+    assert json.loads(config.canonical()) == config.values
+    assert os.path.exists(path)

@@ -257,6 +257,8 @@ def resume_run(
             alive = is_alive(owner_identity(owner)) if owner else False
             if alive or (alive is None and not take_over):
                 raise RunBusyError(row["run_id"], _owner_words(row, owner, alive))
+        # Not filled in yet: whoever resumes a run to tag it need not have its environment.
+        config = frozen_config(connection, run).interpolate(lazily=True)
         connection.execute(REOPEN_RUN, (utc_text(), run))
         connection.execute(REOPEN_SERIES, (run,))
         connection.execute(DELETE_OWNER, (run,))
@@ -264,8 +266,7 @@ def resume_run(
         record_event(connection, run, "resume", {"after": row["status"]})
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run)
-    # Not yet: whoever resumes a run to tag it need not have its environment.
-    result.config = result.config.interpolate(lazily=True)
+    result.config = config
     since_start = datetime.now(UTC) - result.started_at
     # A clock that was set back must not put new points before old ones.
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)

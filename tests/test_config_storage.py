@@ -211,6 +211,23 @@ def test_a_resumed_run_sees_the_environment_it_is_resumed_in(
     resumed.complete()
 
 
+def test_a_run_whose_stored_config_cannot_be_resolved_is_not_half_resumed(archive: Archive) -> None:
+    """As in a file that somebody else wrote: the error comes before anything is changed."""
+    source = ConfigSource("file", "config.sdn", 1)
+    run = archive.start_run(ExpConfig({"a": "x"}, sources={"a": source}))
+    run.complete()
+    connection = sqlite3.connect(archive.path)
+    snapshot = ExpConfig({"a": "${config:nowhere}"}).canonical()
+    connection.execute("UPDATE run_config SET snapshot = ?", (snapshot,))
+    connection.commit()
+    with pytest.raises(ConfigError, match="no key 'nowhere'"):
+        archive.resume_run(run.run_id)
+    assert archive.show_run(run.run_id).summary.status == "completed"
+    connection.execute("UPDATE run_config SET snapshot = ?", (run.config.canonical(),))
+    connection.commit()
+    connection.close()
+
+
 def test_what_code_hands_in_is_never_taken_for_a_reference(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -575,7 +575,7 @@ class Run:
 
     def interrupt(self, reason: str) -> None:
         """End the run as interrupted: stopped from outside, neither done nor broken. Commits, power-safe."""
-        self._end(RunStatus.INTERRUPTED, recordable(check_text(reason, "reason")))
+        self._end(RunStatus.INTERRUPTED, recordable(self.config.mask(check_text(reason, "reason"))))
 
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         if self._sampler is not None:

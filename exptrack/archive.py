@@ -18,6 +18,7 @@ from exptrack.artifacts import ArtifactStore
 from exptrack.blobs import collect_unused
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters
 from exptrack.default import default_connection
+from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.migrations import open_connection
 from exptrack.query import RunFilter
@@ -89,6 +90,7 @@ class Archive:
         self._connection = open_connection(path, mode=mode, create=create)
         self._writable = mode == "rw"
         if self._writable:
+            runs.recover_journals(self._connection)
             runs.interrupt_dead_runs(self._connection)
 
     @classmethod
@@ -112,7 +114,11 @@ class Archive:
         return f"Archive({self.path!r})"
 
     def close(self) -> None:
-        """Close the file. Runs still open stay ``running`` until their process ends."""
+        """Close the file. Runs still open stay ``running`` until their process ends; their points are stored.
+
+        Raises:
+            ArchiveError: points could not be stored. They stay in the journal beside the file, which is closed.
+        """
         self._connection.close()
 
     def __enter__(self) -> Archive:
@@ -127,7 +133,8 @@ class Archive:
         self.close()
 
     def _settle(self) -> None:
-        """Before runs are read: those whose process died are interrupted."""
+        """Before runs are read: points logged here are stored, runs whose process died are interrupted."""
+        drain_all(self._connection.path)
         if self._writable:
             runs.interrupt_dead_runs(self._connection)
 
@@ -262,6 +269,7 @@ class Archive:
         Raises:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
         """
+        self._settle()
         return query.diff_runs(self._connection, run_a, run_b)
 
     def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
@@ -273,6 +281,7 @@ class Archive:
         Raises:
             MetricNotFoundError: no run has logged such a metric.
         """
+        self._settle()
         found = query.best_runs(self._connection, metric, direction, by=by)
         return found[0][0] if found else None
 
@@ -282,6 +291,7 @@ class Archive:
         """The best completed runs, best first, each with the value that ranks it; see :meth:`best_run`."""
         if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
             raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
+        self._settle()
         return query.best_runs(self._connection, metric, direction, by=by, limit=limit)
 
     # Metrics in bulk
@@ -415,6 +425,7 @@ class Archive:
 
         `progress` is called with the runs done and the runs in all.
         """
+        drain_all(self._connection.path)
         return verification.verify(self._connection, progress)
 
 

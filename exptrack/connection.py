@@ -145,6 +145,7 @@ class Connection:
         self.mode = mode
         self.busy_wait_s = BUSY_WAIT_S
         self.trace: Callable[[str], None] | None = None
+        self.before_close: Callable[[], None] | None = None  # still able to use the connection
         self.on_close: Callable[[], None] | None = None
         self._local = threading.local()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
@@ -229,6 +230,13 @@ class Connection:
             return
         if os.getpid() != self._pid:
             self._disown_parent(os.getpid())
+        try:
+            if self.before_close is not None:
+                self.before_close()
+        finally:
+            self._close_handles()
+
+    def _close_handles(self) -> None:
         self._closed = True
         with self._lock:
             handles = list(self._handles)
@@ -271,6 +279,8 @@ class Connection:
     # Statements
 
     def _translated(self, error: sqlite3.Error) -> Exception:
+        if self._closed:
+            return ArchiveClosedError(f"{self.path} was closed meanwhile; open it again", path=str(self.path))
         failure = _FAILURES.get(_primary_code(error))
         if failure is None:
             return error

@@ -8,18 +8,24 @@ themselves; -0.0 comes back as 0.0, its equal. Times are whole milliseconds sinc
 
 from __future__ import annotations
 
+import json
 import math
 import struct
+import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cache
+from itertools import islice
+from operator import eq, lt
+from typing import Any, NamedTuple
 
 from exptrack.connection import Connection, Row
 from exptrack.records import MetricPoint, MetricSummary
 
 SELECT_NAME = "SELECT id FROM metric_name WHERE name = ?"
-INSERT_NAME = "INSERT INTO metric_name (name) VALUES (?) ON CONFLICT DO NOTHING"
+INSERT_NAME = "INSERT INTO metric_name (name) VALUES (?)"
 SELECT_SERIES = """
 SELECT id, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms, top_step,
        min_step, min_value, max_step, max_value, value_sum
@@ -31,14 +37,30 @@ INSERT INTO metric_series
      top_step, min_step, min_value, max_step, max_value, value_sum)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-UPDATE_SERIES = """
-UPDATE metric_series
-SET count = ?, nan_count = ?, first_step = ?, first_value = ?, last_step = ?, last_value = ?,
-    last_time_ms = ?, top_step = ?, min_step = ?, min_value = ?, max_step = ?, max_value = ?, value_sum = ?
-WHERE id = ?
+SAVE_SERIES = """
+INSERT INTO metric_series
+    (id, run, metric, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms,
+     top_step, min_step, min_value, max_step, max_value, value_sum)
+SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+ON CONFLICT (id) DO UPDATE
+SET count = excluded.count, nan_count = excluded.nan_count, first_step = excluded.first_step,
+    first_value = excluded.first_value, last_step = excluded.last_step, last_value = excluded.last_value,
+    last_time_ms = excluded.last_time_ms, top_step = excluded.top_step, min_step = excluded.min_step,
+    min_value = excluded.min_value, max_step = excluded.max_step, max_value = excluded.max_value,
+    value_sum = excluded.value_sum, checksum = NULL
+"""
+COUNTS = """
+SELECT group_concat(id || ' ' || count) FROM metric_series WHERE id IN (SELECT value FROM json_each(?))
 """
 NEXT_SEQ = "SELECT coalesce(max(seq) + 1, 0) FROM metric_point WHERE series = ? AND step = ?"
-INSERT_POINT = "INSERT INTO metric_point (series, step, seq, time_ms, value) VALUES (?, ?, ?, ?, ?)"
+INSERT_POINTS = """
+INSERT INTO metric_point (series, step, seq, time_ms, value)
+SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
+"""
+TOP_STEP = """
+SELECT s.top_step FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run = ? AND n.name = ?
+"""
 SELECT_POINTS = """
 SELECT step, seq, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq
 """
@@ -68,17 +90,38 @@ WHERE s.run = ? ORDER BY n.name
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
 REOPEN_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
 
-_POINT = struct.Struct("<qqqd")
+_FOUR_PARTS = struct.Struct("<IIII")
 CHECKSUM_BATCH = 4096
+ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
+MAX_PARAMETERS = 32_766  # SQLite's own default
 
 
-class NewPoint(NamedTuple):
-    """A point on its way into the file; `step` None takes the step after the largest so far."""
+class NewPoints(NamedTuple):
+    """Points of one series on their way into the file, in the order of logging; columns of one length."""
 
-    name: str
-    step: int | None
-    time_ms: int
-    value: float
+    series: Series
+    steps: list[int]
+    times_ms: list[int]
+    values: list[float]
+
+
+class Series:
+    """One metric of one run as this process last knew it in the file; nothing in it is relied on unchecked."""
+
+    __slots__ = ("checksum", "id", "metric", "name", "run", "summary")
+
+    def __init__(self, run: int, name: str) -> None:
+        self.run = run
+        self.name = name
+        self.forget()
+
+    def forget(self) -> None:
+        """Read the file again before the next use: a transaction that wrote the series was undone."""
+        self.id: int | None = None
+        self.metric: int | None = None
+        # Kept up while every point is logged here and beyond the largest step; otherwise read at the end.
+        self.checksum: PointsChecksum | None = None
+        self.summary: Summary | None = None
 
 
 class Summary:
@@ -135,6 +178,27 @@ class Summary:
         total = self.value_sum + stored
         self.value_sum = self.value_sum if math.isnan(total) else total
 
+    def extend(self, steps: list[int], times_ms: list[int], values: list[float]) -> None:
+        """Take several more points into account."""
+        total = self.value_sum + sum(values)
+        if math.isnan(total):
+            # A NaN among them, or infinities of both signs: one by one.
+            for step, time_ms, value in zip(steps, times_ms, values, strict=True):
+                self.add(step, time_ms, value)
+            return
+        if self.count == 0:
+            self.first_step, self.first_value = steps[0], values[0]
+            self.top_step = steps[0]
+        self.count += len(steps)
+        self.last_step, self.last_value, self.last_time_ms = steps[-1], values[-1], times_ms[-1]
+        self.top_step = max(self.top_step, max(steps))
+        least, most = min(values), max(values)
+        if self.min_value is None or least < self.min_value:
+            self.min_step, self.min_value = steps[values.index(least)], least
+        if self.max_value is None or most > self.max_value:
+            self.max_step, self.max_value = steps[values.index(most)], most
+        self.value_sum = total
+
     def columns(self) -> tuple[int | float | None, ...]:
         """In the order of INSERT_SERIES and UPDATE_SERIES."""
         return (
@@ -154,43 +218,125 @@ class Summary:
         )
 
 
-def append_points(connection: Connection, run: int, points: Iterable[NewPoint]) -> None:
-    """Add points to a run and bring its summaries up to date; inside the caller's transaction."""
-    series: dict[str, tuple[int, int | None, Summary]] = {}
-    rows: list[tuple[str, int, int, int, float]] = []
-    for point in points:
-        known = series.get(point.name)
-        if known is None:
-            known = series[point.name] = _series(connection, run, point.name)
-        _metric, series_id, summary = known
-        step = summary.top_step + 1 if point.step is None else point.step
-        # Only a step that is not beyond all others can have been there before.
-        repeated = summary.count > 0 and step <= summary.top_step
-        summary.add(step, point.time_ms, point.value)
-        rows.append((point.name, step, int(repeated), point.time_ms, point.value))
-        if series_id is None:
-            series[point.name] = (known[0], _insert_series(connection, run, known), summary)
-    for name, step, repeated_flag, time_ms, value in rows:
-        series_id = series[name][1]
-        seq = connection.value(NEXT_SEQ, (series_id, step)) if repeated_flag else 0
-        connection.execute(INSERT_POINT, (series_id, step, seq, time_ms, value))
-    for _metric, series_id, summary in series.values():
-        connection.execute(UPDATE_SERIES, (*summary.columns(), series_id))
+def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
+    """Add points and bring the summaries up to date; inside the caller's transaction.
+
+    When that is undone, the caller lets every series :meth:`Series.forget`.
+    """
+    pending = list(batches)
+    _forget_outdated(connection, [batch.series for batch in pending])
+    ids: list[int] = []
+    steps: list[int] = []
+    times_ms: list[int] = []
+    values: list[float] = []
+    known: dict[int, Series] = {}
+    for series, new_steps, new_times, new_values in pending:
+        top = _take_into_account(connection, series, new_steps, new_times, new_values)
+        assert series.id is not None
+        known[series.id] = series
+        if (top is None or new_steps[0] > top) and _rising(new_steps):
+            if series.checksum is not None:
+                series.checksum.add(new_steps, None, new_times, new_values)
+            ids += [series.id] * len(new_steps)
+            steps += new_steps
+            times_ms += new_times
+            values += new_values
+        else:
+            series.checksum = None
+            # Of two batches of one series the first must be there when the second counts its repetitions.
+            _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
+            ids, steps, times_ms, values = [], [], [], []
+            seqs = _repetitions(connection, series.id, new_steps, top)
+            columns: list[list[Any]] = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
+            _insert_rows(connection, INSERT_POINTS, "(?, ?, ?, ?, ?)", columns)
+    _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
+    saved = [(s.id, s.run, s.metric, *s.summary.columns()) for s in known.values() if s.summary is not None]
+    _insert_rows(
+        connection, SAVE_SERIES, f"({', '.join('?' * 16)})", [list(c) for c in zip(*saved, strict=True)]
+    )
 
 
-def _series(connection: Connection, run: int, name: str) -> tuple[int, int | None, Summary]:
-    metric = connection.value(SELECT_NAME, (name,))
-    if metric is None:
-        connection.execute(INSERT_NAME, (name,))
-        metric = connection.value(SELECT_NAME, (name,))
-    row = connection.one(SELECT_SERIES, (run, metric))
-    return int(metric), (row["id"] if row else None), Summary(row)
+def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Insert rows given as columns, up to 1024 in a statement.
+
+    The loop over the rows is then SQLite's: two thirds of the time of ``executemany``, and the GIL is let go
+    once a statement, not once a row. Beside a busy thread each time costs 5 ms to get it back. The last
+    statement is filled up with NULLs, which it passes over: few sizes, so that all stay prepared.
+    """
+    width, count = len(columns), len(columns[0]) if columns else 0
+    sizes = [size for size in ROWS_AT_ONCE if size * width <= MAX_PARAMETERS]
+    for begin in range(0, count, sizes[-1]):
+        end = min(begin + sizes[-1], count)
+        size = next(size for size in sizes if size >= end - begin)
+        flat: list[Any] = [None] * (width * size)
+        for place, column in enumerate(columns):
+            flat[place : width * (end - begin) : width] = column[begin:end]
+        connection.execute(_with_rows(sql, row, size), flat)
 
 
-def _insert_series(connection: Connection, run: int, known: tuple[int, int | None, Summary]) -> int:
-    cursor = connection.execute(INSERT_SERIES, (run, known[0], *known[2].columns()))
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+@cache
+def _with_rows(sql: str, row: str, size: int) -> str:
+    return sql.format(rows=", ".join([row] * size))
+
+
+def _rising(steps: list[int]) -> bool:
+    return all(map(lt, steps, steps[1:]))
+
+
+def _repetitions(connection: Connection, series: int, steps: list[int], top: int | None) -> list[int]:
+    """How often each step was there before; only one that is not beyond `top` can have been."""
+    following: dict[int, int] = {}
+    seqs = []
+    for step in steps:
+        seq = following.get(step)
+        if seq is None:
+            seen = top is not None and step <= top
+            seq = connection.value(NEXT_SEQ, (series, step)) if seen else 0
+        following[step] = seq + 1
+        seqs.append(seq)
+    return seqs
+
+
+def _forget_outdated(connection: Connection, series: list[Series]) -> None:
+    """Another process (a forked child) may have added points since this one last looked."""
+    known = {one.id: one for one in series if one.id is not None}
+    if not known:
+        return
+    found = connection.value(COUNTS, (json.dumps(list(known)),)) or ""
+    pairs = (pair.split() for pair in found.split(",") if pair)
+    counts = {int(number): int(count) for number, count in pairs}
+    for one in known.values():
+        if one.summary is None or one.id is None or counts.get(one.id) != one.summary.count:
+            one.forget()
+
+
+def _take_into_account(
+    connection: Connection, series: Series, steps: list[int], times_ms: list[int], values: list[float]
+) -> int | None:
+    """Bring the summary up to date, here only; return the largest step there was before these points."""
+    if series.summary is None:
+        series.metric = connection.value(SELECT_NAME, (series.name,))
+        if series.metric is None:
+            series.metric = connection.execute(INSERT_NAME, (series.name,)).lastrowid
+        row = connection.one(SELECT_SERIES, (series.run, series.metric))
+        series.summary = Summary(row)
+        if row is not None:
+            series.id = int(row["id"])
+        else:
+            series.checksum = PointsChecksum()
+    summary = series.summary
+    top = summary.top_step if summary.count else None
+    summary.extend(steps, times_ms, values)
+    if series.id is None:
+        numbers = (series.run, series.metric, *summary.columns())
+        series.id = connection.execute(INSERT_SERIES, numbers).lastrowid
+    return top
+
+
+def find_top_step(connection: Connection, run: int, name: str) -> int | None:
+    """The largest step of a metric in the file, or None when it is not there."""
+    top: int | None = connection.value(TOP_STEP, (run, name))
+    return top
 
 
 def _number(stored: float | None) -> float:
@@ -236,58 +382,105 @@ def read_summaries(connection: Connection, run: int) -> tuple[MetricSummary, ...
     )
 
 
-def points_checksum(points: Iterator[Row]) -> int:
-    """CRC-32 of points in key order: each as little-endian int64 step, seq, time_ms and float64 value."""
-    checksum = 0
-    batch = bytearray()
-    for step, seq, time_ms, value in points:
-        batch += _POINT.pack(step, seq, time_ms, _number(value))
-        if len(batch) >= CHECKSUM_BATCH * _POINT.size:
-            checksum = zlib.crc32(batch, checksum)
-            batch.clear()
-    return zlib.crc32(batch, checksum)
+class PointsChecksum:
+    """CRC-32 over points in key order, column by column, so that points can be added as they come.
+
+    Steps, repetitions, times (int64) and values (float64, one NaN, no -0.0), little-endian, have a CRC-32 each;
+    the checksum is that of these four, as little-endian uint32.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self) -> None:
+        self.parts = [0, 0, 0, 0]
+
+    def add(self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float]) -> None:
+        """Go on with these points; `seqs` None: all zero."""
+        if 0.0 in values or not all(map(eq, values, values)):
+            values = [math.nan if value != value else value + 0.0 for value in values]
+        zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
+        columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
+        for place, column in enumerate(columns):
+            if sys.byteorder == "big":
+                column.byteswap()
+            self.parts[place] = zlib.crc32(column, self.parts[place])
+
+    def value(self) -> int:
+        """The checksum of all points so far."""
+        return zlib.crc32(_FOUR_PARTS.pack(*self.parts))
 
 
-def seal_series(connection: Connection, run: int, *, completed: bool) -> None:
-    """At a run's end: take each series' checksum and, if it completed, let it be ranked."""
+def points_checksum(points: Iterable[Row]) -> int:
+    """The checksum of stored points, which come in key order as step, seq, time_ms and value."""
+    checksum = PointsChecksum()
+    rows = iter(points)
+    while batch := list(islice(rows, CHECKSUM_BATCH)):
+        steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
+        checksum.add(steps, seqs, times_ms, [_number(value) for value in values])
+    return checksum.value()
+
+
+def seal_series(
+    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+) -> None:
+    """At a run's end: take each series' checksum and, if it completed, let it be ranked.
+
+    `known` are checksums that were kept while the points came: by series, with the count they are for.
+    """
     for row in connection.all(SERIES_OF_RUN, (run,)):
-        checksum = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
+        count, checksum = (known or {}).get(row["id"], (-1, 0))
+        if count != row["count"]:
+            checksum = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
         connection.execute(SEAL_SERIES, (int(completed), checksum, row["id"]))
 
 
 def series_problems(connection: Connection, run: int) -> Iterator[tuple[str, str]]:
     """Recompute each summary and checksum of a run; yield (metric, what is wrong)."""
     for row in connection.all(SERIES_OF_RUN, (run,)):
-        values: list[float] = []
-        steps: list[int] = []
-        nan_count = 0
-        for step, _seq, _time_ms, value in connection.iterate(SELECT_POINTS, (row["id"],)):
-            steps.append(step)
-            if value is None:
-                nan_count += 1
-            else:
-                values.append(value)
-        found = {
-            "count": len(steps),
-            "nan_count": nan_count,
-            "top_step": max(steps, default=None),
-            "min_value": min(values, default=None),
-            "max_value": max(values, default=None),
-        }
-        for column, value in found.items():
-            if row[column] != value:
-                yield row["name"], f"{column} is {row[column]}, its points say {value}"
-        if all(map(math.isfinite, values)) and not _same_sum(values, row["value_sum"]):
-            yield row["name"], f"value_sum is {row['value_sum']}, its points say otherwise"
+        for what in _summary_problems(row, connection.iterate(SELECT_POINTS, (row["id"],))):
+            yield row["name"], what
         if row["checksum"] is not None:
             actual = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
             if actual != row["checksum"]:
                 yield row["name"], "its points are not the ones that were logged (checksum)"
 
 
-def _same_sum(values: list[float], stored: float) -> bool:
+def _summary_problems(row: Row, points: Iterator[Row]) -> Iterator[str]:
+    """Compare a summary with its points.
+
+    These come by step, not in the order of logging: which one was first, last or the first of several
+    equal extremes they do not say, only that there is such a point.
+    """
+    found = Summary()
+    first, last = (
+        (row["first_step"], row["first_value"]),
+        (row["last_step"], row["last_time_ms"], row["last_value"]),
+    )
+    lowest, highest = (row["min_step"], row["min_value"]), (row["max_step"], row["max_value"])
+    missing = {"first": first, "last": last, "min": lowest, "max": highest}
+    if row["min_value"] is None:
+        missing = {"first": first, "last": last}
+    errors = scale = exact = 0.0
+    for step, _seq, time_ms, value in points:
+        found.add(step, time_ms, _number(value))
+        if missing:
+            here, now = (step, value), (step, time_ms, value)
+            missing = {what: point for what, point in missing.items() if point not in (here, now)}
+        if value is not None:
+            # Neumaier's sum: what a float drops is kept beside it.
+            total = exact + value
+            errors += (exact - total) + value if abs(exact) >= abs(value) else (value - total) + exact
+            exact = total
+            scale += abs(value)
+    for column in ("count", "nan_count", "top_step", "min_value", "max_value"):
+        if row[column] != getattr(found, column):
+            yield f"{column} is {row[column]}, its points say {getattr(found, column)}"
+    for what in missing:
+        yield f"no point is the one its summary calls the {what}"
+    if math.isfinite(scale) and not _same_sum(exact + errors, row["value_sum"], scale, found.count):
+        yield f"value_sum is {row['value_sum']}, its points say otherwise"
+
+
+def _same_sum(exact: float, stored: float, scale: float, count: int) -> bool:
     """Sums of floats depend on their order: allow each addition its rounding."""
-    scale = sum(map(abs, values))
-    if not math.isfinite(scale):
-        return True
-    return abs(math.fsum(values) - stored) <= scale * len(values) * 2.3e-16 + 5e-324
+    return abs(exact - stored) <= scale * count * 2.3e-16 + 5e-324

@@ -4,25 +4,23 @@ Invariants: a run is ``running`` exactly while a ``run_owner`` row names its pro
 process ends it (or whoever finds that process dead). Config and identity never change after the start.
 Every change is one transaction together with its event. An ended run refuses metrics.
 
-Durability: when ``log_metric``, ``log``, a tag or a note returns, a SIGKILL loses nothing; when ``flush``,
-``complete`` or ``fail`` returns, a power cut loses nothing that came before.
+Durability: when ``log_metric``, ``log``, ``log_many``, a tag or a note returns, a SIGKILL loses nothing; when
+``flush``, ``finish``, ``complete`` or ``fail`` returns, a power cut loses nothing that came before.
 """
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import secrets
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from types import FrameType, TracebackType
-from typing import Any, overload
+from typing import Any, Concatenate, ParamSpec, TypeAlias, overload
 
 from exptrack.artifacts import ArtifactStore
 from exptrack.capture import (
@@ -32,12 +30,12 @@ from exptrack.capture import (
     is_alive,
     recordable,
 )
-from exptrack.checks import check_name, check_number, check_step, check_text, shown
+from exptrack.checks import check_name, check_text, shown
 from exptrack.config import ExpConfig, as_config, sha256_text
 from exptrack.connection import Connection, Row
+from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
 from exptrack.errors import (
     ConfigError,
-    ExptrackError,
     InvalidTypeError,
     InvalidValueError,
     RunBusyError,
@@ -45,16 +43,12 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.events import record_event
-from exptrack.metrics import (
-    REOPEN_SERIES,
-    NewPoint,
-    append_points,
-    read_curve,
-    read_last,
-    seal_series,
-)
+from exptrack.liveness import LIVE, announce
+from exptrack.metriclog import MetricLog
+from exptrack.metrics import REOPEN_SERIES, read_curve, read_last, seal_series
 from exptrack.migrations import utc_text
 from exptrack.query import (
+    check_status,
     dead_runs,
     owner_identity,
     read_events,
@@ -67,7 +61,6 @@ from exptrack.snapshots import frozen_config, store_config
 from exptrack.system_metrics import SystemSampler, check_interval
 from exptrack.verification import run_checksum
 
-HEARTBEAT_S = 30.0
 SIGTERM_EXIT = 128 + 15
 
 INSERT_RUN = """
@@ -114,9 +107,8 @@ _ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
 _id_lock = threading.Lock()
 _last_id_ms = 0
 
-# Strong references: a run whose handle the script dropped is still told how the script ended.
-_live_runs: set[Run] = set()
-_heartbeat_pid = 0
+_P = ParamSpec("_P")
+Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 
 class Terminated(SystemExit):
@@ -167,6 +159,18 @@ def _optional_name(value: object, what: str) -> str | None:
     return None if value is None else check_name(value, what)
 
 
+def _journal_first(begin: Begin[_P]) -> Begin[_P]:
+    """Make sure of a journal before anything is written: a full disk is an error of the start."""
+
+    @wraps(begin)
+    def wrapped(connection: Connection, /, *args: _P.args, **kwargs: _P.kwargs) -> Run:
+        with journal_ready(connection):
+            return begin(connection, *args, **kwargs)
+
+    return wrapped
+
+
+@_journal_first
 def start_run(
     connection: Connection,
     config: object = None,
@@ -239,6 +243,7 @@ def start_run(
     return result
 
 
+@_journal_first
 def resume_run(
     connection: Connection,
     run_id: object,
@@ -292,21 +297,46 @@ def open_run(connection: Connection, run: int) -> Run:
     return Run(connection, run, row["run_id"], moment(row["started_at"]), frozen_config(connection, run))
 
 
+def recover_journals(connection: Connection) -> None:
+    """Store what processes of this host left in their journals when they died. Commits if there is any."""
+
+    def reseal(run: int) -> None:
+        completed = connection.one(RUN_STATE, (run,))
+        _seal(connection, run, completed=completed is not None and completed["status"] == RunStatus.COMPLETED)
+
+    recover(connection, reseal)
+
+
 def interrupt_dead_runs(connection: Connection) -> None:
-    """Mark as interrupted every running run of this host whose process is gone. Commits if there is one."""
-    if not dead_runs(connection):
+    """Mark as interrupted every running run of this host whose process is gone. Commits if there is one.
+
+    What these logged is stored first. One that dies only after that look at the journals waits for the next
+    call.
+    """
+    dead = dead_runs(connection)
+    if not dead:
         return
+    recover_journals(connection)
     with connection.transaction():
         for run in dead_runs(connection):
+            if run not in dead:
+                continue
             reason = "its process died without ending the run"
             connection.execute(END_DEAD_RUN, (reason, run))
             connection.execute(DELETE_OWNER, (run,))
             record_event(connection, run, "end", {"status": "interrupted", "reason": reason})
-            seal_series(connection, run, completed=False)
-            connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+            _seal(connection, run, completed=False)
 
 
-class Run:
+def _seal(
+    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+) -> None:
+    """Take the checksums of a run that takes nothing more."""
+    seal_series(connection, run, completed=completed, known=known)
+    connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+
+
+class Run(MetricLog):
     """One run of an archive.
 
     Use it as a context manager: the run is completed at the end of the block, failed (with reason and
@@ -329,6 +359,7 @@ class Run:
         started_at: datetime,
         config: ExpConfig,
     ) -> None:
+        super().__init__()
         self._connection = connection
         self._run = run
         self.run_id = run_id
@@ -337,7 +368,6 @@ class Run:
         self._pid = 0
         self._began = 0.0
         self._duration_ms = 0
-        self._time_ms = 0
         self._old_sigterm: Any = None
         self._sampler: SystemSampler | None = None
 
@@ -349,9 +379,10 @@ class Run:
     def _go_live(self, *, duration_ms: int, time_ms: int) -> None:
         self._pid = os.getpid()
         self._began = time.monotonic()
-        self._duration_ms, self._time_ms = duration_ms, time_ms
-        _live_runs.add(self)
-        _ensure_heartbeat()
+        self._zero = self._began - time_ms / 1000
+        self._duration_ms = duration_ms
+        self._take_journal()
+        announce(self)
 
     def _sample_system(self, every_s: float | None) -> None:
         if every_s is not None:
@@ -369,78 +400,16 @@ class Run:
         duration = self._duration_ms + self._session_ms()
         self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
-    # Metrics
-
-    def log_metric(
-        self,
-        name: str,
-        value: object,
-        step: int | None = None,
-        time: datetime | float | None = None,
-    ) -> None:
-        """Log one value. Commits: a SIGKILL right after loses nothing.
-
-        `value` is anything with ``__float__`` (bool counts as 0 or 1); NaN and the infinities are kept.
-        Without `step` the point follows the largest step of its metric. `time` is an aware datetime or
-        seconds since 1970, kept to the millisecond; by default it is now.
-
-        Raises:
-            InvalidTypeError, InvalidValueError: a name, value or step that cannot be stored.
-            RunFinishedError: the run has ended.
-        """
-        self.log({name: value}, step, time)
-
-    def log(
-        self,
-        values: Mapping[str, object],
-        step: int | None = None,
-        time: datetime | float | None = None,
-    ) -> None:
-        """Log several values at one step and time, all or none. Commits as :meth:`log_metric` does."""
-        if not isinstance(values, Mapping):
-            raise InvalidTypeError(f"log takes a map of names to values, not {shown(values)}")
-        checked_step = None if step is None else check_step(step)
-        time_ms = self._time_ms + self._session_ms() if time is None else self._given_time(time)
-        points = [
-            NewPoint(
-                check_name(name, "metric name"),
-                checked_step,
-                time_ms,
-                check_number(value, f"metric {name!r}"),
-            )
-            for name, value in values.items()
-        ]
-        with self._connection.transaction():
-            self._require_running()
-            try:
-                append_points(self._connection, self._run, points)
-            except OverflowError:
-                raise InvalidValueError("the largest step of 64 bits is taken; give a step") from None
-
-    def _given_time(self, when: object) -> int:
-        if isinstance(when, datetime):
-            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-            offset = (when - self.started_at) / timedelta(milliseconds=1)
-        else:
-            offset = (check_number(when, "time") - self.started_at.timestamp()) * 1000
-        # Beyond these seconds (years 1 and 9999) no date can be shown.
-        if not -62_135_596_800 < offset / 1000 + self.started_at.timestamp() < 253_402_300_800:
-            raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
-        return round(offset)
-
-    def _require_running(self) -> None:
-        row = self._connection.one(RUN_STATE, (self._run,))
-        if row is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
-        if row["status"] != RunStatus.RUNNING:
-            raise RunFinishedError(self.run_id, row["status"])
+    # Metrics: logging is the part of MetricLog
 
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Every point of a metric by step, repeated steps in the order of logging; empty if never logged."""
+        drain_all(self._connection.path)
         return read_curve(self._connection, self._run, check_name(name, "metric name"), self.started_at)
 
     def get_last_metric(self, name: str) -> MetricPoint | None:
         """The point of a metric that was logged last, or None if none was."""
+        drain_all(self._connection.path)
         return read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
 
     @overload
@@ -548,10 +517,28 @@ class Run:
         return row
 
     def flush(self) -> None:
-        """Return when everything logged so far survives a power cut. Commits."""
+        """Return when everything logged so far survives a power cut. Commits, power-safe.
+
+        Raises:
+            ArchiveError: it could not be stored; it stays in the journal.
+            RunFinishedError: the run has ended.
+        """
+        drain_own(self._connection)
         with self._connection.transaction(durable=True):
             self._require_running()
             self._beat()
+
+    def finish(self, status: str = "completed", reason: str | None = None) -> None:
+        """End the run with a status in words: completed, failed or interrupted. Commits, power-safe.
+
+        Raises:
+            InvalidValueError: another status.
+            RunFinishedError: it has ended before.
+        """
+        chosen = check_status(status)
+        if chosen is RunStatus.RUNNING:
+            raise InvalidValueError("a run ends as completed, failed or interrupted; flush() lets it go on")
+        self._end(chosen, None if reason is None else recordable(check_text(reason, "reason")))
 
     def complete(self) -> None:
         """End the run as completed; it can be ranked from now on. Commits, power-safe.
@@ -580,6 +567,23 @@ class Run:
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         if self._sampler is not None:
             self._sampler.stop()
+        journal = self._return_journal()
+        try:
+            self._write_end(status, reason, traceback, journal)
+        except RunFinishedError:
+            self._pid = 0
+            LIVE.discard(self)
+            raise
+        except BaseException:
+            if journal is not None:
+                self._take_journal()
+            raise
+        self._pid = 0
+        LIVE.discard(self)
+
+    def _write_end(
+        self, status: RunStatus, reason: str | None, traceback: str | None, journal: str | None
+    ) -> None:
         with self._connection.transaction(durable=True):
             self._require_running()
             duration = self._state()["duration_ms"]
@@ -591,10 +595,10 @@ class Run:
             if status is RunStatus.FAILED:
                 record_event(self._connection, self._run, "fail", {"reason": reason})
             record_event(self._connection, self._run, "end", {"status": status, "reason": reason})
-            seal_series(self._connection, self._run, completed=status is RunStatus.COMPLETED)
-            self._connection.execute(SEAL_RUN, (run_checksum(self._connection, self._run), self._run))
-        self._pid = 0
-        _live_runs.discard(self)
+            completed = status is RunStatus.COMPLETED
+            _seal(self._connection, self._run, completed=completed, known=self._checksums)
+            if journal is not None:
+                forget_journal(self._connection, journal)
 
     def __enter__(self) -> Run:
         if threading.current_thread() is threading.main_thread():
@@ -636,48 +640,3 @@ def _described(error: BaseException) -> tuple[str, str]:
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
     return recordable(reason), recordable(trace)
-
-
-# Behind the scenes: the heartbeat, and what is left open when the interpreter ends
-
-
-def _ensure_heartbeat() -> None:
-    """One daemon thread a process beats for all its live runs; a forked child needs its own."""
-    global _heartbeat_pid
-    if _heartbeat_pid != os.getpid():
-        _heartbeat_pid = os.getpid()
-        threading.Thread(target=_beat_for_ever, name="exptrack-heartbeat", daemon=True).start()
-
-
-def _beat_for_ever() -> None:
-    while True:
-        time.sleep(HEARTBEAT_S)
-        for run in list(_live_runs):
-            if not run._live or run._connection.closed:
-                continue
-            try:
-                with run._connection.transaction():
-                    run._beat()
-            except ExptrackError as error:
-                # Training goes on; whatever is wrong stops the next log() with the same error.
-                import logging
-
-                logging.getLogger("exptrack").warning("no heartbeat for run %s: %s", run.run_id, error)
-
-
-def _end_what_is_open() -> None:
-    """At the interpreter's end: a run nobody ended failed with the script, or was left."""
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    for run in list(_live_runs):
-        if not run._live or run._connection.closed:
-            continue
-        with suppress(RunFinishedError, RunNotFoundError):
-            if isinstance(error, KeyboardInterrupt):
-                run.interrupt("interrupted from the keyboard")
-            elif error is not None:
-                run.fail(error)
-            else:
-                run.interrupt("the script ended without complete() or fail(); or use 'with'")
-
-
-atexit.register(_end_what_is_open)

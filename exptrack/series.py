@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
 from exptrack.connection import Connection, Row, unpack_extremes, unpack_points
+from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
 from exptrack.records import moment
 
@@ -348,6 +349,7 @@ def read_series(
     """One metric of one run as columns; see :meth:`exptrack.Run.series`."""
     checked = check_name(name, "metric name")
     low, high = _check_range(start, stop)
+    drain_all(connection.path)
     row = connection.one(SERIES_OF, (run, checked))
     buffers: _Buffers = (array("q"), array("d"), array("d"))
     if row is not None and low <= high:
@@ -376,6 +378,7 @@ def read_buckets(
             f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {shown(buckets)}"
         )
     low, high = _check_range(start, stop)
+    drain_all(connection.path)
     width, columns = 1, _bucket_columns([])
     # One snapshot, so that the summary that is looked at first tells of the same points.
     with connection.snapshot():
@@ -463,6 +466,7 @@ class Tail:
         Raises:
             RunNotFoundError: a run has been deleted.
         """
+        drain_all(self._connection.path)
         updates = []
         # Counts and points of one moment: a point that arrives between would else be read twice.
         with self._connection.snapshot():

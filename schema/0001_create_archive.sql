@@ -157,7 +157,7 @@ CREATE TABLE metric_series (
     max_value REAL,
     value_sum REAL NOT NULL,        -- of the points that are not NaN
     completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
-    checksum INTEGER,               -- CRC-32 of the points in key order, taken when the run ended
+    checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
     UNIQUE (run, metric)
 ) STRICT;
 -- Only completed runs are ranked: a live index would cost most of the logging rate.
@@ -172,6 +172,13 @@ CREATE TABLE metric_point (
     time_ms INTEGER NOT NULL,       -- since the run's start
     value REAL,                     -- NULL is NaN; the infinities are themselves
     PRIMARY KEY (series, step, seq)
+) STRICT, WITHOUT ROWID;
+
+-- How far each journal beside this file is drained. While a run is open, its newest points (about a second of them)
+-- stand in its process's journal only; the row goes with the journal, so this table stays small.
+CREATE TABLE metric_journal (
+    journal TEXT PRIMARY KEY,       -- the last part of its file's name
+    drained INTEGER NOT NULL        -- what lies before this address of the journal is in this file
 ) STRICT, WITHOUT ROWID;
 
 -- A blob: the bytes of an artifact, stored once however many artifacts hold them.

@@ -72,6 +72,11 @@ CREATE TABLE event (
     PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE metric_journal (
+    journal TEXT PRIMARY KEY,       -- the last part of its file's name
+    drained INTEGER NOT NULL        -- what lies before this address of the journal is in this file
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE metric_name (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -104,7 +109,7 @@ CREATE TABLE metric_series (
     max_value REAL,
     value_sum REAL NOT NULL,        -- of the points that are not NaN
     completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
-    checksum INTEGER,               -- CRC-32 of the points in key order, taken when the run ended
+    checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
     UNIQUE (run, metric)
 ) STRICT;
 

@@ -180,10 +180,14 @@ def test_a_file_that_is_moved_while_open_is_noticed(tmp_path: Path, change: obje
     archive = Archive(tmp_path / "lab.db")
     run = archive.start_run()
     change(tmp_path / "lab.db")  # type: ignore[operator]
+    run.log_metric("x", 1.0)
     with pytest.raises(ArchiveMovedError, match="moved, replaced or deleted"):
-        run.log_metric("x", 1.0)
+        run.flush()
     with pytest.raises(ArchiveMovedError):
         run.complete()
+    with pytest.raises(ArchiveMovedError):
+        archive.close()
+    assert len(list(tmp_path.glob("lab.db.*.points"))) == 1
     archive.close()
 
 

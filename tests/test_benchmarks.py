@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, processes, timing
+from benchmarks import peers, processes, startup, timing
 from benchmarks.__main__ import benchmark_names
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +48,18 @@ def test_each_names_its_exact_command(name: str) -> None:
     module = importlib.import_module(f"benchmarks.{name}")
     assert f"python -m benchmarks.{name} " in module.__doc__
     assert callable(module.main)
+
+
+def test_startup_measures_compiled_modules_and_leaves_none_in_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    before = set(ROOT.rglob("*.pyc"))
+    env = startup.environment(str(tmp_path))
+    startup.milliseconds("import exptrack.config", str(ROOT), env)
+    compiled = [path.name for path in tmp_path.rglob("exptrack/*.pyc")]
+    assert any(name.startswith("config.") for name in compiled)
+    assert set(ROOT.rglob("*.pyc")) == before
 
 
 def test_processes_lose_nothing_and_meet_no_error(capsys: pytest.CaptureFixture[str]) -> None:

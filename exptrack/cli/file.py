@@ -117,7 +117,7 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
     Example: exptrack demo
     """
     from exptrack import render
-    from exptrack.demo import METRIC, QUESTION, run_demo
+    from exptrack.demo import EPOCHS, METRIC, QUESTION, configs, run_demo
 
     if path is None:
         # An archive that only the environment names is the user's own: no place for a demonstration.
@@ -130,7 +130,7 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=render.console(stderr=True)) as bar:
-        task = bar.add_task("training on handwritten digits", total=None)
+        task = bar.add_task("training on handwritten digits", total=len(configs()) * EPOCHS)
         made = run_demo(path, lambda done, total, _name: bar.update(task, completed=done, total=total))
     out = render.console()
     with Archive(path) as archive:

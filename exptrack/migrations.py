@@ -141,14 +141,16 @@ def open_connection(
     try:
         size = place.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        raise ArchiveNotFoundError(
-            f"there is no archive at {place}; start_run() makes one, 'exptrack demo' fills one",
-            path=str(place),
-        ) from None
+        advice = "start_run() makes one, 'exptrack demo' fills one"
+        if place.is_symlink():
+            advice = f"it is a link, and what it leads to, {os.readlink(place)}, does not exist"
+        raise ArchiveNotFoundError(f"there is no archive at {place}; {advice}", path=str(place)) from None
     except OSError as error:
         raise ArchiveIOError(f"cannot reach {place}: {error.strerror}", path=str(place)) from None
-    if place.is_dir():
-        raise NotAnArchiveError(f"{place} is a folder, not an archive", path=str(place))
+    if not place.is_file():
+        # A pipe or device has a size of 0, as a new archive has.
+        kind = "a folder" if place.is_dir() else "a device or pipe"
+        raise NotAnArchiveError(f"{place} is {kind}, not an archive", path=str(place))
     if size:
         _require_ours(place, writing=mode == "rw")
     elif mode == "ro" or not create:

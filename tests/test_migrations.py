@@ -13,6 +13,7 @@ import pytest
 
 from exptrack import (
     Archive,
+    ArchiveNotFoundError,
     ArchiveReadOnlyError,
     ArchiveTooNewError,
     MigrationError,
@@ -159,6 +160,21 @@ def test_a_foreign_file_is_refused_untouched(tmp_path: Path, kind: str, mode: st
         Archive(path, mode=mode)
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     assert [p.name for p in tmp_path.iterdir()] == ["other.db"]
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_pipe_or_device_is_refused(tmp_path: Path, mode: str) -> None:
+    os.mkfifo(tmp_path / "pipe.db")
+    for place in (tmp_path / "pipe.db", Path("/dev/null")):
+        with pytest.raises(NotAnArchiveError, match="device or pipe"):
+            Archive(place, mode=mode)
+
+
+def test_a_link_to_nothing_is_named_as_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "lab.db").symlink_to("absent.db")
+    with pytest.raises(ArchiveNotFoundError, match=r"it is a link.*absent\.db"):
+        Archive(tmp_path / "lab.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.db"]
 
 
 def test_an_empty_file_becomes_an_archive_only_for_writing(tmp_path: Path) -> None:

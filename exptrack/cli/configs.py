@@ -58,9 +58,10 @@ def check(file: str, overrides: Sequence[str], as_json: bool) -> None:
 @click.option("--sdn", "as_sdn", is_flag=True, help="Print the composed config as SDN.")
 @json_option
 def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> None:
-    """Show the composed config, and what set each value: which file and line, or which override.
+    """Show the composed config, and what set each value.
 
-    Values of the environment are not shown: ${env:NAME} stays as it is.
+    That is a file with its line, an override or the program. Values of the environment are not shown:
+    ${env:NAME} stays as it is.
 
     Example: exptrack config show config.sdn model=resnet
     """
@@ -83,9 +84,9 @@ def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> No
 @overrides_argument
 @json_option
 def get(file: str, key: str, overrides: Sequence[str], as_json: bool) -> None:
-    """Print one value of the composed config, as the program would see it.
+    """Print one value of the composed config.
 
-    Text is printed as it is, a map as SDN, everything else as JSON.
+    It is what the program would see. Text is printed as it is, a map as SDN, everything else as JSON.
 
     Example: exptrack config get config.sdn optim.lr model=resnet
     """
@@ -107,7 +108,9 @@ def get(file: str, key: str, overrides: Sequence[str], as_json: bool) -> None:
 @click.argument("assignments", nargs=-1, required=True, metavar="KEY=VALUE...")
 @json_option
 def set_(file: str, assignments: Sequence[str], as_json: bool) -> None:
-    """Change values in an SDN file; comments, order and layout stay as they are.
+    """Change values in an SDN file.
+
+    Comments, order and layout stay as they are.
 
     Example: exptrack config set config.sdn optim.lr=3e-4 "tags=[fast, small]"
     """
@@ -133,9 +136,10 @@ def set_(file: str, assignments: Sequence[str], as_json: bool) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Print nothing; exit with 1 if the file differs.")
 @json_option
 def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
-    """Print an SDN file in its normal form: blocks, four blanks a level, quotes where they are needed.
+    """Print an SDN file in its normal form.
 
-    The normal form has no comments, so --write refuses a file that has some.
+    That is blocks, four blanks a level, quotes where they are needed. The normal form has no comments, so
+    --write refuses a file that has some.
 
     Example: exptrack config fmt --check config.sdn
     """
@@ -161,7 +165,9 @@ def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(), help="A new file to write to (default: print).")
 @json_option
 def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
-    """Convert one config to SDN or JSON; reads SDN, JSON, TOML and YAML.
+    """Convert one config to SDN or JSON.
+
+    Reads SDN, JSON, TOML and YAML.
 
     Example: exptrack config convert config.yaml --to sdn -o config.sdn
     """

@@ -81,7 +81,9 @@ def info(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def verify(db: str | None, as_json: bool) -> None:
-    """Check every checksum in the file; exit with 17 if anything is damaged.
+    """Check every checksum in the file.
+
+    Exits with 17 if anything is damaged.
 
     Example: exptrack verify
     """
@@ -109,10 +111,10 @@ def verify(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
-    """Train 14 real models on a real data set, record them, and ask which was best.
+    """Train 14 real models, record them, and ask which was best.
 
-    Writes to PATH (else to --db, else to exptrack-demo.db here), or adds to it. Needs scikit-learn: pip install
-    'exptrack-archive[demo]'.
+    The data are scikit-learn's handwritten digits. Writes to PATH (else to --db, else to exptrack-demo.db
+    here), or adds to it. Needs scikit-learn: pip install 'exptrack-archive[demo]'.
 
     Example: exptrack demo
     """
@@ -159,7 +161,7 @@ def _title(words: str) -> None:
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that makes a shell complete commands and run ids.
+    """Print the script by which a shell completes run ids.
 
     Example: exptrack completion bash >> ~/.bashrc
     """

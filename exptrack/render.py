@@ -32,6 +32,7 @@ from exptrack.records import (
 STATUS_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "interrupted": "yellow"}
 MOST_METRIC_COLUMNS = 4
 PIPED_WIDTH = 100_000
+LEAST_WRAPPED = 16  # a column of SQL is not made narrower than this
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -90,9 +91,12 @@ def _table(out: Console, columns: Sequence[tuple[str, str]], rows: Iterable[Sequ
         box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, header_style="bold", show_edge=False
     )
     for position, (name, justify) in enumerate(columns):
-        # The first column is what people copy: it is never cut.
+        # The first column is what people copy: it is never cut. Long words of the others are folded.
         table.add_column(
-            Text(safe(name)), justify="right" if justify == "right" else "left", no_wrap=position == 0
+            Text(safe(name)),
+            justify="right" if justify == "right" else "left",
+            no_wrap=position == 0,
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
@@ -252,8 +256,8 @@ def diff(out: Console, record: RunDiff) -> None:
         columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left"), ("set by", "left")]
         rows = []
         for d in record.config:
-            shown_a = "" if d.change == "added" else "null" if d.a is None else d.a
-            shown_b = "" if d.change == "removed" else "null" if d.b is None else d.b
+            shown_a = "" if d.change == "added" else _value(d.a)
+            shown_b = "" if d.change == "removed" else _value(d.b)
             told = (s for s in (d.source_a, d.source_b) if s is not None and s.kind != "code")
             setters = list(dict.fromkeys(map(str, told)))
             rows.append([d.key, shown_a, shown_b, Text(d.change, style=styles[d.change]), " → ".join(setters)])
@@ -279,7 +283,18 @@ def diff(out: Console, record: RunDiff) -> None:
 
 
 def sql_result(out: Console, result: SqlResult) -> None:
-    """Rows of a query."""
+    """Rows of a query; where the terminal has no room for the columns, a line for each value."""
+    cells = [[cell(value) for value in row] for row in result.rows]
+    first, *rest = (max(map(len, map(safe, column))) for column in zip(result.columns, *cells, strict=True))
+    if cells and first + sum(min(width, LEAST_WRAPPED) + 3 for width in rest) > out.width:
+        _records(out, result.columns, cells)
+    else:
+        _rows(out, result, cells)
+    if result.truncated:
+        out.print(Text(f"… more than {len(result.rows):,} rows; --max-rows shows more", style="dim"))
+
+
+def _rows(out: Console, result: SqlResult, cells: Sequence[Sequence[str]]) -> None:
     numeric = [
         bool(result.rows) and all(isinstance(row[i], (int, float, type(None))) for row in result.rows)
         for i in range(len(result.columns))
@@ -287,9 +302,19 @@ def sql_result(out: Console, result: SqlResult) -> None:
     columns = [
         (name, "right" if right else "left") for name, right in zip(result.columns, numeric, strict=True)
     ]
-    _table(out, columns, ([cell(value) for value in row] for row in result.rows))
-    if result.truncated:
-        out.print(Text(f"… more than {len(result.rows):,} rows; --max-rows shows more", style="dim"))
+    _table(out, columns, cells)
+
+
+def _records(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    for position, row in enumerate(cells):
+        if position:
+            out.print()
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, text in zip(columns, row, strict=True):
+            grid.add_row(Text(safe(name), style="dim"), Text(safe(text)))
+        out.print(grid)
 
 
 def cell(value: object) -> str:

@@ -85,6 +85,14 @@ def test_every_command_is_explained_with_an_example(name: str, spoken: click.Com
         assert any(p.name == "as_json" for p in spoken.params) or name in WITHOUT_JSON
 
 
+@pytest.mark.parametrize("group", ["", "config"])
+def test_a_group_lists_its_commands_with_whole_sentences(group: str) -> None:
+    listed = call(None, *group.split(), "--help").stdout.partition("Commands:")[2].splitlines()
+    lines = [line for line in listed if line.strip()]
+    assert len(lines) >= 6
+    assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
+
+
 def test_the_version_is_the_library_version() -> None:
     assert call(None, "--version").stdout.strip().endswith(exptrack.__version__)
 
@@ -391,6 +399,36 @@ def test_a_narrow_terminal_loses_columns_before_words(lab: Path, width: int) -> 
     assert "…" not in out.getvalue()
     assert "completed" in lines[2]
     assert "acc" in lines[0]
+
+
+def test_sql_too_wide_for_the_terminal_gets_a_line_a_value_and_nothing_is_cut(lab: Path) -> None:
+    from rich.console import Console
+
+    from exptrack import render
+
+    with Archive(lab) as archive:
+        wide = archive.sql("SELECT * FROM runs ORDER BY started_at LIMIT 2")
+        narrow = archive.sql(
+            "SELECT run_id, config_hash || config_hash AS long FROM runs ORDER BY started_at LIMIT 2"
+        )
+        long = archive.sql("SELECT fingerprint || config_hash FROM runs ORDER BY started_at LIMIT 2")
+    for result, heads in ((wide, 2), (narrow, 1), (long, 2)):
+        out = io.StringIO()
+        render.sql_result(Console(file=out, width=80, force_terminal=True, color_system=None), result)
+        shown = "".join(out.getvalue().split())
+        assert "…" not in shown
+        assert out.getvalue().count(result.columns[0][:11]) >= heads
+        for row in result.rows:
+            assert str(row[0])[:60] in shown
+
+
+def test_diff_writes_truth_values_as_the_config_does(lab: Path) -> None:
+    with Archive(lab) as archive:
+        a, b = archive.start_run({"amp": True}), archive.start_run({"amp": False})
+        a.complete()
+        b.complete()
+    words = next(line for line in call(lab, "diff", a.run_id, b.run_id).stdout.splitlines() if "amp" in line)
+    assert words.split()[:3] == ["amp", "true", "false"]
 
 
 def test_a_reader_that_leaves_early_is_no_error(lab: Path) -> None:

@@ -439,6 +439,19 @@ def test_a_reader_that_leaves_early_is_no_error(lab: Path) -> None:
         assert done.stderr == ""
 
 
+@pytest.mark.parametrize("words", ["ls", "ls --json", "sql 'SELECT 1' --csv"])
+def test_output_that_finds_no_room_is_a_sentence(lab: Path, words: str) -> None:
+    done = shell(lab, f"exptrack {words} > /dev/full")
+    assert done.returncode == 21
+    assert done.stderr == "exptrack: cannot write the output: No space left on device\n"
+
+
+def test_sql_prints_in_one_way_at_a_time(lab: Path) -> None:
+    done = call(lab, "sql", "SELECT 1", "--csv", "--json")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+
+
 def test_errors_of_the_process_go_to_stderr_with_the_code(lab: Path) -> None:
     done = shell(lab, "exptrack show zzzz")
     assert done.returncode == 31

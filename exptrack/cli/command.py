@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,9 +11,17 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from exptrack import Archive, ArchiveReadOnlyError, ArchiveTooNewError, ExptrackError, __version__
+from exptrack import (
+    Archive,
+    ArchiveIOError,
+    ArchiveReadOnlyError,
+    ArchiveTooNewError,
+    ExptrackError,
+    __version__,
+)
 
 INTERRUPTED_EXIT = 130
+OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +34,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except ExptrackError as error:
             from exptrack.render import safe
 
@@ -35,9 +46,20 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED_EXIT)
         except BrokenPipeError:
-            # Whoever read us (head, less) has seen enough; Python must not complain when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read us (head, less) has seen enough.
+            _drop_output()
             ctx.exit(0)
+        except OSError as error:
+            if error.filename is not None or error.errno not in OUTPUT_FAILURES:
+                raise
+            click.echo(f"exptrack: cannot write the output: {error.strerror}", err=True)
+            _drop_output()
+            ctx.exit(ArchiveIOError.exit_code)
+
+
+def _drop_output() -> None:
+    """Nothing more can be written; Python must not complain when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

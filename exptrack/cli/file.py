@@ -34,6 +34,8 @@ def sql(db: str | None, statement: str, max_rows: int, timeout: float, as_csv: b
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """
+    if as_csv and as_json:
+        raise click.UsageError("say --csv or --json, not both")
     with open_archive(db) as archive:
         result = archive.sql(statement, max_rows=max_rows, timeout_s=timeout)
     from exptrack import render

@@ -61,6 +61,10 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{name}{place}: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: {error}") from None
     if not isinstance(builder.root, (dict, type(None))):

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from exptrack.checks import check_text, shown
-from exptrack.errors import ConfigError, InvalidValueError
+from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
 from exptrack.trees import (
@@ -167,13 +167,21 @@ class ExpConfig:
     def as_model(self, model: type[_M]) -> _M:
         """The config as an instance of a pydantic model or a dataclass, validated by pydantic.
 
+        A field is found by its name and by its alias.
+
         Raises:
             ConfigError: it does not fit; the message is pydantic's.
+            InvalidTypeError: `model` is nothing that pydantic can validate.
         """
         from pydantic import TypeAdapter, ValidationError
+        from pydantic.errors import PydanticUserError
 
+        # As JSON, of which a strict model takes paths, dates and tuples in their written form.
+        values = json.dumps(self._tree())
         try:
-            return TypeAdapter(model).validate_python(self.values)
+            return TypeAdapter(model).validate_json(values, by_alias=True, by_name=True)
+        except PydanticUserError:
+            raise InvalidTypeError(f"a model is a pydantic model or a dataclass, not {shown(model)}") from None
         except ValidationError as error:
             message = str(error)
             if self._inserted:
@@ -445,6 +453,17 @@ def _without(sources: Mapping[str, ConfigSource], path: str) -> dict[str, Config
 def as_config(config: object) -> ExpConfig:
     """`config` as an ExpConfig: what holds settings is converted, None is empty."""
     return ExpConfig({}) if config is None else ExpConfig.from_object(config)
+
+
+def with_origin(
+    config: ExpConfig,
+    source_files: Iterable[str],
+    overrides: Iterable[str],
+    sources: Mapping[str, ConfigSource],
+) -> ExpConfig:
+    """The same values, stored and seen as before, said to come from elsewhere."""
+    stored, live = config._values, config._tree()
+    return _rebuilt(stored, source_files, overrides, sources, None if live == stored else live, False)
 
 
 def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapping[str, Any]) -> ExpConfig:

@@ -64,7 +64,8 @@ def _fields_of_model(thing: Any, given: set[str]) -> _Fields:
     fields: _Fields = {}
     # Secrets and the like have a text of pydantic's own; models inside are walked, to know their defaults.
     dumped = thing.model_dump(mode="json", warnings=False)
-    for name in dumped:
+    # What a model computes from its fields is no setting, and is not taken back.
+    for name in (name for name in dumped if name not in type(thing).model_computed_fields):
         value = getattr(thing, name, None)
         is_default = name not in given and name in type(thing).model_fields
         fields[name] = (value if _holds_models(value) else dumped[name], is_default)

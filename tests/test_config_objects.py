@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretStr
+from omegaconf import OmegaConf
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, SecretStr, computed_field
 
-from exptrack import Archive, ConfigError, ExpConfig, load_exp_config
+from exptrack import Archive, ConfigError, ExpConfig, InvalidTypeError, load_exp_config
 from tests.strategies import exactly
 
 
@@ -53,6 +54,10 @@ class Net:
     layers: list[Layer] = field(default_factory=list)
     kind: Kind = Kind.SGD
     where: Path = Path("a") / "b"
+
+
+class Numbers(BaseModel):
+    token: int
 
 
 def told(config: ExpConfig) -> dict[str, str]:
@@ -95,6 +100,36 @@ def test_models_round_trip(model: Train) -> None:
     assert ExpConfig.from_object(model).as_model(Train) == model
 
 
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    where: Path
+    sizes: tuple[int, ...]
+    rate: float = Field(default=0.1, alias="learning-rate")
+    inner: Optim = Field(default_factory=Optim, validation_alias=AliasPath("deep", "optim"))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def count(self) -> int:
+        return len(self.sizes)
+
+
+def test_a_strict_model_with_aliases_and_computed_fields_comes_back() -> None:
+    given_model = {"where": Path("a"), "sizes": (1, 2), "learning-rate": 0.5, "deep": {"optim": Optim(lr=3.0)}}
+    model = Strict.model_validate(given_model)
+    config = ExpConfig.from_object(model)
+    assert list(config) == ["where", "sizes", "rate", "inner"]
+    assert config.as_model(Strict) == model
+    assert ExpConfig({"where": "a", "sizes": [], "learning-rate": 0.5}).as_model(Strict).rate == 0.5
+    with pytest.raises(ConfigError, match=r"sizes\.0\n.*valid integer"):
+        config.with_override("sizes", '["1"]').as_model(Strict)
+
+
+@pytest.mark.parametrize("model", [3, argparse.Namespace, "Train"])
+def test_only_what_pydantic_validates_is_a_model(model: Any) -> None:
+    with pytest.raises(InvalidTypeError, match="a model is"):
+        ExpConfig({}).as_model(model)
+
+
 def test_a_dataclass_becomes_a_config_and_comes_back() -> None:
     net = Net(3, layers=[Layer(1), Layer(2, "tanh")])
     config = ExpConfig.from_object(net)
@@ -125,7 +160,6 @@ def test_namespaces_become_configs() -> None:
 def test_omegaconf_is_resolved_but_for_the_environment(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omegaconf import OmegaConf
 
     monkeypatch.setenv("SECRET", "kanarienvogel-1")
     conf = OmegaConf.create(
@@ -171,6 +205,24 @@ def test_defaults_lie_below_the_files_and_are_recorded_as_such(tmp_path: Path) -
         "override optim.kind=adam",
         "default Train",
     ]
+
+
+def test_defaults_that_hold_secrets_are_seen_whole_and_stored_as_references(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "kanarienvogel-3")
+    (tmp_path / "below.sdn").write_text("token: ${env:SECRET}\n")
+    (tmp_path / "config.sdn").write_text("copy: ${config:token}\n")
+    omegaconf = OmegaConf.create({"token": "${oc.env:SECRET}"})
+    for defaults in (omegaconf, load_exp_config(tmp_path / "below.sdn")):
+        config = load_exp_config(tmp_path, ["more=${config:token}!"], defaults=defaults)
+        assert set(config.values.values()) == {"kanarienvogel-3", "kanarienvogel-3!"}
+        assert "kanarienvogel" not in f"{config!r}{config.to_sdn()}{config.canonical()}{config.sources}"
+        assert "kanarienvogel" not in config.mask("refused: kanarienvogel-3")
+        assert str(config.source_of("token")).startswith("default")
+        with pytest.raises(ConfigError, match="valid integer") as caught:
+            config.as_model(Numbers)
+        assert "kanarienvogel" not in str(caught.value)
 
 
 def test_a_run_takes_them_all(archive: Archive) -> None:

@@ -160,7 +160,6 @@ def test_namespaces_become_configs() -> None:
 def test_omegaconf_is_resolved_but_for_the_environment(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     monkeypatch.setenv("SECRET", "kanarienvogel-1")
     conf = OmegaConf.create(
         {

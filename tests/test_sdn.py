@@ -76,6 +76,7 @@ def test_a_bare_text_is_classified_as_a_whole(text: str, value: object) -> None:
     assert same(sdn.classify(text), value)
     assert same(sdn.loads(f"a: {text}"), {"a": value})
     assert same(sdn.loads(f"a=\t{text} \t# comment\r\n"), {"a": value})
+    assert same(sdn.loads(f"a: {text}\n"), {"a": value})
     assert same(sdn.loads(f"a:\n  - {text}\n"), {"a": [value]})
     assert same(sdn.parse_value(text), value)
 
@@ -363,6 +364,11 @@ REFUSED = [
     ("a: 1\nb: 1e999", 2, 4),
     ("a: [0, -1e999]", 1, 8),
     ("a: " + "9" * 4001, 1, 4),
+    ("a: 1\na: 2\n", 2, 1),
+    ("a:\na: b", 2, 1),
+    ("a: 1\nb:// x\n", 2, 2),
+    ("a: -\nb: 1", 1, 4),
+    ("a: - b\nb: 1", 1, 4),
     ("a: 0." + "9" * 4001, 1, 4),
     ("a: 1e" + "9" * 5000, 1, 4),
     ("p: table{x, f64}\n  1, " + "9" * 400, 2, 6),
@@ -371,7 +377,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "line", "column"), REFUSED)
 def test_an_error_stands_at_its_place_and_shows_its_line(text: str, line: int, column: int) -> None:
-    for given_text in (text, text.encode(), "\ufeff" + text):
+    # A line end behind the last line changes nothing, unless it makes one of a lone CR.
+    for given_text in (text, text.encode(), "\ufeff" + text, text + "\n" * (text[-1] != "\r")):
         with pytest.raises(SdnError) as caught:
             sdn.loads(given_text)
         error = caught.value

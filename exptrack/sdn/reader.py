@@ -23,6 +23,7 @@ from exptrack.sdn.scalars import ESCAPES, Value, classified, error_at
 _Holder: TypeAlias = "list[Value] | dict[str, Value]"
 
 _TAB_COLUMNS = 4
+_BLANK = (" ", "\t")
 _BLANK_OR_END = " \t\n"
 _CONTROLS = r"\x00-\x08\x0a-\x1f\x7f"
 
@@ -36,6 +37,8 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _KEY = rf"(?:[\w./#-]++|{_QUOTED.pattern})"
 _ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+(?::(?!//)|=)|[ \t]++\|)", re.DOTALL)
 _DASHED_ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+[:=](?=[ \t\n]|\Z)|[ \t]++\|)", re.DOTALL)
+# Most lines are like this: read in one step, to the same result as step by step.
+_SIMPLE_ENTRY = re.compile(r"([A-Za-z_][\w./-]*+):(?!//)[ ]*+((?!-[ \n])[\w./+-]++(?: [\w./+-]++)*+)?+(?=\n)")
 _SEPARATED = re.compile(r"[^\n:=|]*+(?:://[^\n:=|]*+)*+[:=|]")
 _TYPED_TABLE = re.compile(r"table[ \t]*+\{")
 _FORBIDDEN_START = frozenset("[]{}()|,:='")
@@ -159,6 +162,8 @@ class Reader:
         return string
 
     def blanks(self, at: int) -> int:
+        if self.text[at : at + 1] not in _BLANK:
+            return at
         return _end(_BLANKS, self.text, at)
 
     def nothing(self, at: int) -> bool:
@@ -166,6 +171,8 @@ class Reader:
         return self.text[at : at + 1] in "\n#"
 
     def comment(self, at: int) -> int:
+        if self.text[at : at + 1] == "\n":
+            return at
         self.comments += self.text.startswith("#", at)
         end = _end(_COMMENT, self.text, at)
         if self.text[end : end + 1] not in "\n":
@@ -176,6 +183,8 @@ class Reader:
         """Pass blanks, line ends and comments inside brackets; tell whether a line ended."""
         start = at
         while True:
+            if self.text[at : at + 1] not in "# \t\n":
+                return at, False if at == start else self.text.find("\n", start, at) >= 0
             at = _end(_SPACE, self.text, at)
             if self.text[at : at + 1] != "#":
                 return at, self.text.find("\n", start, at) >= 0
@@ -190,8 +199,9 @@ class Reader:
     def next_line(self) -> int:
         """Return where the next significant line has its first character, or -1 at the end."""
         while True:
-            self.line_start = _end(_BLANK_LINES, self.text, self.line_start)
-            at = self.blanks(self.line_start)
+            if self.nothing(at := self.blanks(self.line_start)):
+                self.line_start = _end(_BLANK_LINES, self.text, self.line_start)
+                at = self.blanks(self.line_start)
             if not self.nothing(at):
                 self.indent = _columns(self.text[self.line_start : at])
                 return at
@@ -229,11 +239,14 @@ class Reader:
         if self.text[at] == '"':
             return self.quoted(at)
         bare, end = self.bare(at, context)
+        return self.typed(bare, at), end
+
+    def typed(self, bare: str, at: int) -> Value:
         try:
             value = classified(bare)
         except ValueError as error:
             raise self.error(str(error), at) from None
-        return (self.limited(value, at) if isinstance(value, str) else value), end
+        return self.limited(value, at) if isinstance(value, str) else value
 
     def value(self, at: int, context: _Context, level: int) -> tuple[Value, int]:
         if self.text[at] in "[{":
@@ -422,7 +435,25 @@ class Reader:
             holder.append(value)
             self.end_line(at)
 
+    def simple_entry(self, holder: dict[str, Value], start: int, simple: re.Match[str]) -> None:
+        key, bare, separated = self.limited(simple[1], start), simple[2], simple.end(1) + 1
+        if key in holder:
+            raise self.error(f"the key {key!r} stands twice", start)
+        if bare is None:
+            holder[key] = None
+            self.note(holder, key, start, separated, separated)
+            self.await_block(simple.end(), key)
+            return
+        value_at, end = simple.span(2)
+        self.count_scalar(value_at)
+        holder[key] = self.typed(bare, value_at)
+        self.note(holder, key, start, value_at, end)
+        self.line_start = end + 1
+
     def entry(self, holder: dict[str, Value], start: int) -> None:
+        if (simple := _SIMPLE_ENTRY.match(self.text, start)) is not None:
+            self.simple_entry(holder, start, simple)
+            return
         key, end = self.key(start)
         at = self.blanks(end)
         sign = self.text[at : at + 1]

@@ -556,7 +556,7 @@ class Run(MetricLog):
         """
         if isinstance(reason, BaseException):
             # A message or a line of code may show what the environment filled into the config.
-            self._end(RunStatus.FAILED, *(self.config.mask(text) for text in _described(reason)))
+            self._end(RunStatus.FAILED, *_described(reason, self.config.mask))
         else:
             self._end(RunStatus.FAILED, recordable(self.config.mask(check_text(reason, "reason"))))
 
@@ -633,10 +633,11 @@ def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated(SIGTERM_EXIT)
 
 
-def _described(error: BaseException) -> tuple[str, str]:
+def _described(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:
     """Reason and traceback of an exception, storable without secrets and this machine's paths."""
     import traceback
 
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
-    return recordable(reason), recordable(trace)
+    # Masked first: a value of which a part was made unrecognisable would not be found.
+    return recordable(mask(reason)), recordable(mask(trace))

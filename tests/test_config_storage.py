@@ -174,6 +174,21 @@ def test_no_resolved_secret_reaches_any_file(tmp_path: Path, monkeypatch: pytest
     assert [data for data in raw if CANARY.encode() in data] == []
 
 
+@pytest.mark.parametrize(
+    "secret", [f"postgres://lab:pw@{CANARY}/x", f"password=a {CANARY}", f"/root/a/{CANARY}"]
+)
+def test_a_secret_with_a_part_that_is_hidden_anyway_is_hidden_whole(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("CANARY", secret)
+    config = secret_config(tmp_path)
+    with pytest.raises(RuntimeError), archive.start_run(config) as run:
+        raise RuntimeError(f"refused: {secret}")
+    shown = archive.show_run(run.run_id)
+    assert CANARY not in f"{shown.summary.reason}{shown.traceback}"
+    assert "${env:CANARY}" in str(shown.summary.reason)
+
+
 def test_a_killed_run_leaves_no_secret_in_the_wal(tmp_path: Path) -> None:
     (tmp_path / "config.sdn").write_text("token: ${env:CANARY}\n")
     code = (

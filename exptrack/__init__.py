@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import ConfigError as ConfigError
     from exptrack.errors import ConfigNotFoundError as ConfigNotFoundError
     from exptrack.errors import ConflictError as ConflictError
+    from exptrack.errors import ExportError as ExportError
     from exptrack.errors import ExptrackError as ExptrackError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
@@ -57,6 +58,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
     from exptrack.errors import SdnError as SdnError
+    from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.query import RunFilter as RunFilter
     from exptrack.records import ArchiveInfo as ArchiveInfo
@@ -113,6 +115,7 @@ _HOME_OF = {
     "DeleteReport": "records",
     "Event": "records",
     "ExpConfig": "config",
+    "ExportError": "errors",
     "ExptrackError": "errors",
     "GcReport": "records",
     "InvalidTypeError": "errors",
@@ -141,6 +144,7 @@ _HOME_OF = {
     "Series": "series",
     "SqlResult": "records",
     "Tail": "series",
+    "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
     "Update": "series",
     "VerifyReport": "records",

@@ -30,11 +30,13 @@ know exptrack catch what they expect.
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   └── RunBusyError                42
-    └── InvalidValueError (ValueError)  50
-        ├── InvalidTypeError (TypeError) 51
-        ├── ConfigError                 52
-        ├── SdnError                    53
-        └── QueryError                  54
+    ├── InvalidValueError (ValueError)  50
+    │   ├── InvalidTypeError (TypeError) 51
+    │   ├── ConfigError                 52
+    │   ├── SdnError                    53
+    │   ├── QueryError                  54
+    │   └── UnsafePathError             55
+    └── ExportError (path)              61
 """
 
 from __future__ import annotations
@@ -280,3 +282,26 @@ class QueryError(InvalidValueError):
     """A filter or an SQL statement is wrong, forbidden or takes too long."""
 
     exit_code = 54
+
+
+class UnsafePathError(InvalidValueError):
+    """A stored path could write outside the folder it is restored into, or over another one."""
+
+    exit_code = 55
+
+    def __init__(self, path: str, rule: str) -> None:
+        # ascii() shows lone surrogates, controls and look-alikes for what they are.
+        shown = ascii(path)
+        short = shown if len(shown) <= 2 * SHOWN_AROUND else shown[: 2 * SHOWN_AROUND] + "…"
+        super().__init__(f"the path {short} is not restored: {rule}; export it alone under another name")
+        self.path = path
+
+
+class ExportError(ExptrackError):
+    """A file or folder outside the archive could not be written."""
+
+    exit_code = 61
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path

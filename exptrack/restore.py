@@ -2,10 +2,10 @@
 
 Invariants: a stored path is a stranger's word: what could leave the folder, or mean another file on
 Windows or macOS, is refused on every system. A file or folder appears under its name whole, synced to
-disk, or not at all; until then it is a ``.exptrack-…`` of mode 0600 (a folder: 0700) beside its place,
-and that is all a killed process leaves. Nothing that exists is replaced unasked. No symbolic link below
-the folder is followed, even one swapped in meanwhile: where the system can (not on Windows), each step
-is taken from a descriptor of the folder before it. Modes, too, are set only there.
+disk, or not at all; until then it is a ``.exptrack-…`` of mode 0600 (a folder: 0700) beside its place, all
+that a kill leaves. Nothing that exists is replaced unasked. No symbolic link below the folder is followed,
+even one swapped in meanwhile: each step is taken from a descriptor of the folder before it. Windows has
+no such descriptors, and no modes: there links are only looked for, and modes are not set.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from unicodedata import normalize
 from exptrack.errors import ExportError, UnsafePathError
 
 PREFIX = ".exptrack-"
-PERMISSIONS = 0o777  # never setuid, setgid or sticky
-MAX_PART_BYTES = 255
 MAX_PARTS = 100  # to remove a deeper tree would recurse too far, with a descriptor open for each level
 UNSAFE = (
     (r"^/", "it is absolute"),
@@ -37,7 +35,6 @@ UNSAFE = (
     (rf"^([^/]*/){{{MAX_PARTS}}}", f"it has more than {MAX_PARTS} parts"),
 )
 JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: Windows follows it, and calls it a folder
-
 BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.rename, os.link, os.unlink, os.chmod} <= os.supports_dir_fd
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
@@ -59,16 +56,13 @@ def safe_parts(path: str) -> Parts:
 
     Raises:
         UnsafePathError: it breaks a rule of `UNSAFE`, or a part is longer than 255 bytes in UTF-8.
-
-    >>> safe_parts("weights/epoch 1.pt")
-    ('weights', 'epoch 1.pt')
     """
     for pattern, rule in UNSAFE:
         if re.search(pattern, path):
             raise UnsafePathError(path, rule)
     parts = tuple(path.split("/"))
-    if max(len(part.encode("utf-8")) for part in parts) > MAX_PART_BYTES:
-        raise UnsafePathError(path, f"a part of it is longer than {MAX_PART_BYTES} bytes")
+    if max(len(part.encode("utf-8")) for part in parts) > 255:
+        raise UnsafePathError(path, "a part of it is longer than 255 bytes")
     return parts
 
 
@@ -182,18 +176,16 @@ class _Folder(NamedTuple):
         return written
 
     def place(self, temporary: str, name: str, *, overwrite: bool) -> None:
-        """Give a finished file its name; only `overwrite` takes the name from another."""
+        """Give a finished file its name (it may keep the other); only `overwrite` takes it from another."""
         source, goal, fd = self.at(temporary), self.at(name), self.fd
         if not overwrite:
             try:
                 os.link(source, goal, src_dir_fd=fd, dst_dir_fd=fd)
+                return
             except OSError:
                 # It exists, or there are no hard links (FAT, some networks): take the name with an empty file,
                 # and replace that. A kill may leave it; to look and then rename could lose another's file.
                 os.close(os.open(goal, NEW_FILE, 0o600, dir_fd=fd))
-            else:
-                os.unlink(source, dir_fd=fd)
-                return
         try:
             os.replace(source, goal, src_dir_fd=fd, dst_dir_fd=fd)
         except OSError:
@@ -209,19 +201,18 @@ class _Folder(NamedTuple):
             with self.explained():
                 # A path without a last name (".") is a folder that exists.
                 self.place(temporary, self.target.name or ".", overwrite=overwrite)
-            self.settle(self.fd)
-        except BaseException:
-            # The first error is the one to hear; what cannot be removed is known by its prefix.
+        finally:
+            # Most often it is gone. What cannot be removed is known by its prefix, and hides no first error.
             with suppress(OSError):
                 os.unlink(self.at(temporary), dir_fd=self.fd)
-            raise
+        self.settle(self.fd)
         return written
 
     def settle(self, fd: int | None, mode: int | None = None) -> None:
         """Give an open file or folder its mode, if it has one, and sync it."""
         with self.explained():
             if BY_DESCRIPTOR and fd is not None and mode is not None:
-                os.fchmod(fd, mode & PERMISSIONS)
+                os.fchmod(fd, mode & 0o777)  # never setuid, setgid or sticky
             if fd is not None:
                 os.fsync(fd)
 
@@ -264,9 +255,8 @@ def write_into(folder: Path, path: str, pieces: Pieces, *, overwrite: bool = Fal
 def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) -> int:
     """Write a whole folder, or nothing, and return the bytes of its files; it is on disk when this returns.
 
-    Entries are ``(path, mode, pieces)`` in any order, a folder without pieces (None). A list is checked
-    before anything is written, a stream as it comes. `target` may be an empty folder, and is made with
-    the mode that the umask leaves.
+    Entries are ``(path, mode, pieces)`` in any order, with None for a folder. A list is checked before
+    anything is written, a stream as it comes. `target` may be an empty folder; the umask decides its mode.
 
     Raises:
         UnsafePathError: as `check_tree`.
@@ -296,15 +286,14 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
             with home.explained():
                 if home.fd is None and target.exists():
                     os.rmdir(target)  # Windows renames onto nothing, not even an empty folder
-                os.rename(home.at(*root), home.at(target.name), src_dir_fd=home.fd, dst_dir_fd=home.fd)
+                os.rename(home.at(*root), home.at(target.name or "."), src_dir_fd=home.fd, dst_dir_fd=home.fd)
                 os.rmdir(home.at(root[0]), dir_fd=home.fd)
             home.settle(home.fd)
         except BaseException:
-            # A folder with its read-only mode already would keep what is in it.
+            # A read-only folder would keep what is in it. Nothing here hides the first error.
             for parts in reversed(names.folders()):
                 with suppress(OSError):
                     os.chmod(home.at(*root, *parts), 0o700, dir_fd=home.fd)
-            # The first error is the one to hear; what cannot be removed is known by its prefix.
             shutil.rmtree(home.at(root[0]), ignore_errors=True, dir_fd=home.fd)
             raise
     return written

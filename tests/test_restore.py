@@ -69,7 +69,8 @@ def broken(*pieces: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "path",
     ["a", "a/b/c.txt", ".hidden", "a..b", "...a", "with space", " leading", "ünï/日本", "CONSOLE", "COM0",
-     "COM10", "LPT", "NULL.txt", "my.con", "COMx", "a" * 255, "/".join("a" * 100), "~", "$HOME", "-rf", "#%&{}'!@`=+"],
+     "COM10", "LPT", "NULL.txt", "my.con", "COMx", "a" * 255, "/".join("a" * 100), "~", "$HOME", "-rf",
+     "#%&{}'!@`=+"],
 )  # fmt: skip
 def test_a_path_that_means_one_file_on_every_system_is_split(path: str) -> None:
     assert safe_parts(path) == tuple(path.split("/"))
@@ -525,6 +526,13 @@ def test_a_tree_is_built_in_a_private_folder_beside_its_place(tmp_path: Path) ->
         assert permissions(temporary) == 0o700
 
     assert write_tree(tmp_path / "t", entries()) == 1
+
+
+@pytest.mark.usefixtures("way")
+def test_the_working_folder_is_not_a_place_for_a_tree(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"cannot write \.:"):
+        write_tree(Path(), TREE)
+    assert listing(tmp_path) == {}
 
 
 @pytest.mark.usefixtures("way")

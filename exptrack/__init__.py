@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.config import ConfigValue as ConfigValue
     from exptrack.config import ExpConfig as ExpConfig
     from exptrack.config import merge_configs as merge_configs
+    from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
     from exptrack.errors import ArchiveCorruptError as ArchiveCorruptError
@@ -60,22 +61,28 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
+    from exptrack.lineage import UsedArtifact as UsedArtifact
     from exptrack.query import RunFilter as RunFilter
     from exptrack.records import ArchiveInfo as ArchiveInfo
     from exptrack.records import Artifact as Artifact
+    from exptrack.records import ArtifactFile as ArtifactFile
+    from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigDifference as ConfigDifference
     from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import DeleteReport as DeleteReport
     from exptrack.records import Event as Event
     from exptrack.records import GcReport as GcReport
+    from exptrack.records import Lineage as Lineage
     from exptrack.records import MetricDifference as MetricDifference
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note
     from exptrack.records import Problem as Problem
+    from exptrack.records import RemovalReport as RemovalReport
     from exptrack.records import RunDetail as RunDetail
     from exptrack.records import RunDiff as RunDiff
     from exptrack.records import RunStatus as RunStatus
+    from exptrack.records import RunStorage as RunStorage
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import SqlResult as SqlResult
     from exptrack.records import VerifyReport as VerifyReport
@@ -89,6 +96,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
 # Where each public name lives.
 _HOME_OF = {
     "Alignment": "series",
+    "AmbiguousHashError": "errors",
     "AmbiguousRunError": "errors",
     "Archive": "archive",
     "ArchiveClosedError": "errors",
@@ -103,8 +111,10 @@ _HOME_OF = {
     "ArchiveReadOnlyError": "errors",
     "ArchiveTooNewError": "errors",
     "Artifact": "records",
+    "ArtifactFile": "records",
     "ArtifactNotFoundError": "errors",
     "ArtifactStore": "artifacts",
+    "ArtifactUse": "records",
     "Buckets": "series",
     "ConfigDifference": "records",
     "ConfigError": "errors",
@@ -120,6 +130,7 @@ _HOME_OF = {
     "GcReport": "records",
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
+    "Lineage": "records",
     "MetricDifference": "records",
     "MetricNotFoundError": "errors",
     "MetricPoint": "records",
@@ -131,6 +142,7 @@ _HOME_OF = {
     "Note": "records",
     "Problem": "records",
     "QueryError": "errors",
+    "RemovalReport": "records",
     "Run": "run",
     "RunBusyError": "errors",
     "RunDetail": "records",
@@ -139,6 +151,7 @@ _HOME_OF = {
     "RunFinishedError": "errors",
     "RunNotFoundError": "errors",
     "RunStatus": "records",
+    "RunStorage": "records",
     "RunSummary": "records",
     "SdnError": "errors",
     "Series": "series",
@@ -147,6 +160,7 @@ _HOME_OF = {
     "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
     "Update": "series",
+    "UsedArtifact": "lineage",
     "VerifyReport": "records",
     "append_event": "archive",
     "best_run": "archive",

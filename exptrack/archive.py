@@ -15,21 +15,25 @@ from typing import Any, overload
 from exptrack import __version__, artifacts, query, verification
 from exptrack import run as runs
 from exptrack.artifacts import ArtifactStore
-from exptrack.blobs import collect_unused
+from exptrack.blobs import blobs_of_run, collect_unused
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
+from exptrack.lineage import find_artifact, lineage
 from exptrack.migrations import open_connection
 from exptrack.query import RunFilter
 from exptrack.records import (
     ArchiveInfo,
+    Artifact,
     DeleteReport,
     Event,
     GcReport,
+    Lineage,
     RunDetail,
     RunDiff,
     RunStatus,
+    RunStorage,
     RunSummary,
     SqlResult,
     VerifyReport,
@@ -217,12 +221,13 @@ class Archive:
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (query.resolve_run(self._connection, r) for r in run_ids)}
             sources = {source for run in rows for source in sources_of(self._connection, run)}
+            blobs = [blob for run in rows for blob in blobs_of_run(self._connection, run)]
             for run, row in rows.items():
                 if row["status"] == RunStatus.RUNNING:
                     raise RunBusyError(row["run_id"], f"on {row['host']}")
                 self._connection.execute(DELETE_RUN, (run,))
             remove_unused_sources(self._connection, sources)
-            removed = collect_unused(self._connection)
+            removed = collect_unused(self._connection, blobs)
         freed = self._connection.vacuum_free_pages()
         names = tuple(row["run_id"] for row in rows.values())
         return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
@@ -244,8 +249,35 @@ class Archive:
         return ArtifactStore(self._connection, row["id"], row["run_id"])
 
     def gc_artifacts(self) -> GcReport:
-        """Remove blobs no artifact names any more and give their space back. Commits, power-safe."""
+        """Remove bytes that no artifact names any more and give their space back. Commits, power-safe.
+
+        Removing runs and artifacts does so by itself; this also finds what killed processes left.
+
+        Raises:
+            ArchiveCorruptError: something is named that is not there; nothing is deleted.
+        """
         return artifacts.gc_artifacts(self._connection)
+
+    def storage(self) -> list[RunStorage]:
+        """What the artifacts of each run take in the file, the largest first; runs without any are left out."""
+        return artifacts.storage(self._connection)
+
+    def lineage(self, subject: object) -> Lineage:
+        """What led to a run (an id) or an artifact (its record or hash), and what was made from it.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
+            ArtifactNotFoundError, AmbiguousHashError: likewise the hash.
+        """
+        return lineage(self._connection, subject)
+
+    def find_artifact(self, reference: object) -> Artifact:
+        """The artifact that a reference means; see :meth:`exptrack.Run.use_artifact`.
+
+        Raises:
+            ArtifactNotFoundError: there is none.
+        """
+        return find_artifact(self._connection, reference)
 
     # Questions
 
@@ -420,10 +452,11 @@ class Archive:
             last_run=_moment_or_none(last),
         )
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+    def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
         """Check everything in the file against its checksums; reads all of it, changes nothing.
 
-        `progress` is called with the runs done and the runs in all.
+        `progress` is called with a part (``"runs"``, ``"chunks"``, ``"artifacts"``), how much of it is done and
+        how much there is.
         """
         drain_all(self._connection.path)
         return verification.verify(self._connection, progress)

@@ -1,59 +1,367 @@
-"""The blob store: bytes by content, in chunks, compressed, verified on the way out.
+"""The blob store: bytes by content, in chunks, each stored once, verified on the way out.
 
-Invariants: a blob is named by the SHA-256 of its bytes, taken while it is written. Every chunk holds at
-most 1 MiB and is stored once, however many blobs contain it; zstd level 1 where that saves at least
-3 %, raw where not. Bytes are handed out only after chunk and blob hashes were checked, and decompression
-never yields more than the chunk's recorded size. Memory stays bounded by a few chunks.
+Invariants: a blob is named by the SHA-256 of its bytes, taken while it is written. It is an ordered list of
+chunks, and records the SHA-256 of that list: whoever has checked the list and then each chunk has checked the
+whole, from any place on. Bytes are handed out only after that. A chunk is stored once, however many blobs
+hold it.
+
+What is put becomes visible with whatever names it, in one transaction. Of a large blob the chunks are stored
+before, in short transactions that leave room for others; until then `blob_writer` says who is at it, and nobody
+collects what a living process holds. What a dead one left is collected.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+import io
+import json
+import secrets
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from exptrack.connection import Connection
+from exptrack.chunks import CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
+from exptrack.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError
+from exptrack.migrations import utc_text
+from exptrack.process import ProcessIdentity, current_process, is_alive
 
-CHUNK_BYTES = 1024 * 1024
-CUTTER = "fixed-1MiB"
-ZSTD_LEVEL = 1
-WORTH_IT = 0.97
+FLUSH_BYTES = 4 * 1024 * 1024
+# A process of another host that has been silent for so long is taken for gone.
+SILENCE = timedelta(days=1)
 
 SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
 INSERT_CHUNK = "INSERT INTO chunk (sha256, raw_bytes, stored_bytes, codec) VALUES (?, ?, ?, ?)"
 INSERT_CHUNK_DATA = "INSERT INTO chunk_data (chunk, data) VALUES (?, ?)"
 SELECT_BLOB = "SELECT id FROM blob WHERE hash = ?"
-INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, cutter) VALUES (?, ?, ?)"
+INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, list_sha256, cutter) VALUES (?, ?, ?, ?)"
+FINISH_BLOB = "UPDATE blob SET hash = ?, size_bytes = ?, list_sha256 = ? WHERE id = ?"
+DELETE_BLOB = "DELETE FROM blob WHERE id = ?"
 INSERT_BLOB_CHUNK = "INSERT INTO blob_chunk (blob, offset_bytes, chunk) VALUES (?, ?, ?)"
-BLOB_CHUNKS = """
-SELECT bc.offset_bytes, c.sha256, c.raw_bytes, c.codec, d.data
-FROM blob_chunk AS bc
-JOIN chunk AS c ON c.id = bc.chunk
-LEFT JOIN chunk_data AS d ON d.chunk = c.id
+INSERT_HOLD = """
+INSERT INTO blob_writer (blob, holder, host_id, boot_id, pid, pid_started, written_at)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (blob, holder) DO UPDATE SET written_at = excluded.written_at
+"""
+DELETE_HOLDS = "DELETE FROM blob_writer WHERE holder = ?"
+HOLDS = """
+SELECT holder, host_id, boot_id, pid, pid_started, max(written_at) AS at FROM blob_writer GROUP BY holder
+"""
+BLOB_FACTS = "SELECT id, hash, size_bytes, list_sha256 FROM blob WHERE id = ?"
+CHUNK_LIST = """
+SELECT bc.offset_bytes, c.sha256, c.raw_bytes
+FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
 WHERE bc.blob = ? ORDER BY bc.offset_bytes
 """
-BLOB_FACTS = "SELECT hash, size_bytes FROM blob WHERE id = ?"
-ALL_BLOBS = "SELECT id FROM blob ORDER BY id"
-DELETE_UNUSED_BLOBS = """
-DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = blob.id)
+# A hostile row may hold far more than a chunk can: it is not even read.
+CHUNK_DATA = f"""
+SELECT c.raw_bytes, c.codec, length(d.data) AS stored_bytes,
+       CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
+FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
+WHERE c.sha256 = ?
 """
-UNUSED_CHUNKS = """
-SELECT count(*), coalesce(sum(stored_bytes), 0) FROM chunk
-WHERE NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = chunk.id)
+UNUSED_BLOBS = """
+SELECT b.id FROM blob AS b
+WHERE (:among IS NULL OR b.id IN (SELECT value FROM json_each(:among)))
+  AND NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id)
+  AND NOT EXISTS (SELECT 1 FROM artifact_entry AS e WHERE e.blob = b.id)
+  AND NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
 """
-DELETE_UNUSED_CHUNKS = """
-DELETE FROM chunk WHERE NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = chunk.id)
+CHUNKS_OF = "SELECT DISTINCT chunk FROM blob_chunk WHERE blob IN (SELECT value FROM json_each(?))"
+DELETE_BLOBS = "DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?))"
+_UNUSED_CHUNKS = """
+FROM chunk
+WHERE (:among IS NULL OR chunk.id IN (SELECT value FROM json_each(:among)))
+  AND NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = chunk.id)
 """
-COUNT_CHUNKS = "SELECT count(*) FROM chunk"
+UNUSED_CHUNKS = f"SELECT count(*), coalesce(sum(stored_bytes), 0) {_UNUSED_CHUNKS}"
+DELETE_UNUSED_CHUNKS = f"DELETE {_UNUSED_CHUNKS}"
+BLOBS_OF_RUN = """
+SELECT blob FROM artifact WHERE run = :run AND blob IS NOT NULL
+UNION
+SELECT e.blob FROM artifact AS a JOIN artifact_entry AS e ON e.artifact = a.id
+WHERE a.run = :run AND e.blob IS NOT NULL
+"""
+# What a collection must not find: something named that is not there.
+MISSING = """
+SELECT 'artifact ' || a.name || ' has lost its blob' FROM artifact AS a
+WHERE a.blob IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob AS b WHERE b.id = a.blob)
+UNION ALL
+SELECT 'file ' || e.path || ' of a folder has lost its blob' FROM artifact_entry AS e
+WHERE e.blob IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob AS b WHERE b.id = e.blob)
+UNION ALL
+SELECT b.hash || ' has lost chunks' FROM blob AS b
+WHERE b.list_sha256 IS NOT NULL AND b.size_bytes <> (
+    SELECT coalesce(sum(c.raw_bytes), 0) FROM blob_chunk AS bc JOIN chunk AS c ON c.id = bc.chunk
+    WHERE bc.blob = b.id
+)
+UNION ALL
+SELECT 'a chunk has lost its data' FROM chunk AS c
+WHERE NOT EXISTS (SELECT 1 FROM chunk_data AS d WHERE d.chunk = c.id)
+LIMIT 1
+"""
 
 
-class StoredBlob(NamedTuple):
-    """A blob in the file."""
+class NewBlob:
+    """A blob on its way into the file; `id` is known once it was written."""
 
-    id: int
-    hash: str
-    size_bytes: int
+    def __init__(self) -> None:
+        self.id: int | None = None
+        self.hash = ""
+        self.size_bytes = 0
+        self.list_sha256 = hashlib.sha256()
+        self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks that are not written yet
+        self.whole = False
+        self.written = False
+
+    def add(self, piece: Piece) -> None:
+        """Take the next piece."""
+        self.parts.append((self.size_bytes, piece.sha256))
+        self.list_sha256.update(piece.sha256)
+        self.size_bytes += len(piece.data)
+
+
+class _Pending(NamedTuple):
+    """A chunk to be written; `packed` unless it is in the file already, as far as one could see."""
+
+    piece: Piece
+    packed: tuple[str, bytes] | None
+
+
+class Intake:
+    """Takes blobs in; what names them is written in the block of :meth:`attaching`, with them.
+
+    Whatever is small is written there as a whole. Used as a context manager, so that nothing stays held.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._holder = secrets.token_hex(8)
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._blobs: list[NewBlob] = []
+        self._holding = False
+
+    def __enter__(self) -> Intake:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._holding:
+            # Nothing came to name what was stored.
+            with self._connection.transaction():
+                self._connection.execute(DELETE_HOLDS, (self._holder,))
+                collect_unused(self._connection, [blob.id for blob in self._blobs if blob.id is not None])
+
+    def put(self, source: object) -> NewBlob:
+        """Take everything that `source` has: bytes, a binary file or an iterable of bytes.
+
+        Commits a block's worth at a time, unless it is small. Memory stays bounded by a few blocks.
+
+        Raises:
+            InvalidTypeError: the source hands out something else than bytes.
+        """
+        blob, packer, stream = NewBlob(), Packer(), CutStream(source)
+        self._blobs.append(blob)
+        for pieces in stream:
+            for piece in pieces:
+                blob.add(piece)
+                known = self._connection.value(SELECT_CHUNK, (piece.sha256,))
+                packed = packer.pack(piece.data) if known is None else None
+                self._pending.append(_Pending(piece, packed))
+                self._pending_bytes += len(piece.data)
+            if self._pending_bytes >= FLUSH_BYTES:
+                self._flush()
+        blob.hash, blob.whole = stream.hash, True
+        return blob
+
+    def _flush(self) -> None:
+        with self._connection.transaction():
+            self._write(packing=Packer(), hold=True)
+        self._holding = True
+
+    @contextmanager
+    def attaching(self, *, durable: bool = False) -> Iterator[None]:
+        """A transaction in which every blob put so far is in the file, to be named there."""
+        with self._connection.transaction(durable=durable):
+            self._write(packing=Packer(), hold=False)
+            yield
+            if self._holding:
+                self._connection.execute(DELETE_HOLDS, (self._holder,))
+        self._holding = False
+        self._blobs.clear()
+
+    def _write(self, *, packing: Packer, hold: bool) -> None:
+        connection = self._connection
+        ids: dict[bytes, int] = {}
+        for piece, packed in self._pending:
+            known = connection.value(SELECT_CHUNK, (piece.sha256,))
+            if known is None:
+                # Known before, but collected meanwhile.
+                codec, data = packed or packing.pack(piece.data)
+                facts = (piece.sha256, len(piece.data), len(data), codec)
+                known = connection.execute(INSERT_CHUNK, facts).lastrowid
+                connection.execute(INSERT_CHUNK_DATA, (known, data))
+            ids[piece.sha256] = int(known)
+        for blob in self._blobs:
+            if not blob.written:
+                self._write_blob(blob, ids)
+                if hold:
+                    owner = (*current_process(), utc_text())
+                    connection.execute(INSERT_HOLD, (blob.id, self._holder, *owner))
+        self._pending, self._pending_bytes = [], 0
+
+    def _write_blob(self, blob: NewBlob, ids: dict[bytes, int]) -> None:
+        connection = self._connection
+        same = connection.value(SELECT_BLOB, (blob.hash,)) if blob.whole else None
+        if same is not None:
+            if blob.id is not None:
+                connection.execute(DELETE_BLOB, (blob.id,))
+            blob.id, blob.parts, blob.written = int(same), [], True
+            return
+        if blob.id is None:
+            name = blob.hash if blob.whole else f"writing:{self._holder}-{secrets.token_hex(4)}"
+            digest = blob.list_sha256.digest() if blob.whole else None
+            blob.id = connection.execute(INSERT_BLOB, (name, blob.size_bytes, digest, CUTTER)).lastrowid
+        elif blob.whole:
+            facts = (blob.hash, blob.size_bytes, blob.list_sha256.digest(), blob.id)
+            connection.execute(FINISH_BLOB, facts)
+        rows = [(blob.id, offset, ids[sha256]) for offset, sha256 in blob.parts]
+        connection.execute_many(INSERT_BLOB_CHUNK, rows)
+        blob.parts, blob.written = [], blob.whole
+
+
+class StoredBlob:
+    """A blob to read, whole or from any place; `what` names it in errors.
+
+    Its list of chunks is checked here, each chunk when it is read.
+
+    Raises:
+        ArchiveCorruptError: the list is not the one that was stored.
+    """
+
+    def __init__(self, connection: Connection, blob: int, what: str) -> None:
+        self._connection = connection
+        self._what = what
+        self._unpacker = Unpacker()
+        self._offsets = array("q")
+        digests = bytearray()
+        position = 0
+        with connection.snapshot():
+            row = connection.one(BLOB_FACTS, (blob,))
+            if row is None:
+                raise self._damaged("it is not in the file")
+            for offset, sha256, raw_bytes in connection.iterate(CHUNK_LIST, (blob,)):
+                if offset != position or sha256 is None:
+                    raise self._damaged("a chunk is missing")
+                self._offsets.append(offset)
+                digests += sha256
+                position += raw_bytes
+        self.hash: str = row["hash"]
+        self.size_bytes: int = row["size_bytes"]
+        self._digests = bytes(digests)
+        if position != self.size_bytes:
+            raise self._damaged("chunks are missing")
+        if hashlib.sha256(self._digests).digest() != row["list_sha256"]:
+            raise self._damaged("its chunks are not the ones that were stored")
+
+    def __len__(self) -> int:
+        """How many chunks."""
+        return len(self._offsets)
+
+    def _damaged(self, problem: str) -> ArchiveCorruptError:
+        path = self._connection.path
+        return ArchiveCorruptError(
+            f"{self._what} in {path} is damaged: {problem}; 'exptrack verify' tells what else is",
+            path=str(path),
+        )
+
+    def chunk(self, number: int) -> bytes:
+        """One chunk, checked.
+
+        Raises:
+            ArchiveCorruptError: it is missing (removed meanwhile, or lost) or not what was stored.
+        """
+        sha256 = self._digests[32 * number : 32 * number + 32]
+        row = self._connection.one(CHUNK_DATA, (sha256,))
+        where = f"bytes {self._offsets[number]:,} and after"
+        try:
+            found = unpacked(row, self._unpacker)
+        except ValueError as error:
+            raise self._damaged(f"{where}: {error}") from None
+        if hashlib.sha256(found).digest() != sha256:
+            raise self._damaged(f"{where}: not what was stored")
+        return found
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Every chunk in order, checked."""
+        return map(self.chunk, range(len(self)))
+
+    def find(self, position: int) -> tuple[int, int]:
+        """The number of the chunk that holds a byte, and where it begins."""
+        number = bisect_right(self._offsets, position) - 1
+        return number, self._offsets[number]
+
+
+def unpacked(row: Row | None, unpacker: Unpacker) -> bytes:
+    """The bytes of a row of CHUNK_DATA.
+
+    Raises:
+        ValueError: there is none, or it cannot be unpacked.
+    """
+    if row is None:
+        raise ValueError("a chunk is missing")
+    if row["stored_bytes"] is None:
+        raise ValueError("a chunk has lost its data")
+    if not isinstance(row["data"], bytes):
+        raise ValueError(f"a chunk stored in {row['stored_bytes']:,} bytes cannot be")
+    return unpacker.unpack(row["codec"], row["data"], row["raw_bytes"])
+
+
+class BlobStream(io.RawIOBase):
+    """A blob as a binary file: seekable, reading only the chunks it needs."""
+
+    def __init__(self, blob: StoredBlob) -> None:
+        super().__init__()
+        self._blob = blob
+        self._position = 0
+        self._begin = 0
+        self._chunk = b""
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; beyond the end there is nothing to read."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size_bytes}[whence]
+        if base + offset < 0:
+            raise ValueError(f"there is no position {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """Fill the buffer as far as the current chunk reaches."""
+        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        if self._position >= self._blob.size_bytes or not len(target):
+            return 0
+        if not self._begin <= self._position < self._begin + len(self._chunk):
+            number, self._begin = self._blob.find(self._position)
+            self._chunk = self._blob.chunk(number)
+        inside = self._position - self._begin
+        part = memoryview(self._chunk)[inside : inside + len(target)]
+        target[: len(part)] = part
+        self._position += len(part)
+        return len(part)
 
 
 class Collected(NamedTuple):
@@ -64,129 +372,43 @@ class Collected(NamedTuple):
     stored_bytes: int
 
 
-def put_blob(connection: Connection, source: BinaryIO) -> StoredBlob:
-    """Store everything `source` has to read; inside the caller's transaction. Storing again is free."""
-    whole = hashlib.sha256()
-    size = 0
-    parts: list[tuple[int, int]] = []
-    while piece := _read_full(source):
-        whole.update(piece)
-        parts.append((size, _put_chunk(connection, piece)))
-        size += len(piece)
-    name = f"sha256:{whole.hexdigest()}"
-    known = connection.value(SELECT_BLOB, (name,))
-    if known is not None:
-        return StoredBlob(int(known), name, size)
-    blob = connection.execute(INSERT_BLOB, (name, size, CUTTER)).lastrowid
-    assert blob is not None
-    connection.execute_many(INSERT_BLOB_CHUNK, [(blob, offset, chunk) for offset, chunk in parts])
-    return StoredBlob(blob, name, size)
+def blobs_of_run(connection: Connection, run: int) -> list[int]:
+    """Every blob that an artifact of a run names."""
+    return [row[0] for row in connection.all(BLOBS_OF_RUN, {"run": run})]
 
 
-def _read_full(source: BinaryIO) -> bytes:
-    """One chunk's worth of bytes; raw files and pipes may answer with less than was asked."""
-    pieces: list[bytes] = []
-    missing = CHUNK_BYTES
-    while missing and (piece := source.read(missing)):
-        pieces.append(piece)
-        missing -= len(piece)
-    return b"".join(pieces)
+def collect_unused(connection: Connection, among: Sequence[int] | None = None) -> Collected:
+    """Delete blobs that nothing names or holds, and chunks no blob holds; inside the caller's transaction.
 
-
-def _put_chunk(connection: Connection, piece: bytes) -> int:
-    digest = hashlib.sha256(piece).digest()
-    known = connection.value(SELECT_CHUNK, (digest,))
-    if known is not None:
-        return int(known)
-    codec, data = _packed(piece)
-    chunk = connection.execute(INSERT_CHUNK, (digest, len(piece), len(data), codec)).lastrowid
-    assert chunk is not None
-    connection.execute(INSERT_CHUNK_DATA, (chunk, data))
-    return chunk
-
-
-def _packed(piece: bytes) -> tuple[str, bytes]:
-    import zstandard
-
-    packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(piece)
-    return ("zstd", packed) if len(packed) < WORTH_IT * len(piece) else ("raw", piece)
-
-
-def _unpacked(codec: str, data: bytes, raw_bytes: int) -> bytes:
-    """The chunk's bytes; a frame that declares another size is refused before it is expanded."""
-    if codec == "raw":
-        return data
-    if codec != "zstd":
-        raise ValueError(f"unknown codec {codec!r}")
-    import zstandard
-
-    try:
-        if zstandard.frame_content_size(data) != raw_bytes:
-            raise ValueError("its compressed frame declares another size")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=raw_bytes)
-    except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from None
-
-
-def iter_blob(connection: Connection, blob: int) -> Iterator[bytes]:
-    """The blob's bytes in order, a chunk at a time, each checked against its hash.
-
-    The hash of the whole is checked after the last chunk: a caller that keeps what it got must
-    exhaust the iterator first.
+    `among` limits it to these blobs. Without it everything is looked at, and what dead processes held goes too.
 
     Raises:
-        ArchiveCorruptError: a chunk is missing or is not what was stored.
+        ArchiveCorruptError: something is named that is not there; nothing is deleted.
     """
-    facts = connection.one(BLOB_FACTS, (blob,))
-    assert facts is not None, "callers take the id from a foreign key"
-    whole = hashlib.sha256()
-    position = 0
-    for row in connection.iterate(BLOB_CHUNKS, (blob,)):
-        where = f"{facts['hash']} in {connection.path}, bytes {position:,} and after"
-        problem = ""
-        piece = b""
-        if row["offset_bytes"] != position:
-            problem = "a chunk is missing"
-        elif row["data"] is None:
-            problem = "a chunk has lost its data"
-        else:
-            try:
-                piece = _unpacked(row["codec"], row["data"], row["raw_bytes"])
-            except ValueError as error:
-                problem = str(error)
-            else:
-                if hashlib.sha256(piece).digest() != row["sha256"]:
-                    problem = "a chunk is not what was stored"
-        if problem:
-            raise ArchiveCorruptError(f"artifact damaged: {where}: {problem}", path=str(connection.path))
-        whole.update(piece)
-        position += len(piece)
-        yield piece
-    if position != facts["size_bytes"] or f"sha256:{whole.hexdigest()}" != facts["hash"]:
-        raise ArchiveCorruptError(
-            f"artifact damaged: {facts['hash']} in {connection.path}: {position:,} of"
-            f" {facts['size_bytes']:,} bytes, and not the ones that were stored",
-            path=str(connection.path),
-        )
+    if among is None:
+        missing = connection.value(MISSING)
+        if missing is not None:
+            raise ArchiveCorruptError(
+                f"{missing} in {connection.path}: nothing was deleted; 'exptrack verify' tells what is damaged",
+                path=str(connection.path),
+            )
+        for row in connection.all(HOLDS):
+            if not _is_held(row):
+                connection.execute(DELETE_HOLDS, (row["holder"],))
+    chosen = None if among is None else json.dumps(list(among))
+    unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS, {"among": chosen})])
+    chunks = None if among is None else json.dumps([row[0] for row in connection.all(CHUNKS_OF, (unused,))])
+    blobs = connection.execute(DELETE_BLOBS, (unused,)).rowcount
+    counted = connection.one(UNUSED_CHUNKS, {"among": chunks})
+    assert counted is not None
+    if counted[0]:
+        connection.execute(DELETE_UNUSED_CHUNKS, {"among": chunks})
+    return Collected(blobs, *counted)
 
 
-def blob_problems(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Read every blob; yield (hash, what is wrong) for each that is damaged."""
-    for row in connection.all(ALL_BLOBS):
-        facts = connection.one(BLOB_FACTS, (row["id"],))
-        try:
-            for _piece in iter_blob(connection, row["id"]):
-                pass
-        except ArchiveCorruptError as error:
-            yield (facts["hash"] if facts else "?"), str(error)
-
-
-def collect_unused(connection: Connection) -> Collected:
-    """Delete blobs no artifact names and chunks no blob holds; inside the caller's transaction."""
-    blobs = connection.execute(DELETE_UNUSED_BLOBS).rowcount
-    unused = connection.one(UNUSED_CHUNKS)
-    assert unused is not None
-    chunks, stored_bytes = unused
-    if chunks:
-        connection.execute(DELETE_UNUSED_CHUNKS)
-    return Collected(blobs, chunks, stored_bytes)
+def _is_held(row: Row) -> bool:
+    owner = ProcessIdentity(row["host_id"], row["boot_id"], row["pid"], row["pid_started"])
+    alive = is_alive(owner)
+    if alive is None:
+        return datetime.fromisoformat(row["at"]).replace(tzinfo=UTC) > datetime.now(UTC) - SILENCE
+    return alive

@@ -58,6 +58,7 @@ SQLITE_VERSION = sqlite3.sqlite_version
 BUSY_WAIT_S = 30.0
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 4 * 1024 * 1024
+VACUUM_PAGES = 8192  # of one transaction
 MAX_SQL_CHARS = 100_000
 
 # Connections a forked child inherited: kept alive so that their destructor never runs there.
@@ -484,21 +485,31 @@ class Connection:
         handle.commits = 0
 
     def vacuum_free_pages(self) -> int:
-        """Give free pages back to the file system; return by how many bytes the file shrank."""
+        """Give free pages back to the file system (SQLite's incremental vacuum); return by how many bytes.
+
+        A slice at a time, so that other writers get their turn.
+        """
+        handle = self._handle()
         page_bytes = int(self.value("PRAGMA page_size"))
+        before = int(self.value("PRAGMA page_count"))
         free = int(self.value("PRAGMA freelist_count"))
-        if free:
-            self._incremental_vacuum(self._handle())
+        while free:
+            self._incremental_vacuum(handle)
+            self._checkpoint_if_due(handle)
+            left = int(self.value("PRAGMA freelist_count"))
+            if left >= free:  # others fill and free pages meanwhile
+                break
+            free = left
         self.checkpoint()
-        return (free - int(self.value("PRAGMA freelist_count"))) * page_bytes
+        return max(0, before - int(self.value("PRAGMA page_count"))) * page_bytes
 
     def _incremental_vacuum(self, handle: _Handle) -> None:
-        """Drop every free page in one transaction.
+        """Drop some free pages in one transaction.
 
         The pragma frees a page a step and the binding's ``execute`` steps once; ``executescript`` steps to the
         end. It would commit an open transaction, so it brings its own.
         """
-        script = "BEGIN IMMEDIATE; PRAGMA incremental_vacuum; COMMIT"
+        script = f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({VACUUM_PAGES}); COMMIT"
         try:
             self._retrying(handle, lambda: handle.raw.executescript(script))
         finally:

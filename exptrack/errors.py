@@ -26,7 +26,8 @@ know exptrack catch what they expect.
     │   ├── AmbiguousRunError           32
     │   ├── ArtifactNotFoundError       33
     │   ├── MetricNotFoundError         34
-    │   └── ConfigNotFoundError         35
+    │   ├── ConfigNotFoundError         35
+    │   └── AmbiguousHashError          36
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   └── RunBusyError                42
@@ -179,10 +180,13 @@ class ArtifactNotFoundError(NotFoundError):
 
     exit_code = 33
 
-    def __init__(self, name: str, run_id: str) -> None:
-        super().__init__(f"run {run_id} has no artifact {name!r}")
+    def __init__(self, name: str, run_id: str, version: int | None = None) -> None:
+        which = "" if version is None else f" in version {version}"
+        who = f"run {run_id} has" if run_id else "there is"
+        super().__init__(f"{who} no artifact {name!r}{which}; 'exptrack artifacts ls' lists them")
         self.name = name
         self.run_id = run_id
+        self.version = version
 
 
 class MetricNotFoundError(NotFoundError):
@@ -195,6 +199,17 @@ class MetricNotFoundError(NotFoundError):
         super().__init__(f"no metric {name!r} in {where}{hint}")
         self.name = name
         self.suggestions = tuple(suggestions)
+
+
+class AmbiguousHashError(NotFoundError):
+    """Several contents begin with this hash."""
+
+    exit_code = 36
+
+    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+        super().__init__(f"{prefix!r} begins several hashes ({', '.join(candidates[:3])}, …); give more digits")
+        self.prefix = prefix
+        self.candidates = tuple(candidates)
 
 
 class ConfigNotFoundError(NotFoundError):

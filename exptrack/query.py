@@ -31,6 +31,7 @@ from exptrack.metrics import read_summaries
 from exptrack.migrations import utc_text
 from exptrack.records import (
     Artifact,
+    ArtifactUse,
     ConfigDifference,
     Event,
     MetricDifference,
@@ -64,9 +65,15 @@ NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
 ARTIFACTS_OF = """
-SELECT a.name, a.version, a.kind, b.hash, b.size_bytes, a.is_text, a.step, a.metadata, a.created_at
-FROM artifact AS a JOIN blob AS b ON b.id = a.blob
+SELECT r.run_id, a.name, a.version, a.kind, b.hash, b.size_bytes, a.is_text, a.media_type, a.step, a.metadata,
+       a.created_at
+FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
 WHERE a.run = ? ORDER BY a.name, a.version
+"""
+INPUTS_OF = """
+SELECT r.run_id, i.from_run_id, i.name, i.version, i.hash, i.used_at
+FROM run_input AS i JOIN run AS r ON r.id = i.run
+WHERE i.run = ? ORDER BY i.seq
 """
 METRIC_EXISTS = "SELECT 1 FROM metric_name WHERE name = ?"
 METRIC_NAMES = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
@@ -79,10 +86,12 @@ WHERE s.metric = (SELECT id FROM metric_name WHERE name = :name) AND s.completed
   AND s.{column} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308
 ORDER BY s.{column} {order}, s.run LIMIT :limit
 """
+DIRECTIONS = {"minimize": "ASC", "maximize": "DESC"}
+RANKED_VALUES = ("last", "min", "max")
 BEST: dict[tuple[str, str], str] = {
     (value, direction): _BEST.format(column=f"{value}_value", order=order)
-    for value in ("last", "min", "max")
-    for direction, order in (("minimize", "ASC"), ("maximize", "DESC"))
+    for value in RANKED_VALUES
+    for direction, order in DIRECTIONS.items()
 }
 
 _S = TypeVar("_S")
@@ -129,6 +138,13 @@ def check_status(status: object) -> RunStatus:
     except ValueError:
         known = ", ".join(RunStatus)
         raise InvalidValueError(f"status must be one of {known}; not {shown(status)}") from None
+
+
+def check_direction(direction: object) -> str:
+    """Return `direction` if it says what is best of a metric."""
+    if not isinstance(direction, str) or direction not in DIRECTIONS:
+        raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {shown(direction)}")
+    return direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,15 +359,28 @@ def read_artifacts(connection: Connection, run: int) -> tuple[Artifact, ...]:
     return tuple(artifact_record(row) for row in connection.all(ARTIFACTS_OF, (run,)))
 
 
+def read_inputs(connection: Connection, run: int) -> tuple[ArtifactUse, ...]:
+    """The artifacts a run used, in the order of use."""
+    return tuple(use_record(row) for row in connection.all(INPUTS_OF, (run,)))
+
+
+def use_record(row: Row) -> ArtifactUse:
+    """A row of INPUTS_OF as a record."""
+    used_at = moment(row["used_at"])
+    return ArtifactUse(row["run_id"], row["from_run_id"], row["name"], row["version"], row["hash"], used_at)
+
+
 def artifact_record(row: Row) -> Artifact:
     """A row of ARTIFACTS_OF as a record."""
     return Artifact(
+        run_id=row["run_id"],
         name=row["name"],
         version=row["version"],
         kind=row["kind"],
         hash=row["hash"],
         size_bytes=row["size_bytes"],
         is_text=bool(row["is_text"]),
+        media_type=row["media_type"],
         step=row["step"],
         metadata=json.loads(row["metadata"]),
         created_at=moment(row["created_at"]),
@@ -382,6 +411,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         environment=_read_environment(connection, run),
         traceback=row["traceback"],
         config_sources=read_sources(connection, run),
+        inputs=read_inputs(connection, run),
     )
 
 
@@ -446,11 +476,9 @@ def best_runs(
         MetricNotFoundError: no run has logged such a metric.
     """
     name = check_name(metric, "metric")
-    if not isinstance(by, str) or not isinstance(direction, str) or (by, direction) not in BEST:
-        raise InvalidValueError(
-            "direction must be 'minimize' or 'maximize' and by 'last', 'min' or 'max';"
-            f" not {shown(direction)} and {shown(by)}"
-        )
+    check_direction(direction)
+    if not isinstance(by, str) or by not in RANKED_VALUES:
+        raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {shown(by)}")
     if connection.value(METRIC_EXISTS, (name,)) is None:
         names = [row["name"] for row in connection.all(METRIC_NAMES)]
         raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))

@@ -98,17 +98,54 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One version of one artifact; `hash` is ``sha256:…`` over its bytes."""
+    """One version of one artifact; `hash` is ``sha256:…`` over its bytes (of a folder: over its manifest)."""
 
+    run_id: str
     name: str
     version: int
     kind: str
     hash: str
     size_bytes: int
     is_text: bool
+    media_type: str | None
     step: int | None
     metadata: dict[str, Any]
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    """One thing in a folder: a file, or a folder, which has neither `size_bytes` nor `hash`."""
+
+    path: str
+    mode: int
+    size_bytes: int | None
+    hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactUse:
+    """A run's use of an artifact; `from_run` registered it, and either may be gone from the file since."""
+
+    run_id: str
+    from_run: str
+    name: str
+    version: int
+    hash: str
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a run or an artifact (a hash) came from, and what came of it.
+
+    `upstream` and `downstream` are uses, the nearest first; `artifacts` are those of every run among them.
+    """
+
+    subject: str
+    upstream: tuple[ArtifactUse, ...]
+    downstream: tuple[ArtifactUse, ...]
+    artifacts: tuple[Artifact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +165,7 @@ class RunDetail:
     environment: dict[str, Any]
     traceback: str | None
     config_sources: dict[str, ConfigSource] = field(default_factory=dict)
+    inputs: tuple[ArtifactUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +233,29 @@ class DeleteReport:
     blobs: int
     stored_bytes: int
     file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """Which versions of an artifact were removed; `file_bytes` is by how much the file shrank."""
+
+    name: str
+    versions: tuple[int, ...]
+    blobs: int
+    stored_bytes: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStorage:
+    """What a run's artifacts take in the file, each chunk once; `shared_bytes` of it other runs use too."""
+
+    run_id: str
+    name: str | None
+    artifacts: int
+    size_bytes: int
+    stored_bytes: int
+    shared_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

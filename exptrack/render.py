@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,13 +17,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from exptrack.keypath import join_path
 from exptrack.records import (
     ArchiveInfo,
+    Artifact,
+    ArtifactFile,
+    ArtifactUse,
     ConfigSource,
+    Lineage,
     RunDetail,
     RunDiff,
+    RunStorage,
     RunSummary,
     SqlResult,
     VerifyReport,
@@ -33,6 +39,7 @@ STATUS_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "inte
 MOST_METRIC_COLUMNS = 4
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column of SQL is not made narrower than this
+SHOWN_HASH_CHARS = len("sha256:") + 12
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -218,18 +225,11 @@ def detail(out: Console, record: RunDetail) -> None:
         )
     if record.artifacts:
         _heading(out, "Artifacts")
-        columns = [
-            ("name", "left"),
-            ("version", "right"),
-            ("kind", "left"),
-            ("size", "right"),
-            ("hash", "left"),
-        ]
-        _table(
-            out,
-            columns,
-            ([a.name, a.version, a.kind, size(a.size_bytes), a.hash[:23] + "…"] for a in record.artifacts),
-        )
+        artifacts(out, record.artifacts)
+    if record.inputs:
+        _heading(out, "Inputs")
+        columns = [("name", "left"), ("version", "right"), ("from run", "left"), ("hash", "left")]
+        _table(out, columns, ([u.name, u.version, u.from_run, _short(u.hash)] for u in record.inputs))
     if record.notes:
         _heading(out, "Notes")
         for note in record.notes:
@@ -246,6 +246,135 @@ def detail(out: Console, record: RunDetail) -> None:
     if record.traceback:
         _heading(out, "Traceback")
         out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
+
+
+def _short(digest: str) -> str:
+    """Enough of a hash to name it."""
+    return digest[:SHOWN_HASH_CHARS] + "…"
+
+
+def artifacts(out: Console, records: Sequence[Artifact]) -> None:
+    """Artifacts, every version."""
+    if not records:
+        out.print("no artifacts")
+        return
+    columns = [("name", "left"), ("version", "right"), ("kind", "left"), ("step", "right"), ("size", "right")]
+    columns += [("hash", "left"), ("stored", "left")]
+    _table(
+        out,
+        columns,
+        (
+            [
+                Text(safe(a.name), style="bold"),
+                a.version,
+                a.kind,
+                "" if a.step is None else a.step,
+                size(a.size_bytes) if a.kind != "folder" else "",
+                _short(a.hash),
+                ago(a.created_at),
+            ]
+            for a in records
+        ),
+    )
+
+
+def folder(out: Console, files: Sequence[ArtifactFile]) -> None:
+    """What a folder holds."""
+    if not files:
+        out.print("an empty folder, or no folder at all")
+        return
+    columns = [("path", "left"), ("mode", "right"), ("size", "right"), ("hash", "left")]
+    _table(
+        out,
+        columns,
+        (
+            [f.path, f"{f.mode:03o}", size(f.size_bytes), _short(f.hash)]
+            if f.size_bytes is not None and f.hash is not None
+            else [f"{f.path}/", f"{f.mode:03o}", "", ""]
+            for f in files
+        ),
+    )
+
+
+def storage(out: Console, records: Sequence[RunStorage], total: int, facts: ArchiveInfo) -> None:
+    """What the artifacts of runs take."""
+    if not records:
+        out.print("no artifacts")
+        return
+    columns = [("run", "left"), ("name", "left"), ("artifacts", "right"), ("content", "right")]
+    columns += [("stored", "right"), ("its own", "right"), ("shared", "right")]
+    _table(
+        out,
+        columns,
+        (
+            [
+                Text(r.run_id, style="bold"),
+                r.name or "",
+                r.artifacts,
+                size(r.size_bytes),
+                size(r.stored_bytes),
+                size(r.stored_bytes - r.shared_bytes),
+                size(r.shared_bytes),
+            ]
+            for r in records
+        ),
+    )
+    more = f"; {total - len(records):,} runs more" if total > len(records) else ""
+    words = f"in all {size(facts.stored_bytes)} of a file of {size(facts.file_bytes)}{more}"
+    out.print(Text(words, style="dim"))
+
+
+def lineage(out: Console, record: Lineage) -> None:
+    """What led here, and what came of it, as two trees."""
+    inputs: dict[str, list[ArtifactUse]] = {}
+    for use in record.upstream:
+        inputs.setdefault(use.run_id, []).append(use)
+    uses: dict[str, list[ArtifactUse]] = {}
+    for use in record.downstream:
+        uses.setdefault(use.from_run, []).append(use)
+    made: dict[str, list[Artifact]] = {}
+    for artifact in record.artifacts:
+        made.setdefault(artifact.run_id, []).append(artifact)
+    is_hash = record.subject.startswith("sha256:")
+    makers = [a.run_id for a in record.artifacts if a.hash == record.subject] if is_hash else [record.subject]
+    above = Tree(Text(f"{record.subject} was made from", style="bold"))
+    for maker in dict.fromkeys(makers):
+        branch = above.add(Text(f"run {maker}")) if is_hash else above
+        _grow(branch, inputs.get(maker, []), lambda use: inputs.get(use.from_run, []), _origin, {maker})
+    below = Tree(Text("made from it", style="bold"))
+    first = (
+        [u for u in record.downstream if u.hash == record.subject] if is_hash else uses.get(record.subject, [])
+    )
+
+    def outcome(use: ArtifactUse) -> str:
+        results = ", ".join(dict.fromkeys(f"{a.name} v{a.version}" for a in made.get(use.run_id, [])))
+        return f"run {use.run_id} used {safe(use.name)} v{use.version}, made {safe(results) or 'no artifact'}"
+
+    _grow(below, first, lambda use: uses.get(use.run_id, []), outcome, set())
+    for tree, none in ((above, "no recorded input"), (below, "nothing recorded")):
+        if not tree.children:
+            tree.add(Text(none, style="dim"))
+        out.print(tree)
+
+
+def _origin(use: ArtifactUse) -> str:
+    return f"{safe(use.name)} v{use.version} {_short(use.hash)} of run {use.from_run}"
+
+
+def _grow(
+    tree: Tree,
+    uses: Iterable[ArtifactUse],
+    onward: Callable[[ArtifactUse], Iterable[ArtifactUse]],
+    words: Callable[[ArtifactUse], str],
+    seen: set[str],
+) -> None:
+    for use in uses:
+        branch = tree.add(Text(words(use)))
+        # Each use is drawn once: a graph may have a thousand ways to the same place.
+        key = repr(use)
+        if key not in seen:
+            seen.add(key)
+            _grow(branch, onward(use), onward, words, seen)
 
 
 def diff(out: Console, record: RunDiff) -> None:

@@ -43,6 +43,7 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.events import record_event
+from exptrack.lineage import UsedArtifact, use_artifact
 from exptrack.liveness import LIVE, announce
 from exptrack.metriclog import MetricLog
 from exptrack.metrics import REOPEN_SERIES, read_curve, read_last, seal_series
@@ -52,10 +53,11 @@ from exptrack.query import (
     dead_runs,
     owner_identity,
     read_events,
+    read_inputs,
     read_notes,
     resolve_run,
 )
-from exptrack.records import Event, MetricPoint, Note, RunStatus, moment
+from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config, store_config
 from exptrack.system_metrics import SystemSampler, check_interval
@@ -495,6 +497,25 @@ class Run(MetricLog):
     def artifacts(self) -> ArtifactStore:
         """The run's artifacts."""
         return ArtifactStore(self._connection, self._run, self.run_id)
+
+    def use_artifact(self, reference: object) -> UsedArtifact:
+        """Record that the run uses an artifact of this archive, and return it to be read. Commits.
+
+        `reference` is an `Artifact` record; a hash (``sha256:…``, six digits and more are enough); ``NAME``,
+        the newest of that name in the archive; ``RUN/NAME``; the last two with ``:v2`` for a version,
+        ``:latest`` for the newest. Using it again changes nothing.
+
+        Raises:
+            ArtifactNotFoundError: there is no such artifact.
+            RunNotFoundError, AmbiguousRunError: its run is unknown, or could be several.
+        """
+        self._require_present()
+        return use_artifact(self._connection, self._run, reference)
+
+    @property
+    def inputs(self) -> tuple[ArtifactUse, ...]:
+        """The artifacts the run used, in the order of use."""
+        return read_inputs(self._connection, self._run)
 
     # State and end
 

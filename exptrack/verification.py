@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
-from exptrack.blobs import COUNT_CHUNKS, blob_problems
+from exptrack.artifacts import ENTRIES_OF, FOLDER_TYPE, manifest_of
+from exptrack.blobs import StoredBlob, unpacked
+from exptrack.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.config import config_from_snapshot
-from exptrack.connection import Connection
+from exptrack.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
 from exptrack.metrics import series_problems
@@ -39,6 +41,34 @@ ALL_RUNS = "SELECT id, run_id, status, config_hash, checksum FROM run ORDER BY i
 EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE run = ? ORDER BY seq"
 COUNT_POINTS = "SELECT coalesce(sum(count), 0) FROM metric_series"
 COUNT_BLOBS = "SELECT count(*) FROM blob"
+COUNT_CHUNKS = "SELECT count(*) FROM chunk"
+ALL_CHUNKS = f"""
+SELECT c.id, c.sha256, c.raw_bytes, c.stored_bytes AS said_bytes, c.codec, length(d.data) AS stored_bytes,
+       CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
+FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
+ORDER BY c.id
+"""
+# Whole ones; and those nobody writes although they are not.
+ALL_BLOBS = """
+SELECT b.id, b.hash, b.list_sha256 IS NOT NULL AS whole FROM blob AS b
+WHERE b.list_sha256 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
+ORDER BY b.id
+"""
+BLOBS_WITH_CHUNK = "SELECT DISTINCT blob FROM blob_chunk WHERE chunk = ?"
+HOLDERS_OF_BLOB = """
+SELECT r.run_id, a.name, a.version, NULL AS path
+FROM artifact AS a JOIN run AS r ON r.id = a.run WHERE a.blob = :blob
+UNION ALL
+SELECT r.run_id, a.name, a.version, e.path
+FROM artifact_entry AS e JOIN artifact AS a ON a.id = e.artifact JOIN run AS r ON r.id = a.run
+WHERE e.blob = :blob
+ORDER BY 1, 2, 3, 4
+"""
+FOLDERS = """
+SELECT a.id, a.blob, a.name, a.version, r.run_id FROM artifact AS a JOIN run AS r ON r.id = a.run
+WHERE a.media_type = ? AND a.blob IS NOT NULL ORDER BY a.id
+"""
+MOST_HOLDERS_NAMED = 20
 ORPHAN_OWNERS = """
 SELECT r.run_id FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id
 WHERE (r.status = 'running') <> (o.run IS NOT NULL)
@@ -66,13 +96,17 @@ def _json_line(value: object) -> bytes:
     return (json.dumps(value, separators=(",", ":")) + "\n").encode()
 
 
-def verify(connection: Connection, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
     """Check structure, references, checksums, summaries and artifacts; reads the whole file.
 
-    `progress` is called with runs done and runs in all. What is damaged is reported, never raised.
+    `progress` is called with a part (``"runs"``, ``"chunks"``, ``"artifacts"``), how much of it is done and how
+    much there is. What is damaged is reported, never raised. Memory stays bounded.
     """
+    tell = progress or (lambda _part, _done, _total: None)
     problems = list(_structure_problems(connection))
-    runs = connection.all(ALL_RUNS) if _readable(problems) else []
+    if not _readable(problems):
+        return VerifyReport(0, 0, 0, 0, tuple(problems))
+    runs = connection.all(ALL_RUNS)
     for done, row in enumerate(runs, 1):
         try:
             problems += _run_problems(connection, row["id"], row["run_id"], row["config_hash"])
@@ -82,20 +116,93 @@ def verify(connection: Connection, progress: Callable[[int, int], None] | None =
                 )
         except ArchiveCorruptError as error:
             problems.append(Problem("run", row["run_id"], str(error)))
-        if progress is not None:
-            progress(done, len(runs))
-    if not _readable(problems):
-        return VerifyReport(0, 0, 0, 0, tuple(problems))
+        tell("runs", done, len(runs))
     for row in connection.all(ORPHAN_OWNERS):
         problems.append(Problem("run", row["run_id"], "status and owner contradict each other"))
-    problems += [Problem("artifact", where, what) for where, what in blob_problems(connection)]
-    return VerifyReport(
-        runs=len(runs),
-        points=int(connection.value(COUNT_POINTS)),
-        blobs=int(connection.value(COUNT_BLOBS)),
-        chunks=int(connection.value(COUNT_CHUNKS)),
-        problems=tuple(problems),
-    )
+    blobs, chunks = int(connection.value(COUNT_BLOBS)), int(connection.value(COUNT_CHUNKS))
+    try:
+        problems += _artifact_problems(connection, tell, blobs, chunks)
+    except ArchiveCorruptError as error:
+        problems.append(Problem("file", str(connection.path), str(error)))
+    return VerifyReport(len(runs), int(connection.value(COUNT_POINTS)), blobs, chunks, tuple(problems))
+
+
+def _artifact_problems(
+    connection: Connection, tell: Callable[[str, int, int], None], blobs: int, chunks: int
+) -> Iterator[Problem]:
+    """Hash every chunk, every blob and every folder again."""
+    damaged: set[int] = set()
+    unpacker = Unpacker()
+    for done, row in enumerate(connection.iterate(ALL_CHUNKS), 1):
+        problem = _chunk_problem(row, unpacker)
+        if problem is not None:
+            touched = [found[0] for found in connection.all(BLOBS_WITH_CHUNK, (row["id"],))]
+            damaged.update(touched)
+            holders = [holder for blob in touched for holder in _holders(connection, blob)]
+            yield Problem("chunk", row["sha256"].hex(), f"{problem}; {_named(holders)}")
+        tell("chunks", done, chunks)
+    for done, row in enumerate(connection.all(ALL_BLOBS), 1):
+        # What is said of a chunk need not be said of each blob that has it.
+        if row["id"] not in damaged:
+            problem = _blob_problem(connection, row)
+            if problem is not None:
+                yield Problem("artifact", row["hash"], f"{problem}; {_named(_holders(connection, row['id']))}")
+        tell("artifacts", done, blobs)
+    for row in connection.all(FOLDERS, (FOLDER_TYPE,)):
+        if row["blob"] not in damaged and not _is_sound_folder(connection, row):
+            where = f"{row['run_id']} {row['name']} version {row['version']}"
+            yield Problem("artifact", where, "what the folder holds is not what was registered")
+
+
+def _chunk_problem(row: Row, unpacker: Unpacker) -> str | None:
+    try:
+        found = unpacked(row, unpacker)
+    except ValueError as error:
+        return str(error)
+    if hashlib.sha256(found).digest() != row["sha256"]:
+        return "a chunk is not what was stored"
+    if row["said_bytes"] != row["stored_bytes"]:
+        return f"a chunk takes {row['stored_bytes']:,} bytes, not {row['said_bytes']:,}"
+    return None
+
+
+def _blob_problem(connection: Connection, row: Row) -> str | None:
+    if not row["whole"]:
+        return "it was never written to its end, and nobody writes it"
+    whole = hashlib.sha256()
+    try:
+        for piece in StoredBlob(connection, row["id"], row["hash"]):
+            whole.update(piece)
+    except ArchiveCorruptError as error:
+        return str(error)
+    return None if f"sha256:{whole.hexdigest()}" == row["hash"] else "its bytes have another hash"
+
+
+def _is_sound_folder(connection: Connection, row: Row) -> bool:
+    entries = connection.all(ENTRIES_OF, (row["id"],))
+    lines = [
+        (e["path"], e["mode"], None if e["blob"] is None else (e["hash"], e["size_bytes"])) for e in entries
+    ]
+    try:
+        return b"".join(StoredBlob(connection, row["blob"], row["name"])) == manifest_of(lines)
+    except ArchiveCorruptError:
+        return True  # said of its blob already
+
+
+def _holders(connection: Connection, blob: int) -> list[str]:
+    """Every artifact that holds a blob, in words."""
+    found = []
+    for row in connection.all(HOLDERS_OF_BLOB, {"blob": blob}):
+        path = f"/{row['path']}" if row["path"] else ""
+        found.append(f"{row['name']}{path} version {row['version']} of run {row['run_id']}")
+    return found
+
+
+def _named(holders: list[str]) -> str:
+    if not holders:
+        return "no artifact is touched"
+    more = len(holders) - MOST_HOLDERS_NAMED
+    return f"touches {', '.join(holders[:MOST_HOLDERS_NAMED])}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _readable(problems: list[Problem]) -> bool:

@@ -1,8 +1,8 @@
 -- The archive, format 1.
 --
 -- Tables have singular names and hold the data; views have plural names and are the documented
--- surface for SQL: runs, configs, tags, notes, events, metrics, points, artifacts, run_storage,
--- studies, trials. Columns of a view keep their meaning between versions; tables may change.
+-- surface for SQL: runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs,
+-- lineage, run_storage, studies, trials. Columns of a view keep their meaning between versions; tables may change.
 --
 -- Wall-clock times are UTC text, 'YYYY-MM-DD HH:MM:SS.ffffff', so that they sort, read well in any
 -- client and compare with date() and datetime(). Durations carry their unit in the name. No column
@@ -127,7 +127,7 @@ CREATE TABLE event (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     seq INTEGER NOT NULL,           -- 0, 1, … in the order of happening
     happened_at TEXT NOT NULL,
-    kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, fail, end, or the caller's own
+    kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, use, fail, end, …, or the caller's own
     data TEXT NOT NULL,             -- JSON object
     checksum INTEGER NOT NULL,      -- CRC-32 of happened_at, kind and data, NUL-separated, in UTF-8
     PRIMARY KEY (run, seq)
@@ -181,19 +181,20 @@ CREATE TABLE metric_journal (
     drained INTEGER NOT NULL        -- what lies before this address of the journal is in this file
 ) STRICT, WITHOUT ROWID;
 
--- A blob: the bytes of an artifact, stored once however many artifacts hold them.
+-- A blob: bytes that artifacts hold, stored once however many artifacts hold them.
 CREATE TABLE blob (
     id INTEGER PRIMARY KEY,
-    hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole
+    hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole; 'writing:…' while it is being written
     size_bytes INTEGER NOT NULL,
-    cutter TEXT NOT NULL            -- how it was cut into chunks
+    list_sha256 BLOB CHECK (length(list_sha256) = 32), -- of the chunks' sha256 in order; NULL while being written
+    cutter TEXT NOT NULL            -- how it was cut into chunks; the same bytes are cut alike only by the same cutter
 ) STRICT;
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY,
     sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32), -- of the raw bytes
     raw_bytes INTEGER NOT NULL CHECK (raw_bytes BETWEEN 1 AND 1048576),
     stored_bytes INTEGER NOT NULL,
-    codec TEXT NOT NULL             -- 'raw', 'zstd'
+    codec TEXT NOT NULL             -- 'raw'; 'zstd'; 'shuffle4+zstd': bytes sorted by their place modulo 4 first; so 2 and 8
 ) STRICT;
 -- Apart from chunk, so that counting bytes does not read them.
 CREATE TABLE chunk_data (
@@ -202,26 +203,68 @@ CREATE TABLE chunk_data (
 ) STRICT;
 CREATE TABLE blob_chunk (
     blob INTEGER NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
-    offset_bytes INTEGER NOT NULL,  -- where the chunk begins: a seek is one look-up
+    offset_bytes INTEGER NOT NULL,  -- where the chunk begins
     chunk INTEGER NOT NULL REFERENCES chunk (id),
     PRIMARY KEY (blob, offset_bytes)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_chunk_by_chunk ON blob_chunk (chunk);
+-- Who is writing a blob: a large one takes several transactions, and until something names it a living process
+-- holds it. The rows go when the blob is named.
+CREATE TABLE blob_writer (
+    blob INTEGER NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
+    holder TEXT NOT NULL,           -- one intake, by chance
+    host_id TEXT NOT NULL,          -- these four as in run_owner
+    boot_id TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    pid_started TEXT NOT NULL,
+    written_at TEXT NOT NULL,
+    PRIMARY KEY (blob, holder)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_writer_by_holder ON blob_writer (holder);
 
+-- One version of an artifact. A removed one leaves its row, so that its number is not given again.
 CREATE TABLE artifact (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     version INTEGER NOT NULL,       -- 1, 2, …: the same name registered again
-    kind TEXT NOT NULL,             -- data, file, checkpoint
-    blob INTEGER NOT NULL REFERENCES blob (id),
+    kind TEXT NOT NULL,             -- data, file, checkpoint, folder, image, text, table, histogram
+    blob INTEGER REFERENCES blob (id), -- of a folder: its manifest, JSON; NULL once removed
     is_text INTEGER NOT NULL CHECK (is_text IN (0, 1)), -- 1: UTF-8 text, handed back as text
-    step INTEGER,                   -- of a checkpoint
+    media_type TEXT,                -- as in HTTP, where it is known: image/png, text/csv, …
+    step INTEGER,                   -- of a checkpoint, an image, …
     metadata TEXT NOT NULL,         -- JSON object
     created_at TEXT NOT NULL,
+    removed_at TEXT CHECK ((removed_at IS NULL) = (blob IS NOT NULL)),
     UNIQUE (run, name, version)
 ) STRICT;
-CREATE INDEX artifact_by_blob ON artifact (blob, run);
+CREATE INDEX artifact_by_blob ON artifact (blob, run) WHERE blob IS NOT NULL;
+CREATE INDEX artifact_by_name ON artifact (name, created_at) WHERE blob IS NOT NULL;
+
+-- What a folder holds.
+CREATE TABLE artifact_entry (
+    artifact INTEGER NOT NULL REFERENCES artifact (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,             -- relative, parts separated by /
+    mode INTEGER NOT NULL,          -- permission bits
+    blob INTEGER REFERENCES blob (id), -- NULL: a folder
+    PRIMARY KEY (artifact, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_entry_by_blob ON artifact_entry (blob, artifact) WHERE blob IS NOT NULL;
+
+-- What a run used: by content, so that it stays said when the artifact is gone.
+CREATE TABLE run_input (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,           -- 0, 1, … in the order of use
+    hash TEXT NOT NULL,             -- of the artifact's blob
+    from_run_id TEXT NOT NULL,      -- the run that registered it
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    used_at TEXT NOT NULL,
+    PRIMARY KEY (run, seq),
+    UNIQUE (run, from_run_id, name, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_input_by_hash ON run_input (hash);
+CREATE INDEX run_input_by_origin ON run_input (from_run_id, name, version);
 
 -- A study: a search over configs, its trials being runs.
 CREATE TABLE study (
@@ -386,14 +429,44 @@ SELECT
     a.version,
     a.kind,
     a.step,
+    a.media_type,
     b.hash,
-    b.size_bytes,
+    b.size_bytes,                           -- of a folder: of its manifest; its files are in artifact_files
     a.metadata,
     a.created_at,
     EXISTS (SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run) AS shared -- another run holds the same bytes
 FROM artifact AS a
 JOIN blob AS b ON b.id = a.blob
 JOIN run AS r ON r.id = a.run;
+
+CREATE VIEW artifact_files AS
+SELECT r.run_id, a.name, a.version, e.path, e.mode, b.hash, b.size_bytes
+FROM artifact_entry AS e
+JOIN blob AS b ON b.id = e.blob
+JOIN artifact AS a ON a.id = e.artifact
+JOIN run AS r ON r.id = a.run;
+
+-- One row for each use of an artifact: what it was, which run made it (if still here), which run used it.
+CREATE VIEW inputs AS
+SELECT r.run_id, i.name, i.version, i.hash, i.from_run_id, i.used_at
+FROM run_input AS i
+JOIN run AS r ON r.id = i.run;
+
+-- One row for each artifact and each input of the run that made it: what was made from what.
+CREATE VIEW lineage AS
+SELECT
+    r.run_id,
+    a.name,
+    a.version,
+    b.hash,
+    i.from_run_id,
+    i.name AS from_name,
+    i.version AS from_version,
+    i.hash AS from_hash
+FROM run_input AS i
+JOIN run AS r ON r.id = i.run
+JOIN artifact AS a ON a.run = i.run
+JOIN blob AS b ON b.id = a.blob;
 
 CREATE VIEW run_storage AS
 SELECT
@@ -411,8 +484,20 @@ JOIN (
             SELECT 1 FROM blob_chunk AS bc
             JOIN artifact AS o ON o.blob = bc.blob
             WHERE bc.chunk = d.chunk AND o.run <> d.run
+        ) OR EXISTS (
+            SELECT 1 FROM blob_chunk AS bc
+            JOIN artifact_entry AS e ON e.blob = bc.blob
+            JOIN artifact AS o ON o.id = e.artifact
+            WHERE bc.chunk = d.chunk AND o.run <> d.run
         ) THEN c.stored_bytes ELSE 0 END) AS shared_bytes
-    FROM (SELECT DISTINCT a.run, bc.chunk FROM artifact AS a JOIN blob_chunk AS bc ON bc.blob = a.blob) AS d
+    FROM (
+        SELECT a.run, bc.chunk FROM artifact AS a JOIN blob_chunk AS bc ON bc.blob = a.blob
+        UNION
+        SELECT a.run, bc.chunk
+        FROM artifact_entry AS e
+        JOIN artifact AS a ON a.id = e.artifact
+        JOIN blob_chunk AS bc ON bc.blob = e.blob
+    ) AS d
     JOIN chunk AS c ON c.id = d.chunk
     GROUP BY d.run
 ) AS u ON u.run = r.id;

@@ -3,27 +3,49 @@ CREATE TABLE artifact (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     version INTEGER NOT NULL,       -- 1, 2, …: the same name registered again
-    kind TEXT NOT NULL,             -- data, file, checkpoint
-    blob INTEGER NOT NULL REFERENCES blob (id),
+    kind TEXT NOT NULL,             -- data, file, checkpoint, folder, image, text, table, histogram
+    blob INTEGER REFERENCES blob (id), -- of a folder: its manifest, JSON; NULL once removed
     is_text INTEGER NOT NULL CHECK (is_text IN (0, 1)), -- 1: UTF-8 text, handed back as text
-    step INTEGER,                   -- of a checkpoint
+    media_type TEXT,                -- as in HTTP, where it is known: image/png, text/csv, …
+    step INTEGER,                   -- of a checkpoint, an image, …
     metadata TEXT NOT NULL,         -- JSON object
     created_at TEXT NOT NULL,
+    removed_at TEXT CHECK ((removed_at IS NULL) = (blob IS NOT NULL)),
     UNIQUE (run, name, version)
 ) STRICT;
 
+CREATE TABLE artifact_entry (
+    artifact INTEGER NOT NULL REFERENCES artifact (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,             -- relative, parts separated by /
+    mode INTEGER NOT NULL,          -- permission bits
+    blob INTEGER REFERENCES blob (id), -- NULL: a folder
+    PRIMARY KEY (artifact, path)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE blob (
     id INTEGER PRIMARY KEY,
-    hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole
+    hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole; 'writing:…' while it is being written
     size_bytes INTEGER NOT NULL,
-    cutter TEXT NOT NULL            -- how it was cut into chunks
+    list_sha256 BLOB CHECK (length(list_sha256) = 32), -- of the chunks' sha256 in order; NULL while being written
+    cutter TEXT NOT NULL            -- how it was cut into chunks; the same bytes are cut alike only by the same cutter
 ) STRICT;
 
 CREATE TABLE blob_chunk (
     blob INTEGER NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
-    offset_bytes INTEGER NOT NULL,  -- where the chunk begins: a seek is one look-up
+    offset_bytes INTEGER NOT NULL,  -- where the chunk begins
     chunk INTEGER NOT NULL REFERENCES chunk (id),
     PRIMARY KEY (blob, offset_bytes)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE blob_writer (
+    blob INTEGER NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
+    holder TEXT NOT NULL,           -- one intake, by chance
+    host_id TEXT NOT NULL,          -- these four as in run_owner
+    boot_id TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    pid_started TEXT NOT NULL,
+    written_at TEXT NOT NULL,
+    PRIMARY KEY (blob, holder)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE chunk (
@@ -31,7 +53,7 @@ CREATE TABLE chunk (
     sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32), -- of the raw bytes
     raw_bytes INTEGER NOT NULL CHECK (raw_bytes BETWEEN 1 AND 1048576),
     stored_bytes INTEGER NOT NULL,
-    codec TEXT NOT NULL             -- 'raw', 'zstd'
+    codec TEXT NOT NULL             -- 'raw'; 'zstd'; 'shuffle4+zstd': bytes sorted by their place modulo 4 first; so 2 and 8
 ) STRICT;
 
 CREATE TABLE chunk_data (
@@ -66,7 +88,7 @@ CREATE TABLE event (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     seq INTEGER NOT NULL,           -- 0, 1, … in the order of happening
     happened_at TEXT NOT NULL,
-    kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, fail, end, or the caller's own
+    kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, use, fail, end, …, or the caller's own
     data TEXT NOT NULL,             -- JSON object
     checksum INTEGER NOT NULL,      -- CRC-32 of happened_at, kind and data, NUL-separated, in UTF-8
     PRIMARY KEY (run, seq)
@@ -173,6 +195,18 @@ CREATE TABLE run_environment (
     data_references TEXT NOT NULL   -- JSON object: name to the reference the caller declared
 ) STRICT;
 
+CREATE TABLE run_input (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,           -- 0, 1, … in the order of use
+    hash TEXT NOT NULL,             -- of the artifact's blob
+    from_run_id TEXT NOT NULL,      -- the run that registered it
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    used_at TEXT NOT NULL,
+    PRIMARY KEY (run, seq),
+    UNIQUE (run, from_run_id, name, version)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE run_owner (
     run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
     host_id TEXT NOT NULL,          -- digest of node name, machine id and pid namespace
@@ -253,9 +287,15 @@ CREATE TABLE trial_value (
     PRIMARY KEY (trial, position)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX artifact_by_blob ON artifact (blob, run);
+CREATE INDEX artifact_by_blob ON artifact (blob, run) WHERE blob IS NOT NULL;
+
+CREATE INDEX artifact_by_name ON artifact (name, created_at) WHERE blob IS NOT NULL;
+
+CREATE INDEX artifact_entry_by_blob ON artifact_entry (blob, artifact) WHERE blob IS NOT NULL;
 
 CREATE INDEX blob_chunk_by_chunk ON blob_chunk (chunk);
+
+CREATE INDEX blob_writer_by_holder ON blob_writer (holder);
 
 CREATE INDEX config_value_by_num ON config_value (key, num) WHERE num IS NOT NULL;
 
@@ -287,11 +327,22 @@ CREATE INDEX run_by_start ON run (started_at);
 
 CREATE INDEX run_by_status ON run (status, started_at);
 
+CREATE INDEX run_input_by_hash ON run_input (hash);
+
+CREATE INDEX run_input_by_origin ON run_input (from_run_id, name, version);
+
 CREATE INDEX run_tag_by_tag ON run_tag (tag, run);
 
 CREATE INDEX trial_by_run ON trial (run) WHERE run IS NOT NULL;
 
 CREATE INDEX trial_by_state ON trial (study, state, number);
+
+CREATE VIEW artifact_files AS
+SELECT r.run_id, a.name, a.version, e.path, e.mode, b.hash, b.size_bytes
+FROM artifact_entry AS e
+JOIN blob AS b ON b.id = e.blob
+JOIN artifact AS a ON a.id = e.artifact
+JOIN run AS r ON r.id = a.run;
 
 CREATE VIEW artifacts AS
 SELECT
@@ -300,8 +351,9 @@ SELECT
     a.version,
     a.kind,
     a.step,
+    a.media_type,
     b.hash,
-    b.size_bytes,
+    b.size_bytes,                           -- of a folder: of its manifest; its files are in artifact_files
     a.metadata,
     a.created_at,
     EXISTS (SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run) AS shared -- another run holds the same bytes
@@ -334,6 +386,26 @@ CREATE VIEW events AS
 SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data
 FROM event AS e
 JOIN run AS r ON r.id = e.run;
+
+CREATE VIEW inputs AS
+SELECT r.run_id, i.name, i.version, i.hash, i.from_run_id, i.used_at
+FROM run_input AS i
+JOIN run AS r ON r.id = i.run;
+
+CREATE VIEW lineage AS
+SELECT
+    r.run_id,
+    a.name,
+    a.version,
+    b.hash,
+    i.from_run_id,
+    i.name AS from_name,
+    i.version AS from_version,
+    i.hash AS from_hash
+FROM run_input AS i
+JOIN run AS r ON r.id = i.run
+JOIN artifact AS a ON a.run = i.run
+JOIN blob AS b ON b.id = a.blob;
 
 CREATE VIEW metrics AS
 SELECT
@@ -392,8 +464,20 @@ JOIN (
             SELECT 1 FROM blob_chunk AS bc
             JOIN artifact AS o ON o.blob = bc.blob
             WHERE bc.chunk = d.chunk AND o.run <> d.run
+        ) OR EXISTS (
+            SELECT 1 FROM blob_chunk AS bc
+            JOIN artifact_entry AS e ON e.blob = bc.blob
+            JOIN artifact AS o ON o.id = e.artifact
+            WHERE bc.chunk = d.chunk AND o.run <> d.run
         ) THEN c.stored_bytes ELSE 0 END) AS shared_bytes
-    FROM (SELECT DISTINCT a.run, bc.chunk FROM artifact AS a JOIN blob_chunk AS bc ON bc.blob = a.blob) AS d
+    FROM (
+        SELECT a.run, bc.chunk FROM artifact AS a JOIN blob_chunk AS bc ON bc.blob = a.blob
+        UNION
+        SELECT a.run, bc.chunk
+        FROM artifact_entry AS e
+        JOIN artifact AS a ON a.id = e.artifact
+        JOIN blob_chunk AS bc ON bc.blob = e.blob
+    ) AS d
     JOIN chunk AS c ON c.id = d.chunk
     GROUP BY d.run
 ) AS u ON u.run = r.id;

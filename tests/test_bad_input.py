@@ -191,9 +191,9 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     # Artifacts
     "artifact of wrong type": (
         InvalidTypeError,
-        "text or bytes",
+        "text, bytes, a binary file",
         lambda lab: lab.live.artifacts.register_data("a", 3),
-    ),  # type: ignore[arg-type]
+    ),
     "artifact name empty": (InvalidValueError, "empty", lambda lab: lab.live.artifacts.register_data("", b"")),
     "artifact with a surrogate": (
         InvalidValueError,
@@ -212,7 +212,7 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     ),
     "artifact file is a folder": (
         InvalidValueError,
-        "cannot read",
+        "register_dir",
         lambda lab: lab.live.artifacts.register_file("a", lab.folder),
     ),
     "artifact path of wrong type": (

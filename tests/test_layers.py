@@ -18,8 +18,8 @@ PACKAGE = Path(exptrack.__file__).parent
 RANKS = (
     "errors checks system_metrics records keypath trees sdn conversion interpolation config safe_yaml"
     " composition process paths redaction worktree capture connection migrations events default metrics"
-    " journal drain series metriclog liveness restore blobs snapshots query artifacts verification run archive"
-    " render demo cli"
+    " journal drain series metriclog liveness restore chunks blobs snapshots query artifacts lineage"
+    " verification run archive render demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"

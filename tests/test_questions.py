@@ -17,7 +17,12 @@ README = Path(__file__).parent.parent / "README.md"
 ALLOWED_SCANS = {
     "newest_runs": {"SCAN r USING INDEX run_by_start"},
     "tags_counted": {"SCAN t USING COVERING INDEX run_tag_by_tag"},
-    "artifact_bytes": {"SCAN a USING INDEX sqlite_autoindex_artifact_1", "SCAN d", "SCAN u"},
+    "artifact_bytes": {
+        "SCAN a USING COVERING INDEX artifact_by_blob",
+        "SCAN e USING COVERING INDEX artifact_entry_by_blob",
+        "SCAN d",
+        "SCAN u",
+    },
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -17,11 +19,14 @@ from exptrack import (
     ArchiveReadOnlyError,
     ArchiveTooNewError,
     ExptrackError,
+    InvalidValueError,
     __version__,
 )
 
 INTERRUPTED_EXIT = 130
 OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
+# What takes no longer needs no progress bar.
+PATIENCE_S = 1.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,3 +127,55 @@ def say(as_json: bool, facts: dict[str, Any], words: str) -> None:
     from exptrack import render
 
     render.console().print(render.safe(words))
+
+
+def ask(question: str, yes: bool) -> None:
+    """Go on only if a person, or --yes, agrees."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidValueError("nobody can be asked here; --yes goes on without asking")
+    click.confirm(question, abort=True, err=True)
+
+
+@contextmanager
+def progress(words: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar for what has a length, shown to people once it takes long; yields what to tell (done, total)."""
+    with progress_of_parts() as update:
+        yield None if update is None else lambda done, total: update(words, done, total)
+
+
+@contextmanager
+def progress_of_parts() -> Iterator[Callable[[str, int, int], None] | None]:
+    """The same for what has several parts; yields what to tell (words, done, total)."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    from exptrack import render
+
+    bar = Progress(console=render.console(stderr=True), transient=True)
+    task, begun = bar.add_task("", total=None), time.monotonic()
+
+    def update(words: str, done: int, total: int) -> None:
+        if not bar.live.is_started and time.monotonic() - begun > PATIENCE_S:
+            bar.start()
+        bar.update(task, description=words, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+@contextmanager
+def working(words: str) -> Iterator[None]:
+    """A sign of life for people while something of unknown length is under way."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from exptrack import render
+
+    with render.console(stderr=True).status(words):
+        yield

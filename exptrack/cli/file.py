@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from exptrack import Archive, QueryError
-from exptrack.cli.command import json_option, main, open_archive, print_json
+from exptrack.cli.command import json_option, main, open_archive, print_json, progress_of_parts
 
 DAMAGED_EXIT = 17
 DEMO_FILE = "exptrack-demo.db"
@@ -91,15 +91,8 @@ def verify(db: str | None, as_json: bool) -> None:
     """
     from exptrack import render
 
-    with open_archive(db) as archive:
-        if sys.stderr.isatty() and not as_json:
-            from rich.progress import Progress
-
-            with Progress(console=render.console(stderr=True), transient=True) as bar:
-                task = bar.add_task("verifying runs", total=None)
-                found = archive.verify(lambda done, total: bar.update(task, completed=done, total=total))
-        else:
-            found = archive.verify()
+    with open_archive(db) as archive, progress_of_parts() as update:
+        found = archive.verify(update)
     if as_json:
         print_json(Any, found)
     else:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from exptrack import InvalidValueError, RunFilter, RunStatus
-from exptrack.cli.command import json_option, main, open_archive, print_json, run_argument, say
+from exptrack import RunFilter, RunStatus
+from exptrack.cli.command import (
+    ask,
+    json_option,
+    main,
+    open_archive,
+    print_json,
+    run_argument,
+    say,
+    working,
+)
 
 
 @main.command()
@@ -180,11 +188,9 @@ def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
 
     with open_archive(db, writing=True) as archive:
         found = [archive.get_run(run).run_id for run in runs]
-        if not yes:
-            if not sys.stdin.isatty():
-                raise InvalidValueError("nobody can be asked here; --yes deletes without asking")
-            click.confirm(f"Delete {', '.join(found)}?", abort=True, err=True)
-        report = archive.delete_run(*found)
+        ask(f"Delete {', '.join(found)}?", yes)
+        with working("deleting"):
+            report = archive.delete_run(*found)
     words = f"deleted {', '.join(report.runs)}; the file is {render.size(report.file_bytes)} smaller"
     if as_json:
         print_json(Any, report)

@@ -530,7 +530,7 @@ def test_a_tree_is_built_in_a_private_folder_beside_its_place(tmp_path: Path) ->
 
 @pytest.mark.usefixtures("way")
 def test_the_working_folder_is_not_a_place_for_a_tree(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"cannot write \.:"):
+    with pytest.raises(ExportError, match=r"cannot write \.: (?!its folder)"):
         write_tree(Path(), TREE)
     assert listing(tmp_path) == {}
 
@@ -607,7 +607,7 @@ def test_a_tree_whose_folders_are_read_only_already_is_removed_when_the_last_ste
     os.seteuid(user)
     try:
         with pytest.raises(ExportError, match="broken"):
-            write_tree(Path("t"), [("d", 0o500, None), ("d/e", 0, None), ("d/e/f", 0, [b"1"])])
+            write_tree(Path("t"), [("d", 0, None), ("d/e", 0, None), ("d/e/f", 0, [b"1"])])
     finally:
         os.seteuid(as_before)
     assert listing(home) == {}

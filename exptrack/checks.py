@@ -8,6 +8,7 @@ integers beyond 64 bits, and silently shortens text at NUL in some functions
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import SupportsFloat, SupportsIndex
 
@@ -64,7 +65,10 @@ def check_step(value: object) -> int:
     """Return a step: a whole number of 64 bits (``bool`` is not one)."""
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise InvalidTypeError(f"a step must be a whole number, not {type(value).__name__} {shown(value)}")
-    step = operator.index(value)
+    try:
+        step = operator.index(value)
+    except TypeError as error:  # an array or tensor of several elements, or of floats
+        raise InvalidTypeError(f"a step must be one whole number, not {shown(value)}: {error}") from None
     if not INT64_MIN <= step <= INT64_MAX:
         raise InvalidValueError(f"step {shown(step)} does not fit into 64 bits")
     return step
@@ -74,20 +78,31 @@ def check_number(value: object, what: str) -> float:
     """Return a metric value as a float.
 
     Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars,
-    0-d arrays) and ``bool`` as 0 or 1. NaN and the infinities pass. Text, bytes, complex numbers
-    and arrays of more than one element are refused, as is a number too large for a float.
+    0-d arrays) or, failing that, with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities
+    pass. Text, bytes, complex numbers and arrays of more than one element are refused, as is an int or
+    Decimal too large for a float.
     """
-    if isinstance(value, (int, float)):
-        number: SupportsFloat = value
-    elif isinstance(value, (str, bytes, bytearray)) or not isinstance(value, SupportsFloat):
-        raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {shown(value)}")
-    else:
-        number = value
+    number = value
     try:
-        return float(number)
+        if not isinstance(value, (SupportsFloat, str)) and hasattr(value, "item"):
+            number = value.item()
+        if isinstance(number, SupportsFloat) and not _is_no_number(number):
+            found = float(number)
+            if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
+                raise OverflowError  # a Decimal says nothing by itself
+            return found
     except OverflowError:
         raise InvalidValueError(f"{what} {shown(value)} is too large for a float") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last one from torch
         raise InvalidTypeError(
             f"{what} must be one number, not {type(value).__name__} {shown(value)}: {error}"
         ) from None
+    raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {shown(value)}")
+
+
+def _is_no_number(value: object) -> bool:
+    """Whether it is text, or complex, although ``float`` takes it: numpy drops the imaginary part."""
+    if isinstance(value, (str, bytes, bytearray, complex)):
+        return True
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    return isinstance(kind, str) and kind in "cSU"

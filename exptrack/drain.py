@@ -23,7 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from exptrack.connection import Connection
-from exptrack.errors import ArchiveFullError, ArchiveLockedError, ExptrackError, RunNotFoundError
+from exptrack.errors import (
+    ArchiveFullError,
+    ArchiveIOError,
+    ArchiveLockedError,
+    ExptrackError,
+    RunNotFoundError,
+)
 from exptrack.journal import (
     EVERYTHING,
     SLOT,
@@ -166,9 +172,31 @@ class Writer:
         with journal.lock:
             if not journal.drained_to(address):
                 journal.wake.set()
+        if spans:
+            self._restore(journal, told)
         self._failing, self.failure = False, None
         if lost is not None:
             self._fail(lost, False)
+
+    def _restore(self, journal: Journal, told: bool) -> None:
+        """A journal whose file somebody deleted would lose what comes next to a kill: write it again."""
+        if os.path.exists(journal.path):
+            return
+        try:
+            with journal.lock:
+                while not journal.restore():
+                    pass
+        except OSError as error:
+            lost = ArchiveIOError(
+                f"the journal {journal.path} was deleted and cannot be written again ({error.strerror})",
+                path=str(journal.path),
+            )
+            self._fail(lost, told)
+            raise lost from error
+        except ArchiveFullError as full:
+            self._fail(full, told)
+            raise
+        warn(f"the journal {journal.path} was deleted by somebody else; it is there again")
 
     def _fail(self, error: Exception, told: bool) -> None:
         """Keep the first of a row of failures for the next logging call, unless a caller is told now."""
@@ -176,10 +204,10 @@ class Writer:
         if told:
             self.failure = None
         elif not begun:
-            self.failure = error
-            warn(f"logged points are not in the archive: {error}")
             with self.journal.lock:
+                self.failure = error
                 self.journal.nudge()
+            warn(f"logged points are not in the archive: {error}")
 
     def take_failure(self) -> Exception | None:
         """What went wrong while draining, if nobody was told yet and it has not been made good."""
@@ -295,7 +323,8 @@ def journal_ready(connection: Connection) -> Iterator[None]:
         ArchiveFullError: no room for it.
     """
     beginner = _Beginner()
-    writer_for(connection, beginner)
+    if connection.mode == "rw":  # otherwise the run cannot begin, and says so itself
+        writer_for(connection, beginner)
     try:
         yield
     finally:
@@ -305,16 +334,21 @@ def journal_ready(connection: Connection) -> Iterator[None]:
 class _Beginner:
     """Stands for a run that is not there yet."""
 
-    _run = None
+    _run, run_id = None, ""
 
     def lose_journal(self) -> None:
         """There is none to lose."""
 
 
-def writer_of(connection: Connection, run: int) -> Any:
-    """The live run of this connection that has the given number, or None."""
+def writer_of(connection: Connection, run: int, run_id: str) -> Any:
+    """The handle of this process, by this connection if there is one, that logs the run live, or None."""
     writer = _WRITERS.get(connection)
-    return next((user for user in writer.users if user._run == run), None) if writer else None
+    others = [one for one in list(_WRITERS.values()) if one is not writer]
+    for one in [writer, *others] if writer else others:
+        for user in list(one.users):
+            if user._run == run and user.run_id == run_id:
+                return user
+    return None
 
 
 def release(connection: Connection, user: Any) -> bool:
@@ -346,8 +380,9 @@ def _close(connection: Connection) -> None:
     writer = _WRITERS.pop(connection, None)
     if writer is None or writer.pid != os.getpid():
         return
-    for user in list(writer.users):
-        user.lose_journal()
+    with writer.journal.lock:
+        for user in list(writer.users):
+            user.lose_journal()
     writer.stop()
     writer.drain()
     writer.journal.remove()
@@ -398,7 +433,8 @@ def _before_fork() -> None:
     for connection, writer in list(_WRITERS.items()):
         if connection.closed or connection.in_transaction:
             continue
-        if writer.draining.acquire(timeout=DRAIN_S):
+        # SQLite in the child takes a transaction that was under way here for one of its own that never ends.
+        if writer.draining.acquire(timeout=connection.busy_wait_s):
             held.append(writer.draining)
             try:
                 writer.drain(told=False)

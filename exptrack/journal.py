@@ -275,8 +275,25 @@ class Journal:
                 found.append(Span(span.begin + skip, span.end, span.address + skip))
         return found, base + at
 
+    def restore(self) -> bool:
+        """Write the file that somebody deleted again; False when a signal handler logged meanwhile.
+
+        Raises:
+            ArchiveFullError: no room for it.
+            OSError: its folder is gone too.
+        """
+        at, epoch, definitions = self.at, self.epoch, self._definitions
+        new = self._create()
+        new[PAGE:] = self.map[PAGE:]
+        if (self.at == at and self.epoch == epoch) and self._definitions == definitions:
+            self.map = new
+            return True
+        os.unlink(self.path)
+        return False
+
     def remove(self) -> None:
         """Delete the file; everything in it must be in the archive."""
+        self.limit = 0  # whoever waits for the lock meanwhile does not get in
         try:
             os.unlink(self.path)
         except FileNotFoundError:

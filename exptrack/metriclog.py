@@ -12,12 +12,12 @@ Whatever is not a float at a known name takes the slow way round and comes to th
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -42,7 +42,8 @@ _ONLY_FLOATS = {float}
 class _NoJournal:
     """Stands where no journal is: knows no series, so every call takes the slow way."""
 
-    lock = threading.RLock()
+    # Nothing to guard. A lock that all runs share would be copied as held by a fork beside a thread that logs.
+    lock = nullcontext()
 
 
 _NO_JOURNAL: Any = _NoJournal()
@@ -161,47 +162,39 @@ class MetricLog:
     ) -> None:
         """Log a whole series of values, all or none: arrays (numpy or not), lists, anything of one length.
 
-        Commits. `steps` None numbers them on from the largest step; `times` are as in :meth:`log_metric`.
+        Commits; nobody waits for it while `values` are still being made. `steps` None numbers them on from the
+        largest step; `times` are as in :meth:`log_metric`.
 
         Raises:
             InvalidTypeError, InvalidValueError: lengths differ, or something that cannot be stored.
             RunFinishedError: the run has ended.
         """
         checked = check_name(name, "metric name")
-        now_ms = self._now_ms()
-        numbers = _column(values, "values")
-        given = None if steps is None else _column(steps, "steps")
-        moments = None if times is None else _column(times, "times")
+        now_ms = int(self._now_ms())
+        # All of it first: whoever makes the values may log, and others may write meanwhile.
+        numbers = array("d", (check_number(v, f"metric {checked!r}") for v in _column(values, "values")))
+        count = len(numbers)
+        given = None if steps is None else array("q", map(check_step, _column(steps, "steps")))
+        moments = None if times is None else array("q", map(self._given_time, _column(times, "times")))
+        if any(column is not None and len(column) != count for column in (given, moments)):
+            raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
         drain_all(self._connection.path)
         stored = Series(self._run, checked)
         with self._connection.transaction():
             self._require_running()
             following = self._next_of(checked)
-            while True:
-                chunk = [check_number(value, f"metric {checked!r}") for value in islice(numbers, MANY_AT_ONCE)]
+            for begin in range(0, count, MANY_AT_ONCE):
+                end = min(begin + MANY_AT_ONCE, count)
                 some_steps = (
-                    [check_step(step) for step in islice(given, len(chunk))] if given is not None else None
+                    list(range(following, following + end - begin))
+                    if given is None
+                    else given[begin:end].tolist()
                 )
-                some_times = (
-                    [self._given_time(moment) for moment in islice(moments, len(chunk))]
-                    if moments is not None
-                    else [int(now_ms)] * len(chunk)
-                )
-                if some_steps is None:
-                    some_steps = list(range(following, following + len(chunk)))
-                if not len(chunk) == len(some_steps) == len(some_times):
-                    raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
-                if not chunk:
-                    break
+                some_times = [now_ms] * (end - begin) if moments is None else moments[begin:end].tolist()
                 following = max(following, max(some_steps) + 1)
-                _store(self._connection, [NewPoints(stored, some_steps, some_times, chunk)])
-            for rest in (given, moments):
-                if rest is not None and next(rest, None) is not None:
-                    raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
-        known = self._series.get(checked)
-        if known is not None:
-            with self._journal.lock:
-                known.next = max(known.next, following)
+                new = NewPoints(stored, some_steps, some_times, numbers[begin:end].tolist())
+                _store(self._connection, [new])
+        self._go_on_from(checked, following)
 
     # The slow way
 
@@ -316,8 +309,8 @@ class MetricLog:
 
     def _commit(self, names: Sequence[str], numbers: list[float], step: int | None, time_ms: float) -> None:
         """Log without the journal of this handle: in a transaction of its own, or as the live run does."""
-        twin = writer_of(self._connection, self._run)
-        if twin is not None and twin is not self:
+        twin = self._live_part()
+        if twin is not self and twin._connection is self._connection:
             twin._append(tuple(names), numbers, step, time_ms)
             return
         drain_all(self._connection.path)
@@ -329,15 +322,26 @@ class MetricLog:
                 batches.append(NewPoints(Series(self._run, name), [chosen], [int(time_ms)], [number]))
             _store(self._connection, batches)
         for batch in batches:
-            known = self._series.get(batch.series.name)
-            if known is not None:
-                known.next = max(known.next, batch.steps[0] + 1)
+            self._go_on_from(batch.series.name, batch.steps[0] + 1)
 
     def _next_of(self, name: str) -> int:
         top = find_top_step(self._connection, self._run, name)
-        known = self._series.get(name)
+        known = self._live_part()._series.get(name)
         stored = 0 if top is None else top + 1
         return stored if known is None else max(stored, known.next)
+
+    def _go_on_from(self, name: str, following: int) -> None:
+        """Points came by another way than the journal: automatic steps are beyond them."""
+        live = self._live_part()
+        with live._journal.lock:
+            known = live._series.get(name)
+            if known is not None:
+                known.next = max(known.next, following)
+
+    def _live_part(self) -> MetricLog:
+        """The run itself, or another handle on it in this process that logs through a journal."""
+        found: MetricLog | None = writer_of(self._connection, self._run, self.run_id)
+        return self if found is None else found
 
     def _require_running(self) -> None:
         status = self._connection.value(RUN_STATUS, (self._run,))
@@ -402,12 +406,18 @@ class MetricLog:
         self._fast, self._shapes = {}, {}
 
 
-def _column(values: Iterable[Any], what: str) -> Iterator[Any]:
+def _column(values: Any, what: str) -> Iterator[Any]:
     """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")
+    if hasattr(values, "to_numpy"):  # pandas slices by label
+        values = values.to_numpy()
     if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
         return iter(values)
+    try:
+        len(values)
+    except TypeError:
+        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}") from None
     return _array_elements(values)
 
 

@@ -591,7 +591,7 @@ class Run(MetricLog):
         journal = self._return_journal()
         try:
             self._write_end(status, reason, traceback, journal)
-        except RunFinishedError:
+        except (RunFinishedError, RunNotFoundError):
             self._pid = 0
             LIVE.discard(self)
             raise

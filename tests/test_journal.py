@@ -30,7 +30,13 @@ from hypothesis import strategies as st
 from exptrack import Archive, InvalidTypeError, InvalidValueError, RunFinishedError, RunStatus, metriclog
 from exptrack import drain as drain_module
 from exptrack import journal as journal_module
-from exptrack.errors import ArchiveFullError, ArchiveLockedError, ArchiveMovedError
+from exptrack.errors import (
+    ArchiveFullError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    ArchiveReadOnlyError,
+    RunNotFoundError,
+)
 from exptrack.journal import SEGMENT, SLOT, Journal, read_header, read_points
 from exptrack.run import Run
 
@@ -142,6 +148,23 @@ class Tensor:
         return 0.5
 
 
+class Scalar:
+    """As mlx has them: nothing but item()."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def item(self) -> object:
+        return self.held
+
+
+class Tensors:
+    """As torch has several numbers."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+
 @pytest.mark.parametrize(
     ("value", "stored"),
     [
@@ -156,6 +179,9 @@ class Tensor:
         (np.bool_(True), 1.0),
         (np.array(2.5), 2.5),
         (Tensor(), 0.5),
+        (Scalar(0.25), 0.25),
+        (Scalar(np.float32(2)), 2.0),
+        (Decimal("Infinity"), math.inf),
         (math.inf, math.inf),
         (-math.inf, -math.inf),
         (-0.0, 0.0),
@@ -172,7 +198,25 @@ def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> N
     assert [value for name in ("once", "a", "many") for _, value in values_of(run, name)] == [stored] * 5
 
 
-@pytest.mark.parametrize("value", ["0.5", None, 1j, [1.0], np.array([1.0, 2.0]), b"1", Decimal("sNaN")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0.5",
+        None,
+        1j,
+        [1.0],
+        b"1",
+        Decimal("sNaN"),
+        np.array([1.0, 2.0]),
+        np.array("0.5"),
+        np.complex64(1 + 2j),
+        Scalar("0.5"),
+        Scalar(None),
+        Scalar(1j),
+        Scalar,
+        Tensors(),
+    ],
+)
 def test_a_known_metric_refuses_what_is_no_number_and_logs_nothing_of_the_call(
     archive: Archive, value: Any
 ) -> None:
@@ -200,8 +244,12 @@ def test_steps_at_the_edges(archive: Archive) -> None:
     for step in (2**63, -(2**63) - 1):
         with pytest.raises(InvalidValueError, match="64 bits"):
             run.log_metric("below", 1.0, step)
-    with pytest.raises(InvalidTypeError, match="bool"):
-        run.log_metric("below", 1.0, True)
+    for wrong in (True, np.array([1, 2]), np.array([1])):
+        with pytest.raises(InvalidTypeError, match="whole number"):
+            run.log_metric("below", 1.0, wrong)  # type: ignore[arg-type]
+    for large in (Decimal("1e400"), 10**400):
+        with pytest.raises(InvalidValueError, match="too large"):
+            run.log_metric("below", large)
     run.log_metric("below", 3.0, np.int32(9))
     run.log_metric("below", 4.0)
     run.complete()
@@ -269,6 +317,72 @@ def test_log_many_is_all_or_nothing(
         run.log_many("x", steps, values)
     assert run.get_metric("x") == []
     run.complete()
+
+
+@pytest.mark.parametrize("wrong", [np.array(1.0), 1.0, "12"])
+def test_log_many_refuses_what_has_no_elements(archive: Archive, wrong: Any) -> None:
+    run = archive.start_run()
+    for call in (lambda: run.log_many("x", None, wrong), lambda: run.log_many("x", wrong, [1.0])):
+        with pytest.raises(InvalidTypeError, match="a list or an array"):
+            call()
+    run.complete()
+
+
+def test_a_column_that_slices_by_label_is_taken_whole(archive: Archive) -> None:
+    class Labelled:
+        """As pandas has them."""
+
+        def __iter__(self) -> Iterator[float]:
+            raise AssertionError("read element by element")
+
+        def __getitem__(self, _labels: slice) -> Labelled:
+            raise AssertionError("sliced by label")
+
+        def tolist(self) -> list[float]:
+            return [1.0, 2.0]
+
+        def to_numpy(self) -> Any:
+            return np.array([1.0, 2.0])
+
+    run = archive.start_run()
+    run.log_many("x", None, Labelled())
+    run.complete()
+    assert values_of(run, "x") == [(0, 1.0), (1, 2.0)]
+
+
+def test_values_may_be_made_by_what_logs_and_keep_nobody_waiting(archive: Archive) -> None:
+    run = archive.start_run()
+
+    def made() -> Iterator[float]:
+        for number in range(3):
+            # More than the journal holds: it is drained meanwhile, and others write.
+            run.log({f"inner {place}": 1.0 for place in range(2000)})
+            run.flush()
+            with Archive(archive.path) as other:
+                other.append_event(run.run_id, "seen")
+            yield float(number)
+
+    run.log_many("outer", None, made())
+    run.complete()
+    assert values_of(run, "outer") == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert values_of(run, "inner 7") == [(0, 1.0), (1, 1.0), (2, 1.0)]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_automatic_steps_go_on_whichever_handle_of_the_process_logs(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 0.0)
+    with Archive(archive.path) as other:
+        same, elsewhere = archive.get_run(run.run_id), other.get_run(run.run_id)
+        for log in (same.log_many, elsewhere.log_many, run.log_many):
+            log("x", None, [1.0, 2.0])
+            run.log_metric("x", 3.0)
+        for one in (same, elsewhere, run, elsewhere, same):
+            one.log_metric("x", 4.0)
+            one.log({"x": 5.0})
+            run.log_metric("x", 6.0)
+    run.complete()
+    assert [step for step, _ in values_of(run, "x")] == list(range(25))
 
 
 # Threads, signals, forks
@@ -582,6 +696,77 @@ def test_where_no_file_can_be_mapped_every_call_is_a_commit(
     assert archive._connection.value("SELECT sum(count) FROM metric_series") == 9
     run.complete()
     assert [step for step, _ in values_of(run, "x")] == list(range(6))
+
+
+def test_a_run_that_is_not_there_any_more_ends_with_that_error_and_leaves_no_journal(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 1.0)
+    with archive._connection.transaction():
+        archive._connection.execute("DELETE FROM run")
+    for call in (run.flush, run.complete):
+        with pytest.raises(RunNotFoundError):
+            call()
+    assert run.run_id in caplog.text
+    assert journals(Path(archive.path).parent) == []
+
+
+def test_an_archive_opened_for_reading_makes_no_journal(
+    archive: Archive, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "Journal", None)
+    with Archive(archive.path, mode="ro") as reader, pytest.raises(ArchiveReadOnlyError):
+        reader.start_run()
+    assert caplog.text == ""
+
+
+def test_a_journal_that_somebody_deletes_is_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(
+        tmp_path,
+        """
+        import time
+        run.log_metric("x", 0.0)
+        os.unlink(run._journal.path)
+        run.log_metric("x", 1.0)
+        while not os.path.exists(run._journal.path):
+            time.sleep(0.001)
+        # Not what the drained part says, but what a killed process left in the new file:
+        run._writer.draining.acquire()
+        for number in range(2, 6):
+            run.log({"x": float(number), "new": 1.0})
+        """.replace("import time", "import logging, time; logging.disable()"),
+    )
+    (journal,) = journals(tmp_path)
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+    with Archive(tmp_path / "lab.db") as archive:
+        run = archive.get_run(archive.list_runs()[0].run_id)
+        assert values_of(run, "x") == [(number, float(number)) for number in range(6)]
+        assert len(values_of(run, "new")) == 4
+        assert archive.verify().problems == ()
+
+
+def test_a_deleted_journal_that_cannot_be_written_again_is_an_error_and_loses_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 0.0)
+    os.unlink(run._journal.path)
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "_allocate", refuse)
+        with pytest.raises(ArchiveFullError, match="no room for the journal"):
+            run.flush()
+        run.log_metric("x", 1.0)
+    run.flush()
+    assert run._journal.path.exists()
+    run.complete()
+    assert [value for _, value in values_of(run, "x")] == [0.0, 1.0]
 
 
 def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) -> None:

@@ -1,6 +1,6 @@
 """What does a SIGKILL lose? Nothing that a logging call returned for, whenever it comes.
 
-    python -m benchmarks.kill_loss [--kills 200] [--seed 1]
+    python -m benchmarks.kill_loss [--kills 200] [--seed 1] [--quick]
 
 In turn, a process that logs as fast as it can is killed: by itself right after a call; from outside at a
 random moment; inside a drain, before the n-th SQL statement of its writer thread; or from outside, with the
@@ -11,7 +11,6 @@ interrupted, ``verify()`` finds nothing, and no journal is left. Baseline: raw `
 
 from __future__ import annotations
 
-import argparse
 import mmap
 import random
 import sqlite3
@@ -21,12 +20,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import exptrack
+from benchmarks.timing import argument_parser, headline, scaled
 
 SETTING_OUT = """
-import mmap, os, random, signal, struct, sys, threading
+import mmap, os, random, signal, sys, threading
 import exptrack, exptrack.connection
 path, counter, way, seed = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 chance = random.Random(seed)
@@ -47,7 +48,7 @@ WRITER = (
     SETTING_OUT
     + """
 with open(counter, "r+b") as file:
-    done = mmap.mmap(file.fileno(), 8)
+    done = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")  # stores at once; struct writes zeros first
 archive = exptrack.Archive(path)
 if way == "drain":
     fuse = Fuse(chance.randrange(60))
@@ -57,14 +58,13 @@ if way == "drain":
     archive._connection.trace = traced
 run = archive.start_run()
 last = chance.randrange(60_000) if way == "self" else 10**9
-acknowledge = struct.Struct("q").pack_into
 for step in range(last):
     if step % 3:
         run.log_metric("loss", step / 7, step)
         run.log_metric("accuracy", step * 1.0, step)
     else:
         run.log({"loss": step / 7, "accuracy": step * 1.0}, step)
-    acknowledge(done, 0, step + 1)
+    done[0] = step + 1
 die()
 """
 )
@@ -89,9 +89,9 @@ exptrack.Archive(path).close()
 )
 
 RAW = """
-import mmap, sqlite3, struct, sys, time
+import mmap, sqlite3, sys, time
 with open(sys.argv[2], "r+b") as file:
-    done = mmap.mmap(file.fileno(), 8)
+    done = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("PRAGMA journal_mode = WAL")
 connection.execute("CREATE TABLE point (step INTEGER, value REAL)")
@@ -103,7 +103,7 @@ for step in range(10**9):
         connection.executemany("INSERT INTO point VALUES (?, ?)", held)
         connection.execute("COMMIT")
         held, written = [], time.monotonic()
-    struct.pack_into("q", done, 0, step + 1)
+    done[0] = step + 1
 """
 
 WAYS = ("self", "outside", "drain", "replay")
@@ -167,14 +167,15 @@ def trial(way: str, seed: int, stride: int = 3) -> tuple[int, int, int]:
         return acknowledged, max(counts), replays
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--kills", type=int, help="default 200")
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
+    wanted = scaled(200, options.quick) if options.kills is None else options.kills
     kills: Counter[str] = Counter()
     acknowledged, replays = 0, 0
-    for number in range(options.kills):
+    for number in range(wanted):
         way = WAYS[number % len(WAYS)]
         try:
             safe, _found, died = trial(way, options.seed * 100_000 + number)
@@ -183,14 +184,16 @@ def main() -> None:
         kills[way] += 1
         acknowledged += safe
         replays += died
-    print(f"exptrack: {options.kills} kills ({', '.join(f'{n} {way}' for way, n in kills.items())}) and")
-    print(f"{replays} killed replays; 0 of {2 * acknowledged:,} acknowledged points lost")
+    print(f"kills: {', '.join(f'{count} {way}' for way, count in kills.items())}")
     with tempfile.TemporaryDirectory() as name:
         safe = killed_writer(RAW, Path(name), "outside", options.seed)
         connection = sqlite3.connect(Path(name) / "lab.db")
         (stored,) = connection.execute("SELECT count(*) FROM point").fetchone()
         connection.close()
-    print(f"raw sqlite3, a batch a second: 1 kill, {safe - stored:,} of {safe:,} points lost")
+    headline(
+        f"{wanted} kills and {replays} killed replays: 0 of {2 * acknowledged:,} acknowledged points lost"
+        f" (raw sqlite3, a batch a second: {safe - stored:,} of {safe:,} in 1 kill)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,26 +1,37 @@
 """What does a logging call cost the training loop? Percentiles over the clock's own cost.
 
-    python -m benchmarks.log_latency [--calls 300000] [--work-us 150]
+    python -m benchmarks.log_latency [--calls 300000] [--laps 40] [--turns 1500] [--quick]
 
 Baselines in the same process: an empty method call, and raw ``sqlite3`` that appends to a list and writes
-10,000 rows at a time from a thread. Then a loop of pure Python work with five logging calls, against the same
-loop without them, in turn.
+10,000 rows at a time from a thread. Then turns of 150 µs of pure Python work with five logging calls each,
+against the same without them and with the raw baseline: many short laps in turn, the order of the three
+rotating, and the median of the ratios within a lap, so that what else the machine does meets all three.
 """
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import exptrack
+from benchmarks.timing import arguments, headline, print_table, quantile
+
+WORK_US = 150
 
 clock = time.perf_counter_ns
+
+
+class Logs(Protocol):
+    """What takes a value."""
+
+    def log_metric(self, name: str, value: float, step: int) -> None:
+        """Take it."""
 
 
 class Nothing:
@@ -59,18 +70,24 @@ class RawQueue:
             self.connection.executemany("INSERT INTO point VALUES (?, ?, ?)", rows)
             self.connection.execute("COMMIT")
 
+    def stop(self) -> None:
+        """End the thread and close the file."""
+        self.done = True
+        self.full.set()
+        self.thread.join()
+        self.connection.close()
 
-def percentiles(call: Callable[[int], object], calls: int) -> tuple[float, float, float, float]:
+
+def percentiles(call: Callable[[int], object], calls: int) -> list[float]:
     """P50, P90, P99 and the worst in microseconds, the clock's own cost taken off."""
-    ticks = sorted(clock_pair() for _ in range(20_000))
-    own = ticks[len(ticks) // 2]
+    own = statistics.median(clock_pair() for _ in range(20_000))
     found = []
     for step in range(calls):
         begin = clock()
         call(step)
         found.append(clock() - begin - own)
     found.sort()
-    return tuple(found[min(int(calls * part), calls - 1)] / 1000 for part in (0.5, 0.9, 0.99, 1.0))  # type: ignore[return-value]
+    return [quantile(found, share) / 1000 for share in (0.5, 0.9, 0.99, 1.0)]
 
 
 def clock_pair() -> int:
@@ -79,64 +96,90 @@ def clock_pair() -> int:
     return clock() - begin
 
 
-def slowdown(run: exptrack.Run, work_us: float, repeat: int) -> tuple[float, float]:
-    """Median seconds of 10,000 turns of pure Python work, without and with five logging calls each."""
-    turns = range(10_000)
-    count = 1000
-    begin = clock()
-    for _ in range(100):
-        sum(range(count))
-    unit = range(int(count * work_us * 1000 / ((clock() - begin) / 100)))
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for number in range(repeat * 2):
-        logging = bool(number % 2)
+def work_of(microseconds: float) -> range:
+    """What takes so long to sum up."""
+    thousand = range(1000)
+    times = []
+    for _ in range(2000):
         begin = clock()
-        if logging:
-            for step in turns:
-                loss = sum(unit) / 1e12
-                run.log_metric("train/loss", loss, step)
-                run.log_metric("train/accuracy", 0.5, step)
-                run.log_metric("train/lr", 0.1, step)
-                run.log_metric("train/norm", loss, step)
-                run.log_metric("train/speed", 1.0, step)
-        else:
-            for _step in turns:
-                loss = sum(unit) / 1e12
-        times[logging].append((clock() - begin) / 1e9)
-    return statistics.median(times[False]), statistics.median(times[True])
+        sum(thousand)
+        times.append(clock() - begin)
+    return range(int(1000 * microseconds * 1000 / statistics.median(times)))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--calls", type=int, default=300_000)
-    parser.add_argument("--work-us", type=float, default=150.0)
-    parser.add_argument("--repeat", type=int, default=7)
-    options = parser.parse_args()
+def lap(work: range, turns: int, target: Logs | None) -> int:
+    """Nanoseconds of so many turns, each with five calls where there is a target."""
+    begin = clock()
+    if target is None:
+        for _ in range(turns):
+            loss = sum(work) / 1e12
+    else:
+        log_metric = target.log_metric
+        for step in range(turns):
+            loss = sum(work) / 1e12
+            log_metric("train/loss", loss, step)
+            log_metric("train/accuracy", 0.5, step)
+            log_metric("train/lr", 0.1, step)
+            log_metric("train/norm", loss, step)
+            log_metric("train/speed", 1.0, step)
+    return clock() - begin
+
+
+def slowdowns(targets: Sequence[Logs], laps: int, turns: int) -> list[list[float]]:
+    """For each target, how many times as long as bare work each lap took."""
+    work = work_of(WORK_US)
+    ways = [None, *targets]
+    ratios: list[list[float]] = [[] for _ in targets]
+    for number in range(laps):
+        times = [0] * len(ways)
+        for place in range(len(ways)):
+            way = (number + place) % len(ways)
+            times[way] = lap(work, turns, ways[way])
+        for found, time_ns in zip(ratios, times[1:], strict=True):
+            found.append(time_ns / times[0])
+    return ratios
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    given = arguments(__doc__, argv, calls=300_000, laps=40, turns=1500)
     ten = {f"metric {i}": 0.5 for i in range(10)}
     hundred = {f"metric {i}": 0.5 for i in range(100)}
     with tempfile.TemporaryDirectory() as folder, exptrack.Archive(Path(folder) / "lab.db") as archive:
         nothing, raw = Nothing(), RawQueue(str(Path(folder) / "raw.db"))
-        print(f"{'µs per call':34} {'P50':>8} {'P90':>8} {'P99':>8} {'worst':>10}")
-
-        def show(what: str, call: Callable[[int], object], calls: int) -> None:
-            values = percentiles(call, calls)
-            print(f"{what:34} {values[0]:8.2f} {values[1]:8.2f} {values[2]:8.2f} {values[3]:10.1f}")
-
-        show("empty method", lambda step: nothing.log_metric("loss", 0.5, step), options.calls)
-        show(
-            "raw list and thread (loses it all)", lambda step: raw.log_metric("loss", 0.5, step), options.calls
-        )
-        raw.done = True
-        raw.thread.join()
         with archive.start_run() as run:
             log_metric = run.log_metric
-            show("log_metric", lambda step: log_metric("loss", 0.5, step), options.calls)
-            show("log_metric, automatic step", lambda _step: log_metric("auto", 0.5), options.calls)
-            show("log, 10 metrics", lambda step: run.log(ten, step), options.calls // 10)
-            show("log, 100 metrics", lambda step: run.log(hundred, step), options.calls // 100)
+            tasks: dict[str, tuple[Callable[[int], object], int]] = {
+                "empty method": (lambda step: nothing.log_metric("loss", 0.5, step), 1),
+                "raw list and thread": (lambda step: raw.log_metric("loss", 0.5, step), 1),
+                "log_metric": (lambda step: log_metric("loss", 0.5, step), 1),
+                "log_metric, automatic step": (lambda _step: log_metric("auto", 0.5), 1),
+                "log, 10 metrics": (lambda step: run.log(ten, step), 10),
+                "log, 100 metrics": (lambda step: run.log(hundred, step), 100),
+            }
+            found = {
+                name: percentiles(call, max(given.calls // values, 1)) for name, (call, values) in tasks.items()
+            }
         with archive.start_run() as run:
-            without, with_calls = slowdown(run, options.work_us, options.repeat)
-        print(f"loop of {options.work_us:g} µs with 5 calls: {(with_calls / without - 1) * 100:.1f} % slower")
+            ours, theirs = slowdowns([run, raw], given.laps, given.turns)
+        raw.stop()
+    print("the raw list loses what it holds when the process is killed")
+    print_table(("µs per call", "P50", "P90", "P99", "worst"), [(name, *row) for name, row in found.items()])
+    single = found["log_metric"]
+    headline(f"log_metric: {single[0]:.2f} µs median (<= 1.0), {single[2]:.2f} µs P99 (<= 4)")
+    headline(
+        f"log of 10: {found['log, 10 metrics'][0]:.1f} µs (<= 5), of 100:"
+        f" {found['log, 100 metrics'][0]:.1f} µs (<= 40)"
+    )
+    headline(
+        f"{WORK_US} µs of work with 5 calls: {percent(ours):.1f} % slower (<= 5;"
+        f" raw list {percent(theirs):.1f}), middle half of {given.laps} laps"
+        f" {(quantile(ours, 0.25) - 1) * 100:.1f} to {(quantile(ours, 0.75) - 1) * 100:.1f}"
+    )
+
+
+def percent(ratios: Sequence[float]) -> float:
+    """By how many percent the median ratio is beyond one."""
+    return (statistics.median(ratios) - 1) * 100
 
 
 if __name__ == "__main__":

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, processes, startup, timing
+from benchmarks import log_latency, peers, processes, startup, timing
 from benchmarks.__main__ import benchmark_names
 
 ROOT = Path(__file__).parent.parent
 CHEAP = ["downsampling", "file_size", "reading"]
+SMALL = {
+    "kill_loss": ["--kills", "4"],
+    "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
+    "memory": ["--points", "20000"],
+    "throughput": ["--points", "2000", "--repeat", "1"],
+}
 
 
 def test_all_of_them_run_from_one_command() -> None:
@@ -38,7 +44,8 @@ def test_a_benchmark_that_fails_fails_the_command() -> None:
 
 
 def test_every_script_with_a_main_is_found_or_is_no_benchmark() -> None:
-    assert {*CHEAP, "peers", "processes", "startup"} <= set(benchmark_names())
+    assert {*CHEAP, "peers", "processes", "startup", *SMALL} <= set(benchmark_names())
+    assert set(SMALL) <= set(benchmark_names(quick=True))
     assert not {"timing", "learning_curve"} & set(benchmark_names())
     assert set(benchmark_names(quick=True)) <= set(benchmark_names())
 
@@ -60,6 +67,34 @@ def test_startup_measures_compiled_modules_and_leaves_none_in_the_checkout(
     compiled = [path.name for path in tmp_path.rglob("exptrack/*.pyc")]
     assert any(name.startswith("config.") for name in compiled)
     assert set(ROOT.rglob("*.pyc")) == before
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_each_of_the_metric_path_says_what_it_measured(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module(f"benchmarks.{name}").main(SMALL[name])
+    said = capsys.readouterr().out
+    assert timing.HEADLINE in said
+    if name == "kill_loss":
+        assert "4 kills" in said
+        assert "acknowledged points lost" in said
+
+
+def test_slowdowns_are_ratios_within_a_lap_for_each_target() -> None:
+    calls: list[str] = []
+
+    class Target:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def log_metric(self, _name: str, _value: float, _step: int) -> None:
+            calls.append(self.name)
+
+    ours, theirs = log_latency.slowdowns([Target("a"), Target("b")], laps=3, turns=2)
+    assert len(ours) == len(theirs) == 3
+    assert (calls.count("a"), calls.count("b")) == (30, 30)
+    assert calls[:10] == ["a"] * 10
+    assert calls[40:50] == ["b"] * 10  # the order rotates
+    assert all(ratio > 0 for ratio in (*ours, *theirs))
 
 
 def test_processes_lose_nothing_and_meet_no_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,7 @@ CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 4 * 1024 * 1024
 VACUUM_PAGES = 8192  # of one transaction
 MAX_SQL_CHARS = 100_000
+ROWS_AT_ONCE = 256
 
 # Connections a forked child inherited: kept alive so that their destructor never runs there.
 _INHERITED: list[object] = []
@@ -117,6 +118,8 @@ class _Handle:
         self.raw = raw
         self.pid = os.getpid()
         self.depth = 0
+        # Held while a statement or transaction runs: closing under one is a crash of the interpreter.
+        self.busy = threading.RLock()
         self.checkpointer: sqlite3.Connection | None = None
         self.commits = 0
 
@@ -243,7 +246,12 @@ class Connection:
             handles = list(self._handles)
             self._handles.clear()
         for handle in handles:
-            handle.close()
+            # A thread that does not let go closes its own when it is done with it.
+            if handle.busy.acquire(timeout=self.busy_wait_s):
+                try:
+                    handle.close()
+                finally:
+                    handle.busy.release()
         self._local = threading.local()
         if self.on_close is not None:
             self.on_close()
@@ -300,7 +308,7 @@ class Connection:
                     raise self._translated(error) from error
                 now = time.monotonic()
                 deadline = deadline or now + self.busy_wait_s
-                if now >= deadline:
+                if now >= deadline or self._closed:
                     raise self._translated(error) from error
             _wait_a_little()
 
@@ -316,25 +324,29 @@ class Connection:
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement in this thread's connection and return its cursor."""
         handle = self._handle()
-        cursor: sqlite3.Cursor = self._retrying(handle, lambda: handle.raw.execute(sql, parameters))
+        with handle.busy:
+            cursor: sqlite3.Cursor = self._retrying(handle, lambda: handle.raw.execute(sql, parameters))
         return cursor
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row; only inside a transaction."""
         handle = self._handle()
-        self._retrying(handle, lambda: handle.raw.executemany(sql, rows))
+        with handle.busy:
+            self._retrying(handle, lambda: handle.raw.executemany(sql, rows))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a query."""
         try:
-            return self.execute(sql, parameters).fetchall()
+            with self._handle().busy:
+                return self.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row of a query, or None."""
         try:
-            row: Row | None = self.execute(sql, parameters).fetchone()
+            with self._handle().busy:
+                row: Row | None = self.execute(sql, parameters).fetchone()
             return row
         except sqlite3.Error as error:
             raise self._translated(error) from error
@@ -347,17 +359,24 @@ class Connection:
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of a query as SQLite finds them."""
         cursor = self.execute(sql, parameters)
+        handle = self._handle()
         try:
-            yield from cursor
+            while True:
+                with handle.busy:
+                    rows = cursor.fetchmany(ROWS_AT_ONCE)
+                if not rows:
+                    return
+                yield from rows
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
         """What `take` makes of a query's rows, which come as bare tuples: for reading in bulk."""
-        cursor = self.execute(sql, parameters)
-        cursor.row_factory = None
         try:
-            return take(cursor)
+            with self._handle().busy:
+                cursor = self.execute(sql, parameters)
+                cursor.row_factory = None
+                return take(cursor)
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
@@ -365,15 +384,16 @@ class Connection:
     def snapshot(self) -> Iterator[None]:
         """Read the file as it is at the first query inside, whatever others commit meanwhile."""
         handle = self._handle()
-        if handle.raw.in_transaction:
-            yield
-            return
-        handle.raw.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if handle.pid == os.getpid() and handle.raw.in_transaction:
-                handle.raw.execute("ROLLBACK")
+        with handle.busy:
+            if handle.raw.in_transaction:
+                yield
+                return
+            handle.raw.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if handle.pid == os.getpid() and handle.raw.in_transaction:
+                    handle.raw.execute("ROLLBACK")
 
     @property
     def in_transaction(self) -> bool:
@@ -395,6 +415,16 @@ class Connection:
             return
         if self.mode != "rw":
             raise ArchiveReadOnlyError(f"{self.path} was opened for reading only", path=str(self.path))
+        with handle.busy:
+            if self._closed:
+                raise ArchiveClosedError(
+                    f"{self.path} was closed meanwhile; open it again", path=str(self.path)
+                )
+            with self._outermost(handle, durable):
+                yield
+
+    @contextmanager
+    def _outermost(self, handle: _Handle, durable: bool) -> Iterator[None]:
         if durable:
             handle.raw.execute("PRAGMA synchronous = FULL")
         try:
@@ -450,7 +480,8 @@ class Connection:
     def checkpoint(self) -> None:
         """Copy what the WAL holds into the file, holding the write lock meanwhile. Waits for writers."""
         handle = self._handle()
-        self._waiting(lambda: self._checkpoint(handle))
+        with handle.busy:
+            self._waiting(lambda: self._checkpoint(handle))
 
     def _checkpoint_if_due(self, handle: _Handle) -> None:
         """After a commit: checkpoint once the WAL has grown, and insist on it when it has grown much."""
@@ -494,8 +525,9 @@ class Connection:
         before = int(self.value("PRAGMA page_count"))
         free = int(self.value("PRAGMA freelist_count"))
         while free:
-            self._incremental_vacuum(handle)
-            self._checkpoint_if_due(handle)
+            with handle.busy:
+                self._incremental_vacuum(handle)
+                self._checkpoint_if_due(handle)
             left = int(self.value("PRAGMA freelist_count"))
             if left >= free:  # others fill and free pages meanwhile
                 break

@@ -42,11 +42,12 @@ EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE 
 COUNT_POINTS = "SELECT coalesce(sum(count), 0) FROM metric_series"
 COUNT_BLOBS = "SELECT count(*) FROM blob"
 COUNT_CHUNKS = "SELECT count(*) FROM chunk"
-ALL_CHUNKS = f"""
+CHUNK_IDS = "SELECT id FROM chunk ORDER BY id"
+ONE_CHUNK = f"""
 SELECT c.id, c.sha256, c.raw_bytes, c.stored_bytes AS said_bytes, c.codec, length(d.data) AS stored_bytes,
        CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
 FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
-ORDER BY c.id
+WHERE c.id = ?
 """
 # Whole ones; and those nobody writes although they are not.
 ALL_BLOBS = """
@@ -133,9 +134,10 @@ def _artifact_problems(
     """Hash every chunk, every blob and every folder again."""
     damaged: set[int] = set()
     unpacker = Unpacker()
-    for done, row in enumerate(connection.iterate(ALL_CHUNKS), 1):
-        problem = _chunk_problem(row, unpacker)
-        if problem is not None:
+    for done, (chunk,) in enumerate(connection.iterate(CHUNK_IDS), 1):
+        row = connection.one(ONE_CHUNK, (chunk,))
+        problem = None if row is None else _chunk_problem(row, unpacker)
+        if row is not None and problem is not None:
             touched = [found[0] for found in connection.all(BLOBS_WITH_CHUNK, (row["id"],))]
             damaged.update(touched)
             holders = [holder for blob in touched for holder in _holders(connection, blob)]

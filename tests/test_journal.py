@@ -500,6 +500,47 @@ def test_a_forked_child_leaves_the_journal_alone_and_logs_by_commits(archive: Ar
     assert sorted(r.name or "" for r in archive.list_runs()) == ["", *(f"of child {n}" for n in range(3))]
 
 
+CLOSER = """
+import sys, threading, time, exptrack
+for _ in range(8):
+    archive = exptrack.Archive(sys.argv[1])
+    run = archive.start_run()
+    logged, wrong = [0, 0, 0], []
+
+    def log(number):
+        try:
+            while True:
+                if number % 2:
+                    run.log({f"x{number}": 1.0})
+                else:
+                    run.log_metric(f"x{number}", 1.0)
+                logged[number] += 1
+        except exptrack.ArchiveClosedError:
+            pass
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=log, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.02)
+    archive.close()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+    with exptrack.Archive(sys.argv[1]) as archive:
+        found = [len(archive.get_run(run.run_id).get_metric(f"x{number}")) for number in range(3)]
+    assert all(a >= b for a, b in zip(found, logged)), (found, logged)
+"""
+
+
+def test_an_archive_that_is_closed_while_threads_log_has_all_that_calls_returned_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CLOSER, str(tmp_path / "lab.db")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert journals(tmp_path) == []
+
+
 # More than fits
 
 

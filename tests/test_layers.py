@@ -18,7 +18,7 @@ PACKAGE = Path(exptrack.__file__).parent
 RANKS = (
     "errors checks system_metrics records keypath trees sdn conversion interpolation config safe_yaml"
     " composition process paths redaction worktree capture connection migrations events default metrics"
-    " journal drain series metriclog liveness restore chunks blobs snapshots query artifacts lineage"
+    " journal drain series metriclog liveness media restore chunks blobs snapshots query artifacts lineage"
     " verification run archive render demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]

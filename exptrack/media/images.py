@@ -1,0 +1,197 @@
+"""Turns whatever shows a picture into the bytes of an image file.
+
+Invariants: files and bytes are kept as they are and recognised by their content, never by their name.
+Pixels become PNG, without loss: an array that PNG cannot hold exactly is refused, never rescaled.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from exptrack.checks import shown
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.media.encoded import Encoded, Fact, check_unmasked, comes_from, is_array, is_tensor, tensor_array
+
+PNG = "image/png"
+SVG = "image/svg+xml"
+HEAD_BYTES = 64 * 1024
+CHANNELS = (1, 3, 4)
+# Of Pillow's modes those that PNG holds as they are ("I" would be clipped to 16 bits).
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+PILLOW_FORMATS = {
+    PNG: "PNG",
+    "image/jpeg": "JPEG",
+    "image/gif": "GIF",
+    "image/webp": "WEBP",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+}
+
+_SIGNATURES = (
+    (PNG, re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("image/jpeg", re.compile(rb"\xff\xd8\xff")),
+    ("image/gif", re.compile(rb"GIF8[79]a")),
+    ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    # Two letters could begin any text: the size of the second header must be one that exists.
+    ("image/bmp", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)),
+    ("image/tiff", re.compile(rb"II[*+]\0|MM\0[*+]")),
+    # Possessive, because a text of many comments would otherwise take exponential time.
+    (
+        SVG,
+        re.compile(
+            rb"(?:\xef\xbb\xbf)?"
+            rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)*+"
+            rb"<(?:\w+:)?svg[\s>/]",
+            re.DOTALL,
+        ),
+    ),
+)
+
+
+def encode_image(image: object) -> Encoded:
+    """The bytes of an image file: those given, or PNG made of pixels. Facts: width, height and mode.
+
+    Takes the path of a file, or its bytes (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG); a PIL image; a numpy array
+    of shape H×W, H×W×1, H×W×3 or H×W×4, where bool is black and white, integers are 0..255 and floats 0..1; a
+    tensor of the same, or of C×H×W as torch has it (which wins where both are possible); a matplotlib figure,
+    or anything drawn in one. Of files the facts are read by Pillow and left out without it; SVG has none.
+
+    Raises:
+        InvalidTypeError: it is nothing of this.
+        InvalidValueError: the file cannot be read or is no image; the shape or the range is another.
+        MissingPackageError: pixels were given and Pillow is missing.
+    """
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return _of_file(bytes(image), "the bytes")
+    if isinstance(image, (str, os.PathLike)):
+        return _of_file(_read(image), f"the file {shown(os.fspath(image))}")
+    if comes_from(image, "PIL") and hasattr(image, "mode") and hasattr(image, "save"):
+        return _of_pillow(image)
+    if is_array(image):
+        return _of_array(image)
+    if is_tensor(image):
+        return _of_array(_channels_last(tensor_array(image)))
+    if comes_from(image, "matplotlib") and hasattr(image, "figure"):
+        return _of_figure(image)
+    raise InvalidTypeError(
+        "an image is a path, bytes, a PIL image, a numpy array, a tensor or a matplotlib figure,"
+        f" not {type(image).__name__} {shown(image)}"
+    )
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    """The content of an image file; of any other, its beginning, which is enough to refuse it."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            return head + file.read() if _media_type(head) else head
+    except (OSError, TypeError, ValueError) as error:
+        raise InvalidValueError(f"cannot read the image {shown(os.fspath(path))}: {error}") from None
+
+
+def _media_type(data: bytes) -> str | None:
+    head = data[:HEAD_BYTES]
+    return next((name for name, signature in _SIGNATURES if signature.match(head)), None)
+
+
+def _of_file(data: bytes, what: str) -> Encoded:
+    media_type = _media_type(data)
+    if media_type is None:
+        raise InvalidValueError(
+            f"{what} begins with {shown(data[:16])}: not PNG, JPEG, GIF, WebP, BMP, TIFF or SVG;"
+            " other files are stored as artifacts"
+        )
+    return Encoded(data, media_type, False, {} if media_type == SVG else _facts(data, media_type, what))
+
+
+def _facts(data: bytes, media_type: str, what: str) -> dict[str, Fact]:
+    try:
+        from PIL import Image
+    except ImportError:
+        return {}
+    Image.init()
+    if PILLOW_FORMATS[media_type] not in Image.OPEN:  # it was built without
+        return {}
+    try:
+        # Not Image.open, which takes a header that promises many pixels for an attack; none is decoded here.
+        opened: Any = Image.OPEN[PILLOW_FORMATS[media_type]][0](io.BytesIO(data), "")
+    except Exception as error:  # Pillow lets through whatever its parsers stumble over
+        raise InvalidValueError(f"{what} begins like {media_type}, but is damaged: {error}") from None
+    with opened:
+        return {"width": opened.width, "height": opened.height, "mode": opened.mode}
+
+
+def _of_pillow(image: Any) -> Encoded:
+    if image.mode not in PNG_MODES:
+        raise InvalidValueError(f"PNG holds no image of mode {image.mode!r}; convert it with .convert('RGB')")
+    if 0 in image.size:
+        raise InvalidValueError(f"the image has no pixels: it is {image.width}×{image.height}")
+    target = io.BytesIO()
+    try:
+        image.save(target, format="PNG")
+    except (OSError, ValueError, SyntaxError) as error:  # pixels are read from the file only now
+        raise InvalidValueError(f"the PIL image cannot be read or written: {error}") from None
+    facts: dict[str, Fact] = {"width": image.width, "height": image.height, "mode": image.mode}
+    return Encoded(target.getvalue(), PNG, False, facts)
+
+
+def _of_figure(drawn: Any) -> Encoded:
+    # Axes lead to their figure, which may be a part of another.
+    while drawn is not None and not hasattr(drawn, "savefig"):
+        drawn = drawn.figure
+    if drawn is None:
+        raise InvalidValueError("what matplotlib drew is in no figure any more")
+    target = io.BytesIO()
+    drawn.savefig(target, format="png")
+    return _of_file(target.getvalue(), "the figure")
+
+
+def _channels_last(array: Any) -> Any:
+    if array.ndim == 3 and array.shape[0] in CHANNELS:
+        return array.transpose(1, 2, 0)
+    return array
+
+
+def _of_array(array: Any) -> Encoded:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingPackageError("pillow", "images", "media") from None
+    import numpy as np
+
+    check_unmasked(array)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS) or array.size == 0:
+        raise InvalidValueError(
+            f"an image array has the shape H×W, H×W×1, H×W×3 or H×W×4, not {array.shape}"
+            + "; log the images of a batch one by one" * (array.ndim == 4)
+        )
+    pixels = np.ascontiguousarray(_bytes_of(np.asarray(array)))
+    return _of_pillow(Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
+
+
+def _bytes_of(array: Any) -> Any:
+    """The array as uint8."""
+    import numpy as np
+
+    kind = array.dtype.kind
+    if kind not in "buif":
+        raise InvalidTypeError(f"an image array holds bool, integers or floats, not {array.dtype}")
+    if kind == "b":
+        return array.astype(np.uint8) * 255
+    if kind == "f" and np.isnan(array).any():
+        raise InvalidValueError("the image array holds NaN, which is no colour")
+    low, high = array.min().item(), array.max().item()
+    top = 1 if kind == "f" else 255
+    if low < 0 or high > top:
+        raise InvalidValueError(
+            f"the image array holds {array.dtype} from {low:.6g} to {high:.6g};"
+            f" {'floats' if kind == 'f' else 'integers'} must lie in 0..{top}: scale it as it should be seen"
+        )
+    if kind == "f":
+        # float16 is too coarse to find the nearest of 256 steps in.
+        return np.rint(array.astype(np.result_type(array, np.float32), copy=False) * 255).astype(np.uint8)
+    return array.astype(np.uint8, copy=False)

@@ -18,6 +18,7 @@ import json
 import secrets
 from array import array
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from exptrack.process import ProcessIdentity, current_process, is_alive
 FLUSH_BYTES = 4 * 1024 * 1024
 # A process of another host that has been silent for so long is taken for gone.
 SILENCE = timedelta(days=1)
+CHUNKS_AHEAD = 4  # of one that is read from end to end
 
 SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
 INSERT_CHUNK = "INSERT INTO chunk (sha256, raw_bytes, stored_bytes, codec) VALUES (?, ?, ?, ?)"
@@ -283,20 +285,39 @@ class StoredBlob:
         Raises:
             ArchiveCorruptError: it is missing (removed meanwhile, or lost) or not what was stored.
         """
-        sha256 = self._digests[32 * number : 32 * number + 32]
-        row = self._connection.one(CHUNK_DATA, (sha256,))
+        return self._checked(number, self._read(number))
+
+    def _read(self, number: int) -> Row | None:
+        return self._connection.one(CHUNK_DATA, (self._digest(number),))
+
+    def _digest(self, number: int) -> bytes:
+        return self._digests[32 * number : 32 * number + 32]
+
+    def _checked(self, number: int, row: Row | None) -> bytes:
         where = f"bytes {self._offsets[number]:,} and after"
         try:
             found = unpacked(row, self._unpacker)
         except ValueError as error:
             raise self._damaged(f"{where}: {error}") from None
-        if hashlib.sha256(found).digest() != sha256:
+        if hashlib.sha256(found).digest() != self._digest(number):
             raise self._damaged(f"{where}: not what was stored")
         return found
 
     def __iter__(self) -> Iterator[bytes]:
-        """Every chunk in order, checked."""
-        return map(self.chunk, range(len(self)))
+        """Every chunk in order, checked; of a large blob in a thread, while the next are read."""
+        if len(self) <= CHUNKS_AHEAD:
+            yield from map(self.chunk, range(len(self)))
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1, "exptrack-checker") as pool:
+            ahead: deque[Future[bytes]] = deque()
+            for number in range(len(self)):
+                ahead.append(pool.submit(self._checked, number, self._read(number)))
+                if len(ahead) > CHUNKS_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def find(self, position: int) -> tuple[int, int]:
         """The number of the chunk that holds a byte, and where it begins."""

@@ -33,11 +33,10 @@ from exptrack.errors import (
 from exptrack.events import record_event
 from exptrack.migrations import utc_text
 from exptrack.query import artifact_record, check_direction, read_artifacts, resolve_run
-from exptrack.records import Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
+from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.restore import check_tree, safe_parts, write_file, write_tree
 
 FOLDER = "folder"
-FOLDER_TYPE = "application/vnd.exptrack.folder+json"
 MANIFEST_FORMAT = 1
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # of what was stored without a mode
 
@@ -326,6 +325,24 @@ class ArtifactStore:
                 return None
             content = b"".join(self._blob(row))
         return content.decode("utf-8") if row["is_text"] else content
+
+    def get_table(self, name: str, version: int | None = None) -> dict[str, list[Any]]:
+        """The columns of a table by name, as ``log_table`` stored it; of CSV each cell is text or None.
+
+        Raises:
+            ArtifactNotFoundError: the run has no such artifact.
+            InvalidValueError: it is no table.
+            MissingPackageError: it is Parquet, and neither pyarrow nor polars is installed.
+            ArchiveCorruptError: what is stored is not what was registered.
+        """
+        from exptrack.media import decode_table
+
+        with self._connection.snapshot():
+            row = self._get(name, version)
+            if row["kind"] != "table":
+                raise InvalidValueError(f"artifact {name!r} is no table but of the kind {row['kind']}")
+            data = b"".join(self._blob(row))
+        return decode_table(data, row["media_type"])
 
     def open(self, name: str, version: int | None = None, *, file: str | None = None) -> BinaryIO:
         """The content as a binary file to read and seek in; only the chunks it needs are read, and checked.

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+FOLDER_TYPE = "application/vnd.exptrack.folder+json"
+
 
 class RunStatus(StrEnum):
     """Where a run is in its life."""
@@ -111,6 +113,11 @@ class Artifact:
     step: int | None
     metadata: dict[str, Any]
     created_at: datetime
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder: then its bytes are the manifest."""
+        return self.media_type == FOLDER_TYPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -26,6 +27,7 @@ from exptrack.records import (
     ArtifactFile,
     ArtifactUse,
     ConfigSource,
+    Event,
     Lineage,
     RunDetail,
     RunDiff,
@@ -40,6 +42,7 @@ MOST_METRIC_COLUMNS = 4
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column of SQL is not made narrower than this
 SHOWN_HASH_CHARS = len("sha256:") + 12
+MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -225,7 +228,8 @@ def detail(out: Console, record: RunDetail) -> None:
         )
     if record.artifacts:
         _heading(out, "Artifacts")
-        artifacts(out, record.artifacts)
+        newest = {a.name: a for a in sorted(record.artifacts, key=lambda a: a.version)}
+        artifacts(out, list(newest.values()), Counter(a.name for a in record.artifacts))
     if record.inputs:
         _heading(out, "Inputs")
         columns = [("name", "left"), ("version", "right"), ("from run", "left"), ("hash", "left")]
@@ -238,28 +242,52 @@ def detail(out: Console, record: RunDetail) -> None:
     _table(
         out,
         [("when", "left"), ("what", "left"), ("data", "left")],
-        (
-            [ago(e.happened_at), e.kind, ", ".join(f"{k}={v}" for k, v in e.data.items() if v)]
-            for e in record.events
-        ),
+        _event_rows(record.events),
     )
     if record.traceback:
         _heading(out, "Traceback")
         out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
 
 
+def _event_rows(events: Iterable[Event]) -> Iterable[Sequence[object]]:
+    """A line an event; of many of one kind in a row, as of an image a step, a line for all."""
+    for kind, group in groupby(events, key=lambda e: e.kind):
+        same = list(group)
+        if len(same) > MOST_EVENTS_IN_A_ROW:
+            yield ago(same[-1].happened_at), kind, f"{len(same):,} in a row, the last: {_event_facts(same[-1])}"
+        else:
+            yield from ((ago(e.happened_at), kind, _event_facts(e)) for e in same)
+
+
+def _event_facts(event: Event) -> str:
+    facts = ((k, _short(v) if k == "hash" and isinstance(v, str) else v) for k, v in event.data.items())
+    return ", ".join(f"{k}={v}" for k, v in facts if v or v == 0)
+
+
 def _short(digest: str) -> str:
     """Enough of a hash to name it."""
-    return digest[:SHOWN_HASH_CHARS] + "…"
+    return digest[:SHOWN_HASH_CHARS]
 
 
-def artifacts(out: Console, records: Sequence[Artifact]) -> None:
-    """Artifacts, every version."""
+def spans(numbers: Iterable[int]) -> str:
+    """Whole numbers, those in a row as a range: 1–3, 7."""
+    parts: list[list[int]] = []
+    for one in sorted(numbers):
+        if parts and one == parts[-1][-1] + 1:
+            parts[-1][1:] = [one]
+        else:
+            parts.append([one])
+    return ", ".join("–".join(map(str, part)) for part in parts)
+
+
+def artifacts(out: Console, records: Sequence[Artifact], versions: Mapping[str, int] | None = None) -> None:
+    """Artifacts, a line each; with `versions`, the newest of each name, and how many it has, but no hash."""
     if not records:
         out.print("no artifacts")
         return
-    columns = [("name", "left"), ("version", "right"), ("kind", "left"), ("step", "right"), ("size", "right")]
-    columns += [("hash", "left"), ("stored", "left")]
+    columns = [("name", "left"), ("version" if versions is None else "newest", "right"), ("kind", "left")]
+    columns += [("step", "right"), ("size", "right")]
+    columns += [("hash", "left") if versions is None else ("versions", "right"), ("stored", "left")]
     _table(
         out,
         columns,
@@ -269,8 +297,8 @@ def artifacts(out: Console, records: Sequence[Artifact]) -> None:
                 a.version,
                 a.kind,
                 "" if a.step is None else a.step,
-                size(a.size_bytes) if a.kind != "folder" else "",
-                _short(a.hash),
+                "folder" if a.is_folder else size(a.size_bytes),
+                _short(a.hash) if versions is None else versions[a.name],
                 ago(a.created_at),
             ]
             for a in records
@@ -281,7 +309,7 @@ def artifacts(out: Console, records: Sequence[Artifact]) -> None:
 def folder(out: Console, files: Sequence[ArtifactFile]) -> None:
     """What a folder holds."""
     if not files:
-        out.print("an empty folder, or no folder at all")
+        out.print("an empty folder")
         return
     columns = [("path", "left"), ("mode", "right"), ("size", "right"), ("hash", "left")]
     _table(

@@ -2,7 +2,8 @@
 
 Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that
 process ends it (or whoever finds that process dead). Config and identity never change after the start.
-Every change is one transaction together with its event. An ended run refuses metrics.
+Every change is one transaction together with its event. An ended run refuses metrics; artifacts (images, texts,
+tables and histograms among them), tags and notes are welcome.
 
 Durability: when ``log_metric``, ``log``, ``log_many``, a tag or a note returns, a SIGKILL loses nothing; when
 ``flush``, ``finish``, ``complete`` or ``fail`` returns, a power cut loses nothing that came before.
@@ -45,6 +46,7 @@ from exptrack.errors import (
 from exptrack.events import record_event
 from exptrack.lineage import UsedArtifact, use_artifact
 from exptrack.liveness import LIVE, announce
+from exptrack.medialog import MediaLog
 from exptrack.metriclog import MetricLog
 from exptrack.metrics import REOPEN_SERIES, read_curve, read_last, seal_series
 from exptrack.migrations import utc_text
@@ -338,7 +340,7 @@ def _seal(
     connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
 
 
-class Run(MetricLog):
+class Run(MetricLog, MediaLog):
     """One run of an archive.
 
     Use it as a context manager: the run is completed at the end of the block, failed (with reason and
@@ -402,7 +404,7 @@ class Run(MetricLog):
         duration = self._duration_ms + self._session_ms()
         self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
-    # Metrics: logging is the part of MetricLog
+    # Metrics: logging is the part of MetricLog, that of images and the like the part of MediaLog
 
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Every point of a metric by step, repeated steps in the order of logging; empty if never logged."""

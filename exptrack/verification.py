@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
-from exptrack.artifacts import ENTRIES_OF, FOLDER_TYPE, manifest_of
+from exptrack.artifacts import ENTRIES_OF, manifest_of
 from exptrack.blobs import StoredBlob, unpacked
 from exptrack.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.config import config_from_snapshot
@@ -19,7 +19,7 @@ from exptrack.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
 from exptrack.metrics import series_problems
-from exptrack.records import Problem, VerifyReport
+from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
 from exptrack.snapshots import SOURCES_OF, read_config
 
 RUN_FACTS = """

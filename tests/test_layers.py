@@ -19,10 +19,13 @@ RANKS = (
     "errors checks system_metrics records keypath trees sdn conversion interpolation config safe_yaml"
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks blobs snapshots query artifacts lineage"
-    " verification run archive render demo cli"
+    " medialog verification run archive render demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
-HEAVY = "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"
+HEAVY = (
+    "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"
+    " pyfastcdc PIL pyarrow pandas polars matplotlib"
+)
 
 
 def files(module: str) -> list[Path]:
@@ -78,7 +81,8 @@ def test_import_exptrack_imports_nothing_heavy() -> None:
 def test_a_run_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
     path = str(tmp_path / "a.db")
     statement = f"import exptrack\nwith exptrack.Archive({path!r}).start_run() as r: r.log({{'x': 1}})"
-    unwanted = {"pydantic", "click", "rich", "sqlite_utils", "dulwich", "numpy", "zstandard"}
+    unwanted = {"pydantic", "click", "rich", "sqlite_utils", "dulwich", "numpy", "zstandard", "pyfastcdc"}
+    unwanted |= {"PIL", "pyarrow", "pandas", "polars", "matplotlib", "exptrack.media"}
     assert loaded_after(statement) & unwanted == set()
 
 

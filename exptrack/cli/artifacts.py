@@ -37,18 +37,27 @@ def artifacts() -> None:
 @artifacts.command()
 @run_argument()
 @click.option("--files", "name", metavar="NAME", help="List what the folder NAME holds.")
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="Of the folder this version.")
 @json_option
 @click.pass_obj
-def ls(db: str | None, run: str, name: str | None, as_json: bool) -> None:
+def ls(db: str | None, run: str, name: str | None, version: int | None, as_json: bool) -> None:
     """List a run's artifacts, every version, or the files of one that is a folder.
+
+    Without --version, --files lists the newest version.
 
     Example: exptrack artifacts ls 1k3f
     """
     from exptrack import render
 
+    if version is not None and name is None:
+        raise click.UsageError("--version goes with --files")
     with open_archive(db) as archive:
         store = archive.artifacts(run)
-        found: list[Any] = store.list_artifacts() if name is None else store.list_files(name)
+        found: list[Any] = store.list_artifacts() if name is None else store.list_files(name, version)
+        if name is not None and not found:
+            folder = store.get_artifact(name, version)
+            if folder is None or not folder.is_folder:
+                raise InvalidValueError(f"artifact {name!r} of run {store.run_id} is no folder")
     if as_json:
         print_json(list[Any], found)
     elif name is None:
@@ -129,7 +138,7 @@ def put(
         facts = facts.with_override(key, value)
     if path == "-" and (name is None or step is not None):
         raise click.UsageError("standard input needs --name, and is no checkpoint")
-    stored = name or os.path.basename(os.path.abspath(path))
+    stored = os.path.basename(os.path.abspath(path)) if name is None else name
     with open_archive(db, writing=True) as archive, progress("storing") as update:
         store = archive.artifacts(run)
         if path == "-":
@@ -193,8 +202,9 @@ def rm(
     if as_json:
         print_json(Any, report)
         return
-    gone = ", ".join(map(str, report.versions)) or "none"
-    click.echo(f"removed versions: {gone}; the file is {render.size(report.file_bytes)} smaller")
+    click.echo(
+        f"removed versions: {render.spans(report.versions) or 'none'}; the file is {render.size(report.file_bytes)} smaller"
+    )
 
 
 @artifacts.command()

@@ -644,7 +644,8 @@ def _opened(path: object) -> BinaryIO:
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidValueError):
             raise
-        raise InvalidValueError(f"cannot read the file {shown(place)}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidValueError(f"cannot read the file {shown(place)}: {reason}") from None
 
 
 def gc_artifacts(connection: Connection) -> GcReport:

@@ -183,7 +183,9 @@ class ArtifactNotFoundError(NotFoundError):
     def __init__(self, name: str, run_id: str, version: int | None = None) -> None:
         which = "" if version is None else f" in version {version}"
         who = f"run {run_id} has" if run_id else "there is"
-        super().__init__(f"{who} no artifact {name!r}{which}; 'exptrack artifacts ls' lists them")
+        super().__init__(
+            f"{who} no artifact {name!r}{which}; 'exptrack artifacts ls {run_id or 'RUN'}' lists them"
+        )
         self.name = name
         self.run_id = run_id
         self.version = version

@@ -42,6 +42,7 @@ MOST_METRIC_COLUMNS = 4
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column of SQL is not made narrower than this
 SHOWN_HASH_CHARS = len("sha256:") + 12
+SHOWN_DIGITS = 16  # of a config's hash or a fingerprint
 MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
 
 
@@ -95,17 +96,26 @@ def ago(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _table(out: Console, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under (name, justification) columns; Text cells keep their style."""
+def _table(
+    out: Console,
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[object]],
+    *,
+    folded: str | None = None,
+) -> None:
+    """Print rows under (name, justification) columns; Text cells keep their style.
+
+    Where there is no room, the long words of the column `folded` are folded, else those of all but the first:
+    that is what people copy.
+    """
     table = Table(
         box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, header_style="bold", show_edge=False
     )
     for position, (name, justify) in enumerate(columns):
-        # The first column is what people copy: it is never cut. Long words of the others are folded.
         table.add_column(
             Text(safe(name)),
             justify="right" if justify == "right" else "left",
-            no_wrap=position == 0,
+            no_wrap=position == 0 if folded is None else name != folded,
             overflow="fold",
         )
     for row in rows:
@@ -140,13 +150,24 @@ def runs(out: Console, records: Sequence[RunSummary]) -> None:
         shown = [number(r.metrics[name]) if name in r.metrics else "" for r in records]
         columns[f"metric {name}"] = ("right", shown)
     columns["tags"] = ("left", [", ".join(r.tags) for r in records])
-    # A narrow terminal loses whole columns, the least telling first, rather than the ends of words.
-    for least in (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name"):
-        if _width(columns) <= out.width:
+    _fitted(out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name"))
+
+
+def _fitted(
+    out: Console,
+    columns: dict[str, tuple[str, Sequence[object]]],
+    expendable: Iterable[str],
+    *,
+    folded: str | None = None,
+) -> None:
+    """Print columns; a narrow terminal loses whole ones, the first of `expendable` first, rather than words."""
+    kept = dict(columns)
+    for least in expendable:
+        if _width(kept) <= out.width:
             break
-        columns.pop(least, None)
-    heads = [(head.removeprefix("metric "), justify) for head, (justify, _cells) in columns.items()]
-    _table(out, heads, zip(*(cells for _justify, cells in columns.values()), strict=True))
+        kept.pop(least, None)
+    heads = [(head.removeprefix("metric "), justify) for head, (justify, _cells) in kept.items()]
+    _table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
 
 
 def _width(columns: dict[str, tuple[str, Sequence[object]]]) -> int:
@@ -201,8 +222,8 @@ def detail(out: Console, record: RunDetail) -> None:
     dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
     pairs += [("commit", f"{head.vcs_commit}{dirty}" if head.vcs_commit else None)]
     pairs += [("command", " ".join(record.environment.get("command", [])))]
-    pairs += [("python", record.environment.get("python")), ("config hash", head.config_hash[:16])]
-    pairs += [("fingerprint", head.fingerprint[:16]), ("reason", head.reason)]
+    pairs += [("python", record.environment.get("python")), ("config hash", head.config_hash[:SHOWN_DIGITS])]
+    pairs += [("fingerprint", head.fingerprint[:SHOWN_DIGITS]), ("reason", head.reason)]
     grid = Table.grid(padding=(0, 2))
     for key, value in pairs:
         if value:
@@ -260,8 +281,13 @@ def _event_rows(events: Iterable[Event]) -> Iterable[Sequence[object]]:
 
 
 def _event_facts(event: Event) -> str:
-    facts = ((k, _short(v) if k == "hash" and isinstance(v, str) else v) for k, v in event.data.items())
-    return ", ".join(f"{k}={v}" for k, v in facts if v or v == 0)
+    return ", ".join(f"{key}={_fact(key, value)}" for key, value in event.data.items() if value or value == 0)
+
+
+def _fact(key: str, value: object) -> object:
+    if key == "hash" and isinstance(value, str):
+        return _short(value)
+    return value[:SHOWN_DIGITS] if key == "config_hash" and isinstance(value, str) else value
 
 
 def _short(digest: str) -> str:
@@ -285,25 +311,19 @@ def artifacts(out: Console, records: Sequence[Artifact], versions: Mapping[str, 
     if not records:
         out.print("no artifacts")
         return
-    columns = [("name", "left"), ("version" if versions is None else "newest", "right"), ("kind", "left")]
-    columns += [("step", "right"), ("size", "right")]
-    columns += [("hash", "left") if versions is None else ("versions", "right"), ("stored", "left")]
-    _table(
-        out,
-        columns,
-        (
-            [
-                Text(safe(a.name), style="bold"),
-                a.version,
-                a.kind,
-                "" if a.step is None else a.step,
-                "folder" if a.is_folder else size(a.size_bytes),
-                _short(a.hash) if versions is None else versions[a.name],
-                ago(a.created_at),
-            ]
-            for a in records
-        ),
-    )
+    columns: dict[str, tuple[str, Sequence[object]]] = {
+        "name": ("left", [Text(safe(a.name), style="bold") for a in records]),
+        "version" if versions is None else "newest": ("right", [a.version for a in records]),
+        "kind": ("left", [a.kind for a in records]),
+        "step": ("right", ["" if a.step is None else a.step for a in records]),
+        "size": ("right", ["folder" if a.is_folder else size(a.size_bytes) for a in records]),
+    }
+    if versions is None:
+        columns["hash"] = ("left", [_short(a.hash) for a in records])
+    else:
+        columns["versions"] = ("right", [versions[a.name] for a in records])
+    columns["stored"] = ("left", [ago(a.created_at) for a in records])
+    _fitted(out, columns, ("stored", "hash", "kind"), folded="name")
 
 
 def folder(out: Console, files: Sequence[ArtifactFile]) -> None:
@@ -329,24 +349,16 @@ def storage(out: Console, records: Sequence[RunStorage], total: int, facts: Arch
     if not records:
         out.print("no artifacts")
         return
-    columns = [("run", "left"), ("name", "left"), ("artifacts", "right"), ("content", "right")]
-    columns += [("stored", "right"), ("its own", "right"), ("shared", "right")]
-    _table(
-        out,
-        columns,
-        (
-            [
-                Text(r.run_id, style="bold"),
-                r.name or "",
-                r.artifacts,
-                size(r.size_bytes),
-                size(r.stored_bytes),
-                size(r.stored_bytes - r.shared_bytes),
-                size(r.shared_bytes),
-            ]
-            for r in records
-        ),
-    )
+    columns: dict[str, tuple[str, Sequence[object]]] = {
+        "run": ("left", [Text(r.run_id, style="bold") for r in records]),
+        "name": ("left", [r.name or "" for r in records]),
+        "artifacts": ("right", [r.artifacts for r in records]),
+        "content": ("right", [size(r.size_bytes) for r in records]),
+        "stored": ("right", [size(r.stored_bytes) for r in records]),
+        "its own": ("right", [size(r.stored_bytes - r.shared_bytes) for r in records]),
+        "shared": ("right", [size(r.shared_bytes) for r in records]),
+    }
+    _fitted(out, columns, ("artifacts", "stored", "content"), folded="name")
     more = f"; {total - len(records):,} runs more" if total > len(records) else ""
     words = f"in all {size(facts.stored_bytes)} of a file of {size(facts.file_bytes)}{more}"
     out.print(Text(words, style="dim"))
@@ -360,49 +372,70 @@ def lineage(out: Console, record: Lineage) -> None:
     uses: dict[str, list[ArtifactUse]] = {}
     for use in record.downstream:
         uses.setdefault(use.from_run, []).append(use)
-    made: dict[str, list[Artifact]] = {}
-    for artifact in record.artifacts:
-        made.setdefault(artifact.run_id, []).append(artifact)
+    made: dict[str, list[str]] = {}
+    for a in record.artifacts:
+        made.setdefault(a.run_id, []).append(a.name)
+    here = {(a.run_id, a.name, a.version) for a in record.artifacts}
+
+    def origins(run_id: str) -> Iterable[tuple[str, str]]:
+        for use in inputs.get(run_id, []):
+            gone = "" if (use.from_run, use.name, use.version) in here else ", since removed"
+            words = f"{safe(use.name)} v{use.version} {_short(use.hash)} of run {use.from_run}{gone}"
+            yield words, use.from_run
+
+    def outcomes(found: Iterable[ArtifactUse]) -> Iterable[tuple[str, str]]:
+        used: dict[str, list[str]] = {}
+        for use in found:
+            used.setdefault(use.run_id, []).append(f"{safe(use.name)} v{use.version}")
+        for run_id, names in used.items():
+            results = ", ".join(safe(name) for name in dict.fromkeys(made.get(run_id, [])))
+            yield f"run {run_id} used {', '.join(names)}, made {results or 'no artifact'}", run_id
+
     is_hash = record.subject.startswith("sha256:")
-    makers = [a.run_id for a in record.artifacts if a.hash == record.subject] if is_hash else [record.subject]
-    above = Tree(Text(f"{record.subject} was made from", style="bold"))
-    for maker in dict.fromkeys(makers):
-        branch = above.add(Text(f"run {maker}")) if is_hash else above
-        _grow(branch, inputs.get(maker, []), lambda use: inputs.get(use.from_run, []), _origin, {maker})
-    below = Tree(Text("made from it", style="bold"))
-    first = (
-        [u for u in record.downstream if u.hash == record.subject] if is_hash else uses.get(record.subject, [])
-    )
-
-    def outcome(use: ArtifactUse) -> str:
-        results = ", ".join(dict.fromkeys(f"{a.name} v{a.version}" for a in made.get(use.run_id, [])))
-        return f"run {use.run_id} used {safe(use.name)} v{use.version}, made {safe(results) or 'no artifact'}"
-
-    _grow(below, first, lambda use: uses.get(use.run_id, []), outcome, set())
-    for tree, none in ((above, "no recorded input"), (below, "nothing recorded")):
+    if is_hash:
+        makers = dict.fromkeys(a.run_id for a in record.artifacts if a.hash == record.subject)
+        subject = _short(record.subject)
+        above = Tree(Text(f"{subject} was made by", style="bold"))
+        _grow(above, [(f"run {maker}", maker) for maker in makers], origins, subject)
+        none = "no run that is still here"
+        first = [use for use in record.downstream if use.hash == record.subject]
+    else:
+        subject = f"run {record.subject}"
+        above = Tree(Text(f"{subject} was made from", style="bold"))
+        _grow(above, origins(record.subject), origins, record.subject)
+        none = "no recorded input"
+        first = uses.get(record.subject, [])
+    below = Tree(Text(f"made from {subject}", style="bold"))
+    _grow(below, outcomes(first), lambda run_id: outcomes(uses.get(run_id, [])), record.subject)
+    for tree, words in ((above, none), (below, "nothing recorded")):
         if not tree.children:
-            tree.add(Text(none, style="dim"))
+            tree.add(Text(words, style="dim"))
         out.print(tree)
-
-
-def _origin(use: ArtifactUse) -> str:
-    return f"{safe(use.name)} v{use.version} {_short(use.hash)} of run {use.from_run}"
 
 
 def _grow(
     tree: Tree,
-    uses: Iterable[ArtifactUse],
-    onward: Callable[[ArtifactUse], Iterable[ArtifactUse]],
-    words: Callable[[ArtifactUse], str],
-    seen: set[str],
+    first: Iterable[tuple[str, str]],
+    onward: Callable[[str], Iterable[tuple[str, str]]],
+    start: str,
 ) -> None:
-    for use in uses:
-        branch = tree.add(Text(words(use)))
-        # Each use is drawn once: a graph may have a thousand ways to the same place.
-        key = repr(use)
-        if key not in seen:
-            seen.add(key)
-            _grow(branch, onward(use), onward, words, seen)
+    """Hang branches (words, run) under a tree and what follows from their runs under them, each run once."""
+    seen = {start}
+    # Not by recursion: a chain of runs may be longer than Python's stack.
+    open_branches = [(tree, iter(first))]
+    while open_branches:
+        branch, edges = open_branches[-1]
+        edge = next(edges, None)
+        if edge is None:
+            open_branches.pop()
+            continue
+        words, run_id = edge
+        more = list(onward(run_id))
+        if run_id in seen and more:
+            branch.add(Text(f"{words} (see above)"))
+        else:
+            seen.add(run_id)
+            open_branches.append((branch.add(Text(words)), iter(more)))
 
 
 def diff(out: Console, record: RunDiff) -> None:

@@ -98,6 +98,9 @@ def get(
     with open_archive(db) as archive, progress("writing") as update:
         store = archive.artifacts(run)
         if output == "-" and name is not None:
+            folder = store.get_artifact(name, version) if file is None else None
+            if folder is not None and folder.is_folder:
+                raise InvalidValueError(f"artifact {name!r} is a folder; --file names a file of it to print")
             with store.open(name, version, file=file) as content:
                 shutil.copyfileobj(content, sys.stdout.buffer)
             return
@@ -190,6 +193,8 @@ def rm(
     keeping = keep_last is not None or keep_best is not None
     if keeping and version is not None:
         raise click.UsageError("either --version, or what to keep")
+    if (keep_best is None) != (by is None) or (by is None) != (direction is None):
+        raise click.UsageError("--keep-best goes with --by METRIC and --max or --min")
     with open_archive(db, writing=True) as archive:
         store = archive.artifacts(run)
         what = name if version is None else f"{name} version {version}"
@@ -202,9 +207,11 @@ def rm(
     if as_json:
         print_json(Any, report)
         return
-    click.echo(
-        f"removed versions: {render.spans(report.versions) or 'none'}; the file is {render.size(report.file_bytes)} smaller"
-    )
+    if not report.versions:
+        click.echo("nothing to remove")
+        return
+    gone, freed = render.spans(report.versions), render.size(report.file_bytes)
+    click.echo(f"removed versions: {gone}; the file is {freed} smaller")
 
 
 @artifacts.command()
@@ -234,7 +241,8 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
 def gc(db: str | None, as_json: bool) -> None:
     """Collect what no artifact names any more, and give the space back to the file system.
 
-    Removing runs and artifacts does so by itself; this also finds what killed processes left.
+    Removing runs and artifacts does so by itself; this also finds what killed processes left. Space goes back
+    by SQLite's incremental vacuum, a slice at a time beside other writers.
 
     Example: exptrack artifacts gc
     """
@@ -244,6 +252,9 @@ def gc(db: str | None, as_json: bool) -> None:
         report = archive.gc_artifacts()
     if as_json:
         print_json(Any, report)
+        return
+    if not (report.blobs or report.chunks or report.file_bytes):
+        click.echo("nothing to collect")
         return
     click.echo(
         f"collected {report.blobs:,} blobs and {report.chunks:,} chunks of {render.size(report.stored_bytes)};"
@@ -256,7 +267,7 @@ def gc(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
-    """Show what a run or an artifact was made from, and what was made from it.
+    """Show what a run or an artifact was made from, and what of it.
 
     HASH is an artifact's hash, sha256:…, or its first digits.
 

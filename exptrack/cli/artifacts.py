@@ -41,9 +41,9 @@ def artifacts() -> None:
 @json_option
 @click.pass_obj
 def ls(db: str | None, run: str, name: str | None, version: int | None, as_json: bool) -> None:
-    """List a run's artifacts, every version, or the files of one that is a folder.
+    """List a run's artifacts, every version, or the files of one.
 
-    Without --version, --files lists the newest version.
+    --files is for artifacts that are folders, and without --version lists the newest.
 
     Example: exptrack artifacts ls 1k3f
     """
@@ -87,7 +87,7 @@ def get(
     version: int | None,
     as_json: bool,
 ) -> None:
-    """Write an artifact to a file or folder; every byte is checked on the way.
+    """Write an artifact to a file or folder, every byte checked.
 
     Example: exptrack artifacts get 1k3f model.npz -o best.npz
     """
@@ -129,7 +129,9 @@ def put(
     meta: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Store a file or a folder with a run; the PATH - is standard input, which needs --name.
+    """Store a file or a folder with a run.
+
+    The PATH - is standard input, which needs --name.
 
     Example: exptrack artifacts put 1k3f model.npz --meta epochs=20
     """
@@ -182,9 +184,9 @@ def rm(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove an artifact, one version of it, or all versions but some; and give the space back.
+    """Remove an artifact, or some of its versions.
 
-    What other artifacts share stays. There is no way back.
+    What other artifacts share stays; the space of the rest goes back to the file system. There is no way back.
 
     Example: exptrack artifacts rm 1k3f model.pt --keep-last 1 --keep-best 3 --by val_loss --min
     """
@@ -221,7 +223,10 @@ def rm(
 @json_option
 @click.pass_obj
 def du(db: str | None, limit: int, as_json: bool) -> None:
-    """Show what the artifacts of each run take, its own and what it shares, the largest first.
+    """Show what the artifacts of each run take, and what they share.
+
+    The largest first. What is stored is its own or shared with other runs; content is what it would take
+    uncompressed and without sharing.
 
     Example: exptrack artifacts du
     """
@@ -239,7 +244,7 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def gc(db: str | None, as_json: bool) -> None:
-    """Collect what no artifact names any more, and give the space back to the file system.
+    """Collect what no artifact names any more; give the space back.
 
     Removing runs and artifacts does so by itself; this also finds what killed processes left. Space goes back
     by SQLite's incremental vacuum, a slice at a time beside other writers.

@@ -488,6 +488,11 @@ def test_the_demo_trains_records_and_explains(tmp_path: Path) -> None:
         assert isinstance(data, bytes)
         with numpy.load(io.BytesIO(data), allow_pickle=False) as arrays:
             assert len(arrays.files) >= 2
+        confusion = archive.artifacts(best.run_id).get_table("confusion")
+        right = sum(int(confusion[f"taken for {digit}"][digit]) for digit in range(10))
+        cells = [int(cell) for name, column in confusion.items() if name != "digit" for cell in column]
+        assert right / sum(cells) == pytest.approx(best.metrics["val_accuracy"])
+        assert "precision" in str(archive.artifacts(best.run_id).get_blob("report.txt"))
         assert archive.verify().problems == ()
 
 

@@ -272,7 +272,7 @@ def gc(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
-    """Show what a run or an artifact was made from, and what of it.
+    """Show what a run or artifact was made from, and what it led to.
 
     HASH is an artifact's hash, sha256:…, or its first digits.
 

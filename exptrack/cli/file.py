@@ -30,7 +30,8 @@ DEMO_FILE = "exptrack-demo.db"
 def sql(db: str | None, statement: str, max_rows: int, timeout: float, as_csv: bool, as_json: bool) -> None:
     """Ask one SELECT over the views; nothing can be changed by it.
 
-    The views: runs, configs, tags, notes, events, metrics, points, artifacts, run_storage, studies, trials.
+    The views: runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs, lineage,
+    run_storage, studies, trials.
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """
@@ -144,6 +145,7 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
         size = render.size(archive.info().file_bytes)
         click.echo(f"\nEverything, the {len(records)} fitted models included, is in {archive.path} ({size}).")
         click.echo(f"Next: exptrack --db {path} show {found[0][0].run_id}")
+        click.echo(f"      exptrack --db {path} artifacts get {found[0][0].run_id} report.txt -o -")
         click.echo(f"      exptrack --db {path} ls --tag mlp")
         click.echo(f"      sqlite3 {path} 'SELECT * FROM runs'")
 

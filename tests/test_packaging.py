@@ -54,7 +54,11 @@ def test_the_wheel_works_in_an_empty_environment(
 PYTHON_BLOCKS = re.findall(
     r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", README, re.DOTALL | re.MULTILINE
 )
-PRINTED = {"Quick start": "completed", "Compose a config": "50 0.0003 override optim.lr=3e-4\n"}
+PRINTED = {
+    "Quick start": "completed",
+    "Store artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
+    "Compose a config": "50 0.0003 override optim.lr=3e-4\n",
+}
 
 
 @pytest.mark.parametrize(("title", "code"), PYTHON_BLOCKS, ids=[title for title, _ in PYTHON_BLOCKS])

@@ -109,15 +109,19 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
     match = _REFERENCE.fullmatch(text)
     assert match is not None, "a name is not empty"
     version = None if match["version"] is None else int(match["version"])
-    # A name may hold slashes and colons of its own: as a whole it comes first.
+    # A name may hold slashes and colons of its own: as a whole it comes first, in the archive as in a run.
     for name, number in ((text, None), (match["name"], version)):
         row = connection.one(NEWEST_OF_NAME, {"name": name, "version": number})
         if row is not None:
             return artifact_record(row)
-    run_id, slash, name = match["name"].partition("/")
-    if not slash or not name:
+    run_id, slash, whole = text.partition("/")
+    if not slash or not run_id or not whole:
         raise ArtifactNotFoundError(text, "")
-    return _of_run(connection, run_id, name, version)
+    run = resolve_run(connection, run_id)
+    row = connection.one(ONE_OF_RUN, {"run": run["id"], "name": whole, "version": None})
+    if row is not None:
+        return artifact_record(row)
+    return _of_run(connection, run_id, match["name"].partition("/")[2], version)
 
 
 def _of_run(connection: Connection, run_id: str, name: str, version: int | None) -> Artifact:
@@ -166,9 +170,12 @@ def lineage(connection: Connection, subject: object) -> Lineage:
             text = subject.hash if isinstance(subject, Artifact) else check_name(subject, "hash")
             made = registrations(connection, text)
             uses = [use_record(row) for row in connection.all(USES_OF_HASH, _hash_range(text))]
-            if not made and not uses:
+            hashes = list(dict.fromkeys([*(a.hash for a in made), *(u.hash for u in uses)]))
+            if not hashes:
                 raise ArtifactNotFoundError(text, "")
-            name = made[0].hash if made else uses[0].hash
+            if len(hashes) > 1:  # some contents are remembered by their uses alone
+                raise AmbiguousHashError(text, hashes)
+            name = hashes[0]
             makers = [artifact.run_id for artifact in made]
         else:
             name = resolve_run(connection, subject)["run_id"]

@@ -52,7 +52,7 @@ def test_an_artifact_is_found_by_record_hash_name_and_run(archive: Archive) -> N
         (record, a, 1),
         (record.hash, a, 1),
         (record.hash[:13], a, 1),
-        (record.hash[:20].replace("sha256:", "sha256:").upper().replace("SHA256", "sha256"), a, 1),
+        (f"sha256:{record.hash[7:20].upper()}", a, 1),
         ("model", b, 1),
         ("model:latest", b, 1),
         ("model:v1", b, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,10 @@ from exptrack import (
     ArchiveClosedError,
     ArchiveNotFoundError,
     ArchiveReadOnlyError,
+    ArtifactNotFoundError,
     ConfigError,
     ExpConfig,
+    ExportError,
     ExptrackError,
     InvalidTypeError,
     InvalidValueError,
@@ -29,6 +32,7 @@ from exptrack import (
     RunFilter,
     RunFinishedError,
     RunNotFoundError,
+    UnsafePathError,
 )
 
 SURROGATE = "\ud800"
@@ -48,6 +52,10 @@ class Lab(NamedTuple):
 def lab(archive: Archive, tmp_path: Path) -> Lab:
     with archive.start_run({"lr": 0.1}, ["t"], name="done") as done:
         done.log({"acc": 0.5})
+        done.artifacts.register_data("model", b"first")
+        done.artifacts.register_data("model", b"second")
+        done.artifacts.register_data("a/..", b"unsafe")
+    done.artifacts.remove("model", 1)
     return Lab(archive, done, archive.start_run(name="live"), tmp_path)
 
 
@@ -231,6 +239,197 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
         lambda lab: lab.live.artifacts.get_blob("a", "1"),
     ),  # type: ignore[arg-type]
     "artifacts of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.artifacts("zzz")),
+    "artifact name not text": (InvalidTypeError, "int", lambda lab: lab.live.artifacts.register_data(3, b"")),  # type: ignore[arg-type]
+    "artifact name with NUL": (
+        InvalidValueError,
+        "control",
+        lambda lab: lab.live.artifacts.register_data("a\0", b""),
+    ),
+    "artifact of numbers": (
+        InvalidTypeError,
+        "bytes",
+        lambda lab: lab.live.artifacts.register_data("a", [b"x", 3]),
+    ),
+    "artifact of a text file": (
+        InvalidTypeError,
+        "bytes",
+        lambda lab: lab.live.artifacts.register_data("a", io.StringIO("text")),
+    ),
+    "artifact path with NUL": (
+        InvalidValueError,
+        "null",
+        lambda lab: lab.live.artifacts.register_file("a", "x\0y"),
+    ),
+    "checkpoint step of 2^63": (
+        InvalidValueError,
+        "64 bits",
+        lambda lab: lab.live.artifacts.register_checkpoint("a", lab.folder, 2**63),
+    ),
+    "folder that is none": (
+        InvalidValueError,
+        "none",
+        lambda lab: lab.live.artifacts.register_dir("a", "none"),
+    ),
+    "artifact version of 2^63": (
+        InvalidValueError,
+        "64 bits",
+        lambda lab: lab.done.artifacts.get_artifact("model", 2**63),
+    ),
+    "open of an unknown artifact": (
+        ArtifactNotFoundError,
+        "'none'",
+        lambda lab: lab.done.artifacts.open("none"),
+    ),
+    "open of a removed version": (
+        ArtifactNotFoundError,
+        "version 1",
+        lambda lab: lab.done.artifacts.open("model", 1),
+    ),
+    "open of a file of no folder": (
+        ArtifactNotFoundError,
+        "model/x",
+        lambda lab: lab.done.artifacts.open("model", file="x"),
+    ),
+    "export of an unknown artifact": (
+        ArtifactNotFoundError,
+        "'none'",
+        lambda lab: lab.done.artifacts.export("none", lab.folder),
+    ),
+    "export of a removed version": (
+        ArtifactNotFoundError,
+        "version 1",
+        lambda lab: lab.done.artifacts.export("model", lab.folder, 1),
+    ),
+    "export under an unsafe name": (
+        UnsafePathError,
+        "..",
+        lambda lab: lab.done.artifacts.export("a/..", lab.folder),
+    ),
+    "export of all with an unsafe name": (
+        UnsafePathError,
+        "..",
+        lambda lab: lab.done.artifacts.export_all(lab.folder / "all"),
+    ),
+    "export over a file": (
+        ExportError,
+        "exists",
+        lambda lab: lab.done.artifacts.export("model", lab.archive.path),
+    ),
+    "export to a path of wrong type": (
+        InvalidTypeError,
+        "path",
+        lambda lab: lab.done.artifacts.export("model", 3),
+    ),  # type: ignore[arg-type]
+    "removal of a removed version": (
+        ArtifactNotFoundError,
+        "version 1",
+        lambda lab: lab.done.artifacts.remove("model", 1),
+    ),
+    "keep of nothing": (InvalidValueError, "how many", lambda lab: lab.done.artifacts.keep("model")),
+    "keep of none": (InvalidValueError, "from 1", lambda lab: lab.done.artifacts.keep("model", last=0)),
+    "keep by an unknown metric": (
+        InvalidValueError,
+        "'loss'",
+        lambda lab: lab.done.artifacts.keep("model", best=1, metric="loss", direction="minimize"),
+    ),
+    "keep in an unknown direction": (
+        InvalidValueError,
+        "minimize",
+        lambda lab: lab.done.artifacts.keep("model", best=1, metric="acc", direction="up"),
+    ),
+    # Media
+    "image of wrong type": (InvalidTypeError, "int", lambda lab: lab.live.log_image("a", 3)),
+    "image that is no image": (InvalidValueError, "image", lambda lab: lab.live.log_image("a", b"words")),
+    "image file missing": (InvalidValueError, "none.png", lambda lab: lab.live.log_image("a", "none.png")),
+    "image name empty": (InvalidValueError, "empty", lambda lab: lab.live.log_image("", b"")),
+    "image name huge": (InvalidValueError, "1,001", lambda lab: lab.live.log_image(HUGE_NAME, b"")),
+    "image step of 2^63": (InvalidValueError, "64 bits", lambda lab: lab.live.log_image("a", b"", 2**63)),
+    "image caption of wrong type": (
+        InvalidTypeError,
+        "caption",
+        lambda lab: lab.live.log_image("a", b"", caption=3),
+    ),  # type: ignore[arg-type]
+    "text of wrong type": (InvalidTypeError, "bytes", lambda lab: lab.live.log_text("a", b"x")),  # type: ignore[arg-type]
+    "text with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.live.log_text("a", SURROGATE)),
+    "text name with NUL": (InvalidValueError, "control", lambda lab: lab.live.log_text("a\0", "x")),
+    "text of a nonsense type": (
+        InvalidValueError,
+        "type/subtype",
+        lambda lab: lab.live.log_text("a", "x", media_type="markdown"),
+    ),
+    "text with a surrogate in the caption": (
+        InvalidValueError,
+        "surrogate",
+        lambda lab: lab.live.log_text("a", "x", caption=SURROGATE),
+    ),
+    "table of wrong type": (InvalidTypeError, "int", lambda lab: lab.live.log_table("a", 3)),
+    "table without names": (InvalidValueError, "column", lambda lab: lab.live.log_table("a", [[1]])),
+    "table of unequal columns": (
+        InvalidValueError,
+        "cells",
+        lambda lab: lab.live.log_table("a", {"x": [1], "y": []}),
+    ),
+    "table with a number of 2^63": (
+        InvalidValueError,
+        "'x'",
+        lambda lab: lab.live.log_table("a", {"x": [2**64]}),
+    ),
+    "table name with a surrogate": (
+        InvalidValueError,
+        "surrogate",
+        lambda lab: lab.live.log_table(SURROGATE, {"x": [1]}),
+    ),
+    "table step of wrong type": (
+        InvalidTypeError,
+        "step",
+        lambda lab: lab.live.log_table("a", {"x": [1]}, "1"),
+    ),  # type: ignore[arg-type]
+    "histogram of text": (InvalidTypeError, "str", lambda lab: lab.live.log_histogram("a", "12")),
+    "histogram of nothing": (InvalidValueError, "counts", lambda lab: lab.live.log_histogram("a")),
+    "histogram without bins": (InvalidValueError, "bins", lambda lab: lab.live.log_histogram("a", [1], bins=0)),
+    "histogram of a range that goes down": (
+        InvalidValueError,
+        "range",
+        lambda lab: lab.live.log_histogram("a", [1], range=(2, 1)),
+    ),
+    "histogram name empty": (InvalidValueError, "empty", lambda lab: lab.live.log_histogram("", [1])),
+    "table that is none": (InvalidValueError, "no table", lambda lab: lab.done.artifacts.get_table("model")),
+    "table of an unknown artifact": (
+        ArtifactNotFoundError,
+        "'none'",
+        lambda lab: lab.done.artifacts.get_table("none"),
+    ),
+    # Lineage
+    "use of wrong type": (InvalidTypeError, "3", lambda lab: lab.live.use_artifact(3)),
+    "use of an empty name": (InvalidValueError, "empty", lambda lab: lab.live.use_artifact("")),
+    "use of a huge name": (InvalidValueError, "1,001", lambda lab: lab.live.use_artifact(HUGE_NAME)),
+    "use with a surrogate": (InvalidValueError, "surrogate", lambda lab: lab.live.use_artifact(SURROGATE)),
+    "use with NUL": (InvalidValueError, "control", lambda lab: lab.live.use_artifact("model\0")),
+    "use of an unknown artifact": (ArtifactNotFoundError, "none", lambda lab: lab.live.use_artifact("none")),
+    "use of a removed version": (
+        ArtifactNotFoundError,
+        "model:v1",
+        lambda lab: lab.live.use_artifact("model:v1"),
+    ),
+    "use of a version of many digits": (
+        ArtifactNotFoundError,
+        "model:v9",
+        lambda lab: lab.live.use_artifact("model:v" + "9" * 300),
+    ),
+    "use of a run's artifact that is unknown": (
+        ArtifactNotFoundError,
+        "'none'",
+        lambda lab: lab.live.use_artifact(f"{lab.done.run_id}/none"),
+    ),
+    "use of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.live.use_artifact("zzz/model")),
+    "use of a short hash": (InvalidValueError, "six", lambda lab: lab.live.use_artifact("sha256:12")),
+    "lineage of wrong type": (InvalidTypeError, "int", lambda lab: lab.archive.lineage(3)),
+    "lineage of an unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.lineage("zzz")),
+    "lineage of an unknown hash": (
+        ArtifactNotFoundError,
+        "sha256:000000",
+        lambda lab: lab.archive.lineage("sha256:000000"),
+    ),
     # Questions
     "unknown run": (RunNotFoundError, "zzz", lambda lab: lab.archive.show_run("zzz")),
     "empty run id": (InvalidValueError, "empty", lambda lab: lab.archive.show_run("")),

@@ -119,7 +119,7 @@ def test_svg_is_known_behind_its_preamble(data: bytes) -> None:
 
 
 def test_a_file_of_many_comments_is_refused_at_once() -> None:
-    with pytest.raises(InvalidValueError, match="not PNG"):
+    with pytest.raises(InvalidValueError, match="not an image"):
         encode_image(b"<!---->" * 9_000 + b"<p>")
 
 
@@ -201,9 +201,9 @@ NOT_IMAGES: list[tuple[Any, str]] = [
     ("gone.png", "cannot read the image 'gone.png'"),
     ("a\0b", "cannot read the image"),
     (Path("."), "cannot read the image"),
-    (b"", "the bytes begins with b''"),
-    (b"BM is a car", "not PNG, JPEG, GIF"),
-    (b"<html><svg/></html>", "not PNG, JPEG, GIF"),
+    (b"", "the bytes, beginning b''"),
+    (b"BM is a car", "not an image .PNG, JPEG, GIF"),
+    (b"<html><svg/></html>", "not an image .PNG, JPEG, GIF"),
     (saved("PNG")[:20], "begins like image/png, but is damaged"),
     (b"\xff\xd8\xff\xe0", "begins like image/jpeg, but is damaged"),
     (Image.new("CMYK", (1, 1)), r"mode 'CMYK'; convert it with .convert\('RGB'\)"),

@@ -102,8 +102,8 @@ def _of_file(data: bytes, what: str) -> Encoded:
     media_type = _media_type(data)
     if media_type is None:
         raise InvalidValueError(
-            f"{what} begins with {shown(data[:16])}: not PNG, JPEG, GIF, WebP, BMP, TIFF or SVG;"
-            " other files are stored as artifacts"
+            f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {shown(data[:16])};"
+            " register_file stores every other file"
         )
     return Encoded(data, media_type, False, {} if media_type == SVG else _facts(data, media_type, what))
 

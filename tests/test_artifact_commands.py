@@ -154,6 +154,24 @@ def test_get_prints_bytes_as_they_are_into_a_pipe(lab: Lab) -> None:
     assert done.stdout == "x\n1\n"
 
 
+def test_get_shows_a_terminal_text_only(lab: Lab) -> None:
+    """What a person asks to see cannot draw on the terminal; bytes that are no text are not thrown at it."""
+    with Archive(lab.db) as archive:
+        run = archive.get_run(lab.run)
+        run.artifacts.register_data("hostile", "a\tb\nred \x1b[31m\n")
+    Path("terminal.py").write_text(
+        "import pty, sys\n"
+        "program = [sys.executable, '-c', 'from exptrack.cli import main; main()', *sys.argv[1:]]\n"
+        "sys.exit(pty.spawn(program) >> 8)\n"
+    )
+    get = f"{sys.executable} terminal.py --db {lab.db} artifacts get {lab.run}"
+    shown = shell(lab.db, f"{get} hostile -o -")
+    assert shown.stdout.splitlines() == ["a       b", "red \\x1b[31m"]
+    refused = shell(lab.db, f"{get} model.bin -o -")
+    assert refused.returncode == 50
+    assert "is not text: -o FILE writes it" in refused.stdout
+
+
 def test_get_of_what_is_not_there_is_a_sentence(lab: Lab) -> None:
     for words, code in (
         (("none",), 33),
@@ -275,7 +293,7 @@ def test_du_tells_what_is_a_runs_own_and_what_it_shares(lab: Lab) -> None:
 
 def test_gc_says_when_there_is_nothing_to_collect(lab: Lab) -> None:
     lab.call("artifacts", "gc")
-    assert lab.call("artifacts", "gc").stdout == "nothing to collect\n"
+    assert lab.call("artifacts", "gc").stdout == "nothing to collect; the file is 0 B smaller\n"
     assert lab.json("artifacts", "gc") == {"blobs": 0, "chunks": 0, "stored_bytes": 0, "file_bytes": 0}
 
 

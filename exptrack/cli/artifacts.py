@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -102,7 +103,10 @@ def get(
             if folder is not None and folder.is_folder:
                 raise InvalidValueError(f"artifact {name!r} is a folder; --file names a file of it to print")
             with store.open(name, version, file=file) as content:
-                shutil.copyfileobj(content, sys.stdout.buffer)
+                if sys.stdout.isatty():
+                    _show(content, file or name)
+                else:
+                    shutil.copyfileobj(content, sys.stdout.buffer)
             return
         if name is None:
             place = store.export_all(str(output), progress=update)
@@ -110,6 +114,17 @@ def get(
             target = output or os.curdir
             place = store.export(name, target, version, file=file, overwrite=overwrite, progress=update)
     say(as_json, {"path": str(place)}, f"written to {place}")
+
+
+def _show(content: BinaryIO, name: str) -> None:
+    """Print text to a person; what else there may be does not get to steer the terminal."""
+    from exptrack import render
+
+    try:
+        for line in io.TextIOWrapper(content, "utf-8"):
+            click.echo(render.safe(line.rstrip("\n").expandtabs()))
+    except UnicodeDecodeError:
+        raise InvalidValueError(f"{name!r} is not text: -o FILE writes it, a pipe takes it") from None
 
 
 @artifacts.command()
@@ -258,13 +273,12 @@ def gc(db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(Any, report)
         return
-    if not (report.blobs or report.chunks or report.file_bytes):
-        click.echo("nothing to collect")
-        return
-    click.echo(
-        f"collected {report.blobs:,} blobs and {report.chunks:,} chunks of {render.size(report.stored_bytes)};"
-        f" the file is {render.size(report.file_bytes)} smaller"
-    )
+    words = "nothing to collect"
+    if report.blobs or report.chunks:
+        words = (
+            f"collected {report.blobs:,} blobs, {report.chunks:,} chunks, {render.size(report.stored_bytes)}"
+        )
+    click.echo(f"{words}; the file is {render.size(report.file_bytes)} smaller")
 
 
 @main.command()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import stat
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
 from exptrack.errors import (
+    ArchiveCorruptError,
     ArtifactNotFoundError,
     InvalidTypeError,
     InvalidValueError,
@@ -38,13 +39,16 @@ from exptrack.restore import check_tree, safe_parts, write_file, write_tree
 
 FOLDER = "folder"
 MANIFEST_FORMAT = 1
+# A blob can be sound and yet not this artifact's: these make the checksum of its row.
+CHECKED = "run_id name version kind hash is_text media_type step metadata created_at".split()
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # of what was stored without a mode
 
 RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
 NEXT_VERSION = "SELECT coalesce(max(version), 0) + 1 FROM artifact WHERE run = ? AND name = ?"
 INSERT_ARTIFACT = """
-INSERT INTO artifact (run, name, version, kind, blob, is_text, media_type, step, metadata, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO artifact
+    (run, name, version, kind, blob, is_text, media_type, step, metadata, created_at, checksum)
+VALUES (:run, :name, :version, :kind, :blob, :is_text, :media_type, :step, :metadata, :created_at, :checksum)
 """
 INSERT_ENTRY = "INSERT INTO artifact_entry (artifact, path, mode, blob) VALUES (?, ?, ?, ?)"
 ENTRIES_OF = """
@@ -52,18 +56,17 @@ SELECT e.path, e.mode, e.blob, b.hash, b.size_bytes
 FROM artifact_entry AS e LEFT JOIN blob AS b ON b.id = e.blob
 WHERE e.artifact = ? ORDER BY e.path
 """
-ONE_ENTRY = "SELECT path, blob FROM artifact_entry WHERE artifact = ? AND path = ? AND blob IS NOT NULL"
 TREE_BYTES = """
 SELECT coalesce(sum(b.size_bytes), 0) FROM artifact_entry AS e JOIN blob AS b ON b.id = e.blob
 WHERE e.artifact = ?
 """
 _ARTIFACT = """
 SELECT a.id, r.run_id, a.name, a.version, a.kind, b.hash, b.size_bytes, a.is_text, a.media_type, a.step,
-       a.metadata, a.created_at, a.blob
+       a.metadata, a.created_at, a.blob, a.checksum
 """
 ONE_ARTIFACT = f"""{_ARTIFACT}
-FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
-WHERE a.run = :run AND a.name = :name AND (:version IS NULL OR a.version = :version)
+FROM artifact AS a LEFT JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
+WHERE a.run = :run AND a.name = :name AND (:version IS NULL OR a.version = :version) AND a.blob IS NOT NULL
 ORDER BY a.version DESC LIMIT 1
 """
 ARTIFACT_BY_HASH = f"""{_ARTIFACT}
@@ -277,9 +280,20 @@ class ArtifactStore:
     def _insert(self, said: Registration, facts: str, blob: NewBlob) -> int:
         self._require_run()
         version = self._connection.value(NEXT_VERSION, (self._run, said.name))
-        numbers = (said.kind, blob.id, said.is_text, said.media_type, said.step, facts, utc_text())
-        row = (self._run, said.name, version, *numbers)
-        artifact = self._connection.execute(INSERT_ARTIFACT, row).lastrowid
+        row = {
+            "run_id": self.run_id,
+            "name": said.name,
+            "version": version,
+            "kind": said.kind,
+            "hash": blob.hash,
+            "is_text": int(said.is_text),
+            "media_type": said.media_type,
+            "step": said.step,
+            "metadata": facts,
+            "created_at": utc_text(),
+        }
+        values = {**row, "run": self._run, "blob": blob.id, "checksum": artifact_checksum(row)}
+        artifact = self._connection.execute(INSERT_ARTIFACT, values).lastrowid
         assert artifact is not None
         data = {"name": said.name, "version": version, "hash": blob.hash}
         record_event(self._connection, self._run, "artifact", data)
@@ -294,7 +308,19 @@ class ArtifactStore:
         row = self._connection.one(ONE_ARTIFACT, {"run": self._run, "name": checked, "version": version})
         if row is None and version is None and checked.startswith("sha256:"):
             row = self._connection.one(ARTIFACT_BY_HASH, {"run": self._run, "hash": checked})
+        if row is not None and artifact_checksum(row) != row["checksum"]:
+            raise self._damaged(row, "what is said of it is not what was registered")
         return row
+
+    def _damaged(self, row: Row, problem: str) -> ArchiveCorruptError:
+        path = self._connection.path
+        return ArchiveCorruptError(
+            f"{self._named(row)} in {path} is damaged: {problem}; 'exptrack verify' tells what else is",
+            path=str(path),
+        )
+
+    def _named(self, row: Row) -> str:
+        return f"artifact {row['name']!r} version {row['version']} of run {self.run_id}"
 
     def _get(self, name: str, version: int | None) -> Row:
         row = self._find(name, version)
@@ -303,11 +329,14 @@ class ArtifactStore:
         return row
 
     def _blob(self, row: Row) -> StoredBlob:
-        what = f"artifact {row['name']!r} version {row['version']} of run {self.run_id}"
-        return StoredBlob(self._connection, row["blob"], what)
+        return StoredBlob(self._connection, row["blob"], self._named(row))
 
     def get_artifact(self, name: str, version: int | None = None) -> Artifact | None:
-        """The newest version under a name (or the one asked for), or None. Takes a hash as well."""
+        """The newest version under a name (or the one asked for), or None. Takes a hash as well.
+
+        Raises:
+            ArchiveCorruptError: what is said of it is not what was registered.
+        """
         row = self._find(name, version)
         return None if row is None else artifact_record(row)
 
@@ -354,38 +383,47 @@ class ArtifactStore:
             InvalidValueError: it is a folder and no `file` was named.
             ArchiveCorruptError: what is stored is not what was registered; reading may raise it too.
         """
-        row = self._get(name, version)
-        if file is None:
-            if row["media_type"] == FOLDER_TYPE:
-                raise InvalidValueError(
-                    f"artifact {name!r} is a folder; name a file of it: open({name!r}, file=…)"
-                )
-            blob = self._blob(row)
-        else:
-            blob = self._entry_blob(row, self._get_entry(row, file))
+        with self._connection.snapshot():
+            row = self._get(name, version)
+            if file is None:
+                if row["media_type"] == FOLDER_TYPE:
+                    raise InvalidValueError(
+                        f"artifact {name!r} is a folder; name a file of it: open({name!r}, file=…)"
+                    )
+                blob = self._blob(row)
+            else:
+                blob = self._entry_blob(row, self._get_entry(row, file))
         return cast(BinaryIO, io.BufferedReader(BlobStream(blob)))
 
+    def _entries(self, row: Row) -> list[Row]:
+        """What a folder holds, by path, checked against its manifest; nothing for what is no folder."""
+        if row["media_type"] != FOLDER_TYPE:
+            return []
+        entries = self._connection.all(ENTRIES_OF, (row["id"],))
+        if b"".join(self._blob(row)) != manifest_of_rows(entries):
+            raise self._damaged(row, "what the folder holds is not what was registered")
+        return entries
+
     def _get_entry(self, row: Row, file: str) -> Row:
-        entry = self._connection.one(ONE_ENTRY, (row["id"], check_text(file, "file")))
-        if entry is None:
-            raise ArtifactNotFoundError(f"{row['name']}/{file}", self.run_id, row["version"])
-        return entry
+        checked = check_text(file, "file")
+        for entry in self._entries(row):
+            if entry["path"] == checked and entry["blob"] is not None:
+                return entry
+        raise ArtifactNotFoundError(f"{row['name']}/{file}", self.run_id, row["version"])
 
     def _entry_blob(self, row: Row, entry: Row) -> StoredBlob:
-        what = f"{entry['path']} of artifact {row['name']!r} version {row['version']} of run {self.run_id}"
-        return StoredBlob(self._connection, entry["blob"], what)
+        return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._named(row)}")
 
     def list_files(self, name: str, version: int | None = None) -> list[ArtifactFile]:
         """What a folder holds, by path; empty for an artifact that is none.
 
         Raises:
             ArtifactNotFoundError: the run has no such artifact.
+            ArchiveCorruptError: what is stored is not what was registered.
         """
-        row = self._get(name, version)
-        return [
-            ArtifactFile(e["path"], e["mode"], e["size_bytes"], e["hash"])
-            for e in self._connection.all(ENTRIES_OF, (row["id"],))
-        ]
+        with self._connection.snapshot():
+            entries = self._entries(self._get(name, version))
+        return [ArtifactFile(e["path"], e["mode"], e["size_bytes"], e["hash"]) for e in entries]
 
     def list_artifacts(self) -> list[Artifact]:
         """Every version of every artifact of the run, by name."""
@@ -463,7 +501,7 @@ class ArtifactStore:
             yield f"{name}/{path}", mode, pieces
 
     def _tree(self, row: Row, count: _Count) -> Iterator[_Entry]:
-        for entry in self._connection.all(ENTRIES_OF, (row["id"],)):
+        for entry in self._entries(row):
             is_folder = entry["blob"] is None
             pieces = None if is_folder else count.pieces(self._entry_blob(row, entry))
             yield entry["path"], entry["mode"], pieces
@@ -530,9 +568,9 @@ class ArtifactStore:
             raise InvalidValueError(f"run {self.run_id} has not logged {metric!r}; nothing was removed")
         sign = -1.0 if direction == "maximize" else 1.0
 
-        def rank(row: Row) -> tuple[float, int]:
+        def rank(row: Row) -> tuple[bool, float, int]:
             value = self._connection.value(VALUE_AT, (self._run, checked, row["step"]))
-            return (math.inf if value is None else sign * value, -row["version"])
+            return (value is None, 0.0 if value is None else sign * value, -row["version"])
 
         ranked = sorted((row for row in rows if row["step"] is not None), key=rank)
         return {row["id"] for row in ranked[:count]} | {row["id"] for row in rows if row["step"] is None}
@@ -617,6 +655,19 @@ def manifest_of(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> byt
     entries = [[path, mode, *(facts or ())] for path, mode, facts in sorted(lines)]
     text = json.dumps([MANIFEST_FORMAT, entries], separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
+
+
+def manifest_of_rows(entries: Iterable[Row]) -> bytes:
+    """The manifest of rows of ENTRIES_OF."""
+    return manifest_of(
+        (e["path"], e["mode"], None if e["blob"] is None else (e["hash"], e["size_bytes"])) for e in entries
+    )
+
+
+def artifact_checksum(row: Row | Mapping[str, Any]) -> int:
+    """CRC-32 over what was registered: each of `CHECKED`, as JSON."""
+    text = json.dumps([row[key] for key in CHECKED], separators=(",", ":"))
+    return zlib.crc32(text.encode("ascii"))
 
 
 def _path_text(path: object) -> str:

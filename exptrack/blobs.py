@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from exptrack.chunks import CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.connection import Connection, Row
-from exptrack.errors import ArchiveCorruptError
+from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.migrations import utc_text
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
@@ -43,6 +43,7 @@ INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, list_sha256, cutter) VALUES (
 FINISH_BLOB = "UPDATE blob SET hash = ?, size_bytes = ?, list_sha256 = ? WHERE id = ?"
 DELETE_BLOB = "DELETE FROM blob WHERE id = ?"
 INSERT_BLOB_CHUNK = "INSERT INTO blob_chunk (blob, offset_bytes, chunk) VALUES (?, ?, ?)"
+HELD_BLOBS = "SELECT blob FROM blob_writer WHERE holder = ?"
 INSERT_HOLD = """
 INSERT INTO blob_writer (blob, holder, host_id, boot_id, pid, pid_started, written_at)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (blob, holder) DO UPDATE SET written_at = excluded.written_at
@@ -64,22 +65,24 @@ SELECT c.raw_bytes, c.codec, length(d.data) AS stored_bytes,
 FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
 WHERE c.sha256 = ?
 """
-UNUSED_BLOBS = """
+_UNUSED_BLOBS = """
 SELECT b.id FROM blob AS b
-WHERE (:among IS NULL OR b.id IN (SELECT value FROM json_each(:among)))
-  AND NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id)
+WHERE NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id)
   AND NOT EXISTS (SELECT 1 FROM artifact_entry AS e WHERE e.blob = b.id)
   AND NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
 """
+UNUSED_BLOBS = _UNUSED_BLOBS
+UNUSED_BLOBS_AMONG = f"{_UNUSED_BLOBS} AND b.id IN (SELECT value FROM json_each(:among))"
 CHUNKS_OF = "SELECT DISTINCT chunk FROM blob_chunk WHERE blob IN (SELECT value FROM json_each(?))"
 DELETE_BLOBS = "DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?))"
 _UNUSED_CHUNKS = """
-FROM chunk
-WHERE (:among IS NULL OR chunk.id IN (SELECT value FROM json_each(:among)))
-  AND NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = chunk.id)
+FROM chunk WHERE NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = chunk.id)
 """
+_AMONG = "AND chunk.id IN (SELECT value FROM json_each(:among))"
 UNUSED_CHUNKS = f"SELECT count(*), coalesce(sum(stored_bytes), 0) {_UNUSED_CHUNKS}"
+UNUSED_CHUNKS_AMONG = f"{UNUSED_CHUNKS} {_AMONG}"
 DELETE_UNUSED_CHUNKS = f"DELETE {_UNUSED_CHUNKS}"
+DELETE_UNUSED_CHUNKS_AMONG = f"{DELETE_UNUSED_CHUNKS} {_AMONG}"
 BLOBS_OF_RUN = """
 SELECT blob FROM artifact WHERE run = :run AND blob IS NOT NULL
 UNION
@@ -104,6 +107,10 @@ SELECT 'a chunk has lost its data' FROM chunk AS c
 WHERE NOT EXISTS (SELECT 1 FROM chunk_data AS d WHERE d.chunk = c.id)
 LIMIT 1
 """
+
+
+# The holders that are at work in this process.
+_INTAKES: set[str] = set()
 
 
 class NewBlob:
@@ -145,16 +152,32 @@ class Intake:
         self._pending_bytes = 0
         self._blobs: list[NewBlob] = []
         self._holding = False
+        self._held: set[int] = set()  # blobs that a committed transaction holds
+        self._chunks: list[int] = []  # that came into the file for them
+        self._has_spare = False
 
     def __enter__(self) -> Intake:
+        _INTAKES.add(self._holder)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._holding:
-            # Nothing came to name what was stored.
-            with self._connection.transaction():
-                self._connection.execute(DELETE_HOLDS, (self._holder,))
-                collect_unused(self._connection, [blob.id for blob in self._blobs if blob.id is not None])
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            if self._holding:
+                self._let_go()
+        except ExptrackError as problem:
+            if error is None:
+                raise
+            # The first error says more. On a full disk nothing can be deleted either.
+            error.add_note(f"what it had stored stays until the next gc_artifacts(): {problem}")
+        finally:
+            _INTAKES.discard(self._holder)
+
+    def _let_go(self) -> None:
+        """Nothing came to name what was stored."""
+        with self._connection.transaction():
+            blobs = self._held_blobs()
+            self._connection.execute(DELETE_HOLDS, (self._holder,))
+            collect_unused(self._connection, list(blobs))
 
     def put(self, source: object) -> NewBlob:
         """Take everything that `source` has: bytes, a binary file or an iterable of bytes.
@@ -179,9 +202,14 @@ class Intake:
         return blob
 
     def _flush(self) -> None:
+        self._holding = True
         with self._connection.transaction():
             self._write(packing=Packer(), hold=True)
-        self._holding = True
+            held = self._held_blobs()
+        self._held = held
+
+    def _held_blobs(self) -> set[int]:
+        return {row[0] for row in self._connection.all(HELD_BLOBS, (self._holder,))}
 
     @contextmanager
     def attaching(self, *, durable: bool = False) -> Iterator[None]:
@@ -191,11 +219,20 @@ class Intake:
             yield
             if self._holding:
                 self._connection.execute(DELETE_HOLDS, (self._holder,))
+            if self._has_spare and self._chunks:
+                # A blob was in the file already, maybe cut by another cutter: its chunks are not needed again.
+                _collect_chunks(self._connection, self._chunks)
         self._holding = False
         self._blobs.clear()
 
     def _write(self, *, packing: Packer, hold: bool) -> None:
         connection = self._connection
+        if self._held and self._held_blobs() != self._held:
+            # Their numbers may be others' by now.
+            raise ConflictError(
+                f"{connection.path}: what was stored so far was taken for a dead process's and collected,"
+                " because this one was silent for long; register it again"
+            )
         ids: dict[bytes, int] = {}
         for piece, packed in self._pending:
             known = connection.value(SELECT_CHUNK, (piece.sha256,))
@@ -204,6 +241,8 @@ class Intake:
                 codec, data = packed or packing.pack(piece.data)
                 facts = (piece.sha256, len(piece.data), len(data), codec)
                 known = connection.execute(INSERT_CHUNK, facts).lastrowid
+                assert known is not None
+                self._chunks.append(known)
                 connection.execute(INSERT_CHUNK_DATA, (known, data))
             ids[piece.sha256] = int(known)
         for blob in self._blobs:
@@ -218,6 +257,7 @@ class Intake:
         connection = self._connection
         same = connection.value(SELECT_BLOB, (blob.hash,)) if blob.whole else None
         if same is not None:
+            self._has_spare = True
             if blob.id is not None:
                 connection.execute(DELETE_BLOB, (blob.id,))
             blob.id, blob.parts, blob.written = int(same), [], True
@@ -364,10 +404,12 @@ class BlobStream(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place; beyond the end there is nothing to read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size_bytes}[whence]
-        if base + offset < 0:
-            raise ValueError(f"there is no position {base + offset}")
-        self._position = base + offset
+        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size_bytes}
+        if whence not in bases:
+            raise ValueError(f"whence is 0, 1 or 2, not {whence}")
+        if bases[whence] + offset < 0:
+            raise ValueError(f"there is no position {bases[whence] + offset}")
+        self._position = bases[whence] + offset
         return self._position
 
     def readinto(self, buffer: object) -> int:
@@ -416,19 +458,38 @@ def collect_unused(connection: Connection, among: Sequence[int] | None = None) -
         for row in connection.all(HOLDS):
             if not _is_held(row):
                 connection.execute(DELETE_HOLDS, (row["holder"],))
-    chosen = None if among is None else json.dumps(list(among))
-    unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS, {"among": chosen})])
-    chunks = None if among is None else json.dumps([row[0] for row in connection.all(CHUNKS_OF, (unused,))])
+    if among is None:
+        unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS)])
+        blobs = connection.execute(DELETE_BLOBS, (unused,)).rowcount
+        return Collected(blobs, *_delete_unused_chunks(connection, UNUSED_CHUNKS, DELETE_UNUSED_CHUNKS, {}))
+    chosen = {"among": json.dumps(list(among))}
+    unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS_AMONG, chosen)])
+    chunks = [row[0] for row in connection.all(CHUNKS_OF, (unused,))]
     blobs = connection.execute(DELETE_BLOBS, (unused,)).rowcount
-    counted = connection.one(UNUSED_CHUNKS, {"among": chunks})
+    return Collected(blobs, *_collect_chunks(connection, chunks))
+
+
+def _collect_chunks(connection: Connection, among: Sequence[int]) -> tuple[int, int]:
+    chosen = {"among": json.dumps(list(among))}
+    return _delete_unused_chunks(connection, UNUSED_CHUNKS_AMONG, DELETE_UNUSED_CHUNKS_AMONG, chosen)
+
+
+def _delete_unused_chunks(
+    connection: Connection, counting: str, deleting: str, chosen: dict[str, str]
+) -> tuple[int, int]:
+    """How many, and how many bytes they took."""
+    counted = connection.one(counting, chosen)
     assert counted is not None
     if counted[0]:
-        connection.execute(DELETE_UNUSED_CHUNKS, {"among": chunks})
-    return Collected(blobs, *counted)
+        connection.execute(deleting, chosen)
+    return counted[0], counted[1]
 
 
 def _is_held(row: Row) -> bool:
     owner = ProcessIdentity(row["host_id"], row["boot_id"], row["pid"], row["pid_started"])
+    if owner == current_process():
+        # An intake of this process that could not clean up after itself holds nothing.
+        return row["holder"] in _INTAKES
     alive = is_alive(owner)
     if alive is None:
         return datetime.fromisoformat(row["at"]).replace(tzinfo=UTC) > datetime.now(UTC) - SILENCE

@@ -26,6 +26,7 @@ NORMALIZATION: Literal[2] = 2
 CUTTER = f"fastcdc2020-{LEAST_BYTES}-{AVERAGE_BYTES}-{MAX_CHUNK_BYTES}-{NORMALIZATION}"
 
 BLOCK_BYTES = 4 * 1024 * 1024
+PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
 ZSTD_LEVEL = 1
 WORTH_IT = 0.97  # saving less than 3 % is not worth a decompression
 
@@ -96,26 +97,32 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
         raise InvalidTypeError(
             f"content is text, bytes, a binary file or an iterable of bytes, not {shown(source)}"
         )
-    waiting: list[bytes | memoryview] = []
-    size = 0
+    # In one buffer: a list of pieces would take many times their size where each is a few bytes.
+    waiting = bytearray()
     for piece in pieces:
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise InvalidTypeError(f"content must come as bytes, not {type(piece).__name__} {shown(piece)}")
         for part in _slices(piece):
-            # A buffer that its owner fills again is copied.
-            waiting.append(part if isinstance(piece, bytes) else bytes(part))
-            size += len(part)
-            if size >= BLOCK_BYTES:
-                yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
-                waiting, size = [], 0
+            if not waiting and len(part) == BLOCK_BYTES:
+                yield part
+                continue
+            waiting += part
+            if len(waiting) >= BLOCK_BYTES:
+                yield bytes(waiting)
+                waiting.clear()
     if waiting:
-        yield b"".join(waiting)
+        yield bytes(waiting)
 
 
-def _slices(data: bytes | bytearray | memoryview) -> Iterator[memoryview]:
-    flat = memoryview(data).cast("B") if memoryview(data).contiguous else memoryview(bytes(data))
+def _slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview]:
+    """The bytes in blocks; what its owner may change meanwhile is copied, or chunks and hash could differ."""
+    view = memoryview(data)
+    # Only these can be seen as bytes; of others a copy is made.
+    plain = view.c_contiguous and view.nbytes and view.format in PLAIN_FORMATS
+    flat = view.cast("B") if plain else memoryview(bytes(view))
     for begin in range(0, len(flat), BLOCK_BYTES):
-        yield flat[begin : begin + BLOCK_BYTES]
+        part = flat[begin : begin + BLOCK_BYTES]
+        yield part if isinstance(data, bytes) else bytes(part)
 
 
 class CutStream:

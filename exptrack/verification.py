@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
-from exptrack.artifacts import ENTRIES_OF, manifest_of
+from exptrack.artifacts import ENTRIES_OF, artifact_checksum, manifest_of_rows
 from exptrack.blobs import StoredBlob, unpacked
 from exptrack.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.config import config_from_snapshot
@@ -65,10 +65,14 @@ FROM artifact_entry AS e JOIN artifact AS a ON a.id = e.artifact JOIN run AS r O
 WHERE e.blob = :blob
 ORDER BY 1, 2, 3, 4
 """
-FOLDERS = """
-SELECT a.id, a.blob, a.name, a.version, r.run_id FROM artifact AS a JOIN run AS r ON r.id = a.run
-WHERE a.media_type = ? AND a.blob IS NOT NULL ORDER BY a.id
+ALL_ARTIFACTS = """
+SELECT a.id, a.blob, a.name, a.version, r.run_id, a.kind, b.hash, a.is_text, a.media_type, a.step, a.metadata,
+       a.created_at, a.checksum
+FROM artifact AS a LEFT JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
+WHERE a.blob IS NOT NULL ORDER BY a.id
 """
+BLOB_IS_THERE = "SELECT 1 FROM blob WHERE id = ?"
+ARTIFACT_IS_THERE = "SELECT 1 FROM artifact WHERE id = ? AND blob IS NOT NULL"
 MOST_HOLDERS_NAMED = 20
 ORPHAN_OWNERS = """
 SELECT r.run_id FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id
@@ -150,10 +154,15 @@ def _artifact_problems(
             if problem is not None:
                 yield Problem("artifact", row["hash"], f"{problem}; {_named(_holders(connection, row['id']))}")
         tell("artifacts", done, blobs)
-    for row in connection.all(FOLDERS, (FOLDER_TYPE,)):
-        if row["blob"] not in damaged and not _is_sound_folder(connection, row):
-            where = f"{row['run_id']} {row['name']} version {row['version']}"
-            yield Problem("artifact", where, "what the folder holds is not what was registered")
+    for row in connection.iterate(ALL_ARTIFACTS):
+        where = f"{row['run_id']} {row['name']} version {row['version']}"
+        if row["hash"] is None:
+            yield Problem("artifact", where, "its blob is not in the file")
+        elif artifact_checksum(row) != row["checksum"]:
+            yield Problem("artifact", where, "what is said of it is not what was registered")
+        elif row["media_type"] == FOLDER_TYPE and row["blob"] not in damaged:
+            if not _is_sound_folder(connection, row):
+                yield Problem("artifact", where, "what the folder holds is not what was registered")
 
 
 def _chunk_problem(row: Row, unpacker: Unpacker) -> str | None:
@@ -173,20 +182,24 @@ def _blob_problem(connection: Connection, row: Row) -> str | None:
         return "it was never written to its end, and nobody writes it"
     whole = hashlib.sha256()
     try:
-        for piece in StoredBlob(connection, row["id"], row["hash"]):
-            whole.update(piece)
+        # What was removed since the list was read is no problem; nothing is removed from a snapshot.
+        with connection.snapshot():
+            if connection.value(BLOB_IS_THERE, (row["id"],)) is None:
+                return None
+            for piece in StoredBlob(connection, row["id"], row["hash"]):
+                whole.update(piece)
     except ArchiveCorruptError as error:
         return str(error)
     return None if f"sha256:{whole.hexdigest()}" == row["hash"] else "its bytes have another hash"
 
 
 def _is_sound_folder(connection: Connection, row: Row) -> bool:
-    entries = connection.all(ENTRIES_OF, (row["id"],))
-    lines = [
-        (e["path"], e["mode"], None if e["blob"] is None else (e["hash"], e["size_bytes"])) for e in entries
-    ]
     try:
-        return b"".join(StoredBlob(connection, row["blob"], row["name"])) == manifest_of(lines)
+        with connection.snapshot():
+            if connection.value(ARTIFACT_IS_THERE, (row["id"],)) is None:
+                return True  # removed since the list was read
+            found = b"".join(StoredBlob(connection, row["blob"], row["name"]))
+            return found == manifest_of_rows(connection.all(ENTRIES_OF, (row["id"],)))
     except ArchiveCorruptError:
         return True  # said of its blob already
 

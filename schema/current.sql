@@ -11,6 +11,7 @@ CREATE TABLE artifact (
     metadata TEXT NOT NULL,         -- JSON object
     created_at TEXT NOT NULL,
     removed_at TEXT CHECK ((removed_at IS NULL) = (blob IS NOT NULL)),
+    checksum INTEGER NOT NULL,      -- CRC-32 over what was registered, the blob's hash included
     UNIQUE (run, name, version)
 ) STRICT;
 

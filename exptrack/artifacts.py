@@ -638,6 +638,7 @@ def _walk(top: str) -> Iterator[_Found]:
                 here = (status.st_dev, status.st_ino)
                 if here in above and os.path.islink(place):
                     raise InvalidValueError(f"the link {shown(place)} leads to a folder that it is in")
+                safe_parts(path)  # of what is too deep to restore nothing more is read
                 yield _Found(path, mode, None)
                 yield from inside(place, f"{path}/", (*above, here))
             else:
@@ -645,6 +646,9 @@ def _walk(top: str) -> Iterator[_Found]:
 
     try:
         status = os.stat(top)
+    except (OSError, ValueError) as error:
+        raise InvalidValueError(f"cannot read the folder {shown(top)}: {error}") from None
+    try:
         yield from inside(top, "", ((status.st_dev, status.st_ino),))
     except OSError as error:
         raise InvalidValueError(f"cannot read the folder {shown(top)}: {error.strerror}") from None

@@ -43,6 +43,10 @@ GOLDEN_CODECS = {
 GOLDEN_PACKED = {"float16": 101532, "float32": 202914, "float64": 191836, "text": 41, "random": 100000}
 
 
+def type_name(value: object) -> str:
+    return type(value).__name__
+
+
 def sizes(pieces: list[Piece]) -> list[int]:
     return [len(piece.data) for piece in pieces]
 
@@ -238,13 +242,13 @@ def test_whatever_has_bytes_is_read_to_its_end(what: str) -> None:
         memoryview(np.arange(6, dtype="f2")),
         memoryview(np.array([True, False])),
     ],
-    ids=str,
+    ids=lambda view: f"{view.format}{view.shape}",
 )
 def test_a_view_of_any_shape_order_and_format_gives_its_bytes(view: memoryview) -> None:
     assert all_blocks(view) == view.tobytes()
 
 
-@pytest.mark.parametrize("source", [b"", [], io.BytesIO(), [b"", b""], bytearray()], ids=repr)
+@pytest.mark.parametrize("source", [b"", [], io.BytesIO(), [b"", b""], bytearray()], ids=type_name)
 def test_nothing_is_no_block(source: object) -> None:
     assert list(iter_blocks(source)) == []
 
@@ -252,7 +256,7 @@ def test_nothing_is_no_block(source: object) -> None:
 @pytest.mark.parametrize(
     "source",
     ["text", io.StringIO("text"), io.StringIO(""), ["text"], [b"", 1], [None], 5, None, object(), [[b"x"]]],
-    ids=repr,
+    ids=type_name,
 )
 def test_what_has_no_bytes_is_refused(source: object) -> None:
     with pytest.raises(InvalidTypeError):

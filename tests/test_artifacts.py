@@ -1,0 +1,672 @@
+"""Artifacts come back as they were registered, whole, and go only where they were asked to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exptrack import (
+    Archive,
+    ArchiveClosedError,
+    ArchiveCorruptError,
+    ArtifactNotFoundError,
+    ArtifactStore,
+    ConfigError,
+    ExportError,
+    InvalidTypeError,
+    InvalidValueError,
+    Run,
+    RunNotFoundError,
+    UnsafePathError,
+)
+
+DATA = random.Random(4).randbytes(2_500_000)
+NAN = float("nan")
+
+
+@pytest.fixture
+def run(archive: Archive) -> Iterator[Run]:
+    with archive.start_run() as started:
+        yield started
+
+
+@pytest.fixture
+def store(run: Run) -> ArtifactStore:
+    return run.artifacts
+
+
+def type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def versions(store: ArtifactStore, name: str) -> list[int]:
+    return [a.version for a in store.list_artifacts() if a.name == name]
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def made(folder: Path, files: dict[str, bytes | None]) -> Path:
+    folder.mkdir()
+    for path, content in files.items():
+        place = folder / path
+        if content is None:
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    return folder
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# Registering
+
+
+@pytest.mark.parametrize(
+    "content", ["", "words", "ä\0日\n", "x" * 100_000], ids=["none", "some", "odd", "many"]
+)
+def test_text_comes_back_as_text_and_is_stored_as_utf8(store: ArtifactStore, content: str) -> None:
+    digest = store.register_data("a", content)
+    assert store.get_blob("a") == content
+    assert store.get_blob(digest) == content
+    with store.open("a") as file:
+        assert file.read() == content.encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, len(DATA)])
+def test_bytes_come_back_as_bytes_however_they_were_handed_in(store: ArtifactStore, size: int) -> None:
+    data = DATA[:size]
+    ways = [data, bytearray(data), memoryview(data), io.BytesIO(data), iter([data[:7], data[7:]])]
+    assert len({store.register_data("a", way) for way in ways}) == 1
+    assert {store.get_blob("a", version) for version in range(1, 6)} == {data}
+
+
+@pytest.mark.parametrize("content", [None, 5, ["text"], io.StringIO("text"), object(), {"a": 1}], ids=type_name)
+def test_what_has_no_bytes_is_refused_and_nothing_is_stored(store: ArtifactStore, content: object) -> None:
+    with pytest.raises(InvalidTypeError):
+        store.register_data("a", content)
+    assert store.list_artifacts() == []
+
+
+def test_names_and_metadata_are_checked_before_a_byte_is_read(store: ArtifactStore) -> None:
+    source = io.BytesIO(b"content")
+    for name in ("", "\n", "\ud800", 5):
+        with pytest.raises(InvalidValueError):
+            store.register_data(name, source)  # type: ignore[arg-type]
+    for metadata in ({"a": NAN}, {"a": object()}, [1]):
+        with pytest.raises(ConfigError):
+            store.register_data("a", source, metadata)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError):
+        store.register_data("a", "\ud800")
+    assert source.tell() == 0
+
+
+def test_a_run_that_is_gone_takes_nothing(archive: Archive) -> None:
+    run = archive.start_run()
+    run.complete()
+    store = run.artifacts
+    archive.delete_run(run.run_id)
+    source = io.BytesIO(b"content")
+    with pytest.raises(RunNotFoundError):
+        store.register_data("a", source)
+    with pytest.raises(RunNotFoundError):
+        store.remove("a")
+    assert source.tell() == 0
+
+
+def test_what_is_said_of_an_artifact_is_kept(store: ArtifactStore, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "weights.json").write_bytes(b"{}")
+    digest = store.register_checkpoint("w", tmp_path / "weights.json", 7, {"loss": 0.5})
+    found = store.get_artifact("w")
+    assert found is not None
+    assert (found.kind, found.step, found.metadata, found.size_bytes) == ("checkpoint", 7, {"loss": 0.5}, 2)
+    assert (found.hash, found.version, found.run_id) == (digest, 1, run.run_id)
+    store.register_file("f", tmp_path / "weights.json")
+    told = store.get_artifact("f")
+    assert told is not None
+    assert (told.kind, told.media_type) == ("file", "application/json")
+    assert store.referenced_hashes() == {digest}
+    event = run.read_events()[-1]
+    assert (event.kind, event.data) == ("artifact", {"name": "f", "version": 1, "hash": digest})
+
+
+def test_files_that_cannot_be_read_are_refused(store: ArtifactStore, tmp_path: Path) -> None:
+    for path in (tmp_path / "absent", tmp_path, "a\0b"):
+        with pytest.raises(InvalidValueError):
+            store.register_file("f", path)
+    with pytest.raises(InvalidValueError):
+        store.register_dir("f", tmp_path / "absent")
+    with pytest.raises(InvalidValueError):
+        store.register_dir("f", "a\0b")
+    with pytest.raises(InvalidTypeError):
+        store.register_file("f", 5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError):
+        store.register_checkpoint("f", tmp_path, -(2**63) - 1)
+    assert store.list_artifacts() == []
+
+
+def test_progress_tells_of_every_byte(store: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(DATA)
+    said: list[tuple[int, int]] = []
+    store.register_file("f", tmp_path / "f", progress=lambda done, total: said.append((done, total)))
+    assert said[-1] == (len(DATA), len(DATA))
+    said.clear()
+    store.export("f", tmp_path / "g", progress=lambda done, total: said.append((done, total)))
+    assert said[-1] == (len(DATA), len(DATA))
+    assert said == sorted(said)
+
+
+# Versions
+
+
+def test_a_name_registered_again_is_a_new_version_and_the_old_one_stays(store: ArtifactStore) -> None:
+    for number in range(1, 4):
+        store.register_data("a", str(number))
+    assert [store.get_blob("a", n) for n in (1, 2, 3, None)] == ["1", "2", "3", "3"]
+    assert store.get_blob("a", 4) is None
+    with pytest.raises(ArtifactNotFoundError):
+        store.open("a", 4)
+
+
+def test_the_number_of_a_removed_version_is_never_given_again(archive: Archive, store: ArtifactStore) -> None:
+    for number in range(1, 4):
+        store.register_data("a", str(number))
+    assert store.remove("a", 3).versions == (3,)
+    assert store.get_blob("a") == "2"
+    assert store.remove("a").versions == (1, 2)
+    assert store.get_blob("a") is None
+    archive.gc_artifacts()
+    store.register_data("a", "4")
+    assert versions(store, "a") == [4]
+    for version in (1, 3, 9):
+        with pytest.raises(ArtifactNotFoundError):
+            store.remove("a", version)
+    with pytest.raises(ArtifactNotFoundError):
+        store.remove("b")
+
+
+def test_a_removal_leaves_what_others_hold_and_tells_what_went(archive: Archive, store: ArtifactStore) -> None:
+    store.register_data("a", DATA)
+    store.register_data("a", "own" * 1000)
+    with archive.start_run() as other:
+        other.artifacts.register_data("b", DATA)
+    report = store.remove("a")
+    assert (report.versions, report.blobs) == ((1, 2), 1)
+    assert 0 < report.stored_bytes < 3000
+    assert other.artifacts.get_blob("b") == DATA
+    report = other.artifacts.remove("b")
+    assert report.stored_bytes >= 0.9 * len(DATA)
+    assert report.file_bytes >= 0.9 * len(DATA)
+    assert archive.info().stored_bytes == 0
+
+
+def test_deleting_a_run_leaves_what_others_hold(archive: Archive, store: ArtifactStore) -> None:
+    with archive.start_run() as other:
+        other.artifacts.register_data("b", DATA)
+        other.artifacts.register_data("own", DATA[::-1])
+    store.register_data("a", DATA)
+    report = archive.delete_run(other.run_id)
+    assert report.blobs == 1
+    assert store.get_blob("a") == DATA
+
+
+# Keeping
+
+
+def checkpoints(run: Run, values: list[float | None], tmp_path: Path) -> None:
+    """A version a step; None: no value logged."""
+    place = tmp_path / "checkpoint"
+    for step, value in enumerate(values):
+        if value is not None:
+            run.log({"loss": value}, step)
+        place.write_bytes(str(step).encode())
+        run.artifacts.register_checkpoint("c", place, step)
+
+
+@pytest.mark.parametrize(
+    ("values", "direction", "best", "kept"),
+    [
+        ([3.0, 1.0, 2.0], "minimize", 1, [2]),
+        ([3.0, 1.0, 2.0], "maximize", 2, [1, 3]),
+        ([1.0, 1.0, 1.0], "minimize", 2, [2, 3]),
+        ([NAN, 5.0, NAN], "minimize", 1, [2]),
+        ([NAN, 5.0, NAN], "maximize", 2, [2, 3]),
+        ([float("inf"), NAN], "minimize", 1, [1]),
+        ([float("-inf"), NAN], "maximize", 1, [1]),
+        ([float("-inf"), 0.0], "minimize", 1, [1]),
+        ([1.0, None, 2.0], "minimize", 1, [2]),  # the latest value before its step
+        ([None, 2.0, 3.0], "minimize", 1, [2]),
+        ([1.0, 2.0], "minimize", 9, [1, 2]),
+    ],
+)
+def test_the_best_are_kept(
+    run: Run, tmp_path: Path, values: list[float | None], direction: str, best: int, kept: list[int]
+) -> None:
+    checkpoints(run, values, tmp_path)
+    report = run.artifacts.keep("c", best=best, metric="loss", direction=direction)
+    assert versions(run.artifacts, "c") == kept
+    assert sorted([*report.versions, *kept]) == list(range(1, len(values) + 1))
+
+
+def test_the_last_are_kept_and_with_best_both(run: Run, tmp_path: Path) -> None:
+    checkpoints(run, [1.0, 2.0, 0.0, 5.0, 4.0], tmp_path)
+    run.artifacts.keep("c", last=1, best=1, metric="loss", direction="minimize")
+    assert versions(run.artifacts, "c") == [3, 5]
+    assert run.artifacts.keep("c", last=5).versions == ()
+    run.artifacts.keep("c", last=1)
+    assert versions(run.artifacts, "c") == [5]
+    assert run.artifacts.get_blob("c") == b"4"
+
+
+def test_versions_without_a_step_are_not_removed_for_not_being_best(run: Run, tmp_path: Path) -> None:
+    run.artifacts.register_data("c", b"no step")
+    checkpoints(run, [1.0, 2.0], tmp_path)
+    run.artifacts.keep("c", best=1, metric="loss", direction="minimize")
+    assert versions(run.artifacts, "c") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"last": 0},
+        {"last": -1},
+        {"last": True},
+        {"last": 1.0},
+        {"best": 1},
+        {"best": 1, "metric": "loss"},
+        {"last": 1, "metric": "loss"},
+        {"best": 1, "direction": "minimize"},
+        {"best": 1, "metric": "loss", "direction": "up"},
+        {"best": 1, "metric": "absent", "direction": "minimize"},
+    ],
+    ids=str,
+)
+def test_who_does_not_say_what_to_keep_removes_nothing(
+    run: Run, tmp_path: Path, how: dict[str, object]
+) -> None:
+    checkpoints(run, [1.0, 2.0], tmp_path)
+    with pytest.raises(InvalidValueError):
+        run.artifacts.keep("c", **how)  # type: ignore[arg-type]
+    assert versions(run.artifacts, "c") == [1, 2]
+    with pytest.raises(ArtifactNotFoundError):
+        run.artifacts.keep("absent", last=1)
+
+
+# Opening
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArtifactStore]:
+    with Archive(tmp_path_factory.mktemp("open") / "lab.db") as archive, archive.start_run() as run:
+        run.artifacts.register_data("a", DATA)
+        yield run.artifacts
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([io.SEEK_SET, io.SEEK_CUR, io.SEEK_END]),
+            st.integers(-len(DATA) - 10, len(DATA) + 10),
+            st.integers(-1, 300_000),
+        ),
+        max_size=8,
+    )
+)
+def test_reading_and_seeking_is_as_in_a_file(opened: ArtifactStore, moves: list[tuple[int, int, int]]) -> None:
+    expected = io.BytesIO(DATA)
+    with opened.open("a") as file:
+        assert (file.readable(), file.seekable(), file.writable()) == (True, True, False)
+        for whence, offset, size in moves:
+            start = {io.SEEK_SET: 0, io.SEEK_CUR: expected.tell(), io.SEEK_END: len(DATA)}[whence]
+            if start + offset < 0:
+                with pytest.raises(ValueError, match="no position"):
+                    file.seek(offset, whence)
+                file.seek(expected.tell())
+                continue
+            assert file.seek(offset, whence) == expected.seek(offset, whence)
+            assert file.read(size) == expected.read(size)
+            assert file.tell() == expected.tell()
+
+
+def test_a_seek_that_means_nothing_is_refused(opened: ArtifactStore) -> None:
+    with opened.open("a") as file, pytest.raises(ValueError, match="whence"):
+        file.seek(0, 3)
+
+
+def test_only_the_chunks_that_are_needed_are_read(archive: Archive, store: ArtifactStore) -> None:
+    store.register_data("a", DATA)
+    with archive._connection.transaction():
+        row = "(SELECT chunk FROM blob_chunk WHERE offset_bytes = 0)"
+        (sound,) = archive._connection.one(f"SELECT data FROM chunk_data WHERE chunk = {row}") or (b"",)
+        archive._connection.execute(f"UPDATE chunk_data SET data = x'00' WHERE chunk = {row}")
+    with store.open("a") as file:
+        file.seek(-1000, io.SEEK_END)
+        assert file.read() == DATA[-1000:]
+        file.seek(0)
+        with pytest.raises(ArchiveCorruptError, match="'a' version 1"):
+            file.read(1)
+    with archive._connection.transaction():
+        archive._connection.execute(f"UPDATE chunk_data SET data = ? WHERE chunk = {row}", (sound,))
+
+
+def test_a_version_removed_while_it_is_read_is_an_error_and_no_other_bytes(
+    store: ArtifactStore,
+) -> None:
+    store.register_data("a", DATA)
+    with store.open("a") as file:
+        begin = file.read(1000)
+        store.remove("a")
+        with pytest.raises(ArchiveCorruptError, match="'a' version 1"):
+            file.read()
+    assert begin == DATA[:1000]
+
+
+def test_a_file_that_is_read_after_the_archive_was_closed_says_so(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        run.artifacts.register_data("a", DATA)
+        file = run.artifacts.open("a")
+        file.read(1)
+    with pytest.raises(ArchiveClosedError):
+        file.read()
+
+
+# Folders
+
+FILES: dict[str, bytes | None] = {
+    "a.txt": b"a",
+    "same": b"a",
+    "none": b"",
+    "sub/deep/b": DATA[:500_000],
+    "empty": None,
+    "sub/empty": None,
+    "ünï/日本": b"names",
+}
+
+
+def test_a_folder_comes_back_with_names_modes_and_empty_folders(store: ArtifactStore, tmp_path: Path) -> None:
+    folder = made(tmp_path / "in", FILES)
+    for path, bits in (("a.txt", 0o640), ("same", 0o755), ("empty", 0o700), ("sub", 0o750)):
+        (folder / path).chmod(bits)
+    digest = store.register_dir("d", folder)
+    place = store.export("d", tmp_path / "out")
+    assert place == tmp_path / "out"
+    assert tree(place) == tree(folder)
+    assert [mode(place / path) for path in tree(folder)] == [mode(folder / path) for path in tree(folder)]
+    assert store.register_dir("d", folder) == digest
+    files = store.list_files("d")
+    assert [f.path for f in files] == sorted(tree(folder))
+    folders = {path for path, content in tree(folder).items() if content is None}
+    assert {f.path for f in files if f.hash is None} == folders
+    with store.open("d", file="sub/deep/b") as file:
+        assert file.read() == FILES["sub/deep/b"]
+    found = store.get_artifact("d")
+    assert found is not None
+    assert found.kind == "folder"
+
+
+def test_one_file_of_a_folder_is_exported_alone(store: ArtifactStore, tmp_path: Path) -> None:
+    store.register_dir("d", made(tmp_path / "in", FILES))
+    assert store.export("d", tmp_path / "b", file="sub/deep/b").read_bytes() == FILES["sub/deep/b"]
+    (tmp_path / "there").mkdir()
+    assert store.export("d", tmp_path / "there", file="sub/deep/b") == tmp_path / "there" / "b"
+    for absent in ("sub", "empty", "absent", "../in/a.txt", ""):
+        with pytest.raises(ArtifactNotFoundError):
+            store.open("d", file=absent)
+        with pytest.raises(ArtifactNotFoundError):
+            store.export("d", tmp_path / "x", file=absent)
+    with pytest.raises(InvalidValueError, match="folder"):
+        store.open("d")
+
+
+def test_an_empty_folder_and_a_checkpoint_folder_come_back(store: ArtifactStore, tmp_path: Path) -> None:
+    store.register_dir("d", made(tmp_path / "in", {}))
+    assert tree(store.export("d", tmp_path / "out")) == {}
+    store.register_checkpoint("c", made(tmp_path / "model", {"w": b"1"}), 3)
+    assert tree(store.export("c", tmp_path / "restored")) == {"w": b"1"}
+    found = store.get_artifact("c")
+    assert found is not None
+    assert (found.kind, found.step) == ("checkpoint", 3)
+
+
+def test_links_are_stored_as_what_they_lead_to(store: ArtifactStore, tmp_path: Path) -> None:
+    folder = made(tmp_path / "in", {"a": b"a", "sub/b": b"b"})
+    (folder / "file").symlink_to("a")
+    (folder / "folder").symlink_to("sub")
+    outside = made(tmp_path / "outside", {"c": b"c"})
+    (folder / "out").symlink_to(outside)
+    store.register_dir("d", folder)
+    place = store.export("d", tmp_path / "restored")
+    assert tree(place) == {
+        "a": b"a",
+        "sub": None,
+        "sub/b": b"b",
+        "file": b"a",
+        "folder": None,
+        "folder/b": b"b",
+        "out": None,
+        "out/c": b"c",
+    }
+    assert not any(path.is_symlink() for path in place.rglob("*"))
+
+
+def test_folders_that_cannot_be_stored_or_restored_everywhere_are_refused(
+    archive: Archive, store: ArtifactStore, tmp_path: Path
+) -> None:
+    names = ("circle", "self", "dead", "pipe")
+    bad = {name: made(tmp_path / name, {"a": b"a"}) for name in names}
+    (bad["circle"] / "sub").mkdir()
+    (bad["circle"] / "sub" / "up").symlink_to("..")
+    (bad["self"] / "me").symlink_to("me")
+    (bad["dead"] / "gone").symlink_to("nowhere")
+    os.mkfifo(bad["pipe"] / "pipe")
+    for number, name in enumerate(["NUL", "a:b", "dot.", "back\\slash", "A", os.fsdecode(b"\xff")]):
+        bad[name] = made(tmp_path / str(number), {"a": b"a", name: b""})
+    for name, folder in bad.items():
+        with pytest.raises(InvalidValueError):
+            store.register_dir("d", folder)
+        assert store.list_artifacts() == [], name
+    assert archive.gc_artifacts().blobs == 0
+    with pytest.raises(InvalidValueError):
+        store.register_dir("d", bad["circle"] / "a")
+
+
+def test_a_folder_too_deep_to_restore_is_refused(store: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "in" / "/".join("a" * 120)).mkdir(parents=True)
+    with pytest.raises(UnsafePathError):
+        store.register_dir("d", tmp_path / "in")
+
+
+def test_thousands_of_small_files_are_one_transaction_and_share_chunks(
+    archive: Archive, store: ArtifactStore, tmp_path: Path
+) -> None:
+    files = {f"{n % 30}/{n}": b"%d" % (n % 1000) for n in range(3000)}
+    folder = made(tmp_path / "in", dict(files))
+    commits: list[str] = []
+    archive._connection._handle().raw.set_trace_callback(commits.append)
+    store.register_dir("d", folder)
+    archive._connection._handle().raw.set_trace_callback(None)
+    assert commits.count("COMMIT") == 1
+    assert archive._connection.value("SELECT count(*) FROM chunk") <= 1002
+    found = {f.path: f.hash for f in store.list_files("d") if f.hash is not None}
+    assert found == {path: f"sha256:{hashlib.sha256(content).hexdigest()}" for path, content in files.items()}
+
+
+def test_a_folder_of_large_files_is_collected_whole_when_one_cannot_be_read(
+    archive: Archive, store: ArtifactStore, tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "in", {f"{n}": DATA[n:] for n in range(1, 9)})
+
+    def removing(done: int, _total: int) -> None:
+        if done > 7 * len(DATA) - 1000:
+            (folder / "8").unlink(missing_ok=True)
+
+    with pytest.raises(InvalidValueError, match="cannot read"):
+        store.register_dir("d", folder, progress=removing)
+    assert archive._connection.value("SELECT count(*) FROM blob") == 0
+    assert archive._connection.value("SELECT count(*) FROM chunk") == 0
+
+
+# Exporting
+
+
+def test_export_goes_to_the_name_it_is_given_or_into_the_folder(store: ArtifactStore, tmp_path: Path) -> None:
+    store.register_data("models/w.bin", DATA)
+    assert store.export("models/w.bin", tmp_path / "w").read_bytes() == DATA
+    (tmp_path / "there").mkdir()
+    assert store.export("models/w.bin", str(tmp_path / "there")) == tmp_path / "there" / "w.bin"
+    with pytest.raises(ExportError, match="folder is missing"):
+        store.export("models/w.bin", tmp_path / "absent" / "w")
+    with pytest.raises(ArtifactNotFoundError):
+        store.export("absent", tmp_path / "x")
+    with pytest.raises(InvalidTypeError):
+        store.export("models/w.bin", 5)  # type: ignore[arg-type]
+    names = {path.name for path in tmp_path.iterdir() if not path.name.startswith("lab.db")}
+    assert names == {"there", "w"}
+
+
+def test_nothing_is_replaced_unasked_and_a_folder_never(store: ArtifactStore, tmp_path: Path) -> None:
+    store.register_data("a", b"new")
+    store.register_dir("d", made(tmp_path / "in", {"x": b"x"}))
+    old = tmp_path / "old"
+    old.write_bytes(b"old")
+    with pytest.raises(ExportError, match="exists"):
+        store.export("a", old)
+    assert old.read_bytes() == b"old"
+    store.export("a", old, overwrite=True)
+    assert old.read_bytes() == b"new"
+    with pytest.raises(ExportError):
+        store.export("d", old, overwrite=True)
+    (tmp_path / "there" / "a").mkdir(parents=True)
+    (tmp_path / "there" / "d").mkdir()
+    (tmp_path / "there" / "d" / "mine").write_bytes(b"mine")
+    with pytest.raises(ExportError):
+        store.export("a", tmp_path / "there", overwrite=True)
+    with pytest.raises(ExportError):
+        store.export("d", tmp_path / "there", overwrite=True)
+    assert tree(tmp_path / "there") == {"a": None, "d": None, "d/mine": b"mine"}
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/x", "a/..", "NUL", "a:b", "x.", "a\\b"])
+def test_a_name_that_leads_elsewhere_is_refused_into_a_folder(
+    archive: Archive, store: ArtifactStore, tmp_path: Path, name: str
+) -> None:
+    store.register_data(name, b"x")
+    (tmp_path / "there").mkdir()
+    for target in (tmp_path / "there", tmp_path / "all"):
+        with pytest.raises(UnsafePathError):
+            store.export(name, target) if target.exists() else store.export_all(target)
+    assert store.export(name, tmp_path / "named").read_bytes() == b"x"
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("lab.db")) == ["named", "there"]
+
+
+def test_export_all_writes_the_newest_of_each_under_its_name(store: ArtifactStore, tmp_path: Path) -> None:
+    store.register_data("a", b"old")
+    store.register_data("a", b"new")
+    store.register_data("models/w", DATA)
+    store.register_dir("d", made(tmp_path / "in", {"x/y": b"x", "empty": None}))
+    store.register_data("gone", b"")
+    store.remove("gone")
+    expected = {
+        "a": b"new",
+        "models": None,
+        "models/w": DATA,
+        "d": None,
+        "d/x": None,
+        "d/x/y": b"x",
+        "d/empty": None,
+    }
+    assert tree(store.export_all(tmp_path / "all")) == expected
+    with pytest.raises(ExportError):
+        store.export_all(tmp_path / "all")
+    (tmp_path / "hollow").mkdir()
+    assert tree(store.export_all(tmp_path / "hollow")) == expected
+
+
+def test_export_all_refuses_names_that_cannot_be_side_by_side(store: ArtifactStore, tmp_path: Path) -> None:
+    store.register_data("a", b"1")
+    store.register_data("A", b"2")
+    with pytest.raises(UnsafePathError):
+        store.export_all(tmp_path / "all")
+    assert not (tmp_path / "all").exists()
+
+
+def test_damaged_content_leaves_every_target_as_it_was(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        run.artifacts.register_data("a", DATA)
+        run.artifacts.register_dir("d", made(tmp_path / "in", {"x": b"x", "y": DATA}))
+    connection = sqlite3.connect(tmp_path / "lab.db")
+    last = "(SELECT max(chunk) FROM blob_chunk WHERE blob = 1)"
+    connection.execute(f"UPDATE chunk_data SET data = x'00' WHERE chunk = {last}")
+    connection.commit()
+    connection.close()
+    target = made(tmp_path / "targets", {"old": b"old", "hollow": None})
+    before = tree(target)
+    with Archive(tmp_path / "lab.db") as archive:
+        store = archive.artifacts(run.run_id)
+        for attempt in (
+            lambda: store.export("a", target / "old", overwrite=True),
+            lambda: store.export("a", target / "new"),
+            lambda: store.export("d", target / "folder"),
+            lambda: store.export_all(target / "hollow"),
+            lambda: store.export("d", target / "y", file="y"),
+        ):
+            with pytest.raises(ArchiveCorruptError):
+                attempt()
+            assert tree(target) == before
+        assert store.open("d", file="x").read() == b"x"
+
+
+# Memory
+
+STREAM = """
+import random, resource, sys, exptrack
+from pathlib import Path
+BLOCK = 3_000_000
+def stream():
+    chance = random.Random(1)
+    for _ in range(100):
+        yield chance.randbytes(BLOCK)
+archive = exptrack.Archive("lab.db")
+run = archive.start_run()
+run.artifacts.register_data("warm", b"x")
+run.artifacts.export("warm", "warm")
+scale = 1 if sys.platform == "darwin" else 1024
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+start = peak()
+run.artifacts.register_data("big", stream())
+put = peak() - start
+place = run.artifacts.export("big", "big")
+print(put, peak() - start, place.stat().st_size, archive.verify().ok)
+run.complete()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="peak memory is told by POSIX only")
+def test_three_hundred_megabytes_go_in_and_out_within_64_megabytes(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", STREAM], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == ""
+    put, both, size, sound = done.stdout.split()
+    assert (int(size), sound) == (300_000_000, "True")
+    assert int(put) <= int(both) <= 64 * 1024 * 1024

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from exptrack.chunks import CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
+from exptrack.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.migrations import utc_text
@@ -58,9 +58,10 @@ SELECT bc.offset_bytes, c.sha256, c.raw_bytes
 FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
 WHERE bc.blob = ? ORDER BY bc.offset_bytes
 """
-# A hostile row may hold far more than a chunk can: it is not even read.
+# A hostile row may hold far more than a chunk can, or no text for a codec: that is not even read.
+CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE '?' END AS codec"
 CHUNK_DATA = f"""
-SELECT c.raw_bytes, c.codec, length(d.data) AS stored_bytes,
+SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
        CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
 FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
 WHERE c.sha256 = ?

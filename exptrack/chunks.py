@@ -33,6 +33,7 @@ WORTH_IT = 0.97  # saving less than 3 % is not worth a decompression
 # Bytes of numbers lie beside their likes when they are sorted by their place in the number: exponents compress,
 # mantissas do not. Which width pays is tried on a sample; neighbours in a file are mostly alike.
 WIDTHS = {"zstd": 1, "shuffle2+zstd": 2, "shuffle4+zstd": 4, "shuffle8+zstd": 8}
+CODECS = ("raw", *WIDTHS)
 SAMPLE_BYTES = 8192
 SAMPLE_EVERY = 8
 # The most that zstd makes of MAX_CHUNK_BYTES.

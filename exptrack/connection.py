@@ -290,7 +290,10 @@ class Connection:
     def _translated(self, error: sqlite3.Error) -> Exception:
         if self._closed:
             return ArchiveClosedError(f"{self.path} was closed meanwhile; open it again", path=str(self.path))
-        failure = _FAILURES.get(_primary_code(error))
+        code = _primary_code(error)
+        if not code and str(error).startswith("Could not decode"):
+            code = sqlite3.SQLITE_CORRUPT  # the binding's own word for a text that is no UTF-8
+        failure = _FAILURES.get(code)
         if failure is None:
             return error
         kind, message = failure

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from exptrack.artifacts import ENTRIES_OF, artifact_checksum, manifest_of_rows
-from exptrack.blobs import StoredBlob, unpacked
+from exptrack.blobs import CODEC, StoredBlob, unpacked
 from exptrack.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.config import config_from_snapshot
 from exptrack.connection import Connection, Row
@@ -44,7 +44,7 @@ COUNT_BLOBS = "SELECT count(*) FROM blob"
 COUNT_CHUNKS = "SELECT count(*) FROM chunk"
 CHUNK_IDS = "SELECT id FROM chunk ORDER BY id"
 ONE_CHUNK = f"""
-SELECT c.id, c.sha256, c.raw_bytes, c.stored_bytes AS said_bytes, c.codec, length(d.data) AS stored_bytes,
+SELECT c.id, c.sha256, c.raw_bytes, c.stored_bytes AS said_bytes, {CODEC}, length(d.data) AS stored_bytes,
        CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
 FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
 WHERE c.id = ?
@@ -194,14 +194,17 @@ def _blob_problem(connection: Connection, row: Row) -> str | None:
 
 
 def _is_sound_folder(connection: Connection, row: Row) -> bool:
-    try:
-        with connection.snapshot():
-            if connection.value(ARTIFACT_IS_THERE, (row["id"],)) is None:
-                return True  # removed since the list was read
+    with connection.snapshot():
+        if connection.value(ARTIFACT_IS_THERE, (row["id"],)) is None:
+            return True  # removed since the list was read
+        try:
             found = b"".join(StoredBlob(connection, row["blob"], row["name"]))
+        except ArchiveCorruptError:
+            return True  # said of its blob already
+        try:
             return found == manifest_of_rows(connection.all(ENTRIES_OF, (row["id"],)))
-    except ArchiveCorruptError:
-        return True  # said of its blob already
+        except ArchiveCorruptError:
+            return False
 
 
 def _holders(connection: Connection, blob: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Wherever a process is killed while artifacts come and go, nothing acknowledged is lost and nothing is left."""
+"""Wherever a process is killed while artifacts come and go, nothing acknowledged is lost or left over."""
 
 from __future__ import annotations
 

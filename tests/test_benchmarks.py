@@ -15,6 +15,7 @@ from benchmarks.__main__ import benchmark_names
 ROOT = Path(__file__).parent.parent
 CHEAP = ["downsampling", "file_size", "reading"]
 SMALL = {
+    "artifact_kills": ["--kills", "2"],
     "kill_loss": ["--kills", "4"],
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
     "memory": ["--points", "20000"],

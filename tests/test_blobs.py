@@ -245,7 +245,6 @@ archive.close()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX's")
 def test_a_disk_that_fills_is_an_error_and_nothing_stays_of_the_put(tmp_path: Path) -> None:
     """Also in the process that goes on: it does not hold what it could not remove on the full disk."""
     done = subprocess.run(
@@ -498,6 +497,7 @@ DAMAGES = {
     "swap two chunks": "UPDATE blob_chunk SET chunk = (SELECT c.chunk FROM blob_chunk AS c WHERE c.chunk <>"
     f" blob_chunk.chunk ORDER BY c.chunk LIMIT 1) WHERE blob = {ONE_BLOB_ID} AND ?2",
     "shift chunks": f"UPDATE blob_chunk SET offset_bytes = offset_bytes + ?2 WHERE blob = {ONE_BLOB_ID}",
+    "no text for a codec": f"UPDATE chunk SET codec = CAST(x'ff' AS TEXT) WHERE id = {ONE_CHUNK} AND ?2",
     "lose an entry": "DELETE FROM artifact_entry"
     " WHERE path = CASE ?1 % 2 WHEN 0 THEN 'copy' ELSE 'sub' END AND ?2",
     "rename an entry": "UPDATE artifact_entry SET path = 'other' WHERE path = 'copy' AND ?1 + ?2",
@@ -530,6 +530,24 @@ def test_damaged_bytes_never_come_back_and_verify_names_the_run(
         problems = archive.verify().problems
         assert any(run_id in f"{problem.where} {problem.message}" for problem in problems), problems
     shutil.rmtree(folder)
+
+
+NO_TEXT = {
+    "a path": "UPDATE artifact_entry SET path = CAST(x'ff' AS TEXT) WHERE path = 'copy'",
+    "metadata": "UPDATE artifact SET metadata = CAST(x'ff' AS TEXT) WHERE name = 'tree'",
+    "a hash": "UPDATE blob SET hash = CAST(x'ff' AS TEXT)",
+}
+
+
+@pytest.mark.parametrize("what", NO_TEXT)
+def test_what_is_no_text_any_more_is_damage_too(sound: tuple[Path, str], tmp_path: Path, what: str) -> None:
+    path = Path(shutil.copy(sound[0], tmp_path / "lab.db"))
+    damage(path, NO_TEXT[what])
+    with Archive(path) as archive:
+        with pytest.raises(ArchiveCorruptError):
+            archive.artifacts(sound[1]).export("tree", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        assert not archive.verify().ok
 
 
 def test_the_bomb_declares_a_gigabyte() -> None:

@@ -59,7 +59,7 @@ FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
 WHERE bc.blob = ? ORDER BY bc.offset_bytes
 """
 # A hostile row may hold far more than a chunk can, or no text for a codec: that is not even read.
-CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE '?' END AS codec"
+CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE 'other' END AS codec"
 CHUNK_DATA = f"""
 SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
        CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data

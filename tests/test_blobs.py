@@ -535,7 +535,7 @@ def test_damaged_bytes_never_come_back_and_verify_names_the_run(
 NO_TEXT = {
     "a path": "UPDATE artifact_entry SET path = CAST(x'ff' AS TEXT) WHERE path = 'copy'",
     "metadata": "UPDATE artifact SET metadata = CAST(x'ff' AS TEXT) WHERE name = 'tree'",
-    "a hash": "UPDATE blob SET hash = CAST(x'ff' AS TEXT)",
+    "a hash": "UPDATE blob SET hash = CAST(x'ff' AS TEXT) WHERE id = (SELECT max(id) FROM blob)",
 }
 
 

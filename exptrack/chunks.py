@@ -109,8 +109,10 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
                 continue
             waiting += part
             if len(waiting) >= BLOCK_BYTES:
-                yield bytes(waiting)
-                waiting.clear()
+                with memoryview(waiting) as view:
+                    block = bytes(view[:BLOCK_BYTES])
+                del waiting[:BLOCK_BYTES]
+                yield block
     if waiting:
         yield bytes(waiting)
 

@@ -642,11 +642,11 @@ def test_damaged_content_leaves_every_target_as_it_was(tmp_path: Path) -> None:
 STREAM = """
 import random, resource, sys, exptrack
 from pathlib import Path
-BLOCK = 3_000_000
+BLOCK = 1_000_000
 def stream():
     known = [random.Random(number).randbytes(BLOCK) for number in range(5)]
-    for number in range(100):
-        yield known[number % 5] if number % 4 else random.Random(100 + number).randbytes(BLOCK)
+    for number in range(300):
+        yield known[number % 5] if number % 4 else random.Random(300 + number).randbytes(BLOCK)
 archive = exptrack.Archive("lab.db")
 run = archive.start_run()
 run.artifacts.register_data("warm", b"x")
@@ -654,7 +654,7 @@ run.artifacts.export("warm", "warm")
 scale = 1 if sys.platform == "darwin" else 1024
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-start = peak() + 5 * BLOCK
+start = peak() + 5 * BLOCK  # what the stream itself keeps
 run.artifacts.register_data("big", stream())
 put = peak() - start
 place = run.artifacts.export("big", "big")

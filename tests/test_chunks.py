@@ -205,7 +205,8 @@ class ShortReads(io.RawIOBase):
 
 def all_blocks(source: object) -> bytes:
     blocks = [bytes(block) for block in iter_blocks(source)]
-    assert all(0 < len(block) <= 2 * BLOCK_BYTES for block in blocks)
+    assert all(len(block) == BLOCK_BYTES for block in blocks[:-1])
+    assert all(0 < len(block) <= BLOCK_BYTES for block in blocks[-1:])
     return b"".join(blocks)
 
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 import io
 import json
 import os
-import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from exptrack.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unused
 from exptrack.checks import check_name, check_step, check_text, shown
-from exptrack.chunks import BLOCK_BYTES
 from exptrack.config import ExpConfig
 from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
@@ -27,18 +25,27 @@ from exptrack.drain import drain_all
 from exptrack.errors import (
     ArchiveCorruptError,
     ArtifactNotFoundError,
-    InvalidTypeError,
     InvalidValueError,
     RunNotFoundError,
 )
 from exptrack.events import record_event
+from exptrack.folders import (
+    ByteCount,
+    Progress,
+    file_size,
+    guessed_type,
+    manifest_of,
+    manifest_of_rows,
+    opened,
+    path_text,
+    walk,
+)
 from exptrack.migrations import utc_text
 from exptrack.query import artifact_record, check_direction, read_artifacts, resolve_run
 from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.restore import check_tree, safe_parts, write_file, write_tree
 
 FOLDER = "folder"
-MANIFEST_FORMAT = 1
 # A blob can be sound and yet not this artifact's: these make the checksum of its row.
 CHECKED = "run_id name version kind hash is_text media_type step metadata created_at".split()
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # of what was stored without a mode
@@ -107,7 +114,6 @@ FROM run_storage AS s JOIN run AS r ON r.run_id = s.run_id
 ORDER BY s.stored_bytes DESC, s.run_id
 """
 
-Progress: TypeAlias = Callable[[int, int], None]
 _Entry: TypeAlias = tuple[str, int, Iterable[bytes] | None]  # path, mode, content of a file
 
 
@@ -184,9 +190,9 @@ class ArtifactStore:
         Raises:
             InvalidValueError: `path` cannot be read as a file.
         """
-        with _opened(path) as source:
-            said = Registration(name, "file", metadata, media_type=_guessed_type(path))
-            return self.register(said, _Count(progress, _size_of(source)).blocks(source))
+        with opened(path) as source:
+            said = Registration(name, "file", metadata, media_type=guessed_type(path))
+            return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_checkpoint(
         self,
@@ -202,10 +208,10 @@ class ArtifactStore:
         :meth:`keep` removes the ones that are not needed any more.
         """
         said = Registration(name, "checkpoint", metadata, step=check_step(step))
-        if Path(_path_text(path)).is_dir():
+        if Path(path_text(path)).is_dir():
             return self._register_folder(said, path, progress)
-        with _opened(path) as source:
-            return self.register(said, _Count(progress, _size_of(source)).blocks(source))
+        with opened(path) as source:
+            return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_dir(
         self,
@@ -239,16 +245,16 @@ class ArtifactStore:
         self, said: Registration, path: str | os.PathLike[str], progress: Progress | None
     ) -> str:
         facts = self._checked(said)
-        found = list(_walk(_path_text(path)))
+        found = list(walk(path_text(path)))
         check_tree([(entry.path, entry.source is None) for entry in found])
-        count = _Count(progress, sum(entry.size_bytes for entry in found))
+        count = ByteCount(progress, sum(entry.size_bytes for entry in found))
         with Intake(self._connection) as intake:
             blobs: list[NewBlob | None] = []
             for entry in found:
                 if entry.source is None:
                     blobs.append(None)
                     continue
-                with _opened(entry.source) as source:
+                with opened(entry.source) as source:
                     blobs.append(intake.put(count.blocks(source)))
             lines = [
                 (entry.path, entry.mode, None if blob is None else (blob.hash, blob.size_bytes))
@@ -457,17 +463,17 @@ class ArtifactStore:
             ExportError: the target exists, or cannot be written.
             ArchiveCorruptError: what is stored is not what was registered; the target is as it was.
         """
-        place = Path(_path_text(target))
+        place = Path(path_text(target))
         with self._connection.snapshot():
             row = self._get(name, version)
             entry = None if file is None else self._get_entry(row, file)
             if place.is_dir():
                 place = place / safe_parts(row["name"] if entry is None else entry["path"])[-1]
             if entry is None and row["media_type"] == FOLDER_TYPE:
-                write_tree(place, self._tree(row, _Count(progress, self._size_of(row))))
+                write_tree(place, self._tree(row, ByteCount(progress, self._size_of(row))))
             else:
                 blob = self._blob(row) if entry is None else self._entry_blob(row, entry)
-                write_file(place, _Count(progress, blob.size_bytes).pieces(blob), overwrite=overwrite)
+                write_file(place, ByteCount(progress, blob.size_bytes).pieces(blob), overwrite=overwrite)
         return place
 
     def export_all(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
@@ -478,11 +484,11 @@ class ArtifactStore:
             ExportError: the target exists and is not an empty folder, or cannot be written.
             ArchiveCorruptError: what is stored is not what was registered.
         """
-        place = Path(_path_text(target))
+        place = Path(path_text(target))
         with self._connection.snapshot():
             newest = {artifact.name: artifact.version for artifact in self.list_artifacts()}
             rows = [self._get(name, version) for name, version in newest.items()]
-            count = _Count(progress, sum(self._size_of(row) for row in rows))
+            count = ByteCount(progress, sum(self._size_of(row) for row in rows))
             write_tree(place, (entry for row in rows for entry in self._under_its_name(row, count)))
         return place
 
@@ -491,7 +497,7 @@ class ArtifactStore:
             return int(row["size_bytes"])
         return int(self._connection.value(TREE_BYTES, (row["id"],)))
 
-    def _under_its_name(self, row: Row, count: _Count) -> Iterator[_Entry]:
+    def _under_its_name(self, row: Row, count: ByteCount) -> Iterator[_Entry]:
         name = row["name"]
         if row["media_type"] != FOLDER_TYPE:
             yield name, FILE_MODE, count.pieces(self._blob(row))
@@ -500,7 +506,7 @@ class ArtifactStore:
         for path, mode, pieces in self._tree(row, count):
             yield f"{name}/{path}", mode, pieces
 
-    def _tree(self, row: Row, count: _Count) -> Iterator[_Entry]:
+    def _tree(self, row: Row, count: ByteCount) -> Iterator[_Entry]:
         for entry in self._entries(row):
             is_folder = entry["blob"] is None
             pieces = None if is_folder else count.pieces(self._entry_blob(row, entry))
@@ -588,119 +594,10 @@ class ArtifactStore:
         return RemovalReport(name, versions, removed.blobs, removed.stored_bytes, 0)
 
 
-class _Found(NamedTuple):
-    """One thing in a folder: its path there, and where its content is; None for a folder."""
-
-    path: str
-    mode: int
-    source: str | None
-    size_bytes: int = 0
-
-
-class _Count:
-    """Tells how far the bytes that pass have come."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-
-    def pieces(self, source: Iterable[bytes]) -> Iterable[bytes]:
-        """The same pieces."""
-        return source if self._progress is None else self._told(source)
-
-    def blocks(self, source: BinaryIO) -> object:
-        """What a file has to read."""
-        return source if self._progress is None else self._told(iter(lambda: source.read(BLOCK_BYTES), b""))
-
-    def _told(self, source: Iterable[bytes]) -> Iterator[bytes]:
-        assert self._progress is not None
-        for piece in source:
-            yield piece
-            self._done += len(piece)
-            self._progress(self._done, max(self._total, self._done))
-
-
-def _walk(top: str) -> Iterator[_Found]:
-    """Everything in a folder in the order of names; links are followed."""
-
-    def inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Found]:
-        for name in sorted(os.listdir(folder)):
-            place, path = os.path.join(folder, name), f"{prefix}{name}"
-            try:
-                status = os.stat(place)
-            except OSError as error:
-                raise InvalidValueError(f"cannot read {shown(place)}: {error.strerror}") from None
-            mode = stat.S_IMODE(status.st_mode) & 0o777
-            if stat.S_ISREG(status.st_mode):
-                yield _Found(path, mode, place, status.st_size)
-            elif stat.S_ISDIR(status.st_mode):
-                here = (status.st_dev, status.st_ino)
-                if here in above and os.path.islink(place):
-                    raise InvalidValueError(f"the link {shown(place)} leads to a folder that it is in")
-                safe_parts(path)  # of what is too deep to restore nothing more is read
-                yield _Found(path, mode, None)
-                yield from inside(place, f"{path}/", (*above, here))
-            else:
-                raise InvalidValueError(f"{shown(place)} is neither a file nor a folder")
-
-    try:
-        status = os.stat(top)
-    except (OSError, ValueError) as error:
-        raise InvalidValueError(f"cannot read the folder {shown(top)}: {error}") from None
-    try:
-        yield from inside(top, "", ((status.st_dev, status.st_ino),))
-    except OSError as error:
-        raise InvalidValueError(f"cannot read the folder {shown(top)}: {error.strerror}") from None
-
-
-def manifest_of(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> bytes:
-    """What names a folder's content: format, and of each entry path, mode and (of a file) hash and bytes."""
-    entries = [[path, mode, *(facts or ())] for path, mode, facts in sorted(lines)]
-    text = json.dumps([MANIFEST_FORMAT, entries], separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8")
-
-
-def manifest_of_rows(entries: Iterable[Row]) -> bytes:
-    """The manifest of rows of ENTRIES_OF."""
-    return manifest_of(
-        (e["path"], e["mode"], None if e["blob"] is None else (e["hash"], e["size_bytes"])) for e in entries
-    )
-
-
 def artifact_checksum(row: Row | Mapping[str, Any]) -> int:
     """CRC-32 over what was registered: each of `CHECKED`, as JSON."""
     text = json.dumps([row[key] for key in CHECKED], separators=(",", ":"))
     return zlib.crc32(text.encode("ascii"))
-
-
-def _path_text(path: object) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path is text or a Path, not {shown(path)}")
-    return os.fsdecode(path)
-
-
-def _size_of(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
-
-
-def _guessed_type(path: object) -> str | None:
-    import mimetypes
-
-    return mimetypes.guess_type(_path_text(path))[0]
-
-
-def _opened(path: object) -> BinaryIO:
-    place = _path_text(path)
-    try:
-        if os.path.isdir(place):
-            raise InvalidValueError(f"{shown(place)} is a folder; register_dir stores folders")
-        return open(place, "rb")
-    except (OSError, ValueError) as error:
-        if isinstance(error, InvalidValueError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidValueError(f"cannot read the file {shown(place)}: {reason}") from None
 
 
 def gc_artifacts(connection: Connection) -> GcReport:

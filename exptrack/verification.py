@@ -11,13 +11,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 
-from exptrack.artifacts import ENTRIES_OF, artifact_checksum, manifest_of_rows
+from exptrack.artifacts import ENTRIES_OF, artifact_checksum
 from exptrack.blobs import CODEC, StoredBlob, unpacked
 from exptrack.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.config import config_from_snapshot
 from exptrack.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
+from exptrack.folders import manifest_of_rows
 from exptrack.metrics import series_problems
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
 from exptrack.snapshots import SOURCES_OF, read_config

@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import ConflictError as ConflictError
     from exptrack.errors import ExportError as ExportError
     from exptrack.errors import ExptrackError as ExptrackError
+    from exptrack.errors import FilterError as FilterError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError
@@ -87,6 +88,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import SqlResult as SqlResult
     from exptrack.records import VerifyReport as VerifyReport
     from exptrack.run import Run as Run
+    from exptrack.runquery import Page as Page
+    from exptrack.runquery import RunQuery as RunQuery
     from exptrack.series import Alignment as Alignment
     from exptrack.series import Buckets as Buckets
     from exptrack.series import Series as Series
@@ -127,6 +130,7 @@ _HOME_OF = {
     "ExpConfig": "config",
     "ExportError": "errors",
     "ExptrackError": "errors",
+    "FilterError": "errors",
     "GcReport": "records",
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
@@ -140,6 +144,7 @@ _HOME_OF = {
     "NotAnArchiveError": "errors",
     "NotFoundError": "errors",
     "Note": "records",
+    "Page": "runquery",
     "Problem": "records",
     "QueryError": "errors",
     "RemovalReport": "records",
@@ -150,6 +155,7 @@ _HOME_OF = {
     "RunFilter": "query",
     "RunFinishedError": "errors",
     "RunNotFoundError": "errors",
+    "RunQuery": "runquery",
     "RunStatus": "records",
     "RunStorage": "records",
     "RunSummary": "records",

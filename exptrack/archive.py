@@ -40,6 +40,7 @@ from exptrack.records import (
     moment,
 )
 from exptrack.run import Run
+from exptrack.runquery import RunQuery
 from exptrack.series import (
     Alignment,
     Buckets,
@@ -285,6 +286,10 @@ class Archive:
         """The runs a filter admits (all by default), newest first."""
         self._settle()
         return query.list_runs(self._connection, run_filter, limit)
+
+    def runs(self) -> RunQuery:
+        """A query over all runs, to be narrowed, ordered and read; see :class:`exptrack.RunQuery`."""
+        return RunQuery(self._connection, self._settle)
 
     def show_run(self, run_id: object) -> RunDetail:
         """Everything about one run.

@@ -36,6 +36,7 @@ know exptrack catch what they expect.
     │   ├── ConfigError                 52
     │   ├── SdnError                    53
     │   ├── QueryError                  54
+    │   │   └── FilterError             56
     │   └── UnsafePathError             55
     └── ExportError (path)              61
 """
@@ -299,6 +300,21 @@ class QueryError(InvalidValueError):
     """A filter or an SQL statement is wrong, forbidden or takes too long."""
 
     exit_code = 54
+
+
+class FilterError(QueryError):
+    """A filter cannot be read, or names something that is not there; the message shows where with a caret."""
+
+    exit_code = 56
+
+    def __init__(self, problem: str, text: str, position: int) -> None:
+        # Of a long filter only what surrounds the place is shown, and on one line.
+        begin = max(0, position - SHOWN_AROUND)
+        window = "".join(c if c.isprintable() else " " for c in text[begin : position + SHOWN_AROUND])
+        super().__init__(f"{problem}\n  {window}\n  {' ' * (position - begin)}^")
+        self.problem = problem
+        self.text = text
+        self.position = position
 
 
 class UnsafePathError(InvalidValueError):

@@ -26,6 +26,7 @@ from exptrack.errors import (
     MetricNotFoundError,
     RunNotFoundError,
 )
+from exptrack.filters import And, Comparison, Condition, Field
 from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
 from exptrack.migrations import utc_text
@@ -43,6 +44,7 @@ from exptrack.records import (
     RunSummary,
     moment,
 )
+from exptrack.selection import NEWEST_FIRST, Found, Selection
 from exptrack.snapshots import read_config, read_sources
 
 RUN_COLUMNS = """
@@ -52,6 +54,7 @@ SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name,
        r.fingerprint, r.host, r.vcs_commit, r.vcs_dirty
 FROM run AS r
 """
+RUNS_BY_NUMBER = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUNS_BY_PREFIX = "SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT 21"
 OWNERS = "SELECT run, host_id, boot_id, pid, pid_started FROM run_owner ORDER BY run"
@@ -228,33 +231,23 @@ class RunFilter:
         times = (self.started_after, self.started_before)
         return (frozenset(self.statuses), frozenset(self.tags), self.group, self.fingerprint, times)
 
-    def where(self, dead: Sequence[int]) -> tuple[str, list[Any]]:
-        """The filter as a WHERE clause over ``run AS r`` with its values; `dead` runs are interrupted."""
-        terms: list[str] = []
-        values: list[Any] = []
-        for status in self.statuses:
-            if dead and status is RunStatus.RUNNING:
-                terms.append("r.status = ? AND r.id NOT IN (SELECT value FROM json_each(?))")
-                values += [status, json.dumps(dead)]
-            elif dead and status is RunStatus.INTERRUPTED:
-                terms.append("(r.status = ? OR r.id IN (SELECT value FROM json_each(?)))")
-                values += [status, json.dumps(dead)]
-            else:
-                terms.append("r.status = ?")
-                values.append(status)
-        for tag in self.tags:
-            terms.append("EXISTS (SELECT 1 FROM run_tag AS t WHERE t.run = r.id AND t.tag = ?)")
-            values.append(tag)
-        for fragment, value in (
-            ("r.group_name = ?", self.group),
-            ("r.fingerprint = ?", self.fingerprint),
-            ("r.started_at >= ?", self.started_after),
-            ("r.started_at < ?", self.started_before),
+    def condition(self) -> Condition:
+        """The filter as a tree of conditions."""
+        found: list[Condition] = [_compared("status", "=", str(status)) for status in self.statuses]
+        found += [_compared("tag", "=", tag) for tag in self.tags]
+        for attribute, operator, value in (
+            ("group", "=", self.group),
+            ("fingerprint", "=", self.fingerprint),
+            ("started", ">=", self.started_after),
+            ("started", "<", self.started_before),
         ):
             if value is not None:
-                terms.append(fragment)
-                values.append(value)
-        return (f"WHERE {' AND '.join(terms)}\n" if terms else ""), values
+                found.append(_compared(attribute, operator, value))
+        return And(tuple(found))
+
+
+def _compared(attribute: str, operator: str, value: str) -> Comparison:
+    return Comparison(Field("attribute", attribute), operator, (value,))
 
 
 def resolve_run(connection: Connection, run_id: object) -> Row:
@@ -335,10 +328,15 @@ def list_runs(
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
         raise InvalidValueError(f"limit must be a whole number from 0, not {shown(limit)}")
     dead = dead_runs(connection)
-    where, values = wanted.where(dead)
-    sql = f"{RUN_COLUMNS}{where}ORDER BY r.started_at DESC, r.id DESC LIMIT ?"
-    rows = connection.all(sql, [*values, -1 if limit is None else min(limit, 2**62)])
-    return summaries(connection, rows, dead)
+    found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
+    return summaries(connection, runs_in_order(connection, found), dead)
+
+
+def runs_in_order(connection: Connection, found: Sequence[Found]) -> list[Row]:
+    """The rows of selected runs, in their order; without those deleted meanwhile."""
+    rows = connection.all(RUNS_BY_NUMBER, (json.dumps([one.run for one in found]),))
+    by_number = {row["id"]: row for row in rows}
+    return [by_number[one.run] for one in found if one.run in by_number]
 
 
 def read_notes(connection: Connection, run: int) -> tuple[Note, ...]:

@@ -164,6 +164,7 @@ CREATE TABLE metric_series (
 CREATE INDEX metric_series_by_last ON metric_series (metric, last_value) WHERE completed = 1;
 CREATE INDEX metric_series_by_min ON metric_series (metric, min_value) WHERE completed = 1;
 CREATE INDEX metric_series_by_max ON metric_series (metric, max_value) WHERE completed = 1;
+CREATE INDEX metric_series_unranked ON metric_series (metric) WHERE completed = 0;
 
 CREATE TABLE metric_point (
     series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,

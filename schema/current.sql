@@ -310,6 +310,8 @@ CREATE INDEX metric_series_by_max ON metric_series (metric, max_value) WHERE com
 
 CREATE INDEX metric_series_by_min ON metric_series (metric, min_value) WHERE completed = 1;
 
+CREATE INDEX metric_series_unranked ON metric_series (metric) WHERE completed = 0;
+
 CREATE INDEX run_by_config ON run (config_hash);
 
 CREATE INDEX run_by_end ON run (status, ended_at);

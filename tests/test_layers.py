@@ -18,8 +18,8 @@ PACKAGE = Path(exptrack.__file__).parent
 RANKS = (
     "errors checks system_metrics records keypath trees sdn conversion interpolation config safe_yaml"
     " composition process paths redaction worktree capture connection migrations events default metrics"
-    " journal drain series metriclog liveness media restore chunks folders blobs snapshots query artifacts"
-    " lineage medialog verification run archive render demo cli"
+    " journal drain series metriclog liveness media restore chunks folders blobs snapshots filters selection"
+    " query runquery artifacts lineage medialog verification run archive render demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = (

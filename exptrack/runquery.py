@@ -1,0 +1,154 @@
+"""A question about runs that is put together step by step and asked when its answer is needed.
+
+Invariants: a query never changes; each step makes a new one. Nothing is read before it is iterated, counted or
+turned into records. Iterating reads a page at a time, each behind the last run of the one before, so that
+memory stays bounded and runs that come or go meanwhile neither shift nor repeat others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from exptrack.checks import check_name, shown
+from exptrack.connection import Connection
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.filters import EVERYTHING, And, Comparison, Condition, Field, Or, parse_filter, parse_order
+from exptrack.query import RunFilter, check_status, dead_runs, runs_in_order, summaries
+from exptrack.records import RunSummary
+from exptrack.selection import NEWEST_FIRST, Found, Order, Selection, check_names_exist
+
+PAGE_RUNS = 500
+
+
+class Page(NamedTuple):
+    """Some runs of a query; `after` leads to the next ones, and is None where there are none."""
+
+    runs: list[RunSummary]
+    after: Found | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Runs that satisfy conditions, in an order; from :meth:`exptrack.Archive.runs`.
+
+    >>> from exptrack import Archive
+    >>> with Archive(tmp_path / "lab.db") as archive:
+    ...     for lr in (0.1, 0.01, 0.001):
+    ...         with archive.start_run({"lr": lr}, ["sweep"]) as run:
+    ...             run.log({"acc": 1 - lr})
+    ...     query = archive.runs().where("config.lr < 0.05").tagged("sweep").order_by("-metrics.acc")
+    ...     query.count(), [round(run.metrics["acc"], 3) for run in query]
+    (2, [0.999, 0.99])
+    """
+
+    _connection: Connection
+    _settle: Callable[[], None]
+    _condition: Condition = EVERYTHING
+    _order: tuple[Order, ...] = NEWEST_FIRST
+    _limit: int | None = None
+
+    # Steps
+
+    def where(self, text: str, *parameters: object) -> RunQuery:
+        """Only runs that satisfy a filter, in the words of ``docs/filters.md``; `parameters` are its ``?``.
+
+        Raises:
+            FilterError: it is wrong, or asks for a misspelled key or metric.
+        """
+        condition = parse_filter(text, parameters)
+        check_names_exist(self._connection, condition, text)
+        return self._and(condition)
+
+    def tagged(self, *tags: str) -> RunQuery:
+        """Only runs that carry all these tags."""
+        return self._and(*(_equal("tag", check_name(tag, "tag")) for tag in tags))
+
+    def with_status(self, *statuses: str) -> RunQuery:
+        """Only runs of one of these statuses."""
+        return self._and(Or(tuple(_equal("status", str(check_status(one))) for one in statuses)))
+
+    def in_group(self, group: str) -> RunQuery:
+        """Only runs of a group."""
+        return self._and(_equal("group", check_name(group, "group")))
+
+    def matching(self, run_filter: RunFilter) -> RunQuery:
+        """Only runs that a RunFilter admits."""
+        if not isinstance(run_filter, RunFilter):
+            raise InvalidTypeError(f"matching takes a RunFilter, not {shown(run_filter)}")
+        return self._and(run_filter.condition())
+
+    def started(self, after: datetime | str | None = None, before: datetime | str | None = None) -> RunQuery:
+        """Only runs started at or after `after` and before `before`."""
+        return self.matching(RunFilter.all(after, before))
+
+    def order_by(self, *fields: str) -> RunQuery:
+        """In the order of these fields, like ``"-metrics.acc.max"``; a minus sign means descending.
+
+        Runs that lack a value come last; of equal ones the newer comes first.
+
+        Raises:
+            FilterError: there is no such field.
+        """
+        order = tuple(Order(*one) for field in fields for one in parse_order(field))
+        for one in order:
+            asked = Comparison(one.field, "is comparable")
+            check_names_exist(self._connection, asked, ", ".join(map(str, fields)))
+        return replace(self, _order=order or NEWEST_FIRST)
+
+    def limit(self, count: int) -> RunQuery:
+        """At most so many."""
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**62:
+            raise InvalidValueError(f"limit must be a whole number from 0, not {shown(count)}")
+        return replace(self, _limit=count if self._limit is None else min(count, self._limit))
+
+    def _and(self, *conditions: Condition) -> RunQuery:
+        mine = self._condition.conditions if isinstance(self._condition, And) else (self._condition,)
+        added = [part for one in conditions for part in (one.conditions if isinstance(one, And) else (one,))]
+        return replace(self, _condition=And((*mine, *added)))
+
+    # Answers
+
+    def _selection(self) -> Selection:
+        self._settle()
+        return Selection(self._connection, self._condition, self._order, dead_runs(self._connection))
+
+    def count(self) -> int:
+        """How many runs there are."""
+        found = self._selection().count()
+        return found if self._limit is None else min(found, self._limit)
+
+    def first(self) -> RunSummary | None:
+        """The first run, or None."""
+        return next(iter(self.limit(1)), None)
+
+    def list(self) -> list[RunSummary]:
+        """All of them."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[RunSummary]:
+        """The runs, read a page at a time."""
+        left, after = self._limit, None
+        while left is None or left > 0:
+            page = self.page(PAGE_RUNS if left is None else min(left, PAGE_RUNS), after)
+            yield from page.runs
+            after = page.after
+            if after is None:
+                return
+            if left is not None:
+                left -= len(page.runs)
+
+    def page(self, size: int = 100, after: Found | None = None) -> Page:
+        """The first runs, or those behind the page whose `after` is given. A limit counts for each page."""
+        wanted = self.limit(size)._limit
+        assert wanted is not None
+        dead = dead_runs(self._connection)
+        found = self._selection().rows(wanted, after)
+        runs = summaries(self._connection, runs_in_order(self._connection, found), dead)
+        return Page(runs, found[-1] if found and len(found) == wanted else None)
+
+
+def _equal(attribute: str, value: str) -> Comparison:
+    return Comparison(Field("attribute", attribute), "=", (value,))

@@ -143,6 +143,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_SIGN = re.compile(r"\s*([+-]?)\s*")
 _KEYWORDS = frozenset("and or not in like is null exists".split())
 _OPERATORS = {"==": "=", "<>": "!="}
 
@@ -188,23 +189,32 @@ def parse_order(text: object) -> list[tuple[Field, bool]]:
     """
     if not isinstance(text, str):
         raise InvalidTypeError(f"an order is text, like '-metrics.acc.max', not {shown(text)}")
+    check_text(text, "order", max_chars=MAX_CHARS)
     found = []
-    for part in text.split(","):
-        word = part.strip()
-        name, _, direction = word.partition(" ")
-        descending = word.startswith("-") or direction.strip().lower() == "desc"
-        if direction.strip().lower() not in ("", "asc", "desc"):
-            raise FilterError(
-                "after the field only asc or desc can stand", text, text.index(part) + len(name) + 1
-            )
-        found.append((parse_field(name.lstrip("+-")), descending))
-    return found
+    position = 0
+    while True:
+        sign = _SIGN.match(text, position)
+        assert sign is not None, "it matches nothing, too"
+        parser = _Parser(text, (), sign.end())
+        name = parser.take()
+        if name.kind != "word":
+            raise parser.error("a field should stand here, like -metrics.acc.max or started", name)
+        field = parser.field(name)
+        descending = sign[1] == "-"
+        if parser.token.kind == "word" and parser.token.text.lower() in ("asc", "desc"):
+            descending = parser.take().text.lower() == "desc"
+        found.append((field, descending))
+        if parser.token.kind == "end":
+            return found
+        if parser.token.kind != ",":
+            raise parser.error("after the field only asc, desc or a comma can stand")
+        position = parser.token.position + 1
 
 
 class _Parser:
-    def __init__(self, text: str, parameters: Sequence[object]) -> None:
+    def __init__(self, text: str, parameters: Sequence[object], start: int = 0) -> None:
         self._text = text
-        self._at = 0
+        self._at = start
         self._parameters = list(parameters)
         self._given = len(parameters)
         self._conditions = 0
@@ -333,8 +343,12 @@ class _Parser:
             found = Comparison(field, "in", tuple(values), name.position)
         else:
             raise self.error(f"=, !=, <, <=, >, >=, in, like or is should follow {name.text}", token)
-        # A run that has nothing to compare is in neither.
-        return And((Comparison(field, "is comparable", (), name.position), Not(found))) if negated else found
+        if not negated:
+            return found
+        # Without a tag a run has none of those that are named, as with !=. Otherwise one that has nothing to
+        # compare is in neither.
+        present = Comparison(field, "is comparable", (), name.position)
+        return Not(found) if _kind_of(field) == "set" else And((present, Not(found)))
 
     def _check_operator(self, field: Field, operator: str, token: _Token) -> None:
         kind = _kind_of(field)

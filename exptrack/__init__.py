@@ -86,6 +86,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import RunStorage as RunStorage
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import SqlResult as SqlResult
+    from exptrack.records import UserView as UserView
     from exptrack.records import VerifyReport as VerifyReport
     from exptrack.run import Run as Run
     from exptrack.runquery import Page as Page
@@ -167,6 +168,7 @@ _HOME_OF = {
     "UnsupportedSqliteError": "errors",
     "Update": "series",
     "UsedArtifact": "lineage",
+    "UserView": "records",
     "VerifyReport": "records",
     "append_event": "archive",
     "best_run": "archive",

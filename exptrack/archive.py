@@ -12,7 +12,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, overload
 
-from exptrack import __version__, artifacts, query, verification
+from exptrack import __version__, artifacts, query, userviews, verification
 from exptrack import run as runs
 from exptrack.artifacts import ArtifactStore
 from exptrack.blobs import blobs_of_run, collect_unused
@@ -36,6 +36,7 @@ from exptrack.records import (
     RunStorage,
     RunSummary,
     SqlResult,
+    UserView,
     VerifyReport,
     moment,
 )
@@ -323,13 +324,20 @@ class Archive:
         return found[0][0] if found else None
 
     def best_runs(
-        self, metric: str, direction: str, *, by: str = "last", limit: int = 10
+        self, metric: str, direction: str, *, by: str = "last", limit: int = 10, where: str = ""
     ) -> list[tuple[RunSummary, float]]:
-        """The best completed runs, best first, each with the value that ranks it; see :meth:`best_run`."""
+        """The best completed runs, best first, each with the value that ranks it; see :meth:`best_run`.
+
+        `where` is a filter, as in :meth:`RunQuery.where`: only runs that satisfy it are ranked.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            FilterError: the filter is wrong.
+        """
         if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
             raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
         self._settle()
-        return query.best_runs(self._connection, metric, direction, by=by, limit=limit)
+        return query.best_runs(self._connection, metric, direction, by=by, limit=limit, where=where)
 
     # Metrics in bulk
 
@@ -432,6 +440,35 @@ class Archive:
             sql, parameters, max_rows=max_rows, timeout_s=timeout_s
         )
         return SqlResult(tuple(columns), tuple(rows), more)
+
+    # Views
+
+    def create_view(self, name: str, fields: Iterable[str]) -> UserView:
+        """Add a wide SQL view: a row for each run, a column for each field. Commits.
+
+        Before the fields come run_id, name, status and started_at. Fields are those of filters:
+        ``"config.lr"`` becomes the column lr, ``"metrics.acc.max"`` acc.max; where two would have the same
+        name, the later one is called by its whole name. Ints, floats and text keep their type; bools are 1 and
+        0, lists JSON, NaN and what a run lacks NULL.
+
+        Raises:
+            InvalidValueError: a view cannot be called so.
+            ConflictError: something in the file is called so.
+            FilterError: there is no such field, or no run has such a key or metric.
+        """
+        return userviews.create_view(self._connection, name, fields)
+
+    def list_views(self) -> list[UserView]:
+        """The views that were added to the file, by name."""
+        return userviews.list_views(self._connection)
+
+    def drop_view(self, name: str) -> None:
+        """Remove a view that was added. Commits.
+
+        Raises:
+            NotFoundError: there is none of this name, or it is one that every archive has.
+        """
+        userviews.drop_view(self._connection, name)
 
     # The file
 

@@ -363,6 +363,13 @@ def _own_objects() -> frozenset[str]:
     return frozenset(text.rstrip("\n").split(";\n\n"))
 
 
+@cache
+def own_views() -> frozenset[str]:
+    """The names of the views that the schema documents."""
+    heads = (text.split(None, 3) for text in _own_objects())
+    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", "VIEW"])
+
+
 def require_own_schema(connection: Connection) -> None:
     """Refuse a file whose tables and views are not ours, or that carries triggers.
 

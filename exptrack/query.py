@@ -26,7 +26,7 @@ from exptrack.errors import (
     MetricNotFoundError,
     RunNotFoundError,
 )
-from exptrack.filters import And, Comparison, Condition, Field
+from exptrack.filters import EVERYTHING, And, Comparison, Condition, Field, parse_filter
 from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
 from exptrack.migrations import utc_text
@@ -44,7 +44,7 @@ from exptrack.records import (
     RunSummary,
     moment,
 )
-from exptrack.selection import NEWEST_FIRST, Found, Selection
+from exptrack.selection import FEW, NEWEST_FIRST, Compiler, Found, Fragment, Selection, check_names_exist
 from exptrack.snapshots import read_config, read_sources
 
 RUN_COLUMNS = """
@@ -85,9 +85,9 @@ METRIC_NAMES = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
 _BEST = """
 SELECT r.run_id, s.{column} AS value
 FROM metric_series AS s JOIN run AS r ON r.id = s.run
-WHERE s.metric = (SELECT id FROM metric_name WHERE name = :name) AND s.completed = 1
-  AND s.{column} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308
-ORDER BY s.{column} {order}, s.run LIMIT :limit
+WHERE s.metric = (SELECT id FROM metric_name WHERE name = ?) AND s.completed = 1
+  AND s.{column} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308{{test}}
+ORDER BY s.{column} {order}, s.run LIMIT ?
 """
 DIRECTIONS = {"minimize": "ASC", "maximize": "DESC"}
 RANKED_VALUES = ("last", "min", "max")
@@ -463,24 +463,50 @@ def _metric_difference(name: str, a: MetricSummary | None, b: MetricSummary | No
 
 
 def best_runs(
-    connection: Connection, metric: str, direction: str, *, by: str = "last", limit: int = 1
+    connection: Connection,
+    metric: str,
+    direction: str,
+    *,
+    by: str = "last",
+    limit: int = 1,
+    where: str = "",
 ) -> list[tuple[RunSummary, float]]:
     """The completed runs with the best value of a metric, best first, with that value.
 
     `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of the run counts: ``"last"``,
-    ``"min"`` or ``"max"``. A run whose value is NaN or infinite is never among them.
+    ``"min"`` or ``"max"``. `where` is a filter. A run whose value is NaN or infinite is never among them.
 
     Raises:
         MetricNotFoundError: no run has logged such a metric.
+        FilterError: the filter is wrong.
     """
     name = check_name(metric, "metric")
     check_direction(direction)
     if not isinstance(by, str) or by not in RANKED_VALUES:
         raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {shown(by)}")
+    condition = parse_filter(where)
+    check_names_exist(connection, condition, where)
     if connection.value(METRIC_EXISTS, (name,)) is None:
         names = [row["name"] for row in connection.all(METRIC_NAMES)]
         raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
-    found = connection.all(BEST[by, direction], {"name": name, "limit": limit})
+    narrowed = _narrowed(connection, condition)
+    found = connection.all(BEST[by, direction].format(test=narrowed.sql), (name, *narrowed.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
     records = summaries(connection, rows, ())
     return [(record, row["value"]) for record, row in zip(records, found, strict=True)]
+
+
+def _narrowed(connection: Connection, condition: Condition) -> Fragment:
+    """What a ranking asks of runs besides: where few can satisfy it, these alone are looked at."""
+    if condition == EVERYTHING:
+        return Fragment("")
+    # A completed run is not dead.
+    compiler = Compiler(connection)
+    test = compiler.test(condition)
+    sql, values = f" AND ({test.sql.format(id='r.id')})", test.values
+    candidates = compiler.candidates(condition)
+    if candidates and compiler.count(candidates, FEW) <= FEW:
+        union = " UNION ".join(part.sql for part in candidates)
+        sql = f" AND s.run IN ({union}){sql}"
+        values = tuple(v for part in candidates for v in part.values) + values
+    return Fragment(sql, values)

@@ -285,6 +285,14 @@ class SqlResult:
 
 
 @dataclass(frozen=True, slots=True)
+class UserView:
+    """A view that somebody added to the file, with the names of its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing ``verify`` found wrong: in what part, where, and what."""
 

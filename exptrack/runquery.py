@@ -10,12 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exptrack.checks import check_name, shown
+from exptrack.columns import read_column, run_numbers
 from exptrack.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.filters import EVERYTHING, And, Comparison, Condition, Field, Or, parse_filter, parse_order
+from exptrack.filters import (
+    EVERYTHING,
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Or,
+    parse_field,
+    parse_filter,
+    parse_order,
+)
 from exptrack.query import RunFilter, check_status, dead_runs, runs_in_order, summaries
 from exptrack.records import RunSummary
 from exptrack.selection import NEWEST_FIRST, Found, Order, Selection, check_names_exist
@@ -130,15 +141,42 @@ class RunQuery:
 
     def __iter__(self) -> Iterator[RunSummary]:
         """The runs, read a page at a time."""
+        for page in self._pages():
+            yield from page.runs
+
+    def _pages(self) -> Iterator[Page]:
         left, after = self._limit, None
         while left is None or left > 0:
             page = self.page(PAGE_RUNS if left is None else min(left, PAGE_RUNS), after)
-            yield from page.runs
+            yield page
             after = page.after
             if after is None:
                 return
             if left is not None:
                 left -= len(page.runs)
+
+    def values(self, *fields: str) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
+        """Each run with its values of some fields, by their names as given; read a page at a time.
+
+        A value is text, int, float, bool or list as it was stored; a moment for times, seconds for durations, a
+        tuple of words for tags, notes and artifacts; and None where the run has none.
+
+        Raises:
+            FilterError: there is no such field, or the key or metric is misspelled.
+        """
+        wanted = {field: parse_field(field) for field in fields}
+        for text, field in wanted.items():
+            check_names_exist(self._connection, Comparison(field, "is comparable"), text)
+        return self._values(wanted)
+
+    def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
+        for page in self._pages():
+            numbers = run_numbers(self._connection, [run.run_id for run in page.runs])
+            dead = dead_runs(self._connection)
+            columns = [read_column(self._connection, numbers, field, dead) for field in wanted.values()]
+            for place, run in enumerate(page.runs):
+                found = (column[place] for column in columns)
+                yield run, dict(zip(wanted, found, strict=True))
 
     def page(self, size: int = 100, after: Found | None = None) -> Page:
         """The first runs, or those behind the page whose `after` is given. A limit counts for each page."""

@@ -324,11 +324,17 @@ class Archive:
         return found[0][0] if found else None
 
     def best_runs(
-        self, metric: str, direction: str, *, by: str = "last", limit: int = 10, where: str = ""
+        self,
+        metric: str,
+        direction: str,
+        *,
+        by: str = "last",
+        limit: int = 10,
+        where: str | Iterable[str] = (),
     ) -> list[tuple[RunSummary, float]]:
         """The best completed runs, best first, each with the value that ranks it; see :meth:`best_run`.
 
-        `where` is a filter, as in :meth:`RunQuery.where`: only runs that satisfy it are ranked.
+        `where` is a filter as in :meth:`RunQuery.where`, or several: only runs that satisfy them are ranked.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.

@@ -181,6 +181,28 @@ def parse_field(text: object) -> Field:
     return parser.field(token)
 
 
+def parse_columns(text: object) -> dict[str, Field]:
+    """Read fields separated by commas; each by the words that name it.
+
+    Raises:
+        FilterError: there is no such field.
+    """
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"columns are text, like 'config.lr, metrics.acc.max', not {shown(text)}")
+    parser = _Parser(check_text(text, "columns", max_chars=MAX_CHARS), ())
+    found = {}
+    while True:
+        name = parser.take()
+        if name.kind != "word":
+            raise parser.error("a field should stand here, like config.lr, metrics.acc.max or started", name)
+        found[name.text] = parser.field(name)
+        if parser.token.kind == "end":
+            return found
+        if parser.token.kind != ",":
+            raise parser.error("after the field only a comma can stand")
+        parser.take()
+
+
 def parse_order(text: object) -> list[tuple[Field, bool]]:
     """Read fields by which to order, separated by commas; a minus sign before one means descending.
 

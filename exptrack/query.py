@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -469,12 +469,13 @@ def best_runs(
     *,
     by: str = "last",
     limit: int = 1,
-    where: str = "",
+    where: str | Iterable[str] = (),
 ) -> list[tuple[RunSummary, float]]:
     """The completed runs with the best value of a metric, best first, with that value.
 
     `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of the run counts: ``"last"``,
-    ``"min"`` or ``"max"``. `where` is a filter. A run whose value is NaN or infinite is never among them.
+    ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never among
+    them.
 
     Raises:
         MetricNotFoundError: no run has logged such a metric.
@@ -484,12 +485,13 @@ def best_runs(
     check_direction(direction)
     if not isinstance(by, str) or by not in RANKED_VALUES:
         raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {shown(by)}")
-    condition = parse_filter(where)
-    check_names_exist(connection, condition, where)
+    filters = {text: parse_filter(text) for text in ([where] if isinstance(where, str) else where)}
+    for text, condition in filters.items():
+        check_names_exist(connection, condition, text)
     if connection.value(METRIC_EXISTS, (name,)) is None:
         names = [row["name"] for row in connection.all(METRIC_NAMES)]
         raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
-    narrowed = _narrowed(connection, condition)
+    narrowed = _narrowed(connection, And(tuple(filters.values())))
     found = connection.all(BEST[by, direction].format(test=narrowed.sql), (name, *narrowed.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
     records = summaries(connection, rows, ())

@@ -31,9 +31,11 @@ from exptrack.records import (
     Lineage,
     RunDetail,
     RunDiff,
+    RunStatus,
     RunStorage,
     RunSummary,
     SqlResult,
+    UserView,
     VerifyReport,
 )
 
@@ -179,17 +181,57 @@ def _width(columns: dict[str, tuple[str, Sequence[object]]]) -> int:
     return sum(widths) + 3 * len(columns)
 
 
-def ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, float]]) -> None:
+def columns(out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary, Sequence[object]]]) -> None:
+    """A table of runs with the values of chosen fields."""
+    if not found:
+        out.print("no runs")
+        return
+    numeric = [
+        all(isinstance(values[place], (int, float, type(None))) for _run, values in found)
+        for place in range(len(heads))
+    ]
+    heading = [(head, "right" if right else "left") for head, right in zip(heads, numeric, strict=True)]
+    rows = ([Text(run.run_id, style="bold"), *map(field_value, values)] for run, values in found)
+    _table(out, [("run", "left"), *heading], rows)
+
+
+def field_value(value: object) -> object:
+    """The value of a field as people read it."""
+    if value is None or isinstance(value, RunStatus):
+        return "" if value is None else _status(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict)) else value
+
+
+def ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, object]]) -> None:
     """The best runs with the value that ranks them."""
     columns = [("run", "left"), (metric, "right"), ("name", "left"), ("started", "left"), ("tags", "left")]
     _table(
         out,
         columns,
         (
-            [Text(r.run_id, style="bold"), number(v), r.name or "", ago(r.started_at), ", ".join(r.tags)]
+            [Text(r.run_id, style="bold"), field_value(v), r.name or "", ago(r.started_at), ", ".join(r.tags)]
             for r, v in found
         ),
     )
+
+
+def live(records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[tuple[str, str], str]) -> Table:
+    """A table of runs that goes on changing: the last value of metrics and their courses."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("run", no_wrap=True)
+    for head in ("status", "name", "started", *metrics):
+        table.add_column(Text(safe(head)), overflow="fold")
+    for r in records:
+        values = [Text(safe(cells.get((r.run_id, name), ""))) for name in metrics]
+        facts = [_status(r.status), Text(safe(r.name or "")), Text(ago(r.started_at))]
+        table.add_row(Text(r.run_id, style="bold"), *facts, *values)
+    return table
 
 
 def _flat(value: Any, path: str = "") -> Iterable[tuple[str, object]]:
@@ -212,8 +254,8 @@ def _value(value: object) -> object:
     return "null" if value is None else json.dumps(value) if isinstance(value, bool) else value
 
 
-def detail(out: Console, record: RunDetail) -> None:
-    """Everything about one run."""
+def detail(out: Console, record: RunDetail, courses: Mapping[str, str]) -> None:
+    """Everything about one run; `courses` has a line of bars for each metric."""
     head = record.summary
     pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
     pairs += [("name", head.name), ("group", head.group), ("parent", head.parent)]
@@ -237,13 +279,23 @@ def detail(out: Console, record: RunDetail) -> None:
         _heading(out, "Metrics")
         columns = [
             ("metric", "left"),
+            ("course", "left"),
             *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
         ]
         _table(
             out,
             columns,
             (
-                [m.name, m.count, number(m.last), m.last_step, number(m.min), number(m.max), number(m.mean)]
+                [
+                    m.name,
+                    courses.get(m.name, ""),
+                    m.count,
+                    number(m.last),
+                    m.last_step,
+                    number(m.min),
+                    number(m.max),
+                    number(m.mean),
+                ]
                 for m in record.metrics
             ),
         )
@@ -512,6 +564,15 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)
+
+
+def views(out: Console, found: Sequence[UserView]) -> None:
+    """The views that were added to the file."""
+    if not found:
+        out.print("no views were added")
+        return
+    columns = [("view", "left"), ("columns", "left")]
+    _table(out, columns, ([Text(safe(v.name), style="bold"), ", ".join(v.columns)] for v in found))
 
 
 def info(out: Console, record: ArchiveInfo) -> None:

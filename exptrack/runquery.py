@@ -23,7 +23,7 @@ from exptrack.filters import (
     Condition,
     Field,
     Or,
-    parse_field,
+    parse_columns,
     parse_filter,
     parse_order,
 )
@@ -158,13 +158,17 @@ class RunQuery:
     def values(self, *fields: str) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
         """Each run with its values of some fields, by their names as given; read a page at a time.
 
+        A text may name several fields, separated by commas.
+
         A value is text, int, float, bool or list as it was stored; a moment for times, seconds for durations, a
         tuple of words for tags, notes and artifacts; and None where the run has none.
 
         Raises:
             FilterError: there is no such field, or the key or metric is misspelled.
         """
-        wanted = {field: parse_field(field) for field in fields}
+        wanted: dict[str, Field] = {}
+        for field_texts in fields:
+            wanted |= parse_columns(field_texts)
         for text, field in wanted.items():
             check_names_exist(self._connection, Comparison(field, "is comparable"), text)
         return self._values(wanted)

@@ -109,6 +109,9 @@ def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
     return click.argument(name, metavar=name.upper(), shell_complete=complete_run, **options)
 
 
+where_option = click.option(
+    "--where", metavar="FILTER", multiple=True, help="Only runs that satisfy it (repeatable: all of them)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -118,6 +121,13 @@ def print_json(kind: Any, value: object) -> None:
     # Records are plain dataclasses; NaN and the infinities become the texts JSON lacks numbers for.
     text = TypeAdapter(kind).dump_python(value, mode="python")
     click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(text, indent=2))
+
+
+def print_json_line(value: dict[str, Any]) -> None:
+    """One JSON document on a line of its own, for programs that read as it comes."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(value))
 
 
 def say(as_json: bool, facts: dict[str, Any], words: str) -> None:

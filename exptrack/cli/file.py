@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
-from exptrack import Archive, QueryError
+from exptrack import Archive, ExportError, MissingPackageError, QueryError, SqlResult
 from exptrack.cli.command import json_option, main, open_archive, print_json, progress_of_parts
 
 DAMAGED_EXIT = 17
+EXACT_INT = 2**53  # larger ones are not themselves as a float
 DEMO_FILE = "exptrack-demo.db"
 
 
@@ -25,25 +29,35 @@ DEMO_FILE = "exptrack-demo.db"
 )
 @click.option("--timeout", type=click.FloatRange(min=0.01), default=30.0, show_default=True, help="Seconds.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--parquet", metavar="FILE", help="Write Parquet to FILE; - prints it.")
 @json_option
 @click.pass_obj
-def sql(db: str | None, statement: str, max_rows: int, timeout: float, as_csv: bool, as_json: bool) -> None:
+def sql(
+    db: str | None,
+    statement: str,
+    max_rows: int,
+    timeout: float,
+    as_csv: bool,
+    parquet: str | None,
+    as_json: bool,
+) -> None:
     """Ask one SELECT over the views; nothing can be changed by it.
 
     The views: runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs, lineage,
-    run_storage, studies, trials.
+    run_storage, studies, trials, and those added by 'exptrack view'. docs/schema.md explains each column.
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """
-    if as_csv and as_json:
-        raise click.UsageError("say --csv or --json, not both")
+    if as_csv + as_json + (parquet is not None) > 1:
+        raise click.UsageError("say --csv, --json or --parquet, only one of them")
     with open_archive(db) as archive:
         result = archive.sql(statement, max_rows=max_rows, timeout_s=timeout)
     from exptrack import render
 
-    if as_json:
-        if len(set(result.columns)) < len(result.columns):
-            raise QueryError("two columns have the same name; tell them apart with AS")
+    if parquet is not None:
+        _write_parquet(result, parquet)
+    elif as_json:
+        _require_distinct(result.columns)
         rows = [
             {c: v.hex() if isinstance(v, bytes) else v for c, v in zip(result.columns, row, strict=True)}
             for row in result.rows
@@ -58,8 +72,57 @@ def sql(db: str | None, statement: str, max_rows: int, timeout: float, as_csv: b
         sys.stdout.write(out.getvalue())
     else:
         render.sql_result(render.console(), result)
-    if result.truncated and (as_csv or as_json):
+    if result.truncated and (as_csv or as_json or parquet is not None):
         click.echo(f"exptrack: more than {max_rows:,} rows; --max-rows shows more", err=True)
+
+
+def _require_distinct(columns: Sequence[str]) -> None:
+    if len(set(columns)) < len(columns):
+        raise QueryError("two columns have the same name; tell them apart with AS")
+
+
+def _write_parquet(result: SqlResult, path: str) -> None:
+    """Write rows as a Parquet file: whole or not at all."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingPackageError("pyarrow", "Parquet", "media") from None
+    _require_distinct(result.columns)
+    cells = [[row[place] for row in result.rows] for place in range(len(result.columns))]
+    table = pyarrow.table([_parquet_column(column) for column in cells], names=list(result.columns))
+    written = io.BytesIO()
+    parquet.write_table(table, written)
+    if path == "-":
+        sys.stdout.buffer.write(written.getvalue())
+        return
+    beside = f"{path}.writing"
+    try:
+        with open(beside, "wb") as file:
+            file.write(written.getvalue())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.remove(beside)
+        raise ExportError(f"cannot write {path}: {error.strerror}", path=path) from None
+    click.echo(f"{len(result.rows):,} rows written to {path}", err=True)
+
+
+def _parquet_column(values: Sequence[Any]) -> Any:
+    """A column of one type: that of its values where they share one, else text."""
+    import pyarrow
+
+    kinds = {type(value) for value in values if value is not None}
+    for kind, parquet_type in ((int, pyarrow.int64()), (float, pyarrow.float64()), (bytes, pyarrow.binary())):
+        if kinds == {kind}:
+            return pyarrow.array(values, parquet_type)
+    exact = all(abs(value) <= EXACT_INT for value in values if isinstance(value, int))
+    if kinds == {int, float} and exact:
+        return pyarrow.array([None if value is None else float(value) for value in values], pyarrow.float64())
+    texts = [
+        value.hex() if isinstance(value, bytes) else None if value is None else str(value) for value in values
+    ]
+    return pyarrow.array(texts, pyarrow.string())
 
 
 @main.command()

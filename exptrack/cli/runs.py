@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from exptrack import RunFilter, RunStatus
+from exptrack import RunStatus
 from exptrack.cli.command import (
     ask,
     json_option,
@@ -16,6 +16,7 @@ from exptrack.cli.command import (
     print_json,
     run_argument,
     say,
+    where_option,
     working,
 )
 
@@ -26,6 +27,9 @@ from exptrack.cli.command import (
 @click.option("--group", help="Only runs of this group.")
 @click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
 @click.option("--before", metavar="WHEN", help="Only runs started before it.")
+@where_option
+@click.option("--order", metavar="FIELD[,…]", help="By these fields; a minus sign before one: greatest first.")
+@click.option("--columns", metavar="FIELD[,…]", help="Show these fields.")
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
 )
@@ -38,28 +42,43 @@ def ls(
     group: str | None,
     after: str | None,
     before: str | None,
+    where: Sequence[str],
+    order: str | None,
+    columns: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List runs, newest first.
 
-    Example: exptrack ls --status failed --after 2026-01-31
+    A FIELD is config.KEY, metrics.NAME (its last value, or metrics.NAME.max, .min, .mean, …), or name, status,
+    tag, group, started, duration, commit and others. A FILTER compares fields: docs/filters.md tells how.
+
+    Example: exptrack ls --where "config.lr < 0.01 and not status = failed" --order -metrics.acc.max
     """
-    wanted = RunFilter.all(after, before)
-    for one in tag:
-        wanted = wanted.by_tag(one)
-    if status is not None:
-        wanted = wanted.by_status(status)
-    if group is not None:
-        wanted = wanted.by_group(group)
     with open_archive(db) as archive:
-        found = archive.list_runs(wanted, limit=limit)
+        query = archive.runs().started(after, before).tagged(*tag)
+        if status is not None:
+            query = query.with_status(status)
+        if group is not None:
+            query = query.in_group(group)
+        for one in where:
+            query = query.where(one)
+        if order is not None:
+            query = query.order_by(order)
+        query = query.limit(limit)
+        valued = [] if columns is None else list(query.values(columns))
+        found = query.list() if columns is None else []
     if as_json:
-        print_json(list[Any], found)
+        rows = [{"run_id": run.run_id, **values} for run, values in valued]
+        print_json(list[Any], found if columns is None else rows)
         return
     from exptrack import render
 
-    render.runs(render.console(), found)
+    if columns is None:
+        render.runs(render.console(), found)
+    else:
+        heads = list(valued[0][1]) if valued else []
+        render.columns(render.console(), heads, [(run, list(values.values())) for run, values in valued])
 
 
 @main.command()
@@ -73,12 +92,16 @@ def show(db: str | None, run: str, as_json: bool) -> None:
     """
     with open_archive(db) as archive:
         found = archive.show_run(run)
-    if as_json:
-        print_json(Any, found)
-        return
-    from exptrack import render
+        if as_json:
+            print_json(Any, found)
+            return
+        from exptrack import charts, render
 
-    render.detail(render.console(), found)
+        courses = {
+            metric.name: charts.sparkline(archive.series(run, metric.name, buckets=charts.SPARK_CHARS))
+            for metric in found.metrics
+        }
+    render.detail(render.console(), found, courses)
 
 
 @main.command()
@@ -115,17 +138,26 @@ def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many."
 )
+@where_option
 @json_option
 @click.pass_obj
-def best(db: str | None, metric: str, direction: str | None, by: str, limit: int, as_json: bool) -> None:
-    """Rank the completed runs by a metric.
+def best(
+    db: str | None,
+    metric: str,
+    direction: str | None,
+    by: str,
+    limit: int,
+    where: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Rank the completed runs by a metric; NaN and the infinities never win.
 
     Example: exptrack best val_accuracy --max
     """
     if direction is None:
         raise click.UsageError("say --max or --min")
     with open_archive(db) as archive:
-        found = archive.best_runs(metric, direction, by=by, limit=limit)
+        found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
     if as_json:
         print_json(list[Any], [{"run": run, "value": value} for run, value in found])
         return

@@ -37,6 +37,7 @@ from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidV
 from exptrack.keypath import path_of, split_path
 from exptrack.migrations import utc_text
 from exptrack.records import RunStatus
+from exptrack.trees import canonical
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
@@ -415,8 +416,12 @@ class _Parser:
     # Values
 
     def _value(self, field: Field, operator: str) -> Scalar:
-        token = self.take()
         value: Any
+        if self.token.kind == "list":
+            # What is inside are no words of this language: it is not looked at ahead.
+            token = self.token
+            return self._fitting(field, operator, self._list(token), token)
+        token = self.take()
         if token.kind == "?":
             if not self._parameters:
                 raise self.error("there is no value for this question mark", token)
@@ -425,8 +430,6 @@ class _Parser:
             value = _unquoted(token.text)
         elif token.kind == "number":
             value = _number(token.text)
-        elif token.kind == "list":
-            value = self._list(token)
         elif token.kind in ("time", "span", "signed", "word", "null"):
             value = self._word(field, token)
         else:
@@ -447,7 +450,8 @@ class _Parser:
     def _list(self, token: _Token) -> list[Any]:
         try:
             value, end = json.JSONDecoder().raw_decode(self._text, token.position)
-        except ValueError as error:
+            check_text(canonical(value), "list")
+        except (ValueError, RecursionError) as error:
             raise self.error(f"a list is written as in JSON: {error}", token) from None
         self._at = end
         self.token = self._next()

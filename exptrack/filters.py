@@ -135,6 +135,7 @@ _TOKEN = re.compile(
         (?P<time>\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?)(?![\w.])
       | (?P<span>[+-]?\d+(?:\.\d+)?(?:s|min|m|h|d|w))(?![\w.])
       | (?P<number>[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
+      | (?P<bare>\d\w[\w\-]*)
       | (?P<signed>[+-](?:inf|infinity|nan))(?!\w)
       | (?P<operator><=|>=|!=|<>|==|=|<|>)
       | (?P<sign>[(),?])
@@ -430,6 +431,13 @@ class _Parser:
             value = _unquoted(token.text)
         elif token.kind == "number":
             value = _number(token.text)
+        elif token.kind == "bare":
+            # Ids and hashes often begin with a digit. Elsewhere it is rather a number with a slip in it.
+            if _kind_of(field) not in ("text", "set"):
+                raise self.error(
+                    "no number is written so; a text that begins with a digit is put in quotes", token
+                )
+            value = token.text
         elif token.kind in ("time", "span", "signed", "word", "null"):
             value = self._word(field, token)
         else:
@@ -474,6 +482,8 @@ class _Parser:
                 raise self.error("a pattern is text, like 'resnet%'", token)
             return value
         if kind == "config":
+            if isinstance(value, datetime):
+                raise self.error("a config holds no times; compare with the text it holds", token)
             if operator not in ("=", "!=") and not (number or isinstance(value, str)):
                 raise self.error("only numbers and texts have an order", token)
             return cast(Scalar, value)
@@ -534,6 +544,11 @@ def _kind_of(field: Field) -> str:
 
 
 def _plain(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
+    if isinstance(value, list):
+        try:
+            check_text(canonical(value), "list")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise parser.error(f"a list holds what JSON has: {error}", token) from None
     if isinstance(value, (str, bool, float, list, datetime)):
         return value
     if isinstance(value, int):

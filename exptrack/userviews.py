@@ -135,7 +135,8 @@ def _expression(connection: Connection, field: Field) -> str:
 
 def _column_names(fields: Iterable[Field]) -> list[str]:
     """A name for each column: the short one of its field, the long one where that is taken."""
-    taken = {name.lower() for name in FIRST_COLUMNS}
+    # SQLite calls a column of a view that is called true or false column1 instead.
+    taken = {*FIRST_COLUMNS, "true", "false"}
     found = []
     for field in fields:
         short = field.name + ("" if field.statistic in ("", "last") else f".{field.statistic}")

@@ -331,6 +331,7 @@ CREATE TABLE trial_attribute (
 
 -- The views: what a person with any SQLite client reads.
 
+-- One row for each run.
 CREATE VIEW runs AS
 SELECT
     r.run_id,
@@ -351,6 +352,7 @@ SELECT
     r.vcs_dirty
 FROM run AS r;
 
+-- One row for each value of each run's config.
 CREATE VIEW configs AS
 SELECT
     r.run_id,
@@ -373,21 +375,26 @@ JOIN run AS r ON r.id = v.run
 LEFT JOIN config_source AS s ON s.id = v.source;
 
 -- LEFT JOIN where a view only borrows the run's id: SQLite then skips the join when it is not asked for.
+
+-- One row for each tag of each run.
 CREATE VIEW tags AS
 SELECT r.run_id, t.tag, t.added_at
 FROM run_tag AS t
 LEFT JOIN run AS r ON r.id = t.run;
 
+-- One row for each note.
 CREATE VIEW notes AS
 SELECT r.run_id, n.seq, n.written_at, n.text
 FROM note AS n
 JOIN run AS r ON r.id = n.run;
 
+-- One row for each entry of a run's log.
 CREATE VIEW events AS
 SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data
 FROM event AS e
 JOIN run AS r ON r.id = e.run;
 
+-- One row for each metric of each run, summarised.
 CREATE VIEW metrics AS
 SELECT
     r.run_id,
@@ -409,6 +416,7 @@ FROM metric_series AS s
 JOIN metric_name AS n ON n.id = s.metric
 JOIN run AS r ON r.id = s.run;
 
+-- One row for each logged value.
 CREATE VIEW points AS
 SELECT
     r.run_id,
@@ -424,6 +432,7 @@ JOIN metric_series AS s ON s.id = p.series
 JOIN metric_name AS n ON n.id = s.metric
 JOIN run AS r ON r.id = s.run;
 
+-- One row for each version of each artifact.
 CREATE VIEW artifacts AS
 SELECT
     r.run_id,
@@ -441,6 +450,7 @@ FROM artifact AS a
 JOIN blob AS b ON b.id = a.blob
 JOIN run AS r ON r.id = a.run;
 
+-- One row for each file of each artifact that is a folder.
 CREATE VIEW artifact_files AS
 SELECT r.run_id, a.name, a.version, e.path, e.mode, b.hash, b.size_bytes
 FROM artifact_entry AS e
@@ -470,6 +480,7 @@ JOIN run AS r ON r.id = i.run
 JOIN artifact AS a ON a.run = i.run
 JOIN blob AS b ON b.id = a.blob;
 
+-- One row for each run with artifacts: what they take.
 CREATE VIEW run_storage AS
 SELECT
     r.run_id,
@@ -504,6 +515,7 @@ JOIN (
     GROUP BY d.run
 ) AS u ON u.run = r.id;
 
+-- One row for each study.
 CREATE VIEW studies AS
 SELECT
     s.name,
@@ -513,6 +525,7 @@ SELECT
     s.settings
 FROM study AS s;
 
+-- One row for each trial of each study.
 CREATE VIEW trials AS
 SELECT
     s.name AS study,

@@ -154,7 +154,10 @@ def statistic(points: list[tuple[int, float]], name: str) -> float | None:
     numbers = [(value, step) for step, value in points if not math.isnan(value)]
     least = min(numbers, key=lambda pair: pair[0], default=(None, None))
     greatest = max(numbers, key=lambda pair: pair[0], default=(None, None))
-    total = sum(value for value, _step in numbers)
+    total = 0.0
+    for value, _step in numbers:
+        # Infinities of both signs have no sum: the first one stands.
+        total = total if math.isnan(total + value) else total + value
     found: dict[str, float | None] = {
         "last": points[-1][1],
         "first": points[0][1],

@@ -79,6 +79,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note
     from exptrack.records import Problem as Problem
+    from exptrack.records import RecordedRun as RecordedRun
     from exptrack.records import RemovalReport as RemovalReport
     from exptrack.records import RunDetail as RunDetail
     from exptrack.records import RunDiff as RunDiff
@@ -148,6 +149,7 @@ _HOME_OF = {
     "Page": "runquery",
     "Problem": "records",
     "QueryError": "errors",
+    "RecordedRun": "records",
     "RemovalReport": "records",
     "Run": "run",
     "RunBusyError": "errors",

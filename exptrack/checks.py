@@ -63,6 +63,8 @@ def check_name(value: object, what: str) -> str:
 
 def check_step(value: object) -> int:
     """Return a step: a whole number of 64 bits (``bool`` is not one)."""
+    if type(value) is int and INT64_MIN <= value <= INT64_MAX:
+        return value
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise InvalidTypeError(f"a step must be a whole number, not {type(value).__name__} {shown(value)}")
     try:
@@ -82,6 +84,8 @@ def check_number(value: object, what: str) -> float:
     pass. Text, bytes, complex numbers and arrays of more than one element are refused, as is an int or
     Decimal too large for a float.
     """
+    if type(value) is float:
+        return value
     number = value
     try:
         if not isinstance(value, (SupportsFloat, str)) and hasattr(value, "item"):

@@ -21,10 +21,20 @@ def event_checksum(happened_at: str, kind: str, data: str) -> int:
     return zlib.crc32("\0".join((happened_at, kind, data)).encode("utf-8"))
 
 
-def record_event(connection: Connection, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
-    """Append one event; inside the caller's transaction, so it stands or falls with what it tells of."""
+def record_event(
+    connection: Connection,
+    run: int,
+    kind: str,
+    data: Mapping[str, Any] | None = None,
+    *,
+    at: str | None = None,
+) -> None:
+    """Append one event; inside the caller's transaction, so it stands or falls with what it tells of.
+
+    `at` is when it happened, as the archive writes it; by default now.
+    """
     text = json.dumps(dict(data or {}), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    at = utc_text()
+    at = utc_text() if at is None else at
     connection.execute(
         INSERT_EVENT,
         {"run": run, "at": at, "kind": kind, "data": text, "checksum": event_checksum(at, kind, text)},

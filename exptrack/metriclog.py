@@ -34,6 +34,8 @@ RUN_STATUS = "SELECT status FROM run WHERE id = ?"
 MANY_AT_ONCE = 50_000
 MAX_SERIES = 100_000  # known by heart; beyond, all are looked up afresh
 MAX_SHAPES = 1_000
+# Seconds since 1970; beyond these (years 1 and 9999) no date can be shown.
+EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
 
 _pack, _put, _put_check, _crc = POINT.pack, SINGLE.pack_into, CHECK.pack_into, zlib.crc32
 _ONLY_FLOATS = {float}
@@ -172,10 +174,10 @@ class MetricLog:
         checked = check_name(name, "metric name")
         now_ms = int(self._now_ms())
         # All of it first: whoever makes the values may log, and others may write meanwhile.
-        numbers = array("d", (check_number(v, f"metric {checked!r}") for v in _column(values, "values")))
+        numbers = array("d", (check_number(v, f"metric {checked!r}") for v in elements(values, "values")))
         count = len(numbers)
-        given = None if steps is None else array("q", map(check_step, _column(steps, "steps")))
-        moments = None if times is None else array("q", map(self._given_time, _column(times, "times")))
+        given = None if steps is None else array("q", map(check_step, elements(steps, "steps")))
+        moments = None if times is None else array("q", map(self._given_time, elements(times, "times")))
         if any(column is not None and len(column) != count for column in (given, moments)):
             raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
         drain_all(self._connection.path)
@@ -357,15 +359,7 @@ class MetricLog:
         return (monotonic() - self._zero) * 1e3 if self._zero else float(self._given_time(datetime.now(UTC)))
 
     def _given_time(self, when: object) -> int:
-        if isinstance(when, datetime):
-            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-            offset = (when - self.started_at) / timedelta(milliseconds=1)
-        else:
-            offset = (check_number(when, "time") - self.started_at.timestamp()) * 1000
-        # Beyond these seconds (years 1 and 9999) no date can be shown.
-        if not -62_135_596_800 < offset / 1000 + self.started_at.timestamp() < 253_402_300_800:
-            raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
-        return round(offset)
+        return milliseconds_since(self.started_at, when)
 
     # Getting and losing the journal
 
@@ -406,7 +400,23 @@ class MetricLog:
         self._fast, self._shapes = {}, {}
 
 
-def _column(values: Any, what: str) -> Iterator[Any]:
+def milliseconds_since(started_at: datetime, when: object) -> int:
+    """Milliseconds from a run's start to a moment: a datetime (UTC if it says nothing) or seconds since 1970.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: it is neither, or a year that no date can show.
+    """
+    if isinstance(when, datetime):
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+        offset = (when - started_at) / timedelta(milliseconds=1)
+    else:
+        offset = (check_number(when, "time") - started_at.timestamp()) * 1000
+    if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
+        raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
+    return round(offset)
+
+
+def elements(values: Any, what: str) -> Iterator[Any]:
     """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")

@@ -40,15 +40,16 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 SAVE_SERIES = """
 INSERT INTO metric_series
     (id, run, metric, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms,
-     top_step, min_step, min_value, max_step, max_value, value_sum)
+     top_step, min_step, min_value, max_step, max_value, value_sum, completed, checksum)
 SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 ON CONFLICT (id) DO UPDATE
 SET count = excluded.count, nan_count = excluded.nan_count, first_step = excluded.first_step,
     first_value = excluded.first_value, last_step = excluded.last_step, last_value = excluded.last_value,
     last_time_ms = excluded.last_time_ms, top_step = excluded.top_step, min_step = excluded.min_step,
     min_value = excluded.min_value, max_step = excluded.max_step, max_value = excluded.max_value,
-    value_sum = excluded.value_sum, checksum = NULL
+    value_sum = excluded.value_sum, checksum = excluded.checksum
 """
+LAST_SERIES = "SELECT coalesce(max(id), 0) FROM metric_series"
 COUNTS = """
 SELECT group_concat(id || ' ' || count) FROM metric_series WHERE id IN (SELECT value FROM json_each(?))
 """
@@ -108,11 +109,12 @@ class NewPoints(NamedTuple):
 class Series:
     """One metric of one run as this process last knew it in the file; nothing in it is relied on unchecked."""
 
-    __slots__ = ("checksum", "id", "metric", "name", "run", "summary")
+    __slots__ = ("checksum", "completed", "id", "metric", "name", "run", "summary")
 
     def __init__(self, run: int, name: str) -> None:
         self.run = run
         self.name = name
+        self.completed: bool | None = None  # how the run ended, where it was over before these points came
         self.forget()
 
     def forget(self) -> None:
@@ -229,31 +231,45 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     steps: list[int] = []
     times_ms: list[int] = []
     values: list[float] = []
+    tops: list[int | None] = []
     known: dict[int, Series] = {}
     for series, new_steps, new_times, new_values in pending:
         top = _take_into_account(connection, series, new_steps, new_times, new_values)
         assert series.id is not None
         known[series.id] = series
+        if (top is not None and new_steps[0] <= top) or not _rising(new_steps):
+            series.checksum = None
+        elif series.checksum is not None:
+            series.checksum.add(new_steps, None, new_times, new_values)
+        tops.append(top)
+    # Before the points, which refer to them.
+    saved = [_row(series) for series in known.values()]
+    columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
+    _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 18)})", columns)
+    for (series, new_steps, new_times, new_values), top in zip(pending, tops, strict=True):
+        assert series.id is not None
         if (top is None or new_steps[0] > top) and _rising(new_steps):
-            if series.checksum is not None:
-                series.checksum.add(new_steps, None, new_times, new_values)
             ids += [series.id] * len(new_steps)
             steps += new_steps
             times_ms += new_times
             values += new_values
         else:
-            series.checksum = None
             # Of two batches of one series the first must be there when the second counts its repetitions.
             _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
             ids, steps, times_ms, values = [], [], [], []
             seqs = _repetitions(connection, series.id, new_steps, top)
-            columns: list[list[Any]] = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
+            columns = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
             _insert_rows(connection, INSERT_POINTS, "(?, ?, ?, ?, ?)", columns)
     _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
-    saved = [(s.id, s.run, s.metric, *s.summary.columns()) for s in known.values() if s.summary is not None]
-    _insert_rows(
-        connection, SAVE_SERIES, f"({', '.join('?' * 16)})", [list(c) for c in zip(*saved, strict=True)]
-    )
+
+
+def _row(series: Series) -> tuple[Any, ...]:
+    """The row of a series as it now is; with its checksum if the run is over."""
+    assert series.summary is not None
+    over = series.completed is not None and series.checksum is not None
+    checksum = series.checksum.value() if over and series.checksum is not None else None
+    numbers = series.summary.columns()
+    return (series.id, series.run, series.metric, *numbers, int(bool(over and series.completed)), checksum)
 
 
 def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
@@ -299,7 +315,8 @@ def _repetitions(connection: Connection, series: int, steps: list[int], top: int
 
 def _forget_outdated(connection: Connection, series: list[Series]) -> None:
     """Another process (a forked child) may have added points since this one last looked."""
-    known = {one.id: one for one in series if one.id is not None}
+    # One that was only just begun is in no file.
+    known = {one.id: one for one in series if one.id is not None and (one.summary is None or one.summary.count)}
     if not known:
         return
     found = connection.value(COUNTS, (json.dumps(list(known)),)) or ""
@@ -310,14 +327,41 @@ def _forget_outdated(connection: Connection, series: list[Series]) -> None:
             one.forget()
 
 
+def begin_series(
+    connection: Connection, wanted: Iterable[tuple[int, str, bool]], metrics: dict[str, int]
+) -> list[Series]:
+    """Series of new runs that are over: each with its run, its name, and whether that completed.
+
+    Inside the caller's transaction, which goes on to give each its points. `metrics` are the numbers of metric
+    names known so far.
+    """
+    begun = []
+    number = int(connection.value(LAST_SERIES))
+    for run, name, completed in wanted:
+        number += 1
+        series = Series(run, name)
+        if name not in metrics:
+            metrics[name] = _metric(connection, name)
+        series.id, series.metric, series.completed = number, metrics[name], completed
+        series.summary, series.checksum = Summary(), PointsChecksum()
+        begun.append(series)
+    return begun
+
+
+def _metric(connection: Connection, name: str) -> int:
+    """The number of a metric's name, which is given one if it has none."""
+    number = connection.value(SELECT_NAME, (name,))
+    if number is None:
+        number = connection.execute(INSERT_NAME, (name,)).lastrowid
+    return int(number)
+
+
 def _take_into_account(
     connection: Connection, series: Series, steps: list[int], times_ms: list[int], values: list[float]
 ) -> int | None:
     """Bring the summary up to date, here only; return the largest step there was before these points."""
     if series.summary is None:
-        series.metric = connection.value(SELECT_NAME, (series.name,))
-        if series.metric is None:
-            series.metric = connection.execute(INSERT_NAME, (series.name,)).lastrowid
+        series.metric = _metric(connection, series.name)
         row = connection.one(SELECT_SERIES, (series.run, series.metric))
         series.summary = Summary(row)
         if row is not None:

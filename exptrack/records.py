@@ -1,4 +1,4 @@
-"""The records exptrack hands out: frozen, typed, and free of any connection.
+"""The records exptrack hands out (and the one it takes): frozen, typed, and free of any connection.
 
 Invariants: every moment is an aware UTC ``datetime``; sizes are bytes; a metric value is a float, NaN
 and the infinities included, and None where there is no point at all. Tuples, not lists, so that
@@ -7,6 +7,7 @@ nothing handed out can be changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -51,6 +52,38 @@ class RunSummary:
     vcs_dirty: bool | None
     tags: tuple[str, ...]
     metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run that happened elsewhere or earlier; for :meth:`exptrack.Archive.record_runs`.
+
+    `config` is whatever ``start_run`` takes. `started_at` is aware, or UTC. `status` is completed, failed or
+    interrupted. `metrics` maps each name to ``(steps, values)`` or ``(steps, values, times)``, columns of one
+    length in the order of logging; times are datetimes or seconds since 1970, and without them every point
+    counts as logged at the start. `parent` is a run of the archive. What is not known of host, Python and code
+    stays empty.
+    """
+
+    config: object
+    started_at: datetime
+    duration_s: float = 0.0
+    status: RunStatus | str = RunStatus.COMPLETED
+    reason: str | None = None
+    traceback: str | None = None
+    name: str | None = None
+    group: str | None = None
+    parent: object = None
+    tags: Iterable[str] = ()
+    notes: Iterable[str] = ()
+    metrics: Mapping[str, tuple[Iterable[Any], ...]] = field(default_factory=dict)
+    data: Mapping[str, str] | Iterable[str] | None = None
+    host: str = ""
+    python: str = ""
+    script: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,7 @@ Durability: when ``log_metric``, ``log``, ``log_many``, a tag or a note returns,
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import signal
 import threading
 import time
@@ -31,13 +29,12 @@ from exptrack.capture import (
     is_alive,
     recordable,
 )
-from exptrack.checks import check_name, check_text, shown
-from exptrack.config import ExpConfig, as_config, sha256_text
+from exptrack.checks import check_name, check_text
+from exptrack.config import ExpConfig, as_config
 from exptrack.connection import Connection, Row
 from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
 from exptrack.errors import (
     ConfigError,
-    InvalidTypeError,
     InvalidValueError,
     RunBusyError,
     RunFinishedError,
@@ -48,7 +45,7 @@ from exptrack.lineage import UsedArtifact, use_artifact
 from exptrack.liveness import LIVE, announce
 from exptrack.medialog import MediaLog
 from exptrack.metriclog import MetricLog
-from exptrack.metrics import REOPEN_SERIES, read_curve, read_last, seal_series
+from exptrack.metrics import REOPEN_SERIES, read_curve, read_last
 from exptrack.migrations import utc_text
 from exptrack.query import (
     check_status,
@@ -59,29 +56,29 @@ from exptrack.query import (
     read_notes,
     resolve_run,
 )
+from exptrack.recording import (
+    INSERT_TAG,
+    NewRun,
+    check_data,
+    check_note,
+    check_tags,
+    insert_note,
+    insert_run,
+    new_run_id,
+    optional_name,
+    record_end,
+    seal_run,
+)
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
-from exptrack.snapshots import frozen_config, store_config
+from exptrack.snapshots import frozen_config
 from exptrack.system_metrics import SystemSampler, check_interval
-from exptrack.verification import run_checksum
 
 SIGTERM_EXIT = 128 + 15
 
-INSERT_RUN = """
-INSERT INTO run
-    (run_id, status, name, group_name, parent, started_at, heartbeat_at, config_hash, family, fingerprint,
-     host, vcs_commit, vcs_dirty)
-VALUES (?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-INSERT_OWNER = "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) VALUES (?, ?, ?, ?, ?)"
 SELECT_OWNER = "SELECT host_id, boot_id, pid, pid_started FROM run_owner WHERE run = ?"
+INSERT_OWNER = "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) VALUES (?, ?, ?, ?, ?)"
 DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"
-INSERT_ENVIRONMENT = """
-INSERT INTO run_environment
-    (run, python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
-     data_references)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
 BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
 END_RUN = """
@@ -91,25 +88,14 @@ WHERE id = ?
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = heartbeat_at, reason = ? WHERE id = ? AND status = 'running'
 """
-SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
 REOPEN_RUN = """
 UPDATE run SET status = 'running', ended_at = NULL, reason = NULL, traceback = NULL, checksum = NULL,
                heartbeat_at = ?
 WHERE id = ?
 """
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
-INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
 SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
-INSERT_NOTE = """
-INSERT INTO note (run, seq, written_at, text)
-VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at, :text)
-"""
-
-_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
-_ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
-_id_lock = threading.Lock()
-_last_id_ms = 0
 
 _P = ParamSpec("_P")
 Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
@@ -117,50 +103,6 @@ Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 class Terminated(SystemExit):
     """SIGTERM arrived inside a run's ``with`` block; ends the process with 143 unless it is caught."""
-
-
-def _base32(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        digits.append(_ID_ALPHABET[digit])
-    return "".join(reversed(digits))
-
-
-def new_run_id() -> str:
-    """A new id: milliseconds since 1970, then 35 bits of chance, in base 32. Later ids sort later."""
-    global _last_id_ms
-    with _id_lock:
-        # Never twice in one process, and forward even when the clock goes back.
-        _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
-        milliseconds = _last_id_ms
-    chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
-    return _base32(milliseconds, _ID_TIME_CHARS) + _base32(chance, _ID_CHANCE_CHARS)
-
-
-def fingerprint_of(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
-    """SHA-256 (hex) naming an experiment: its config, its code and the data it declares."""
-    parts = [config.hash(), code_digest, dict(sorted(data.items()))]
-    return sha256_text(json.dumps(parts, separators=(",", ":"), ensure_ascii=False))
-
-
-def _check_tags(tags: Iterable[str]) -> list[str]:
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {shown(tags)}")
-    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
-
-
-def _check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
-    if data is None:
-        return {}
-    if isinstance(data, str) or not isinstance(data, Iterable):
-        raise InvalidTypeError(f"data maps names to references, not {shown(data)}")
-    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
-    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
-
-
-def _optional_name(value: object, what: str) -> str | None:
-    return None if value is None else check_name(value, what)
 
 
 def _journal_first(begin: Begin[_P]) -> Begin[_P]:
@@ -187,61 +129,23 @@ def start_run(
     system_metrics: bool | float = False,
 ) -> Run:
     """Begin a run; see :meth:`exptrack.Archive.start_run`."""
-    frozen = as_config(config).interpolate()
-    checked_tags = _check_tags(tags)
-    references = _check_data(data)
     sample_every_s = check_interval(system_metrics)
-    checked_name, checked_group = _optional_name(name, "run name"), _optional_name(group, "group")
-    parent_row = None if parent is None else resolve_run(connection, parent)
-    code = capture_code()
-    environment = capture_environment()
+    new = NewRun(
+        config=as_config(config).interpolate(),
+        tags=check_tags(tags),
+        data=check_data(data),
+        name=optional_name(name, "run name"),
+        group=optional_name(group, "group"),
+        parent=None if parent is None else resolve_run(connection, parent)["id"],
+        code=capture_code(),
+        environment=capture_environment(),
+        started_at=datetime.now(UTC),
+    )
     run_id = new_run_id()
-    started = datetime.now(UTC)
-    now = utc_text(started)
     with connection.transaction():
-        run = connection.execute(
-            INSERT_RUN,
-            (
-                run_id,
-                checked_name,
-                checked_group,
-                None if parent_row is None else parent_row["id"],
-                now,
-                now,
-                frozen.hash(),
-                frozen.family(),
-                fingerprint_of(frozen, code.digest, references),
-                environment.host,
-                code.commit,
-                code.dirty,
-            ),
-        ).lastrowid
-        assert run is not None
+        run = insert_run(connection, run_id, new)
         connection.execute(INSERT_OWNER, (run, *current_process()))
-        connection.execute(
-            INSERT_ENVIRONMENT,
-            (
-                run,
-                environment.python,
-                environment.platform,
-                json.dumps(environment.command),
-                code.script,
-                code.branch,
-                code.remote,
-                code.digest,
-                json.dumps(environment.system),
-                json.dumps(environment.variables),
-                json.dumps(references),
-            ),
-        )
-        store_config(connection, run, frozen)
-        for tag in checked_tags:
-            connection.execute(INSERT_TAG, (run, tag, now))
-        facts: dict[str, Any] = {"name": checked_name, "tags": checked_tags, "config_hash": frozen.hash()}
-        if code.problem is not None:
-            facts["code_problem"] = code.problem
-        record_event(connection, run, "start", facts)
-    result = Run(connection, run, run_id, started, frozen)
+    result = Run(connection, run, run_id, new.started_at, new.config)
     result._go_live(duration_ms=0, time_ms=0)
     result._sample_system(sample_every_s)
     return result
@@ -306,7 +210,8 @@ def recover_journals(connection: Connection) -> None:
 
     def reseal(run: int) -> None:
         completed = connection.one(RUN_STATE, (run,))
-        _seal(connection, run, completed=completed is not None and completed["status"] == RunStatus.COMPLETED)
+        done = completed is not None and completed["status"] == RunStatus.COMPLETED
+        seal_run(connection, run, completed=done)
 
     recover(connection, reseal)
 
@@ -328,16 +233,8 @@ def interrupt_dead_runs(connection: Connection) -> None:
             reason = "its process died without ending the run"
             connection.execute(END_DEAD_RUN, (reason, run))
             connection.execute(DELETE_OWNER, (run,))
-            record_event(connection, run, "end", {"status": "interrupted", "reason": reason})
-            _seal(connection, run, completed=False)
-
-
-def _seal(
-    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
-) -> None:
-    """Take the checksums of a run that takes nothing more."""
-    seal_series(connection, run, completed=completed, known=known)
-    connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+            record_end(connection, run, RunStatus.INTERRUPTED, reason)
+            seal_run(connection, run, completed=False)
 
 
 class Run(MetricLog, MediaLog):
@@ -440,7 +337,7 @@ class Run(MetricLog, MediaLog):
 
     def add_tag(self, *tags: str) -> None:
         """Tag the run, with all of them or none; once is enough. Commits."""
-        checked = _check_tags(tags)
+        checked = check_tags(tags)
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
@@ -449,7 +346,7 @@ class Run(MetricLog, MediaLog):
 
     def remove_tag(self, *tags: str) -> None:
         """Take tags away, those that the run has. Commits."""
-        checked = _check_tags(tags)
+        checked = check_tags(tags)
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
@@ -458,13 +355,10 @@ class Run(MetricLog, MediaLog):
 
     def add_note(self, text: str) -> None:
         """Add a remark. Commits."""
-        checked = check_text(text, "note")
-        if not checked.strip():
-            raise InvalidValueError("a note is not empty")
+        checked = check_note(text)
         with self._connection.transaction():
             self._require_present()
-            self._connection.execute(INSERT_NOTE, {"run": self._run, "at": utc_text(), "text": checked})
-            record_event(self._connection, self._run, "note", {"characters": len(checked)})
+            insert_note(self._connection, self._run, checked)
 
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append to the run's log; `data` holds what a config may hold. Commits."""
@@ -615,11 +509,9 @@ class Run(MetricLog, MediaLog):
             now = utc_text()
             self._connection.execute(END_RUN, (status, reason, traceback, now, now, duration, self._run))
             self._connection.execute(DELETE_OWNER, (self._run,))
-            if status is RunStatus.FAILED:
-                record_event(self._connection, self._run, "fail", {"reason": reason})
-            record_event(self._connection, self._run, "end", {"status": status, "reason": reason})
+            record_end(self._connection, self._run, status, reason)
             completed = status is RunStatus.COMPLETED
-            _seal(self._connection, self._run, completed=completed, known=self._checksums)
+            seal_run(self._connection, self._run, completed=completed, known=self._checksums)
             if journal is not None:
                 forget_journal(self._connection, journal)
 

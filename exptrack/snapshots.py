@@ -13,18 +13,16 @@ from exptrack.config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
 from exptrack.connection import Connection
 from exptrack.records import ConfigSource
 
+MOST_NUMBERS = 100_000  # known by heart
+
 INSERT_CONFIG = """
 INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
 """
 INSERT_KEY = "INSERT INTO config_key (key) VALUES (?) ON CONFLICT DO NOTHING"
 INSERT_SOURCE = "INSERT INTO config_source (kind, name, line) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-INSERT_VALUE = """
-INSERT INTO config_value (run, key, type, num, text, source)
-VALUES (
-    ?, (SELECT id FROM config_key WHERE key = ?), ?, ?, ?,
-    (SELECT id FROM config_source WHERE kind = ? AND name = ? AND line = ?)
-)
-"""
+KEY_NUMBERS = "SELECT key, id FROM config_key WHERE key IN (SELECT value FROM json_each(?))"
+SOURCE_NUMBER = "SELECT id FROM config_source WHERE kind = ? AND name = ? AND line = ?"
+INSERT_VALUE = "INSERT INTO config_value (run, key, type, num, text, source) VALUES (?, ?, ?, ?, ?, ?)"
 SOURCE_ROWS_OF = "SELECT DISTINCT source FROM config_value WHERE run = ? AND source IS NOT NULL"
 DELETE_UNUSED_SOURCE = """
 DELETE FROM config_source
@@ -40,17 +38,48 @@ WHERE v.run = ? ORDER BY k.key
 """
 
 
-def store_config(connection: Connection, run: int, config: ExpConfig) -> None:
-    """Write a run's config; belongs into the transaction that makes the run."""
+class Numbers:
+    """The rows of keys and sources, as far as known; of use to whoever stores many configs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._keys: dict[str, int] = {}
+        self._sources: dict[ConfigSource, int] = {}
+
+    def of_keys(self, keys: list[str]) -> list[int]:
+        """The number of each key, which is given one if it has none."""
+        new = [key for key in keys if key not in self._keys]
+        if new:
+            if len(self._keys) > MOST_NUMBERS:
+                self._keys, new = {}, keys
+            self._connection.execute_many(INSERT_KEY, [(key,) for key in new])
+            self._keys.update(map(tuple, self._connection.all(KEY_NUMBERS, (json.dumps(new),))))
+        return [self._keys[key] for key in keys]
+
+    def of_source(self, source: ConfigSource) -> int:
+        """The number of a source, which is given one if it has none."""
+        number = self._sources.get(source)
+        if number is None:
+            if len(self._sources) > MOST_NUMBERS:
+                self._sources.clear()
+            words = (source.kind, source.name, source.line)
+            self._connection.execute(INSERT_SOURCE, words)
+            number = self._sources[source] = int(self._connection.value(SOURCE_NUMBER, words))
+        return number
+
+
+def store_config(connection: Connection, run: int, config: ExpConfig, numbers: Numbers | None = None) -> None:
+    """Write a run's config; belongs into the transaction that makes the run, as `numbers` do."""
+    numbers = Numbers(connection) if numbers is None else numbers
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
-    leaves = [(leaf, config.source_of(leaf.key)) for leaf in config.leaves()]
-    connection.execute_many(INSERT_KEY, [(leaf.key,) for leaf, _source in leaves])
-    sources = {(source.kind, source.name, source.line) for _leaf, source in leaves}
-    connection.execute_many(INSERT_SOURCE, sorted(sources))
-    connection.execute_many(
-        INSERT_VALUE, [(run, *leaf, source.kind, source.name, source.line) for leaf, source in leaves]
-    )
+    leaves = config.leaves()
+    keys = numbers.of_keys([leaf.key for leaf in leaves])
+    rows = [
+        (run, key, leaf.type, leaf.num, leaf.text, numbers.of_source(config.source_of(leaf.key)))
+        for key, leaf in zip(keys, leaves, strict=True)
+    ]
+    connection.execute_many(INSERT_VALUE, rows)
 
 
 def sources_of(connection: Connection, run: int) -> list[int]:

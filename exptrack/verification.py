@@ -28,7 +28,11 @@ SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at
        family, fingerprint, host, vcs_commit, vcs_dirty
 FROM run WHERE id = ?
 """
-RUN_ENVIRONMENT = "SELECT * FROM run_environment WHERE run = ?"
+RUN_ENVIRONMENT = """
+SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
+       data_references
+FROM run_environment WHERE run = ?
+"""
 RUN_CONFIG_ROWS = """
 SELECT k.key, v.type, v.num, v.text FROM config_value AS v JOIN config_key AS k ON k.id = v.key
 WHERE v.run = ? ORDER BY k.key
@@ -83,7 +87,7 @@ MAX_STRUCTURE_PROBLEMS = 100
 
 
 def run_checksum(connection: Connection, run: int) -> str:
-    """SHA-256 (hex) over a run's facts, environment, config and series, as JSON lines.
+    """SHA-256 (hex) over a run's facts, environment, config and series, each a line of JSON.
 
     Points enter by their series' checksum. Tags, notes and the parent may change after the end and
     stay out; so do the numbers that rows have in this file only.
@@ -91,15 +95,15 @@ def run_checksum(connection: Connection, run: int) -> str:
     digest = hashlib.sha256()
     digest.update(_json_line(read_config(connection, run)))
     for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
-        for row in connection.iterate(sql, (run,)):
-            # A Row iterates its values; `run` is a row number of this file.
-            fields = [row[key] for key in row.keys() if key != "run"]  # noqa: SIM118
-            digest.update(_json_line(fields))
+        digest.update(_json_line(connection.fold(sql, (run,), list)))
     return digest.hexdigest()
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _json_line(value: object) -> bytes:
-    return (json.dumps(value, separators=(",", ":")) + "\n").encode()
+    return f"{_encode(value)}\n".encode()
 
 
 def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

@@ -1,0 +1,424 @@
+"""How a run comes into the file: its rows at the start, its checksums at the end, and finished ones in bulk.
+
+Invariants: one function writes what a run begins with, whether it begins now or was over long ago. Ids sort by
+the start of their runs. What is recorded afterwards is stored as if it had been logged when it happened; but of
+the machine only what the record says, nothing of this one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
+
+from exptrack.capture import CodeVersion, Environment, recordable
+from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, check_text, shown
+from exptrack.config import ExpConfig, as_config, sha256_text
+from exptrack.connection import Connection
+from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
+from exptrack.events import record_event
+from exptrack.metriclog import EARLIEST_S, LATEST_S, elements, milliseconds_since
+from exptrack.metrics import NewPoints, append_points, begin_series, seal_series
+from exptrack.migrations import utc_text
+from exptrack.query import check_status, resolve_run
+from exptrack.records import RecordedRun, RunStatus
+from exptrack.snapshots import Numbers, store_config
+from exptrack.verification import run_checksum
+
+INSERT_RUN = """
+INSERT INTO run
+    (run_id, status, reason, traceback, name, group_name, parent, started_at, ended_at, heartbeat_at,
+     duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_ENVIRONMENT = """
+INSERT INTO run_environment
+    (run, python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
+     data_references)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT_NOTE = """
+INSERT INTO note (run, seq, written_at, text)
+VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at, :text)
+"""
+SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
+TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
+
+# Of one transaction. More would hold up other writers; fewer would cost a commit more often.
+RUNS_AT_ONCE = 256
+POINTS_AT_ONCE = 200_000
+
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_id_lock = threading.Lock()
+_last_id_ms = 0
+
+
+def _base32(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        digits.append(_ID_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def _run_id(milliseconds: int) -> str:
+    chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
+    return _base32(milliseconds, _ID_TIME_CHARS) + _base32(chance, _ID_CHANCE_CHARS)
+
+
+def new_run_id() -> str:
+    """A new id: milliseconds since 1970, then 35 bits of chance, in base 32. Later ids sort later."""
+    global _last_id_ms
+    with _id_lock:
+        # Never twice in one process, and forward even when the clock goes back.
+        _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
+        milliseconds = _last_id_ms
+    return _run_id(milliseconds)
+
+
+def fingerprint_of(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
+    """SHA-256 (hex) naming an experiment: its config, its code and the data it declares."""
+    parts = [config.hash(), code_digest, dict(sorted(data.items()))]
+    return sha256_text(json.dumps(parts, separators=(",", ":"), ensure_ascii=False))
+
+
+# What a run may carry
+
+
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Tags that can be stored, each once."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {shown(tags)}")
+    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
+
+
+def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    """References to data by name."""
+    if data is None:
+        return {}
+    if isinstance(data, str) or not isinstance(data, Iterable):
+        raise InvalidTypeError(f"data maps names to references, not {shown(data)}")
+    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
+    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
+
+
+def check_note(text: object) -> str:
+    """A remark that can be stored."""
+    checked = check_text(text, "note")
+    if not checked.strip():
+        raise InvalidValueError("a note is not empty")
+    return checked
+
+
+def optional_name(value: object, what: str) -> str | None:
+    """A name that can be stored, or None."""
+    return None if value is None else check_name(value, what)
+
+
+# Rows
+
+
+class NewRun(NamedTuple):
+    """What a run begins with; and, of one that is over, how it ended."""
+
+    config: ExpConfig
+    tags: list[str]
+    data: dict[str, str]
+    name: str | None
+    group: str | None
+    parent: int | None
+    code: CodeVersion
+    environment: Environment
+    started_at: datetime
+    ended_at: datetime | None = None
+    duration_ms: int = 0
+    status: RunStatus = RunStatus.RUNNING
+    reason: str | None = None
+    traceback: str | None = None
+
+
+def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Numbers | None = None) -> int:
+    """Write all a run begins with, and the event; return its number. Inside the caller's transaction."""
+    code, environment = new.code, new.environment
+    began = utc_text(new.started_at)
+    ended = None if new.ended_at is None else utc_text(new.ended_at)
+    run = connection.execute(
+        INSERT_RUN,
+        (
+            run_id,
+            new.status,
+            new.reason,
+            new.traceback,
+            new.name,
+            new.group,
+            new.parent,
+            began,
+            ended,
+            ended or began,
+            new.duration_ms,
+            new.config.hash(),
+            new.config.family(),
+            fingerprint_of(new.config, code.digest, new.data),
+            environment.host,
+            code.commit,
+            code.dirty,
+        ),
+    ).lastrowid
+    assert run is not None
+    connection.execute(
+        INSERT_ENVIRONMENT,
+        (
+            run,
+            environment.python,
+            environment.platform,
+            json.dumps(environment.command),
+            code.script,
+            code.branch,
+            code.remote,
+            code.digest,
+            json.dumps(environment.system),
+            json.dumps(environment.variables),
+            json.dumps(new.data),
+        ),
+    )
+    store_config(connection, run, new.config, numbers)
+    for tag in new.tags:
+        connection.execute(INSERT_TAG, (run, tag, began))
+    facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
+    if code.problem is not None:
+        facts["code_problem"] = code.problem
+    record_event(connection, run, "start", facts, at=began)
+    return run
+
+
+def insert_note(connection: Connection, run: int, text: str, at: str | None = None) -> None:
+    """Write a remark and the event; inside the caller's transaction."""
+    at = utc_text() if at is None else at
+    connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
+    record_event(connection, run, "note", {"characters": len(text)}, at=at)
+
+
+def record_end(
+    connection: Connection, run: int, status: RunStatus, reason: str | None, at: str | None = None
+) -> None:
+    """Write the events of a run's end; inside the caller's transaction."""
+    if status is RunStatus.FAILED:
+        record_event(connection, run, "fail", {"reason": reason}, at=at)
+    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at)
+
+
+def seal_run(
+    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+) -> None:
+    """Take the checksums of a run that takes nothing more; `known` as of :func:`seal_series`."""
+    seal_series(connection, run, completed=completed, known=known)
+    connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+
+
+# Runs that are over
+
+_Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, milliseconds, values
+
+
+class _Checked(NamedTuple):
+    """A record that can be stored."""
+
+    new: NewRun
+    notes: list[str]
+    metrics: dict[str, _Columns]
+
+
+def record_runs(connection: Connection, records: Iterable[RecordedRun]) -> list[str]:
+    """Store runs that are over; see :meth:`exptrack.Archive.record_runs`."""
+    run_ids: list[str] = []
+    metrics: dict[str, int] = {}
+    for batch in _batches(connection, records, run_ids):
+        # Sources go when no config names them any more, which another process may see to between batches.
+        run_ids += _write(connection, batch, Numbers(connection), metrics)
+    return run_ids
+
+
+def _batches(
+    connection: Connection, records: Iterable[RecordedRun], run_ids: list[str]
+) -> Iterator[list[_Checked]]:
+    """The records, checked, as many at a time as one transaction takes."""
+    batch: list[_Checked] = []
+    points = 0
+    for position, record in enumerate(records):
+        try:
+            checked = _checked(connection, record)
+        except ExptrackError as error:
+            error.add_note(f"in record {position} (from 0); the first {len(run_ids)} are stored, no other is")
+            raise
+        batch.append(checked)
+        points += sum(len(steps) for steps, _times, _values in checked.metrics.values())
+        if len(batch) >= RUNS_AT_ONCE or points >= POINTS_AT_ONCE:
+            yield batch
+            batch, points = [], 0
+    if batch:
+        yield batch
+
+
+def _write(
+    connection: Connection, batch: list[_Checked], numbers: Numbers, metrics: dict[str, int]
+) -> list[str]:
+    with connection.transaction():
+        run_ids = _new_ids(connection, [one.new.started_at for one in batch])
+        runs: list[int] = []
+        for run_id, (new, notes, _metrics) in zip(run_ids, batch, strict=True):
+            run = insert_run(connection, run_id, new, numbers)
+            runs.append(run)
+            assert new.ended_at is not None
+            ended = utc_text(new.ended_at)
+            for note in notes:
+                insert_note(connection, run, note, ended)
+            record_end(connection, run, new.status, new.reason, ended)
+        series = [
+            (run, name, one.new.status is RunStatus.COMPLETED)
+            for run, one in zip(runs, batch, strict=True)
+            for name in one.metrics
+        ]
+        begun = begin_series(connection, series, metrics)
+        points = (columns for one in batch for columns in one.metrics.values())
+        append_points(
+            connection, [NewPoints(one, *columns) for one, columns in zip(begun, points, strict=True)]
+        )
+        # Points that do not come by rising steps have to be read in the order of their key.
+        unsealed = {one.run for one in begun if one.checksum is None}
+        for run, (new, _notes, _metrics) in zip(runs, batch, strict=True):
+            if run in unsealed:
+                seal_run(connection, run, completed=new.status is RunStatus.COMPLETED)
+            else:
+                connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+    return run_ids
+
+
+def _new_ids(connection: Connection, starts: list[datetime]) -> list[str]:
+    """An id for each start: many may fall into one millisecond, where chance alone keeps them apart."""
+    found: dict[str, None] = {}
+    for start in starts:
+        milliseconds = (start - _EPOCH) // _MILLISECOND
+        while (run_id := _run_id(milliseconds)) in found:
+            pass
+        found[run_id] = None
+    if connection.value(TAKEN_IDS, (json.dumps(list(found)),)) is not None:
+        return _new_ids(connection, starts)
+    return list(found)
+
+
+def _checked(connection: Connection, record: object) -> _Checked:
+    if not isinstance(record, RecordedRun):
+        raise InvalidTypeError(f"record_runs takes RecordedRun objects, not {shown(record)}")
+    status = check_status(record.status)
+    if status is RunStatus.RUNNING:
+        raise InvalidValueError("a recorded run is over: completed, failed or interrupted")
+    started = _checked_start(record.started_at)
+    duration_s = check_number(record.duration_s, "duration_s")
+    try:
+        ended = started + timedelta(seconds=duration_s)
+    except (OverflowError, ValueError):
+        ended = None
+    if ended is None or duration_s < 0:
+        raise InvalidValueError(f"duration_s must be seconds from 0, not {shown(record.duration_s)}")
+    new = NewRun(
+        config=as_config(record.config).interpolate(),
+        tags=check_tags(record.tags),
+        data=check_data(record.data),
+        name=optional_name(record.name, "run name"),
+        group=optional_name(record.group, "group"),
+        parent=None if record.parent is None else resolve_run(connection, record.parent)["id"],
+        code=CodeVersion(
+            commit=optional_name(record.commit, "commit"),
+            dirty=None if record.dirty is None else bool(record.dirty),
+            branch=optional_name(record.branch, "branch"),
+            remote=None,
+            script=None if record.script is None else _recordable_name(check_name(record.script, "script")),
+            digest="",
+            problem=None,
+        ),
+        environment=Environment(
+            host=check_text(record.host, "host"),
+            python=check_text(record.python, "python"),
+            platform="",
+            system={},
+            command=[],
+            variables={},
+        ),
+        started_at=started,
+        ended_at=ended,
+        duration_ms=round(duration_s * 1000),
+        status=status,
+        reason=_recordable_text(record.reason, "reason"),
+        traceback=_recordable_text(record.traceback, "traceback"),
+    )
+    if isinstance(record.notes, str) or not isinstance(record.notes, Iterable):
+        raise InvalidTypeError(f"notes are a list of texts, not {shown(record.notes)}")
+    return _Checked(new, [check_note(note) for note in record.notes], _checked_metrics(record, started))
+
+
+def _checked_start(value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise InvalidTypeError(f"started_at must be a datetime, not {shown(value)}")
+    start = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if start < _EPOCH or start.year >= 3000:
+        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {shown(value)}")
+    return start
+
+
+def _recordable_text(text: object, what: str) -> str | None:
+    return None if text is None else recordable(check_text(text, what))
+
+
+@lru_cache(maxsize=256)
+def _recordable_name(text: str) -> str:
+    return recordable(text)
+
+
+def _checked_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:
+    if not isinstance(record.metrics, Mapping):
+        raise InvalidTypeError(f"metrics map names to steps and values, not {shown(record.metrics)}")
+    found: dict[str, _Columns] = {}
+    for name, columns in record.metrics.items():
+        checked = check_name(name, "metric name")
+        if not isinstance(columns, (tuple, list)) or len(columns) not in (2, 3):
+            raise InvalidTypeError(f"metric {checked!r} is (steps, values) or (steps, values, times)")
+        steps, values = _steps(columns[0]), _values(columns[1], f"metric {checked!r}")
+        times = _times(columns[2], started) if len(columns) == 3 else [0] * len(steps)
+        if not len(steps) == len(values) == len(times):
+            raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
+        if steps:
+            found[checked] = (steps, times, values)
+    return found
+
+
+def _steps(column: object) -> list[int]:
+    steps = list(elements(column, "steps"))
+    if set(map(type, steps)) == {int} and min(steps) >= INT64_MIN and max(steps) <= INT64_MAX:
+        return steps
+    return [check_step(step) for step in steps]
+
+
+def _values(column: object, what: str) -> list[float]:
+    values = list(elements(column, "values"))
+    if set(map(type, values)) == {float}:
+        return values
+    return [check_number(value, what) for value in values]
+
+
+def _times(column: object, started: datetime) -> list[int]:
+    times = list(elements(column, "times"))
+    plain = set(map(type, times)) == {float} and all(map(math.isfinite, times))
+    if plain and min(times) > EARLIEST_S and max(times) < LATEST_S:
+        zero = started.timestamp()
+        return [round((when - zero) * 1000) for when in times]
+    return [milliseconds_since(started, when) for when in times]

@@ -55,8 +55,8 @@ def _log_uniform(chance: random.Random, low: float, high: float) -> float:
 def _config(chance: random.Random, keys: int) -> dict[str, Any]:
     """A nested config with so many values."""
     settings: list[tuple[str, str, Any]] = [
-        ("optim", "lr", _log_uniform(chance, 1e-5, 1e-1)),
-        ("optim", "name", chance.choice(OPTIMIZERS)),
+        ("", "lr", _log_uniform(chance, 1e-5, 1e-1)),
+        ("", "optimizer", chance.choice(OPTIMIZERS)),
         ("", "seed", chance.randrange(10)),
         ("model", "name", chance.choice(MODELS)),
         ("data", "name", chance.choice(DATA)),
@@ -98,7 +98,7 @@ def _curve(chance: random.Random, name: str, points: int, lr: float) -> list[flo
 
 def _record(chance: random.Random, number: int, runs: int, keys: int, metrics: int, points: int) -> RecordedRun:
     config = _config(chance, keys)
-    lr = config["optim"]["lr"]
+    lr = config["lr"]
     started = YEAR_BEGINS + timedelta(seconds=(number + chance.random()) * SECONDS_OF_YEAR / runs)
     duration = round(chance.lognormvariate(7, 1.2), 3)
     fate = chance.random()

@@ -47,7 +47,7 @@ SET count = excluded.count, nan_count = excluded.nan_count, first_step = exclude
     first_value = excluded.first_value, last_step = excluded.last_step, last_value = excluded.last_value,
     last_time_ms = excluded.last_time_ms, top_step = excluded.top_step, min_step = excluded.min_step,
     min_value = excluded.min_value, max_step = excluded.max_step, max_value = excluded.max_value,
-    value_sum = excluded.value_sum, checksum = excluded.checksum
+    value_sum = excluded.value_sum
 """
 LAST_SERIES = "SELECT coalesce(max(id), 0) FROM metric_series"
 COUNTS = """

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from exptrack.capture import ProcessIdentity, is_alive
@@ -62,7 +64,7 @@ TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FR
 LAST_VALUES_OF = """
 SELECT s.run, n.name, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run IN (SELECT value FROM json_each(?)) ORDER BY s.run, n.name
+WHERE s.run IN (SELECT value FROM json_each(?))
 """
 NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
@@ -281,17 +283,20 @@ def dead_runs(connection: Connection) -> list[int]:
     return [row["run"] for row in connection.all(OWNERS) if is_alive(owner_identity(row)) is False]
 
 
+_run_and_name = itemgetter(0, 1)
+
+
 def summaries(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
     """Records of runs, with their tags and last metric values."""
     ids = json.dumps([row["id"] for row in rows])
     tags: dict[int, list[str]] = {}
     metrics: dict[int, dict[str, float]] = {}
     if rows:
-        for row in connection.iterate(TAGS_OF, (ids,)):
-            tags.setdefault(row["run"], []).append(row["tag"])
-        for row in connection.iterate(LAST_VALUES_OF, (ids,)):
-            value = row["last_value"]
-            metrics.setdefault(row["run"], {})[row["name"]] = float("nan") if value is None else value
+        for run, tag in connection.fold(TAGS_OF, (ids,), list):
+            tags.setdefault(run, []).append(tag)
+        # Sorted here: in SQLite it takes as long as reading them.
+        for run, name, value in sorted(connection.fold(LAST_VALUES_OF, (ids,), list), key=_run_and_name):
+            metrics.setdefault(run, {})[name] = math.nan if value is None else value
     gone = frozenset(dead)
     return [
         RunSummary(

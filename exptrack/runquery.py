@@ -122,13 +122,11 @@ class RunQuery:
 
     # Answers
 
-    def _selection(self) -> Selection:
-        self._settle()
-        return Selection(self._connection, self._condition, self._order, dead_runs(self._connection))
-
     def count(self) -> int:
         """How many runs there are."""
-        found = self._selection().count()
+        self._settle()
+        dead = dead_runs(self._connection)
+        found = Selection(self._connection, self._condition, self._order, dead).count()
         return found if self._limit is None else min(found, self._limit)
 
     def first(self) -> RunSummary | None:
@@ -186,8 +184,9 @@ class RunQuery:
         """The first runs, or those behind the page whose `after` is given. A limit counts for each page."""
         wanted = self.limit(size)._limit
         assert wanted is not None
+        self._settle()
         dead = dead_runs(self._connection)
-        found = self._selection().rows(wanted, after)
+        found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
         runs = summaries(self._connection, runs_in_order(self._connection, found), dead)
         return Page(runs, found[-1] if found and len(found) == wanted else None)
 

@@ -6,8 +6,8 @@ where there is something to compare: NaN and what a run lacks satisfy none.
 
 How a selection is read: SQLite keeps no statistics of these tables, so the rows that each condition leads to
 through an index are counted here, up to a bound. The most selective one drives the query and the others are
-tested run by run. Where none is selective, what is wanted is frequent: the index of the order drives it, and
-``LIMIT`` stops it early.
+tested run by run; unless what is wanted is so frequent that the index of the order finds it sooner, where
+``LIMIT`` stops the search.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from exptrack.errors import FilterError
 from exptrack.filters import And, Comparison, Condition, Field, Not, Or, comparisons
 from exptrack.trees import EXACT_INT, canonical
 
-# So many runs are sorted rather than looked for along an index.
-FEW = 3_000
+# So many runs are tested and sorted rather than looked for along an index, in any case; up to so many, if fewer
+# would have to be looked at than along it.
+FEW = 500
+MOST = 10_000
 COUNTED_FOR_COUNTING = 100_000
 
 KEY_ID = "SELECT id FROM config_key WHERE key = ?"
@@ -39,8 +41,15 @@ METRIC_VALUES = {
     "mean": "s.value_sum / NULLIF(s.count - s.nan_count, 0)",
     **{name: f"s.{name}" for name in "count nan_count last_step first_step min_step max_step".split()},
 }
-# In the order of these there is an index over completed runs.
+# In the order of these there is an index over completed runs, and one over those that ended otherwise. Which
+# of these, or live, a series is, says what stands here: each of them has its index.
 INDEXED_VALUES = ("last", "min", "max")
+STATES = (
+    "s.completed = 1",
+    "s.completed = 0 AND s.checksum IS NOT NULL",
+    "s.completed = 0 AND s.checksum IS NULL",
+)
+LAST_RUN = "SELECT max(id) FROM run"
 
 ATTRIBUTE_VALUES = {
     "id": "r.run_id",
@@ -205,7 +214,7 @@ class Compiler:
             branches = [self.candidates(one) for one in condition.conditions]
             return None if None in branches else [part for branch in branches for part in branch or []]
         if isinstance(condition, And):
-            counted = [(self.count(found, FEW), found) for found in self._drivers(condition)]
+            counted = [(self.count(found, MOST), found) for found in self._drivers(condition)]
             return min(counted, key=lambda pair: pair[0])[1] if counted else None
         return self._led_to(condition) if isinstance(condition, Comparison) else None
 
@@ -261,8 +270,8 @@ class Compiler:
         if metric is None:
             return []
         match = value_match(METRIC_VALUES[one.field.statistic], one.operator, one.values)
-        source = "SELECT s.run AS run FROM metric_series AS s WHERE s.metric = ? AND s.completed ="
-        return [Fragment(f"{source} {done} AND {match.sql}", (metric, *match.values)) for done in (1, 0)]
+        source = "SELECT s.run AS run FROM metric_series AS s WHERE s.metric = ? AND"
+        return [Fragment(f"{source} {state} AND {match.sql}", (metric, *match.values)) for state in STATES]
 
 
 def value_match(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
@@ -347,7 +356,7 @@ class Selection:
 
     def counting(self) -> Fragment:
         """The statement that counts."""
-        driver, rest = self._driver(COUNTED_FOR_COUNTING)
+        driver, rest = self._driver(None)
         test = self._compiler.test(rest)
         if driver is None:
             return Fragment(f"SELECT count(*) FROM run AS r WHERE {test.sql.format(id='r.id')}", test.values)
@@ -372,7 +381,7 @@ class Selection:
 
     def listing(self, limit: int | None, after: Found | None = None) -> Fragment:
         """The statement that lists them, whatever the order."""
-        driver, rest = self._driver(FEW if limit is not None else COUNTED_FOR_COUNTING)
+        driver, rest = self._driver(limit if self._is_indexed() else None)
         test = self._compiler.test(rest)
         orders = [order_value(self._connection, one.field) for one in self._order]
         columns = "".join(f", {value.sql} AS o{place}" for place, value in enumerate(orders))
@@ -394,10 +403,8 @@ class Selection:
 
     def ranking(self, limit: int, after: Found | None = None) -> Fragment | None:
         """The statement that reads the best along the index of a metric; None where that would not pay."""
-        if len(self._order) != 1 or self._order[0].field.statistic not in INDEXED_VALUES:
-            return None
         field, descending = self._order[0]
-        if self._driver(FEW)[0] is not None:
+        if field.kind != "metric" or not self._is_indexed() or self._driver(limit)[0] is not None:
             return None
         metric = self._connection.value(METRIC_ID, (field.name,))
         test, value = self._compiler.test(self._condition), METRIC_VALUES[field.statistic]
@@ -405,10 +412,10 @@ class Selection:
         run = " CROSS JOIN run AS r ON r.id = s.run" if test.reads_run else ""
         values: tuple[Any, ...] = ()
         parts = []
-        for done in (1, 0):
+        for state in STATES:
             sql = (
                 f"SELECT s.run AS run, {value} AS value FROM metric_series AS s{run}"
-                f" WHERE s.metric = ? AND s.completed = {done} AND {value} IS NOT NULL"
+                f" WHERE s.metric = ? AND {state} AND {value} IS NOT NULL"
                 f" AND ({test.sql.format(id='s.run')})"
             )
             values += (metric, *test.values)
@@ -421,23 +428,45 @@ class Selection:
         sql = f"SELECT run, value FROM ({union}) ORDER BY value {direction}, run DESC LIMIT ?"
         return Fragment(sql, (*values, limit))
 
-    def _driver(self, most: int) -> tuple[Fragment | None, And]:
-        """The condition that leads to the fewest runs, if to no more than `most`, and the others."""
+    def _is_indexed(self) -> bool:
+        """Whether an index has the order."""
+        field = self._order[0].field
+        if field.kind == "attribute":
+            return field.name in ("id", "started")
+        return len(self._order) == 1 and field.statistic in INDEXED_VALUES
+
+    def _driver(self, limit: int | None) -> tuple[Fragment | None, And]:
+        """The condition that leads to the fewest runs, and the others; None where that does not pay.
+
+        With a `limit`, an index has the order: as many runs as are looked at along it before enough are found
+        is what the condition must better. It is taken that the conditions do not depend on each other.
+        """
+        most = COUNTED_FOR_COUNTING if limit is None else MOST
+        if limit is None and len(self._condition.conditions) == 1:
+            # Nothing to choose between.
+            found = self._compiler.candidates(self._condition.conditions[0])
+            only = self._condition.conditions[0]
+            if found is not None and _is_exact(only):
+                return _union(found, _word(only)), And(())
         best: tuple[int, int, list[Fragment]] | None = None
+        share, runs = 1.0, 1 if limit is None else int(self._connection.value(LAST_RUN) or 1)
         for place, one in enumerate(self._condition.conditions):
             found = self._compiler.candidates(one)
-            if found is not None:
-                counted = self._compiler.count(found, most if best is None else best[0])
-                if counted <= most and (best is None or counted < best[0]):
-                    best = (counted, place, found)
-        if best is None:
+            if found is None:
+                continue
+            # To know the shares, each is counted; to know the least, no more than that of the others.
+            counted = self._compiler.count(found, most if best is None or limit is not None else best[0])
+            share *= min(1.0, max(counted, 0.5) / runs) if counted <= most else 0.5
+            if counted <= most and (best is None or counted < best[0]):
+                best = (counted, place, found)
+        if best is None or (limit is not None and best[0] > max(FEW, limit / share)):
             return None, self._condition
         _count, place, found = best
         chosen = self._condition.conditions[place]
-        # Candidates of an And inside, or of an Or, may be too many: these are tested all the same.
-        exact = isinstance(chosen, Comparison)
+        # Candidates of an And inside may be too many: these are tested all the same.
+        exact = _is_exact(chosen)
         rest = tuple(c for at, c in enumerate(self._condition.conditions) if at != place or not exact)
-        return _union(found), And(rest)
+        return _union(found, _word(chosen)), And(rest)
 
     def _term(self, one: Order, value: str) -> str:
         direction = " DESC" if one.descending else ""
@@ -464,11 +493,25 @@ class Selection:
         return Fragment(f"({' OR '.join(ways)})", (*values, *same_values, after.run))
 
 
-def _union(found: list[Fragment]) -> Fragment:
-    """All of them, each run once."""
+def _is_exact(condition: Condition) -> bool:
+    """Whether candidates, if there are any, are the runs that satisfy the condition, and no others."""
+    if isinstance(condition, Or):
+        return all(map(_is_exact, condition.conditions))
+    return isinstance(condition, Comparison)
+
+
+def _word(condition: Condition) -> str:
+    """How the candidates of a condition go together: a run has one value of a key, one series of a metric."""
+    once = isinstance(condition, Comparison) and condition.operator != "in"
+    return "UNION ALL" if once else "UNION"
+
+
+def _union(found: list[Fragment], word: str) -> Fragment:
+    """All of them in one statement."""
     if not found:
         return Fragment("SELECT id AS run FROM run WHERE 0")
-    return Fragment(" UNION ".join(part.sql for part in found), tuple(v for part in found for v in part.values))
+    values = tuple(value for part in found for value in part.values)
+    return Fragment(f" {word} ".join(part.sql for part in found), values)
 
 
 def check_names_exist(connection: Connection, condition: Condition, text: str) -> None:

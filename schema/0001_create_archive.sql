@@ -160,11 +160,18 @@ CREATE TABLE metric_series (
     checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
     UNIQUE (run, metric)
 ) STRICT;
--- Only completed runs are ranked: a live index would cost most of the logging rate.
-CREATE INDEX metric_series_by_last ON metric_series (metric, last_value) WHERE completed = 1;
-CREATE INDEX metric_series_by_min ON metric_series (metric, min_value) WHERE completed = 1;
-CREATE INDEX metric_series_by_max ON metric_series (metric, max_value) WHERE completed = 1;
-CREATE INDEX metric_series_unranked ON metric_series (metric) WHERE completed = 0;
+-- Of runs that have ended only, as these have a checksum: an index of live values would cost most of the logging
+-- rate. Completed runs stand apart, being the ones that are ranked.
+CREATE INDEX metric_series_by_last ON metric_series (metric, last_value, run) WHERE completed = 1;
+CREATE INDEX metric_series_by_min ON metric_series (metric, min_value, run) WHERE completed = 1;
+CREATE INDEX metric_series_by_max ON metric_series (metric, max_value, run) WHERE completed = 1;
+CREATE INDEX metric_series_failed_by_last ON metric_series (metric, last_value, run)
+WHERE completed = 0 AND checksum IS NOT NULL;
+CREATE INDEX metric_series_failed_by_min ON metric_series (metric, min_value, run)
+WHERE completed = 0 AND checksum IS NOT NULL;
+CREATE INDEX metric_series_failed_by_max ON metric_series (metric, max_value, run)
+WHERE completed = 0 AND checksum IS NOT NULL;
+CREATE INDEX metric_series_live ON metric_series (metric, run) WHERE completed = 0 AND checksum IS NULL;
 
 CREATE TABLE metric_point (
     series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,

@@ -304,13 +304,22 @@ CREATE INDEX config_value_by_source ON config_value (source) WHERE source IS NOT
 
 CREATE INDEX config_value_by_text ON config_value (key, text) WHERE text IS NOT NULL;
 
-CREATE INDEX metric_series_by_last ON metric_series (metric, last_value) WHERE completed = 1;
+CREATE INDEX metric_series_by_last ON metric_series (metric, last_value, run) WHERE completed = 1;
 
-CREATE INDEX metric_series_by_max ON metric_series (metric, max_value) WHERE completed = 1;
+CREATE INDEX metric_series_by_max ON metric_series (metric, max_value, run) WHERE completed = 1;
 
-CREATE INDEX metric_series_by_min ON metric_series (metric, min_value) WHERE completed = 1;
+CREATE INDEX metric_series_by_min ON metric_series (metric, min_value, run) WHERE completed = 1;
 
-CREATE INDEX metric_series_unranked ON metric_series (metric) WHERE completed = 0;
+CREATE INDEX metric_series_failed_by_last ON metric_series (metric, last_value, run)
+WHERE completed = 0 AND checksum IS NOT NULL;
+
+CREATE INDEX metric_series_failed_by_max ON metric_series (metric, max_value, run)
+WHERE completed = 0 AND checksum IS NOT NULL;
+
+CREATE INDEX metric_series_failed_by_min ON metric_series (metric, min_value, run)
+WHERE completed = 0 AND checksum IS NOT NULL;
+
+CREATE INDEX metric_series_live ON metric_series (metric, run) WHERE completed = 0 AND checksum IS NULL;
 
 CREATE INDEX run_by_config ON run (config_hash);
 

@@ -1,0 +1,168 @@
+"""How long do the questions of people and of the page take, on an archive of 100,000 runs?
+
+    python -m benchmarks.questions [--archive FILE] [--runs 100000] [--repeat 15] [--quick]
+
+The archive is made by ``benchmarks.make_archive`` in a temporary folder, or is one made before, and only read.
+Every question is asked through the library, which gives records, and in the same process by hand-written SQL on
+a bare ``sqlite3`` connection over the same tables, which gives bare rows of the run numbers; all in turn. At
+the end the ten questions of ``schema/questions.sql``, and what reading every run costs.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.make_archive import fill, make_records
+from benchmarks.timing import argument_parser, headline, in_turn, print_table, quantile, scaled
+from exptrack import Archive
+
+QUESTIONS = Path(__file__).parent.parent / "schema" / "questions.sql"
+
+# Each: its name, the bound in milliseconds, the filter, its order, and the same in SQL over the tables.
+AND = "config.lr < 0.01 and config.optimizer = 'adam' and metrics.val_acc.max >= 0.5"
+OR = "config.model.name = 'gpt2' or tag = 'paper' or metrics.loss.min < 0.06"
+NARROW = "config.lr < 2e-5 and config.model.name = 'mlp' and status = failed"
+WIDE = "config.lr < 0.01"
+_KEY = "(SELECT id FROM config_key WHERE key = '{}')"
+_METRIC = "(SELECT id FROM metric_name WHERE name = '{}')"
+_LR = f"""EXISTS (SELECT 1 FROM config_value AS v
+    WHERE v.run = r.id AND v.key = {_KEY.format("lr")} AND v.num < 0.01)"""
+_NAMED = "EXISTS (SELECT 1 FROM config_value AS v WHERE v.run = {run} AND v.key = {key} AND v.text = '{text}')"
+
+
+def _named(run: str, key: str, text: str) -> str:
+    return _NAMED.format(run=run, key=_KEY.format(key), text=text)
+
+
+_MAX_ACC = f"""EXISTS (SELECT 1 FROM metric_series AS m
+    WHERE m.run = r.id AND m.metric = {_METRIC.format("val_acc")} AND m.max_value >= 0.5)"""
+_AND = f"{_LR} AND {_named('r.id', 'optimizer', 'adam')} AND {_MAX_ACC}"
+_OR = f"""({_named("r.id", "model.name", "gpt2")}
+    OR EXISTS (SELECT 1 FROM run_tag AS t WHERE t.run = r.id AND t.tag = 'paper')
+    OR EXISTS (SELECT 1 FROM metric_series AS m
+        WHERE m.run = r.id AND m.metric = {_METRIC.format("loss")} AND m.min_value < 0.06))"""
+_NEWEST = "ORDER BY r.started_at DESC LIMIT 20"
+BY_HAND = {
+    "newest 20": "SELECT r.id FROM run AS r ORDER BY r.started_at DESC LIMIT 20",
+    "best 10 by a metric": f"""SELECT s.run FROM metric_series AS s
+        WHERE s.metric = {_METRIC.format("val_acc")} AND s.completed = 1 AND s.last_value < 9e999
+        ORDER BY s.last_value DESC LIMIT 10""",
+    "three conditions, by the metric, 20": f"""SELECT r.id FROM metric_series AS s JOIN run AS r ON r.id = s.run
+        WHERE s.metric = {_METRIC.format("val_acc")} AND s.completed = 1 AND s.max_value >= 0.5
+        AND {_AND} ORDER BY s.max_value DESC LIMIT 20""",
+    "three conditions, by start, 20": f"SELECT r.id FROM run AS r WHERE {_AND} {_NEWEST}",
+    "an OR of three, by start, 20": f"SELECT r.id FROM run AS r WHERE {_OR} {_NEWEST}",
+    "count, selective": f"""SELECT count(*) FROM config_value AS v JOIN run AS r ON r.id = v.run
+        WHERE v.key = {_KEY.format("lr")} AND v.num < 2e-5
+        AND {_named("r.id", "model.name", "mlp")} AND r.status = 'failed'""",
+    "count, one unselective": f"""SELECT count(*) FROM config_value AS v
+        WHERE v.key = {_KEY.format("lr")} AND v.num < 0.01""",
+    "count, three conditions": f"SELECT count(*) FROM run AS r WHERE {_AND}",
+    "count, an OR of three": f"SELECT count(*) FROM run AS r WHERE {_OR}",
+    "one run's full detail": "SELECT * FROM config_value WHERE run = (SELECT max(id) FROM run)",
+    "diff of two": "SELECT * FROM config_value WHERE run >= (SELECT max(id) - 1 FROM run)",
+    "every run read": "SELECT sum(duration_ms) FROM run",
+}
+BOUNDS = {
+    "newest 20": 2,
+    "best 10 by a metric": 2,
+    "three conditions, by the metric, 20": 15,
+    "three conditions, by start, 20": 15,
+    "an OR of three, by start, 20": 30,
+    "count, selective": 30,
+    "count, one unselective": 30,
+    "count, three conditions": 30,
+    "count, an OR of three": 30,
+    "one run's full detail": 5,
+    "diff of two": 5,
+}
+
+
+def asked(archive: Archive) -> dict[str, Callable[[], object]]:
+    """The questions as a user of the library asks them."""
+    a, b = (run.run_id for run in archive.runs().limit(2))
+    runs = archive.runs
+    found: dict[str, Callable[[], object]] = {
+        "newest 20": lambda: archive.list_runs(limit=20),
+        "best 10 by a metric": lambda: archive.best_runs("val_acc", "maximize", limit=10),
+        "three conditions, by the metric, 20": lambda: (
+            runs().where(AND).order_by("-metrics.val_acc.max").limit(20).list()
+        ),
+        "three conditions, by start, 20": lambda: runs().where(AND).limit(20).list(),
+        "an OR of three, by start, 20": lambda: runs().where(OR).limit(20).list(),
+        "count, selective": lambda: runs().where(NARROW).count(),
+        "count, one unselective": lambda: runs().where(WIDE).count(),
+        "count, three conditions": lambda: runs().where(AND).count(),
+        "count, an OR of three": lambda: runs().where(OR).count(),
+        "one run's full detail": lambda: archive.show_run(a),
+        "diff of two": lambda: archive.diff_runs(a, b),
+    }
+    assert set(found) == set(BOUNDS)
+    return found
+
+
+def ten_questions(archive: Archive, bare: sqlite3.Connection) -> dict[str, Callable[[], object]]:
+    """The ten questions of the schema on a bare connection, as many rows as there are."""
+    a, b = (run.run_id for run in archive.runs().limit(2))
+    values = {"run": a, "other": b, "metric": "val_acc", "hash": "sha256:0"}
+
+    def task(sql: str) -> Callable[[], object]:
+        given: dict[str, Any] = {name: values[name] for name in re.findall(r":(\w+)", sql) if name in values}
+        return lambda: bare.execute(sql, given).fetchall()
+
+    blocks = QUESTIONS.read_text(encoding="utf-8").split("-- name: ")[1:]
+    return {block.partition("\n")[0]: task(block.partition("\n")[2]) for block in blocks}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--archive", type=Path, help="one that benchmarks.make_archive made")
+    parser.add_argument("--runs", type=int, help="default 100,000")
+    parser.add_argument("--repeat", type=int, help="default 15")
+    given = parser.parse_args(argv)
+    count = given.runs or (200 if given.quick else 100_000)
+    repeat = given.repeat or scaled(15, given.quick)
+    with tempfile.TemporaryDirectory() as folder:
+        place = given.archive or Path(folder) / "lab.db"
+        if given.archive is None:
+            with Archive(place) as archive:
+                fill(archive, make_records(count))
+        with Archive(place, mode="ro") as archive:
+            measure(archive, repeat)
+
+
+def measure(archive: Archive, repeat: int) -> None:
+    """Ask all questions in turn and print what they took."""
+    bare = sqlite3.connect(f"file:{archive.path}?mode=ro", uri=True)
+    bare.execute("PRAGMA cache_size = -16000")
+    runs = bare.execute("SELECT count(*) FROM run").fetchone()[0]
+    ours, ten = asked(archive), ten_questions(archive, bare)
+    tasks = {f"ours: {name}": task for name, task in ours.items()}
+    for name, sql in BY_HAND.items():
+        tasks[f"hand: {name}"] = lambda sql=sql: bare.execute(sql).fetchall()  # type: ignore[misc]
+    tasks |= {f"ten: {name}": task for name, task in ten.items()}
+    print(f"{runs:,} runs; {repeat} times each in turn")
+    times = in_turn(tasks, repeat)
+    bare.close()
+    rows = []
+    for name, bound in BOUNDS.items():
+        mine, hand = times[f"ours: {name}"], statistics.median(times[f"hand: {name}"])
+        median = statistics.median(mine)
+        rows.append((name, bound, median, min(mine), quantile(mine, 0.9), hand, median / hand))
+        headline(f"{name}: {median:.2f} ms (<= {bound}); by hand, bare rows: {hand:.2f} ms")
+    print_table(("milliseconds", "bound", "median", "least", "P90", "by hand", "x"), rows)
+    names = [f"ten: {name}" for name in ten] + ["hand: every run read"]
+    found = [(name, statistics.median(times[name]), quantile(times[name], 0.9)) for name in names]
+    print_table(("milliseconds, bare", "median", "P90"), found)
+    slowest = max(found[:-1], key=lambda row: row[1])
+    headline(f"the slowest of the ten questions: {slowest[0].removeprefix('ten: ')}, {slowest[1]:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -33,21 +33,22 @@ KEY_IDS = "SELECT id FROM config_key WHERE key = :key OR (key >= :key || '.' AND
 METRIC_ID = "SELECT id FROM metric_name WHERE name = ?"
 SOME_KEYS = "SELECT key FROM config_key ORDER BY key LIMIT 10000"
 SOME_METRICS = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
+# Without a table's name: the innermost is meant.
 METRIC_VALUES = {
-    "last": "s.last_value",
-    "min": "s.min_value",
-    "max": "s.max_value",
-    "first": "s.first_value",
-    "mean": "s.value_sum / NULLIF(s.count - s.nan_count, 0)",
-    **{name: f"s.{name}" for name in "count nan_count last_step first_step min_step max_step".split()},
+    "last": "last_value",
+    "min": "min_value",
+    "max": "max_value",
+    "first": "first_value",
+    "mean": "value_sum / NULLIF(count - nan_count, 0)",
+    **{name: name for name in "count nan_count last_step first_step min_step max_step".split()},
 }
 # In the order of these there is an index over completed runs, and one over those that ended otherwise. Which
 # of these, or live, a series is, says what stands here: each of them has its index.
 INDEXED_VALUES = ("last", "min", "max")
 STATES = (
-    "s.completed = 1",
-    "s.completed = 0 AND s.checksum IS NOT NULL",
-    "s.completed = 0 AND s.checksum IS NULL",
+    "{s}.completed = 1",
+    "{s}.completed = 0 AND {s}.checksum IS NOT NULL",
+    "{s}.completed = 0 AND {s}.checksum IS NULL",
 )
 LAST_RUN = "SELECT max(id) FROM run"
 
@@ -271,7 +272,10 @@ class Compiler:
             return []
         match = value_match(METRIC_VALUES[one.field.statistic], one.operator, one.values)
         source = "SELECT s.run AS run FROM metric_series AS s WHERE s.metric = ? AND"
-        return [Fragment(f"{source} {state} AND {match.sql}", (metric, *match.values)) for state in STATES]
+        return [
+            Fragment(f"{source} {state.format(s='s')} AND {match.sql}", (metric, *match.values))
+            for state in STATES
+        ]
 
 
 def value_match(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
@@ -409,20 +413,21 @@ class Selection:
         metric = self._connection.value(METRIC_ID, (field.name,))
         test, value = self._compiler.test(self._condition), METRIC_VALUES[field.statistic]
         direction = "DESC" if descending else "ASC"
-        run = " CROSS JOIN run AS r ON r.id = s.run" if test.reads_run else ""
+        # Not s, which tests of metrics call theirs.
+        run = " CROSS JOIN run AS r ON r.id = m.run" if test.reads_run else ""
         values: tuple[Any, ...] = ()
         parts = []
         for state in STATES:
             sql = (
-                f"SELECT s.run AS run, {value} AS value FROM metric_series AS s{run}"
-                f" WHERE s.metric = ? AND {state} AND {value} IS NOT NULL"
-                f" AND ({test.sql.format(id='s.run')})"
+                f"SELECT m.run AS run, {value} AS value FROM metric_series AS m{run}"
+                f" WHERE m.metric = ? AND {state.format(s='m')} AND {value} IS NOT NULL"
+                f" AND ({test.sql.format(id='m.run')})"
             )
             values += (metric, *test.values)
             if after is not None:
-                behind = self._behind(after, [value], [Fragment(value)], "s.run")
+                behind = self._behind(after, [value], [Fragment(value)], "m.run")
                 sql, values = f"{sql} AND {behind.sql}", values + behind.values
-            parts.append(f"SELECT * FROM ({sql} ORDER BY {value} {direction}, s.run DESC LIMIT ?)")
+            parts.append(f"SELECT * FROM ({sql} ORDER BY {value} {direction}, m.run DESC LIMIT ?)")
             values += (limit,)
         union = " UNION ALL ".join(parts)
         sql = f"SELECT run, value FROM ({union}) ORDER BY value {direction}, run DESC LIMIT ?"

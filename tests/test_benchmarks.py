@@ -18,7 +18,9 @@ SMALL = {
     "artifact_kills": ["--kills", "2"],
     "kill_loss": ["--kills", "4"],
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
+    "make_archive": ["--runs", "40", "--bare"],
     "memory": ["--points", "20000"],
+    "questions": ["--runs", "60", "--repeat", "2"],
     "throughput": ["--points", "2000", "--repeat", "1"],
 }
 

@@ -163,9 +163,8 @@ class Compiler:
         metric = self._connection.value(METRIC_ID, (one.field.name,))
         if metric is None:
             return ALWAYS if one.operator == "is null" else NEVER
-        # Not called s, as the series along whose index a ranking reads, whose run {id} then means.
-        value = METRIC_VALUES[one.field.statistic].replace("s.", "m.")
-        series = "SELECT 1 FROM metric_series AS m WHERE m.run = {id} AND m.metric = ?"
+        value = METRIC_VALUES[one.field.statistic]
+        series = "SELECT 1 FROM metric_series AS s WHERE s.run = {id} AND s.metric = ?"
         if one.operator == "exists":
             return Test(f"EXISTS ({series})", (metric,))
         if one.operator in ("is null", "is comparable"):

@@ -410,9 +410,10 @@ class Selection:
         if field.kind != "metric" or not self._is_indexed() or self._driver(limit)[0] is not None:
             return None
         metric = self._connection.value(METRIC_ID, (field.name,))
-        test, value = self._compiler.test(self._condition), METRIC_VALUES[field.statistic]
-        direction = "DESC" if descending else "ASC"
+        test = self._compiler.test(self._condition)
         # Not s, which tests of metrics call theirs.
+        value = METRIC_VALUES[field.statistic].replace("s.", "m.")
+        direction = "DESC" if descending else "ASC"
         run = " CROSS JOIN run AS r ON r.id = m.run" if test.reads_run else ""
         values: tuple[Any, ...] = ()
         parts = []

@@ -382,7 +382,7 @@ class ExpConfig:
 
     def leaves(self) -> list[Leaf]:
         """Every value that is not a non-empty map, with its dotted path."""
-        return list(leaves_of("", self._values)) if self._values else []
+        return leaves_of("", self._values) if self._values else []
 
 
 def _texts(items: Iterable[str], what: str) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :a
 """
 
 
+# Made once: json.dumps() makes one a call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def event_checksum(happened_at: str, kind: str, data: str) -> int:
     """CRC-32 that guards one event against damage in place."""
     return zlib.crc32("\0".join((happened_at, kind, data)).encode("utf-8"))
@@ -33,7 +37,7 @@ def record_event(
 
     `at` is when it happened, as the archive writes it; by default now.
     """
-    text = json.dumps(dict(data or {}), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _encode(dict(data or {}))
     at = utc_text() if at is None else at
     connection.execute(
         INSERT_EVENT,

@@ -418,6 +418,8 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
 
 def elements(values: Any, what: str) -> Iterator[Any]:
     """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
+    if type(values) in (list, tuple):
+        return iter(values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")
     if hasattr(values, "to_numpy"):  # pandas slices by label

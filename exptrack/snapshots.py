@@ -18,9 +18,9 @@ MOST_NUMBERS = 100_000  # known by heart
 INSERT_CONFIG = """
 INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
 """
-INSERT_KEY = "INSERT INTO config_key (key) VALUES (?) ON CONFLICT DO NOTHING"
-INSERT_SOURCE = "INSERT INTO config_source (kind, name, line) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-KEY_NUMBERS = "SELECT key, id FROM config_key WHERE key IN (SELECT value FROM json_each(?))"
+INSERT_KEY = "INSERT INTO config_key (key) VALUES (?)"
+INSERT_SOURCE = "INSERT INTO config_source (kind, name, line) VALUES (?, ?, ?)"
+KEY_NUMBER = "SELECT id FROM config_key WHERE key = ?"
 SOURCE_NUMBER = "SELECT id FROM config_source WHERE kind = ? AND name = ? AND line = ?"
 INSERT_VALUE = "INSERT INTO config_value (run, key, type, num, text, source) VALUES (?, ?, ?, ?, ?, ?)"
 SOURCE_ROWS_OF = "SELECT DISTINCT source FROM config_value WHERE run = ? AND source IS NOT NULL"
@@ -46,15 +46,18 @@ class Numbers:
         self._keys: dict[str, int] = {}
         self._sources: dict[ConfigSource, int] = {}
 
-    def of_keys(self, keys: list[str]) -> list[int]:
-        """The number of each key, which is given one if it has none."""
-        new = [key for key in keys if key not in self._keys]
-        if new:
+    def of_key(self, key: str) -> int:
+        """The number of a key, which is given one if it has none."""
+        number = self._keys.get(key)
+        if number is None:
             if len(self._keys) > MOST_NUMBERS:
-                self._keys, new = {}, keys
-            self._connection.execute_many(INSERT_KEY, [(key,) for key in new])
-            self._keys.update(map(tuple, self._connection.all(KEY_NUMBERS, (json.dumps(new),))))
-        return [self._keys[key] for key in keys]
+                self._keys.clear()
+            number = self._connection.value(KEY_NUMBER, (key,))
+            if number is None:
+                number = self._connection.execute(INSERT_KEY, (key,)).lastrowid
+            assert number is not None
+            self._keys[key] = number
+        return number
 
     def of_source(self, source: ConfigSource) -> int:
         """The number of a source, which is given one if it has none."""
@@ -63,8 +66,11 @@ class Numbers:
             if len(self._sources) > MOST_NUMBERS:
                 self._sources.clear()
             words = (source.kind, source.name, source.line)
-            self._connection.execute(INSERT_SOURCE, words)
-            number = self._sources[source] = int(self._connection.value(SOURCE_NUMBER, words))
+            number = self._connection.value(SOURCE_NUMBER, words)
+            if number is None:
+                number = self._connection.execute(INSERT_SOURCE, words).lastrowid
+            assert number is not None
+            self._sources[source] = number
         return number
 
 
@@ -73,11 +79,9 @@ def store_config(connection: Connection, run: int, config: ExpConfig, numbers: N
     numbers = Numbers(connection) if numbers is None else numbers
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
-    leaves = config.leaves()
-    keys = numbers.of_keys([leaf.key for leaf in leaves])
     rows = [
-        (run, key, leaf.type, leaf.num, leaf.text, numbers.of_source(config.source_of(leaf.key)))
-        for key, leaf in zip(keys, leaves, strict=True)
+        (run, numbers.of_key(key), kind, number, text, numbers.of_source(config.source_of(key)))
+        for key, kind, number, text in config.leaves()
     ]
     connection.execute_many(INSERT_VALUE, rows)
 

@@ -35,8 +35,12 @@ class Leaf(NamedTuple):
     text: str | None
 
 
+# Made once: json.dumps() makes one a call, which takes longer than a short text.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def checked_value(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
@@ -46,9 +50,14 @@ def checked_value(value: object, path: str, depth: int, budget: list[int]) -> Co
     budget[0] -= 1
     if budget[0] < 0:
         raise ConfigError(f"config holds more than {MAX_VALUES:,} values", key=path)
-    where = f"config value {path!r}" if path else "config"
     if value is None or isinstance(value, bool):
         return value
+    kind = type(value)
+    if kind is float and math.isfinite(value):  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    if kind is int and INT64_MIN <= value <= INT64_MAX:  # type: ignore[operator]
+        return value  # type: ignore[return-value]
+    where = f"config value {path!r}" if path else "config"
     if isinstance(value, str):
         try:
             return check_text(str.__str__(value), where)
@@ -113,22 +122,32 @@ def type_name(value: ConfigValue) -> str:
     return names[type(value)]
 
 
-def leaves_of(path: str, value: ConfigValue) -> Iterator[Leaf]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from leaves_of(join_path(path, key), item)
-        return
-    kind = type_name(value)
-    if isinstance(value, bool) or value is None:
-        yield Leaf(path, kind, None, None if value is None else canonical(value))
+def leaves_of(path: str, value: ConfigValue) -> list[Leaf]:
+    """Every value at or below `path` that is not a non-empty map."""
+    found: list[Leaf] = []
+    _collect(path, value, found)
+    return found
+
+
+def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
+    if isinstance(value, str):
+        found.append(Leaf(path, "text", None, value))
+    elif value is None:
+        found.append(Leaf(path, "null", None, None))
+    elif isinstance(value, bool):
+        found.append(Leaf(path, "bool", None, "true" if value else "false"))
     elif isinstance(value, int):
-        yield Leaf(path, kind, float(value), None if abs(value) <= EXACT_INT else str(value))
+        found.append(Leaf(path, "int", float(value), None if abs(value) <= EXACT_INT else str(value)))
     elif isinstance(value, float):
         # SQLite shows 15 digits and knows no negative zero.
-        exact = float(f"{value:.15g}") == value and repr(value) != "-0.0"
-        yield Leaf(path, kind, value, None if exact else repr(value))
+        text = repr(value)
+        exact = text != "-0.0" and (len(text) <= 15 or float(f"{value:.15g}") == value)
+        found.append(Leaf(path, "float", value, None if exact else text))
+    elif isinstance(value, dict) and value:
+        for key, item in value.items():
+            _collect(join_path(path, key), item, found)
     else:
-        yield Leaf(path, kind, None, value if isinstance(value, str) else canonical(value))
+        found.append(Leaf(path, type_name(value), None, canonical(value)))
 
 
 def checked_tree(values: object) -> dict[str, ConfigValue]:

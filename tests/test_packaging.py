@@ -57,6 +57,7 @@ PYTHON_BLOCKS = re.findall(
 PRINTED = {
     "Quick start": "completed",
     "Store artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
+    "Ask": "2 0.999",
     "Compose a config": "50 0.0003 override optim.lr=3e-4\n",
 }
 

@@ -44,7 +44,9 @@ OF_THE_MACHINE = "system/"
 @json_option
 @click.pass_obj
 def top(db: str | None, field: str, least_first: bool, where: Sequence[str], limit: int, as_json: bool) -> None:
-    """Rank runs of every status by a field, the greatest value first; runs without a value are left out.
+    """Rank runs of every status by any field.
+
+    The greatest value comes first; runs without a value, or with NaN, are left out.
 
     FIELD is as in 'ls': metrics.acc.max, config.lr, duration, ended, …
 
@@ -103,7 +105,7 @@ def history(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Draw metrics of a run, or of several over each other, or print their points.
+    """Draw metrics of runs, or print their points.
 
     Example: exptrack history 1k3f loss val_loss --with 1k3g --log
     """

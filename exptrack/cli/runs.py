@@ -150,7 +150,9 @@ def best(
     where: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Rank the completed runs by a metric; NaN and the infinities never win.
+    """Rank the completed runs by a metric.
+
+    NaN and the infinities never win; the older run wins a tie.
 
     Example: exptrack best val_accuracy --max
     """

@@ -86,10 +86,16 @@ class Field(NamedTuple):
     statistic: str = ""
 
     def __str__(self) -> str:
+        """As it is written in a filter."""
         if self.kind == "config":
-            return f"config.{self.name}"
+            return ".".join(["config", *map(_as_part, split_path(self.name))])
         if self.kind == "metric":
-            return f"metrics.{self.name}" + ("" if self.statistic == "last" else f".{self.statistic}")
+            *above, last = self.name.split(".")
+            statistic = [] if self.statistic == "last" else [self.statistic]
+            # Without quotes it would be read as a statistic.
+            quoted = not statistic and last in STATISTICS
+            parts = [*map(_as_part, above), _in_quotes(last) if quoted else _as_part(last)]
+            return ".".join(["metrics", *parts, *statistic])
         return self.name
 
 
@@ -129,7 +135,9 @@ EVERYTHING = And(())
 
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
-_PART = r"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|[\w/\-:@+%#$~^&|]+))"
+_BARE = r"[\w/\-:@+%#$~^&|]+"
+_BARE_PART = re.compile(_BARE)
+_PART = rf"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|{_BARE}))"
 _TOKEN = re.compile(
     rf"""\s*(?:
         (?P<time>\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?)(?![\w.])
@@ -148,6 +156,14 @@ _TOKEN = re.compile(
 _SIGN = re.compile(r"\s*([+-]?)\s*")
 _KEYWORDS = frozenset("and or not in like is null exists".split())
 _OPERATORS = {"==": "=", "<>": "!="}
+
+
+def _as_part(part: str) -> str:
+    return part if _BARE_PART.fullmatch(part) else _in_quotes(part)
+
+
+def _in_quotes(part: str) -> str:
+    return '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class _Token(NamedTuple):

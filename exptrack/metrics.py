@@ -79,10 +79,10 @@ FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 """
 SUMMARIES = """
-SELECT n.name, s.count, s.nan_count, s.first_value, s.first_step, s.last_value, s.last_step,
+SELECT s.run, n.name, s.count, s.nan_count, s.first_value, s.first_step, s.last_value, s.last_step,
        s.min_value, s.min_step, s.max_value, s.max_step, s.value_sum
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-WHERE s.run = ? ORDER BY n.name
+WHERE s.run IN (SELECT value FROM json_each(?)) ORDER BY s.run, n.name
 """
 SERIES_OF_RUN = """
 SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
@@ -403,10 +403,11 @@ def read_last(connection: Connection, run: int, name: str, started_at: datetime)
     return MetricPoint(row[0], _number(row[2]), started_at + timedelta(milliseconds=row[1]))
 
 
-def read_summaries(connection: Connection, run: int) -> tuple[MetricSummary, ...]:
-    """The summary of each metric of one run, by name."""
-    return tuple(
-        MetricSummary(
+def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[MetricSummary, ...]]:
+    """The summary of each metric of each of these runs, by name; a run without metrics has none."""
+    found: dict[int, list[MetricSummary]] = {run: [] for run in runs}
+    for row in connection.iterate(SUMMARIES, (json.dumps(list(found)),)):
+        summary = MetricSummary(
             name=row["name"],
             count=row["count"],
             nan_count=row["nan_count"],
@@ -422,8 +423,8 @@ def read_summaries(connection: Connection, run: int) -> tuple[MetricSummary, ...
             if row["count"] > row["nan_count"]
             else None,
         )
-        for row in connection.iterate(SUMMARIES, (run,))
-    )
+        found[row["run"]].append(summary)
+    return {run: tuple(summaries) for run, summaries in found.items()}
 
 
 class PointsChecksum:

@@ -408,7 +408,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         summary=summaries(connection, [row], dead_runs(connection))[0],
         config=config_from_snapshot(*read_config(connection, run)).values,
         notes=read_notes(connection, run),
-        metrics=read_summaries(connection, run),
+        metrics=read_summaries(connection, [run])[run],
         artifacts=read_artifacts(connection, run),
         events=read_events(connection, run),
         environment=_read_environment(connection, run),
@@ -446,8 +446,9 @@ def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
             differences.append(
                 ConfigDifference(key, change, a.get(key), b.get(key), set_a.get(key), set_b.get(key))
             )
-    metrics_a = {m.name: m for m in read_summaries(connection, row_a["id"])}
-    metrics_b = {m.name: m for m in read_summaries(connection, row_b["id"])}
+    summaries_of = read_summaries(connection, [row_a["id"], row_b["id"]])
+    metrics_a = {m.name: m for m in summaries_of[row_a["id"]]}
+    metrics_b = {m.name: m for m in summaries_of[row_b["id"]]}
     metrics = tuple(
         _metric_difference(name, metrics_a.get(name), metrics_b.get(name))
         for name in sorted(metrics_a.keys() | metrics_b.keys())

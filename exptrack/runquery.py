@@ -7,11 +7,12 @@ memory stays bounded and runs that come or go meanwhile neither shift nor repeat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exptrack import frames
 from exptrack.checks import check_name, shown
 from exptrack.columns import read_column, run_numbers
 from exptrack.connection import Connection
@@ -30,6 +31,10 @@ from exptrack.filters import (
 from exptrack.query import RunFilter, check_status, dead_runs, runs_in_order, summaries
 from exptrack.records import RunSummary
 from exptrack.selection import NEWEST_FIRST, Found, Order, Selection, check_names_exist
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
 PAGE_RUNS = 500
 
@@ -189,6 +194,84 @@ class RunQuery:
         found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
         runs = summaries(self._connection, runs_in_order(self._connection, found), dead)
         return Page(runs, found[-1] if found and len(found) == wanted else None)
+
+    # Frames
+
+    def to_dicts(
+        self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
+    ) -> frames.Records:
+        """A dict for each run, all with the same keys: attributes, ``config.KEY`` and ``metrics.NAME``.
+
+        `columns` are fields as in filters, in their order, named as they were given; by default all attributes
+        of a summary, then every config key and every metric of these runs. `statistic` says by what value, or
+        by which several, metrics stand there by default: ``"last"``, ``"max"``, …
+
+        Values have the types they have in the config; times are aware, tags a sorted list. What a run lacks is
+        None, as is a null of its config. A metric that is NaN is NaN.
+
+        Raises:
+            FilterError: there is no such field, or the name of a key or metric is misspelled.
+        """
+        return frames.to_dicts(self._table(columns, statistic))
+
+    def to_pandas(
+        self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
+    ) -> pandas.DataFrame:
+        """A pandas frame with a row for each run; the columns are those of :meth:`to_dicts`.
+
+        Columns are nullable: ``Int64``, ``Float64``, ``boolean``, ``string``, times in UTC. Where a config key
+        holds values of several types, and for lists, they are ``object`` and the values as they are.
+
+        Raises:
+            FilterError: as there.
+            MissingPackageError: pandas is not installed.
+        """
+        return frames.table_to_pandas(self._table(columns, statistic))
+
+    def to_polars(
+        self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
+    ) -> polars.DataFrame:
+        """A polars frame with a row for each run; the columns are those of :meth:`to_dicts`.
+
+        Lists of one type are ``List``; where a config key holds values of several types, they are ``Object``.
+
+        Raises:
+            FilterError: as there.
+            MissingPackageError: polars is not installed.
+        """
+        return frames.table_to_polars(self._table(columns, statistic))
+
+    def metrics_to_pandas(self, names: str | Iterable[str] | None = None) -> pandas.DataFrame:
+        """A pandas frame with a row for each point: run_id, name, step, value, time_s (since the run's start).
+
+        Of all metrics, or of these `names`. Runs in the order of the query, metrics by name, points by step,
+        repetitions of a step in the order of logging.
+
+        Raises:
+            MetricNotFoundError: no run of the archive has logged such a metric.
+            MissingPackageError: pandas is not installed.
+        """
+        return frames.points_to_pandas(self._points(names))
+
+    def metrics_to_polars(self, names: str | Iterable[str] | None = None) -> polars.DataFrame:
+        """A polars frame with a row for each point, as :meth:`metrics_to_pandas`."""
+        return frames.points_to_polars(self._points(names))
+
+    def _table(self, columns: Iterable[str] | None, statistic: str | Iterable[str]) -> frames.Table:
+        self._settle()
+        with self._connection.snapshot():
+            dead = dead_runs(self._connection)
+            return frames.read_table(self._connection, self._numbers(dead), dead, columns, statistic)
+
+    def _points(self, names: str | Iterable[str] | None) -> frames.Points:
+        self._settle()
+        with self._connection.snapshot():
+            numbers = self._numbers(dead_runs(self._connection))
+            return frames.read_points(self._connection, numbers, names)
+
+    def _numbers(self, dead: Sequence[int]) -> Sequence[int]:
+        selection = Selection(self._connection, self._condition, self._order, dead)
+        return [one.run for one in selection.rows(self._limit)]
 
 
 def _equal(attribute: str, value: str) -> Comparison:

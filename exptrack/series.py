@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
-from exptrack.connection import Connection, Row, unpack_extremes, unpack_points
+from exptrack.connection import Connection, Parameters, Row, unpack_extremes, unpack_points
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
 from exptrack.records import moment
@@ -319,6 +319,11 @@ def _read_points(
                 keys = keys.astype("int64")
                 return keys // span + first, values, keys % span / 1000
     return connection.fold(POINTS, bounds, _in_numpy)
+
+
+def read_in_bulk(connection: Connection, sql: str, parameters: Parameters) -> _Buffers:
+    """Steps, values and seconds of a query's rows (step, milliseconds, value), with numpy where it is."""
+    return connection.fold(sql, parameters, _in_numpy if _has_numpy() else _in_plain_python)
 
 
 def _has_numpy() -> bool:

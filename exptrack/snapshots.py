@@ -7,7 +7,8 @@ the snapshot. Keys and sources are stored once, however many runs share them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from exptrack.config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
 from exptrack.connection import Connection
@@ -36,6 +37,16 @@ JOIN config_key AS k ON k.id = v.key
 JOIN config_source AS s ON s.id = v.source
 WHERE v.run = ? ORDER BY k.key
 """
+KEY_NUMBERS = "SELECT key, id FROM config_key WHERE key IN (SELECT value FROM json_each(?))"
+KEY_NAMES = "SELECT id, key FROM config_key WHERE id IN (SELECT value FROM json_each(?))"
+LEAVES_OF = """
+SELECT v.key, v.run, v.type, v.num, v.text
+FROM config_value AS v WHERE v.run IN (SELECT value FROM json_each(:runs))
+"""
+CHOSEN_LEAVES_OF = LEAVES_OF + "AND v.key IN (SELECT value FROM json_each(:keys))"
+
+# How a value stands in its row: type, number, text. Equal for equal values of the same type only.
+Stored: TypeAlias = tuple[str, float | None, str | None]
 
 
 class Numbers:
@@ -113,3 +124,28 @@ def read_sources(connection: Connection, run: int) -> dict[str, ConfigSource]:
 def frozen_config(connection: Connection, run: int) -> ExpConfig:
     """A run's config as it was stored, references to the environment unresolved."""
     return config_from_snapshot(*read_config(connection, run), read_sources(connection, run))
+
+
+def read_leaves(
+    connection: Connection, runs: Sequence[int], keys: Iterable[str] | None = None
+) -> dict[str, dict[int, Stored]]:
+    """How the values of many runs are stored, by key, in order, and run: all, or those of the keys given."""
+    wanted = {"runs": json.dumps(list(runs))}
+    numbers: dict[int, str] = {}
+    if keys is not None:
+        numbers = {row["id"]: row["key"] for row in connection.all(KEY_NUMBERS, (json.dumps(list(keys)),))}
+        wanted["keys"] = json.dumps(list(numbers))
+    by_number: dict[int, dict[int, Stored]] = {}
+
+    def take(rows: Iterator[tuple[Any, ...]]) -> None:
+        for key, run, kind, num, text in rows:
+            column = by_number.get(key)
+            if column is None:
+                column = by_number[key] = {}
+            column[run] = (kind, num, text)
+
+    connection.fold(LEAVES_OF if keys is None else CHOSEN_LEAVES_OF, wanted, take)
+    if keys is None:
+        numbers = {row["id"]: row["key"] for row in connection.all(KEY_NAMES, (json.dumps(list(by_number)),))}
+    ordered = sorted((name, number) for number, name in numbers.items() if number in by_number)
+    return {name: by_number[number] for name, number in ordered}

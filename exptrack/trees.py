@@ -150,6 +150,21 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
         found.append(Leaf(path, type_name(value), None, canonical(value)))
 
 
+def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
+    """The value of a leaf: the inverse of :func:`leaves_of`."""
+    if kind == "text" or kind == "null":
+        return text
+    if kind == "bool":
+        return text == "true"
+    if kind == "float":
+        return num if text is None else float(text)
+    if kind == "int":
+        assert num is not None
+        return int(num) if text is None else int(text)
+    value: ConfigValue = json.loads(text or "")
+    return value
+
+
 def checked_tree(values: object) -> dict[str, ConfigValue]:
     if not isinstance(values, Mapping):
         raise ConfigError(f"a config is a map, not {type(values).__name__} {shown(values)}")

@@ -71,6 +71,7 @@ CREATE TABLE run_environment (
     variables TEXT NOT NULL,        -- JSON object: an allow-list of environment variables
     data_references TEXT NOT NULL   -- JSON object: name to the reference the caller declared
 ) STRICT;
+CREATE INDEX run_environment_by_script ON run_environment (script) WHERE script IS NOT NULL;
 
 -- The frozen config as a whole.
 CREATE TABLE run_config (

@@ -339,6 +339,8 @@ CREATE INDEX run_by_start ON run (started_at);
 
 CREATE INDEX run_by_status ON run (status, started_at);
 
+CREATE INDEX run_environment_by_script ON run_environment (script) WHERE script IS NOT NULL;
+
 CREATE INDEX run_input_by_hash ON run_input (hash);
 
 CREATE INDEX run_input_by_origin ON run_input (from_run_id, name, version);

@@ -13,7 +13,7 @@ from benchmarks import log_latency, peers, processes, startup, timing
 from benchmarks.__main__ import benchmark_names
 
 ROOT = Path(__file__).parent.parent
-CHEAP = ["downsampling", "file_size", "reading"]
+CHEAP = ["downsampling", "file_size", "frames", "reading"]
 SMALL = {
     "artifact_kills": ["--kills", "2"],
     "kill_loss": ["--kills", "4"],

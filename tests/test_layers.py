@@ -19,8 +19,8 @@ RANKS = (
     "errors checks system_metrics records keypath trees sdn conversion interpolation config safe_yaml"
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots filters selection"
-    " query columns runquery userviews artifacts lineage medialog verification recording run archive render"
-    " charts demo cli"
+    " query columns frames runquery comparison userviews artifacts lineage medialog verification recording"
+    " run archive render charts demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = (

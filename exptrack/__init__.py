@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.archive import Archive as Archive
     from exptrack.archive import append_event as append_event
     from exptrack.archive import best_run as best_run
+    from exptrack.archive import compare as compare
     from exptrack.archive import diff_runs as diff_runs
     from exptrack.archive import gc_artifacts as gc_artifacts
     from exptrack.archive import list_runs as list_runs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.archive import show_run as show_run
     from exptrack.archive import start_run as start_run
     from exptrack.archive import verify as verify
+    from exptrack.archive import what_changed as what_changed
     from exptrack.artifacts import ArtifactStore as ArtifactStore
     from exptrack.composition import load_exp_config as load_exp_config
     from exptrack.composition import load_sdn_config as load_sdn_config
@@ -68,11 +70,16 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactFile as ArtifactFile
     from exptrack.records import ArtifactUse as ArtifactUse
+    from exptrack.records import ComparedKey as ComparedKey
+    from exptrack.records import ComparedMetric as ComparedMetric
     from exptrack.records import ConfigDifference as ConfigDifference
     from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import DeleteReport as DeleteReport
     from exptrack.records import Event as Event
+    from exptrack.records import FactDifference as FactDifference
     from exptrack.records import GcReport as GcReport
+    from exptrack.records import Group as Group
+    from exptrack.records import Importance as Importance
     from exptrack.records import Lineage as Lineage
     from exptrack.records import MetricDifference as MetricDifference
     from exptrack.records import MetricPoint as MetricPoint
@@ -81,6 +88,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import Problem as Problem
     from exptrack.records import RecordedRun as RecordedRun
     from exptrack.records import RemovalReport as RemovalReport
+    from exptrack.records import RunChanges as RunChanges
+    from exptrack.records import RunComparison as RunComparison
     from exptrack.records import RunDetail as RunDetail
     from exptrack.records import RunDiff as RunDiff
     from exptrack.records import RunStatus as RunStatus
@@ -121,6 +130,8 @@ _HOME_OF = {
     "ArtifactStore": "artifacts",
     "ArtifactUse": "records",
     "Buckets": "series",
+    "ComparedKey": "records",
+    "ComparedMetric": "records",
     "ConfigDifference": "records",
     "ConfigError": "errors",
     "ConfigNotFoundError": "errors",
@@ -132,8 +143,11 @@ _HOME_OF = {
     "ExpConfig": "config",
     "ExportError": "errors",
     "ExptrackError": "errors",
+    "FactDifference": "records",
     "FilterError": "errors",
     "GcReport": "records",
+    "Group": "records",
+    "Importance": "records",
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
     "Lineage": "records",
@@ -153,6 +167,8 @@ _HOME_OF = {
     "RemovalReport": "records",
     "Run": "run",
     "RunBusyError": "errors",
+    "RunChanges": "records",
+    "RunComparison": "records",
     "RunDetail": "records",
     "RunDiff": "records",
     "RunFilter": "query",
@@ -174,6 +190,7 @@ _HOME_OF = {
     "VerifyReport": "records",
     "append_event": "archive",
     "best_run": "archive",
+    "compare": "archive",
     "diff_runs": "archive",
     "gc_artifacts": "archive",
     "list_runs": "archive",
@@ -186,6 +203,7 @@ _HOME_OF = {
     "show_run": "archive",
     "start_run": "archive",
     "verify": "archive",
+    "what_changed": "archive",
 }
 
 # Modules that are public as a whole.

@@ -12,11 +12,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, overload
 
-from exptrack import __version__, artifacts, query, userviews, verification
+from exptrack import __version__, artifacts, comparison, query, userviews, verification
 from exptrack import run as runs
 from exptrack.artifacts import ArtifactStore
 from exptrack.blobs import blobs_of_run, collect_unused
-from exptrack.connection import SQLITE_VERSION, Connection, Parameters
+from exptrack.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
@@ -30,8 +30,12 @@ from exptrack.records import (
     DeleteReport,
     Event,
     GcReport,
+    Group,
+    Importance,
     Lineage,
     RecordedRun,
+    RunChanges,
+    RunComparison,
     RunDetail,
     RunDiff,
     RunStatus,
@@ -335,11 +339,82 @@ class Archive:
         self._settle()
         return query.diff_runs(self._connection, run_a, run_b)
 
+    def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
+        """Runs side by side: the config keys in which they differ (or all), what set each, and all metrics.
+
+        `run_ids` are ids or records, each run counts once; values are compared with their types.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
+            InvalidValueError: none is given.
+        """
+        self._settle()
+        rows = self._rows_of(run_ids)
+        if not rows:
+            raise InvalidValueError("no run is given to compare")
+        return comparison.compare(self._connection, rows, all_keys)
+
+    def what_changed(self, run_id: object) -> RunChanges | None:
+        """What is different in a run since the one before it: config, code, data, environment, metrics.
+
+        That is the run started last before it, whatever its status, of the same script (as the repository names
+        it); failing that, of the same name; failing that, of the same group. None when there is none.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
+        """
+        self._settle()
+        return comparison.what_changed(self._connection, run_id)
+
+    def group_by(
+        self, keys: str | Iterable[str], metric: str, *, where: str | None = None, statistic: str = "last"
+    ) -> list[Group]:
+        """Completed runs that logged a metric, grouped by config keys, with mean and spread of the metric.
+
+        `keys` are one or several dotted paths; runs that lack one are a group of their own, apart from those
+        where it is null, and 1 is apart from 1.0. `where` is a filter; `statistic` says which value of a run
+        counts, as in filters. Groups are in the order of their values. NaN and infinities are counted apart.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            InvalidValueError: no run has such a key, or there is no such statistic.
+            FilterError: the filter is wrong.
+        """
+        self._settle()
+        return comparison.group_by(self._connection, keys, metric, where, statistic)
+
+    def importance(
+        self, metric: str, *, where: str | None = None, statistic: str = "last", method: str = "spearman"
+    ) -> list[Importance]:
+        """How much each config key explains of a metric over completed runs, the most important first.
+
+        By ``"spearman"``: of keys with different numbers the square of Spearman's rank correlation, over the
+        runs that have one; of all others the correlation ratio (eta squared) of the metric's ranks, with a
+        group for each value and one for the runs without. It sees each key alone, of numbers only what rises
+        or falls, and flatters texts of many values. Left out are keys that do not vary, and texts of which no
+        two runs have the same.
+
+        By ``"forest"``: how much the R² of scikit-learn's random forest, fitted to the ranks, falls on runs it
+        has not seen when a key is shuffled (permutation importance; 5 folds, fixed seeds). That sees bends and
+        interplay, and takes seconds.
+
+        NaN and infinities are left out.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            InvalidValueError: fewer than 3 runs (forest: 10) are left.
+            FilterError: the filter is wrong.
+            MissingPackageError: the forest needs scikit-learn.
+        """
+        self._settle()
+        return comparison.importance(self._connection, metric, where, statistic, method)
+
     def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
         """The completed run with the best value of a metric, or None when none qualifies.
 
         `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of a run counts: ``"last"``,
-        ``"min"`` or ``"max"``. NaN and the infinities never win; the older run wins a tie.
+        ``"min"`` or ``"max"``. NaN and the infinities never win; of runs that tie, the one that came into the
+        file first wins.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
@@ -395,7 +470,7 @@ class Archive:
         Raises:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
-        where = self._place_of(run_id)
+        where = _place_of(query.resolve_run(self._connection, run_id))
         if buckets is None:
             return read_series(self._connection, *where, name, start=start, stop=stop)
         return read_buckets(self._connection, *where, name, buckets, start=start, stop=stop)
@@ -408,7 +483,7 @@ class Archive:
         Raises:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
         """
-        run_texts = [self._place_of(run_id)[1] for run_id in _several(run_ids)]
+        run_texts = [row["run_id"] for row in self._rows_of(run_ids)]
         return Tail(self._connection, run_texts, None if names is None else check_names(names))
 
     def align(
@@ -433,7 +508,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
             MissingPackageError: numpy is not installed.
         """
-        places = [self._place_of(run_id) for run_id in _several(run_ids)]
+        places = [_place_of(row) for row in self._rows_of(run_ids)]
         checked = check_names(names)
         found = (
             read_series(self._connection, *place, name, start=start, stop=stop)
@@ -442,9 +517,12 @@ class Archive:
         )
         return align_series(found, by, every)
 
-    def _place_of(self, run_id: object) -> tuple[int, str, datetime]:
-        row = query.resolve_run(self._connection, run_id)
-        return row["id"], row["run_id"], moment(row["started_at"])
+    def _rows_of(self, run_ids: object) -> list[Row]:
+        """Each run once; one alone need not be in a list."""
+        if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
+            run_ids = [run_ids]
+        rows = (query.resolve_run(self._connection, run_id) for run_id in run_ids)
+        return list({row["id"]: row for row in rows}.values())
 
     def sql(
         self,
@@ -535,11 +613,8 @@ class Archive:
         return verification.verify(self._connection, progress)
 
 
-def _several(run_ids: object) -> list[object]:
-    """Each run once; one alone need not be in a list."""
-    if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
-        return [run_ids]
-    return list(dict.fromkeys(run_ids))
+def _place_of(row: Row) -> tuple[int, str, datetime]:
+    return row["id"], row["run_id"], moment(row["started_at"])
 
 
 def _size_or_zero(path: str) -> int:
@@ -587,6 +662,16 @@ def show_run(run_id: object) -> RunDetail:
 def diff_runs(run_a: object, run_b: object) -> RunDiff:
     """:meth:`Archive.diff_runs` on the default archive."""
     return Archive.default().diff_runs(run_a, run_b)
+
+
+def compare(run_ids: object, *, all_keys: bool = False) -> RunComparison:
+    """:meth:`Archive.compare` on the default archive."""
+    return Archive.default().compare(run_ids, all_keys=all_keys)
+
+
+def what_changed(run_id: object) -> RunChanges | None:
+    """:meth:`Archive.what_changed` on the default archive."""
+    return Archive.default().what_changed(run_id)
 
 
 def best_run(metric: str, direction: str, *, by: str = "last") -> RunSummary | None:

@@ -37,6 +37,13 @@ JOIN config_key AS k ON k.id = v.key
 JOIN config_source AS s ON s.id = v.source
 WHERE v.run = ? ORDER BY k.key
 """
+SOURCES_OF_RUNS = """
+SELECT v.run, k.key, s.kind, s.name, s.line
+FROM config_value AS v
+JOIN config_key AS k ON k.id = v.key
+JOIN config_source AS s ON s.id = v.source
+WHERE v.run IN (SELECT value FROM json_each(?))
+"""
 KEY_NUMBERS = "SELECT key, id FROM config_key WHERE key IN (SELECT value FROM json_each(?))"
 KEY_NAMES = "SELECT id, key FROM config_key WHERE id IN (SELECT value FROM json_each(?))"
 LEAVES_OF = """
@@ -117,8 +124,15 @@ def read_config(connection: Connection, run: int) -> tuple[str, list[str], list[
 
 def read_sources(connection: Connection, run: int) -> dict[str, ConfigSource]:
     """What set each value of a run's config, by dotted path."""
-    rows = connection.all(SOURCES_OF, (run,))
-    return {row["key"]: ConfigSource(row["kind"], row["name"], row["line"]) for row in rows}
+    return read_sources_of(connection, [run])[run]
+
+
+def read_sources_of(connection: Connection, runs: Sequence[int]) -> dict[int, dict[str, ConfigSource]]:
+    """The same of many runs."""
+    found: dict[int, dict[str, ConfigSource]] = {run: {} for run in runs}
+    for row in connection.iterate(SOURCES_OF_RUNS, (json.dumps(list(found)),)):
+        found[row["run"]][row["key"]] = ConfigSource(row["kind"], row["name"], row["line"])
+    return found
 
 
 def frozen_config(connection: Connection, run: int) -> ExpConfig:

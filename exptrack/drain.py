@@ -499,7 +499,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
     if header is None:
         if is_stillborn(path):
             os.unlink(path)
-        elif any(path.read_bytes()[:SLOT]):
+        elif any(path.read_bytes()[:SLOT]) and read_header(path) is None:  # not just being written
             _warn(f"{path} is not a journal that this exptrack can read; left as it is")
         return
     if owner_lives(header) is not False:

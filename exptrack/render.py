@@ -26,9 +26,11 @@ from exptrack.records import (
     Artifact,
     ArtifactFile,
     ArtifactUse,
+    ConfigDifference,
     ConfigSource,
     Event,
     Lineage,
+    MetricDifference,
     RunDetail,
     RunDiff,
     RunStatus,
@@ -40,6 +42,7 @@ from exptrack.records import (
 )
 
 STATUS_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "interrupted": "yellow"}
+CHANGE_STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
 MOST_METRIC_COLUMNS = 4
 PIPED_WIDTH = 100_000
 LEAST_WRAPPED = 16  # a column of SQL is not made narrower than this
@@ -98,7 +101,7 @@ def ago(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _table(
+def table(
     out: Console,
     columns: Sequence[tuple[str, str]],
     rows: Iterable[Sequence[object]],
@@ -125,11 +128,13 @@ def _table(
     out.print(table)
 
 
-def _status(status: str) -> Text:
+def status_text(status: str) -> Text:
+    """A status in its colour."""
     return Text(status, style=STATUS_STYLES.get(status, ""))
 
 
-def _heading(out: Console, words: str) -> None:
+def heading(out: Console, words: str) -> None:
+    """A line above what follows."""
     out.print()
     out.print(Text(words, style="bold"))
 
@@ -143,7 +148,7 @@ def runs(out: Console, records: Sequence[RunSummary]) -> None:
     metrics = sorted(sorted(counted), key=lambda name: -counted[name])[:MOST_METRIC_COLUMNS]
     columns: dict[str, tuple[str, Sequence[object]]] = {
         "run": ("left", [Text(r.run_id, style="bold") for r in records]),
-        "status": ("left", [_status(r.status) for r in records]),
+        "status": ("left", [status_text(r.status) for r in records]),
         "name": ("left", [r.name or "" for r in records]),
         "started": ("left", [ago(r.started_at) for r in records]),
         "took": ("right", [duration(r.duration_s) for r in records]),
@@ -152,10 +157,10 @@ def runs(out: Console, records: Sequence[RunSummary]) -> None:
         shown = [number(r.metrics[name]) if name in r.metrics else "" for r in records]
         columns[f"metric {name}"] = ("right", shown)
     columns["tags"] = ("left", [", ".join(r.tags) for r in records])
-    _fitted(out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name"))
+    fitted(out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name"))
 
 
-def _fitted(
+def fitted(
     out: Console,
     columns: dict[str, tuple[str, Sequence[object]]],
     expendable: Iterable[str],
@@ -165,14 +170,14 @@ def _fitted(
     """Print columns; a narrow terminal loses whole ones, the first of `expendable` first, rather than words."""
     kept = dict(columns)
     for least in expendable:
-        if _width(kept) <= out.width:
+        if table_width(kept) <= out.width:
             break
         kept.pop(least, None)
     heads = [(head.removeprefix("metric "), justify) for head, (justify, _cells) in kept.items()]
-    _table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
+    table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
 
 
-def _width(columns: dict[str, tuple[str, Sequence[object]]]) -> int:
+def table_width(columns: dict[str, tuple[str, Sequence[object]]]) -> int:
     """How wide a table of these columns is, its padding and rules included."""
     widths = (
         max(len(head.removeprefix("metric ")), *(len(safe(cell)) for cell in cells))
@@ -192,13 +197,13 @@ def columns(out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary
     ]
     heading = [(head, "right" if right else "left") for head, right in zip(heads, numeric, strict=True)]
     rows = ([Text(run.run_id, style="bold"), *map(field_value, values)] for run, values in found)
-    _table(out, [("run", "left"), *heading], rows)
+    table(out, [("run", "left"), *heading], rows)
 
 
 def field_value(value: object) -> object:
     """The value of a field as people read it."""
     if value is None or isinstance(value, RunStatus):
-        return "" if value is None else _status(value)
+        return "" if value is None else status_text(value)
     if isinstance(value, float):
         return number(value)
     if isinstance(value, datetime):
@@ -211,7 +216,7 @@ def field_value(value: object) -> object:
 def ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, object]]) -> None:
     """The best runs with the value that ranks them."""
     columns = [("run", "left"), (metric, "right"), ("name", "left"), ("started", "left"), ("tags", "left")]
-    _table(
+    table(
         out,
         columns,
         (
@@ -229,7 +234,7 @@ def live(records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[t
         table.add_column(Text(safe(head)), overflow="fold")
     for r in records:
         values = [Text(safe(cells.get((r.run_id, name), ""))) for name in metrics]
-        facts = [_status(r.status), Text(safe(r.name or "")), Text(ago(r.started_at))]
+        facts = [status_text(r.status), Text(safe(r.name or "")), Text(ago(r.started_at))]
         table.add_row(Text(r.run_id, style="bold"), *facts, *values)
     return table
 
@@ -246,11 +251,12 @@ def config(out: Console, values: dict[str, Any], sources: dict[str, ConfigSource
     """Every value of a config, with what set it where that was not the program itself."""
     told = {path: source for path, source in sources.items() if source.kind != "code"}
     columns = [("key", "left"), ("value", "left"), *([("set by", "left")] if told else [])]
-    rows = ([path, _value(value), told.get(path, "")][: len(columns)] for path, value in _flat(values))
-    _table(out, columns, rows)
+    rows = ([path, value_text(value), told.get(path, "")][: len(columns)] for path, value in _flat(values))
+    table(out, columns, rows)
 
 
-def _value(value: object) -> object:
+def value_text(value: object) -> object:
+    """A config value as people write it."""
     return "null" if value is None else json.dumps(value) if isinstance(value, bool) else value
 
 
@@ -269,20 +275,20 @@ def detail(out: Console, record: RunDetail, courses: Mapping[str, str]) -> None:
     grid = Table.grid(padding=(0, 2))
     for key, value in pairs:
         if value:
-            cell = _status(head.status) if key == "status" else Text(safe(value))
+            cell = status_text(head.status) if key == "status" else Text(safe(value))
             grid.add_row(Text(key, style="dim"), cell)
     out.print(grid)
     if record.config:
-        _heading(out, "Config")
+        heading(out, "Config")
         config(out, record.config, record.config_sources)
     if record.metrics:
-        _heading(out, "Metrics")
+        heading(out, "Metrics")
         columns = [
             ("metric", "left"),
             ("course", "left"),
             *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
         ]
-        _table(
+        table(
             out,
             columns,
             (
@@ -300,25 +306,25 @@ def detail(out: Console, record: RunDetail, courses: Mapping[str, str]) -> None:
             ),
         )
     if record.artifacts:
-        _heading(out, "Artifacts")
+        heading(out, "Artifacts")
         newest = {a.name: a for a in sorted(record.artifacts, key=lambda a: a.version)}
         artifacts(out, list(newest.values()), Counter(a.name for a in record.artifacts))
     if record.inputs:
-        _heading(out, "Inputs")
+        heading(out, "Inputs")
         columns = [("name", "left"), ("version", "right"), ("from run", "left"), ("hash", "left")]
-        _table(out, columns, ([u.name, u.version, u.from_run, _short(u.hash)] for u in record.inputs))
+        table(out, columns, ([u.name, u.version, u.from_run, _short(u.hash)] for u in record.inputs))
     if record.notes:
-        _heading(out, "Notes")
+        heading(out, "Notes")
         for note in record.notes:
             out.print(Text(f"{ago(note.written_at)}: {safe(note.text)}"))
-    _heading(out, "Events")
-    _table(
+    heading(out, "Events")
+    table(
         out,
         [("when", "left"), ("what", "left"), ("data", "left")],
         _event_rows(record.events),
     )
     if record.traceback:
-        _heading(out, "Traceback")
+        heading(out, "Traceback")
         out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
 
 
@@ -375,7 +381,7 @@ def artifacts(out: Console, records: Sequence[Artifact], versions: Mapping[str, 
     else:
         columns["versions"] = ("right", [versions[a.name] for a in records])
     columns["stored"] = ("left", [ago(a.created_at) for a in records])
-    _fitted(out, columns, ("stored", "hash", "kind"), folded="name")
+    fitted(out, columns, ("stored", "hash", "kind"), folded="name")
 
 
 def folder(out: Console, files: Sequence[ArtifactFile]) -> None:
@@ -384,7 +390,7 @@ def folder(out: Console, files: Sequence[ArtifactFile]) -> None:
         out.print("an empty folder")
         return
     columns = [("path", "left"), ("mode", "right"), ("size", "right"), ("hash", "left")]
-    _table(
+    table(
         out,
         columns,
         (
@@ -410,7 +416,7 @@ def storage(out: Console, records: Sequence[RunStorage], total: int, facts: Arch
         "its own": ("right", [size(r.stored_bytes - r.shared_bytes) for r in records]),
         "shared": ("right", [size(r.shared_bytes) for r in records]),
     }
-    _fitted(out, columns, ("artifacts", "stored", "content"), folded="name")
+    fitted(out, columns, ("artifacts", "stored", "content"), folded="name")
     more = f"; {total - len(records):,} runs more" if total > len(records) else ""
     words = f"in all {size(facts.stored_bytes)} of a file of {size(facts.file_bytes)}{more}"
     out.print(Text(words, style="dim"))
@@ -492,36 +498,42 @@ def _grow(
 
 def diff(out: Console, record: RunDiff) -> None:
     """Two runs side by side."""
-    a, b = record.run_a, record.run_b
     if record.config:
-        styles = {"added": "green", "removed": "red", "changed": "yellow"}
-        columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left"), ("set by", "left")]
-        rows = []
-        for d in record.config:
-            shown_a = "" if d.change == "added" else _value(d.a)
-            shown_b = "" if d.change == "removed" else _value(d.b)
-            told = (s for s in (d.source_a, d.source_b) if s is not None and s.kind != "code")
-            setters = list(dict.fromkeys(map(str, told)))
-            rows.append([d.key, shown_a, shown_b, Text(d.change, style=styles[d.change]), " → ".join(setters)])
-        _table(out, columns, rows)
+        config_differences(out, record.run_a, record.run_b, record.config)
     else:
         out.print("the configs are equal")
     if record.metrics:
         out.print()
-        columns = [("metric (last)", "left"), (a, "right"), (b, "right"), ("difference", "right")]
-        _table(
-            out,
-            columns,
-            (
-                [
-                    m.name,
-                    number(m.last_a),
-                    number(m.last_b),
-                    "–" if m.last_a is None or m.last_b is None else f"{m.last_b - m.last_a:+.5g}",
-                ]
-                for m in record.metrics
-            ),
-        )
+        metric_differences(out, record.run_a, record.run_b, record.metrics)
+
+
+def config_differences(out: Console, a: str, b: str, found: Sequence[ConfigDifference]) -> None:
+    """Config keys that differ between two runs, and what set them."""
+    columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left"), ("set by", "left")]
+    rows = []
+    for d in found:
+        shown_a = "" if d.change == "added" else value_text(d.a)
+        shown_b = "" if d.change == "removed" else value_text(d.b)
+        told = (s for s in (d.source_a, d.source_b) if s is not None and s.kind != "code")
+        setters = list(dict.fromkeys(map(str, told)))
+        change = Text(d.change, style=CHANGE_STYLES[d.change])
+        rows.append([d.key, shown_a, shown_b, change, " → ".join(setters)])
+    table(out, columns, rows)
+
+
+def metric_differences(out: Console, a: str, b: str, found: Sequence[MetricDifference]) -> None:
+    """The last values of the metrics of two runs."""
+    columns = [("metric (last)", "left"), (a, "right"), (b, "right"), ("difference", "right")]
+    rows = (
+        [
+            m.name,
+            number(m.last_a),
+            number(m.last_b),
+            "–" if m.last_a is None or m.last_b is None else f"{m.last_b - m.last_a:+.5g}",
+        ]
+        for m in found
+    )
+    table(out, columns, rows)
 
 
 def sql_result(out: Console, result: SqlResult) -> None:
@@ -544,7 +556,7 @@ def _rows(out: Console, result: SqlResult, cells: Sequence[Sequence[str]]) -> No
     columns = [
         (name, "right" if right else "left") for name, right in zip(result.columns, numeric, strict=True)
     ]
-    _table(out, columns, cells)
+    table(out, columns, cells)
 
 
 def _records(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
@@ -572,7 +584,7 @@ def views(out: Console, found: Sequence[UserView]) -> None:
         out.print("no views were added")
         return
     columns = [("view", "left"), ("columns", "left")]
-    _table(out, columns, ([Text(safe(v.name), style="bold"), ", ".join(v.columns)] for v in found))
+    table(out, columns, ([Text(safe(v.name), style="bold"), ", ".join(v.columns)] for v in found))
 
 
 def info(out: Console, record: ArchiveInfo) -> None:
@@ -598,8 +610,8 @@ def info(out: Console, record: ArchiveInfo) -> None:
     for key, value in pairs:
         grid.add_row(Text(key, style="dim"), Text(safe(value)))
     out.print(grid)
-    _heading(out, "Rows")
-    _table(out, [("table", "left"), ("rows", "right")], ([k, f"{v:,}"] for k, v in record.rows.items() if v))
+    heading(out, "Rows")
+    table(out, [("table", "left"), ("rows", "right")], ([k, f"{v:,}"] for k, v in record.rows.items() if v))
 
 
 def verified(out: Console, record: VerifyReport) -> None:
@@ -612,4 +624,4 @@ def verified(out: Console, record: VerifyReport) -> None:
         return
     out.print(Text(f"{len(record.problems)} problems in {looked}", style="red"))
     columns = [("part", "left"), ("where", "left"), ("problem", "left")]
-    _table(out, columns, ([p.part, p.where, p.message] for p in record.problems))
+    table(out, columns, ([p.part, p.where, p.message] for p in record.problems))

@@ -20,7 +20,7 @@ RANKS = (
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots filters selection"
     " query columns frames runquery comparison userviews artifacts lineage medialog verification recording"
-    " run archive render charts demo cli"
+    " run archive render sidebyside charts demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = (
@@ -66,7 +66,7 @@ def test_only_connection_imports_sqlite3() -> None:
 @pytest.mark.parametrize("module", PUBLIC_ONLY)
 def test_thin_modules_call_the_public_api_only(module: str) -> None:
     rooms = {name.split(".")[1] for name in imports(module) if name.startswith("exptrack.")}
-    assert rooms <= {"render", "charts", "demo", "records", "errors", "sdn"}
+    assert rooms <= {"render", "sidebyside", "charts", "demo", "records", "errors", "sdn"}
 
 
 def loaded_after(statement: str) -> set[str]:

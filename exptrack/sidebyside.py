@@ -62,10 +62,9 @@ def comparison(out: Console, record: RunComparison) -> None:
 def _coloured(cells: Sequence[object]) -> list[object]:
     """Each different value in a colour of its own, as far as they go."""
     palette = ("cyan", "yellow", "magenta", "green", "blue", "red")
-    different = list(dict.fromkeys(map(str, cells)))
-    return [
-        Text(str(c), style=palette[different.index(str(c)) % len(palette)]) if str(c) else "" for c in cells
-    ]
+    texts = [safe(cell) for cell in cells]
+    places = {text: place for place, text in enumerate(dict.fromkeys(filter(None, texts)))}
+    return [Text(text, style=palette[places[text] % len(palette)]) if text else "" for text in texts]
 
 
 def changes(out: Console, record: RunChanges) -> None:

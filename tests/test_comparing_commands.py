@@ -25,9 +25,8 @@ def lab(tmp_path: Path) -> Iterator[Path]:
     with Archive(path) as archive:
         for lr in (0.1, 0.01):
             for seed in range(3):
-                with archive.start_run(
-                    {"lr": lr, "seed": seed, "same": "x"}, ["t"], name=f"{lr}-{seed}"
-                ) as run:
+                config = {"lr": lr, "seed": seed, "same": "x"}
+                with archive.start_run(config, ["t"], name=f"{lr}-{seed}", group="g") as run:
                     run.log({"acc": float("nan") if (lr, seed) == (0.1, 2) else 1 - lr - seed / 100}, 0)
     yield path
     with Archive(path) as archive:

@@ -57,6 +57,7 @@ KNOWN_JOURNALS = "SELECT journal FROM metric_journal"
 RUN_BY_NUMBER = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
 RUN_BY_ID = "SELECT id, status, checksum FROM run WHERE run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
+LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every journal of this process with its writer, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
@@ -278,6 +279,7 @@ def _accept(connection: Connection, run: int, run_id: str) -> bool:
         return False
     if row["checksum"] is not None:
         connection.execute(LIFT_SEAL, (run,))
+        connection.execute(LIFT_SEALS_OF_SERIES, (run,))
     return True
 
 

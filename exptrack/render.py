@@ -191,6 +191,11 @@ def columns(out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary
     if not found:
         out.print("no runs")
         return
+    cells = [[run.run_id, *(str(field_value(value)) for value in values)] for run, values in found]
+    names = ["run", *heads]
+    if _too_wide(out, names, [names, *cells]):
+        _records(out, names, cells)
+        return
     numeric = [
         all(isinstance(values[place], (int, float, type(None))) for _run, values in found)
         for place in range(len(heads))
@@ -539,13 +544,18 @@ def metric_differences(out: Console, a: str, b: str, found: Sequence[MetricDiffe
 def sql_result(out: Console, result: SqlResult) -> None:
     """Rows of a query; where the terminal has no room for the columns, a line for each value."""
     cells = [[cell(value) for value in row] for row in result.rows]
-    first, *rest = (max(map(len, map(safe, column))) for column in zip(result.columns, *cells, strict=True))
-    if cells and first + sum(min(width, LEAST_WRAPPED) + 3 for width in rest) > out.width:
+    if cells and _too_wide(out, result.columns, cells):
         _records(out, result.columns, cells)
     else:
         _rows(out, result, cells)
     if result.truncated:
         out.print(Text(f"… more than {len(result.rows):,} rows; --max-rows shows more", style="dim"))
+
+
+def _too_wide(out: Console, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+    """Whether a table of these columns has no room in the terminal, long words folded."""
+    first, *rest = (max(map(len, map(safe, column))) for column in zip(columns, *cells, strict=True))
+    return first + sum(min(width, LEAST_WRAPPED) + 3 for width in rest) > out.width
 
 
 def _rows(out: Console, result: SqlResult, cells: Sequence[Sequence[str]]) -> None:

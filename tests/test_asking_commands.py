@@ -105,6 +105,26 @@ def test_ls_shows_the_columns_that_were_asked_for_typed(lab: Path) -> None:
     assert "no runs" in call(lab, "ls", "--columns", words, "--where", "name = nobody").stdout
 
 
+def test_columns_that_have_no_room_get_a_line_a_value_and_nothing_is_cut(lab: Path) -> None:
+    from rich.console import Console
+
+    from exptrack import render
+
+    with Archive(lab) as archive:
+        found = [
+            (run, list(values.values())) for run, values in archive.runs().values("fingerprint, config_hash")
+        ]
+    for width, heads in ((40, len(found)), (200, 1)):
+        out = io.StringIO()
+        console = Console(file=out, width=width, force_terminal=True, color_system=None)
+        render.columns(console, ["fingerprint", "config_hash"], found)
+        assert out.getvalue().count("fingerprint") == heads
+        shown = "".join(out.getvalue().split())
+        for run, (fingerprint, _hash) in found:
+            assert run.run_id in shown
+            assert fingerprint[:16] in shown
+
+
 def test_a_wrong_filter_order_or_column_is_shown_with_a_caret(lab: Path) -> None:
     for words, said in (
         (("ls", "--where", "config.lrr < 1"), "did you mean config.lr?\n  config.lrr < 1\n  ^\n"),

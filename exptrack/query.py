@@ -28,7 +28,7 @@ from exptrack.errors import (
     MetricNotFoundError,
     RunNotFoundError,
 )
-from exptrack.filters import EVERYTHING, And, Comparison, Condition, Field, parse_filter
+from exptrack.filters import And, Comparison, Condition, Field, parse_filter
 from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
 from exptrack.migrations import utc_text
@@ -86,9 +86,10 @@ METRIC_NAMES = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
 # and the infinities out. The older run wins a tie.
 _BEST = """
 SELECT r.run_id, s.{column} AS value
-FROM metric_series AS s JOIN run AS r ON r.id = s.run
+FROM {{source}} JOIN run AS r ON r.id = s.run
 WHERE s.metric = (SELECT id FROM metric_name WHERE name = ?) AND s.completed = 1
-  AND s.{column} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308{{test}}
+  AND s.{column} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308
+  AND {{test}}
 ORDER BY s.{column} {order}, s.run LIMIT ?
 """
 DIRECTIONS = {"minimize": "ASC", "maximize": "DESC"}
@@ -497,24 +498,22 @@ def best_runs(
     if connection.value(METRIC_EXISTS, (name,)) is None:
         names = [row["name"] for row in connection.all(METRIC_NAMES)]
         raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
-    narrowed = _narrowed(connection, And(tuple(filters.values())))
-    found = connection.all(BEST[by, direction].format(test=narrowed.sql), (name, *narrowed.values, limit))
+    source, test = _narrowed(connection, And(tuple(filters.values())))
+    sql = BEST[by, direction].format(source=source.sql, test=test.sql)
+    found = connection.all(sql, (*source.values, name, *test.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
     records = summaries(connection, rows, ())
     return [(record, row["value"]) for record, row in zip(records, found, strict=True)]
 
 
-def _narrowed(connection: Connection, condition: Condition) -> Fragment:
-    """What a ranking asks of runs besides: where few can satisfy it, these alone are looked at."""
-    if condition == EVERYTHING:
-        return Fragment("")
-    # A completed run is not dead.
-    compiler = Compiler(connection)
+def _narrowed(connection: Connection, condition: And) -> tuple[Fragment, Fragment]:
+    """From where a ranking reads, and what it asks of runs; where few can satisfy it, only from these."""
+    compiler = Compiler(connection)  # of completed runs none is dead
     test = compiler.test(condition)
-    sql, values = f" AND ({test.sql.format(id='r.id')})", test.values
+    asked = Fragment(f"({test.sql.format(id='r.id')})", test.values)
     candidates = compiler.candidates(condition)
     if candidates and compiler.count(candidates, FEW) <= FEW:
         union = " UNION ".join(part.sql for part in candidates)
-        sql = f" AND s.run IN ({union}){sql}"
-        values = tuple(v for part in candidates for v in part.values) + values
-    return Fragment(sql, values)
+        source = f"({union}) AS d CROSS JOIN metric_series AS s ON s.run = d.run"
+        return Fragment(source, tuple(v for part in candidates for v in part.values)), asked
+    return Fragment("metric_series AS s"), asked

@@ -59,9 +59,9 @@ SELECT (SELECT min(step) FROM metric_point WHERE series = :series AND step BETWE
 """
 # A correlated subquery per bucket reads its range from the key: grouping would sort every point, window
 # functions would copy it. A subquery has one value, so several are packed into it.
-# A width can be too large for one integer of SQLite, so its reach comes in two.
+# A width can be too large for one integer of SQLite, or for two, so its reach comes in three.
 _BUCKET = """FROM metric_point
-        WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach + :more, :high)"""
+        WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach + :more + :rest, :high)"""
 _BUCKETS = f"""
 SELECT e.value,
        (SELECT pack_extremes(min(value), max(value), {{missing}}) {_BUCKET}),
@@ -401,11 +401,13 @@ def _read_bucket_columns(
     connection: Connection, row: Row, low: int, high: int, width: int
 ) -> dict[str, _Buffer]:
     reach = min(width - 1, INT64_MAX)
+    more = min(width - 1 - reach, INT64_MAX)
     bounds = {
         "series": row["id"],
         "high": high,
         "reach": reach,
-        "more": width - 1 - reach,
+        "more": more,
+        "rest": width - 1 - reach - more,
         "edges": json.dumps(list(range(low, high + 1, width))),
     }
     sql = BUCKETS_WITH_NAN if row["nan_count"] else BUCKETS

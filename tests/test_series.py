@@ -462,3 +462,14 @@ def test_every_statement_reads_a_range_of_the_key(archive: Archive, name: str) -
     assert reads
     assert all("SEARCH metric_point USING PRIMARY KEY (series=? AND " in step for step in reads)
     assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+def test_one_bucket_reaches_over_every_step_there_is(archive: Archive) -> None:
+    with archive.start_run() as run:
+        for step in (-(2**63), 0, 2**63 - 1):
+            run.log_metric("loss", step / 2**63, step)
+        found = run.series("loss", buckets=1)
+    assert found.width == 2**64
+    assert found.lists()["first_step"] == [-(2**63)]
+    assert found.lists()["last_step"] == [2**63 - 1]
+    assert (found.lists()["min"], found.lists()["max"]) == ([-1.0], [1.0])

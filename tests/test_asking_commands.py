@@ -428,7 +428,7 @@ def test_columns_of_a_view_that_would_be_called_alike_get_their_whole_names(arch
     made = archive.create_view("odd", fields)
     assert made.columns[4:] == (
         *("config.name", "x", "config.X", "config.true", '"odd \\"key\\""', "nul_", "metrics.x"),
-        *("metrics.x_2", "x.max", "metrics.x.max", "name_2"),
+        *("metrics.x_2", "x.max", 'metrics.x."max"', "name_2"),
     )
     assert archive.sql("SELECT * FROM odd").rows[0][4:] == ("a", 1, 2, 1, 3, 4, 5, 6.0, 6.0, 7.0, None)
 

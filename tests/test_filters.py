@@ -353,7 +353,7 @@ def test_depth_and_number_of_conditions_are_bounded() -> None:
         ("-started", [("started", True)]),
         ("- started , +name", [("started", True), ("name", False)]),
         ("started desc, name ASC", [("started", True), ("name", False)]),
-        ('-config."a, b"', [("config.a, b", True)]),
+        ('-config."a, b"', [('config."a, b"', True)]),
         ("metrics.acc.max desc", [("metrics.acc.max", True)]),
     ],
 )

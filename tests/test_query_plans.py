@@ -96,7 +96,8 @@ def test_what_is_allowed_to_is_still_there() -> None:
 
 @pytest.mark.parametrize("key", BEST, ids=map("-".join, BEST))
 def test_ranking_reads_an_index(filled: Archive, key: tuple[str, str]) -> None:
-    assert scans(filled, BEST[key].format(test=""), ("val_acc", 10)) == []
+    ranking = BEST[key].format(source="metric_series AS s", test="1")
+    assert scans(filled, ranking, ("val_acc", 10)) == []
 
 
 # Filters whose conditions an index leads to.

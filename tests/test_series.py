@@ -454,7 +454,7 @@ def test_looking_for_news_reads_indexes_only(archive: Archive) -> None:
 
 @pytest.mark.parametrize("name", ["POINTS", "POINTS_PACKED", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])
 def test_every_statement_reads_a_range_of_the_key(archive: Archive, name: str) -> None:
-    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more", "span"), 1) | {
+    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more", "rest", "span"), 1) | {
         "edges": "[1]"
     }
     steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {getattr(series, name)}", values)]

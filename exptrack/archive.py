@@ -10,17 +10,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from exptrack import __version__, artifacts, comparison, query, userviews, verification
+from exptrack import __version__, query
 from exptrack import run as runs
-from exptrack.artifacts import ArtifactStore
-from exptrack.blobs import blobs_of_run, collect_unused
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
-from exptrack.lineage import find_artifact, lineage
 from exptrack.migrations import open_connection
 from exptrack.query import RunFilter
 from exptrack.recording import record_runs
@@ -47,7 +44,6 @@ from exptrack.records import (
     moment,
 )
 from exptrack.run import Run
-from exptrack.runquery import RunQuery
 from exptrack.series import (
     Alignment,
     Buckets,
@@ -59,6 +55,12 @@ from exptrack.series import (
     read_series,
 )
 from exptrack.snapshots import remove_unused_sources, sources_of
+
+if TYPE_CHECKING:
+    from exptrack.artifacts import ArtifactStore
+    from exptrack.runquery import RunQuery
+
+# A training script needs none of it to start: what only some calls need, they import.
 
 DELETE_RUN = "DELETE FROM run WHERE id = ?"
 COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
@@ -248,6 +250,8 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several; nothing is deleted.
             RunBusyError: one is running; nothing is deleted.
         """
+        from exptrack.blobs import blobs_of_run, collect_unused
+
         self._settle()
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (query.resolve_run(self._connection, r) for r in run_ids)}
@@ -277,6 +281,8 @@ class Archive:
     def artifacts(self, run_id: object) -> ArtifactStore:
         """The artifacts of a run."""
         row = query.resolve_run(self._connection, run_id)
+        from exptrack.artifacts import ArtifactStore
+
         return ArtifactStore(self._connection, row["id"], row["run_id"])
 
     def gc_artifacts(self) -> GcReport:
@@ -287,10 +293,14 @@ class Archive:
         Raises:
             ArchiveCorruptError: something is named that is not there; nothing is deleted.
         """
+        from exptrack import artifacts
+
         return artifacts.gc_artifacts(self._connection)
 
     def storage(self) -> list[RunStorage]:
         """What the artifacts of each run take in the file, the largest first; runs without any are left out."""
+        from exptrack import artifacts
+
         return artifacts.storage(self._connection)
 
     def lineage(self, subject: object) -> Lineage:
@@ -300,6 +310,8 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
             ArtifactNotFoundError, AmbiguousHashError: likewise the hash.
         """
+        from exptrack.lineage import lineage
+
         return lineage(self._connection, subject)
 
     def find_artifact(self, reference: object) -> Artifact:
@@ -308,6 +320,8 @@ class Archive:
         Raises:
             ArtifactNotFoundError: there is none.
         """
+        from exptrack.lineage import find_artifact
+
         return find_artifact(self._connection, reference)
 
     # Questions
@@ -319,6 +333,8 @@ class Archive:
 
     def runs(self) -> RunQuery:
         """A query over all runs, to be narrowed, ordered and read; see :class:`exptrack.RunQuery`."""
+        from exptrack.runquery import RunQuery
+
         return RunQuery(self._connection, self._settle)
 
     def show_run(self, run_id: object) -> RunDetail:
@@ -352,6 +368,8 @@ class Archive:
         rows = self._rows_of(run_ids)
         if not rows:
             raise InvalidValueError("no run is given to compare")
+        from exptrack import comparison
+
         return comparison.compare(self._connection, rows, all_keys)
 
     def what_changed(self, run_id: object) -> RunChanges | None:
@@ -364,6 +382,8 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
         self._settle()
+        from exptrack import comparison
+
         return comparison.what_changed(self._connection, run_id)
 
     def group_by(
@@ -381,6 +401,8 @@ class Archive:
             FilterError: the filter is wrong.
         """
         self._settle()
+        from exptrack import comparison
+
         return comparison.group_by(self._connection, keys, metric, where, statistic)
 
     def importance(
@@ -407,6 +429,8 @@ class Archive:
             MissingPackageError: the forest needs scikit-learn.
         """
         self._settle()
+        from exptrack import comparison
+
         return comparison.importance(self._connection, metric, where, statistic, method)
 
     def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
@@ -565,10 +589,14 @@ class Archive:
             ConflictError: something in the file is called so.
             FilterError: there is no such field, or no run has such a key or metric.
         """
+        from exptrack import userviews
+
         return userviews.create_view(self._connection, name, fields)
 
     def list_views(self) -> list[UserView]:
         """The views that were added to the file, by name."""
+        from exptrack import userviews
+
         return userviews.list_views(self._connection)
 
     def drop_view(self, name: str) -> None:
@@ -577,6 +605,8 @@ class Archive:
         Raises:
             NotFoundError: there is none of this name, or it is one that every archive has.
         """
+        from exptrack import userviews
+
         userviews.drop_view(self._connection, name)
 
     # The file
@@ -610,6 +640,8 @@ class Archive:
         how much there is.
         """
         drain_all(self._connection.path)
+        from exptrack import verification
+
         return verification.verify(self._connection, progress)
 
 

@@ -136,10 +136,9 @@ EVERYTHING = And(())
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
 _BARE = r"[\w/\-:@+%#$~^&|]+"
-_BARE_PART = re.compile(_BARE)
 _PART = rf"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|{_BARE}))"
-_TOKEN = re.compile(
-    rf"""\s*(?:
+# A text, compiled where it is first needed.
+_TOKEN = rf"""(?sx)\s*(?:
         (?P<time>\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?)(?![\w.])
       | (?P<span>[+-]?\d+(?:\.\d+)?(?:s|min|m|h|d|w))(?![\w.])
       | (?P<number>[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
@@ -150,16 +149,14 @@ _TOKEN = re.compile(
       | (?P<list>\[)
       | (?P<word>{_WORD}{_PART}*)
       | (?P<text>{_QUOTED})
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_SIGN = re.compile(r"\s*([+-]?)\s*")
+    )"""
+_SIGN = r"\s*([+-]?)\s*"
 _KEYWORDS = frozenset("and or not in like is null exists".split())
 _OPERATORS = {"==": "=", "<>": "!="}
 
 
 def _as_part(part: str) -> str:
-    return part if _BARE_PART.fullmatch(part) else _in_quotes(part)
+    return part if re.fullmatch(_BARE, part) else _in_quotes(part)
 
 
 def _in_quotes(part: str) -> str:
@@ -233,7 +230,7 @@ def parse_order(text: object) -> list[tuple[Field, bool]]:
     found = []
     position = 0
     while True:
-        sign = _SIGN.match(text, position)
+        sign = re.compile(_SIGN).match(text, position)
         assert sign is not None, "it matches nothing, too"
         parser = _Parser(text, (), sign.end())
         name = parser.take()
@@ -263,7 +260,7 @@ class _Parser:
     # Words
 
     def _next(self) -> _Token:
-        match = _TOKEN.match(self._text, self._at)
+        match = re.compile(_TOKEN).match(self._text, self._at)
         if match is None:
             rest = self._text[self._at :].lstrip()
             position = len(self._text) - len(rest)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from exptrack.artifacts import ArtifactStore, Registration
 from exptrack.checks import check_name, check_step, check_text
 from exptrack.connection import Connection
 
 if TYPE_CHECKING:
+    from exptrack.artifacts import ArtifactStore
     from exptrack.media import Encoded
 
 
@@ -28,6 +28,8 @@ class _Said:
         self._caption = None if caption is None else check_text(caption, "caption")
 
     def store(self, kind: str, encoded: Encoded) -> str:
+        from exptrack.artifacts import Registration
+
         facts: dict[str, Any] = dict(encoded.facts)
         if self._caption is not None:
             facts["caption"] = self._caption
@@ -47,6 +49,8 @@ class MediaLog:
     run_id: str
 
     def _saying(self, name: str, step: int | None, caption: str | None) -> _Said:
+        from exptrack.artifacts import ArtifactStore
+
         return _Said(ArtifactStore(self._connection, self._run, self.run_id), name, step, caption)
 
     def log_image(

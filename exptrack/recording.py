@@ -28,8 +28,8 @@ from exptrack.metrics import NewPoints, append_points, begin_series, seal_series
 from exptrack.migrations import utc_text
 from exptrack.query import check_status, resolve_run
 from exptrack.records import RecordedRun, RunStatus
+from exptrack.sealing import run_checksum
 from exptrack.snapshots import Numbers, store_config
-from exptrack.verification import run_checksum
 
 INSERT_RUN = """
 INSERT INTO run

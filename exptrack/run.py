@@ -19,9 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from types import FrameType, TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, overload
 
-from exptrack.artifacts import ArtifactStore
 from exptrack.capture import (
     capture_code,
     capture_environment,
@@ -41,7 +40,6 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.events import record_event
-from exptrack.lineage import UsedArtifact, use_artifact
 from exptrack.liveness import LIVE, announce
 from exptrack.medialog import MediaLog
 from exptrack.metriclog import MetricLog
@@ -73,6 +71,10 @@ from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, m
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config
 from exptrack.system_metrics import SystemSampler, check_interval
+
+if TYPE_CHECKING:
+    from exptrack.artifacts import ArtifactStore
+    from exptrack.lineage import UsedArtifact
 
 SIGTERM_EXIT = 128 + 15
 
@@ -392,6 +394,8 @@ class Run(MetricLog, MediaLog):
     @property
     def artifacts(self) -> ArtifactStore:
         """The run's artifacts."""
+        from exptrack.artifacts import ArtifactStore
+
         return ArtifactStore(self._connection, self._run, self.run_id)
 
     def use_artifact(self, reference: object) -> UsedArtifact:
@@ -405,6 +409,8 @@ class Run(MetricLog, MediaLog):
             ArtifactNotFoundError: there is no such artifact.
             RunNotFoundError, AmbiguousRunError: its run is unknown, or could be several.
         """
+        from exptrack.lineage import use_artifact
+
         self._require_present()
         return use_artifact(self._connection, self._run, reference)
 

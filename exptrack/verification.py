@@ -8,7 +8,6 @@ hash, events each, and a finished run as a whole.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 
 from exptrack.artifacts import ENTRIES_OF, artifact_checksum
@@ -21,27 +20,9 @@ from exptrack.events import event_checksum
 from exptrack.folders import manifest_of_rows
 from exptrack.metrics import series_problems
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
-from exptrack.snapshots import SOURCES_OF, read_config
+from exptrack.sealing import RUN_CONFIG_ROWS, run_checksum
+from exptrack.snapshots import read_config
 
-RUN_FACTS = """
-SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,
-       family, fingerprint, host, vcs_commit, vcs_dirty
-FROM run WHERE id = ?
-"""
-RUN_ENVIRONMENT = """
-SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
-       data_references
-FROM run_environment WHERE run = ?
-"""
-RUN_CONFIG_ROWS = """
-SELECT k.key, v.type, v.num, v.text FROM config_value AS v JOIN config_key AS k ON k.id = v.key
-WHERE v.run = ? ORDER BY k.key
-"""
-RUN_SERIES = """
-SELECT n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s.last_value, s.last_time_ms,
-       s.top_step, s.min_step, s.min_value, s.max_step, s.max_value, s.value_sum, s.completed, s.checksum
-FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? ORDER BY n.name
-"""
 ALL_RUNS = "SELECT id, run_id, status, config_hash, checksum FROM run ORDER BY id"
 EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE run = ? ORDER BY seq"
 COUNT_POINTS = "SELECT coalesce(sum(count), 0) FROM metric_series"
@@ -84,26 +65,6 @@ SELECT r.run_id FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id
 WHERE (r.status = 'running') <> (o.run IS NOT NULL)
 """
 MAX_STRUCTURE_PROBLEMS = 100
-
-
-def run_checksum(connection: Connection, run: int) -> str:
-    """SHA-256 (hex) over a run's facts, environment, config and series, each a line of JSON.
-
-    Points enter by their series' checksum. Tags, notes and the parent may change after the end and
-    stay out; so do the numbers that rows have in this file only.
-    """
-    digest = hashlib.sha256()
-    digest.update(_json_line(read_config(connection, run)))
-    for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
-        digest.update(_json_line(connection.fold(sql, (run,), list)))
-    return digest.hexdigest()
-
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _json_line(value: object) -> bytes:
-    return f"{_encode(value)}\n".encode()
 
 
 def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

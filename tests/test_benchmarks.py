@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import log_latency, peers, processes, startup, timing
+from benchmarks import log_latency, peer_questions, peers, processes, startup, timing
 from benchmarks.__main__ import benchmark_names
 
 ROOT = Path(__file__).parent.parent
@@ -119,6 +119,22 @@ def test_peers_that_are_absent_are_named_and_the_others_are_in_one_table(
     rows = [line for line in said.splitlines() if line.startswith(("exptrack", "sqlite3"))]
     assert [row.split("  ")[0].strip() for row in rows] == ["exptrack", "sqlite3, a commit a call"]
     assert all("50" in row for row in rows)
+
+
+def test_what_others_cannot_be_asked_is_named_and_ours_is_answered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.peer_questions.importlib.util.find_spec", lambda _name: None)
+    peer_questions.main(["--runs", "40", "--repeat", "1"])
+    said = capsys.readouterr().out
+    assert "not installed, left out: Trackio" in said
+    assert "not installed, left out: MLflow" in said
+    expected = sum(
+        made.config["optimizer"] == "adam" and made.curves[-1]["acc"] > peer_questions.BOUND
+        for made in peer_questions.runs_to_make(40)
+    )
+    (row,) = [line for line in said.splitlines() if line.startswith("exptrack")]
+    assert row.split()[-1] == str(expected) != "0"
 
 
 def test_quantiles_are_of_the_nearest_rank() -> None:

@@ -12,18 +12,6 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack import sdn as sdn
     from exptrack.archive import Archive as Archive
-    from exptrack.archive import append_event as append_event
-    from exptrack.archive import best_run as best_run
-    from exptrack.archive import compare as compare
-    from exptrack.archive import diff_runs as diff_runs
-    from exptrack.archive import gc_artifacts as gc_artifacts
-    from exptrack.archive import list_runs as list_runs
-    from exptrack.archive import read_events as read_events
-    from exptrack.archive import resume_run as resume_run
-    from exptrack.archive import show_run as show_run
-    from exptrack.archive import start_run as start_run
-    from exptrack.archive import verify as verify
-    from exptrack.archive import what_changed as what_changed
     from exptrack.artifacts import ArtifactStore as ArtifactStore
     from exptrack.composition import load_exp_config as load_exp_config
     from exptrack.composition import load_sdn_config as load_sdn_config
@@ -106,6 +94,18 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.series import Series as Series
     from exptrack.series import Tail as Tail
     from exptrack.series import Update as Update
+    from exptrack.shortcuts import append_event as append_event
+    from exptrack.shortcuts import best_run as best_run
+    from exptrack.shortcuts import compare as compare
+    from exptrack.shortcuts import diff_runs as diff_runs
+    from exptrack.shortcuts import gc_artifacts as gc_artifacts
+    from exptrack.shortcuts import list_runs as list_runs
+    from exptrack.shortcuts import read_events as read_events
+    from exptrack.shortcuts import resume_run as resume_run
+    from exptrack.shortcuts import show_run as show_run
+    from exptrack.shortcuts import start_run as start_run
+    from exptrack.shortcuts import verify as verify
+    from exptrack.shortcuts import what_changed as what_changed
 
 # Where each public name lives.
 _HOME_OF = {
@@ -188,22 +188,22 @@ _HOME_OF = {
     "UsedArtifact": "lineage",
     "UserView": "records",
     "VerifyReport": "records",
-    "append_event": "archive",
-    "best_run": "archive",
-    "compare": "archive",
-    "diff_runs": "archive",
-    "gc_artifacts": "archive",
-    "list_runs": "archive",
+    "append_event": "shortcuts",
+    "best_run": "shortcuts",
+    "compare": "shortcuts",
+    "diff_runs": "shortcuts",
+    "gc_artifacts": "shortcuts",
+    "list_runs": "shortcuts",
     "load_exp_config": "composition",
     "load_sdn_config": "composition",
     "merge_configs": "config",
     "parse_cli_overrides": "composition",
-    "read_events": "archive",
-    "resume_run": "archive",
-    "show_run": "archive",
-    "start_run": "archive",
-    "verify": "archive",
-    "what_changed": "archive",
+    "read_events": "shortcuts",
+    "resume_run": "shortcuts",
+    "show_run": "shortcuts",
+    "start_run": "shortcuts",
+    "verify": "shortcuts",
+    "what_changed": "shortcuts",
 }
 
 # Modules that are public as a whole.

@@ -20,7 +20,7 @@ RANKS = (
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots sealing filters"
     " selection query columns frames runquery comparison userviews artifacts lineage medialog verification"
-    " recording run archive render sidebyside charts demo cli"
+    " recording run archive shortcuts render sidebyside charts demo cli"
 ).split()
 PUBLIC_ONLY = ["cli", "demo"]
 HEAVY = (

@@ -93,6 +93,12 @@ def test_a_group_lists_its_commands_with_whole_sentences(group: str) -> None:
     assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
 
 
+def test_the_package_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "exptrack", "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: exptrack [OPTIONS] COMMAND")
+
+
 def test_the_version_is_the_library_version() -> None:
     assert call(None, "--version").stdout.strip().endswith(exptrack.__version__)
 

@@ -382,7 +382,8 @@ JOIN config_key AS k ON k.id = v.key
 JOIN run AS r ON r.id = v.run
 LEFT JOIN config_source AS s ON s.id = v.source;
 
--- LEFT JOIN where a view only borrows the run's id: SQLite then skips the join when it is not asked for.
+-- LEFT JOIN where a view only borrows the run's id: SQLite then skips the join when it is not asked for, though not
+-- under GROUP BY.
 
 -- One row for each tag of each run.
 CREATE VIEW tags AS

@@ -25,7 +25,7 @@ LEAST_BYTES = 64 * 1024
 NORMALIZATION: Literal[2] = 2
 CUTTER = f"fastcdc2020-{LEAST_BYTES}-{AVERAGE_BYTES}-{MAX_CHUNK_BYTES}-{NORMALIZATION}"
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
 ZSTD_LEVEL = 1
 WORTH_IT = 0.97  # saving less than 3 % is not worth a decompression

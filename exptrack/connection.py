@@ -57,7 +57,7 @@ OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 SQLITE_VERSION = sqlite3.sqlite_version
 BUSY_WAIT_S = 30.0
 CHECKPOINT_COMMITS = 64
-CHECKPOINT_WAL_BYTES = 4 * 1024 * 1024
+CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # of one transaction
 MAX_SQL_CHARS = 100_000
 ROWS_AT_ONCE = 256
@@ -200,7 +200,8 @@ class Connection:
         raw.create_function("pack_point", 3, _pack_point, deterministic=True)
         if self.mode == "rw":
             raw.execute("PRAGMA synchronous = NORMAL")
-            raw.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_WAL_BYTES}")
+            # A WAL that kept its size when it begins afresh would be due for a checkpoint after every commit.
+            raw.execute("PRAGMA journal_size_limit = 0")
         else:
             raw.execute("PRAGMA query_only = ON")
 

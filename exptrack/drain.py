@@ -130,8 +130,11 @@ class Writer:
 
     # Draining
 
-    def drain(self, *, told: bool = True) -> None:
+    def drain(self, *, told: bool = True, seen: int | None = None) -> None:
         """Store what the journal holds. Commits. `told` is false where nobody sees what is raised.
+
+        Who only wants room gives the address `seen` up to which it was drained: a drain under way that comes
+        further is then enough, and logging goes on beside the next one.
 
         Raises:
             ExptrackError: it could not be stored; it stays in the journal, and the next logging call,
@@ -144,6 +147,8 @@ class Writer:
         with self.draining:
             if self._inside:
                 raise self._interrupted()
+            if seen is not None and journal.drained != seen:
+                return
             self._inside = True
             try:
                 self._drain(journal, told)

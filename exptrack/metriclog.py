@@ -225,6 +225,7 @@ class MetricLog:
                 self._forget_series(writer)
             room = True
             with journal.lock:
+                seen = journal.drained
                 if self._journal is journal:
                     shape = self._shape(writer, names, step)
                     if shape is not None and self._put(shape, numbers, step, time_ms):
@@ -232,7 +233,7 @@ class MetricLog:
                     # Where the definitions do not fit, the next epoch is the place for them.
                     room = journal.make_room(size if shape is not None else SEGMENT)
             if not room:
-                writer.drain()
+                writer.drain(seen=seen)
         failure = writer.take_failure()
         if failure is not None:
             raise failure

@@ -232,23 +232,26 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     times_ms: list[int] = []
     values: list[float] = []
     tops: list[int | None] = []
+    fresh: list[bool] = []  # whether every point lies beyond those before it, so that no step can repeat
     known: dict[int, Series] = {}
     for series, new_steps, new_times, new_values in pending:
         top = _take_into_account(connection, series, new_steps, new_times, new_values)
         assert series.id is not None
         known[series.id] = series
-        if (top is not None and new_steps[0] <= top) or not _rising(new_steps):
+        beyond = (top is None or new_steps[0] > top) and _rising(new_steps)
+        if not beyond:
             series.checksum = None
         elif series.checksum is not None:
             series.checksum.add(new_steps, None, new_times, new_values)
         tops.append(top)
+        fresh.append(beyond)
     # Before the points, which refer to them.
     saved = [_row(series) for series in known.values()]
     columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
     _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 18)})", columns)
-    for (series, new_steps, new_times, new_values), top in zip(pending, tops, strict=True):
+    for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
         assert series.id is not None
-        if (top is None or new_steps[0] > top) and _rising(new_steps):
+        if beyond:
             ids += [series.id] * len(new_steps)
             steps += new_steps
             times_ms += new_times

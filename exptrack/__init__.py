@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack import sdn as sdn
+    from exptrack.algorithms import Pruner as Pruner
+    from exptrack.algorithms import Sampler as Sampler
     from exptrack.archive import Archive as Archive
     from exptrack.artifacts import ArtifactStore as ArtifactStore
     from exptrack.composition import load_exp_config as load_exp_config
@@ -50,6 +52,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
     from exptrack.errors import SdnError as SdnError
+    from exptrack.errors import StudyExistsError as StudyExistsError
+    from exptrack.errors import StudyNotFoundError as StudyNotFoundError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.lineage import UsedArtifact as UsedArtifact
@@ -84,6 +88,9 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import RunStorage as RunStorage
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import SqlResult as SqlResult
+    from exptrack.records import StudyInfo as StudyInfo
+    from exptrack.records import TrialRecord as TrialRecord
+    from exptrack.records import TrialState as TrialState
     from exptrack.records import UserView as UserView
     from exptrack.records import VerifyReport as VerifyReport
     from exptrack.run import Run as Run
@@ -97,6 +104,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import append_event as append_event
     from exptrack.shortcuts import best_run as best_run
     from exptrack.shortcuts import compare as compare
+    from exptrack.shortcuts import current_trial as current_trial
     from exptrack.shortcuts import diff_runs as diff_runs
     from exptrack.shortcuts import gc_artifacts as gc_artifacts
     from exptrack.shortcuts import list_runs as list_runs
@@ -106,6 +114,10 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import start_run as start_run
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
+    from exptrack.sweep import Study as Study
+    from exptrack.sweep import StudyConfig as StudyConfig
+    from exptrack.sweep import Trial as Trial
+    from exptrack.sweep import TrialPruned as TrialPruned
 
 # Where each public name lives.
 _HOME_OF = {
@@ -162,6 +174,7 @@ _HOME_OF = {
     "Note": "records",
     "Page": "runquery",
     "Problem": "records",
+    "Pruner": "algorithms",
     "QueryError": "errors",
     "RecordedRun": "records",
     "RemovalReport": "records",
@@ -178,10 +191,20 @@ _HOME_OF = {
     "RunStatus": "records",
     "RunStorage": "records",
     "RunSummary": "records",
+    "Sampler": "algorithms",
     "SdnError": "errors",
     "Series": "series",
     "SqlResult": "records",
+    "Study": "sweep",
+    "StudyConfig": "sweep",
+    "StudyExistsError": "errors",
+    "StudyInfo": "records",
+    "StudyNotFoundError": "errors",
     "Tail": "series",
+    "Trial": "sweep",
+    "TrialPruned": "sweep",
+    "TrialRecord": "records",
+    "TrialState": "records",
     "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
     "Update": "series",
@@ -191,6 +214,7 @@ _HOME_OF = {
     "append_event": "shortcuts",
     "best_run": "shortcuts",
     "compare": "shortcuts",
+    "current_trial": "shortcuts",
     "diff_runs": "shortcuts",
     "gc_artifacts": "shortcuts",
     "list_runs": "shortcuts",

@@ -7,7 +7,7 @@ connection and stops working when it is closed. Closing ends no run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -39,6 +39,9 @@ from exptrack.records import (
     RunStorage,
     RunSummary,
     SqlResult,
+    StudyInfo,
+    TrialRecord,
+    TrialState,
     UserView,
     VerifyReport,
     moment,
@@ -59,6 +62,7 @@ from exptrack.snapshots import remove_unused_sources, sources_of
 if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore
     from exptrack.runquery import RunQuery
+    from exptrack.sweep import Study, StudyConfig
 
 # A training script needs none of it to start: what only some calls need, they import.
 
@@ -268,6 +272,65 @@ class Archive:
         return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
 
     # Events and artifacts
+
+    # Studies
+
+    def create_study(
+        self, config: StudyConfig | str, direction: str | Sequence[str] = "minimize", **options: Any
+    ) -> Study:
+        """Make a study: a search over configs whose trials are runs. Commits.
+
+        `config` is a :class:`StudyConfig`, or the name of the study with the options of one.
+
+        Raises:
+            StudyExistsError: there is one of this name.
+            InvalidValueError: something in it that cannot be.
+            MissingPackageError: Optuna is not installed.
+        """
+        from exptrack.sweep import Study
+
+        return Study.create(config, direction, archive=self, **options)
+
+    def study(self, name: str, *, sampler: object = None, pruner: object = None) -> Study:
+        """A study by name, to read it or to go on with it.
+
+        A `sampler` or `pruner` given replaces, for this object, what the study was made with.
+
+        Raises:
+            StudyNotFoundError: there is none.
+            MissingPackageError: Optuna is not installed.
+        """
+        from exptrack.sweep import open_study
+
+        return open_study(self._connection, name, sampler=sampler, pruner=pruner)
+
+    def studies(self) -> list[StudyInfo]:
+        """Every study, the newest first; needs no Optuna."""
+        from exptrack.studies import list_studies
+
+        return list_studies(self._connection)
+
+    def trials(self, study: str, *states: TrialState) -> list[TrialRecord]:
+        """The trials of a study by number, of these states if there are any; needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+        """
+        from exptrack.studies import find_study, read_trials
+
+        return read_trials(
+            self._connection, find_study(self._connection, study)["id"], states or tuple(TrialState)
+        )
+
+    def delete_study(self, name: str) -> int:
+        """Delete a study and its trials; their runs stay. Return how many trials there were. Commits.
+
+        Raises:
+            StudyNotFoundError: there is none.
+        """
+        from exptrack.studies import delete_study
+
+        return delete_study(self._connection, name)
 
     def append_event(self, run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append to a run's log. Commits."""

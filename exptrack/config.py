@@ -50,7 +50,7 @@ SHORTEST_SECRET = 6
 # Of an override that set a key this much is kept as its name.
 SHOWN_OVERRIDE = 200
 IN_CODE = ConfigSource("code", "dict")
-SOURCE_KINDS = ("file", "override", "default", "code")
+SOURCE_KINDS = ("file", "override", "default", "code", "trial")
 _INTERPOLATED = frozenset({"file", "override"})
 
 _M = TypeVar("_M")

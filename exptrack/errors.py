@@ -27,10 +27,12 @@ know exptrack catch what they expect.
     │   ├── ArtifactNotFoundError       33
     │   ├── MetricNotFoundError         34
     │   ├── ConfigNotFoundError         35
-    │   └── AmbiguousHashError          36
+    │   ├── AmbiguousHashError          36
+    │   └── StudyNotFoundError          37
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
-    │   └── RunBusyError                42
+    │   ├── RunBusyError                42
+    │   └── StudyExistsError            43
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
@@ -225,6 +227,19 @@ class ConfigNotFoundError(NotFoundError):
         self.path = path
 
 
+class StudyNotFoundError(NotFoundError):
+    """There is no study of this name."""
+
+    exit_code = 37
+
+    def __init__(self, name: str, path: str, suggestions: Sequence[str] = ()) -> None:
+        hint = f"; did you mean {', '.join(map(repr, suggestions))}?" if suggestions else ""
+        super().__init__(f"no study {name!r} in {path}{hint}")
+        self.name = name
+        self.path = path
+        self.suggestions = tuple(suggestions)
+
+
 class ConflictError(ExptrackError):
     """The archive's state forbids the call."""
 
@@ -254,6 +269,17 @@ class RunBusyError(ConflictError):
         super().__init__(f"run {run_id} is still running {owner}; stop that process first")
         self.run_id = run_id
         self.owner = owner
+
+
+class StudyExistsError(ConflictError):
+    """There is a study of this name already."""
+
+    exit_code = 43
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(f"there is a study {name!r} in {path} already; go on with it, or choose another name")
+        self.name = name
+        self.path = path
 
 
 class InvalidValueError(ExptrackError, ValueError):

@@ -29,7 +29,7 @@ from exptrack.migrations import utc_text
 from exptrack.query import check_status, resolve_run
 from exptrack.records import RecordedRun, RunStatus
 from exptrack.sealing import run_checksum
-from exptrack.snapshots import Numbers, store_config
+from exptrack.snapshots import Numbers, delete_config, remove_unused_sources, sources_of, store_config
 
 INSERT_RUN = """
 INSERT INTO run
@@ -48,6 +48,8 @@ INSERT_NOTE = """
 INSERT INTO note (run, seq, written_at, text)
 VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at, :text)
 """
+DECLARED = "SELECT code_digest, data_references FROM run_environment WHERE run = ?"
+SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
 SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 
@@ -199,6 +201,18 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Number
         facts["code_problem"] = code.problem
     record_event(connection, run, "start", facts, at=began)
     return run
+
+
+def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
+    """Give a run another config, and the identity that follows from it; inside the caller's transaction."""
+    sources = sources_of(connection, run)
+    delete_config(connection, run)
+    store_config(connection, run, config)
+    remove_unused_sources(connection, sources)
+    declared = connection.one(DECLARED, (run,))
+    digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
+    identity = (config.hash(), config.family(), fingerprint_of(config, digest, data))
+    connection.execute(SAVE_IDENTITY, (*identity, run))
 
 
 def insert_note(connection: Connection, run: int, text: str, at: str | None = None) -> None:

@@ -25,6 +25,16 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class TrialState(StrEnum):
+    """Where a trial of a study is in its life."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAIL = "fail"
+
+
 def moment(text: str) -> datetime:
     """Read a wall-clock time of the archive."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -212,9 +222,9 @@ class RunDetail:
 class ConfigSource:
     """What set a key of a config.
 
-    `kind` is file, override, default or code. `name` is the file, relative to where the config lives; the
-    override as it was given; or, for the other two, the type that held the value. `line` is 0 where lines mean
-    nothing.
+    `kind` is file, override, default, code or trial. `name` is the file, relative to where the config lives;
+    the override as it was given; for default and code the type that held the value; for trial the study.
+    `line` is 0 where lines mean nothing.
     """
 
     kind: str
@@ -461,3 +471,57 @@ class ArchiveInfo:
     stored_bytes: int
     first_run: datetime | None
     last_run: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial of a study.
+
+    `values` has one for each objective, of a pruned trial the last it reported, and is empty where there is
+    none. `reports` maps steps to the values reported there. `run_id` is the run it is, None before that starts
+    or when that was deleted.
+    """
+
+    number: int
+    state: TrialState
+    values: tuple[float, ...]
+    params: dict[str, Any]
+    reports: dict[int, float]
+    run_id: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    reason: str | None
+
+    @property
+    def value(self) -> float | None:
+        """The value of the first (mostly the only) objective."""
+        return self.values[0] if self.values else None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None before the end."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class StudyInfo:
+    """One study in a list. `counts` says how many trials there are in each state.
+
+    `best_value` and `best_number` are of the best trial that met all constraints; None with several objectives.
+    """
+
+    name: str
+    created_at: datetime
+    directions: tuple[str, ...]
+    metrics: tuple[str | None, ...]
+    counts: dict[TrialState, int]
+    best_value: float | None
+    best_number: int | None
+    settings: dict[str, Any]
+
+    @property
+    def trials(self) -> int:
+        """How many there are, in whatever state."""
+        return sum(self.counts.values())

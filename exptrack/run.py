@@ -1,7 +1,8 @@
 """A run's life: start, log, end, resume; and what becomes of one whose process died.
 
 Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that
-process ends it (or whoever finds that process dead). Config and identity never change after the start.
+process ends it (or whoever finds that process dead). Config and identity never change after the start, but that
+the params of a trial enter them as they are suggested.
 Every change is one transaction together with its event. An ended run refuses metrics; artifacts (images, texts,
 tables and histograms among them), tags and notes are welcome.
 
@@ -65,11 +66,13 @@ from exptrack.recording import (
     new_run_id,
     optional_name,
     record_end,
+    replace_config,
     seal_run,
 )
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config
+from exptrack.studies import join_run, surrounding_row
 from exptrack.system_metrics import SystemSampler, check_interval
 
 if TYPE_CHECKING:
@@ -132,6 +135,9 @@ def start_run(
 ) -> Run:
     """Begin a run; see :meth:`exptrack.Archive.start_run`."""
     sample_every_s = check_interval(system_metrics)
+    trial = surrounding_row(connection)
+    if group is None and trial is not None:
+        group = trial["study"]
     new = NewRun(
         config=as_config(config).interpolate(),
         tags=check_tags(tags),
@@ -147,6 +153,8 @@ def start_run(
     with connection.transaction():
         run = insert_run(connection, run_id, new)
         connection.execute(INSERT_OWNER, (run, *current_process()))
+        if trial is not None:
+            join_run(connection, trial["id"], run)
     result = Run(connection, run, run_id, new.started_at, new.config)
     result._go_live(duration_ms=0, time_ms=0)
     result._sample_system(sample_every_s)
@@ -302,6 +310,14 @@ class Run(MetricLog, MediaLog):
     def _beat(self) -> None:
         duration = self._duration_ms + self._session_ms()
         self._connection.execute(BEAT, (utc_text(), duration, self._run))
+
+    def _take_config(self, config: ExpConfig) -> None:
+        """A trial learns its params one by one: they enter the config of its run while that runs. Commits."""
+        config = config.interpolate()
+        with self._connection.transaction():
+            self._require_running()
+            replace_config(self._connection, self._run, config)
+        self.config = config
 
     # Metrics: logging is the part of MetricLog, that of images and the like the part of MediaLog
 
@@ -479,7 +495,7 @@ class Run(MetricLog, MediaLog):
         """
         if isinstance(reason, BaseException):
             # A message or a line of code may show what the environment filled into the config.
-            self._end(RunStatus.FAILED, *_described(reason, self.config.mask))
+            self._end(RunStatus.FAILED, *describe(reason, self.config.mask))
         else:
             self._end(RunStatus.FAILED, recordable(self.config.mask(check_text(reason, "reason"))))
 
@@ -554,7 +570,7 @@ def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated(SIGTERM_EXIT)
 
 
-def _described(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:
+def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:
     """Reason and traceback of an exception, storable without secrets and this machine's paths."""
     import traceback
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         VerifyReport,
     )
     from exptrack.run import Run
+    from exptrack.sweep import Trial
 
 
 def start_run(
@@ -94,3 +95,21 @@ def gc_artifacts() -> GcReport:
 def verify() -> VerifyReport:
     """:meth:`Archive.verify` on the default archive."""
     return Archive.default().verify()
+
+
+def current_trial() -> Trial | None:
+    """The trial that this script is when a sweep runs it; None otherwise, at no cost.
+
+    It is looked up in the default archive, which the sweep sets. ``trial.params`` and ``trial.config`` are what
+    to run with; ``trial.should_prune()`` says when to give up.
+
+    Raises:
+        MissingPackageError: Optuna is not installed.
+    """
+    from exptrack.studies import surrounding_trial
+
+    if surrounding_trial() is None:
+        return None
+    from exptrack.sweep import attached_trial
+
+    return attached_trial()

@@ -19,6 +19,8 @@ MOST_NUMBERS = 100_000  # known by heart
 INSERT_CONFIG = """
 INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
 """
+DELETE_CONFIG = "DELETE FROM run_config WHERE run = ?"
+DELETE_VALUES = "DELETE FROM config_value WHERE run = ?"
 INSERT_KEY = "INSERT INTO config_key (key) VALUES (?)"
 INSERT_SOURCE = "INSERT INTO config_source (kind, name, line) VALUES (?, ?, ?)"
 KEY_NUMBER = "SELECT id FROM config_key WHERE key = ?"
@@ -102,6 +104,12 @@ def store_config(connection: Connection, run: int, config: ExpConfig, numbers: N
         for key, kind, number, text in config.leaves()
     ]
     connection.execute_many(INSERT_VALUE, rows)
+
+
+def delete_config(connection: Connection, run: int) -> None:
+    """Make room for another config; belongs into the transaction that writes it."""
+    connection.execute(DELETE_CONFIG, (run,))
+    connection.execute(DELETE_VALUES, (run,))
 
 
 def sources_of(connection: Connection, run: int) -> list[int]:

@@ -89,8 +89,8 @@ CREATE TABLE config_key (
 ) STRICT;
 CREATE TABLE config_source (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('file', 'override', 'default', 'code')),
-    name TEXT NOT NULL,             -- file, relative to the config's folder; the override; or the type that held it
+    kind TEXT NOT NULL CHECK (kind IN ('file', 'override', 'default', 'code', 'trial')),
+    name TEXT NOT NULL,             -- file, relative to the config's folder; override; type that held it; study
     line INTEGER NOT NULL,          -- 0 where lines mean nothing
     UNIQUE (kind, name, line)
 ) STRICT;

@@ -20,7 +20,8 @@ RANKS = (
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots sealing filters"
     " selection query columns frames runquery comparison userviews artifacts lineage medialog verification"
-    " recording run archive shortcuts render sidebyside charts demo cli __main__"
+    " recording studies run algorithms optunastorage sweep archive shortcuts render sidebyside charts demo cli"
+    " __main__"
 ).split()
 PUBLIC_ONLY = ["cli", "demo", "__main__"]
 HEAVY = (

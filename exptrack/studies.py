@@ -1,0 +1,187 @@
+"""Studies and trials as they stand in the file: all that can be read, and joined to runs, without Optuna.
+
+Invariants: a trial is joined to at most one run, the first that began for it. Who reads a study sees the state
+of one moment. Numbers of trials count from 0 within their study.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from exptrack.checks import check_name
+from exptrack.connection import Connection, Row
+from exptrack.errors import StudyNotFoundError
+from exptrack.process import ProcessIdentity, is_alive
+from exptrack.records import StudyInfo, TrialRecord, TrialState, moment
+
+TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # study/number, in the environment of a script that is a trial
+
+SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
+SELECT_STUDIES = "SELECT id, name, created_at, settings FROM study ORDER BY created_at DESC, id DESC"
+STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
+OBJECTIVES = "SELECT direction, metric FROM study_objective WHERE study = ? ORDER BY position"
+COUNTS_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
+# Constraints are met at zero and below; older samplers keep them in one list, newer ones under a name each.
+BEST_TRIAL = """
+SELECT t.number, v.value
+FROM trial AS t JOIN trial_value AS v ON v.trial = t.id AND v.position = 0
+WHERE t.study = :study AND t.state = 'complete' AND NOT EXISTS (
+    SELECT 1 FROM trial_attribute AS a, json_each(CASE WHEN json_valid(a.value) THEN a.value ELSE '[]' END) AS c
+    WHERE a.trial = t.id AND a.scope = 'system' AND (a.name = 'constraints' OR a.name GLOB 'constraints:*')
+      AND c.value > 0
+)
+ORDER BY v.value * :sign, t.number LIMIT 1
+"""
+TRIALS_OF = """
+SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
+FROM trial AS t LEFT JOIN run AS r ON r.id = t.run
+WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY t.number
+"""
+VALUES_OF = """
+SELECT v.trial, v.value FROM trial_value AS v JOIN trial AS t ON t.id = v.trial
+WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY v.trial, v.position
+"""
+PARAMS_OF = """
+SELECT p.trial, p.name, p.value, p.distribution FROM trial_param AS p JOIN trial AS t ON t.id = p.trial
+WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY p.trial, p.position
+"""
+REPORTS_OF = """
+SELECT p.trial, p.step, p.value FROM trial_report AS p JOIN trial AS t ON t.id = p.trial
+WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY p.trial, p.step
+"""
+COUNT_TRIALS = "SELECT count(*) FROM trial WHERE study = ?"
+DELETE_STUDY = "DELETE FROM study WHERE id = ?"
+RUNNING_TRIALS = (
+    "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"
+)
+SELECT_TRIAL = """
+SELECT t.id, t.number, t.state, s.name AS study
+FROM trial AS t JOIN study AS s ON s.id = t.study WHERE s.name = ? AND t.number = ?
+"""
+JOIN_RUN = "UPDATE trial SET run = ? WHERE id = ? AND run IS NULL"
+
+
+def find_study(connection: Connection, name: object) -> Row:
+    """The row of a study.
+
+    Raises:
+        StudyNotFoundError: there is none of this name.
+    """
+    checked = check_name(name, "study name")
+    row = connection.one(SELECT_STUDY, (checked,))
+    if row is None:
+        known = [row["name"] for row in connection.all(STUDY_NAMES)]
+        raise StudyNotFoundError(checked, str(connection.path), difflib.get_close_matches(checked, known))
+    return row
+
+
+def list_studies(connection: Connection) -> list[StudyInfo]:
+    """Every study, the newest first."""
+    with connection.snapshot():
+        return [study_info(connection, row) for row in connection.all(SELECT_STUDIES)]
+
+
+def study_info(connection: Connection, row: Row) -> StudyInfo:
+    """A study in a few facts; `row` as of :func:`find_study`."""
+    objectives = connection.all(OBJECTIVES, (row["id"],))
+    directions = tuple(objective["direction"] for objective in objectives)
+    counts = {TrialState(state): count for state, count in connection.all(COUNTS_BY_STATE, (row["id"],))}
+    best = None
+    if len(directions) == 1:
+        sign = 1 if directions[0] == "minimize" else -1
+        best = connection.one(BEST_TRIAL, {"study": row["id"], "sign": sign})
+    return StudyInfo(
+        name=row["name"],
+        created_at=moment(row["created_at"]),
+        directions=directions,
+        metrics=tuple(objective["metric"] for objective in objectives),
+        counts={state: counts.get(state, 0) for state in TrialState},
+        best_value=None if best is None else best["value"],
+        best_number=None if best is None else best["number"],
+        settings=json.loads(row["settings"]),
+    )
+
+
+def read_trials(
+    connection: Connection, study: int, states: Iterable[TrialState] = tuple(TrialState)
+) -> list[TrialRecord]:
+    """The trials of a study that are in one of these states, by number."""
+    wanted = {"study": study, "states": json.dumps(list(states))}
+    with connection.snapshot():
+        rows = connection.all(TRIALS_OF, wanted)
+        values = _by_trial(connection.all(VALUES_OF, wanted))
+        params = _by_trial(connection.all(PARAMS_OF, wanted))
+        reports = _by_trial(connection.all(REPORTS_OF, wanted))
+    return [
+        TrialRecord(
+            number=row["number"],
+            state=TrialState(row["state"]),
+            values=tuple(value for (value,) in values.get(row["id"], ())),
+            params={name: _external(num, text) for name, num, text in params.get(row["id"], ())},
+            reports={
+                step: float("nan") if value is None else value for step, value in reports.get(row["id"], ())
+            },
+            run_id=row["run_id"],
+            started_at=None if row["started_at"] is None else moment(row["started_at"]),
+            ended_at=None if row["ended_at"] is None else moment(row["ended_at"]),
+            reason=row["reason"],
+        )
+        for row in rows
+    ]
+
+
+def _by_trial(rows: Sequence[Row]) -> dict[int, list[tuple[Any, ...]]]:
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for trial, *columns in rows:
+        found.setdefault(trial, []).append(tuple(columns))
+    return found
+
+
+def _external(number: float | None, distribution: str) -> Any:
+    """A param as the objective saw it; see ``optuna.distributions.json_to_distribution`` for the form."""
+    value = float("nan") if number is None else number
+    drawn = json.loads(distribution)
+    if drawn["name"] == "CategoricalDistribution":
+        return drawn["attributes"]["choices"][int(value)]
+    return int(value) if drawn["name"] == "IntDistribution" else value
+
+
+def dead_trials(connection: Connection, study: int) -> list[Row]:
+    """Running trials (id, number) of which the process is known to be dead."""
+    rows = connection.all(RUNNING_TRIALS, (study,))
+    return [row for row in rows if is_alive(ProcessIdentity(*json.loads(row["owner"]))) is False]
+
+
+def delete_study(connection: Connection, name: object) -> int:
+    """Delete a study and its trials; see :meth:`exptrack.Archive.delete_study`."""
+    with connection.transaction():
+        study = find_study(connection, name)["id"]
+        count = int(connection.value(COUNT_TRIALS, (study,)))
+        connection.execute(DELETE_STUDY, (study,))
+    return count
+
+
+# The script that is a trial
+
+
+def surrounding_trial(environment: Mapping[str, str] | None = None) -> tuple[str, int] | None:
+    """Study and number of the trial that this process is, as its environment says; None when it is none."""
+    text = (os.environ if environment is None else environment).get(TRIAL_VARIABLE, "")
+    study, _slash, number = text.rpartition("/")
+    return (study, int(number)) if number.isdecimal() and study else None
+
+
+def surrounding_row(connection: Connection) -> Row | None:
+    """The row of the trial that this process is; None unless it is one of this archive and still running."""
+    named = surrounding_trial()
+    row = None if named is None else connection.one(SELECT_TRIAL, named)
+    return row if row is not None and row["state"] == TrialState.RUNNING else None
+
+
+def join_run(connection: Connection, trial: int, run: int) -> None:
+    """Say that this run is the trial, unless another is already; inside the caller's transaction."""
+    connection.execute(JOIN_RUN, (run, trial))

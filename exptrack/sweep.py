@@ -1,0 +1,714 @@
+"""Sweeps: studies that search over configs, each trial a run of the archive, Optuna the algorithms.
+
+Invariants: a trial's run has the study as its group and takes the params into its config as they are suggested;
+from its end on it is frozen as every run is. A failed trial is a failed run, an interrupted one an interrupted
+run, a pruned one a completed run whose trial is pruned. Whatever ends an objective, its trial and its run are
+told. There are never more trials than `max_trials`, however many processes search.
+
+This module imports Optuna; reading what studies found (see ``studies``) does not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import optuna
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
+
+from exptrack.algorithms import Pruner, Sampler, check_limit, pruner_from, sampler_from
+from exptrack.capture import recordable
+from exptrack.checks import check_name, check_number, check_step, check_text, shown
+from exptrack.config import ExpConfig, as_config, merge_configs
+from exptrack.connection import Connection, Row
+from exptrack.default import default_connection
+from exptrack.errors import (
+    ExptrackError,
+    InvalidTypeError,
+    InvalidValueError,
+    StudyExistsError,
+)
+from exptrack.keypath import path_of, split_path
+from exptrack.migrations import utc_text
+from exptrack.optunastorage import OptunaStorage
+from exptrack.query import check_direction
+from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
+from exptrack.run import Run, describe, open_run, start_run
+from exptrack.studies import (
+    COUNT_TRIALS,
+    dead_trials,
+    find_study,
+    join_run,
+    read_trials,
+    study_info,
+    surrounding_row,
+)
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
+SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND position = ?"
+SAVE_REASON = "UPDATE trial SET reason = ? WHERE id = ?"
+RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
+TAKE_SESSION = """
+INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:sessions', '1')
+ON CONFLICT (study, scope, name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
+"""
+COUNT_SESSIONS = """
+SELECT CAST(value AS INTEGER) FROM study_attribute
+WHERE study = ? AND scope = 'system' AND name = 'exptrack:sessions'
+"""
+ASK_TO_STOP = """
+INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:stop', json_quote(?))
+ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
+"""
+STOP_ASKED = """
+SELECT json_extract(value, '$') FROM study_attribute
+WHERE study = ? AND scope = 'system' AND name = 'exptrack:stop'
+"""
+
+PRUNE_MARK = "exptrack:should_prune"  # a trial that was told to give up, at this step
+RETRY_MARK = "exptrack:retry_of"  # a trial that tries another's params again: that one's number
+
+Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
+
+
+class TrialPruned(SystemExit):
+    """Raised by an objective that gives its trial up; a script that lets it through ends with 0."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(0)
+        self.message = message
+
+
+class _Full(Exception):
+    """The study has as many trials as it may have."""
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """What a study is.
+
+    `direction` is ``"minimize"`` or ``"maximize"``, or one for each objective. `metric` is the name under which
+    a trial's run logs what it reports and returns (one for each objective). `base` is the config the params
+    are laid over. `max_trials` bounds the whole study, `time_limit` (seconds) each :meth:`Study.optimize`.
+
+    >>> StudyConfig("digits", "maximize", Sampler.tpe(seed=1), max_trials=50).max_trials
+    50
+    """
+
+    name: str
+    direction: str | Sequence[str] = "minimize"
+    sampler: Sampler | BaseSampler | str | None = None
+    pruner: Pruner | BasePruner | str | None = None
+    max_trials: int | None = None
+    time_limit: float | None = None
+    metric: str | Sequence[str] | None = None
+    base: object = None
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """One for each objective.
+
+        Raises:
+            InvalidValueError: another word, or none.
+        """
+        given = [self.direction] if isinstance(self.direction, str) else list(self.direction)
+        if not given:
+            raise InvalidValueError("a study has at least one objective: a direction each")
+        return tuple(check_direction(direction) for direction in given)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """One name for each objective."""
+        count = len(self.directions)
+        if self.metric is None:
+            return ("objective",) if count == 1 else tuple(f"objective_{position}" for position in range(count))
+        given = [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        if len(given) != count or len(set(given)) != count:
+            raise InvalidValueError(f"{count} objectives have {count} different metrics, not {shown(given)}")
+        return tuple(check_name(name, "metric name") for name in given)
+
+    def settings(self) -> dict[str, Any]:
+        """What of it the study remembers beside name, directions and metrics.
+
+        Raises:
+            InvalidValueError: a limit, sampler, pruner or base that cannot be.
+        """
+        if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
+            raise InvalidValueError(f"max_trials is a whole number above 0, not {shown(self.max_trials)}")
+        return {
+            "sampler": Sampler.of("tpe" if self.sampler is None else self.sampler).settings(),
+            "pruner": Pruner.of("median" if self.pruner is None else self.pruner).settings(),
+            "max_trials": self.max_trials,
+            "time_limit_s": check_limit(self.time_limit, "time_limit"),
+            "base": as_config(self.base).values,
+        }
+
+
+class Trial:
+    """One attempt: it hands out params, takes reports, and says when to give up.
+
+    Made by :meth:`Study.optimize`, :meth:`Study.ask` and :func:`current_trial`.
+    """
+
+    def __init__(
+        self, study: Study, source: optuna.trial.Trial | optuna.trial.FrozenTrial, run: Run | None = None
+    ) -> None:
+        self._study = study
+        self._source = source
+        self._id = source._trial_id
+        self.number = source.number
+        self.run = run
+        self._reported: dict[int, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Trial {self.number} of study {self._study.name!r}>"
+
+    @property
+    def optuna_trial(self) -> optuna.trial.Trial | optuna.trial.FrozenTrial:
+        """Optuna's own trial, for what this class does not offer (constraints, attributes)."""
+        return self._source
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What was suggested so far."""
+        return dict(self._source.params)
+
+    @property
+    def config(self) -> ExpConfig:
+        """The study's base config with the params laid over it."""
+        return self._study._config_of(self.params)
+
+    # Suggesting
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """A number from `low` to `high`, both included; in steps, or evenly over its logarithm. Commits.
+
+        Raises:
+            InvalidValueError: bounds that cannot be, or others than earlier in this study.
+        """
+        return float(self._suggest("suggest_float", name, low, high, step=step, log=log))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """A whole number from `low` to `high`, both included; otherwise as :meth:`suggest_float`."""
+        return int(self._suggest("suggest_int", name, low, high, step=step, log=log))
+
+    def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
+        """One of these scalars: texts, numbers, bools, None. Commits; raises as :meth:`suggest_float`."""
+        if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
+            raise InvalidTypeError(f"choices of {shown(name)} are a list of scalars, not {shown(choices)}")
+        found = tuple(choices)
+        for choice in found:
+            if choice is not None and not isinstance(choice, (str, int, float)):
+                raise InvalidTypeError(
+                    f"a choice of {shown(name)} is a text, a number, a bool or None, not {shown(choice)}"
+                )
+        return self._suggest("suggest_categorical", name, found)
+
+    def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
+        checked = check_name(name, "param name")
+        self._study._config_of({**self.params, checked: None})
+        try:
+            value = getattr(self._source, method)(checked, *args, **kwargs)
+        except (ValueError, TypeError, AssertionError) as error:
+            if isinstance(error, ExptrackError):
+                raise
+            raise InvalidValueError(f"param {checked!r} of {self!r}: {error}") from None
+        if self.run is not None:
+            self.run._take_config(self.config)
+        return value
+
+    # Reporting
+
+    def report(self, step: int, value: float) -> None:
+        """Say how well it does at a step, which the pruner compares, and log that in the trial's run. Commits.
+
+        A step is reported once: what comes later for it is only logged.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: no step (from 0), or no number.
+        """
+        checked_step = check_step(step)
+        if checked_step < 0:
+            raise InvalidValueError(f"a report's step is 0 or more, not {checked_step}")
+        number = check_number(value, "report")
+        if self.run is not None:
+            self.run.log_metric(self._study.metrics[0], number, checked_step)
+        self._note_report(checked_step, number)
+
+    def _note_report(self, step: int, value: float) -> None:
+        if step not in self._reported:
+            self._reported[step] = value
+            self._study._storage.set_trial_intermediate_value(self._id, step, value)
+
+    def should_prune(self) -> bool:
+        """Whether the pruner would give this trial up, as far as it has reported.
+
+        In a script that a sweep runs, what the run logged of the objective's metric counts as reported.
+        """
+        if self.run is None:
+            self._report_logged()
+        storage = self._study._storage
+        trial = storage.get_trial(self._id)
+        prune = bool(self._study.optuna_study.pruner.prune(self._study.optuna_study, trial))
+        if prune:
+            storage.set_trial_system_attr(self._id, PRUNE_MARK, max(trial.intermediate_values, default=None))
+        return prune
+
+    def _report_logged(self) -> None:
+        connection = self._study._connection
+        run = connection.value(RUN_OF_TRIAL, (self._id,))
+        point = None if run is None else open_run(connection, run).get_last_metric(self._study.metrics[0])
+        if point is not None and point.step >= 0:
+            self._note_report(point.step, point.value)
+
+    def prune(self, message: str = "") -> None:
+        """Give the trial up.
+
+        Raises:
+            TrialPruned: always; the objective lets it through.
+        """
+        raise TrialPruned(message)
+
+
+class Study:
+    """A search over configs, in the archive under its name.
+
+    >>> study = Study.create("parabola", sampler=Sampler.tpe(seed=1), archive=Archive(tmp_path / "lab.db"))
+    >>> def objective(trial):
+    ...     x = trial.suggest_float("x", -10, 10)
+    ...     return (x - 2) ** 2
+    >>> study.optimize(objective, n_trials=20)
+    >>> len(study.completed_trials()), abs(study.best_params["x"] - 2) < 2
+    (20, True)
+    """
+
+    def __init__(self, connection: Connection, row: Row, sampler: object = None, pruner: object = None) -> None:
+        info = study_info(connection, row)
+        self._connection = connection
+        self._id: int = row["id"]
+        self.name: str = row["name"]
+        self.directions = info.directions
+        self.metrics = tuple(name or f"objective_{position}" for position, name in enumerate(info.metrics))
+        self.settings = info.settings
+        self._given = (sampler, pruner)
+        self._storage = _Limited(connection, self.settings.get("max_trials"))
+        self._base = as_config(self.settings.get("base"))
+        self._optuna: optuna.Study | None = None
+        self._opening = threading.Lock()
+
+    @classmethod
+    def create(
+        cls,
+        name: str | StudyConfig,
+        direction: str | Sequence[str] = "minimize",
+        *,
+        archive: Any = None,
+        sampler: Sampler | BaseSampler | str | None = None,
+        pruner: Pruner | BasePruner | str | None = None,
+        max_trials: int | None = None,
+        time_limit: float | None = None,
+        metric: str | Sequence[str] | None = None,
+        base: object = None,
+    ) -> Study:
+        """Make a study in `archive` (the default one if None); see :class:`StudyConfig`. Commits.
+
+        Raises:
+            StudyExistsError: there is one of this name.
+            InvalidValueError: something in it that cannot be.
+        """
+        config = (
+            name
+            if isinstance(name, StudyConfig)
+            else StudyConfig(name, direction, sampler, pruner, max_trials, time_limit, metric, base)
+        )
+        return create_study(default_connection() if archive is None else archive._connection, config)
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r} in {self._connection.path.name}>"
+
+    # Reading
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """All trials, by number."""
+        self.fail_dead_trials()
+        return read_trials(self._connection, self._id)
+
+    def completed_trials(self) -> list[TrialRecord]:
+        """Those that came to their end."""
+        return read_trials(self._connection, self._id, [TrialState.COMPLETE])
+
+    def pruned_trials(self) -> list[TrialRecord]:
+        """Those that were given up."""
+        return read_trials(self._connection, self._id, [TrialState.PRUNED])
+
+    def failed_trials(self) -> list[TrialRecord]:
+        """Those that failed, each with its reason."""
+        self.fail_dead_trials()
+        return read_trials(self._connection, self._id, [TrialState.FAIL])
+
+    @property
+    def info(self) -> StudyInfo:
+        """The study in a few facts."""
+        return study_info(self._connection, find_study(self._connection, self.name))
+
+    @property
+    def best_trial(self) -> TrialRecord:
+        """The completed trial with the best value; of those that met all constraints, if there are any.
+
+        Raises:
+            InvalidValueError: none is completed yet, or there are several objectives (see `best_trials`).
+        """
+        info = self.info
+        if len(self.directions) > 1:
+            raise InvalidValueError(f"study {self.name!r} has several objectives: best_trials, not best_trial")
+        if info.best_number is None:
+            raise InvalidValueError(
+                f"no trial of study {self.name!r} is completed (within its constraints) yet"
+            )
+        return next(trial for trial in self.completed_trials() if trial.number == info.best_number)
+
+    @property
+    def best_trials(self) -> list[TrialRecord]:
+        """The completed trials that no other one beats in all objectives: the Pareto front."""
+        numbers = {trial.number for trial in self.optuna_study.best_trials}
+        return [trial for trial in self.completed_trials() if trial.number in numbers]
+
+    @property
+    def best_value(self) -> float:
+        """The value of :attr:`best_trial`."""
+        return self.best_trial.values[0]
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The params of :attr:`best_trial`."""
+        return self.best_trial.params
+
+    # Searching
+
+    @property
+    def optuna_study(self) -> optuna.Study:
+        """Optuna's own study, with sampler and pruner: for its visualisations and whatever else it offers.
+
+        Raises:
+            InvalidValueError: it was made with a sampler or pruner object, which has to be given again.
+        """
+        with self._opening:
+            if self._optuna is None:
+                self._optuna = optuna.load_study(
+                    study_name=self.name,
+                    storage=self._storage,
+                    sampler=self._sampler().build(self._take_session()),
+                    pruner=self._pruner().build(),
+                )
+            return self._optuna
+
+    def _sampler(self) -> Sampler:
+        given = self._given[0]
+        return sampler_from(self.settings["sampler"], self.name) if given is None else Sampler.of(given)
+
+    def _pruner(self) -> Pruner:
+        given = self._given[1]
+        return pruner_from(self.settings["pruner"], self.name) if given is None else Pruner.of(given)
+
+    def _take_session(self) -> int:
+        if self._connection.mode != "rw":
+            return 0
+        with self._connection.transaction():
+            self._connection.execute(TAKE_SESSION, (self._id,))
+            return int(self._connection.value(COUNT_SESSIONS, (self._id,))) - 1
+
+    def optimize(
+        self,
+        objective: Objective,
+        n_trials: int | None = None,
+        *,
+        time_limit: float | None = None,
+        jobs: int = 1,
+        on_error: str = "stop",
+        start_runs: bool = True,
+        after: Callable[[TrialRecord], None] | None = None,
+    ) -> None:
+        """Run trials until there are `n_trials` more, or `max_trials` in all, or the time is over. Commits.
+
+        `objective` takes a :class:`Trial` and returns its value (several objectives: one each); it raises
+        :class:`TrialPruned` to give up. `time_limit` in seconds replaces the study's. `jobs` trials run at
+        once, in threads; more processes may search the same study. What an objective raises makes its trial
+        and its run failed, and is raised here too; with ``on_error="continue"`` the search goes on. `after` is
+        called with each trial that ended. With `start_runs` false the objective starts the run itself.
+
+        Raises:
+            InvalidValueError: arguments that cannot be.
+        """
+        if on_error not in ("stop", "continue"):
+            raise InvalidValueError(f"on_error is 'stop' or 'continue', not {shown(on_error)}")
+        for count, what in ((n_trials, "n_trials"), (jobs, "jobs")):
+            if (count is not None or what == "jobs") and (type(count) is not int or count < 1):
+                raise InvalidValueError(f"{what} is a whole number above 0, not {shown(count)}")
+        seconds = self.settings.get("time_limit_s") if time_limit is None else time_limit
+        self.fail_dead_trials()
+        study, began = self.optuna_study, utc_text()
+
+        def ended(_study: object, frozen: optuna.trial.FrozenTrial) -> None:
+            if after is not None:
+                after(self.trial(frozen.number))
+            if self._stop_asked_since(began):
+                study.stop()
+
+        with _quiet(), suppress(_Full):
+            study.optimize(
+                lambda source: self._attempt(objective, source, start_runs),
+                n_trials=n_trials,
+                timeout=check_limit(seconds, "time_limit"),
+                n_jobs=jobs,
+                catch=(Exception,) if on_error == "continue" else (),
+                callbacks=[ended],
+            )
+
+    def _attempt(
+        self, objective: Objective, source: optuna.trial.Trial, start_runs: bool
+    ) -> float | Sequence[float]:
+        """One trial from its start to its value, the run told of its end."""
+        trial = Trial(self, source)
+        try:
+            if not start_runs:
+                return self._checked_values(objective(trial))
+            trial.run = self._start_run(trial)
+            with trial.run:
+                try:
+                    values = self._checked_values(objective(trial))
+                except (TrialPruned, optuna.TrialPruned) as pruned:
+                    trial.run.append_event("prune", {"step": max(trial._reported, default=None)})
+                    raise TrialPruned from pruned
+                self._log_values(trial.run, values)
+            return values
+        except (TrialPruned, optuna.TrialPruned) as pruned:
+            raise optuna.TrialPruned(str(pruned)) from None
+        except BaseException as error:
+            self._note_failure(trial, describe(error, trial.config.mask)[0])
+            if not isinstance(error, (Exception, KeyboardInterrupt)):
+                # Optuna passes these on without a word to the storage.
+                self._storage.set_trial_state_values(trial._id, OptunaState.FAIL)
+            raise
+
+    def _start_run(self, trial: Trial) -> Run:
+        run = start_run(self._connection, trial.config, name=f"{self.name} #{trial.number}", group=self.name)
+        with self._connection.transaction():
+            join_run(self._connection, trial._id, run._run)
+        return run
+
+    def _log_values(self, run: Run, values: Sequence[float]) -> None:
+        """What an objective returned is the last value of its metric."""
+        for name, value in zip(self.metrics, values, strict=True):
+            last = run.get_last_metric(name)
+            if last is None or last.value != value:
+                run.log_metric(name, value)
+
+    def _checked_values(self, returned: object) -> list[float]:
+        values = (
+            [returned] if not isinstance(returned, Sequence) or isinstance(returned, str) else list(returned)
+        )
+        if len(values) != len(self.directions):
+            raise InvalidValueError(
+                f"the objective returned {len(values)} values; study {self.name!r} has {len(self.directions)}"
+            )
+        numbers = [check_number(value, "what the objective returned") for value in values]
+        if any(map(math.isnan, numbers)):
+            raise InvalidValueError("the objective returned NaN, which cannot be compared")
+        return numbers
+
+    def _note_failure(self, trial: Trial, reason: str) -> None:
+        with self._connection.transaction():
+            self._connection.execute(SAVE_REASON, (reason, trial._id))
+
+    # One trial at a time
+
+    def ask(self) -> Trial:
+        """Begin a trial whose objective is run elsewhere; :meth:`tell` ends it. Commits.
+
+        Raises:
+            InvalidValueError: the study has as many trials as it may have.
+        """
+        try:
+            return Trial(self, self.optuna_study.ask())
+        except _Full:
+            raise InvalidValueError(
+                f"study {self.name!r} has its {self.settings['max_trials']} trials; it takes no more"
+            ) from None
+
+    def tell(
+        self,
+        trial: Trial,
+        values: float | Sequence[float] | None = None,
+        *,
+        pruned: bool = False,
+        reason: str | None = None,
+    ) -> None:
+        """End a trial of :meth:`ask`: with its values, as pruned, or as failed for a `reason`. Commits.
+
+        Raises:
+            InvalidValueError: values that cannot be, more than one of the three, or a trial that has ended.
+        """
+        if (values is not None) + pruned + (reason is not None) != 1:
+            raise InvalidValueError(
+                "a trial ends with its values, as pruned, or as failed for a reason: one of them"
+            )
+        numbers = None if values is None else self._checked_values(values)
+        if reason is not None:
+            self._note_failure(trial, recordable(check_text(reason, "reason")))
+        chosen = OptunaState.COMPLETE if numbers else OptunaState.PRUNED if pruned else OptunaState.FAIL
+        try:
+            self.optuna_study.tell(trial.number, numbers, chosen)
+        except (ValueError, RuntimeError) as error:
+            raise InvalidValueError(f"{trial!r} cannot end so: {error}") from None
+
+    def enqueue(self, params: Mapping[str, Any], *, retry_of: int | None = None) -> None:
+        """Let the next trial take these params, whatever the sampler says. Commits.
+
+        `retry_of` is the number of a trial that is tried again.
+        """
+        marks: dict[str, Any] = {"fixed_params": dict(params)}
+        if retry_of is not None:
+            marks[RETRY_MARK] = retry_of
+        self._storage.create_new_trial(self._id, create_trial(state=OptunaState.WAITING, system_attrs=marks))
+
+    def trial(self, number: int) -> TrialRecord:
+        """One trial as it now stands.
+
+        Raises:
+            InvalidValueError: there is none of this number.
+        """
+        for found in read_trials(self._connection, self._id):
+            if found.number == number:
+                return found
+        raise InvalidValueError(f"study {self.name!r} has no trial {number}")
+
+    def fail_dead_trials(self) -> list[int]:
+        """Fail what a process left running that is dead now; return the numbers. Commits if there is any."""
+        if self._connection.mode != "rw":
+            return []
+        failed = []
+        for row in dead_trials(self._connection, self._id):
+            try:
+                self._storage.set_trial_state_values(row["id"], OptunaState.FAIL)
+            except RuntimeError:
+                continue  # another process was faster
+            with self._connection.transaction():
+                self._connection.execute(SAVE_REASON, ("its process died", row["id"]))
+            failed.append(row["number"])
+        return failed
+
+    # Stopping
+
+    def stop(self) -> None:
+        """Ask every process that searches this study to begin no more trials. Commits.
+
+        Trials under way come to their end. Whoever calls :meth:`optimize` afterwards goes on.
+        """
+        with self._connection.transaction():
+            self._connection.execute(ASK_TO_STOP, (self._id, utc_text()))
+
+    def _stop_asked_since(self, began: str) -> bool:
+        asked = self._connection.value(STOP_ASKED, (self._id,))
+        return asked is not None and str(asked) >= began
+
+    # Parts
+
+    def _config_of(self, params: Mapping[str, Any]) -> ExpConfig:
+        tree: dict[str, Any] = {}
+        for name, value in params.items():
+            level = tree
+            *above, last = split_path(name)
+            for part in above:
+                level = level.setdefault(part, {})
+                if not isinstance(level, dict):
+                    raise InvalidValueError(f"param {name!r} of study {self.name!r} lies below another param")
+            if isinstance(level.get(last), dict):
+                raise InvalidValueError(f"param {name!r} of study {self.name!r} lies above another param")
+            level[last] = value
+        source = ConfigSource("trial", self.name)
+        sources = {path_of(split_path(name)): source for name in params}
+        return merge_configs(self._base, ExpConfig(tree, sources=sources))
+
+
+class _Limited(OptunaStorage):
+    """The storage of a study that makes no trial beyond `max_trials`, whoever asks."""
+
+    def __init__(self, connection: Connection, max_trials: int | None) -> None:
+        super().__init__(connection)
+        self._max_trials = max_trials
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """As Optuna wants it; what is enqueued has been decided on and is not counted here."""
+        if self._max_trials is None or template_trial is not None:
+            return super().create_new_trial(study_id, template_trial)
+        with self._connection.transaction():
+            if self._connection.value(COUNT_TRIALS, (study_id,)) >= self._max_trials:
+                raise _Full
+            return super().create_new_trial(study_id)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's line for every trial: what becomes of one is in the archive, and told by `after`."""
+    with _quiet_lock:
+        _quieted.append(optuna.logging.get_verbosity())
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            verbosity = _quieted.pop()
+            if not _quieted:
+                optuna.logging.set_verbosity(verbosity)
+
+
+_quiet_lock = threading.Lock()
+_quieted: list[int] = []
+
+
+# Studies of an archive
+
+
+def create_study(connection: Connection, config: StudyConfig, *, load_if_exists: bool = False) -> Study:
+    """Make a study; see :meth:`Study.create`."""
+    name = check_name(config.name, "study name")
+    settings, metrics = config.settings(), config.metrics
+    directions = [optuna.study.StudyDirection[direction.upper()] for direction in config.directions]
+    try:
+        with connection.transaction():
+            study = OptunaStorage(connection).create_new_study(directions, name)
+            connection.execute(SAVE_SETTINGS, (json.dumps(settings), study))
+            for position, metric in enumerate(metrics):
+                connection.execute(SAVE_METRIC, (metric, study, position))
+    except optuna.exceptions.DuplicatedStudyError:
+        if not load_if_exists:
+            raise StudyExistsError(name, str(connection.path)) from None
+    return open_study(connection, name, sampler=config.sampler, pruner=config.pruner)
+
+
+def open_study(connection: Connection, name: object, *, sampler: object = None, pruner: object = None) -> Study:
+    """A study of the archive; see :meth:`exptrack.Archive.study`."""
+    return Study(connection, find_study(connection, name), sampler, pruner)
+
+
+def attached_trial() -> Trial | None:
+    """The trial that this process is; see :func:`exptrack.current_trial`."""
+    connection = default_connection()
+    row = surrounding_row(connection)
+    if row is None:
+        return None
+    study = open_study(connection, row["study"])
+    return Trial(study, study._storage.get_trial(row["id"]))

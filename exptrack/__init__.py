@@ -242,7 +242,14 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"exptrack has no {name!r}")
-    value = getattr(import_module(f"exptrack.{home}"), name)
+    try:
+        value = getattr(import_module(f"exptrack.{home}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        from exptrack.errors import MissingPackageError
+
+        raise MissingPackageError("optuna 5 or newer", f"exptrack.{name}", "sweep") from None
     globals()[name] = value
     return value
 

@@ -15,14 +15,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from exptrack.checks import shown
+from exptrack.checks import require_optuna, shown
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
-
-OLDEST_OPTUNA = 5
 
 SAMPLERS = {"random": "RandomSampler", "tpe": "TPESampler"}
 PRUNERS = {
@@ -34,18 +32,13 @@ PRUNERS = {
 _GOLDEN = 0x9E3779B97F4A7C15  # spreads sessions over the seeds
 
 
-def optuna_module(name: str = "optuna") -> Any:
+def optuna_module(name: str) -> Any:
     """A module of Optuna.
 
     Raises:
         MissingPackageError: it is not installed, or too old.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise MissingPackageError("Optuna", "sweeps", "sweep") from None
-    if int(optuna.__version__.partition(".")[0]) < OLDEST_OPTUNA:
-        raise MissingPackageError(f"Optuna {OLDEST_OPTUNA} or later", "sweeps", "sweep")
+    require_optuna()
     return import_module(name)
 
 

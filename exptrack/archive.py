@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__, query
 from exptrack import run as runs
+from exptrack.checks import require_optuna
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
@@ -61,6 +62,7 @@ from exptrack.snapshots import remove_unused_sources, sources_of
 
 if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore
+    from exptrack.optunastorage import OptunaStorage, StaleTrialCallback
     from exptrack.runquery import RunQuery
     from exptrack.sweep import Study, StudyConfig
 
@@ -275,6 +277,34 @@ class Archive:
 
     # Studies
 
+    def optuna_storage(
+        self,
+        *,
+        heartbeat_interval: int | None = None,
+        grace_period: int | None = None,
+        failed_trial_callback: StaleTrialCallback | None = None,
+    ) -> OptunaStorage:
+        """This archive as Optuna's storage: ``optuna.create_study(storage=archive.optuna_storage())``.
+
+        It shares the archive's connection and stops working with it. Every change of a study commits. With
+        `heartbeat_interval` in seconds Optuna's ``optimize`` says so often that its trial lives; a trial that
+        was silent for `grace_period` seconds (twice the interval unless given) is failed by whoever runs the
+        study next, and `failed_trial_callback` is called with the study and the trial.
+
+        Raises:
+            MissingPackageError: optuna 5 or newer is not installed.
+            InvalidValueError: the interval or the grace period is not a positive number of seconds.
+        """
+        require_optuna()
+        from exptrack.optunastorage import OptunaStorage
+
+        return OptunaStorage(
+            self._connection,
+            heartbeat_interval=heartbeat_interval,
+            grace_period=grace_period,
+            failed_trial_callback=failed_trial_callback,
+        )
+
     def create_study(
         self, config: StudyConfig | str, direction: str | Sequence[str] = "minimize", **options: Any
     ) -> Study:
@@ -287,6 +317,7 @@ class Archive:
             InvalidValueError: something in it that cannot be.
             MissingPackageError: Optuna is not installed.
         """
+        require_optuna()
         from exptrack.sweep import Study
 
         return Study.create(config, direction, archive=self, **options)
@@ -300,6 +331,7 @@ class Archive:
             StudyNotFoundError: there is none.
             MissingPackageError: Optuna is not installed.
         """
+        require_optuna()
         from exptrack.sweep import open_study
 
         return open_study(self._connection, name, sampler=sampler, pruner=pruner)

@@ -12,12 +12,13 @@ import math
 import operator
 from typing import SupportsFloat, SupportsIndex
 
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 
 MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 SHOWN_CHARS = 40
+OLDEST_OPTUNA = 5
 
 
 def shown(value: object) -> str:
@@ -110,3 +111,19 @@ def _is_no_number(value: object) -> bool:
         return True
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     return isinstance(kind, str) and kind in "cSU"
+
+
+def require_optuna() -> None:
+    """Refuse to go on without an Optuna whose storages and samplers are those that studies are built on.
+
+    Raises:
+        MissingPackageError: optuna is not installed, or is older than 5.
+    """
+    try:
+        import optuna
+    except ImportError:
+        found = 0
+    else:
+        found = int(optuna.__version__.partition(".")[0])
+    if found < OLDEST_OPTUNA:
+        raise MissingPackageError(f"optuna {OLDEST_OPTUNA} or newer", "studies", "sweep")

@@ -48,7 +48,7 @@ INSERT INTO migration (number, name, sha256, applied_at, library) VALUES (?, ?, 
 """
 COUNT_OBJECTS = "SELECT count(*) FROM sqlite_schema"
 SCHEMA_OBJECTS = """
-SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL
+SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'
 ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
 """
 FOREIGN_TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' LIMIT 1"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from exptrack.archive import Archive
+from exptrack.checks import require_optuna
 
 if TYPE_CHECKING:
     from exptrack.query import RunFilter
@@ -110,6 +111,7 @@ def current_trial() -> Trial | None:
 
     if surrounding_trial() is None:
         return None
+    require_optuna()
     from exptrack.sweep import attached_trial
 
     return attached_trial()

@@ -153,7 +153,7 @@ def _external(number: float | None, distribution: str) -> Any:
 def dead_trials(connection: Connection, study: int) -> list[Row]:
     """Running trials (id, number) of which the process is known to be dead."""
     rows = connection.all(RUNNING_TRIALS, (study,))
-    return [row for row in rows if is_alive(ProcessIdentity(*json.loads(row["owner"]))) is False]
+    return [row for row in rows if is_alive(ProcessIdentity(**json.loads(row["owner"]))) is False]
 
 
 def delete_study(connection: Connection, name: object) -> int:

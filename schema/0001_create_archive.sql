@@ -276,9 +276,10 @@ CREATE TABLE run_input (
 CREATE INDEX run_input_by_hash ON run_input (hash);
 CREATE INDEX run_input_by_origin ON run_input (from_run_id, name, version);
 
--- A study: a search over configs, its trials being runs.
+-- A study: a search over configs, its trials being runs. AUTOINCREMENT: the id of a deleted study or trial, which a
+-- process may still hold, never comes to mean another one.
 CREATE TABLE study (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
     settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config
@@ -291,51 +292,61 @@ CREATE TABLE study_objective (
     PRIMARY KEY (study, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE study_attribute (
+    id INTEGER PRIMARY KEY,         -- grows in the order of setting
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
     scope TEXT NOT NULL CHECK (scope IN ('user', 'system')),
     name TEXT NOT NULL,
     value TEXT NOT NULL,            -- JSON
-    PRIMARY KEY (study, scope, name)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (study, scope, name)
+) STRICT;
 CREATE TABLE trial (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,        -- 0, 1, … within the study
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'fail')),
     run INTEGER REFERENCES run (id) ON DELETE SET NULL,
     started_at TEXT,
-    ended_at TEXT,
+    ended_at TEXT,                  -- set when it is complete, pruned or failed
     heartbeat_at TEXT,
+    reason TEXT,                    -- why it failed
+    owner TEXT,                     -- JSON: the process that runs it, known as in run_owner; NULL unless running
     UNIQUE (study, number)
 ) STRICT;
 CREATE INDEX trial_by_state ON trial (study, state, number);
 CREATE INDEX trial_by_run ON trial (run) WHERE run IS NOT NULL;
 CREATE TABLE trial_param (
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,      -- 0, 1, … in the order of suggestion
     name TEXT NOT NULL,
     value REAL,                     -- as the sampler sees it: a number, or the index of a choice; NULL is NaN
+    type TEXT NOT NULL,             -- of what the objective saw: null, bool, int, float, text, other
+    num REAL,                       -- that, of int and float; NULL of a float: NaN
+    text TEXT,                      -- that, of bool, text and other; true and false; others as JSON
     distribution TEXT NOT NULL,     -- JSON: the range or the choices it was drawn from
     PRIMARY KEY (trial, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE trial_value (
+    id INTEGER PRIMARY KEY,         -- grows: of two trials that are equally good the first told is the best
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,      -- which objective
     value REAL NOT NULL,
-    PRIMARY KEY (trial, position)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (trial, position)
+) STRICT;
 CREATE TABLE trial_report (
+    id INTEGER PRIMARY KEY,         -- grows in the order of reporting
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     step INTEGER NOT NULL,
     value REAL,                     -- intermediate value; NULL is NaN
-    PRIMARY KEY (trial, step)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (trial, step)
+) STRICT;
 CREATE TABLE trial_attribute (
+    id INTEGER PRIMARY KEY,         -- grows in the order of setting
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     scope TEXT NOT NULL CHECK (scope IN ('user', 'system')),
     name TEXT NOT NULL,
     value TEXT NOT NULL,            -- JSON
-    PRIMARY KEY (trial, scope, name)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (trial, scope, name)
+) STRICT;
 
 -- The views: what a person with any SQLite client reads.
 
@@ -541,9 +552,26 @@ SELECT
     t.number,
     t.state,
     r.run_id,
-    (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value,
+    (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value, -- of the first objective
     t.started_at,
-    t.ended_at
+    t.ended_at,
+    round((julianday(t.ended_at) - julianday(t.started_at)) * 86400.0, 3) AS duration_s,
+    t.reason
 FROM trial AS t
+JOIN study AS s ON s.id = t.study
+LEFT JOIN run AS r ON r.id = t.run;
+
+-- One row for each parameter of each trial.
+CREATE VIEW trial_params AS
+SELECT
+    s.name AS study,
+    t.number,
+    r.run_id,
+    p.name,
+    CASE WHEN p.type = 'int' THEN CAST(p.num AS INTEGER) ELSE coalesce(p.text, p.num) END AS value, -- as the objective saw it
+    p.type,
+    p.num                                   -- numbers: compare these
+FROM trial_param AS p
+JOIN trial AS t ON t.id = p.trial
 JOIN study AS s ON s.id = t.study
 LEFT JOIN run AS r ON r.id = t.run;

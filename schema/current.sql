@@ -69,8 +69,8 @@ CREATE TABLE config_key (
 
 CREATE TABLE config_source (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('file', 'override', 'default', 'code')),
-    name TEXT NOT NULL,             -- file, relative to the config's folder; the override; or the type that held it
+    kind TEXT NOT NULL CHECK (kind IN ('file', 'override', 'default', 'code', 'trial')),
+    name TEXT NOT NULL,             -- file, relative to the config's folder; override; type that held it; study
     line INTEGER NOT NULL,          -- 0 where lines mean nothing
     UNIQUE (kind, name, line)
 ) STRICT;
@@ -224,19 +224,20 @@ CREATE TABLE run_tag (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE study (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
     settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config
 ) STRICT;
 
 CREATE TABLE study_attribute (
+    id INTEGER PRIMARY KEY,         -- grows in the order of setting
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
     scope TEXT NOT NULL CHECK (scope IN ('user', 'system')),
     name TEXT NOT NULL,
     value TEXT NOT NULL,            -- JSON
-    PRIMARY KEY (study, scope, name)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (study, scope, name)
+) STRICT;
 
 CREATE TABLE study_objective (
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
@@ -247,46 +248,55 @@ CREATE TABLE study_objective (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE trial (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,        -- 0, 1, … within the study
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'fail')),
     run INTEGER REFERENCES run (id) ON DELETE SET NULL,
     started_at TEXT,
-    ended_at TEXT,
+    ended_at TEXT,                  -- set when it is complete, pruned or failed
     heartbeat_at TEXT,
+    reason TEXT,                    -- why it failed
+    owner TEXT,                     -- JSON: the process that runs it, known as in run_owner; NULL unless running
     UNIQUE (study, number)
 ) STRICT;
 
 CREATE TABLE trial_attribute (
+    id INTEGER PRIMARY KEY,         -- grows in the order of setting
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     scope TEXT NOT NULL CHECK (scope IN ('user', 'system')),
     name TEXT NOT NULL,
     value TEXT NOT NULL,            -- JSON
-    PRIMARY KEY (trial, scope, name)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (trial, scope, name)
+) STRICT;
 
 CREATE TABLE trial_param (
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,      -- 0, 1, … in the order of suggestion
     name TEXT NOT NULL,
     value REAL,                     -- as the sampler sees it: a number, or the index of a choice; NULL is NaN
+    type TEXT NOT NULL,             -- of what the objective saw: null, bool, int, float, text, other
+    num REAL,                       -- that, of int and float; NULL of a float: NaN
+    text TEXT,                      -- that, of bool, text and other; true and false; others as JSON
     distribution TEXT NOT NULL,     -- JSON: the range or the choices it was drawn from
     PRIMARY KEY (trial, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE trial_report (
+    id INTEGER PRIMARY KEY,         -- grows in the order of reporting
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     step INTEGER NOT NULL,
     value REAL,                     -- intermediate value; NULL is NaN
-    PRIMARY KEY (trial, step)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (trial, step)
+) STRICT;
 
 CREATE TABLE trial_value (
+    id INTEGER PRIMARY KEY,         -- grows: of two trials that are equally good the first told is the best
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,      -- which objective
     value REAL NOT NULL,
-    PRIMARY KEY (trial, position)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (trial, position)
+) STRICT;
 
 CREATE INDEX artifact_by_blob ON artifact (blob, run) WHERE blob IS NOT NULL;
 
@@ -530,15 +540,31 @@ SELECT r.run_id, t.tag, t.added_at
 FROM run_tag AS t
 LEFT JOIN run AS r ON r.id = t.run;
 
+CREATE VIEW trial_params AS
+SELECT
+    s.name AS study,
+    t.number,
+    r.run_id,
+    p.name,
+    CASE WHEN p.type = 'int' THEN CAST(p.num AS INTEGER) ELSE coalesce(p.text, p.num) END AS value, -- as the objective saw it
+    p.type,
+    p.num                                   -- numbers: compare these
+FROM trial_param AS p
+JOIN trial AS t ON t.id = p.trial
+JOIN study AS s ON s.id = t.study
+LEFT JOIN run AS r ON r.id = t.run;
+
 CREATE VIEW trials AS
 SELECT
     s.name AS study,
     t.number,
     t.state,
     r.run_id,
-    (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value,
+    (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value, -- of the first objective
     t.started_at,
-    t.ended_at
+    t.ended_at,
+    round((julianday(t.ended_at) - julianday(t.started_at)) * 86400.0, 3) AS duration_s,
+    t.reason
 FROM trial AS t
 JOIN study AS s ON s.id = t.study
 LEFT JOIN run AS r ON r.id = t.run;

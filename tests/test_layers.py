@@ -19,14 +19,14 @@ RANKS = (
     "errors checks system_metrics records keypath trees sdn conversion interpolation config safe_yaml"
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots sealing filters"
-    " selection query columns frames runquery comparison userviews artifacts lineage medialog verification"
-    " recording studies run algorithms optunastorage sweep archive shortcuts render sidebyside charts demo cli"
+    " selection query columns frames runquery comparison userviews artifacts lineage medialog optunastorage"
+    " verification recording studies run algorithms sweep archive shortcuts render sidebyside charts demo cli"
     " __main__"
 ).split()
 PUBLIC_ONLY = ["cli", "demo", "__main__"]
 HEAVY = (
     "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"
-    " pyfastcdc PIL pyarrow pandas polars matplotlib"
+    " pyfastcdc PIL pyarrow pandas polars matplotlib optuna"
 )
 
 
@@ -84,7 +84,7 @@ def test_a_run_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
     path = str(tmp_path / "a.db")
     statement = f"import exptrack\nwith exptrack.Archive({path!r}).start_run() as r: r.log({{'x': 1}})"
     unwanted = {"pydantic", "click", "rich", "sqlite_utils", "dulwich", "numpy", "zstandard", "pyfastcdc"}
-    unwanted |= {"PIL", "pyarrow", "pandas", "polars", "matplotlib", "exptrack.media"}
+    unwanted |= {"PIL", "pyarrow", "pandas", "polars", "matplotlib", "optuna", "exptrack.media"}
     unwanted |= {
         f"exptrack.{name}" for name in "artifacts blobs chunks comparison frames lineage verification".split()
     }

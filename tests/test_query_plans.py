@@ -18,7 +18,8 @@ from exptrack.runquery import RunQuery
 from exptrack.selection import Found, Fragment, Selection
 
 MODULES = (
-    "artifacts blobs drain events lineage metriclog metrics query recording run selection series snapshots"
+    "artifacts blobs drain events lineage metriclog metrics optunastorage query recording run selection series"
+    " snapshots"
 ).split()
 
 # Constants that read a whole table or index, and why.
@@ -30,6 +31,7 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.HOLDS": "a row for each intake under way",
     "drain.KNOWN_JOURNALS": "a row for each process that logs",
+    "optunastorage.ALL_STUDIES": "a row for each study is the question",
     "query.METRIC_NAMES": "a row for each name, up to a limit, to find what was meant",
     "query.OWNERS": "a row for each live run",
     "selection.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",

@@ -33,7 +33,6 @@ from exptrack import (
     TrialState,
 )
 
-
 GRID = {"x": [1, 2], "n": [3, 4]}
 
 
@@ -154,7 +153,7 @@ def test_each_trial_is_a_run_with_its_params_over_the_base_config(archive: Archi
     assert [run.summary.name for run in runs] == ["runs #0", "runs #1"]
     assert {run.summary.group for run in runs} == {"runs"}
     assert {run.summary.status for run in runs} == {RunStatus.COMPLETED}
-    wanted = {"lr": 0.5, "model.depth": 3, "model.width": 16, "seed": 1}
+    wanted = {"lr": 0.5, "model": {"depth": 3, "width": 16}, "seed": 1}
     assert [run.config for run in runs] == [wanted, wanted]
     plain = archive.start_run({"model": {"depth": 3, "width": 16}, "seed": 1, "lr": 0.5})
     plain.complete()

@@ -44,7 +44,8 @@ def sql(
     """Ask one SELECT over the views; nothing can be changed by it.
 
     The views: runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs, lineage,
-    run_storage, studies, trials, and those added by 'exptrack view'. docs/schema.md explains each column.
+    run_storage, studies, trials, trial_params, and those added by 'exptrack view'. docs/schema.md explains each
+    column.
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -39,19 +40,23 @@ ORDER BY v.value * :sign, t.number LIMIT 1
 TRIALS_OF = """
 SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
 FROM trial AS t LEFT JOIN run AS r ON r.id = t.run
-WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY t.number
+WHERE t.study = ? AND t.state IN (SELECT value FROM json_each(?)) ORDER BY t.number
+"""
+TRIAL_AT = """
+SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
+FROM trial AS t LEFT JOIN run AS r ON r.id = t.run WHERE t.study = ? AND t.number = ?
 """
 VALUES_OF = """
-SELECT v.trial, v.value FROM trial_value AS v JOIN trial AS t ON t.id = v.trial
-WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY v.trial, v.position
+SELECT v.trial, v.value FROM json_each(?) AS j CROSS JOIN trial_value AS v ON v.trial = j.value
+ORDER BY v.trial, v.position
 """
 PARAMS_OF = """
-SELECT p.trial, p.name, p.value, p.distribution FROM trial_param AS p JOIN trial AS t ON t.id = p.trial
-WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY p.trial, p.position
+SELECT p.trial, p.name, p.value, p.distribution
+FROM json_each(?) AS j CROSS JOIN trial_param AS p ON p.trial = j.value ORDER BY p.trial, p.position
 """
 REPORTS_OF = """
-SELECT p.trial, p.step, p.value FROM trial_report AS p JOIN trial AS t ON t.id = p.trial
-WHERE t.study = :study AND t.state IN (SELECT value FROM json_each(:states)) ORDER BY p.trial, p.step
+SELECT p.trial, p.step, p.value FROM json_each(?) AS j CROSS JOIN trial_report AS p ON p.trial = j.value
+ORDER BY p.trial, p.step
 """
 COUNT_TRIALS = "SELECT count(*) FROM trial WHERE study = ?"
 DELETE_STUDY = "DELETE FROM study WHERE id = ?"
@@ -110,21 +115,29 @@ def read_trials(
     connection: Connection, study: int, states: Iterable[TrialState] = tuple(TrialState)
 ) -> list[TrialRecord]:
     """The trials of a study that are in one of these states, by number."""
-    wanted = {"study": study, "states": json.dumps(list(states))}
     with connection.snapshot():
-        rows = connection.all(TRIALS_OF, wanted)
-        values = _by_trial(connection.all(VALUES_OF, wanted))
-        params = _by_trial(connection.all(PARAMS_OF, wanted))
-        reports = _by_trial(connection.all(REPORTS_OF, wanted))
+        return _records(connection, connection.all(TRIALS_OF, (study, json.dumps(list(states)))))
+
+
+def read_trial(connection: Connection, study: int, number: int) -> TrialRecord | None:
+    """One trial of a study, or None when it has none of this number."""
+    with connection.snapshot():
+        found = _records(connection, connection.all(TRIAL_AT, (study, number)))
+    return found[0] if found else None
+
+
+def _records(connection: Connection, rows: Sequence[Row]) -> list[TrialRecord]:
+    wanted = (json.dumps([row["id"] for row in rows]),)
+    values = _by_trial(connection.all(VALUES_OF, wanted))
+    params = _by_trial(connection.all(PARAMS_OF, wanted))
+    reports = _by_trial(connection.all(REPORTS_OF, wanted))
     return [
         TrialRecord(
             number=row["number"],
             state=TrialState(row["state"]),
             values=tuple(value for (value,) in values.get(row["id"], ())),
             params={name: _external(num, text) for name, num, text in params.get(row["id"], ())},
-            reports={
-                step: float("nan") if value is None else value for step, value in reports.get(row["id"], ())
-            },
+            reports={step: math.nan if value is None else value for step, value in reports.get(row["id"], ())},
             run_id=row["run_id"],
             started_at=None if row["started_at"] is None else moment(row["started_at"]),
             ended_at=None if row["ended_at"] is None else moment(row["ended_at"]),
@@ -143,7 +156,7 @@ def _by_trial(rows: Sequence[Row]) -> dict[int, list[tuple[Any, ...]]]:
 
 def _external(number: float | None, distribution: str) -> Any:
     """A param as the objective saw it; see ``optuna.distributions.json_to_distribution`` for the form."""
-    value = float("nan") if number is None else number
+    value = math.nan if number is None else number
     drawn = json.loads(distribution)
     if drawn["name"] == "CategoricalDistribution":
         return drawn["attributes"]["choices"][int(value)]

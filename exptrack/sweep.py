@@ -45,6 +45,7 @@ from exptrack.studies import (
     dead_trials,
     find_study,
     join_run,
+    read_trial,
     read_trials,
     study_info,
     surrounding_row,
@@ -378,7 +379,7 @@ class Study:
             raise InvalidValueError(
                 f"no trial of study {self.name!r} is completed (within its constraints) yet"
             )
-        return next(trial for trial in self.completed_trials() if trial.number == info.best_number)
+        return self.trial(info.best_number)
 
     @property
     def best_trials(self) -> list[TrialRecord]:
@@ -590,10 +591,10 @@ class Study:
         Raises:
             InvalidValueError: there is none of this number.
         """
-        for found in read_trials(self._connection, self._id):
-            if found.number == number:
-                return found
-        raise InvalidValueError(f"study {self.name!r} has no trial {number}")
+        found = read_trial(self._connection, self._id, number)
+        if found is None:
+            raise InvalidValueError(f"study {self.name!r} has no trial {shown(number)}")
+        return found
 
     def fail_dead_trials(self) -> list[int]:
         """Fail what a process left running that is dead now; return the numbers. Commits if there is any."""

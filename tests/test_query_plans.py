@@ -19,7 +19,7 @@ from exptrack.selection import Found, Fragment, Selection
 
 MODULES = (
     "artifacts blobs drain events lineage metriclog metrics optunastorage query recording run selection series"
-    " snapshots"
+    " snapshots studies sweep"
 ).split()
 
 # Constants that read a whole table or index, and why.
@@ -36,6 +36,8 @@ ALLOWED = {
     "query.OWNERS": "a row for each live run",
     "selection.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
     "selection.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
+    "studies.SELECT_STUDIES": "every study is the question",
+    "studies.STUDY_NAMES": "the newest names, up to a limit, to find what was meant",
     "selection.LAST_RUN": "SQLite reads one end of the table for max()",
     "metrics.LAST_SERIES": "SQLite reads one end of the table for max()",
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
+DEFAULT_SAMPLER, DEFAULT_PRUNER = "tpe", "median"
 SAMPLERS = {"random": "RandomSampler", "tpe": "TPESampler"}
 PRUNERS = {
     "none": "NopPruner",
@@ -190,18 +191,22 @@ class Pruner:
         return built
 
 
-def sampler_from(settings: Mapping[str, Any], study: str) -> Sampler:
-    """The sampler that a study remembers.
+def sampler_from(settings: Mapping[str, Any] | None, study: str) -> Sampler:
+    """The sampler that a study remembers, or the default.
 
     Raises:
         InvalidValueError: it was an object, which has to be given again.
     """
+    if settings is None:
+        return Sampler(DEFAULT_SAMPLER)
     _require_rebuildable(settings, "sampler", study)
     return Sampler(settings["name"], settings["seed"], settings["options"])
 
 
-def pruner_from(settings: Mapping[str, Any], study: str) -> Pruner:
-    """The pruner that a study remembers; raises as :func:`sampler_from`."""
+def pruner_from(settings: Mapping[str, Any] | None, study: str) -> Pruner:
+    """The pruner that a study remembers, or the default; raises as :func:`sampler_from`."""
+    if settings is None:
+        return Pruner(DEFAULT_PRUNER)
     _require_rebuildable(settings, "pruner", study)
     return Pruner(settings["name"], settings["options"])
 

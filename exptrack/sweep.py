@@ -22,7 +22,15 @@ import optuna
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from exptrack.algorithms import Pruner, Sampler, check_limit, pruner_from, sampler_from
+from exptrack.algorithms import (
+    DEFAULT_PRUNER,
+    DEFAULT_SAMPLER,
+    Pruner,
+    Sampler,
+    check_limit,
+    pruner_from,
+    sampler_from,
+)
 from exptrack.capture import recordable
 from exptrack.checks import check_name, check_number, check_step, check_text, shown
 from exptrack.config import ExpConfig, as_config, merge_configs
@@ -132,7 +140,7 @@ class StudyConfig:
         """One name for each objective."""
         count = len(self.directions)
         if self.metric is None:
-            return ("objective",) if count == 1 else tuple(f"objective_{position}" for position in range(count))
+            return default_metrics(count)
         given = [self.metric] if isinstance(self.metric, str) else list(self.metric)
         if len(given) != count or len(set(given)) != count:
             raise InvalidValueError(f"{count} objectives have {count} different metrics, not {shown(given)}")
@@ -147,12 +155,17 @@ class StudyConfig:
         if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
             raise InvalidValueError(f"max_trials is a whole number above 0, not {shown(self.max_trials)}")
         return {
-            "sampler": Sampler.of("tpe" if self.sampler is None else self.sampler).settings(),
-            "pruner": Pruner.of("median" if self.pruner is None else self.pruner).settings(),
+            "sampler": Sampler.of(DEFAULT_SAMPLER if self.sampler is None else self.sampler).settings(),
+            "pruner": Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner).settings(),
             "max_trials": self.max_trials,
             "time_limit_s": check_limit(self.time_limit, "time_limit"),
             "base": as_config(self.base).values,
         }
+
+
+def default_metrics(count: int) -> tuple[str, ...]:
+    """The names of so many objectives that have none."""
+    return ("objective",) if count == 1 else tuple(f"objective_{position}" for position in range(count))
 
 
 class Trial:
@@ -301,7 +314,9 @@ class Study:
         self._id: int = row["id"]
         self.name: str = row["name"]
         self.directions = info.directions
-        self.metrics = tuple(name or f"objective_{position}" for position, name in enumerate(info.metrics))
+        # Optuna itself makes studies without names for their objectives, and without settings.
+        names = zip(info.metrics, default_metrics(len(info.metrics)), strict=True)
+        self.metrics = tuple(name or default for name, default in names)
         self.settings = info.settings
         self._given = (sampler, pruner)
         self._storage = _Limited(connection, self.settings.get("max_trials"))
@@ -334,6 +349,8 @@ class Study:
             if isinstance(name, StudyConfig)
             else StudyConfig(name, direction, sampler, pruner, max_trials, time_limit, metric, base)
         )
+        if archive is not None and not isinstance(getattr(archive, "_connection", None), Connection):
+            raise InvalidTypeError(f"archive is an Archive, not {shown(archive)}")
         return create_study(default_connection() if archive is None else archive._connection, config)
 
     def __repr__(self) -> str:
@@ -418,11 +435,11 @@ class Study:
 
     def _sampler(self) -> Sampler:
         given = self._given[0]
-        return sampler_from(self.settings["sampler"], self.name) if given is None else Sampler.of(given)
+        return sampler_from(self.settings.get("sampler"), self.name) if given is None else Sampler.of(given)
 
     def _pruner(self) -> Pruner:
         given = self._given[1]
-        return pruner_from(self.settings["pruner"], self.name) if given is None else Pruner.of(given)
+        return pruner_from(self.settings.get("pruner"), self.name) if given is None else Pruner.of(given)
 
     def _take_session(self) -> int:
         if self._connection.mode != "rw":
@@ -505,7 +522,9 @@ class Study:
             raise
 
     def _start_run(self, trial: Trial) -> Run:
-        run = start_run(self._connection, trial.config, name=f"{self.name} #{trial.number}", group=self.name)
+        run = start_run(
+            self._connection, trial.config, name=f"{self.name[:900]} #{trial.number}", group=self.name
+        )
         with self._connection.transaction():
             join_run(self._connection, trial._id, run._run)
         return run
@@ -665,19 +684,21 @@ class _Limited(OptunaStorage):
 def _quiet() -> Iterator[None]:
     """Without Optuna's line for every trial: what becomes of one is in the archive, and told by `after`."""
     with _quiet_lock:
-        _quieted.append(optuna.logging.get_verbosity())
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        if not _quieted:
+            _quieted.append(optuna.logging.get_verbosity())
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _quieted.append(0)
     try:
         yield
     finally:
         with _quiet_lock:
-            verbosity = _quieted.pop()
-            if not _quieted:
-                optuna.logging.set_verbosity(verbosity)
+            _quieted.pop()
+            if len(_quieted) == 1:
+                optuna.logging.set_verbosity(_quieted.pop())
 
 
 _quiet_lock = threading.Lock()
-_quieted: list[int] = []
+_quieted: list[int] = []  # the verbosity before, and an element for each search under way
 
 
 # Studies of an archive

@@ -405,6 +405,17 @@ def test_ask_and_tell(archive: Archive) -> None:
         study.tell(study.ask(), 1.0, pruned=True)
 
 
+def test_a_study_that_optuna_made_goes_on_as_one_of_ours(archive: Archive) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    theirs = optuna.create_study(storage=archive.optuna_storage(), study_name="theirs", direction="maximize")
+    theirs.optimize(lambda trial: trial.suggest_float("x", -10, 10), n_trials=2)
+    study = archive.study("theirs")
+    study.optimize(lambda trial: trial.suggest_float("x", -10, 10), 2)
+    assert [trial.run_id is None for trial in study.trials] == [True, True, False, False]
+    assert study.metrics == ("objective",)
+    assert study.best_value == theirs.best_value
+
+
 def test_a_deleted_study_leaves_its_runs(archive: Archive) -> None:
     study = archive.create_study("gone")
     study.optimize(parabola, 2)
@@ -460,6 +471,7 @@ def test_the_best_trial_meets_its_constraints(archive: Archive) -> None:
     [
         lambda archive: archive.create_study(""),
         lambda archive: archive.create_study("s", "down"),
+        lambda archive: Study.create("s", archive="lab.db"),
         lambda archive: archive.create_study("s", []),
         lambda archive: archive.create_study("s", max_trials=0),
         lambda archive: archive.create_study("s", max_trials=True),
@@ -608,6 +620,13 @@ def test_a_script_finds_the_trial_it_is_and_its_run_is_the_trials(archive: Archi
 def test_outside_a_sweep_there_is_no_current_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EXPTRACK_TRIAL", raising=False)
     assert exptrack.current_trial() is None
+
+
+def test_optuna_is_as_talkative_after_a_search_as_before(archive: Archive) -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = archive.create_study("quiet")
+    study.optimize(lambda trial: archive.create_study("inner").optimize(parabola, 1) or 1.0, 1)
+    assert optuna.logging.get_verbosity() == optuna.logging.WARNING
 
 
 def test_threads_may_search_and_read_at_once(archive: Archive) -> None:

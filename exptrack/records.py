@@ -25,6 +25,16 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class TrialState(StrEnum):
+    """Where a trial of a study is in its life."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAIL = "fail"
+
+
 def moment(text: str) -> datetime:
     """Read a wall-clock time of the archive."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -32,7 +42,11 @@ def moment(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run in a list. `metrics` holds the last value of each metric."""
+    """One run in a list. `metrics` holds the last value of each metric.
+
+    `study`, `trial_number` and `trial_state` are None for a run that is no trial; of a run that was tried
+    several times, they are those of the newest trial.
+    """
 
     run_id: str
     status: RunStatus
@@ -52,6 +66,14 @@ class RunSummary:
     vcs_dirty: bool | None
     tags: tuple[str, ...]
     metrics: dict[str, float]
+    study: str | None = None
+    trial_number: int | None = None
+    trial_state: TrialState | None = None
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether it completed as a trial that was given up early: its last values are those of a part."""
+        return self.status is RunStatus.COMPLETED and self.trial_state is TrialState.PRUNED
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,10 +62,10 @@ TRIAL_VALUES = {
 # The runs whose newest trial matches, study by study: so an index has the names, the numbers and the states.
 _TRIALS = """
 SELECT t.run AS run FROM study AS y CROSS JOIN trial AS t ON t.study = y.id
-WHERE {match} AND t.run IS NOT NULL AND t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run = t.run)
+WHERE {match} AND t.run IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM trial AS o WHERE o.run = t.run AND o.id > t.id)
 """
 TRIAL_COLUMNS = {"study": "y.name", "trial.number": "t.number", "trial.state": "t.state"}
-IS_COMPLETED = "(SELECT r.status FROM run AS r WHERE r.id = t.run) = 'completed'"
 
 ATTRIBUTE_VALUES = {
     "id": "r.run_id",
@@ -298,7 +298,7 @@ class Compiler:
             return None
         found = [Fragment("SELECT r.id AS run FROM run AS r WHERE r.status = ?", (value,)) for value in plain]
         if len(plain) < len(one.values):
-            found.append(_of_trials(Fragment(f"t.state = ? AND {IS_COMPLETED}", (PRUNED,))))
+            found.append(_of_trials(Fragment("t.state = ?", (PRUNED,))))
         return found
 
     def _led_to_metric(self, one: Comparison) -> list[Fragment] | None:
@@ -545,7 +545,10 @@ def _is_exact(condition: Condition) -> bool:
     """Whether candidates, if there are any, are the runs that satisfy the condition, and no others."""
     if isinstance(condition, Or):
         return all(map(_is_exact, condition.conditions))
-    return isinstance(condition, Comparison)
+    # That the runs of pruned trials completed, their rows tell: to look there costs more than all else.
+    return isinstance(condition, Comparison) and not (
+        condition.field == Field("attribute", "status") and PRUNED in condition.values
+    )
 
 
 def _word(condition: Condition) -> str:

@@ -489,6 +489,7 @@ class Archive:
         `keys` are one or several dotted paths; runs that lack one are a group of their own, apart from those
         where it is null, and 1 is apart from 1.0. `where` is a filter; `statistic` says which value of a run
         counts, as in filters. Groups are in the order of their values. NaN and infinities are counted apart.
+        Pruned trials are left out, as in :meth:`best_runs`.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
@@ -515,7 +516,7 @@ class Archive:
         has not seen when a key is shuffled (permutation importance; 5 folds, fixed seeds). That sees bends and
         interplay, and takes long: ten seconds or more for 1000 runs of 20 keys.
 
-        NaN and infinities are left out.
+        NaN, infinities and, as in :meth:`best_runs`, pruned trials are left out.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
@@ -532,8 +533,8 @@ class Archive:
         """The completed run with the best value of a metric, or None when none qualifies.
 
         `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of a run counts: ``"last"``,
-        ``"min"`` or ``"max"``. NaN and the infinities never win; of runs that tie, the one that came into the
-        file first wins.
+        ``"min"`` or ``"max"``. NaN and the infinities never win, nor do pruned trials, whose values are those
+        of a part of a run; of runs that tie, the one that came into the file first wins.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.
@@ -554,6 +555,7 @@ class Archive:
         """The best completed runs, best first, each with the value that ranks it; see :meth:`best_run`.
 
         `where` is a filter as in :meth:`RunQuery.where`, or several: only runs that satisfy them are ranked.
+        Pruned trials are among them only where a filter speaks of ``trial.state`` or of ``status = pruned``.
 
         Raises:
             MetricNotFoundError: no run has logged such a metric.

@@ -13,7 +13,7 @@ from typing import Any
 
 from exptrack.connection import Connection
 from exptrack.filters import ATTRIBUTES, Field
-from exptrack.records import RunStatus, moment
+from exptrack.records import RunStatus, TrialState, moment
 from exptrack.selection import ATTRIBUTE_VALUES, KEY_ID, METRIC_ID, METRIC_VALUES, SETS
 
 NUMBERS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -95,4 +95,6 @@ def _attribute_value(kind: str, value: Any) -> Any:
         return moment(value)
     if kind == "status":
         return RunStatus(value)
+    if kind == "state":
+        return TrialState(value)
     return bool(value) if kind == "bool" else value

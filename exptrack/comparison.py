@@ -1,8 +1,9 @@
 """Comparing runs: side by side, with the one before, in groups, and what of a config matters.
 
 Invariants: values are compared with their types, 1 is not 1.0. Numbers that are NaN or infinite enter no mean
-and no rank, and are counted or left out openly. The same archive gives the same answer: what draws by chance
-has a fixed seed.
+and no rank, and are counted or left out openly. Runs of pruned trials, whose numbers are those of a part,
+enter only where a filter speaks of them. The same archive gives the same answer: what draws by chance has a
+fixed seed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from exptrack import query
 from exptrack.checks import check_name, check_text, shown
 from exptrack.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError, MissingPackageError
-from exptrack.filters import EVERYTHING, parse_filter
+from exptrack.filters import EVERYTHING, PRUNED, Comparison, Field, parse_filter
 from exptrack.frames import check_statistic
 from exptrack.metrics import read_summaries
 from exptrack.records import (
@@ -72,6 +73,7 @@ WHERE s.metric = :metric AND s.run IN (SELECT value FROM json_each(:runs)) AND s
 RUN_IDS = "SELECT id, run_id FROM run WHERE id IN (SELECT value FROM json_each(?))"
 
 METHODS = ("spearman", "forest")
+PRUNED_TRIALS = Comparison(Field("attribute", "status"), "=", (PRUNED,))
 # Two points always lie on a line.
 LEAST_RUNS = {"spearman": 3, "forest": 10}
 FOLDS, TREES, SHUFFLES, SEED = 5, 60, 3, 0
@@ -207,8 +209,11 @@ def _numbers(connection: Connection, metric: object, where: object, statistic: o
     if condition is not EVERYTHING:
         chosen = Selection(connection, condition, NEWEST_FIRST, query.dead_runs(connection)).rows(None)
         asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
+    pruned: set[int] = set()
+    if not query.speaks_of_pruned(condition):
+        pruned = {one.run for one in Selection(connection, PRUNED_TRIALS, NEWEST_FIRST).rows(None)}
     rows = connection.fold(sql.format(value=value), asked, list)
-    return {run: math.nan if found is None else found for run, found in sorted(rows)}
+    return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in pruned}
 
 
 def group_by(

@@ -17,7 +17,8 @@ Grammar (keywords in any case; a comparison binds strongest, then ``not``, ``and
                | field [ "not" ] "like" value
                | field [ "not" ] "in" "(" value { "," value } ")"
                | field "is" [ "not" ] "null"
-    field      = "config." path | "params." path | "metrics." name [ "." statistic ] | attribute
+    field      = "config." path | "params." path | "metrics." name [ "." statistic ]
+               | "trial.number" | "trial.state" | attribute
     value      = number | 'text' | "text" | word | [JSON list] | -7d | "?"
 """
 
@@ -36,7 +37,7 @@ from exptrack.checks import INT64_MAX, INT64_MIN, check_text, shown
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.migrations import utc_text
-from exptrack.records import RunStatus
+from exptrack.records import RunStatus, TrialState
 from exptrack.trees import canonical
 
 MAX_CHARS = 100_000
@@ -45,7 +46,7 @@ MAX_DEPTH = 100
 
 STATISTICS = tuple("last min max first mean count nan_count last_step first_step min_step max_step".split())
 TEXT_ATTRIBUTES = tuple(
-    "id name group parent reason host commit config_hash family fingerprint branch script python".split()
+    "id name group parent reason host commit config_hash family fingerprint branch script python study".split()
 )
 TIME_ATTRIBUTES = ("started", "ended", "heartbeat")
 SET_ATTRIBUTES = ("tag", "note", "artifact")
@@ -56,7 +57,12 @@ ATTRIBUTES = {
     "status": "status",
     "dirty": "bool",
     "duration": "seconds",
+    "trial.number": "number",
+    "trial.state": "state",
 }
+# What `status` is compared with, besides the statuses: a run that completed as a pruned trial.
+PRUNED = str(TrialState.PRUNED)
+STATE_WORDS = {"status": (*map(str, RunStatus), PRUNED), "state": tuple(map(str, TrialState))}
 # What people of other trackers write.
 SYNONYMS = {
     **dict.fromkeys(("run", "run_id"), "id"),
@@ -69,6 +75,9 @@ SYNONYMS = {
     "vcs_dirty": "dirty",
     "duration_s": "duration",
     "state": "status",
+    "study_name": "study",
+    "trial_number": "trial.number",
+    "trial_state": "trial.state",
     **{f"{name}s": name for name in SET_ATTRIBUTES},
 }
 CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
@@ -389,9 +398,9 @@ class _Parser:
 
     def _check_operator(self, field: Field, operator: str, token: _Token) -> None:
         kind = _kind_of(field)
-        if operator == "like" and kind in ("number", "time", "seconds", "bool", "status"):
+        if operator == "like" and kind in ("number", "time", "seconds", "bool", *STATE_WORDS):
             raise self.error(f"{field} is no text: 'like' does not go with it", token)
-        if operator not in ("=", "!=", "like") and kind in ("set", "bool", "status"):
+        if operator not in ("=", "!=", "like") and kind in ("set", "bool", *STATE_WORDS):
             raise self.error(f"{operator} does not go with {field}, only = and !=", token)
 
     # Fields
@@ -407,12 +416,17 @@ class _Parser:
                 raise self.error(str(error), token) from None
         if dot and lowered in METRIC_ROOTS:
             return self._metric(rest, token)
-        name = SYNONYMS.get(lowered, lowered)
-        if not dot and name in ATTRIBUTES:
+        whole = token.text.lower()
+        name = SYNONYMS.get(whole, whole)
+        if name in ATTRIBUTES:
             return Field("attribute", name)
-        known = [*ATTRIBUTES, *SYNONYMS, *ROOTS]
+        known = [*(one for one in (*ATTRIBUTES, *SYNONYMS) if "." not in one), *ROOTS, "trial"]
         close = difflib.get_close_matches(lowered, known, n=1)
         hint = f"; did you mean {close[0]}{dot}{rest}?" if close else ""
+        if close == ["trial"]:
+            facts = [one.removeprefix("trial.") for one in ATTRIBUTES if one.startswith("trial.")]
+            close = difflib.get_close_matches(rest.lower(), facts, n=1) or facts
+            hint = f"; did you mean {' or '.join(f'trial.{one}' for one in close)}?"
         if not hint and not dot:
             hint = f"; config.{token.text} or metrics.{token.text}?"
         raise self.error(f"there is no field {token.text!r}{hint}", token)
@@ -508,12 +522,12 @@ class _Parser:
             return value if number else self._seconds(field, value, token)
         if kind == "bool" and not isinstance(value, bool):
             raise self.error(f"{field} is true or false", token)
-        if kind == "status":
-            known = [str(status) for status in RunStatus]
+        if kind in STATE_WORDS:
+            known = STATE_WORDS[kind]
             if str(value).lower() not in known:
                 close = difflib.get_close_matches(str(value).lower(), known, n=1)
                 hint = f"; did you mean {close[0]}?" if close else ""
-                raise self.error(f"a status is one of {', '.join(known)}{hint}", token)
+                raise self.error(f"a {field} is one of {', '.join(known)}{hint}", token)
             return str(value).lower()
         if kind in ("text", "set") and not isinstance(value, str):
             # A run may be called 42: what was written counts.

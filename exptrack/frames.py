@@ -54,8 +54,17 @@ ATTRIBUTE_COLUMNS = (
     "run_id status name group parent started_at ended_at duration_s reason host vcs_commit vcs_dirty"
     " config_hash family fingerprint tags"
 ).split()
+TRIAL_COLUMNS = ("study", "trial.number", "trial.state")  # where a run is a trial
+HAVE_TRIALS = f"SELECT 1 FROM trial WHERE run {OF_RUNS} LIMIT 1"
 WHOLE_STATISTICS = frozenset("count nan_count last_step first_step min_step max_step".split())
-KINDS = {"text": "text", "time": "time", "set": "list", "status": "text", "bool": "bool", "seconds": "float"}
+KINDS = {
+    **dict.fromkeys(("text", "status", "state"), "text"),
+    "time": "time",
+    "set": "list",
+    "bool": "bool",
+    "seconds": "float",
+    "number": "int",
+}
 KIND_OF_TYPE = {str: "text", int: "int", float: "float", bool: "bool", list: "list"}
 POLARS_TYPES = {"text": "String", "int": "Int64", "float": "Float64", "bool": "Boolean"}
 
@@ -93,7 +102,10 @@ def read_table(
     """Runs by number as columns; see :meth:`exptrack.RunQuery.to_dicts`. Belongs into a snapshot."""
     statistics = _check_statistics(statistic)
     if columns is None:
-        attributes = {name: parse_field(name) for name in ATTRIBUTE_COLUMNS}
+        names = [*ATTRIBUTE_COLUMNS]
+        if connection.value(HAVE_TRIALS, {"runs": json.dumps(list(runs))}):
+            names += TRIAL_COLUMNS
+        attributes = {name: parse_field(name) for name in names}
         table = _attributes(connection, runs, dead, attributes)
         leaves = read_leaves(connection, runs)
         fields = {str(field): field for field in (Field("config", key) for key in leaves)}

@@ -3,7 +3,7 @@
 Invariants: every statement here answers from an index; a scan would be a defect, and the tests check
 each plan. Statements are composed from fixed fragments only, and every value is bound. A run whose
 process is known to be dead counts as interrupted, even before a writer has recorded it. NaN and the
-infinities never win a ranking.
+infinities never win a ranking, and pruned trials enter none unless a filter speaks of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,17 @@ from exptrack.errors import (
     MetricNotFoundError,
     RunNotFoundError,
 )
-from exptrack.filters import And, Comparison, Condition, Field, parse_filter
+from exptrack.filters import (
+    PRUNED,
+    STATE_WORDS,
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    comparisons,
+    parse_filter,
+)
 from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
 from exptrack.migrations import utc_text
@@ -44,6 +54,7 @@ from exptrack.records import (
     RunDiff,
     RunStatus,
     RunSummary,
+    TrialState,
     moment,
 )
 from exptrack.selection import FEW, NEWEST_FIRST, Compiler, Found, Fragment, Selection, check_names_exist
@@ -53,8 +64,11 @@ RUN_COLUMNS = """
 SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name,
        (SELECT p.run_id FROM run AS p WHERE p.id = r.parent) AS parent_run_id,
        r.started_at, r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family,
-       r.fingerprint, r.host, r.vcs_commit, r.vcs_dirty
+       r.fingerprint, r.host, r.vcs_commit, r.vcs_dirty,
+       y.name AS study, t.number AS trial_number, t.state AS trial_state
 FROM run AS r
+LEFT JOIN trial AS t ON t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run = r.id)
+LEFT JOIN study AS y ON y.id = t.study
 """
 RUNS_BY_NUMBER = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
@@ -146,6 +160,14 @@ def check_status(status: object) -> RunStatus:
         raise InvalidValueError(f"status must be one of {known}; not {shown(status)}") from None
 
 
+def check_asked_status(status: object) -> str:
+    """Return `status` as text if runs can be asked for by it: a RunStatus, or pruned."""
+    known = STATE_WORDS["status"]
+    if not isinstance(status, str) or status not in known:
+        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {shown(status)}")
+    return str(status)
+
+
 def check_direction(direction: object) -> str:
     """Return `direction` if it says what is best of a metric."""
     if not isinstance(direction, str) or direction not in DIRECTIONS:
@@ -162,7 +184,7 @@ class RunFilter:
     True
     """
 
-    statuses: tuple[RunStatus, ...] = ()
+    statuses: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     group: str | None = None
     fingerprint: str | None = None
@@ -186,8 +208,8 @@ class RunFilter:
         after: datetime | str | None = None,
         before: datetime | str | None = None,
     ) -> RunFilter:
-        """Runs of one status."""
-        return replace(self, statuses=(*self.statuses, check_status(status))).all(after, before)
+        """Runs of one status, or ``"pruned"``: completed runs whose trial was given up early."""
+        return replace(self, statuses=(*self.statuses, check_asked_status(status))).all(after, before)
 
     @_FromClassOrFilter
     def by_tag(
@@ -236,7 +258,7 @@ class RunFilter:
 
     def condition(self) -> Condition:
         """The filter as a tree of conditions."""
-        found: list[Condition] = [_compared("status", "=", str(status)) for status in self.statuses]
+        found: list[Condition] = [_compared("status", "=", status) for status in self.statuses]
         found += [_compared("tag", "=", tag) for tag in self.tags]
         for attribute, operator, value in (
             ("group", "=", self.group),
@@ -319,6 +341,9 @@ def summaries(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) 
             vcs_dirty=None if row["vcs_dirty"] is None else bool(row["vcs_dirty"]),
             tags=tuple(tags.get(row["id"], ())),
             metrics=metrics.get(row["id"], {}),
+            study=row["study"],
+            trial_number=row["trial_number"],
+            trial_state=None if row["trial_state"] is None else TrialState(row["trial_state"]),
         )
         for row in rows
     ]
@@ -482,7 +507,7 @@ def best_runs(
 
     `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of the run counts: ``"last"``,
     ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never among
-    them.
+    them, one of a pruned trial only where a filter speaks of that.
 
     Raises:
         MetricNotFoundError: no run has logged such a metric.
@@ -498,12 +523,24 @@ def best_runs(
     if connection.value(METRIC_EXISTS, (name,)) is None:
         names = [row["name"] for row in connection.all(METRIC_NAMES)]
         raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
-    source, test = _narrowed(connection, And(tuple(filters.values())))
+    conditions = tuple(filters.values())
+    if not any(map(speaks_of_pruned, conditions)):
+        conditions += (Not(_compared("status", "=", PRUNED)),)
+    source, test = _narrowed(connection, And(conditions))
     sql = BEST[by, direction].format(source=source.sql, test=test.sql)
     found = connection.all(sql, (*source.values, name, *test.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
     records = summaries(connection, rows, ())
     return [(record, row["value"]) for record, row in zip(records, found, strict=True)]
+
+
+def speaks_of_pruned(condition: Condition) -> bool:
+    """Whether a filter says itself which trials it means; otherwise a ranking leaves pruned ones out."""
+    return any(
+        one.field.name == "trial.state" or (one.field.name == "status" and PRUNED in one.values)
+        for one in comparisons(condition)
+        if one.field.kind == "attribute"
+    )
 
 
 def _narrowed(connection: Connection, condition: And) -> tuple[Fragment, Fragment]:

@@ -42,7 +42,11 @@ def moment(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run in a list. `metrics` holds the last value of each metric."""
+    """One run in a list. `metrics` holds the last value of each metric.
+
+    `study`, `trial_number` and `trial_state` are None for a run that is no trial; of a run that was tried
+    several times, they are those of the newest trial.
+    """
 
     run_id: str
     status: RunStatus
@@ -62,6 +66,14 @@ class RunSummary:
     vcs_dirty: bool | None
     tags: tuple[str, ...]
     metrics: dict[str, float]
+    study: str | None = None
+    trial_number: int | None = None
+    trial_state: TrialState | None = None
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether it completed as a trial that was given up early: its last values are those of a part."""
+        return self.status is RunStatus.COMPLETED and self.trial_state is TrialState.PRUNED
 
 
 @dataclass(frozen=True, slots=True)

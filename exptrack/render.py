@@ -37,11 +37,18 @@ from exptrack.records import (
     RunStorage,
     RunSummary,
     SqlResult,
+    TrialState,
     UserView,
     VerifyReport,
 )
 
-STATUS_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "interrupted": "yellow"}
+STATUS_STYLES = {
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "pruned": "magenta",
+}
 CHANGE_STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
 MOST_METRIC_COLUMNS = 4
 PIPED_WIDTH = 100_000
@@ -128,9 +135,10 @@ def table(
     out.print(table)
 
 
-def status_text(status: str) -> Text:
-    """A status in its colour."""
-    return Text(status, style=STATUS_STYLES.get(status, ""))
+def status_text(run: RunSummary) -> Text:
+    """The status of a run in its colour; of a trial that completed by being given up, that it was pruned."""
+    status = str(TrialState.PRUNED) if run.is_pruned else str(run.status)
+    return Text(status, style=STATUS_STYLES[status])
 
 
 def heading(out: Console, words: str) -> None:
@@ -148,7 +156,7 @@ def runs(out: Console, records: Sequence[RunSummary]) -> None:
     metrics = sorted(sorted(counted), key=lambda name: -counted[name])[:MOST_METRIC_COLUMNS]
     columns: dict[str, tuple[str, Sequence[object]]] = {
         "run": ("left", [Text(r.run_id, style="bold") for r in records]),
-        "status": ("left", [status_text(r.status) for r in records]),
+        "status": ("left", [status_text(r) for r in records]),
         "name": ("left", [r.name or "" for r in records]),
         "started": ("left", [ago(r.started_at) for r in records]),
         "took": ("right", [duration(r.duration_s) for r in records]),
@@ -191,7 +199,7 @@ def columns(out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary
     if not found:
         out.print("no runs")
         return
-    cells = [[run.run_id, *(str(field_value(value)) for value in values)] for run, values in found]
+    cells = [[run.run_id, *(str(field_value(run, value)) for value in values)] for run, values in found]
     names = ["run", *heads]
     if _too_wide(out, names, [names, *cells]):
         _records(out, names, cells)
@@ -201,14 +209,16 @@ def columns(out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary
         for place in range(len(heads))
     ]
     heading = [(head, "right" if right else "left") for head, right in zip(heads, numeric, strict=True)]
-    rows = ([Text(run.run_id, style="bold"), *map(field_value, values)] for run, values in found)
+    rows = (
+        [Text(run.run_id, style="bold"), *(field_value(run, one) for one in values)] for run, values in found
+    )
     table(out, [("run", "left"), *heading], rows)
 
 
-def field_value(value: object) -> object:
-    """The value of a field as people read it."""
+def field_value(run: RunSummary, value: object) -> object:
+    """The value of a field of a run as people read it."""
     if value is None or isinstance(value, RunStatus):
-        return "" if value is None else status_text(value)
+        return "" if value is None else status_text(run)
     if isinstance(value, float):
         return number(value)
     if isinstance(value, datetime):
@@ -225,7 +235,13 @@ def ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, object]
         out,
         columns,
         (
-            [Text(r.run_id, style="bold"), field_value(v), r.name or "", ago(r.started_at), ", ".join(r.tags)]
+            [
+                Text(r.run_id, style="bold"),
+                field_value(r, v),
+                r.name or "",
+                ago(r.started_at),
+                ", ".join(r.tags),
+            ]
             for r, v in found
         ),
     )
@@ -239,7 +255,7 @@ def live(records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[t
         table.add_column(Text(safe(head)), overflow="fold")
     for r in records:
         values = [Text(safe(cells.get((r.run_id, name), ""))) for name in metrics]
-        facts = [status_text(r.status), Text(safe(r.name or "")), Text(ago(r.started_at))]
+        facts = [status_text(r), Text(safe(r.name or "")), Text(ago(r.started_at))]
         table.add_row(Text(r.run_id, style="bold"), *facts, *values)
     return table
 
@@ -269,7 +285,8 @@ def detail(out: Console, record: RunDetail, courses: Mapping[str, str]) -> None:
     """Everything about one run; `courses` has a line of bars for each metric."""
     head = record.summary
     pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
-    pairs += [("name", head.name), ("group", head.group), ("parent", head.parent)]
+    trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
+    pairs += [("trial", trial), ("name", head.name), ("group", head.group), ("parent", head.parent)]
     pairs += [("started", f"{head.started_at:%Y-%m-%d %H:%M:%S} UTC ({ago(head.started_at)})")]
     pairs += [("took", duration(head.duration_s)), ("tags", ", ".join(head.tags)), ("host", head.host)]
     dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
@@ -280,7 +297,7 @@ def detail(out: Console, record: RunDetail, courses: Mapping[str, str]) -> None:
     grid = Table.grid(padding=(0, 2))
     for key, value in pairs:
         if value:
-            cell = status_text(head.status) if key == "status" else Text(safe(value))
+            cell = status_text(head) if key == "status" else Text(safe(value))
             grid.add_row(Text(key, style="dim"), cell)
     out.print(grid)
     if record.config:

@@ -28,7 +28,7 @@ from exptrack.filters import (
     parse_filter,
     parse_order,
 )
-from exptrack.query import RunFilter, check_status, dead_runs, runs_in_order, summaries
+from exptrack.query import RunFilter, check_asked_status, dead_runs, runs_in_order, summaries
 from exptrack.records import RunSummary
 from exptrack.selection import NEWEST_FIRST, Found, Order, Selection, check_names_exist
 
@@ -83,8 +83,8 @@ class RunQuery:
         return self._and(*(_equal("tag", check_name(tag, "tag")) for tag in tags))
 
     def with_status(self, *statuses: str) -> RunQuery:
-        """Only runs of one of these statuses."""
-        return self._and(Or(tuple(_equal("status", str(check_status(one))) for one in statuses)))
+        """Only runs of one of these statuses; ``"pruned"``: completed runs whose trial was given up early."""
+        return self._and(Or(tuple(_equal("status", check_asked_status(one)) for one in statuses)))
 
     def in_group(self, group: str) -> RunQuery:
         """Only runs of a group."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from exptrack.connection import Connection
 from exptrack.errors import FilterError
-from exptrack.filters import And, Comparison, Condition, Field, Not, Or, comparisons
+from exptrack.filters import PRUNED, And, Comparison, Condition, Field, Not, Or, comparisons
 from exptrack.trees import EXACT_INT, canonical
 
 # So many runs are tested and sorted rather than looked for along an index, in any case; up to so many, if fewer
@@ -52,6 +52,21 @@ STATES = (
 )
 LAST_RUN = "SELECT max(id) FROM run"
 
+# Of the newest trial that is this run: a run that was tried again has several.
+_OF_TRIAL = "(SELECT {value} FROM {source} WHERE t.run = r.id ORDER BY t.id DESC LIMIT 1)"
+TRIAL_VALUES = {
+    "study": _OF_TRIAL.format(value="y.name", source="trial AS t CROSS JOIN study AS y ON y.id = t.study"),
+    "trial.number": _OF_TRIAL.format(value="t.number", source="trial AS t"),
+    "trial.state": _OF_TRIAL.format(value="t.state", source="trial AS t"),
+}
+# The runs whose newest trial matches, study by study: so an index has the names, the numbers and the states.
+_TRIALS = """
+SELECT t.run AS run FROM study AS y CROSS JOIN trial AS t ON t.study = y.id
+WHERE {match} AND t.run IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM trial AS o WHERE o.run = t.run AND o.id > t.id)
+"""
+TRIAL_COLUMNS = {"study": "y.name", "trial.number": "t.number", "trial.state": "t.state"}
+
 ATTRIBUTE_VALUES = {
     "id": "r.run_id",
     "name": "r.name",
@@ -72,6 +87,7 @@ ATTRIBUTE_VALUES = {
     "duration": "r.duration_ms / 1000.0",
     "dirty": "r.vcs_dirty",
     "status": "r.status",
+    **TRIAL_VALUES,
 }
 INDEXED_ATTRIBUTES = ("id", "name", "group", "config_hash", "family", "fingerprint", "started")
 # Where the words of a run stand that it may have several of.
@@ -184,13 +200,15 @@ class Compiler:
     def _of_attribute(self, one: Comparison) -> Test:
         if one.field.name == "status":
             return self._of_status(one)
-        value = ATTRIBUTE_VALUES[one.field.name]
+        value, reads_run = ATTRIBUTE_VALUES[one.field.name], True
+        if one.field.name in TRIAL_VALUES:
+            value, reads_run = value.replace("r.id", "{id}"), False
         if one.operator == "is null":
-            return Test(f"{value} IS NULL", (), reads_run=True)
+            return Test(f"{value} IS NULL", (), reads_run)
         if one.operator in ("exists", "is comparable"):
-            return Test(f"{value} IS NOT NULL", (), reads_run=True)
+            return Test(f"{value} IS NOT NULL", (), reads_run)
         match = value_match(value, one.operator, one.values)
-        return Test(f"({match.sql}) IS TRUE", match.values, reads_run=True)
+        return Test(f"({match.sql}) IS TRUE", match.values, reads_run)
 
     def _of_status(self, one: Comparison) -> Test:
         if one.operator in ("is null", "exists", "is comparable"):
@@ -200,8 +218,16 @@ class Compiler:
         if self._any_dead:
             status = "CASE WHEN r.id IN (SELECT value FROM json_each(?)) THEN 'interrupted' ELSE r.status END"
             values = (self._dead,)
-        match = value_match(status, one.operator, one.values)
-        return Test(match.sql, values + match.values, reads_run=True)
+        plain = [value for value in one.values if value != PRUNED]
+        ways = []
+        if len(plain) < len(one.values):
+            ways.append(Fragment(f"(r.status = 'completed' AND {TRIAL_VALUES['trial.state']} IS 'pruned')"))
+        if plain:
+            match = value_match(status, "in", plain)
+            ways.append(Fragment(match.sql, values + match.values))
+        sql = " OR ".join(way.sql for way in ways)
+        negation = "NOT " * (one.operator == "!=")
+        return Test(f"{negation}({sql})", tuple(v for way in ways for v in way.values), reads_run=True)
 
     # Candidates
 
@@ -255,13 +281,25 @@ class Compiler:
             return [
                 Fragment(f"SELECT DISTINCT {number} FROM {table} WHERE {condition}{match.sql}", match.values)
             ]
-        if field.name == "status" and not self._any_dead:
-            match = value_match("r.status", operator, one.values)
-        elif field.name in INDEXED_ATTRIBUTES:
+        if field.name in TRIAL_COLUMNS:
+            return [_of_trials(value_match(TRIAL_COLUMNS[field.name], operator, one.values))]
+        if field.name == "status":
+            return self._led_to_status(one)
+        if field.name in INDEXED_ATTRIBUTES:
             match = value_match(ATTRIBUTE_VALUES[field.name], operator, one.values)
         else:
             return None
         return [Fragment(f"SELECT r.id AS run FROM run AS r WHERE {match.sql}", match.values)]
+
+    def _led_to_status(self, one: Comparison) -> list[Fragment] | None:
+        plain = [value for value in one.values if value != PRUNED]
+        # Those that count as interrupted stand under running.
+        if plain and self._any_dead:
+            return None
+        found = [Fragment("SELECT r.id AS run FROM run AS r WHERE r.status = ?", (value,)) for value in plain]
+        if len(plain) < len(one.values):
+            found.append(_of_trials(Fragment("t.state = ?", (PRUNED,))))
+        return found
 
     def _led_to_metric(self, one: Comparison) -> list[Fragment] | None:
         if one.field.statistic not in INDEXED_VALUES:
@@ -275,6 +313,11 @@ class Compiler:
             Fragment(f"{source} {state.format(s='s')} AND {match.sql}", (metric, *match.values))
             for state in STATES
         ]
+
+
+def _of_trials(match: Fragment) -> Fragment:
+    """The runs of trials that match."""
+    return Fragment(_TRIALS.format(match=match.sql), match.values)
 
 
 def value_match(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
@@ -502,7 +545,10 @@ def _is_exact(condition: Condition) -> bool:
     """Whether candidates, if there are any, are the runs that satisfy the condition, and no others."""
     if isinstance(condition, Or):
         return all(map(_is_exact, condition.conditions))
-    return isinstance(condition, Comparison)
+    # That the runs of pruned trials completed, their rows tell: to look there costs more than all else.
+    return isinstance(condition, Comparison) and not (
+        condition.field == Field("attribute", "status") and PRUNED in condition.values
+    )
 
 
 def _word(condition: Condition) -> str:

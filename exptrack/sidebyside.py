@@ -33,7 +33,7 @@ def comparison(out: Console, record: RunComparison) -> None:
     """Several runs: a column each or, where these have no room, a row each."""
     heads = [run.run_id for run in record.runs]
     facts: list[tuple[str, list[object]]] = [
-        ("status", [status_text(run.status) for run in record.runs]),
+        ("status", [status_text(run) for run in record.runs]),
         ("name", [run.name or "" for run in record.runs]),
         ("started", [ago(run.started_at) for run in record.runs]),
     ]

@@ -28,7 +28,9 @@ NUMBERS = [0, 1, -1, 2, 0.5, 1.0, 1e300, BIG, BIG + 1, 2**63 - 1, float(BIG), 0.
 POINTS = [0.0, 0.25, 0.5, 1.0, -2.0, math.nan, math.inf, -math.inf]
 TIMES = [f"2026-01-0{day} 00:00:00.{part}" for day in (1, 2, 3) for part in ("000000", "500000")]
 STATUSES = ["running", "completed", "failed", "interrupted"]
-TEXT_FIELDS = ["name", "group", "reason", "host", "commit", "parent", "branch"]
+STUDIES = ["one", "tw'o"]
+TRIAL_STATES = ["waiting", "running", "complete", "pruned", "fail"]
+TEXT_FIELDS = ["name", "group", "reason", "host", "commit", "parent", "branch", "study"]
 
 
 @dataclass
@@ -74,6 +76,8 @@ RUNS = st.builds(
     dirty=st.sampled_from([None, 0, 1]),
     duration_ms=st.sampled_from([0, 500, 60_000]),
     child=st.booleans(),
+    # Several where a trial was tried again; the newest is last.
+    trials=st.lists(st.tuples(st.sampled_from(STUDIES), st.sampled_from(TRIAL_STATES)), max_size=2),
 )
 
 
@@ -118,6 +122,22 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
             "UPDATE run SET started_at = ?, vcs_commit = ?, vcs_dirty = ?, duration_ms = ? WHERE id = ?",
             (one["started"], one["commit"], one["dirty"], one["duration_ms"], number),
         )
+    connection.executemany(
+        "INSERT INTO study (name, created_at, settings) VALUES (?, '2026-01-01 00:00:00.000000', '{}')",
+        [(name,) for name in STUDIES],
+    )
+    # One that waits for its run is nobody's.
+    connection.execute("INSERT INTO trial (study, number, state) VALUES (1, 0, 'waiting')")
+    for number, one in enumerate(wanted, start=1):
+        for study, state in one["trials"]:
+            connection.execute(
+                """
+                INSERT INTO trial (study, number, state, run)
+                SELECT s.id, (SELECT count(*) FROM trial AS t WHERE t.study = s.id), ?, ?
+                FROM study AS s WHERE s.name = ?
+                """,
+                (state, number, study),
+            )
     # The process that writes the running ones stays alive, in the eyes of a reader.
     connection.execute("DELETE FROM run_owner")
     connection.commit()
@@ -125,6 +145,10 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
     parent = "(SELECT p.run_id FROM run AS p WHERE p.id = run.parent)"
     branch = "(SELECT vcs_branch FROM run_environment WHERE run = run.id)"
     rows = connection.execute(f"SELECT {columns}, {parent}, {branch} FROM run ORDER BY id").fetchall()
+    numbers = connection.execute(
+        "SELECT t.run, s.name, t.number, t.state FROM trial AS t JOIN study AS s ON s.id = t.study"
+        " ORDER BY t.id"
+    ).fetchall()
     connection.close()
     assert len(rows) == len(numbered) == len(wanted)
     for one, row in zip(wanted, rows, strict=True):
@@ -132,6 +156,9 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
         keys = "id name group reason host commit dirty started duration status parent branch".split()
         model.attributes = dict(zip(keys, row, strict=True))
         model.attributes["duration"] /= 1000
+        tried = [trial for run, *trial in numbers if run == len(models) + 1]
+        of_trial = tried[-1] if tried else (None, None, None)
+        model.attributes |= dict(zip(("study", "trial.number", "trial.state"), of_trial, strict=True))
         models.append(model)
     return models
 
@@ -229,8 +256,8 @@ def holds(run: Model, condition: Condition) -> bool:
     kind = condition.field.kind
     if kind == "config":
         return holds_of_config(run, condition)
-    if kind == "attribute" and condition.field.name in ("tag", "note", "artifact"):
-        words = getattr(run, condition.field.name)
+    if kind == "attribute" and condition.field.name in ("tag", "note", "artifact", "status"):
+        words = statuses(run) if condition.field.name == "status" else getattr(run, condition.field.name)
         if condition.operator in ("is null", "exists", "is comparable"):
             return bool(words) is (condition.operator != "is null")
         if condition.operator == "!=":
@@ -246,6 +273,13 @@ def holds(run: Model, condition: Condition) -> bool:
     if condition.operator in ("is null", "exists", "is comparable"):
         return (value is None) is (condition.operator == "is null")
     return value is not None and compared(value, condition)
+
+
+def statuses(run: Model) -> list[str]:
+    """A completed run of a pruned trial is both."""
+    status = run.attributes["status"]
+    pruned = status == "completed" and run.attributes["trial.state"] == "pruned"
+    return [status, "pruned"] if pruned else [status]
 
 
 def compared(value: Any, condition: Comparison) -> bool:
@@ -355,10 +389,12 @@ LEAVES = st.one_of(
     comparisons_of(
         attributes(*TEXT_FIELDS),
         [*ORDERED, "in", *VALUELESS],
-        st.sampled_from(["one", "two", "g", "abc", "too hot", "", "zz"]),
+        st.sampled_from(["one", "two", "g", "abc", "too hot", "", "zz", *STUDIES]),
     ),
     comparisons_of(attributes(*TEXT_FIELDS, "id"), ["like"], st.sampled_from(["%", "O%", "t_%"])),
-    comparisons_of(attributes("status"), ["=", "!=", "in", *VALUELESS], st.sampled_from(STATUSES)),
+    comparisons_of(attributes("status"), ["=", "!=", "in", *VALUELESS], st.sampled_from([*STATUSES, "pruned"])),
+    comparisons_of(attributes("trial.state"), ["=", "!=", "in", *VALUELESS], st.sampled_from(TRIAL_STATES)),
+    comparisons_of(attributes("trial.number"), [*ORDERED, "in", *VALUELESS], st.sampled_from([0, 1, 2, 0.5])),
     comparisons_of(attributes("started"), [*ORDERED, "in", *VALUELESS], st.sampled_from(TIMES)),
     comparisons_of(attributes("duration"), [*ORDERED, "in", *VALUELESS], st.sampled_from([0, 0.5, 60, 1])),
     comparisons_of(attributes("dirty"), ["=", "!=", "in", *VALUELESS], st.booleans()),
@@ -379,6 +415,7 @@ ORDERS = st.lists(
             CONFIG_FIELDS,
             METRIC_FIELDS,
             attributes(*TEXT_FIELDS, "id", "started", "duration", "tag", "note", "artifact", "status", "dirty"),
+            attributes("trial.number", "trial.state"),
         ),
         st.booleans(),
     ),

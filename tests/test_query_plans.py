@@ -18,8 +18,8 @@ from exptrack.runquery import RunQuery
 from exptrack.selection import Found, Fragment, Selection
 
 MODULES = (
-    "artifacts blobs drain events lineage metriclog metrics optunastorage query recording run selection series"
-    " snapshots studies sweep"
+    "artifacts blobs drain events frames lineage metriclog metrics optunastorage query recording run selection"
+    " series snapshots studies sweep"
 ).split()
 
 # Constants that read a whole table or index, and why.
@@ -41,9 +41,10 @@ ALLOWED = {
     "selection.LAST_RUN": "SQLite reads one end of the table for max()",
     "metrics.LAST_SERIES": "SQLite reads one end of the table for max()",
 }
-# Steps of a plan that read no table.
+# Steps of a plan that read no table, or one of a row for each study: its trials are sought study by study.
 HARMLESS = re.compile(
-    r"SCAN (CONSTANT ROW|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)|\(join-\d+\)|d)$"
+    r"SCAN (CONSTANT ROW|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)|\(join-\d+\)|d"
+    r"|y USING COVERING INDEX sqlite_autoindex_study_1|y)$"
 )
 
 
@@ -58,6 +59,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         live.use_artifact("weights")
         live.log({"val_acc": 0.5})
         live.flush()
+        with archive._connection.transaction():
+            archive._connection.execute(
+                "INSERT INTO study (name, created_at, settings) VALUES ('digits', '2026-01-01 00:00:00', '{}')"
+            )
+            archive._connection.execute(
+                """
+                INSERT INTO trial (study, number, state, run)
+                SELECT 1, id, CASE WHEN id % 3 THEN 'complete' ELSE 'pruned' END, id FROM run WHERE id < 40
+                """
+            )
         yield archive
         live.complete()
 
@@ -126,6 +137,13 @@ SELECTIVE = [
     "started > -7d",
     "fingerprint = 'x' and not tag = 'paper'",
     "family = 'x' or config_hash = 'x' or tag = 'live'",
+    "study = 'digits'",
+    "study > 'd'",
+    "trial.number = 3",
+    "trial.number <= 3 and trial.state = complete",
+    "trial.state in (pruned, fail)",
+    "status = pruned",
+    "status in (failed, pruned)",
     "(config.lr < 2e-5 or status = running) and metrics.acc.mean > 0.1 and note is null",
 ]
 # And those that have to be tested run by run.
@@ -142,9 +160,15 @@ UNLED = [
     "status != failed",
     "not status = failed and parent is null",
     "commit like '0%'",
+    "study is null",
+    "study like 'd%'",
+    "trial.state != pruned",
+    "status != pruned",
+    "not trial.number > 3",
 ]
 ORDERS = ["-started", "started", "id", "-metrics.val_acc.max", "metrics.loss"]
 UNINDEXED_ORDERS = ["config.lr", "-duration", "name", "metrics.val_acc.mean", "tag", "-metrics.loss,started"]
+UNINDEXED_ORDERS += ["study,-trial.number", "trial.state"]
 
 
 def selection(query: RunQuery, connection: Any) -> Selection:
@@ -198,6 +222,30 @@ def test_an_order_without_an_index_reads_each_run_once(filled: Archive, text: st
         # Of the runs alone; whatever else is asked of each is sought by its number.
         assert len(found) == 1
         assert re.match(r"SCAN r\b", found[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("study = digits", r"y USING COVERING INDEX \S+_study_1 \(name=\?\)"),
+        ("trial.number < 5", r"t USING INDEX \S+_trial_1 \(study=\? AND number<\?\)"),
+        ("trial.state = pruned", r"t USING INDEX trial_by_state \(study=\? AND state=\?\)"),
+        ("status = pruned", r"t USING INDEX trial_by_state \(study=\? AND state=\?\)"),
+    ],
+)
+def test_trials_are_sought_by_what_is_asked_of_them(filled: Archive, text: str, index: str) -> None:
+    asked = selection(filled.runs().where(text), filled._connection)
+    plan = f"EXPLAIN QUERY PLAN {asked.listing(20).sql}"
+    steps = [row[3] for row in filled._connection.all(plan, asked.listing(20).values)]
+    assert any(re.fullmatch(f"SEARCH {index}", step) for step in steps), steps
+
+
+def test_a_listed_run_seeks_its_trial(filled: Archive) -> None:
+    for name in ("RUNS_BY_NUMBER", "RUN_BY_ID"):
+        sql = constants()[f"query.{name}"]
+        steps = [row[3] for row in filled._connection.all(f"EXPLAIN QUERY PLAN {sql}", dummies(sql))]
+        assert "SEARCH o USING COVERING INDEX trial_by_run (run=?)" in steps
+        assert any(re.fullmatch(r"SEARCH t USING INTEGER PRIMARY KEY .*", step) for step in steps)
 
 
 def test_every_page_goes_on_where_the_one_before_ended(filled: Archive) -> None:

@@ -93,7 +93,8 @@ def groups(
 ) -> None:
     """Group runs by config keys: mean and spread of a metric.
 
-    Only completed runs count. Group by all keys but the seed to see what the seed changes.
+    Only completed runs count; pruned trials, where a FILTER speaks of trial.state or of status = pruned. Group
+    by all keys but the seed to see what the seed changes.
 
     Example: exptrack groups val_accuracy model.kind optim.lr
     """
@@ -125,7 +126,7 @@ def importance(
 ) -> None:
     """Tell how much each config key explains of a metric.
 
-    Only completed runs count.
+    Only completed runs count; pruned trials, where a FILTER speaks of trial.state or of status = pruned.
 
     Example: exptrack importance val_accuracy
     """

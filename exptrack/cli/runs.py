@@ -22,7 +22,7 @@ from exptrack.cli.command import (
 
 
 @main.command()
-@click.option("--status", type=click.Choice([str(s) for s in RunStatus]), help="Only runs of this status.")
+@click.option("--status", type=click.Choice([*map(str, RunStatus), "pruned"]), help="Only runs of this status.")
 @click.option("--tag", multiple=True, help="Only runs with this tag (repeatable: with all of them).")
 @click.option("--group", help="Only runs of this group.")
 @click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
@@ -51,7 +51,10 @@ def ls(
     """List runs, newest first.
 
     A FIELD is config.KEY, metrics.NAME (its last value, or metrics.NAME.max, .min, .mean, …), or name, status,
-    tag, group, started, duration, commit and others. A FILTER compares fields: docs/filters.md tells how.
+    tag, group, started, duration, commit, study, trial.number, trial.state and others. A FILTER compares
+    fields: docs/filters.md tells how.
+
+    A run that completed as a pruned trial is shown as pruned; --status finds it by either word.
 
     Example: exptrack ls --where "config.lr < 0.01 and not status = failed" --order -metrics.acc.max
     """
@@ -152,7 +155,8 @@ def best(
 ) -> None:
     """Rank the completed runs by a metric.
 
-    NaN and the infinities never win; the older run wins a tie.
+    NaN and the infinities never win; the older run wins a tie. Pruned trials are left out, unless a FILTER
+    speaks of trial.state or of status = pruned.
 
     Example: exptrack best val_accuracy --max
     """

@@ -185,7 +185,7 @@ def test_each_sampler_makes_the_trials_that_it_makes_in_memory(storage: OptunaSt
 def noisy_course(trial: optuna.Trial) -> float:
     x = trial.suggest_float("x", 0.0, 1.0)
     for step in range(12):
-        value = x + math.sin(trial.number * 7 + step * 3) / 5 - step / 20
+        value = x + math.sin(trial.number * 7 + step * 3) / 2 - step / 20
         trial.report(value, step)
         if trial.should_prune():
             raise optuna.TrialPruned

@@ -54,6 +54,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
+    from exptrack.errors import SweepFileError as SweepFileError
+    from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.lineage import UsedArtifact as UsedArtifact
@@ -118,6 +120,9 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.sweep import StudyConfig as StudyConfig
     from exptrack.sweep import Trial as Trial
     from exptrack.sweep import TrialPruned as TrialPruned
+    from exptrack.sweepfile import Dimension as Dimension
+    from exptrack.sweepfile import SweepPlan as SweepPlan
+    from exptrack.sweepfile import load_sweep as load_sweep
 
 # Where each public name lives.
 _HOME_OF = {
@@ -151,6 +156,7 @@ _HOME_OF = {
     "ConfigValue": "config",
     "ConflictError": "errors",
     "DeleteReport": "records",
+    "Dimension": "sweepfile",
     "Event": "records",
     "ExpConfig": "config",
     "ExportError": "errors",
@@ -200,6 +206,9 @@ _HOME_OF = {
     "StudyExistsError": "errors",
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
+    "SweepFileError": "errors",
+    "SweepPlan": "sweepfile",
+    "SweepPlanError": "errors",
     "Tail": "series",
     "Trial": "sweep",
     "TrialPruned": "sweep",
@@ -220,6 +229,7 @@ _HOME_OF = {
     "list_runs": "shortcuts",
     "load_exp_config": "composition",
     "load_sdn_config": "composition",
+    "load_sweep": "sweepfile",
     "merge_configs": "config",
     "parse_cli_overrides": "composition",
     "read_events": "shortcuts",

@@ -116,10 +116,10 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import start_run as start_run
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
+    from exptrack.studies import TrialPruned as TrialPruned
     from exptrack.sweep import Study as Study
     from exptrack.sweep import StudyConfig as StudyConfig
     from exptrack.sweep import Trial as Trial
-    from exptrack.sweep import TrialPruned as TrialPruned
     from exptrack.sweepfile import Dimension as Dimension
     from exptrack.sweepfile import SweepPlan as SweepPlan
     from exptrack.sweepfile import load_sweep as load_sweep
@@ -211,7 +211,7 @@ _HOME_OF = {
     "SweepPlanError": "errors",
     "Tail": "series",
     "Trial": "sweep",
-    "TrialPruned": "sweep",
+    "TrialPruned": "studies",
     "TrialRecord": "records",
     "TrialState": "records",
     "UnsafePathError": "errors",

@@ -22,7 +22,7 @@ from exptrack import sdn
 from exptrack.algorithms import PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_text, shown
 from exptrack.composition import load_exp_config, parse_cli_overrides
-from exptrack.config import ExpConfig
+from exptrack.config import ExpConfig, config_as_json, config_from_json
 from exptrack.errors import (
     ConfigError,
     ConfigNotFoundError,
@@ -190,7 +190,7 @@ class SweepPlan:
             "time_limit_s": self.time_limit_s,
             "jobs": self.jobs,
             "retries": self.retries,
-            "base": None if self.base is None else _settings_of_base(self.base),
+            "base": None if self.base is None else config_as_json(self.base),
         }
 
     @classmethod
@@ -213,7 +213,7 @@ class SweepPlan:
                 space[key] = Dimension(**values | {"choices": tuple(values.get("choices", ()))})
             sampler, pruner = Sampler(**facts.pop("sampler")), Pruner(**facts.pop("pruner"))
             base = facts.pop("base")
-            config = None if base is None else _base_of_settings(base)
+            config = None if base is None else config_from_json(base)
             return cls(space=space, sampler=sampler, pruner=pruner, base=config, **facts)
         except SweepPlanError:
             raise
@@ -410,16 +410,6 @@ def _settings_of(dimension: Dimension) -> dict[str, Any]:
     if dimension.kind == "choice":
         return {"kind": "choice", "choices": list(dimension.choices)}
     return {name: getattr(dimension, name) for name in ("kind", "low", "high", "step", "log")}
-
-
-def _settings_of_base(base: ExpConfig) -> dict[str, Any]:
-    sources = {path: [one.kind, one.name, one.line] for path, one in base.sources.items()}
-    return {"values": base.stored_values, "files": list(base.source_files), "sources": sources}
-
-
-def _base_of_settings(facts: Mapping[str, Any]) -> ExpConfig:
-    sources = {path: ConfigSource(*source) for path, source in facts["sources"].items()}
-    return ExpConfig(facts["values"], facts["files"], sources=sources).interpolate(lazily=True)
 
 
 # A plan from a file

@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
+    from exptrack.errors import SweepDiffersError as SweepDiffersError
     from exptrack.errors import SweepFileError as SweepFileError
     from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
@@ -91,6 +92,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import SqlResult as SqlResult
     from exptrack.records import StudyInfo as StudyInfo
+    from exptrack.records import SweepReport as SweepReport
+    from exptrack.records import SweepTrial as SweepTrial
     from exptrack.records import TrialRecord as TrialRecord
     from exptrack.records import TrialState as TrialState
     from exptrack.records import UserView as UserView
@@ -206,9 +209,12 @@ _HOME_OF = {
     "StudyExistsError": "errors",
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
+    "SweepDiffersError": "errors",
     "SweepFileError": "errors",
     "SweepPlan": "sweepfile",
     "SweepPlanError": "errors",
+    "SweepReport": "records",
+    "SweepTrial": "records",
     "Tail": "series",
     "Trial": "sweep",
     "TrialPruned": "studies",

@@ -32,7 +32,8 @@ know exptrack catch what they expect.
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   ├── RunBusyError                42
-    │   └── StudyExistsError            43
+    │   ├── StudyExistsError            43
+    │   └── SweepDiffersError           44
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
@@ -282,6 +283,21 @@ class StudyExistsError(ConflictError):
         super().__init__(f"there is a study {name!r} in {path} already; go on with it, or choose another name")
         self.name = name
         self.path = path
+
+
+class SweepDiffersError(ConflictError):
+    """There is another sweep of this name: it searches something else, or otherwise."""
+
+    exit_code = 44
+
+    def __init__(self, name: str, path: str, differing: Sequence[str]) -> None:
+        super().__init__(
+            f"sweep {name!r} in {path} has another {' and '.join(differing)}; another name (--name NAME) begins"
+            " a sweep of its own"
+        )
+        self.name = name
+        self.path = path
+        self.differing = tuple(differing)
 
 
 class InvalidValueError(ExptrackError, ValueError):

@@ -647,7 +647,7 @@ class Study:
         with self._connection.transaction():
             self.settings = {**self.info.settings, **facts}
             self._connection.execute(SAVE_SETTINGS, (json.dumps(self.settings), self._id))
-        self._storage._max_trials = self.settings["max_trials"]
+        self._storage._max_trials = self.settings.get("max_trials")
 
     def _config_of(self, params: Mapping[str, Any]) -> ExpConfig:
         tree: dict[str, Any] = {}

@@ -97,6 +97,16 @@ class Dimension:
         if step is not None:
             _check_step_of_range(low, high, step)
 
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None if there is no end of them."""
+        if self.kind == "choice":
+            return len(self.choices)
+        step = self.step if self.step is not None or self.kind == "float" else 1
+        if step is None:
+            return 1 if self.low == self.high else None
+        return int((Decimal(repr(self.high)) - Decimal(repr(self.low))) / Decimal(repr(step))) + 1
+
     def _number(self, name: str) -> float | int:
         """A bound of the range, kept in the type of its kind."""
         value: object = getattr(self, name)
@@ -164,8 +174,7 @@ class SweepPlan:
             self._check_searchable(key, dimension)
 
     def _check_searchable(self, key: str, dimension: Dimension) -> None:
-        endless = dimension.kind == "float" and dimension.step is None and dimension.low != dimension.high
-        if endless and self.sampler.name in EXHAUSTIVE:
+        if dimension.count is None and self.sampler.name in EXHAUSTIVE:
             raise SweepPlanError(
                 f"{self.sampler.name} tries every value, and there is no end of them from {dimension.low} to"
                 f" {dimension.high}; give a step or choices",

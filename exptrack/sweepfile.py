@@ -423,8 +423,8 @@ def _settings_of(dimension: Dimension) -> dict[str, Any]:
 
 # A plan from a file
 
-_TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
-_FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")
+TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
+FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")
 
 # Where in a file the parts of a plan stand that do not stand at the top of it.
 _HOMES: dict[str, tuple[str, ...]] = {
@@ -446,7 +446,7 @@ class _SweepFile:
         self.homes: dict[str, tuple[str | int, ...]] = dict(_HOMES)
 
     def plan(self) -> SweepPlan:
-        self.refuse_unknown(self.values, _TOP)
+        self.refuse_unknown(self.values, TOP)
         objective = self.map_at("objective", ("metric", "direction", "reduce"))
         for needed in ("metric", "direction"):
             if needed not in objective:
@@ -574,7 +574,7 @@ class _SweepFile:
         if not isinstance(row, dict) or "param" not in row:
             form = "space |param, low, high|"
             raise self.error(f"a row has a param; the table begins with a line like {form}", home)
-        self.refuse_unknown(row, _FIELDS, *home)
+        self.refuse_unknown(row, FIELDS, *home)
         cells = {name: cell for name, cell in row.items() if cell != ""}
         key = cells.pop("param", "")
         if not isinstance(key, str) or not key:
@@ -589,7 +589,7 @@ class _SweepFile:
                 f"{key} is a range, {{low: …, high: …}}, or a list of choices; a fixed value belongs into base"
             )
             raise self.error(problem, home)
-        self.refuse_unknown(value, _FIELDS[1:], *home)
+        self.refuse_unknown(value, FIELDS[1:], *home)
         facts: dict[str, Any] = {name: one for name, one in value.items() if one is not None}
         if "choices" in facts:
             facts = {"kind": "choice"} | facts

@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
+    from exptrack.frames import Frame as Frame
     from exptrack.lineage import UsedArtifact as UsedArtifact
     from exptrack.query import RunFilter as RunFilter
     from exptrack.records import ArchiveInfo as ArchiveInfo
@@ -114,6 +115,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import start_run as start_run
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
+    from exptrack.studyresults import StudyResults as StudyResults
     from exptrack.sweep import Study as Study
     from exptrack.sweep import StudyConfig as StudyConfig
     from exptrack.sweep import Trial as Trial
@@ -157,6 +159,7 @@ _HOME_OF = {
     "ExptrackError": "errors",
     "FactDifference": "records",
     "FilterError": "errors",
+    "Frame": "frames",
     "GcReport": "records",
     "Group": "records",
     "Importance": "records",
@@ -200,6 +203,7 @@ _HOME_OF = {
     "StudyExistsError": "errors",
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
+    "StudyResults": "studyresults",
     "Tail": "series",
     "Trial": "sweep",
     "TrialPruned": "sweep",

@@ -28,18 +28,18 @@ STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
 OBJECTIVES = "SELECT direction, metric FROM study_objective WHERE study = ? ORDER BY position"
 COUNTS_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
 # Constraints are met at zero and below; older samplers keep them in one list, newer ones under a name each.
-BROKEN_CONSTRAINT = """
+BROKEN_CONSTRAINT = """EXISTS (
     SELECT 1 FROM trial_attribute AS a, json_each(CASE WHEN json_valid(a.value) THEN a.value ELSE '[]' END) AS c
     WHERE a.trial = t.id AND a.scope = 'system' AND (a.name = 'constraints' OR a.name GLOB 'constraints:*')
       AND c.value > 0
-"""
+)"""
 BEST_TRIAL = f"""
 SELECT t.number, v.value
 FROM trial AS t JOIN trial_value AS v ON v.trial = t.id AND v.position = 0
-WHERE t.study = :study AND t.state = 'complete' AND NOT EXISTS ({BROKEN_CONSTRAINT})
+WHERE t.study = :study AND t.state = 'complete' AND NOT {BROKEN_CONSTRAINT}
 ORDER BY v.value * :sign, t.number LIMIT 1
 """
-INFEASIBLE_TRIALS = f"SELECT t.number FROM trial AS t WHERE t.study = ? AND EXISTS ({BROKEN_CONSTRAINT})"
+INFEASIBLE_TRIALS = f"SELECT t.number FROM trial AS t WHERE t.study = ? AND {BROKEN_CONSTRAINT}"
 TRIALS_OF = """
 SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
 FROM trial AS t LEFT JOIN run AS r ON r.id = t.run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.algorithms import optuna_module
@@ -110,6 +110,17 @@ class StudyResults:
                 front[number] = values
         return [trial for trial in self.trials if trial.number in front]
 
+    def check_param(self, name: str) -> str:
+        """Return `name` if it is a param's.
+
+        Raises:
+            InvalidValueError: no trial has such a param.
+        """
+        if name not in self.params:
+            known = ", ".join(self.params) or "none"
+            raise InvalidValueError(f"study {self.name!r} has no param {shown(name)}; it has {known}")
+        return name
+
     def _feasible(self) -> Iterator[TrialRecord]:
         return (
             trial
@@ -160,9 +171,16 @@ class StudyResults:
         table["feasible"] = Column("bool", [trial.number not in self.infeasible for trial in self.trials])
         return Frame(table | self._times())
 
-    def slices(self) -> Frame:
-        """A row for each param of each trial: param, setting (as the objective saw it) and the values."""
-        pairs = [(trial, name) for trial in self.trials for name in trial.params]
+    def slices(self, params: Iterable[str] | None = None) -> Frame:
+        """A row for each param, or each of these, of each trial.
+
+        `setting` is its value as the objective saw it.
+
+        Raises:
+            InvalidValueError: no trial has such a param.
+        """
+        chosen = self.params if params is None else [self.check_param(name) for name in params]
+        pairs = [(trial, name) for trial in self.trials for name in trial.params if name in chosen]
         trials = [trial for trial, _name in pairs]
         table = {
             "number": Column("int", [trial.number for trial in trials]),
@@ -279,6 +297,10 @@ class StudyResults:
                 "values": Column("int", [different[name] for name in found]),
             }
         )
+
+    def usual_method(self, metric: str | None = None) -> str:
+        """What :meth:`importances` can do without further words: of several objectives only ped-anova."""
+        return "fanova" if metric is not None or len(self.metrics) == 1 else "ped-anova"
 
     def _place_of(self, metric: str | None, method: str) -> int | None:
         """Which objective is meant; None for all of them together."""

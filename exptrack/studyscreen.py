@@ -57,20 +57,19 @@ def studies(out: Console, found: Sequence[StudyInfo]) -> None:
     fitted(out, columns, least, folded="objective")
 
 
-def overview(out: Console, results: StudyResults, *, method: str | None = None) -> None:
+def overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
     """A study in a few lines, then how it went and what matters, as far as there is something to show.
 
-    Without a `method` by fANOVA; of several objectives by PED-ANOVA, for all of them together.
+    What matters is told by fANOVA; of several objectives by PED-ANOVA, for all of them together.
     """
     facts(out, results)
     if not any(trial.values for trial in results.trials):
         return
     out.print()
-    history(out, results)
+    history(out, results, log=log)
     out.print()
     try:
-        chosen = method or ("fanova" if len(results.metrics) == 1 else "ped-anova")
-        importances(out, results, chosen, most=MOST_BARS)
+        importances(out, results, most=MOST_BARS)
     except (InvalidValueError, MissingPackageError) as error:
         out.print(Text("importance of params", style="bold"))
         out.print(Text(safe(error), style="dim"))
@@ -268,9 +267,7 @@ def slices(out: Console, results: StudyResults, param: str, *, log: bool = False
     Raises:
         InvalidValueError: no trial has such a param.
     """
-    if param not in results.params:
-        known = ", ".join(results.params) or "none"
-        raise InvalidValueError(f"study {results.name!r} has no param {param!r}; it has {known}")
+    results.check_param(param)
     drawn = next(row for row in results.space() if row["param"] == param)
     taken = [trial for trial in results.trials if param in trial.params]
     names: list[str] = []
@@ -300,16 +297,19 @@ def slices(out: Console, results: StudyResults, param: str, *, log: bool = False
 def importances(
     out: Console,
     results: StudyResults,
-    method: str = "fanova",
+    method: str | None = None,
     *,
     metric: str | None = None,
     most: int | None = None,
 ) -> None:
     """A bar a param, as long as it matters; of all params, or of at `most` so many.
 
+    Without a `method` by fANOVA; of several objectives, if no `metric` names one, by PED-ANOVA.
+
     Raises:
         InvalidValueError, MissingPackageError: as :meth:`StudyResults.importances`.
     """
+    method = method or results.usual_method(metric)
     found = results.importances(method, metric=metric)
     target = metric or (results.metrics[0] if len(results.metrics) == 1 else "the Pareto front")
     out.print(Text(safe(f"importance of params for {target}, by {method}"), style="bold"))

@@ -432,9 +432,9 @@ class Study:
         """A row for each trial with the best value until then; see :meth:`StudyResults.history`."""
         return self.results().history()
 
-    def slices(self) -> Frame:
+    def slices(self, params: Iterable[str] | None = None) -> Frame:
         """A row for each param of each trial; see :meth:`StudyResults.slices`."""
-        return self.results().slices()
+        return self.results().slices(params)
 
     def reports(self) -> Frame:
         """A row for each reported value; see :meth:`StudyResults.reports`."""

@@ -20,7 +20,7 @@ STATE_WORDS = {TrialState.FAIL: "failed"}
 
 @main.group()
 def sweep() -> None:
-    """Search over configs: run a command for each trial of a sweep.
+    """Search over configs, and look at what was found.
 
     A sweep file says what is searched; docs/sweeps.md tells how. NAME is the sweep's, which is its study's.
     """

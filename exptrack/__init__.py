@@ -54,6 +54,9 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
+    from exptrack.errors import SweepDiffersError as SweepDiffersError
+    from exptrack.errors import SweepFileError as SweepFileError
+    from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.frames import Frame as Frame
@@ -90,6 +93,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import SqlResult as SqlResult
     from exptrack.records import StudyInfo as StudyInfo
+    from exptrack.records import SweepReport as SweepReport
+    from exptrack.records import SweepTrial as SweepTrial
     from exptrack.records import TrialRecord as TrialRecord
     from exptrack.records import TrialState as TrialState
     from exptrack.records import UserView as UserView
@@ -115,11 +120,14 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import start_run as start_run
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
+    from exptrack.studies import TrialPruned as TrialPruned
     from exptrack.studyresults import StudyResults as StudyResults
     from exptrack.sweep import Study as Study
     from exptrack.sweep import StudyConfig as StudyConfig
     from exptrack.sweep import Trial as Trial
-    from exptrack.sweep import TrialPruned as TrialPruned
+    from exptrack.sweepfile import Dimension as Dimension
+    from exptrack.sweepfile import SweepPlan as SweepPlan
+    from exptrack.sweepfile import load_sweep as load_sweep
 
 # Where each public name lives.
 _HOME_OF = {
@@ -153,6 +161,7 @@ _HOME_OF = {
     "ConfigValue": "config",
     "ConflictError": "errors",
     "DeleteReport": "records",
+    "Dimension": "sweepfile",
     "Event": "records",
     "ExpConfig": "config",
     "ExportError": "errors",
@@ -204,9 +213,15 @@ _HOME_OF = {
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
     "StudyResults": "studyresults",
+    "SweepDiffersError": "errors",
+    "SweepFileError": "errors",
+    "SweepPlan": "sweepfile",
+    "SweepPlanError": "errors",
+    "SweepReport": "records",
+    "SweepTrial": "records",
     "Tail": "series",
     "Trial": "sweep",
-    "TrialPruned": "sweep",
+    "TrialPruned": "studies",
     "TrialRecord": "records",
     "TrialState": "records",
     "UnsafePathError": "errors",
@@ -224,6 +239,7 @@ _HOME_OF = {
     "list_runs": "shortcuts",
     "load_exp_config": "composition",
     "load_sdn_config": "composition",
+    "load_sweep": "sweepfile",
     "merge_configs": "config",
     "parse_cli_overrides": "composition",
     "read_events": "shortcuts",

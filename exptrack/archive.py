@@ -41,6 +41,8 @@ from exptrack.records import (
     RunSummary,
     SqlResult,
     StudyInfo,
+    SweepReport,
+    SweepTrial,
     TrialRecord,
     TrialState,
     UserView,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from exptrack.runquery import RunQuery
     from exptrack.studyresults import StudyResults
     from exptrack.sweep import Study, StudyConfig
+    from exptrack.sweepfile import SweepPlan
 
 # A training script needs none of it to start: what only some calls need, they import.
 
@@ -374,6 +377,72 @@ class Archive:
         from exptrack.studies import delete_study
 
         return delete_study(self._connection, name)
+
+    def run_sweep(
+        self,
+        sweep: SweepPlan | str,
+        command: Sequence[str] | None = None,
+        *,
+        jobs: int | None = None,
+        max_trials: int | None = None,
+        time_limit: float | str | None = None,
+        retries: int | None = None,
+        retry: bool = False,
+        stop_on_failure: bool = False,
+        after: Callable[[SweepTrial], None] | None = None,
+        listener: Callable[[bytes, bool], None] | None = None,
+    ) -> SweepReport:
+        """Run a command for each trial of a sweep, or go on with one, until it is over. Commits.
+
+        `sweep` is a plan, for which a study is made unless there is one already, or the name of one. The
+        command gets the params as words ``key=value``, behind it or in the place of ``{overrides}``; it finds
+        its archive and trial in the environment, so that :func:`exptrack.start_run` in it starts the trial's
+        run and :func:`exptrack.current_trial` is the trial. The study remembers the command (unless it holds a
+        secret) and the plan, in which `jobs`, `max_trials`, `time_limit` (seconds, or like ``"2h 30m"``) and
+        `retries` replace what it says. With `retry` what died or was interrupted before is tried again;
+        `stop_on_failure` begins no more after a failure. `after` is called with each trial that ended,
+        `listener` with what commands write: bytes, and whether to standard error.
+
+        Ctrl-C and SIGTERM tell the commands to end, a second time they are killed; then this raises
+        KeyboardInterrupt or SystemExit.
+
+        Raises:
+            SweepDiffersError: there is a sweep of this name that searches something else.
+            StudyNotFoundError: there is no study of this name.
+            InvalidValueError: the command cannot be run, or something in the options cannot be.
+            MissingPackageError: Optuna is not installed.
+        """
+        require_optuna()
+        from exptrack.sweeprunner import run_sweep
+
+        return run_sweep(
+            self._connection,
+            sweep,
+            command,
+            jobs=jobs,
+            max_trials=max_trials,
+            time_limit=time_limit,
+            retries=retries,
+            retry=retry,
+            stop_on_failure=stop_on_failure,
+            after=after,
+            listener=listener,
+        )
+
+    def stop_study(self, name: str, *, now: bool = False) -> int:
+        """Ask every process that searches a study to begin no more trials; return how many run. Commits.
+
+        Those under way come to their end; with `now`, the commands that a sweep runs are told to end. Whoever
+        searches afterwards goes on. Needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is none.
+        """
+        from exptrack.studies import ask_to_stop, find_study, study_info
+
+        row = find_study(self._connection, name)
+        ask_to_stop(self._connection, row["id"], now=now)
+        return study_info(self._connection, row).counts[TrialState.RUNNING]
 
     def append_event(self, run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append to a run's log. Commits."""

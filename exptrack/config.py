@@ -500,6 +500,18 @@ def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapp
     )
 
 
+def config_as_json(config: ExpConfig) -> dict[str, Any]:
+    """A config for JSON, with what set each key; references to the environment stay as they are."""
+    sources = {path: [one.kind, one.name, one.line] for path, one in config.sources.items() if one != IN_CODE}
+    return {"values": config.stored_values, "files": list(config.source_files), "sources": sources}
+
+
+def config_from_json(facts: Mapping[str, Any]) -> ExpConfig:
+    """The inverse of :func:`config_as_json`; the environment is looked at when a value is first asked for."""
+    sources = {path: ConfigSource(*source) for path, source in facts["sources"].items()}
+    return ExpConfig(facts["values"], facts["files"], sources=sources).interpolate(lazily=True)
+
+
 def config_from_snapshot(
     snapshot: str,
     source_files: Sequence[str],

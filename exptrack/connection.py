@@ -114,6 +114,10 @@ def _uri(path: Path, query: str) -> str:
 class _Handle:
     """One thread's SQLite connection with its transaction depth."""
 
+    # Held here too: at the interpreter's end a module's names may be gone before the last handle is.
+    _getpid = staticmethod(os.getpid)
+    _inherited = _INHERITED
+
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
         self.pid = os.getpid()
@@ -124,8 +128,8 @@ class _Handle:
         self.commits = 0
 
     def close(self) -> None:
-        if self.pid != os.getpid():
-            _INHERITED.extend(c for c in (self.raw, self.checkpointer) if c is not None)
+        if self.pid != self._getpid():
+            self._inherited.extend(c for c in (self.raw, self.checkpointer) if c is not None)
             return
         if self.checkpointer is not None:
             self.checkpointer.close()

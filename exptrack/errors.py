@@ -32,14 +32,17 @@ know exptrack catch what they expect.
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   ├── RunBusyError                42
-    │   └── StudyExistsError            43
+    │   ├── StudyExistsError            43
+    │   └── SweepDiffersError           44
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
     │   ├── SdnError                    53
     │   ├── QueryError                  54
     │   │   └── FilterError             56
-    │   └── UnsafePathError             55
+    │   ├── UnsafePathError             55
+    │   └── SweepPlanError              57
+    │       └── SweepFileError          58
     └── ExportError (path)              61
 """
 
@@ -282,6 +285,21 @@ class StudyExistsError(ConflictError):
         self.path = path
 
 
+class SweepDiffersError(ConflictError):
+    """There is another sweep of this name: it searches something else, or otherwise."""
+
+    exit_code = 44
+
+    def __init__(self, name: str, path: str, differing: Sequence[str]) -> None:
+        super().__init__(
+            f"sweep {name!r} in {path} has another {' and '.join(differing)}; another name (--name NAME) begins"
+            " a sweep of its own"
+        )
+        self.name = name
+        self.path = path
+        self.differing = tuple(differing)
+
+
 class InvalidValueError(ExptrackError, ValueError):
     """A value handed in cannot be stored exactly, so nothing was stored."""
 
@@ -310,11 +328,41 @@ class SdnError(InvalidValueError):
     exit_code = 53
 
     def __init__(self, problem: str, *, line: int, column: int, source: str = "", file: str = "") -> None:
-        # Of a long line only what surrounds the place is shown.
-        begin = max(0, column - 1 - SHOWN_AROUND)
-        window = source[begin : column - 1 + SHOWN_AROUND]
-        shown = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
-        super().__init__(f"{file}{', ' * bool(file)}line {line}, column {column}: {problem}{shown}")
+        super().__init__(_at_its_place(problem, line, column, source, file))
+        self.problem = problem
+        self.line = line
+        self.column = column
+        self.source = source
+        self.file = file
+
+
+def _at_its_place(problem: str, line: int, column: int, source: str, file: str) -> str:
+    # Of a long line only what surrounds the place is shown.
+    begin = max(0, column - 1 - SHOWN_AROUND)
+    window = source[begin : column - 1 + SHOWN_AROUND]
+    shown = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
+    return f"{file}{', ' * bool(file)}line {line}, column {column}: {problem}{shown}"
+
+
+class SweepPlanError(InvalidValueError):
+    """A sweep is planned that no search could do; `key` is the part of the plan, or the parameter."""
+
+    exit_code = 57
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class SweepFileError(SweepPlanError):
+    """A sweep file plans what no search could do; the message shows the line with a caret."""
+
+    exit_code = 58
+
+    def __init__(
+        self, problem: str, *, line: int, column: int, source: str = "", file: str = "", key: str = ""
+    ) -> None:
+        super().__init__(_at_its_place(problem, line, column, source, file), key=key)
         self.problem = problem
         self.line = line
         self.column = column

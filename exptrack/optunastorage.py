@@ -528,13 +528,14 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """
         wanted = {state for state in TrialState if states is None or state in states}
         with self._locked():
-            found = self._look(study_id, wanted)
+            unfinished = self._look(study_id, wanted)
+            known = self._seen_of(study_id).by_number if wanted & FINISHED else []
             if wanted >= FINISHED:
-                found += filter(None, self._seen_of(study_id).by_number)
-            elif wanted & FINISHED:
-                by_number = self._seen_of(study_id).by_number
-                found += [trial for trial in by_number if trial is not None and trial.state in wanted]
-        found.sort(key=attrgetter("number"))
+                found = [trial for trial in known if trial is not None]
+            else:
+                found = [trial for trial in known if trial is not None and trial.state in wanted]
+        if unfinished:
+            found = sorted([*found, *unfinished], key=attrgetter("number"))
         return copy.deepcopy(found) if deepcopy else found
 
     def get_n_trials(self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None) -> int:

@@ -231,6 +231,36 @@ class RunDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepTrial:
+    """A trial of a sweep that has ended, and how the sweep stands then.
+
+    `retried` says that its params are tried again; `tail` holds the last lines that the command of a failed
+    trial wrote.
+    """
+
+    trial: TrialRecord
+    best_number: int | None
+    best_value: float | None
+    retried: bool = False
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What one call ran of a sweep.
+
+    `counts` are its trials by state. `ended` says why no more began: ``done`` (there are as many as planned, or
+    everything was tried), ``time``, ``stopped`` (somebody asked) or ``failure``.
+    """
+
+    study: str
+    counts: dict[TrialState, int]
+    ended: str
+    best_number: int | None
+    best_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigSource:
     """What set a key of a config.
 

@@ -72,7 +72,7 @@ from exptrack.recording import (
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config
-from exptrack.studies import join_run, surrounding_row
+from exptrack.studies import TrialPruned, join_run, surrounding_row
 from exptrack.system_metrics import SystemSampler, check_interval
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from exptrack.lineage import UsedArtifact
 
 SIGTERM_EXIT = 128 + 15
+PRUNE_EVENT = "prune"
 
 SELECT_OWNER = "SELECT host_id, boot_id, pid, pid_started FROM run_owner WHERE run = ?"
 INSERT_OWNER = "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) VALUES (?, ?, ?, ?, ?)"
@@ -136,8 +137,9 @@ def start_run(
     """Begin a run; see :meth:`exptrack.Archive.start_run`."""
     sample_every_s = check_interval(system_metrics)
     trial = surrounding_row(connection)
-    if group is None and trial is not None:
-        group = trial["study"]
+    if trial is not None:
+        group = trial["study"] if group is None else group
+        name = f"{trial['study']} #{trial['number']}" if name is None else name
     new = NewRun(
         config=as_config(config).interpolate(),
         tags=check_tags(tags),
@@ -557,6 +559,8 @@ class Run(MetricLog, MediaLog):
             # Ended inside the block, or this is a forked child that fell through it.
             return
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            if isinstance(error, TrialPruned):
+                self.append_event(PRUNE_EVENT, {"step": error.step})
             self.complete()
         elif isinstance(error, Terminated):
             self.interrupt("terminated by SIGTERM")

@@ -16,8 +16,19 @@ from typing import Any
 from exptrack.checks import check_name
 from exptrack.connection import Connection, Row
 from exptrack.errors import StudyNotFoundError
+from exptrack.migrations import utc_text
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import StudyInfo, TrialRecord, TrialState, moment
+
+ASK_TO_STOP = """
+INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', ?, json_quote(?))
+ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
+"""
+STOP_ASKED = """
+SELECT json_extract(value, '$') FROM study_attribute WHERE study = ? AND scope = 'system' AND name = ?
+"""
+STOP_MARK = "exptrack:stop"  # when somebody last asked to begin no more trials
+STOP_NOW_MARK = "exptrack:stop_now"  # when somebody last asked to end those under way too
 
 PROCESS_DIED = "its process died"
 TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # study/number, in the environment of a script that is a trial
@@ -197,7 +208,32 @@ def delete_study(connection: Connection, name: object) -> int:
     return count
 
 
+# Stopping
+
+
+def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> None:
+    """Ask whoever searches a study to begin no more trials; `now`: and to end those under way. Commits."""
+    with connection.transaction():
+        for mark in (STOP_MARK, STOP_NOW_MARK)[: 1 + now]:
+            connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
+
+
+def stop_asked_since(connection: Connection, study: int, began: str, *, now: bool = False) -> bool:
+    """Whether somebody has asked for that since a time."""
+    asked = connection.value(STOP_ASKED, (study, STOP_NOW_MARK if now else STOP_MARK))
+    return asked is not None and str(asked) >= began
+
+
 # The script that is a trial
+
+
+class TrialPruned(SystemExit):
+    """Raised by an objective that gives its trial up; a script that lets it through ends with 0."""
+
+    def __init__(self, message: str = "", *, step: int | None = None) -> None:
+        super().__init__(0)
+        self.message = message
+        self.step = step
 
 
 def surrounding_trial(environment: Mapping[str, str] | None = None) -> tuple[str, int] | None:

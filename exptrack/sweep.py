@@ -33,7 +33,7 @@ from exptrack.algorithms import (
 )
 from exptrack.capture import recordable
 from exptrack.checks import check_name, check_number, check_step, check_text, shown
-from exptrack.config import ExpConfig, as_config, merge_configs
+from exptrack.config import ExpConfig, as_config, config_as_json, config_from_json, merge_configs
 from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
 from exptrack.errors import (
@@ -52,11 +52,14 @@ from exptrack.run import Run, describe, open_run, start_run
 from exptrack.studies import (
     COUNT_TRIALS,
     PROCESS_DIED,
+    TrialPruned,
+    ask_to_stop,
     dead_trials,
     find_study,
     join_run,
     read_trial,
     read_trials,
+    stop_asked_since,
     study_info,
     surrounding_row,
 )
@@ -78,27 +81,11 @@ COUNT_SESSIONS = """
 SELECT CAST(value AS INTEGER) FROM study_attribute
 WHERE study = ? AND scope = 'system' AND name = 'exptrack:sessions'
 """
-ASK_TO_STOP = """
-INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:stop', json_quote(?))
-ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
-"""
-STOP_ASKED = """
-SELECT json_extract(value, '$') FROM study_attribute
-WHERE study = ? AND scope = 'system' AND name = 'exptrack:stop'
-"""
 
 PRUNE_MARK = "exptrack:should_prune"  # a trial that was told to give up, at this step
 RETRY_MARK = "exptrack:retry_of"  # a trial that tries another's params again: that one's number
 
 Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
-
-
-class TrialPruned(SystemExit):
-    """Raised by an objective that gives its trial up; a script that lets it through ends with 0."""
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(0)
-        self.message = message
 
 
 class _Full(Exception):
@@ -157,12 +144,15 @@ class StudyConfig:
         """
         if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
             raise InvalidValueError(f"max_trials is a whole number above 0, not {shown(self.max_trials)}")
+        base = config_as_json(as_config(self.base))
+        origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
         return {
             "sampler": Sampler.of(DEFAULT_SAMPLER if self.sampler is None else self.sampler).settings(),
             "pruner": Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner).settings(),
             "max_trials": self.max_trials,
             "time_limit_s": check_limit(self.time_limit, "time_limit"),
-            "base": as_config(self.base).values,
+            "base": base["values"],
+            **origin,
         }
 
 
@@ -296,7 +286,10 @@ class Trial:
         Raises:
             TrialPruned: always; the objective lets it through.
         """
-        raise TrialPruned(message)
+        step = max(self._reported, default=None)
+        if self.run is None:
+            self._study._storage.set_trial_system_attr(self._id, PRUNE_MARK, step)
+        raise TrialPruned(message, step=step)
 
 
 class Study:
@@ -323,7 +316,8 @@ class Study:
         self.settings = info.settings
         self._given = (sampler, pruner)
         self._storage = _Limited(connection, self.settings.get("max_trials"))
-        self._base = as_config(self.settings.get("base"))
+        origin = self.settings.get("base_origin", {"files": [], "sources": {}})
+        self._base = config_from_json({"values": self.settings.get("base") or {}, **origin})
         self._optuna: optuna.Study | None = None
         self._opening = threading.Lock()
 
@@ -512,7 +506,7 @@ class Study:
         def ended(_study: object, frozen: optuna.trial.FrozenTrial) -> None:
             if after is not None:
                 after(self.trial(frozen.number))
-            if self._stop_asked_since(began):
+            if stop_asked_since(self._connection, self._id, began):
                 study.stop()
 
         with _quiet(), suppress(_Full):
@@ -538,8 +532,7 @@ class Study:
                 try:
                     values = self._checked_values(objective(trial))
                 except (TrialPruned, optuna.TrialPruned) as pruned:
-                    trial.run.append_event("prune", {"step": max(trial._reported, default=None)})
-                    raise TrialPruned from pruned
+                    raise TrialPruned(step=max(trial._reported, default=None)) from pruned
                 self._log_values(trial.run, values)
             return values
         except (TrialPruned, optuna.TrialPruned) as pruned:
@@ -591,12 +584,19 @@ class Study:
         Raises:
             InvalidValueError: the study has as many trials as it may have.
         """
+        trial = self._ask()
+        if trial is None:
+            raise InvalidValueError(
+                f"study {self.name!r} has its {self.settings['max_trials']} trials; it takes no more"
+            )
+        return trial
+
+    def _ask(self) -> Trial | None:
+        """Begin a trial; None where there are as many as there may be."""
         try:
             return Trial(self, self.optuna_study.ask())
         except _Full:
-            raise InvalidValueError(
-                f"study {self.name!r} has its {self.settings['max_trials']} trials; it takes no more"
-            ) from None
+            return None
 
     def tell(
         self,
@@ -620,7 +620,8 @@ class Study:
             self._note_failure(trial, recordable(check_text(reason, "reason")))
         chosen = OptunaState.COMPLETE if numbers else OptunaState.PRUNED if pruned else OptunaState.FAIL
         try:
-            self.optuna_study.tell(trial.number, numbers, chosen)
+            with _may_stop(self.optuna_study):
+                self.optuna_study.tell(trial.number, numbers, chosen)
         except (ValueError, RuntimeError) as error:
             raise InvalidValueError(f"{trial!r} cannot end so: {error}") from None
 
@@ -667,14 +668,16 @@ class Study:
 
         Trials under way come to their end. Whoever calls :meth:`optimize` afterwards goes on.
         """
-        with self._connection.transaction():
-            self._connection.execute(ASK_TO_STOP, (self._id, utc_text()))
-
-    def _stop_asked_since(self, began: str) -> bool:
-        asked = self._connection.value(STOP_ASKED, (self._id,))
-        return asked is not None and str(asked) >= began
+        ask_to_stop(self._connection, self._id)
 
     # Parts
+
+    def _remember(self, **facts: Any) -> None:
+        """Keep these among the settings. Commits."""
+        with self._connection.transaction():
+            self.settings = {**self.info.settings, **facts}
+            self._connection.execute(SAVE_SETTINGS, (json.dumps(self.settings), self._id))
+        self._storage._max_trials = self.settings.get("max_trials")
 
     def _config_of(self, params: Mapping[str, Any]) -> ExpConfig:
         tree: dict[str, Any] = {}
@@ -708,6 +711,17 @@ class _Limited(OptunaStorage):
             if self._connection.value(COUNT_TRIALS, (study_id,)) >= self._max_trials:
                 raise _Full
             return super().create_new_trial(study_id)
+
+
+@contextmanager
+def _may_stop(study: optuna.Study) -> Iterator[None]:
+    """Let a sampler that has tried everything say so, which Optuna allows in its own loop only."""
+    local = study._thread_local
+    before, local.in_optimize_loop = local.in_optimize_loop, True
+    try:
+        yield
+    finally:
+        local.in_optimize_loop = before
 
 
 @contextmanager

@@ -64,11 +64,25 @@ ORPHAN_OWNERS = """
 SELECT r.run_id FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id
 WHERE (r.status = 'running') <> (o.run IS NOT NULL)
 """
+# Numbers are given one after the other and no trial is deleted alone.
+NUMBERS_WITH_GAPS = """
+SELECT s.name, count(*) AS trials, max(t.number) AS last FROM trial AS t JOIN study AS s ON s.id = t.study
+GROUP BY t.study HAVING min(t.number) <> 0 OR max(t.number) <> count(*) - 1 ORDER BY s.id
+"""
+ODD_TRIALS = """
+SELECT s.name, t.number, t.state, t.ended_at IS NOT NULL AS ended,
+       (SELECT count(*) FROM study_objective AS o WHERE o.study = t.study) AS objectives,
+       (SELECT count(*) FROM trial_value AS v JOIN study_objective AS o ON o.position = v.position
+        WHERE v.trial = t.id AND o.study = t.study) AS given
+FROM trial AS t JOIN study AS s ON s.id = t.study
+WHERE ended <> (t.state IN ('complete', 'pruned', 'fail')) OR (t.state = 'complete' AND given <> objectives)
+ORDER BY t.study, t.number
+"""
 MAX_STRUCTURE_PROBLEMS = 100
 
 
 def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
-    """Check structure, references, checksums, summaries and artifacts; reads the whole file.
+    """Check structure, references, checksums, summaries, studies and artifacts; reads the whole file.
 
     `progress` is called with a part (``"runs"``, ``"chunks"``, ``"artifacts"``), how much of it is done and how
     much there is. What is damaged is reported, never raised. Memory stays bounded.
@@ -90,12 +104,24 @@ def verify(connection: Connection, progress: Callable[[str, int, int], None] | N
         tell("runs", done, len(runs))
     for row in connection.all(ORPHAN_OWNERS):
         problems.append(Problem("run", row["run_id"], "status and owner contradict each other"))
+    problems += _study_problems(connection)
     blobs, chunks = int(connection.value(COUNT_BLOBS)), int(connection.value(COUNT_CHUNKS))
     try:
         problems += _artifact_problems(connection, tell, blobs, chunks)
     except ArchiveCorruptError as error:
         problems.append(Problem("file", str(connection.path), str(error)))
     return VerifyReport(len(runs), int(connection.value(COUNT_POINTS)), blobs, chunks, tuple(problems))
+
+
+def _study_problems(connection: Connection) -> Iterator[Problem]:
+    for row in connection.all(NUMBERS_WITH_GAPS):
+        yield Problem("study", row["name"], f"has {row['trials']:,} trials, the last one number {row['last']}")
+    for row in connection.all(ODD_TRIALS):
+        where = f"{row['name']} #{row['number']}"
+        if row["ended"] != (row["state"] in ("complete", "pruned", "fail")):
+            yield Problem("study", where, f"is {row['state']} {'with' if row['ended'] else 'without'} an end")
+        else:
+            yield Problem("study", where, f"has {row['given']} values for {row['objectives']} objectives")
 
 
 def _artifact_problems(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import log_latency, peer_questions, peers, processes, startup, timing
+from benchmarks import log_latency, peer_questions, peers, processes, startup, sweeps, timing
 from benchmarks.__main__ import benchmark_names
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +47,7 @@ def test_a_benchmark_that_fails_fails_the_command() -> None:
 
 
 def test_every_script_with_a_main_is_found_or_is_no_benchmark() -> None:
-    assert {*CHEAP, "peers", "processes", "startup", *SMALL} <= set(benchmark_names())
+    assert {*CHEAP, "peers", "processes", "startup", "sweeps", *SMALL} <= set(benchmark_names())
     assert set(SMALL) <= set(benchmark_names(quick=True))
     assert not {"timing", "learning_curve"} & set(benchmark_names())
     assert set(benchmark_names(quick=True)) <= set(benchmark_names())
@@ -105,6 +105,14 @@ def test_processes_lose_nothing_and_meet_no_error(capsys: pytest.CaptureFixture[
     said = capsys.readouterr().out
     assert "2 processes and a reader: 0 errors, 0 lost" in said
     assert "error:" not in said
+
+
+def test_processes_share_a_study_without_an_error_and_lose_no_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    sweeps.main(["--processes", "2", "--trials", "6"])
+    said = capsys.readouterr().out
+    assert "=> 0 errors, 0 numbers given twice, 0 values lost" in said
+    assert "error:" not in said
+    assert "2 processes: " in said
 
 
 def test_peers_that_are_absent_are_named_and_the_others_are_in_one_table(

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from exptrack import load_sweep
+from exptrack.algorithms import PRUNERS, SAMPLERS
 from exptrack.filters import ATTRIBUTES, CONFIG_ROOTS, STATISTICS, parse_filter, parse_order
+from exptrack.sweepfile import DIRECTIONS, FIELDS, REDUCTIONS, TOP
 
 ROOT = Path(__file__).parent.parent
 FILTERS = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
 SCHEMA = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
 
 
 def test_the_page_of_the_schema_is_current() -> None:
@@ -54,3 +58,27 @@ def test_the_filters_of_the_page_are_filters() -> None:
     for order in re.findall(r"--order (\S+)", FILTERS):
         parse_order(order)
     parse_filter(FILTERS.split("```")[1])
+
+
+@pytest.mark.parametrize(
+    "word", [*TOP, *FIELDS, *DIRECTIONS, *REDUCTIONS, *SAMPLERS, *PRUNERS, "grid", "reduce"]
+)
+def test_the_page_of_sweeps_explains_every_word_of_the_file(word: str) -> None:
+    assert f"`{word}`" in SWEEPS
+
+
+def test_the_sweep_files_of_the_page_are_read(tmp_path: Path) -> None:
+    (tmp_path / "config.sdn").write_text("seed: 1\n")
+    found = re.findall(r"```sdn\n(.*?)```", SWEEPS, re.DOTALL)
+    assert len(found) == 2
+    for number, text in enumerate(found):
+        file = tmp_path / f"{number}.sdn"
+        file.write_text(text)
+        assert len(load_sweep(file).space) >= 4
+
+
+def test_the_script_of_the_page_runs_alone_too(tmp_path: Path) -> None:
+    (tmp_path / "config.sdn").write_text("seed: 1\n")
+    (script,) = re.findall(r"```python\n(.*?)```", SWEEPS, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -532,6 +532,33 @@ def test_a_param_that_no_config_can_hold_fails_the_trial(archive: Archive) -> No
     assert archive.verify().ok
 
 
+def test_a_grid_ends_by_ask_and_tell_too(archive: Archive) -> None:
+    for sampler in (Sampler.grid(GRID), Sampler.grid()):
+        study = archive.create_study(f"grid {sampler.options}", sampler=sampler)
+        for _ in range(4):
+            trial = study.ask()
+            study.tell(trial, sum(trial.suggest_choice(name, values) for name, values in GRID.items()))
+        assert sorted(trial.values[0] for trial in study.completed_trials()) == [4, 5, 5, 6]
+
+
+def test_a_base_config_keeps_its_references_and_where_it_is_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "only-for-the-script")
+    (tmp_path / "config.sdn").write_text("depth: 3\ntoken: ${env:LAB_TOKEN}\n")
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.create_study("s", base=exptrack.load_exp_config(tmp_path))
+        study = archive.study("s")
+        assert study.settings["base"] == {"depth": 3, "token": "${env:LAB_TOKEN}"}
+        trial = study.ask()
+        trial.suggest_int("depth", 5, 5)
+        assert trial.config.values == {"depth": 5, "token": "only-for-the-script"}
+        assert str(trial.config.source_of("token")) == "config.sdn:2"
+        assert trial.config.source_of("depth").kind == "trial"
+        study.tell(trial, 1.0)
+    assert b"only-for-the-script" not in (tmp_path / "lab.db").read_bytes()
+
+
 # Processes
 
 WORKER = """
@@ -614,7 +641,32 @@ def test_a_script_finds_the_trial_it_is_and_its_run_is_the_trials(archive: Archi
     (record,) = study.completed_trials()
     assert record.reports == pytest.approx({0: 0.0, 1: 0.1, 2: 0.2})
     run = archive.show_run(str(record.run_id))
-    assert (run.summary.group, run.config) == ("script", {"depth": 3, "x": x})
+    assert (run.summary.name, run.summary.group) == ("script #0", "script")
+    assert run.config == {"depth": 3, "x": x}
+
+
+GIVES_UP = """
+import sys, exptrack
+trial = exptrack.current_trial()
+with exptrack.start_run(trial.config, name="own") as run:
+    trial.report(4, 0.5)
+    {end}
+"""
+
+
+@pytest.mark.parametrize("end", ["trial.prune()", "raise exptrack.TrialPruned(step=4)"])
+def test_a_script_that_gives_up_ends_with_0_and_its_run_says_so(end: str, archive: Archive) -> None:
+    study = archive.create_study("script")
+    trial = study.ask()
+    environment = os.environ | {"EXPTRACK_DB": archive.path, "EXPTRACK_TRIAL": "script/0"}
+    code = GIVES_UP.format(end=end)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    study.tell(trial, pruned=True)
+    (record,) = study.pruned_trials()
+    run = archive.show_run(str(record.run_id))
+    assert (run.summary.name, run.summary.status) == ("own", RunStatus.COMPLETED)
+    assert [event.data for event in run.events if event.kind == "prune"] == [{"step": 4}]
 
 
 def test_outside_a_sweep_there_is_no_current_trial(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from os import PathLike
 
 from exptrack.errors import InvalidTypeError, SdnError
 from exptrack.keypath import split_path
-from exptrack.sdn.edit import leaf_lines, set_in_text
+from exptrack.sdn.edit import Place, Places, leaf_lines, set_in_text
 from exptrack.sdn.reader import Reader
 from exptrack.sdn.scalars import (
     MAX_BYTES,
@@ -29,13 +29,17 @@ from exptrack.sdn.writer import dumps
 
 __all__ = [
     "MAX_BYTES",
+    "Place",
+    "Places",
     "SdnError",
+    "Value",
     "classify",
     "dumps",
     "has_comments",
     "load",
     "loads",
     "loads_with_lines",
+    "loads_with_places",
     "parse_value",
     "set_value",
 ]
@@ -114,6 +118,17 @@ def loads_with_lines(
     reader = _traced(text, max_bytes)
     values = reader.document()
     return values, leaf_lines(reader, values)
+
+
+def loads_with_places(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Value], Places]:
+    """Return the document and where each of its values stands: for whoever checks what they say.
+
+    Raises:
+        SdnError: the text is not SDN or passes a limit of `loads`.
+    """
+    reader = _traced(text, max_bytes)
+    values = reader.document()
+    return values, Places(reader, values)
 
 
 def set_value(text: str, path: str, value: Value) -> str:

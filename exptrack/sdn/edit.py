@@ -9,11 +9,66 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from exptrack.errors import ConfigError
 from exptrack.sdn.reader import Reader
-from exptrack.sdn.scalars import MAX_DEPTH, MAX_SCALARS, MAX_STRING, Value
+from exptrack.sdn.scalars import MAX_DEPTH, MAX_SCALARS, MAX_STRING, Value, error_at
 from exptrack.sdn.writer import Writer, dumps
+
+
+class Place(NamedTuple):
+    """Where something stands: line and column, from 1, and the line itself."""
+
+    line: int
+    column: int
+    source: str
+
+
+class Places:
+    """Where the values of one document stand; for errors about what they say.
+
+    >>> from exptrack import sdn
+    >>> values, places = sdn.loads_with_places("optim:\\n    lrs: [0.1, x]\\n")
+    >>> places.of_value("optim", "lrs", 1)
+    Place(line=2, column=16, source='    lrs: [0.1, x]')
+    """
+
+    def __init__(self, reader: Reader, values: dict[str, Value]) -> None:
+        self._reader = reader
+        self._values = values
+
+    def of_value(self, *keys: str | int) -> Place:
+        """The place of the value that keys (and in lists positions) lead to; of its key where it is a block.
+
+        Where they lead further than there is something, the place of the last that there is.
+        """
+        return self._at(keys, key=False)
+
+    def of_key(self, *keys: str | int) -> Place:
+        """The place of the last key itself."""
+        return self._at(keys, key=True)
+
+    def _at(self, keys: Sequence[str | int], *, key: bool) -> Place:
+        holder: Value = self._values
+        at = 0
+        for part in keys:
+            if isinstance(holder, dict) and isinstance(part, str) and part in holder:
+                at, holder = self._in_dict(holder, part, key=key), holder[part]
+            elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
+                at, holder = self._reader.items[id(holder), part], holder[part]
+            else:
+                break
+        error = error_at(self._reader.text, at, "")
+        return Place(error.line, error.column, error.source)
+
+    def _in_dict(self, holder: dict[str, Value], part: str, *, key: bool) -> int:
+        cell = self._reader.items.get((id(holder), part))
+        if cell is not None:
+            return cell
+        span = self._reader.spans[id(holder), part]
+        # Nothing stands behind the colon of a null or a block, and a table begins with its fields.
+        return span.key_at if key or span.value_at >= span.value_end else span.value_at
 
 
 def leaf_lines(reader: Reader, values: dict[str, Value]) -> dict[tuple[str, ...], int]:

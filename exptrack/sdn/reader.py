@@ -108,7 +108,8 @@ class Reader:
 
     A `level` is the number of dicts, lists and tables around the value that is read. With `trace`, it is
     kept where things stand, by the identity of the dict or list they are in or are: `spans` of entries,
-    `ends` of blocks (behind their last line) and `closings` of brackets.
+    `items` of lists and cells of rows (where they start), `ends` of blocks (behind their last line) and
+    `closings` of brackets.
     """
 
     def __init__(
@@ -129,12 +130,18 @@ class Reader:
         self.trace = trace
         self.comments = 0
         self.spans: dict[tuple[int, str], Span] = {}
+        self.items: dict[tuple[int, int | str], int] = {}
         self.ends: dict[int, int] = {}
         self.closings: dict[int, int] = {}
 
     def note(self, holder: _Holder, key: str, key_at: int, value_at: int, value_end: int) -> None:
         if self.trace:
             self.spans[id(holder), key] = Span(key_at, value_at, value_end)
+
+    def append(self, holder: list[Value], value: Value, at: int) -> None:
+        if self.trace:
+            self.items[id(holder), len(holder)] = at
+        holder.append(value)
 
     def error(self, problem: str, at: int) -> SdnError:
         return error_at(self.text, at, problem)
@@ -290,7 +297,7 @@ class Reader:
                 holder[key] = value
                 self.note(holder, key, start, value_at, self.trimmed(value_at, at))
             else:
-                holder.append(value)
+                self.append(holder, value, value_at)
 
     def trimmed(self, start: int, end: int) -> int:
         """Where a value ends that was read up to `end`: bare text is read with the blanks behind it."""
@@ -405,9 +412,9 @@ class Reader:
         if isinstance(holder, dict):
             self.entry(holder, at)
         elif block.kind == "record":
-            holder.append(self.record(at, block.names, len(self.blocks)))
+            self.append(holder, self.record(at, block.names, len(self.blocks)), at)
         elif block.kind == "tuple":
-            holder.append(self.row(at, block.names, len(self.blocks)))
+            self.append(holder, self.row(at, block.names, len(self.blocks)), at)
         elif block.kind != self.kind(at):
             expected = "'- item'" if block.kind == "dash" else "a value"
             raise self.error(f"every line of this block is {expected}; this one is not", at)
@@ -415,25 +422,25 @@ class Reader:
             self.dash(holder, at)
         else:
             value, end = self.value(at, _STATEMENT, len(self.blocks))
-            holder.append(value)
+            self.append(holder, value, at)
             self.end_line(end)
 
     def dash(self, holder: list[Value], dash: int) -> None:
         at = self.blanks(dash + 1)
         if self.nothing(at):
-            holder.append(None)
+            self.append(holder, None, dash)
             self.await_block(at)
         elif self.is_entry(at, _DASHED_ENTRY):
             self.enter(len(self.blocks) + 1, at)
             item: dict[str, Value] = {}
-            holder.append(item)
+            self.append(holder, item, at)
             indent = self.indent + 1 + _columns(self.text[dash + 1 : at])
             self.blocks.append(_Block("entry", item, indent))
             self.entry(item, at)
         else:
-            value, at = self.value(at, _STATEMENT, len(self.blocks))
-            holder.append(value)
-            self.end_line(at)
+            value, end = self.value(at, _STATEMENT, len(self.blocks))
+            self.append(holder, value, at)
+            self.end_line(end)
 
     def simple_entry(self, holder: dict[str, Value], start: int, simple: re.Match[str]) -> None:
         key, bare, separated = self.limited(simple[1], start), simple[2], simple.end(1) + 1
@@ -492,7 +499,9 @@ class Reader:
         fields, at = self.names(bar, "|", "a field")
         at = self.blanks(at)
         if not self.nothing(at):
-            return [self.record(at, fields, level)]
+            table: list[Value] = []
+            self.append(table, self.record(at, fields, level), at)
+            return table
         return self.await_rows("record", fields, at)
 
     def typed_table(self, at: int) -> list[Value]:
@@ -537,7 +546,12 @@ class Reader:
         return names, at + 1
 
     def record(self, at: int, fields: Sequence[str], level: int) -> dict[str, Value]:
-        return dict(zip(fields, self.row(at, [""] * len(fields), level), strict=True))
+        cells = self.row(at, [""] * len(fields), level)
+        record = dict(zip(fields, cells, strict=True))
+        if self.trace:
+            for place, field in enumerate(fields):
+                self.items[id(record), field] = self.items.pop((id(cells), place))
+        return record
 
     def row(self, start: int, types: Sequence[str], level: int) -> list[Value]:
         """Read a row up to the line end: one cell for each of `types` ("" takes anything)."""
@@ -563,7 +577,7 @@ class Reader:
                 at = self.cell(at, _TUPLE, cells, types, start, level)
                 at = self.next_item(at, start, ")", first=False)
             self.check_width(cells, types, start)
-            rows.append(cells)
+            self.append(rows, cells, start)
             at = self.next_item(at + 1, opening, "]", first=False)
         return rows, at + 1
 
@@ -599,5 +613,5 @@ class Reader:
                 value = float(value)
             except OverflowError:
                 raise self.error("a number too large for a float", at) from None
-        cells.append(value)
+        self.append(cells, value, at)
         return end

@@ -1,0 +1,175 @@
+"""A child process: started, listened to, and ended.
+
+Invariants: whatever a child writes is read, so it never waits for us; of very much output the beginning and the
+end are kept. A child leads a process group of its own: what is typed at our terminal does not reach it, and
+what it started is ended with it. It has no standard input.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import IO, NamedTuple, TypeAlias
+
+# What a child wrote to standard output, or (True) to standard error, as it comes.
+Listener: TypeAlias = "Callable[[bytes, bool], None]"
+
+READ_BYTES = 64 * 1024
+KEPT_CHARS = 2 * 1024 * 1024  # of the beginning, and as much of the end
+KEPT_ERROR_CHARS = 16 * 1024
+# How long to wait for the end of the output once the child has ended: what it started may go on holding it.
+DRAIN_S = 2.0
+# A shell that runs something says by such codes which signal killed that; Windows has codes of its own for a
+# process that crashed.
+SHELLS_SIGNALS = range(129, 129 + 64)
+WINDOWS_CRASHES = 0xC0000000
+
+NEW_GROUP = 0
+if sys.platform == "win32":
+    NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+
+
+class Ended(NamedTuple):
+    """How a child ended: its exit code, whether it was killed, that in words, and what it had written."""
+
+    returncode: int
+    killed: bool
+    words: str
+    output: str
+    errors: str
+
+
+class Child:
+    """A process that was started with these words and this environment."""
+
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], listener: Listener | None = None
+    ) -> None:
+        self._process = subprocess.Popen(
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            creationflags=NEW_GROUP,
+        )
+        self._listener = listener
+        self._output = _Kept(KEPT_CHARS)
+        self._errors = _Kept(KEPT_ERROR_CHARS)
+        self._writing = threading.Lock()
+        self._readers = [self._read(self._process.stdout, False), self._read(self._process.stderr, True)]
+
+    def _read(self, pipe: IO[bytes] | None, is_error: bool) -> threading.Thread:
+        assert pipe is not None
+        reader = threading.Thread(target=self._listen, args=(pipe, is_error), daemon=True)
+        reader.start()
+        return reader
+
+    def _listen(self, pipe: IO[bytes], is_error: bool) -> None:
+        # Decoded stream by stream: the parts of one character may come apart.
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with pipe:
+            while data := os.read(pipe.fileno(), READ_BYTES):
+                self._take(decoder.decode(data), data, is_error)
+        self._take(decoder.decode(b"", final=True), b"", is_error)
+
+    def _take(self, text: str, data: bytes, is_error: bool) -> None:
+        with self._writing:
+            self._output.add(text)
+            if is_error:
+                self._errors.add(text)
+            if self._listener is not None and data:
+                try:
+                    self._listener(data, is_error)
+                except OSError:
+                    # Who listened has gone, which is no reason for the child to wait.
+                    self._listener = None
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
+        returncode = self._process.wait()
+        for reader in self._readers:
+            reader.join(DRAIN_S)
+        killed, words = _ending(returncode)
+        with self._writing:
+            return Ended(returncode, killed, words, self._output.text(), self._errors.text())
+
+    def interrupt(self) -> None:
+        """Tell it to end, as ctrl-C at a terminal would."""
+        if sys.platform == "win32":
+            with suppress(OSError):  # it ended in the meantime
+                self._process.send_signal(signal.CTRL_BREAK_EVENT)
+        else:
+            self._signal(signal.SIGINT)
+
+    def terminate(self) -> None:
+        """Tell it to end, as the system does before it goes down."""
+        if sys.platform == "win32":
+            self._process.terminate()
+        else:
+            self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            self._signal(signal.SIGKILL)
+
+    if sys.platform != "win32":
+
+        def _signal(self, number: signal.Signals) -> None:
+            with suppress(ProcessLookupError):  # it ended in the meantime
+                os.killpg(self._process.pid, number)
+
+
+class _Kept:
+    """Text of which the beginning and the end are kept."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._begin: list[str] = []
+        self._room = most
+        self._end: deque[str] = deque()
+        self._end_chars = 0
+        self._left_out = 0
+
+    def add(self, text: str) -> None:
+        if self._room:
+            self._begin.append(text[: self._room])
+            text, self._room = text[self._room :], max(0, self._room - len(text))
+        if not text:
+            return
+        self._end.append(text)
+        self._end_chars += len(text)
+        while self._end_chars > self._most:
+            surplus = self._end_chars - self._most
+            first = self._end.popleft()
+            if len(first) > surplus:
+                self._end.appendleft(first[surplus:])
+            dropped = min(surplus, len(first))
+            self._end_chars -= dropped
+            self._left_out += dropped
+
+    def text(self) -> str:
+        gap = f"\n… {self._left_out:,} characters left out …\n" if self._left_out else ""
+        return "".join(self._begin) + gap + "".join(self._end)
+
+
+def _ending(returncode: int) -> tuple[bool, str]:
+    """Whether a process with this exit code was killed, and what became of it in words."""
+    number = -returncode if returncode < 0 else returncode - 128 if returncode in SHELLS_SIGNALS else 0
+    if number and sys.platform != "win32":
+        try:
+            return True, f"killed by {signal.Signals(number).name}"
+        except ValueError:
+            return returncode < 0, f"exit code {returncode}"
+    return returncode >= WINDOWS_CRASHES, f"exit code {returncode}"

@@ -60,7 +60,7 @@ def studies(out: Console, found: Sequence[StudyInfo]) -> None:
 def overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
     """A study in a few lines, then how it went and what matters, as far as there is something to show.
 
-    What matters is told by fANOVA; of several objectives by PED-ANOVA, for all of them together.
+    What matters is told by PED-ANOVA, which is fast for many trials; of several objectives for all together.
     """
     facts(out, results)
     if not any(trial.values for trial in results.trials):
@@ -297,19 +297,16 @@ def slices(out: Console, results: StudyResults, param: str, *, log: bool = False
 def importances(
     out: Console,
     results: StudyResults,
-    method: str | None = None,
+    method: str = "ped-anova",
     *,
     metric: str | None = None,
     most: int | None = None,
 ) -> None:
     """A bar a param, as long as it matters; of all params, or of at `most` so many.
 
-    Without a `method` by fANOVA; of several objectives, if no `metric` names one, by PED-ANOVA.
-
     Raises:
         InvalidValueError, MissingPackageError: as :meth:`StudyResults.importances`.
     """
-    method = method or results.usual_method(metric)
     found = results.importances(method, metric=metric)
     target = metric or (results.metrics[0] if len(results.metrics) == 1 else "the Pareto front")
     out.print(Text(safe(f"importance of params for {target}, by {method}"), style="bold"))

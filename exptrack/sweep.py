@@ -434,7 +434,7 @@ class Study:
         """A row for each reported value; see :meth:`StudyResults.reports`."""
         return self.results().reports()
 
-    def importances(self, method: str = "fanova", *, metric: str | None = None) -> Frame:
+    def importances(self, method: str = "ped-anova", *, metric: str | None = None) -> Frame:
         """How much each param matters; see :meth:`StudyResults.importances`."""
         return self.results().importances(method, metric=metric)
 

@@ -97,7 +97,7 @@ def test_csv_is_one_table(lab: Path) -> None:
 
 def test_a_method_or_a_metric_asks_for_importance(lab: Path) -> None:
     assert "by mdi" in call(lab, "show", "one", "--method", "mdi").stdout
-    assert "for b, by fanova" in call(lab, "show", "two", "--metric", "b").stdout
+    assert "for b, by ped-anova" in call(lab, "show", "two", "--metric", "b").stdout
     assert "for the Pareto front, by ped-anova" in call(lab, "show", "two", "--importance").stdout
     assert asked(lab, "show", "two", "--metric", "b")["importance"][0]["param"] == "y"
 

@@ -163,9 +163,9 @@ def test_importances_of_one_of_several_objectives_follow_its_direction(archive: 
         dict(zip(*map(study.importances("ped-anova").__getitem__, ("param", "importance")), strict=True))
         == front
     )
-    for metric in (None, "other"):
+    for method, metric in (("fanova", None), ("mdi", None), ("ped-anova", "other")):
         with pytest.raises(InvalidValueError, match="metric is one of loss, acc"):
-            study.importances(metric=metric)
+            study.importances(method, metric=metric)
 
 
 # Frames
@@ -321,7 +321,7 @@ def test_importances_by_trees_need_scikit_learn(study: Study, monkeypatch: pytes
 
     monkeypatch.setattr(optuna.importance, "FanovaImportanceEvaluator", missing)
     with pytest.raises(MissingPackageError, match=r"scikit-learn.*ped-anova needs none"):
-        study.importances()
+        study.importances("fanova")
     assert len(study.importances("ped-anova")) == 3
 
 

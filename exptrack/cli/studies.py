@@ -12,6 +12,8 @@ from exptrack import Frame, StudyResults
 from exptrack.cli.command import json_option, open_archive, print_csv, print_json
 from exptrack.cli.sweeping import study_argument, sweep
 
+USUAL_METHOD = "ped-anova"
+
 
 @sweep.command("ls")
 @json_option
@@ -43,8 +45,8 @@ def list_studies(db: str | None, as_json: bool) -> None:
 @click.option("--importance", is_flag=True, help="How much each param matters.")
 @click.option(
     "--method",
-    type=click.Choice(["fanova", "mdi", "ped-anova"]),
-    help="How importance is measured (the last one needs no scikit-learn).",
+    type=click.Choice([USUAL_METHOD, "fanova", "mdi"]),
+    help=f"How importance is measured (default: {USUAL_METHOD}; the others need scikit-learn).",
 )
 @click.option("--metric", help="Of several objectives the one that importance is about.")
 @click.option("--log", is_flag=True, help="A logarithmic scale for values.")
@@ -80,8 +82,7 @@ def show(
             frames |= {"history": results.history()} if history else {}
             frames |= {"slices": results.slices(slices)} if slices else {}
             if importance:
-                method = method or results.usual_method(metric)
-                frames["importance"] = results.importances(method, metric=metric)
+                frames["importance"] = results.importances(method or USUAL_METHOD, metric=metric)
             _print_tables(results, frames, as_csv)
             return
         from exptrack import render, studyscreen
@@ -96,7 +97,7 @@ def show(
             partial(studyscreen.slices, out, results, results.check_param(one), log=log) for one in slices
         ]
         if importance:
-            parts.append(lambda: studyscreen.importances(out, results, method, metric=metric))
+            parts.append(lambda: studyscreen.importances(out, results, method or USUAL_METHOD, metric=metric))
         for place, part in enumerate(parts or [lambda: studyscreen.overview(out, results, log=log)]):
             if place:
                 out.print()

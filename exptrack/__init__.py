@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
+    from exptrack.frames import Frame as Frame
     from exptrack.lineage import UsedArtifact as UsedArtifact
     from exptrack.query import RunFilter as RunFilter
     from exptrack.records import ArchiveInfo as ArchiveInfo
@@ -120,6 +121,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
     from exptrack.studies import TrialPruned as TrialPruned
+    from exptrack.studyresults import StudyResults as StudyResults
     from exptrack.sweep import Study as Study
     from exptrack.sweep import StudyConfig as StudyConfig
     from exptrack.sweep import Trial as Trial
@@ -166,6 +168,7 @@ _HOME_OF = {
     "ExptrackError": "errors",
     "FactDifference": "records",
     "FilterError": "errors",
+    "Frame": "frames",
     "GcReport": "records",
     "Group": "records",
     "Importance": "records",
@@ -209,6 +212,7 @@ _HOME_OF = {
     "StudyExistsError": "errors",
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
+    "StudyResults": "studyresults",
     "SweepDiffersError": "errors",
     "SweepFileError": "errors",
     "SweepPlan": "sweepfile",

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore
     from exptrack.optunastorage import OptunaStorage, StaleTrialCallback
     from exptrack.runquery import RunQuery
+    from exptrack.studyresults import StudyResults
     from exptrack.sweep import Study, StudyConfig
     from exptrack.sweepfile import SweepPlan
 
@@ -356,6 +357,16 @@ class Archive:
         return read_trials(
             self._connection, find_study(self._connection, study)["id"], states or tuple(TrialState)
         )
+
+    def study_results(self, study: str) -> StudyResults:
+        """What a study has found, read now: tables of trials, history, slices and reports; needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+        """
+        from exptrack.studyresults import StudyResults
+
+        return StudyResults(self._connection, study)
 
     def delete_study(self, name: str) -> int:
         """Delete a study and its trials; their runs stay. Return how many trials there were. Commits.

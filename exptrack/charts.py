@@ -1,4 +1,4 @@
-"""Metrics as drawings in a terminal: a line of a few characters, or a chart with axes.
+"""Numbers as drawings in a terminal: a line of a few characters, or a chart with axes.
 
 Invariants: what cannot be drawn is said: NaN leaves a gap, and a chart tells what it leaves out. A chart is as
 wide and high as asked, whatever the values. Series are told apart by colour, or else by letter.
@@ -23,6 +23,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LABEL_CHARS = 10
 LEAST_WIDTH, LEAST_HEIGHT = 20, 3
 ROWS_A_LABEL = 3
+DOTS_ACROSS, DOTS_UP = 2, 4  # of a character
 
 
 class Line(NamedTuple):
@@ -30,6 +31,15 @@ class Line(NamedTuple):
 
     label: str
     buckets: Buckets
+
+
+class Layer(NamedTuple):
+    """Points of one kind: each drawn as `mark`, or all joined by a line where that is empty."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    mark: str
+    style: str
 
 
 def sparkline(buckets: Buckets) -> str:
@@ -67,7 +77,10 @@ def chart(
     if drawn:
         x_range = _padded([x for x, _y in drawn])
         y_range = _padded([y for _x, y in drawn])
-        parts += _axes(_canvas(points, columns, rows, x_range, y_range, colour), x_range, y_range, log, by)
+        drawing = _canvas(points, columns, rows, x_range, y_range, colour)
+        unit = "steps" if by == "step" else "seconds"
+        parts += _beside_axis(drawing, y_range, log)
+        parts += _below(_ruler(x_range, columns, unit, False))
     else:
         parts.append(Text("nothing that can be drawn", style="dim"))
     for place, line in enumerate(lines):
@@ -75,6 +88,92 @@ def chart(
         legend = Text(f"{mark} {line.label}", style=_colour(place) if colour else "")
         parts.append(legend.append(_left_out(line.buckets, log), style="dim"))
     return Text("\n").join(parts)
+
+
+def scatter(
+    title: str,
+    layers: Sequence[Layer],
+    width: int,
+    height: int,
+    *,
+    unit: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    names: Sequence[str] = (),
+    colour: bool,
+) -> Text:
+    """Points, each layer over those before it; on a scale, or at the places of `names` from 0 on.
+
+    `unit` says what runs to the right.
+    """
+    scaled = [[_scaled(point, log_x, log_y) for point in layer.points] for layer in layers]
+    drawn = [[point for point in points if point is not None] for points in scaled]
+    everything = [point for points in drawn for point in points]
+    columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
+    parts = [Text(f"{title}{' (log)' * log_y}", style="bold")]
+    if everything:
+        x_range = (-0.5, len(names) - 0.5) if names else _padded([x for x, _y in everything])
+        y_range = _padded([y for _x, y in everything])
+        drawing = _marks(layers, drawn, columns, max(height, LEAST_HEIGHT), x_range, y_range, colour)
+        parts += _beside_axis(drawing, y_range, log_y)
+        ruler = _ruler(x_range, columns, f"{unit}{' (log)' * log_x}", log_x)
+        named = _named(names, columns) if names else ruler
+        if not named:
+            numbers = [str(place) for place in range(1, len(names) + 1)]
+            named = _named(numbers, columns) or f"{unit:^{columns}}"
+            key = ", ".join(f"{place} = {name}" for place, name in zip(numbers, names, strict=True))
+            parts += [*_below(named), Text(key, style="dim")]
+        else:
+            parts += _below(named)
+    else:
+        parts.append(Text("nothing that can be drawn", style="dim"))
+    for layer, points in zip(layers, scaled, strict=True):
+        if points:
+            legend = Text(f"{layer.mark or '─'} {layer.label}", style=layer.style if colour else "")
+            missing = points.count(None)
+            why = "not finite, or without a logarithm" if log_x or log_y else "not finite"
+            parts.append(legend.append(f"  without {missing:,} {why}" * bool(missing), "dim"))
+    return Text("\n").join(parts)
+
+
+def _scaled(point: tuple[float, float], log_x: bool, log_y: bool) -> tuple[float, float] | None:
+    x, y = _drawable(point[0], log_x), _drawable(point[1], log_y)
+    return None if math.isnan(x) or math.isnan(y) else (x, y)
+
+
+def _marks(
+    layers: Sequence[Layer],
+    drawn: Sequence[Sequence[tuple[float, float]]],
+    columns: int,
+    rows: int,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    colour: bool,
+) -> list[str]:
+    from plotille import Canvas
+
+    canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
+    for layer, points in zip(layers, drawn, strict=True):
+        shade = layer.style if colour else None
+        kept = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in points]
+        if layer.mark:
+            for x, y in kept:
+                canvas.point(x, y, color=shade, marker=layer.mark)
+        else:
+            for (x, y), (next_x, next_y) in pairwise(kept):
+                canvas.line(x, y, next_x, next_y, color=shade)
+    return canvas.plot().splitlines()  # type: ignore[no-any-return]
+
+
+def _named(names: Sequence[str], columns: int) -> str:
+    """A ruler with a name under each place, or nothing where they have no room."""
+    ruler = ""
+    for place, name in enumerate(names):
+        start = max(round((place + 0.5) / len(names) * columns - len(name) / 2), 0)
+        if start < len(ruler) + bool(ruler) or start + len(name) > columns:
+            return ""
+        ruler = f"{ruler:<{start}}{name}"
+    return f"{ruler:<{columns}}"
 
 
 def _colour(place: int) -> str:
@@ -135,7 +234,7 @@ def _canvas(
 ) -> list[str]:
     from plotille import Canvas
 
-    canvas = Canvas(columns, rows, x_range[0], y_range[0], x_range[1], y_range[1])
+    canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
     for place, line in enumerate(points):
         shade = _colour(place) if colour else None
         present = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in line]
@@ -149,9 +248,17 @@ def _canvas(
     return canvas.plot().splitlines()  # type: ignore[no-any-return]
 
 
-def _axes(
-    drawing: Sequence[str], x_range: tuple[float, float], y_range: tuple[float, float], log: bool, by: str
-) -> list[Text]:
+def _bounds(
+    columns: int, rows: int, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """The least x and y and the greatest ones, with which the ends of the ranges fall on the last dots."""
+    (left, right), (low, high) = x_range, y_range
+    more_x, more_y = 1 / (columns * DOTS_ACROSS - 1), 1 / (rows * DOTS_UP - 1)
+    return left, low, right + (right - left) * more_x, high + (high - low) * more_y
+
+
+def _beside_axis(drawing: Sequence[str], y_range: tuple[float, float], log: bool) -> list[Text]:
+    """The lines of a drawing, each behind its part of the axis."""
     rows = len(drawing)
     found = []
     for row, dots in enumerate(drawing):
@@ -160,16 +267,20 @@ def _axes(
             part = 1 - row / (rows - 1)
             label = _label(y_range[0] * (1 - part) + y_range[1] * part, log)
         found.append(Text(f"{label:>{LABEL_CHARS}} │", style="dim").append_text(Text.from_ansi(dots)))
-    columns = len(found[0]) - LABEL_CHARS - 2
-    left, right = (_label(value, False) for value in x_range)
-    unit = "steps" if by == "step" else "seconds"
+    return found
+
+
+def _below(ruler: str) -> list[Text]:
+    """The axis under a drawing with its ruler."""
+    margin = " " * (LABEL_CHARS + 1)
+    return [Text(f"{margin}└{'─' * len(ruler)}", style="dim"), Text(f"{margin} {ruler}", style="dim")]
+
+
+def _ruler(x_range: tuple[float, float], columns: int, unit: str, log: bool) -> str:
+    left, right = (_label(value, log) for value in x_range)
     middle = max(columns - len(left) - len(right) - len(unit), 2)
     before = " " * (middle // 2)
-    ruler = f"{left}{before}{unit}{' ' * (middle - len(before))}{right}"
-    margin = " " * (LABEL_CHARS + 1)
-    found.append(Text(f"{margin}└{'─' * columns}", style="dim"))
-    found.append(Text(f"{margin} {ruler}", style="dim"))
-    return found
+    return f"{left}{before}{unit}{' ' * (middle - len(before))}{right}"
 
 
 def _label(value: float, log: bool) -> str:

@@ -9,7 +9,7 @@ named as its field is written in a filter.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exptrack.checks import check_text, shown
@@ -200,11 +200,14 @@ def _configs(runs: Sequence[int], fields: dict[str, Field], leaves: dict[str, di
     table = {}
     for shown_name, field in fields.items():
         stored = map(leaves.get(field.name, {}).get, runs)
-        cells = [None if leaf is None else leaf_value(*leaf) for leaf in stored]
-        types = {type(cell) for cell in cells} - {type(None)}
-        kind = KIND_OF_TYPE.get(types.pop(), "object") if len(types) == 1 else "object"
-        table[shown_name] = Column(kind, cells)
+        table[shown_name] = typed([None if leaf is None else leaf_value(*leaf) for leaf in stored])
     return table
+
+
+def typed(cells: list[Any]) -> Column:
+    """Cells as a column of their type; those of several types, and lists of lists, stay objects."""
+    types = {type(cell) for cell in cells} - {type(None)}
+    return Column(KIND_OF_TYPE.get(types.pop(), "object") if len(types) == 1 else "object", cells)
 
 
 def _metrics(
@@ -252,6 +255,57 @@ def _metrics(
 def to_dicts(table: Table) -> Records:
     """A dict for each row."""
     return [dict(zip(table, row, strict=True)) for row in zip(*(c.cells for c in table.values()), strict=True)]
+
+
+class Frame:
+    """A table that has been read: rows of named, typed columns, whatever package they are wanted in.
+
+    >>> frame = Frame({"number": Column("int", [0, 1]), "value": Column("float", [0.5, None])})
+    >>> frame.columns, len(frame), frame["value"]
+    (['number', 'value'], 2, [0.5, None])
+    >>> frame.to_dicts()
+    [{'number': 0, 'value': 0.5}, {'number': 1, 'value': None}]
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(self._table)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._table.values())).cells) if self._table else 0
+
+    def __getitem__(self, column: str) -> list[Any]:
+        return list(self._table[column].cells)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.to_dicts())
+
+    def __repr__(self) -> str:
+        return f"<Frame of {len(self):,} rows: {', '.join(self._table)}>"
+
+    def to_dicts(self) -> Records:
+        """A dict for each row, all with the same keys."""
+        return to_dicts(self._table)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A pandas frame of nullable columns, as :meth:`exptrack.RunQuery.to_pandas` makes them.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
+        return table_to_pandas(self._table)
+
+    def to_polars(self) -> polars.DataFrame:
+        """A polars frame, as :meth:`exptrack.RunQuery.to_polars` makes them.
+
+        Raises:
+            MissingPackageError: polars is not installed.
+        """
+        return table_to_polars(self._table)
 
 
 # Reading points

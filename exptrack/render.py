@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from exptrack.keypath import join_path
+from exptrack.plaintext import spell_out
 from exptrack.records import (
     ArchiveInfo,
     Artifact,
@@ -60,6 +62,7 @@ MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
 
 def console(*, stderr: bool = False) -> Console:
     """A console that knows whether a person looks."""
+    spell_out(sys.stderr if stderr else sys.stdout)
     made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     return (
         made if made.is_terminal else Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH)
@@ -174,21 +177,33 @@ def fitted(
     expendable: Iterable[str],
     *,
     folded: str | None = None,
-) -> None:
-    """Print columns; a narrow terminal loses whole ones, the first of `expendable` first, rather than words."""
+) -> list[str]:
+    """Print columns; a narrow terminal loses whole ones, the first of `expendable` first, rather than words.
+
+    Return the names of what was lost.
+    """
     kept = dict(columns)
     for least in expendable:
         if table_width(kept) <= out.width:
             break
         kept.pop(least, None)
-    heads = [(head.removeprefix("metric "), justify) for head, (justify, _cells) in kept.items()]
+    heads = [(title(head), justify) for head, (justify, _cells) in kept.items()]
     table(out, heads, zip(*(cells for _justify, cells in kept.values()), strict=True), folded=folded)
+    return [name for name in columns if name not in kept]
+
+
+def title(head: str) -> str:
+    """What stands above a column, whose name may say of what kind it is so as to be no other's."""
+    for kind in ("metric ", "param "):
+        if head.startswith(kind):
+            return head.removeprefix(kind)
+    return head
 
 
 def table_width(columns: dict[str, tuple[str, Sequence[object]]]) -> int:
     """How wide a table of these columns is, its padding and rules included."""
     widths = (
-        max(len(head.removeprefix("metric ")), *(len(safe(cell)) for cell in cells))
+        max(len(title(head)), *(len(safe(cell)) for cell in cells))
         for head, (_justify, cells) in columns.items()
     )
     return sum(widths) + 3 * len(columns)

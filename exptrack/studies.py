@@ -30,6 +30,7 @@ SELECT json_extract(value, '$') FROM study_attribute WHERE study = ? AND scope =
 STOP_MARK = "exptrack:stop"  # when somebody last asked to begin no more trials
 STOP_NOW_MARK = "exptrack:stop_now"  # when somebody last asked to end those under way too
 
+PROCESS_DIED = "its process died"
 TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # study/number, in the environment of a script that is a trial
 
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
@@ -38,16 +39,18 @@ STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
 OBJECTIVES = "SELECT direction, metric FROM study_objective WHERE study = ? ORDER BY position"
 COUNTS_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
 # Constraints are met at zero and below; older samplers keep them in one list, newer ones under a name each.
-BEST_TRIAL = """
-SELECT t.number, v.value
-FROM trial AS t JOIN trial_value AS v ON v.trial = t.id AND v.position = 0
-WHERE t.study = :study AND t.state = 'complete' AND NOT EXISTS (
+BROKEN_CONSTRAINT = """EXISTS (
     SELECT 1 FROM trial_attribute AS a, json_each(CASE WHEN json_valid(a.value) THEN a.value ELSE '[]' END) AS c
     WHERE a.trial = t.id AND a.scope = 'system' AND (a.name = 'constraints' OR a.name GLOB 'constraints:*')
       AND c.value > 0
-)
+)"""
+BEST_TRIAL = f"""
+SELECT t.number, v.value
+FROM trial AS t JOIN trial_value AS v ON v.trial = t.id AND v.position = 0
+WHERE t.study = :study AND t.state = 'complete' AND NOT {BROKEN_CONSTRAINT}
 ORDER BY v.value * :sign, t.number LIMIT 1
 """
+INFEASIBLE_TRIALS = f"SELECT t.number FROM trial AS t WHERE t.study = ? AND {BROKEN_CONSTRAINT}"
 TRIALS_OF = """
 SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
 FROM trial AS t LEFT JOIN run AS r ON r.id = t.run
@@ -106,6 +109,10 @@ def study_info(connection: Connection, row: Row) -> StudyInfo:
     objectives = connection.all(OBJECTIVES, (row["id"],))
     directions = tuple(objective["direction"] for objective in objectives)
     counts = {TrialState(state): count for state, count in connection.all(COUNTS_BY_STATE, (row["id"],))}
+    dead = len(dead_trials(connection, row["id"]))
+    if dead:
+        counts[TrialState.RUNNING] -= dead
+        counts[TrialState.FAIL] = counts.get(TrialState.FAIL, 0) + dead
     best = None
     if len(directions) == 1:
         sign = 1 if directions[0] == "minimize" else -1
@@ -125,19 +132,26 @@ def study_info(connection: Connection, row: Row) -> StudyInfo:
 def read_trials(
     connection: Connection, study: int, states: Iterable[TrialState] = tuple(TrialState)
 ) -> list[TrialRecord]:
-    """The trials of a study that are in one of these states, by number."""
+    """The trials of a study that are in one of these states, by number; those of dead processes have failed."""
+    asked = set(states)
+    # A dead one still stands as running in the file.
+    looked_up = asked | {TrialState.RUNNING} if TrialState.FAIL in asked else asked
     with connection.snapshot():
-        return _records(connection, connection.all(TRIALS_OF, (study, json.dumps(list(states)))))
+        rows = connection.all(TRIALS_OF, (study, json.dumps(sorted(looked_up))))
+        found = _records(connection, study, rows)
+    return [trial for trial in found if trial.state in asked]
 
 
 def read_trial(connection: Connection, study: int, number: int) -> TrialRecord | None:
     """One trial of a study, or None when it has none of this number."""
     with connection.snapshot():
-        found = _records(connection, connection.all(TRIAL_AT, (study, number)))
+        found = _records(connection, study, connection.all(TRIAL_AT, (study, number)))
     return found[0] if found else None
 
 
-def _records(connection: Connection, rows: Sequence[Row]) -> list[TrialRecord]:
+def _records(connection: Connection, study: int, rows: Sequence[Row]) -> list[TrialRecord]:
+    running = any(row["state"] == TrialState.RUNNING for row in rows)
+    dead = {row["id"] for row in dead_trials(connection, study)} if running else set()
     wanted = (json.dumps([row["id"] for row in rows]),)
     values = _by_trial(connection.all(VALUES_OF, wanted))
     params = _by_trial(connection.all(PARAMS_OF, wanted))
@@ -145,17 +159,22 @@ def _records(connection: Connection, rows: Sequence[Row]) -> list[TrialRecord]:
     return [
         TrialRecord(
             number=row["number"],
-            state=TrialState(row["state"]),
+            state=TrialState.FAIL if row["id"] in dead else TrialState(row["state"]),
             values=tuple(value for (value,) in values.get(row["id"], ())),
             params={name: _external(num, text) for name, num, text in params.get(row["id"], ())},
             reports={step: math.nan if value is None else value for step, value in reports.get(row["id"], ())},
             run_id=row["run_id"],
             started_at=None if row["started_at"] is None else moment(row["started_at"]),
             ended_at=None if row["ended_at"] is None else moment(row["ended_at"]),
-            reason=row["reason"],
+            reason=PROCESS_DIED if row["id"] in dead else row["reason"],
         )
         for row in rows
     ]
+
+
+def infeasible_trials(connection: Connection, study: int) -> set[int]:
+    """The numbers of the trials that broke a constraint; they are never the best."""
+    return {row["number"] for row in connection.all(INFEASIBLE_TRIALS, (study,))}
 
 
 def _by_trial(rows: Sequence[Row]) -> dict[int, list[tuple[Any, ...]]]:

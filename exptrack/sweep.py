@@ -42,6 +42,7 @@ from exptrack.errors import (
     InvalidValueError,
     StudyExistsError,
 )
+from exptrack.frames import Frame
 from exptrack.keypath import path_of, split_path
 from exptrack.migrations import utc_text
 from exptrack.optunastorage import OptunaStorage
@@ -50,6 +51,7 @@ from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
 from exptrack.run import Run, describe, open_run, start_run
 from exptrack.studies import (
     COUNT_TRIALS,
+    PROCESS_DIED,
     TrialPruned,
     ask_to_stop,
     dead_trials,
@@ -61,6 +63,7 @@ from exptrack.studies import (
     study_info,
     surrounding_row,
 )
+from exptrack.studyresults import StudyResults
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -408,6 +411,33 @@ class Study:
         """The params of :attr:`best_trial`."""
         return self.best_trial.params
 
+    # Tables of what was found
+
+    def results(self) -> StudyResults:
+        """All that was found until now, read at one moment; the methods below are parts of it."""
+        self.fail_dead_trials()
+        return StudyResults(self._connection, self.name)
+
+    def frame(self) -> Frame:
+        """A row for each trial with its values and params; see :meth:`StudyResults.frame`."""
+        return self.results().frame()
+
+    def history(self) -> Frame:
+        """A row for each trial with the best value until then; see :meth:`StudyResults.history`."""
+        return self.results().history()
+
+    def slices(self, params: Iterable[str] | None = None) -> Frame:
+        """A row for each param of each trial; see :meth:`StudyResults.slices`."""
+        return self.results().slices(params)
+
+    def reports(self) -> Frame:
+        """A row for each reported value; see :meth:`StudyResults.reports`."""
+        return self.results().reports()
+
+    def importances(self, method: str = "fanova", *, metric: str | None = None) -> Frame:
+        """How much each param matters; see :meth:`StudyResults.importances`."""
+        return self.results().importances(method, metric=metric)
+
     # Searching
 
     @property
@@ -627,7 +657,7 @@ class Study:
             except RuntimeError:
                 continue  # another process was faster
             with self._connection.transaction():
-                self._connection.execute(SAVE_REASON, ("its process died", row["id"]))
+                self._connection.execute(SAVE_REASON, (PROCESS_DIED, row["id"]))
             failed.append(row["number"])
         return failed
 

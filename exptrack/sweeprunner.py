@@ -43,7 +43,7 @@ from exptrack.recording import record_runs
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
 from exptrack.redaction import redact_command
 from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
-from exptrack.studies import TRIAL_VARIABLE, join_run, stop_asked_since
+from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, stop_asked_since
 from exptrack.sweep import (
     PRUNE_MARK,
     RETRY_MARK,
@@ -70,7 +70,6 @@ TAIL_LINES = 12
 
 INTERRUPTED = "interrupted"
 STOPPED = "stopped by 'exptrack sweep stop --now'"
-DIED = "its process died"
 
 
 def run_sweep(
@@ -215,7 +214,11 @@ def _retry_what_was_cut_short(study: Study) -> None:
     trials = study._storage.get_all_trials(study._id, deepcopy=False)
     retried = {trial.system_attrs[RETRY_MARK] for trial in trials if RETRY_MARK in trial.system_attrs}
     for trial in study.failed_trials():
-        if trial.reason in (DIED, INTERRUPTED, STOPPED) and trial.params and trial.number not in retried:
+        if (
+            trial.reason in (PROCESS_DIED, INTERRUPTED, STOPPED)
+            and trial.params
+            and trial.number not in retried
+        ):
             study.enqueue(trial.params, retry_of=trial.number)
 
 
@@ -334,6 +337,8 @@ class _Runner:
         with self._asking:
             if time.monotonic() >= self._deadline:
                 self._close("time")
+            if stop_asked_since(self._connection, self._study._id, self._began):
+                self._close("stopped")
             if self._closed is not None or self._is_exhausted():
                 return None
             trial = self._study._ask()

@@ -20,8 +20,8 @@ RANKS = (
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots sealing filters"
     " selection query columns frames runquery comparison userviews artifacts lineage medialog optunastorage"
-    " verification recording studies run algorithms sweepfile sweep children sweeprunner archive shortcuts"
-    " render sidebyside charts demo cli __main__"
+    " verification recording studies run algorithms sweepfile studyresults sweep children sweeprunner archive"
+    " shortcuts plaintext render sidebyside charts studyscreen demo cli __main__"
 ).split()
 PUBLIC_ONLY = ["cli", "demo", "__main__"]
 HEAVY = (
@@ -67,7 +67,7 @@ def test_only_connection_imports_sqlite3() -> None:
 @pytest.mark.parametrize("module", PUBLIC_ONLY)
 def test_thin_modules_call_the_public_api_only(module: str) -> None:
     rooms = {name.split(".")[1] for name in imports(module) if name.startswith("exptrack.")}
-    assert rooms <= {"cli", "render", "sidebyside", "charts", "demo", "records", "errors", "sdn"}
+    assert rooms <= {"cli", "render", "sidebyside", "charts", "studyscreen", "demo", "records", "errors", "sdn"}
 
 
 def loaded_after(statement: str) -> set[str]:

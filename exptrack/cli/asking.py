@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import math
 import sys
 import time
@@ -19,6 +17,7 @@ from exptrack.cli.command import (
     json_option,
     main,
     open_archive,
+    print_csv,
     print_json,
     print_json_line,
     run_argument,
@@ -158,12 +157,10 @@ def _print_points(found: Sequence[Series], as_csv: bool) -> None:
     if not as_csv:
         print_json(list[Any], [{"run_id": one.run_id, "metric": one.name, **one.lists()} for one in found])
         return
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["run_id", "metric", "step", "value", "time_s"])
-    for one in found:
-        writer.writerows((one.run_id, one.name, *point) for point in zip(*one.lists().values(), strict=True))
-    sys.stdout.write(out.getvalue())
+    points = (
+        (one.run_id, one.name, *point) for one in found for point in zip(*one.lists().values(), strict=True)
+    )
+    print_csv(["run_id", "metric", "step", "value", "time_s"], points)
 
 
 @main.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -128,6 +130,15 @@ def print_json_line(value: dict[str, Any]) -> None:
     from pydantic import ConfigDict, TypeAdapter
 
     click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(value))
+
+
+def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(rows)
+    # click.echo would take colour codes out of the words; a program gets them as they are.
+    sys.stdout.write(out.getvalue())
 
 
 def say(as_json: bool, facts: dict[str, Any], words: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import sys
@@ -15,7 +14,7 @@ from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from exptrack import Archive, ExportError, MissingPackageError, QueryError, SqlResult
-from exptrack.cli.command import json_option, main, open_archive, print_json, progress_of_parts
+from exptrack.cli.command import json_option, main, open_archive, print_csv, print_json, progress_of_parts
 
 DAMAGED_EXIT = 17
 EXACT_INT = 2**53  # larger ones are not themselves as a float
@@ -65,12 +64,8 @@ def sql(
         ]
         print_json(dict[str, Any], {"rows": rows, "truncated": result.truncated})
     elif as_csv:
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(result.columns)
-        writer.writerows([v.hex() if isinstance(v, bytes) else v for v in row] for row in result.rows)
-        # click.echo would take colour codes out of the words; a program gets them as they are.
-        sys.stdout.write(out.getvalue())
+        shown = ([v.hex() if isinstance(v, bytes) else v for v in row] for row in result.rows)
+        print_csv(result.columns, shown)
     else:
         render.sql_result(render.console(), result)
     if result.truncated and (as_csv or as_json or parquet is not None):

@@ -1,0 +1,140 @@
+"""Commands that look at studies: which there are, how one went, its trials, and what mattered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from exptrack import ExptrackError, Frame, StudyResults
+from exptrack.cli.command import json_option, main, open_archive, print_csv, print_json
+
+
+@main.group()
+def sweep() -> None:
+    """Search over configs: run sweeps, look at studies.
+
+    A sweep file says what is searched; docs/sweeps.md tells how. It makes a study, whose trials are runs.
+
+    \b
+      exptrack sweep run sweep.sdn -- python train.py
+      exptrack sweep ls                 which are there?
+      exptrack sweep show digits        how did this one go?
+    """
+
+
+def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        with open_archive(ctx.find_root().params.get("db")) as archive:
+            names = [study.name for study in archive.studies()]
+    except ExptrackError:
+        # A shell that completes words is no place for an error message.
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+study_argument = click.argument("name", metavar="NAME", shell_complete=complete_study)
+
+
+@sweep.command("ls")
+@json_option
+@click.pass_obj
+def list_studies(db: str | None, as_json: bool) -> None:
+    """List studies, the newest first: trials by state, the best value, the objective.
+
+    Example: exptrack sweep ls
+    """
+    with open_archive(db) as archive:
+        found = archive.studies()
+    if as_json:
+        print_json(list[Any], found)
+        return
+    from exptrack import render, studyscreen
+
+    studyscreen.studies(render.console(), found)
+
+
+@sweep.command()
+@study_argument
+@click.option("--trials", is_flag=True, help="A line a trial, with its params.")
+@click.option("--history", is_flag=True, help="Draw the value of each trial and the best until then.")
+@click.option(
+    "--slice", "slices", metavar="PARAM", multiple=True, help="Draw values over a param (repeatable)."
+)
+@click.option("--importance", is_flag=True, help="How much each param matters.")
+@click.option(
+    "--method",
+    type=click.Choice(["fanova", "mdi", "ped-anova"]),
+    help="How importance is measured (the last one needs no scikit-learn).",
+)
+@click.option("--metric", help="Of several objectives the one that importance is about.")
+@click.option("--log", is_flag=True, help="A logarithmic scale for values.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one table as CSV: of trials, or what is asked for.")
+@json_option
+@click.pass_obj
+def show(
+    db: str | None,
+    name: str,
+    trials: bool,
+    history: bool,
+    slices: Sequence[str],
+    importance: bool,
+    method: str | None,
+    metric: str | None,
+    log: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Show a study: what it is, its best trial, how it went, what mattered; or only the parts asked for.
+
+    Example: exptrack sweep show digits --history --slice optim.lr
+    """
+    if as_csv and as_json:
+        raise click.UsageError("say --csv or --json, not both")
+    with open_archive(db) as archive:
+        results = archive.study_results(name)
+        importance = importance or method is not None or metric is not None
+        if as_csv or as_json:
+            frames: dict[str, Frame] = {"trials": results.frame()} if trials else {}
+            frames |= {"history": results.history()} if history else {}
+            frames |= {"slices": results.slices(slices)} if slices else {}
+            if importance:
+                method = method or results.usual_method(metric)
+                frames["importance"] = results.importances(method, metric=metric)
+            _print_tables(results, frames, as_csv)
+            return
+        from exptrack import render, studyscreen
+
+        out = render.console()
+        parts: list[Callable[[], None]] = []
+        if trials:
+            parts.append(lambda: studyscreen.trials(out, results))
+        if history:
+            parts.append(lambda: studyscreen.history(out, results, log=log))
+        parts += [
+            partial(studyscreen.slices, out, results, results.check_param(one), log=log) for one in slices
+        ]
+        if importance:
+            parts.append(lambda: studyscreen.importances(out, results, method, metric=metric))
+        for place, part in enumerate(parts or [lambda: studyscreen.overview(out, results, log=log)]):
+            if place:
+                out.print()
+            part()
+
+
+def _print_tables(results: StudyResults, frames: dict[str, Frame], as_csv: bool) -> None:
+    if as_csv:
+        if len(frames) > 1:
+            raise click.UsageError(
+                "CSV is one table: ask for one of --trials, --history, --slice, --importance"
+            )
+        (frame,) = (frames or {"trials": results.frame()}).values()
+        print_csv(frame.columns, [list(row.values()) for row in frame])
+    elif frames:
+        print_json(dict[str, Any], {name: frame.to_dicts() for name, frame in frames.items()})
+    else:
+        best = [trial.number for trial in results.best_trials]
+        print_json(dict[str, Any], {"study": results.info, "best": best, "trials": results.trials})

@@ -33,7 +33,7 @@ from exptrack import (
     sdn,
 )
 from exptrack.sweepfile import seconds_of
-from tests.strategies import FLOATS, INT64, NAMES, SCALARS, VALUES, exactly
+from tests.strategies import FLOATS, INT64, NAMES, SCALARS, exactly
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
 GOAL = "objective: {metric: acc, direction: maximize}\n"
@@ -74,7 +74,7 @@ def test_the_example_of_a_search_is_read() -> None:
 def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITS", "/secret/place")
     plan = load_sweep(EXAMPLES / "grid" / "sweep.sdn")
-    assert (plan.name, plan.metric, plan.direction, plan.reduce) == ("sweep", "val_loss", "minimize", "last")
+    assert (plan.name, plan.metric, plan.direction, plan.reduce) == ("svm", "val_error", "minimize", "last")
     assert plan.space["svm.C"] == Dimension("choice", choices=(0.1, 1.0, 10.0))
     assert plan.space["svm.shrinking"] == Dimension("choice", choices=(True, False))
     assert plan.space["pca.components"] == Dimension("int", 16, 48, 16)
@@ -82,8 +82,22 @@ def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (plan.max_trials, plan.time_limit_s, plan.jobs, plan.retries) == (None, None, 1, 0)
     assert plan.base is not None
     assert plan.base.get("data") == "/secret/place"
-    assert str(plan.base.source_of("data")) == "sweep.sdn:14"
+    assert str(plan.base.source_of("data")) == "sweep.sdn:16"
     assert "secret" not in json.dumps(plan.to_settings())
+
+
+def test_a_plan_comes_back_where_its_environment_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "secret")
+    file = written(tmp_path, GOAL + 'base: {token: "${env:LAB_TOKEN}"}\nspace: {a: [1]}\n')
+    settings = load_sweep(file).to_settings()
+    monkeypatch.delenv("LAB_TOKEN")
+    plan = SweepPlan.from_settings(settings)
+    assert plan.to_settings() == settings
+    assert plan.base is not None
+    with pytest.raises(ConfigError, match="LAB_TOKEN is not set"):
+        plan.base.get("token")
 
 
 @pytest.mark.parametrize(
@@ -370,6 +384,7 @@ def test_reading_a_sweep_imports_no_optimiser() -> None:
 # Plans of every kind, as JSON and as files
 
 FINITE = FLOATS.filter(lambda x: abs(x) < 1e150)
+OPTIONS = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(NAMES, SCALARS, max_size=2)
 WORDS = st.text("abcxyz_", min_size=1, max_size=6)
 KEYS = st.lists(WORDS, min_size=1, max_size=3).map(".".join)
 
@@ -404,8 +419,8 @@ def plans(draw: st.DrawFn) -> SweepPlan:
     keys = draw(st.lists(KEYS, min_size=1, max_size=4, unique=True).filter(separate))
     sampler = draw(st.sampled_from(["random", "grid", "tpe", "QMCSampler", "BruteForceSampler"]))
     exhaustive = sampler in ("grid", "BruteForceSampler")
-    options = st.dictionaries(WORDS.filter(lambda word: word not in ("name", "seed")), VALUES, max_size=2)
-    base = draw(st.none() | st.dictionaries(st.sampled_from(["m", "n", "x y"]), VALUES, max_size=3))
+    options = st.dictionaries(WORDS.filter(lambda word: word not in ("name", "seed")), OPTIONS, max_size=2)
+    base = draw(st.none() | st.dictionaries(st.sampled_from(["m", "n", "x y"]), OPTIONS, max_size=3))
     return SweepPlan(
         draw(NAMES),
         draw(NAMES),

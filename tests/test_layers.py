@@ -20,7 +20,7 @@ RANKS = (
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots sealing filters"
     " selection query columns frames runquery comparison userviews artifacts lineage medialog optunastorage"
-    " verification recording studies run algorithms sweepfile studyresults sweep children sweeprunner archive"
+    " verification recording studies run algorithms studyresults sweepfile sweep children sweeprunner archive"
     " shortcuts plaintext render sidebyside charts studyscreen demo cli __main__"
 ).split()
 PUBLIC_ONLY = ["cli", "demo", "__main__"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exptrack import (
@@ -35,6 +35,7 @@ from exptrack import (
 from exptrack.sweepfile import seconds_of
 from tests.strategies import FLOATS, INT64, NAMES, SCALARS, exactly
 
+ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
 GOAL = "objective: {metric: acc, direction: maximize}\n"
 
@@ -445,6 +446,7 @@ def facts_of(plan: SweepPlan) -> Any:
     return exactly(facts)
 
 
+@ROOMY
 @given(plans())
 def test_a_plan_comes_back_from_json(plan: SweepPlan) -> None:
     back = SweepPlan.from_settings(json.loads(json.dumps(plan.to_settings())))
@@ -484,6 +486,7 @@ def as_file(plan: SweepPlan, *, table: bool) -> str:
     return sdn.dumps(values) + "\n".join(lines) + "\n"
 
 
+@ROOMY
 @given(plans(), st.booleans())
 def test_a_plan_comes_back_from_a_file(
     tmp_path_factory: pytest.TempPathFactory, plan: SweepPlan, table: bool
@@ -507,6 +510,7 @@ TREES = st.recursive(
 SECTIONS = "name objective space choices sampler pruner budget jobs retries base".split()
 
 
+@ROOMY
 @given(st.dictionaries(st.sampled_from(SECTIONS), TREES), st.booleans())
 def test_any_document_is_a_plan_or_refused(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], sound: bool
@@ -521,6 +525,7 @@ def test_any_document_is_a_plan_or_refused(
     assert SweepPlan.from_settings(plan.to_settings()) == plan
 
 
+@ROOMY
 @given(st.dictionaries(st.sampled_from(["name", "space", "sampler", "pruner", "base"]), TREES))
 def test_settings_that_describe_no_plan_are_refused(changes: dict[str, Any]) -> None:
     plan = SweepPlan("n", "m", "maximize", {"a": Dimension("int", 1, 2)})

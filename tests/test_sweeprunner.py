@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import (
@@ -38,6 +38,7 @@ from exptrack import (
 from exptrack.sweeprunner import command_words
 from tests.strategies import FLOATS, INT64, TEXTS, exactly
 
+ROOMY = settings(deadline=None)
 GRID = SweepPlan(
     "grid",
     "acc",
@@ -122,6 +123,7 @@ def test_the_overrides_stand_where_the_command_wants_them() -> None:
     ]
 
 
+@ROOMY
 @given(
     st.dictionaries(
         st.sampled_from(["a", "b.c", 'd."e.f"']),

@@ -8,8 +8,8 @@ it, people get tables.
 from exptrack.cli import runs as runs  # isort: skip  (the order of the help)
 from exptrack.cli import asking as asking  # isort: skip
 from exptrack.cli import comparing as comparing  # isort: skip
-from exptrack.cli import studies as studies  # isort: skip
 from exptrack.cli import sweeping as sweeping  # isort: skip
+from exptrack.cli import studies as studies  # isort: skip
 from exptrack.cli import artifacts as artifacts
 from exptrack.cli import configs as configs
 from exptrack.cli import file as file

@@ -7,43 +7,19 @@ from functools import partial
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from exptrack import ExptrackError, Frame, StudyResults
-from exptrack.cli.command import json_option, main, open_archive, print_csv, print_json
-
-
-@main.group()
-def sweep() -> None:
-    """Search over configs: run sweeps, look at studies.
-
-    A sweep file says what is searched; docs/sweeps.md tells how. It makes a study, whose trials are runs.
-
-    \b
-      exptrack sweep run sweep.sdn -- python train.py
-      exptrack sweep ls                 which are there?
-      exptrack sweep show digits        how did this one go?
-    """
-
-
-def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    try:
-        with open_archive(ctx.find_root().params.get("db")) as archive:
-            names = [study.name for study in archive.studies()]
-    except ExptrackError:
-        # A shell that completes words is no place for an error message.
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
-study_argument = click.argument("name", metavar="NAME", shell_complete=complete_study)
+from exptrack import Frame, StudyResults
+from exptrack.cli.command import json_option, open_archive, print_csv, print_json
+from exptrack.cli.sweeping import study_argument, sweep
 
 
 @sweep.command("ls")
 @json_option
 @click.pass_obj
 def list_studies(db: str | None, as_json: bool) -> None:
-    """List studies, the newest first: trials by state, the best value, the objective.
+    """List studies, the newest first.
+
+    Each with its trials by state, its best value and its objective.
 
     Example: exptrack sweep ls
     """
@@ -88,7 +64,9 @@ def show(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Show a study: what it is, its best trial, how it went, what mattered; or only the parts asked for.
+    """Show how a study went and what mattered.
+
+    Its settings, its best trial, its course and its params; or only the parts asked for.
 
     Example: exptrack sweep show digits --history --slice optim.lr
     """

@@ -8,16 +8,35 @@ from dataclasses import replace
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from exptrack import Archive, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
-from exptrack.cli.command import F, json_option, open_archive, print_json_line, say
-from exptrack.cli.studies import study_argument, sweep
+from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
+from exptrack.cli.command import F, json_option, main, open_archive, print_json_line, say
 
 FAILED_EXIT = 1
 STATE_STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "magenta", TrialState.FAIL: "red"}
 STATE_WORDS = {TrialState.FAIL: "failed"}
 
 
+@main.group()
+def sweep() -> None:
+    """Search over configs, and look at what was found.
+
+    A sweep file says what is searched; docs/sweeps.md tells how. NAME is the sweep's, which is its study's.
+    """
+
+
+def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        with open_archive(ctx.find_root().params.get("db")) as archive:
+            found = archive.studies()
+    except ExptrackError:
+        # A shell that completes words is no place for an error message.
+        return []
+    return [CompletionItem(study.name) for study in found if study.name.startswith(incomplete)]
+
+
+study_argument = click.argument("name", metavar="NAME", shell_complete=complete_study)
 command_argument = click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND...")
 
 
@@ -156,20 +175,20 @@ def _time(text: str | None) -> float | str | None:
         return text
 
 
-def _run(archive: Archive, what: SweepPlan | str, as_json: bool, *, jobs: int | None, **options: Any) -> None:
+def _run(archive: Archive, sweep: SweepPlan | str, as_json: bool, *, jobs: int | None, **options: Any) -> None:
     """Run a sweep and tell of it: to people as it goes, to programs in lines of JSON."""
     # Several commands at once would speak into each other's words.
     streams = jobs == 1 and not as_json
     try:
         report = archive.run_sweep(
-            what,
+            sweep,
             jobs=jobs,
             after=_print_fact if as_json else _teller(streams),
             listener=_pass_on if streams else None,
             **options,
         )
     except KeyboardInterrupt:
-        name = what if isinstance(what, str) else what.name
+        name = sweep if isinstance(sweep, str) else sweep.name
         click.echo(f"interrupted; 'exptrack sweep resume {name} --retry' goes on with it", err=True)
         raise
     _conclude(report, as_json)

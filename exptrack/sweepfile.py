@@ -181,9 +181,8 @@ class SweepPlan:
                 key=_place_of(key),
             )
         if self.base is not None:
-            value = 0 if dimension.choices == () else dimension.choices[0]
-            # In a list: text would be typed like an override.
-            _refused(_place_of(key), self.base.with_override, key, [value])
+            # As it is stored: nobody who only reads a plan needs the environment.
+            _refused(_place_of(key), ExpConfig(self.base.stored_values).with_override, key, 0)
 
     def to_settings(self) -> dict[str, Any]:
         """The plan as JSON has it; :meth:`from_settings` is the inverse."""

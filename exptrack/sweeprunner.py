@@ -30,6 +30,7 @@ from exptrack.artifacts import ArtifactStore
 from exptrack.children import Child, Ended, Listener
 from exptrack.connection import Connection
 from exptrack.errors import (
+    ExptrackError,
     InvalidTypeError,
     InvalidValueError,
     StudyExistsError,
@@ -69,7 +70,9 @@ REASON_LINES, REASON_CHARS = 3, 500
 TAIL_LINES = 12
 
 INTERRUPTED = "interrupted"
+BROKE_OFF = "the sweep broke off"
 STOPPED = "stopped by 'exptrack sweep stop --now'"
+CUT_SHORT = (INTERRUPTED, BROKE_OFF, STOPPED, PROCESS_DIED)
 
 
 def run_sweep(
@@ -213,9 +216,8 @@ def _retry_what_was_cut_short(study: Study) -> None:
     """Try again the params of trials that died or were interrupted and have not been tried again."""
     trials = study._storage.get_all_trials(study._id, deepcopy=False)
     retried = {trial.system_attrs[RETRY_MARK] for trial in trials if RETRY_MARK in trial.system_attrs}
-    cut_short = (PROCESS_DIED, INTERRUPTED, STOPPED)
     for trial in study.failed_trials():
-        if trial.reason in cut_short and trial.params and trial.number not in retried:
+        if trial.reason in CUT_SHORT and trial.params and trial.number not in retried:
             study.enqueue(trial.params, retry_of=trial.number)
 
 
@@ -287,7 +289,7 @@ class _Runner:
                 self._look(asked=problem is None)
             except BaseException as error:
                 problem = problem or error
-                self._end_children("the sweep broke off")
+                self._end_children(BROKE_OFF)
         if problem is not None:
             raise problem
 
@@ -334,11 +336,17 @@ class _Runner:
         with self._asking:
             if time.monotonic() >= self._deadline:
                 self._close("time")
+            if stop_asked_since(self._connection, self._study._id, self._began):
+                self._close("stopped")
             if self._closed is not None or self._is_exhausted():
                 return None
             trial = self._study._ask()
             if trial is not None:
-                self._suggest(trial)
+                try:
+                    self._suggest(trial)
+                except ExptrackError as error:
+                    self._study.tell(trial, reason=str(error))
+                    raise
             return trial
 
     def _is_exhausted(self) -> bool:

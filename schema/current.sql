@@ -227,7 +227,7 @@ CREATE TABLE study (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
-    settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config
+    settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
 ) STRICT;
 
 CREATE TABLE study_attribute (

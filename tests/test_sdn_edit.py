@@ -176,3 +176,76 @@ def test_any_text_is_edited_or_refused(text: str, path: str) -> None:
     assert {k: v for k, v in before.items() if k != path[0]} == {
         k: v for k, v in sdn.loads(edited).items() if k != path[0]
     }
+
+
+# Where things stand
+
+PLACED = """\
+optim:
+  lr: 0.1   # high
+  "odd name": [1, two,
+    {x: {}}]
+empty:
+space |param, low|
+  lr, 1e-4
+  x, [a, b]
+once |a, b| 1, 2
+span: table{int, text} = [(0, x), (10, y)]
+items:
+  - plain
+  - name: x
+    more: [1]
+  -
+    deep: 1
+words:
+  one
+  two
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "key"),
+    [
+        (("optim",), (1, 1), (1, 1)),
+        (("optim", "lr"), (2, 7), (2, 3)),
+        (("optim", "odd name"), (3, 15), (3, 3)),
+        (("optim", "odd name", 1), (3, 19), (3, 19)),
+        (("optim", "odd name", 2, "x"), (4, 9), (4, 6)),
+        (("empty",), (5, 1), (5, 1)),
+        (("space",), (6, 1), (6, 1)),
+        (("space", 1), (8, 3), (8, 3)),
+        (("space", 1, "low"), (8, 6), (8, 6)),
+        (("space", 1, "low", 1), (8, 10), (8, 10)),
+        (("once", 0, "b"), (9, 16), (9, 16)),
+        (("span", 1, 1), (10, 40), (10, 40)),
+        (("items", 0), (12, 5), (12, 5)),
+        (("items", 1, "more", 0), (14, 12), (14, 12)),
+        (("items", 2), (15, 3), (15, 3)),
+        (("items", 2, "deep"), (16, 11), (16, 5)),
+        (("words", 1), (19, 3), (19, 3)),
+        (("optim", "none", "x"), (1, 1), (1, 1)),
+        (("words", 7), (17, 1), (17, 1)),
+        (("words", "one"), (17, 1), (17, 1)),
+        ((), (1, 1), (1, 1)),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_places_are_where_values_and_keys_stand(
+    keys: tuple[str | int, ...], value: tuple[int, int], key: tuple[int, int], line_end: str
+) -> None:
+    values, places = sdn.loads_with_places(PLACED.replace("\n", line_end))
+    assert exactly(values) == exactly(sdn.loads(PLACED))
+    assert places.of_value(*keys) == (*value, PLACED.split("\n")[value[0] - 1])
+    assert places.of_key(*keys) == (*key, PLACED.split("\n")[key[0] - 1])
+
+
+def test_an_empty_text_has_one_place() -> None:
+    assert sdn.loads_with_places("")[1].of_value("a") == (1, 1, "")
+
+
+@given(CONFIGS)
+def test_a_key_is_found_at_its_line(values: dict[str, Any]) -> None:
+    text = sdn.dumps(values)
+    places = sdn.loads_with_places(text)[1]
+    for keys, line in sdn.loads_with_lines(text)[1].items():
+        assert places.of_key(*keys).line == line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from exptrack import Archive, RunStatus, TrialRecord, TrialState
+from exptrack import Archive, RunStatus, TrialRecord, TrialState, load_sweep
 from exptrack.cli import main
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
 
 SWEEP = """\
 objective: {metric: acc, direction: maximize}
@@ -177,6 +180,24 @@ def test_a_real_search_prunes_finds_a_good_model_and_keeps_every_trial_as_a_run(
     assert sorted(line.split()[0] for line in lines[:7]) == [f"#{number}" for number in range(7)]
     assert lines[7].startswith(f"digits: {study.counts[TrialState.COMPLETE]} complete, ")
     assert lines[7].endswith(f"; best {study.best_value:.5g} (#{study.best_number})")
+
+
+@pytest.mark.parametrize(("example", "study", "trials"), [("digits", "digits", 24), ("grid", "svm", 36)])
+def test_an_example_runs_as_it_says(
+    example: str, study: str, trials: int, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = EXAMPLES / example
+    assert "exptrack sweep run sweep.sdn" in (folder / "sweep.sdn").read_text()
+    plan = load_sweep(folder / "sweep.sdn")
+    assert plan.max_trials == trials or math.prod(one.count or 0 for one in plan.space.values()) == trials
+    monkeypatch.chdir(folder)
+    result = lab.call("run", "sweep.sdn", "--trials", "1", "--", PYTHON, "train.py")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (trial,) = lab.trials(study)
+    assert trial.state == TrialState.COMPLETE
+    with Archive(lab.db) as archive:
+        config = archive.get_run(trial.run_id).config
+        assert {key: config[key] for key in trial.params} == trial.params
 
 
 # What is printed

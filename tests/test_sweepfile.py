@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exptrack import (
@@ -33,8 +33,9 @@ from exptrack import (
     sdn,
 )
 from exptrack.sweepfile import seconds_of
-from tests.strategies import FLOATS, INT64, NAMES, SCALARS, VALUES, exactly
+from tests.strategies import FLOATS, INT64, NAMES, SCALARS, exactly
 
+ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
 GOAL = "objective: {metric: acc, direction: maximize}\n"
 
@@ -74,7 +75,7 @@ def test_the_example_of_a_search_is_read() -> None:
 def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITS", "/secret/place")
     plan = load_sweep(EXAMPLES / "grid" / "sweep.sdn")
-    assert (plan.name, plan.metric, plan.direction, plan.reduce) == ("sweep", "val_loss", "minimize", "last")
+    assert (plan.name, plan.metric, plan.direction, plan.reduce) == ("svm", "val_error", "minimize", "last")
     assert plan.space["svm.C"] == Dimension("choice", choices=(0.1, 1.0, 10.0))
     assert plan.space["svm.shrinking"] == Dimension("choice", choices=(True, False))
     assert plan.space["pca.components"] == Dimension("int", 16, 48, 16)
@@ -82,8 +83,22 @@ def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (plan.max_trials, plan.time_limit_s, plan.jobs, plan.retries) == (None, None, 1, 0)
     assert plan.base is not None
     assert plan.base.get("data") == "/secret/place"
-    assert str(plan.base.source_of("data")) == "sweep.sdn:14"
+    assert str(plan.base.source_of("data")) == "sweep.sdn:16"
     assert "secret" not in json.dumps(plan.to_settings())
+
+
+def test_a_plan_comes_back_where_its_environment_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "secret")
+    file = written(tmp_path, GOAL + 'base: {token: "${env:LAB_TOKEN}"}\nspace: {a: [1]}\n')
+    settings = load_sweep(file).to_settings()
+    monkeypatch.delenv("LAB_TOKEN")
+    plan = SweepPlan.from_settings(settings)
+    assert plan.to_settings() == settings
+    assert plan.base is not None
+    with pytest.raises(ConfigError, match="LAB_TOKEN is not set"):
+        plan.base.get("token")
 
 
 @pytest.mark.parametrize(
@@ -370,6 +385,7 @@ def test_reading_a_sweep_imports_no_optimiser() -> None:
 # Plans of every kind, as JSON and as files
 
 FINITE = FLOATS.filter(lambda x: abs(x) < 1e150)
+OPTIONS = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(NAMES, SCALARS, max_size=2)
 WORDS = st.text("abcxyz_", min_size=1, max_size=6)
 KEYS = st.lists(WORDS, min_size=1, max_size=3).map(".".join)
 
@@ -404,8 +420,8 @@ def plans(draw: st.DrawFn) -> SweepPlan:
     keys = draw(st.lists(KEYS, min_size=1, max_size=4, unique=True).filter(separate))
     sampler = draw(st.sampled_from(["random", "grid", "tpe", "QMCSampler", "BruteForceSampler"]))
     exhaustive = sampler in ("grid", "BruteForceSampler")
-    options = st.dictionaries(WORDS.filter(lambda word: word not in ("name", "seed")), VALUES, max_size=2)
-    base = draw(st.none() | st.dictionaries(st.sampled_from(["m", "n", "x y"]), VALUES, max_size=3))
+    options = st.dictionaries(WORDS.filter(lambda word: word not in ("name", "seed")), OPTIONS, max_size=2)
+    base = draw(st.none() | st.dictionaries(st.sampled_from(["m", "n", "x y"]), OPTIONS, max_size=3))
     return SweepPlan(
         draw(NAMES),
         draw(NAMES),
@@ -430,6 +446,7 @@ def facts_of(plan: SweepPlan) -> Any:
     return exactly(facts)
 
 
+@ROOMY
 @given(plans())
 def test_a_plan_comes_back_from_json(plan: SweepPlan) -> None:
     back = SweepPlan.from_settings(json.loads(json.dumps(plan.to_settings())))
@@ -469,6 +486,7 @@ def as_file(plan: SweepPlan, *, table: bool) -> str:
     return sdn.dumps(values) + "\n".join(lines) + "\n"
 
 
+@ROOMY
 @given(plans(), st.booleans())
 def test_a_plan_comes_back_from_a_file(
     tmp_path_factory: pytest.TempPathFactory, plan: SweepPlan, table: bool
@@ -492,6 +510,7 @@ TREES = st.recursive(
 SECTIONS = "name objective space choices sampler pruner budget jobs retries base".split()
 
 
+@ROOMY
 @given(st.dictionaries(st.sampled_from(SECTIONS), TREES), st.booleans())
 def test_any_document_is_a_plan_or_refused(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], sound: bool
@@ -506,6 +525,7 @@ def test_any_document_is_a_plan_or_refused(
     assert SweepPlan.from_settings(plan.to_settings()) == plan
 
 
+@ROOMY
 @given(st.dictionaries(st.sampled_from(["name", "space", "sampler", "pruner", "base"]), TREES))
 def test_settings_that_describe_no_plan_are_refused(changes: dict[str, Any]) -> None:
     plan = SweepPlan("n", "m", "maximize", {"a": Dimension("int", 1, 2)})

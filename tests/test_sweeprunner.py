@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import (
     Archive,
+    ConfigError,
     Dimension,
     ExpConfig,
     InvalidTypeError,
@@ -32,10 +33,12 @@ from exptrack import (
     TrialState,
     load_exp_config,
     parse_cli_overrides,
+    sweeprunner,
 )
 from exptrack.sweeprunner import command_words
 from tests.strategies import FLOATS, INT64, TEXTS, exactly
 
+ROOMY = settings(deadline=None)
 GRID = SweepPlan(
     "grid",
     "acc",
@@ -120,6 +123,7 @@ def test_the_overrides_stand_where_the_command_wants_them() -> None:
     ]
 
 
+@ROOMY
 @given(
     st.dictionaries(
         st.sampled_from(["a", "b.c", 'd."e.f"']),
@@ -448,6 +452,48 @@ with exptrack.start_run() as run:
         archive.run_sweep(replace(RANDOM, jobs=2), script(code), after=told)
     states = [(str(trial.state), trial.reason) for trial in archive.trials("grid")]
     assert states == [("complete", None), ("fail", "the sweep broke off")]
+
+
+def test_a_base_config_that_cannot_be_resolved_ends_the_sweep_and_fails_the_trial(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "x")
+    (tmp_path / "base.sdn").write_text("token: ${env:LAB_TOKEN}\n")
+    archive.run_sweep(
+        replace(RANDOM, base=load_exp_config(tmp_path / "base.sdn")), script(TRAINS), max_trials=1
+    )
+    monkeypatch.delenv("LAB_TOKEN")
+    with pytest.raises(ConfigError, match="LAB_TOKEN is not set"):
+        archive.run_sweep("grid", max_trials=2)
+    assert [str(trial.state) for trial in archive.trials("grid")] == ["complete", "fail"]
+    assert "LAB_TOKEN is not set" in str(archive.trials("grid")[1].reason)
+
+
+def test_a_command_that_does_not_heed_is_killed_in_the_end(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"""
+import signal, time, exptrack
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+with exptrack.start_run() as run:
+    open({str(tmp_path / "begun")!r}, "w").close()
+    while True:
+        time.sleep(1)
+"""
+    monkeypatch.setattr(sweeprunner, "PATIENCE_S", 0.1)
+    reports: list[Any] = []
+    runner = threading.Thread(target=lambda: reports.append(archive.run_sweep(RANDOM, script(code))))
+    runner.start()
+    while not (tmp_path / "begun").exists():
+        runner.join(0.01)
+        assert runner.is_alive()
+    archive.stop_study("grid", now=True)
+    runner.join()
+    assert (reports[0].ended, reports[0].counts[TrialState.FAIL]) == ("stopped", 1)
+    (trial,) = archive.trials("grid")
+    assert str(trial.reason).startswith("stopped by")
+    assert archive.get_run(trial.run_id).status is RunStatus.INTERRUPTED
 
 
 def test_the_settings_of_a_sweep_are_plain_json(archive: Archive) -> None:

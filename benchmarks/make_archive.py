@@ -45,7 +45,9 @@ REASONS = (
     "FileNotFoundError: data/train.bin",
     "KeyError: 'optimizer'",
 )
-SCHEMA = "SELECT sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL"
+SCHEMA = """
+SELECT sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name <> 'sqlite_sequence'
+"""
 METRICS = ("loss", "acc", "val_loss", "val_acc", "grad_norm", "lr", "throughput", "memory_gb", "f1", "auc")
 
 

@@ -408,6 +408,45 @@ def test_secrets_of_the_base_config_are_kept_out_of_reasons_and_output(
     assert output_of(archive, trial) == "${env:LAB_TOKEN}\n"
 
 
+def test_no_secret_that_a_command_writes_is_kept(archive: Archive) -> None:
+    one = replace(GRID, space={"lr": Dimension("choice", choices=(0.1,))})
+    archive.run_sweep(one, script("print('cannot open https://me:hunter2@host/ with password=hunter3')"))
+    (trial,) = archive.trials("grid")
+    assert output_of(archive, trial) == "cannot open https://***@host/ with password=***\n"
+
+
+@pytest.mark.parametrize("code", ["pass", TRAINS], ids=["without a run", "with a run"])
+def test_a_sweep_may_have_the_longest_name(code: str, archive: Archive) -> None:
+    name = "n" * 1000
+    report = archive.run_sweep(replace(GRID, name=name), script(code))
+    assert sum(report.counts.values()) == 3
+    for trial in archive.trials(name):
+        run = archive.show_run(trial.run_id).summary
+        assert (run.group, run.name) == (name, f"{name[:900]} #{trial.number}")
+
+
+def test_enqueued_params_outside_the_space_fail_their_trial(archive: Archive) -> None:
+    archive.run_sweep(replace(GRID, max_trials=1), script(TRAINS))
+    archive.study("grid").enqueue({"lr": "high"})
+    with pytest.raises(InvalidValueError, match="'high' not in"):
+        archive.run_sweep("grid", max_trials=3)
+    failed = archive.trials("grid")[1]
+    assert (failed.state, "'high' not in" in str(failed.reason)) == (TrialState.FAIL, True)
+
+
+def test_a_study_deleted_while_its_commands_run_ends_them_and_is_missed_in_words(
+    archive: Archive, tmp_path: Path
+) -> None:
+    code = """
+import exptrack
+exptrack.Archive.default().delete_study("grid")
+open("deleted", "w").close()
+"""
+    with pytest.raises(StudyNotFoundError, match="no study 'grid'"):
+        archive.run_sweep(GRID, script(code))
+    assert (tmp_path / "deleted").exists()
+
+
 def test_a_sweep_may_run_in_a_thread_and_be_stopped_from_another(archive: Archive, tmp_path: Path) -> None:
     """Those under way come to their end; nothing new is begun."""
     code = f"""

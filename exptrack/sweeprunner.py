@@ -67,6 +67,7 @@ POLL_S = 0.2
 # So long a command has between being told to end, being terminated and being killed.
 PATIENCE_S = 10.0
 REASON_LINES, REASON_CHARS = 3, 500
+TRACEBACK = "Traceback (most recent call last):\n"
 TAIL_LINES = 12
 
 INTERRUPTED = "interrupted"
@@ -525,7 +526,9 @@ def _override_text(value: object) -> str:
 
 
 def _last_lines(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """What standard error ended with; of a Python traceback the error, without the code that led to it."""
+    lines = [line.rstrip() for line in text.rpartition(TRACEBACK)[2].splitlines() if line.strip()]
+    lines = [line.strip() for line in lines if not line.startswith("  ")] or [line.strip() for line in lines]
     return " / ".join(lines[-REASON_LINES:])[-REASON_CHARS:]
 
 

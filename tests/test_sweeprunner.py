@@ -175,6 +175,7 @@ def test_a_trial_that_brings_no_value_fails_and_says_why(archive: Archive) -> No
         {
             "nothing": "print('hello')",
             "code": "print('out'); print('no\\nlicence\\nserver\\nfound', file=sys.stderr); sys.exit(3)",
+            "early": "raise LookupError('no data')",
             "raises": f"{run}\n    with run: raise ValueError('too hot')",
             "other": f"{run}\n    with run: run.log({{'accc': 1.0}})",
             "none": f"{run}\n    with run: pass",
@@ -185,11 +186,12 @@ def test_a_trial_that_brings_no_value_fails_and_says_why(archive: Archive) -> No
         }
     )
     report = archive.run_sweep(plan, command)
-    assert report.counts[TrialState.FAIL] == 9
+    assert report.counts[TrialState.FAIL] == 10
     trials = by_kind(archive)
     assert {kind: trial.reason for kind, trial in trials.items()} == {
         "nothing": "it started no run (exptrack.start_run) that logs acc",
         "code": "exit code 3: licence / server / found",
+        "early": "exit code 1: LookupError: no data",
         "raises": "exit code 1: ValueError: too hot",
         "other": "its run logged no acc; did it mean accc?",
         "none": "its run logged no acc",

@@ -8,7 +8,8 @@ study with one seed never draw the same numbers: each derives its own.
 from __future__ import annotations
 
 import inspect
-import math
+import json
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
+MAX_LIMIT_S = sys.float_info.max
 DEFAULT_SAMPLER, DEFAULT_PRUNER = "tpe", "median"
 SAMPLERS = {"random": "RandomSampler", "tpe": "TPESampler"}
 PRUNERS = {
@@ -30,6 +32,8 @@ PRUNERS = {
     "successive_halving": "SuccessiveHalvingPruner",
     "hyperband": "HyperbandPruner",
 }
+MAX_SEED = 2**32 - 1
+MAX_WHOLE = 2**53  # Optuna keeps settings as floats
 _GOLDEN = 0x9E3779B97F4A7C15  # spreads sessions over the seeds
 
 
@@ -69,6 +73,11 @@ class Sampler:
 
         Without a `space` of values for each param: of all that the objective's steps and choices allow.
         """
+        if space is not None and not (
+            isinstance(space, Mapping)
+            and all(isinstance(values, Iterable) and not isinstance(values, str) for values in space.values())
+        ):
+            raise InvalidTypeError(f"the space of a grid maps params to lists of values, not {shown(space)}")
         options = {} if space is None else {"space": {name: list(values) for name, values in space.items()}}
         return cls("grid", seed, options)
 
@@ -96,7 +105,7 @@ class Sampler:
 
     def settings(self) -> dict[str, Any]:
         """How a study remembers it."""
-        return _settings(self.name, self.options, self.given, {"seed": self.seed})
+        return _settings("sampler", self.name, self.options, self.given, {"seed": self.seed})
 
     def build(self, session: int = 0) -> BaseSampler:
         """The sampler itself, for the n-th session (from 0) of a study.
@@ -107,6 +116,8 @@ class Sampler:
         """
         if self.given is not None:
             return self.given
+        if self.seed is not None and (type(self.seed) is not int or not 0 <= self.seed <= MAX_SEED):
+            raise InvalidValueError(f"a seed is a whole number from 0 to {MAX_SEED}, not {shown(self.seed)}")
         options = dict(self.options)
         if self.name == "grid":
             kind = "GridSampler" if "space" in options else "BruteForceSampler"
@@ -174,7 +185,7 @@ class Pruner:
 
     def settings(self) -> dict[str, Any]:
         """How a study remembers it."""
-        return _settings(self.name, self.options, self.given, {})
+        return _settings("pruner", self.name, self.options, self.given, {})
 
     def build(self) -> BasePruner:
         """The pruner itself.
@@ -219,7 +230,17 @@ def _require_rebuildable(settings: Mapping[str, Any], what: str, study: str) -> 
         )
 
 
-def _settings(name: str, options: Mapping[str, Any], given: object, more: dict[str, Any]) -> dict[str, Any]:
+def _settings(
+    what: str, name: str, options: Mapping[str, Any], given: object, more: dict[str, Any]
+) -> dict[str, Any]:
+    if not isinstance(name, str) or not isinstance(options, Mapping):
+        raise InvalidTypeError(f"a {what} has a name and a map of options, not {shown((name, options))}")
+    try:
+        json.dumps(dict(options))
+    except (TypeError, ValueError) as error:
+        raise InvalidTypeError(
+            f"a study cannot remember these options of {what} {name!r} ({error}); give the object of Optuna's"
+        ) from None
     return {"name": name, **more, "options": dict(options), **({} if given is None else {"given": True})}
 
 
@@ -254,6 +275,6 @@ def check_limit(value: object, what: str) -> float | None:
     """A limit above zero, or None for none."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0 or math.isinf(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_LIMIT_S:
         raise InvalidValueError(f"{what} is a number above 0, not {shown(value)}")
     return value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__, query
 from exptrack import run as runs
-from exptrack.checks import require_optuna
+from exptrack.checks import require_optuna, shown
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
@@ -351,12 +351,15 @@ class Archive:
 
         Raises:
             StudyNotFoundError: there is no such study.
+            InvalidValueError: there is no such state.
         """
         from exptrack.studies import find_study, read_trials
 
-        return read_trials(
-            self._connection, find_study(self._connection, study)["id"], states or tuple(TrialState)
-        )
+        for state in states:
+            if state not in tuple(TrialState):
+                raise InvalidValueError(f"a trial is {', '.join(TrialState)}, not {shown(state)}")
+        found = find_study(self._connection, study)["id"]
+        return read_trials(self._connection, found, states or tuple(TrialState))
 
     def study_results(self, study: str) -> StudyResults:
         """What a study has found, read now: tables of trials, history, slices and reports; needs no Optuna.

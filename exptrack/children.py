@@ -2,7 +2,7 @@
 
 Invariants: whatever a child writes is read, so it never waits for us; of very much output the beginning and the
 end are kept. A child leads a process group of its own: what is typed at our terminal does not reach it, and
-what it started is ended with it. It has no standard input.
+what it started is told to end with it, and does not outlive it then. It has no standard input.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Child:
         self._output = _Kept(KEPT_CHARS)
         self._errors = _Kept(KEPT_ERROR_CHARS)
         self._writing = threading.Lock()
+        self._told_to_end = False
         self._readers = [self._read(self._process.stdout, False), self._read(self._process.stderr, True)]
 
     def _read(self, pipe: IO[bytes] | None, is_error: bool) -> threading.Thread:
@@ -96,14 +97,19 @@ class Child:
     def wait(self) -> Ended:
         """Wait for its end."""
         returncode = self._process.wait()
+        if self._told_to_end:
+            self.terminate()  # what it started and did not end
         for reader in self._readers:
             reader.join(DRAIN_S)
+        if self._told_to_end:
+            self.kill()
         killed, words = _ending(returncode)
         with self._writing:
             return Ended(returncode, killed, words, self._output.text(), self._errors.text())
 
     def interrupt(self) -> None:
         """Tell it to end, as ctrl-C at a terminal would."""
+        self._told_to_end = True
         if sys.platform == "win32":
             with suppress(OSError):  # it ended in the meantime
                 self._process.send_signal(signal.CTRL_BREAK_EVENT)
@@ -112,6 +118,7 @@ class Child:
 
     def terminate(self) -> None:
         """Tell it to end, as the system does before it goes down."""
+        self._told_to_end = True
         if sys.platform == "win32":
             self._process.terminate()
         else:
@@ -119,6 +126,7 @@ class Child:
 
     def kill(self) -> None:
         """End it."""
+        self._told_to_end = True
         if sys.platform == "win32":
             self._process.kill()
         else:

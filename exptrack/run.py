@@ -72,7 +72,7 @@ from exptrack.recording import (
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, moment
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config
-from exptrack.studies import TrialPruned, join_run, surrounding_row
+from exptrack.studies import TrialPruned, join_run, run_name, surrounding_row
 from exptrack.system_metrics import SystemSampler, check_interval
 
 if TYPE_CHECKING:
@@ -133,13 +133,18 @@ def start_run(
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
     system_metrics: bool | float = False,
+    trial: int | None = None,
 ) -> Run:
-    """Begin a run; see :meth:`exptrack.Archive.start_run`."""
+    """Begin a run; see :meth:`exptrack.Archive.start_run`.
+
+    It is the run of `trial`, or else of the trial that this process is, unless that has one.
+    """
     sample_every_s = check_interval(system_metrics)
-    trial = surrounding_row(connection)
-    if trial is not None:
-        group = trial["study"] if group is None else group
-        name = f"{trial['study']} #{trial['number']}" if name is None else name
+    surrounding = surrounding_row(connection) if trial is None else None
+    if surrounding is not None:
+        trial = surrounding["id"]
+        group = surrounding["study"] if group is None else group
+        name = run_name(surrounding["study"], surrounding["number"]) if name is None else name
     new = NewRun(
         config=as_config(config).interpolate(),
         tags=check_tags(tags),
@@ -156,7 +161,7 @@ def start_run(
         run = insert_run(connection, run_id, new)
         connection.execute(INSERT_OWNER, (run, *current_process()))
         if trial is not None:
-            join_run(connection, trial["id"], run)
+            join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
     result._go_live(duration_ms=0, time_ms=0)
     result._sample_system(sample_every_s)

@@ -31,6 +31,7 @@ STOP_MARK = "exptrack:stop"  # when somebody last asked to begin no more trials
 STOP_NOW_MARK = "exptrack:stop_now"  # when somebody last asked to end those under way too
 
 PROCESS_DIED = "its process died"
+STUDY_CHARS = 900  # of the name of a study in the names of its runs
 TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # study/number, in the environment of a script that is a trial
 
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
@@ -248,6 +249,11 @@ def surrounding_row(connection: Connection) -> Row | None:
     named = surrounding_trial()
     row = None if named is None else connection.one(SELECT_TRIAL, named)
     return row if row is not None and row["state"] == TrialState.RUNNING else None
+
+
+def run_name(study: str, number: int) -> str:
+    """What a trial's run is called; the longest name of a study leaves no room for a number."""
+    return f"{study[:STUDY_CHARS]} #{number}"
 
 
 def join_run(connection: Connection, trial: int, run: int) -> None:

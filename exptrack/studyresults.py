@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from exptrack.algorithms import optuna_module
 from exptrack.checks import shown
 from exptrack.connection import Connection
-from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.frames import Column, Frame, Table, typed
 from exptrack.records import StudyInfo, TrialRecord, TrialState
 from exptrack.studies import find_study, infeasible_trials, read_trials, study_info
@@ -179,6 +179,8 @@ class StudyResults:
         Raises:
             InvalidValueError: no trial has such a param.
         """
+        if isinstance(params, str) or not (params is None or isinstance(params, Iterable)):
+            raise InvalidTypeError(f"params are a list of names, not {shown(params)}")
         chosen = self.params if params is None else [self.check_param(name) for name in params]
         pairs = [(trial, name) for trial in self.trials for name in trial.params if name in chosen]
         trials = [trial for trial, _name in pairs]

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial, create_trial
@@ -25,6 +26,7 @@ from optuna.trial import TrialState as OptunaState
 from exptrack.algorithms import (
     DEFAULT_PRUNER,
     DEFAULT_SAMPLER,
+    MAX_WHOLE,
     Pruner,
     Sampler,
     check_limit,
@@ -32,7 +34,7 @@ from exptrack.algorithms import (
     sampler_from,
 )
 from exptrack.capture import recordable
-from exptrack.checks import check_name, check_number, check_step, check_text, shown
+from exptrack.checks import INT64_MAX, check_name, check_number, check_step, check_text, shown
 from exptrack.config import ExpConfig, as_config, config_as_json, config_from_json, merge_configs
 from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
@@ -41,6 +43,7 @@ from exptrack.errors import (
     InvalidTypeError,
     InvalidValueError,
     StudyExistsError,
+    StudyNotFoundError,
 )
 from exptrack.frames import Frame
 from exptrack.keypath import path_of, split_path
@@ -56,9 +59,9 @@ from exptrack.studies import (
     ask_to_stop,
     dead_trials,
     find_study,
-    join_run,
     read_trial,
     read_trials,
+    run_name,
     stop_asked_since,
     study_info,
     surrounding_row,
@@ -72,6 +75,8 @@ if TYPE_CHECKING:
 SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
 SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND position = ?"
 SAVE_REASON = "UPDATE trial SET reason = ? WHERE id = ?"
+# What has ended keeps the reason it ended for.
+NOTE_FAILURE = "UPDATE trial SET reason = ? WHERE id = ? AND state = 'running'"
 RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
 TAKE_SESSION = """
 INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:sessions', '1')
@@ -120,7 +125,7 @@ class StudyConfig:
         Raises:
             InvalidValueError: another word, or none.
         """
-        given = [self.direction] if isinstance(self.direction, str) else list(self.direction)
+        given = _listed(self.direction, "a direction is 'minimize' or 'maximize', or a list of these")
         if not given:
             raise InvalidValueError("a study has at least one objective: a direction each")
         return tuple(check_direction(direction) for direction in given)
@@ -131,7 +136,7 @@ class StudyConfig:
         count = len(self.directions)
         if self.metric is None:
             return default_metrics(count)
-        given = [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        given = _listed(self.metric, "a metric is a name, or a list of them")
         if len(given) != count or len(set(given)) != count:
             raise InvalidValueError(f"{count} objectives have {count} different metrics, not {shown(given)}")
         return tuple(check_name(name, "metric name") for name in given)
@@ -154,6 +159,25 @@ class StudyConfig:
             "base": base["values"],
             **origin,
         }
+
+
+def _check_choice(name: str, value: object) -> None:
+    """Refuse what is no setting of a param, or what no config holds."""
+    if value is not None and not isinstance(value, (str, int, float)):
+        raise InvalidTypeError(f"param {shown(name)} is a text, a number, a bool or None, not {shown(value)}")
+    try:
+        ExpConfig({"value": value})
+    except InvalidValueError as error:
+        raise InvalidValueError(f"param {shown(name)} cannot be {shown(value)}: {error}") from None
+
+
+def _listed(given: object, form: str) -> list[Any]:
+    """One word, or several, as a list."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidTypeError(f"{form}, not {shown(given)}")
+    return list(given)
 
 
 def default_metrics(count: int) -> tuple[str, ...]:
@@ -205,11 +229,18 @@ class Trial:
         Raises:
             InvalidValueError: bounds that cannot be, or others than earlier in this study.
         """
-        return float(self._suggest("suggest_float", name, low, high, step=step, log=log))
+        bounds = [self._bound(name, bound) for bound in (low, high)]
+        self._bound(name, bounds[1] - bounds[0])
+        exact = None if step is None else self._bound(name, step)
+        return float(self._suggest("suggest_float", name, *bounds, step=exact, log=log))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """A whole number from `low` to `high`, both included; otherwise as :meth:`suggest_float`."""
-        return int(self._suggest("suggest_int", name, low, high, step=step, log=log))
+        """A whole number from `low` to `high`, both included; otherwise as :meth:`suggest_float`.
+
+        Both are within 2^53, beyond which Optuna does not tell one from the next.
+        """
+        low, high, exact = (self._whole(name, bound) for bound in (low, high, step))
+        return int(self._suggest("suggest_int", name, low, high, step=exact, log=log))
 
     def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
         """One of these scalars: texts, numbers, bools, None. Commits; raises as :meth:`suggest_float`."""
@@ -217,18 +248,41 @@ class Trial:
             raise InvalidTypeError(f"choices of {shown(name)} are a list of scalars, not {shown(choices)}")
         found = tuple(choices)
         for choice in found:
-            if choice is not None and not isinstance(choice, (str, int, float)):
-                raise InvalidTypeError(
-                    f"a choice of {shown(name)} is a text, a number, a bool or None, not {shown(choice)}"
-                )
+            _check_choice(name, choice)
+        for place, choice in enumerate(found):
+            for other in found[:place]:
+                if choice == other and type(choice) is not type(other):
+                    raise InvalidValueError(
+                        f"the choices {shown(other)} and {shown(choice)} of {shown(name)} are equal; Optuna"
+                        " cannot tell them apart"
+                    )
         return self._suggest("suggest_categorical", name, found)
+
+    def _bound(self, name: str, value: object) -> float:
+        number = check_number(value, f"a bound or step of param {shown(name)}")
+        if not math.isfinite(number):
+            raise InvalidValueError(f"bounds and step of param {shown(name)} are finite, not {number}")
+        return number
+
+    def _whole(self, name: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+            raise InvalidTypeError(
+                f"bounds and step of param {shown(name)} are whole numbers, not {shown(value)}"
+            )
+        number = operator.index(value)
+        if abs(number) > MAX_WHOLE:
+            raise InvalidValueError(
+                f"bounds and step of param {shown(name)} are within 2^53, not {shown(number)}"
+            )
+        return number
 
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
         self._study._config_of({**self.params, checked: None})
         try:
-            value = getattr(self._source, method)(checked, *args, **kwargs)
-        except (ValueError, TypeError, AssertionError) as error:
+            with self._study._own_errors():
+                value = getattr(self._source, method)(checked, *args, **kwargs)
+        except (ValueError, TypeError, AssertionError, OverflowError) as error:
             if isinstance(error, ExptrackError):
                 raise
             raise InvalidValueError(f"param {checked!r} of {self!r}: {error}") from None
@@ -256,8 +310,9 @@ class Trial:
 
     def _note_report(self, step: int, value: float) -> None:
         if step not in self._reported:
+            with self._study._own_errors():
+                self._study._storage.set_trial_intermediate_value(self._id, step, value)
             self._reported[step] = value
-            self._study._storage.set_trial_intermediate_value(self._id, step, value)
 
     def should_prune(self) -> bool:
         """Whether the pruner would give this trial up, as far as it has reported.
@@ -267,10 +322,13 @@ class Trial:
         if self.run is None:
             self._report_logged()
         storage = self._study._storage
-        trial = storage.get_trial(self._id)
-        prune = bool(self._study.optuna_study.pruner.prune(self._study.optuna_study, trial))
-        if prune:
-            storage.set_trial_system_attr(self._id, PRUNE_MARK, max(trial.intermediate_values, default=None))
+        with self._study._own_errors():
+            trial = storage.get_trial(self._id)
+            prune = bool(self._study.optuna_study.pruner.prune(self._study.optuna_study, trial))
+            if prune:
+                storage.set_trial_system_attr(
+                    self._id, PRUNE_MARK, max(trial.intermediate_values, default=None)
+                )
         return prune
 
     def _report_logged(self) -> None:
@@ -288,7 +346,8 @@ class Trial:
         """
         step = max(self._reported, default=None)
         if self.run is None:
-            self._study._storage.set_trial_system_attr(self._id, PRUNE_MARK, step)
+            with self._study._own_errors():
+                self._study._storage.set_trial_system_attr(self._id, PRUNE_MARK, step)
         raise TrialPruned(message, step=step)
 
 
@@ -359,20 +418,30 @@ class Study:
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
         self.fail_dead_trials()
-        return read_trials(self._connection, self._id)
+        return self._read()
+
+    def _read(self, *states: TrialState) -> list[TrialRecord]:
+        with self._connection.snapshot():
+            self._require()
+            return read_trials(self._connection, self._id, states or tuple(TrialState))
+
+    def _require(self) -> None:
+        """Refuse to go on with a study that was deleted, even if there is another of its name."""
+        if find_study(self._connection, self.name)["id"] != self._id:
+            raise StudyNotFoundError(self.name, str(self._connection.path))
 
     def completed_trials(self) -> list[TrialRecord]:
         """Those that came to their end."""
-        return read_trials(self._connection, self._id, [TrialState.COMPLETE])
+        return self._read(TrialState.COMPLETE)
 
     def pruned_trials(self) -> list[TrialRecord]:
         """Those that were given up."""
-        return read_trials(self._connection, self._id, [TrialState.PRUNED])
+        return self._read(TrialState.PRUNED)
 
     def failed_trials(self) -> list[TrialRecord]:
         """Those that failed, each with its reason."""
         self.fail_dead_trials()
-        return read_trials(self._connection, self._id, [TrialState.FAIL])
+        return self._read(TrialState.FAIL)
 
     @property
     def info(self) -> StudyInfo:
@@ -493,7 +562,11 @@ class Study:
 
         Raises:
             InvalidValueError: arguments that cannot be.
+            StudyNotFoundError: the study was deleted in the meantime.
         """
+        for function, what in ((objective, "objective"), (after, "after")):
+            if not callable(function) and (what == "objective" or function is not None):
+                raise InvalidTypeError(f"{what} is a function, not {shown(function)}")
         if on_error not in ("stop", "continue"):
             raise InvalidValueError(f"on_error is 'stop' or 'continue', not {shown(on_error)}")
         for count, what in ((n_trials, "n_trials"), (jobs, "jobs")):
@@ -509,7 +582,7 @@ class Study:
             if stop_asked_since(self._connection, self._id, began):
                 study.stop()
 
-        with _quiet(), suppress(_Full):
+        with _quiet(), suppress(_Full), self._own_errors():
             study.optimize(
                 lambda source: self._attempt(objective, source, start_runs),
                 n_trials=n_trials,
@@ -545,12 +618,13 @@ class Study:
             raise
 
     def _start_run(self, trial: Trial) -> Run:
-        run = start_run(
-            self._connection, trial.config, name=f"{self.name[:900]} #{trial.number}", group=self.name
+        return start_run(
+            self._connection,
+            trial.config,
+            name=run_name(self.name, trial.number),
+            group=self.name,
+            trial=trial._id,
         )
-        with self._connection.transaction():
-            join_run(self._connection, trial._id, run._run)
-        return run
 
     def _log_values(self, run: Run, values: Sequence[float]) -> None:
         """What an objective returned is the last value of its metric."""
@@ -561,7 +635,9 @@ class Study:
 
     def _checked_values(self, returned: object) -> list[float]:
         values = (
-            [returned] if not isinstance(returned, Sequence) or isinstance(returned, str) else list(returned)
+            [returned]
+            if not isinstance(returned, Sequence) or isinstance(returned, (str, bytes))
+            else list(returned)
         )
         if len(values) != len(self.directions):
             raise InvalidValueError(
@@ -574,7 +650,7 @@ class Study:
 
     def _note_failure(self, trial: Trial, reason: str) -> None:
         with self._connection.transaction():
-            self._connection.execute(SAVE_REASON, (reason, trial._id))
+            self._connection.execute(NOTE_FAILURE, (reason, trial._id))
 
     # One trial at a time
 
@@ -594,7 +670,8 @@ class Study:
     def _ask(self) -> Trial | None:
         """Begin a trial; None where there are as many as there may be."""
         try:
-            return Trial(self, self.optuna_study.ask())
+            with self._own_errors():
+                return Trial(self, self.optuna_study.ask())
         except _Full:
             return None
 
@@ -609,19 +686,29 @@ class Study:
         """End a trial of :meth:`ask`: with its values, as pruned, or as failed for a `reason`. Commits.
 
         Raises:
-            InvalidValueError: values that cannot be, more than one of the three, or a trial that has ended.
+            InvalidValueError: values that cannot be, more than one of the three, a trial that has ended, or one
+                of another study.
         """
+        if not isinstance(trial, Trial):
+            raise InvalidTypeError(f"a trial comes from Study.ask(), unlike {shown(trial)}")
+        if trial._study._id != self._id or trial._study._connection.path != self._connection.path:
+            raise InvalidValueError(f"{trial!r} is no trial of study {self.name!r}")
+        if not isinstance(pruned, bool):
+            raise InvalidTypeError(f"pruned is True or False, not {shown(pruned)}")
         if (values is not None) + pruned + (reason is not None) != 1:
             raise InvalidValueError(
                 "a trial ends with its values, as pruned, or as failed for a reason: one of them"
             )
         numbers = None if values is None else self._checked_values(values)
-        if reason is not None:
-            self._note_failure(trial, recordable(check_text(reason, "reason")))
+        words = None if reason is None else recordable(check_text(reason, "reason"))
         chosen = OptunaState.COMPLETE if numbers else OptunaState.PRUNED if pruned else OptunaState.FAIL
         try:
-            with _may_stop(self.optuna_study):
+            with _may_stop(self.optuna_study), self._own_errors():
+                if words is not None:
+                    self._note_failure(trial, words)
                 self.optuna_study.tell(trial.number, numbers, chosen)
+        except ExptrackError:
+            raise
         except (ValueError, RuntimeError) as error:
             raise InvalidValueError(f"{trial!r} cannot end so: {error}") from None
 
@@ -629,11 +716,22 @@ class Study:
         """Let the next trial take these params, whatever the sampler says. Commits.
 
         `retry_of` is the number of a trial that is tried again.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: params that are no names with texts, numbers, bools or None.
         """
+        if not isinstance(params, Mapping):
+            raise InvalidTypeError(f"params are names with values, not {shown(params)}")
+        for name, value in params.items():
+            _check_choice(check_name(name, "param name"), value)
+        self._config_of(params)
         marks: dict[str, Any] = {"fixed_params": dict(params)}
         if retry_of is not None:
             marks[RETRY_MARK] = retry_of
-        self._storage.create_new_trial(self._id, create_trial(state=OptunaState.WAITING, system_attrs=marks))
+        with self._own_errors():
+            self._storage.create_new_trial(
+                self._id, create_trial(state=OptunaState.WAITING, system_attrs=marks)
+            )
 
     def trial(self, number: int) -> TrialRecord:
         """One trial as it now stands.
@@ -641,7 +739,8 @@ class Study:
         Raises:
             InvalidValueError: there is none of this number.
         """
-        found = read_trial(self._connection, self._id, number)
+        known = type(number) is int and 0 <= number <= INT64_MAX
+        found = read_trial(self._connection, self._id, number) if known else None
         if found is None:
             raise InvalidValueError(f"study {self.name!r} has no trial {shown(number)}")
         return found
@@ -668,9 +767,29 @@ class Study:
 
         Trials under way come to their end. Whoever calls :meth:`optimize` afterwards goes on.
         """
-        ask_to_stop(self._connection, self._id)
+        with self._connection.transaction():
+            self._require()
+            ask_to_stop(self._connection, self._id)
 
     # Parts
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """Say what is wrong with trial, study or archive where Optuna stumbles over it.
+
+        Whatever it was asked to do when the archive failed, it then looks for what it has not got.
+        """
+        try:
+            yield
+        except optuna.exceptions.UpdateFinishedTrialError as error:
+            raise InvalidValueError(f"{self!r}: {error}") from None
+        except (KeyError, UnboundLocalError, AssertionError) as error:
+            cause = _archives_error(error)
+            if cause is not None:
+                raise cause from None
+            if not isinstance(error, AssertionError):
+                self._require()
+            raise
 
     def _remember(self, **facts: Any) -> None:
         """Keep these among the settings. Commits."""
@@ -694,6 +813,19 @@ class Study:
         source = ConfigSource("trial", self.name)
         sources = {path_of(split_path(name)): source for name in params}
         return merge_configs(self._base, ExpConfig(tree, sources=sources))
+
+
+def _archives_error(error: BaseException) -> ExptrackError | None:
+    """What an error of Optuna's own loop hides of the archive's."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or place.tb_frame.f_globals.get("__name__") != "optuna.study._optimize":
+        return None
+    hidden = error.__context__
+    while hidden is not None and not isinstance(hidden, ExptrackError):
+        hidden = hidden.__context__
+    return hidden
 
 
 class _Limited(OptunaStorage):
@@ -752,6 +884,9 @@ def create_study(connection: Connection, config: StudyConfig, *, load_if_exists:
     """Make a study; see :meth:`Study.create`."""
     name = check_name(config.name, "study name")
     settings, metrics = config.settings(), config.metrics
+    # What Optuna refuses leaves no study behind.
+    Sampler.of(DEFAULT_SAMPLER if config.sampler is None else config.sampler).build()
+    Pruner.of(DEFAULT_PRUNER if config.pruner is None else config.pruner).build()
     directions = [optuna.study.StudyDirection[direction.upper()] for direction in config.directions]
     try:
         with connection.transaction():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from exptrack import sdn
-from exptrack.algorithms import PRUNERS, SAMPLERS, Pruner, Sampler
+from exptrack.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_text, shown
 from exptrack.composition import load_exp_config, parse_cli_overrides
 from exptrack.config import ExpConfig, config_as_json, config_from_json
@@ -43,7 +43,6 @@ DIRECTIONS = ("minimize", "maximize")
 REDUCTIONS = ("last", "min", "max")
 # These try every value there is, so there must be an end to them.
 EXHAUSTIVE = ("grid", "BruteForceSampler")
-MAX_SEED = 2**32 - 1
 MAX_STEPS = 10**15
 
 _DURATION = re.compile(
@@ -90,6 +89,8 @@ class Dimension:
             raise SweepPlanError(f"log is true or false, not {shown(self.log)}", key="log")
         if low > high:
             raise SweepPlanError(f"low {low} is above high {high}", key="low")
+        if not math.isfinite(high - low):
+            raise SweepPlanError(f"a range from {low} to {high} is too wide to draw from", key="low")
         if self.log and low <= 0:
             raise SweepPlanError(f"on a logarithmic scale low is above 0, not {low}", key="low")
         if self.log and step is not None:
@@ -116,6 +117,8 @@ class Dimension:
         assert isinstance(value, (int, float))
         if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
             raise SweepPlanError(f"{name} does not fit into 64 bits: {shown(value)}", key=name)
+        if self.kind == "int" and abs(value) > MAX_WHOLE:
+            raise SweepPlanError(f"{name} of a range of ints is within 2^53, not {shown(value)}", key=name)
         if self.kind == "int" and isinstance(value, float):
             raise SweepPlanError(f"{name} of a range of ints is a whole number, not {value!r}", key=name)
         number = float(value) if self.kind == "float" else value

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 from exptrack import sdn
 from exptrack.artifacts import ArtifactStore
+from exptrack.checks import check_text
 from exptrack.children import Child, Ended, Listener
 from exptrack.connection import Connection
 from exptrack.errors import (
@@ -42,9 +43,9 @@ from exptrack.migrations import utc_text
 from exptrack.query import read_events, resolve_run
 from exptrack.recording import record_runs
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
-from exptrack.redaction import redact_command
+from exptrack.redaction import redact_command, redact_text
 from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
-from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, stop_asked_since
+from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, run_name, stop_asked_since
 from exptrack.sweep import (
     PRUNE_MARK,
     RETRY_MARK,
@@ -67,6 +68,7 @@ POLL_S = 0.2
 # So long a command has between being told to end, being terminated and being killed.
 PATIENCE_S = 10.0
 REASON_LINES, REASON_CHARS = 3, 500
+TRACEBACK = "Traceback (most recent call last):\n"
 TAIL_LINES = 12
 
 INTERRUPTED = "interrupted"
@@ -108,7 +110,8 @@ def run_sweep(
     study.fail_dead_trials()
     if retry:
         _retry_what_was_cut_short(study)
-    return _Runner(study, plan, words, stop_on_failure, after, listener).run()
+    with study._own_errors():
+        return _Runner(study, plan, words, stop_on_failure, after, listener).run()
 
 
 # The study of a sweep
@@ -117,8 +120,9 @@ def run_sweep(
 def _checked_command(command: Sequence[str]) -> list[str]:
     if isinstance(command, str) or not all(isinstance(word, str) for word in command) or not command:
         raise InvalidTypeError("a command is a list of words, like ['python', 'train.py']")
-    if any("\0" in word for word in command):
-        raise InvalidValueError("no word of a command holds NUL")
+    for word in command:
+        if "\0" in check_text(word, "a word of the command"):
+            raise InvalidValueError("no word of a command holds NUL")
     if shutil.which(command[0]) is None:
         raise InvalidValueError(f"there is no program {command[0]!r} to run")
     return list(command)
@@ -146,9 +150,6 @@ def _created(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> S
         plan.metric,
         plan.base,
     )
-    # What Optuna refuses leaves no study behind.
-    plan.sampler.build()
-    plan.pruner.build()
     with connection.transaction():
         study = create_study(connection, config)
         _remember(study, plan, words)
@@ -467,7 +468,7 @@ class _Runner:
             (datetime.now(UTC) - started_at).total_seconds(),
             RunStatus.FAILED if failed else RunStatus.COMPLETED,
             verdict.reason,
-            name=f"{self._study.name} #{trial.number}",
+            name=run_name(self._study.name, trial.number),
             group=self._study.name,
             metrics=metrics,
         )
@@ -480,7 +481,7 @@ class _Runner:
         row = self._connection.one(RUN_ENDING, (run,))
         if output and row is not None:
             store = ArtifactStore(self._connection, run, row["run_id"])
-            store.register_data(OUTPUT, trial.config.mask(output))
+            store.register_data(OUTPUT, redact_text(trial.config.mask(output)))
 
     def _retry(self, trial: Trial) -> bool:
         """Let a trial be tried again unless that was done as often as it may be."""
@@ -529,7 +530,9 @@ def _override_text(value: object) -> str:
 
 
 def _last_lines(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """What standard error ended with; of a Python traceback the error, without the code that led to it."""
+    lines = [line.rstrip() for line in text.rpartition(TRACEBACK)[2].splitlines() if line.strip()]
+    lines = [line.strip() for line in lines if not line.startswith("  ")] or [line.strip() for line in lines]
     return " / ".join(lines[-REASON_LINES:])[-REASON_CHARS:]
 
 

@@ -98,6 +98,25 @@ def test_a_stubborn_child_is_killed_with_what_it_started() -> None:
     child.kill()
 
 
+def test_what_a_child_started_does_not_outlive_it_when_it_is_told_to_end() -> None:
+    helper = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('on', flush=True);"
+    code = f"""
+import subprocess, sys, time
+helper = subprocess.Popen([sys.executable, "-c", "{helper} time.sleep(600)"])
+print(helper.pid, flush=True)
+time.sleep(600)
+"""
+    written: list[str] = []
+    child = Child([PYTHON, "-c", code], dict(os.environ), lambda data, _: written.append(data.decode()))
+    while "on" not in "".join(written):
+        time.sleep(0.01)
+    child.interrupt()
+    assert child.wait().words == "killed by SIGINT"
+    stat = Path(f"/proc/{''.join(written).replace('on', '').strip()}/stat")
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
+        time.sleep(0.01)
+
+
 def test_output_held_by_what_a_child_left_is_not_waited_for() -> None:
     code = (
         "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"

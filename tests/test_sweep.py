@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import optuna
 import pytest
 
 import exptrack
 from exptrack import (
     Archive,
+    ArchiveClosedError,
     ExpConfig,
     InvalidTypeError,
     InvalidValueError,
@@ -488,6 +490,31 @@ def test_the_best_trial_meets_its_constraints(archive: Archive) -> None:
         lambda archive: archive.create_study("s").optimize(parabola, 1, on_error="ignore"),
         lambda archive: archive.create_study("s").best_trial,
         lambda archive: archive.create_study("s").trial(0),
+        lambda archive: archive.create_study("s").trial(2**70),
+        lambda archive: archive.create_study("s", None),
+        lambda archive: archive.create_study("s", {"minimize": 1}),
+        lambda archive: archive.create_study("s", metric=3),
+        lambda archive: archive.create_study("s", time_limit=10**400),
+        lambda archive: archive.create_study("s", sampler="tpe2"),
+        lambda archive: archive.create_study("s", sampler=Sampler.tpe(seed="one")),  # type: ignore[arg-type]
+        lambda archive: archive.create_study("s", sampler=Sampler.tpe(seed=-1)),
+        lambda archive: archive.create_study("s", sampler=Sampler.tpe(gamma=min)),
+        lambda archive: archive.create_study("s", sampler=Sampler(3)),  # type: ignore[arg-type]
+        lambda archive: archive.create_study("s", pruner=Pruner("median", 3)),  # type: ignore[arg-type]
+        lambda archive: Sampler.grid(5),  # type: ignore[arg-type]
+        lambda archive: Sampler.grid({"x": 5}),  # type: ignore[dict-item]
+        lambda archive: archive.create_study("s").optimize(3, 1),
+        lambda archive: archive.create_study("s").optimize(parabola, 1, after=3),
+        lambda archive: archive.create_study("s").optimize(lambda trial: b"1", 1),
+        lambda archive: archive.create_study("s").enqueue(None),
+        lambda archive: archive.create_study("s").enqueue({"x": object()}),
+        lambda archive: archive.create_study("s").enqueue({"x": math.nan}),
+        lambda archive: archive.create_study("s").enqueue({"x": 2**70}),
+        lambda archive: archive.create_study("s").enqueue({3: 1}),
+        lambda archive: archive.create_study("s").enqueue({"a..b": 1}),
+        lambda archive: archive.create_study("s").tell(0, 1.0),
+        lambda archive: archive.create_study("s").slices(3),
+        lambda archive: archive.trials(archive.create_study("s").name, "done"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(archive: Archive, make: Callable[[Archive], object]) -> None:
@@ -512,12 +539,121 @@ def test_what_cannot_be_is_refused_in_words(archive: Archive, make: Callable[[Ar
         lambda trial: trial.report(-1, 0.5),
         lambda trial: trial.report(0.5, 0.5),
         lambda trial: trial.report(0, "x"),
+        lambda trial: trial.suggest_float("x", 0, math.inf),
+        lambda trial: trial.suggest_float("x", math.nan, 1),
+        lambda trial: trial.suggest_float("x", 0, 10**400),
+        lambda trial: trial.suggest_float("x", -1.7e308, 1.7e308),
+        lambda trial: trial.suggest_int("x", 1.5, 3.5),
+        lambda trial: trial.suggest_int("x", 0, 2**53 + 1),
+        lambda trial: trial.suggest_choice("x", [True, 1]),
+        lambda trial: trial.suggest_choice("x", [math.nan]),
+        lambda trial: trial.suggest_choice("x", [2**70]),
     ],
 )
 def test_what_no_trial_can_do_is_refused_in_words(archive: Archive, suggest: Callable[[Trial], object]) -> None:
     study = archive.create_study("s")
     with pytest.raises((InvalidValueError, InvalidTypeError)):
         suggest(study.ask())
+
+
+def test_a_study_that_cannot_search_is_not_made(archive: Archive) -> None:
+    for options in ({"sampler": "tpe2"}, {"pruner": "fast"}, {"sampler": Sampler.tpe(wrong=1)}):
+        with pytest.raises(InvalidValueError):
+            archive.create_study("s", **options)
+    assert archive.studies() == []
+
+
+def test_a_trial_that_has_ended_takes_nothing_more(archive: Archive) -> None:
+    study = archive.create_study("over")
+    trial = study.ask()
+    study.tell(trial, 1.0)
+    late: list[Callable[[], object]] = [
+        lambda: trial.suggest_float("x", 0, 1),
+        lambda: trial.report(0, 1.0),
+        lambda: trial.prune(),
+        lambda: study.tell(trial, reason="too late"),
+        lambda: study.tell(trial, 2.0),
+    ]
+    for call in late:
+        with pytest.raises(InvalidValueError):
+            call()
+    (ended,) = study.trials
+    assert (ended.state, ended.values, ended.reason) == (TrialState.COMPLETE, (1.0,), None)
+
+
+def test_a_trial_is_told_to_its_own_study_only(archive: Archive) -> None:
+    study, other = archive.create_study("one"), archive.create_study("other")
+    trial = study.ask()
+    other.ask()
+    with pytest.raises(InvalidValueError, match="no trial of study 'other'"):
+        other.tell(trial, 1.0)
+    assert states(other) == ["running"]
+
+
+def test_a_study_deleted_while_it_is_searched_is_missed_in_words(archive: Archive) -> None:
+    study = archive.create_study("gone")
+
+    def objective(trial: Trial) -> float:
+        if trial.number == 1:
+            archive.delete_study("gone")
+        return trial.suggest_float("x", 0, 1)
+
+    with pytest.raises(StudyNotFoundError, match="no study 'gone'"):
+        study.optimize(objective, 3, on_error="continue")
+    assert {run.status for run in archive.list_runs()} <= {RunStatus.COMPLETED, RunStatus.FAILED}
+    archive.create_study("gone")  # another one
+    calls: list[Callable[[], object]] = [
+        study.ask,
+        study.stop,
+        study.completed_trials,
+        lambda: study.enqueue({"x": 1}),
+        lambda: study.trials,
+        lambda: study.optimize(parabola, 1),
+    ]
+    for call in calls:
+        with pytest.raises(StudyNotFoundError):
+            call()
+
+
+def test_an_archive_closed_while_it_is_searched_is_missed_in_words(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "closed.db")
+    study = archive.create_study("s")
+    with pytest.raises(ArchiveClosedError):
+        study.optimize(lambda trial: archive.close() or 1.0, 2)
+
+
+def test_errors_of_an_objective_stay_its_own(archive: Archive) -> None:
+    def objective(trial: Trial) -> float:
+        raise error
+
+    study = archive.create_study("s")
+    for error in (KeyError("x"), AssertionError("no"), UnboundLocalError("y")):
+        with pytest.raises(type(error)) as raised:
+            study.optimize(objective, 1)
+        assert raised.value is error
+
+
+def test_a_study_inside_a_trials_script_does_not_take_its_place(archive: Archive) -> None:
+    code = """
+import exptrack
+inner = exptrack.Archive.default().create_study("inner")
+inner.optimize(lambda trial: trial.suggest_float("x", 0, 1), 2)
+exptrack.start_run(name="mine").complete()
+"""
+    outer = archive.create_study("outer")
+    trial = outer.ask()
+    environment = {**os.environ, "EXPTRACK_DB": str(archive.path), "EXPTRACK_TRIAL": "outer/0"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    outer.tell(trial, 1.0)
+    assert archive.show_run(outer.trials[0].run_id).summary.name == "mine"
+    names = [archive.show_run(one.run_id).summary.name for one in archive.trials("inner")]
+    assert names == ["inner #0", "inner #1"]
+
+
+def test_bounds_may_be_numbers_of_other_libraries(archive: Archive) -> None:
+    trial = archive.create_study("s").ask()
+    assert type(trial.suggest_float("x", numpy.float32(0), numpy.float64(1), step=numpy.float32(0.5))) is float
+    assert type(trial.suggest_int("n", numpy.int64(1), numpy.int8(3))) is int
 
 
 def test_a_param_that_no_config_can_hold_fails_the_trial(archive: Archive) -> None:

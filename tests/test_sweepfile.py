@@ -33,7 +33,7 @@ from exptrack import (
     sdn,
 )
 from exptrack.sweepfile import seconds_of
-from tests.strategies import FLOATS, INT64, NAMES, SCALARS, exactly
+from tests.strategies import FLOATS, NAMES, SCALARS, exactly
 
 ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
@@ -244,6 +244,8 @@ def test_another_time_limit_is_refused(time: object) -> None:
         (GOAL + "space: {a: [x, [1]]}\n", 2, 12, "is no text, number, true, false or null"),
         (GOAL + "space: {a: [x, y, x]}\n", 2, 12, "the choice 'x' stands twice"),
         (GOAL + "space: {a: [1, true]}\n", 2, 12, "the choice True stands beside 1, which is equal to it"),
+        (GOAL + f"space: {{a: {{low: 1, high: {2**53 + 1}}}}}\n", 2, 27, "within 2^53"),
+        (GOAL + "space: {a: {low: -1.7e308, high: 1.7e308}}\n", 2, 18, "too wide"),
         (GOAL + f"space: {{a: [{2**63}]}}\n", 2, 12, "does not fit into 64 bits"),
         (GOAL + 'space: {a: ["\0"]}\n', 2, 12, "holds NUL"),
         (GOAL + "space |param, low, high|\n  a, 1, 2\n  a, 1, 3\n", 4, 3, "the parameter a stands twice"),
@@ -384,6 +386,7 @@ def test_reading_a_sweep_imports_no_optimiser() -> None:
 
 # Plans of every kind, as JSON and as files
 
+WHOLE = st.integers(-(2**53), 2**53)
 FINITE = FLOATS.filter(lambda x: abs(x) < 1e150)
 OPTIONS = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(NAMES, SCALARS, max_size=2)
 WORDS = st.text("abcxyz_", min_size=1, max_size=6)
@@ -404,7 +407,7 @@ def dimensions(draw: st.DrawFn, *, exhaustive: bool) -> Dimension:
             return Dimension("float", *(one / 4 for one in bounds))
         if draw(st.booleans()):
             return Dimension("int", *bounds)
-        ends = sorted(draw(st.tuples(INT64, INT64)))
+        ends = sorted(draw(st.tuples(WHOLE, WHOLE)))
         return Dimension("int", *ends, log=ends[0] > 0 and draw(st.booleans()))
     ends = sorted(draw(st.tuples(FINITE, FINITE)))
     return Dimension("float", *ends, log=ends[0] > 0 and draw(st.booleans()))

@@ -179,6 +179,7 @@ def test_a_trial_that_brings_no_value_fails_and_says_why(archive: Archive) -> No
         {
             "nothing": "print('hello')",
             "code": "print('out'); print('no\\nlicence\\nserver\\nfound', file=sys.stderr); sys.exit(3)",
+            "early": "raise LookupError('no data')",
             "raises": f"{run}\n    with run: raise ValueError('too hot')",
             "other": f"{run}\n    with run: run.log({{'accc': 1.0}})",
             "none": f"{run}\n    with run: pass",
@@ -189,11 +190,12 @@ def test_a_trial_that_brings_no_value_fails_and_says_why(archive: Archive) -> No
         }
     )
     report = archive.run_sweep(plan, command)
-    assert report.counts[TrialState.FAIL] == 9
+    assert report.counts[TrialState.FAIL] == 10
     trials = by_kind(archive)
     assert {kind: trial.reason for kind, trial in trials.items()} == {
         "nothing": "it started no run (exptrack.start_run) that logs acc",
         "code": "exit code 3: licence / server / found",
+        "early": "exit code 1: LookupError: no data",
         "raises": "exit code 1: ValueError: too hot",
         "other": "its run logged no acc; did it mean accc?",
         "none": "its run logged no acc",
@@ -410,6 +412,45 @@ def test_secrets_of_the_base_config_are_kept_out_of_reasons_and_output(
     (trial,) = archive.trials("grid")
     assert trial.reason == "exit code 1: ${env:LAB_TOKEN}"
     assert output_of(archive, trial) == "${env:LAB_TOKEN}\n"
+
+
+def test_no_secret_that_a_command_writes_is_kept(archive: Archive) -> None:
+    one = replace(GRID, space={"lr": Dimension("choice", choices=(0.1,))})
+    archive.run_sweep(one, script("print('cannot open https://me:hunter2@host/ with password=hunter3')"))
+    (trial,) = archive.trials("grid")
+    assert output_of(archive, trial) == "cannot open https://***@host/ with password=***\n"
+
+
+@pytest.mark.parametrize("code", ["pass", TRAINS], ids=["without a run", "with a run"])
+def test_a_sweep_may_have_the_longest_name(code: str, archive: Archive) -> None:
+    name = "n" * 1000
+    report = archive.run_sweep(replace(GRID, name=name), script(code))
+    assert sum(report.counts.values()) == 3
+    for trial in archive.trials(name):
+        run = archive.show_run(trial.run_id).summary
+        assert (run.group, run.name) == (name, f"{name[:900]} #{trial.number}")
+
+
+def test_enqueued_params_outside_the_space_fail_their_trial(archive: Archive) -> None:
+    archive.run_sweep(replace(GRID, max_trials=1), script(TRAINS))
+    archive.study("grid").enqueue({"lr": "high"})
+    with pytest.raises(InvalidValueError, match="'high' not in"):
+        archive.run_sweep("grid", max_trials=3)
+    failed = archive.trials("grid")[1]
+    assert (failed.state, "'high' not in" in str(failed.reason)) == (TrialState.FAIL, True)
+
+
+def test_a_study_deleted_while_its_commands_run_ends_them_and_is_missed_in_words(
+    archive: Archive, tmp_path: Path
+) -> None:
+    code = """
+import exptrack
+exptrack.Archive.default().delete_study("grid")
+open("deleted", "w").close()
+"""
+    with pytest.raises(StudyNotFoundError, match="no study 'grid'"):
+        archive.run_sweep(GRID, script(code))
+    assert (tmp_path / "deleted").exists()
 
 
 def test_a_sweep_may_run_in_a_thread_and_be_stopped_from_another(archive: Archive, tmp_path: Path) -> None:

@@ -75,24 +75,32 @@ class Child:
         return reader
 
     def _listen(self, pipe: IO[bytes], is_error: bool) -> None:
-        # Decoded stream by stream: the parts of one character may come apart.
+        # Stream by stream, and line by line: what belongs together may come apart.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        begun = ""
         with pipe:
             while data := os.read(pipe.fileno(), READ_BYTES):
-                self._take(decoder.decode(data), data, is_error)
-        self._take(decoder.decode(b"", final=True), b"", is_error)
+                self._pass_on(data, is_error)
+                begun += decoder.decode(data)
+                lines = len(begun) if len(begun) > READ_BYTES else begun.rfind("\n") + 1
+                self._keep(begun[:lines], is_error)
+                begun = begun[lines:]
+        self._keep(begun + decoder.decode(b"", final=True), is_error)
 
-    def _take(self, text: str, data: bytes, is_error: bool) -> None:
+    def _pass_on(self, data: bytes, is_error: bool) -> None:
         with self._writing:
-            self._output.add(text)
-            if is_error:
-                self._errors.add(text)
-            if self._listener is not None and data:
+            if self._listener is not None:
                 try:
                     self._listener(data, is_error)
                 except OSError:
                     # Who listened has gone, which is no reason for the child to wait.
                     self._listener = None
+
+    def _keep(self, text: str, is_error: bool) -> None:
+        with self._writing:
+            self._output.add(text)
+            if is_error:
+                self._errors.add(text)
 
     def wait(self) -> Ended:
         """Wait for its end."""

@@ -74,6 +74,11 @@ SELECT p.trial, p.step, p.value FROM json_each(?) AS j CROSS JOIN trial_report A
 ORDER BY p.trial, p.step
 """
 COUNT_TRIALS = "SELECT count(*) FROM trial WHERE study = ?"
+COUNT_ATTEMPTS = """
+SELECT count(*) FROM trial AS t WHERE t.study = ? AND NOT EXISTS (
+    SELECT 1 FROM trial_attribute AS a WHERE a.trial = t.id AND a.scope = 'system' AND a.name = ?
+)
+"""
 DELETE_STUDY = "DELETE FROM study WHERE id = ?"
 RUNNING_TRIALS = (
     "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"

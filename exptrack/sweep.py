@@ -3,7 +3,8 @@
 Invariants: a trial's run has the study as its group and takes the params into its config as they are suggested;
 from its end on it is frozen as every run is. A failed trial is a failed run, an interrupted one an interrupted
 run, a pruned one a completed run whose trial is pruned. Whatever ends an objective, its trial and its run are
-told. There are never more trials than `max_trials`, however many processes search.
+told. There are never more trials than `max_trials`, however many processes search; one that tries the params of
+another again does not count.
 
 This module imports Optuna; reading what studies found (see ``studies``) does not.
 """
@@ -53,7 +54,7 @@ from exptrack.query import check_direction
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
 from exptrack.run import Run, describe, open_run, start_run
 from exptrack.studies import (
-    COUNT_TRIALS,
+    COUNT_ATTEMPTS,
     PROCESS_DIED,
     TrialPruned,
     ask_to_stop,
@@ -354,6 +355,7 @@ class Trial:
 class Study:
     """A search over configs, in the archive under its name.
 
+    >>> from exptrack import Archive
     >>> study = Study.create("parabola", sampler=Sampler.tpe(seed=1), archive=Archive(tmp_path / "lab.db"))
     >>> def objective(trial):
     ...     x = trial.suggest_float("x", -10, 10)
@@ -840,7 +842,7 @@ class _Limited(OptunaStorage):
         if self._max_trials is None or template_trial is not None:
             return super().create_new_trial(study_id, template_trial)
         with self._connection.transaction():
-            if self._connection.value(COUNT_TRIALS, (study_id,)) >= self._max_trials:
+            if self._connection.value(COUNT_ATTEMPTS, (study_id, RETRY_MARK)) >= self._max_trials:
                 raise _Full
             return super().create_new_trial(study_id)
 

@@ -100,7 +100,8 @@ def run_sweep(
     if isinstance(sweep, SweepPlan):
         if words is None:
             raise InvalidValueError("a sweep needs a command that trains, like ['python', 'train.py']")
-        study, plan = _begun(connection, replace(sweep, **changes), words), replace(sweep, **changes)
+        plan = replace(sweep, **changes)
+        study = _begun(connection, plan, words)
     else:
         study, stored, remembered = _stored(connection, sweep)
         plan, words = replace(stored, **changes), words or remembered
@@ -118,7 +119,8 @@ def run_sweep(
 
 
 def _checked_command(command: Sequence[str]) -> list[str]:
-    if isinstance(command, str) or not all(isinstance(word, str) for word in command) or not command:
+    is_list = isinstance(command, Sequence) and not isinstance(command, str)
+    if not is_list or not command or not all(isinstance(word, str) for word in command):
         raise InvalidTypeError("a command is a list of words, like ['python', 'train.py']")
     for word in command:
         if "\0" in check_text(word, "a word of the command"):
@@ -352,7 +354,6 @@ class _Runner:
 
     def _is_exhausted(self) -> bool:
         """Whether a sampler that tries everything has tried it."""
-        counts = [dimension.count for dimension in self._plan.space.values()]
         if self._plan.sampler.name not in EXHAUSTIVE:
             return False
         trials = self._study._storage.get_all_trials(self._study._id, deepcopy=False)
@@ -360,7 +361,7 @@ class _Runner:
             return False
         space = self._plan.space
         tried = {tuple(map(trial.params.get, space)) for trial in trials if trial.params.keys() >= space.keys()}
-        return len(tried) >= math.prod(filter(None, counts))
+        return len(tried) >= math.prod(one.count or 1 for one in space.values())
 
     def _suggest(self, trial: Trial) -> None:
         for key, one in self._plan.space.items():
@@ -387,6 +388,8 @@ class _Runner:
         interrupt_dead_runs(self._connection)
         reports = self._study._storage.get_trial(trial._id).intermediate_values
         verdict = self._judged(trial, ended, reports)
+        if verdict.reason is not None:
+            verdict = _Verdict(reason=trial.config.mask(verdict.reason))
         if self._connection.value(RUN_OF_TRIAL, (trial._id,)) is None:
             self._record_run(trial, verdict, started_at, reports)
         self._keep_output(trial, ended.output)
@@ -496,10 +499,9 @@ class _Runner:
         failed = verdict.reason is not None
         if failed and self._stop_on_failure and not retried:
             self._close("failure")
-        reason = None if verdict.reason is None else trial.config.mask(verdict.reason)
         with self._telling:
             with self._asking:
-                self._study.tell(trial, verdict.value, pruned=verdict.pruned, reason=reason)
+                self._study.tell(trial, verdict.value, pruned=verdict.pruned, reason=verdict.reason)
             record, info = self._study.trial(trial.number), self._study.info
             self._counts[record.state] += 1
             if self._after is not None:

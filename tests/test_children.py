@@ -38,6 +38,13 @@ def test_of_very_much_output_beginning_and_end_are_kept() -> None:
     assert len(found.output) == 2 * KEPT_CHARS + len(gap) + 2
 
 
+def test_the_lines_of_two_streams_stay_whole() -> None:
+    code = (
+        "import sys\nfor n in range(500):\n    for out in (sys.stdout, sys.stderr): print(n, 'abc', file=out)"
+    )
+    assert sorted(ended(code).output.splitlines()) == sorted(f"{n} abc" for n in range(500) for _ in range(2))
+
+
 def test_bytes_that_are_no_text_are_replaced() -> None:
     assert ended(r"import os; os.write(1, b'a\xff\xc3'); os.write(1, b'\xa4')").output == "a\ufffdä"
 

@@ -30,10 +30,10 @@ def make_trial(archive: Archive, run_id: str | None, study: str, number: int, st
     with archive._connection.transaction():
         archive._connection.execute(
             """
-            INSERT INTO trial (study, number, state, run)
-            VALUES ((SELECT id FROM study WHERE name = ?), ?, ?, (SELECT id FROM run WHERE run_id = ?))
+            INSERT INTO trial (study, number, state, run, ended_at)
+            VALUES ((SELECT id FROM study WHERE name = ?), ?, ?, (SELECT id FROM run WHERE run_id = ?), ?)
             """,
-            (study, number, state, run_id),
+            (study, number, state, run_id, NOW if state in ("complete", "pruned", "fail") else None),
         )
 
 
@@ -43,6 +43,8 @@ def lab(tmp_path: Path) -> Iterator[Archive]:
     with Archive(tmp_path / "lab.db") as archive:
         make_study(archive, "digits")
         make_study(archive, "letters")
+        for number in (0, 1, 2):
+            make_trial(archive, None, "letters", number, "waiting")
         for number, (study, state) in enumerate(
             [
                 ("digits", "complete"),
@@ -60,7 +62,7 @@ def lab(tmp_path: Path) -> Iterator[Archive]:
                 run.complete()
             if study is not None and state is not None:
                 make_trial(archive, run.run_id, study, number, state)
-        make_trial(archive, None, "letters", 9, "waiting")
+        make_trial(archive, None, "letters", 4, "waiting")
         yield archive
         assert archive.verify().ok
 

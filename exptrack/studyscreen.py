@@ -34,6 +34,7 @@ PLOT_ROWS = 12
 PIPED_COLUMNS = 100
 LEAST_BAR, MOST_BAR, BESIDE_BAR = 10, 40, len("100.0%") + 9
 MOST_FRONT = MOST_BARS = 10  # in the overview: trials of a Pareto front, params
+MOST_FOR_FANOVA = 1000  # trials, in the overview: of 5,000 it takes minutes
 CELL_CHARS = 24  # of a param's value where a person looks
 
 
@@ -60,7 +61,8 @@ def studies(out: Console, found: Sequence[StudyInfo]) -> None:
 def overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
     """A study in a few lines, then how it went and what matters, as far as there is something to show.
 
-    What matters is told by fANOVA; of several objectives by PED-ANOVA, for all of them together.
+    What matters is told by fANOVA; by PED-ANOVA of several objectives, for all of them together, and of very
+    many trials, for which fANOVA takes minutes.
     """
     facts(out, results)
     if not any(trial.values for trial in results.trials):
@@ -69,7 +71,8 @@ def overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
     history(out, results, log=log)
     out.print()
     try:
-        importances(out, results, most=MOST_BARS)
+        method = "ped-anova" if len(results.trials) > MOST_FOR_FANOVA else None
+        importances(out, results, method, most=MOST_BARS)
     except (InvalidValueError, MissingPackageError) as error:
         out.print(Text("importance of params", style="bold"))
         out.print(Text(safe(error), style="dim"))

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy
 import optuna
 import pytest
+from rich.console import Console
 
 import exptrack
 from exptrack import (
@@ -33,6 +35,7 @@ from exptrack import (
     Trial,
     TrialPruned,
     TrialState,
+    studyscreen,
 )
 
 GRID = {"x": [1, 2], "n": [3, 4]}
@@ -635,6 +638,8 @@ def test_errors_of_an_objective_stay_its_own(archive: Archive) -> None:
 
 def test_a_study_inside_a_trials_script_does_not_take_its_place(archive: Archive) -> None:
     code = """
+from rich.console import Console
+
 import exptrack
 inner = exptrack.Archive.default().create_study("inner")
 inner.optimize(lambda trial: trial.suggest_float("x", 0, 1), 2)
@@ -754,6 +759,8 @@ def test_a_killed_process_leaves_a_failed_trial_and_an_interrupted_run(tmp_path:
 # The script that is a trial
 
 SCRIPT = """
+from rich.console import Console
+
 import exptrack
 trial = exptrack.current_trial()
 with exptrack.start_run(trial.config) as run:
@@ -850,3 +857,14 @@ def test_a_study_config_makes_the_same_study(archive: Archive) -> None:
         "base": {"a": 1},
     }
     assert (study.directions, study.metrics) == (("maximize",), ("acc",))
+
+
+def test_the_overview_of_very_many_trials_does_not_wait_for_fanova(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = archive.create_study("many", sampler=Sampler.random(seed=1))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 12, start_runs=False)
+    told = Console(file=StringIO(), width=100)
+    monkeypatch.setattr(studyscreen, "MOST_FOR_FANOVA", 11)
+    studyscreen.overview(told, study.results())
+    assert "by ped-anova" in told.file.getvalue()  # type: ignore[attr-defined]

@@ -170,9 +170,9 @@ def test_runs_are_ordered_by_study_and_number_those_of_none_last(lab: Archive) -
 
 def test_a_run_that_was_tried_again_has_the_facts_of_its_newest_trial(lab: Archive) -> None:
     run_id = named(lab, "run1").run_id
-    make_trial(lab, run_id, "letters", 1, "complete")
+    make_trial(lab, run_id, "letters", 5, "complete")
     run = named(lab, "run1")
-    assert (run.study, run.trial_number, run.trial_state) == ("letters", 1, "complete")
+    assert (run.study, run.trial_number, run.trial_state) == ("letters", 5, "complete")
     assert found(lab, "study = digits") == ["run0", "run2"]
     assert found(lab, "study > 'a'") == ["run0", "run1", "run2", "run3"]
     assert found(lab, "status = pruned") == found(lab, "trial.state = pruned") == []
@@ -181,7 +181,7 @@ def test_a_run_that_was_tried_again_has_the_facts_of_its_newest_trial(lab: Archi
 
 def test_a_run_that_did_not_complete_is_no_pruned_one(lab: Archive) -> None:
     run = lab.start_run(name="late")
-    make_trial(lab, run.run_id, "digits", 7, "pruned")
+    make_trial(lab, run.run_id, "digits", 3, "pruned")
     assert not named(lab, "late").is_pruned
     assert "late" not in found(lab, "status = pruned")
     assert "late" in found(lab, "trial.state = pruned")

@@ -149,7 +149,7 @@ class SweepPlan:
     space: Mapping[str, Dimension]
     reduce: str = "last"
     sampler: Sampler = field(default_factory=Sampler.tpe)
-    pruner: Pruner = field(default_factory=Pruner.none)
+    pruner: Pruner = field(default_factory=Pruner.median)
     max_trials: int | None = None
     time_limit_s: float | None = None
     jobs: int = 1
@@ -503,7 +503,7 @@ class _SweepFile:
 
     def pruner(self) -> Pruner:
         found = self.values.get("pruner")
-        return Pruner.none() if found is None else Pruner(*self.named("pruner", found))
+        return Pruner.median() if found is None else Pruner(*self.named("pruner", found))
 
     def named(self, key: str, value: sdn.Value) -> tuple[Any, dict[str, sdn.Value]]:
         """The name of an algorithm, and its options where they stand with it in a map."""

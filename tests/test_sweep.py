@@ -635,8 +635,6 @@ def test_errors_of_an_objective_stay_its_own(archive: Archive) -> None:
 
 def test_a_study_inside_a_trials_script_does_not_take_its_place(archive: Archive) -> None:
     code = """
-from rich.console import Console
-
 import exptrack
 inner = exptrack.Archive.default().create_study("inner")
 inner.optimize(lambda trial: trial.suggest_float("x", 0, 1), 2)
@@ -756,8 +754,6 @@ def test_a_killed_process_leaves_a_failed_trial_and_an_interrupted_run(tmp_path:
 # The script that is a trial
 
 SCRIPT = """
-from rich.console import Console
-
 import exptrack
 trial = exptrack.current_trial()
 with exptrack.start_run(trial.config) as run:

@@ -23,7 +23,7 @@ from exptrack.studyresults import StudyResults
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",
-    TrialState.PRUNED: "bright_black",
+    TrialState.PRUNED: "magenta",
     TrialState.FAIL: "red",
     TrialState.RUNNING: "cyan",
     TrialState.WAITING: "",
@@ -49,7 +49,7 @@ def studies(out: Console, found: Sequence[StudyInfo]) -> None:
     for state in TrialState:
         if any(one.counts[state] for one in found):
             cells = [Text(f"{one.counts[state] or ''}", style=STATE_STYLES[state]) for one in found]
-            columns[_word(state)] = ("right", cells)
+            columns[state_word(state)] = ("right", cells)
     columns["best"] = ("right", ["" if one.best_value is None else number(one.best_value) for one in found])
     columns["objective"] = ("left", [_objective(one).replace("imize ", " ") for one in found])
     columns["started"] = ("left", [ago(one.created_at) for one in found])
@@ -113,7 +113,8 @@ def facts(out: Console, results: StudyResults) -> None:
             trials(out, results, shown)
 
 
-def _word(state: TrialState) -> str:
+def state_word(state: TrialState) -> str:
+    """How a state is called where a person looks."""
     return STATE_WORDS.get(state, str(state))
 
 
@@ -143,7 +144,7 @@ def _counts(info: StudyInfo) -> Text:
     told = Text(f"{info.trials:,}")
     parts = [(state, count) for state, count in info.counts.items() if count]
     for place, (state, count) in enumerate(parts):
-        told.append(": " if place == 0 else ", ").append(f"{count:,} {_word(state)}", STATE_STYLES[state])
+        told.append(": " if place == 0 else ", ").append(f"{count:,} {state_word(state)}", STATE_STYLES[state])
     return told
 
 
@@ -203,7 +204,7 @@ def _heads(names: Sequence[str], others: Sequence[str], short: bool) -> dict[str
 
 
 def _state(trial: TrialRecord, results: StudyResults) -> Text:
-    words = _word(trial.state)
+    words = state_word(trial.state)
     if trial.state == TrialState.PRUNED and trial.reports:
         words = f"pruned at {max(trial.reports)}"
     if trial.number in results.infeasible:
@@ -246,7 +247,7 @@ def history(out: Console, results: StudyResults, *, log: bool = False) -> None:
     missing = [trial for trial in results.trials if not trial.values]
     if missing:
         counts = {state: sum(trial.state == state for trial in missing) for state in TrialState}
-        words = ", ".join(f"{count:,} {_word(state)}" for state, count in counts.items() if count)
+        words = ", ".join(f"{count:,} {state_word(state)}" for state, count in counts.items() if count)
         out.print(Text(f"without a value: {words}", style="dim"))
     if len(results.metrics) == 2:
         out.print()

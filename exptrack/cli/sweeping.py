@@ -14,8 +14,6 @@ from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial,
 from exptrack.cli.command import F, json_option, main, open_archive, print_json_line, say
 
 FAILED_EXIT = 1
-STATE_STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "magenta", TrialState.FAIL: "red"}
-STATE_WORDS = {TrialState.FAIL: "failed"}
 
 
 @main.group()
@@ -212,16 +210,14 @@ def _print_fact(done: SweepTrial) -> None:
 def _teller(streams: bool) -> Callable[[SweepTrial], None]:
     from rich.text import Text
 
-    from exptrack import render
+    from exptrack import render, studyscreen
 
     out = render.console()
 
     def tell(done: SweepTrial) -> None:
         trial = done.trial
         line = Text(f"#{trial.number}".ljust(5), style="bold")
-        line.append(
-            STATE_WORDS.get(trial.state, trial.state).ljust(10), style=STATE_STYLES.get(trial.state, "")
-        )
+        line.append(studyscreen.state_word(trial.state).ljust(10), style=studyscreen.STATE_STYLES[trial.state])
         line.append(render.number(trial.values[0] if trial.values else None).rjust(10))
         best = (
             "" if done.best_number is None else f"best {render.number(done.best_value)} (#{done.best_number})"
@@ -250,17 +246,17 @@ ENDINGS = {
 
 def _conclude(report: SweepReport, as_json: bool) -> None:
     """The last line, and the exit code: a sweep of which nothing succeeded has failed."""
+    from exptrack import render, studyscreen
+
     count = sum(report.counts.values())
     counts = ", ".join(
-        f"{count} {STATE_WORDS.get(state, state)}" for state, count in report.counts.items() if count
+        f"{count} {studyscreen.state_word(state)}" for state, count in report.counts.items() if count
     )
     if as_json:
         facts = {"study": report.study, "counts": {str(s): n for s, n in report.counts.items()}}
         best = {"best_number": report.best_number, "best_value": report.best_value}
         print_json_line(facts | {"ended": report.ended} | best)
     else:
-        from exptrack import render
-
         words = f"{report.study}: {counts or 'no trial was begun'}{ENDINGS[report.ended]}"
         if not count and report.ended == "done":
             words = f"{report.study} has all its trials already; --trials lets it go on"

@@ -121,13 +121,13 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
     from exptrack.studies import TrialPruned as TrialPruned
+    from exptrack.studyconfig import StudyConfig as StudyConfig
     from exptrack.studyresults import StudyResults as StudyResults
     from exptrack.sweep import Study as Study
-    from exptrack.sweep import StudyConfig as StudyConfig
-    from exptrack.sweep import Trial as Trial
     from exptrack.sweepfile import Dimension as Dimension
     from exptrack.sweepfile import SweepPlan as SweepPlan
     from exptrack.sweepfile import load_sweep as load_sweep
+    from exptrack.trial import Trial as Trial
 
 # Where each public name lives.
 _HOME_OF = {
@@ -208,7 +208,7 @@ _HOME_OF = {
     "Series": "series",
     "SqlResult": "records",
     "Study": "sweep",
-    "StudyConfig": "sweep",
+    "StudyConfig": "studyconfig",
     "StudyExistsError": "errors",
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
@@ -220,7 +220,7 @@ _HOME_OF = {
     "SweepReport": "records",
     "SweepTrial": "records",
     "Tail": "series",
-    "Trial": "sweep",
+    "Trial": "trial",
     "TrialPruned": "studies",
     "TrialRecord": "records",
     "TrialState": "records",

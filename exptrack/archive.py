@@ -66,8 +66,9 @@ if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore
     from exptrack.optunastorage import OptunaStorage, StaleTrialCallback
     from exptrack.runquery import RunQuery
+    from exptrack.studyconfig import StudyConfig
     from exptrack.studyresults import StudyResults
-    from exptrack.sweep import Study, StudyConfig
+    from exptrack.sweep import Study
     from exptrack.sweepfile import SweepPlan
 
 # A training script needs none of it to start: what only some calls need, they import.

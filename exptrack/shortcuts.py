@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         VerifyReport,
     )
     from exptrack.run import Run
-    from exptrack.sweep import Trial
+    from exptrack.trial import Trial
 
 
 def start_run(

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial, create_trial
@@ -27,7 +25,6 @@ from optuna.trial import TrialState as OptunaState
 from exptrack.algorithms import (
     DEFAULT_PRUNER,
     DEFAULT_SAMPLER,
-    MAX_WHOLE,
     Pruner,
     Sampler,
     check_limit,
@@ -35,8 +32,8 @@ from exptrack.algorithms import (
     sampler_from,
 )
 from exptrack.capture import recordable
-from exptrack.checks import INT64_MAX, check_name, check_number, check_step, check_text, shown
-from exptrack.config import ExpConfig, as_config, config_as_json, config_from_json, merge_configs
+from exptrack.checks import INT64_MAX, check_name, check_number, check_text, shown
+from exptrack.config import ExpConfig, config_from_json, merge_configs
 from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
 from exptrack.errors import (
@@ -50,9 +47,8 @@ from exptrack.frames import Frame
 from exptrack.keypath import path_of, split_path
 from exptrack.migrations import utc_text
 from exptrack.optunastorage import OptunaStorage
-from exptrack.query import check_direction
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
-from exptrack.run import Run, describe, open_run, start_run
+from exptrack.run import Run, describe, start_run
 from exptrack.studies import (
     COUNT_ATTEMPTS,
     PROCESS_DIED,
@@ -67,7 +63,9 @@ from exptrack.studies import (
     study_info,
     surrounding_row,
 )
+from exptrack.studyconfig import StudyConfig, default_metrics
 from exptrack.studyresults import StudyResults
+from exptrack.trial import Trial, check_choice
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -78,7 +76,6 @@ SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND positio
 SAVE_REASON = "UPDATE trial SET reason = ? WHERE id = ?"
 # What has ended keeps the reason it ended for.
 NOTE_FAILURE = "UPDATE trial SET reason = ? WHERE id = ? AND state = 'running'"
-RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
 TAKE_SESSION = """
 INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:sessions', '1')
 ON CONFLICT (study, scope, name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
@@ -88,7 +85,6 @@ SELECT CAST(value AS INTEGER) FROM study_attribute
 WHERE study = ? AND scope = 'system' AND name = 'exptrack:sessions'
 """
 
-PRUNE_MARK = "exptrack:should_prune"  # a trial that was told to give up, at this step
 RETRY_MARK = "exptrack:retry_of"  # a trial that tries another's params again: that one's number
 
 Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
@@ -96,260 +92,6 @@ Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
 
 class _Full(Exception):
     """The study has as many trials as it may have."""
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """What a study is.
-
-    `direction` is ``"minimize"`` or ``"maximize"``, or one for each objective. `metric` is the name under which
-    a trial's run logs what it reports and returns (one for each objective). `base` is the config the params
-    are laid over. `max_trials` bounds the whole study, `time_limit` (seconds) each :meth:`Study.optimize`.
-
-    >>> StudyConfig("digits", "maximize", Sampler.tpe(seed=1), max_trials=50).max_trials
-    50
-    """
-
-    name: str
-    direction: str | Sequence[str] = "minimize"
-    sampler: Sampler | BaseSampler | str | None = None
-    pruner: Pruner | BasePruner | str | None = None
-    max_trials: int | None = None
-    time_limit: float | None = None
-    metric: str | Sequence[str] | None = None
-    base: object = None
-
-    @property
-    def directions(self) -> tuple[str, ...]:
-        """One for each objective.
-
-        Raises:
-            InvalidValueError: another word, or none.
-        """
-        given = _listed(self.direction, "a direction is 'minimize' or 'maximize', or a list of these")
-        if not given:
-            raise InvalidValueError("a study has at least one objective: a direction each")
-        return tuple(check_direction(direction) for direction in given)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """One name for each objective."""
-        count = len(self.directions)
-        if self.metric is None:
-            return default_metrics(count)
-        given = _listed(self.metric, "a metric is a name, or a list of them")
-        if len(given) != count or len(set(given)) != count:
-            raise InvalidValueError(f"{count} objectives have {count} different metrics, not {shown(given)}")
-        return tuple(check_name(name, "metric name") for name in given)
-
-    def settings(self) -> dict[str, Any]:
-        """What of it the study remembers beside name, directions and metrics.
-
-        Raises:
-            InvalidValueError: a limit, sampler, pruner or base that cannot be.
-        """
-        if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
-            raise InvalidValueError(f"max_trials is a whole number above 0, not {shown(self.max_trials)}")
-        base = config_as_json(as_config(self.base))
-        origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
-        return {
-            "sampler": Sampler.of(DEFAULT_SAMPLER if self.sampler is None else self.sampler).settings(),
-            "pruner": Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner).settings(),
-            "max_trials": self.max_trials,
-            "time_limit_s": check_limit(self.time_limit, "time_limit"),
-            "base": base["values"],
-            **origin,
-        }
-
-
-def _check_choice(name: str, value: object) -> None:
-    """Refuse what is no setting of a param, or what no config holds."""
-    if value is not None and not isinstance(value, (str, int, float)):
-        raise InvalidTypeError(f"param {shown(name)} is a text, a number, a bool or None, not {shown(value)}")
-    try:
-        ExpConfig({"value": value})
-    except InvalidValueError as error:
-        raise InvalidValueError(f"param {shown(name)} cannot be {shown(value)}: {error}") from None
-
-
-def _listed(given: object, form: str) -> list[Any]:
-    """One word, or several, as a list."""
-    if isinstance(given, str):
-        return [given]
-    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
-        raise InvalidTypeError(f"{form}, not {shown(given)}")
-    return list(given)
-
-
-def default_metrics(count: int) -> tuple[str, ...]:
-    """The names of so many objectives that have none."""
-    return ("objective",) if count == 1 else tuple(f"objective_{position}" for position in range(count))
-
-
-class Trial:
-    """One attempt: it hands out params, takes reports, and says when to give up.
-
-    Made by :meth:`Study.optimize`, :meth:`Study.ask` and :func:`current_trial`.
-    """
-
-    def __init__(
-        self, study: Study, source: optuna.trial.Trial | optuna.trial.FrozenTrial, run: Run | None = None
-    ) -> None:
-        self._study = study
-        self._source = source
-        self._id = source._trial_id
-        self.number = source.number
-        self.run = run
-        self._reported: dict[int, float] = {}
-
-    def __repr__(self) -> str:
-        return f"<Trial {self.number} of study {self._study.name!r}>"
-
-    @property
-    def optuna_trial(self) -> optuna.trial.Trial | optuna.trial.FrozenTrial:
-        """Optuna's own trial, for what this class does not offer (constraints, attributes)."""
-        return self._source
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """What was suggested so far."""
-        return dict(self._source.params)
-
-    @property
-    def config(self) -> ExpConfig:
-        """The study's base config with the params laid over it."""
-        return self._study._config_of(self.params)
-
-    # Suggesting
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        """A number from `low` to `high`, both included; in steps, or evenly over its logarithm. Commits.
-
-        Raises:
-            InvalidValueError: bounds that cannot be, or others than earlier in this study.
-        """
-        bounds = [self._bound(name, bound) for bound in (low, high)]
-        self._bound(name, bounds[1] - bounds[0])
-        exact = None if step is None else self._bound(name, step)
-        return float(self._suggest("suggest_float", name, *bounds, step=exact, log=log))
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """A whole number from `low` to `high`, both included; otherwise as :meth:`suggest_float`.
-
-        Both are within 2^53, beyond which Optuna does not tell one from the next.
-        """
-        low, high, exact = (self._whole(name, bound) for bound in (low, high, step))
-        return int(self._suggest("suggest_int", name, low, high, step=exact, log=log))
-
-    def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
-        """One of these scalars: texts, numbers, bools, None. Commits; raises as :meth:`suggest_float`."""
-        if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
-            raise InvalidTypeError(f"choices of {shown(name)} are a list of scalars, not {shown(choices)}")
-        found = tuple(choices)
-        for choice in found:
-            _check_choice(name, choice)
-        for place, choice in enumerate(found):
-            for other in found[:place]:
-                if choice == other and type(choice) is not type(other):
-                    raise InvalidValueError(
-                        f"the choices {shown(other)} and {shown(choice)} of {shown(name)} are equal; Optuna"
-                        " cannot tell them apart"
-                    )
-        return self._suggest("suggest_categorical", name, found)
-
-    def _bound(self, name: str, value: object) -> float:
-        number = check_number(value, f"a bound or step of param {shown(name)}")
-        if not math.isfinite(number):
-            raise InvalidValueError(f"bounds and step of param {shown(name)} are finite, not {number}")
-        return number
-
-    def _whole(self, name: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-            raise InvalidTypeError(
-                f"bounds and step of param {shown(name)} are whole numbers, not {shown(value)}"
-            )
-        number = operator.index(value)
-        if abs(number) > MAX_WHOLE:
-            raise InvalidValueError(
-                f"bounds and step of param {shown(name)} are within 2^53, not {shown(number)}"
-            )
-        return number
-
-    def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
-        checked = check_name(name, "param name")
-        self._study._config_of({**self.params, checked: None})
-        try:
-            with self._study._own_errors():
-                value = getattr(self._source, method)(checked, *args, **kwargs)
-        except (ValueError, TypeError, AssertionError, OverflowError) as error:
-            if isinstance(error, ExptrackError):
-                raise
-            raise InvalidValueError(f"param {checked!r} of {self!r}: {error}") from None
-        if self.run is not None:
-            self.run._take_config(self.config)
-        return value
-
-    # Reporting
-
-    def report(self, step: int, value: float) -> None:
-        """Say how well it does at a step, which the pruner compares, and log that in the trial's run. Commits.
-
-        A step is reported once: what comes later for it is only logged.
-
-        Raises:
-            InvalidTypeError, InvalidValueError: no step (from 0), or no number.
-        """
-        checked_step = check_step(step)
-        if checked_step < 0:
-            raise InvalidValueError(f"a report's step is 0 or more, not {checked_step}")
-        number = check_number(value, "report")
-        if self.run is not None:
-            self.run.log_metric(self._study.metrics[0], number, checked_step)
-        self._note_report(checked_step, number)
-
-    def _note_report(self, step: int, value: float) -> None:
-        if step not in self._reported:
-            with self._study._own_errors():
-                self._study._storage.set_trial_intermediate_value(self._id, step, value)
-            self._reported[step] = value
-
-    def should_prune(self) -> bool:
-        """Whether the pruner would give this trial up, as far as it has reported.
-
-        In a script that a sweep runs, what the run logged of the objective's metric counts as reported.
-        """
-        if self.run is None:
-            self._report_logged()
-        storage = self._study._storage
-        with self._study._own_errors():
-            trial = storage.get_trial(self._id)
-            prune = bool(self._study.optuna_study.pruner.prune(self._study.optuna_study, trial))
-            if prune:
-                storage.set_trial_system_attr(
-                    self._id, PRUNE_MARK, max(trial.intermediate_values, default=None)
-                )
-        return prune
-
-    def _report_logged(self) -> None:
-        connection = self._study._connection
-        run = connection.value(RUN_OF_TRIAL, (self._id,))
-        point = None if run is None else open_run(connection, run).get_last_metric(self._study.metrics[0])
-        if point is not None and point.step >= 0:
-            self._note_report(point.step, point.value)
-
-    def prune(self, message: str = "") -> None:
-        """Give the trial up.
-
-        Raises:
-            TrialPruned: always; the objective lets it through.
-        """
-        step = max(self._reported, default=None)
-        if self.run is None:
-            with self._study._own_errors():
-                self._study._storage.set_trial_system_attr(self._id, PRUNE_MARK, step)
-        raise TrialPruned(message, step=step)
 
 
 class Study:
@@ -376,7 +118,8 @@ class Study:
         self.metrics = tuple(name or default for name, default in names)
         self.settings = info.settings
         self._given = (sampler, pruner)
-        self._storage = _Limited(connection, self.settings.get("max_trials"))
+        self._limited = _Limited(connection, self.settings.get("max_trials"))
+        self._storage: OptunaStorage = self._limited
         origin = self.settings.get("base_origin", {"files": [], "sources": {}})
         self._base = config_from_json({"values": self.settings.get("base") or {}, **origin})
         self._optuna: optuna.Study | None = None
@@ -725,7 +468,7 @@ class Study:
         if not isinstance(params, Mapping):
             raise InvalidTypeError(f"params are names with values, not {shown(params)}")
         for name, value in params.items():
-            _check_choice(check_name(name, "param name"), value)
+            check_choice(check_name(name, "param name"), value)
         self._config_of(params)
         marks: dict[str, Any] = {"fixed_params": dict(params)}
         if retry_of is not None:
@@ -798,7 +541,7 @@ class Study:
         with self._connection.transaction():
             self.settings = {**self.info.settings, **facts}
             self._connection.execute(SAVE_SETTINGS, (json.dumps(self.settings), self._id))
-        self._storage._max_trials = self.settings.get("max_trials")
+        self._limited._max_trials = self.settings.get("max_trials")
 
     def _config_of(self, params: Mapping[str, Any]) -> ExpConfig:
         tree: dict[str, Any] = {}

@@ -46,17 +46,10 @@ from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, Tr
 from exptrack.redaction import redact_command, redact_text
 from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
 from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, run_name, stop_asked_since
-from exptrack.sweep import (
-    PRUNE_MARK,
-    RETRY_MARK,
-    RUN_OF_TRIAL,
-    Study,
-    StudyConfig,
-    Trial,
-    create_study,
-    open_study,
-)
+from exptrack.studyconfig import StudyConfig
+from exptrack.sweep import RETRY_MARK, Study, create_study, open_study
 from exptrack.sweepfile import EXHAUSTIVE, SweepPlan, seconds_of
+from exptrack.trial import PRUNE_MARK, RUN_OF_TRIAL, Trial
 
 RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"
 

@@ -20,8 +20,8 @@ RANKS = (
     " composition process paths redaction worktree capture connection migrations events default metrics"
     " journal drain series metriclog liveness media restore chunks folders blobs snapshots sealing filters"
     " selection query columns frames runquery comparison userviews artifacts lineage medialog optunastorage"
-    " verification recording studies run algorithms studyresults sweepfile sweep children sweeprunner archive"
-    " shortcuts plaintext render sidebyside charts studyscreen demo cli __main__"
+    " verification recording studies run algorithms studyresults studyconfig trial sweepfile sweep children"
+    " sweeprunner archive shortcuts plaintext render sidebyside charts studyscreen demo cli __main__"
 ).split()
 PUBLIC_ONLY = ["cli", "demo", "__main__"]
 HEAVY = (

@@ -289,7 +289,7 @@ def do(storage: optuna.storages.BaseStorage, study: int, what: str, given: Any) 
             return storage.set_trial_state_values(trial(given), TrialState.WAITING)
         elif what == "param":
             number, name, value = given
-            storage.set_trial_param(trial(number), name, value, {"x": X, "n": N, "c": C}[name])
+            storage.set_trial_param(trial(number), name, float(value), {"x": X, "n": N, "c": C}[name])
         elif what == "report":
             storage.set_trial_intermediate_value(trial(given[0]), *given[1:])
         else:

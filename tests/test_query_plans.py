@@ -19,7 +19,7 @@ from exptrack.selection import Found, Fragment, Selection
 
 MODULES = (
     "artifacts blobs drain events frames lineage metriclog metrics optunastorage query recording run selection"
-    " series snapshots studies studyresults sweep"
+    " series snapshots studies studyresults sweep sweeprunner trial"
 ).split()
 
 # Constants that read a whole table or index, and why.

@@ -313,7 +313,7 @@ def test_a_sweep_goes_on_where_it_was_with_another_budget(archive: Archive) -> N
         ({"metric": "loss"}, "another metric;"),
         ({"direction": "minimize", "reduce": "max"}, "another direction and reduce;"),
         ({"sampler": Sampler.random(seed=2)}, "another sampler;"),
-        ({"pruner": Pruner.median()}, "another pruner;"),
+        ({"pruner": Pruner.hyperband()}, "another pruner;"),
         ({"space": {"lr": Dimension("float", 0.1, 2.0, log=True)}}, r"another space \(lr\);"),
         ({"space": {**RANDOM.space, "n": Dimension("int", 1, 2)}}, r"another space \(n\);"),
         ({"base": ExpConfig({"lr": 1})}, "another base;"),

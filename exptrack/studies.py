@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from exptrack.checks import check_name
@@ -242,10 +242,9 @@ class TrialPruned(SystemExit):
         self.step = step
 
 
-def surrounding_trial(environment: Mapping[str, str] | None = None) -> tuple[str, int] | None:
+def surrounding_trial() -> tuple[str, int] | None:
     """Study and number of the trial that this process is, as its environment says; None when it is none."""
-    text = (os.environ if environment is None else environment).get(TRIAL_VARIABLE, "")
-    study, _slash, number = text.rpartition("/")
+    study, _slash, number = os.environ.get(TRIAL_VARIABLE, "").rpartition("/")
     return (study, int(number)) if number.isdecimal() and study else None
 
 

@@ -64,6 +64,16 @@ class StudyConfig:
             raise InvalidValueError(f"{count} objectives have {count} different metrics, not {shown(given)}")
         return tuple(check_name(name, "metric name") for name in given)
 
+    @property
+    def chosen_sampler(self) -> Sampler:
+        """The sampler, or the one of a study that names none."""
+        return Sampler.of(DEFAULT_SAMPLER if self.sampler is None else self.sampler)
+
+    @property
+    def chosen_pruner(self) -> Pruner:
+        """The pruner, or the one of a study that names none."""
+        return Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner)
+
     def settings(self) -> dict[str, Any]:
         """What of it the study remembers beside name, directions and metrics.
 
@@ -75,8 +85,8 @@ class StudyConfig:
         base = config_as_json(as_config(self.base))
         origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
         return {
-            "sampler": Sampler.of(DEFAULT_SAMPLER if self.sampler is None else self.sampler).settings(),
-            "pruner": Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner).settings(),
+            "sampler": self.chosen_sampler.settings(),
+            "pruner": self.chosen_pruner.settings(),
             "max_trials": self.max_trials,
             "time_limit_s": check_limit(self.time_limit, "time_limit"),
             "base": base["values"],

@@ -23,8 +23,6 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from exptrack.algorithms import (
-    DEFAULT_PRUNER,
-    DEFAULT_SAMPLER,
     Pruner,
     Sampler,
     check_limit,
@@ -73,7 +71,6 @@ if TYPE_CHECKING:
 
 SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
 SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND position = ?"
-SAVE_REASON = "UPDATE trial SET reason = ? WHERE id = ?"
 # What has ended keeps the reason it ended for.
 NOTE_FAILURE = "UPDATE trial SET reason = ? WHERE id = ? AND state = 'running'"
 TAKE_SESSION = """
@@ -212,8 +209,7 @@ class Study:
     @property
     def best_trials(self) -> list[TrialRecord]:
         """The completed trials that no other one beats in all objectives: the Pareto front."""
-        numbers = {trial.number for trial in self.optuna_study.best_trials}
-        return [trial for trial in self.completed_trials() if trial.number in numbers]
+        return self.results().best_trials
 
     @property
     def best_value(self) -> float:
@@ -497,11 +493,11 @@ class Study:
         failed = []
         for row in dead_trials(self._connection, self._id):
             try:
-                self._storage.set_trial_state_values(row["id"], OptunaState.FAIL)
+                with self._connection.transaction():
+                    self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
+                    self._storage.set_trial_state_values(row["id"], OptunaState.FAIL)
             except RuntimeError:
                 continue  # another process was faster
-            with self._connection.transaction():
-                self._connection.execute(SAVE_REASON, (PROCESS_DIED, row["id"]))
             failed.append(row["number"])
         return failed
 
@@ -625,13 +621,13 @@ _quieted: list[int] = []  # the verbosity before, and an element for each search
 # Studies of an archive
 
 
-def create_study(connection: Connection, config: StudyConfig, *, load_if_exists: bool = False) -> Study:
+def create_study(connection: Connection, config: StudyConfig) -> Study:
     """Make a study; see :meth:`Study.create`."""
     name = check_name(config.name, "study name")
     settings, metrics = config.settings(), config.metrics
     # What Optuna refuses leaves no study behind.
-    Sampler.of(DEFAULT_SAMPLER if config.sampler is None else config.sampler).build()
-    Pruner.of(DEFAULT_PRUNER if config.pruner is None else config.pruner).build()
+    config.chosen_sampler.build()
+    config.chosen_pruner.build()
     directions = [optuna.study.StudyDirection[direction.upper()] for direction in config.directions]
     try:
         with connection.transaction():
@@ -640,8 +636,7 @@ def create_study(connection: Connection, config: StudyConfig, *, load_if_exists:
             for position, metric in enumerate(metrics):
                 connection.execute(SAVE_METRIC, (metric, study, position))
     except optuna.exceptions.DuplicatedStudyError:
-        if not load_if_exists:
-            raise StudyExistsError(name, str(connection.path)) from None
+        raise StudyExistsError(name, str(connection.path)) from None
     return open_study(connection, name, sampler=config.sampler, pruner=config.pruner)
 
 

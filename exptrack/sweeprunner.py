@@ -1,7 +1,7 @@
 """Running a sweep: a command for each trial, in processes of their own.
 
 Invariants: every trial that began ends here as complete, pruned or failed, unless this process is killed; then
-its trials are failed by whoever looks at the study next. Every trial has a run, with all its command wrote as
+its trials are failed by whoever looks at the study next. Every trial has a run, with what its command wrote as
 the artifact ``output.txt``: the run that the command started, or one that is recorded for it. A trial's value
 is what that run logged; what a command prints decides nothing. Commands are told to end before they are killed.
 """

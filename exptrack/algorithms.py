@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from exptrack.checks import require_optuna, shown
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.extras import require_optuna
+from exptrack.validation import shown
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

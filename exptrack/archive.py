@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__, query
 from exptrack import run as runs
-from exptrack.checks import require_optuna, shown
 from exptrack.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.default import default_connection
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
+from exptrack.extras import require_optuna
 from exptrack.migrations import open_connection
 from exptrack.query import RunFilter
 from exptrack.recording import record_runs
@@ -47,7 +47,6 @@ from exptrack.records import (
     TrialState,
     UserView,
     VerifyReport,
-    moment,
 )
 from exptrack.run import Run
 from exptrack.series import (
@@ -61,6 +60,8 @@ from exptrack.series import (
     read_series,
 )
 from exptrack.snapshots import remove_unused_sources, sources_of
+from exptrack.times import moment
+from exptrack.validation import shown
 
 if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore

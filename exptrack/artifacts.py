@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from exptrack.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unused
-from exptrack.checks import check_name, check_step, check_text, shown
 from exptrack.config import ExpConfig
 from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
@@ -40,10 +39,11 @@ from exptrack.folders import (
     path_text,
     walk,
 )
-from exptrack.migrations import utc_text
-from exptrack.query import artifact_record, check_direction, read_artifacts, resolve_run
+from exptrack.query import artifact_record, read_artifacts, resolve_run
 from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.restore import check_tree, safe_parts, write_file, write_tree
+from exptrack.times import utc_text
+from exptrack.validation import check_direction, check_name, check_step, check_text, shown
 
 FOLDER = "folder"
 # A blob can be sound and yet not this artifact's: these make the checksum of its row.

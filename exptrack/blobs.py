@@ -27,8 +27,8 @@ from typing import NamedTuple
 from exptrack.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
-from exptrack.migrations import utc_text
 from exptrack.process import ProcessIdentity, current_process, is_alive
+from exptrack.times import utc_text
 
 FLUSH_BYTES = 4 * 1024 * 1024
 # A process of another host that has been silent for so long is taken for gone.

@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from exptrack.checks import shown
 from exptrack.errors import InvalidTypeError
+from exptrack.validation import shown
 
 if TYPE_CHECKING:
     import zstandard

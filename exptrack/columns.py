@@ -13,8 +13,9 @@ from typing import Any
 
 from exptrack.connection import Connection
 from exptrack.filters import ATTRIBUTES, Field
-from exptrack.records import RunStatus, TrialState, moment
+from exptrack.records import RunStatus, TrialState
 from exptrack.selection import ATTRIBUTE_VALUES, KEY_ID, METRIC_ID, METRIC_VALUES, SETS
+from exptrack.times import moment
 
 NUMBERS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 CONFIG_VALUES = """

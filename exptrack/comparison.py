@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from exptrack import query
-from exptrack.checks import check_name, check_text, shown
 from exptrack.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError, MissingPackageError
 from exptrack.filters import EVERYTHING, PRUNED, Comparison, Field, parse_filter
@@ -43,6 +42,7 @@ from exptrack.selection import (
 )
 from exptrack.snapshots import Stored, read_leaves, read_sources_of
 from exptrack.trees import leaf_value
+from exptrack.validation import check_name, check_text, shown
 
 BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
 SCRIPT_OF = "SELECT script FROM run_environment WHERE run = ?"

@@ -16,11 +16,11 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from exptrack import sdn
-from exptrack.checks import check_text, shown
 from exptrack.config import ExpConfig, as_config, merge_configs, with_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
+from exptrack.validation import check_text, shown
 
 BASE = "config"
 GROUPS = "configs"

@@ -22,7 +22,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from exptrack.checks import check_text, shown
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
@@ -41,6 +40,7 @@ from exptrack.trees import (
 from exptrack.trees import ConfigValue as ConfigValue
 from exptrack.trees import sha256_text as sha256_text
 from exptrack.trees import type_name as type_name
+from exptrack.validation import check_text, shown
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
-from exptrack.checks import shown
 from exptrack.errors import ConfigError
 from exptrack.records import ConfigSource
+from exptrack.validation import shown
 
 Keys: TypeAlias = tuple[str, ...]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exptrack.connection import Connection
-from exptrack.migrations import utc_text
+from exptrack.times import utc_text
 
 INSERT_EVENT = """
 INSERT INTO event (run, seq, happened_at, kind, data, checksum)

@@ -33,12 +33,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from exptrack.checks import INT64_MAX, INT64_MIN, check_text, shown
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
-from exptrack.migrations import utc_text
 from exptrack.records import RunStatus, TrialState
+from exptrack.times import SECONDS, utc_text
 from exptrack.trees import canonical
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text, shown
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
@@ -82,8 +82,6 @@ SYNONYMS = {
 }
 CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
 ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS)
-SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
 Scalar: TypeAlias = str | int | float | bool | list[Any] | None
 
 

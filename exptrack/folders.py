@@ -12,11 +12,11 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from exptrack.checks import shown
 from exptrack.chunks import BLOCK_BYTES
 from exptrack.connection import Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.restore import safe_parts
+from exptrack.validation import shown
 
 MANIFEST_FORMAT = 1
 

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.checks import check_text, shown
 from exptrack.connection import Connection
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -22,11 +21,13 @@ from exptrack.errors import (
     MissingPackageError,
 )
 from exptrack.filters import ATTRIBUTES, STATISTICS, Comparison, Field, parse_field
-from exptrack.records import RunStatus, moment
+from exptrack.records import RunStatus
 from exptrack.selection import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
 from exptrack.series import check_names, read_in_bulk
 from exptrack.snapshots import Stored, read_leaves
+from exptrack.times import moment
 from exptrack.trees import leaf_value
+from exptrack.validation import check_text, shown
 
 if TYPE_CHECKING:
     import pandas

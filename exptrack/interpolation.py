@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from exptrack.checks import shown
 from exptrack.errors import ConfigError
 from exptrack.keypath import path_of, split_path
+from exptrack.validation import shown
 
 Keys: TypeAlias = tuple[str, ...]
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exptrack.artifacts import ArtifactStore
-from exptrack.checks import check_name, shown
 from exptrack.connection import Connection
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.events import record_event
-from exptrack.migrations import utc_text
 from exptrack.query import artifact_record, read_artifacts, read_inputs, resolve_run, use_record
 from exptrack.records import Artifact, ArtifactUse, Lineage
+from exptrack.times import utc_text
+from exptrack.validation import check_name, shown
 
 _FROM = """
 SELECT r.run_id, a.name, a.version, a.kind, b.hash, b.size_bytes, a.is_text, a.media_type, a.step, a.metadata,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from exptrack.checks import check_name, check_step, check_text
 from exptrack.connection import Connection
+from exptrack.validation import check_name, check_step, check_text
 
 if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore

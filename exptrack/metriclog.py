@@ -14,29 +14,25 @@ from __future__ import annotations
 import struct
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from time import monotonic
 from typing import Any
 
-from exptrack.checks import check_name, check_number, check_step, shown
 from exptrack.connection import Connection
 from exptrack.drain import LoggedSeries, Writer, drain_all, release, writer_for, writer_of
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal
 from exptrack.metrics import NewPoints, Series, append_points, find_top_step
 from exptrack.records import RunStatus
+from exptrack.times import milliseconds_since
+from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, elements, shown
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
-
-MANY_AT_ONCE = 50_000
 MAX_SERIES = 100_000  # known by heart; beyond, all are looked up afresh
 MAX_SHAPES = 1_000
-# Seconds since 1970; beyond these (years 1 and 9999) no date can be shown.
-EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
-
 _pack, _put, _put_check, _crc = POINT.pack, SINGLE.pack_into, CHECK.pack_into, zlib.crc32
 _ONLY_FLOATS = {float}
 
@@ -399,44 +395,6 @@ class MetricLog:
         """Every call is a commit from now on."""
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._shapes = {}, {}
-
-
-def milliseconds_since(started_at: datetime, when: object) -> int:
-    """Milliseconds from a run's start to a moment: a datetime (UTC if it says nothing) or seconds since 1970.
-
-    Raises:
-        InvalidTypeError, InvalidValueError: it is neither, or a year that no date can show.
-    """
-    if isinstance(when, datetime):
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-        offset = (when - started_at) / timedelta(milliseconds=1)
-    else:
-        offset = (check_number(when, "time") - started_at.timestamp()) * 1000
-    if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
-        raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
-    return round(offset)
-
-
-def elements(values: Any, what: str) -> Iterator[Any]:
-    """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
-    if type(values) in (list, tuple):
-        return iter(values)
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")
-    if hasattr(values, "to_numpy"):  # pandas slices by label
-        values = values.to_numpy()
-    if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
-        return iter(values)
-    try:
-        len(values)
-    except TypeError:
-        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}") from None
-    return _array_elements(values)
-
-
-def _array_elements(values: Any) -> Iterator[Any]:
-    for begin in range(0, len(values), MANY_AT_ONCE):
-        yield from values[begin : begin + MANY_AT_ONCE].tolist()
 
 
 def _store(connection: Connection, batches: list[NewPoints]) -> None:

@@ -14,7 +14,6 @@ import re
 import shutil
 import tempfile
 import time
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +31,7 @@ from exptrack.errors import (
     MigrationError,
     NotAnArchiveError,
 )
+from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"
 PRIVATE = 0o600
@@ -96,12 +96,6 @@ def latest_version() -> int:
 def _version_by_names() -> int:
     # Names alone: opening a current archive need not read the schema's text.
     return max(int(name[:4]) for name in os.listdir(schema_folder()) if _MIGRATION_NAME.fullmatch(name))
-
-
-def utc_text(moment: datetime | None = None) -> str:
-    """A moment as the archive writes it: UTC, microseconds, no zone suffix."""
-    moment = datetime.now(UTC) if moment is None else moment.astimezone(UTC)
-    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def archive_path(path: str | os.PathLike[str] | None) -> Path:

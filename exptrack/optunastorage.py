@@ -38,12 +38,12 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from exptrack.checks import INT64_MAX, INT64_MIN, check_text
 from exptrack.connection import Connection
 from exptrack.errors import InvalidValueError
-from exptrack.migrations import open_connection, utc_text
+from exptrack.migrations import open_connection
 from exptrack.process import current_process
-from exptrack.records import moment
+from exptrack.times import moment, utc_text
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 

@@ -18,7 +18,6 @@ from operator import itemgetter
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from exptrack.capture import ProcessIdentity, is_alive
-from exptrack.checks import check_name, shown
 from exptrack.config import config_from_snapshot, type_name
 from exptrack.connection import Connection, Row
 from exptrack.errors import (
@@ -41,7 +40,6 @@ from exptrack.filters import (
 )
 from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
-from exptrack.migrations import utc_text
 from exptrack.records import (
     Artifact,
     ArtifactUse,
@@ -55,10 +53,11 @@ from exptrack.records import (
     RunStatus,
     RunSummary,
     TrialState,
-    moment,
 )
 from exptrack.selection import FEW, NEWEST_FIRST, Compiler, Found, Fragment, Selection, check_names_exist
 from exptrack.snapshots import read_config, read_sources
+from exptrack.times import moment, utc_text
+from exptrack.validation import check_direction, check_name, shown
 
 RUN_COLUMNS = """
 SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name,
@@ -106,12 +105,11 @@ WHERE s.metric = (SELECT id FROM metric_name WHERE name = ?) AND s.completed = 1
   AND {{test}}
 ORDER BY s.{column} {order}, s.run LIMIT ?
 """
-DIRECTIONS = {"minimize": "ASC", "maximize": "DESC"}
 RANKED_VALUES = ("last", "min", "max")
 BEST: dict[tuple[str, str], str] = {
     (value, direction): _BEST.format(column=f"{value}_value", order=order)
     for value in RANKED_VALUES
-    for direction, order in DIRECTIONS.items()
+    for direction, order in (("minimize", "ASC"), ("maximize", "DESC"))
 }
 
 _S = TypeVar("_S")
@@ -151,28 +149,12 @@ def _time_bound(value: datetime | str | None, what: str) -> str | None:
     return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
 
 
-def check_status(status: object) -> RunStatus:
-    """Return `status` as a RunStatus, whether it came as one or as text."""
-    try:
-        return RunStatus(status)  # type: ignore[arg-type]
-    except ValueError:
-        known = ", ".join(RunStatus)
-        raise InvalidValueError(f"status must be one of {known}; not {shown(status)}") from None
-
-
 def check_asked_status(status: object) -> str:
     """Return `status` as text if runs can be asked for by it: a RunStatus, or pruned."""
     known = STATE_WORDS["status"]
     if not isinstance(status, str) or status not in known:
         raise InvalidValueError(f"status must be one of {', '.join(known)}; not {shown(status)}")
     return str(status)
-
-
-def check_direction(direction: object) -> str:
-    """Return `direction` if it says what is best of a metric."""
-    if not isinstance(direction, str) or direction not in DIRECTIONS:
-        raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {shown(direction)}")
-    return direction
 
 
 @dataclass(frozen=True, slots=True)

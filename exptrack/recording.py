@@ -18,18 +18,27 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.capture import CodeVersion, Environment, recordable
-from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, check_text, shown
 from exptrack.config import ExpConfig, as_config, sha256_text
 from exptrack.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.events import record_event
-from exptrack.metriclog import EARLIEST_S, LATEST_S, elements, milliseconds_since
 from exptrack.metrics import NewPoints, append_points, begin_series, seal_series
-from exptrack.migrations import utc_text
-from exptrack.query import check_status, resolve_run
+from exptrack.query import resolve_run
 from exptrack.records import RecordedRun, RunStatus
 from exptrack.sealing import run_checksum
 from exptrack.snapshots import Numbers, delete_config, remove_unused_sources, sources_of, store_config
+from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, utc_text
+from exptrack.validation import (
+    INT64_MAX,
+    INT64_MIN,
+    check_name,
+    check_number,
+    check_status,
+    check_step,
+    check_text,
+    elements,
+    shown,
+)
 
 INSERT_RUN = """
 INSERT INTO run

@@ -29,7 +29,6 @@ from exptrack.capture import (
     is_alive,
     recordable,
 )
-from exptrack.checks import check_name, check_text
 from exptrack.config import ExpConfig, as_config
 from exptrack.connection import Connection, Row
 from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
@@ -45,16 +44,7 @@ from exptrack.liveness import LIVE, announce
 from exptrack.medialog import MediaLog
 from exptrack.metriclog import MetricLog
 from exptrack.metrics import REOPEN_SERIES, read_curve, read_last
-from exptrack.migrations import utc_text
-from exptrack.query import (
-    check_status,
-    dead_runs,
-    owner_identity,
-    read_events,
-    read_inputs,
-    read_notes,
-    resolve_run,
-)
+from exptrack.query import dead_runs, owner_identity, read_events, read_inputs, read_notes, resolve_run
 from exptrack.recording import (
     INSERT_TAG,
     NewRun,
@@ -69,11 +59,13 @@ from exptrack.recording import (
     replace_config,
     seal_run,
 )
-from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus, moment
+from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config
 from exptrack.studies import TrialPruned, join_run, run_name, surrounding_row
 from exptrack.system_metrics import SystemSampler, check_interval
+from exptrack.times import moment, utc_text
+from exptrack.validation import check_name, check_status, check_text
 
 if TYPE_CHECKING:
     from exptrack.artifacts import ArtifactStore

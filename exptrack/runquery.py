@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack import frames
-from exptrack.checks import check_name, shown
 from exptrack.columns import read_column, run_numbers
 from exptrack.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
@@ -31,6 +30,7 @@ from exptrack.filters import (
 from exptrack.query import RunFilter, check_asked_status, dead_runs, runs_in_order, summaries
 from exptrack.records import RunSummary
 from exptrack.selection import NEWEST_FIRST, Found, Order, Selection, check_names_exist
+from exptrack.validation import check_name, shown
 
 if TYPE_CHECKING:
     import pandas

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from exptrack.checks import shown
 from exptrack.errors import ConfigError
+from exptrack.validation import shown
 
 MAX_DEPTH = 50
 MAX_VALUES = 100_000

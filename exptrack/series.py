@@ -18,11 +18,11 @@ from itertools import chain
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
 from exptrack.connection import Connection, Parameters, Row, unpack_extremes, unpack_points
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
-from exptrack.records import moment
+from exptrack.times import moment
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
 
 if TYPE_CHECKING:
     import numpy

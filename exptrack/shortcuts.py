@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from exptrack.archive import Archive
-from exptrack.checks import require_optuna
+from exptrack.extras import require_optuna
 
 if TYPE_CHECKING:
     from exptrack.query import RunFilter

@@ -13,12 +13,12 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exptrack.checks import check_name
 from exptrack.connection import Connection, Row
 from exptrack.errors import StudyNotFoundError
-from exptrack.migrations import utc_text
 from exptrack.process import ProcessIdentity, is_alive
-from exptrack.records import StudyInfo, TrialRecord, TrialState, moment
+from exptrack.records import StudyInfo, TrialRecord, TrialState
+from exptrack.times import moment, utc_text
+from exptrack.validation import check_name
 
 ASK_TO_STOP = """
 INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', ?, json_quote(?))

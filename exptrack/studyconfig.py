@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exptrack.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
-from exptrack.checks import check_name, shown
 from exptrack.config import as_config, config_as_json
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.query import check_direction
+from exptrack.validation import check_direction, check_name, shown
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

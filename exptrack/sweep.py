@@ -30,7 +30,6 @@ from exptrack.algorithms import (
     sampler_from,
 )
 from exptrack.capture import recordable
-from exptrack.checks import INT64_MAX, check_name, check_number, check_text, shown
 from exptrack.config import ExpConfig, config_from_json, merge_configs
 from exptrack.connection import Connection, Row
 from exptrack.default import default_connection
@@ -43,7 +42,6 @@ from exptrack.errors import (
 )
 from exptrack.frames import Frame
 from exptrack.keypath import path_of, split_path
-from exptrack.migrations import utc_text
 from exptrack.optunastorage import OptunaStorage
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
 from exptrack.run import Run, describe, start_run
@@ -63,7 +61,9 @@ from exptrack.studies import (
 )
 from exptrack.studyconfig import StudyConfig, default_metrics
 from exptrack.studyresults import StudyResults
+from exptrack.times import utc_text
 from exptrack.trial import Trial, check_choice
+from exptrack.validation import INT64_MAX, check_name, check_number, check_text, shown
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -20,7 +20,6 @@ from typing import Any, TypeAlias, TypeVar
 
 from exptrack import sdn
 from exptrack.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
-from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_text, shown
 from exptrack.composition import load_exp_config, parse_cli_overrides
 from exptrack.config import ExpConfig, config_as_json, config_from_json
 from exptrack.errors import (
@@ -32,23 +31,18 @@ from exptrack.errors import (
     SweepFileError,
     SweepPlanError,
 )
-from exptrack.filters import SECONDS
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
+from exptrack.times import seconds_of
+from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, shown
 
 Choice: TypeAlias = "str | int | float | bool | None"
 
 RANGES = ("float", "int")
-DIRECTIONS = ("minimize", "maximize")
 REDUCTIONS = ("last", "min", "max")
 # These try every value there is, so there must be an end to them.
 EXHAUSTIVE = ("grid", "BruteForceSampler")
 MAX_STEPS = 10**15
-
-_DURATION = re.compile(
-    rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
-)
-
 _T = TypeVar("_T")
 
 
@@ -267,39 +261,6 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
     return _SweepFile(file, values, places).plan()
 
 
-def seconds_of(time: object) -> float:
-    """A length of time in seconds: a number of them, or a text like ``90s`` or ``2h 30m``.
-
-    >>> seconds_of("2h 30m"), seconds_of(0.5)
-    (9000.0, 0.5)
-
-    Raises:
-        SweepPlanError: it is neither, or not above 0.
-    """
-    seconds = 0.0
-    if type(time) in (int, float):
-        seconds = _float_or_infinite(time)
-    elif isinstance(time, str):
-        text = time.strip()
-        parts = list(_DURATION.finditer(text))
-        if "".join(part[0] for part in parts) == text:
-            seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
-    if not 0 < seconds < math.inf:
-        problem = f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {shown(time)}"
-        raise SweepPlanError(problem, key="time_limit_s")
-    return seconds
-
-
-def _float_or_infinite(number: Any) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
-# What a plan is checked for
-
-
 def _refused(key: str, check: Callable[..., object], *arguments: object) -> None:
     """Do a check; what it refuses is an error of this part of the plan."""
     try:
@@ -414,16 +375,11 @@ def _checked_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str
     return parts
 
 
-# A plan as JSON
-
-
 def _settings_of(dimension: Dimension) -> dict[str, Any]:
     if dimension.kind == "choice":
         return {"kind": "choice", "choices": list(dimension.choices)}
     return {name: getattr(dimension, name) for name in ("kind", "low", "high", "step", "log")}
 
-
-# A plan from a file
 
 TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
 FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")

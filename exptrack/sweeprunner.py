@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 from exptrack import sdn
 from exptrack.artifacts import ArtifactStore
-from exptrack.checks import check_text
 from exptrack.children import Child, Ended, Listener
 from exptrack.connection import Connection
 from exptrack.errors import (
@@ -39,7 +38,6 @@ from exptrack.errors import (
     SweepDiffersError,
 )
 from exptrack.metrics import read_summaries
-from exptrack.migrations import utc_text
 from exptrack.query import read_events, resolve_run
 from exptrack.recording import record_runs
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
@@ -48,8 +46,10 @@ from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
 from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, run_name, stop_asked_since
 from exptrack.studyconfig import StudyConfig
 from exptrack.sweep import RETRY_MARK, Study, create_study, open_study
-from exptrack.sweepfile import EXHAUSTIVE, SweepPlan, seconds_of
+from exptrack.sweepfile import EXHAUSTIVE, SweepPlan
+from exptrack.times import seconds_of, utc_text
 from exptrack.trial import PRUNE_MARK, RUN_OF_TRIAL, Trial
+from exptrack.validation import check_text
 
 RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"
 

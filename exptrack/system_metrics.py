@@ -15,7 +15,6 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from exptrack.checks import check_number, shown
 from exptrack.errors import (
     ArchiveClosedError,
     ExptrackError,
@@ -23,6 +22,7 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
+from exptrack.validation import check_number, shown
 
 INTERVAL_S = 10.0
 SHORTEST_INTERVAL_S = 0.01

@@ -13,9 +13,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from exptrack.checks import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, shown
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
+from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, shown
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 

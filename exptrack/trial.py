@@ -15,13 +15,13 @@ from typing import Any, Protocol, SupportsIndex
 import optuna
 
 from exptrack.algorithms import MAX_WHOLE
-from exptrack.checks import check_name, check_number, check_step, shown
 from exptrack.config import ExpConfig
 from exptrack.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.optunastorage import OptunaStorage
 from exptrack.run import Run, open_run
 from exptrack.studies import TrialPruned
+from exptrack.validation import check_name, check_number, check_step, shown
 
 RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
 

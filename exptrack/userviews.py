@@ -13,7 +13,6 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from exptrack.checks import shown
 from exptrack.connection import Connection
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
 from exptrack.filters import Field, parse_field
@@ -28,6 +27,7 @@ from exptrack.selection import (
     SOME_KEYS,
     SOME_METRICS,
 )
+from exptrack.validation import shown
 
 MAX_NAME_CHARS = 64
 MAX_COLUMNS = 500

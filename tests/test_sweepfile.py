@@ -32,7 +32,7 @@ from exptrack import (
     load_sweep,
     sdn,
 )
-from exptrack.sweepfile import seconds_of
+from exptrack.times import seconds_of
 from tests.strategies import FLOATS, NAMES, SCALARS, exactly
 
 ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

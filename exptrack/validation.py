@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import SupportsFloat, SupportsIndex
+from collections.abc import Iterable, Iterator
+from typing import Any, SupportsFloat, SupportsIndex
 
-from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.errors import (
+    InvalidTypeError,
+    InvalidValueError,
+)
+from exptrack.records import RunStatus
 
 MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 SHOWN_CHARS = 40
-OLDEST_OPTUNA = 5
 
 
 def shown(value: object) -> str:
@@ -113,17 +117,45 @@ def _is_no_number(value: object) -> bool:
     return isinstance(kind, str) and kind in "cSU"
 
 
-def require_optuna() -> None:
-    """Refuse to go on without an Optuna whose storages and samplers are those that studies are built on.
+MANY_AT_ONCE = 50_000
 
-    Raises:
-        MissingPackageError: optuna is not installed, or is older than 5.
-    """
+
+def elements(values: Any, what: str) -> Iterator[Any]:
+    """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
+    if type(values) in (list, tuple):
+        return iter(values)
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")
+    if hasattr(values, "to_numpy"):  # pandas slices by label
+        values = values.to_numpy()
+    if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
+        return iter(values)
     try:
-        import optuna
-    except ImportError:
-        found = 0
-    else:
-        found = int(optuna.__version__.partition(".")[0])
-    if found < OLDEST_OPTUNA:
-        raise MissingPackageError(f"optuna {OLDEST_OPTUNA} or newer", "studies", "sweep")
+        len(values)
+    except TypeError:
+        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}") from None
+    return _array_elements(values)
+
+
+def _array_elements(values: Any) -> Iterator[Any]:
+    for begin in range(0, len(values), MANY_AT_ONCE):
+        yield from values[begin : begin + MANY_AT_ONCE].tolist()
+
+
+DIRECTIONS = ("minimize", "maximize")
+
+
+def check_status(status: object) -> RunStatus:
+    """Return `status` as a RunStatus, whether it came as one or as text."""
+    try:
+        return RunStatus(status)  # type: ignore[arg-type]
+    except ValueError:
+        known = ", ".join(RunStatus)
+        raise InvalidValueError(f"status must be one of {known}; not {shown(status)}") from None
+
+
+def check_direction(direction: object) -> str:
+    """Return `direction` if it says what is best of a metric."""
+    if not isinstance(direction, str) or direction not in DIRECTIONS:
+        raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {shown(direction)}")
+    return direction

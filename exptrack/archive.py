@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__, query
 from exptrack import run as runs
-from exptrack.connection import SQLITE_VERSION, Connection, Parameters, Row
-from exptrack.default import default_connection
+from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
+from exptrack.database.opening import default_connection, open_connection
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.extras import require_optuna
-from exptrack.migrations import open_connection
 from exptrack.query import RunFilter
 from exptrack.recording import record_runs
 from exptrack.records import (

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from exptrack.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unused
 from exptrack.config import ExpConfig
-from exptrack.connection import Connection, Row
-from exptrack.default import default_connection
+from exptrack.database.connection import Connection, Row
+from exptrack.database.opening import default_connection
 from exptrack.drain import drain_all
 from exptrack.errors import (
     ArchiveCorruptError,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.filters import ATTRIBUTES, Field
 from exptrack.records import RunStatus, TrialState
 from exptrack.selection import ATTRIBUTE_VALUES, KEY_ID, METRIC_ID, METRIC_VALUES, SETS

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from exptrack import query
-from exptrack.connection import Connection, Row
+from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError, MissingPackageError
 from exptrack.filters import EVERYTHING, PRUNED, Comparison, Field, parse_filter
 from exptrack.frames import check_statistic

@@ -22,7 +22,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,

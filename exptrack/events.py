@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.times import utc_text
 
 INSERT_EVENT = """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 from exptrack.chunks import BLOCK_BYTES
-from exptrack.connection import Row
+from exptrack.database.connection import Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.restore import safe_parts
 from exptrack.validation import shown

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import (
     ArchiveCorruptError,
     InvalidTypeError,

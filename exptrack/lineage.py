@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exptrack.artifacts import ArtifactStore
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.events import record_event
 from exptrack.query import artifact_record, read_artifacts, read_inputs, resolve_run, use_record

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Protocol
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError
 from exptrack.journal import warn
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.validation import check_name, check_step, check_text
 
 if TYPE_CHECKING:

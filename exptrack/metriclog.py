@@ -21,7 +21,7 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.drain import LoggedSeries, Writer, drain_all, release, writer_for, writer_of
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal

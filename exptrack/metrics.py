@@ -21,7 +21,7 @@ from itertools import islice
 from operator import eq, lt
 from typing import Any, NamedTuple
 
-from exptrack.connection import Connection, Row
+from exptrack.database.connection import Connection, Row
 from exptrack.records import MetricPoint, MetricSummary
 
 SELECT_NAME = "SELECT id FROM metric_name WHERE name = ?"

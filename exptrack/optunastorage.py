@@ -38,9 +38,9 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
+from exptrack.database.opening import open_connection
 from exptrack.errors import InvalidValueError
-from exptrack.migrations import open_connection
 from exptrack.process import current_process
 from exptrack.times import moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text

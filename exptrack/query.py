@@ -19,7 +19,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from exptrack.capture import ProcessIdentity, is_alive
 from exptrack.config import config_from_snapshot, type_name
-from exptrack.connection import Connection, Row
+from exptrack.database.connection import Connection, Row
 from exptrack.errors import (
     AmbiguousRunError,
     InvalidTypeError,

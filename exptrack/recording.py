@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.capture import CodeVersion, Environment, recordable
 from exptrack.config import ExpConfig, as_config, sha256_text
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.events import record_event
 from exptrack.metrics import NewPoints, append_points, begin_series, seal_series

@@ -30,7 +30,7 @@ from exptrack.capture import (
     recordable,
 )
 from exptrack.config import ExpConfig, as_config
-from exptrack.connection import Connection, Row
+from exptrack.database.connection import Connection, Row
 from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
 from exptrack.errors import (
     ConfigError,

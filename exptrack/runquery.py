@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack import frames
 from exptrack.columns import read_column, run_numbers
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.filters import (
     EVERYTHING,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.snapshots import SOURCES_OF, read_config
 
 RUN_FACTS = """

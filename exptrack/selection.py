@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import FilterError
 from exptrack.filters import PRUNED, And, Comparison, Condition, Field, Not, Or, comparisons
 from exptrack.trees import EXACT_INT, canonical

@@ -18,7 +18,8 @@ from itertools import chain
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.connection import Connection, Parameters, Row, unpack_extremes, unpack_points
+from exptrack.database.connection import Connection, Parameters, Row
+from exptrack.database.functions import unpack_extremes, unpack_points
 from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
 from exptrack.times import moment

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from exptrack.config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.records import ConfigSource
 
 MOST_NUMBERS = 100_000  # known by heart

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exptrack.connection import Connection, Row
+from exptrack.database.connection import Connection, Row
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import StudyInfo, TrialRecord, TrialState

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.algorithms import optuna_module
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.frames import Column, Frame, Table, typed
 from exptrack.records import StudyInfo, TrialRecord, TrialState

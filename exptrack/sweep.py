@@ -31,8 +31,8 @@ from exptrack.algorithms import (
 )
 from exptrack.capture import recordable
 from exptrack.config import ExpConfig, config_from_json, merge_configs
-from exptrack.connection import Connection, Row
-from exptrack.default import default_connection
+from exptrack.database.connection import Connection, Row
+from exptrack.database.opening import default_connection
 from exptrack.errors import (
     ExptrackError,
     InvalidTypeError,

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from exptrack import sdn
 from exptrack.artifacts import ArtifactStore
 from exptrack.children import Child, Ended, Listener
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import (
     ExptrackError,
     InvalidTypeError,

@@ -16,7 +16,7 @@ import optuna
 
 from exptrack.algorithms import MAX_WHOLE
 from exptrack.config import ExpConfig
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.optunastorage import OptunaStorage
 from exptrack.run import Run, open_run

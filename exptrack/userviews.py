@@ -13,10 +13,10 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
+from exptrack.database.migrations import own_views
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
 from exptrack.filters import Field, parse_field
-from exptrack.migrations import own_views
 from exptrack.records import UserView
 from exptrack.selection import (
     ATTRIBUTE_VALUES,

@@ -14,7 +14,7 @@ from exptrack.artifacts import ENTRIES_OF, artifact_checksum
 from exptrack.blobs import CODEC, StoredBlob, unpacked
 from exptrack.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.config import config_from_snapshot
-from exptrack.connection import Connection, Row
+from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
 from exptrack.folders import manifest_of_rows

@@ -15,8 +15,8 @@ import pytest
 
 import exptrack
 from exptrack import Archive, ArchiveMovedError
-from exptrack.connection import Connection
-from exptrack.migrations import open_connection
+from exptrack.database.connection import Connection
+from exptrack.database.opening import open_connection
 
 
 @pytest.fixture

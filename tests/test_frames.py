@@ -29,7 +29,7 @@ from exptrack import (
     RunSummary,
     frames,
 )
-from exptrack.connection import Connection
+from exptrack.database.connection import Connection
 from exptrack.filters import STATISTICS, Field, parse_field
 from exptrack.keypath import path_of
 from exptrack.trees import leaf_value, leaves_of

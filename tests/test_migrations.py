@@ -19,9 +19,9 @@ from exptrack import (
     MigrationError,
     NotAnArchiveError,
     UnsupportedSqliteError,
-    migrations,
 )
-from exptrack.connection import Connection, complete_statements, require_sqlite
+from exptrack.database import migrations
+from exptrack.database.connection import Connection, complete_statements, require_sqlite
 
 FIRST = migrations.migrations()[0]
 STATEMENTS = complete_statements(FIRST.text)

@@ -45,7 +45,7 @@ from optuna.testing.pytest_samplers import (
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-import exptrack.connection
+import exptrack.database.connection
 from exptrack import Archive, ArchiveReadOnlyError, InvalidValueError, MissingPackageError
 from exptrack.optunastorage import DETAILS, OptunaStorage
 from exptrack.process import current_process
@@ -332,9 +332,9 @@ def test_finished_trials_are_read_once(storage: OptunaStorage, monkeypatch: pyte
         storage.create_new_trial(study, create_trial(value=value, params={"x": 0.5}, distributions={"x": X}))
     first = storage.get_all_trials(study, deepcopy=False)
     queries: list[str] = []
-    fold = exptrack.connection.Connection.fold
+    fold = exptrack.database.connection.Connection.fold
     monkeypatch.setattr(
-        exptrack.connection.Connection,
+        exptrack.database.connection.Connection,
         "fold",
         lambda self, sql, *rest: (queries.append(sql), fold(self, sql, *rest))[1],
     )

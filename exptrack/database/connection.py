@@ -24,16 +24,16 @@ import math
 import os
 import random
 import sqlite3
-import struct
 import threading
 import time
 import weakref
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
+from exptrack.database.functions import _pack_extremes, _pack_point
+from exptrack.database.guarded_sql import ACTION_NAMES, SAFE_FUNCTIONS, SAFE_PRAGMAS
 from exptrack.errors import (
     ArchiveClosedError,
     ArchiveCorruptError,
@@ -630,34 +630,6 @@ class Connection:
             raw.close()
 
 
-# SQL functions by which a subquery, which has one value, hands out several.
-
-_EXTREMES = struct.Struct("ddq")
-_POINT = struct.Struct("qqd")
-
-
-def _pack_extremes(least: float | None, greatest: float | None, missing: int) -> bytes:
-    if least is None or greatest is None:
-        least = greatest = math.nan
-    return _EXTREMES.pack(least, greatest, missing)
-
-
-def _pack_point(step: int, time_ms: int, value: float | None) -> bytes:
-    return _POINT.pack(step, time_ms, math.nan if value is None else value)
-
-
-def unpack_extremes(packed: bytes) -> tuple[array[float], array[float], array[int]]:
-    """Least and greatest values and counts that ``pack_extremes()`` packed in SQL; NULL has become NaN."""
-    numbers = array("d", packed)
-    return numbers[0::3], numbers[1::3], array("q", packed)[2::3]
-
-
-def unpack_points(packed: bytes) -> tuple[array[int], array[int], array[float]]:
-    """Steps, times in ms and values of the points that ``pack_point()`` packed in SQL."""
-    integers = array("q", packed)
-    return integers[0::3], integers[1::3], array("d", packed)[2::3]
-
-
 def _keep_for_ever(thing: object) -> None:
     """Make `thing` immortal: interpreter shutdown in a forked child must not close it."""
     import ctypes
@@ -701,32 +673,3 @@ def complete_statements(script: str) -> list[str]:
     ):
         statements.append(pending.strip())
     return statements
-
-
-SAFE_PRAGMAS = frozenset({"application_id", "user_version", "page_count", "page_size"})
-SAFE_FUNCTIONS = frozenset(
-    (
-        "abs acos asin atan atan2 avg ceil ceiling changes char coalesce concat concat_ws cos count cume_dist "
-        "date datetime degrees dense_rank exp first_value floor format glob group_concat hex ifnull iif instr "
-        "json json_array json_array_length json_each json_extract json_group_array json_group_object "
-        "json_object json_quote json_tree json_type json_valid julianday lag last_value lead length like "
-        "likely ln log log10 log2 lower ltrim max median min mod nth_value ntile nullif octet_length "
-        "percent_rank percentile pi pow power printf quote radians random rank replace round row_number rtrim "
-        "sign sin sqrt sqlite_version strftime string_agg substr substring sum tan time timediff total trim "
-        "trunc typeof unicode unixepoch unlikely upper zeroblob -> ->> "
-    ).split()
-)
-ACTION_NAMES = {
-    sqlite3.SQLITE_INSERT: "INSERT",
-    sqlite3.SQLITE_UPDATE: "UPDATE",
-    sqlite3.SQLITE_DELETE: "DELETE",
-    sqlite3.SQLITE_ATTACH: "ATTACH",
-    sqlite3.SQLITE_DETACH: "DETACH",
-    sqlite3.SQLITE_PRAGMA: "PRAGMA",
-    sqlite3.SQLITE_TRANSACTION: "a transaction statement",
-    sqlite3.SQLITE_CREATE_TABLE: "CREATE TABLE",
-    sqlite3.SQLITE_CREATE_VIEW: "CREATE VIEW",
-    sqlite3.SQLITE_CREATE_TEMP_TABLE: "CREATE TEMP TABLE",
-    sqlite3.SQLITE_DROP_TABLE: "DROP TABLE",
-    sqlite3.SQLITE_DROP_VIEW: "DROP VIEW",
-}

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from exptrack.capture import ProcessIdentity, is_alive
 from exptrack.config import config_from_snapshot, type_name
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import (
@@ -40,6 +39,7 @@ from exptrack.filters import (
 )
 from exptrack.keypath import join_path
 from exptrack.metrics import read_summaries
+from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import (
     Artifact,
     ArtifactUse,

@@ -17,7 +17,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from exptrack.capture import CodeVersion, Environment, recordable
+from exptrack.capture.code import CodeVersion
+from exptrack.capture.environment import Environment
+from exptrack.capture.redaction import recordable
 from exptrack.config import ExpConfig, as_config, sha256_text
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError

@@ -22,13 +22,10 @@ from functools import wraps
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, overload
 
-from exptrack.capture import (
-    capture_code,
-    capture_environment,
-    current_process,
-    is_alive,
-    recordable,
-)
+from exptrack.capture.code import capture_code
+from exptrack.capture.environment import capture_environment
+from exptrack.capture.redaction import recordable
+from exptrack.capture.system_metrics import SystemSampler, check_interval
 from exptrack.config import ExpConfig, as_config
 from exptrack.database.connection import Connection, Row
 from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
@@ -44,6 +41,7 @@ from exptrack.liveness import LIVE, announce
 from exptrack.medialog import MediaLog
 from exptrack.metriclog import MetricLog
 from exptrack.metrics import REOPEN_SERIES, read_curve, read_last
+from exptrack.process import current_process, is_alive
 from exptrack.query import dead_runs, owner_identity, read_events, read_inputs, read_notes, resolve_run
 from exptrack.recording import (
     INSERT_TAG,
@@ -63,7 +61,6 @@ from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.snapshots import frozen_config
 from exptrack.studies import TrialPruned, join_run, run_name, surrounding_row
-from exptrack.system_metrics import SystemSampler, check_interval
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name, check_status, check_text
 

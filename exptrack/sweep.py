@@ -29,7 +29,7 @@ from exptrack.algorithms import (
     pruner_from,
     sampler_from,
 )
-from exptrack.capture import recordable
+from exptrack.capture.redaction import recordable
 from exptrack.config import ExpConfig, config_from_json, merge_configs
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection

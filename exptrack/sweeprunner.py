@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 from exptrack import sdn
 from exptrack.artifacts import ArtifactStore
+from exptrack.capture.redaction import redact_command, redact_text
 from exptrack.children import Child, Ended, Listener
 from exptrack.database.connection import Connection
 from exptrack.errors import (
@@ -41,7 +42,6 @@ from exptrack.metrics import read_summaries
 from exptrack.query import read_events, resolve_run
 from exptrack.recording import record_runs
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
-from exptrack.redaction import redact_command, redact_text
 from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
 from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, run_name, stop_asked_since
 from exptrack.studyconfig import StudyConfig

@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, capture, worktree
+from exptrack import Archive
 from exptrack import run as run_module
-from exptrack.capture import CodeVersion, capture_code, capture_environment
+from exptrack.capture import code, environment
+from exptrack.capture import code as capture
+from exptrack.capture import git as worktree
+from exptrack.capture.code import CodeVersion, capture_code
+from exptrack.capture.environment import capture_environment
 from exptrack.process import node_name
 
 Change = Callable[[Path], None]
@@ -500,7 +504,7 @@ def test_many_large_files_share_one_budget(repository: Path, monkeypatch: pytest
         (repository / name).write_bytes(b"x" * 140_000)
     before = by_both(repository).digest
     read: list[int] = []
-    real = capture._file_digest
+    real = code._file_digest
     monkeypatch.setattr(
         capture, "_file_digest", lambda path, budget: (read.append(budget), real(path, budget))[1]
     )
@@ -605,7 +609,7 @@ def test_a_config_without_origin_has_no_remote(repository: Path) -> None:
     assert by_both(repository).remote is None
     (repository / ".git" / "config").unlink()
     os.mkfifo(repository / ".git" / "config")
-    assert capture._remote(str(repository)) is None
+    assert code._remote(str(repository)) is None
 
 
 # The environment
@@ -644,7 +648,7 @@ def test_the_environment_names_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_uname_the_platform_module_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     before = capture_environment().system
     monkeypatch.delattr(os, "uname", raising=False)
-    capture._system.cache_clear()
+    environment._system.cache_clear()
     after = capture_environment()
     assert {key: after.system[key] for key in ("os", "machine", "release")} == {
         key: before[key] for key in ("os", "machine", "release")
@@ -737,7 +741,7 @@ def test_folders_and_scripts_are_remembered_apart(repository: Path, asked: list[
     for number in range(40):
         (tmp_path / str(number)).mkdir()
         capture_code(tmp_path / str(number))
-    assert len(capture._captured) <= 16
+    assert len(code._captured) <= 16
 
 
 def test_a_run_says_why_its_code_is_unknown(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack import paths
-from exptrack.paths import relative_path, repository_root, shorten_paths
+from exptrack.capture import paths
+from exptrack.capture.paths import relative_path, repository_root, shorten_paths
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack.redaction import is_secret_name, redact_command, redact_remote, redact_text
+from exptrack.capture.redaction import is_secret_name, redact_command, redact_remote, redact_text
 
 S = "s3cr3t/V4l@ue"  # with the characters that end a user name, a host or a word elsewhere
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from exptrack import Archive, InvalidValueError, Run
-from exptrack.system_metrics import SystemSampler, check_interval
+from exptrack.capture.system_metrics import SystemSampler, check_interval
 
 USUAL = {
     "system/cpu_percent",

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from exptrack.capture.paths import shorten_paths
+
 REDACTED = "***"
 
 # Patterns are texts, compiled where they are first needed: all at import would cost ten milliseconds.
@@ -329,3 +331,12 @@ def redact_command(argv: Sequence[str]) -> list[str]:
         else:
             result.append(_without_word_secrets(word))
     return result
+
+
+def recordable(text: str) -> str:
+    """A message, traceback or setting as it may be recorded: without secrets and paths of this machine."""
+    return _storable(shorten_paths(redact_text(text)))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

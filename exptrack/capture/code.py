@@ -13,30 +13,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from exptrack.paths import main_script, relative_path, repository_root, shorten_paths, working_folder
-from exptrack.process import ProcessIdentity, current_process, is_alive, node_name, read_small
-from exptrack.redaction import redact_command, redact_remote, redact_text
-from exptrack.worktree import GITLINK, TreeState, git_folders, head_only, open_regular, tree_state
-
-__all__ = [
-    "CodeVersion",
-    "Environment",
-    "ProcessIdentity",
-    "capture_code",
-    "capture_environment",
-    "current_process",
-    "is_alive",
-    "recordable",
-    "shorten_paths",
-]
+from exptrack.capture.git import GITLINK, TreeState, git_folders, head_only, open_regular, tree_state
+from exptrack.capture.paths import main_script, relative_path, repository_root, shorten_paths, working_folder
+from exptrack.capture.redaction import _storable, recordable, redact_remote
+from exptrack.process import read_small
 
 GIT_TIMEOUT_S = 5.0
 CODE_FRESH_S = 2.0
@@ -44,21 +30,6 @@ CODE_FRESHEST_S = 30.0
 WHOLE_FILE_BYTES = 16 << 20  # larger ones count by their ends, size and time
 WHOLE_TREE_BYTES = 64 << 20
 WATCHED_FILES = 16
-VARIABLES = (
-    "CUDA_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "LOCAL_RANK",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "PYTHONHASHSEED",
-    "RANK",
-    "SLURM_ARRAY_TASK_ID",
-    "SLURM_JOB_ID",
-    "SLURM_NODEID",
-    "SLURM_PROCID",
-    "WORLD_SIZE",
-)
 
 
 class CodeVersion(NamedTuple):
@@ -71,81 +42,6 @@ class CodeVersion(NamedTuple):
     script: str | None
     digest: str
     problem: str | None
-
-
-class Environment(NamedTuple):
-    """The machine and the call, without anything that belongs to a user."""
-
-    host: str
-    python: str
-    platform: str
-    system: dict[str, str | int]
-    command: list[str]
-    variables: dict[str, str]
-
-
-def recordable(text: str) -> str:
-    """A message, traceback or setting as it may be recorded: without secrets and paths of this machine."""
-    return _storable(shorten_paths(redact_text(text)))
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-# Environment
-
-
-def capture_environment() -> Environment:
-    """What machine and interpreter this is, and how it was called."""
-    system = _system()
-    return Environment(
-        host=_storable(node_name()),
-        python=_python(),
-        platform=f"{system['os']}-{system['release']}-{system['machine']}",
-        system=dict(system),
-        command=list(_command(tuple(map(str, getattr(sys, "argv", ()))), working_folder())),
-        variables={name: recordable(os.environ[name]) for name in VARIABLES if name in os.environ},
-    )
-
-
-@lru_cache(maxsize=4)
-def _command(argv: Sequence[str], _working: str) -> tuple[str, ...]:
-    """A command line without secrets and paths of the machine; the program is named as a script is."""
-    words = redact_command(argv)
-    return tuple(
-        _storable(shorten_paths(word) if position else relative_path(word))
-        for position, word in enumerate(words)
-    )
-
-
-@lru_cache(maxsize=1)
-def _python() -> str:
-    version = ".".join(map(str, sys.version_info[:3]))
-    name = sys.implementation.name
-    return f"{ {'cpython': 'CPython', 'pypy': 'PyPy'}.get(name, name) } {version}"
-
-
-@lru_cache(maxsize=1)
-def _system() -> dict[str, str | int]:
-    if hasattr(os, "uname"):
-        name = os.uname()
-        facts: dict[str, str | int] = {"os": name.sysname, "release": name.release, "machine": name.machine}
-    else:
-        facts = _system_portably()
-    facts["cpu_count"] = os.cpu_count() or 0
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        facts["memory_bytes"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return facts
-
-
-def _system_portably() -> dict[str, str | int]:
-    import platform
-
-    return {"os": platform.system(), "release": platform.release(), "machine": platform.machine()}
-
-
-# Code
 
 
 class _Captured(NamedTuple):
@@ -229,9 +125,6 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
     return CodeVersion(state.commit, dirty, branch, _remote(root), name, digest, problem), tuple(watched)
 
 
-# Digests
-
-
 def _file_digest(path: bytes, budget: int) -> tuple[str, int]:
     """SHA-256 (hex) of a regular file and how many bytes were read; "" for anything else.
 
@@ -271,9 +164,6 @@ def _tree_digest(root: str, state: TreeState, deadline: float) -> str:
         budget -= read
         digest.update(b"\0%b\0%o %b" % (path, mode, content.encode()))
     return digest.hexdigest()
-
-
-# The remote
 
 
 def _remote(root: str) -> str | None:

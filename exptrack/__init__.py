@@ -15,12 +15,12 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.algorithms import Sampler as Sampler
     from exptrack.archive import Archive as Archive
     from exptrack.artifacts import ArtifactStore as ArtifactStore
-    from exptrack.composition import load_exp_config as load_exp_config
-    from exptrack.composition import load_sdn_config as load_sdn_config
-    from exptrack.composition import parse_cli_overrides as parse_cli_overrides
-    from exptrack.config import ConfigValue as ConfigValue
-    from exptrack.config import ExpConfig as ExpConfig
-    from exptrack.config import merge_configs as merge_configs
+    from exptrack.config.composition import load_exp_config as load_exp_config
+    from exptrack.config.composition import load_sdn_config as load_sdn_config
+    from exptrack.config.composition import parse_cli_overrides as parse_cli_overrides
+    from exptrack.config.exp_config import ConfigValue as ConfigValue
+    from exptrack.config.exp_config import ExpConfig as ExpConfig
+    from exptrack.config.exp_config import merge_configs as merge_configs
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
@@ -158,12 +158,12 @@ _HOME_OF = {
     "ConfigError": "errors",
     "ConfigNotFoundError": "errors",
     "ConfigSource": "records",
-    "ConfigValue": "config",
+    "ConfigValue": "config.exp_config",
     "ConflictError": "errors",
     "DeleteReport": "records",
     "Dimension": "sweepfile",
     "Event": "records",
-    "ExpConfig": "config",
+    "ExpConfig": "config.exp_config",
     "ExportError": "errors",
     "ExptrackError": "errors",
     "FactDifference": "records",
@@ -237,11 +237,11 @@ _HOME_OF = {
     "diff_runs": "shortcuts",
     "gc_artifacts": "shortcuts",
     "list_runs": "shortcuts",
-    "load_exp_config": "composition",
-    "load_sdn_config": "composition",
+    "load_exp_config": "config.composition",
+    "load_sdn_config": "config.composition",
     "load_sweep": "sweepfile",
-    "merge_configs": "config",
-    "parse_cli_overrides": "composition",
+    "merge_configs": "config.exp_config",
+    "parse_cli_overrides": "config.composition",
     "read_events": "shortcuts",
     "resume_run": "shortcuts",
     "show_run": "shortcuts",

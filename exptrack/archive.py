@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__, query
 from exptrack import run as runs
+from exptrack.config.store import remove_unused_sources, sources_of
 from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.drain import drain_all
@@ -58,7 +59,6 @@ from exptrack.series import (
     read_buckets,
     read_series,
 )
-from exptrack.snapshots import remove_unused_sources, sources_of
 from exptrack.times import moment
 from exptrack.validation import shown
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from exptrack.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unused
-from exptrack.config import ExpConfig
+from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection
 from exptrack.drain import drain_all

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from exptrack import query
+from exptrack.config.store import Stored, read_leaves, read_sources_of
+from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError, MissingPackageError
 from exptrack.filters import EVERYTHING, PRUNED, Comparison, Field, parse_filter
@@ -40,8 +42,6 @@ from exptrack.selection import (
     Selection,
     check_names_exist,
 )
-from exptrack.snapshots import Stored, read_leaves, read_sources_of
-from exptrack.trees import leaf_value
 from exptrack.validation import check_name, check_text, shown
 
 BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"

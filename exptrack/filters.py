@@ -33,11 +33,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
 
+from exptrack.config.tree import canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import RunStatus, TrialState
 from exptrack.times import SECONDS, utc_text
-from exptrack.trees import canonical
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text, shown
 
 MAX_CHARS = 100_000

@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from exptrack.config.store import Stored, read_leaves
+from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -24,9 +26,7 @@ from exptrack.filters import ATTRIBUTES, STATISTICS, Comparison, Field, parse_fi
 from exptrack.records import RunStatus
 from exptrack.selection import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
 from exptrack.series import check_names, read_in_bulk
-from exptrack.snapshots import Stored, read_leaves
 from exptrack.times import moment
-from exptrack.trees import leaf_value
 from exptrack.validation import check_text, shown
 
 if TYPE_CHECKING:

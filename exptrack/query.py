@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from exptrack.config import config_from_snapshot, type_name
+from exptrack.config.exp_config import config_from_snapshot, type_name
+from exptrack.config.store import read_config, read_sources
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import (
     AmbiguousRunError,
@@ -55,7 +56,6 @@ from exptrack.records import (
     TrialState,
 )
 from exptrack.selection import FEW, NEWEST_FIRST, Compiler, Found, Fragment, Selection, check_names_exist
-from exptrack.snapshots import read_config, read_sources
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_direction, check_name, shown
 

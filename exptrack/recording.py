@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeAlias
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import recordable
-from exptrack.config import ExpConfig, as_config, sha256_text
+from exptrack.config.exp_config import ExpConfig, as_config, sha256_text
+from exptrack.config.store import Numbers, delete_config, remove_unused_sources, sources_of, store_config
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.events import record_event
@@ -28,7 +29,6 @@ from exptrack.metrics import NewPoints, append_points, begin_series, seal_series
 from exptrack.query import resolve_run
 from exptrack.records import RecordedRun, RunStatus
 from exptrack.sealing import run_checksum
-from exptrack.snapshots import Numbers, delete_config, remove_unused_sources, sources_of, store_config
 from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, utc_text
 from exptrack.validation import (
     INT64_MAX,

@@ -26,7 +26,8 @@ from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
 from exptrack.capture.redaction import recordable
 from exptrack.capture.system_metrics import SystemSampler, check_interval
-from exptrack.config import ExpConfig, as_config
+from exptrack.config.exp_config import ExpConfig, as_config
+from exptrack.config.store import frozen_config
 from exptrack.database.connection import Connection, Row
 from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
 from exptrack.errors import (
@@ -59,7 +60,6 @@ from exptrack.recording import (
 )
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.series import Buckets, Series, read_buckets, read_series
-from exptrack.snapshots import frozen_config
 from exptrack.studies import TrialPruned, join_run, run_name, surrounding_row
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name, check_status, check_text

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+from exptrack.config.store import SOURCES_OF, read_config
 from exptrack.database.connection import Connection
-from exptrack.snapshots import SOURCES_OF, read_config
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,

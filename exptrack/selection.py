@@ -17,10 +17,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from exptrack.config.tree import EXACT_INT, canonical
 from exptrack.database.connection import Connection
 from exptrack.errors import FilterError
 from exptrack.filters import PRUNED, And, Comparison, Condition, Field, Not, Or, comparisons
-from exptrack.trees import EXACT_INT, canonical
 
 # So many runs are tested and sorted rather than looked for along an index, in any case; up to so many, if fewer
 # would have to be looked at than along it.

@@ -30,7 +30,7 @@ from exptrack.algorithms import (
     sampler_from,
 )
 from exptrack.capture.redaction import recordable
-from exptrack.config import ExpConfig, config_from_json, merge_configs
+from exptrack.config.exp_config import ExpConfig, config_from_json, merge_configs
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection
 from exptrack.errors import (

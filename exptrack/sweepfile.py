@@ -20,8 +20,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from exptrack import sdn
 from exptrack.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
-from exptrack.composition import load_exp_config, parse_cli_overrides
-from exptrack.config import ExpConfig, config_as_json, config_from_json
+from exptrack.config.composition import load_exp_config, parse_cli_overrides
+from exptrack.config.exp_config import ExpConfig, config_as_json, config_from_json
 from exptrack.errors import (
     ConfigError,
     ConfigNotFoundError,

@@ -15,7 +15,7 @@ from typing import Any, Protocol, SupportsIndex
 import optuna
 
 from exptrack.algorithms import MAX_WHOLE
-from exptrack.config import ExpConfig
+from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.optunastorage import OptunaStorage

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from exptrack.artifacts import ENTRIES_OF, artifact_checksum
 from exptrack.blobs import CODEC, StoredBlob, unpacked
 from exptrack.chunks import MAX_STORED_BYTES, Unpacker
-from exptrack.config import config_from_snapshot
+from exptrack.config.exp_config import config_from_snapshot
+from exptrack.config.store import read_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
@@ -21,7 +22,6 @@ from exptrack.folders import manifest_of_rows
 from exptrack.metrics import series_problems
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
 from exptrack.sealing import RUN_CONFIG_ROWS, run_checksum
-from exptrack.snapshots import read_config
 
 ALL_RUNS = "SELECT id, run_id, status, config_hash, checksum FROM run ORDER BY id"
 EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE run = ? ORDER BY seq"

@@ -28,7 +28,7 @@ from exptrack import (
     RunNotFoundError,
     comparison,
 )
-from exptrack.trees import leaf_value
+from exptrack.config.tree import leaf_value
 from tests.strategies import CONFIGS, exactly
 
 ROOMY = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -29,10 +29,10 @@ from exptrack import (
     RunSummary,
     frames,
 )
+from exptrack.config.tree import leaf_value, leaves_of
 from exptrack.database.connection import Connection
 from exptrack.filters import STATISTICS, Field, parse_field
 from exptrack.keypath import path_of
-from exptrack.trees import leaf_value, leaves_of
 from tests.strategies import CONFIGS, FLOATS, KEYS, NAMES, VALUES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))

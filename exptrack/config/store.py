@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from exptrack.config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
+from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
 from exptrack.database.connection import Connection
 from exptrack.records import ConfigSource
 

@@ -22,10 +22,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
-from exptrack.keypath import path_of, split_path
-from exptrack.records import ConfigSource
-from exptrack.trees import (
+from exptrack.config.tree import (
     MAX_VALUES,
     Leaf,
     canonical,
@@ -37,9 +34,12 @@ from exptrack.trees import (
     leaves_of,
     merged_into,
 )
-from exptrack.trees import ConfigValue as ConfigValue
-from exptrack.trees import sha256_text as sha256_text
-from exptrack.trees import type_name as type_name
+from exptrack.config.tree import ConfigValue as ConfigValue
+from exptrack.config.tree import sha256_text as sha256_text
+from exptrack.config.tree import type_name as type_name
+from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
+from exptrack.keypath import path_of, split_path
+from exptrack.records import ConfigSource
 from exptrack.validation import check_text, shown
 
 CANONICAL_VERSION = 1
@@ -158,7 +158,7 @@ class ExpConfig:
             return thing
         if type(thing) is dict:
             return cls(thing)
-        from exptrack.conversion import plain_values
+        from exptrack.config.objects import plain_values
 
         values, sources, resolved = plain_values(thing)
         named = {path_of(keys): source for keys, source in sources.items()}
@@ -214,7 +214,7 @@ class ExpConfig:
     def _tree(self) -> dict[str, ConfigValue]:
         """The values as the program sees them."""
         if self._live is None:
-            from exptrack.interpolation import Interpolator
+            from exptrack.config.interpolation import Interpolator
 
             written = self._written if self._shown is None else self._shown
             interpolator = Interpolator(written, self._applies, os.environ)
@@ -414,7 +414,7 @@ def _rebuilt(
         inserted = dict(differing_texts(config._written, live))
         config._set(_shown=live, _live=live, _inserted=inserted)
     if interpolated:
-        from exptrack.interpolation import Interpolator
+        from exptrack.config.interpolation import Interpolator
 
         stored = Interpolator(config._written, config._applies, None).resolve()
         config._set(_interpolated=True, _live=None, _values=checked_tree(stored))

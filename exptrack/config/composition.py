@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from exptrack import sdn
-from exptrack.config import ExpConfig, as_config, merge_configs, with_origin
+from exptrack.config.exp_config import ExpConfig, as_config, merge_configs, with_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
@@ -255,7 +255,7 @@ def _parsed(data: bytes, suffix: str, name: str) -> _Tree:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name}: byte {error.start} is not valid UTF-8") from None
     if suffix in (".yaml", ".yml"):
-        from exptrack.safe_yaml import read_yaml
+        from exptrack.config.safe_yaml import read_yaml
 
         return read_yaml(text, name)
     values = _read_json(text, name) if suffix == ".json" else _read_toml(text, name)

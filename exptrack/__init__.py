@@ -61,6 +61,11 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.frames import Frame as Frame
     from exptrack.lineage import UsedArtifact as UsedArtifact
+    from exptrack.metrics.alignment import Alignment as Alignment
+    from exptrack.metrics.series import Buckets as Buckets
+    from exptrack.metrics.series import Series as Series
+    from exptrack.metrics.tail import Tail as Tail
+    from exptrack.metrics.tail import Update as Update
     from exptrack.query import RunFilter as RunFilter
     from exptrack.records import ArchiveInfo as ArchiveInfo
     from exptrack.records import Artifact as Artifact
@@ -102,11 +107,6 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.run import Run as Run
     from exptrack.runquery import Page as Page
     from exptrack.runquery import RunQuery as RunQuery
-    from exptrack.series import Alignment as Alignment
-    from exptrack.series import Buckets as Buckets
-    from exptrack.series import Series as Series
-    from exptrack.series import Tail as Tail
-    from exptrack.series import Update as Update
     from exptrack.shortcuts import append_event as append_event
     from exptrack.shortcuts import best_run as best_run
     from exptrack.shortcuts import compare as compare
@@ -131,7 +131,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
 
 # Where each public name lives.
 _HOME_OF = {
-    "Alignment": "series",
+    "Alignment": "metrics.alignment",
     "AmbiguousHashError": "errors",
     "AmbiguousRunError": "errors",
     "Archive": "archive",
@@ -151,7 +151,7 @@ _HOME_OF = {
     "ArtifactNotFoundError": "errors",
     "ArtifactStore": "artifacts",
     "ArtifactUse": "records",
-    "Buckets": "series",
+    "Buckets": "metrics.series",
     "ComparedKey": "records",
     "ComparedMetric": "records",
     "ConfigDifference": "records",
@@ -205,7 +205,7 @@ _HOME_OF = {
     "RunSummary": "records",
     "Sampler": "algorithms",
     "SdnError": "errors",
-    "Series": "series",
+    "Series": "metrics.series",
     "SqlResult": "records",
     "Study": "sweep",
     "StudyConfig": "studyconfig",
@@ -219,14 +219,14 @@ _HOME_OF = {
     "SweepPlanError": "errors",
     "SweepReport": "records",
     "SweepTrial": "records",
-    "Tail": "series",
+    "Tail": "metrics.tail",
     "Trial": "trial",
     "TrialPruned": "studies",
     "TrialRecord": "records",
     "TrialState": "records",
     "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
-    "Update": "series",
+    "Update": "metrics.tail",
     "UsedArtifact": "lineage",
     "UserView": "records",
     "VerifyReport": "records",

@@ -17,9 +17,12 @@ from exptrack import run as runs
 from exptrack.config.store import remove_unused_sources, sources_of
 from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.database.opening import default_connection, open_connection
-from exptrack.drain import drain_all
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.extras import require_optuna
+from exptrack.metrics.alignment import Alignment, align_series
+from exptrack.metrics.series import Buckets, Series, check_names, read_buckets, read_series
+from exptrack.metrics.tail import Tail
+from exptrack.metrics.writer import drain_all
 from exptrack.query import RunFilter
 from exptrack.recording import record_runs
 from exptrack.records import (
@@ -49,16 +52,6 @@ from exptrack.records import (
     VerifyReport,
 )
 from exptrack.run import Run
-from exptrack.series import (
-    Alignment,
-    Buckets,
-    Series,
-    Tail,
-    align_series,
-    check_names,
-    read_buckets,
-    read_series,
-)
 from exptrack.times import moment
 from exptrack.validation import shown
 

@@ -20,7 +20,6 @@ from exptrack.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unus
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection
-from exptrack.drain import drain_all
 from exptrack.errors import (
     ArchiveCorruptError,
     ArtifactNotFoundError,
@@ -39,6 +38,7 @@ from exptrack.folders import (
     path_text,
     walk,
 )
+from exptrack.metrics.writer import drain_all
 from exptrack.query import artifact_record, read_artifacts, resolve_run
 from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.restore import check_tree, safe_parts, write_file, write_tree

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from exptrack.series import Buckets
+from exptrack.metrics.series import Buckets
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP, UP, DOWN = "·", "↑", "↓"

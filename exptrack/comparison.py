@@ -22,7 +22,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError, MissingPackageError
 from exptrack.filters import EVERYTHING, PRUNED, Comparison, Field, parse_filter
 from exptrack.frames import check_statistic
-from exptrack.metrics import read_summaries
+from exptrack.metrics.store import read_summaries
 from exptrack.records import (
     ComparedKey,
     ComparedMetric,

@@ -23,9 +23,9 @@ from exptrack.errors import (
     MissingPackageError,
 )
 from exptrack.filters import ATTRIBUTES, STATISTICS, Comparison, Field, parse_field
+from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.records import RunStatus
 from exptrack.selection import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
-from exptrack.series import check_names, read_in_bulk
 from exptrack.times import moment
 from exptrack.validation import check_text, shown
 

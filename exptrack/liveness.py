@@ -15,7 +15,7 @@ from typing import Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError
-from exptrack.journal import warn
+from exptrack.metrics.journal import warn
 
 HEARTBEAT_S = 30.0
 

@@ -39,7 +39,7 @@ from exptrack.filters import (
     parse_filter,
 )
 from exptrack.keypath import join_path
-from exptrack.metrics import read_summaries
+from exptrack.metrics.store import read_summaries
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import (
     Artifact,

@@ -25,7 +25,7 @@ from exptrack.config.store import Numbers, delete_config, remove_unused_sources,
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.events import record_event
-from exptrack.metrics import NewPoints, append_points, begin_series, seal_series
+from exptrack.metrics.store import NewPoints, append_points, begin_series, seal_series
 from exptrack.query import resolve_run
 from exptrack.records import RecordedRun, RunStatus
 from exptrack.sealing import run_checksum

@@ -29,7 +29,6 @@ from exptrack.capture.system_metrics import SystemSampler, check_interval
 from exptrack.config.exp_config import ExpConfig, as_config
 from exptrack.config.store import frozen_config
 from exptrack.database.connection import Connection, Row
-from exptrack.drain import drain_all, drain_own, forget_journal, journal_ready, recover
 from exptrack.errors import (
     ConfigError,
     InvalidValueError,
@@ -40,8 +39,11 @@ from exptrack.errors import (
 from exptrack.events import record_event
 from exptrack.liveness import LIVE, announce
 from exptrack.medialog import MediaLog
-from exptrack.metriclog import MetricLog
-from exptrack.metrics import REOPEN_SERIES, read_curve, read_last
+from exptrack.metrics.log import MetricLog
+from exptrack.metrics.recovery import recover
+from exptrack.metrics.series import Buckets, Series, read_buckets, read_series
+from exptrack.metrics.store import REOPEN_SERIES, read_curve, read_last
+from exptrack.metrics.writer import drain_all, drain_own, forget_journal, journal_ready
 from exptrack.process import current_process, is_alive
 from exptrack.query import dead_runs, owner_identity, read_events, read_inputs, read_notes, resolve_run
 from exptrack.recording import (
@@ -59,7 +61,6 @@ from exptrack.recording import (
     seal_run,
 )
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
-from exptrack.series import Buckets, Series, read_buckets, read_series
 from exptrack.studies import TrialPruned, join_run, run_name, surrounding_row
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name, check_status, check_text

@@ -38,7 +38,7 @@ from exptrack.errors import (
     StudyNotFoundError,
     SweepDiffersError,
 )
-from exptrack.metrics import read_summaries
+from exptrack.metrics.store import read_summaries
 from exptrack.query import read_events, resolve_run
 from exptrack.recording import record_runs
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState

@@ -19,7 +19,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.events import event_checksum
 from exptrack.folders import manifest_of_rows
-from exptrack.metrics import series_problems
+from exptrack.metrics.store import series_problems
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
 from exptrack.sealing import RUN_CONFIG_ROWS, run_checksum
 

@@ -311,7 +311,7 @@ def test_an_empty_archive_has_empty_frames_with_all_columns(archive: Archive) ->
 def test_without_numpy_polars_gets_the_same_points(lab: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     query = lab.runs()
     with_numpy = query.metrics_to_polars()
-    monkeypatch.setattr("exptrack.series._has_numpy", lambda: False)
+    monkeypatch.setattr("exptrack.metrics.series._has_numpy", lambda: False)
     assert query.metrics_to_polars().equals(with_numpy, null_equal=True)
 
 

@@ -27,9 +27,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exptrack import Archive, InvalidTypeError, InvalidValueError, RunFinishedError, RunStatus, metriclog
-from exptrack import drain as drain_module
-from exptrack import journal as journal_module
+from exptrack import Archive, InvalidTypeError, InvalidValueError, RunFinishedError, RunStatus
 from exptrack.errors import (
     ArchiveFullError,
     ArchiveLockedError,
@@ -37,7 +35,11 @@ from exptrack.errors import (
     ArchiveReadOnlyError,
     RunNotFoundError,
 )
-from exptrack.journal import SEGMENT, SLOT, Journal, read_header, read_points
+from exptrack.metrics import journal as journal_module
+from exptrack.metrics import log as metriclog
+from exptrack.metrics import writer
+from exptrack.metrics import writer as drain_module
+from exptrack.metrics.journal import SEGMENT, SLOT, Journal, read_header, read_points
 from exptrack.run import Run
 
 
@@ -125,9 +127,9 @@ def test_idle_writers_sleep(archive: Archive, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(drain_module, "DRAIN_S", 0.01)
     run = archive.start_run()
     drains: list[float] = []
-    store = drain_module.Writer._store
+    store = writer.Writer._store
     monkeypatch.setattr(
-        drain_module.Writer, "_store", lambda self, *a: (drains.append(time.monotonic()), store(self, *a))[1]
+        writer.Writer, "_store", lambda self, *a: (drains.append(time.monotonic()), store(self, *a))[1]
     )
     for number in range(3):
         run.log_metric("x", number)

@@ -273,7 +273,7 @@ def test_rare_conditions_drive_and_frequent_ones_do_not(tmp_path: Path) -> None:
 
 def test_draining_touches_no_index_of_values(filled: Archive) -> None:
     """The columns that a drain changes stand in no index and in no condition of one."""
-    from exptrack.metrics import SAVE_SERIES
+    from exptrack.metrics.store import SAVE_SERIES
 
     changed = set(re.findall(r"(\w+) = excluded", SAVE_SERIES))
     indexes = filled._connection.all(

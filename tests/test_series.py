@@ -25,8 +25,8 @@ from exptrack import (
     Run,
     RunNotFoundError,
     Series,
-    series,
 )
+from exptrack.metrics import series, tail
 from tests.strategies import INT64
 
 VALUES = st.one_of(
@@ -447,7 +447,7 @@ def test_wrong_questions_are_refused(
 
 
 def test_looking_for_news_reads_indexes_only(archive: Archive) -> None:
-    plan = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {series.HEADS}", {"runs": "[]"})]
+    plan = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {tail.HEADS}", {"runs": "[]"})]
     assert {step for step in plan if step.startswith("SCAN")} <= {"SCAN json_each VIRTUAL TABLE INDEX 1:"}
     assert any(step.startswith("SEARCH s USING INDEX") for step in plan)
 

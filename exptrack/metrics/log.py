@@ -22,10 +22,10 @@ from time import monotonic
 from typing import Any
 
 from exptrack.database.connection import Connection
-from exptrack.drain import LoggedSeries, Writer, drain_all, release, writer_for, writer_of
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunFinishedError, RunNotFoundError
-from exptrack.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal
-from exptrack.metrics import NewPoints, Series, append_points, find_top_step
+from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal
+from exptrack.metrics.store import NewPoints, Series, append_points, find_top_step
+from exptrack.metrics.writer import LoggedSeries, Writer, drain_all, release, writer_for, writer_of
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, elements, shown

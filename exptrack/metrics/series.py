@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.database.connection import Connection, Parameters, Row
 from exptrack.database.functions import unpack_extremes, unpack_points
-from exptrack.drain import drain_all
-from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError, RunNotFoundError
-from exptrack.times import moment
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_step, shown
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.metrics.writer import drain_all
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, shown
 
 if TYPE_CHECKING:
     import numpy
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     IntArray: TypeAlias = NDArray[numpy.int64]
     FloatArray: TypeAlias = NDArray[numpy.float64]
     BoolArray: TypeAlias = NDArray[numpy.bool_]
+
 
 MAX_BUCKETS = 100_000
 # From here on importing numpy pays for itself when plain lists are asked for.
@@ -78,20 +78,6 @@ SELECT e.value,
         AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308)
 FROM json_each(:edges) AS e
 """
-HEADS = """
-SELECT r.run_id, r.started_at, s.id, s.count, s.last_time_ms, n.name
-FROM run AS r
-LEFT JOIN metric_series AS s ON s.run = r.id
-LEFT JOIN metric_name AS n ON n.id = s.metric
-WHERE r.run_id IN (SELECT value FROM json_each(:runs))
-ORDER BY r.run_id, n.name
-"""
-LAST_KEY = "SELECT step, seq FROM metric_point WHERE series = ? ORDER BY step DESC, seq DESC LIMIT 1"
-POINTS_AFTER = """
-SELECT step, time_ms, value FROM metric_point
-WHERE series = :series AND (step, seq) > (:step, :seq) ORDER BY step, seq
-"""
-
 _Buffer: TypeAlias = Any  # array.array or a numpy array: both have tolist() and become numpy arrays for free
 _Buffers: TypeAlias = tuple[_Buffer, _Buffer, _Buffer]
 
@@ -237,32 +223,6 @@ class Buckets:
         return {name: column.tolist() for name, column in self._columns.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Alignment:
-    """Series of several runs side by side: `index` and, for each series, a column as long.
-
-    A column is named ``run_id/metric``. NaN in it means that the run logged nothing there, unless
-    `logged` of that column is true: then NaN was logged. ``pandas.DataFrame(alignment.arrays())`` and
-    ``polars.DataFrame(alignment.arrays())`` take it as it is.
-    """
-
-    by: str
-    index: NDArray[Any]
-    columns: dict[str, FloatArray]
-    logged: dict[str, BoolArray]
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The index, as ``step`` or ``time_s``, and all columns."""
-        return {"step" if self.by == "step" else "time_s": self.index, **self.columns}
-
-
-class Update(NamedTuple):
-    """New points of one series; `replaces`: they are all its points, and stand in for those read before."""
-
-    series: Series
-    replaces: bool
-
-
 def _int_array(column: _Buffer) -> IntArray:
     found: IntArray = _numpy().asarray(column, dtype="int64")
     return found
@@ -280,9 +240,6 @@ def check_names(names: object) -> list[str]:
     if not isinstance(names, Iterable):
         raise InvalidTypeError(f"names are a list of metric names, not {shown(names)}")
     return list(dict.fromkeys(check_name(name, "metric name") for name in names))
-
-
-# Reading points
 
 
 def _in_plain_python(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
@@ -363,9 +320,6 @@ def read_series(
     return Series(run_id, checked, started_at, *buffers)
 
 
-# Downsampling
-
-
 def read_buckets(
     connection: Connection,
     run: int,
@@ -438,109 +392,3 @@ def _bucket_columns(rows: Sequence[tuple[Any, ...]]) -> dict[str, _Buffer]:
         "finite_max": greatest,
         "nan_count": missing,
     }
-
-
-# Following
-
-
-class Tail:
-    """What is new in some runs' metrics since the last look; in this process or beside another.
-
-    Each `read` costs one query while nothing is new, and otherwise reads what came after the largest step
-    seen. Points logged at or below that step (a resumed run, steps that repeat or go back) make it read
-    that one series anew; the update then says that it `replaces` what was read before.
-
-    >>> from exptrack import Archive
-    >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
-    ...     tail = archive.tail(run, ["loss"])
-    ...     run.log({"loss": 0.5}, step=0)
-    ...     first = tail.read()
-    ...     run.log({"loss": 0.4}, step=1)
-    ...     [update.series.lists()["step"] for update in (*first, *tail.read(), *tail.read())]
-    [[0], [1]]
-    """
-
-    def __init__(self, connection: Connection, run_ids: Sequence[str], names: Sequence[str] | None) -> None:
-        self._connection = connection
-        self._run_ids = run_ids
-        self._wanted = json.dumps(list(run_ids))
-        self._names = None if names is None else frozenset(names)
-        # Of each series: how many points were read, and the key of the last of them.
-        self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
-
-    def read(self) -> list[Update]:
-        """The series that have new points, each with those; empty when nothing is new.
-
-        Raises:
-            RunNotFoundError: a run has been deleted.
-        """
-        drain_all(self._connection.path)
-        updates = []
-        # Counts and points of one moment: a point that arrives between would else be read twice.
-        with self._connection.snapshot():
-            rows = self._connection.all(HEADS, {"runs": self._wanted})
-            present = {row["run_id"] for row in rows}
-            for run_id in self._run_ids:
-                if run_id not in present:
-                    raise RunNotFoundError(run_id, str(self._connection.path))
-            for row in rows:
-                if row["id"] is None or not (self._names is None or row["name"] in self._names):
-                    continue
-                count, _step, _seq = self._seen.get((row["run_id"], row["name"]), (0, 0, 0))
-                if row["count"] != count:
-                    updates.append(self._update(row))
-        return updates
-
-    def _update(self, row: Row) -> Update:
-        series, key = row["id"], (row["run_id"], row["name"])
-        count, step, seq = self._seen.get(key, (0, 0, 0))
-        buffers: _Buffers | None = None
-        if count:
-            after = {"series": series, "step": step, "seq": seq}
-            buffers = self._connection.fold(POINTS_AFTER, after, _in_plain_python)
-            if len(buffers[0]) != row["count"] - count:
-                buffers = None
-        replaces = buffers is None and count > 0
-        if buffers is None:
-            buffers = _read_points(
-                self._connection, series, row["count"], row["last_time_ms"], INT64_MIN, INT64_MAX
-            )
-        last = self._connection.one(LAST_KEY, (series,))
-        self._seen[key] = (row["count"], *last) if last else (0, 0, 0)
-        return Update(Series(*key, moment(row["started_at"]), *buffers), replaces)
-
-
-# Aligning
-
-
-def align_series(series: Iterable[Series], by: str, every: float | None) -> Alignment:
-    """Put series side by side; see :meth:`exptrack.Archive.align`."""
-    numpy = _numpy()
-    if by not in ("step", "time"):
-        raise InvalidValueError(f"by must be 'step' or 'time', not {shown(by)}")
-    if every is not None and not 0 < check_number(every, "every") < math.inf:
-        raise InvalidValueError(f"every must be above 0, not {shown(every)}")
-    if every is not None and by == "step" and not isinstance(every, int):
-        raise InvalidTypeError(f"every counts steps and must be a whole number, not {shown(every)}")
-    kept: dict[str, tuple[Any, Any]] = {}
-    for one in series:
-        values = one.values
-        keys: NDArray[Any] = one.steps if by == "step" else one.times
-        if every is not None:
-            keys = keys // every * every
-        if by == "time":
-            order = numpy.argsort(one.times, kind="stable")
-            keys, values = keys[order], values[order]
-        # The last of equal neighbours wins.
-        last = numpy.append(keys[1:] != keys[:-1], True)[: len(keys)]
-        kept[f"{one.run_id}/{one.name}"] = (keys[last], values[last])
-    empty = numpy.empty(0, "int64" if by == "step" else "float64")
-    index = numpy.unique(numpy.concatenate([empty, *(keys for keys, _ in kept.values())]))
-    columns, logged = {}, {}
-    for name, (keys, values) in kept.items():
-        places = numpy.searchsorted(index, keys)
-        columns[name] = numpy.full(len(index), math.nan)
-        columns[name][places] = values
-        logged[name] = numpy.zeros(len(index), bool)
-        logged[name][places] = True
-    return Alignment(by, index, columns, logged)

@@ -30,19 +30,12 @@ from exptrack.errors import (
     ExptrackError,
     RunNotFoundError,
 )
-from exptrack.journal import (
-    EVERYTHING,
-    SLOT,
+from exptrack.metrics.journal import (
     Journal,
     Span,
-    is_stillborn,
-    journal_paths,
-    owner_lives,
-    read_header,
-    read_points,
     warn,
 )
-from exptrack.metrics import NewPoints, Series, append_points
+from exptrack.metrics.store import NewPoints, Series, append_points
 
 DRAIN_S = 1.0
 
@@ -51,11 +44,8 @@ SAVE_DRAINED = """
 INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
 """
-SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
 FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
-KNOWN_JOURNALS = "SELECT journal FROM metric_journal"
 RUN_BY_NUMBER = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
-RUN_BY_ID = "SELECT id, status, checksum FROM run WHERE run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
@@ -63,7 +53,6 @@ LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 _WRITERS: dict[Connection, Writer] = {}
 _writers_lock = threading.Lock()
 _over_fork = threading.local()
-_warned: set[str] = set()
 
 
 class LoggedSeries:
@@ -288,9 +277,6 @@ def _accept(connection: Connection, run: int, run_id: str) -> bool:
     return True
 
 
-# The writers of this process
-
-
 def archive_identity(connection: Connection) -> str:
     """What tells this archive from another under the same name: when and from what it was made."""
     return str(connection.value(ARCHIVE_IDENTITY))
@@ -431,9 +417,6 @@ def _same_file(a: Path, b: Path) -> bool:
         return False
 
 
-# Forks
-
-
 def _before_fork() -> None:
     """Nothing waits, no writer is inside SQLite and no lock is held by another while the process is copied."""
     held = _over_fork.held = []
@@ -471,95 +454,3 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
     )
-
-
-# Replay
-
-
-def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
-    """Store what dead processes of this host left in journals beside the archive, and delete these.
-
-    One transaction each; a kill in between is made good by the next call. `reseal` is called, inside the
-    transaction, with each run that took points although it had ended.
-    """
-    paths = journal_paths(connection.path)
-    if not paths and connection.value(KNOWN_JOURNALS) is None:
-        return
-    for path in paths:
-        try:
-            _recover_one(connection, path, reseal)
-        except FileNotFoundError:
-            continue  # its process, or another opener, was faster
-        except OSError as error:
-            _warn(f"the journal {path} cannot be read ({error.strerror}); its points are not in the archive")
-    _forget_gone(connection)
-
-
-def _warn(message: str) -> None:
-    if message not in _warned:
-        _warned.add(message)
-        warn(message)
-
-
-def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], None]) -> None:
-    header = read_header(path)
-    if header is None:
-        if is_stillborn(path):
-            os.unlink(path)
-        elif any(path.read_bytes()[:SLOT]) and read_header(path) is None:  # not just being written
-            _warn(f"{path} is not a journal that this exptrack can read; left as it is")
-        return
-    if owner_lives(header) is not False:
-        return
-    if header.archive != archive_identity(connection):
-        _warn(f"the journal {path} belongs to another archive than {connection.path}; left as it is")
-        return
-    unclaimed = False
-    with connection.transaction():
-        if not path.exists():
-            return
-        drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
-        batches: dict[tuple[str, str], NewPoints] = {}
-        runs: dict[str, tuple[int, str] | None] = {}
-        for point in read_points(path, header, drained):
-            if point is None:
-                unclaimed = True
-                continue
-            if point.run_id not in runs:
-                row = connection.one(RUN_BY_ID, (point.run_id,))
-                runs[point.run_id] = None if row is None else (row["id"], row["status"])
-            run = runs[point.run_id]
-            if run is None:
-                unclaimed = True
-                continue
-            batch = batches.get((point.run_id, point.name))
-            if batch is None:
-                batch = batches[point.run_id, point.name] = NewPoints(Series(run[0], point.name), [], [], [])
-            batch.steps.append(point.step)
-            batch.times_ms.append(point.time_ms)
-            batch.values.append(point.value)
-        append_points(connection, batches.values())
-        for run in runs.values():
-            if run is not None and run[1] != "running":
-                reseal(run[0])
-        connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
-    if unclaimed:
-        aside = path.with_name(f"{path.name}.unclaimed")
-        os.replace(path, aside)
-        _warn(
-            f"the journal {path.name} holds points of runs that are not in {connection.path}; kept as {aside}"
-        )
-    else:
-        os.unlink(path)
-
-
-def _forget_gone(connection: Connection) -> None:
-    """Drop the notes on journals whose files are gone."""
-    known = [row[0] for row in connection.all(KNOWN_JOURNALS)]
-    if not known:
-        return
-    with connection.transaction():
-        present = {path.name.rpartition("-")[2].partition(".")[0] for path in journal_paths(connection.path)}
-        for key in known:
-            if key not in present:
-                connection.execute(FORGET_JOURNAL, (key,))

@@ -107,6 +107,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.run import Run as Run
     from exptrack.runquery import Page as Page
     from exptrack.runquery import RunQuery as RunQuery
+    from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.shortcuts import append_event as append_event
     from exptrack.shortcuts import best_run as best_run
     from exptrack.shortcuts import compare as compare
@@ -120,7 +121,6 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import start_run as start_run
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
-    from exptrack.studies import TrialPruned as TrialPruned
     from exptrack.studyconfig import StudyConfig as StudyConfig
     from exptrack.studyresults import StudyResults as StudyResults
     from exptrack.sweep import Study as Study
@@ -221,7 +221,7 @@ _HOME_OF = {
     "SweepTrial": "records",
     "Tail": "metrics.tail",
     "Trial": "trial",
-    "TrialPruned": "studies",
+    "TrialPruned": "runs.trial_link",
     "TrialRecord": "records",
     "TrialState": "records",
     "UnsafePathError": "errors",

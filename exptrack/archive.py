@@ -24,7 +24,6 @@ from exptrack.metrics.series import Buckets, Series, check_names, read_buckets, 
 from exptrack.metrics.tail import Tail
 from exptrack.metrics.writer import drain_all
 from exptrack.query import RunFilter
-from exptrack.recording import record_runs
 from exptrack.records import (
     ArchiveInfo,
     Artifact,
@@ -52,6 +51,7 @@ from exptrack.records import (
     VerifyReport,
 )
 from exptrack.run import Run
+from exptrack.runs.recorded import record_runs
 from exptrack.times import moment
 from exptrack.validation import shown
 

@@ -26,7 +26,6 @@ from exptrack.errors import (
     InvalidValueError,
     RunNotFoundError,
 )
-from exptrack.events import record_event
 from exptrack.folders import (
     ByteCount,
     Progress,
@@ -42,6 +41,7 @@ from exptrack.metrics.writer import drain_all
 from exptrack.query import artifact_record, read_artifacts, resolve_run
 from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.restore import check_tree, safe_parts, write_file, write_tree
+from exptrack.runs.events import record_event
 from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, check_text, shown
 

@@ -17,9 +17,9 @@ from typing import BinaryIO
 from exptrack.artifacts import ArtifactStore
 from exptrack.database.connection import Connection
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
-from exptrack.events import record_event
 from exptrack.query import artifact_record, read_artifacts, read_inputs, resolve_run, use_record
 from exptrack.records import Artifact, ArtifactUse, Lineage
+from exptrack.runs.events import record_event
 from exptrack.times import utc_text
 from exptrack.validation import check_name, shown
 

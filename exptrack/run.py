@@ -36,7 +36,6 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.events import record_event
 from exptrack.liveness import LIVE, announce
 from exptrack.medialog import MediaLog
 from exptrack.metrics.log import MetricLog
@@ -46,7 +45,11 @@ from exptrack.metrics.store import REOPEN_SERIES, read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal, journal_ready
 from exptrack.process import current_process, is_alive
 from exptrack.query import dead_runs, owner_identity, read_events, read_inputs, read_notes, resolve_run
-from exptrack.recording import (
+from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
+from exptrack.runs.events import record_event
+from exptrack.runs.identity import new_run_id
+from exptrack.runs.seal import seal_run
+from exptrack.runs.store import (
     INSERT_TAG,
     NewRun,
     check_data,
@@ -54,14 +57,11 @@ from exptrack.recording import (
     check_tags,
     insert_note,
     insert_run,
-    new_run_id,
     optional_name,
     record_end,
     replace_config,
-    seal_run,
 )
-from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
-from exptrack.studies import TrialPruned, join_run, run_name, surrounding_row
+from exptrack.runs.trial_link import TrialPruned, join_run, run_name, surrounding_row
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name, check_status, check_text
 

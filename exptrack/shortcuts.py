@@ -107,7 +107,7 @@ def current_trial() -> Trial | None:
     Raises:
         MissingPackageError: Optuna is not installed.
     """
-    from exptrack.studies import surrounding_trial
+    from exptrack.runs.trial_link import surrounding_trial
 
     if surrounding_trial() is None:
         return None

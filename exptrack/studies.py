@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,9 +30,6 @@ STOP_MARK = "exptrack:stop"  # when somebody last asked to begin no more trials
 STOP_NOW_MARK = "exptrack:stop_now"  # when somebody last asked to end those under way too
 
 PROCESS_DIED = "its process died"
-STUDY_CHARS = 900  # of the name of a study in the names of its runs
-TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # study/number, in the environment of a script that is a trial
-
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
 SELECT_STUDIES = "SELECT id, name, created_at, settings FROM study ORDER BY created_at DESC, id DESC"
 STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
@@ -83,11 +79,6 @@ DELETE_STUDY = "DELETE FROM study WHERE id = ?"
 RUNNING_TRIALS = (
     "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"
 )
-SELECT_TRIAL = """
-SELECT t.id, t.number, t.state, s.name AS study
-FROM trial AS t JOIN study AS s ON s.id = t.study WHERE s.name = ? AND t.number = ?
-"""
-JOIN_RUN = "UPDATE trial SET run = ? WHERE id = ? AND run IS NULL"
 
 
 def find_study(connection: Connection, name: object) -> Row:
@@ -214,9 +205,6 @@ def delete_study(connection: Connection, name: object) -> int:
     return count
 
 
-# Stopping
-
-
 def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> None:
     """Ask whoever searches a study to begin no more trials; `now`: and to end those under way. Commits."""
     with connection.transaction():
@@ -228,38 +216,3 @@ def stop_asked_since(connection: Connection, study: int, began: str, *, now: boo
     """Whether somebody has asked for that since a time."""
     asked = connection.value(STOP_ASKED, (study, STOP_NOW_MARK if now else STOP_MARK))
     return asked is not None and str(asked) >= began
-
-
-# The script that is a trial
-
-
-class TrialPruned(SystemExit):
-    """Raised by an objective that gives its trial up; a script that lets it through ends with 0."""
-
-    def __init__(self, message: str = "", *, step: int | None = None) -> None:
-        super().__init__(0)
-        self.message = message
-        self.step = step
-
-
-def surrounding_trial() -> tuple[str, int] | None:
-    """Study and number of the trial that this process is, as its environment says; None when it is none."""
-    study, _slash, number = os.environ.get(TRIAL_VARIABLE, "").rpartition("/")
-    return (study, int(number)) if number.isdecimal() and study else None
-
-
-def surrounding_row(connection: Connection) -> Row | None:
-    """The row of the trial that this process is; None unless it is one of this archive and still running."""
-    named = surrounding_trial()
-    row = None if named is None else connection.one(SELECT_TRIAL, named)
-    return row if row is not None and row["state"] == TrialState.RUNNING else None
-
-
-def run_name(study: str, number: int) -> str:
-    """What a trial's run is called; the longest name of a study leaves no room for a number."""
-    return f"{study[:STUDY_CHARS]} #{number}"
-
-
-def join_run(connection: Connection, trial: int, run: int) -> None:
-    """Say that this run is the trial, unless another is already; inside the caller's transaction."""
-    connection.execute(JOIN_RUN, (run, trial))

@@ -45,19 +45,17 @@ from exptrack.keypath import path_of, split_path
 from exptrack.optunastorage import OptunaStorage
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
 from exptrack.run import Run, describe, start_run
+from exptrack.runs.trial_link import TrialPruned, run_name, surrounding_row
 from exptrack.studies import (
     COUNT_ATTEMPTS,
     PROCESS_DIED,
-    TrialPruned,
     ask_to_stop,
     dead_trials,
     find_study,
     read_trial,
     read_trials,
-    run_name,
     stop_asked_since,
     study_info,
-    surrounding_row,
 )
 from exptrack.studyconfig import StudyConfig, default_metrics
 from exptrack.studyresults import StudyResults

@@ -40,10 +40,11 @@ from exptrack.errors import (
 )
 from exptrack.metrics.store import read_summaries
 from exptrack.query import read_events, resolve_run
-from exptrack.recording import record_runs
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
 from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
-from exptrack.studies import PROCESS_DIED, TRIAL_VARIABLE, join_run, run_name, stop_asked_since
+from exptrack.runs.recorded import record_runs
+from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, run_name
+from exptrack.studies import PROCESS_DIED, stop_asked_since
 from exptrack.studyconfig import StudyConfig
 from exptrack.sweep import RETRY_MARK, Study, create_study, open_study
 from exptrack.sweepfile import EXHAUSTIVE, SweepPlan

@@ -20,7 +20,7 @@ from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.optunastorage import OptunaStorage
 from exptrack.run import Run, open_run
-from exptrack.studies import TrialPruned
+from exptrack.runs.trial_link import TrialPruned
 from exptrack.validation import check_name, check_number, check_step, shown
 
 RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"

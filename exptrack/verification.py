@@ -17,11 +17,11 @@ from exptrack.config.exp_config import config_from_snapshot
 from exptrack.config.store import read_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
-from exptrack.events import event_checksum
 from exptrack.folders import manifest_of_rows
 from exptrack.metrics.store import series_problems
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
-from exptrack.sealing import RUN_CONFIG_ROWS, run_checksum
+from exptrack.runs.events import event_checksum
+from exptrack.runs.seal import RUN_CONFIG_ROWS, run_checksum
 
 ALL_RUNS = "SELECT id, run_id, status, config_hash, checksum FROM run ORDER BY id"
 EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE run = ? ORDER BY seq"

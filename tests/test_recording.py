@@ -26,8 +26,9 @@ from exptrack import (
     RecordedRun,
     RunNotFoundError,
     RunStatus,
-    recording,
 )
+from exptrack.runs import store
+from exptrack.runs import store as recording
 
 BEGIN = datetime(2024, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 NAN, INF = math.nan, math.inf
@@ -161,7 +162,7 @@ def test_many_runs_of_one_millisecond_have_ids_of_their_own(
 ) -> None:
     # Little chance, so that ids do meet: within a batch, and with those there already.
     drawn = count()
-    monkeypatch.setattr(recording.secrets, "randbits", lambda _bits: next(drawn) // 3 % 40)
+    monkeypatch.setattr(store.secrets, "randbits", lambda _bits: next(drawn) // 3 % 40)
     first = archive.record_runs(RecordedRun({}, BEGIN) for _ in range(3))
     second = archive.record_runs(RecordedRun({}, BEGIN) for _ in range(3))
     assert len({*first, *second}) == 6

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
-from exptrack.config.store import SOURCES_OF, read_config
+from exptrack.config.store import (
+    SOURCES_OF,
+    read_config,
+)
 from exptrack.database.connection import Connection
+from exptrack.metrics.store import seal_series
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,
@@ -50,3 +55,14 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 def _json_line(value: object) -> bytes:
     return f"{_encode(value)}\n".encode()
+
+
+SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
+
+
+def seal_run(
+    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+) -> None:
+    """Take the checksums of a run that takes nothing more; `known` as of :func:`seal_series`."""
+    seal_series(connection, run, completed=completed, known=known)
+    connection.execute(SEAL_RUN, (run_checksum(connection, run), run))

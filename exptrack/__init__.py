@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.algorithms import Pruner as Pruner
     from exptrack.algorithms import Sampler as Sampler
     from exptrack.archive import Archive as Archive
-    from exptrack.artifacts import ArtifactStore as ArtifactStore
+    from exptrack.artifacts.lineage import UsedArtifact as UsedArtifact
+    from exptrack.artifacts.store import ArtifactStore as ArtifactStore
     from exptrack.config.composition import load_exp_config as load_exp_config
     from exptrack.config.composition import load_sdn_config as load_sdn_config
     from exptrack.config.composition import parse_cli_overrides as parse_cli_overrides
@@ -60,7 +61,6 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.frames import Frame as Frame
-    from exptrack.lineage import UsedArtifact as UsedArtifact
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.series import Buckets as Buckets
     from exptrack.metrics.series import Series as Series
@@ -149,7 +149,7 @@ _HOME_OF = {
     "Artifact": "records",
     "ArtifactFile": "records",
     "ArtifactNotFoundError": "errors",
-    "ArtifactStore": "artifacts",
+    "ArtifactStore": "artifacts.store",
     "ArtifactUse": "records",
     "Buckets": "metrics.series",
     "ComparedKey": "records",
@@ -227,7 +227,7 @@ _HOME_OF = {
     "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
     "Update": "metrics.tail",
-    "UsedArtifact": "lineage",
+    "UsedArtifact": "artifacts.lineage",
     "UserView": "records",
     "VerifyReport": "records",
     "append_event": "shortcuts",

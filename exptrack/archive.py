@@ -56,7 +56,7 @@ from exptrack.times import moment
 from exptrack.validation import shown
 
 if TYPE_CHECKING:
-    from exptrack.artifacts import ArtifactStore
+    from exptrack.artifacts.store import ArtifactStore
     from exptrack.optunastorage import OptunaStorage, StaleTrialCallback
     from exptrack.runquery import RunQuery
     from exptrack.studyconfig import StudyConfig
@@ -254,7 +254,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several; nothing is deleted.
             RunBusyError: one is running; nothing is deleted.
         """
-        from exptrack.blobs import blobs_of_run, collect_unused
+        from exptrack.artifacts.blobs import blobs_of_run, collect_unused
 
         self._settle()
         with self._connection.transaction(durable=True):
@@ -453,7 +453,7 @@ class Archive:
     def artifacts(self, run_id: object) -> ArtifactStore:
         """The artifacts of a run."""
         row = query.resolve_run(self._connection, run_id)
-        from exptrack.artifacts import ArtifactStore
+        from exptrack.artifacts.store import ArtifactStore
 
         return ArtifactStore(self._connection, row["id"], row["run_id"])
 
@@ -465,13 +465,13 @@ class Archive:
         Raises:
             ArchiveCorruptError: something is named that is not there; nothing is deleted.
         """
-        from exptrack import artifacts
+        from exptrack.artifacts import store as artifacts
 
         return artifacts.gc_artifacts(self._connection)
 
     def storage(self) -> list[RunStorage]:
         """What the artifacts of each run take in the file, the largest first; runs without any are left out."""
-        from exptrack import artifacts
+        from exptrack.artifacts import store as artifacts
 
         return artifacts.storage(self._connection)
 
@@ -482,7 +482,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
             ArtifactNotFoundError, AmbiguousHashError: likewise the hash.
         """
-        from exptrack.lineage import lineage
+        from exptrack.artifacts.lineage import lineage
 
         return lineage(self._connection, subject)
 
@@ -492,7 +492,7 @@ class Archive:
         Raises:
             ArtifactNotFoundError: there is none.
         """
-        from exptrack.lineage import find_artifact
+        from exptrack.artifacts.lineage import find_artifact
 
         return find_artifact(self._connection, reference)
 

@@ -14,7 +14,7 @@ from exptrack.database.connection import Connection
 from exptrack.validation import check_name, check_step, check_text
 
 if TYPE_CHECKING:
-    from exptrack.artifacts import ArtifactStore
+    from exptrack.artifacts.store import ArtifactStore
     from exptrack.media import Encoded
 
 
@@ -28,7 +28,7 @@ class _Said:
         self._caption = None if caption is None else check_text(caption, "caption")
 
     def store(self, kind: str, encoded: Encoded) -> str:
-        from exptrack.artifacts import Registration
+        from exptrack.artifacts.store import Registration
 
         facts: dict[str, Any] = dict(encoded.facts)
         if self._caption is not None:
@@ -49,7 +49,7 @@ class MediaLog:
     run_id: str
 
     def _saying(self, name: str, step: int | None, caption: str | None) -> _Said:
-        from exptrack.artifacts import ArtifactStore
+        from exptrack.artifacts.store import ArtifactStore
 
         return _Said(ArtifactStore(self._connection, self._run, self.run_id), name, step, caption)
 

@@ -66,8 +66,8 @@ from exptrack.times import moment, utc_text
 from exptrack.validation import check_name, check_status, check_text
 
 if TYPE_CHECKING:
-    from exptrack.artifacts import ArtifactStore
-    from exptrack.lineage import UsedArtifact
+    from exptrack.artifacts.lineage import UsedArtifact
+    from exptrack.artifacts.store import ArtifactStore
 
 SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
@@ -407,7 +407,7 @@ class Run(MetricLog, MediaLog):
     @property
     def artifacts(self) -> ArtifactStore:
         """The run's artifacts."""
-        from exptrack.artifacts import ArtifactStore
+        from exptrack.artifacts.store import ArtifactStore
 
         return ArtifactStore(self._connection, self._run, self.run_id)
 
@@ -422,7 +422,7 @@ class Run(MetricLog, MediaLog):
             ArtifactNotFoundError: there is no such artifact.
             RunNotFoundError, AmbiguousRunError: its run is unknown, or could be several.
         """
-        from exptrack.lineage import use_artifact
+        from exptrack.artifacts.lineage import use_artifact
 
         self._require_present()
         return use_artifact(self._connection, self._run, reference)

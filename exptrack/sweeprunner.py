@@ -26,7 +26,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from exptrack import sdn
-from exptrack.artifacts import ArtifactStore
+from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import redact_command, redact_text
 from exptrack.children import Child, Ended, Listener
 from exptrack.database.connection import Connection

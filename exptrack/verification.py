@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from exptrack.artifacts import ENTRIES_OF, artifact_checksum
-from exptrack.blobs import CODEC, StoredBlob, unpacked
-from exptrack.chunks import MAX_STORED_BYTES, Unpacker
+from exptrack.artifacts.blobs import CODEC, StoredBlob, unpacked
+from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
+from exptrack.artifacts.folders import manifest_of_rows
+from exptrack.artifacts.store import ENTRIES_OF, artifact_checksum
 from exptrack.config.exp_config import config_from_snapshot
 from exptrack.config.store import read_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
-from exptrack.folders import manifest_of_rows
 from exptrack.metrics.store import series_problems
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
 from exptrack.runs.events import event_checksum

@@ -21,19 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exptrack
-from exptrack import (
-    Archive,
-    ArchiveCorruptError,
-    ConflictError,
-    Run,
-    RunNotFoundError,
-    artifacts,
-    blobs,
-    chunks,
-    lineage,
-)
-from exptrack.blobs import Intake
-from exptrack.chunks import BLOCK_BYTES
+from exptrack import Archive, ArchiveCorruptError, ConflictError, Run, RunNotFoundError
+from exptrack.artifacts import blobs, chunks, lineage
+from exptrack.artifacts import store as artifacts
+from exptrack.artifacts.blobs import Intake
+from exptrack.artifacts.chunks import BLOCK_BYTES
 
 BIG = random.Random(2).randbytes(12_000_000)
 SMALL = random.Random(3).randbytes(300_000)

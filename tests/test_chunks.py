@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import InvalidTypeError
-from exptrack.chunks import (
+from exptrack.artifacts.chunks import (
     BLOCK_BYTES,
     LEAST_BYTES,
     MAX_CHUNK_BYTES,

@@ -19,8 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack import ExportError, ExptrackError, InvalidValueError, UnsafePathError, restore
-from exptrack.restore import PREFIX, check_tree, safe_parts, write_file, write_into, write_tree
+from exptrack import ExportError, ExptrackError, InvalidValueError, UnsafePathError
+from exptrack.artifacts import restore
+from exptrack.artifacts.restore import PREFIX, check_tree, safe_parts, write_file, write_into, write_tree
 
 DEVICES = [
     "CON",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from exptrack.artifacts import ArtifactStore
+from exptrack.artifacts.store import ArtifactStore
 from exptrack.database.connection import Connection
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.query import artifact_record, read_artifacts, read_inputs, resolve_run, use_record

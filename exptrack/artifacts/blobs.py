@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from exptrack.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
+from exptrack.artifacts.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.process import ProcessIdentity, current_process, is_alive

@@ -12,10 +12,10 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from exptrack.chunks import BLOCK_BYTES
+from exptrack.artifacts.chunks import BLOCK_BYTES
+from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.restore import safe_parts
 from exptrack.validation import shown
 
 MANIFEST_FORMAT = 1

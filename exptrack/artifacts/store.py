@@ -16,17 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
-from exptrack.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unused
-from exptrack.config.exp_config import ExpConfig
-from exptrack.database.connection import Connection, Row
-from exptrack.database.opening import default_connection
-from exptrack.errors import (
-    ArchiveCorruptError,
-    ArtifactNotFoundError,
-    InvalidValueError,
-    RunNotFoundError,
-)
-from exptrack.folders import (
+from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, collect_unused
+from exptrack.artifacts.folders import (
     ByteCount,
     Progress,
     file_size,
@@ -37,10 +28,19 @@ from exptrack.folders import (
     path_text,
     walk,
 )
+from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_tree
+from exptrack.config.exp_config import ExpConfig
+from exptrack.database.connection import Connection, Row
+from exptrack.database.opening import default_connection
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArtifactNotFoundError,
+    InvalidValueError,
+    RunNotFoundError,
+)
 from exptrack.metrics.writer import drain_all
 from exptrack.query import artifact_record, read_artifacts, resolve_run
 from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
-from exptrack.restore import check_tree, safe_parts, write_file, write_tree
 from exptrack.runs.events import record_event
 from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, check_text, shown

@@ -60,13 +60,15 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
-    from exptrack.frames import Frame as Frame
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.series import Buckets as Buckets
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
-    from exptrack.query import RunFilter as RunFilter
+    from exptrack.query.frames import Frame as Frame
+    from exptrack.query.run_filter import RunFilter as RunFilter
+    from exptrack.query.run_query import Page as Page
+    from exptrack.query.run_query import RunQuery as RunQuery
     from exptrack.records import ArchiveInfo as ArchiveInfo
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactFile as ArtifactFile
@@ -105,8 +107,6 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import UserView as UserView
     from exptrack.records import VerifyReport as VerifyReport
     from exptrack.run import Run as Run
-    from exptrack.runquery import Page as Page
-    from exptrack.runquery import RunQuery as RunQuery
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.shortcuts import append_event as append_event
     from exptrack.shortcuts import best_run as best_run
@@ -168,7 +168,7 @@ _HOME_OF = {
     "ExptrackError": "errors",
     "FactDifference": "records",
     "FilterError": "errors",
-    "Frame": "frames",
+    "Frame": "query.frames",
     "GcReport": "records",
     "Group": "records",
     "Importance": "records",
@@ -184,7 +184,7 @@ _HOME_OF = {
     "NotAnArchiveError": "errors",
     "NotFoundError": "errors",
     "Note": "records",
-    "Page": "runquery",
+    "Page": "query.run_query",
     "Problem": "records",
     "Pruner": "algorithms",
     "QueryError": "errors",
@@ -196,10 +196,10 @@ _HOME_OF = {
     "RunComparison": "records",
     "RunDetail": "records",
     "RunDiff": "records",
-    "RunFilter": "query",
+    "RunFilter": "query.run_filter",
     "RunFinishedError": "errors",
     "RunNotFoundError": "errors",
-    "RunQuery": "runquery",
+    "RunQuery": "query.run_query",
     "RunStatus": "records",
     "RunStorage": "records",
     "RunSummary": "records",

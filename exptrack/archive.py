@@ -12,8 +12,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-from exptrack import __version__, query
+from exptrack import __version__
 from exptrack import run as runs
+from exptrack.analysis import comparison
 from exptrack.config.store import remove_unused_sources, sources_of
 from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.database.opening import default_connection, open_connection
@@ -23,7 +24,8 @@ from exptrack.metrics.alignment import Alignment, align_series
 from exptrack.metrics.series import Buckets, Series, check_names, read_buckets, read_series
 from exptrack.metrics.tail import Tail
 from exptrack.metrics.writer import drain_all
-from exptrack.query import RunFilter
+from exptrack.query import details, ranking
+from exptrack.query.run_filter import RunFilter
 from exptrack.records import (
     ArchiveInfo,
     Artifact,
@@ -51,6 +53,7 @@ from exptrack.records import (
     VerifyReport,
 )
 from exptrack.run import Run
+from exptrack.runs import events, lookup
 from exptrack.runs.recorded import record_runs
 from exptrack.times import moment
 from exptrack.validation import shown
@@ -58,7 +61,7 @@ from exptrack.validation import shown
 if TYPE_CHECKING:
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.optunastorage import OptunaStorage, StaleTrialCallback
-    from exptrack.runquery import RunQuery
+    from exptrack.query.run_query import RunQuery
     from exptrack.studyconfig import StudyConfig
     from exptrack.studyresults import StudyResults
     from exptrack.sweep import Study
@@ -243,7 +246,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
         self._settle()
-        return runs.open_run(self._connection, query.resolve_run(self._connection, run_id)["id"])
+        return runs.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
 
     def delete_run(self, *run_ids: object) -> DeleteReport:
         """Delete runs with all they have, in one transaction; then give the space back. Commits, power-safe.
@@ -258,7 +261,7 @@ class Archive:
 
         self._settle()
         with self._connection.transaction(durable=True):
-            rows = {row["id"]: row for row in (query.resolve_run(self._connection, r) for r in run_ids)}
+            rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
             sources = {source for run in rows for source in sources_of(self._connection, run)}
             blobs = [blob for run in rows for blob in blobs_of_run(self._connection, run)]
             for run, row in rows.items():
@@ -447,12 +450,12 @@ class Archive:
 
     def read_events(self, run_id: object) -> tuple[Event, ...]:
         """The log of a run, oldest first."""
-        row = query.resolve_run(self._connection, run_id)
-        return query.read_events(self._connection, row["id"])
+        row = lookup.resolve_run(self._connection, run_id)
+        return events.read_events(self._connection, row["id"])
 
     def artifacts(self, run_id: object) -> ArtifactStore:
         """The artifacts of a run."""
-        row = query.resolve_run(self._connection, run_id)
+        row = lookup.resolve_run(self._connection, run_id)
         from exptrack.artifacts.store import ArtifactStore
 
         return ArtifactStore(self._connection, row["id"], row["run_id"])
@@ -501,11 +504,11 @@ class Archive:
     def list_runs(self, run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
         """The runs a filter admits (all by default), newest first."""
         self._settle()
-        return query.list_runs(self._connection, run_filter, limit)
+        return details.list_runs(self._connection, run_filter, limit)
 
     def runs(self) -> RunQuery:
         """A query over all runs, to be narrowed, ordered and read; see :class:`exptrack.RunQuery`."""
-        from exptrack.runquery import RunQuery
+        from exptrack.query.run_query import RunQuery
 
         return RunQuery(self._connection, self._settle)
 
@@ -516,7 +519,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
         self._settle()
-        return query.show_run(self._connection, run_id)
+        return details.show_run(self._connection, run_id)
 
     def diff_runs(self, run_a: object, run_b: object) -> RunDiff:
         """Which config keys differ between two runs, and the metrics of both side by side.
@@ -525,7 +528,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several.
         """
         self._settle()
-        return query.diff_runs(self._connection, run_a, run_b)
+        return comparison.diff_runs(self._connection, run_a, run_b)
 
     def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
         """Runs side by side: the config keys in which they differ (or all), what set each, and all metrics.
@@ -617,7 +620,7 @@ class Archive:
             MetricNotFoundError: no run has logged such a metric.
         """
         self._settle()
-        found = query.best_runs(self._connection, metric, direction, by=by)
+        found = ranking.best_runs(self._connection, metric, direction, by=by)
         return found[0][0] if found else None
 
     def best_runs(
@@ -641,7 +644,7 @@ class Archive:
         if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
             raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
         self._settle()
-        return query.best_runs(self._connection, metric, direction, by=by, limit=limit, where=where)
+        return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=where)
 
     # Metrics in bulk
 
@@ -668,7 +671,7 @@ class Archive:
         Raises:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
-        where = _place_of(query.resolve_run(self._connection, run_id))
+        where = _place_of(lookup.resolve_run(self._connection, run_id))
         if buckets is None:
             return read_series(self._connection, *where, name, start=start, stop=stop)
         return read_buckets(self._connection, *where, name, buckets, start=start, stop=stop)
@@ -719,7 +722,7 @@ class Archive:
         """Each run once; one alone need not be in a list."""
         if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
             run_ids = [run_ids]
-        rows = (query.resolve_run(self._connection, run_id) for run_id in run_ids)
+        rows = (lookup.resolve_run(self._connection, run_id) for run_id in run_ids)
         return list({row["id"]: row for row in rows}.values())
 
     def sql(
@@ -763,13 +766,13 @@ class Archive:
             ConflictError: something in the file is called so.
             FilterError: there is no such field, or no run has such a key or metric.
         """
-        from exptrack import userviews
+        from exptrack.query import views as userviews
 
         return userviews.create_view(self._connection, name, fields)
 
     def list_views(self) -> list[UserView]:
         """The views that were added to the file, by name."""
-        from exptrack import userviews
+        from exptrack.query import views as userviews
 
         return userviews.list_views(self._connection)
 
@@ -779,7 +782,7 @@ class Archive:
         Raises:
             NotFoundError: there is none of this name, or it is one that every archive has.
         """
-        from exptrack import userviews
+        from exptrack.query import views as userviews
 
         userviews.drop_view(self._connection, name)
 

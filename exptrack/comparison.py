@@ -15,14 +15,18 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from exptrack import query
+from exptrack.analysis import comparison
 from exptrack.config.store import Stored, read_leaves, read_sources_of
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError, MissingPackageError
-from exptrack.filters import EVERYTHING, PRUNED, Comparison, Field, parse_filter
-from exptrack.frames import check_statistic
 from exptrack.metrics.store import read_summaries
+from exptrack.query import ranking
+from exptrack.query.compiler import FEW, KEY_ID, METRIC_ID, METRIC_VALUES, SOME_KEYS, check_names_exist
+from exptrack.query.conditions import EVERYTHING, PRUNED, Comparison, Field
+from exptrack.query.frames import check_statistic
+from exptrack.query.parser import parse_filter
+from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.records import (
     ComparedKey,
     ComparedMetric,
@@ -32,16 +36,7 @@ from exptrack.records import (
     RunChanges,
     RunComparison,
 )
-from exptrack.selection import (
-    FEW,
-    KEY_ID,
-    METRIC_ID,
-    METRIC_VALUES,
-    NEWEST_FIRST,
-    SOME_KEYS,
-    Selection,
-    check_names_exist,
-)
+from exptrack.runs import lookup, ownership
 from exptrack.validation import check_name, check_text, shown
 
 BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
@@ -86,7 +81,7 @@ def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunC
     """Runs side by side; see :meth:`exptrack.Archive.compare`."""
     numbers = [row["id"] for row in rows]
     with connection.snapshot():
-        runs = query.summaries(connection, rows, query.dead_runs(connection))
+        runs = lookup.summaries(connection, rows, ownership.dead_runs(connection))
         leaves = read_leaves(connection, numbers)
         sources = read_sources_of(connection, numbers)
         summaries = read_summaries(connection, numbers)
@@ -116,12 +111,12 @@ def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunC
 def what_changed(connection: Connection, run_id: object) -> RunChanges | None:
     """What is different since the run before; see :meth:`exptrack.Archive.what_changed`."""
     with connection.snapshot():
-        row = query.resolve_run(connection, run_id)
+        row = lookup.resolve_run(connection, run_id)
         found = _previous(connection, row)
         if found is None:
             return None
         previous, because = found
-        diff = query.diff_runs(connection, previous, row["run_id"])
+        diff = comparison.diff_runs(connection, previous, row["run_id"])
         a, b = (connection.one(FACTS_OF, (one,)) for one in (previous, row["run_id"]))
     assert a is not None
     assert b is not None
@@ -202,15 +197,15 @@ def _numbers(connection: Connection, metric: object, where: object, statistic: o
     condition = _check_where(connection, where)
     number = connection.value(METRIC_ID, (name,))
     if number is None:
-        names = [row["name"] for row in connection.all(query.METRIC_NAMES)]
+        names = [row["name"] for row in connection.all(ranking.METRIC_NAMES)]
         raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
     asked = {"metric": number}
     sql = VALUES
     if condition is not EVERYTHING:
-        chosen = Selection(connection, condition, NEWEST_FIRST, query.dead_runs(connection)).rows(None)
+        chosen = Selection(connection, condition, NEWEST_FIRST, ownership.dead_runs(connection)).rows(None)
         asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
     pruned: set[int] = set()
-    if not query.speaks_of_pruned(condition):
+    if not ranking.speaks_of_pruned(condition):
         pruned = {one.run for one in Selection(connection, PRUNED_TRIALS, NEWEST_FIRST).rows(None)}
     rows = connection.fold(sql.format(value=value), asked, list)
     return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in pruned}

@@ -22,6 +22,7 @@ from functools import wraps
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, overload
 
+from exptrack.artifacts.listing import read_inputs
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
 from exptrack.capture.redaction import recordable
@@ -44,10 +45,11 @@ from exptrack.metrics.series import Buckets, Series, read_buckets, read_series
 from exptrack.metrics.store import REOPEN_SERIES, read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal, journal_ready
 from exptrack.process import current_process, is_alive
-from exptrack.query import dead_runs, owner_identity, read_events, read_inputs, read_notes, resolve_run
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
-from exptrack.runs.events import record_event
+from exptrack.runs.events import read_events, record_event
 from exptrack.runs.identity import new_run_id
+from exptrack.runs.lookup import read_notes, resolve_run
+from exptrack.runs.ownership import dead_runs, owner_identity
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import (
     INSERT_TAG,

@@ -12,7 +12,7 @@ from exptrack.archive import Archive
 from exptrack.extras import require_optuna
 
 if TYPE_CHECKING:
-    from exptrack.query import RunFilter
+    from exptrack.query.run_filter import RunFilter
     from exptrack.records import (
         Event,
         GcReport,

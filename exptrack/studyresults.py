@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from exptrack.algorithms import optuna_module
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
-from exptrack.frames import Column, Frame, Table, typed
+from exptrack.query.frames import Column, Frame, Table, typed
 from exptrack.records import StudyInfo, TrialRecord, TrialState
 from exptrack.studies import find_study, infeasible_trials, read_trials, study_info
 from exptrack.validation import shown

@@ -40,9 +40,9 @@ from exptrack.errors import (
     StudyExistsError,
     StudyNotFoundError,
 )
-from exptrack.frames import Frame
 from exptrack.keypath import path_of, split_path
 from exptrack.optunastorage import OptunaStorage
+from exptrack.query.frames import Frame
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
 from exptrack.run import Run, describe, start_run
 from exptrack.runs.trial_link import TrialPruned, run_name, surrounding_row

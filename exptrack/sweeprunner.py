@@ -39,9 +39,10 @@ from exptrack.errors import (
     SweepDiffersError,
 )
 from exptrack.metrics.store import read_summaries
-from exptrack.query import read_events, resolve_run
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
 from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
+from exptrack.runs.events import read_events
+from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, run_name
 from exptrack.studies import PROCESS_DIED, stop_asked_since

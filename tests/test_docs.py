@@ -11,7 +11,8 @@ import pytest
 
 from exptrack import load_sweep
 from exptrack.algorithms import PRUNERS, SAMPLERS
-from exptrack.filters import ATTRIBUTES, CONFIG_ROOTS, STATISTICS, parse_filter, parse_order
+from exptrack.query.conditions import ATTRIBUTES, CONFIG_ROOTS, STATISTICS
+from exptrack.query.parser import parse_filter, parse_order
 from exptrack.sweepfile import DIRECTIONS, FIELDS, REDUCTIONS, TOP
 
 ROOT = Path(__file__).parent.parent

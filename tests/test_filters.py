@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, FilterError
 from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
-from exptrack.filters import (
+from exptrack.query.conditions import (
     ATTRIBUTES,
     EVERYTHING,
-    MAX_CONDITIONS,
-    MAX_DEPTH,
     STATISTICS,
     SYNONYMS,
     And,
@@ -25,6 +23,10 @@ from exptrack.filters import (
     Field,
     Not,
     Or,
+)
+from exptrack.query.parser import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
     parse_columns,
     parse_field,
     parse_filter,
@@ -428,7 +430,7 @@ def test_a_condition_on_one_metric_is_kept_while_another_orders(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The index of the order drives the query: the condition still looks at its own metric of the run."""
-    from exptrack import selection
+    from exptrack.query import selection
 
     monkeypatch.setattr(selection, "FEW", 0)
     for loss in (0.1, 0.9):

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from exptrack import Archive, selection
-from exptrack.filters import STATISTICS, And, Comparison, Condition, Field, Not, Or, parse_filter, parse_order
-from exptrack.query import dead_runs
-from exptrack.selection import Order, Selection
+from exptrack import Archive
+from exptrack.query import selection
+from exptrack.query.conditions import STATISTICS, And, Comparison, Condition, Field, Not, Or
+from exptrack.query.parser import parse_filter, parse_order
+from exptrack.query.selection import Order, Selection
+from exptrack.runs.ownership import dead_runs
 
 KEYS = ["lr", "optim", "optim.lr", 'odd "key"', "a b", "x"]
 METRICS = ["acc", "loss", "val/acc.max", "min"]

@@ -27,12 +27,13 @@ from exptrack import (
     MissingPackageError,
     RunQuery,
     RunSummary,
-    frames,
 )
 from exptrack.config.tree import leaf_value, leaves_of
 from exptrack.database.connection import Connection
-from exptrack.filters import STATISTICS, Field, parse_field
 from exptrack.keypath import path_of
+from exptrack.query import frames
+from exptrack.query.conditions import STATISTICS, Field
+from exptrack.query.parser import parse_field
 from tests.strategies import CONFIGS, FLOATS, KEYS, NAMES, VALUES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))
@@ -257,7 +258,7 @@ def test_words_a_run_has_several_of_are_sorted_lists_of_them(lab: Archive) -> No
 def test_a_run_whose_process_died_is_interrupted(lab: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     live = lab.start_run(name="live")
     number = lab._connection.value("SELECT id FROM run WHERE run_id = ?", (live.run_id,))
-    monkeypatch.setattr("exptrack.runquery.dead_runs", lambda connection: [number])
+    monkeypatch.setattr("exptrack.query.run_query.dead_runs", lambda connection: [number])
     assert lab.runs().where("name = live").to_dicts(["status"]) == [{"status": "interrupted"}]
     live.complete()
 

@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
-from exptrack.query import BEST
-from exptrack.runquery import RunQuery
-from exptrack.selection import Found, Fragment, Selection
+from exptrack.query.compiler import Fragment
+from exptrack.query.ranking import BEST
+from exptrack.query.run_query import RunQuery
+from exptrack.query.selection import Found, Selection
 
 MODULES = (
     "artifacts blobs drain events frames lineage metriclog metrics optunastorage query recording run selection"

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from exptrack.artifacts.listing import artifact_record, read_artifacts, read_inputs, use_record
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.database.connection import Connection
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
-from exptrack.query import artifact_record, read_artifacts, read_inputs, resolve_run, use_record
 from exptrack.records import Artifact, ArtifactUse, Lineage
 from exptrack.runs.events import record_event
+from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
 from exptrack.validation import check_name, shown
 

@@ -28,6 +28,7 @@ from exptrack.artifacts.folders import (
     path_text,
     walk,
 )
+from exptrack.artifacts.listing import artifact_record, read_artifacts
 from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_tree
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
@@ -39,9 +40,9 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.metrics.writer import drain_all
-from exptrack.query import artifact_record, read_artifacts, resolve_run
 from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.runs.events import record_event
+from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, check_text, shown
 

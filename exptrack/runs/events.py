@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from exptrack.database.connection import Connection
-from exptrack.times import utc_text
+from exptrack.records import (
+    Event,
+)
+from exptrack.times import moment, utc_text
 
 INSERT_EVENT = """
 INSERT INTO event (run, seq, happened_at, kind, data, checksum)
@@ -42,4 +45,15 @@ def record_event(
     connection.execute(
         INSERT_EVENT,
         {"run": run, "at": at, "kind": kind, "data": text, "checksum": event_checksum(at, kind, text)},
+    )
+
+
+EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
+
+
+def read_events(connection: Connection, run: int) -> tuple[Event, ...]:
+    """The log of a run, oldest first."""
+    return tuple(
+        Event(r["seq"], moment(r["happened_at"]), r["kind"], json.loads(r["data"]))
+        for r in connection.all(EVENTS_OF, (run,))
     )

@@ -17,9 +17,9 @@ from exptrack.config.store import Numbers
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
-from exptrack.query import resolve_run
 from exptrack.records import RecordedRun, RunStatus
 from exptrack.runs.identity import _run_id
+from exptrack.runs.lookup import resolve_run
 from exptrack.runs.seal import SEAL_RUN, run_checksum, seal_run
 from exptrack.runs.store import (
     NewRun,

@@ -28,121 +28,39 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, cast
 
 from exptrack.config.tree import canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
-from exptrack.records import RunStatus, TrialState
+from exptrack.query.conditions import (
+    _BARE,
+    ATTRIBUTES,
+    CONFIG_ROOTS,
+    EVERYTHING,
+    METRIC_ROOTS,
+    ROOTS,
+    STATE_WORDS,
+    STATISTICS,
+    SYNONYMS,
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    Or,
+    Scalar,
+)
 from exptrack.times import SECONDS, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text, shown
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
 MAX_DEPTH = 100
-
-STATISTICS = tuple("last min max first mean count nan_count last_step first_step min_step max_step".split())
-TEXT_ATTRIBUTES = tuple(
-    "id name group parent reason host commit config_hash family fingerprint branch script python study".split()
-)
-TIME_ATTRIBUTES = ("started", "ended", "heartbeat")
-SET_ATTRIBUTES = ("tag", "note", "artifact")
-ATTRIBUTES = {
-    **dict.fromkeys(TEXT_ATTRIBUTES, "text"),
-    **dict.fromkeys(TIME_ATTRIBUTES, "time"),
-    **dict.fromkeys(SET_ATTRIBUTES, "set"),
-    "status": "status",
-    "dirty": "bool",
-    "duration": "seconds",
-    "trial.number": "number",
-    "trial.state": "state",
-}
-# What `status` is compared with, besides the statuses: a run that completed as a pruned trial.
-PRUNED = str(TrialState.PRUNED)
-STATE_WORDS = {"status": (*map(str, RunStatus), PRUNED), "state": tuple(map(str, TrialState))}
-# What people of other trackers write.
-SYNONYMS = {
-    **dict.fromkeys(("run", "run_id"), "id"),
-    "run_name": "name",
-    "group_name": "group",
-    **dict.fromkeys(("started_at", "start_time"), "started"),
-    **dict.fromkeys(("ended_at", "end_time"), "ended"),
-    "heartbeat_at": "heartbeat",
-    "vcs_commit": "commit",
-    "vcs_dirty": "dirty",
-    "duration_s": "duration",
-    "state": "status",
-    "study_name": "study",
-    "trial_number": "trial.number",
-    "trial_state": "trial.state",
-    **{f"{name}s": name for name in SET_ATTRIBUTES},
-}
-CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
-ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS)
-Scalar: TypeAlias = str | int | float | bool | list[Any] | None
-
-
-class Field(NamedTuple):
-    """What is compared: `kind` is config, metric or attribute; of a metric, `statistic` says which value."""
-
-    kind: str
-    name: str
-    statistic: str = ""
-
-    def __str__(self) -> str:
-        """As it is written in a filter."""
-        if self.kind == "config":
-            return ".".join(["config", *map(_as_part, split_path(self.name))])
-        if self.kind == "metric":
-            *above, last = self.name.split(".")
-            statistic = [] if self.statistic == "last" else [self.statistic]
-            # Without quotes it would be read as a statistic.
-            quoted = not statistic and last in STATISTICS
-            parts = [*map(_as_part, above), _in_quotes(last) if quoted else _as_part(last)]
-            return ".".join(["metrics", *parts, *statistic])
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One condition; `operator` is =, !=, <, <=, >, >=, like, in, is null or exists."""
-
-    field: Field
-    operator: str
-    values: tuple[Scalar, ...] = ()
-    position: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The condition does not hold."""
-
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """All of them hold; of none, always."""
-
-    conditions: tuple[Condition, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """One of them holds; of none, never."""
-
-    conditions: tuple[Condition, ...]
-
-
-Condition: TypeAlias = Comparison | Not | And | Or
-EVERYTHING = And(())
-
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
-_BARE = r"[\w/\-:@+%#$~^&|]+"
 _PART = rf"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|{_BARE}))"
 # A text, compiled where it is first needed.
 _TOKEN = rf"""(?sx)\s*(?:
@@ -160,14 +78,6 @@ _TOKEN = rf"""(?sx)\s*(?:
 _SIGN = r"\s*([+-]?)\s*"
 _KEYWORDS = frozenset("and or not in like is null exists".split())
 _OPERATORS = {"==": "=", "<>": "!="}
-
-
-def _as_part(part: str) -> str:
-    return part if re.fullmatch(_BARE, part) else _in_quotes(part)
-
-
-def _in_quotes(part: str) -> str:
-    return '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class _Token(NamedTuple):
@@ -599,14 +509,3 @@ def _number(text: str) -> int | float:
     if re.fullmatch(r"[+-]?\d{1,19}", plain) and INT64_MIN <= int(plain) <= INT64_MAX:
         return int(plain)
     return float(plain)
-
-
-def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Every comparison of a tree, from left to right."""
-    if isinstance(condition, Comparison):
-        yield condition
-    elif isinstance(condition, Not):
-        yield from comparisons(condition.condition)
-    else:
-        for one in condition.conditions:
-            yield from comparisons(one)

@@ -16,9 +16,7 @@ from collections.abc import Iterable
 from exptrack.database.connection import Connection
 from exptrack.database.migrations import own_views
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
-from exptrack.filters import Field, parse_field
-from exptrack.records import UserView
-from exptrack.selection import (
+from exptrack.query.compiler import (
     ATTRIBUTE_VALUES,
     KEY_ID,
     METRIC_ID,
@@ -27,6 +25,9 @@ from exptrack.selection import (
     SOME_KEYS,
     SOME_METRICS,
 )
+from exptrack.query.conditions import Field
+from exptrack.query.parser import parse_field
+from exptrack.records import UserView
 from exptrack.validation import shown
 
 MAX_NAME_CHARS = 64

@@ -22,10 +22,11 @@ from exptrack.errors import (
     MetricNotFoundError,
     MissingPackageError,
 )
-from exptrack.filters import ATTRIBUTES, STATISTICS, Comparison, Field, parse_field
 from exptrack.metrics.series import check_names, read_in_bulk
+from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
+from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Comparison, Field
+from exptrack.query.parser import parse_field
 from exptrack.records import RunStatus
-from exptrack.selection import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
 from exptrack.times import moment
 from exptrack.validation import check_text, shown
 

@@ -12,24 +12,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exptrack import frames
-from exptrack.columns import read_column, run_numbers
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.filters import (
-    EVERYTHING,
-    And,
-    Comparison,
-    Condition,
-    Field,
-    Or,
-    parse_columns,
-    parse_filter,
-    parse_order,
-)
-from exptrack.query import RunFilter, check_asked_status, dead_runs, runs_in_order, summaries
+from exptrack.query import frames
+from exptrack.query.compiler import check_names_exist
+from exptrack.query.conditions import EVERYTHING, And, Comparison, Condition, Field, Or
+from exptrack.query.details import runs_in_order
+from exptrack.query.fields import read_column, run_numbers
+from exptrack.query.parser import parse_columns, parse_filter, parse_order
+from exptrack.query.run_filter import RunFilter, check_asked_status
+from exptrack.query.selection import NEWEST_FIRST, Found, Order, Selection
 from exptrack.records import RunSummary
-from exptrack.selection import NEWEST_FIRST, Found, Order, Selection, check_names_exist
+from exptrack.runs.lookup import summaries
+from exptrack.runs.ownership import dead_runs
 from exptrack.validation import check_name, shown
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from exptrack.database.connection import Connection
-from exptrack.filters import ATTRIBUTES, Field
+from exptrack.query.compiler import ATTRIBUTE_VALUES, KEY_ID, METRIC_ID, METRIC_VALUES, SETS
+from exptrack.query.conditions import ATTRIBUTES, Field
 from exptrack.records import RunStatus, TrialState
-from exptrack.selection import ATTRIBUTE_VALUES, KEY_ID, METRIC_ID, METRIC_VALUES, SETS
 from exptrack.times import moment
 
 NUMBERS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"

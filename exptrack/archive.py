@@ -543,7 +543,7 @@ class Archive:
         rows = self._rows_of(run_ids)
         if not rows:
             raise InvalidValueError("no run is given to compare")
-        from exptrack import comparison
+        from exptrack.analysis import comparison
 
         return comparison.compare(self._connection, rows, all_keys)
 
@@ -557,7 +557,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
         self._settle()
-        from exptrack import comparison
+        from exptrack.analysis import comparison
 
         return comparison.what_changed(self._connection, run_id)
 
@@ -577,9 +577,9 @@ class Archive:
             FilterError: the filter is wrong.
         """
         self._settle()
-        from exptrack import comparison
+        from exptrack.analysis import grouping
 
-        return comparison.group_by(self._connection, keys, metric, where, statistic)
+        return grouping.group_by(self._connection, keys, metric, where, statistic)
 
     def importance(
         self, metric: str, *, where: str | None = None, statistic: str = "last", method: str = "spearman"
@@ -605,9 +605,9 @@ class Archive:
             MissingPackageError: the forest needs scikit-learn.
         """
         self._settle()
-        from exptrack import comparison
+        from exptrack.analysis import importance
 
-        return comparison.importance(self._connection, metric, where, statistic, method)
+        return importance.importance(self._connection, metric, where, statistic, method)
 
     def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
         """The completed run with the best value of a metric, or None when none qualifies.

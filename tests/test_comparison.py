@@ -26,8 +26,8 @@ from exptrack import (
     MissingPackageError,
     Run,
     RunNotFoundError,
-    comparison,
 )
+from exptrack.analysis import comparison, values
 from exptrack.config.tree import leaf_value
 from tests.strategies import CONFIGS, exactly
 
@@ -467,7 +467,7 @@ BINDINGS: dict[str, Any] = {
     ],
 )
 def test_every_statement_reads_an_index(archive: Archive, name: str, search: str) -> None:
-    sql = getattr(comparison, name).format(value="s.last_value")
+    sql = (vars(comparison) | vars(values))[name].format(value="s.last_value")
     plan = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {sql}", BINDINGS)]
     assert any(step.startswith(search) for step in plan), plan
     assert not [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step], plan

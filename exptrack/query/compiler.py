@@ -1,8 +1,8 @@
 """Compile conditions to SQL.
 
 Invariants: statements are put together from the fixed fragments here; every name and value of a filter is
-bound. Every test is true or false, never NULL, so that ``not`` means what it says. A comparison holds only where there
-is something to compare: NaN and what a run lacks satisfy none.
+bound. Every test is true or false, never NULL, so that ``not`` means what it says. A comparison holds only
+where there is something to compare: NaN and what a run lacks satisfy none.
 """
 
 from __future__ import annotations

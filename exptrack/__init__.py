@@ -106,7 +106,6 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import TrialState as TrialState
     from exptrack.records import UserView as UserView
     from exptrack.records import VerifyReport as VerifyReport
-    from exptrack.run import Run as Run
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.shortcuts import append_event as append_event
     from exptrack.shortcuts import best_run as best_run
@@ -127,6 +126,7 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.sweepfile import Dimension as Dimension
     from exptrack.sweepfile import SweepPlan as SweepPlan
     from exptrack.sweepfile import load_sweep as load_sweep
+    from exptrack.tracking.run import Run as Run
     from exptrack.trial import Trial as Trial
 
 # Where each public name lives.
@@ -190,7 +190,7 @@ _HOME_OF = {
     "QueryError": "errors",
     "RecordedRun": "records",
     "RemovalReport": "records",
-    "Run": "run",
+    "Run": "tracking.run",
     "RunBusyError": "errors",
     "RunChanges": "records",
     "RunComparison": "records",

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__
-from exptrack import run as runs
 from exptrack.analysis import comparison
 from exptrack.config.store import remove_unused_sources, sources_of
 from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
@@ -52,10 +51,11 @@ from exptrack.records import (
     UserView,
     VerifyReport,
 )
-from exptrack.run import Run
 from exptrack.runs import events, lookup
 from exptrack.runs.recorded import record_runs
 from exptrack.times import moment
+from exptrack.tracking import lifecycle
+from exptrack.tracking.run import Run
 from exptrack.validation import shown
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ class Archive:
         self._connection = open_connection(path, mode=mode, create=create)
         self._writable = mode == "rw"
         if self._writable:
-            runs.recover_journals(self._connection)
-            runs.interrupt_dead_runs(self._connection)
+            lifecycle.recover_journals(self._connection)
+            lifecycle.interrupt_dead_runs(self._connection)
 
     @classmethod
     def _around(cls, connection: Connection) -> Archive:
@@ -157,7 +157,7 @@ class Archive:
         """Before runs are read: points logged here are stored, runs whose process died are interrupted."""
         drain_all(self._connection.path)
         if self._writable:
-            runs.interrupt_dead_runs(self._connection)
+            lifecycle.interrupt_dead_runs(self._connection)
 
     # Runs
 
@@ -190,7 +190,7 @@ class Archive:
             InvalidValueError: a tag or name that cannot be stored.
             RunNotFoundError: no such parent.
         """
-        return runs.start_run(
+        return lifecycle.start_run(
             self._connection,
             config,
             tags,
@@ -214,7 +214,9 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
             RunBusyError: it is being written.
         """
-        return runs.resume_run(self._connection, run_id, take_over=take_over, system_metrics=system_metrics)
+        return lifecycle.resume_run(
+            self._connection, run_id, take_over=take_over, system_metrics=system_metrics
+        )
 
     def record_runs(self, records: Iterable[RecordedRun]) -> list[str]:
         """Store runs that are over, as if each had been logged when it happened; return their ids. Commits.
@@ -246,7 +248,7 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
         """
         self._settle()
-        return runs.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
+        return lifecycle.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
 
     def delete_run(self, *run_ids: object) -> DeleteReport:
         """Delete runs with all they have, in one transaction; then give the space back. Commits, power-safe.

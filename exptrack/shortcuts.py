@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         RunSummary,
         VerifyReport,
     )
-    from exptrack.run import Run
+    from exptrack.tracking.run import Run
     from exptrack.trial import Trial
 
 

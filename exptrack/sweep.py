@@ -44,7 +44,6 @@ from exptrack.keypath import path_of, split_path
 from exptrack.optunastorage import OptunaStorage
 from exptrack.query.frames import Frame
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
-from exptrack.run import Run, describe, start_run
 from exptrack.runs.trial_link import TrialPruned, run_name, surrounding_row
 from exptrack.studies import (
     COUNT_ATTEMPTS,
@@ -60,6 +59,8 @@ from exptrack.studies import (
 from exptrack.studyconfig import StudyConfig, default_metrics
 from exptrack.studyresults import StudyResults
 from exptrack.times import utc_text
+from exptrack.tracking.lifecycle import start_run
+from exptrack.tracking.run import Run, describe
 from exptrack.trial import Trial, check_choice
 from exptrack.validation import INT64_MAX, check_name, check_number, check_text, shown
 

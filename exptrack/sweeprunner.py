@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 from exptrack import sdn
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import redact_command, redact_text
-from exptrack.children import Child, Ended, Listener
 from exptrack.database.connection import Connection
 from exptrack.errors import (
     ExptrackError,
@@ -40,7 +39,6 @@ from exptrack.errors import (
 )
 from exptrack.metrics.store import read_summaries
 from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
-from exptrack.run import PRUNE_EVENT, Terminated, interrupt_dead_runs
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import record_runs
@@ -50,6 +48,9 @@ from exptrack.studyconfig import StudyConfig
 from exptrack.sweep import RETRY_MARK, Study, create_study, open_study
 from exptrack.sweepfile import EXHAUSTIVE, SweepPlan
 from exptrack.times import seconds_of, utc_text
+from exptrack.tracking.child_process import Child, Ended, Listener
+from exptrack.tracking.lifecycle import interrupt_dead_runs
+from exptrack.tracking.run import PRUNE_EVENT, Terminated
 from exptrack.trial import PRUNE_MARK, RUN_OF_TRIAL, Trial
 from exptrack.validation import check_text
 

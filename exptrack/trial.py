@@ -19,8 +19,9 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.optunastorage import OptunaStorage
-from exptrack.run import Run, open_run
 from exptrack.runs.trial_link import TrialPruned
+from exptrack.tracking.lifecycle import open_run
+from exptrack.tracking.run import Run
 from exptrack.validation import check_name, check_number, check_step, shown
 
 RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive
-from exptrack import run as run_module
 from exptrack.capture import code, environment
 from exptrack.capture import code as capture
 from exptrack.capture import git as worktree
 from exptrack.capture.code import CodeVersion, capture_code
 from exptrack.capture.environment import capture_environment
 from exptrack.process import node_name
+from exptrack.tracking import lifecycle as run_module
 
 Change = Callable[[Path], None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack.children import KEPT_CHARS, Child, Ended
+from exptrack.tracking.child_process import KEPT_CHARS, Child, Ended
 
 PYTHON = sys.executable
 

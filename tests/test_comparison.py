@@ -112,7 +112,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
     real = exptrack.run.capture_code  # type: ignore[attr-defined]
 
     def pretend(name: str | None) -> None:
-        monkeypatch.setattr("exptrack.run.capture_code", lambda *given: real(*given)._replace(script=name))
+        monkeypatch.setattr(
+            "exptrack.tracking.lifecycle.capture_code", lambda *given: real(*given)._replace(script=name)
+        )
 
     return pretend
 

@@ -40,7 +40,7 @@ from exptrack.metrics import log as metriclog
 from exptrack.metrics import writer
 from exptrack.metrics import writer as drain_module
 from exptrack.metrics.journal import SEGMENT, SLOT, Journal, read_header, read_points
-from exptrack.run import Run
+from exptrack.tracking.run import Run
 
 
 def journals(folder: Path) -> list[Path]:

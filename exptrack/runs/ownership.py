@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from exptrack.database.connection import Connection, Row
 from exptrack.process import ProcessIdentity, is_alive
+
+if TYPE_CHECKING:
+    pass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
 
 OWNERS = "SELECT run, host_id, boot_id, pid, pid_started FROM run_owner ORDER BY run"
 
@@ -16,3 +30,10 @@ def owner_identity(row: Row) -> ProcessIdentity:
 def dead_runs(connection: Connection) -> list[int]:
     """Rows of runs that are marked running, on this host, by a process that is gone."""
     return [row["run"] for row in connection.all(OWNERS) if is_alive(owner_identity(row)) is False]
+
+
+SELECT_OWNER = "SELECT host_id, boot_id, pid, pid_started FROM run_owner WHERE run = ?"
+INSERT_OWNER = "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) VALUES (?, ?, ?, ?, ?)"
+
+
+DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"

@@ -11,8 +11,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack import sdn as sdn
-    from exptrack.algorithms import Pruner as Pruner
-    from exptrack.algorithms import Sampler as Sampler
     from exptrack.archive import Archive as Archive
     from exptrack.artifacts.lineage import UsedArtifact as UsedArtifact
     from exptrack.artifacts.store import ArtifactStore as ArtifactStore
@@ -120,14 +118,16 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.shortcuts import start_run as start_run
     from exptrack.shortcuts import verify as verify
     from exptrack.shortcuts import what_changed as what_changed
-    from exptrack.studyconfig import StudyConfig as StudyConfig
-    from exptrack.studyresults import StudyResults as StudyResults
-    from exptrack.sweep import Study as Study
-    from exptrack.sweepfile import Dimension as Dimension
-    from exptrack.sweepfile import SweepPlan as SweepPlan
-    from exptrack.sweepfile import load_sweep as load_sweep
+    from exptrack.sweeps.algorithms import Pruner as Pruner
+    from exptrack.sweeps.algorithms import Sampler as Sampler
+    from exptrack.sweeps.plan import Dimension as Dimension
+    from exptrack.sweeps.plan import SweepPlan as SweepPlan
+    from exptrack.sweeps.plan_file import load_sweep as load_sweep
+    from exptrack.sweeps.results import StudyResults as StudyResults
+    from exptrack.sweeps.study import Study as Study
+    from exptrack.sweeps.study_config import StudyConfig as StudyConfig
+    from exptrack.sweeps.trial import Trial as Trial
     from exptrack.tracking.run import Run as Run
-    from exptrack.trial import Trial as Trial
 
 # Where each public name lives.
 _HOME_OF = {
@@ -161,7 +161,7 @@ _HOME_OF = {
     "ConfigValue": "config.exp_config",
     "ConflictError": "errors",
     "DeleteReport": "records",
-    "Dimension": "sweepfile",
+    "Dimension": "sweeps.plan",
     "Event": "records",
     "ExpConfig": "config.exp_config",
     "ExportError": "errors",
@@ -186,7 +186,7 @@ _HOME_OF = {
     "Note": "records",
     "Page": "query.run_query",
     "Problem": "records",
-    "Pruner": "algorithms",
+    "Pruner": "sweeps.algorithms",
     "QueryError": "errors",
     "RecordedRun": "records",
     "RemovalReport": "records",
@@ -203,24 +203,24 @@ _HOME_OF = {
     "RunStatus": "records",
     "RunStorage": "records",
     "RunSummary": "records",
-    "Sampler": "algorithms",
+    "Sampler": "sweeps.algorithms",
     "SdnError": "errors",
     "Series": "metrics.series",
     "SqlResult": "records",
-    "Study": "sweep",
-    "StudyConfig": "studyconfig",
+    "Study": "sweeps.study",
+    "StudyConfig": "sweeps.study_config",
     "StudyExistsError": "errors",
     "StudyInfo": "records",
     "StudyNotFoundError": "errors",
-    "StudyResults": "studyresults",
+    "StudyResults": "sweeps.results",
     "SweepDiffersError": "errors",
     "SweepFileError": "errors",
-    "SweepPlan": "sweepfile",
+    "SweepPlan": "sweeps.plan",
     "SweepPlanError": "errors",
     "SweepReport": "records",
     "SweepTrial": "records",
     "Tail": "metrics.tail",
-    "Trial": "trial",
+    "Trial": "sweeps.trial",
     "TrialPruned": "runs.trial_link",
     "TrialRecord": "records",
     "TrialState": "records",
@@ -239,7 +239,7 @@ _HOME_OF = {
     "list_runs": "shortcuts",
     "load_exp_config": "config.composition",
     "load_sdn_config": "config.composition",
-    "load_sweep": "sweepfile",
+    "load_sweep": "sweeps.plan_file",
     "merge_configs": "config.exp_config",
     "parse_cli_overrides": "config.composition",
     "read_events": "shortcuts",

@@ -60,12 +60,12 @@ from exptrack.validation import shown
 
 if TYPE_CHECKING:
     from exptrack.artifacts.store import ArtifactStore
-    from exptrack.optunastorage import OptunaStorage, StaleTrialCallback
     from exptrack.query.run_query import RunQuery
-    from exptrack.studyconfig import StudyConfig
-    from exptrack.studyresults import StudyResults
-    from exptrack.sweep import Study
-    from exptrack.sweepfile import SweepPlan
+    from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
+    from exptrack.sweeps.plan import SweepPlan
+    from exptrack.sweeps.results import StudyResults
+    from exptrack.sweeps.study import Study
+    from exptrack.sweeps.study_config import StudyConfig
 
 # A training script needs none of it to start: what only some calls need, they import.
 
@@ -299,7 +299,7 @@ class Archive:
             InvalidValueError: the interval or the grace period is not a positive number of seconds.
         """
         require_optuna()
-        from exptrack.optunastorage import OptunaStorage
+        from exptrack.sweeps.optuna_storage import OptunaStorage
 
         return OptunaStorage(
             self._connection,
@@ -321,7 +321,7 @@ class Archive:
             MissingPackageError: Optuna is not installed.
         """
         require_optuna()
-        from exptrack.sweep import Study
+        from exptrack.sweeps.study import Study
 
         return Study.create(config, direction, archive=self, **options)
 
@@ -335,13 +335,13 @@ class Archive:
             MissingPackageError: Optuna is not installed.
         """
         require_optuna()
-        from exptrack.sweep import open_study
+        from exptrack.sweeps.study import open_study
 
         return open_study(self._connection, name, sampler=sampler, pruner=pruner)
 
     def studies(self) -> list[StudyInfo]:
         """Every study, the newest first; needs no Optuna."""
-        from exptrack.studies import list_studies
+        from exptrack.sweeps.store import list_studies
 
         return list_studies(self._connection)
 
@@ -352,7 +352,7 @@ class Archive:
             StudyNotFoundError: there is no such study.
             InvalidValueError: there is no such state.
         """
-        from exptrack.studies import find_study, read_trials
+        from exptrack.sweeps.store import find_study, read_trials
 
         for state in states:
             if state not in tuple(TrialState):
@@ -366,7 +366,7 @@ class Archive:
         Raises:
             StudyNotFoundError: there is no such study.
         """
-        from exptrack.studyresults import StudyResults
+        from exptrack.sweeps.results import StudyResults
 
         return StudyResults(self._connection, study)
 
@@ -376,7 +376,7 @@ class Archive:
         Raises:
             StudyNotFoundError: there is none.
         """
-        from exptrack.studies import delete_study
+        from exptrack.sweeps.store import delete_study
 
         return delete_study(self._connection, name)
 
@@ -415,7 +415,7 @@ class Archive:
             MissingPackageError: Optuna is not installed.
         """
         require_optuna()
-        from exptrack.sweeprunner import run_sweep
+        from exptrack.sweeps.runner import run_sweep
 
         return run_sweep(
             self._connection,
@@ -440,7 +440,7 @@ class Archive:
         Raises:
             StudyNotFoundError: there is none.
         """
-        from exptrack.studies import ask_to_stop, find_study, study_info
+        from exptrack.sweeps.store import ask_to_stop, find_study, study_info
 
         row = find_study(self._connection, name)
         ask_to_stop(self._connection, row["id"], now=now)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         RunSummary,
         VerifyReport,
     )
+    from exptrack.sweeps.trial import Trial
     from exptrack.tracking.run import Run
-    from exptrack.trial import Trial
 
 
 def start_run(
@@ -112,6 +112,6 @@ def current_trial() -> Trial | None:
     if surrounding_trial() is None:
         return None
     require_optuna()
-    from exptrack.sweep import attached_trial
+    from exptrack.sweeps.study import attached_trial
 
     return attached_trial()

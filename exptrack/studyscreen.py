@@ -19,7 +19,7 @@ from exptrack.charts import Layer, scatter
 from exptrack.errors import InvalidValueError, MissingPackageError
 from exptrack.records import StudyInfo, TrialRecord, TrialState
 from exptrack.render import ago, duration, fitted, heading, number, safe, table, title, value_text
-from exptrack.studyresults import StudyResults
+from exptrack.sweeps.results import StudyResults
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from exptrack import load_sweep
-from exptrack.algorithms import PRUNERS, SAMPLERS
 from exptrack.query.conditions import ATTRIBUTES, CONFIG_ROOTS, STATISTICS
 from exptrack.query.parser import parse_filter, parse_order
-from exptrack.sweepfile import DIRECTIONS, FIELDS, REDUCTIONS, TOP
+from exptrack.sweeps.algorithms import PRUNERS, SAMPLERS
+from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
+from exptrack.sweeps.plan_file import FIELDS, TOP
 
 ROOT = Path(__file__).parent.parent
 FILTERS = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")

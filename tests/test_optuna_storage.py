@@ -47,8 +47,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 import exptrack.database.connection
 from exptrack import Archive, ArchiveReadOnlyError, InvalidValueError, MissingPackageError
-from exptrack.optunastorage import DETAILS, OptunaStorage
 from exptrack.process import current_process
+from exptrack.sweeps.optuna_rows import DETAILS
+from exptrack.sweeps.optuna_storage import OptunaStorage
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 

@@ -33,9 +33,9 @@ from exptrack import (
     TrialState,
     load_exp_config,
     parse_cli_overrides,
-    sweeprunner,
 )
-from exptrack.sweeprunner import command_words
+from exptrack.sweeps import runner as sweeprunner
+from exptrack.sweeps.runner import command_words
 from tests.strategies import FLOATS, INT64, TEXTS, exactly
 
 ROOMY = settings(deadline=None)

@@ -1,7 +1,7 @@
 """Begin a run, resume one, and mark those whose process died.
 
-Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends it, or
-a process that finds it dead. Every change is one transaction together with its event.
+Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends it,
+or a process that finds it dead. Every change is one transaction together with its event.
 """
 
 from __future__ import annotations

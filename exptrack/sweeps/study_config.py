@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exptrack.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
 from exptrack.config.exp_config import as_config, config_as_json
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
 from exptrack.validation import check_direction, check_name, shown
 
 if TYPE_CHECKING:

@@ -43,15 +43,15 @@ from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, run_name
-from exptrack.studies import PROCESS_DIED, stop_asked_since
-from exptrack.studyconfig import StudyConfig
-from exptrack.sweep import RETRY_MARK, Study, create_study, open_study
-from exptrack.sweepfile import EXHAUSTIVE, SweepPlan
+from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan
+from exptrack.sweeps.store import PROCESS_DIED, stop_asked_since
+from exptrack.sweeps.study import RETRY_MARK, Study, create_study, open_study
+from exptrack.sweeps.study_config import StudyConfig
+from exptrack.sweeps.trial import PRUNE_MARK, RUN_OF_TRIAL, Trial
 from exptrack.times import seconds_of, utc_text
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.run import PRUNE_EVENT, Terminated
-from exptrack.trial import PRUNE_MARK, RUN_OF_TRIAL, Trial
 from exptrack.validation import check_text
 
 RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"

@@ -12,12 +12,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exptrack.algorithms import optuna_module
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.query.frames import Column, Frame, Table, typed
 from exptrack.records import StudyInfo, TrialRecord, TrialState
-from exptrack.studies import find_study, infeasible_trials, read_trials, study_info
+from exptrack.sweeps.algorithms import optuna_module
+from exptrack.sweeps.store import find_study, infeasible_trials, read_trials, study_info
 from exptrack.validation import shown
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ class StudyResults:
 
     def _ask_optuna(self, method: str, place: int | None) -> dict[str, float]:
         importance, optuna = optuna_module("optuna.importance"), optuna_module("optuna")
-        from exptrack.optunastorage import OptunaStorage
+        from exptrack.sweeps.optuna_storage import OptunaStorage
 
         target: Callable[[FrozenTrial], float] | None = None
         if place is not None and len(self.metrics) > 1:

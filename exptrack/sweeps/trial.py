@@ -14,12 +14,12 @@ from typing import Any, Protocol, SupportsIndex
 
 import optuna
 
-from exptrack.algorithms import MAX_WHOLE
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
-from exptrack.optunastorage import OptunaStorage
 from exptrack.runs.trial_link import TrialPruned
+from exptrack.sweeps.algorithms import MAX_WHOLE
+from exptrack.sweeps.optuna_storage import OptunaStorage
 from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
 from exptrack.validation import check_name, check_number, check_step, shown

@@ -22,13 +22,6 @@ import optuna
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from exptrack.algorithms import (
-    Pruner,
-    Sampler,
-    check_limit,
-    pruner_from,
-    sampler_from,
-)
 from exptrack.capture.redaction import recordable
 from exptrack.config.exp_config import ExpConfig, config_from_json, merge_configs
 from exptrack.database.connection import Connection, Row
@@ -41,11 +34,13 @@ from exptrack.errors import (
     StudyNotFoundError,
 )
 from exptrack.keypath import path_of, split_path
-from exptrack.optunastorage import OptunaStorage
 from exptrack.query.frames import Frame
 from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
 from exptrack.runs.trial_link import TrialPruned, run_name, surrounding_row
-from exptrack.studies import (
+from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit, pruner_from, sampler_from
+from exptrack.sweeps.optuna_storage import OptunaStorage
+from exptrack.sweeps.results import StudyResults
+from exptrack.sweeps.store import (
     COUNT_ATTEMPTS,
     PROCESS_DIED,
     ask_to_stop,
@@ -56,12 +51,11 @@ from exptrack.studies import (
     stop_asked_since,
     study_info,
 )
-from exptrack.studyconfig import StudyConfig, default_metrics
-from exptrack.studyresults import StudyResults
+from exptrack.sweeps.study_config import StudyConfig, default_metrics
+from exptrack.sweeps.trial import Trial, check_choice
 from exptrack.times import utc_text
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
-from exptrack.trial import Trial, check_choice
 from exptrack.validation import INT64_MAX, check_name, check_number, check_text, shown
 
 if TYPE_CHECKING:

@@ -819,7 +819,7 @@ class Archive:
         how much there is.
         """
         drain_all(self._connection.path)
-        from exptrack import verification
+        from exptrack.portable import verification
 
         return verification.verify(self._connection, progress)
 

@@ -8,6 +8,7 @@ hash, events each, and a finished run as a whole.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 
 from exptrack.artifacts.blobs import CODEC, StoredBlob, unpacked
@@ -18,7 +19,8 @@ from exptrack.config.exp_config import config_from_snapshot
 from exptrack.config.store import read_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
-from exptrack.metrics.store import series_problems
+from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, _number, points_checksum
+from exptrack.metrics.summary import Summary
 from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
 from exptrack.runs.events import event_checksum
 from exptrack.runs.seal import RUN_CONFIG_ROWS, run_checksum
@@ -250,3 +252,55 @@ def _run_problems(connection: Connection, run: int, run_id: str, config_hash: st
             yield Problem("event", run_id, f"event {position} is not what was appended")
     for metric, what in series_problems(connection, run):
         yield Problem("metric", f"{run_id} {metric}", what)
+
+
+def series_problems(connection: Connection, run: int) -> Iterator[tuple[str, str]]:
+    """Recompute each summary and checksum of a run; yield (metric, what is wrong)."""
+    for row in connection.all(SERIES_OF_RUN, (run,)):
+        for what in _summary_problems(row, connection.iterate(SELECT_POINTS, (row["id"],))):
+            yield row["name"], what
+        if row["checksum"] is not None:
+            actual = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
+            if actual != row["checksum"]:
+                yield row["name"], "its points are not the ones that were logged (checksum)"
+
+
+def _summary_problems(row: Row, points: Iterator[Row]) -> Iterator[str]:
+    """Compare a summary with its points.
+
+    These come by step, not in the order of logging: which one was first, last or the first of several
+    equal extremes they do not say, only that there is such a point.
+    """
+    found = Summary()
+    first, last = (
+        (row["first_step"], row["first_value"]),
+        (row["last_step"], row["last_time_ms"], row["last_value"]),
+    )
+    lowest, highest = (row["min_step"], row["min_value"]), (row["max_step"], row["max_value"])
+    missing = {"first": first, "last": last, "min": lowest, "max": highest}
+    if row["min_value"] is None:
+        missing = {"first": first, "last": last}
+    errors = scale = exact = 0.0
+    for step, _seq, time_ms, value in points:
+        found.add(step, time_ms, _number(value))
+        if missing:
+            here, now = (step, value), (step, time_ms, value)
+            missing = {what: point for what, point in missing.items() if point not in (here, now)}
+        if value is not None:
+            # Neumaier's sum: what a float drops is kept beside it.
+            total = exact + value
+            errors += (exact - total) + value if abs(exact) >= abs(value) else (value - total) + exact
+            exact = total
+            scale += abs(value)
+    for column in ("count", "nan_count", "top_step", "min_value", "max_value"):
+        if row[column] != getattr(found, column):
+            yield f"{column} is {row[column]}, its points say {getattr(found, column)}"
+    for what in missing:
+        yield f"no point is the one its summary calls the {what}"
+    if math.isfinite(scale) and not _same_sum(exact + errors, row["value_sum"], scale, found.count):
+        yield f"value_sum is {row['value_sum']}, its points say otherwise"
+
+
+def _same_sum(exact: float, stored: float, scale: float, count: int) -> bool:
+    """Sums of floats depend on their order: allow each addition its rounding."""
+    return abs(exact - stored) <= scale * count * 2.3e-16 + 5e-324

@@ -11,7 +11,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack import sdn as sdn
-    from exptrack.archive import Archive as Archive
+    from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.shortcuts import append_event as append_event
+    from exptrack.archive.shortcuts import best_run as best_run
+    from exptrack.archive.shortcuts import compare as compare
+    from exptrack.archive.shortcuts import current_trial as current_trial
+    from exptrack.archive.shortcuts import diff_runs as diff_runs
+    from exptrack.archive.shortcuts import gc_artifacts as gc_artifacts
+    from exptrack.archive.shortcuts import list_runs as list_runs
+    from exptrack.archive.shortcuts import read_events as read_events
+    from exptrack.archive.shortcuts import resume_run as resume_run
+    from exptrack.archive.shortcuts import show_run as show_run
+    from exptrack.archive.shortcuts import start_run as start_run
+    from exptrack.archive.shortcuts import verify as verify
+    from exptrack.archive.shortcuts import what_changed as what_changed
     from exptrack.artifacts.lineage import UsedArtifact as UsedArtifact
     from exptrack.artifacts.store import ArtifactStore as ArtifactStore
     from exptrack.config.composition import load_exp_config as load_exp_config
@@ -105,19 +118,6 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.records import UserView as UserView
     from exptrack.records import VerifyReport as VerifyReport
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
-    from exptrack.shortcuts import append_event as append_event
-    from exptrack.shortcuts import best_run as best_run
-    from exptrack.shortcuts import compare as compare
-    from exptrack.shortcuts import current_trial as current_trial
-    from exptrack.shortcuts import diff_runs as diff_runs
-    from exptrack.shortcuts import gc_artifacts as gc_artifacts
-    from exptrack.shortcuts import list_runs as list_runs
-    from exptrack.shortcuts import read_events as read_events
-    from exptrack.shortcuts import resume_run as resume_run
-    from exptrack.shortcuts import show_run as show_run
-    from exptrack.shortcuts import start_run as start_run
-    from exptrack.shortcuts import verify as verify
-    from exptrack.shortcuts import what_changed as what_changed
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler
     from exptrack.sweeps.plan import Dimension as Dimension
@@ -134,7 +134,7 @@ _HOME_OF = {
     "Alignment": "metrics.alignment",
     "AmbiguousHashError": "errors",
     "AmbiguousRunError": "errors",
-    "Archive": "archive",
+    "Archive": "archive.archive",
     "ArchiveClosedError": "errors",
     "ArchiveCorruptError": "errors",
     "ArchiveError": "errors",
@@ -230,24 +230,24 @@ _HOME_OF = {
     "UsedArtifact": "artifacts.lineage",
     "UserView": "records",
     "VerifyReport": "records",
-    "append_event": "shortcuts",
-    "best_run": "shortcuts",
-    "compare": "shortcuts",
-    "current_trial": "shortcuts",
-    "diff_runs": "shortcuts",
-    "gc_artifacts": "shortcuts",
-    "list_runs": "shortcuts",
+    "append_event": "archive.shortcuts",
+    "best_run": "archive.shortcuts",
+    "compare": "archive.shortcuts",
+    "current_trial": "archive.shortcuts",
+    "diff_runs": "archive.shortcuts",
+    "gc_artifacts": "archive.shortcuts",
+    "list_runs": "archive.shortcuts",
     "load_exp_config": "config.composition",
     "load_sdn_config": "config.composition",
     "load_sweep": "sweeps.plan_file",
     "merge_configs": "config.exp_config",
     "parse_cli_overrides": "config.composition",
-    "read_events": "shortcuts",
-    "resume_run": "shortcuts",
-    "show_run": "shortcuts",
-    "start_run": "shortcuts",
-    "verify": "shortcuts",
-    "what_changed": "shortcuts",
+    "read_events": "archive.shortcuts",
+    "resume_run": "archive.shortcuts",
+    "show_run": "archive.shortcuts",
+    "start_run": "archive.shortcuts",
+    "verify": "archive.shortcuts",
+    "what_changed": "archive.shortcuts",
 }
 
 # Modules that are public as a whole.

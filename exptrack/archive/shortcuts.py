@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from exptrack.archive import Archive
+from exptrack.archive.archive import Archive
 from exptrack.extras import require_optuna
 
 if TYPE_CHECKING:

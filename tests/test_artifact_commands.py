@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from exptrack import Archive, Run, render
+from exptrack import Archive, Run
 from exptrack.cli import command
+from exptrack.terminal import console as render
 from tests.test_cli import call, shell
 
 

@@ -108,7 +108,7 @@ def test_ls_shows_the_columns_that_were_asked_for_typed(lab: Path) -> None:
 def test_columns_that_have_no_room_get_a_line_a_value_and_nothing_is_cut(lab: Path) -> None:
     from rich.console import Console
 
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     with Archive(lab) as archive:
         found = [
@@ -206,7 +206,7 @@ def test_show_draws_the_course_of_each_metric_with_its_gaps(lab: Path) -> None:
     ],
 )
 def test_bars_stand_for_values_and_other_signs_for_what_is_none(values: list[float], drawn: str) -> None:
-    from exptrack.charts import spark
+    from exptrack.terminal.charts import spark
 
     assert spark(values) == drawn
 

@@ -394,7 +394,8 @@ def test_a_narrow_terminal_loses_columns_before_words(lab: Path, width: int) -> 
     """Runs stay readable: id, status and a metric are whole at every usual width."""
     from rich.console import Console
 
-    from exptrack import RunFilter, render
+    from exptrack import RunFilter
+    from exptrack.terminal import console as render
 
     out = io.StringIO()
     with Archive(lab) as archive:
@@ -410,7 +411,7 @@ def test_a_narrow_terminal_loses_columns_before_words(lab: Path, width: int) -> 
 def test_sql_too_wide_for_the_terminal_gets_a_line_a_value_and_nothing_is_cut(lab: Path) -> None:
     from rich.console import Console
 
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     with Archive(lab) as archive:
         wide = archive.sql("SELECT * FROM runs ORDER BY started_at LIMIT 2")

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from exptrack import Archive, sidebyside
+from exptrack import Archive
 from exptrack.cli import main
+from exptrack.terminal import comparison as sidebyside
 
 HOSTILE = "[red]x[/red]\x1b[31m"
 

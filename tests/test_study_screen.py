@@ -15,9 +15,11 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from exptrack import Archive, InvalidValueError, Pruner, Sampler, Study, Trial, TrialPruned, charts, plaintext
-from exptrack import studyscreen as screen
-from exptrack.charts import Layer
+from exptrack import Archive, InvalidValueError, Pruner, Sampler, Study, Trial, TrialPruned
+from exptrack.terminal import ascii as plaintext
+from exptrack.terminal import charts
+from exptrack.terminal import studies as screen
+from exptrack.terminal.charts import Layer
 
 HOSTILE = "[red]x[/red]\x1b[31m"
 SCREENS = (screen.overview, screen.facts, screen.trials, screen.history, screen.importances)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from exptrack import Archive, FilterError, InvalidValueError, RunFilter, RunStatus, RunSummary, render
+from exptrack import Archive, FilterError, InvalidValueError, RunFilter, RunStatus, RunSummary
 from exptrack.cli import main
 from exptrack.records import TrialState
+from exptrack.terminal import console as render
 
 NOW = "2026-01-01 00:00:00.000000"
 FACTS = ["study", "trial.number", "trial.state"]

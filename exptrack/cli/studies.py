@@ -30,7 +30,8 @@ def list_studies(db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(list[Any], found)
         return
-    from exptrack import render, studyscreen
+    from exptrack.terminal import console as render
+    from exptrack.terminal import studies as studyscreen
 
     studyscreen.studies(render.console(), found)
 
@@ -85,7 +86,8 @@ def show(
                 frames["importance"] = results.importances(method or USUAL_METHOD, metric=metric)
             _print_tables(results, frames, as_csv)
             return
-        from exptrack import render, studyscreen
+        from exptrack.terminal import console as render
+        from exptrack.terminal import studies as studyscreen
 
         out = render.console()
         parts: list[Callable[[], None]] = []

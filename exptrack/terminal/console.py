@@ -22,7 +22,6 @@ from rich.text import Text
 from rich.tree import Tree
 
 from exptrack.keypath import join_path
-from exptrack.plaintext import spell_out
 from exptrack.records import (
     ArchiveInfo,
     Artifact,
@@ -43,6 +42,7 @@ from exptrack.records import (
     UserView,
     VerifyReport,
 )
+from exptrack.terminal.ascii import spell_out
 
 STATUS_STYLES = {
     "running": "cyan",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from exptrack.records import FactDifference, Group, Importance, RunChanges, RunComparison
-from exptrack.render import (
+from exptrack.terminal.console import (
     CHANGE_STYLES,
     ago,
     config_differences,

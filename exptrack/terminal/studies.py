@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exptrack.charts import Layer, scatter
 from exptrack.errors import InvalidValueError, MissingPackageError
 from exptrack.records import StudyInfo, TrialRecord, TrialState
-from exptrack.render import ago, duration, fitted, heading, number, safe, table, title, value_text
 from exptrack.sweeps.results import StudyResults
+from exptrack.terminal.charts import Layer, scatter
+from exptrack.terminal.console import ago, duration, fitted, heading, number, safe, table, title, value_text
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",

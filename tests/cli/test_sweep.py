@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from exptrack import Archive, RunStatus, TrialRecord, TrialState, load_sweep
 from exptrack.cli import main
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
 
 SWEEP = """\
 objective: {metric: acc, direction: maximize}

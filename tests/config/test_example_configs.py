@@ -11,7 +11,7 @@ from exptrack import Archive, ExpConfig, load_exp_config, load_sdn_config, sdn
 from exptrack.cli import main
 from tests.strategies import exactly
 
-EXAMPLES = sorted(path for path in (Path(__file__).parent.parent / "examples/configs").iterdir())
+EXAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples/configs").iterdir())
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from rich.console import Console
 from exptrack import Archive, Run
 from exptrack.cli import command
 from exptrack.terminal import console as render
-from tests.test_cli import call, shell
+from tests.cli.test_main import call, shell
 
 
 class Lab:

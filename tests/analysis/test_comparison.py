@@ -28,6 +28,7 @@ from exptrack import (
     RunNotFoundError,
 )
 from exptrack.analysis import comparison, values
+from exptrack.capture.code import capture_code
 from exptrack.config.tree import leaf_value
 from tests.strategies import CONFIGS, exactly
 
@@ -109,7 +110,7 @@ def test_what_two_runs_differ_in_is_what_their_diff_says(archive: Archive) -> No
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
     """Says which main script the next run is started by."""
-    real = exptrack.run.capture_code  # type: ignore[attr-defined]
+    real = capture_code
 
     def pretend(name: str | None) -> None:
         monkeypatch.setattr(

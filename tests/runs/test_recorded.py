@@ -290,10 +290,11 @@ def test_a_batch_ends_when_it_has_many_points(archive: Archive, monkeypatch: pyt
 KILLED = """
 import os, signal, sys
 from benchmarks.make_archive import make_records
-from exptrack import Archive, recording
+from exptrack import Archive
+from exptrack.runs import recorded
 
-recording.RUNS_AT_ONCE = 10
-append, calls = recording.append_points, 0
+recorded.RUNS_AT_ONCE = 10
+append, calls = recorded.append_points, 0
 
 def append_and_die(connection, batches):
     global calls
@@ -309,7 +310,7 @@ Archive(sys.argv[1]).record_runs(make_records(100, points=3))
 
 def test_a_kill_inside_a_batch_leaves_the_batches_before_it(tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=root)
     assert done.returncode == -signal.SIGKILL
     with Archive(path) as archive:

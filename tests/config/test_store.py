@@ -19,7 +19,7 @@ from exptrack import Archive, ConfigError, ConfigSource, ExpConfig, InvalidValue
 from exptrack.cli import main
 
 CANARY = "kanarienvogel-7431-geheim"
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 EXPLAIN = "What set the keys that differ between two runs"
 
 

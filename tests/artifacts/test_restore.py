@@ -254,7 +254,8 @@ def test_a_failing_system_call_is_a_sentence_and_changes_nothing(
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
-from exptrack import restore, ExportError
+from exptrack import ExportError
+from exptrack.artifacts import restore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 pieces = [bytes(70_000), bytes(70_000)]
@@ -271,7 +272,7 @@ except ExportError as error:
 @pytest.mark.parametrize("kind", ["file", "tree"])
 def test_where_there_is_no_room_nothing_is_left(tmp_path: Path, kind: str) -> None:
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "a"), kind]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert "there is no room; free some or go elsewhere" in done.stdout
     assert listing(tmp_path) == {}
 
@@ -653,7 +654,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from exptrack import restore
+from exptrack.artifacts import restore
 folder, kind, way = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 if way == "paths":
     restore.BY_DESCRIPTOR = False
@@ -676,7 +677,7 @@ else:
 def test_a_kill_leaves_a_recognisable_temporary_and_nothing_else(tmp_path: Path, kind: str, way: str) -> None:
     (tmp_path / "old").write_bytes(b"old")
     command = [sys.executable, "-c", KILLED, str(tmp_path), kind, way]
-    done = subprocess.run(command, check=False, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL
     (left,) = (path for path in tmp_path.iterdir() if path.name != "old")
     assert left.name.startswith(PREFIX)

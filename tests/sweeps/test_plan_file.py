@@ -36,7 +36,7 @@ from exptrack.times import seconds_of
 from tests.strategies import FLOATS, NAMES, SCALARS, exactly
 
 ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-EXAMPLES = Path(__file__).parent.parent / "examples" / "sweeps"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
 GOAL = "objective: {metric: acc, direction: maximize}\n"
 
 

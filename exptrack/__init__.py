@@ -11,7 +11,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack import sdn as sdn
+    from exptrack.analysis.records import ComparedKey as ComparedKey
+    from exptrack.analysis.records import ComparedMetric as ComparedMetric
+    from exptrack.analysis.records import ConfigDifference as ConfigDifference
+    from exptrack.analysis.records import FactDifference as FactDifference
+    from exptrack.analysis.records import Group as Group
+    from exptrack.analysis.records import Importance as Importance
+    from exptrack.analysis.records import MetricDifference as MetricDifference
+    from exptrack.analysis.records import RunChanges as RunChanges
+    from exptrack.analysis.records import RunComparison as RunComparison
+    from exptrack.analysis.records import RunDiff as RunDiff
     from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.records import ArchiveInfo as ArchiveInfo
+    from exptrack.archive.records import DeleteReport as DeleteReport
+    from exptrack.archive.records import SqlResult as SqlResult
     from exptrack.archive.shortcuts import append_event as append_event
     from exptrack.archive.shortcuts import best_run as best_run
     from exptrack.archive.shortcuts import compare as compare
@@ -26,6 +39,11 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.archive.shortcuts import verify as verify
     from exptrack.archive.shortcuts import what_changed as what_changed
     from exptrack.artifacts.lineage import UsedArtifact as UsedArtifact
+    from exptrack.artifacts.records import ArtifactFile as ArtifactFile
+    from exptrack.artifacts.records import GcReport as GcReport
+    from exptrack.artifacts.records import Lineage as Lineage
+    from exptrack.artifacts.records import RemovalReport as RemovalReport
+    from exptrack.artifacts.records import RunStorage as RunStorage
     from exptrack.artifacts.store import ArtifactStore as ArtifactStore
     from exptrack.config.composition import load_exp_config as load_exp_config
     from exptrack.config.composition import load_sdn_config as load_sdn_config
@@ -76,53 +94,35 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.verification import Problem as Problem
+    from exptrack.portable.verification import VerifyReport as VerifyReport
+    from exptrack.query.details import RunDetail as RunDetail
     from exptrack.query.frames import Frame as Frame
     from exptrack.query.run_filter import RunFilter as RunFilter
     from exptrack.query.run_query import Page as Page
     from exptrack.query.run_query import RunQuery as RunQuery
-    from exptrack.records import ArchiveInfo as ArchiveInfo
+    from exptrack.query.views import UserView as UserView
     from exptrack.records import Artifact as Artifact
-    from exptrack.records import ArtifactFile as ArtifactFile
     from exptrack.records import ArtifactUse as ArtifactUse
-    from exptrack.records import ComparedKey as ComparedKey
-    from exptrack.records import ComparedMetric as ComparedMetric
-    from exptrack.records import ConfigDifference as ConfigDifference
     from exptrack.records import ConfigSource as ConfigSource
-    from exptrack.records import DeleteReport as DeleteReport
     from exptrack.records import Event as Event
-    from exptrack.records import FactDifference as FactDifference
-    from exptrack.records import GcReport as GcReport
-    from exptrack.records import Group as Group
-    from exptrack.records import Importance as Importance
-    from exptrack.records import Lineage as Lineage
-    from exptrack.records import MetricDifference as MetricDifference
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note
-    from exptrack.records import Problem as Problem
     from exptrack.records import RecordedRun as RecordedRun
-    from exptrack.records import RemovalReport as RemovalReport
-    from exptrack.records import RunChanges as RunChanges
-    from exptrack.records import RunComparison as RunComparison
-    from exptrack.records import RunDetail as RunDetail
-    from exptrack.records import RunDiff as RunDiff
     from exptrack.records import RunStatus as RunStatus
-    from exptrack.records import RunStorage as RunStorage
     from exptrack.records import RunSummary as RunSummary
-    from exptrack.records import SqlResult as SqlResult
-    from exptrack.records import StudyInfo as StudyInfo
-    from exptrack.records import SweepReport as SweepReport
-    from exptrack.records import SweepTrial as SweepTrial
-    from exptrack.records import TrialRecord as TrialRecord
     from exptrack.records import TrialState as TrialState
-    from exptrack.records import UserView as UserView
-    from exptrack.records import VerifyReport as VerifyReport
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler
     from exptrack.sweeps.plan import Dimension as Dimension
     from exptrack.sweeps.plan import SweepPlan as SweepPlan
     from exptrack.sweeps.plan_file import load_sweep as load_sweep
+    from exptrack.sweeps.records import StudyInfo as StudyInfo
+    from exptrack.sweeps.records import SweepReport as SweepReport
+    from exptrack.sweeps.records import SweepTrial as SweepTrial
+    from exptrack.sweeps.records import TrialRecord as TrialRecord
     from exptrack.sweeps.results import StudyResults as StudyResults
     from exptrack.sweeps.study import Study as Study
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
@@ -140,42 +140,42 @@ _HOME_OF = {
     "ArchiveError": "errors",
     "ArchiveFullError": "errors",
     "ArchiveIOError": "errors",
-    "ArchiveInfo": "records",
+    "ArchiveInfo": "archive.records",
     "ArchiveLockedError": "errors",
     "ArchiveMovedError": "errors",
     "ArchiveNotFoundError": "errors",
     "ArchiveReadOnlyError": "errors",
     "ArchiveTooNewError": "errors",
     "Artifact": "records",
-    "ArtifactFile": "records",
+    "ArtifactFile": "artifacts.records",
     "ArtifactNotFoundError": "errors",
     "ArtifactStore": "artifacts.store",
     "ArtifactUse": "records",
     "Buckets": "metrics.series",
-    "ComparedKey": "records",
-    "ComparedMetric": "records",
-    "ConfigDifference": "records",
+    "ComparedKey": "analysis.records",
+    "ComparedMetric": "analysis.records",
+    "ConfigDifference": "analysis.records",
     "ConfigError": "errors",
     "ConfigNotFoundError": "errors",
     "ConfigSource": "records",
     "ConfigValue": "config.exp_config",
     "ConflictError": "errors",
-    "DeleteReport": "records",
+    "DeleteReport": "archive.records",
     "Dimension": "sweeps.plan",
     "Event": "records",
     "ExpConfig": "config.exp_config",
     "ExportError": "errors",
     "ExptrackError": "errors",
-    "FactDifference": "records",
+    "FactDifference": "analysis.records",
     "FilterError": "errors",
     "Frame": "query.frames",
-    "GcReport": "records",
-    "Group": "records",
-    "Importance": "records",
+    "GcReport": "artifacts.records",
+    "Group": "analysis.records",
+    "Importance": "analysis.records",
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
-    "Lineage": "records",
-    "MetricDifference": "records",
+    "Lineage": "artifacts.records",
+    "MetricDifference": "analysis.records",
     "MetricNotFoundError": "errors",
     "MetricPoint": "records",
     "MetricSummary": "records",
@@ -185,51 +185,51 @@ _HOME_OF = {
     "NotFoundError": "errors",
     "Note": "records",
     "Page": "query.run_query",
-    "Problem": "records",
+    "Problem": "portable.verification",
     "Pruner": "sweeps.algorithms",
     "QueryError": "errors",
     "RecordedRun": "records",
-    "RemovalReport": "records",
+    "RemovalReport": "artifacts.records",
     "Run": "tracking.run",
     "RunBusyError": "errors",
-    "RunChanges": "records",
-    "RunComparison": "records",
-    "RunDetail": "records",
-    "RunDiff": "records",
+    "RunChanges": "analysis.records",
+    "RunComparison": "analysis.records",
+    "RunDetail": "query.details",
+    "RunDiff": "analysis.records",
     "RunFilter": "query.run_filter",
     "RunFinishedError": "errors",
     "RunNotFoundError": "errors",
     "RunQuery": "query.run_query",
     "RunStatus": "records",
-    "RunStorage": "records",
+    "RunStorage": "artifacts.records",
     "RunSummary": "records",
     "Sampler": "sweeps.algorithms",
     "SdnError": "errors",
     "Series": "metrics.series",
-    "SqlResult": "records",
+    "SqlResult": "archive.records",
     "Study": "sweeps.study",
     "StudyConfig": "sweeps.study_config",
     "StudyExistsError": "errors",
-    "StudyInfo": "records",
+    "StudyInfo": "sweeps.records",
     "StudyNotFoundError": "errors",
     "StudyResults": "sweeps.results",
     "SweepDiffersError": "errors",
     "SweepFileError": "errors",
     "SweepPlan": "sweeps.plan",
     "SweepPlanError": "errors",
-    "SweepReport": "records",
-    "SweepTrial": "records",
+    "SweepReport": "sweeps.records",
+    "SweepTrial": "sweeps.records",
     "Tail": "metrics.tail",
     "Trial": "sweeps.trial",
     "TrialPruned": "runs.trial_link",
-    "TrialRecord": "records",
+    "TrialRecord": "sweeps.records",
     "TrialState": "records",
     "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
     "Update": "metrics.tail",
     "UsedArtifact": "artifacts.lineage",
-    "UserView": "records",
-    "VerifyReport": "records",
+    "UserView": "query.views",
+    "VerifyReport": "portable.verification",
     "append_event": "archive.shortcuts",
     "best_run": "archive.shortcuts",
     "compare": "archive.shortcuts",

@@ -9,6 +9,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from exptrack.analysis.records import (
+    ComparedKey,
+    ComparedMetric,
+    ConfigDifference,
+    FactDifference,
+    MetricDifference,
+    RunChanges,
+    RunComparison,
+    RunDiff,
+)
 from exptrack.config.exp_config import config_from_snapshot, type_name
 from exptrack.config.store import read_config, read_leaves, read_sources, read_sources_of
 from exptrack.config.tree import leaf_value
@@ -16,17 +26,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.keypath import join_path
 from exptrack.metrics.store import read_summaries
 from exptrack.query.compiler import FEW
-from exptrack.records import (
-    ComparedKey,
-    ComparedMetric,
-    ConfigDifference,
-    FactDifference,
-    MetricDifference,
-    MetricSummary,
-    RunChanges,
-    RunComparison,
-    RunDiff,
-)
+from exptrack.records import MetricSummary
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.lookup import summaries as summaries_of_runs
 from exptrack.runs.ownership import dead_runs

@@ -7,13 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from exptrack.analysis.records import Group
 from exptrack.analysis.values import _check_keys, _numbers
 from exptrack.config.store import Stored, read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
-from exptrack.records import (
-    Group,
-)
 
 RUN_IDS = "SELECT id, run_id FROM run WHERE id IN (SELECT value FROM json_each(?))"
 

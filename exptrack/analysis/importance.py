@@ -10,13 +10,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
 from exptrack.analysis.grouping import _rank_of_type
+from exptrack.analysis.records import Importance
 from exptrack.analysis.values import _numbers
 from exptrack.config.store import Stored, read_leaves
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError, MissingPackageError
-from exptrack.records import (
-    Importance,
-)
 from exptrack.validation import shown
 
 METHODS = ("spearman", "forest")

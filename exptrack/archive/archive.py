@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack import __version__
 from exptrack.analysis import comparison
+from exptrack.archive.records import ArchiveInfo, DeleteReport, SqlResult
 from exptrack.config.store import remove_unused_sources, sources_of
 from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.database.opening import default_connection, open_connection
@@ -24,48 +25,29 @@ from exptrack.metrics.series import Buckets, Series, check_names, read_buckets, 
 from exptrack.metrics.tail import Tail
 from exptrack.metrics.writer import drain_all
 from exptrack.query import details, ranking
-from exptrack.query.run_filter import RunFilter
-from exptrack.records import (
-    ArchiveInfo,
-    Artifact,
-    DeleteReport,
-    Event,
-    GcReport,
-    Group,
-    Importance,
-    Lineage,
-    RecordedRun,
-    RunChanges,
-    RunComparison,
-    RunDetail,
-    RunDiff,
-    RunStatus,
-    RunStorage,
-    RunSummary,
-    SqlResult,
-    StudyInfo,
-    SweepReport,
-    SweepTrial,
-    TrialRecord,
-    TrialState,
-    UserView,
-    VerifyReport,
-)
+from exptrack.records import Artifact, Event, RecordedRun, RunStatus, RunSummary, TrialState
 from exptrack.runs import events, lookup
 from exptrack.runs.recorded import record_runs
 from exptrack.times import moment
 from exptrack.tracking import lifecycle
-from exptrack.tracking.run import Run
 from exptrack.validation import shown
 
 if TYPE_CHECKING:
+    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
+    from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
+    from exptrack.portable.verification import VerifyReport
+    from exptrack.query.details import RunDetail
+    from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
+    from exptrack.query.views import UserView
     from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
     from exptrack.sweeps.plan import SweepPlan
+    from exptrack.sweeps.records import StudyInfo, SweepReport, SweepTrial, TrialRecord
     from exptrack.sweeps.results import StudyResults
     from exptrack.sweeps.study import Study
     from exptrack.sweeps.study_config import StudyConfig
+    from exptrack.tracking.run import Run
 
 # A training script needs none of it to start: what only some calls need, they import.
 

@@ -12,17 +12,12 @@ from exptrack.archive.archive import Archive
 from exptrack.extras import require_optuna
 
 if TYPE_CHECKING:
+    from exptrack.analysis.records import RunChanges, RunComparison, RunDiff
+    from exptrack.artifacts.records import GcReport
+    from exptrack.portable.verification import VerifyReport
+    from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
-    from exptrack.records import (
-        Event,
-        GcReport,
-        RunChanges,
-        RunComparison,
-        RunDetail,
-        RunDiff,
-        RunSummary,
-        VerifyReport,
-    )
+    from exptrack.records import Event, RunSummary
     from exptrack.sweeps.trial import Trial
     from exptrack.tracking.run import Run
 

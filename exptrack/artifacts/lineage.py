@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exptrack.artifacts.listing import artifact_record, read_artifacts, read_inputs, use_record
+from exptrack.artifacts.records import Lineage
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.database.connection import Connection
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
-from exptrack.records import Artifact, ArtifactUse, Lineage
+from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text

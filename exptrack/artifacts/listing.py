@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 
 from exptrack.database.connection import Connection, Row
-from exptrack.records import (
-    Artifact,
-    ArtifactUse,
-)
+from exptrack.records import Artifact, ArtifactUse
 from exptrack.times import moment
 
 ARTIFACTS_OF = """

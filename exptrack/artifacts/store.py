@@ -29,6 +29,7 @@ from exptrack.artifacts.folders import (
     walk,
 )
 from exptrack.artifacts.listing import artifact_record, read_artifacts
+from exptrack.artifacts.records import ArtifactFile, GcReport, RemovalReport, RunStorage
 from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_tree
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
@@ -40,7 +41,7 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.metrics.writer import drain_all
-from exptrack.records import FOLDER_TYPE, Artifact, ArtifactFile, GcReport, RemovalReport, RunStorage
+from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text

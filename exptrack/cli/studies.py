@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from exptrack import Frame, StudyResults
 from exptrack.cli.command import json_option, open_archive, print_csv, print_json
 from exptrack.cli.sweeping import study_argument, sweep
+
+if TYPE_CHECKING:
+    from exptrack import Frame, StudyResults
 
 USUAL_METHOD = "ped-anova"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.metrics.series import Series, _numpy
 from exptrack.validation import check_number, shown
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     IntArray: TypeAlias = NDArray[numpy.int64]
     FloatArray: TypeAlias = NDArray[numpy.float64]
     BoolArray: TypeAlias = NDArray[numpy.bool_]
-from exptrack.metrics.series import Series, _numpy
 
 
 @dataclass(frozen=True, slots=True, eq=False)

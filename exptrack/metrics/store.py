@@ -293,14 +293,14 @@ def find_top_step(connection: Connection, run: int, name: str) -> int | None:
     return top
 
 
-def _number(stored: float | None) -> float:
+def stored_number(stored: float | None) -> float:
     return math.nan if stored is None else stored
 
 
 def read_curve(connection: Connection, run: int, name: str, started_at: datetime) -> list[MetricPoint]:
     """Every point of one metric of one run, ordered by step, repetitions in the order of logging."""
     return [
-        MetricPoint(row[0], _number(row[2]), started_at + timedelta(milliseconds=row[1]))
+        MetricPoint(row[0], stored_number(row[2]), started_at + timedelta(milliseconds=row[1]))
         for row in connection.iterate(CURVE, (run, name))
     ]
 
@@ -310,7 +310,7 @@ def read_last(connection: Connection, run: int, name: str, started_at: datetime)
     row = connection.one(LAST_POINT, (run, name))
     if row is None:
         return None
-    return MetricPoint(row[0], _number(row[2]), started_at + timedelta(milliseconds=row[1]))
+    return MetricPoint(row[0], stored_number(row[2]), started_at + timedelta(milliseconds=row[1]))
 
 
 def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[MetricSummary, ...]]:
@@ -321,9 +321,9 @@ def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tup
             name=row["name"],
             count=row["count"],
             nan_count=row["nan_count"],
-            first=_number(row["first_value"]),
+            first=stored_number(row["first_value"]),
             first_step=row["first_step"],
-            last=_number(row["last_value"]),
+            last=stored_number(row["last_value"]),
             last_step=row["last_step"],
             min=row["min_value"],
             min_step=row["min_step"],
@@ -371,7 +371,7 @@ def points_checksum(points: Iterable[Row]) -> int:
     rows = iter(points)
     while batch := list(islice(rows, CHECKSUM_BATCH)):
         steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
-        checksum.add(steps, seqs, times_ms, [_number(value) for value in values])
+        checksum.add(steps, seqs, times_ms, [stored_number(value) for value in values])
     return checksum.value()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import RunNotFoundError
+from exptrack.metrics.series import Series, _Buffers, _in_plain_python, _read_points
 from exptrack.metrics.writer import drain_all
 from exptrack.times import moment
 from exptrack.validation import INT64_MAX, INT64_MIN
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     IntArray: TypeAlias = NDArray[numpy.int64]
     FloatArray: TypeAlias = NDArray[numpy.float64]
     BoolArray: TypeAlias = NDArray[numpy.bool_]
-from exptrack.metrics.series import Series, _Buffers, _in_plain_python, _read_points
 
 HEADS = """
 SELECT r.run_id, r.started_at, s.id, s.count, s.last_time_ms, n.name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from exptrack.artifacts.blobs import CODEC, StoredBlob, unpacked
 from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
@@ -19,9 +20,9 @@ from exptrack.config.exp_config import config_from_snapshot
 from exptrack.config.store import read_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
-from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, _number, points_checksum
+from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, points_checksum, stored_number
 from exptrack.metrics.summary import Summary
-from exptrack.records import FOLDER_TYPE, Problem, VerifyReport
+from exptrack.records import FOLDER_TYPE
 from exptrack.runs.events import event_checksum
 from exptrack.runs.seal import RUN_CONFIG_ROWS, run_checksum
 
@@ -282,7 +283,7 @@ def _summary_problems(row: Row, points: Iterator[Row]) -> Iterator[str]:
         missing = {"first": first, "last": last}
     errors = scale = exact = 0.0
     for step, _seq, time_ms, value in points:
-        found.add(step, time_ms, _number(value))
+        found.add(step, time_ms, stored_number(value))
         if missing:
             here, now = (step, value), (step, time_ms, value)
             missing = {what: point for what, point in missing.items() if point not in (here, now)}
@@ -304,3 +305,27 @@ def _summary_problems(row: Row, points: Iterator[Row]) -> Iterator[str]:
 def _same_sum(exact: float, stored: float, scale: float, count: int) -> bool:
     """Sums of floats depend on their order: allow each addition its rounding."""
     return abs(exact - stored) <= scale * count * 2.3e-16 + 5e-324
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing ``verify`` found wrong: in what part, where, and what."""
+
+    part: str
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What ``verify`` looked at and what it found; `ok` when that is nothing."""
+
+    runs: int
+    points: int
+    blobs: int
+    chunks: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems

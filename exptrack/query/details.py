@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from exptrack.artifacts.listing import read_artifacts, read_inputs
@@ -20,10 +21,7 @@ from exptrack.errors import (
 from exptrack.metrics.store import read_summaries
 from exptrack.query.run_filter import RunFilter
 from exptrack.query.selection import NEWEST_FIRST, Found, Selection
-from exptrack.records import (
-    RunDetail,
-    RunSummary,
-)
+from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_NUMBER, read_notes, resolve_run, summaries
 from exptrack.runs.ownership import dead_runs
@@ -79,3 +77,23 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         config_sources=read_sources(connection, run),
         inputs=read_inputs(connection, run),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """Everything about one run.
+
+    `config` is nested as it was given to ``start_run``, references to the environment unresolved;
+    `config_sources` says by dotted path what set each key.
+    """
+
+    summary: RunSummary
+    config: dict[str, Any]
+    notes: tuple[Note, ...]
+    metrics: tuple[MetricSummary, ...]
+    artifacts: tuple[Artifact, ...]
+    events: tuple[Event, ...]
+    environment: dict[str, Any]
+    traceback: str | None
+    config_sources: dict[str, ConfigSource] = field(default_factory=dict)
+    inputs: tuple[ArtifactUse, ...] = ()

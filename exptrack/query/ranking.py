@@ -18,9 +18,7 @@ from exptrack.query.compiler import FEW, Compiler, Fragment, check_names_exist
 from exptrack.query.conditions import PRUNED, And, Condition, Not, comparisons
 from exptrack.query.parser import parse_filter
 from exptrack.query.run_filter import _compared
-from exptrack.records import (
-    RunSummary,
-)
+from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summaries
 from exptrack.validation import check_direction, check_name, shown
 

@@ -12,9 +12,7 @@ from exptrack.errors import (
     InvalidValueError,
 )
 from exptrack.query.conditions import STATE_WORDS, And, Comparison, Condition, Field
-from exptrack.records import (
-    RunStatus,
-)
+from exptrack.records import RunStatus
 from exptrack.times import utc_text
 from exptrack.validation import check_name, shown
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from exptrack.database.connection import Connection
 from exptrack.database.migrations import own_views
@@ -27,7 +28,6 @@ from exptrack.query.compiler import (
 )
 from exptrack.query.conditions import Field
 from exptrack.query.parser import parse_field
-from exptrack.records import UserView
 from exptrack.validation import shown
 
 MAX_NAME_CHARS = 64
@@ -166,3 +166,11 @@ _KEYWORDS = frozenset(
     " NOTNULL NULL ON OR ORDER OUTER PRIMARY REFERENCES RETURNING RIGHT SELECT SET TABLE THEN TO TRANSACTION"
     " UNION UNIQUE UPDATE USING VALUES WHEN WHERE".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A view that somebody added to the file, with the names of its columns."""
+
+    name: str
+    columns: tuple[str, ...]

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exptrack.database.connection import Connection
-from exptrack.records import (
-    Event,
-)
+from exptrack.records import Event
 from exptrack.times import moment, utc_text
 
 INSERT_EVENT = """

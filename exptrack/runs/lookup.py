@@ -12,12 +12,7 @@ from exptrack.errors import (
     AmbiguousRunError,
     RunNotFoundError,
 )
-from exptrack.records import (
-    Note,
-    RunStatus,
-    RunSummary,
-    TrialState,
-)
+from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
 from exptrack.validation import check_name
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.query.frames import Column, Frame, Table, typed
-from exptrack.records import StudyInfo, TrialRecord, TrialState
+from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
+from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.store import find_study, infeasible_trials, read_trials, study_info
 from exptrack.validation import shown
 

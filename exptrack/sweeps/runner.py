@@ -38,12 +38,13 @@ from exptrack.errors import (
     SweepDiffersError,
 )
 from exptrack.metrics.store import read_summaries
-from exptrack.records import RecordedRun, RunStatus, SweepReport, SweepTrial, TrialState
+from exptrack.records import RecordedRun, RunStatus, TrialState
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, run_name
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan
+from exptrack.sweeps.records import SweepReport, SweepTrial
 from exptrack.sweeps.store import PROCESS_DIED, stop_asked_since
 from exptrack.sweeps.study import RETRY_MARK, Study, create_study, open_study
 from exptrack.sweeps.study_config import StudyConfig

@@ -15,7 +15,8 @@ from typing import Any
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, is_alive
-from exptrack.records import StudyInfo, TrialRecord, TrialState
+from exptrack.records import TrialState
+from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
 

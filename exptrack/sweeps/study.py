@@ -35,10 +35,11 @@ from exptrack.errors import (
 )
 from exptrack.keypath import path_of, split_path
 from exptrack.query.frames import Frame
-from exptrack.records import ConfigSource, StudyInfo, TrialRecord, TrialState
+from exptrack.records import ConfigSource, TrialState
 from exptrack.runs.trial_link import TrialPruned, run_name, surrounding_row
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit, pruner_from, sampler_from
 from exptrack.sweeps.optuna_storage import OptunaStorage
+from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.results import StudyResults
 from exptrack.sweeps.store import (
     COUNT_ATTEMPTS,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
-from exptrack.metrics.series import Buckets
+if TYPE_CHECKING:
+    from exptrack import Buckets
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP, UP, DOWN = "·", "↑", "↓"

@@ -6,11 +6,11 @@ Invariant: as in ``render``, whose tables these are, words of an archive are sho
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from exptrack.records import FactDifference, Group, Importance, RunChanges, RunComparison
 from exptrack.terminal.console import (
     CHANGE_STYLES,
     ago,
@@ -25,6 +25,9 @@ from exptrack.terminal.console import (
     table_width,
     value_text,
 )
+
+if TYPE_CHECKING:
+    from exptrack import FactDifference, Group, Importance, RunChanges, RunComparison
 
 BAR_CHARS = 20
 

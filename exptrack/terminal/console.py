@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,27 +22,23 @@ from rich.text import Text
 from rich.tree import Tree
 
 from exptrack.keypath import join_path
-from exptrack.records import (
-    ArchiveInfo,
-    Artifact,
-    ArtifactFile,
-    ArtifactUse,
-    ConfigDifference,
-    ConfigSource,
-    Event,
-    Lineage,
-    MetricDifference,
-    RunDetail,
-    RunDiff,
-    RunStatus,
-    RunStorage,
-    RunSummary,
-    SqlResult,
-    TrialState,
-    UserView,
-    VerifyReport,
-)
+from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, RunStatus, RunSummary, TrialState
 from exptrack.terminal.ascii import spell_out
+
+if TYPE_CHECKING:
+    from exptrack import (
+        ArchiveInfo,
+        ArtifactFile,
+        ConfigDifference,
+        Lineage,
+        MetricDifference,
+        RunDetail,
+        RunDiff,
+        RunStorage,
+        SqlResult,
+        UserView,
+        VerifyReport,
+    )
 
 STATUS_STYLES = {
     "running": "cyan",

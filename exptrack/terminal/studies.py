@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from exptrack.errors import InvalidValueError, MissingPackageError
-from exptrack.records import StudyInfo, TrialRecord, TrialState
-from exptrack.sweeps.results import StudyResults
+from exptrack.records import TrialState
 from exptrack.terminal.charts import Layer, scatter
 from exptrack.terminal.console import ago, duration, fitted, heading, number, safe, table, title, value_text
+
+if TYPE_CHECKING:
+    from exptrack import StudyInfo, StudyResults, TrialRecord
 
 STATE_STYLES = {
     TrialState.COMPLETE: "green",

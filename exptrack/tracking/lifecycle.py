@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias
+from typing import Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
@@ -29,7 +29,7 @@ from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.ownership import dead_runs, owner_identity
+from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, dead_runs, owner_identity
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import (
     NewRun,
@@ -41,10 +41,6 @@ from exptrack.runs.store import (
 )
 from exptrack.runs.trial_link import join_run, run_name, surrounding_row
 from exptrack.times import moment, utc_text
-
-if TYPE_CHECKING:
-    pass
-from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER
 from exptrack.tracking.run import RUN_STATE, Run
 
 END_DEAD_RUN = """

@@ -39,6 +39,7 @@ from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lookup import read_notes
+from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import (
     INSERT_TAG,
@@ -57,11 +58,6 @@ from exptrack.validation import check_name, check_status, check_text
 if TYPE_CHECKING:
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-from exptrack.runs.ownership import DELETE_OWNER
 
 SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"

@@ -186,7 +186,9 @@ def test_every_public_name_resolves_and_is_documented(name: str) -> None:
     if inspect.isclass(thing) or inspect.isfunction(thing):
         assert inspect.getdoc(thing)
     if inspect.isclass(thing) and thing.__module__ != "exptrack.records":
-        methods = [m for n, m in vars(thing).items() if not n.startswith("_") and inspect.isfunction(m)]
+        parts = [part for part in thing.__mro__ if part.__module__.startswith("exptrack.")]
+        members = [member for part in parts for member in vars(part).items()]
+        methods = [m for n, m in members if not n.startswith("_") and inspect.isfunction(m)]
         assert [m.__name__ for m in methods if not inspect.getdoc(m)] == []
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import exptrack
 from benchmarks.timing import argument_parser, headline, scaled
-from exptrack import blobs, chunks
+from exptrack.artifacts import blobs, chunks
 
 ROOT = Path(__file__).parent.parent
 WAYS = ("outside", "statement")

@@ -28,7 +28,7 @@ from benchmarks.timing import argument_parser, headline, scaled
 
 SETTING_OUT = """
 import mmap, os, random, signal, sys, threading
-import exptrack, exptrack.connection
+import exptrack, exptrack.database.connection
 path, counter, way, seed = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 chance = random.Random(seed)
 
@@ -73,11 +73,11 @@ REPLAYER = (
     SETTING_OUT
     + """
 fuse = Fuse(int(way))
-connect = exptrack.connection.Connection.__init__
+connect = exptrack.database.connection.Connection.__init__
 def traced_connection(self, *args, **kwargs):
     connect(self, *args, **kwargs)
     self.trace = fuse.burn
-exptrack.connection.Connection.__init__ = traced_connection
+exptrack.database.connection.Connection.__init__ = traced_connection
 unlink = os.unlink
 def burning_unlink(*args, **kwargs):
     fuse.burn()

@@ -11,16 +11,46 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack import sdn as sdn
-    from exptrack.algorithms import Pruner as Pruner
-    from exptrack.algorithms import Sampler as Sampler
-    from exptrack.archive import Archive as Archive
-    from exptrack.artifacts import ArtifactStore as ArtifactStore
-    from exptrack.composition import load_exp_config as load_exp_config
-    from exptrack.composition import load_sdn_config as load_sdn_config
-    from exptrack.composition import parse_cli_overrides as parse_cli_overrides
-    from exptrack.config import ConfigValue as ConfigValue
-    from exptrack.config import ExpConfig as ExpConfig
-    from exptrack.config import merge_configs as merge_configs
+    from exptrack.analysis.records import ComparedKey as ComparedKey
+    from exptrack.analysis.records import ComparedMetric as ComparedMetric
+    from exptrack.analysis.records import ConfigDifference as ConfigDifference
+    from exptrack.analysis.records import FactDifference as FactDifference
+    from exptrack.analysis.records import Group as Group
+    from exptrack.analysis.records import Importance as Importance
+    from exptrack.analysis.records import MetricDifference as MetricDifference
+    from exptrack.analysis.records import RunChanges as RunChanges
+    from exptrack.analysis.records import RunComparison as RunComparison
+    from exptrack.analysis.records import RunDiff as RunDiff
+    from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.records import ArchiveInfo as ArchiveInfo
+    from exptrack.archive.records import DeleteReport as DeleteReport
+    from exptrack.archive.records import SqlResult as SqlResult
+    from exptrack.archive.shortcuts import append_event as append_event
+    from exptrack.archive.shortcuts import best_run as best_run
+    from exptrack.archive.shortcuts import compare as compare
+    from exptrack.archive.shortcuts import current_trial as current_trial
+    from exptrack.archive.shortcuts import diff_runs as diff_runs
+    from exptrack.archive.shortcuts import gc_artifacts as gc_artifacts
+    from exptrack.archive.shortcuts import list_runs as list_runs
+    from exptrack.archive.shortcuts import read_events as read_events
+    from exptrack.archive.shortcuts import resume_run as resume_run
+    from exptrack.archive.shortcuts import show_run as show_run
+    from exptrack.archive.shortcuts import start_run as start_run
+    from exptrack.archive.shortcuts import verify as verify
+    from exptrack.archive.shortcuts import what_changed as what_changed
+    from exptrack.artifacts.lineage import UsedArtifact as UsedArtifact
+    from exptrack.artifacts.records import ArtifactFile as ArtifactFile
+    from exptrack.artifacts.records import GcReport as GcReport
+    from exptrack.artifacts.records import Lineage as Lineage
+    from exptrack.artifacts.records import RemovalReport as RemovalReport
+    from exptrack.artifacts.records import RunStorage as RunStorage
+    from exptrack.artifacts.store import ArtifactStore as ArtifactStore
+    from exptrack.config.composition import load_exp_config as load_exp_config
+    from exptrack.config.composition import load_sdn_config as load_sdn_config
+    from exptrack.config.composition import parse_cli_overrides as parse_cli_overrides
+    from exptrack.config.exp_config import ConfigValue as ConfigValue
+    from exptrack.config.exp_config import ExpConfig as ExpConfig
+    from exptrack.config.exp_config import merge_configs as merge_configs
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
@@ -59,123 +89,93 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
-    from exptrack.frames import Frame as Frame
-    from exptrack.lineage import UsedArtifact as UsedArtifact
-    from exptrack.query import RunFilter as RunFilter
-    from exptrack.records import ArchiveInfo as ArchiveInfo
+    from exptrack.metrics.alignment import Alignment as Alignment
+    from exptrack.metrics.series import Buckets as Buckets
+    from exptrack.metrics.series import Series as Series
+    from exptrack.metrics.tail import Tail as Tail
+    from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.verification import Problem as Problem
+    from exptrack.portable.verification import VerifyReport as VerifyReport
+    from exptrack.query.details import RunDetail as RunDetail
+    from exptrack.query.frames import Frame as Frame
+    from exptrack.query.run_filter import RunFilter as RunFilter
+    from exptrack.query.run_query import Page as Page
+    from exptrack.query.run_query import RunQuery as RunQuery
+    from exptrack.query.views import UserView as UserView
     from exptrack.records import Artifact as Artifact
-    from exptrack.records import ArtifactFile as ArtifactFile
     from exptrack.records import ArtifactUse as ArtifactUse
-    from exptrack.records import ComparedKey as ComparedKey
-    from exptrack.records import ComparedMetric as ComparedMetric
-    from exptrack.records import ConfigDifference as ConfigDifference
     from exptrack.records import ConfigSource as ConfigSource
-    from exptrack.records import DeleteReport as DeleteReport
     from exptrack.records import Event as Event
-    from exptrack.records import FactDifference as FactDifference
-    from exptrack.records import GcReport as GcReport
-    from exptrack.records import Group as Group
-    from exptrack.records import Importance as Importance
-    from exptrack.records import Lineage as Lineage
-    from exptrack.records import MetricDifference as MetricDifference
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note
-    from exptrack.records import Problem as Problem
     from exptrack.records import RecordedRun as RecordedRun
-    from exptrack.records import RemovalReport as RemovalReport
-    from exptrack.records import RunChanges as RunChanges
-    from exptrack.records import RunComparison as RunComparison
-    from exptrack.records import RunDetail as RunDetail
-    from exptrack.records import RunDiff as RunDiff
     from exptrack.records import RunStatus as RunStatus
-    from exptrack.records import RunStorage as RunStorage
     from exptrack.records import RunSummary as RunSummary
-    from exptrack.records import SqlResult as SqlResult
-    from exptrack.records import StudyInfo as StudyInfo
-    from exptrack.records import SweepReport as SweepReport
-    from exptrack.records import SweepTrial as SweepTrial
-    from exptrack.records import TrialRecord as TrialRecord
     from exptrack.records import TrialState as TrialState
-    from exptrack.records import UserView as UserView
-    from exptrack.records import VerifyReport as VerifyReport
-    from exptrack.run import Run as Run
-    from exptrack.runquery import Page as Page
-    from exptrack.runquery import RunQuery as RunQuery
-    from exptrack.series import Alignment as Alignment
-    from exptrack.series import Buckets as Buckets
-    from exptrack.series import Series as Series
-    from exptrack.series import Tail as Tail
-    from exptrack.series import Update as Update
-    from exptrack.shortcuts import append_event as append_event
-    from exptrack.shortcuts import best_run as best_run
-    from exptrack.shortcuts import compare as compare
-    from exptrack.shortcuts import current_trial as current_trial
-    from exptrack.shortcuts import diff_runs as diff_runs
-    from exptrack.shortcuts import gc_artifacts as gc_artifacts
-    from exptrack.shortcuts import list_runs as list_runs
-    from exptrack.shortcuts import read_events as read_events
-    from exptrack.shortcuts import resume_run as resume_run
-    from exptrack.shortcuts import show_run as show_run
-    from exptrack.shortcuts import start_run as start_run
-    from exptrack.shortcuts import verify as verify
-    from exptrack.shortcuts import what_changed as what_changed
-    from exptrack.studies import TrialPruned as TrialPruned
-    from exptrack.studyconfig import StudyConfig as StudyConfig
-    from exptrack.studyresults import StudyResults as StudyResults
-    from exptrack.sweep import Study as Study
-    from exptrack.sweepfile import Dimension as Dimension
-    from exptrack.sweepfile import SweepPlan as SweepPlan
-    from exptrack.sweepfile import load_sweep as load_sweep
-    from exptrack.trial import Trial as Trial
+    from exptrack.runs.trial_link import TrialPruned as TrialPruned
+    from exptrack.sweeps.algorithms import Pruner as Pruner
+    from exptrack.sweeps.algorithms import Sampler as Sampler
+    from exptrack.sweeps.plan import Dimension as Dimension
+    from exptrack.sweeps.plan import SweepPlan as SweepPlan
+    from exptrack.sweeps.plan_file import load_sweep as load_sweep
+    from exptrack.sweeps.records import StudyInfo as StudyInfo
+    from exptrack.sweeps.records import SweepReport as SweepReport
+    from exptrack.sweeps.records import SweepTrial as SweepTrial
+    from exptrack.sweeps.records import TrialRecord as TrialRecord
+    from exptrack.sweeps.results import StudyResults as StudyResults
+    from exptrack.sweeps.study import Study as Study
+    from exptrack.sweeps.study_config import StudyConfig as StudyConfig
+    from exptrack.sweeps.trial import Trial as Trial
+    from exptrack.tracking.run import Run as Run
 
 # Where each public name lives.
 _HOME_OF = {
-    "Alignment": "series",
+    "Alignment": "metrics.alignment",
     "AmbiguousHashError": "errors",
     "AmbiguousRunError": "errors",
-    "Archive": "archive",
+    "Archive": "archive.archive",
     "ArchiveClosedError": "errors",
     "ArchiveCorruptError": "errors",
     "ArchiveError": "errors",
     "ArchiveFullError": "errors",
     "ArchiveIOError": "errors",
-    "ArchiveInfo": "records",
+    "ArchiveInfo": "archive.records",
     "ArchiveLockedError": "errors",
     "ArchiveMovedError": "errors",
     "ArchiveNotFoundError": "errors",
     "ArchiveReadOnlyError": "errors",
     "ArchiveTooNewError": "errors",
     "Artifact": "records",
-    "ArtifactFile": "records",
+    "ArtifactFile": "artifacts.records",
     "ArtifactNotFoundError": "errors",
-    "ArtifactStore": "artifacts",
+    "ArtifactStore": "artifacts.store",
     "ArtifactUse": "records",
-    "Buckets": "series",
-    "ComparedKey": "records",
-    "ComparedMetric": "records",
-    "ConfigDifference": "records",
+    "Buckets": "metrics.series",
+    "ComparedKey": "analysis.records",
+    "ComparedMetric": "analysis.records",
+    "ConfigDifference": "analysis.records",
     "ConfigError": "errors",
     "ConfigNotFoundError": "errors",
     "ConfigSource": "records",
-    "ConfigValue": "config",
+    "ConfigValue": "config.exp_config",
     "ConflictError": "errors",
-    "DeleteReport": "records",
-    "Dimension": "sweepfile",
+    "DeleteReport": "archive.records",
+    "Dimension": "sweeps.plan",
     "Event": "records",
-    "ExpConfig": "config",
+    "ExpConfig": "config.exp_config",
     "ExportError": "errors",
     "ExptrackError": "errors",
-    "FactDifference": "records",
+    "FactDifference": "analysis.records",
     "FilterError": "errors",
-    "Frame": "frames",
-    "GcReport": "records",
-    "Group": "records",
-    "Importance": "records",
+    "Frame": "query.frames",
+    "GcReport": "artifacts.records",
+    "Group": "analysis.records",
+    "Importance": "analysis.records",
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
-    "Lineage": "records",
-    "MetricDifference": "records",
+    "Lineage": "artifacts.records",
+    "MetricDifference": "analysis.records",
     "MetricNotFoundError": "errors",
     "MetricPoint": "records",
     "MetricSummary": "records",
@@ -184,70 +184,70 @@ _HOME_OF = {
     "NotAnArchiveError": "errors",
     "NotFoundError": "errors",
     "Note": "records",
-    "Page": "runquery",
-    "Problem": "records",
-    "Pruner": "algorithms",
+    "Page": "query.run_query",
+    "Problem": "portable.verification",
+    "Pruner": "sweeps.algorithms",
     "QueryError": "errors",
     "RecordedRun": "records",
-    "RemovalReport": "records",
-    "Run": "run",
+    "RemovalReport": "artifacts.records",
+    "Run": "tracking.run",
     "RunBusyError": "errors",
-    "RunChanges": "records",
-    "RunComparison": "records",
-    "RunDetail": "records",
-    "RunDiff": "records",
-    "RunFilter": "query",
+    "RunChanges": "analysis.records",
+    "RunComparison": "analysis.records",
+    "RunDetail": "query.details",
+    "RunDiff": "analysis.records",
+    "RunFilter": "query.run_filter",
     "RunFinishedError": "errors",
     "RunNotFoundError": "errors",
-    "RunQuery": "runquery",
+    "RunQuery": "query.run_query",
     "RunStatus": "records",
-    "RunStorage": "records",
+    "RunStorage": "artifacts.records",
     "RunSummary": "records",
-    "Sampler": "algorithms",
+    "Sampler": "sweeps.algorithms",
     "SdnError": "errors",
-    "Series": "series",
-    "SqlResult": "records",
-    "Study": "sweep",
-    "StudyConfig": "studyconfig",
+    "Series": "metrics.series",
+    "SqlResult": "archive.records",
+    "Study": "sweeps.study",
+    "StudyConfig": "sweeps.study_config",
     "StudyExistsError": "errors",
-    "StudyInfo": "records",
+    "StudyInfo": "sweeps.records",
     "StudyNotFoundError": "errors",
-    "StudyResults": "studyresults",
+    "StudyResults": "sweeps.results",
     "SweepDiffersError": "errors",
     "SweepFileError": "errors",
-    "SweepPlan": "sweepfile",
+    "SweepPlan": "sweeps.plan",
     "SweepPlanError": "errors",
-    "SweepReport": "records",
-    "SweepTrial": "records",
-    "Tail": "series",
-    "Trial": "trial",
-    "TrialPruned": "studies",
-    "TrialRecord": "records",
+    "SweepReport": "sweeps.records",
+    "SweepTrial": "sweeps.records",
+    "Tail": "metrics.tail",
+    "Trial": "sweeps.trial",
+    "TrialPruned": "runs.trial_link",
+    "TrialRecord": "sweeps.records",
     "TrialState": "records",
     "UnsafePathError": "errors",
     "UnsupportedSqliteError": "errors",
-    "Update": "series",
-    "UsedArtifact": "lineage",
-    "UserView": "records",
-    "VerifyReport": "records",
-    "append_event": "shortcuts",
-    "best_run": "shortcuts",
-    "compare": "shortcuts",
-    "current_trial": "shortcuts",
-    "diff_runs": "shortcuts",
-    "gc_artifacts": "shortcuts",
-    "list_runs": "shortcuts",
-    "load_exp_config": "composition",
-    "load_sdn_config": "composition",
-    "load_sweep": "sweepfile",
-    "merge_configs": "config",
-    "parse_cli_overrides": "composition",
-    "read_events": "shortcuts",
-    "resume_run": "shortcuts",
-    "show_run": "shortcuts",
-    "start_run": "shortcuts",
-    "verify": "shortcuts",
-    "what_changed": "shortcuts",
+    "Update": "metrics.tail",
+    "UsedArtifact": "artifacts.lineage",
+    "UserView": "query.views",
+    "VerifyReport": "portable.verification",
+    "append_event": "archive.shortcuts",
+    "best_run": "archive.shortcuts",
+    "compare": "archive.shortcuts",
+    "current_trial": "archive.shortcuts",
+    "diff_runs": "archive.shortcuts",
+    "gc_artifacts": "archive.shortcuts",
+    "list_runs": "archive.shortcuts",
+    "load_exp_config": "config.composition",
+    "load_sdn_config": "config.composition",
+    "load_sweep": "sweeps.plan_file",
+    "merge_configs": "config.exp_config",
+    "parse_cli_overrides": "config.composition",
+    "read_events": "archive.shortcuts",
+    "resume_run": "archive.shortcuts",
+    "show_run": "archive.shortcuts",
+    "start_run": "archive.shortcuts",
+    "verify": "archive.shortcuts",
+    "what_changed": "archive.shortcuts",
 }
 
 # Modules that are public as a whole.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exptrack.checks import check_text, shown
 from exptrack.errors import ConfigError
+from exptrack.validation import check_text, shown
 
 
 def join_path(path: str, key: str) -> str:

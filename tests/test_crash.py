@@ -14,9 +14,9 @@ import pytest
 
 from benchmarks.kill_loss import WAYS, trial
 from exptrack import Archive, ArchiveCorruptError, NotAnArchiveError, RunBusyError, RunFilter, RunStatus
-from exptrack.capture import current_process
-from exptrack.connection import read_identity
-from exptrack.migrations import JOURNAL_MAGIC
+from exptrack.database.connection import read_identity
+from exptrack.database.opening import JOURNAL_MAGIC
+from exptrack.process import current_process
 
 WRITER = """
 import sys, exptrack

@@ -20,9 +20,11 @@ from typing import NamedTuple
 import pytest
 
 from exptrack import load_sweep
-from exptrack.algorithms import PRUNERS, SAMPLERS
-from exptrack.filters import ATTRIBUTES, CONFIG_ROOTS, STATISTICS, parse_filter, parse_order
-from exptrack.sweepfile import DIRECTIONS, FIELDS, REDUCTIONS, TOP
+from exptrack.query.conditions import ATTRIBUTES, CONFIG_ROOTS, STATISTICS
+from exptrack.query.parser import parse_filter, parse_order
+from exptrack.sweeps.algorithms import PRUNERS, SAMPLERS
+from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
+from exptrack.sweeps.plan_file import FIELDS, TOP
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

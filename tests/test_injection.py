@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from exptrack import Archive, ExptrackError, FilterError, InvalidValueError, RunNotFoundError
 from exptrack.cli import main
-from exptrack.filters import SYNONYMS
+from exptrack.query.conditions import SYNONYMS
 
 ATTEMPTS = (
     "'",

@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
-from exptrack.query import BEST
-from exptrack.runquery import RunQuery
-from exptrack.selection import Found, Fragment, Selection
+from exptrack.query.compiler import Fragment
+from exptrack.query.ranking import BEST
+from exptrack.query.run_query import RunQuery
+from exptrack.query.selection import Found, Selection
 
 MODULES = (
     "artifacts blobs drain events frames lineage metriclog metrics optunastorage query recording run selection"
@@ -273,7 +274,7 @@ def test_rare_conditions_drive_and_frequent_ones_do_not(tmp_path: Path) -> None:
 
 def test_draining_touches_no_index_of_values(filled: Archive) -> None:
     """The columns that a drain changes stand in no index and in no condition of one."""
-    from exptrack.metrics import SAVE_SERIES
+    from exptrack.metrics.store import SAVE_SERIES
 
     changed = set(re.findall(r"(\w+) = excluded", SAVE_SERIES))
     indexes = filled._connection.all(

@@ -48,7 +48,7 @@ def ls(db: str | None, run: str, name: str | None, version: int | None, as_json:
 
     Example: exptrack artifacts ls 1k3f
     """
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     if version is not None and name is None:
         raise click.UsageError("--version goes with --files")
@@ -118,7 +118,7 @@ def get(
 
 def _show(content: BinaryIO, name: str) -> None:
     """Print text to a person; what else there may be does not get to steer the terminal."""
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     try:
         for line in io.TextIOWrapper(content, "utf-8"):
@@ -205,7 +205,7 @@ def rm(
 
     Example: exptrack artifacts rm 1k3f model.pt --keep-last 1 --keep-best 3 --by val_loss --min
     """
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     keeping = keep_last is not None or keep_best is not None
     if keeping and version is not None:
@@ -250,7 +250,7 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(list[Any], found[:limit])
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     render.storage(render.console(), found[:limit], len(found), facts)
 
@@ -266,7 +266,7 @@ def gc(db: str | None, as_json: bool) -> None:
 
     Example: exptrack artifacts gc
     """
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     with open_archive(db, writing=True) as archive, working("collecting"):
         report = archive.gc_artifacts()
@@ -297,6 +297,6 @@ def lineage(db: str | None, subject: str, as_json: bool) -> None:
     if as_json:
         print_json(Any, found)
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     render.lineage(render.console(), found)

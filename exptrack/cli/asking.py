@@ -65,7 +65,7 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
     if as_json:
         print_json(list[Any], [{"run": run, "value": value} for run, value in found])
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     if found:
         render.ranking(render.console(), field, found)
@@ -117,7 +117,8 @@ def history(
             found = [archive.series(one, metric, start=start, stop=stop) for metric in metrics for one in runs]
             _print_points(found, as_csv)
             return
-        from exptrack import charts, render
+        from exptrack.terminal import charts
+        from exptrack.terminal import console as render
 
         out = render.console()
         width = out.width if out.is_terminal else PIPED_COLUMNS
@@ -138,7 +139,7 @@ def history(
 
 
 def _label(record: RunSummary | None, run_id: str) -> str:
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     return render.safe(f"{run_id} {record.name}" if record is not None and record.name else run_id)
 
@@ -247,7 +248,7 @@ def _looks(watching: _Watching, every: float, looks: int | None) -> Iterator[lis
 
 
 def _print_growth(watching: _Watching, every: float, looks: int | None, as_json: bool) -> None:
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     for updates in _looks(watching, every, looks):
         for update in updates:
@@ -267,7 +268,8 @@ def _draw_growth(watching: _Watching, every: float, looks: int | None, plot: boo
     from rich.live import Live
     from rich.text import Text
 
-    from exptrack import charts, render
+    from exptrack.terminal import charts
+    from exptrack.terminal import console as render
 
     out = render.console()
     cells: dict[tuple[str, str], str] = {}
@@ -333,7 +335,7 @@ def view(
         if as_json:
             print_json(list[Any], found)
             return
-        from exptrack import render
+        from exptrack.terminal import console as render
 
         render.views(render.console(), found)
     elif drop is not None:

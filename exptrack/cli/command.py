@@ -45,7 +45,7 @@ class _Commands(click.Group):
             sys.stdout.flush()
             return result
         except ExptrackError as error:
-            from exptrack.render import safe
+            from exptrack.terminal.console import safe
 
             # A message may quote what a file or argument holds: it does not get to steer the terminal.
             click.echo("\n".join(safe(line) for line in f"exptrack: {error}".split("\n")), err=True)
@@ -145,7 +145,7 @@ def say(as_json: bool, facts: dict[str, Any], words: str) -> None:
     if as_json:
         print_json(dict[str, Any], facts)
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     render.console().print(render.safe(words))
 
@@ -174,7 +174,7 @@ def progress_of_parts() -> Iterator[Callable[[str, int, int], None] | None]:
         return
     from rich.progress import Progress
 
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     bar = Progress(console=render.console(stderr=True), transient=True)
     task, begun = bar.add_task("", total=None), time.monotonic()
@@ -196,7 +196,7 @@ def working(words: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     with render.console(stderr=True).status(words):
         yield

@@ -52,7 +52,8 @@ def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys:
     if as_json:
         print_json(Any, found)
         return
-    from exptrack import render, sidebyside
+    from exptrack.terminal import comparison as sidebyside
+    from exptrack.terminal import console as render
 
     sidebyside.comparison(render.console(), found)
 
@@ -73,7 +74,8 @@ def changes(db: str | None, run: str, as_json: bool) -> None:
     if as_json:
         print_json(Any, found)
         return
-    from exptrack import render, sidebyside
+    from exptrack.terminal import comparison as sidebyside
+    from exptrack.terminal import console as render
 
     if found is None:
         click.echo("there is no earlier run of the same script, name or group")
@@ -103,7 +105,8 @@ def groups(
     if as_json:
         print_json(list[Any], found)
         return
-    from exptrack import render, sidebyside
+    from exptrack.terminal import comparison as sidebyside
+    from exptrack.terminal import console as render
 
     sidebyside.groups(render.console(), keys, metric, found)
 
@@ -135,6 +138,7 @@ def importance(
     if as_json:
         print_json(list[Any], found)
         return
-    from exptrack import render, sidebyside
+    from exptrack.terminal import comparison as sidebyside
+    from exptrack.terminal import console as render
 
     sidebyside.importances(render.console(), metric, found)

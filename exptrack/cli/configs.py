@@ -73,7 +73,7 @@ def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> No
         # Not by click, which would take colour codes out of the words.
         sys.stdout.write(found.to_sdn())
     else:
-        from exptrack import render
+        from exptrack.terminal import console as render
 
         render.config(render.console(), found.stored_values, found.sources)
 

@@ -52,7 +52,7 @@ def sql(
         raise click.UsageError("say --csv, --json or --parquet, only one of them")
     with open_archive(db) as archive:
         result = archive.sql(statement, max_rows=max_rows, timeout_s=timeout)
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     if parquet is not None:
         _write_parquet(result, parquet)
@@ -134,7 +134,7 @@ def info(db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(Any, found)
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     render.info(render.console(), found)
 
@@ -149,7 +149,7 @@ def verify(db: str | None, as_json: bool) -> None:
 
     Example: exptrack verify
     """
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     with open_archive(db) as archive, progress_of_parts() as update:
         found = archive.verify(update)
@@ -173,8 +173,8 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
 
     Example: exptrack demo
     """
-    from exptrack import render
-    from exptrack.demo import EPOCHS, METRIC, QUESTION, configs, run_demo
+    from exptrack.cli.demo import EPOCHS, METRIC, QUESTION, configs, run_demo
+    from exptrack.terminal import console as render
 
     if path is None:
         # An archive that only the environment names is the user's own: no place for a demonstration.

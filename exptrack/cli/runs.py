@@ -75,7 +75,7 @@ def ls(
         rows = [{"run_id": run.run_id, **values} for run, values in valued]
         print_json(list[Any], found if columns is None else rows)
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     if columns is None:
         render.runs(render.console(), found)
@@ -98,7 +98,8 @@ def show(db: str | None, run: str, as_json: bool) -> None:
         if as_json:
             print_json(Any, found)
             return
-        from exptrack import charts, render
+        from exptrack.terminal import charts
+        from exptrack.terminal import console as render
 
         courses = {
             metric.name: charts.sparkline(archive.series(run, metric.name, buckets=charts.SPARK_CHARS))
@@ -122,7 +123,7 @@ def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
     if as_json:
         print_json(Any, found)
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     render.diff(render.console(), found)
 
@@ -167,7 +168,7 @@ def best(
     if as_json:
         print_json(list[Any], [{"run": run, "value": value} for run, value in found])
         return
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     if not found:
         click.echo(f"no completed run has a finite {metric}")
@@ -222,7 +223,7 @@ def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
 
     Example: exptrack rm 1k3f 1k3g
     """
-    from exptrack import render
+    from exptrack.terminal import console as render
 
     with open_archive(db, writing=True) as archive:
         found = [archive.get_run(run).run_id for run in runs]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from exptrack import Frame, StudyResults
 from exptrack.cli.command import json_option, open_archive, print_csv, print_json
 from exptrack.cli.sweeping import study_argument, sweep
+
+if TYPE_CHECKING:
+    from exptrack import Frame, StudyResults
 
 USUAL_METHOD = "ped-anova"
 
@@ -30,7 +32,8 @@ def list_studies(db: str | None, as_json: bool) -> None:
     if as_json:
         print_json(list[Any], found)
         return
-    from exptrack import render, studyscreen
+    from exptrack.terminal import console as render
+    from exptrack.terminal import studies as studyscreen
 
     studyscreen.studies(render.console(), found)
 
@@ -85,7 +88,8 @@ def show(
                 frames["importance"] = results.importances(method or USUAL_METHOD, metric=metric)
             _print_tables(results, frames, as_csv)
             return
-        from exptrack import render, studyscreen
+        from exptrack.terminal import console as render
+        from exptrack.terminal import studies as studyscreen
 
         out = render.console()
         parts: list[Callable[[], None]] = []

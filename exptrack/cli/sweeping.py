@@ -210,7 +210,8 @@ def _print_fact(done: SweepTrial) -> None:
 def _teller(streams: bool) -> Callable[[SweepTrial], None]:
     from rich.text import Text
 
-    from exptrack import render, studyscreen
+    from exptrack.terminal import console as render
+    from exptrack.terminal import studies as studyscreen
 
     out = render.console()
 
@@ -246,7 +247,8 @@ ENDINGS = {
 
 def _conclude(report: SweepReport, as_json: bool) -> None:
     """The last line, and the exit code: a sweep of which nothing succeeded has failed."""
-    from exptrack import render, studyscreen
+    from exptrack.terminal import console as render
+    from exptrack.terminal import studies as studyscreen
 
     count = sum(report.counts.values())
     counts = ", ".join(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, TypeAlias
 
-from exptrack.checks import check_text, shown
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.validation import check_text, shown
 
 Fact: TypeAlias = int | float | str | list[Any] | dict[str, Any] | None
 

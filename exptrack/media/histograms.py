@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, SupportsIndex
 
-from exptrack.checks import INT64_MAX, check_number, shown
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, is_array, is_tensor, tensor_array
+from exptrack.validation import INT64_MAX, check_number, shown
 
 MAX_BINS = 65_536
 # Values are converted to float64 this many at a time, so that a large array is not copied whole.

@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from exptrack.checks import shown
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, comes_from, is_array, is_tensor, tensor_array
+from exptrack.validation import shown
 
 PNG = "image/png"
 SVG = "image/svg+xml"

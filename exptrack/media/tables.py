@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
-from exptrack.checks import INT64_MAX, INT64_MIN, check_name, check_text, shown
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.media.encoded import Encoded, check_unmasked, comes_from, is_array, is_tensor, tensor_array
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text, shown
 
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"

@@ -9,9 +9,9 @@ import math
 import re
 from collections.abc import Mapping
 
-from exptrack.checks import shown
 from exptrack.errors import ConfigError, InvalidTypeError
 from exptrack.sdn.scalars import ESCAPES, INT_LIMIT, MAX_DEPTH, MAX_DIGITS, Value
+from exptrack.validation import shown
 
 _INDENT = "    "
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")

@@ -1,0 +1,497 @@
+"""The blob store: bytes by content, in chunks, each stored once, verified on the way out.
+
+Invariants: a blob is named by the SHA-256 of its bytes, taken while it is written. It is an ordered list of
+chunks, and records the SHA-256 of that list: whoever has checked the list and then each chunk has checked the
+whole, from any place on. Bytes are handed out only after that. A chunk is stored once, however many blobs
+hold it.
+
+What is put becomes visible with whatever names it, in one transaction. Of a large blob the chunks are stored
+before, in short transactions that leave room for others; until then `blob_writer` says who is at it, and nobody
+collects what a living process holds. What a dead one left is collected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import secrets
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from exptrack.artifacts.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
+from exptrack.database.connection import Connection, Row
+from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
+from exptrack.process import ProcessIdentity, current_process, is_alive
+from exptrack.times import utc_text
+
+FLUSH_BYTES = 4 * 1024 * 1024
+# A process of another host that has been silent for so long is taken for gone.
+SILENCE = timedelta(days=1)
+CHUNKS_AHEAD = 4  # of one that is read from end to end
+
+SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
+INSERT_CHUNK = "INSERT INTO chunk (sha256, raw_bytes, stored_bytes, codec) VALUES (?, ?, ?, ?)"
+INSERT_CHUNK_DATA = "INSERT INTO chunk_data (chunk, data) VALUES (?, ?)"
+SELECT_BLOB = "SELECT id FROM blob WHERE hash = ?"
+INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, list_sha256, cutter) VALUES (?, ?, ?, ?)"
+FINISH_BLOB = "UPDATE blob SET hash = ?, size_bytes = ?, list_sha256 = ? WHERE id = ?"
+DELETE_BLOB = "DELETE FROM blob WHERE id = ?"
+INSERT_BLOB_CHUNK = "INSERT INTO blob_chunk (blob, offset_bytes, chunk) VALUES (?, ?, ?)"
+HELD_BLOBS = "SELECT blob FROM blob_writer WHERE holder = ?"
+INSERT_HOLD = """
+INSERT INTO blob_writer (blob, holder, host_id, boot_id, pid, pid_started, written_at)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (blob, holder) DO UPDATE SET written_at = excluded.written_at
+"""
+DELETE_HOLDS = "DELETE FROM blob_writer WHERE holder = ?"
+HOLDS = """
+SELECT holder, host_id, boot_id, pid, pid_started, max(written_at) AS at FROM blob_writer GROUP BY holder
+"""
+BLOB_FACTS = "SELECT id, hash, size_bytes, list_sha256 FROM blob WHERE id = ?"
+CHUNK_LIST = """
+SELECT bc.offset_bytes, c.sha256, c.raw_bytes
+FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
+WHERE bc.blob = ? ORDER BY bc.offset_bytes
+"""
+# A hostile row may hold far more than a chunk can, or no text for a codec: that is not even read.
+CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE 'other' END AS codec"
+CHUNK_DATA = f"""
+SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
+       CASE WHEN length(d.data) <= {MAX_STORED_BYTES} THEN d.data END AS data
+FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
+WHERE c.sha256 = ?
+"""
+_UNUSED_BLOBS = """
+SELECT b.id FROM blob AS b
+WHERE NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id)
+  AND NOT EXISTS (SELECT 1 FROM artifact_entry AS e WHERE e.blob = b.id)
+  AND NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
+"""
+UNUSED_BLOBS = _UNUSED_BLOBS
+UNUSED_BLOBS_AMONG = f"{_UNUSED_BLOBS} AND b.id IN (SELECT value FROM json_each(:among))"
+CHUNKS_OF = "SELECT DISTINCT chunk FROM blob_chunk WHERE blob IN (SELECT value FROM json_each(?))"
+DELETE_BLOBS = "DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?))"
+_UNUSED_CHUNKS = """
+FROM chunk WHERE NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = chunk.id)
+"""
+_AMONG = "AND chunk.id IN (SELECT value FROM json_each(:among))"
+UNUSED_CHUNKS = f"SELECT count(*), coalesce(sum(stored_bytes), 0) {_UNUSED_CHUNKS}"
+UNUSED_CHUNKS_AMONG = f"{UNUSED_CHUNKS} {_AMONG}"
+DELETE_UNUSED_CHUNKS = f"DELETE {_UNUSED_CHUNKS}"
+DELETE_UNUSED_CHUNKS_AMONG = f"{DELETE_UNUSED_CHUNKS} {_AMONG}"
+BLOBS_OF_RUN = """
+SELECT blob FROM artifact WHERE run = :run AND blob IS NOT NULL
+UNION
+SELECT e.blob FROM artifact AS a JOIN artifact_entry AS e ON e.artifact = a.id
+WHERE a.run = :run AND e.blob IS NOT NULL
+"""
+# What a collection must not find: something named that is not there.
+MISSING = """
+SELECT 'artifact ' || a.name || ' has lost its blob' FROM artifact AS a
+WHERE a.blob IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob AS b WHERE b.id = a.blob)
+UNION ALL
+SELECT 'file ' || e.path || ' of a folder has lost its blob' FROM artifact_entry AS e
+WHERE e.blob IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob AS b WHERE b.id = e.blob)
+UNION ALL
+SELECT b.hash || ' has lost chunks' FROM blob AS b
+WHERE b.list_sha256 IS NOT NULL AND b.size_bytes <> (
+    SELECT coalesce(sum(c.raw_bytes), 0) FROM blob_chunk AS bc JOIN chunk AS c ON c.id = bc.chunk
+    WHERE bc.blob = b.id
+)
+UNION ALL
+SELECT 'a chunk has lost its data' FROM chunk AS c
+WHERE NOT EXISTS (SELECT 1 FROM chunk_data AS d WHERE d.chunk = c.id)
+LIMIT 1
+"""
+
+
+# The holders that are at work in this process.
+_INTAKES: set[str] = set()
+
+
+class NewBlob:
+    """A blob on its way into the file; `id` is known once it was written."""
+
+    def __init__(self) -> None:
+        self.id: int | None = None
+        self.hash = ""
+        self.size_bytes = 0
+        self.list_sha256 = hashlib.sha256()
+        self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks that are not written yet
+        self.whole = False
+        self.written = False
+
+    def add(self, piece: Piece) -> None:
+        """Take the next piece."""
+        self.parts.append((self.size_bytes, piece.sha256))
+        self.list_sha256.update(piece.sha256)
+        self.size_bytes += len(piece.data)
+
+
+class _Pending(NamedTuple):
+    """A chunk to be written; `packed` unless it is in the file already, as far as one could see."""
+
+    piece: Piece
+    packed: tuple[str, bytes] | None
+
+
+class Intake:
+    """Takes blobs in; what names them is written in the block of :meth:`attaching`, with them.
+
+    Whatever is small is written there as a whole. Used as a context manager, so that nothing stays held.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._holder = secrets.token_hex(8)
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._blobs: list[NewBlob] = []
+        self._holding = False
+        self._held: set[int] = set()  # blobs that a committed transaction holds
+        self._chunks: list[int] = []  # that came into the file for them
+        self._has_spare = False
+
+    def __enter__(self) -> Intake:
+        _INTAKES.add(self._holder)
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            if self._holding:
+                self._let_go()
+        except ExptrackError as problem:
+            if error is None:
+                raise
+            # The first error says more. On a full disk nothing can be deleted either.
+            error.add_note(f"what it had stored stays until the next gc_artifacts(): {problem}")
+        finally:
+            _INTAKES.discard(self._holder)
+
+    def _let_go(self) -> None:
+        """Nothing came to name what was stored."""
+        with self._connection.transaction():
+            blobs = self._held_blobs()
+            self._connection.execute(DELETE_HOLDS, (self._holder,))
+            collect_unused(self._connection, list(blobs))
+
+    def put(self, source: object) -> NewBlob:
+        """Take everything that `source` has: bytes, a binary file or an iterable of bytes.
+
+        Commits a block's worth at a time, unless it is small. Memory stays bounded by a few blocks.
+
+        Raises:
+            InvalidTypeError: the source hands out something else than bytes.
+        """
+        blob, packer, stream = NewBlob(), Packer(), CutStream(source)
+        self._blobs.append(blob)
+        for pieces in stream:
+            for piece in pieces:
+                blob.add(piece)
+                known = self._connection.value(SELECT_CHUNK, (piece.sha256,))
+                packed = packer.pack(piece.data) if known is None else None
+                self._pending.append(_Pending(piece, packed))
+                self._pending_bytes += len(piece.data)
+            if self._pending_bytes >= FLUSH_BYTES:
+                self._flush()
+        blob.hash, blob.whole = stream.hash, True
+        return blob
+
+    def _flush(self) -> None:
+        self._holding = True
+        with self._connection.transaction():
+            self._write(packing=Packer(), hold=True)
+            held = self._held_blobs()
+        self._held = held
+
+    def _held_blobs(self) -> set[int]:
+        return {row[0] for row in self._connection.all(HELD_BLOBS, (self._holder,))}
+
+    @contextmanager
+    def attaching(self, *, durable: bool = False) -> Iterator[None]:
+        """A transaction in which every blob put so far is in the file, to be named there."""
+        with self._connection.transaction(durable=durable):
+            self._write(packing=Packer(), hold=False)
+            yield
+            if self._holding:
+                self._connection.execute(DELETE_HOLDS, (self._holder,))
+            if self._has_spare and self._chunks:
+                # A blob was in the file already, maybe cut by another cutter: its chunks are not needed again.
+                _collect_chunks(self._connection, self._chunks)
+        self._holding = False
+        self._blobs.clear()
+
+    def _write(self, *, packing: Packer, hold: bool) -> None:
+        connection = self._connection
+        if self._held and self._held_blobs() != self._held:
+            # Their numbers may be others' by now.
+            raise ConflictError(
+                f"{connection.path}: what was stored so far was taken for a dead process's and collected,"
+                " because this one was silent for long; register it again"
+            )
+        ids: dict[bytes, int] = {}
+        for piece, packed in self._pending:
+            known = connection.value(SELECT_CHUNK, (piece.sha256,))
+            if known is None:
+                # Known before, but collected meanwhile.
+                codec, data = packed or packing.pack(piece.data)
+                facts = (piece.sha256, len(piece.data), len(data), codec)
+                known = connection.execute(INSERT_CHUNK, facts).lastrowid
+                assert known is not None
+                self._chunks.append(known)
+                connection.execute(INSERT_CHUNK_DATA, (known, data))
+            ids[piece.sha256] = int(known)
+        for blob in self._blobs:
+            if not blob.written:
+                self._write_blob(blob, ids)
+                if hold:
+                    owner = (*current_process(), utc_text())
+                    connection.execute(INSERT_HOLD, (blob.id, self._holder, *owner))
+        self._pending, self._pending_bytes = [], 0
+
+    def _write_blob(self, blob: NewBlob, ids: dict[bytes, int]) -> None:
+        connection = self._connection
+        same = connection.value(SELECT_BLOB, (blob.hash,)) if blob.whole else None
+        if same is not None:
+            self._has_spare = True
+            if blob.id is not None:
+                connection.execute(DELETE_BLOB, (blob.id,))
+            blob.id, blob.parts, blob.written = int(same), [], True
+            return
+        if blob.id is None:
+            name = blob.hash if blob.whole else f"writing:{self._holder}-{secrets.token_hex(4)}"
+            digest = blob.list_sha256.digest() if blob.whole else None
+            blob.id = connection.execute(INSERT_BLOB, (name, blob.size_bytes, digest, CUTTER)).lastrowid
+        elif blob.whole:
+            facts = (blob.hash, blob.size_bytes, blob.list_sha256.digest(), blob.id)
+            connection.execute(FINISH_BLOB, facts)
+        rows = [(blob.id, offset, ids[sha256]) for offset, sha256 in blob.parts]
+        connection.execute_many(INSERT_BLOB_CHUNK, rows)
+        blob.parts, blob.written = [], blob.whole
+
+
+class StoredBlob:
+    """A blob to read, whole or from any place; `what` names it in errors.
+
+    Its list of chunks is checked here, each chunk when it is read.
+
+    Raises:
+        ArchiveCorruptError: the list is not the one that was stored.
+    """
+
+    def __init__(self, connection: Connection, blob: int, what: str) -> None:
+        self._connection = connection
+        self._what = what
+        self._unpacker = Unpacker()
+        self._offsets = array("q")
+        digests = bytearray()
+        position = 0
+        with connection.snapshot():
+            row = connection.one(BLOB_FACTS, (blob,))
+            if row is None:
+                raise self._damaged("it is not in the file")
+            for offset, sha256, raw_bytes in connection.iterate(CHUNK_LIST, (blob,)):
+                if offset != position or sha256 is None:
+                    raise self._damaged("a chunk is missing")
+                self._offsets.append(offset)
+                digests += sha256
+                position += raw_bytes
+        self.hash: str = row["hash"]
+        self.size_bytes: int = row["size_bytes"]
+        self._digests = bytes(digests)
+        if position != self.size_bytes:
+            raise self._damaged("chunks are missing")
+        if hashlib.sha256(self._digests).digest() != row["list_sha256"]:
+            raise self._damaged("its chunks are not the ones that were stored")
+
+    def __len__(self) -> int:
+        """How many chunks."""
+        return len(self._offsets)
+
+    def _damaged(self, problem: str) -> ArchiveCorruptError:
+        path = self._connection.path
+        return ArchiveCorruptError(
+            f"{self._what} in {path} is damaged: {problem}; 'exptrack verify' tells what else is",
+            path=str(path),
+        )
+
+    def chunk(self, number: int) -> bytes:
+        """One chunk, checked.
+
+        Raises:
+            ArchiveCorruptError: it is missing (removed meanwhile, or lost) or not what was stored.
+        """
+        return self._checked(number, self._read(number))
+
+    def _read(self, number: int) -> Row | None:
+        return self._connection.one(CHUNK_DATA, (self._digest(number),))
+
+    def _digest(self, number: int) -> bytes:
+        return self._digests[32 * number : 32 * number + 32]
+
+    def _checked(self, number: int, row: Row | None) -> bytes:
+        where = f"bytes {self._offsets[number]:,} and after"
+        try:
+            found = unpacked(row, self._unpacker)
+        except ValueError as error:
+            raise self._damaged(f"{where}: {error}") from None
+        if hashlib.sha256(found).digest() != self._digest(number):
+            raise self._damaged(f"{where}: not what was stored")
+        return found
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Every chunk in order, checked; of a large blob in a thread, while the next are read."""
+        if len(self) <= CHUNKS_AHEAD:
+            yield from map(self.chunk, range(len(self)))
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1, "exptrack-checker") as pool:
+            ahead: deque[Future[bytes]] = deque()
+            for number in range(len(self)):
+                ahead.append(pool.submit(self._checked, number, self._read(number)))
+                if len(ahead) > CHUNKS_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def find(self, position: int) -> tuple[int, int]:
+        """The number of the chunk that holds a byte, and where it begins."""
+        number = bisect_right(self._offsets, position) - 1
+        return number, self._offsets[number]
+
+
+def unpacked(row: Row | None, unpacker: Unpacker) -> bytes:
+    """The bytes of a row of CHUNK_DATA.
+
+    Raises:
+        ValueError: there is none, or it cannot be unpacked.
+    """
+    if row is None:
+        raise ValueError("a chunk is missing")
+    if row["stored_bytes"] is None:
+        raise ValueError("a chunk has lost its data")
+    if not isinstance(row["data"], bytes):
+        raise ValueError(f"a chunk stored in {row['stored_bytes']:,} bytes cannot be")
+    return unpacker.unpack(row["codec"], row["data"], row["raw_bytes"])
+
+
+class BlobStream(io.RawIOBase):
+    """A blob as a binary file: seekable, reading only the chunks it needs."""
+
+    def __init__(self, blob: StoredBlob) -> None:
+        super().__init__()
+        self._blob = blob
+        self._position = 0
+        self._begin = 0
+        self._chunk = b""
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; beyond the end there is nothing to read."""
+        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size_bytes}
+        if whence not in bases:
+            raise ValueError(f"whence is 0, 1 or 2, not {whence}")
+        if bases[whence] + offset < 0:
+            raise ValueError(f"there is no position {bases[whence] + offset}")
+        self._position = bases[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """Fill the buffer as far as the current chunk reaches."""
+        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        if self._position >= self._blob.size_bytes or not len(target):
+            return 0
+        if not self._begin <= self._position < self._begin + len(self._chunk):
+            number, self._begin = self._blob.find(self._position)
+            self._chunk = self._blob.chunk(number)
+        inside = self._position - self._begin
+        part = memoryview(self._chunk)[inside : inside + len(target)]
+        target[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+
+class Collected(NamedTuple):
+    """What a collection removed."""
+
+    blobs: int
+    chunks: int
+    stored_bytes: int
+
+
+def blobs_of_run(connection: Connection, run: int) -> list[int]:
+    """Every blob that an artifact of a run names."""
+    return [row[0] for row in connection.all(BLOBS_OF_RUN, {"run": run})]
+
+
+def collect_unused(connection: Connection, among: Sequence[int] | None = None) -> Collected:
+    """Delete blobs that nothing names or holds, and chunks no blob holds; inside the caller's transaction.
+
+    `among` limits it to these blobs. Without it everything is looked at, and what dead processes held goes too.
+
+    Raises:
+        ArchiveCorruptError: something is named that is not there; nothing is deleted.
+    """
+    if among is None:
+        missing = connection.value(MISSING)
+        if missing is not None:
+            raise ArchiveCorruptError(
+                f"{missing} in {connection.path}: nothing was deleted; 'exptrack verify' tells what is damaged",
+                path=str(connection.path),
+            )
+        for row in connection.all(HOLDS):
+            if not _is_held(row):
+                connection.execute(DELETE_HOLDS, (row["holder"],))
+    if among is None:
+        unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS)])
+        blobs = connection.execute(DELETE_BLOBS, (unused,)).rowcount
+        return Collected(blobs, *_delete_unused_chunks(connection, UNUSED_CHUNKS, DELETE_UNUSED_CHUNKS, {}))
+    chosen = {"among": json.dumps(list(among))}
+    unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS_AMONG, chosen)])
+    chunks = [row[0] for row in connection.all(CHUNKS_OF, (unused,))]
+    blobs = connection.execute(DELETE_BLOBS, (unused,)).rowcount
+    return Collected(blobs, *_collect_chunks(connection, chunks))
+
+
+def _collect_chunks(connection: Connection, among: Sequence[int]) -> tuple[int, int]:
+    chosen = {"among": json.dumps(list(among))}
+    return _delete_unused_chunks(connection, UNUSED_CHUNKS_AMONG, DELETE_UNUSED_CHUNKS_AMONG, chosen)
+
+
+def _delete_unused_chunks(
+    connection: Connection, counting: str, deleting: str, chosen: dict[str, str]
+) -> tuple[int, int]:
+    """How many, and how many bytes they took."""
+    counted = connection.one(counting, chosen)
+    assert counted is not None
+    if counted[0]:
+        connection.execute(deleting, chosen)
+    return counted[0], counted[1]
+
+
+def _is_held(row: Row) -> bool:
+    owner = ProcessIdentity(row["host_id"], row["boot_id"], row["pid"], row["pid_started"])
+    if owner == current_process():
+        # An intake of this process that could not clean up after itself holds nothing.
+        return row["holder"] in _INTAKES
+    alive = is_alive(owner)
+    if alive is None:
+        return datetime.fromisoformat(row["at"]).replace(tzinfo=UTC) > datetime.now(UTC) - SILENCE
+    return alive

@@ -1,0 +1,260 @@
+"""Bytes into chunks and chunks into as few bytes as pay: cutting, filtering, compressing, and the way back.
+
+Invariants: where a stream is cut depends on its bytes alone, not on how they arrive, so that two versions of a
+file share the chunks around a change (FastCDC, Xia et al., "The Design of Fast Content-Defined Chunking", IEEE
+TPDS 2020). A chunk has at most 1 MiB. What `unpack` returns has exactly the recorded size or is refused: a
+frame that declares another is never expanded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from exptrack.errors import InvalidTypeError
+from exptrack.validation import shown
+
+if TYPE_CHECKING:
+    import zstandard
+
+MAX_CHUNK_BYTES = 1024 * 1024
+AVERAGE_BYTES = 256 * 1024
+LEAST_BYTES = 64 * 1024
+# Normalised chunking of level 2: sizes vary half as much as with 1, at the same shared share.
+NORMALIZATION: Literal[2] = 2
+CUTTER = f"fastcdc2020-{LEAST_BYTES}-{AVERAGE_BYTES}-{MAX_CHUNK_BYTES}-{NORMALIZATION}"
+
+BLOCK_BYTES = 2 * 1024 * 1024
+PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
+ZSTD_LEVEL = 1
+WORTH_IT = 0.97  # saving less than 3 % is not worth a decompression
+
+# Bytes of numbers lie beside their likes when they are sorted by their place in the number: exponents compress,
+# mantissas do not. Which width pays is tried on a sample; neighbours in a file are mostly alike.
+WIDTHS = {"zstd": 1, "shuffle2+zstd": 2, "shuffle4+zstd": 4, "shuffle8+zstd": 8}
+CODECS = ("raw", *WIDTHS)
+SAMPLE_BYTES = 8192
+SAMPLE_EVERY = 8
+# The most that zstd makes of MAX_CHUNK_BYTES.
+MAX_STORED_BYTES = MAX_CHUNK_BYTES + MAX_CHUNK_BYTES // 128 + 1024
+
+
+class Piece(NamedTuple):
+    """A chunk of a stream, cut and hashed."""
+
+    sha256: bytes
+    data: memoryview
+
+
+class Cutter:
+    """Cuts one stream; blocks of it go in, pieces come out as soon as their end is certain."""
+
+    def __init__(self) -> None:
+        from pyfastcdc import FastCDC
+
+        self._cdc = FastCDC(
+            AVERAGE_BYTES,
+            min_size=LEAST_BYTES,
+            max_size=MAX_CHUNK_BYTES,
+            normalized_chunking=NORMALIZATION,
+        )
+        self._rest = b""
+
+    def feed(self, block: bytes | memoryview) -> list[Piece]:
+        """Take the next block; its last piece is kept until more is known."""
+        views = self._cut(b"".join((self._rest, block)))
+        self._rest = bytes(views.pop()) if views else b""
+        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+
+    def finish(self) -> list[Piece]:
+        """The end of the stream: the piece that was kept."""
+        views, self._rest = self._cut(self._rest), b""
+        return [Piece(hashlib.sha256(view).digest(), view) for view in views]
+
+    def _cut(self, data: bytes) -> list[memoryview]:
+        whole, found, begin = memoryview(data), [], 0
+        for chunk in self._cdc.cut_buf(data):
+            found.append(whole[begin : begin + chunk.length])
+            begin += chunk.length
+        return found
+
+
+def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
+    """Whatever has bytes, in blocks of bounded size: bytes, a binary file, or an iterable of bytes.
+
+    Raises:
+        InvalidTypeError: it is none of these, or hands out something else.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        yield from _slices(source)
+        return
+    read = getattr(source, "read", None)
+    if callable(read):
+        pieces: Iterable[Any] = iter(lambda: read(BLOCK_BYTES), b"")
+    elif isinstance(source, Iterable) and not isinstance(source, str):
+        pieces = source
+    else:
+        raise InvalidTypeError(
+            f"content is text, bytes, a binary file or an iterable of bytes, not {shown(source)}"
+        )
+    # In one buffer: a list of pieces would take many times their size where each is a few bytes.
+    waiting = bytearray()
+    for piece in pieces:
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise InvalidTypeError(f"content must come as bytes, not {type(piece).__name__} {shown(piece)}")
+        for part in _slices(piece):
+            if not waiting and len(part) == BLOCK_BYTES:
+                yield part
+                continue
+            waiting += part
+            if len(waiting) >= BLOCK_BYTES:
+                with memoryview(waiting) as view:
+                    block = bytes(view[:BLOCK_BYTES])
+                del waiting[:BLOCK_BYTES]
+                yield block
+    if waiting:
+        yield bytes(waiting)
+
+
+def _slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview]:
+    """The bytes in blocks; what its owner may change meanwhile is copied, or chunks and hash could differ."""
+    view = memoryview(data)
+    # Only these can be seen as bytes; of others a copy is made.
+    plain = view.c_contiguous and view.nbytes and view.format in PLAIN_FORMATS
+    flat = view.cast("B") if plain else memoryview(bytes(view))
+    for begin in range(0, len(flat), BLOCK_BYTES):
+        part = flat[begin : begin + BLOCK_BYTES]
+        yield part if isinstance(data, bytes) else bytes(part)
+
+
+class CutStream:
+    """A stream in pieces, a block's worth at a time; after the last one, its size and its hash.
+
+    The next block is cut and hashed in a thread while the caller stores the pieces of the one before. The
+    source is read in the caller's thread.
+    """
+
+    def __init__(self, source: object) -> None:
+        self._blocks = iter_blocks(source)
+        self._whole = hashlib.sha256()
+        self.size_bytes = 0
+
+    @property
+    def hash(self) -> str:
+        """Of everything taken so far."""
+        return f"sha256:{self._whole.hexdigest()}"
+
+    def __iter__(self) -> Iterator[list[Piece]]:
+        cutter = Cutter()
+        block, following = next(self._blocks, b""), next(self._blocks, None)
+        if following is None:
+            self._take(block)
+            yield [*cutter.feed(block), *cutter.finish()]
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1, "exptrack-cutter") as pool:
+            ahead = pool.submit(cutter.feed, block)
+            self._take(block)
+            while following is not None:
+                pieces = ahead.result()
+                ahead = pool.submit(cutter.feed, following)
+                self._take(following)
+                yield pieces
+                following = next(self._blocks, None)
+            yield [*ahead.result(), *cutter.finish()]
+
+    def _take(self, block: bytes | memoryview) -> None:
+        self._whole.update(block)
+        self.size_bytes += len(block)
+
+
+class Packer:
+    """Packs the chunks of one stream, as small as pays."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+        self._flush_block = zstandard.COMPRESSOBJ_FLUSH_BLOCK
+        self._codec = "zstd"
+        self._packed = 0
+
+    def pack(self, data: bytes | memoryview) -> tuple[str, bytes]:
+        """The codec chosen, and the bytes to store."""
+        if self._packed % SAMPLE_EVERY == 0:
+            self._codec = self._promising(data)
+        self._packed += 1
+        packed = self._zipped(data, WIDTHS[self._codec])
+        if len(packed) < WORTH_IT * len(data):
+            return self._codec, packed
+        return "raw", bytes(data)
+
+    def _zipped(self, data: bytes | memoryview, width: int) -> bytes:
+        if width == 1:
+            return self._zstd.compress(data)
+        # One frame, but no block of it holds bytes of two places: each gets entropy tables of its own.
+        stream = self._zstd.compressobj(size=len(data))
+        out: list[bytes] = []
+        for place in range(width):
+            out += stream.compress(bytes(data[place::width])), stream.flush(self._flush_block)
+        return b"".join([*out, stream.flush()])
+
+    def _promising(self, data: bytes | memoryview) -> str:
+        middle = len(data) // 2 & ~7  # a number begins there if one begins at 0
+        sample = bytes(data[:SAMPLE_BYTES]) + bytes(data[max(middle, SAMPLE_BYTES) :][:SAMPLE_BYTES])
+        sizes = {
+            codec: sum(len(self._zstd.compress(sample[place::width])) for place in range(width))
+            for codec, width in WIDTHS.items()
+        }
+        best = min(sizes, key=lambda codec: sizes[codec])
+        return best if sizes[best] < WORTH_IT * sizes["zstd"] else "zstd"
+
+
+class Unpacker:
+    """Unpacks chunks."""
+
+    def __init__(self) -> None:
+        self._zstd: zstandard.ZstdDecompressor | None = None
+
+    def unpack(self, codec: str, data: bytes, raw_bytes: int) -> bytes:
+        """The chunk's bytes, of exactly the given number.
+
+        Raises:
+            ValueError: these bytes are no chunk of this size; nothing was expanded beyond it.
+        """
+        if not 0 < raw_bytes <= MAX_CHUNK_BYTES:
+            raise ValueError(f"a chunk of {raw_bytes:,} bytes cannot be")
+        if codec == "raw":
+            found = data
+        elif codec in WIDTHS:
+            found = _unshuffled(self._unzipped(data, raw_bytes), WIDTHS[codec])
+        else:
+            raise ValueError(f"unknown codec {codec!r}")
+        if len(found) != raw_bytes:
+            raise ValueError("it has another size")
+        return found
+
+    def _unzipped(self, data: bytes, raw_bytes: int) -> bytes:
+        import zstandard
+
+        if self._zstd is None:
+            self._zstd = zstandard.ZstdDecompressor()
+        try:
+            if zstandard.frame_content_size(data) != raw_bytes:
+                raise ValueError("its compressed frame declares another size")
+            return self._zstd.decompress(data, max_output_size=raw_bytes)
+        except zstandard.ZstdError as error:
+            raise ValueError(str(error)) from None
+
+
+def _unshuffled(data: bytes, width: int) -> bytes:
+    if width == 1:
+        return data
+    found, begin = bytearray(len(data)), 0
+    for place in range(width):
+        count = len(range(place, len(data), width))
+        found[place::width] = data[begin : begin + count]
+        begin += count
+    return bytes(found)

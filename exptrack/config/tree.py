@@ -1,0 +1,199 @@
+"""Trees of plain values: what a config is made of.
+
+Invariants: a tree that was checked holds text, 64-bit ints, finite floats, bools, null, lists and maps of plain
+Python types, and nothing else; what cannot be written exactly is refused with its path. The canonical form,
+version 1, is described in ``config``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from exptrack.errors import ConfigError, InvalidValueError
+from exptrack.keypath import join_path
+from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, shown
+
+ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
+
+MAX_DEPTH = 50
+MAX_VALUES = 1_000_000
+
+# Integers up to here are exact as floats.
+EXACT_INT = 2**53
+
+
+class Leaf(NamedTuple):
+    """One row of a config: `num` for numbers, `text` for the rest and where 15 digits do not suffice."""
+
+    key: str
+    type: str
+    num: float | None
+    text: str | None
+
+
+# Made once: json.dumps() makes one a call, which takes longer than a short text.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def canonical(value: object) -> str:
+    return _encode(value)
+
+
+def checked_value(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
+    """Return a copy of `value` made of plain Python types, or say where it cannot be."""
+    if depth > MAX_DEPTH:
+        raise ConfigError(f"config is nested deeper than {MAX_DEPTH} levels at {path!r}", key=path)
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ConfigError(f"config holds more than {MAX_VALUES:,} values", key=path)
+    if value is None or isinstance(value, bool):
+        return value
+    kind = type(value)
+    if kind is float and math.isfinite(value):  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    if kind is int and INT64_MIN <= value <= INT64_MAX:  # type: ignore[operator]
+        return value  # type: ignore[return-value]
+    where = f"config value {path!r}" if path else "config"
+    if isinstance(value, str):
+        try:
+            return check_text(str.__str__(value), where)
+        except InvalidValueError as error:
+            raise ConfigError(str(error), key=path) from None
+    if isinstance(value, int):
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise ConfigError(f"{where} does not fit into 64 bits: {shown(int(value))}", key=path)
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"{where} is {float(value)}, which no config can hold; write it as text", key=path
+            )
+        return float(value)
+    if isinstance(value, Mapping):
+        result: dict[str, ConfigValue] = {}
+        for key, item in value.items():
+            name = _checked_key(key, path)
+            result[name] = checked_value(item, join_path(path, name), depth + 1, budget)
+        return result
+    if isinstance(value, (list, tuple)):
+        return [checked_value(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "ndim", None) == 0:
+        plain = item()
+        if isinstance(plain, (bool, int, float, str)):
+            return checked_value(plain, path, depth, budget)
+    raise ConfigError(
+        f"{where} is of type {type(value).__name__}; a config holds text, numbers, true/false, null,"
+        " lists and maps",
+        key=path,
+    )
+
+
+def _checked_key(key: object, path: str) -> str:
+    if not isinstance(key, str):
+        raise ConfigError(f"config key {shown(key)} under {path!r} is {type(key).__name__}, not text", key=path)
+    try:
+        return check_text(str.__str__(key), "config key", max_chars=MAX_NAME_CHARS)
+    except InvalidValueError as error:
+        raise ConfigError(str(error), key=path) from None
+
+
+def copied(value: ConfigValue) -> ConfigValue:
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value
+
+
+def sha256_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def type_name(value: ConfigValue) -> str:
+    """The type of a value in the archive's words."""
+    if value is None:
+        return "null"
+    names = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "map"}
+    return names[type(value)]
+
+
+def leaves_of(path: str, value: ConfigValue) -> list[Leaf]:
+    """Every value at or below `path` that is not a non-empty map."""
+    found: list[Leaf] = []
+    _collect(path, value, found)
+    return found
+
+
+def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
+    if isinstance(value, str):
+        found.append(Leaf(path, "text", None, value))
+    elif value is None:
+        found.append(Leaf(path, "null", None, None))
+    elif isinstance(value, bool):
+        found.append(Leaf(path, "bool", None, "true" if value else "false"))
+    elif isinstance(value, int):
+        found.append(Leaf(path, "int", float(value), None if abs(value) <= EXACT_INT else str(value)))
+    elif isinstance(value, float):
+        # SQLite shows 15 digits and knows no negative zero.
+        text = repr(value)
+        exact = text != "-0.0" and (len(text) <= 15 or float(f"{value:.15g}") == value)
+        found.append(Leaf(path, "float", value, None if exact else text))
+    elif isinstance(value, dict) and value:
+        for key, item in value.items():
+            _collect(join_path(path, key), item, found)
+    else:
+        found.append(Leaf(path, type_name(value), None, canonical(value)))
+
+
+def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
+    """The value of a leaf: the inverse of :func:`leaves_of`."""
+    if kind == "text" or kind == "null":
+        return text
+    if kind == "bool":
+        return text == "true"
+    if kind == "float":
+        return num if text is None else float(text)
+    if kind == "int":
+        assert num is not None
+        return int(num) if text is None else int(text)
+    value: ConfigValue = json.loads(text or "")
+    return value
+
+
+def checked_tree(values: object) -> dict[str, ConfigValue]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"a config is a map, not {type(values).__name__} {shown(values)}")
+    checked = checked_value(values, "", 1, [MAX_VALUES])
+    assert isinstance(checked, dict)
+    return checked
+
+
+def differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
+    """Each text of a resolved tree that is written otherwise, with how it is written."""
+    if isinstance(written, dict) and isinstance(resolved, dict):
+        for key in written.keys() & resolved.keys():
+            yield from differing_texts(written[key], resolved[key])
+    elif isinstance(written, list) and isinstance(resolved, list):
+        for one, other in zip(written, resolved, strict=False):
+            yield from differing_texts(one, other)
+    elif isinstance(written, str) and isinstance(resolved, str) and written != resolved:
+        yield resolved, written
+
+
+def copied_tree(tree: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
+    return {key: copied(value) for key, value in tree.items()}
+
+
+def merged_into(base: dict[str, ConfigValue], overlay: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
+    for key, value in overlay.items():
+        below = base.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            base[key] = merged_into(below, value)
+        else:
+            base[key] = value
+    return base

@@ -1,0 +1,394 @@
+"""Metric series in bulk: as columns, downsampled, followed while they grow, aligned over runs.
+
+Invariants: nothing here writes. Points come in key order: by step, repetitions of a step in the order of
+logging. No Python object is kept per point. NaN is a logged value, and never stands for a missing one
+without a word that says so. Step ranges are half open, like ``range``. numpy is imported only by what hands
+out its arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from exptrack.database.connection import Connection, Parameters, Row
+from exptrack.database.functions import unpack_extremes, unpack_points
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.metrics.writer import drain_all
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, shown
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    IntArray: TypeAlias = NDArray[numpy.int64]
+    FloatArray: TypeAlias = NDArray[numpy.float64]
+    BoolArray: TypeAlias = NDArray[numpy.bool_]
+
+
+MAX_BUCKETS = 100_000
+# From here on importing numpy pays for itself when plain lists are asked for.
+NUMPY_FROM_POINTS = 20_000
+# Whole numbers below it are themselves as a float.
+EXACT_BELOW = 2**53
+
+SERIES_OF = """
+SELECT s.id, s.count, s.nan_count, s.last_time_ms
+FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run = ? AND n.name = ?
+"""
+POINTS = """
+SELECT step, time_ms, value FROM metric_point
+WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
+"""
+# Step and time in one number: a row of two floats takes 20 % less than one of two integers and a float. A time
+# that does not fit becomes NULL.
+POINTS_PACKED = """
+SELECT CASE WHEN time_ms BETWEEN 0 AND :span - 1 THEN CAST((step - :low) * :span + time_ms AS REAL) END, value
+FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
+"""
+STEP_BOUNDS = """
+SELECT (SELECT min(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high),
+       (SELECT max(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high)
+"""
+# A correlated subquery per bucket reads its range from the key: grouping would sort every point, window
+# functions would copy it. A subquery has one value, so several are packed into it.
+# A width can be too large for one integer of SQLite, or for two, so its reach comes in three.
+_BUCKET = """FROM metric_point
+        WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach + :more + :rest, :high)"""
+_BUCKETS = f"""
+SELECT e.value,
+       (SELECT pack_extremes(min(value), max(value), {{missing}}) {_BUCKET}),
+       (SELECT pack_point(step, time_ms, value) {_BUCKET} ORDER BY step, seq LIMIT 1),
+       (SELECT pack_point(step, time_ms, value) {_BUCKET} ORDER BY step DESC, seq DESC LIMIT 1)
+FROM json_each(:edges) AS e
+"""
+BUCKETS = _BUCKETS.format(missing="0")
+BUCKETS_WITH_NAN = _BUCKETS.format(missing="count(*) - count(value)")
+BUCKETS_FINITE = f"""
+SELECT e.value,
+       (SELECT pack_extremes(min(value), max(value), 0) {_BUCKET}
+        AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308)
+FROM json_each(:edges) AS e
+"""
+_Buffer: TypeAlias = Any  # array.array or a numpy array: both have tolist() and become numpy arrays for free
+_Buffers: TypeAlias = tuple[_Buffer, _Buffer, _Buffer]
+
+
+def _numpy() -> ModuleType:
+    try:
+        import numpy
+    except ImportError:
+        raise MissingPackageError("numpy", "arrays (lists() works without)", "numpy") from None
+    return numpy
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Series:
+    """The points of one metric of one run as columns of equal length, ordered by step.
+
+    Repetitions of a step stand in the order of logging. NaN among the values was logged as NaN.
+
+    >>> from exptrack import Archive
+    >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+    ...     for step in range(4):
+    ...         run.log({"loss": 1 / (step + 1)}, step)
+    ...     series = run.series("loss")
+    ...     series.steps.dtype.name, float(series.values.max()), series.lists()["step"]
+    ('int64', 1.0, [0, 1, 2, 3])
+    """
+
+    run_id: str
+    name: str
+    started_at: datetime
+    _steps: _Buffer
+    _values: _Buffer
+    _times: _Buffer
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __repr__(self) -> str:
+        return f"<Series {self.name!r} of run {self.run_id}: {len(self):,} points>"
+
+    @property
+    def steps(self) -> IntArray:
+        """The steps: numpy int64."""
+        return _int_array(self._steps)
+
+    @property
+    def values(self) -> FloatArray:
+        """The values: numpy float64."""
+        return _float_array(self._values)
+
+    @property
+    def times(self) -> FloatArray:
+        """When each was logged: numpy float64, seconds since the run's start (`started_at`)."""
+        return _float_array(self._times)
+
+    def lists(self) -> dict[str, list[Any]]:
+        """The columns ``step``, ``value`` and ``time_s`` as lists, without numpy."""
+        return {
+            "step": self._steps.tolist(),
+            "value": self._values.tolist(),
+            "time_s": self._times.tolist(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Buckets:
+    """A series downsampled: for each bucket of steps its first, last, least and greatest value.
+
+    Buckets are equally wide in steps; those without points are left out. `minimum` and `maximum` are of the
+    values that are not NaN, infinities included, and are NaN where every value is; `finite_minimum` and
+    `finite_maximum` leave the infinities out too. A bucket with a gap says so: `nan_counts`.
+    """
+
+    run_id: str
+    name: str
+    started_at: datetime
+    width: int
+    _columns: dict[str, _Buffer]
+
+    def __len__(self) -> int:
+        return len(self._columns["first_step"])
+
+    def __repr__(self) -> str:
+        return f"<Buckets {self.name!r} of run {self.run_id}: {len(self):,} of {self.width:,} steps>"
+
+    @property
+    def first_steps(self) -> IntArray:
+        """Step of each bucket's first point."""
+        return _int_array(self._columns["first_step"])
+
+    @property
+    def last_steps(self) -> IntArray:
+        """Step of each bucket's last point."""
+        return _int_array(self._columns["last_step"])
+
+    @property
+    def first_times(self) -> FloatArray:
+        """When each bucket's first point was logged, in seconds since the run's start."""
+        return _float_array(self._columns["first_time_s"])
+
+    @property
+    def last_times(self) -> FloatArray:
+        """When each bucket's last point was logged, in seconds since the run's start."""
+        return _float_array(self._columns["last_time_s"])
+
+    @property
+    def first(self) -> FloatArray:
+        """Value of each bucket's first point."""
+        return _float_array(self._columns["first"])
+
+    @property
+    def last(self) -> FloatArray:
+        """Value of each bucket's last point; of a step's repetitions the one logged last."""
+        return _float_array(self._columns["last"])
+
+    @property
+    def minimum(self) -> FloatArray:
+        """Least value of each bucket."""
+        return _float_array(self._columns["min"])
+
+    @property
+    def maximum(self) -> FloatArray:
+        """Greatest value of each bucket."""
+        return _float_array(self._columns["max"])
+
+    @property
+    def finite_minimum(self) -> FloatArray:
+        """Least value of each bucket that can be drawn."""
+        return _float_array(self._columns["finite_min"])
+
+    @property
+    def finite_maximum(self) -> FloatArray:
+        """Greatest value of each bucket that can be drawn."""
+        return _float_array(self._columns["finite_max"])
+
+    @property
+    def nan_counts(self) -> IntArray:
+        """How many points of each bucket are NaN."""
+        return _int_array(self._columns["nan_count"])
+
+    def lists(self) -> dict[str, list[Any]]:
+        """Every column as a list, without numpy."""
+        return {name: column.tolist() for name, column in self._columns.items()}
+
+
+def _int_array(column: _Buffer) -> IntArray:
+    found: IntArray = _numpy().asarray(column, dtype="int64")
+    return found
+
+
+def _float_array(column: _Buffer) -> FloatArray:
+    found: FloatArray = _numpy().asarray(column, dtype="float64")
+    return found
+
+
+def check_names(names: object) -> list[str]:
+    """Metric names, each once; one alone need not be in a list."""
+    if isinstance(names, str):
+        return [check_name(names, "metric name")]
+    if not isinstance(names, Iterable):
+        raise InvalidTypeError(f"names are a list of metric names, not {shown(names)}")
+    return list(dict.fromkeys(check_name(name, "metric name") for name in names))
+
+
+def _in_plain_python(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
+    steps, values, times = array("q"), array("d"), array("d")
+    for step, time_ms, value in rows:
+        steps.append(step)
+        times.append(time_ms / 1000)
+        values.append(math.nan if value is None else value)
+    return steps, values, times
+
+
+def _in_numpy(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
+    numpy = _numpy()
+    points = numpy.fromiter(rows, [("step", "i8"), ("time_ms", "i8"), ("value", "f8")])  # None becomes NaN
+    return points["step"].copy(), points["value"].copy(), points["time_ms"] / 1000
+
+
+def _read_points(
+    connection: Connection, series: int, count: int, last_ms: int, low: int, high: int
+) -> _Buffers:
+    """Steps, values and seconds of the points of a series in a range of steps (both ends included)."""
+    bounds = {"series": series, "low": low, "high": high}
+    if count < NUMPY_FROM_POINTS or not _has_numpy():
+        return connection.fold(POINTS, bounds, _in_plain_python)
+    first, last = connection.one(STEP_BOUNDS, bounds) or (None, None)
+    if first is not None:
+        span = EXACT_BELOW // (last - first + 1)
+        if 0 <= last_ms < span:
+            packed = {"series": series, "low": first, "high": last, "span": span}
+            flat = connection.fold(
+                POINTS_PACKED, packed, lambda rows: _numpy().fromiter(chain.from_iterable(rows), "float64")
+            )
+            keys, values = flat[0::2], flat[1::2].copy()
+            if not _numpy().isnan(keys).any():
+                keys = keys.astype("int64")
+                return keys // span + first, values, keys % span / 1000
+    return connection.fold(POINTS, bounds, _in_numpy)
+
+
+def read_in_bulk(connection: Connection, sql: str, parameters: Parameters) -> _Buffers:
+    """Steps, values and seconds of a query's rows (step, milliseconds, value), with numpy where it is."""
+    return connection.fold(sql, parameters, _in_numpy if _has_numpy() else _in_plain_python)
+
+
+def _has_numpy() -> bool:
+    try:
+        _numpy()
+    except MissingPackageError:
+        return False
+    return True
+
+
+def _check_range(start: object, stop: object) -> tuple[int, int]:
+    """The first and the last step of a half open range."""
+    low = INT64_MIN if start is None else check_step(start)
+    high = INT64_MAX if stop is None else check_step(stop) - 1
+    return low, high
+
+
+def read_series(
+    connection: Connection,
+    run: int,
+    run_id: str,
+    started_at: datetime,
+    name: object,
+    *,
+    start: int | None = None,
+    stop: int | None = None,
+) -> Series:
+    """One metric of one run as columns; see :meth:`exptrack.Run.series`."""
+    checked = check_name(name, "metric name")
+    low, high = _check_range(start, stop)
+    drain_all(connection.path)
+    row = connection.one(SERIES_OF, (run, checked))
+    buffers: _Buffers = (array("q"), array("d"), array("d"))
+    if row is not None and low <= high:
+        buffers = _read_points(connection, row["id"], row["count"], row["last_time_ms"], low, high)
+    return Series(run_id, checked, started_at, *buffers)
+
+
+def read_buckets(
+    connection: Connection,
+    run: int,
+    run_id: str,
+    started_at: datetime,
+    name: object,
+    buckets: object,
+    *,
+    start: int | None = None,
+    stop: int | None = None,
+) -> Buckets:
+    """One metric of one run, downsampled; see :meth:`exptrack.Run.series`."""
+    checked = check_name(name, "metric name")
+    if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MAX_BUCKETS:
+        raise InvalidValueError(
+            f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {shown(buckets)}"
+        )
+    low, high = _check_range(start, stop)
+    drain_all(connection.path)
+    width, columns = 1, _bucket_columns([])
+    # One snapshot, so that the summary that is looked at first tells of the same points.
+    with connection.snapshot():
+        row = connection.one(SERIES_OF, (run, checked))
+        if row is not None and low <= high:
+            found = connection.one(STEP_BOUNDS, {"series": row["id"], "low": low, "high": high})
+            if found is not None and found[0] is not None:
+                low, high = found
+                width = -((low - high - 1) // buckets)
+                columns = _read_bucket_columns(connection, row, low, high, width)
+    return Buckets(run_id, checked, started_at, width, columns)
+
+
+def _read_bucket_columns(
+    connection: Connection, row: Row, low: int, high: int, width: int
+) -> dict[str, _Buffer]:
+    reach = min(width - 1, INT64_MAX)
+    more = min(width - 1 - reach, INT64_MAX)
+    bounds = {
+        "series": row["id"],
+        "high": high,
+        "reach": reach,
+        "more": more,
+        "rest": width - 1 - reach - more,
+        "edges": json.dumps(list(range(low, high + 1, width))),
+    }
+    sql = BUCKETS_WITH_NAN if row["nan_count"] else BUCKETS
+    rows = sorted(row for row in connection.fold(sql, bounds, list) if row[2] is not None)
+    columns = _bucket_columns(rows)
+    if any(map(math.isinf, columns["min"])) or any(map(math.isinf, columns["max"])):
+        finite = dict(connection.fold(BUCKETS_FINITE, bounds, list))
+        least, greatest, _ = unpack_extremes(b"".join(finite[row[0]] for row in rows))
+        columns |= {"finite_min": least, "finite_max": greatest}
+    return columns
+
+
+def _bucket_columns(rows: Sequence[tuple[Any, ...]]) -> dict[str, _Buffer]:
+    least, greatest, missing = unpack_extremes(b"".join([row[1] for row in rows]))
+    first_steps, first_ms, first = unpack_points(b"".join([row[2] for row in rows]))
+    last_steps, last_ms, last = unpack_points(b"".join([row[3] for row in rows]))
+    return {
+        "first_step": first_steps,
+        "last_step": last_steps,
+        "first_time_s": array("d", [ms / 1000 for ms in first_ms]),
+        "last_time_s": array("d", [ms / 1000 for ms in last_ms]),
+        "first": first,
+        "last": last,
+        "min": least,
+        "max": greatest,
+        "finite_min": least,
+        "finite_max": greatest,
+        "nan_count": missing,
+    }

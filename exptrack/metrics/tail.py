@@ -1,0 +1,110 @@
+"""Follow metrics while they grow: each read returns what was logged since the last one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from exptrack.database.connection import Connection, Row
+from exptrack.errors import RunNotFoundError
+from exptrack.metrics.series import Series, _Buffers, _in_plain_python, _read_points
+from exptrack.metrics.writer import drain_all
+from exptrack.times import moment
+from exptrack.validation import INT64_MAX, INT64_MIN
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    IntArray: TypeAlias = NDArray[numpy.int64]
+    FloatArray: TypeAlias = NDArray[numpy.float64]
+    BoolArray: TypeAlias = NDArray[numpy.bool_]
+
+HEADS = """
+SELECT r.run_id, r.started_at, s.id, s.count, s.last_time_ms, n.name
+FROM run AS r
+LEFT JOIN metric_series AS s ON s.run = r.id
+LEFT JOIN metric_name AS n ON n.id = s.metric
+WHERE r.run_id IN (SELECT value FROM json_each(:runs))
+ORDER BY r.run_id, n.name
+"""
+LAST_KEY = "SELECT step, seq FROM metric_point WHERE series = ? ORDER BY step DESC, seq DESC LIMIT 1"
+POINTS_AFTER = """
+SELECT step, time_ms, value FROM metric_point
+WHERE series = :series AND (step, seq) > (:step, :seq) ORDER BY step, seq
+"""
+
+
+class Update(NamedTuple):
+    """New points of one series; `replaces`: they are all its points, and stand in for those read before."""
+
+    series: Series
+    replaces: bool
+
+
+class Tail:
+    """What is new in some runs' metrics since the last look; in this process or beside another.
+
+    Each `read` costs one query while nothing is new, and otherwise reads what came after the largest step
+    seen. Points logged at or below that step (a resumed run, steps that repeat or go back) make it read
+    that one series anew; the update then says that it `replaces` what was read before.
+
+    >>> from exptrack import Archive
+    >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+    ...     tail = archive.tail(run, ["loss"])
+    ...     run.log({"loss": 0.5}, step=0)
+    ...     first = tail.read()
+    ...     run.log({"loss": 0.4}, step=1)
+    ...     [update.series.lists()["step"] for update in (*first, *tail.read(), *tail.read())]
+    [[0], [1]]
+    """
+
+    def __init__(self, connection: Connection, run_ids: Sequence[str], names: Sequence[str] | None) -> None:
+        self._connection = connection
+        self._run_ids = run_ids
+        self._wanted = json.dumps(list(run_ids))
+        self._names = None if names is None else frozenset(names)
+        # Of each series: how many points were read, and the key of the last of them.
+        self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def read(self) -> list[Update]:
+        """The series that have new points, each with those; empty when nothing is new.
+
+        Raises:
+            RunNotFoundError: a run has been deleted.
+        """
+        drain_all(self._connection.path)
+        updates = []
+        # Counts and points of one moment: a point that arrives between would else be read twice.
+        with self._connection.snapshot():
+            rows = self._connection.all(HEADS, {"runs": self._wanted})
+            present = {row["run_id"] for row in rows}
+            for run_id in self._run_ids:
+                if run_id not in present:
+                    raise RunNotFoundError(run_id, str(self._connection.path))
+            for row in rows:
+                if row["id"] is None or not (self._names is None or row["name"] in self._names):
+                    continue
+                count, _step, _seq = self._seen.get((row["run_id"], row["name"]), (0, 0, 0))
+                if row["count"] != count:
+                    updates.append(self._update(row))
+        return updates
+
+    def _update(self, row: Row) -> Update:
+        series, key = row["id"], (row["run_id"], row["name"])
+        count, step, seq = self._seen.get(key, (0, 0, 0))
+        buffers: _Buffers | None = None
+        if count:
+            after = {"series": series, "step": step, "seq": seq}
+            buffers = self._connection.fold(POINTS_AFTER, after, _in_plain_python)
+            if len(buffers[0]) != row["count"] - count:
+                buffers = None
+        replaces = buffers is None and count > 0
+        if buffers is None:
+            buffers = _read_points(
+                self._connection, series, row["count"], row["last_time_ms"], INT64_MIN, INT64_MAX
+            )
+        last = self._connection.one(LAST_KEY, (series,))
+        self._seen[key] = (row["count"], *last) if last else (0, 0, 0)
+        return Update(Series(*key, moment(row["started_at"]), *buffers), replaces)

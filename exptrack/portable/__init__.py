@@ -1,0 +1,4 @@
+"""The file as a unit of exchange: verify it.
+
+Begin with `verification`.
+"""

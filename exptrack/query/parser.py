@@ -1,0 +1,511 @@
+"""The filter language: a line of text becomes a tree of conditions.
+
+    config.lr < 0.01 and (config.optimizer = 'adam' or tag = 'baseline') and metrics.acc.max >= 0.9
+    and not status = failed and started > -7d
+
+Invariants: a tree holds names and values, never SQL. What was read is known to make sense: the field exists,
+the operator goes with it, the value has a type that it can be compared with. An error shows the place with a
+caret.
+
+Grammar (keywords in any case; a comparison binds strongest, then ``not``, ``and``, ``or``):
+
+    filter     = [ disjunction ]
+    disjunction= conjunction { "or" conjunction }
+    conjunction= negation { "and" negation }
+    negation   = "not" negation | "(" disjunction ")" | "exists" field | comparison
+    comparison = field ( "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">=" ) value
+               | field [ "not" ] "like" value
+               | field [ "not" ] "in" "(" value { "," value } ")"
+               | field "is" [ "not" ] "null"
+    field      = "config." path | "params." path | "metrics." name [ "." statistic ]
+               | "trial.number" | "trial.state" | attribute
+    value      = number | 'text' | "text" | word | [JSON list] | -7d | "?"
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, cast
+
+from exptrack.config.tree import canonical
+from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
+from exptrack.keypath import path_of, split_path
+from exptrack.query.conditions import (
+    _BARE,
+    ATTRIBUTES,
+    CONFIG_ROOTS,
+    EVERYTHING,
+    METRIC_ROOTS,
+    ROOTS,
+    STATE_WORDS,
+    STATISTICS,
+    SYNONYMS,
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    Or,
+    Scalar,
+)
+from exptrack.times import SECONDS, utc_text
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text, shown
+
+MAX_CHARS = 100_000
+MAX_CONDITIONS = 1_000
+MAX_DEPTH = 100
+_QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
+_WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
+_PART = rf"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|{_BARE}))"
+# A text, compiled where it is first needed.
+_TOKEN = rf"""(?sx)\s*(?:
+        (?P<time>\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?)(?![\w.])
+      | (?P<span>[+-]?\d+(?:\.\d+)?(?:s|min|m|h|d|w))(?![\w.])
+      | (?P<number>[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
+      | (?P<bare>\d\w[\w\-]*)
+      | (?P<signed>[+-](?:inf|infinity|nan))(?!\w)
+      | (?P<operator><=|>=|!=|<>|==|=|<|>)
+      | (?P<sign>[(),?])
+      | (?P<list>\[)
+      | (?P<word>{_WORD}{_PART}*)
+      | (?P<text>{_QUOTED})
+    )"""
+_SIGN = r"\s*([+-]?)\s*"
+_KEYWORDS = frozenset("and or not in like is null exists".split())
+_OPERATORS = {"==": "=", "<>": "!="}
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def parse_filter(text: object, parameters: Sequence[object] = ()) -> Condition:
+    """Read a filter; `parameters` are the values of its question marks, in order.
+
+    Raises:
+        FilterError: it is wrong; the message shows where.
+    """
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"a filter is text, not {shown(text)}")
+    check_text(text, "filter", max_chars=MAX_CHARS)
+    return _Parser(text, parameters).filter()
+
+
+def parse_field(text: object) -> Field:
+    """Read the name of a field, as in an order or a list of columns.
+
+    Raises:
+        FilterError: there is no such field.
+    """
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"a field is text, like 'metrics.acc.max', not {shown(text)}")
+    parser = _Parser(check_text(text, "field", max_chars=MAX_CHARS), ())
+    token = parser.take()
+    if token.kind != "word" or parser.token.kind != "end":
+        raise parser.error("a field is written like config.lr, metrics.acc.max or started", token)
+    return parser.field(token)
+
+
+def parse_columns(text: object) -> dict[str, Field]:
+    """Read fields separated by commas; each by the words that name it.
+
+    Raises:
+        FilterError: there is no such field.
+    """
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"columns are text, like 'config.lr, metrics.acc.max', not {shown(text)}")
+    parser = _Parser(check_text(text, "columns", max_chars=MAX_CHARS), ())
+    found = {}
+    while True:
+        name = parser.take()
+        if name.kind != "word":
+            raise parser.error("a field should stand here, like config.lr, metrics.acc.max or started", name)
+        found[name.text] = parser.field(name)
+        if parser.token.kind == "end":
+            return found
+        if parser.token.kind != ",":
+            raise parser.error("after the field only a comma can stand")
+        parser.take()
+
+
+def parse_order(text: object) -> list[tuple[Field, bool]]:
+    """Read fields by which to order, separated by commas; a minus sign before one means descending.
+
+    Raises:
+        FilterError: there is no such field.
+    """
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"an order is text, like '-metrics.acc.max', not {shown(text)}")
+    check_text(text, "order", max_chars=MAX_CHARS)
+    found = []
+    position = 0
+    while True:
+        sign = re.compile(_SIGN).match(text, position)
+        assert sign is not None, "it matches nothing, too"
+        parser = _Parser(text, (), sign.end())
+        name = parser.take()
+        if name.kind != "word":
+            raise parser.error("a field should stand here, like -metrics.acc.max or started", name)
+        field = parser.field(name)
+        descending = sign[1] == "-"
+        if parser.token.kind == "word" and parser.token.text.lower() in ("asc", "desc"):
+            descending = parser.take().text.lower() == "desc"
+        found.append((field, descending))
+        if parser.token.kind == "end":
+            return found
+        if parser.token.kind != ",":
+            raise parser.error("after the field only asc, desc or a comma can stand")
+        position = parser.token.position + 1
+
+
+class _Parser:
+    def __init__(self, text: str, parameters: Sequence[object], start: int = 0) -> None:
+        self._text = text
+        self._at = start
+        self._parameters = list(parameters)
+        self._given = len(parameters)
+        self._conditions = 0
+        self.token = self._next()
+
+    # Words
+
+    def _next(self) -> _Token:
+        match = re.compile(_TOKEN).match(self._text, self._at)
+        if match is None:
+            rest = self._text[self._at :].lstrip()
+            position = len(self._text) - len(rest)
+            if not rest:
+                return _Token("end", "", len(self._text))
+            quote = rest[0]
+            what = "the quote is not closed" if quote in "'\"" else f"{quote!r} means nothing here"
+            raise FilterError(what, self._text, position)
+        kind = match.lastgroup
+        assert kind is not None
+        token = _Token(kind, match[kind], match.start(kind))
+        self._at = match.end()
+        if kind == "word" and token.text.lower() in _KEYWORDS:
+            return token._replace(kind=token.text.lower())
+        return token._replace(kind=token.text) if kind == "sign" else token
+
+    def take(self) -> _Token:
+        """The current token; goes on to the next."""
+        token = self.token
+        self.token = self._next()
+        return token
+
+    def error(self, problem: str, token: _Token | None = None) -> FilterError:
+        return FilterError(problem, self._text, (token or self.token).position)
+
+    def _expect(self, kind: str, what: str) -> _Token:
+        if self.token.kind != kind:
+            raise self.error(f"{what} should stand here")
+        return self.take()
+
+    # Conditions
+
+    def filter(self) -> Condition:
+        if self.token.kind == "end":
+            return EVERYTHING
+        found = self._disjunction(1)
+        if self.token.kind != "end":
+            raise self.error("'and', 'or' or the end should stand here")
+        if self._parameters:
+            raise FilterError(
+                f"{self._given} values were given for {self._given - len(self._parameters)} question marks",
+                self._text,
+                len(self._text),
+            )
+        return found
+
+    def _disjunction(self, depth: int) -> Condition:
+        if depth > MAX_DEPTH:
+            raise self.error(f"it is nested deeper than {MAX_DEPTH} levels")
+        found = [self._conjunction(depth)]
+        while self.token.kind == "or":
+            self.take()
+            found.append(self._conjunction(depth))
+        return found[0] if len(found) == 1 else Or(tuple(found))
+
+    def _conjunction(self, depth: int) -> Condition:
+        found = [self._negation(depth)]
+        while self.token.kind == "and":
+            self.take()
+            found.append(self._negation(depth))
+        return found[0] if len(found) == 1 else And(tuple(found))
+
+    def _negation(self, depth: int) -> Condition:
+        token = self.token
+        if token.kind == "not":
+            self.take()
+            if depth > MAX_DEPTH:
+                raise self.error(f"it is nested deeper than {MAX_DEPTH} levels")
+            return Not(self._negation(depth + 1))
+        if token.kind == "(":
+            self.take()
+            found = self._disjunction(depth + 1)
+            self._expect(")", "a closing parenthesis")
+            return found
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise self.error(f"it has more than {MAX_CONDITIONS:,} conditions")
+        if token.kind == "exists":
+            self.take()
+            closing = self.token.kind == "("
+            if closing:
+                self.take()
+            name = self._expect("word", "a field")
+            if closing:
+                self._expect(")", "a closing parenthesis")
+            return Comparison(self.field(name), "exists", (), name.position)
+        return self._comparison()
+
+    def _comparison(self) -> Condition:
+        name = self._expect("word", "a field, like config.lr or status")
+        field = self.field(name)
+        token = self.take()
+        if token.kind == "operator":
+            operator = _OPERATORS.get(token.text, token.text)
+            self._check_operator(field, operator, token)
+            return Comparison(field, operator, (self._value(field, operator),), name.position)
+        if token.kind == "is":
+            negated = self.token.kind == "not"
+            if negated:
+                self.take()
+            self._expect("null", "null")
+            found = Comparison(field, "is null", (), name.position)
+            return Not(found) if negated else found
+        negated = token.kind == "not"
+        if negated:
+            token = self.take()
+        if token.kind == "like":
+            self._check_operator(field, "like", token)
+            found = Comparison(field, "like", (self._value(field, "like"),), name.position)
+        elif token.kind == "in":
+            self._expect("(", "an opening parenthesis")
+            values = [self._value(field, "=")]
+            while self.token.kind == ",":
+                self.take()
+                values.append(self._value(field, "="))
+            self._expect(")", "a comma or a closing parenthesis")
+            found = Comparison(field, "in", tuple(values), name.position)
+        else:
+            raise self.error(f"=, !=, <, <=, >, >=, in, like or is should follow {name.text}", token)
+        if not negated:
+            return found
+        # Without a tag a run has none of those that are named, as with !=. Otherwise one that has nothing to
+        # compare is in neither.
+        present = Comparison(field, "is comparable", (), name.position)
+        return Not(found) if _kind_of(field) == "set" else And((present, Not(found)))
+
+    def _check_operator(self, field: Field, operator: str, token: _Token) -> None:
+        kind = _kind_of(field)
+        if operator == "like" and kind in ("number", "time", "seconds", "bool", *STATE_WORDS):
+            raise self.error(f"{field} is no text: 'like' does not go with it", token)
+        if operator not in ("=", "!=", "like") and kind in ("set", "bool", *STATE_WORDS):
+            raise self.error(f"{operator} does not go with {field}, only = and !=", token)
+
+    # Fields
+
+    def field(self, token: _Token) -> Field:
+        """The field that a word names."""
+        root, dot, rest = token.text.partition(".")
+        lowered = root.lower()
+        if dot and lowered in CONFIG_ROOTS:
+            try:
+                return Field("config", path_of(split_path(rest)))
+            except ConfigError as error:
+                raise self.error(str(error), token) from None
+        if dot and lowered in METRIC_ROOTS:
+            return self._metric(rest, token)
+        whole = token.text.lower()
+        name = SYNONYMS.get(whole, whole)
+        if name in ATTRIBUTES:
+            return Field("attribute", name)
+        known = [*(one for one in (*ATTRIBUTES, *SYNONYMS) if "." not in one), *ROOTS, "trial"]
+        close = difflib.get_close_matches(lowered, known, n=1)
+        hint = f"; did you mean {close[0]}{dot}{rest}?" if close else ""
+        if close == ["trial"]:
+            facts = [one.removeprefix("trial.") for one in ATTRIBUTES if one.startswith("trial.")]
+            close = difflib.get_close_matches(rest.lower(), facts, n=1) or facts
+            hint = f"; did you mean {' or '.join(f'trial.{one}' for one in close)}?"
+        if not hint and not dot:
+            hint = f"; config.{token.text} or metrics.{token.text}?"
+        raise self.error(f"there is no field {token.text!r}{hint}", token)
+
+    def _metric(self, rest: str, token: _Token) -> Field:
+        try:
+            parts = split_path(rest)
+        except ConfigError as error:
+            raise self.error(str(error), token) from None
+        # Only an unquoted last part can be a statistic.
+        if len(parts) > 1 and parts[-1] in STATISTICS and not rest.endswith('"'):
+            return Field("metric", ".".join(parts[:-1]), parts[-1])
+        return Field("metric", ".".join(parts), "last")
+
+    # Values
+
+    def _value(self, field: Field, operator: str) -> Scalar:
+        value: Any
+        if self.token.kind == "list":
+            # What is inside are no words of this language: it is not looked at ahead.
+            token = self.token
+            return self._fitting(field, operator, self._list(token), token)
+        token = self.take()
+        if token.kind == "?":
+            if not self._parameters:
+                raise self.error("there is no value for this question mark", token)
+            value = _plain(self._parameters.pop(0), token, self)
+        elif token.kind == "text":
+            value = _unquoted(token.text)
+        elif token.kind == "number":
+            value = _number(token.text)
+        elif token.kind == "bare":
+            # Ids and hashes often begin with a digit. Elsewhere it is rather a number with a slip in it.
+            if _kind_of(field) not in ("text", "set"):
+                raise self.error(
+                    "no number is written so; a text that begins with a digit is put in quotes", token
+                )
+            value = token.text
+        elif token.kind in ("time", "span", "signed", "word", "null"):
+            value = self._word(field, token)
+        else:
+            raise self.error("a value (a number, 'text', true, -7d, …) should stand here", token)
+        return self._fitting(field, operator, value, token)
+
+    def _word(self, field: Field, token: _Token) -> Scalar:
+        lowered = token.text.lower()
+        kind = _kind_of(field)
+        if lowered in ("true", "false"):
+            return lowered == "true"
+        if token.kind == "null":
+            raise self.error(f"compare with null by: {field} is null", token)
+        if kind in ("number", "config") and lowered.lstrip("+-") in ("inf", "infinity", "nan"):
+            return float(lowered)
+        return token.text
+
+    def _list(self, token: _Token) -> list[Any]:
+        try:
+            value, end = json.JSONDecoder().raw_decode(self._text, token.position)
+            check_text(canonical(value), "list")
+        except (ValueError, RecursionError) as error:
+            raise self.error(f"a list is written as in JSON: {error}", token) from None
+        self._at = end
+        self.token = self._next()
+        assert isinstance(value, list)
+        return value
+
+    def _fitting(self, field: Field, operator: str, value: Any, token: _Token) -> Scalar:
+        """The value as it will be compared, if it can be."""
+        kind = _kind_of(field)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if isinstance(value, float) and math.isnan(value):
+            raise self.error(f"nothing equals NaN; what is NaN is found by: {field} is null", token)
+        if isinstance(value, str):
+            try:
+                check_text(value, "value")
+            except InvalidValueError as error:
+                raise self.error(str(error), token) from None
+        if operator == "like":
+            if not isinstance(value, str):
+                raise self.error("a pattern is text, like 'resnet%'", token)
+            return value
+        if kind == "config":
+            if isinstance(value, datetime):
+                raise self.error("a config holds no times; compare with the text it holds", token)
+            if operator not in ("=", "!=") and not (number or isinstance(value, str)):
+                raise self.error("only numbers and texts have an order", token)
+            return cast(Scalar, value)
+        if kind == "number" and not number:
+            raise self.error(f"{field} is a number; {shown(value)} is none", token)
+        if kind == "time":
+            return self._moment(value, token)
+        if kind == "seconds":
+            return value if number else self._seconds(field, value, token)
+        if kind == "bool" and not isinstance(value, bool):
+            raise self.error(f"{field} is true or false", token)
+        if kind in STATE_WORDS:
+            known = STATE_WORDS[kind]
+            if str(value).lower() not in known:
+                close = difflib.get_close_matches(str(value).lower(), known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise self.error(f"a {field} is one of {', '.join(known)}{hint}", token)
+            return str(value).lower()
+        if kind in ("text", "set") and not isinstance(value, str):
+            # A run may be called 42: what was written counts.
+            return (
+                self._text[token.position : token.position + len(token.text)]
+                if token.kind != "?"
+                else str(value)
+            )
+        return value  # type: ignore[no-any-return]
+
+    def _moment(self, value: Any, token: _Token) -> str:
+        text = value if isinstance(value, str) else ""
+        now = datetime.now(UTC)
+        span = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)(s|min|m|h|d|w)", text)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        words = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
+        try:
+            if isinstance(value, datetime):
+                moment = value
+            elif span is not None:
+                moment = now + timedelta(seconds=float(span[1]) * SECONDS[span[2]])
+            elif text.lower() in words:
+                moment = words[text.lower()]
+            else:
+                moment = datetime.fromisoformat(text)
+            return utc_text(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+        except (ValueError, OverflowError):
+            raise self.error("a time (UTC) is like 2026-01-31, -7d, -12h or today", token) from None
+
+    def _seconds(self, field: Field, value: Any, token: _Token) -> float:
+        span = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|w)", value if isinstance(value, str) else "")
+        if span is None:
+            raise self.error(f"{field} is in seconds, or written like 90s, 10min, 2h", token)
+        return float(span[1]) * SECONDS[span[2]]
+
+
+def _kind_of(field: Field) -> str:
+    if field.kind == "metric":
+        return "number"
+    return "config" if field.kind == "config" else ATTRIBUTES[field.name]
+
+
+def _plain(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
+    if isinstance(value, list):
+        try:
+            check_text(canonical(value), "list")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise parser.error(f"a list holds what JSON has: {error}", token) from None
+    if isinstance(value, (str, bool, float, list, datetime)):
+        return value
+    if isinstance(value, int):
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise parser.error(f"{shown(value)} does not fit into 64 bits", token)
+        return value
+    item = getattr(value, "item", None)
+    if callable(item):
+        return _plain(item(), token, parser)
+    raise parser.error(f"a value is text, a number, a bool, a list or a datetime, not {shown(value)}", token)
+
+
+def _unquoted(text: str) -> str:
+    if text[0] == "'":
+        return text[1:-1].replace("''", "'")
+    return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+
+
+def _number(text: str) -> int | float:
+    plain = text.replace("_", "")
+    if re.fullmatch(r"[+-]?\d{1,18}", plain):
+        return int(plain)
+    if re.fullmatch(r"[+-]?\d{1,19}", plain) and INT64_MIN <= int(plain) <= INT64_MAX:
+        return int(plain)
+    return float(plain)

@@ -1,0 +1,107 @@
+"""Find a run by its id or the start of it, and read the summaries of runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from operator import itemgetter
+
+from exptrack.database.connection import Connection, Row
+from exptrack.errors import (
+    AmbiguousRunError,
+    RunNotFoundError,
+)
+from exptrack.records import Note, RunStatus, RunSummary, TrialState
+from exptrack.times import moment
+from exptrack.validation import check_name
+
+RUN_COLUMNS = """
+SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name,
+       (SELECT p.run_id FROM run AS p WHERE p.id = r.parent) AS parent_run_id,
+       r.started_at, r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family,
+       r.fingerprint, r.host, r.vcs_commit, r.vcs_dirty,
+       y.name AS study, t.number AS trial_number, t.state AS trial_state
+FROM run AS r
+LEFT JOIN trial AS t ON t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run = r.id)
+LEFT JOIN study AS y ON y.id = t.study
+"""
+RUNS_BY_NUMBER = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
+RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
+RUNS_BY_PREFIX = "SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT 21"
+TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
+LAST_VALUES_OF = """
+SELECT s.run, n.name, s.last_value
+FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run IN (SELECT value FROM json_each(?))
+"""
+NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
+
+
+def resolve_run(connection: Connection, run_id: object) -> Row:
+    """The row of the run with this id, or whose id alone begins so.
+
+    Raises:
+        RunNotFoundError: there is none.
+        AmbiguousRunError: there are several.
+    """
+    wanted = check_name(getattr(run_id, "run_id", run_id), "run id").lower()
+    row = connection.one(RUN_BY_ID, (wanted,))
+    if row is None:
+        found = connection.all(RUNS_BY_PREFIX, (wanted, wanted + "\U0010ffff"))
+        if not found:
+            raise RunNotFoundError(wanted, str(connection.path))
+        if len(found) > 1:
+            raise AmbiguousRunError(wanted, [match["run_id"] for match in found])
+        row = connection.one(RUN_BY_ID, (found[0]["run_id"],))
+        if row is None:
+            raise RunNotFoundError(wanted, str(connection.path))
+    return row
+
+
+_run_and_name = itemgetter(0, 1)
+
+
+def summaries(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
+    """Records of runs, with their tags and last metric values."""
+    ids = json.dumps([row["id"] for row in rows])
+    tags: dict[int, list[str]] = {}
+    metrics: dict[int, dict[str, float]] = {}
+    if rows:
+        for run, tag in connection.fold(TAGS_OF, (ids,), list):
+            tags.setdefault(run, []).append(tag)
+        # Sorted here: in SQLite it takes as long as reading them.
+        for run, name, value in sorted(connection.fold(LAST_VALUES_OF, (ids,), list), key=_run_and_name):
+            metrics.setdefault(run, {})[name] = math.nan if value is None else value
+    gone = frozenset(dead)
+    return [
+        RunSummary(
+            run_id=row["run_id"],
+            status=RunStatus.INTERRUPTED if row["id"] in gone else RunStatus(row["status"]),
+            name=row["name"],
+            group=row["group_name"],
+            parent=row["parent_run_id"],
+            started_at=moment(row["started_at"]),
+            ended_at=moment(row["ended_at"]) if row["ended_at"] else None,
+            heartbeat_at=moment(row["heartbeat_at"]),
+            duration_s=row["duration_ms"] / 1000,
+            reason=row["reason"],
+            config_hash=row["config_hash"],
+            family=row["family"],
+            fingerprint=row["fingerprint"],
+            host=row["host"],
+            vcs_commit=row["vcs_commit"],
+            vcs_dirty=None if row["vcs_dirty"] is None else bool(row["vcs_dirty"]),
+            tags=tuple(tags.get(row["id"], ())),
+            metrics=metrics.get(row["id"], {}),
+            study=row["study"],
+            trial_number=row["trial_number"],
+            trial_state=None if row["trial_state"] is None else TrialState(row["trial_state"]),
+        )
+        for row in rows
+    ]
+
+
+def read_notes(connection: Connection, run: int) -> tuple[Note, ...]:
+    """The notes of a run, oldest first."""
+    return tuple(Note(moment(r["written_at"]), r["text"]) for r in connection.all(NOTES_OF, (run,)))

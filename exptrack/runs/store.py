@@ -1,0 +1,180 @@
+"""How a run comes into the file: its rows at the start, its checksums at the end, and finished ones in bulk.
+
+Invariants: one function writes what a run begins with, whether it begins now or was over long ago. Ids sort by
+the start of their runs. What is recorded afterwards is stored as if it had been logged when it happened; but of
+the machine only what the record says, nothing of this one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from exptrack.capture.code import CodeVersion
+from exptrack.capture.environment import Environment
+from exptrack.config.exp_config import ExpConfig
+from exptrack.config.store import Numbers, delete_config, remove_unused_sources, sources_of, store_config
+from exptrack.database.connection import Connection
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.records import RunStatus
+from exptrack.runs.events import record_event
+from exptrack.runs.identity import fingerprint_of
+from exptrack.times import utc_text
+from exptrack.validation import (
+    check_name,
+    check_text,
+    shown,
+)
+
+INSERT_RUN = """
+INSERT INTO run
+    (run_id, status, reason, traceback, name, group_name, parent, started_at, ended_at, heartbeat_at,
+     duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_ENVIRONMENT = """
+INSERT INTO run_environment
+    (run, python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
+     data_references)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT_NOTE = """
+INSERT INTO note (run, seq, written_at, text)
+VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at, :text)
+"""
+DECLARED = "SELECT code_digest, data_references FROM run_environment WHERE run = ?"
+SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
+
+
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Tags that can be stored, each once."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {shown(tags)}")
+    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
+
+
+def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    """References to data by name."""
+    if data is None:
+        return {}
+    if isinstance(data, str) or not isinstance(data, Iterable):
+        raise InvalidTypeError(f"data maps names to references, not {shown(data)}")
+    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
+    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
+
+
+def check_note(text: object) -> str:
+    """A remark that can be stored."""
+    checked = check_text(text, "note")
+    if not checked.strip():
+        raise InvalidValueError("a note is not empty")
+    return checked
+
+
+def optional_name(value: object, what: str) -> str | None:
+    """A name that can be stored, or None."""
+    return None if value is None else check_name(value, what)
+
+
+class NewRun(NamedTuple):
+    """What a run begins with; and, of one that is over, how it ended."""
+
+    config: ExpConfig
+    tags: list[str]
+    data: dict[str, str]
+    name: str | None
+    group: str | None
+    parent: int | None
+    code: CodeVersion
+    environment: Environment
+    started_at: datetime
+    ended_at: datetime | None = None
+    duration_ms: int = 0
+    status: RunStatus = RunStatus.RUNNING
+    reason: str | None = None
+    traceback: str | None = None
+
+
+def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Numbers | None = None) -> int:
+    """Write all a run begins with, and the event; return its number. Inside the caller's transaction."""
+    code, environment = new.code, new.environment
+    began = utc_text(new.started_at)
+    ended = None if new.ended_at is None else utc_text(new.ended_at)
+    run = connection.execute(
+        INSERT_RUN,
+        (
+            run_id,
+            new.status,
+            new.reason,
+            new.traceback,
+            new.name,
+            new.group,
+            new.parent,
+            began,
+            ended,
+            ended or began,
+            new.duration_ms,
+            new.config.hash(),
+            new.config.family(),
+            fingerprint_of(new.config, code.digest, new.data),
+            environment.host,
+            code.commit,
+            code.dirty,
+        ),
+    ).lastrowid
+    assert run is not None
+    connection.execute(
+        INSERT_ENVIRONMENT,
+        (
+            run,
+            environment.python,
+            environment.platform,
+            json.dumps(environment.command),
+            code.script,
+            code.branch,
+            code.remote,
+            code.digest,
+            json.dumps(environment.system),
+            json.dumps(environment.variables),
+            json.dumps(new.data),
+        ),
+    )
+    store_config(connection, run, new.config, numbers)
+    for tag in new.tags:
+        connection.execute(INSERT_TAG, (run, tag, began))
+    facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
+    if code.problem is not None:
+        facts["code_problem"] = code.problem
+    record_event(connection, run, "start", facts, at=began)
+    return run
+
+
+def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
+    """Give a run another config, and the identity that follows from it; inside the caller's transaction."""
+    sources = sources_of(connection, run)
+    delete_config(connection, run)
+    store_config(connection, run, config)
+    remove_unused_sources(connection, sources)
+    declared = connection.one(DECLARED, (run,))
+    digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
+    identity = (config.hash(), config.family(), fingerprint_of(config, digest, data))
+    connection.execute(SAVE_IDENTITY, (*identity, run))
+
+
+def insert_note(connection: Connection, run: int, text: str, at: str | None = None) -> None:
+    """Write a remark and the event; inside the caller's transaction."""
+    at = utc_text() if at is None else at
+    connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
+    record_event(connection, run, "note", {"characters": len(text)}, at=at)
+
+
+def record_end(
+    connection: Connection, run: int, status: RunStatus, reason: str | None, at: str | None = None
+) -> None:
+    """Write the events of a run's end; inside the caller's transaction."""
+    if status is RunStatus.FAILED:
+        record_event(connection, run, "fail", {"reason": reason}, at=at)
+    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at)

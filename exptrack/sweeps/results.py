@@ -1,0 +1,350 @@
+"""What a study found, as tables: trials, history, slices, reports, and which params matter.
+
+Invariants: everything is of the moment at which it was read. A trial that broke a constraint is never the best,
+nor is one that did not come to its end. Params keep their types. Only importances need Optuna.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from exptrack.database.connection import Connection
+from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.query.frames import Column, Frame, Table, typed
+from exptrack.records import TrialState
+from exptrack.sweeps.algorithms import optuna_module
+from exptrack.sweeps.records import StudyInfo, TrialRecord
+from exptrack.sweeps.store import find_study, infeasible_trials, read_trials, study_info
+from exptrack.validation import shown
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+# The last distribution of each param; SQLite takes the bare column from the row with the maximum.
+SPACE_OF = """
+SELECT p.name, p.distribution, max(p.trial)
+FROM trial_param AS p JOIN trial AS t ON t.id = p.trial WHERE t.study = ? GROUP BY p.name
+"""
+
+EVALUATORS = {
+    "fanova": "FanovaImportanceEvaluator",
+    "mdi": "MeanDecreaseImpurityImportanceEvaluator",
+    "ped-anova": "PedAnovaImportanceEvaluator",
+}
+OF_TREES = frozenset({"fanova", "mdi"})  # these need scikit-learn, and draw by chance
+SEED = 0
+KINDS = {"FloatDistribution": "float", "IntDistribution": "int", "CategoricalDistribution": "choice"}
+
+
+class StudyResults:
+    """A study as it stood when it was read; from :meth:`exptrack.Archive.study_results`.
+
+    Its tables are :class:`Frame`, which become dicts, pandas or polars frames. Where a study has one objective
+    its value stands in the column ``value``; of several each has ``values.METRIC``.
+
+    >>> from exptrack import Archive, Sampler
+    >>> archive = Archive(tmp_path / "lab.db")
+    >>> study = archive.create_study("parabola", sampler=Sampler.grid({"x": [3, 1, 2]}, seed=1))
+    >>> study.optimize(lambda trial: (trial.suggest_int("x", 1, 3) - 2) ** 2)
+    >>> results = archive.study_results("parabola")
+    >>> results.best.params, results.history()["best_value"][-1]
+    ({'x': 2}, 0.0)
+    >>> [(row["param"], row["setting"], row["value"]) for row in results.slices() if row["setting"] == 2]
+    [('x', 2, 0.0)]
+    """
+
+    def __init__(self, connection: Connection, name: object) -> None:
+        self._connection = connection
+        with connection.snapshot():
+            row = find_study(connection, name)
+            self.info: StudyInfo = study_info(connection, row)
+            self.trials: tuple[TrialRecord, ...] = tuple(read_trials(connection, row["id"]))
+            self.infeasible: frozenset[int] = frozenset(infeasible_trials(connection, row["id"]))
+            self._space: dict[str, dict[str, Any]] = {
+                name: json.loads(distribution)
+                for name, distribution, _trial in connection.all(SPACE_OF, (row["id"],))
+            }
+
+    def __repr__(self) -> str:
+        return f"<StudyResults of {self.info.name!r}: {len(self.trials):,} trials>"
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.info.name
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The name of each objective."""
+        if len(self.info.metrics) == 1:
+            return (self.info.metrics[0] or "objective",)
+        return tuple(name or f"objective_{place}" for place, name in enumerate(self.info.metrics))
+
+    @property
+    def params(self) -> list[str]:
+        """The names of all params, in the order in which trials first took them."""
+        return list(dict.fromkeys(name for trial in self.trials for name in trial.params))
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial; None while there is none, and with several objectives (see `best_trials`)."""
+        return next((trial for trial in self.trials if trial.number == self.info.best_number), None)
+
+    @property
+    def best_trials(self) -> list[TrialRecord]:
+        """The best trial; with several objectives those that no other beats in all: the Pareto front."""
+        if len(self.info.directions) == 1:
+            return [] if self.best is None else [self.best]
+        signs = [1 if direction == "minimize" else -1 for direction in self.info.directions]
+        scored = sorted(
+            (tuple(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial.number)
+            for trial in self._feasible()
+        )
+        # Behind a trial in this order stands none that beats it, so the front so far is all to compare with.
+        front: dict[int, tuple[float, ...]] = {}
+        for values, number in scored:
+            if not any(_beats(other, values) for other in front.values()):
+                front[number] = values
+        return [trial for trial in self.trials if trial.number in front]
+
+    def check_param(self, name: str) -> str:
+        """Return `name` if it is a param's.
+
+        Raises:
+            InvalidValueError: no trial has such a param.
+        """
+        if name not in self.params:
+            known = ", ".join(self.params) or "none"
+            raise InvalidValueError(f"study {self.name!r} has no param {shown(name)}; it has {known}")
+        return name
+
+    def _feasible(self) -> Iterator[TrialRecord]:
+        return (
+            trial
+            for trial in self.trials
+            if trial.state == TrialState.COMPLETE and trial.number not in self.infeasible
+        )
+
+    # Tables
+
+    def frame(self) -> Frame:
+        """A row for each trial: facts, values and a column ``params.NAME`` for each param.
+
+        These are the parallel coordinates. `last_step` is the last step that was reported, `is_best` marks the
+        best trial or the Pareto front. A param that a trial did not take is missing.
+        """
+        best = {trial.number for trial in self.best_trials}
+        table = self._facts()
+        table |= self._values(self.trials)
+        table["is_best"] = Column("bool", [trial.number in best for trial in self.trials])
+        table |= self._times()
+        table["duration_s"] = Column("float", [trial.duration_s for trial in self.trials])
+        table["last_step"] = Column("int", [max(trial.reports, default=None) for trial in self.trials])
+        table["run_id"] = Column("text", [trial.run_id for trial in self.trials])
+        table["reason"] = Column("text", [trial.reason for trial in self.trials])
+        for name in self.params:
+            table[f"params.{name}"] = typed([trial.params.get(name) for trial in self.trials])
+        return Frame(table)
+
+    def history(self) -> Frame:
+        """A row for each trial: how the search went.
+
+        `best_value`, of one objective, is the best until then (by number): of completed trials that met all
+        constraints, and missing before the first of them. `feasible` is false of those that broke one.
+        """
+        table = self._facts()
+        table |= self._values(self.trials)
+        if len(self.info.directions) == 1:
+            better = min if self.info.directions[0] == "minimize" else max
+            counted = {trial.number: trial.values[0] for trial in self._feasible()}
+            best: float | None = None
+            found = []
+            for trial in self.trials:
+                value = counted.get(trial.number)
+                if value is not None:
+                    best = value if best is None else better(best, value)
+                found.append(best)
+            table["best_value"] = Column("float", found)
+        table["feasible"] = Column("bool", [trial.number not in self.infeasible for trial in self.trials])
+        return Frame(table | self._times())
+
+    def slices(self, params: Iterable[str] | None = None) -> Frame:
+        """A row for each param, or each of these, of each trial.
+
+        `setting` is its value as the objective saw it.
+
+        Raises:
+            InvalidValueError: no trial has such a param.
+        """
+        if isinstance(params, str) or not (params is None or isinstance(params, Iterable)):
+            raise InvalidTypeError(f"params are a list of names, not {shown(params)}")
+        chosen = self.params if params is None else [self.check_param(name) for name in params]
+        pairs = [(trial, name) for trial in self.trials for name in trial.params if name in chosen]
+        trials = [trial for trial, _name in pairs]
+        table = {
+            "number": Column("int", [trial.number for trial in trials]),
+            "state": Column("text", [str(trial.state) for trial in trials]),
+            "param": Column("text", [name for _trial, name in pairs]),
+            "setting": typed([trial.params[name] for trial, name in pairs]),
+        }
+        return Frame(table | self._values(trials))
+
+    def reports(self) -> Frame:
+        """A row for each reported value: number, state, step, value; the learning curves of all trials."""
+        points = [(trial, step) for trial in self.trials for step in trial.reports]
+        return Frame(
+            {
+                "number": Column("int", [trial.number for trial, _step in points]),
+                "state": Column("text", [str(trial.state) for trial, _step in points]),
+                "step": Column("int", [step for _trial, step in points]),
+                "value": Column("float", [trial.reports[step] for trial, step in points]),
+            }
+        )
+
+    def space(self) -> Frame:
+        """A row for each param: where its values were drawn from the last time.
+
+        `kind` is float, int or choice; of a choice there are only `choices`.
+        """
+        drawn = [self._space[name] for name in self.params]
+        facts = [one["attributes"] for one in drawn]
+        return Frame(
+            {
+                "param": Column("text", self.params),
+                "kind": Column("text", [KINDS[one["name"]] for one in drawn]),
+                "low": Column("float", [one.get("low") for one in facts]),
+                "high": Column("float", [one.get("high") for one in facts]),
+                "step": Column("float", [one.get("step") for one in facts]),
+                "log": Column("bool", [bool(one.get("log")) for one in facts]),
+                "choices": Column("list", [one.get("choices") for one in facts]),
+            }
+        )
+
+    def _facts(self) -> Table:
+        return {
+            "number": Column("int", [trial.number for trial in self.trials]),
+            "state": Column("text", [str(trial.state) for trial in self.trials]),
+        }
+
+    def _values(self, trials: Sequence[TrialRecord]) -> Table:
+        if len(self.metrics) == 1:
+            return {"value": Column("float", [trial.value for trial in trials])}
+        return {
+            f"values.{metric}": Column(
+                "float", [trial.values[place] if place < len(trial.values) else None for trial in trials]
+            )
+            for place, metric in enumerate(self.metrics)
+        }
+
+    def _times(self) -> Table:
+        return {
+            "started_at": Column("time", [trial.started_at for trial in self.trials]),
+            "ended_at": Column("time", [trial.ended_at for trial in self.trials]),
+        }
+
+    # What matters
+
+    def importances(self, method: str = "ped-anova", *, metric: str | None = None) -> Frame:
+        """How much each param matters for the objective, the most important first: shares that add up to 1.
+
+        By Optuna's evaluators over the completed trials with finite values: ``"ped-anova"`` (what sets the best
+        tenth apart; fast, and takes params that only some trials have), and with a fixed seed ``"fanova"`` (the
+        share of the variance that a forest fitted to the trials puts down to a param; takes four times as long
+        for twice the trials, 400 of them some 20 seconds) and ``"mdi"`` (mean decrease in impurity of such a
+        forest). Of several objectives `metric` names one; ped-anova without it tells what leads to the Pareto
+        front. `trials` says how many counted had the param, `values` how many different ones it had there.
+
+        Raises:
+            InvalidValueError: fewer than two such trials, all with one value, no param that varies, or another
+                method or metric.
+            MissingPackageError: Optuna, or scikit-learn for the last two, is not installed.
+        """
+        if not isinstance(method, str) or method not in EVALUATORS:
+            raise InvalidValueError(f"method is one of {', '.join(EVALUATORS)}, not {shown(method)}")
+        place = self._place_of(metric, method)
+        of_trial: Callable[[Any], Sequence[float]] = (
+            (lambda trial: trial.values) if place is None else (lambda trial: (trial.values[place],))
+        )
+        counted = [
+            trial
+            for trial in self.trials
+            if trial.state == TrialState.COMPLETE and all(map(math.isfinite, of_trial(trial)))
+        ]
+        if len(counted) < 2:
+            raise InvalidValueError(
+                f"importances need two completed trials with finite values, and study {self.name!r}"
+                f" has {len(counted)}"
+            )
+        if len({tuple(of_trial(trial)) for trial in counted}) == 1:
+            raise InvalidValueError(
+                f"all completed trials of study {self.name!r} have the same value; no param matters for it"
+            )
+        settings = {name: [t.params[name] for t in counted if name in t.params] for name in self.params}
+        different = {name: len(set(map(repr, found))) for name, found in settings.items()}
+        if max(different.values(), default=0) < 2:
+            raise InvalidValueError(f"no param varies over the completed trials of study {self.name!r}")
+        found = self._ask_optuna(method, place)
+        if not found:
+            raise InvalidValueError(
+                f"{method} needs params that all trials have; study {self.name!r} has none (ask for ped-anova)"
+            )
+        return Frame(
+            {
+                "param": Column("text", list(found)),
+                "importance": Column("float", [float(share) for share in found.values()]),
+                "trials": Column("int", [len(settings[name]) for name in found]),
+                "values": Column("int", [different[name] for name in found]),
+            }
+        )
+
+    def _place_of(self, metric: str | None, method: str) -> int | None:
+        """Which objective is meant; None for all of them together."""
+        if metric is None:
+            if len(self.metrics) == 1:
+                return 0
+            if method == "ped-anova":
+                return None
+        if metric not in self.metrics:
+            asked = "is asked for" if metric is None else f"is {shown(metric)}"
+            raise InvalidValueError(
+                f"no objective of study {self.name!r} {asked}: metric is one of {', '.join(self.metrics)}"
+            )
+        return self.metrics.index(metric)
+
+    def _ask_optuna(self, method: str, place: int | None) -> dict[str, float]:
+        importance, optuna = optuna_module("optuna.importance"), optuna_module("optuna")
+        from exptrack.sweeps.optuna_storage import OptunaStorage
+
+        target: Callable[[FrozenTrial], float] | None = None
+        if place is not None and len(self.metrics) > 1:
+            # ped-anova takes small targets for good ones.
+            sign = -1.0 if method == "ped-anova" and self.info.directions[place] == "maximize" else 1.0
+
+            def target(trial: FrozenTrial) -> float:
+                return sign * float(trial.values[place])
+
+        with warnings.catch_warnings():
+            # That small targets are good is known.
+            warnings.simplefilter("ignore", UserWarning)
+            study = optuna.load_study(study_name=self.name, storage=OptunaStorage(self._connection))
+            try:
+                evaluator = getattr(importance, EVALUATORS[method])(
+                    **({"seed": SEED} if method in OF_TREES else {})
+                )
+            except ImportError:
+                raise MissingPackageError(
+                    "scikit-learn", f"importances by {method} (ped-anova needs none)", "importance"
+                ) from None
+            found: dict[str, float] = importance.get_param_importances(
+                study, evaluator=evaluator, target=target
+            )
+        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether values, all to be small, are nowhere worse and somewhere better."""
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))

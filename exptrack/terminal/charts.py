@@ -1,0 +1,290 @@
+"""Numbers as drawings in a terminal: a line of a few characters, or a chart with axes.
+
+Invariants: what cannot be drawn is said: NaN leaves a gap, and a chart tells what it leaves out. A chart is as
+wide and high as asked, whatever the values. Series are told apart by colour, or else by letter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from exptrack import Buckets
+
+BARS = "▁▂▃▄▅▆▇█"
+GAP, UP, DOWN = "·", "↑", "↓"
+SPARK_CHARS = 12
+COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LABEL_CHARS = 10
+LEAST_WIDTH, LEAST_HEIGHT = 20, 3
+ROWS_A_LABEL = 3
+DOTS_ACROSS, DOTS_UP = 2, 4  # of a character
+
+
+class Line(NamedTuple):
+    """One series of a chart, downsampled to about a bucket for each column, with what it is called."""
+
+    label: str
+    buckets: Buckets
+
+
+class Layer(NamedTuple):
+    """Points of one kind: each drawn as `mark`, or all joined by a line where that is empty."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    mark: str
+    style: str
+
+
+def sparkline(buckets: Buckets) -> str:
+    """The last value of each bucket as a bar; a dot where it is NaN, an arrow where it is infinite."""
+    return spark(buckets.lists()["last"])
+
+
+def spark(values: Sequence[float]) -> str:
+    """Values as bars between their least and greatest; a dot for NaN, an arrow for the infinities."""
+    finite = [value for value in values if math.isfinite(value)]
+    least, greatest = min(finite, default=0.0), max(finite, default=0.0)
+    return "".join(_bar(value, least, greatest) for value in values)
+
+
+def _bar(value: float, least: float, greatest: float) -> str:
+    if math.isnan(value):
+        return GAP
+    if math.isinf(value):
+        return UP if value > 0 else DOWN
+    # Halves, because the difference of two floats can be too large for one.
+    span = greatest / 2 - least / 2
+    part = (value / 2 - least / 2) / span if span else 0.5
+    return BARS[min(int(part * len(BARS)), len(BARS) - 1)]
+
+
+def chart(
+    title: str, lines: Sequence[Line], width: int, height: int, *, log: bool, by: str, colour: bool
+) -> Text:
+    """Lines over the same axes: steps, or seconds since each run's start (`by` ``"time"``)."""
+    points = [list(_points(line.buckets, by, log)) for line in lines]
+    drawn = [(x, y) for line in points for x, y in line if not math.isnan(y)]
+    columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
+    rows = max(height, LEAST_HEIGHT)
+    parts = [Text(f"{title}{' (log)' * log}", style="bold")]
+    if drawn:
+        x_range = _padded([x for x, _y in drawn])
+        y_range = _padded([y for _x, y in drawn])
+        drawing = _canvas(points, columns, rows, x_range, y_range, colour)
+        unit = "steps" if by == "step" else "seconds"
+        parts += _beside_axis(drawing, y_range, log)
+        parts += _below(_ruler(x_range, columns, unit, False))
+    else:
+        parts.append(Text("nothing that can be drawn", style="dim"))
+    for place, line in enumerate(lines):
+        mark = "●" if colour or len(lines) == 1 else _letter(place)
+        legend = Text(f"{mark} {line.label}", style=_colour(place) if colour else "")
+        parts.append(legend.append(_left_out(line.buckets, log), style="dim"))
+    return Text("\n").join(parts)
+
+
+def scatter(
+    title: str,
+    layers: Sequence[Layer],
+    width: int,
+    height: int,
+    *,
+    unit: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    names: Sequence[str] = (),
+    colour: bool,
+) -> Text:
+    """Points, each layer over those before it; on a scale, or at the places of `names` from 0 on.
+
+    `unit` says what runs to the right.
+    """
+    scaled = [[_scaled(point, log_x, log_y) for point in layer.points] for layer in layers]
+    drawn = [[point for point in points if point is not None] for points in scaled]
+    everything = [point for points in drawn for point in points]
+    columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
+    parts = [Text(f"{title}{' (log)' * log_y}", style="bold")]
+    if everything:
+        x_range = (-0.5, len(names) - 0.5) if names else _padded([x for x, _y in everything])
+        y_range = _padded([y for _x, y in everything])
+        drawing = _marks(layers, drawn, columns, max(height, LEAST_HEIGHT), x_range, y_range, colour)
+        parts += _beside_axis(drawing, y_range, log_y)
+        ruler = _ruler(x_range, columns, f"{unit}{' (log)' * log_x}", log_x)
+        named = _named(names, columns) if names else ruler
+        if not named:
+            numbers = [str(place) for place in range(1, len(names) + 1)]
+            named = _named(numbers, columns) or f"{unit:^{columns}}"
+            key = ", ".join(f"{place} = {name}" for place, name in zip(numbers, names, strict=True))
+            parts += [*_below(named), Text(key, style="dim")]
+        else:
+            parts += _below(named)
+    else:
+        parts.append(Text("nothing that can be drawn", style="dim"))
+    for layer, points in zip(layers, scaled, strict=True):
+        if points:
+            legend = Text(f"{layer.mark or '─'} {layer.label}", style=layer.style if colour else "")
+            missing = points.count(None)
+            why = "not finite, or without a logarithm" if log_x or log_y else "not finite"
+            parts.append(legend.append(f"  without {missing:,} {why}" * bool(missing), "dim"))
+    return Text("\n").join(parts)
+
+
+def _scaled(point: tuple[float, float], log_x: bool, log_y: bool) -> tuple[float, float] | None:
+    x, y = _drawable(point[0], log_x), _drawable(point[1], log_y)
+    return None if math.isnan(x) or math.isnan(y) else (x, y)
+
+
+def _marks(
+    layers: Sequence[Layer],
+    drawn: Sequence[Sequence[tuple[float, float]]],
+    columns: int,
+    rows: int,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    colour: bool,
+) -> list[str]:
+    from plotille import Canvas
+
+    canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
+    for layer, points in zip(layers, drawn, strict=True):
+        shade = layer.style if colour else None
+        kept = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in points]
+        if layer.mark:
+            for x, y in kept:
+                canvas.point(x, y, color=shade, marker=layer.mark)
+        else:
+            for (x, y), (next_x, next_y) in pairwise(kept):
+                canvas.line(x, y, next_x, next_y, color=shade)
+    return canvas.plot().splitlines()  # type: ignore[no-any-return]
+
+
+def _named(names: Sequence[str], columns: int) -> str:
+    """A ruler with a name under each place, or nothing where they have no room."""
+    ruler = ""
+    for place, name in enumerate(names):
+        start = max(round((place + 0.5) / len(names) * columns - len(name) / 2), 0)
+        if start < len(ruler) + bool(ruler) or start + len(name) > columns:
+            return ""
+        ruler = f"{ruler:<{start}}{name}"
+    return f"{ruler:<{columns}}"
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]
+
+
+def _letter(place: int) -> str:
+    return LETTERS[place % len(LETTERS)]
+
+
+def _points(buckets: Buckets, by: str, log: bool) -> Iterator[tuple[float, float]]:
+    """What is drawn of each bucket: first, least, greatest and last value; NaN where the line is broken."""
+    told = buckets.lists()
+    first, last = ("first_step", "last_step") if by == "step" else ("first_time_s", "last_time_s")
+    for place in range(len(buckets)):
+        low, high = told[first][place], told[last][place]
+        middle = (low + high) / 2
+        values = [(low, told["first"]), (middle, told["finite_min"]), (middle, told["finite_max"])]
+        for x, column in (*values, (high, told["last"])):
+            yield x, _drawable(column[place], log)
+
+
+def _drawable(value: float, log: bool) -> float:
+    if not math.isfinite(value) or (log and value <= 0):
+        return math.nan
+    return math.log10(value) if log else value
+
+
+def _left_out(buckets: Buckets, log: bool) -> str:
+    """What of a series does not show."""
+    told = buckets.lists()
+    missing = sum(told["nan_count"])
+    words = [f"{missing:,} NaN"] if missing else []
+    if any(math.isinf(value) for name in ("min", "max") for value in told[name]):
+        words.append("infinite values")
+    if log and any(value <= 0 for value in told["finite_min"]):
+        words.append("values that have no logarithm")
+    return f"  without {', '.join(words)}" if words else ""
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    """The range of an axis: never empty, and narrow enough to be a float."""
+    least, greatest = min(values), max(values)
+    if least == greatest:
+        pad = abs(least) / 10 or 1.0
+        least, greatest = least - pad, greatest + pad
+    limit = 4e307
+    return max(least, -limit), min(greatest, limit)
+
+
+def _canvas(
+    points: Sequence[Sequence[tuple[float, float]]],
+    columns: int,
+    rows: int,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    colour: bool,
+) -> list[str]:
+    from plotille import Canvas
+
+    canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
+    for place, line in enumerate(points):
+        shade = _colour(place) if colour else None
+        present = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in line]
+        for (x, y), (next_x, next_y) in pairwise(present):
+            if not math.isnan(y) and not math.isnan(next_y):
+                canvas.line(x, y, next_x, next_y, color=shade)
+        for x, y in present:
+            if not math.isnan(y):
+                marker = None if colour or len(points) == 1 else _letter(place)
+                canvas.point(x, y, color=shade, marker=marker)
+    return canvas.plot().splitlines()  # type: ignore[no-any-return]
+
+
+def _bounds(
+    columns: int, rows: int, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """The least x and y and the greatest ones, with which the ends of the ranges fall on the last dots."""
+    (left, right), (low, high) = x_range, y_range
+    more_x, more_y = 1 / (columns * DOTS_ACROSS - 1), 1 / (rows * DOTS_UP - 1)
+    return left, low, right + (right - left) * more_x, high + (high - low) * more_y
+
+
+def _beside_axis(drawing: Sequence[str], y_range: tuple[float, float], log: bool) -> list[Text]:
+    """The lines of a drawing, each behind its part of the axis."""
+    rows = len(drawing)
+    found = []
+    for row, dots in enumerate(drawing):
+        label = ""
+        if row % ROWS_A_LABEL == 0 or row == rows - 1:
+            part = 1 - row / (rows - 1)
+            label = _label(y_range[0] * (1 - part) + y_range[1] * part, log)
+        found.append(Text(f"{label:>{LABEL_CHARS}} │", style="dim").append_text(Text.from_ansi(dots)))
+    return found
+
+
+def _below(ruler: str) -> list[Text]:
+    """The axis under a drawing with its ruler."""
+    margin = " " * (LABEL_CHARS + 1)
+    return [Text(f"{margin}└{'─' * len(ruler)}", style="dim"), Text(f"{margin} {ruler}", style="dim")]
+
+
+def _ruler(x_range: tuple[float, float], columns: int, unit: str, log: bool) -> str:
+    left, right = (_label(value, log) for value in x_range)
+    middle = max(columns - len(left) - len(right) - len(unit), 2)
+    before = " " * (middle // 2)
+    return f"{left}{before}{unit}{' ' * (middle - len(before))}{right}"
+
+
+def _label(value: float, log: bool) -> str:
+    if log:
+        value = 10**value
+    return f"{value:.4g}"

@@ -1,0 +1,381 @@
+"""How studies look in a terminal: a list of them, one in a few lines, its trials, history, slices, importances.
+
+Invariants: as in ``render``, whose tables these are, words of an archive are shown as text only. What a drawing
+or a table leaves out is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.records import TrialState
+from exptrack.terminal.charts import Layer, scatter
+from exptrack.terminal.console import ago, duration, fitted, heading, number, safe, table, title, value_text
+
+if TYPE_CHECKING:
+    from exptrack import StudyInfo, StudyResults, TrialRecord
+
+STATE_STYLES = {
+    TrialState.COMPLETE: "green",
+    TrialState.PRUNED: "magenta",
+    TrialState.FAIL: "red",
+    TrialState.RUNNING: "cyan",
+    TrialState.WAITING: "",
+}
+STATE_WORDS = {TrialState.FAIL: "failed"}
+BEST = "★"
+PLOT_ROWS = 12
+PIPED_COLUMNS = 100
+LEAST_BAR, MOST_BAR, BESIDE_BAR = 10, 40, len("100.0%") + 9
+MOST_FRONT = MOST_BARS = 10  # in the overview: trials of a Pareto front, params
+CELL_CHARS = 24  # of a param's value where a person looks
+
+
+def studies(out: Console, found: Sequence[StudyInfo]) -> None:
+    """A line a study."""
+    if not found:
+        out.print("no studies")
+        return
+    columns: dict[str, tuple[str, Sequence[object]]] = {
+        "study": ("left", [Text(safe(one.name), style="bold") for one in found]),
+        "trials": ("right", [f"{one.trials:,}" for one in found]),
+    }
+    for state in TrialState:
+        if any(one.counts[state] for one in found):
+            cells = [Text(f"{one.counts[state] or ''}", style=STATE_STYLES[state]) for one in found]
+            columns[state_word(state)] = ("right", cells)
+    columns["best"] = ("right", ["" if one.best_value is None else number(one.best_value) for one in found])
+    columns["objective"] = ("left", [_objective(one).replace("imize ", " ") for one in found])
+    columns["started"] = ("left", [ago(one.created_at) for one in found])
+    least = ("started", "waiting", "pruned", "complete", "failed", "running")
+    fitted(out, columns, least, folded="objective")
+
+
+def overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
+    """A study in a few lines, then how it went and what matters, as far as there is something to show.
+
+    What matters is told by PED-ANOVA, which is fast for many trials; of several objectives for all together.
+    """
+    facts(out, results)
+    if not any(trial.values for trial in results.trials):
+        return
+    out.print()
+    history(out, results, log=log)
+    out.print()
+    try:
+        importances(out, results, most=MOST_BARS)
+    except (InvalidValueError, MissingPackageError) as error:
+        out.print(Text("importance of params", style="bold"))
+        out.print(Text(safe(error), style="dim"))
+
+
+def facts(out: Console, results: StudyResults) -> None:
+    """What a study is, how far it is, and the best it has found."""
+    info = results.info
+    settings = info.settings
+    pairs: list[tuple[str, object]] = [
+        ("study", info.name),
+        ("objective", _objective(info)),
+        ("sampler", _algorithm(settings.get("sampler"))),
+        ("pruner", _algorithm(settings.get("pruner"))),
+        ("limits", _limits(settings)),
+        ("started", f"{info.created_at:%Y-%m-%d %H:%M:%S} UTC ({ago(info.created_at)})"),
+        ("trials", _counts(info)),
+    ]
+    best = results.best
+    if best is not None:
+        run = f", run {best.run_id}" if best.run_id else ""
+        pairs += [("best", f"{number(best.value)} in trial {best.number}{run}"), ("params", _params(best))]
+    elif len(info.directions) == 1 and info.trials:
+        pairs.append(("best", "no trial is completed (within its constraints) yet"))
+    if results.infeasible:
+        pairs.append(("constraints", f"broken by {len(results.infeasible):,} trials, which are never the best"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for key, value in pairs:
+        if value:
+            cell = value if isinstance(value, Text) else Text(safe(value))
+            grid.add_row(Text(key, style="dim"), cell)
+    out.print(grid)
+    if len(info.directions) > 1:
+        front = results.best_trials
+        shown = front[:MOST_FRONT]
+        more = f", the first {len(shown)}" if len(front) > len(shown) else ""
+        heading(out, f"Pareto front: {len(front):,} trials that no other beats in all objectives{more}")
+        if shown:
+            trials(out, results, shown)
+
+
+def state_word(state: TrialState) -> str:
+    """How a state is called where a person looks."""
+    return STATE_WORDS.get(state, str(state))
+
+
+def _objective(info: StudyInfo) -> str:
+    named = zip(info.directions, info.metrics, strict=True)
+    return ", ".join(f"{direction} {metric or 'the objective'}" for direction, metric in named)
+
+
+def _algorithm(settings: Mapping[str, Any] | None) -> str:
+    """A sampler or pruner with all that was said of it: tpe, seed 1, n_startup_trials 4."""
+    if settings is None:
+        return ""
+    parts = [str(settings["name"])]
+    if settings.get("seed") is not None:
+        parts.append(f"seed {settings['seed']}")
+    parts += [f"{name} {value_text(value)}" for name, value in settings.get("options", {}).items()]
+    return ", ".join(parts) + (" (an object)" if settings.get("given") else "")
+
+
+def _limits(settings: Mapping[str, Any]) -> str:
+    trials, seconds = settings.get("max_trials"), settings.get("time_limit_s")
+    parts = [] if trials is None else [f"{trials:,} trials"]
+    return ", ".join(parts + ([] if seconds is None else [f"{duration(seconds)} a session"]))
+
+
+def _counts(info: StudyInfo) -> Text:
+    told = Text(f"{info.trials:,}")
+    parts = [(state, count) for state, count in info.counts.items() if count]
+    for place, (state, count) in enumerate(parts):
+        told.append(": " if place == 0 else ", ").append(f"{count:,} {state_word(state)}", STATE_STYLES[state])
+    return told
+
+
+def _params(trial: TrialRecord) -> str:
+    return ", ".join(f"{name} = {_setting(value)}" for name, value in trial.params.items())
+
+
+def _setting(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value_text(value))
+
+
+# Trials
+
+
+def trials(out: Console, results: StudyResults, found: Sequence[TrialRecord] | None = None) -> None:
+    """A line a trial, all or those given: its params in columns, the best marked, those given up dimmed."""
+    shown = results.trials if found is None else found
+    if not shown:
+        out.print("no trials")
+        return
+    best = {trial.number for trial in results.best_trials}
+    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
+    heads = _heads(names, ("trial", "state", "took", "run", "reason", *results.metrics), out.is_terminal)
+    rows: dict[str, tuple[str, Sequence[object]]] = {
+        "trial": ("right", [f"{BEST} {t.number}" if t.number in best else t.number for t in shown]),
+        "state": ("left", [_state(trial, results) for trial in shown]),
+    }
+    for place, metric in enumerate(results.metrics):
+        values = [number(t.values[place]) if place < len(t.values) else "" for t in shown]
+        rows[f"metric {metric}"] = ("right", values)
+    rows["took"] = ("right", ["" if t.duration_s is None else duration(t.duration_s) for t in shown])
+    for name in names:
+        settings = [t.params.get(name, "") for t in shown]
+        right = all(type(value) in (int, float) for value in settings if value != "")
+        cells = [_clipped(out, value if value == "" else _setting(value)) for value in settings]
+        rows[heads[name]] = ("right" if right else "left", cells)
+    rows["run"] = ("left", [trial.run_id or "" for trial in shown])
+    if any(trial.reason for trial in shown):
+        rows["reason"] = ("left", [_clipped(out, trial.reason or "") for trial in shown])
+    rows = {head: (justify, _dimmed(cells, shown, best)) for head, (justify, cells) in rows.items()}
+    told = ["state"] if all(trial.state == TrialState.COMPLETE for trial in shown) else []
+    lost = fitted(out, rows, ("reason", "took", *(heads[name] for name in reversed(names)), *told, "run"))
+    if lost:
+        words = (
+            f"no room for {', '.join(map(title, lost))}"
+            if len(lost) <= 3
+            else f"no room for {len(lost)} columns more"
+        )
+        out.print(Text(safe(words), style="dim"))
+
+
+def _heads(names: Sequence[str], others: Sequence[str], short: bool) -> dict[str, str]:
+    """What the columns of params are called; in short the last part of a name, if it is no other's."""
+    last = {name: name.rpartition(".")[2] or name for name in names}
+    count = Counter([*last.values(), *others])
+    return {name: f"param {last[name] if short and count[last[name]] == 1 else name}" for name in names}
+
+
+def _state(trial: TrialRecord, results: StudyResults) -> Text:
+    words = state_word(trial.state)
+    if trial.state == TrialState.PRUNED and trial.reports:
+        words = f"pruned at {max(trial.reports)}"
+    if trial.number in results.infeasible:
+        words = f"{words}, infeasible"
+    return Text(words, style=STATE_STYLES[trial.state])
+
+
+def _clipped(out: Console, value: object) -> str:
+    """A cell that leaves room for others, where a person looks."""
+    text = safe(value)
+    return text if not out.is_terminal or len(text) <= CELL_CHARS else f"{text[: CELL_CHARS - 1]}…"
+
+
+def _dimmed(cells: Sequence[object], shown: Sequence[TrialRecord], best: Iterable[int]) -> list[object]:
+    """Cells in the style of their rows: those given up dim, the best bold."""
+    found: list[object] = []
+    for cell, trial in zip(cells, shown, strict=True):
+        text = cell.copy() if isinstance(cell, Text) else Text(safe(cell))
+        text.stylize("dim" if trial.state == TrialState.PRUNED else "bold" if trial.number in best else "")
+        found.append(text)
+    return found
+
+
+# Drawings
+
+
+def history(out: Console, results: StudyResults, *, log: bool = False) -> None:
+    """The value of each trial and the best until then, a chart an objective; of two also one over the other."""
+    for place, metric in enumerate(results.metrics):
+        if place:
+            out.print()
+        kinds = _by_kind(results, place)
+        layers = [
+            Layer(label, [(t.number, t.values[place]) for t in found], *look) for label, found, look in kinds
+        ]
+        if len(results.metrics) == 1:
+            layers.insert(0, Layer("best until then", _staircase(results), "", "green"))
+        words = f"{metric} over trials, {results.info.directions[place]}d"
+        _draw(out, words, layers, unit="trials", log_y=log)
+    missing = [trial for trial in results.trials if not trial.values]
+    if missing:
+        counts = {state: sum(trial.state == state for trial in missing) for state in TrialState}
+        words = ", ".join(f"{count:,} {state_word(state)}" for state, count in counts.items() if count)
+        out.print(Text(f"without a value: {words}", style="dim"))
+    if len(results.metrics) == 2:
+        out.print()
+        front = results.best_trials
+        layers = [
+            Layer(label, [(t.values[0], t.values[1]) for t in found if len(t.values) == 2], *look)
+            for label, found, look in _by_kind(results, 1)
+        ]
+        layers.append(Layer("Pareto front", [(t.values[0], t.values[1]) for t in front], BEST, "yellow"))
+        _draw(out, f"{results.metrics[1]} over {results.metrics[0]}", layers, unit=results.metrics[0])
+
+
+def slices(out: Console, results: StudyResults, param: str, *, log: bool = False) -> None:
+    """The value of each trial over its setting of a param, a chart an objective.
+
+    The param's scale is logarithmic if it was drawn so; choices stand side by side. `log` is for the values.
+
+    Raises:
+        InvalidValueError: no trial has such a param.
+    """
+    results.check_param(param)
+    drawn = next(row for row in results.space() if row["param"] == param)
+    taken = [trial for trial in results.trials if param in trial.params]
+    names: list[str] = []
+    if drawn["kind"] == "choice":
+        # Those of an earlier space, too.
+        every = [*drawn["choices"], *(trial.params[param] for trial in taken)]
+        names = list(dict.fromkeys(safe(_setting(choice)) for choice in every))
+
+    def at(trial: TrialRecord) -> float:
+        setting = trial.params[param]
+        return float(names.index(safe(_setting(setting)))) if names else float(setting)
+
+    for place, metric in enumerate(results.metrics):
+        if place:
+            out.print()
+        layers = [
+            Layer(label, [(at(t), t.values[place]) for t in found if param in t.params], *look)
+            for label, found, look in _by_kind(results, place)
+        ]
+        best = [(at(t), t.values[place]) for t in results.best_trials if param in t.params]
+        label = "best" if len(results.metrics) == 1 else "Pareto front"
+        layers.append(Layer(label, best, BEST, "yellow"))
+        log_x = bool(drawn["log"])
+        _draw(out, f"{metric} over {param}", layers, unit=param, log_x=log_x, log_y=log, names=names)
+
+
+def importances(
+    out: Console,
+    results: StudyResults,
+    method: str = "ped-anova",
+    *,
+    metric: str | None = None,
+    most: int | None = None,
+) -> None:
+    """A bar a param, as long as it matters; of all params, or of at `most` so many.
+
+    Raises:
+        InvalidValueError, MissingPackageError: as :meth:`StudyResults.importances`.
+    """
+    found = results.importances(method, metric=metric)
+    target = metric or (results.metrics[0] if len(results.metrics) == 1 else "the Pareto front")
+    out.print(Text(safe(f"importance of params for {target}, by {method}"), style="bold"))
+    shown = found.to_dicts()[:most]
+    longest = max(len(safe(row["param"])) for row in shown)
+    room = (out.width if out.is_terminal else PIPED_COLUMNS) - longest - BESIDE_BAR
+    chars = min(max(room, LEAST_BAR), MOST_BAR)
+    greatest = shown[0]["importance"]
+    rows = (
+        [
+            row["param"],
+            f"{row['importance']:.1%}",
+            Text("█" * round(chars * row["importance"] / greatest), style="cyan"),
+        ]
+        for row in shown
+    )
+    table(out, [("param", "left"), ("share", "right"), ("", "left")], rows, folded="param")
+    if len(shown) < len(found):
+        out.print(Text(f"{len(found) - len(shown):,} params more", style="dim"))
+
+
+def _by_kind(results: StudyResults, place: int) -> list[tuple[str, list[TrialRecord], tuple[str, str]]]:
+    """The trials that have a value, told apart: what they are called, which, mark and colour."""
+    told = [trial for trial in results.trials if place < len(trial.values)]
+    pruned = [trial for trial in told if trial.state == TrialState.PRUNED]
+    complete = [trial for trial in told if trial.state == TrialState.COMPLETE]
+    broken = [trial for trial in complete if trial.number in results.infeasible]
+    met = [trial for trial in complete if trial.number not in results.infeasible]
+    return [
+        ("pruned, at the last report", pruned, ("×", STATE_STYLES[TrialState.PRUNED])),
+        ("complete, but a constraint broken", broken, ("◦", "red")),
+        ("complete", met, ("●", "cyan")),
+    ]
+
+
+def _staircase(results: StudyResults) -> list[tuple[float, float]]:
+    """The best value so far as a line that goes right, then up or down."""
+    frame = results.history()
+    steps: list[tuple[float, float]] = []
+    for trial, best in zip(frame["number"], frame["best_value"], strict=True):
+        if best is not None and math.isfinite(best):
+            if steps and steps[-1][1] != best:
+                steps.append((trial, steps[-1][1]))
+            steps.append((trial, best))
+    return steps
+
+
+def _draw(
+    out: Console,
+    words: str,
+    layers: Sequence[Layer],
+    *,
+    unit: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    names: Sequence[str] = (),
+) -> None:
+    drawing = scatter(
+        safe(words),
+        layers,
+        out.width if out.is_terminal else PIPED_COLUMNS,
+        PLOT_ROWS,
+        unit=safe(unit),
+        log_x=log_x,
+        log_y=log_y,
+        names=names,
+        colour=out.is_terminal and out.color_system is not None,
+    )
+    out.print(drawing)

@@ -1,0 +1,78 @@
+"""Read and write times: wall-clock times of the archive, milliseconds since a start, durations."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from exptrack.errors import (
+    InvalidValueError,
+    SweepPlanError,
+)
+from exptrack.validation import check_number, shown
+
+# Seconds since 1970; beyond these (years 1 and 9999) no date can be shown.
+EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(
+    rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
+)
+
+
+def moment(text: str) -> datetime:
+    """Read a wall-clock time of the archive."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def utc_text(when: datetime | None = None) -> str:
+    """A moment as the archive writes it: UTC, microseconds, no zone suffix."""
+    when = datetime.now(UTC) if when is None else when.astimezone(UTC)
+    return when.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def milliseconds_since(started_at: datetime, when: object) -> int:
+    """Milliseconds from a run's start to a moment: a datetime (UTC if it says nothing) or seconds since 1970.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: it is neither, or a year that no date can show.
+    """
+    if isinstance(when, datetime):
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+        offset = (when - started_at) / timedelta(milliseconds=1)
+    else:
+        offset = (check_number(when, "time") - started_at.timestamp()) * 1000
+    if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
+        raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
+    return round(offset)
+
+
+def seconds_of(time: object) -> float:
+    """A length of time in seconds: a number of them, or a text like ``90s`` or ``2h 30m``.
+
+    >>> seconds_of("2h 30m"), seconds_of(0.5)
+    (9000.0, 0.5)
+
+    Raises:
+        SweepPlanError: it is neither, or not above 0.
+    """
+    seconds = 0.0
+    if type(time) in (int, float):
+        seconds = _float_or_infinite(time)
+    elif isinstance(time, str):
+        text = time.strip()
+        parts = list(_DURATION.finditer(text))
+        if "".join(part[0] for part in parts) == text:
+            seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
+    if not 0 < seconds < math.inf:
+        problem = f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {shown(time)}"
+        raise SweepPlanError(problem, key="time_limit_s")
+    return seconds
+
+
+def _float_or_infinite(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf

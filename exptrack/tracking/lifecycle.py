@@ -1,0 +1,199 @@
+"""Begin a run, resume one, and mark those whose process died.
+
+Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends it,
+or a process that finds it dead. Every change is one transaction together with its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias
+
+from exptrack.capture.code import capture_code
+from exptrack.capture.environment import capture_environment
+from exptrack.capture.system_metrics import check_interval
+from exptrack.config.exp_config import as_config
+from exptrack.config.store import frozen_config
+from exptrack.database.connection import Connection, Row
+from exptrack.errors import (
+    RunBusyError,
+    RunNotFoundError,
+)
+from exptrack.metrics.recovery import recover
+from exptrack.metrics.store import REOPEN_SERIES
+from exptrack.metrics.writer import journal_ready
+from exptrack.process import current_process, is_alive
+from exptrack.records import RunStatus
+from exptrack.runs.events import record_event
+from exptrack.runs.identity import new_run_id
+from exptrack.runs.lookup import resolve_run
+from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, dead_runs, owner_identity
+from exptrack.runs.seal import seal_run
+from exptrack.runs.store import (
+    NewRun,
+    check_data,
+    check_tags,
+    insert_run,
+    optional_name,
+    record_end,
+)
+from exptrack.runs.trial_link import join_run, run_name, surrounding_row
+from exptrack.times import moment, utc_text
+from exptrack.tracking.run import RUN_STATE, Run
+
+END_DEAD_RUN = """
+UPDATE run SET status = 'interrupted', ended_at = heartbeat_at, reason = ? WHERE id = ? AND status = 'running'
+"""
+REOPEN_RUN = """
+UPDATE run SET status = 'running', ended_at = NULL, reason = NULL, traceback = NULL, checksum = NULL,
+               heartbeat_at = ?
+WHERE id = ?
+"""
+LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
+_P = ParamSpec("_P")
+Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
+
+
+def _journal_first(begin: Begin[_P]) -> Begin[_P]:
+    """Make sure of a journal before anything is written: a full disk is an error of the start."""
+
+    @wraps(begin)
+    def wrapped(connection: Connection, /, *args: _P.args, **kwargs: _P.kwargs) -> Run:
+        with journal_ready(connection):
+            return begin(connection, *args, **kwargs)
+
+    return wrapped
+
+
+@_journal_first
+def start_run(
+    connection: Connection,
+    config: object = None,
+    tags: Iterable[str] = (),
+    *,
+    name: str | None = None,
+    group: str | None = None,
+    parent: object = None,
+    data: Mapping[str, str] | Iterable[str] | None = None,
+    system_metrics: bool | float = False,
+    trial: int | None = None,
+) -> Run:
+    """Begin a run; see :meth:`exptrack.Archive.start_run`.
+
+    It is the run of `trial`, or else of the trial that this process is, unless that has one.
+    """
+    sample_every_s = check_interval(system_metrics)
+    surrounding = surrounding_row(connection) if trial is None else None
+    if surrounding is not None:
+        trial = surrounding["id"]
+        group = surrounding["study"] if group is None else group
+        name = run_name(surrounding["study"], surrounding["number"]) if name is None else name
+    new = NewRun(
+        config=as_config(config).interpolate(),
+        tags=check_tags(tags),
+        data=check_data(data),
+        name=optional_name(name, "run name"),
+        group=optional_name(group, "group"),
+        parent=None if parent is None else resolve_run(connection, parent)["id"],
+        code=capture_code(),
+        environment=capture_environment(),
+        started_at=datetime.now(UTC),
+    )
+    run_id = new_run_id()
+    with connection.transaction():
+        run = insert_run(connection, run_id, new)
+        connection.execute(INSERT_OWNER, (run, *current_process()))
+        if trial is not None:
+            join_run(connection, trial, run)
+    result = Run(connection, run, run_id, new.started_at, new.config)
+    result._go_live(duration_ms=0, time_ms=0)
+    result._sample_system(sample_every_s)
+    return result
+
+
+@_journal_first
+def resume_run(
+    connection: Connection,
+    run_id: object,
+    *,
+    take_over: bool = False,
+    system_metrics: bool | float = False,
+) -> Run:
+    """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
+    sample_every_s = check_interval(system_metrics)
+    interrupt_dead_runs(connection)
+    with connection.transaction():
+        row = resolve_run(connection, run_id)
+        run = row["id"]
+        if row["status"] == RunStatus.RUNNING:
+            owner = connection.one(SELECT_OWNER, (run,))
+            alive = is_alive(owner_identity(owner)) if owner else False
+            if alive or (alive is None and not take_over):
+                raise RunBusyError(row["run_id"], _owner_words(row, owner, alive))
+        # Not filled in yet: whoever resumes a run to tag it need not have its environment.
+        config = frozen_config(connection, run).interpolate(lazily=True)
+        connection.execute(REOPEN_RUN, (utc_text(), run))
+        connection.execute(REOPEN_SERIES, (run,))
+        connection.execute(DELETE_OWNER, (run,))
+        connection.execute(INSERT_OWNER, (run, *current_process()))
+        record_event(connection, run, "resume", {"after": row["status"]})
+        last_ms = connection.value(LAST_TIME, (run,))
+    result = open_run(connection, run)
+    result.config = config
+    since_start = datetime.now(UTC) - result.started_at
+    # A clock that was set back must not put new points before old ones.
+    time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
+    result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
+    result._sample_system(sample_every_s)
+    return result
+
+
+def _owner_words(row: Row, owner: Row | None, alive: bool | None) -> str:
+    if alive is None:
+        return (
+            f"on {row['host']}, for all that can be known from here (last heard of {row['heartbeat_at']} UTC);"
+            " resume_run(..., take_over=True) if it is not"
+        )
+    return f"in process {owner['pid']}" if owner else ""
+
+
+def open_run(connection: Connection, run: int) -> Run:
+    """A handle on a run that is not (or not here) being written."""
+    row = connection.one(RUN_STATE, (run,))
+    if row is None:
+        raise RunNotFoundError(str(run), str(connection.path))
+    return Run(connection, run, row["run_id"], moment(row["started_at"]), frozen_config(connection, run))
+
+
+def recover_journals(connection: Connection) -> None:
+    """Store what processes of this host left in their journals when they died. Commits if there is any."""
+
+    def reseal(run: int) -> None:
+        completed = connection.one(RUN_STATE, (run,))
+        done = completed is not None and completed["status"] == RunStatus.COMPLETED
+        seal_run(connection, run, completed=done)
+
+    recover(connection, reseal)
+
+
+def interrupt_dead_runs(connection: Connection) -> None:
+    """Mark as interrupted every running run of this host whose process is gone. Commits if there is one.
+
+    What these logged is stored first. One that dies only after that look at the journals waits for the next
+    call.
+    """
+    dead = dead_runs(connection)
+    if not dead:
+        return
+    recover_journals(connection)
+    with connection.transaction():
+        for run in dead_runs(connection):
+            if run not in dead:
+                continue
+            reason = "its process died without ending the run"
+            connection.execute(END_DEAD_RUN, (reason, run))
+            connection.execute(DELETE_OWNER, (run,))
+            record_end(connection, run, RunStatus.INTERRUPTED, reason)
+            seal_run(connection, run, completed=False)

@@ -1,0 +1,161 @@
+"""What callers may hand in: every public call checks its words and numbers here.
+
+Invariants: what passes is stored and comes back exactly; what cannot is refused
+at the call, before anything is written. SQLite has no lone surrogates and no
+integers beyond 64 bits, and silently shortens text at NUL in some functions
+(``length('a\\0b')`` is 1), so names carry no control characters; free text may.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any, SupportsFloat, SupportsIndex
+
+from exptrack.errors import (
+    InvalidTypeError,
+    InvalidValueError,
+)
+from exptrack.records import RunStatus
+
+MAX_NAME_CHARS = 1_000
+MAX_TEXT_CHARS = 16 * 1024 * 1024
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+SHOWN_CHARS = 40
+
+
+def shown(value: object) -> str:
+    """Return ``repr(value)`` cut to what fits into one line of an error."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of thousands of digits
+        text = f"<{type(value).__name__} too long to show>"
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+
+
+def check_text(value: object, what: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
+    """Return `value` if it is text that SQLite stores exactly."""
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"{what} must be text, not {type(value).__name__} {shown(value)}")
+    if len(value) > max_chars:
+        raise InvalidValueError(
+            f"{what} has {len(value):,} characters; at most {max_chars:,} are kept"
+            " (larger texts belong in an artifact)"
+        )
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(
+            f"{what} {shown(value)} holds a lone surrogate at position {error.start}, which has no UTF-8 form"
+        ) from None
+    return str(value)
+
+
+def check_name(value: object, what: str) -> str:
+    """Return `value` if it can name something: 1 to 1,000 characters, none of them a control."""
+    text = check_text(value, what, max_chars=MAX_NAME_CHARS)
+    if not text:
+        raise InvalidValueError(f"{what} is empty")
+    if not text.isprintable():
+        for position, character in enumerate(text):
+            if character < " " or character == "\x7f":
+                raise InvalidValueError(
+                    f"{what} {shown(text)} holds the control character {character!r} at position {position}"
+                )
+    return text
+
+
+def check_step(value: object) -> int:
+    """Return a step: a whole number of 64 bits (``bool`` is not one)."""
+    if type(value) is int and INT64_MIN <= value <= INT64_MAX:
+        return value
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise InvalidTypeError(f"a step must be a whole number, not {type(value).__name__} {shown(value)}")
+    try:
+        step = operator.index(value)
+    except TypeError as error:  # an array or tensor of several elements, or of floats
+        raise InvalidTypeError(f"a step must be one whole number, not {shown(value)}: {error}") from None
+    if not INT64_MIN <= step <= INT64_MAX:
+        raise InvalidValueError(f"step {shown(step)} does not fit into 64 bits")
+    return step
+
+
+def check_number(value: object, what: str) -> float:
+    """Return a metric value as a float.
+
+    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars,
+    0-d arrays) or, failing that, with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities
+    pass. Text, bytes, complex numbers and arrays of more than one element are refused, as is an int or
+    Decimal too large for a float.
+    """
+    if type(value) is float:
+        return value
+    number = value
+    try:
+        if not isinstance(value, (SupportsFloat, str)) and hasattr(value, "item"):
+            number = value.item()
+        if isinstance(number, SupportsFloat) and not _is_no_number(number):
+            found = float(number)
+            if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
+                raise OverflowError  # a Decimal says nothing by itself
+            return found
+    except OverflowError:
+        raise InvalidValueError(f"{what} {shown(value)} is too large for a float") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # the last one from torch
+        raise InvalidTypeError(
+            f"{what} must be one number, not {type(value).__name__} {shown(value)}: {error}"
+        ) from None
+    raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {shown(value)}")
+
+
+def _is_no_number(value: object) -> bool:
+    """Whether it is text, or complex, although ``float`` takes it: numpy drops the imaginary part."""
+    if isinstance(value, (str, bytes, bytearray, complex)):
+        return True
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    return isinstance(kind, str) and kind in "cSU"
+
+
+MANY_AT_ONCE = 50_000
+
+
+def elements(values: Any, what: str) -> Iterator[Any]:
+    """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
+    if type(values) in (list, tuple):
+        return iter(values)
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")
+    if hasattr(values, "to_numpy"):  # pandas slices by label
+        values = values.to_numpy()
+    if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
+        return iter(values)
+    try:
+        len(values)
+    except TypeError:
+        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}") from None
+    return _array_elements(values)
+
+
+def _array_elements(values: Any) -> Iterator[Any]:
+    for begin in range(0, len(values), MANY_AT_ONCE):
+        yield from values[begin : begin + MANY_AT_ONCE].tolist()
+
+
+DIRECTIONS = ("minimize", "maximize")
+
+
+def check_status(status: object) -> RunStatus:
+    """Return `status` as a RunStatus, whether it came as one or as text."""
+    try:
+        return RunStatus(status)  # type: ignore[arg-type]
+    except ValueError:
+        known = ", ".join(RunStatus)
+        raise InvalidValueError(f"status must be one of {known}; not {shown(status)}") from None
+
+
+def check_direction(direction: object) -> str:
+    """Return `direction` if it says what is best of a metric."""
+    if not isinstance(direction, str) or direction not in DIRECTIONS:
+        raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {shown(direction)}")
+    return direction

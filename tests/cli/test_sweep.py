@@ -1,0 +1,416 @@
+"""``exptrack sweep``: a real search, and what becomes of one that is killed, interrupted or stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exptrack import Archive, RunStatus, TrialRecord, TrialState, load_sweep
+from exptrack.cli import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
+
+SWEEP = """\
+objective: {metric: acc, direction: maximize}
+space: {lr: {low: 0.1, high: 1.0}}
+sampler: {name: random, seed: 1}
+budget: {max_trials: 2}
+retries: 1
+"""
+TRAIN = """\
+import exptrack
+with exptrack.start_run(exptrack.current_trial().config) as run:
+    print("training")
+    run.log({"acc": run.config.get("lr")})
+"""
+# Tells that it has begun, and goes on when it may.
+WAITS = """\
+import os, time, exptrack
+with exptrack.start_run(exptrack.current_trial().config) as run:
+    run.log({"acc": run.config.get("lr")})
+    number = os.environ["EXPTRACK_TRIAL"].split("/")[1]
+    with open("begun.new", "w") as file:
+        file.write(str(os.getpid()))
+    os.replace("begun.new", f"begun{number}")
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+"""
+# Hears that it is to end, and does not.
+DEAF = (
+    "import signal\n"
+    "signal.signal(signal.SIGINT, lambda *_: open('heard', 'w').close())\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+) + WAITS
+
+
+class Lab:
+    """A folder with a sweep file and scripts, and an archive in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.db = folder / "lab.db"
+        for name, text in (("tuning.sdn", SWEEP), ("train.py", TRAIN), ("waits.py", WAITS), ("deaf.py", DEAF)):
+            (folder / name).write_text(text)
+
+    def call(self, *words: str) -> Result:
+        """Run one command in this process."""
+        result = CliRunner().invoke(main, ["--db", str(self.db), "sweep", *words])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Run one command in a process of its own."""
+        command = [sys.executable, "-m", "exptrack", "--db", str(self.db), "sweep", *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, name: str, process: subprocess.Popen[str]) -> str:
+        """Wait until a script has written a file; return what is in it."""
+        while not (self.folder / name).exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        return (self.folder / name).read_text()
+
+    def trials(self, name: str = "tuning") -> list[TrialRecord]:
+        with Archive(self.db) as archive:
+            return archive.trials(name)
+
+    def statuses(self) -> list[RunStatus]:
+        with Archive(self.db) as archive:
+            return [run.status for run in reversed(archive.list_runs())]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab whose archive must verify clean when the test is over."""
+    made = Lab(tmp_path)
+    yield made
+    if made.db.exists():
+        with Archive(made.db) as archive:
+            assert archive.verify().problems == ()
+
+
+PYTHON = sys.executable
+
+# A real search
+
+DIGITS = """\
+name: digits
+objective: {metric: val_accuracy, direction: maximize, reduce: max}
+space |param, low, high, log|
+    optim.lr, 1e-5, 1e-1, true
+    model.hidden, 8, 64, true
+choices:
+    model.activation: [relu, tanh]
+sampler: {name: random, seed: 4}
+pruner: {name: median, n_startup_trials: 2}
+budget: {max_trials: 7, time_limit: 5min}
+jobs: 2
+base: {optim: {lr: 0.01, batch: 64}, model: {hidden: 16, activation: relu}, epochs: 6}
+"""
+DIGITS_TRAIN = """\
+import sys
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+import exptrack
+
+trial = exptrack.current_trial()
+config = trial.config
+assert exptrack.parse_cli_overrides(sys.argv)[-1] == f"model.activation={config.get('model.activation')}"
+digits = load_digits()
+order = np.random.default_rng(0).permutation(len(digits.target))
+images, labels = digits.data[order] / 16, digits.target[order]
+model = MLPClassifier(
+    (config.get("model.hidden"),), activation=config.get("model.activation"), random_state=0,
+    learning_rate_init=config.get("optim.lr"), batch_size=config.get("optim.batch"),
+)
+with exptrack.start_run(config) as run:
+    for epoch in range(config.get("epochs")):
+        model.partial_fit(images[:1300], labels[:1300], classes=np.arange(10))
+        run.log({"val_accuracy": model.score(images[1300:], labels[1300:])}, epoch)
+        print("epoch", epoch)
+        if trial.should_prune():
+            trial.prune()
+"""
+
+
+def test_a_real_search_prunes_finds_a_good_model_and_keeps_every_trial_as_a_run(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two processes at once have a core each.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (lab.folder / "digits.sdn").write_text(DIGITS)
+    (lab.folder / "train_digits.py").write_text(DIGITS_TRAIN)
+    runner = lab.start("run", "digits.sdn", "--jobs", "2", "--", PYTHON, "train_digits.py")
+    out, errors = runner.communicate()
+    assert (runner.returncode, errors) == (0, "")
+    with Archive(lab.db) as archive:
+        assert archive.verify().problems == ()
+        (study,) = archive.studies()
+        trials = archive.trials("digits")
+        assert study.best_value is not None
+        assert study.best_value > 0.9
+        assert study.counts[TrialState.PRUNED] >= 1
+        assert study.counts[TrialState.COMPLETE] + study.counts[TrialState.PRUNED] == len(trials) == 7
+        runs = archive.runs().where("group = digits").list()
+        assert {run.run_id for run in runs} == {trial.run_id for trial in trials}
+        assert {run.status for run in runs} == {RunStatus.COMPLETED}
+        for trial in trials:
+            record = archive.get_run(trial.run_id)
+            assert {key: record.config[key] for key in trial.params} == trial.params
+            assert record.config["epochs"] == 6
+            points = record.get_metric("val_accuracy")
+            assert {point.step: point.value for point in points} == trial.reports
+            assert (len(points) < 6) <= (trial.state == TrialState.PRUNED)
+            assert record.artifacts.get_blob("output.txt") == "".join(f"epoch {p.step}\n" for p in points)
+    lines = out.splitlines()
+    assert len(lines) == 8
+    assert sorted(line.split()[0] for line in lines[:7]) == [f"#{number}" for number in range(7)]
+    assert lines[7].startswith(f"digits: {study.counts[TrialState.COMPLETE]} complete, ")
+    assert lines[7].endswith(f"; best {study.best_value:.5g} (#{study.best_number})")
+
+
+@pytest.mark.parametrize(("example", "study", "trials"), [("digits", "digits", 24), ("grid", "svm", 36)])
+def test_an_example_runs_as_it_says(
+    example: str, study: str, trials: int, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = EXAMPLES / example
+    assert "exptrack sweep run sweep.sdn" in (folder / "sweep.sdn").read_text()
+    plan = load_sweep(folder / "sweep.sdn")
+    assert plan.max_trials == trials or math.prod(one.count or 0 for one in plan.space.values()) == trials
+    monkeypatch.chdir(folder)
+    result = lab.call("run", "sweep.sdn", "--trials", "1", "--", PYTHON, "train.py")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (trial,) = lab.trials(study)
+    assert trial.state == TrialState.COMPLETE
+    with Archive(lab.db) as archive:
+        config = archive.get_run(trial.run_id).config
+        assert {key: config[key] for key in trial.params} == trial.params
+
+
+# What is printed
+
+
+def test_a_line_a_trial_tells_people_how_it_goes(lab: Lab) -> None:
+    (lab.folder / "tuning.sdn").write_text(SWEEP.replace("max_trials: 2", "max_trials: 1"))
+    first = lab.call("run", "tuning.sdn", "--jobs", "2", "--", PYTHON, "train.py")
+    (trial,) = lab.trials()
+    lr = f"{trial.params['lr']:.5g}"
+    assert first.stdout.splitlines() == [
+        f"#0   complete  {lr.rjust(10)}  best {lr} (#0)".ljust(51) + f"lr={lr}",
+        f"tuning: 1 complete; best {lr} (#0)",
+    ]
+    again = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
+    assert again.stdout == f"tuning has all its trials already; --trials lets it go on; best {lr} (#0)\n"
+    code = "import sys; print('some words'); sys.exit('no licence')"
+    failed = lab.call("run", "tuning.sdn", "--trials", "2", "--jobs", "2", "--", PYTHON, "-c", code)
+    assert failed.exit_code == 1
+    lines = failed.stdout.splitlines()
+    assert lines[0].startswith("#1   failed             –  best")
+    assert lines[1] == "     exit code 1: no licence"
+    assert sorted(lines[2:4]) == ["     | no licence", "     | some words"]
+    assert lines[4] == f"tuning: 1 failed; best {lr} (#0)"
+
+
+def test_what_one_command_at_a_time_writes_is_passed_on(lab: Lab) -> None:
+    result = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "training",
+        "#0",
+        "training",
+        "#1",
+        "tuning:",
+    ]
+    code = "import sys; sys.exit('no licence')"
+    failed = lab.call("run", "tuning.sdn", "--name", "other", "--trials", "1", "--", PYTHON, "-c", code)
+    assert failed.stderr == "no licence\n"
+    assert "|" not in failed.stdout
+
+
+def test_json_is_a_line_a_trial_and_one_about_all(lab: Lab) -> None:
+    result = lab.call("run", "tuning.sdn", "--json", "--name", "named", "--", PYTHON, "train.py")
+    *lines, last = map(json.loads, result.stdout.splitlines())
+    trials = lab.trials("named")
+    best = max(trials, key=lambda trial: trial.values)
+    assert [
+        (line["number"], line["state"], line["value"], line["params"], line["run_id"]) for line in lines
+    ] == [(trial.number, "complete", trial.values[0], trial.params, trial.run_id) for trial in trials]
+    assert last == {
+        "study": "named",
+        "counts": {"complete": 2, "pruned": 0, "fail": 0},
+        "ended": "done",
+        "best_number": best.number,
+        "best_value": best.values[0],
+    }
+    assert json.loads(lab.call("stop", "named", "--json").stdout) == {
+        "study": "named",
+        "now": False,
+        "running": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("run", "bad.sdn", "--", PYTHON), 58, "bad.sdn, line 2, column 18: low 2 is above high 1"),
+        (("run", "broken.sdn", "--", PYTHON), 53, "broken.sdn, line 1, column 8: '[' is not closed"),
+        (("run", "none.sdn", "--", PYTHON), 35, "there is no sweep file none.sdn"),
+        (("run", "tuning.sdn"), 2, "say which command trains"),
+        (("run", "tuning.sdn", "--", "no-such-program"), 50, "there is no program 'no-such-program' to run"),
+        (("run", "tuning.sdn", "--time-limit", "soon", "--", PYTHON), 57, "a time limit is in seconds"),
+        (("run", "tuning.sdn", "--name", "", "--", PYTHON), 57, "name is empty"),
+        (("run", "tuning.sdn", "--jobs", "0", "--", PYTHON), 2, "Invalid value for '--jobs'"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_leaves_no_study(
+    words: list[str], code: int, message: str, lab: Lab
+) -> None:
+    (lab.folder / "bad.sdn").write_text(
+        "objective: {metric: m, direction: minimize}\nspace: {a: {low: 2, high: 1}}\n"
+    )
+    (lab.folder / "broken.sdn").write_text("space: [\n")
+    result = lab.call(*words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    if code in (53, 58):
+        assert result.stderr.splitlines()[-1].strip() == "^"
+    if lab.db.exists():
+        with Archive(lab.db) as archive:
+            assert archive.studies() == []
+
+
+def test_another_sweep_of_the_same_name_is_refused_and_says_what_differs(lab: Lab) -> None:
+    lab.call("run", "tuning.sdn", "--time-limit", "1e-9", "--", PYTHON, "train.py")
+    (lab.folder / "tuning.sdn").write_text(
+        SWEEP.replace("high: 1.0", "high: 2.0").replace("seed: 1", "seed: 2")
+    )
+    refused = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
+    assert refused.exit_code == 44
+    assert "has another sampler and space (lr); another name (--name NAME) begins" in refused.stderr
+    named = lab.call("run", "tuning.sdn", "--name", "two", "--trials", "1", "--", PYTHON, "train.py")
+    assert (named.exit_code, len(lab.trials("two"))) == (0, 1)
+
+
+def test_what_is_not_there_has_its_exit_code(lab: Lab) -> None:
+    for words in (("resume", "x"), ("stop", "x")):
+        assert lab.call(*words).exit_code == 11
+        assert not lab.db.exists()
+    lab.call("run", "tuning.sdn", "--time-limit", "1e-9", "--", PYTHON, "train.py")
+    for words in (("resume", "tuninh"), ("stop", "tuninh")):
+        result = lab.call(*words)
+        assert result.exit_code == 37
+        assert "did you mean 'tuning'?" in result.stderr
+
+
+# Kills, signals, stops
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_runner_leaves_failed_trials_that_a_resumed_one_tries_again(lab: Lab) -> None:
+    runner = lab.start("run", "tuning.sdn", "--jobs", "2", "--", PYTHON, "waits.py")
+    children = [int(lab.wait_for(f"begun{number}", runner)) for number in range(2)]
+    killed(runner)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    while any(trial.state == TrialState.RUNNING for trial in lab.trials()):
+        with Archive(lab.db) as archive:
+            archive.study("tuning").fail_dead_trials()
+    left = lab.trials()
+    assert [(trial.state, trial.reason) for trial in left] == [(TrialState.FAIL, "its process died")] * 2
+    while RunStatus.RUNNING in lab.statuses():
+        time.sleep(0.01)
+    (lab.folder / "go").touch()
+    result = lab.call("resume", "tuning", "--retry")
+    assert result.exit_code == 0, result.stderr
+    trials = lab.trials()
+    assert [trial.state for trial in trials[2:]] == [TrialState.COMPLETE] * 2
+    assert [trial.params for trial in trials[2:]] == [trial.params for trial in left]
+    again = lab.call("resume", "tuning", "--retry")
+    assert (again.exit_code, len(lab.trials())) == (0, 4)
+    assert lab.statuses() == [RunStatus.INTERRUPTED] * 2 + [RunStatus.COMPLETED] * 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_end_the_commands_and_fail_their_trials(number: int, code: int, lab: Lab) -> None:
+    runner = lab.start("run", "tuning.sdn", "--jobs", "2", "--", PYTHON, "waits.py")
+    for trial in range(2):
+        lab.wait_for(f"begun{trial}", runner)
+    runner.send_signal(number)
+    out, errors = runner.communicate()
+    assert runner.returncode == code
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("#")] == ["failed", "failed"]
+    assert "Traceback" not in errors
+    if code == 130:
+        assert errors == "interrupted; 'exptrack sweep resume tuning --retry' goes on with it\n"
+    assert [trial.reason for trial in lab.trials()] == ["interrupted"] * 2
+    assert lab.statuses() == [RunStatus.INTERRUPTED] * 2
+    (lab.folder / "go").touch()
+    assert lab.call("resume", "tuning", "--retry").exit_code == 0
+    assert [trial.state for trial in lab.trials()[2:]] == [TrialState.COMPLETE] * 2
+
+
+def test_a_second_ctrl_c_kills(lab: Lab) -> None:
+    runner = lab.start("run", "tuning.sdn", "--", PYTHON, "deaf.py")
+    lab.wait_for("begun0", runner)
+    runner.send_signal(signal.SIGINT)
+    lab.wait_for("heard", runner)
+    runner.send_signal(signal.SIGINT)
+    runner.communicate()
+    assert runner.returncode == 130
+    assert [trial.reason for trial in lab.trials()] == ["interrupted"]
+    assert lab.statuses() == [RunStatus.INTERRUPTED]
+
+
+def test_a_killed_command_is_tried_again(lab: Lab) -> None:
+    runner = lab.start("run", "tuning.sdn", "--trials", "1", "--", PYTHON, "waits.py")
+    os.kill(int(lab.wait_for("begun0", runner)), signal.SIGKILL)
+    lab.wait_for("begun1", runner)
+    (lab.folder / "go").touch()
+    out, errors = runner.communicate()
+    assert (runner.returncode, errors) == (0, "")
+    assert "     killed by SIGKILL; it is tried again" in out.splitlines()
+    first, second = lab.trials()
+    assert (first.state, first.reason, second.state) == (
+        TrialState.FAIL,
+        "killed by SIGKILL",
+        TrialState.COMPLETE,
+    )
+    assert first.params == second.params
+    assert lab.statuses() == [RunStatus.INTERRUPTED, RunStatus.COMPLETED]
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_a_sweep_is_stopped_from_another_process(now: bool, lab: Lab) -> None:
+    runner = lab.start("run", "tuning.sdn", "--jobs", "2", "--trials", "9", "--", PYTHON, "waits.py")
+    for trial in range(2):
+        lab.wait_for(f"begun{trial}", runner)
+    stopped = lab.call("stop", "tuning", *(["--now"] if now else []))
+    assert stopped.stdout == "asked to stop tuning: 2 trials running\n"
+    if not now:
+        (lab.folder / "go").touch()
+    out, _errors = runner.communicate()
+    trials = lab.trials()
+    assert len(trials) == 2
+    if now:
+        assert [trial.reason for trial in trials] == ["stopped by 'exptrack sweep stop --now'"] * 2
+        assert (runner.returncode, out.splitlines()[-1]) == (1, "tuning: 2 failed; stopped")
+    else:
+        assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
+        assert runner.returncode == 0
+        assert out.splitlines()[-1].startswith("tuning: 2 complete; stopped; best")

@@ -1,0 +1,546 @@
+"""Sweep files: what they mean, that plans come back from JSON and from a file, and what is refused where."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exptrack import (
+    ConfigError,
+    ConfigNotFoundError,
+    Dimension,
+    ExpConfig,
+    ExptrackError,
+    InvalidTypeError,
+    InvalidValueError,
+    Pruner,
+    Sampler,
+    SdnError,
+    SweepFileError,
+    SweepPlan,
+    SweepPlanError,
+    load_sweep,
+    sdn,
+)
+from exptrack.times import seconds_of
+from tests.strategies import FLOATS, NAMES, SCALARS, exactly
+
+ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
+GOAL = "objective: {metric: acc, direction: maximize}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "tuning.sdn"
+    file.write_text(text, encoding="utf-8", newline="")
+    return file
+
+
+def space_of(folder: Path, text: str) -> dict[str, Dimension]:
+    return dict(load_sweep(written(folder, GOAL + text)).space)
+
+
+def test_the_example_of_a_search_is_read() -> None:
+    plan = load_sweep(EXAMPLES / "digits" / "sweep.sdn")
+    assert (plan.name, plan.metric, plan.direction, plan.reduce) == (
+        "digits",
+        "val_accuracy",
+        "maximize",
+        "max",
+    )
+    assert list(plan.space.items()) == [
+        ("optim.lr", Dimension("float", 1e-4, 0.3, log=True)),
+        ("optim.alpha", Dimension("float", 1e-6, 1e-2, log=True)),
+        ("model.hidden", Dimension("int", 8, 128, log=True)),
+        ("model.activation", Dimension("choice", choices=("relu", "tanh"))),
+    ]
+    assert plan.sampler == Sampler("tpe", 1)
+    assert plan.pruner == Pruner("median", {"n_startup_trials": 4, "n_warmup_steps": 2})
+    assert (plan.max_trials, plan.time_limit_s, plan.jobs, plan.retries) == (24, 600.0, 2, 1)
+    assert plan.base is not None
+    assert plan.base.get("optim.batch") == 64
+    assert str(plan.base.source_of("optim.lr")) == "config.sdn:4"
+
+
+def test_the_example_of_a_grid_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITS", "/secret/place")
+    plan = load_sweep(EXAMPLES / "grid" / "sweep.sdn")
+    assert (plan.name, plan.metric, plan.direction, plan.reduce) == ("svm", "val_error", "minimize", "last")
+    assert plan.space["svm.C"] == Dimension("choice", choices=(0.1, 1.0, 10.0))
+    assert plan.space["svm.shrinking"] == Dimension("choice", choices=(True, False))
+    assert plan.space["pca.components"] == Dimension("int", 16, 48, 16)
+    assert (plan.sampler, plan.pruner) == (Sampler("grid"), Pruner("median"))
+    assert (plan.max_trials, plan.time_limit_s, plan.jobs, plan.retries) == (None, None, 1, 0)
+    assert plan.base is not None
+    assert plan.base.get("data") == "/secret/place"
+    assert str(plan.base.source_of("data")) == "sweep.sdn:16"
+    assert "secret" not in json.dumps(plan.to_settings())
+
+
+def test_a_plan_comes_back_where_its_environment_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "secret")
+    file = written(tmp_path, GOAL + 'base: {token: "${env:LAB_TOKEN}"}\nspace: {a: [1]}\n')
+    settings = load_sweep(file).to_settings()
+    monkeypatch.delenv("LAB_TOKEN")
+    plan = SweepPlan.from_settings(settings)
+    assert plan.to_settings() == settings
+    assert plan.base is not None
+    with pytest.raises(ConfigError, match="LAB_TOKEN is not set"):
+        plan.base.get("token")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "dimension"),
+    [
+        ("space: {a.b: {low: 0, high: 1.5}}", "a.b", Dimension("float", 0.0, 1.5)),
+        ("space: {a: {low: 1, high: 9}}", "a", Dimension("int", 1, 9)),
+        ("space: {a: {low: 1, high: 9, step: 0.5}}", "a", Dimension("float", 1.0, 9.0, 0.5)),
+        ("space: {a: {kind: float, low: 1, high: 9}}", "a", Dimension("float", 1.0, 9.0)),
+        ("space: {a: {low: 0.1, high: 0.3, step: 0.1}}", "a", Dimension("float", 0.1, 0.3, 0.1)),
+        ("space: {a: {low: 2, high: 2, log: false}}", "a", Dimension("int", 2, 2)),
+        ("space: {a: {low: 1, high: 2, step: null, log: null}}", "a", Dimension("int", 1, 2)),
+        (
+            'space: {a: [0, 1.5, x, true, null, ""]}',
+            "a",
+            Dimension("choice", choices=(0, 1.5, "x", True, None, "")),
+        ),
+        ("space: {a: {choices: [x]}}", "a", Dimension("choice", choices=("x",))),
+        ("space: {a: {kind: choice, choices: [x]}}", "a", Dimension("choice", choices=("x",))),
+        ("choices: {a: [x, y]}", "a", Dimension("choice", choices=("x", "y"))),
+        ("space |param, low, high| a, 1, 9", "a", Dimension("int", 1, 9)),
+        ("space |param, kind, low, high| a, float, 1, 9", "a", Dimension("float", 1.0, 9.0)),
+        ("space |param, low, high, step, log| a, 1, 9, 2,", "a", Dimension("int", 1, 9, 2)),
+        ("space |param, low, high, choices| a, , , [x, y]", "a", Dimension("choice", choices=("x", "y"))),
+        ("space:\n  - param: a\n    low: 1\n    high: 9\n", "a", Dimension("int", 1, 9)),
+        ('space: {"a.\\"b.c\\"": {low: 1, high: 2}}', 'a."b.c"', Dimension("int", 1, 2)),
+    ],
+)
+def test_a_parameter_is_a_range_or_choices(text: str, key: str, dimension: Dimension, tmp_path: Path) -> None:
+    found = space_of(tmp_path, text)
+    assert list(found) == [key]
+    assert exactly(dataclasses.astuple(found[key])) == exactly(dataclasses.astuple(dimension))
+
+
+def test_a_table_and_choices_make_one_space_in_their_order(tmp_path: Path) -> None:
+    text = "space |param, low, high|\n  b, 1, 2\n  a, 1, 2\nchoices:\n  d: [1]\n  c: [1]\n"
+    assert list(space_of(tmp_path, text)) == ["b", "a", "d", "c"]
+
+
+@pytest.mark.parametrize(
+    ("word", "plan"),
+    [
+        ("random", Sampler("random")),
+        ("CmaEsSampler", Sampler("CmaEsSampler")),
+        ("{name: tpe, seed: 3}", Sampler("tpe", 3)),
+        ("{name: tpe, seed: null, multivariate: true}", Sampler("tpe", None, {"multivariate": True})),
+    ],
+)
+def test_a_sampler_is_a_name_or_a_map_with_options(word: str, plan: Sampler, tmp_path: Path) -> None:
+    text = f"{GOAL}space: {{a: [1]}}\nsampler: {word}\n"
+    assert load_sweep(written(tmp_path, text)).sampler == plan
+
+
+@pytest.mark.parametrize(
+    ("word", "plan"),
+    [
+        ("hyperband", Pruner("hyperband")),
+        ("PercentilePruner", Pruner("PercentilePruner")),
+        (
+            "{name: successive_halving, min_resource: 2}",
+            Pruner("successive_halving", {"min_resource": 2}),
+        ),
+    ],
+)
+def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_path: Path) -> None:
+    text = f"{GOAL}space: {{a: [1]}}\npruner: {word}\n"
+    assert load_sweep(written(tmp_path, text)).pruner == plan
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        (90, 90.0),
+        (0.5, 0.5),
+        ("90s", 90.0),
+        ("10min", 600.0),
+        ("10 min", 600.0),
+        ("5m", 300.0),
+        ("2h 30m", 9000.0),
+        ("1h30m5s", 5405.0),
+        ("1.5d", 129_600.0),
+        (" 1w ", 604_800.0),
+    ],
+)
+def test_a_time_limit_is_seconds_or_words(time: object, seconds: float) -> None:
+    assert seconds_of(time) == seconds
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["", "2", "h", "2x", "2h,3m", "2 hours", "-1h", "0s", 0, -1, True, None, math.inf, math.nan, 10**400],
+)
+def test_another_time_limit_is_refused(time: object) -> None:
+    with pytest.raises(SweepPlanError, match="like 90s, 10min or 2h 30m"):
+        seconds_of(time)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ("space: {a: [1]}\n", 1, 1, "metric is missing"),
+        ("objective: {direction: maximize}\nspace: {a: [1]}\n", 1, 12, "metric is missing"),
+        ("objective: {metric: m}\nspace: {a: [1]}\n", 1, 12, "direction is missing"),
+        (
+            "objective: acc\nspace: {a: [1]}\n",
+            1,
+            12,
+            "objective is a map of metric, direction, reduce, not 'acc'",
+        ),
+        ("objective: {metric: m, direction: max}\nspace: {a: [1]}\n", 1, 35, "minimize or maximize, not 'max'"),
+        ("objective: {metric: m, directon: max}\nspace: {a: [1]}\n", 1, 24, "did you mean direction?"),
+        ('objective: {metric: "", direction: minimize}\nspace: {a: [1]}\n', 1, 21, "metric is empty"),
+        (GOAL.replace("}", ", reduce: mean}") + "space: {a: [1]}\n", 1, 55, "last, min or max, not 'mean'"),
+        (GOAL, 1, 1, "there is no parameter to search"),
+        (GOAL + "space: {}\n", 2, 8, "there is no parameter to search"),
+        (GOAL + "spcae: {a: [1]}\n", 2, 1, "there is no 'spcae' here; did you mean space?"),
+        (GOAL + "zzz: 1\n", 2, 1, "there are name, objective, space"),
+        (GOAL + "name: 3\nspace: {a: [1]}\n", 2, 7, "name must be text"),
+        (GOAL + "space: [1, 2]\n", 2, 9, "begins with a line like space |param, low, high|"),
+        (GOAL + "space: 5\n", 2, 8, "space is a map or a table"),
+        (GOAL + "space: {a: 0.1}\n", 2, 12, "a is a range, {low: …, high: …}, or a list of choices"),
+        (GOAL + "space: {a: [1]}\nchoices: [1]\n", 3, 10, "choices are a map of parameters to lists"),
+        (GOAL + "choices: {a: 1}\n", 2, 14, "the choices of a are a list, not 1"),
+        (GOAL + "space: {a: {choices: 1}}\n", 2, 22, "the choices of a are a list"),
+        (GOAL + "space: {a: {low: 2, high: 1}}\n", 2, 18, "low 2 is above high 1"),
+        (GOAL + "space:\n    a: {low: 1}\n", 3, 8, "a range needs high"),
+        (GOAL + "space:\n    a:\n        low: 1\n        hihg: 2\n", 5, 9, "did you mean high?"),
+        (GOAL + "space: {a: {low: x, high: 1}}\n", 2, 18, "low is a number, not 'x'"),
+        (GOAL + "space: {a: {low: true, high: 1}}\n", 2, 18, "low is a number, not True"),
+        (GOAL + "space: {a: {low: 0, high: 1.0, log: true}}\n", 2, 18, "low is above 0, not 0.0"),
+        (GOAL + "space: {a: {low: 0, high: 9, log: true}}\n", 2, 18, "low is above 0, not 0"),
+        (GOAL + "space: {a: {low: 1, high: 9, log: yes}}\n", 2, 35, "log is true or false, not 'yes'"),
+        (GOAL + "space: {a: {low: 1, high: 9, step: 1, log: true}}\n", 2, 36, "exclude each other"),
+        (GOAL + "space: {a: {low: 1, high: 9, step: 0}}\n", 2, 36, "step is above 0, not 0"),
+        (GOAL + "space: {a: {low: 0, high: 1.0, step: 0.3}}\n", 2, 38, "the last before it is 0.9"),
+        (GOAL + "space: {a: {low: 0, high: 1.0, step: 1e-300}}\n", 2, 38, "too small"),
+        (GOAL + "space: {a: {kind: int, low: 1.0, high: 9}}\n", 2, 29, "a whole number, not 1.0"),
+        (GOAL + "space: {a: {kind: real, low: 1.0, high: 9}}\n", 2, 19, "float, int or choice, not 'real'"),
+        (GOAL + f"space: {{a: {{low: 1, high: {2**63}}}}}\n", 2, 27, "does not fit into 64 bits"),
+        (GOAL + "space: {a: {low: 1, choices: [1]}}\n", 2, 18, "choices have no low"),
+        (GOAL + "space: {a: {kind: int, low: 1, high: 2, choices: [1]}}\n", 2, 50, "has no choices"),
+        (GOAL + "space: {a: []}\n", 2, 12, "nothing to choose from"),
+        (GOAL + "space: {a: [x, [1]]}\n", 2, 12, "is no text, number, true, false or null"),
+        (GOAL + "space: {a: [x, y, x]}\n", 2, 12, "the choice 'x' stands twice"),
+        (GOAL + "space: {a: [1, true]}\n", 2, 12, "the choice True stands beside 1, which is equal to it"),
+        (GOAL + f"space: {{a: {{low: 1, high: {2**53 + 1}}}}}\n", 2, 27, "within 2^53"),
+        (GOAL + "space: {a: {low: -1.7e308, high: 1.7e308}}\n", 2, 18, "too wide"),
+        (GOAL + f"space: {{a: [{2**63}]}}\n", 2, 12, "does not fit into 64 bits"),
+        (GOAL + 'space: {a: ["\0"]}\n', 2, 12, "holds NUL"),
+        (GOAL + "space |param, low, high|\n  a, 1, 2\n  a, 1, 3\n", 4, 3, "the parameter a stands twice"),
+        (GOAL + "space |param, low, high|\n  a.b, 1, 2\n  a, 1, 3\n", 4, 3, "a and a.b exclude each other"),
+        (GOAL + "space: {a: [1]}\nchoices: {a: [1]}\n", 3, 11, "the parameter a stands twice"),
+        (GOAL + "space: {a: [1]}\nchoices: {a.b: [1]}\n", 3, 16, "a.b and a exclude each other"),
+        (GOAL + 'space: {a: [1], "\\"a\\"": [1]}\n', 2, 26, "the parameter a stands twice"),
+        (GOAL + 'space: {"a=b": [1]}\n', 2, 16, "no command line can override a key like 'a=b'"),
+        (GOAL + 'space: {"-a": [1]}\n', 2, 15, "no command line can override"),
+        (GOAL + 'space: {" a": [1]}\n', 2, 15, "no command line can override"),
+        (GOAL + "space: {a..b: [1]}\n", 2, 15, "empty part"),
+        (GOAL + "space |param, low, hihg|\n  a, 1, 2\n", 3, 9, "did you mean high?"),
+        (GOAL + "space |name, low, high|\n  a, 1, 2\n", 3, 3, "a row has a param"),
+        (GOAL + "space |param, low, high|\n  , 1, 2\n", 3, 3, "param is the key of a value"),
+        (GOAL + "space |param, low, high|\n  a, 1, x\n", 3, 9, "high is a number, not 'x'"),
+        (GOAL + "space: {a: [1]}\nsampler: tpee\n", 3, 10, "did you mean tpe?"),
+        (GOAL + "space: {a: [1]}\nsampler: MedianPruner\n", 3, 10, "a class of Optuna that ends in Sampler"),
+        (GOAL + "space: {a: [1]}\nsampler: {seed: 1}\n", 3, 10, "which sampler?"),
+        (GOAL + "space: {a: [1]}\nsampler: {name: tpe, seed: -1}\n", 3, 28, "seed is a whole number from 0"),
+        (
+            GOAL + 'space: {a: [1]}\nsampler: {name: tpe, "a b": -1}\n',
+            3,
+            29,
+            "no option of a sampler is called 'a b'",
+        ),
+        (GOAL + "space: {a: [1]}\npruner: {name: medain}\n", 3, 16, "did you mean median?"),
+        (GOAL + "space: {a: [1]}\nbudget: 10\n", 3, 9, "budget is a map of max_trials, time_limit, not 10"),
+        (GOAL + "space: {a: [1]}\nbudget: {trials: 10}\n", 3, 10, "did you mean max_trials?"),
+        (GOAL + "space: {a: [1]}\nbudget: {max_trials: 0}\n", 3, 22, "a whole number from 1, not 0"),
+        (GOAL + "space: {a: [1]}\nbudget: {time_limit: soon}\n", 3, 22, "a time limit is in seconds, or like"),
+        (GOAL + "space: {a: [1]}\njobs: 0\n", 3, 7, "jobs is a whole number from 1, not 0"),
+        (GOAL + "space: {a: [1]}\nretries: true\n", 3, 10, "retries is a whole number from 0, not True"),
+        (
+            GOAL + "sampler: grid\nspace:\n    a: {low: 0, high: 1.0}\n",
+            4,
+            8,
+            "grid tries every value, and there is no end of them from 0.0 to 1.0; give a step or choices",
+        ),
+        (GOAL + "base: 3\nspace: {a: [1]}\n", 2, 7, "base is a map or the path of a config, not 3"),
+        (GOAL + "base: other.sdn\nspace: {a: [1]}\n", 2, 7, "there is no config other.sdn beside tuning.sdn"),
+        (GOAL + 'base: "\0"\nspace: {a: [1]}\n', 2, 7, "there is no config"),
+        (GOAL + "base: {a: adam}\nspace: {a.lr: [1]}\n", 3, 15, "cannot set 'a.lr': 'a' is text, not a map"),
+        (GOAL + "base:\n    a: ${config:b}\nspace: {a: [1]}\n", 3, 8, "there is no key 'b'"),
+    ],
+)
+def test_what_no_search_could_do_is_refused_at_its_place(
+    text: str, line: int, column: int, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SweepFileError) as caught:
+        load_sweep(written(tmp_path, text))
+    error = caught.value
+    assert words in error.problem
+    assert (error.line, error.column, error.source) == (line, column, text.split("\n")[line - 1])
+    assert error.file.endswith("tuning.sdn")
+    assert str(error).endswith(" " * (column + 1) + "^")
+
+
+def test_an_error_names_its_key(tmp_path: Path) -> None:
+    with pytest.raises(SweepFileError) as caught:
+        space_of(tmp_path, "space: {optim.lr: {low: 2, high: 1}}")
+    assert caught.value.key == 'space."optim.lr".low'
+    assert isinstance(caught.value, InvalidValueError)
+
+
+def test_parameters_may_be_called_like_parts_of_the_plan(tmp_path: Path) -> None:
+    text = "sampler: grid\nspace: {name: [1], metric: [1], space: [1], base: {low: 0, high: 1.0}}"
+    with pytest.raises(SweepFileError, match="line 3, column 51: grid tries every value"):
+        space_of(tmp_path, text)
+    assert set(space_of(tmp_path, text.split("\n")[1])) == {"name", "metric", "space", "base"}
+
+
+def test_a_parameter_may_add_a_key_to_the_base(tmp_path: Path) -> None:
+    plan = load_sweep(written(tmp_path, GOAL + "base: {a: {x: 1}}\nspace: {a.y: [1], b: [1]}\n"))
+    assert plan.base is not None
+    assert plan.base.values == {"a": {"x": 1}}
+
+
+def test_the_base_may_be_a_folder_and_extend_others(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/config.sdn").write_text("extends: more.sdn\nlr: ${config:other}\n")
+    (tmp_path / "conf/more.sdn").write_text("lr: 1\nother: 0.5\n")
+    plan = load_sweep(written(tmp_path, GOAL + "base: conf\nspace: {other: [1]}\n"))
+    assert plan.base is not None
+    assert plan.base.values == {"lr": 0.5, "other": 0.5}
+    assert plan.base.source_files == ("more.sdn", "config.sdn")
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConfigNotFoundError, match=r"there is no sweep file .*none.sdn"):
+        load_sweep(tmp_path / "none.sdn")
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_sweep(tmp_path)
+    with pytest.raises(SdnError, match=r"tuning.sdn, line 2, column 4: '\[' is not closed"):
+        load_sweep(written(tmp_path, "a: 1\nb: [\n"))
+    (tmp_path / "base.sdn").write_text("a: {\n")
+    with pytest.raises(SdnError, match=r"base.sdn, line 1, column 4"):
+        load_sweep(written(tmp_path, GOAL + "base: base.sdn\nspace: {a: [1]}\n"))
+    with pytest.raises(InvalidTypeError):
+        load_sweep(3)  # type: ignore[arg-type]
+
+
+def test_what_code_plans_is_checked_too() -> None:
+    space = {"a": Dimension("int", 1, 2)}
+    for facts in (
+        {"name": ""},
+        {"metric": "a\nb"},
+        {"direction": "up"},
+        {"space": {}},
+        {"space": {"": Dimension("int", 1, 2)}},
+        {"space": {3: Dimension("int", 1, 2)}},
+        {"jobs": 1.0},
+        {"time_limit_s": "x"},
+    ):
+        good: dict[str, Any] = {"name": "n", "metric": "m", "direction": "minimize", "space": space}
+        with pytest.raises(SweepPlanError):
+            SweepPlan(**good | facts)
+    for options in ([], {3: 1}, {"a-b": 1}):
+        with pytest.raises(SweepPlanError, match="option"):
+            SweepPlan("n", "m", "minimize", space, pruner=Pruner("median", options))  # type: ignore[arg-type]
+    with pytest.raises(SweepPlanError, match="cannot hold the object"):
+        SweepPlan("n", "m", "minimize", space, pruner=Pruner.of(optuna.pruners.NopPruner()))
+    for choices in ([1], (math.nan,), ("\ud800",), ({},), ()):
+        with pytest.raises(SweepPlanError):
+            Dimension("choice", choices=choices)  # type: ignore[arg-type]
+    with pytest.raises(SweepPlanError):
+        Dimension("float", 0.0, math.inf)
+
+
+def test_reading_a_sweep_imports_no_optimiser() -> None:
+    code = (
+        "import sys; from exptrack import load_sweep; load_sweep(sys.argv[1]);"
+        " print(*{'optuna', 'numpy'} & set(sys.modules))"
+    )
+    file = str(EXAMPLES / "digits" / "sweep.sdn")
+    done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+# Plans of every kind, as JSON and as files
+
+WHOLE = st.integers(-(2**53), 2**53)
+FINITE = FLOATS.filter(lambda x: abs(x) < 1e150)
+OPTIONS = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(NAMES, SCALARS, max_size=2)
+WORDS = st.text("abcxyz_", min_size=1, max_size=6)
+KEYS = st.lists(WORDS, min_size=1, max_size=3).map(".".join)
+
+
+@st.composite
+def dimensions(draw: st.DrawFn, *, exhaustive: bool) -> Dimension:
+    kind = draw(st.sampled_from(["float", "int", "choice"]))
+    if kind == "choice":
+        plain = SCALARS.filter(lambda one: not isinstance(one, str) or "\0" not in one)
+        return Dimension("choice", choices=tuple(draw(st.lists(plain, min_size=1, max_size=4, unique=True))))
+    if kind == "int" or exhaustive:
+        low, steps = draw(st.integers(-1000, 1000)), draw(st.integers(0, 50))
+        step = draw(st.sampled_from([1, 2, 3, 5]))
+        bounds = (low, low + steps * step, step)
+        if kind == "float":
+            return Dimension("float", *(one / 4 for one in bounds))
+        if draw(st.booleans()):
+            return Dimension("int", *bounds)
+        ends = sorted(draw(st.tuples(WHOLE, WHOLE)))
+        return Dimension("int", *ends, log=ends[0] > 0 and draw(st.booleans()))
+    ends = sorted(draw(st.tuples(FINITE, FINITE)))
+    return Dimension("float", *ends, log=ends[0] > 0 and draw(st.booleans()))
+
+
+def separate(keys: list[str]) -> bool:
+    parts = [key.split(".") for key in keys]
+    return not any(a != b and b[: len(a)] == a for a in parts for b in parts)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> SweepPlan:
+    keys = draw(st.lists(KEYS, min_size=1, max_size=4, unique=True).filter(separate))
+    sampler = draw(st.sampled_from(["random", "grid", "tpe", "QMCSampler", "BruteForceSampler"]))
+    exhaustive = sampler in ("grid", "BruteForceSampler")
+    options = st.dictionaries(WORDS.filter(lambda word: word not in ("name", "seed")), OPTIONS, max_size=2)
+    base = draw(st.none() | st.dictionaries(st.sampled_from(["m", "n", "x y"]), OPTIONS, max_size=3))
+    return SweepPlan(
+        draw(NAMES),
+        draw(NAMES),
+        draw(st.sampled_from(["minimize", "maximize"])),
+        {key: draw(dimensions(exhaustive=exhaustive)) for key in keys},
+        draw(st.sampled_from(["last", "min", "max"])),
+        Sampler(sampler, draw(st.none() | st.integers(0, 2**32 - 1)), draw(options)),
+        Pruner(draw(st.sampled_from(["none", "median", "hyperband", "NopPruner"])), draw(options)),
+        draw(st.none() | st.integers(1, 10**6)),
+        draw(st.none() | st.floats(1e-3, 1e9)),
+        draw(st.integers(1, 64)),
+        draw(st.integers(0, 9)),
+        None if base is None else ExpConfig(base),
+    )
+
+
+def facts_of(plan: SweepPlan) -> Any:
+    """All that a plan says, types told apart; without where its base comes from."""
+    facts = plan.to_settings()
+    if facts["base"] is not None:
+        facts["base"] = facts["base"]["values"]
+    return exactly(facts)
+
+
+@ROOMY
+@given(plans())
+def test_a_plan_comes_back_from_json(plan: SweepPlan) -> None:
+    back = SweepPlan.from_settings(json.loads(json.dumps(plan.to_settings())))
+    assert facts_of(back) == facts_of(plan)
+    assert back == plan
+    if plan.base is not None and back.base is not None:
+        assert back.base.sources == plan.base.sources
+
+
+def as_file(plan: SweepPlan, *, table: bool) -> str:
+    """The plan as a person would write it down."""
+    values: dict[str, Any] = {
+        "name": plan.name,
+        "objective": {"metric": plan.metric, "direction": plan.direction, "reduce": plan.reduce},
+        "sampler": {"name": plan.sampler.name, "seed": plan.sampler.seed, **plan.sampler.options},
+        "pruner": {"name": plan.pruner.name, **plan.pruner.options},
+        "budget": {"max_trials": plan.max_trials, "time_limit": plan.time_limit_s},
+        "jobs": plan.jobs,
+        "retries": plan.retries,
+    }
+    if plan.base is not None:
+        values["base"] = plan.base.values
+    rows: dict[str, Any] = {}
+    for key, one in plan.space.items():
+        facts = {"kind": one.kind, "low": one.low, "high": one.high, "step": one.step}
+        if one.kind == "choice":
+            rows[key] = {"kind": "choice", "choices": list(one.choices)} if table else list(one.choices)
+        else:
+            rows[key] = facts | {"log": one.log}
+    if not table:
+        return sdn.dumps(values | {"space": rows})
+    fields = ["kind", "low", "high", "step", "log", "choices"]
+    lines = [f"space |param, {', '.join(fields)}|"]
+    for key, row in rows.items():
+        cells = [sdn.dumps({"x": row[name]})[3:-1] if name in row else "" for name in fields]
+        lines.append(f"    {key}, {', '.join(cells)}")
+    return sdn.dumps(values) + "\n".join(lines) + "\n"
+
+
+@ROOMY
+@given(plans(), st.booleans())
+def test_a_plan_comes_back_from_a_file(
+    tmp_path_factory: pytest.TempPathFactory, plan: SweepPlan, table: bool
+) -> None:
+    file = written(tmp_path_factory.getbasetemp(), as_file(plan, table=table))
+    assert facts_of(load_sweep(file)) == facts_of(plan)
+
+
+TREES = st.recursive(
+    st.sampled_from([None, True, 0, 1, 2.5, "", "a", "grid", "tpe", "none", "maximize", "last", "1h", "."]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from("name metric direction reduce low high step log kind choices param a a.b".split()),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+SECTIONS = "name objective space choices sampler pruner budget jobs retries base".split()
+
+
+@ROOMY
+@given(st.dictionaries(st.sampled_from(SECTIONS), TREES), st.booleans())
+def test_any_document_is_a_plan_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], sound: bool
+) -> None:
+    if sound:
+        values = {"objective": {"metric": "m", "direction": "maximize"}, "space": {"a": [1]}} | values
+    file = written(tmp_path_factory.getbasetemp(), sdn.dumps(values))
+    try:
+        plan = load_sweep(file)
+    except ExptrackError:
+        return
+    assert SweepPlan.from_settings(plan.to_settings()) == plan
+
+
+@ROOMY
+@given(st.dictionaries(st.sampled_from(["name", "space", "sampler", "pruner", "base"]), TREES))
+def test_settings_that_describe_no_plan_are_refused(changes: dict[str, Any]) -> None:
+    plan = SweepPlan("n", "m", "maximize", {"a": Dimension("int", 1, 2)})
+    settings = plan.to_settings() | changes
+    try:
+        found = SweepPlan.from_settings(settings)
+    except SweepPlanError:
+        return
+    assert found.name == settings["name"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"space": 3}, {"name": "x", "more": 1}, [], None, 3])
+def test_no_settings_are_no_plan(settings: Any) -> None:
+    with pytest.raises(SweepPlanError, match="describe no sweep"):
+        SweepPlan.from_settings(settings)

@@ -212,7 +212,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
         return lifecycle.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
 
     def delete_run(self, *run_ids: object) -> DeleteReport:
-        """Delete runs with everything they hold, then give the space back. Commits; survives a power cut.
+        """Delete runs with everything they hold, then give the space back. Commits, power-safe.
 
         All runs are deleted in one transaction. Artifacts that other runs share stay. Children of a deleted run
         lose their parent.
@@ -304,7 +304,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
         return store.storage(self._connection)
 
     def gc_artifacts(self) -> GcReport:
-        """Remove bytes that no artifact names and give their space back. Commits; survives a power cut.
+        """Remove bytes that no artifact names and give their space back. Commits, power-safe.
 
         Deleting runs and artifacts already does this. A call also removes the bytes that killed processes left.
 

@@ -1,4 +1,4 @@
-"""Commands for artifacts: list, get, put, remove, measure, collect; and trace their lineage."""
+"""Commands for artifacts: list, get, put, remove, measure, clean up; trace their lineage."""
 
 from __future__ import annotations
 
@@ -276,16 +276,14 @@ def gc(db: str | None, as_json: bool) -> None:
     """
     from exptrack.terminal.console import format_size
 
-    with open_archive(db, writing=True) as archive, show_status("collecting"):
+    with open_archive(db, writing=True) as archive, show_status("removing unused bytes"):
         report = archive.gc_artifacts()
     if as_json:
         print_json(Any, report)
         return
-    words = "nothing to collect"
+    words = "nothing to remove"
     if report.blobs or report.chunks:
-        words = (
-            f"collected {report.blobs:,} blobs, {report.chunks:,} chunks, {format_size(report.stored_bytes)}"
-        )
+        words = f"removed {report.blobs:,} blobs, {report.chunks:,} chunks, {format_size(report.stored_bytes)}"
     click.echo(f"{words}; the file is {format_size(report.file_bytes)} smaller")
 
 

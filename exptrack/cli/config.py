@@ -53,7 +53,7 @@ def check(file: str, overrides: Sequence[str], as_json: bool) -> None:
     facts = {"values": len(found.leaves()), "files": found.source_files, "hash": found.hash()}
     files = ", ".join(found.source_files) or "no file"
     print_json_or_text(
-        as_json, facts, f"sound: {len(found.leaves())} values from {files}; hash {found.hash()[:16]}"
+        as_json, facts, f"valid: {len(found.leaves())} values from {files}; hash {found.hash()[:16]}"
     )
 
 

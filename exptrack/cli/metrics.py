@@ -235,9 +235,9 @@ def _draw_growth(watching: _Watching, every: float, looks: int | None, plot: boo
         for updates in _looks(watching, every, looks):
             for update in updates:
                 key = (update.series.run_id, update.series.name)
-                course = watching.archive.series(*key, buckets=SPARK_CHARS)
+                trend = watching.archive.series(*key, buckets=SPARK_CHARS)
                 last = update.series.lists()["value"][-1]
-                cells[key] = f"{format_number(last)} {draw_sparkline(course)}"
+                cells[key] = f"{format_number(last)} {draw_sparkline(trend)}"
             names = list(watching.metrics) or _most_shared(cells)
             parts: list[RenderableType] = [build_live_table(watching.records, names, cells)]
             if not watching.records:

@@ -104,11 +104,11 @@ def show(db: str | None, run: str, as_json: bool) -> None:
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_detail
 
-        courses = {
+        trends = {
             metric.name: draw_sparkline(archive.series(run, metric.name, buckets=SPARK_CHARS))
             for metric in found.metrics
         }
-    print_detail(open_console(), found, courses)
+    print_detail(open_console(), found, trends)
 
 
 @main.command()

@@ -102,14 +102,14 @@ def _write_parquet(result: SqlResult, path: str) -> None:
     if path == "-":
         sys.stdout.buffer.write(written.getvalue())
         return
-    beside = f"{path}.writing"
+    unfinished = f"{path}.writing"
     try:
-        with open(beside, "wb") as file:
+        with open(unfinished, "wb") as file:
             file.write(written.getvalue())
-        os.replace(beside, path)
+        os.replace(unfinished, path)
     except OSError as error:
         with suppress(OSError):
-            os.remove(beside)
+            os.remove(unfinished)
         raise ExportError(f"cannot write {path}: {error.strerror}", path=path) from None
     click.echo(f"{len(result.rows):,} rows written to {path}", err=True)
 

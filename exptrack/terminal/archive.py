@@ -39,7 +39,9 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
     ]
     if record.first_run and record.last_run:
-        pairs.append(("from – to", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC"))
+        pairs.append(
+            ("first – last", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC")
+        )
     for key, value in pairs:
         grid.add_row(Text(key, style="dim"), Text(safe(value)))
     out.print(grid)
@@ -55,7 +57,7 @@ def print_verified(out: Console, record: VerifyReport) -> None:
         f"{record.runs:,} runs, {record.points:,} points, {record.blobs:,} blobs in {record.chunks:,} chunks"
     )
     if record.ok:
-        out.print(Text(f"sound: {looked}", style="green"))
+        out.print(Text(f"intact: {looked}", style="green"))
         return
     out.print(Text(f"{len(record.problems)} problems in {looked}", style="red"))
     columns = [("part", "left"), ("where", "left"), ("problem", "left")]

@@ -40,8 +40,8 @@ def print_artifacts(
         columns["hash"] = ("left", [shorten_hash(a.hash) for a in records])
     else:
         columns["versions"] = ("right", [versions[a.name] for a in records])
-    columns["stored"] = ("left", [format_age(a.created_at) for a in records])
-    print_fitted(out, columns, ("stored", "hash", "kind"), folded="name")
+    columns["added"] = ("left", [format_age(a.created_at) for a in records])
+    print_fitted(out, columns, ("added", "hash", "kind"), folded="name")
 
 
 def print_folder(out: Console, files: Sequence[ArtifactFile]) -> None:
@@ -77,8 +77,8 @@ def print_storage(out: Console, records: Sequence[RunStorage], total: int, facts
         "shared": ("right", [format_size(r.shared_bytes) for r in records]),
     }
     print_fitted(out, columns, ("artifacts", "stored", "content"), folded="name")
-    more = f"; {total - len(records):,} runs more" if total > len(records) else ""
-    words = f"in all {format_size(facts.stored_bytes)} of a file of {format_size(facts.file_bytes)}{more}"
+    more = f"; {total - len(records):,} more runs" if total > len(records) else ""
+    words = f"{format_size(facts.stored_bytes)} in all, in a file of {format_size(facts.file_bytes)}{more}"
     out.print(Text(words, style="dim"))
 
 

@@ -90,7 +90,9 @@ def _colour_by_value(cells: Sequence[object]) -> list[object]:
 
 def print_changes(out: Console, record: RunChanges) -> None:
     """Print the differences between a run and the run before it."""
-    out.print(Text(f"{record.run_id} beside {record.previous}, the run before it of the same {record.because}"))
+    out.print(
+        Text(f"{record.run_id} compared with {record.previous}, the run before it of the same {record.because}")
+    )
     facts: tuple[tuple[str, Sequence[FactDifference]], ...] = (
         ("Code", record.code),
         ("Data", record.data),

@@ -129,8 +129,8 @@ def build_live_table(
 # One run
 
 
-def print_detail(out: Console, record: RunDetail, courses: Mapping[str, str]) -> None:
-    """Print everything about one run; `courses` maps each metric to its line of bars."""
+def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> None:
+    """Print everything about one run; `trends` maps each metric to its line of bars."""
     head = record.summary
     pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
     trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
@@ -155,7 +155,7 @@ def print_detail(out: Console, record: RunDetail, courses: Mapping[str, str]) ->
         print_heading(out, "Metrics")
         columns = [
             ("metric", "left"),
-            ("course", "left"),
+            ("trend", "left"),
             *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
         ]
         print_table(
@@ -164,7 +164,7 @@ def print_detail(out: Console, record: RunDetail, courses: Mapping[str, str]) ->
             (
                 [
                     m.name,
-                    courses.get(m.name, ""),
+                    trends.get(m.name, ""),
                     m.count,
                     format_number(m.last),
                     m.last_step,

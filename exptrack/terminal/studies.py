@@ -210,7 +210,7 @@ def print_trials(out: Console, results: StudyResults, found: Sequence[TrialRecor
         words = (
             f"no room for {', '.join(map(column_title, lost))}"
             if len(lost) <= 3
-            else f"no room for {len(lost)} columns more"
+            else f"no room for {len(lost)} more columns"
         )
         out.print(Text(safe(words), style="dim"))
 
@@ -349,7 +349,7 @@ def print_param_importances(
     )
     print_table(out, [("param", "left"), ("share", "right"), ("", "left")], rows, folded="param")
     if len(shown) < len(found):
-        out.print(Text(f"{len(found) - len(shown):,} params more", style="dim"))
+        out.print(Text(f"{len(found) - len(shown):,} more params", style="dim"))
 
 
 def _by_kind(results: StudyResults, place: int) -> list[tuple[str, list[TrialRecord], tuple[str, str]]]:

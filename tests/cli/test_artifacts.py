@@ -229,13 +229,13 @@ def test_du_tells_what_is_a_runs_own_and_what_it_shares(lab: Lab) -> None:
     assert found[lab.user]["shared_bytes"] == 0
     assert len(lab.json("artifacts", "du", "-n", "1")) == 1
     shown = lab.call("artifacts", "du", "-n", "1").stdout
-    assert "2 runs more" in shown
+    assert "2 more runs" in shown
     assert "its own" in shown
 
 
 def test_gc_says_when_there_is_nothing_to_collect(lab: Lab) -> None:
     lab.call("artifacts", "gc")
-    assert lab.call("artifacts", "gc").stdout == "nothing to collect; the file is 0 B smaller\n"
+    assert lab.call("artifacts", "gc").stdout == "nothing to remove; the file is 0 B smaller\n"
     assert lab.json("artifacts", "gc") == {"blobs": 0, "chunks": 0, "stored_bytes": 0, "file_bytes": 0}
 
 

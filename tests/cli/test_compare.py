@@ -54,7 +54,7 @@ def test_compare_finds_runs_by_filters(seeds_lab: Path) -> None:
 def test_changes_names_the_run_before_and_what_is_different(seeds_lab: Path) -> None:
     found = oldest_first(seeds_lab)
     shown = call(seeds_lab, "changes", found[3]).stdout
-    assert f"{found[3]} beside {found[2]}" in shown
+    assert f"{found[3]} compared with {found[2]}" in shown
     assert "the run before it of the same" in shown
     assert {"lr", "seed", "acc"} <= {line.split()[0] for line in shown.splitlines() if line.strip()}
     assert asked(seeds_lab, "changes", found[3])["previous"] == found[2]

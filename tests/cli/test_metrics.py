@@ -119,7 +119,7 @@ def test_watch_looks_as_often_as_asked_and_follows_only_what_runs(lr_lab: Path) 
 
 
 def test_watch_draws_a_live_table_and_ends_at_ctrl_c(lr_lab: Path) -> None:
-    """In a terminal it shows runs, courses and a chart; the interrupt ends it wordlessly and with success."""
+    """In a terminal it shows runs, trends and a chart; the interrupt ends it wordlessly and with success."""
     process, run = logging(lr_lab, 2000)
     leader, follower = pty.openpty()
     environment = os.environ | {

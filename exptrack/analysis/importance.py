@@ -15,7 +15,7 @@ from exptrack.analysis.values import _numbers
 from exptrack.config.store import Stored, read_leaves
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError, MissingPackageError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 METHODS = ("spearman", "forest")
 # Two points always lie on a line.
@@ -28,14 +28,14 @@ def importance(
 ) -> list[Importance]:
     """How much each key says about a metric; see :meth:`exptrack.Archive.importance`."""
     if not isinstance(method, str) or method not in METHODS:
-        raise InvalidValueError(f"method must be 'spearman' or 'forest', not {shown(method)}")
+        raise InvalidValueError(f"method must be 'spearman' or 'forest', not {short_repr(method)}")
     with connection.snapshot():
         numbers = _numbers(connection, metric, where, statistic)
         finite = {run: number for run, number in numbers.items() if math.isfinite(number)}
         if len(finite) < LEAST_RUNS[method]:
             raise InvalidValueError(
-                f"{method} needs {LEAST_RUNS[method]} completed runs with a finite value of {shown(metric)};"
-                f" there are {len(finite)}"
+                f"{method} needs {LEAST_RUNS[method]} completed runs with a finite value of"
+                f" {short_repr(metric)}; there are {len(finite)}"
             )
         leaves = read_leaves(connection, list(finite))
     varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}

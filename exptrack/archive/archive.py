@@ -30,7 +30,7 @@ from exptrack.runs import events, lookup
 from exptrack.runs.recorded import record_runs
 from exptrack.times import moment
 from exptrack.tracking import lifecycle
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
@@ -338,7 +338,7 @@ class Archive:
 
         for state in states:
             if state not in tuple(TrialState):
-                raise InvalidValueError(f"a trial is {', '.join(TrialState)}, not {shown(state)}")
+                raise InvalidValueError(f"a trial is {', '.join(TrialState)}, not {short_repr(state)}")
         found = find_study(self._connection, study)["id"]
         return read_trials(self._connection, found, states or tuple(TrialState))
 

@@ -22,7 +22,7 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.validation import check_number, shown
+from exptrack.validation import check_number, short_repr
 
 INTERVAL_S = 10.0
 SHORTEST_INTERVAL_S = 0.01
@@ -42,7 +42,8 @@ def check_interval(wanted: object) -> float | None:
     seconds = check_number(wanted, "system_metrics")
     if not SHORTEST_INTERVAL_S <= seconds <= threading.TIMEOUT_MAX:
         raise InvalidValueError(
-            f"system_metrics is True or seconds between samples from {SHORTEST_INTERVAL_S}, not {shown(wanted)}"
+            f"system_metrics is True or seconds between samples from {SHORTEST_INTERVAL_S},"
+            f" not {short_repr(wanted)}"
         )
     return seconds
 

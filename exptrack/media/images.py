@@ -14,7 +14,7 @@ from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, comes_from, is_array, is_tensor, tensor_array
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"
@@ -68,7 +68,7 @@ def encode_image(image: object) -> Encoded:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _of_file(bytes(image), "the bytes")
     if isinstance(image, (str, os.PathLike)):
-        return _of_file(_read(image), f"the file {shown(os.fspath(image))}")
+        return _of_file(_read(image), f"the file {short_repr(os.fspath(image))}")
     if comes_from(image, "PIL") and hasattr(image, "mode") and hasattr(image, "save"):
         return _of_pillow(image)
     if is_array(image):
@@ -79,7 +79,7 @@ def encode_image(image: object) -> Encoded:
         return _of_figure(image)
     raise InvalidTypeError(
         "an image is a path, bytes, a PIL image, a numpy array, a tensor or a matplotlib figure,"
-        f" not {type(image).__name__} {shown(image)}"
+        f" not {type(image).__name__} {short_repr(image)}"
     )
 
 
@@ -90,7 +90,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
             head = file.read(HEAD_BYTES)
             return head + file.read() if _media_type(head) else head
     except (OSError, TypeError, ValueError) as error:
-        raise InvalidValueError(f"cannot read the image {shown(os.fspath(path))}: {error}") from None
+        raise InvalidValueError(f"cannot read the image {short_repr(os.fspath(path))}: {error}") from None
 
 
 def _media_type(data: bytes) -> str | None:
@@ -102,7 +102,7 @@ def _of_file(data: bytes, what: str) -> Encoded:
     media_type = _media_type(data)
     if media_type is None:
         raise InvalidValueError(
-            f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {shown(data[:16])};"
+            f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {short_repr(data[:16])};"
             " register_file stores every other file"
         )
     return Encoded(data, media_type, False, {} if media_type == SVG else _facts(data, media_type, what))

@@ -114,8 +114,8 @@ class Trial:
             for other in found[:place]:
                 if choice == other and type(choice) is not type(other):
                     raise InvalidValueError(
-                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are equal;"
-                        " Optuna cannot tell them apart"
+                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)}"
+                        " are equal; Optuna cannot tell them apart"
                     )
         return self._suggest("suggest_categorical", name, found)
 

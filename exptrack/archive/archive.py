@@ -729,9 +729,11 @@ class Archive:
             raise InvalidTypeError(f"sql must be text, not {type(sql).__name__}")
         if not isinstance(max_rows, int) or not isinstance(timeout_s, (int, float)):
             raise InvalidTypeError("max_rows must be a whole number and timeout_s a number of seconds")
+        from exptrack.database.guarded_sql import run_guarded
+
         self._settle()
-        columns, rows, more = self._connection.run_guarded(
-            sql, parameters, max_rows=max_rows, timeout_s=timeout_s
+        columns, rows, more = run_guarded(
+            self._connection, sql, parameters, max_rows=max_rows, timeout_s=timeout_s
         )
         return SqlResult(tuple(columns), tuple(rows), more)
 

@@ -14,7 +14,8 @@ from exptrack.analysis.records import Importance
 from exptrack.analysis.values import _numbers
 from exptrack.config.store import Stored, read_leaves
 from exptrack.database.connection import Connection
-from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.errors import InvalidValueError
+from exptrack.extras import require
 from exptrack.validation import short_repr
 
 METHODS = ("spearman", "forest")
@@ -99,13 +100,12 @@ def _correlation_ratio(groups: Sequence[Sequence[float]]) -> float:
 
 
 def _by_forest(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) -> list[Importance]:
-    try:
-        import numpy
-        from sklearn.ensemble import RandomForestRegressor
-        from sklearn.inspection import permutation_importance
-        from sklearn.model_selection import KFold
-    except ImportError:
-        raise MissingPackageError("scikit-learn", "importance by a forest", "importance") from None
+    require("sklearn.ensemble", "importance by a forest", "importance")
+    import numpy
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+    from sklearn.model_selection import KFold
+
     if not varying:
         return []
     columns = [_feature(stored, list(finite)) for stored in varying.values()]

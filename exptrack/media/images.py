@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.extras import require
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, comes_from, is_array, is_tensor, tensor_array
 from exptrack.validation import short_repr
 
@@ -157,10 +158,7 @@ def _channels_last(array: Any) -> Any:
 
 
 def _of_array(array: Any) -> Encoded:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingPackageError("pillow", "images", "media") from None
+    image = require("PIL.Image", "images", "media")
     import numpy as np
 
     check_unmasked(array)
@@ -170,7 +168,7 @@ def _of_array(array: Any) -> Encoded:
             + "; log the images of a batch one by one" * (array.ndim == 4)
         )
     pixels = np.ascontiguousarray(_bytes_of(np.asarray(array)))
-    return _of_pillow(Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
+    return _of_pillow(image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
 
 
 def _bytes_of(array: Any) -> Any:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from exptrack.database.connection import Connection, Parameters, Row
 from exptrack.database.functions import unpack_extremes, unpack_points
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.extras import require
 from exptrack.metrics.writer import drain_all
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, short_repr
 
@@ -83,11 +84,7 @@ _Buffers: TypeAlias = tuple[_Buffer, _Buffer, _Buffer]
 
 
 def _numpy() -> ModuleType:
-    try:
-        import numpy
-    except ImportError:
-        raise MissingPackageError("numpy", "arrays (lists() works without)", "numpy") from None
-    return numpy
+    return require("numpy", "arrays (lists() works without)", "numpy")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -20,8 +20,8 @@ from exptrack.errors import (
     InvalidTypeError,
     InvalidValueError,
     MetricNotFoundError,
-    MissingPackageError,
 )
+from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Comparison, Field
@@ -436,16 +436,8 @@ def points_to_polars(points: Points) -> polars.DataFrame:
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError:
-        raise MissingPackageError("pandas", "pandas frames", "pandas") from None
-    return pandas
+    return require("pandas", "pandas frames", "pandas")
 
 
 def _polars() -> Any:
-    try:
-        import polars
-    except ImportError:
-        raise MissingPackageError("polars", "polars frames", "polars") from None
-    return polars
+    return require("polars", "polars frames", "polars")

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import as_config
 from exptrack.config.store import Numbers
 from exptrack.database.connection import Connection
@@ -200,12 +200,12 @@ def _checked_start(value: object) -> datetime:
 
 
 def _recordable_text(text: object, what: str) -> str | None:
-    return None if text is None else recordable(check_text(text, what))
+    return None if text is None else remove_secrets_and_paths(check_text(text, what))
 
 
 @lru_cache(maxsize=256)
 def _recordable_name(text: str) -> str:
-    return recordable(text)
+    return remove_secrets_and_paths(text)
 
 
 def _checked_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:

@@ -22,7 +22,7 @@ import optuna
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig, config_from_json, merge_configs
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection
@@ -435,7 +435,7 @@ class Study:
                 "a trial ends with its values, as pruned, or as failed for a reason: one of them"
             )
         numbers = None if values is None else self._checked_values(values)
-        words = None if reason is None else recordable(check_text(reason, "reason"))
+        words = None if reason is None else remove_secrets_and_paths(check_text(reason, "reason"))
         chosen = OptunaState.COMPLETE if numbers else OptunaState.PRUNED if pruned else OptunaState.FAIL
         try:
             with _may_stop(self.optuna_study), self._own_errors():

@@ -476,7 +476,7 @@ def test_a_repository_above_a_folder_called_git_is_not_mistaken_for_it(repositor
 def test_a_fifo_or_device_as_script_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (str(tmp_path / "fifo"), "/dev/zero", "/dev/stdin", str(tmp_path)):
-        monkeypatch.setattr(capture, "main_script", lambda path=path: path)
+        monkeypatch.setattr(capture, "find_main_script", lambda path=path: path)
         assert capture_code(tmp_path).digest == ""
 
 
@@ -504,9 +504,9 @@ def test_many_large_files_share_one_budget(repository: Path, monkeypatch: pytest
         (repository / name).write_bytes(b"x" * 140_000)
     before = by_both(repository).digest
     read: list[int] = []
-    real = code._file_digest
+    real = code._digest_file
     monkeypatch.setattr(
-        capture, "_file_digest", lambda path, budget: (read.append(budget), real(path, budget))[1]
+        capture, "_digest_file", lambda path, budget: (read.append(budget), real(path, budget))[1]
     )
     assert by_both(repository).digest == before
     assert sorted(set(read))[0] == 10_000
@@ -609,7 +609,7 @@ def test_a_config_without_origin_has_no_remote(repository: Path) -> None:
     assert by_both(repository).remote is None
     (repository / ".git" / "config").unlink()
     os.mkfifo(repository / ".git" / "config")
-    assert code._remote(str(repository)) is None
+    assert code._read_remote(str(repository)) is None
 
 
 # The environment
@@ -670,13 +670,13 @@ def test_what_a_caller_does_to_its_environment_stays_with_it() -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The roots that git was asked about, with answers that stay fresh for an hour."""
     calls: list[str] = []
-    real = worktree._by_git
+    real = worktree._compare_by_git
 
     def counted(root: str, deadline: float) -> worktree.TreeState | None:
         calls.append(root)
         return real(root, deadline)
 
-    monkeypatch.setattr(worktree, "_by_git", counted)
+    monkeypatch.setattr(worktree, "_compare_by_git", counted)
     monkeypatch.setattr(capture, "CODE_FRESH_S", 3600.0)
     monkeypatch.setattr(capture, "CODE_FRESHEST_S", 3600.0)
     return calls
@@ -716,7 +716,7 @@ def test_a_visible_change_is_noticed_at_once(repository: Path, asked: list[str],
 def test_an_edited_script_is_noticed_at_once(
     repository: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "main_script", lambda: str(repository / "train.py"))
+    monkeypatch.setattr(capture, "find_main_script", lambda: str(repository / "train.py"))
     first = capture_code()
     assert (first.script, first.dirty) == ("train.py", False)
     modify(repository)

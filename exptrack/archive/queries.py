@@ -318,13 +318,15 @@ class ArchiveQueries:
         Raises:
             QueryError: it is wrong, is not a SELECT, or took too long.
         """
+        from exptrack.database.guarded_sql import run_guarded
+
         if not isinstance(sql, str):
             raise InvalidTypeError(f"sql must be text, not {type(sql).__name__}")
         if not isinstance(max_rows, int) or not isinstance(timeout_s, (int, float)):
             raise InvalidTypeError("max_rows must be a whole number and timeout_s a number of seconds")
         self._settle()
-        columns, rows, more = self._connection.run_guarded(
-            sql, parameters, max_rows=max_rows, timeout_s=timeout_s
+        columns, rows, more = run_guarded(
+            self._connection, sql, parameters, max_rows=max_rows, timeout_s=timeout_s
         )
         return SqlResult(tuple(columns), tuple(rows), more)
 

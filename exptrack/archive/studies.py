@@ -12,7 +12,7 @@ from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require_optuna
 from exptrack.records import TrialState
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
@@ -164,7 +164,7 @@ class ArchiveStudies:
 
         for state in states:
             if state not in tuple(TrialState):
-                raise InvalidValueError(f"a trial state is {', '.join(TrialState)}, not {shown(state)}")
+                raise InvalidValueError(f"a trial state is {', '.join(TrialState)}, not {short_repr(state)}")
         found = find_study(self._connection, study)["id"]
         return read_trials(self._connection, found, states or tuple(TrialState))
 

@@ -20,6 +20,7 @@ from exptrack.cli import archive as archive  # isort: skip
 from exptrack.cli import demo as demo  # isort: skip
 from exptrack.cli.main import completion, main  # isort: skip
 
+# From here on `exptrack.cli.main` is the group, not the file of that name.
 main.add_command(completion)
 
 __all__ = ["main"]

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from exptrack import ExportError, MissingPackageError, QueryError, SqlResult
+from exptrack import ExportError, QueryError, SqlResult
 from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_or_text
+from exptrack.extras import require
 
 EXACT_INT = 2**53  # a float holds every whole number up to here exactly
 
@@ -89,11 +90,8 @@ def _require_distinct(columns: Sequence[str]) -> None:
 
 def _write_parquet(result: SqlResult, path: str) -> None:
     """Write rows as a Parquet file, whole or not at all."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingPackageError("pyarrow", "Parquet", "media") from None
+    pyarrow = require("pyarrow", "Parquet", "media")
+    parquet = require("pyarrow.parquet", "Parquet", "media")
     _require_distinct(result.columns)
     cells = [[row[place] for row in result.rows] for place in range(len(result.columns))]
     table = pyarrow.table([_build_parquet_column(column) for column in cells], names=list(result.columns))

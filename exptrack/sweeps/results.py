@@ -18,7 +18,7 @@ from exptrack.query.frames import Column, Frame, Table, typed
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
 from exptrack.sweeps.records import StudyInfo, TrialRecord
-from exptrack.sweeps.store import find_study, infeasible_trials, read_trials, study_info
+from exptrack.sweeps.store import find_study, read_infeasible_trials, read_trials, study_info
 from exptrack.validation import shown
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class StudyResults:
             row = find_study(connection, name)
             self.info: StudyInfo = study_info(connection, row)
             self.trials: tuple[TrialRecord, ...] = tuple(read_trials(connection, row["id"]))
-            self.infeasible: frozenset[int] = frozenset(infeasible_trials(connection, row["id"]))
+            self.infeasible: frozenset[int] = frozenset(read_infeasible_trials(connection, row["id"]))
             self._space: dict[str, dict[str, Any]] = {
                 name: json.loads(distribution)
                 for name, distribution, _trial in connection.all(SPACE_OF, (row["id"],))

@@ -192,7 +192,7 @@ def test_a_time_limit_is_seconds_or_words(time: object, seconds: float) -> None:
     ["", "2", "h", "2x", "2h,3m", "2 hours", "-1h", "0s", 0, -1, True, None, math.inf, math.nan, 10**400],
 )
 def test_another_time_limit_is_refused(time: object) -> None:
-    with pytest.raises(SweepPlanError, match="like 90s, 10min or 2h 30m"):
+    with pytest.raises(InvalidValueError, match="like 90s, 10min or 2h 30m"):
         seconds_of(time)
 
 
@@ -217,7 +217,7 @@ def test_another_time_limit_is_refused(time: object) -> None:
         (GOAL + "spcae: {a: [1]}\n", 2, 1, "there is no 'spcae' here; did you mean space?"),
         (GOAL + "zzz: 1\n", 2, 1, "there are name, objective, space"),
         (GOAL + "name: 3\nspace: {a: [1]}\n", 2, 7, "name must be text"),
-        (GOAL + "space: [1, 2]\n", 2, 9, "begins with a line like space |param, low, high|"),
+        (GOAL + "space: [1, 2]\n", 2, 9, "begin the table with a line like space |param, low, high|"),
         (GOAL + "space: 5\n", 2, 8, "space is a map or a table"),
         (GOAL + "space: {a: 0.1}\n", 2, 12, "a is a range, {low: …, high: …}, or a list of choices"),
         (GOAL + "space: {a: [1]}\nchoices: [1]\n", 3, 10, "choices are a map of parameters to lists"),

@@ -401,7 +401,7 @@ def test_ask_and_tell(archive: Archive) -> None:
         study.tell(trial, **ending)  # type: ignore[arg-type]
     assert states(study) == ["complete", "pruned", "fail"]
     assert study.failed_trials()[0].reason == "no licence"
-    with pytest.raises(InvalidValueError, match="cannot end"):
+    with pytest.raises(InvalidValueError, match="cannot be ended"):
         study.tell(trial, 1.0)
     with pytest.raises(InvalidValueError, match="one of them"):
         study.tell(study.ask(), 1.0, pruned=True)

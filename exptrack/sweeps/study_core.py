@@ -21,7 +21,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
-from exptrack.sweeps.algorithms import Pruner, Sampler, pruner_from, sampler_from
+from exptrack.sweeps.algorithms import Pruner, Sampler, restore_pruner, restore_sampler
 from exptrack.sweeps.optuna_bridge import LimitedStorage, StudyFull, find_hidden_error
 from exptrack.sweeps.optuna_storage import OptunaStorage
 from exptrack.sweeps.store import find_study, study_info
@@ -120,11 +120,11 @@ class StudyCore:
 
     def _choose_sampler(self) -> Sampler:
         given = self._given[0]
-        return sampler_from(self.settings.get("sampler"), self.name) if given is None else Sampler.of(given)
+        return restore_sampler(self.settings.get("sampler"), self.name) if given is None else Sampler.of(given)
 
     def _choose_pruner(self) -> Pruner:
         given = self._given[1]
-        return pruner_from(self.settings.get("pruner"), self.name) if given is None else Pruner.of(given)
+        return restore_pruner(self.settings.get("pruner"), self.name) if given is None else Pruner.of(given)
 
     def _take_session(self) -> int:
         if self.connection.mode != "rw":

@@ -220,7 +220,7 @@ class _SweepFile:
         home = ("space", place)
         if not isinstance(row, dict) or "param" not in row:
             form = "space |param, low, high|"
-            raise self.make_error(f"a row has a param; begin the table with a line like {form}", home)
+            raise self.make_error(f"a row has a param; the table begins with a line like {form}", home)
         self.refuse_unknown(row, FIELDS, *home)
         cells = {name: cell for name, cell in row.items() if cell != ""}
         key = cells.pop("param", "")

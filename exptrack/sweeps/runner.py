@@ -367,20 +367,20 @@ class _Runner:
             return False
         space = self._plan.space
         tried = {tuple(map(trial.params.get, space)) for trial in trials if trial.params.keys() >= space.keys()}
-        return len(tried) >= math.prod(one.count or 1 for one in space.values())
+        return len(tried) >= math.prod(dimension.count or 1 for dimension in space.values())
 
     def _suggest(self, trial: Trial) -> None:
-        for key, one in self._plan.space.items():
-            if one.kind == "choice":
-                trial.suggest_choice(key, one.choices)
+        for key, drawn in self._plan.space.items():
+            if drawn.kind == "choice":
+                trial.suggest_choice(key, drawn.choices)
                 continue
-            assert one.low is not None
-            assert one.high is not None
-            if one.kind == "float":
-                trial.suggest_float(key, one.low, one.high, step=one.step, log=one.log)
+            assert drawn.low is not None
+            assert drawn.high is not None
+            if drawn.kind == "float":
+                trial.suggest_float(key, drawn.low, drawn.high, step=drawn.step, log=drawn.log)
             else:
-                low, high, step = int(one.low), int(one.high), int(one.step or 1)
-                trial.suggest_int(key, low, high, step=step, log=one.log)
+                low, high, step = int(drawn.low), int(drawn.high), int(drawn.step or 1)
+                trial.suggest_int(key, low, high, step=step, log=drawn.log)
 
     def _attempt(self, trial: Trial) -> None:
         """Run one trial from its command to its end."""

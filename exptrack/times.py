@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exptrack.errors import InvalidValueError
-from exptrack.validation import check_number, shown
+from exptrack.validation import check_number, short_repr
 
-# Seconds since 1970; beyond these (years 1 and 9999) no date can be shown.
+# Seconds since 1970; beyond these (years 1 and 9999) no date can be short_repr.
 EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(
@@ -41,7 +41,7 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
     else:
         offset = (check_number(when, "time") - started_at.timestamp()) * 1000
     if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
-        raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
+        raise InvalidValueError(f"time {short_repr(when)} is not a moment in seconds since 1970")
     return round(offset)
 
 
@@ -63,7 +63,9 @@ def seconds_of(time: object) -> float:
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:
-        raise InvalidValueError(f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {shown(time)}")
+        raise InvalidValueError(
+            f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
+        )
     return seconds
 
 

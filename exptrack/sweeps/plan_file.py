@@ -25,7 +25,7 @@ from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
 from exptrack.sweeps.algorithms import Pruner, Sampler
 from exptrack.sweeps.plan import Dimension, SweepPlan, place_of, suggest_word
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
 FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")
@@ -124,7 +124,7 @@ class _SweepFile:
         for key in values:
             if key not in known:
                 hint = suggest_word(key, known) or f"; there are {', '.join(known)}"
-                raise self.make_error(f"there is no {shown(key)} here{hint}", (*above, key), at_key=True)
+                raise self.make_error(f"there is no {short_repr(key)} here{hint}", (*above, key), at_key=True)
 
     def read_map(self, key: str, known: Sequence[str]) -> dict[str, sdn.Value]:
         """Read a section of the file; it is empty if the file has none."""
@@ -132,7 +132,7 @@ class _SweepFile:
         if found is None:
             return {}
         if not isinstance(found, dict):
-            raise self.make_error(f"{key} is a map of {', '.join(known)}, not {shown(found)}", (key,))
+            raise self.make_error(f"{key} is a map of {', '.join(known)}, not {short_repr(found)}", (key,))
         self.refuse_unknown(found, known, key)
         return found
 
@@ -166,7 +166,7 @@ class _SweepFile:
         if isinstance(found, dict):
             return self.read_inline_base(found)
         if not isinstance(found, str):
-            raise self.make_error(f"base is a map or the path of a config, not {shown(found)}", ("base",))
+            raise self.make_error(f"base is a map or the path of a config, not {short_repr(found)}", ("base",))
         file = self.file.parent / found
         if not os.path.exists(file):
             raise self.make_error(f"there is no config {found} beside {self.file.name}", ("base",))
@@ -197,15 +197,19 @@ class _SweepFile:
         elif isinstance(found, list):
             entries += [self.read_row(place, row) for place, row in enumerate(found)]
         elif found is not None:
-            raise self.make_error(f"space is a map or a table of parameters, not {shown(found)}", ("space",))
+            raise self.make_error(
+                f"space is a map or a table of parameters, not {short_repr(found)}", ("space",)
+            )
         choices = self.values.get("choices")
         if choices is not None and not isinstance(choices, dict):
             raise self.make_error(
-                f"choices are a map of parameters to lists, not {shown(choices)}", ("choices",)
+                f"choices are a map of parameters to lists, not {short_repr(choices)}", ("choices",)
             )
         for key, value in (choices or {}).items():
             if not isinstance(value, list):
-                raise self.make_error(f"the choices of {key} are a list, not {shown(value)}", ("choices", key))
+                raise self.make_error(
+                    f"the choices of {key} are a list, not {short_repr(value)}", ("choices", key)
+                )
             entries.append((key, ("choices", key), value))
         space: dict[str, Dimension] = {}
         for key, home, value in entries:
@@ -226,7 +230,7 @@ class _SweepFile:
         key = cells.pop("param", "")
         if not isinstance(key, str) or not key:
             raise self.make_error(
-                f"param is the key of a value in the config, not {shown(key)}", (*home, "param")
+                f"param is the key of a value in the config, not {short_repr(key)}", (*home, "param")
             )
         return key, home, cells
 

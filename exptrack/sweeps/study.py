@@ -18,7 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.database.connection import Connection
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
@@ -47,7 +47,7 @@ from exptrack.sweeps.trial import Trial, check_choice, is_trial_of, last_step_of
 from exptrack.times import utc_text
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
-from exptrack.validation import INT64_MAX, check_name, check_number, check_text, shown
+from exptrack.validation import INT64_MAX, check_name, check_number, check_text, short_repr
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -104,7 +104,7 @@ class Study:
         )
         connection = default_connection() if archive is None else getattr(archive, "_connection", None)
         if not isinstance(connection, Connection):
-            raise InvalidTypeError(f"archive is an Archive, not {shown(archive)}")
+            raise InvalidTypeError(f"archive is an Archive, not {short_repr(archive)}")
         return cls(StudyCore.create(connection, config))
 
     def __repr__(self) -> str:
@@ -182,7 +182,7 @@ class Study:
         known = type(number) is int and 0 <= number <= INT64_MAX
         found = read_trial(self._connection, self._core.row, number) if known else None
         if found is None:
-            raise InvalidValueError(f"study {self.name!r} has no trial {shown(number)}")
+            raise InvalidValueError(f"study {self.name!r} has no trial {short_repr(number)}")
         return found
 
     # Tables of the results
@@ -248,12 +248,12 @@ class Study:
         """
         for function, what in ((objective, "objective"), (after, "after")):
             if not callable(function) and (what == "objective" or function is not None):
-                raise InvalidTypeError(f"{what} is a function, not {shown(function)}")
+                raise InvalidTypeError(f"{what} is a function, not {short_repr(function)}")
         if on_error not in ("stop", "continue"):
-            raise InvalidValueError(f"on_error is 'stop' or 'continue', not {shown(on_error)}")
+            raise InvalidValueError(f"on_error is 'stop' or 'continue', not {short_repr(on_error)}")
         for count, what in ((n_trials, "n_trials"), (jobs, "jobs")):
             if (count is not None or what == "jobs") and (type(count) is not int or count < 1):
-                raise InvalidValueError(f"{what} is a whole number above 0, not {shown(count)}")
+                raise InvalidValueError(f"{what} is a whole number above 0, not {short_repr(count)}")
         seconds = self.settings.get("time_limit_s") if time_limit is None else time_limit
         self.fail_dead_trials()
         study, began = self.optuna_study, utc_text()
@@ -364,17 +364,17 @@ class Study:
                 or it belongs to another study.
         """
         if not isinstance(trial, Trial):
-            raise InvalidTypeError(f"a trial comes from Study.ask(), unlike {shown(trial)}")
+            raise InvalidTypeError(f"a trial comes from Study.ask(), unlike {short_repr(trial)}")
         if not is_trial_of(trial, self._core):
             raise InvalidValueError(f"{trial!r} is no trial of study {self.name!r}")
         if not isinstance(pruned, bool):
-            raise InvalidTypeError(f"pruned is True or False, not {shown(pruned)}")
+            raise InvalidTypeError(f"pruned is True or False, not {short_repr(pruned)}")
         if (values is not None) + pruned + (reason is not None) != 1:
             raise InvalidValueError(
                 "a trial ends with its values, as pruned, or as failed for a reason: give one of them"
             )
         checked = None if values is None else self._check_values(values)
-        words = None if reason is None else recordable(check_text(reason, "reason"))
+        words = None if reason is None else remove_secrets_and_paths(check_text(reason, "reason"))
         chosen = OptunaState.COMPLETE if checked else OptunaState.PRUNED if pruned else OptunaState.FAIL
         try:
             with allow_stop(self.optuna_study), self._core.translate_errors():
@@ -395,7 +395,7 @@ class Study:
             InvalidTypeError, InvalidValueError: params are not names with texts, numbers, bools or None.
         """
         if not isinstance(params, Mapping):
-            raise InvalidTypeError(f"params are names with values, not {shown(params)}")
+            raise InvalidTypeError(f"params are names with values, not {short_repr(params)}")
         for name, value in params.items():
             check_choice(check_name(name, "param name"), value)
         self._core.config_for(params)

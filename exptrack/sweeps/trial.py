@@ -23,7 +23,7 @@ from exptrack.sweeps.store import PRUNE_MARK, find_run
 from exptrack.sweeps.study_core import StudyCore
 from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
-from exptrack.validation import check_name, check_number, check_step, shown
+from exptrack.validation import check_name, check_number, check_step, short_repr
 
 
 class Trial:
@@ -92,7 +92,9 @@ class Trial:
     def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
         """Suggest one of these texts, numbers, bools or None. Commits; raises as :meth:`suggest_float`."""
         if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
-            raise InvalidTypeError(f"choices of {shown(name)} are a list of scalars, not {shown(choices)}")
+            raise InvalidTypeError(
+                f"choices of {short_repr(name)} are a list of scalars, not {short_repr(choices)}"
+            )
         found = tuple(choices)
         for choice in found:
             check_choice(name, choice)
@@ -100,26 +102,26 @@ class Trial:
             for other in found[:place]:
                 if choice == other and type(choice) is not type(other):
                     raise InvalidValueError(
-                        f"the choices {shown(other)} and {shown(choice)} of {shown(name)} are equal, so that"
+                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are equal, so that"
                         " Optuna cannot tell them apart; leave one out"
                     )
         return self._suggest("suggest_categorical", name, found)
 
     def _check_bound(self, name: str, given: object) -> float:
-        bound = check_number(given, f"a bound or step of param {shown(name)}")
+        bound = check_number(given, f"a bound or step of param {short_repr(name)}")
         if not math.isfinite(bound):
-            raise InvalidValueError(f"bounds and step of param {shown(name)} are finite, not {bound}")
+            raise InvalidValueError(f"bounds and step of param {short_repr(name)} are finite, not {bound}")
         return bound
 
     def _check_whole(self, name: str, given: object) -> int:
         if isinstance(given, bool) or not isinstance(given, SupportsIndex):
             raise InvalidTypeError(
-                f"bounds and step of param {shown(name)} are whole numbers, not {shown(given)}"
+                f"bounds and step of param {short_repr(name)} are whole numbers, not {short_repr(given)}"
             )
         bound = operator.index(given)
         if abs(bound) > MAX_WHOLE:
             raise InvalidValueError(
-                f"bounds and step of param {shown(name)} are within 2^53, not {shown(bound)}"
+                f"bounds and step of param {short_repr(name)} are within 2^53, not {short_repr(bound)}"
             )
         return bound
 
@@ -232,8 +234,12 @@ def check_choice(name: str, value: object) -> None:
         InvalidTypeError, InvalidValueError: it is one.
     """
     if value is not None and not isinstance(value, (str, int, float)):
-        raise InvalidTypeError(f"param {shown(name)} is a text, a number, a bool or None, not {shown(value)}")
+        raise InvalidTypeError(
+            f"param {short_repr(name)} is a text, a number, a bool or None, not {short_repr(value)}"
+        )
     try:
         ExpConfig({"value": value})
     except InvalidValueError as error:
-        raise InvalidValueError(f"param {shown(name)} cannot be set to {shown(value)}: {error}") from None
+        raise InvalidValueError(
+            f"param {short_repr(name)} cannot be set to {short_repr(value)}: {error}"
+        ) from None

@@ -60,8 +60,9 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial is stale once its last
     heartbeat is older than `grace_period` seconds, by default twice the interval. The next process that runs
-    the study fails stale trials and calls `failed_trial_callback` with the study and the trial. Threads may share a
-    storage, and a forked child may go on using it. An unpickled storage opens the archive again by its path.
+    the study fails stale trials and calls `failed_trial_callback` with the study and the trial. Threads may
+    share a storage, and a forked child may go on using it. An unpickled storage opens the archive again by its
+    path.
 
     >>> import optuna, exptrack
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)

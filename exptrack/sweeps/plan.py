@@ -320,7 +320,10 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
     if name not in known and not re.fullmatch(
         rf"[A-Z][A-Za-z0-9]*{ending}", name if isinstance(name, str) else ""
     ):
-        problem = f"a {what} is {_join_words(known)}, or a class of Optuna that ends in {ending}, not {short_repr(name)}"
+        problem = (
+            f"a {what} is {_join_words(known)}, or a class of Optuna that ends in {ending},"
+            f" not {short_repr(name)}"
+        )
         raise SweepPlanError(problem + suggest_word(name, known), key=f"{what}.name")
     if algorithm.given is not None:
         raise SweepPlanError(f"a plan cannot hold the object of a {what}; give its name and options", key=what)

@@ -102,8 +102,8 @@ class Trial:
             for other in found[:place]:
                 if choice == other and type(choice) is not type(other):
                     raise InvalidValueError(
-                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are equal, so that"
-                        " Optuna cannot tell them apart; leave one out"
+                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are"
+                        " equal, so that Optuna cannot tell them apart; leave one out"
                     )
         return self._suggest("suggest_categorical", name, found)
 

@@ -107,6 +107,6 @@ def current_trial() -> Trial | None:
     if surrounding_trial() is None:
         return None
     require_optuna()
-    from exptrack.sweeps.study import attached_trial
+    from exptrack.sweeps.trial import attached_trial
 
     return attached_trial()

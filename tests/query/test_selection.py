@@ -485,7 +485,7 @@ def thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def choose(few: int) -> None:
         monkeypatch.setattr(selection, "FEW", few)
-        monkeypatch.setattr(selection, "COUNTED_FOR_COUNTING", few)
+        monkeypatch.setattr(selection, "MOST_WHEN_COUNTING", few)
 
     return choose
 

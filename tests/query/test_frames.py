@@ -30,11 +30,9 @@ from exptrack import (
 )
 from exptrack.config.tree import leaf_value, leaves_of
 from exptrack.database.connection import Connection
-from exptrack.keypath import path_of
 from exptrack.query import fields, frames
-from exptrack.query.conditions import STATISTICS, Field
-from exptrack.query.parser import parse_field
-from tests.strategies import CONFIGS, FLOATS, KEYS, NAMES, VALUES, exactly
+from exptrack.query.conditions import Field
+from tests.strategies import CONFIGS, FLOATS, NAMES, VALUES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))
 RUNS = st.lists(
@@ -75,21 +73,6 @@ def test_a_leaf_gives_back_its_value_exactly(value: Any) -> None:
         key = leaf.key.removeprefix("k.only")
         if not key:
             assert exactly(leaf_value(*leaf[1:])) == exactly(value)
-
-
-@given(path=st.lists(KEYS, min_size=1, max_size=4))
-def test_a_column_of_a_config_is_named_as_a_filter_reads_it(path: list[str]) -> None:
-    field = Field("config", path_of(path))
-    assert parse_field(str(field)) == field
-
-
-@given(
-    name=st.one_of(NAMES, st.sampled_from(["max", "loss.max", "a.last", ".", "a b", 'q"."max'])),
-    statistic=st.sampled_from(STATISTICS),
-)
-def test_a_column_of_a_metric_is_named_as_a_filter_reads_it(name: str, statistic: str) -> None:
-    field = Field("metric", name, statistic)
-    assert parse_field(str(field)) == field
 
 
 @ROOMY

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack import Archive, FilterError
+from exptrack import FilterError
 from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
 from exptrack.query.conditions import (
     ATTRIBUTES,
@@ -406,35 +406,3 @@ WORDS = (
 def test_any_words_of_the_language_are_a_filter_or_a_filter_error(words: list[str]) -> None:
     with suppress(FilterError):
         parse_filter(" ".join(words))
-
-
-def test_a_misspelled_key_or_metric_is_suggested_and_an_unlikely_one_answers_nothing(archive: Archive) -> None:
-    with archive.start_run({"optim": {"lr": 1}}) as run:
-        run.log({"accuracy": 1.0})
-    for text, meant, place in (
-        ("name = a or config.optim.l = 1", "config.optim.lr", 12),
-        ("metrics.acuracy > 0", "metrics.accuracy", 0),
-    ):
-        with pytest.raises(FilterError, match=f"did you mean {meant}") as caught:
-            archive.runs().where(text)
-        assert caught.value.position == place
-    assert archive.runs().where("config.zzzzzz = 1").count() == 0
-    assert archive.runs().where("config.optim.l is null").count() == 1
-    with pytest.raises(FilterError, match=r"did you mean metrics\.accuracy"):
-        archive.runs().order_by("-metrics.acuracy")
-    with pytest.raises(FilterError, match=r"did you mean config\.optim\.lr"):
-        archive.runs().values("config.optim.rl")
-
-
-def test_a_condition_on_one_metric_is_kept_while_another_orders(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The index of the order drives the query: the condition still looks at its own metric of the run."""
-    from exptrack.query import selection
-
-    monkeypatch.setattr(selection, "FEW", 0)
-    for loss in (0.1, 0.9):
-        with archive.start_run({}) as run:
-            run.log({"loss": loss, "acc": 1 - loss})
-    found = archive.runs().where("metrics.loss.mean > 0.5").order_by("-metrics.acc").limit(1)
-    assert [run.metrics["loss"] for run in found] == [0.9]

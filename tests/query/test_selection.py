@@ -529,3 +529,15 @@ def test_compiled_sql_answers_as_a_naive_evaluation_does(
                     assert [Order(*one) for one in parse_order(order)] == orders
                     told = Selection(connection, read, orders, dead_runs(connection)).rows(None)
                     assert [one.run for one in told] == expected, condition_text(condition)
+
+
+def test_a_condition_on_one_metric_is_kept_while_another_orders(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of the order drives the query: the condition still looks at its own metric of the run."""
+    monkeypatch.setattr(selection, "FEW", 0)
+    for loss in (0.1, 0.9):
+        with archive.start_run({}) as run:
+            run.log({"loss": loss, "acc": 1 - loss})
+    found = archive.runs().where("metrics.loss.mean > 0.5").order_by("-metrics.acc").limit(1)
+    assert [run.metrics["loss"] for run in found] == [0.9]

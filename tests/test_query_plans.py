@@ -1,4 +1,4 @@
-"""No statement that the library can emit reads a whole table, but where there is a reason to."""
+"""No statement of the library reads a whole table, except those with a reason."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def dummies(sql: str) -> Any:
 def test_no_constant_reads_a_whole_table(filled: Archive, name: str) -> None:
     gaps = TEMPLATES.get(name)
     sql = CONSTANTS[name] if gaps is None else CONSTANTS[name].format(**gaps)
-    # A list of numbers stands where a null would mean: all.
+    # Values are 1, not NULL: some statements read everything if a value is NULL.
     found = scans(filled, sql, dummies(sql))
     assert found == [] or name in ALLOWED, (name, found)
 
@@ -176,7 +176,7 @@ def test_ranking_reads_an_index(filled: Archive, key: tuple[str, str]) -> None:
     assert scans(filled, ranking, ("val_acc", 10)) == []
 
 
-# Filters whose conditions an index leads to.
+# Filters with a condition to which an index leads.
 SELECTIVE = [
     "config.lr < 2e-5",
     "config.lr = 0.1",
@@ -207,7 +207,7 @@ SELECTIVE = [
     "status in (failed, pruned)",
     "(config.lr < 2e-5 or status = running) and metrics.acc.mean > 0.1 and note is null",
 ]
-# And those that have to be tested run by run.
+# Conditions that must be tested run by run.
 UNLED = [
     "",
     "not tag = 'paper'",
@@ -280,7 +280,7 @@ def test_an_order_without_an_index_reads_each_run_once(filled: Archive, text: st
     asked = selection(filled.runs().where(text).order_by(order), filled._connection)
     for statement in (asked.compile_list(20), asked.compile_list(None), asked.compile_count()):
         found = explained(filled, statement)
-        # Of the runs alone; whatever else is asked of each is sought by its number.
+        # Only the runs are scanned; everything else about a run is sought by its row id.
         assert len(found) == 1
         assert re.match(r"SCAN r\b", found[0])
 
@@ -333,7 +333,7 @@ def test_rare_conditions_drive_and_frequent_ones_do_not(tmp_path: Path) -> None:
 
 
 def test_draining_touches_no_index_of_values(filled: Archive) -> None:
-    """The columns that a drain changes stand in no index and in no condition of one."""
+    """No index, and no condition of one, holds a column that a drain changes."""
     from exptrack.metrics.store import SAVE_SERIES
 
     changed = set(re.findall(r"(\w+) = excluded", SAVE_SERIES))
@@ -342,7 +342,7 @@ def test_draining_touches_no_index_of_values(filled: Archive) -> None:
     )
     for (sql,) in indexes:
         used = set(re.findall(r"\w+", sql.partition(" ON metric_series")[2]))
-        # Those of values hold only ended runs, which no drain writes.
+        # The indexes of values hold only ended runs, which no drain changes.
         assert not used & changed or re.search(r"completed = 1|checksum IS NOT NULL", sql)
 
 

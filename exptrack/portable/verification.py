@@ -1,8 +1,9 @@
 """Verify that an archive still holds what was put into it.
 
-Invariants: this file never writes. SQLite's own ``integrity_check`` proves the structure of a file but misses
-most flipped bits. So every kind of content has a checksum of its own: blobs and chunks by their name, configs
-by their hash, each event, and a finished run as a whole. Content is read in pieces, so memory stays bounded.
+Invariants: this file never writes. Content is read in pieces, so memory stays bounded. SQLite's own
+``integrity_check`` proves the structure of a file but misses most flipped bits. So every kind of content has a
+checksum of its own. Blobs and chunks have it in their name, configs in their hash; each event has one, and a
+finished run has one over all its facts.
 """
 
 from __future__ import annotations
@@ -201,8 +202,8 @@ def series_problems(connection: Connection, run: int) -> Iterator[tuple[str, str
 def _check_summary(row: Row, points: Iterator[Row]) -> Iterator[str]:
     """Compare a summary with its points.
 
-    The points come by step, not in the order of logging. So they do not tell which point was first, which was
-    last, or which of several equal extremes was the first: this checks only that there is such a point.
+    The points come by step, not in the order of logging. So they do not tell which one was logged first or
+    last, or which of several equal extremes came first. This checks only that such a point exists.
     """
     found = Summary()
     missing: dict[str, tuple[Any, ...]] = {

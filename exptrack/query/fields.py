@@ -38,25 +38,11 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "status": RunStatus,
     "state": TrialState,
 }
-# A series always has these points. So NULL means that the value is NaN; in other statistics, that there is
-# none.
+# Every series has a first and a last point, so NULL means NaN there. In other statistics it means no value.
 _ALWAYS_LOGGED = ("last", "first")
 
 # A value for each run, in the order of the runs.
 Values: TypeAlias = list[Any]
-
-
-def read_row_ids(connection: Connection, run_ids: Sequence[str]) -> list[int]:
-    """Return the row id of each run, or 0, which no run has, if the run was deleted meanwhile."""
-    found = {row["run_id"]: row["id"] for row in connection.all(ROW_IDS, (json.dumps(list(run_ids)),))}
-    return [found.get(run_id, 0) for run_id in run_ids]
-
-
-def check_statistic(statistic: object) -> str:
-    """Return `statistic` if it names a value of a metric."""
-    if not isinstance(statistic, str) or statistic not in STATISTICS:
-        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {shown(statistic)}")
-    return statistic
 
 
 def read_fields(
@@ -173,3 +159,16 @@ def read_metrics(
                 cells[at] = null if value is None else value
         columns[field] = cells
     return columns
+
+
+def check_statistic(statistic: object) -> str:
+    """Return `statistic` if it names a value of a metric."""
+    if not isinstance(statistic, str) or statistic not in STATISTICS:
+        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {shown(statistic)}")
+    return statistic
+
+
+def read_row_ids(connection: Connection, run_ids: Sequence[str]) -> list[int]:
+    """Return the row id of each run, or 0, which no run has, if the run was deleted meanwhile."""
+    found = {row["run_id"]: row["id"] for row in connection.all(ROW_IDS, (json.dumps(list(run_ids)),))}
+    return [found.get(run_id, 0) for run_id in run_ids]

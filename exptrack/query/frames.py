@@ -222,7 +222,7 @@ def infer_column(cells: list[Any]) -> Column:
 # Reading points
 
 
-def read_points(connection: Connection, runs: Sequence[int], names: str | Iterable[str] | None) -> Points:
+def read_point_table(connection: Connection, runs: Sequence[int], names: str | Iterable[str] | None) -> Points:
     """Read points of runs; see :meth:`exptrack.RunQuery.metrics_to_pandas`. Call inside a snapshot."""
     wanted, sql = {"runs": json.dumps(list(runs))}, HEADS
     if names is not None:

@@ -3,7 +3,7 @@
     config.lr < 0.01 and (config.optimizer = 'adam' or tag = 'baseline') and metrics.acc.max >= 0.9
     and not status = failed and started > -7d
 
-Invariants: a tree holds names and values, never SQL. A tree that was read makes sense: each field exists, the
+Invariants: a tree holds names and values, never SQL. A tree that was read makes sense. Each field exists, the
 operator can be applied to it, and the value has a type that can be compared with it. An error shows the place
 with a caret.
 
@@ -177,11 +177,11 @@ class _Parser:
         self._parameters = list(parameters)
         self._given = len(parameters)
         self._conditions = 0
-        self.token = self._next()
+        self.token = self._read_token()
 
     # Tokens
 
-    def _next(self) -> _Token:
+    def _read_token(self) -> _Token:
         match = re.compile(_TOKEN).match(self._text, self._at)
         if match is None:
             rest = self._text[self._at :].lstrip()
@@ -202,7 +202,7 @@ class _Parser:
     def take(self) -> _Token:
         """Return the current token and move to the next."""
         token = self.token
-        self.token = self._next()
+        self.token = self._read_token()
         return token
 
     def error(self, problem: str, token: _Token | None = None) -> FilterError:
@@ -281,7 +281,7 @@ class _Parser:
         if token.kind == "operator":
             operator = _OPERATORS.get(token.text, token.text)
             self._check_operator(field, operator, token)
-            return Comparison(field, operator, (self._value(field, operator),), name.position)
+            return Comparison(field, operator, (self._read_value(field, operator),), name.position)
         if token.kind == "is":
             negated = self.token.kind == "not"
             if negated:
@@ -294,13 +294,13 @@ class _Parser:
             token = self.take()
         if token.kind == "like":
             self._check_operator(field, "like", token)
-            found = Comparison(field, "like", (self._value(field, "like"),), name.position)
+            found = Comparison(field, "like", (self._read_value(field, "like"),), name.position)
         elif token.kind == "in":
             self._expect("(", "an opening parenthesis")
-            values = [self._value(field, "=")]
+            values = [self._read_value(field, "=")]
             while self.token.kind == ",":
                 self.take()
-                values.append(self._value(field, "="))
+                values.append(self._read_value(field, "="))
             self._expect(")", "a comma or a closing parenthesis")
             found = Comparison(field, "in", tuple(values), name.position)
         else:
@@ -310,10 +310,10 @@ class _Parser:
         # A run without tags has none of the named ones, so it satisfies 'not in', as it satisfies !=. In other
         # fields, a run without a value satisfies neither 'in' nor 'not in'.
         present = Comparison(field, "is comparable", (), name.position)
-        return Not(found) if _kind_of(field) == "set" else And((present, Not(found)))
+        return Not(found) if _find_kind(field) == "set" else And((present, Not(found)))
 
     def _check_operator(self, field: Field, operator: str, token: _Token) -> None:
-        kind = _kind_of(field)
+        kind = _find_kind(field)
         if operator == "like" and kind in ("number", "time", "seconds", "bool", *STATE_WORDS):
             raise self.error(f"'like' cannot be used with {field}: it is not text", token)
         if operator not in ("=", "!=", "like") and kind in ("set", "bool", *STATE_WORDS):
@@ -331,7 +331,7 @@ class _Parser:
             except ConfigError as error:
                 raise self.error(str(error), token) from None
         if dot and lowered in METRIC_ROOTS:
-            return self._metric(rest, token)
+            return self._read_metric(rest, token)
         whole = token.text.lower()
         name = SYNONYMS.get(whole, whole)
         if name in ATTRIBUTES:
@@ -347,7 +347,7 @@ class _Parser:
             hint = f"; did you mean config.{token.text} or metrics.{token.text}?"
         raise self.error(f"there is no field {token.text!r}{hint}", token)
 
-    def _metric(self, rest: str, token: _Token) -> Field:
+    def _read_metric(self, rest: str, token: _Token) -> Field:
         try:
             parts = split_path(rest)
         except ConfigError as error:
@@ -359,12 +359,12 @@ class _Parser:
 
     # Values
 
-    def _value(self, field: Field, operator: str) -> Scalar:
+    def _read_value(self, field: Field, operator: str) -> Scalar:
         value: Any
         if self.token.kind == "list":
             # A list is JSON, not tokens of this language, so it is read without lookahead.
             token = self.token
-            return self._check_value(field, operator, self._list(token), token)
+            return self._check_value(field, operator, self._read_list(token), token)
         token = self.take()
         if token.kind == "?":
             if not self._parameters:
@@ -376,18 +376,18 @@ class _Parser:
             value = _read_number(token.text)
         elif token.kind == "bare":
             # Ids and hashes often begin with a digit. In other fields this is more likely a mistyped number.
-            if _kind_of(field) not in ("text", "set"):
+            if _find_kind(field) not in ("text", "set"):
                 raise self.error("not a number; quote text that begins with a digit", token)
             value = token.text
         elif token.kind in ("time", "span", "signed", "word", "null"):
-            value = self._word(field, token)
+            value = self._read_word(field, token)
         else:
             raise self.error("expected a value: a number, 'text', true, -7d, …", token)
         return self._check_value(field, operator, value, token)
 
-    def _word(self, field: Field, token: _Token) -> Scalar:
+    def _read_word(self, field: Field, token: _Token) -> Scalar:
         lowered = token.text.lower()
-        kind = _kind_of(field)
+        kind = _find_kind(field)
         if lowered in ("true", "false"):
             return lowered == "true"
         if token.kind == "null":
@@ -396,21 +396,21 @@ class _Parser:
             return float(lowered)
         return token.text
 
-    def _list(self, token: _Token) -> list[Any]:
+    def _read_list(self, token: _Token) -> list[Any]:
         try:
             value, end = json.JSONDecoder().raw_decode(self._text, token.position)
             check_text(canonical(value), "list")
         except (ValueError, RecursionError) as error:
             raise self.error(f"expected a list as in JSON: {error}", token) from None
         self._at = end
-        self.token = self._next()
+        self.token = self._read_token()
         assert isinstance(value, list)
         return value
 
     def _check_value(self, field: Field, operator: str, value: Any, token: _Token) -> Scalar:
         """Return the value as it will be compared, if it can be compared with the field."""
-        kind = _kind_of(field)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        kind = _find_kind(field)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if isinstance(value, float) and math.isnan(value):
             raise self.error(f"nothing equals NaN; to find NaN, write: {field} is null", token)
         if isinstance(value, str):
@@ -425,15 +425,15 @@ class _Parser:
         if kind == "config":
             if isinstance(value, datetime):
                 raise self.error("a config holds no times; compare with text", token)
-            if operator not in ("=", "!=") and not (number or isinstance(value, str)):
+            if operator not in ("=", "!=") and not (is_number or isinstance(value, str)):
                 raise self.error("only numbers and texts have an order; use = or !=", token)
             return cast(Scalar, value)
-        if kind == "number" and not number:
+        if kind == "number" and not is_number:
             raise self.error(f"{field} is a number; {shown(value)} is not", token)
         if kind == "time":
-            return self._moment(value, token)
+            return self._read_moment(value, token)
         if kind == "seconds":
-            return value if number else self._seconds(field, value, token)
+            return value if is_number else self._read_seconds(field, value, token)
         if kind == "bool" and not isinstance(value, bool):
             raise self.error(f"{field} is true or false", token)
         if kind in STATE_WORDS:
@@ -452,7 +452,7 @@ class _Parser:
             )
         return value  # type: ignore[no-any-return]
 
-    def _moment(self, value: Any, token: _Token) -> str:
+    def _read_moment(self, value: Any, token: _Token) -> str:
         text = value if isinstance(value, str) else ""
         now = datetime.now(UTC)
         span = re.fullmatch(f"([+-]?){_SPAN}", text)
@@ -471,14 +471,14 @@ class _Parser:
         except (ValueError, OverflowError):
             raise self.error("a time (UTC) is like 2026-01-31, -7d, -12h or today", token) from None
 
-    def _seconds(self, field: Field, value: Any, token: _Token) -> float:
+    def _read_seconds(self, field: Field, value: Any, token: _Token) -> float:
         span = re.fullmatch(_SPAN, value if isinstance(value, str) else "")
         if span is None:
             raise self.error(f"{field} is in seconds; expected a number, 90s, 10min, 2h, …", token)
         return float(span[1]) * SECONDS[span[2]]
 
 
-def _kind_of(field: Field) -> str:
+def _find_kind(field: Field) -> str:
     if field.kind == "metric":
         return "number"
     return "config" if field.kind == "config" else ATTRIBUTES[field.name]

@@ -267,7 +267,7 @@ class RunQuery:
     def _points(self, names: str | Iterable[str] | None) -> frames.Points:
         self._settle()
         with self._connection.snapshot():
-            return frames.read_points(self._connection, self._row_ids(dead_runs(self._connection)), names)
+            return frames.read_point_table(self._connection, self._row_ids(dead_runs(self._connection)), names)
 
     def _row_ids(self, dead: Sequence[int]) -> Sequence[int]:
         selection = Selection(self._connection, self._condition, self._order, dead)

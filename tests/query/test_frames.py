@@ -1,4 +1,4 @@
-"""Frames hold exactly what the runs hold: values with their types, what is missing as missing, NaN as NaN."""
+"""Frames hold exactly what runs hold: values with their types, missing values as missing, NaN as NaN."""
 
 from __future__ import annotations
 

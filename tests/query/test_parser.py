@@ -1,4 +1,4 @@
-"""The filter language: what each word of it becomes, and what is refused, with the place and a suggestion."""
+"""Each word of the filter language is read, and errors show the place and suggest a word."""
 
 from __future__ import annotations
 

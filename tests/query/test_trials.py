@@ -1,4 +1,4 @@
-"""Runs that are trials: what filters, records, tables, frames and rankings say of them."""
+"""Filters, records, tables, frames and rankings know which trial a run is."""
 
 from __future__ import annotations
 

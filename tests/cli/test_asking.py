@@ -416,6 +416,23 @@ def test_a_view_that_cannot_be_is_an_error_and_leaves_nothing(lab: Path) -> None
     assert [one["name"] for one in asked(lab, "view", "--list")] == ["sweep"]
 
 
+def test_columns_of_a_view_that_would_be_called_alike_get_their_whole_names(archive: Archive) -> None:
+    config = {"name": "a", "x": 1, "X": 2, "true": True, 'odd "key"': 3, "nul\0": 4, "metrics": {"x": 5}}
+    with archive.start_run(config) as run:
+        run.log({"x": 6.0, "x.max": 7.0})
+    fields = [f'config."{key}"' for key in ("name", "x", "X", "true")] + [
+        r'config."odd \"key\""',
+        'config."nul\0"',
+    ]
+    fields += ["config.metrics.x", "metrics.x", "metrics.x.max", 'metrics."x.max"', "name"]
+    made = archive.create_view("odd", fields)
+    assert made.columns[4:] == (
+        *("config.name", "x", "config.X", "config.true", '"odd \\"key\\""', "nul_", "metrics.x"),
+        *("metrics.x_2", "x.max", 'metrics.x."max"', "name_2"),
+    )
+    assert archive.sql("SELECT * FROM odd").rows[0][4:] == ("a", 1, 2, 1, 3, 4, 5, 6.0, 6.0, 7.0, None)
+
+
 def test_added_views_stay_through_reopening_and_deleting_runs(lab: Path) -> None:
     call(lab, "view", "sweep", "config.lr", "metrics.loss")
     run = asked(lab, "ls", "--where", "name = run0")[0]["run_id"]
@@ -488,3 +505,37 @@ def test_sql_parquet_refuses_what_it_cannot_write(lab: Path, monkeypatch: pytest
     missing = call(lab, "sql", "SELECT 1 AS a", "--parquet", "y")
     assert (missing.exit_code, "exptrack-archive[media]" in missing.stderr) == (24, True)
     assert not Path("y").exists()
+
+
+# Plans
+
+
+def test_columns_and_rankings_are_read_through_indexes(lab: Path) -> None:
+    """No statement of theirs looks at a whole table; lists of runs and the names of the file are short."""
+    with Archive(lab) as archive:
+        raw = archive._connection._handle().raw
+        asked: list[str] = []
+        raw.set_trace_callback(asked.append)
+        fields = [
+            "config.lr",
+            "metrics.loss.mean",
+            "tag",
+            "note",
+            "artifact",
+            "status",
+            "branch",
+            "parent",
+            "id",
+        ]
+        assert len(list(archive.runs().where("config.lr < 1").values(*fields))) == 3
+        assert archive.best_runs("loss", "minimize", where="tag = base and not metrics.loss > 5")
+        archive.create_view("sweep", fields)
+        archive.list_views()
+        archive.drop_view("sweep")
+        raw.set_trace_callback(None)
+        selects = [sql for sql in asked if sql.lstrip().startswith("SELECT")]
+        plans = [row[3] for sql in selects for row in raw.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert len(selects) > len(fields)
+    scans = {step for step in plans if step.startswith("SCAN")}
+    allowed = ("json_each", "sqlite_schema", "pragma_table_info", "run_owner", "CONSTANT", "(subquery", "d")
+    assert {step for step in scans if not step.removeprefix("SCAN ").startswith(allowed)} == set()

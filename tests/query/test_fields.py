@@ -1,9 +1,8 @@
-"""Fields of runs are read with their types, in one way for values and for frames, through indexes."""
+"""Fields of runs are read with their types, in one way for values and for frames."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from exptrack import Archive
 from exptrack.query.conditions import ATTRIBUTES
@@ -32,42 +31,3 @@ def test_values_and_frames_read_the_same(archive: Archive) -> None:
             assert value == row[name] or exactly(value) == exactly(row[name]), name
     assert rows[0]["note"] == ["first", "second"]
     assert (rows[0]["tag"], rows[2]["tag"]) == (["a", "b"], [])
-
-
-def test_columns_and_rankings_are_read_through_indexes(tmp_path: Path) -> None:
-    """No statement of theirs looks at a whole table; lists of runs and the names of the file are short."""
-    with Archive(tmp_path / "lab.db") as archive:
-        for number, lr in enumerate((0.1, 0.01, 0.001, 7)):
-            config = {"lr": lr, "optim": {"amp": bool(number)}, "layers": [1, number]}
-            run = archive.start_run(config, ["base"] * bool(number), name=f"run{number}")
-            run.log_many("loss", range(40), [(number + 1) / (step + 1) for step in range(40)])
-            if lr == 7:
-                run.fail("hot")
-            else:
-                run.complete()
-        raw = archive._connection._handle().raw
-        asked: list[str] = []
-        raw.set_trace_callback(asked.append)
-        fields = [
-            "config.lr",
-            "metrics.loss.mean",
-            "tag",
-            "note",
-            "artifact",
-            "status",
-            "branch",
-            "parent",
-            "id",
-        ]
-        assert len(list(archive.runs().where("config.lr < 1").values(*fields))) == 3
-        assert archive.best_runs("loss", "minimize", where="tag = base and not metrics.loss > 5")
-        archive.create_view("sweep", fields)
-        archive.list_views()
-        archive.drop_view("sweep")
-        raw.set_trace_callback(None)
-        selects = [sql for sql in asked if sql.lstrip().startswith("SELECT")]
-        plans = [row[3] for sql in selects for row in raw.execute(f"EXPLAIN QUERY PLAN {sql}")]
-    assert len(selects) > len(fields)
-    scans = {step for step in plans if step.startswith("SCAN")}
-    allowed = ("json_each", "sqlite_schema", "pragma_table_info", "run_owner", "CONSTANT", "(subquery", "d")
-    assert {step for step in scans if not step.removeprefix("SCAN ").startswith(allowed)} == set()

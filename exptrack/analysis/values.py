@@ -21,7 +21,7 @@ from exptrack.query.names import check_names_exist, find_key, get_metric, sugges
 from exptrack.query.parser import parse_filter
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import dead_runs
-from exptrack.validation import check_name, check_text, shown
+from exptrack.validation import check_name, check_text, short_repr
 
 VALUES = """
 SELECT s.run, {value} FROM metric_series AS s WHERE s.metric = :metric AND s.completed = 1
@@ -66,7 +66,7 @@ def check_keys(connection: Connection, keys: object) -> list[str]:
     """Return config keys, given as one text or several, if each belongs to some run."""
     several = [keys] if isinstance(keys, str) else keys
     if not isinstance(several, Iterable):
-        raise InvalidTypeError(f"keys must be config keys, like 'optimizer.lr', not {shown(keys)}")
+        raise InvalidTypeError(f"keys must be config keys, like 'optimizer.lr', not {short_repr(keys)}")
     checked = list(dict.fromkeys(check_text(key, "config key") for key in several))
     if not checked:
         raise InvalidValueError("no config key is given; name at least one, like 'optimizer.lr'")
@@ -74,7 +74,7 @@ def check_keys(connection: Connection, keys: object) -> list[str]:
         if find_key(connection, key) is None:
             close = suggest_key(connection, key.removeprefix("config."))
             hint = f"; did you mean {close}?" if close else ""
-            raise InvalidValueError(f"no run has a config key {shown(key)}{hint}")
+            raise InvalidValueError(f"no run has a config key {short_repr(key)}{hint}")
     return checked
 
 

@@ -20,7 +20,7 @@ from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
 from exptrack.times import moment
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 OF_RUNS = "IN (SELECT value FROM json_each(:runs))"
 ROW_IDS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -164,7 +164,7 @@ def read_metrics(
 def check_statistic(statistic: object) -> str:
     """Return `statistic` if it names a value of a metric."""
     if not isinstance(statistic, str) or statistic not in STATISTICS:
-        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {shown(statistic)}")
+        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {short_repr(statistic)}")
     return statistic
 
 

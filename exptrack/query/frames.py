@@ -18,8 +18,8 @@ from exptrack.errors import (
     InvalidTypeError,
     InvalidValueError,
     MetricNotFoundError,
-    MissingPackageError,
 )
+from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.query.conditions import ATTRIBUTES, Field
 from exptrack.query.fields import (
@@ -34,7 +34,7 @@ from exptrack.query.fields import (
 )
 from exptrack.query.names import check_field_exists
 from exptrack.query.parser import parse_field
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 if TYPE_CHECKING:
     import pandas
@@ -178,7 +178,7 @@ def _check_statistics(statistic: object) -> tuple[str, ...]:
     several = [statistic] if isinstance(statistic, str) else statistic
     if not isinstance(several, Iterable):
         raise InvalidTypeError(
-            f"statistic must be the name of a statistic, like 'max', or several, not {shown(statistic)}"
+            f"statistic must be the name of a statistic, like 'max', or several, not {short_repr(statistic)}"
         )
     found = tuple(dict.fromkeys(check_statistic(one) for one in several))
     if not found:
@@ -189,7 +189,7 @@ def _check_statistics(statistic: object) -> tuple[str, ...]:
 def _check_columns(connection: Connection, columns: object) -> dict[str, Field]:
     if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise InvalidTypeError(
-            f"columns must be a list of fields, like ['run_id', 'config.lr'], not {shown(columns)}"
+            f"columns must be a list of fields, like ['run_id', 'config.lr'], not {short_repr(columns)}"
         )
     chosen = {}
     for name in columns:
@@ -350,16 +350,8 @@ def points_to_polars(points: Points) -> polars.DataFrame:
 
 
 def _import_pandas() -> Any:
-    try:
-        import pandas
-    except ImportError:
-        raise MissingPackageError("pandas", "pandas frames", "pandas") from None
-    return pandas
+    return require("pandas", "pandas frames", "pandas")
 
 
 def _import_polars() -> Any:
-    try:
-        import polars
-    except ImportError:
-        raise MissingPackageError("polars", "polars frames", "polars") from None
-    return polars
+    return require("polars", "polars frames", "polars")

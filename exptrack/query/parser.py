@@ -54,7 +54,7 @@ from exptrack.query.conditions import (
     Scalar,
 )
 from exptrack.times import SECONDS, utc_text
-from exptrack.validation import INT64_MAX, INT64_MIN, check_text, shown
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text, short_repr
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
@@ -96,7 +96,7 @@ def parse_filter(text: object, parameters: Sequence[object] = ()) -> Condition:
         FilterError: the filter is wrong; the message shows where.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"a filter must be text, not {shown(text)}")
+        raise InvalidTypeError(f"a filter must be text, not {short_repr(text)}")
     check_text(text, "filter", max_chars=MAX_CHARS)
     return _Parser(text, parameters).filter()
 
@@ -108,7 +108,7 @@ def parse_field(text: object) -> Field:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"a field must be text, like 'metrics.acc.max', not {shown(text)}")
+        raise InvalidTypeError(f"a field must be text, like 'metrics.acc.max', not {short_repr(text)}")
     parser = _Parser(check_text(text, "field", max_chars=MAX_CHARS), ())
     token = parser.take()
     if token.kind != "word" or parser.token.kind != "end":
@@ -123,7 +123,9 @@ def parse_columns(text: object) -> dict[str, Field]:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"columns must be text, like 'config.lr, metrics.acc.max', not {shown(text)}")
+        raise InvalidTypeError(
+            f"columns must be text, like 'config.lr, metrics.acc.max', not {short_repr(text)}"
+        )
     parser = _Parser(check_text(text, "columns", max_chars=MAX_CHARS), ())
     found = {}
     while True:
@@ -145,7 +147,7 @@ def parse_order(text: object) -> list[tuple[Field, bool]]:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"an order must be text, like '-metrics.acc.max', not {shown(text)}")
+        raise InvalidTypeError(f"an order must be text, like '-metrics.acc.max', not {short_repr(text)}")
     check_text(text, "order", max_chars=MAX_CHARS)
     found = []
     position = 0
@@ -429,7 +431,7 @@ class _Parser:
                 raise self.error("only numbers and texts have an order; use = or !=", token)
             return cast(Scalar, value)
         if kind == "number" and not is_number:
-            raise self.error(f"{field} is a number; {shown(value)} is not", token)
+            raise self.error(f"{field} is a number; {short_repr(value)} is not", token)
         if kind == "time":
             return self._read_moment(value, token)
         if kind == "seconds":
@@ -494,12 +496,12 @@ def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | 
         return value
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
-            raise parser.error(f"{shown(value)} does not fit into 64 bits", token)
+            raise parser.error(f"{short_repr(value)} does not fit into 64 bits", token)
         return value
     item = getattr(value, "item", None)
     if callable(item):
         return _check_parameter(item(), token, parser)
-    raise parser.error(f"expected text, a number, a bool, a list or a datetime, not {shown(value)}", token)
+    raise parser.error(f"expected text, a number, a bool, a list or a datetime, not {short_repr(value)}", token)
 
 
 def _unquote(text: str) -> str:

@@ -16,7 +16,7 @@ from exptrack.query.names import check_names_exist, get_metric
 from exptrack.query.parser import parse_filter
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summaries
-from exptrack.validation import check_direction, check_name, shown
+from exptrack.validation import check_direction, check_name, short_repr
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. The older run wins a tie.
@@ -58,7 +58,7 @@ def best_runs(
     name = check_name(metric, "metric")
     check_direction(direction)
     if not isinstance(by, str) or by not in RANKED_VALUES:
-        raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {shown(by)}")
+        raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {short_repr(by)}")
     filters = {text: parse_filter(text) for text in ([where] if isinstance(where, str) else where)}
     for text, condition in filters.items():
         check_names_exist(connection, condition, text)

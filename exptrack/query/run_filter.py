@@ -11,7 +11,7 @@ from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_attribute
 from exptrack.records import RunStatus
 from exptrack.times import utc_text
-from exptrack.validation import check_name, shown
+from exptrack.validation import check_name, short_repr
 
 _P = ParamSpec("_P")
 
@@ -92,7 +92,9 @@ class RunFilter:
     def __and__(self, other: RunFilter) -> RunFilter:
         """Admit runs that both filters admit."""
         if not isinstance(other, RunFilter):
-            raise InvalidTypeError(f"a RunFilter can be combined only with a RunFilter, not {shown(other)}")
+            raise InvalidTypeError(
+                f"a RunFilter can be combined only with a RunFilter, not {short_repr(other)}"
+            )
         for mine, theirs in ((self.group, other.group), (self.fingerprint, other.fingerprint)):
             if mine and theirs and mine != theirs:
                 raise InvalidValueError(
@@ -140,10 +142,10 @@ def _check_time_bound(value: datetime | str | None, what: str) -> str | None:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise InvalidValueError(
-                f"{what} must be an ISO date or time like '2026-01-31', not {shown(value)}"
+                f"{what} must be an ISO date or time like '2026-01-31', not {short_repr(value)}"
             ) from None
     if not isinstance(value, datetime):
-        raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {shown(value)}")
+        raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {short_repr(value)}")
     return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
 
 
@@ -151,5 +153,5 @@ def check_filter_status(status: object) -> str:
     """Return `status` as text if runs can be filtered by it: a RunStatus, or pruned."""
     known = STATE_WORDS["status"]
     if not isinstance(status, str) or status not in known:
-        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {shown(status)}")
+        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {short_repr(status)}")
     return str(status)

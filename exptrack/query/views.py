@@ -21,7 +21,7 @@ from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
 from exptrack.query.names import find_key, find_metric, suggest_key, suggest_metric
 from exptrack.query.parser import parse_field
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 MAX_NAME_CHARS = 64
 MAX_COLUMNS = 500
@@ -67,7 +67,7 @@ def create_view(connection: Connection, name: object, fields: Iterable[str]) -> 
     """Create a view; see :meth:`exptrack.Archive.create_view`."""
     checked = _check_name(name)
     if isinstance(fields, str) or not isinstance(fields, Iterable):
-        raise InvalidTypeError(f"fields must be a list of names like 'config.lr', not {shown(fields)}")
+        raise InvalidTypeError(f"fields must be a list of names like 'config.lr', not {short_repr(fields)}")
     wanted = list(dict.fromkeys(parse_field(field) for field in fields))
     if not 0 < len(wanted) <= MAX_COLUMNS:
         raise InvalidValueError(f"a view must have 1 to {MAX_COLUMNS} fields, not {len(wanted)}")
@@ -110,11 +110,11 @@ def _read_view(connection: Connection, name: str) -> UserView:
 def _check_name(name: object) -> str:
     """Return `name` if it can name a view without quotes."""
     if not isinstance(name, str):
-        raise InvalidTypeError(f"the name of a view must be text, not {shown(name)}")
+        raise InvalidTypeError(f"the name of a view must be text, not {short_repr(name)}")
     if len(name) > MAX_NAME_CHARS or not _NAME.fullmatch(name):
         raise InvalidValueError(
             f"the name of a view must be 1 to {MAX_NAME_CHARS} letters, digits and underscores, and must not"
-            f" begin with a digit; it is {shown(name)}"
+            f" begin with a digit; it is {short_repr(name)}"
         )
     if name.lower().startswith("sqlite_") or name.upper() in _KEYWORDS:
         raise InvalidValueError(f"{name} means something in SQL; choose another name")

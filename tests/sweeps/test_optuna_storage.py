@@ -697,9 +697,6 @@ def test_a_reader_reads_studies_and_changes_none(archive: Archive, storage: Optu
                 change()
 
 
-# Verification
-
-
 # Optuna itself
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from exptrack.errors import SdnError
-from exptrack.sdn.blocks import Span, _Block, _Holder
+from exptrack.sdn.blocks import Block, Holder, Span
 from exptrack.sdn.scalars import ESCAPES, Value, classified, error_at
 
 _TAB_COLUMNS = 4
@@ -96,9 +96,9 @@ class Reader:
         self.scalars = 0
         self.line_start = 0
         self.indent = 0
-        self.blocks: list[_Block] = []
+        self.blocks: list[Block] = []
         # The block the next line may open, and for a null: where it is and under which key.
-        self.waiting: _Block | None = None
+        self.waiting: Block | None = None
         self.null_at = 0
         self.null_key = ""
         self.trace = trace
@@ -108,7 +108,7 @@ class Reader:
         self.ends: dict[int, int] = {}
         self.closings: dict[int, int] = {}
 
-    def note(self, holder: _Holder, key: str, key_at: int, value_at: int, value_end: int) -> None:
+    def note(self, holder: Holder, key: str, key_at: int, value_at: int, value_end: int) -> None:
         if self.trace:
             self.spans[id(holder), key] = Span(key_at, value_at, value_end)
 
@@ -237,8 +237,8 @@ class Reader:
     def collection(self, at: int, level: int) -> tuple[Value, int]:
         """Read the list or dict that opens at `at`, with all it holds, without recursion."""
         text = self.text
-        enclosing: list[tuple[_Holder, str, int, int]] = []
-        holder: _Holder = {} if text[at] == "{" else []
+        enclosing: list[tuple[Holder, str, int, int]] = []
+        holder: Holder = {} if text[at] == "{" else []
         key, opening, start = "", at, at
         self.enter(level + 1, at)
         at += 1
@@ -338,7 +338,7 @@ class Reader:
 
     def document(self) -> dict[str, Value]:
         root: dict[str, Value] = {}
-        blocks = self.blocks = [_Block("entry", root, 0)]
+        blocks = self.blocks = [Block("entry", root, 0)]
         self.enter(1, 0)
         while True:
             end = self.line_start
@@ -360,11 +360,11 @@ class Reader:
         self.ends.update((id(block.holder), end) for block in blocks)
         return root
 
-    def settle(self, waiting: _Block | None) -> None:
+    def settle(self, waiting: Block | None) -> None:
         if waiting is not None and not waiting.kind:
             self.count_scalar(self.null_at)
 
-    def open_block(self, block: _Block, at: int) -> None:
+    def open_block(self, block: Block, at: int) -> None:
         self.enter(len(self.blocks) + 1, at)
         if not block.kind:
             block.kind = self.kind(at)
@@ -378,10 +378,10 @@ class Reader:
         self.blocks.append(block)
 
     def await_block(self, at: int, key: str = "") -> None:
-        self.waiting, self.null_at, self.null_key = _Block("", [], 0), at, key
+        self.waiting, self.null_at, self.null_key = Block("", [], 0), at, key
         self.end_line(at)
 
-    def line(self, block: _Block, at: int) -> None:
+    def line(self, block: Block, at: int) -> None:
         holder = block.holder
         if isinstance(holder, dict):
             self.entry(holder, at)
@@ -409,7 +409,7 @@ class Reader:
             item: dict[str, Value] = {}
             self.append(holder, item, at)
             indent = self.indent + 1 + _columns(self.text[dash + 1 : at])
-            self.blocks.append(_Block("entry", item, indent))
+            self.blocks.append(Block("entry", item, indent))
             self.entry(item, at)
         else:
             value, end = self.value(at, _STATEMENT, len(self.blocks))
@@ -494,7 +494,7 @@ class Reader:
 
     def await_rows(self, kind: str, names: Sequence[str], at: int) -> list[Value]:
         table: list[Value] = []
-        self.waiting = _Block(kind, table, 0, names)
+        self.waiting = Block(kind, table, 0, names)
         self.end_line(at)
         return table
 

@@ -19,7 +19,7 @@ MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 SHOWN_CHARS = 40
-ITEMS_AT_ONCE = 50_000
+MANY_AT_ONCE = 50_000
 DIRECTIONS = ("minimize", "maximize")
 
 
@@ -158,8 +158,8 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
 
 
 def _iter_array(values: Any) -> Iterator[Any]:
-    for begin in range(0, len(values), ITEMS_AT_ONCE):
-        yield from values[begin : begin + ITEMS_AT_ONCE].tolist()
+    for begin in range(0, len(values), MANY_AT_ONCE):
+        yield from values[begin : begin + MANY_AT_ONCE].tolist()
 
 
 def check_status(status: object) -> RunStatus:

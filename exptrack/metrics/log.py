@@ -28,7 +28,7 @@ from exptrack.metrics.store import NewPoints, Series, append_points, find_top_st
 from exptrack.metrics.writer import LoggedSeries, Writer, drain_all, release, writer_for, writer_of
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
-from exptrack.validation import ITEMS_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
+from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # known by heart; beyond, all are looked up afresh
@@ -181,8 +181,8 @@ class MetricLog:
         with self._connection.transaction():
             self._require_running()
             following = self._next_of(checked)
-            for begin in range(0, count, ITEMS_AT_ONCE):
-                end = min(begin + ITEMS_AT_ONCE, count)
+            for begin in range(0, count, MANY_AT_ONCE):
+                end = min(begin + MANY_AT_ONCE, count)
                 some_steps = (
                     list(range(following, following + end - begin))
                     if given is None

@@ -412,3 +412,10 @@ class ExportError(ExptrackError):
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+
+def warn(message: str) -> None:
+    """Log a warning about a failure that no caller can receive as an exception."""
+    import logging
+
+    logging.getLogger("exptrack").warning("%s", message)

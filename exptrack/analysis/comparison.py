@@ -27,9 +27,8 @@ from exptrack.keypath import join_path
 from exptrack.metrics.store import read_summaries
 from exptrack.query.compiler import FEW
 from exptrack.records import MetricSummary
-from exptrack.runs.lookup import resolve_run
-from exptrack.runs.lookup import summaries as summaries_of_runs
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.lookup import resolve_run, summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 
 
 def _flat_config(connection: Connection, run: int) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunC
     """Runs side by side; see :meth:`exptrack.Archive.compare`."""
     numbers = [row["id"] for row in rows]
     with connection.snapshot():
-        runs = summaries_of_runs(connection, rows, dead_runs(connection))
+        runs = summarize_runs(connection, rows, find_dead_runs(connection))
         leaves = read_leaves(connection, numbers)
         sources = read_sources_of(connection, numbers)
         summaries = read_summaries(connection, numbers)

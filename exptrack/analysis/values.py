@@ -20,7 +20,7 @@ from exptrack.query.frames import check_statistic
 from exptrack.query.parser import parse_filter
 from exptrack.query.ranking import METRIC_NAMES, speaks_of_pruned
 from exptrack.query.selection import NEWEST_FIRST, Selection
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, check_text, shown
 
 VALUES = """
@@ -54,7 +54,7 @@ def _numbers(connection: Connection, metric: object, where: object, statistic: o
     asked = {"metric": number}
     sql = VALUES
     if condition is not EVERYTHING:
-        chosen = Selection(connection, condition, NEWEST_FIRST, dead_runs(connection)).rows(None)
+        chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).rows(None)
         asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
     pruned: set[int] = set()
     if not speaks_of_pruned(condition):

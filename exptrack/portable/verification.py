@@ -20,11 +20,11 @@ from exptrack.config.exp_config import config_from_snapshot
 from exptrack.config.store import read_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
-from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, points_checksum, stored_number
+from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, checksum_points, nan_if_null
 from exptrack.metrics.summary import Summary
 from exptrack.records import FOLDER_TYPE
-from exptrack.runs.events import event_checksum
-from exptrack.runs.seal import RUN_CONFIG_ROWS, run_checksum
+from exptrack.runs.events import checksum_event
+from exptrack.runs.seal import RUN_CONFIG_ROWS, checksum_run
 
 ALL_RUNS = "SELECT id, run_id, status, config_hash, checksum FROM run ORDER BY id"
 EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE run = ? ORDER BY seq"
@@ -98,7 +98,7 @@ def verify(connection: Connection, progress: Callable[[str, int, int], None] | N
     for done, row in enumerate(runs, 1):
         try:
             problems += _run_problems(connection, row["id"], row["run_id"], row["config_hash"])
-            if row["checksum"] and run_checksum(connection, row["id"]) != row["checksum"]:
+            if row["checksum"] and checksum_run(connection, row["id"]) != row["checksum"]:
                 problems.append(
                     Problem("run", row["run_id"], "facts, config or summaries changed after its end")
                 )
@@ -249,7 +249,7 @@ def _run_problems(connection: Connection, run: int, run_id: str, config_hash: st
         if row["seq"] != position:
             yield Problem("event", run_id, f"event {position} is missing")
             break
-        if row["checksum"] != event_checksum(row["happened_at"], row["kind"], row["data"]):
+        if row["checksum"] != checksum_event(row["happened_at"], row["kind"], row["data"]):
             yield Problem("event", run_id, f"event {position} is not what was appended")
     for metric, what in series_problems(connection, run):
         yield Problem("metric", f"{run_id} {metric}", what)
@@ -261,7 +261,7 @@ def series_problems(connection: Connection, run: int) -> Iterator[tuple[str, str
         for what in _summary_problems(row, connection.iterate(SELECT_POINTS, (row["id"],))):
             yield row["name"], what
         if row["checksum"] is not None:
-            actual = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
+            actual = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))
             if actual != row["checksum"]:
                 yield row["name"], "its points are not the ones that were logged (checksum)"
 
@@ -283,7 +283,7 @@ def _summary_problems(row: Row, points: Iterator[Row]) -> Iterator[str]:
         missing = {"first": first, "last": last}
     errors = scale = exact = 0.0
     for step, _seq, time_ms, value in points:
-        found.add(step, time_ms, stored_number(value))
+        found.add(step, time_ms, nan_if_null(value))
         if missing:
             here, now = (step, value), (step, time_ms, value)
             missing = {what: point for what, point in missing.items() if point not in (here, now)}

@@ -19,7 +19,7 @@ from exptrack.query.conditions import PRUNED, And, Condition, Not, comparisons
 from exptrack.query.parser import parse_filter
 from exptrack.query.run_filter import _compared
 from exptrack.records import RunSummary
-from exptrack.runs.lookup import resolve_run, summaries
+from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.validation import check_direction, check_name, shown
 
 METRIC_EXISTS = "SELECT 1 FROM metric_name WHERE name = ?"
@@ -78,7 +78,7 @@ def best_runs(
     sql = BEST[by, direction].format(source=source.sql, test=test.sql)
     found = connection.all(sql, (*source.values, name, *test.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
-    records = summaries(connection, rows, ())
+    records = summarize_runs(connection, rows, ())
     return [(record, row["value"]) for record, row in zip(records, found, strict=True)]
 
 

@@ -23,8 +23,8 @@ from exptrack.query.parser import parse_columns, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_asked_status
 from exptrack.query.selection import NEWEST_FIRST, Found, Order, Selection
 from exptrack.records import RunSummary
-from exptrack.runs.lookup import summaries
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.lookup import summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, shown
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class RunQuery:
     def count(self) -> int:
         """How many runs there are."""
         self._settle()
-        dead = dead_runs(self._connection)
+        dead = find_dead_runs(self._connection)
         found = Selection(self._connection, self._condition, self._order, dead).count()
         return found if self._limit is None else min(found, self._limit)
 
@@ -174,7 +174,7 @@ class RunQuery:
     def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
         for page in self._pages():
             numbers = run_numbers(self._connection, [run.run_id for run in page.runs])
-            dead = dead_runs(self._connection)
+            dead = find_dead_runs(self._connection)
             columns = [read_column(self._connection, numbers, field, dead) for field in wanted.values()]
             for place, run in enumerate(page.runs):
                 found = (column[place] for column in columns)
@@ -185,9 +185,9 @@ class RunQuery:
         wanted = self.limit(size)._limit
         assert wanted is not None
         self._settle()
-        dead = dead_runs(self._connection)
+        dead = find_dead_runs(self._connection)
         found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
-        runs = summaries(self._connection, runs_in_order(self._connection, found), dead)
+        runs = summarize_runs(self._connection, runs_in_order(self._connection, found), dead)
         return Page(runs, found[-1] if found and len(found) == wanted else None)
 
     # Frames
@@ -255,13 +255,13 @@ class RunQuery:
     def _table(self, columns: Iterable[str] | None, statistic: str | Iterable[str]) -> frames.Table:
         self._settle()
         with self._connection.snapshot():
-            dead = dead_runs(self._connection)
+            dead = find_dead_runs(self._connection)
             return frames.read_table(self._connection, self._numbers(dead), dead, columns, statistic)
 
     def _points(self, names: str | Iterable[str] | None) -> frames.Points:
         self._settle()
         with self._connection.snapshot():
-            numbers = self._numbers(dead_runs(self._connection))
+            numbers = self._numbers(find_dead_runs(self._connection))
             return frames.read_points(self._connection, numbers, names)
 
     def _numbers(self, dead: Sequence[int]) -> Sequence[int]:

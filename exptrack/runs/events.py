@@ -21,7 +21,7 @@ VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :a
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def event_checksum(happened_at: str, kind: str, data: str) -> int:
+def checksum_event(happened_at: str, kind: str, data: str) -> int:
     """CRC-32 that guards one event against damage in place."""
     return zlib.crc32("\0".join((happened_at, kind, data)).encode("utf-8"))
 
@@ -42,7 +42,7 @@ def record_event(
     at = utc_text() if at is None else at
     connection.execute(
         INSERT_EVENT,
-        {"run": run, "at": at, "kind": kind, "data": text, "checksum": event_checksum(at, kind, text)},
+        {"run": run, "at": at, "kind": kind, "data": text, "checksum": checksum_event(at, kind, text)},
     )
 
 

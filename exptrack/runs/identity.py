@@ -16,7 +16,7 @@ _id_lock = threading.Lock()
 _last_id_ms = 0
 
 
-def _base32(number: int, length: int) -> str:
+def _encode_base32(number: int, length: int) -> str:
     digits = []
     for _ in range(length):
         number, digit = divmod(number, 32)
@@ -24,9 +24,9 @@ def _base32(number: int, length: int) -> str:
     return "".join(reversed(digits))
 
 
-def _run_id(milliseconds: int) -> str:
+def make_run_id(milliseconds: int) -> str:
     chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
-    return _base32(milliseconds, _ID_TIME_CHARS) + _base32(chance, _ID_CHANCE_CHARS)
+    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
 
 
 def new_run_id() -> str:
@@ -36,10 +36,10 @@ def new_run_id() -> str:
         # Never twice in one process, and forward even when the clock goes back.
         _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
         milliseconds = _last_id_ms
-    return _run_id(milliseconds)
+    return make_run_id(milliseconds)
 
 
-def fingerprint_of(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
+def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
     """SHA-256 (hex) naming an experiment: its config, its code and the data it declares."""
     parts = [config.hash(), code_digest, dict(sorted(data.items()))]
     return sha256_text(json.dumps(parts, separators=(",", ":"), ensure_ascii=False))

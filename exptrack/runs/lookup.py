@@ -26,7 +26,7 @@ FROM run AS r
 LEFT JOIN trial AS t ON t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run = r.id)
 LEFT JOIN study AS y ON y.id = t.study
 """
-RUNS_BY_NUMBER = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
+RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUNS_BY_PREFIX = "SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT 21"
 TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
@@ -62,7 +62,7 @@ def resolve_run(connection: Connection, run_id: object) -> Row:
 _run_and_name = itemgetter(0, 1)
 
 
-def summaries(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
+def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
     """Records of runs, with their tags and last metric values."""
     ids = json.dumps([row["id"] for row in rows])
     tags: dict[int, list[str]] = {}

@@ -8,14 +8,14 @@ from exptrack.process import ProcessIdentity, is_alive
 OWNERS = "SELECT run, host_id, boot_id, pid, pid_started FROM run_owner ORDER BY run"
 
 
-def owner_identity(row: Row) -> ProcessIdentity:
+def identity_of_owner(row: Row) -> ProcessIdentity:
     """The process a ``run_owner`` row names."""
     return ProcessIdentity(row["host_id"], row["boot_id"], row["pid"], row["pid_started"])
 
 
-def dead_runs(connection: Connection) -> list[int]:
+def find_dead_runs(connection: Connection) -> list[int]:
     """Rows of runs that are marked running, on this host, by a process that is gone."""
-    return [row["run"] for row in connection.all(OWNERS) if is_alive(owner_identity(row)) is False]
+    return [row["run"] for row in connection.all(OWNERS) if is_alive(identity_of_owner(row)) is False]
 
 
 SELECT_OWNER = "SELECT host_id, boot_id, pid, pid_started FROM run_owner WHERE run = ?"

@@ -37,7 +37,7 @@ FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ?
 """
 
 
-def run_checksum(connection: Connection, run: int) -> str:
+def checksum_run(connection: Connection, run: int) -> str:
     """SHA-256 (hex) over a run's facts, environment, config and series, each a line of JSON.
 
     Points enter by their series' checksum. Tags, notes and the parent may change after the end and
@@ -65,4 +65,4 @@ def seal_run(
 ) -> None:
     """Take the checksums of a run that takes nothing more; `known` as of :func:`seal_series`."""
     seal_series(connection, run, completed=completed, known=known)
-    connection.execute(SEAL_RUN, (run_checksum(connection, run), run))
+    connection.execute(SEAL_RUN, (checksum_run(connection, run), run))

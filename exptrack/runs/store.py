@@ -20,7 +20,7 @@ from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
-from exptrack.runs.identity import fingerprint_of
+from exptrack.runs.identity import compute_fingerprint
 from exptrack.times import utc_text
 from exptrack.validation import (
     check_name,
@@ -74,7 +74,7 @@ def check_note(text: object) -> str:
     return checked
 
 
-def optional_name(value: object, what: str) -> str | None:
+def check_optional_name(value: object, what: str) -> str | None:
     """A name that can be stored, or None."""
     return None if value is None else check_name(value, what)
 
@@ -119,7 +119,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Number
             new.duration_ms,
             new.config.hash(),
             new.config.family(),
-            fingerprint_of(new.config, code.digest, new.data),
+            compute_fingerprint(new.config, code.digest, new.data),
             environment.host,
             code.commit,
             code.dirty,
@@ -160,7 +160,7 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     remove_unused_sources(connection, sources)
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
-    identity = (config.hash(), config.family(), fingerprint_of(config, digest, data))
+    identity = (config.hash(), config.family(), compute_fingerprint(config, digest, data))
     connection.execute(SAVE_IDENTITY, (*identity, run))
 
 

@@ -24,20 +24,20 @@ class TrialPruned(SystemExit):
         self.step = step
 
 
-def surrounding_trial() -> tuple[str, int] | None:
+def read_trial_variable() -> tuple[str, int] | None:
     """Study and number of the trial that this process is, as its environment says; None when it is none."""
     study, _slash, number = os.environ.get(TRIAL_VARIABLE, "").rpartition("/")
     return (study, int(number)) if number.isdecimal() and study else None
 
 
-def surrounding_row(connection: Connection) -> Row | None:
+def find_surrounding_trial(connection: Connection) -> Row | None:
     """The row of the trial that this process is; None unless it is one of this archive and still running."""
-    named = surrounding_trial()
+    named = read_trial_variable()
     row = None if named is None else connection.one(SELECT_TRIAL, named)
     return row if row is not None and row["state"] == TrialState.RUNNING else None
 
 
-def run_name(study: str, number: int) -> str:
+def name_trial_run(study: str, number: int) -> str:
     """What a trial's run is called; the longest name of a study leaves no room for a number."""
     return f"{study[:STUDY_CHARS]} #{number}"
 

@@ -36,7 +36,7 @@ from exptrack.errors import (
 from exptrack.keypath import path_of, split_path
 from exptrack.query.frames import Frame
 from exptrack.records import ConfigSource, TrialState
-from exptrack.runs.trial_link import TrialPruned, run_name, surrounding_row
+from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit, pruner_from, sampler_from
 from exptrack.sweeps.optuna_storage import OptunaStorage
 from exptrack.sweeps.records import StudyInfo, TrialRecord
@@ -356,7 +356,7 @@ class Study:
         return start_run(
             self._connection,
             trial.config,
-            name=run_name(self.name, trial.number),
+            name=name_trial_run(self.name, trial.number),
             group=self.name,
             trial=trial._id,
         )
@@ -642,7 +642,7 @@ def open_study(connection: Connection, name: object, *, sampler: object = None, 
 def attached_trial() -> Trial | None:
     """The trial that this process is; see :func:`exptrack.current_trial`."""
     connection = default_connection()
-    row = surrounding_row(connection)
+    row = find_surrounding_trial(connection)
     if row is None:
         return None
     study = open_study(connection, row["study"])

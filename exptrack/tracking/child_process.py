@@ -62,8 +62,8 @@ class Child:
             creationflags=NEW_GROUP,
         )
         self._listener = listener
-        self._output = _Kept(KEPT_CHARS)
-        self._errors = _Kept(KEPT_ERROR_CHARS)
+        self._output = _HeadAndTail(KEPT_CHARS)
+        self._errors = _HeadAndTail(KEPT_ERROR_CHARS)
         self._writing = threading.Lock()
         self._told_to_end = False
         self._readers = [self._read(self._process.stdout, False), self._read(self._process.stderr, True)]
@@ -111,7 +111,7 @@ class Child:
             reader.join(DRAIN_S)
         if self._told_to_end:
             self.kill()
-        killed, words = _ending(returncode)
+        killed, words = _describe_end(returncode)
         with self._writing:
             return Ended(returncode, killed, words, self._output.text(), self._errors.text())
 
@@ -147,7 +147,7 @@ class Child:
                 os.killpg(self._process.pid, number)
 
 
-class _Kept:
+class _HeadAndTail:
     """Text of which the beginning and the end are kept."""
 
     def __init__(self, most: int) -> None:
@@ -180,7 +180,7 @@ class _Kept:
         return "".join(self._begin) + gap + "".join(self._end)
 
 
-def _ending(returncode: int) -> tuple[bool, str]:
+def _describe_end(returncode: int) -> tuple[bool, str]:
     """Whether a process with this exit code was killed, and what became of it in words."""
     number = -returncode if returncode < 0 else returncode - 128 if returncode in SHELLS_SIGNALS else 0
     if number and sys.platform != "win32":

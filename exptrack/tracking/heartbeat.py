@@ -14,8 +14,7 @@ import time
 from typing import Protocol
 
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError
-from exptrack.metrics.journal import warn
+from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
 
 HEARTBEAT_S = 30.0
 
@@ -43,17 +42,17 @@ def announce(run: LiveRun) -> None:
     LIVE.add(run)
     if _heartbeat_pid != os.getpid():
         _heartbeat_pid = os.getpid()
-        threading.Thread(target=_beat_for_ever, name="exptrack-heartbeat", daemon=True).start()
+        threading.Thread(target=_beat_forever, name="exptrack-heartbeat", daemon=True).start()
 
 
-def _here_and_open() -> list[LiveRun]:
+def _list_open_runs() -> list[LiveRun]:
     return [run for run in list(LIVE) if run._live and not run._connection.closed]
 
 
-def _beat_for_ever() -> None:
+def _beat_forever() -> None:
     while True:
         time.sleep(HEARTBEAT_S)
-        for run in _here_and_open():
+        for run in _list_open_runs():
             try:
                 with run._connection.transaction():
                     run._beat()
@@ -64,10 +63,10 @@ def _beat_for_ever() -> None:
                 warn(f"no heartbeat for run {run.run_id}: {error}")
 
 
-def _end_what_is_open() -> None:
+def _end_open_runs() -> None:
     """At the interpreter's end: a run nobody ended failed with the script, or was left."""
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    for run in _here_and_open():
+    for run in _list_open_runs():
         try:
             if isinstance(error, KeyboardInterrupt):
                 run.interrupt("interrupted from the keyboard")
@@ -82,4 +81,4 @@ def _end_what_is_open() -> None:
             warn(f"run {run.run_id} could not be ended: {problem}")
 
 
-atexit.register(_end_what_is_open)
+atexit.register(_end_open_runs)

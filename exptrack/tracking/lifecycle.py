@@ -23,23 +23,23 @@ from exptrack.errors import (
 )
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.store import REOPEN_SERIES
-from exptrack.metrics.writer import journal_ready
+from exptrack.metrics.writer import hold_journal
 from exptrack.process import current_process, is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, dead_runs, owner_identity
+from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, find_dead_runs, identity_of_owner
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import (
     NewRun,
     check_data,
+    check_optional_name,
     check_tags,
     insert_run,
-    optional_name,
     record_end,
 )
-from exptrack.runs.trial_link import join_run, run_name, surrounding_row
+from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import moment, utc_text
 from exptrack.tracking.run import RUN_STATE, Run
 
@@ -53,21 +53,21 @@ WHERE id = ?
 """
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 _P = ParamSpec("_P")
-Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
+_Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 
-def _journal_first(begin: Begin[_P]) -> Begin[_P]:
+def _hold_journal(begin: _Begin[_P]) -> _Begin[_P]:
     """Make sure of a journal before anything is written: a full disk is an error of the start."""
 
     @wraps(begin)
     def wrapped(connection: Connection, /, *args: _P.args, **kwargs: _P.kwargs) -> Run:
-        with journal_ready(connection):
+        with hold_journal(connection):
             return begin(connection, *args, **kwargs)
 
     return wrapped
 
 
-@_journal_first
+@_hold_journal
 def start_run(
     connection: Connection,
     config: object = None,
@@ -85,17 +85,17 @@ def start_run(
     It is the run of `trial`, or else of the trial that this process is, unless that has one.
     """
     sample_every_s = check_interval(system_metrics)
-    surrounding = surrounding_row(connection) if trial is None else None
+    surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]
         group = surrounding["study"] if group is None else group
-        name = run_name(surrounding["study"], surrounding["number"]) if name is None else name
+        name = name_trial_run(surrounding["study"], surrounding["number"]) if name is None else name
     new = NewRun(
         config=as_config(config).interpolate(),
         tags=check_tags(tags),
         data=check_data(data),
-        name=optional_name(name, "run name"),
-        group=optional_name(group, "group"),
+        name=check_optional_name(name, "run name"),
+        group=check_optional_name(group, "group"),
         parent=None if parent is None else resolve_run(connection, parent)["id"],
         code=capture_code(),
         environment=capture_environment(),
@@ -113,7 +113,7 @@ def start_run(
     return result
 
 
-@_journal_first
+@_hold_journal
 def resume_run(
     connection: Connection,
     run_id: object,
@@ -129,9 +129,9 @@ def resume_run(
         run = row["id"]
         if row["status"] == RunStatus.RUNNING:
             owner = connection.one(SELECT_OWNER, (run,))
-            alive = is_alive(owner_identity(owner)) if owner else False
+            alive = is_alive(identity_of_owner(owner)) if owner else False
             if alive or (alive is None and not take_over):
-                raise RunBusyError(row["run_id"], _owner_words(row, owner, alive))
+                raise RunBusyError(row["run_id"], _describe_owner(row, owner, alive))
         # Not filled in yet: whoever resumes a run to tag it need not have its environment.
         config = frozen_config(connection, run).interpolate(lazily=True)
         connection.execute(REOPEN_RUN, (utc_text(), run))
@@ -150,7 +150,7 @@ def resume_run(
     return result
 
 
-def _owner_words(row: Row, owner: Row | None, alive: bool | None) -> str:
+def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> str:
     if alive is None:
         return (
             f"on {row['host']}, for all that can be known from here (last heard of {row['heartbeat_at']} UTC);"
@@ -184,12 +184,12 @@ def interrupt_dead_runs(connection: Connection) -> None:
     What these logged is stored first. One that dies only after that look at the journals waits for the next
     call.
     """
-    dead = dead_runs(connection)
+    dead = find_dead_runs(connection)
     if not dead:
         return
     recover_journals(connection)
     with connection.transaction():
-        for run in dead_runs(connection):
+        for run in find_dead_runs(connection):
             if run not in dead:
                 continue
             reason = "its process died without ending the run"

@@ -47,6 +47,7 @@ from exptrack.errors import (
     NotAnArchiveError,
     QueryError,
     UnsupportedSqliteError,
+    warn,
 )
 
 Row: TypeAlias = sqlite3.Row
@@ -61,6 +62,9 @@ CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # of one transaction
 MAX_SQL_CHARS = 100_000
 ROWS_AT_ONCE = 256
+
+# Archives whose failing checkpoints this process has warned about.
+_WARNED: set[Path] = set()
 
 # Connections a forked child inherited: kept alive so that their destructor never runs there.
 _INHERITED: list[object] = []
@@ -502,11 +506,28 @@ class Connection:
             return
         # The commit stands whatever becomes of the checkpoint: what is not copied now stays in the WAL, and
         # the next commit tries again.
-        with suppress(sqlite3.Error, ExptrackError):
+        try:
             if size > 4 * CHECKPOINT_WAL_BYTES:
                 self._waiting(lambda: self._checkpoint(handle))
             else:
                 self._checkpoint(handle)
+        except (sqlite3.Error, ExptrackError) as error:
+            self._warn_of_checkpoint(error, size)
+
+    def _warn_of_checkpoint(self, error: Exception, wal_bytes: int) -> None:
+        """Warn, once per process and archive, of a checkpoint that failed. Being busy for a moment is none."""
+        if isinstance(error, sqlite3.Error):
+            if _is_busy(error):
+                return
+            error = self._translated(error)
+        if self.path in _WARNED or isinstance(error, ArchiveClosedError):
+            return
+        _WARNED.add(self.path)
+        warn(
+            f"the checkpoint of {self.path} failed: {error}. Nothing is lost, but {self.path.name}-wal"
+            f" ({wal_bytes / 2**20:.1f} MiB) grows until a checkpoint succeeds; remove the cause, or end every"
+            " process that uses the archive"
+        )
 
     def _checkpoint(self, handle: _Handle) -> None:
         """Copy on the second connection while this one holds the write lock in an empty transaction.

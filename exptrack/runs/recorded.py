@@ -1,4 +1,11 @@
-"""Record runs that are over, many at once: for importers, generators and sweeps of commands."""
+"""Record many finished runs at once: for importers, generators and sweeps of commands.
+
+Invariants:
+
+- A recorded run is stored as if it had been logged when it happened.
+- Of machine and code only the facts in the record are stored, none of this process.
+- A batch is stored whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +27,7 @@ from exptrack.metrics.store import NewPoints, append_points, begin_series
 from exptrack.records import RecordedRun, RunStatus
 from exptrack.runs.identity import make_run_id
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.seal import SEAL_RUN, checksum_run, seal_run
+from exptrack.runs.seal import save_run_checksum, seal_run
 from exptrack.runs.store import (
     NewRun,
     check_data,
@@ -46,7 +53,7 @@ from exptrack.validation import (
 
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 
-# Of one transaction. More would hold up other writers; fewer would cost a commit more often.
+# The limits of one transaction. A larger one would block other writers; smaller ones need more commits.
 RUNS_AT_ONCE = 256
 POINTS_AT_ONCE = 200_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +62,7 @@ _Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, millise
 
 
 class _CheckedRecord(NamedTuple):
-    """A record that can be stored."""
+    """A record that passed all checks."""
 
     new: NewRun
     notes: list[str]
@@ -63,11 +70,11 @@ class _CheckedRecord(NamedTuple):
 
 
 def record_runs(connection: Connection, records: Iterable[RecordedRun]) -> list[str]:
-    """Store runs that are over; see :meth:`exptrack.Archive.record_runs`."""
+    """Store finished runs; see :meth:`exptrack.Archive.record_runs`."""
     run_ids: list[str] = []
     metrics: dict[str, int] = {}
     for batch in _check_in_batches(connection, records, run_ids):
-        # Sources go when no config names them any more, which another process may see to between batches.
+        # New row ids for each batch: between batches another process may delete sources that no config uses.
         run_ids += _store_batch(connection, batch, Numbers(connection), metrics)
     return run_ids
 
@@ -75,7 +82,7 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun]) -> list[
 def _check_in_batches(
     connection: Connection, records: Iterable[RecordedRun], run_ids: list[str]
 ) -> Iterator[list[_CheckedRecord]]:
-    """The records, checked, as many at a time as one transaction takes."""
+    """Check the records, and yield as many at a time as one transaction stores."""
     batch: list[_CheckedRecord] = []
     points = 0
     for position, record in enumerate(records):
@@ -117,18 +124,18 @@ def _store_batch(
         append_points(
             connection, [NewPoints(one, *columns) for one, columns in zip(begun, points, strict=True)]
         )
-        # Points that do not come by rising steps have to be read in the order of their key.
+        # The checksum of points that did not come by rising steps is computed by reading them in key order.
         unsealed = {one.run for one in begun if one.checksum is None}
         for run, (new, _notes, _metrics) in zip(runs, batch, strict=True):
             if run in unsealed:
                 seal_run(connection, run, completed=new.status is RunStatus.COMPLETED)
             else:
-                connection.execute(SEAL_RUN, (checksum_run(connection, run), run))
+                save_run_checksum(connection, run)
     return run_ids
 
 
 def _draw_run_ids(connection: Connection, starts: list[datetime]) -> list[str]:
-    """An id for each start: many may fall into one millisecond, where chance alone keeps them apart."""
+    """Return an id for each start. Starts in the same millisecond differ by the random part only."""
     found: dict[str, None] = {}
     for start in starts:
         milliseconds = (start - _EPOCH) // _MILLISECOND
@@ -142,10 +149,10 @@ def _draw_run_ids(connection: Connection, starts: list[datetime]) -> list[str]:
 
 def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     if not isinstance(record, RecordedRun):
-        raise InvalidTypeError(f"record_runs takes RecordedRun objects, not {shown(record)}")
+        raise InvalidTypeError(f"record_runs() takes RecordedRun objects, not {shown(record)}")
     status = check_status(record.status)
     if status is RunStatus.RUNNING:
-        raise InvalidValueError("a recorded run is over: completed, failed or interrupted")
+        raise InvalidValueError("a recorded run has ended; its status must be completed, failed or interrupted")
     started = _check_start(record.started_at)
     duration_s = check_number(record.duration_s, "duration_s")
     try:
@@ -153,7 +160,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     except (OverflowError, ValueError):
         ended = None
     if ended is None or duration_s < 0:
-        raise InvalidValueError(f"duration_s must be seconds from 0, not {shown(record.duration_s)}")
+        raise InvalidValueError(f"duration_s must be seconds, 0 or more, not {shown(record.duration_s)}")
     new = NewRun(
         config=as_config(record.config).interpolate(),
         tags=check_tags(record.tags),
@@ -186,7 +193,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
         traceback=_redact_text(record.traceback, "traceback"),
     )
     if isinstance(record.notes, str) or not isinstance(record.notes, Iterable):
-        raise InvalidTypeError(f"notes are a list of texts, not {shown(record.notes)}")
+        raise InvalidTypeError(f"notes must be a list of texts, not {shown(record.notes)}")
     return _CheckedRecord(new, [check_note(note) for note in record.notes], _check_metrics(record, started))
 
 
@@ -210,12 +217,14 @@ def _redact_name(text: str) -> str:
 
 def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:
     if not isinstance(record.metrics, Mapping):
-        raise InvalidTypeError(f"metrics map names to steps and values, not {shown(record.metrics)}")
+        raise InvalidTypeError(
+            f"metrics must be a mapping of names to steps and values, not {shown(record.metrics)}"
+        )
     found: dict[str, _Columns] = {}
     for name, columns in record.metrics.items():
         checked = check_name(name, "metric name")
         if not isinstance(columns, (tuple, list)) or len(columns) not in (2, 3):
-            raise InvalidTypeError(f"metric {checked!r} is (steps, values) or (steps, values, times)")
+            raise InvalidTypeError(f"metric {checked!r} must be (steps, values) or (steps, values, times)")
         steps, values = _check_steps(columns[0]), _check_values(columns[1], f"metric {checked!r}")
         times = _check_times(columns[2], started) if len(columns) == 3 else [0] * len(steps)
         if not len(steps) == len(values) == len(times):

@@ -17,7 +17,6 @@ from typing import Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
-from exptrack.capture.system_metrics import check_interval
 from exptrack.config.exp_config import as_config
 from exptrack.config.store import frozen_config
 from exptrack.database.connection import Connection, Row
@@ -87,7 +86,7 @@ def start_run(
     The run joins `trial`, a row id. Without it, the run joins the trial that this process runs, if that has no
     run yet.
     """
-    sample_every_s = check_interval(system_metrics)
+    sample_every_s = _check_sampling(system_metrics)
     surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]
@@ -125,7 +124,7 @@ def resume_run(
     system_metrics: bool | float = False,
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
-    sample_every_s = check_interval(system_metrics)
+    sample_every_s = _check_sampling(system_metrics)
     interrupt_dead_runs(connection)
     with connection.transaction():
         row = resolve_run(connection, run_id)
@@ -160,6 +159,15 @@ def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> str:
             " if it is not, call resume_run(..., take_over=True)"
         )
     return f"in process {owner['pid']}" if owner else ""
+
+
+def _check_sampling(system_metrics: bool | float) -> float | None:
+    """Return the seconds between samples, or None. A run without samples does not load the sampler."""
+    if system_metrics is False:
+        return None
+    from exptrack.capture.system_metrics import check_interval
+
+    return check_interval(system_metrics)
 
 
 def open_run(connection: Connection, run: int) -> Run:

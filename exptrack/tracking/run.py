@@ -28,9 +28,7 @@ from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-from exptrack.artifacts.listing import read_inputs
 from exptrack.capture.redaction import recordable
-from exptrack.capture.system_metrics import SystemSampler
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
@@ -59,6 +57,7 @@ from exptrack.validation import check_name, check_status, check_text
 if TYPE_CHECKING:
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
+    from exptrack.capture.system_metrics import SystemSampler
     from exptrack.metrics.series import Buckets, Series
 
 SIGTERM_EXIT = 128 + 15
@@ -127,6 +126,8 @@ class Run(MetricLog, MediaLog):
 
     def _sample_system(self, every_s: float | None) -> None:
         if every_s is not None:
+            from exptrack.capture.system_metrics import SystemSampler
+
             folder = str(self._connection.path.parent)
             self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
 
@@ -270,7 +271,9 @@ class Run(MetricLog, MediaLog):
 
     @property
     def inputs(self) -> tuple[ArtifactUse, ...]:
-        """The artifacts the run used, in the order of use."""
+        """The artifacts that the run used, in the order of use."""
+        from exptrack.artifacts.listing import read_inputs
+
         return read_inputs(self._connection, self._run)
 
     # State and end

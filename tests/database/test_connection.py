@@ -143,6 +143,21 @@ def test_a_checkpoint_that_finds_another_writer_is_no_failure(
     assert caplog.records == []
 
 
+def test_what_is_read_in_a_snapshot_is_of_one_moment(archive: Archive) -> None:
+    connection = archive._connection
+    count = "SELECT count(*) FROM run"
+    with Archive(archive.path) as other, connection.snapshot():
+        assert connection.value(count) == 0
+        other.start_run().complete()
+        assert connection.value(count) == 0
+    assert connection.value(count) == 1
+    with connection.transaction(), connection.snapshot():
+        assert connection.in_transaction
+    with pytest.raises(RuntimeError), connection.snapshot():
+        raise RuntimeError
+    archive.start_run().complete()
+
+
 def test_threads_write_without_loss(archive: Archive) -> None:
     run = archive.start_run()
     errors: list[BaseException] = []

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     import zstandard
@@ -96,13 +96,15 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
         pieces = source
     else:
         raise InvalidTypeError(
-            f"content is text, bytes, a binary file or an iterable of bytes, not {shown(source)}"
+            f"content is text, bytes, a binary file or an iterable of bytes, not {short_repr(source)}"
         )
     # In one buffer: a list of pieces would take many times their size where each is a few bytes.
     waiting = bytearray()
     for piece in pieces:
         if not isinstance(piece, (bytes, bytearray, memoryview)):
-            raise InvalidTypeError(f"content must come as bytes, not {type(piece).__name__} {shown(piece)}")
+            raise InvalidTypeError(
+                f"content must come as bytes, not {type(piece).__name__} {short_repr(piece)}"
+            )
         for part in _slices(piece):
             if not waiting and len(part) == BLOCK_BYTES:
                 yield part

@@ -16,7 +16,7 @@ from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 MANIFEST_FORMAT = 1
 
@@ -65,28 +65,28 @@ def walk(top: str) -> Iterator[Found]:
             try:
                 status = os.stat(place)
             except OSError as error:
-                raise InvalidValueError(f"cannot read {shown(place)}: {error.strerror}") from None
+                raise InvalidValueError(f"cannot read {short_repr(place)}: {error.strerror}") from None
             mode = stat.S_IMODE(status.st_mode) & 0o777
             if stat.S_ISREG(status.st_mode):
                 yield Found(path, mode, place, status.st_size)
             elif stat.S_ISDIR(status.st_mode):
                 here = (status.st_dev, status.st_ino)
                 if here in above and os.path.islink(place):
-                    raise InvalidValueError(f"the link {shown(place)} leads to a folder that it is in")
+                    raise InvalidValueError(f"the link {short_repr(place)} leads to a folder that it is in")
                 safe_parts(path)  # of what is too deep to restore nothing more is read
                 yield Found(path, mode, None)
                 yield from inside(place, f"{path}/", (*above, here))
             else:
-                raise InvalidValueError(f"{shown(place)} is neither a file nor a folder")
+                raise InvalidValueError(f"{short_repr(place)} is neither a file nor a folder")
 
     try:
         status = os.stat(top)
     except (OSError, ValueError) as error:
-        raise InvalidValueError(f"cannot read the folder {shown(top)}: {error}") from None
+        raise InvalidValueError(f"cannot read the folder {short_repr(top)}: {error}") from None
     try:
         yield from inside(top, "", ((status.st_dev, status.st_ino),))
     except OSError as error:
-        raise InvalidValueError(f"cannot read the folder {shown(top)}: {error.strerror}") from None
+        raise InvalidValueError(f"cannot read the folder {short_repr(top)}: {error.strerror}") from None
 
 
 def manifest_of(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> bytes:
@@ -106,7 +106,7 @@ def manifest_of_rows(entries: Iterable[Row]) -> bytes:
 def path_text(path: object) -> str:
     """A path as text."""
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path is text or a Path, not {shown(path)}")
+        raise InvalidTypeError(f"a path is text or a Path, not {short_repr(path)}")
     return os.fsdecode(path)
 
 
@@ -127,10 +127,10 @@ def opened(path: object) -> BinaryIO:
     place = path_text(path)
     try:
         if os.path.isdir(place):
-            raise InvalidValueError(f"{shown(place)} is a folder; register_dir stores folders")
+            raise InvalidValueError(f"{short_repr(place)} is a folder; register_dir stores folders")
         return open(place, "rb")
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidValueError):
             raise
         reason = getattr(error, "strerror", None) or error
-        raise InvalidValueError(f"cannot read the file {shown(place)}: {reason}") from None
+        raise InvalidValueError(f"cannot read the file {short_repr(place)}: {reason}") from None

@@ -23,7 +23,7 @@ from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
-from exptrack.validation import check_name, shown
+from exptrack.validation import check_name, short_repr
 
 _FROM = """
 SELECT r.run_id, a.name, a.version, a.kind, b.hash, b.size_bytes, a.is_text, a.media_type, a.step, a.metadata,
@@ -100,7 +100,7 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
         return _of_run(connection, reference.run_id, reference.name, reference.version)
     if not isinstance(reference, str):
         raise InvalidTypeError(
-            f"an artifact is named by its record, hash, name or RUN/NAME, not {shown(reference)}"
+            f"an artifact is named by its record, hash, name or RUN/NAME, not {short_repr(reference)}"
         )
     text = check_name(reference, "artifact")
     if text.startswith("sha256:"):
@@ -150,7 +150,7 @@ def registrations(connection: Connection, hash_or_prefix: str) -> list[Artifact]
 
 def _hash_range(text: str) -> dict[str, str]:
     if len(text) < LEAST_HASH_CHARS:
-        raise InvalidValueError(f"{shown(text)} is too short for a hash; give six digits or more")
+        raise InvalidValueError(f"{short_repr(text)} is too short for a hash; give six digits or more")
     return {"begin": text.lower(), "end": text.lower() + HASH_END}
 
 

@@ -45,7 +45,7 @@ from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
-from exptrack.validation import check_direction, check_name, check_step, check_text, shown
+from exptrack.validation import check_direction, check_name, check_step, check_text, short_repr
 
 FOLDER = "folder"
 # A blob can be sound and yet not this artifact's: these make the checksum of its row.
@@ -554,7 +554,7 @@ class ArtifactStore:
         """
         for what, count in (("last", last), ("best", best)):
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-                raise InvalidValueError(f"{what} must be a whole number from 1, not {shown(count)}")
+                raise InvalidValueError(f"{what} must be a whole number from 1, not {short_repr(count)}")
         if last is None and best is None:
             raise InvalidValueError("say how many to keep: last=3, or best=3 with metric and direction")
         if (best is None) != (metric is None and direction is None) or (metric is None) != (direction is None):

@@ -20,7 +20,7 @@ from exptrack.config.exp_config import ExpConfig, as_config, merge_configs, with
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 BASE = "config"
 GROUPS = "configs"
@@ -97,7 +97,7 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
         InvalidTypeError: a word is not text.
     """
     if isinstance(argv, str) or not isinstance(argv, Iterable):
-        raise InvalidTypeError(f"a command line is a list of words, not {shown(argv)}")
+        raise InvalidTypeError(f"a command line is a list of words, not {short_repr(argv)}")
     words = [check_text(word, "a word of the command line") for word in argv]
     return [word for word in words if "=" in word and not word.startswith(("-", "="))]
 
@@ -110,12 +110,12 @@ def _as_path(path: object) -> Path:
 
 def _checked_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
     if isinstance(cli_overrides, str) or not isinstance(cli_overrides, Iterable):
-        raise ConfigError(f"overrides are a list of texts like 'optim.lr=0.1', not {shown(cli_overrides)}")
+        raise ConfigError(f"overrides are a list of texts like 'optim.lr=0.1', not {short_repr(cli_overrides)}")
     found = []
     for override in cli_overrides:
         key, equals, text = check_text(override, "override").partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"an override is written key=value, not {shown(override)}")
+            raise ConfigError(f"an override is written key=value, not {short_repr(override)}")
         found.append((key.strip(), text))
     return found
 
@@ -195,11 +195,12 @@ def _load(file: Path, root: Path, chain: tuple[Path, ...]) -> ExpConfig:
 
 def _extended(file: Path, name: str, below: object) -> Path:
     if not isinstance(below, str):
-        raise ConfigError(f"{name}: {EXTENDS} names a file, not {shown(below)}", key=EXTENDS)
+        raise ConfigError(f"{name}: {EXTENDS} names a file, not {short_repr(below)}", key=EXTENDS)
     target = PurePath(below)
     if target.is_absolute() or target.drive or target.suffix not in SUFFIXES:
         raise ConfigError(
-            f"{name}: {EXTENDS} names a config file relative to this one (like base.sdn), not {shown(below)}",
+            f"{name}: {EXTENDS} names a config file relative to this one (like base.sdn),"
+            f" not {short_repr(below)}",
             key=EXTENDS,
         )
     return file.parent / target
@@ -268,7 +269,7 @@ def _read_json(text: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise ConfigError(f"{name}: the key {shown(key)} stands twice in one object", key=key)
+                raise ConfigError(f"{name}: the key {short_repr(key)} stands twice in one object", key=key)
             found[key] = value
         return found
 

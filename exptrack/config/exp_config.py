@@ -40,7 +40,7 @@ from exptrack.config.tree import type_name as type_name
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
@@ -181,7 +181,9 @@ class ExpConfig:
         try:
             return TypeAdapter(model).validate_json(values, by_alias=True, by_name=True)
         except PydanticUserError:
-            raise InvalidTypeError(f"a model is a pydantic model or a dataclass, not {shown(model)}") from None
+            raise InvalidTypeError(
+                f"a model is a pydantic model or a dataclass, not {short_repr(model)}"
+            ) from None
         except ValidationError as error:
             message = str(error)
             if self._inserted:
@@ -387,7 +389,7 @@ class ExpConfig:
 
 def _texts(items: Iterable[str], what: str) -> tuple[str, ...]:
     if isinstance(items, str) or not isinstance(items, Iterable):
-        raise ConfigError(f"{what}s are a list of texts, not {shown(items)}")
+        raise ConfigError(f"{what}s are a list of texts, not {short_repr(items)}")
     return tuple(check_text(item, what) for item in items)
 
 

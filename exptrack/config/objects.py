@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from exptrack.errors import ConfigError
 from exptrack.records import ConfigSource
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -37,7 +37,7 @@ def plain_values(thing: object) -> tuple[Mapping[str, Any], dict[Keys, ConfigSou
     if fields is None:
         raise ConfigError(
             "a config is a map, a pydantic model, a dataclass, a Namespace or an OmegaConf config, not"
-            f" {type(thing).__name__} {shown(thing)}"
+            f" {type(thing).__name__} {short_repr(thing)}"
         )
     return _plain_fields(fields, type(thing).__name__, (), sources), sources, None
 

@@ -13,7 +13,7 @@ import re
 from typing import Any, NamedTuple
 
 from exptrack.errors import ConfigError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 MAX_DEPTH = 50
 MAX_VALUES = 100_000
@@ -139,7 +139,7 @@ class _Builder:
 
     def check_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag != "!":
-            raise self.error(event, f"the tag {shown(event.tag)} is not read: a config holds plain data")
+            raise self.error(event, f"the tag {short_repr(event.tag)} is not read: a config holds plain data")
 
     def waits_for_key(self) -> bool:
         return bool(self.open) and isinstance(self.open[-1].holder, dict) and not self.open[-1].keys
@@ -177,7 +177,7 @@ class _Builder:
         if event.implicit[0] and not isinstance(self.plain(event), str):
             raise self.error(event, f"the key {event.value} is not text; put it in quotes")
         if event.value in holder:
-            raise self.error(event, f"the key {shown(event.value)} stands twice")
+            raise self.error(event, f"the key {short_repr(event.value)} stands twice")
         keys.append(event.value)
         self.lines[id(holder), event.value] = event.start_mark.line + 1
 

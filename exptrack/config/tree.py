@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
-from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, shown
+from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 
@@ -65,7 +65,7 @@ def checked_value(value: object, path: str, depth: int, budget: list[int]) -> Co
             raise ConfigError(str(error), key=path) from None
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
-            raise ConfigError(f"{where} does not fit into 64 bits: {shown(int(value))}", key=path)
+            raise ConfigError(f"{where} does not fit into 64 bits: {short_repr(int(value))}", key=path)
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -95,7 +95,9 @@ def checked_value(value: object, path: str, depth: int, budget: list[int]) -> Co
 
 def _checked_key(key: object, path: str) -> str:
     if not isinstance(key, str):
-        raise ConfigError(f"config key {shown(key)} under {path!r} is {type(key).__name__}, not text", key=path)
+        raise ConfigError(
+            f"config key {short_repr(key)} under {path!r} is {type(key).__name__}, not text", key=path
+        )
     try:
         return check_text(str.__str__(key), "config key", max_chars=MAX_NAME_CHARS)
     except InvalidValueError as error:
@@ -167,7 +169,7 @@ def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
 
 def checked_tree(values: object) -> dict[str, ConfigValue]:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"a config is a map, not {type(values).__name__} {shown(values)}")
+        raise ConfigError(f"a config is a map, not {type(values).__name__} {short_repr(values)}")
     checked = checked_value(values, "", 1, [MAX_VALUES])
     assert isinstance(checked, dict)
     return checked

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import as_config
 from exptrack.config.store import Numbers
 from exptrack.database.connection import Connection
@@ -47,8 +47,8 @@ from exptrack.validation import (
     check_status,
     check_step,
     check_text,
-    elements,
-    shown,
+    iter_elements,
+    short_repr,
 )
 
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -149,7 +149,7 @@ def _draw_run_ids(connection: Connection, starts: list[datetime]) -> list[str]:
 
 def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     if not isinstance(record, RecordedRun):
-        raise InvalidTypeError(f"record_runs() takes RecordedRun objects, not {shown(record)}")
+        raise InvalidTypeError(f"record_runs() takes RecordedRun objects, not {short_repr(record)}")
     status = check_status(record.status)
     if status is RunStatus.RUNNING:
         raise InvalidValueError("a recorded run has ended; its status must be completed, failed or interrupted")
@@ -160,7 +160,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     except (OverflowError, ValueError):
         ended = None
     if ended is None or duration_s < 0:
-        raise InvalidValueError(f"duration_s must be seconds, 0 or more, not {shown(record.duration_s)}")
+        raise InvalidValueError(f"duration_s must be seconds, 0 or more, not {short_repr(record.duration_s)}")
     new = NewRun(
         config=as_config(record.config).interpolate(),
         tags=check_tags(record.tags),
@@ -193,32 +193,32 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
         traceback=_redact_text(record.traceback, "traceback"),
     )
     if isinstance(record.notes, str) or not isinstance(record.notes, Iterable):
-        raise InvalidTypeError(f"notes must be a list of texts, not {shown(record.notes)}")
+        raise InvalidTypeError(f"notes must be a list of texts, not {short_repr(record.notes)}")
     return _CheckedRecord(new, [check_note(note) for note in record.notes], _check_metrics(record, started))
 
 
 def _check_start(value: object) -> datetime:
     if not isinstance(value, datetime):
-        raise InvalidTypeError(f"started_at must be a datetime, not {shown(value)}")
+        raise InvalidTypeError(f"started_at must be a datetime, not {short_repr(value)}")
     start = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if start < _EPOCH or start.year >= 3000:
-        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {shown(value)}")
+        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {short_repr(value)}")
     return start
 
 
 def _redact_text(text: object, what: str) -> str | None:
-    return None if text is None else recordable(check_text(text, what))
+    return None if text is None else remove_secrets_and_paths(check_text(text, what))
 
 
 @lru_cache(maxsize=256)
 def _redact_name(text: str) -> str:
-    return recordable(text)
+    return remove_secrets_and_paths(text)
 
 
 def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:
     if not isinstance(record.metrics, Mapping):
         raise InvalidTypeError(
-            f"metrics must be a mapping of names to steps and values, not {shown(record.metrics)}"
+            f"metrics must be a mapping of names to steps and values, not {short_repr(record.metrics)}"
         )
     found: dict[str, _Columns] = {}
     for name, columns in record.metrics.items():
@@ -235,21 +235,21 @@ def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns
 
 
 def _check_steps(column: object) -> list[int]:
-    steps = list(elements(column, "steps"))
+    steps = list(iter_elements(column, "steps"))
     if set(map(type, steps)) == {int} and min(steps) >= INT64_MIN and max(steps) <= INT64_MAX:
         return steps
     return [check_step(step) for step in steps]
 
 
 def _check_values(column: object, what: str) -> list[float]:
-    values = list(elements(column, "values"))
+    values = list(iter_elements(column, "values"))
     if set(map(type, values)) == {float}:
         return values
     return [check_number(value, what) for value in values]
 
 
 def _check_times(column: object, started: datetime) -> list[int]:
-    times = list(elements(column, "times"))
+    times = list(iter_elements(column, "times"))
     plain = set(map(type, times)) == {float} and all(map(math.isfinite, times))
     if plain and min(times) > EARLIEST_S and max(times) < LATEST_S:
         zero = started.timestamp()

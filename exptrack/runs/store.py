@@ -20,7 +20,7 @@ from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import compute_fingerprint
 from exptrack.times import utc_text
-from exptrack.validation import check_name, check_text, shown
+from exptrack.validation import check_name, check_text, short_repr
 
 INSERT_RUN = """
 INSERT INTO run
@@ -153,7 +153,7 @@ def record_end(
 def check_tags(tags: Iterable[str]) -> list[str]:
     """Return the tags, each once."""
     if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidTypeError(f"tags must be a list of texts, like ['baseline'], not {shown(tags)}")
+        raise InvalidTypeError(f"tags must be a list of texts, like ['baseline'], not {short_repr(tags)}")
     return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
 
 
@@ -162,7 +162,7 @@ def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]
     if data is None:
         return {}
     if isinstance(data, str) or not isinstance(data, Iterable):
-        raise InvalidTypeError(f"data must be a mapping of names to references, not {shown(data)}")
+        raise InvalidTypeError(f"data must be a mapping of names to references, not {short_repr(data)}")
     pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
     return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
 

@@ -28,7 +28,7 @@ from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
@@ -320,7 +320,8 @@ class Run(MetricLog, MediaLog):
             raise InvalidValueError(
                 "a run ends as completed, failed or interrupted; to store its points and go on, call flush()"
             )
-        self._end(chosen, None if reason is None else recordable(check_text(reason, "reason")))
+        text = None if reason is None else remove_secrets_and_paths(check_text(reason, "reason"))
+        self._end(chosen, text)
 
     def complete(self) -> None:
         """End the run as completed. Rankings include it from now on. Commits, power-safe.
@@ -340,7 +341,9 @@ class Run(MetricLog, MediaLog):
             # A message or a line of code may contain a secret from the environment that the config refers to.
             self._end(RunStatus.FAILED, *describe(reason, self.config.mask))
         else:
-            self._end(RunStatus.FAILED, recordable(self.config.mask(check_text(reason, "reason"))))
+            self._end(
+                RunStatus.FAILED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
+            )
 
     def interrupt(self, reason: str) -> None:
         """End the run as interrupted: stopped from outside, neither completed nor failed. Commits, power-safe.
@@ -348,7 +351,9 @@ class Run(MetricLog, MediaLog):
         Raises:
             RunFinishedError: the run has already ended.
         """
-        self._end(RunStatus.INTERRUPTED, recordable(self.config.mask(check_text(reason, "reason"))))
+        self._end(
+            RunStatus.INTERRUPTED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
+        )
 
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         if self._sampler is not None:
@@ -426,4 +431,4 @@ def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
     # Mask first: redaction may change a part of a secret value, and then mask() would not find it.
-    return recordable(mask(reason)), recordable(mask(trace))
+    return remove_secrets_and_paths(mask(reason)), remove_secrets_and_paths(mask(trace))

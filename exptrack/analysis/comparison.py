@@ -19,8 +19,8 @@ from exptrack.analysis.records import (
     RunComparison,
     RunDiff,
 )
-from exptrack.config.exp_config import config_from_snapshot, type_name
-from exptrack.config.store import read_config, read_leaves, read_sources, read_sources_of
+from exptrack.config.exp_config import parse_stored_config, type_name
+from exptrack.config.store import read_leaves, read_sources, read_sources_of, read_stored_config
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, Row
 from exptrack.keypath import join_path
@@ -42,7 +42,7 @@ def _flat_config(connection: Connection, run: int) -> dict[str, Any]:
         else:
             flat[path] = value
 
-    tree = config_from_snapshot(*read_config(connection, run)).values
+    tree = parse_stored_config(*read_stored_config(connection, run)).values
     if tree:
         walk("", tree)
     return flat

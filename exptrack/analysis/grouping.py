@@ -9,7 +9,7 @@ from typing import Any
 
 from exptrack.analysis.records import Group
 from exptrack.analysis.values import _check_keys, _numbers
-from exptrack.config.store import Stored, read_leaves
+from exptrack.config.store import StoredValue, read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 
@@ -25,7 +25,7 @@ def group_by(
         numbers = _numbers(connection, metric, where, statistic)
         leaves = read_leaves(connection, list(numbers), checked)
         run_ids = dict(connection.fold(RUN_IDS, (json.dumps(list(numbers)),), list))
-    members: dict[tuple[Stored | None, ...], list[int]] = {}
+    members: dict[tuple[StoredValue | None, ...], list[int]] = {}
     for run in numbers:
         members.setdefault(tuple(leaves.get(key, {}).get(run) for key in checked), []).append(run)
     groups = []
@@ -37,7 +37,7 @@ def group_by(
     return groups
 
 
-def _rank_of_type(leaf: Stored | None) -> tuple[int, float, str, str]:
+def _rank_of_type(leaf: StoredValue | None) -> tuple[int, float, str, str]:
     """Numbers first, then bools, texts, all else; what is missing comes last."""
     if leaf is None:
         return (4, 0.0, "", "")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from exptrack.analysis.grouping import _rank_of_type
 from exptrack.analysis.records import Importance
 from exptrack.analysis.values import _numbers
-from exptrack.config.store import Stored, read_leaves
+from exptrack.config.store import StoredValue, read_leaves
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError, MissingPackageError
 from exptrack.validation import shown
@@ -39,22 +39,22 @@ def importance(
             )
         leaves = read_leaves(connection, list(finite))
     varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
-    judge: Callable[[dict[int, float], dict[str, dict[int, Stored]]], list[Importance]]
+    judge: Callable[[dict[int, float], dict[str, dict[int, StoredValue]]], list[Importance]]
     judge = _by_forest if method == "forest" else _by_ranks
     return sorted(judge(finite, varying), key=lambda one: (-one.importance, one.key))
 
 
-def _varies(stored: dict[int, Stored], runs: int) -> bool:
+def _varies(stored: dict[int, StoredValue], runs: int) -> bool:
     return len(set(stored.values())) + (len(stored) < runs) > 1
 
 
-def _is_numeric(stored: dict[int, Stored]) -> bool:
+def _is_numeric(stored: dict[int, StoredValue]) -> bool:
     """Whether all values are numbers, but for null; null alone is no number."""
     kinds = {kind for kind, _num, _text in stored.values()}
     return bool(kinds & {"int", "float"}) and kinds <= {"int", "float", "null"}
 
 
-def _by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) -> list[Importance]:
+def _by_ranks(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
     for key, stored in varying.items():
         numbers = {run: leaf[1] for run, leaf in stored.items() if leaf[1] is not None}
@@ -63,7 +63,7 @@ def _by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) -
             rho = _correlation(_ranks([*numbers.values()]), _ranks([finite[run] for run in numbers]))
             found.append(Importance(key, rho * rho, "spearman", rho, len(numbers), different))
         else:
-            groups: dict[Stored | None, list[float]] = {}
+            groups: dict[StoredValue | None, list[float]] = {}
             for run, rank in zip(finite, _ranks(list(finite.values())), strict=True):
                 groups.setdefault(stored.get(run), []).append(rank)
             # A value of its own in each run explains nothing.
@@ -98,7 +98,7 @@ def _correlation_ratio(groups: Sequence[Sequence[float]]) -> float:
     return max(0.0, min(1.0, between / whole)) if whole else 0.0
 
 
-def _by_forest(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) -> list[Importance]:
+def _by_forest(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     try:
         import numpy
         from sklearn.ensemble import RandomForestRegressor
@@ -124,7 +124,7 @@ def _by_forest(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) 
     ]
 
 
-def _feature(stored: dict[int, Stored], runs: Sequence[int]) -> list[float]:
+def _feature(stored: dict[int, StoredValue], runs: Sequence[int]) -> list[float]:
     """A key as numbers: the place of its value in order, which is all that trees look at; NaN of no number."""
     held = [stored.get(run) for run in runs]
     if _is_numeric(stored):

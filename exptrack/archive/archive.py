@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 from exptrack import __version__
 from exptrack.analysis import comparison
 from exptrack.archive.records import ArchiveInfo, DeleteReport, SqlResult
-from exptrack.config.store import remove_unused_sources, sources_of
+from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import SQLITE_VERSION, Connection, Parameters, Row
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunBusyError
@@ -241,13 +241,13 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: an id leads to no run, or to several; nothing is deleted.
             RunBusyError: one is running; nothing is deleted.
         """
-        from exptrack.artifacts.blobs import blobs_of_run, collect_unused
+        from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
 
         self._settle()
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
-            sources = {source for run in rows for source in sources_of(self._connection, run)}
-            blobs = [blob for run in rows for blob in blobs_of_run(self._connection, run)]
+            sources = {source for run in rows for source in read_source_ids(self._connection, run)}
+            blobs = [blob for run in rows for blob in list_blobs_of_run(self._connection, run)]
             for run, row in rows.items():
                 if row["status"] == RunStatus.RUNNING:
                     raise RunBusyError(row["run_id"], f"on {row['host']}")
@@ -452,15 +452,15 @@ class Archive:
         Raises:
             ArchiveCorruptError: something is named that is not there; nothing is deleted.
         """
-        from exptrack.artifacts import store as artifacts
+        from exptrack.artifacts.retention import gc_artifacts
 
-        return artifacts.gc_artifacts(self._connection)
+        return gc_artifacts(self._connection)
 
     def storage(self) -> list[RunStorage]:
         """What the artifacts of each run take in the file, the largest first; runs without any are left out."""
-        from exptrack.artifacts import store as artifacts
+        from exptrack.artifacts.retention import list_storage
 
-        return artifacts.storage(self._connection)
+        return list_storage(self._connection)
 
     def lineage(self, subject: object) -> Lineage:
         """What led to a run (an id) or an artifact (its record or hash), and what was made from it.
@@ -469,9 +469,9 @@ class Archive:
             RunNotFoundError, AmbiguousRunError: the id leads to no run, or to several.
             ArtifactNotFoundError, AmbiguousHashError: likewise the hash.
         """
-        from exptrack.artifacts.lineage import lineage
+        from exptrack.artifacts.lineage import trace_lineage
 
-        return lineage(self._connection, subject)
+        return trace_lineage(self._connection, subject)
 
     def find_artifact(self, reference: object) -> Artifact:
         """The artifact that a reference means; see :meth:`exptrack.Run.use_artifact`.

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from exptrack import sdn
-from exptrack.config.exp_config import ExpConfig, as_config, merge_configs, with_origin
+from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
@@ -84,7 +84,7 @@ def load_exp_config(
         config = config.with_override(key, text)
     # Those that selected a file were used too.
     used = [f"{key}={text}" for key, text in overrides]
-    return with_origin(config, config.source_files, used, config.sources).interpolate()
+    return replace_origin(config, config.source_files, used, config.sources).interpolate()
 
 
 def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
@@ -121,9 +121,9 @@ def _checked_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _defaults(defaults: object) -> ExpConfig:
-    config = as_config(defaults)
+    config = make_config(defaults)
     sources = {path: ConfigSource("default", source.name) for path, source in config.sources.items()}
-    return with_origin(config, (), (), sources)
+    return replace_origin(config, (), (), sources)
 
 
 # Selecting files

@@ -25,13 +25,13 @@ from typing import Any, TypeVar
 from exptrack.config.tree import (
     MAX_VALUES,
     Leaf,
-    canonical,
-    checked_tree,
-    checked_value,
+    check_value,
+    check_values,
     copied,
     copied_tree,
-    differing_texts,
-    leaves_of,
+    encode_canonical,
+    iter_differing_texts,
+    list_leaves,
     merged_into,
 )
 from exptrack.config.tree import ConfigValue as ConfigValue
@@ -104,7 +104,7 @@ class ExpConfig:
         overrides: Iterable[str] = (),
         sources: Mapping[str, ConfigSource] | None = None,
     ) -> None:
-        checked = checked_tree(values)
+        checked = check_values(values)
         self._set(
             _written=checked,
             _shown=None,
@@ -158,9 +158,9 @@ class ExpConfig:
             return thing
         if type(thing) is dict:
             return cls(thing)
-        from exptrack.config.objects import plain_values
+        from exptrack.config.objects import read_settings
 
-        values, sources, resolved = plain_values(thing)
+        values, sources, resolved = read_settings(thing)
         named = {path_of(keys): source for keys, source in sources.items()}
         return _rebuilt(values, (), (), named, resolved, False)
 
@@ -204,7 +204,7 @@ class ExpConfig:
             ConfigError: a reference leads nowhere or in a circle; names the chain of keys.
         """
         # Most configs have nothing to resolve, and need not import what would do it.
-        if not self._sources or "${" not in canonical(self._written):
+        if not self._sources or "${" not in encode_canonical(self._written):
             return self
         config = _rebuilt(self._written, self._source_files, self._overrides, self._sources, self._shown, True)
         if not lazily:
@@ -218,7 +218,7 @@ class ExpConfig:
 
             written = self._written if self._shown is None else self._shown
             interpolator = Interpolator(written, self._applies, os.environ)
-            live = checked_tree(interpolator.resolve())
+            live = check_values(interpolator.resolve())
             self._set(_live=live, _inserted=self._inserted | interpolator.inserted)
         assert self._live is not None
         return self._live
@@ -310,7 +310,7 @@ class ExpConfig:
         value = self._find(path)[1]
         if value is None or isinstance(value, (list, dict)):
             return None
-        return value if isinstance(value, str) else canonical(value)
+        return value if isinstance(value, str) else encode_canonical(value)
 
     def get_int(self, path: str) -> int | None:
         """An int; None when absent or of another type."""
@@ -339,7 +339,7 @@ class ExpConfig:
             ConfigError: the path leads through something that is not a map, or the value cannot be kept.
         """
         parts = split_path(path)
-        text = value if isinstance(value, str) else canonical(checked_value(value, path, 1, [MAX_VALUES]))
+        text = value if isinstance(value, str) else encode_canonical(check_value(value, path, 1, [MAX_VALUES]))
         if isinstance(value, str):
             from exptrack import sdn
 
@@ -364,7 +364,7 @@ class ExpConfig:
 
     def canonical(self) -> str:
         """The canonical form (see the top of this module)."""
-        return canonical(self._values)
+        return encode_canonical(self._values)
 
     def hash(self) -> str:
         """SHA-256 of the canonical form, in hex; independent of the order of keys."""
@@ -378,11 +378,11 @@ class ExpConfig:
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        return sha256_text(canonical(_without_seeds(self._values)))[:16]
+        return sha256_text(encode_canonical(_without_seeds(self._values)))[:16]
 
     def leaves(self) -> list[Leaf]:
         """Every value that is not a non-empty map, with its dotted path."""
-        return leaves_of("", self._values) if self._values else []
+        return list_leaves("", self._values) if self._values else []
 
 
 def _texts(items: Iterable[str], what: str) -> tuple[str, ...]:
@@ -410,14 +410,14 @@ def _rebuilt(
     """A config from its parts; references are resolved when a value is first asked for, or `eagerly`."""
     config = ExpConfig(written, source_files, overrides, sources)
     if shown_tree is not None:
-        live = checked_tree(shown_tree)
-        inserted = dict(differing_texts(config._written, live))
+        live = check_values(shown_tree)
+        inserted = dict(iter_differing_texts(config._written, live))
         config._set(_shown=live, _live=live, _inserted=inserted)
     if interpolated:
         from exptrack.config.interpolation import Interpolator
 
         stored = Interpolator(config._written, config._applies, None).resolve()
-        config._set(_interpolated=True, _live=None, _values=checked_tree(stored))
+        config._set(_interpolated=True, _live=None, _values=check_values(stored))
         if eagerly:
             config._tree()
     return config
@@ -450,12 +450,12 @@ def _without(sources: Mapping[str, ConfigSource], path: str) -> dict[str, Config
     return {k: v for k, v in sources.items() if k != path and not k.startswith(f"{path}.")}
 
 
-def as_config(config: object) -> ExpConfig:
+def make_config(config: object) -> ExpConfig:
     """`config` as an ExpConfig: what holds settings is converted, None is empty."""
     return ExpConfig({}) if config is None else ExpConfig.from_object(config)
 
 
-def with_origin(
+def replace_origin(
     config: ExpConfig,
     source_files: Iterable[str],
     overrides: Iterable[str],
@@ -476,7 +476,7 @@ def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapp
     >>> merge_configs({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}).values
     {'a': {'x': 1, 'y': 3}}
     """
-    below, above = as_config(base), as_config(overlay)
+    below, above = make_config(base), make_config(overlay)
     written = merged_into(copied_tree(below._written), copied_tree(above._written))
     shown_tree = None
     if below._shown is not None or above._shown is not None:
@@ -484,11 +484,11 @@ def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapp
             copied_tree(below._written if below._shown is None else below._shown),
             copied_tree(above._written if above._shown is None else above._shown),
         )
-    origin = {leaf.key: below.source_of(leaf.key) for leaf in leaves_of("", below._written)} if below else {}
-    origin |= {leaf.key: above.source_of(leaf.key) for leaf in leaves_of("", above._written)} if above else {}
+    origin = {leaf.key: below.source_of(leaf.key) for leaf in list_leaves("", below._written)} if below else {}
+    origin |= {leaf.key: above.source_of(leaf.key) for leaf in list_leaves("", above._written)} if above else {}
     sources: dict[str, ConfigSource] = {}
     if below._sources or above._sources:
-        sources = {leaf.key: origin[leaf.key] for leaf in (leaves_of("", written) if written else ())}
+        sources = {leaf.key: origin[leaf.key] for leaf in (list_leaves("", written) if written else ())}
     return _rebuilt(
         written,
         (*below.source_files, *above.source_files),
@@ -500,19 +500,19 @@ def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapp
     )
 
 
-def config_as_json(config: ExpConfig) -> dict[str, Any]:
+def encode_config(config: ExpConfig) -> dict[str, Any]:
     """A config for JSON, with what set each key; references to the environment stay as they are."""
     sources = {path: [one.kind, one.name, one.line] for path, one in config.sources.items() if one != IN_CODE}
     return {"values": config.stored_values, "files": list(config.source_files), "sources": sources}
 
 
-def config_from_json(facts: Mapping[str, Any]) -> ExpConfig:
-    """The inverse of :func:`config_as_json`; the environment is looked at when a value is first asked for."""
+def decode_config(facts: Mapping[str, Any]) -> ExpConfig:
+    """The inverse of :func:`encode_config`; the environment is looked at when a value is first asked for."""
     sources = {path: ConfigSource(*source) for path, source in facts["sources"].items()}
     return ExpConfig(facts["values"], facts["files"], sources=sources).interpolate(lazily=True)
 
 
-def config_from_snapshot(
+def parse_stored_config(
     snapshot: str,
     source_files: Sequence[str],
     overrides: Sequence[str],

@@ -21,7 +21,9 @@ from exptrack.validation import shown
 Keys: TypeAlias = tuple[str, ...]
 
 
-def plain_values(thing: object) -> tuple[Mapping[str, Any], dict[Keys, ConfigSource], Mapping[str, Any] | None]:
+def read_settings(
+    thing: object,
+) -> tuple[Mapping[str, Any], dict[Keys, ConfigSource], Mapping[str, Any] | None]:
     """The values in `thing`, what set each key, and the values as the program sees them if those differ.
 
     Raises:

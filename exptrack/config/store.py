@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, config_from_snapshot
+from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
 from exptrack.database.connection import Connection
 from exptrack.records import ConfigSource
 
@@ -55,10 +55,10 @@ FROM config_value AS v WHERE v.run IN (SELECT value FROM json_each(:runs))
 CHOSEN_LEAVES_OF = LEAVES_OF + "AND v.key IN (SELECT value FROM json_each(:keys))"
 
 # How a value stands in its row: type, number, text. Equal for equal values of the same type only.
-Stored: TypeAlias = tuple[str, float | None, str | None]
+StoredValue: TypeAlias = tuple[str, float | None, str | None]
 
 
-class Numbers:
+class RowIds:
     """The rows of keys and sources, as far as known; of use to whoever stores many configs."""
 
     def __init__(self, connection: Connection) -> None:
@@ -94,9 +94,9 @@ class Numbers:
         return number
 
 
-def store_config(connection: Connection, run: int, config: ExpConfig, numbers: Numbers | None = None) -> None:
+def insert_config(connection: Connection, run: int, config: ExpConfig, numbers: RowIds | None = None) -> None:
     """Write a run's config; belongs into the transaction that makes the run, as `numbers` do."""
-    numbers = Numbers(connection) if numbers is None else numbers
+    numbers = RowIds(connection) if numbers is None else numbers
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
     rows = [
@@ -112,7 +112,7 @@ def delete_config(connection: Connection, run: int) -> None:
     connection.execute(DELETE_VALUES, (run,))
 
 
-def sources_of(connection: Connection, run: int) -> list[int]:
+def read_source_ids(connection: Connection, run: int) -> list[int]:
     """The rows of the sources that a run's config names."""
     return [row["source"] for row in connection.all(SOURCE_ROWS_OF, (run,))]
 
@@ -122,7 +122,7 @@ def remove_unused_sources(connection: Connection, sources: Iterable[int]) -> Non
     connection.execute_many(DELETE_UNUSED_SOURCE, [(source,) for source in sources])
 
 
-def read_config(connection: Connection, run: int) -> tuple[str, list[str], list[str]]:
+def read_stored_config(connection: Connection, run: int) -> tuple[str, list[str], list[str]]:
     """The canonical snapshot of a run's config, its source files and its overrides."""
     row = connection.one(CONFIG_OF, (run,))
     if row is None:
@@ -143,21 +143,21 @@ def read_sources_of(connection: Connection, runs: Sequence[int]) -> dict[int, di
     return found
 
 
-def frozen_config(connection: Connection, run: int) -> ExpConfig:
+def read_exp_config(connection: Connection, run: int) -> ExpConfig:
     """A run's config as it was stored, references to the environment unresolved."""
-    return config_from_snapshot(*read_config(connection, run), read_sources(connection, run))
+    return parse_stored_config(*read_stored_config(connection, run), read_sources(connection, run))
 
 
 def read_leaves(
     connection: Connection, runs: Sequence[int], keys: Iterable[str] | None = None
-) -> dict[str, dict[int, Stored]]:
+) -> dict[str, dict[int, StoredValue]]:
     """How the values of many runs are stored, by key, in order, and run: all, or those of the keys given."""
     wanted = {"runs": json.dumps(list(runs))}
     numbers: dict[int, str] = {}
     if keys is not None:
         numbers = {row["id"]: row["key"] for row in connection.all(KEY_NUMBERS, (json.dumps(list(keys)),))}
         wanted["keys"] = json.dumps(list(numbers))
-    by_number: dict[int, dict[int, Stored]] = {}
+    by_number: dict[int, dict[int, StoredValue]] = {}
 
     def take(rows: Iterator[tuple[Any, ...]]) -> None:
         for key, run, kind, num, text in rows:

@@ -39,11 +39,11 @@ class Leaf(NamedTuple):
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
-def canonical(value: object) -> str:
+def encode_canonical(value: object) -> str:
     return _encode(value)
 
 
-def checked_value(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
+def check_value(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
     """Return a copy of `value` made of plain Python types, or say where it cannot be."""
     if depth > MAX_DEPTH:
         raise ConfigError(f"config is nested deeper than {MAX_DEPTH} levels at {path!r}", key=path)
@@ -77,15 +77,15 @@ def checked_value(value: object, path: str, depth: int, budget: list[int]) -> Co
         result: dict[str, ConfigValue] = {}
         for key, item in value.items():
             name = _checked_key(key, path)
-            result[name] = checked_value(item, join_path(path, name), depth + 1, budget)
+            result[name] = check_value(item, join_path(path, name), depth + 1, budget)
         return result
     if isinstance(value, (list, tuple)):
-        return [checked_value(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
+        return [check_value(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", None) == 0:
         plain = item()
         if isinstance(plain, (bool, int, float, str)):
-            return checked_value(plain, path, depth, budget)
+            return check_value(plain, path, depth, budget)
     raise ConfigError(
         f"{where} is of type {type(value).__name__}; a config holds text, numbers, true/false, null,"
         " lists and maps",
@@ -122,7 +122,7 @@ def type_name(value: ConfigValue) -> str:
     return names[type(value)]
 
 
-def leaves_of(path: str, value: ConfigValue) -> list[Leaf]:
+def list_leaves(path: str, value: ConfigValue) -> list[Leaf]:
     """Every value at or below `path` that is not a non-empty map."""
     found: list[Leaf] = []
     _collect(path, value, found)
@@ -147,11 +147,11 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
         for key, item in value.items():
             _collect(join_path(path, key), item, found)
     else:
-        found.append(Leaf(path, type_name(value), None, canonical(value)))
+        found.append(Leaf(path, type_name(value), None, encode_canonical(value)))
 
 
 def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
-    """The value of a leaf: the inverse of :func:`leaves_of`."""
+    """The value of a leaf: the inverse of :func:`list_leaves`."""
     if kind == "text" or kind == "null":
         return text
     if kind == "bool":
@@ -165,22 +165,22 @@ def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
     return value
 
 
-def checked_tree(values: object) -> dict[str, ConfigValue]:
+def check_values(values: object) -> dict[str, ConfigValue]:
     if not isinstance(values, Mapping):
         raise ConfigError(f"a config is a map, not {type(values).__name__} {shown(values)}")
-    checked = checked_value(values, "", 1, [MAX_VALUES])
+    checked = check_value(values, "", 1, [MAX_VALUES])
     assert isinstance(checked, dict)
     return checked
 
 
-def differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
+def iter_differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
     """Each text of a resolved tree that is written otherwise, with how it is written."""
     if isinstance(written, dict) and isinstance(resolved, dict):
         for key in written.keys() & resolved.keys():
-            yield from differing_texts(written[key], resolved[key])
+            yield from iter_differing_texts(written[key], resolved[key])
     elif isinstance(written, list) and isinstance(resolved, list):
         for one, other in zip(written, resolved, strict=False):
-            yield from differing_texts(one, other)
+            yield from iter_differing_texts(one, other)
     elif isinstance(written, str) and isinstance(resolved, str) and written != resolved:
         yield resolved, written
 

@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from exptrack.artifacts.blobs import CODEC, StoredBlob, unpacked
+from exptrack.artifacts.blobs import CODEC, StoredBlob, unpack_chunk
 from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
-from exptrack.artifacts.folders import manifest_of_rows
+from exptrack.artifacts.folders import build_manifest_of_rows
 from exptrack.artifacts.store import ENTRIES_OF, artifact_checksum
-from exptrack.config.exp_config import config_from_snapshot
-from exptrack.config.store import read_config
+from exptrack.config.exp_config import parse_stored_config
+from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, points_checksum, stored_number
@@ -162,7 +162,7 @@ def _artifact_problems(
 
 def _chunk_problem(row: Row, unpacker: Unpacker) -> str | None:
     try:
-        found = unpacked(row, unpacker)
+        found = unpack_chunk(row, unpacker)
     except ValueError as error:
         return str(error)
     if hashlib.sha256(found).digest() != row["sha256"]:
@@ -197,7 +197,7 @@ def _is_sound_folder(connection: Connection, row: Row) -> bool:
         except ArchiveCorruptError:
             return True  # said of its blob already
         try:
-            return found == manifest_of_rows(connection.all(ENTRIES_OF, (row["id"],)))
+            return found == build_manifest_of_rows(connection.all(ENTRIES_OF, (row["id"],)))
         except ArchiveCorruptError:
             return False
 
@@ -235,7 +235,7 @@ def _structure_problems(connection: Connection) -> Iterator[Problem]:
 
 def _run_problems(connection: Connection, run: int, run_id: str, config_hash: str) -> Iterator[Problem]:
     try:
-        config = config_from_snapshot(*read_config(connection, run))
+        config = parse_stored_config(*read_stored_config(connection, run))
     except (ValueError, ConfigError) as error:
         yield Problem("config", run_id, f"the snapshot cannot be read: {error}")
     else:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from exptrack.config.tree import EXACT_INT, canonical
+from exptrack.config.tree import EXACT_INT, encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.errors import FilterError
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Not, Or, comparisons
@@ -321,9 +321,9 @@ def config_match(operator: str, value: Any) -> Fragment:
     """A value of a config compared with one of the filter; only with its like."""
     operator = "=" if operator == "in" else operator
     if isinstance(value, bool):
-        return Fragment("(v.text = ? AND v.type = 'bool')", (canonical(value),))
+        return Fragment("(v.text = ? AND v.type = 'bool')", (encode_canonical(value),))
     if isinstance(value, list):
-        return Fragment("(v.text = ? AND v.type = 'list')", (canonical(value),))
+        return Fragment("(v.text = ? AND v.type = 'list')", (encode_canonical(value),))
     if isinstance(value, str):
         match = value_match("v.text", operator, (value,))
         # What other types have as their text cannot be taken for it: then the index alone answers.

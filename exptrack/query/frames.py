@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.config.store import Stored, read_leaves
+from exptrack.config.store import StoredValue, read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.errors import (
@@ -198,7 +198,7 @@ def _words(connection: Connection, wanted: dict[str, str], name: str) -> dict[in
     return found
 
 
-def _configs(runs: Sequence[int], fields: dict[str, Field], leaves: dict[str, dict[int, Stored]]) -> Table:
+def _configs(runs: Sequence[int], fields: dict[str, Field], leaves: dict[str, dict[int, StoredValue]]) -> Table:
     table = {}
     for shown_name, field in fields.items():
         stored = map(leaves.get(field.name, {}).get, runs)

@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from exptrack.config.tree import canonical
+from exptrack.config.tree import encode_canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.query.conditions import (
@@ -393,7 +393,7 @@ class _Parser:
     def _list(self, token: _Token) -> list[Any]:
         try:
             value, end = json.JSONDecoder().raw_decode(self._text, token.position)
-            check_text(canonical(value), "list")
+            check_text(encode_canonical(value), "list")
         except (ValueError, RecursionError) as error:
             raise self.error(f"a list is written as in JSON: {error}", token) from None
         self._at = end
@@ -481,7 +481,7 @@ def _kind_of(field: Field) -> str:
 def _plain(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
     if isinstance(value, list):
         try:
-            check_text(canonical(value), "list")
+            check_text(encode_canonical(value), "list")
         except (TypeError, ValueError, RecursionError) as error:
             raise parser.error(f"a list holds what JSON has: {error}", token) from None
     if isinstance(value, (str, bool, float, list, datetime)):

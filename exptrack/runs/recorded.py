@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeAlias
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import recordable
-from exptrack.config.exp_config import as_config
-from exptrack.config.store import Numbers
+from exptrack.config.exp_config import make_config
+from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
@@ -68,7 +68,7 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun]) -> list[
     metrics: dict[str, int] = {}
     for batch in _batches(connection, records, run_ids):
         # Sources go when no config names them any more, which another process may see to between batches.
-        run_ids += _write(connection, batch, Numbers(connection), metrics)
+        run_ids += _write(connection, batch, RowIds(connection), metrics)
     return run_ids
 
 
@@ -94,7 +94,7 @@ def _batches(
 
 
 def _write(
-    connection: Connection, batch: list[_Checked], numbers: Numbers, metrics: dict[str, int]
+    connection: Connection, batch: list[_Checked], numbers: RowIds, metrics: dict[str, int]
 ) -> list[str]:
     with connection.transaction():
         run_ids = _new_ids(connection, [one.new.started_at for one in batch])
@@ -155,7 +155,7 @@ def _checked(connection: Connection, record: object) -> _Checked:
     if ended is None or duration_s < 0:
         raise InvalidValueError(f"duration_s must be seconds from 0, not {shown(record.duration_s)}")
     new = NewRun(
-        config=as_config(record.config).interpolate(),
+        config=make_config(record.config).interpolate(),
         tags=check_tags(record.tags),
         data=check_data(record.data),
         name=optional_name(record.name, "run name"),

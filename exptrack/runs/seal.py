@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from exptrack.config.store import (
     SOURCES_OF,
-    read_config,
+    read_stored_config,
 )
 from exptrack.database.connection import Connection
 from exptrack.metrics.store import seal_series
@@ -44,7 +44,7 @@ def run_checksum(connection: Connection, run: int) -> str:
     stay out; so do the numbers that rows have in this file only.
     """
     digest = hashlib.sha256()
-    digest.update(_json_line(read_config(connection, run)))
+    digest.update(_json_line(read_stored_config(connection, run)))
     for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
         digest.update(_json_line(connection.fold(sql, (run,), list)))
     return digest.hexdigest()

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from exptrack.capture.redaction import recordable
-from exptrack.config.exp_config import ExpConfig, config_from_json, merge_configs
+from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection
 from exptrack.errors import (
@@ -112,7 +112,7 @@ class Study:
         self._limited = _Limited(connection, self.settings.get("max_trials"))
         self._storage: OptunaStorage = self._limited
         origin = self.settings.get("base_origin", {"files": [], "sources": {}})
-        self._base = config_from_json({"values": self.settings.get("base") or {}, **origin})
+        self._base = decode_config({"values": self.settings.get("base") or {}, **origin})
         self._optuna: optuna.Study | None = None
         self._opening = threading.Lock()
 

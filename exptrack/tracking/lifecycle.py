@@ -14,8 +14,8 @@ from typing import Concatenate, ParamSpec, TypeAlias
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
 from exptrack.capture.system_metrics import check_interval
-from exptrack.config.exp_config import as_config
-from exptrack.config.store import frozen_config
+from exptrack.config.exp_config import make_config
+from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import (
     RunBusyError,
@@ -91,7 +91,7 @@ def start_run(
         group = surrounding["study"] if group is None else group
         name = run_name(surrounding["study"], surrounding["number"]) if name is None else name
     new = NewRun(
-        config=as_config(config).interpolate(),
+        config=make_config(config).interpolate(),
         tags=check_tags(tags),
         data=check_data(data),
         name=optional_name(name, "run name"),
@@ -133,7 +133,7 @@ def resume_run(
             if alive or (alive is None and not take_over):
                 raise RunBusyError(row["run_id"], _owner_words(row, owner, alive))
         # Not filled in yet: whoever resumes a run to tag it need not have its environment.
-        config = frozen_config(connection, run).interpolate(lazily=True)
+        config = read_exp_config(connection, run).interpolate(lazily=True)
         connection.execute(REOPEN_RUN, (utc_text(), run))
         connection.execute(REOPEN_SERIES, (run,))
         connection.execute(DELETE_OWNER, (run,))
@@ -164,7 +164,7 @@ def open_run(connection: Connection, run: int) -> Run:
     row = connection.one(RUN_STATE, (run,))
     if row is None:
         raise RunNotFoundError(str(run), str(connection.path))
-    return Run(connection, run, row["run_id"], moment(row["started_at"]), frozen_config(connection, run))
+    return Run(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
 def recover_journals(connection: Connection) -> None:

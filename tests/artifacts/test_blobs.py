@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import exptrack
 from exptrack import Archive, ArchiveCorruptError, ConflictError, Run, RunNotFoundError
-from exptrack.artifacts import blobs, chunks, lineage
+from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
@@ -585,10 +585,11 @@ READS_A_TABLE = {
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b")
 QUERIES = {
     name: text
-    for module in (blobs, artifacts, lineage)
+    for module in (blobs, artifacts, retention, lineage)
     for name, text in vars(module).items()
     if name.isupper()
     and name[0] != "_"
+    and not name.endswith("_COLUMNS")
     and isinstance(text, str)
     and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", text)
 }

@@ -28,7 +28,7 @@ from exptrack import (
     RunQuery,
     RunSummary,
 )
-from exptrack.config.tree import leaf_value, leaves_of
+from exptrack.config.tree import leaf_value, list_leaves
 from exptrack.database.connection import Connection
 from exptrack.keypath import path_of
 from exptrack.query import frames
@@ -71,7 +71,7 @@ def fields_of(config: dict[str, Any]) -> dict[str, Any]:
 
 @given(value=VALUES)
 def test_a_leaf_gives_back_its_value_exactly(value: Any) -> None:
-    for leaf in leaves_of("k", {"only": value}):
+    for leaf in list_leaves("k", {"only": value}):
         key = leaf.key.removeprefix("k.only")
         if not key:
             assert exactly(leaf_value(*leaf[1:])) == exactly(value)

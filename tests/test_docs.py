@@ -1,11 +1,21 @@
-"""The pages of docs/: the schema's is current, and the filters' names every word of the language."""
+"""The pages: their code runs, their commands parse, their links lead somewhere, their words are ours."""
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
+import json
 import re
+import shlex
+import sqlite3
 import subprocess
 import sys
+import tomllib
+import xml.etree.ElementTree
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 import pytest
 
@@ -17,34 +27,405 @@ from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
 from exptrack.sweeps.plan_file import FIELDS, TOP
 
 ROOT = Path(__file__).parent.parent
-FILTERS = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
-SCHEMA = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")
-SWEEPS = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "exptrack"
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")))
+}
+README, FILTERS, SWEEPS = PAGES["README.md"], PAGES["docs/filters.md"], PAGES["docs/sweeps.md"]
+SCHEMA = PAGES["docs/schema.md"]
 
 
-def test_the_page_of_the_schema_is_current() -> None:
-    code = "import generate; import sys; sys.stdout.write(generate.page())"
-    done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", code], cwd=ROOT / "docs", capture_output=True, check=True
+class Block(NamedTuple):
+    """A block of code: its page, the heading above it, its language and its text."""
+
+    page: str
+    heading: str
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.heading}"
+
+
+def blocks(language: str | None = None) -> list[Block]:
+    """The blocks of code of every page, or those in one language."""
+    found, heading = [], ""
+    for page, text in PAGES.items():
+        for title, fence, body in re.findall(
+            r"^#+ ([^\n]+)$|^```(\S*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+        ):
+            heading = title or heading
+            if not title:
+                found.append(Block(page, heading, fence, body))
+    return [block for block in found if language in (None, block.language)]
+
+
+def script(name: str) -> ModuleType:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# Code
+
+
+PRINTED = {
+    "README.md: Quick start": "completed",
+    "docs/start.md: Record a run": "completed first\n",
+    "docs/start.md: How a run ends": "[0.5, 0.4]\n",
+    "docs/logging.md: Metrics": "[(0, 0.9), (1, 0.7), (2, nan)]\n0.6\n",
+    "docs/logging.md: Tags, notes and events": "('baseline', 'cifar10')",
+    "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
+    "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
+    "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
+    "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
+    "docs/artifacts.md: Artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
+    "docs/asking.md: Python": "2 0.999",
+    "docs/asking.md: Compare": "['optim.lr']\n",
+    "docs/sweeps.md: The script": "",
+    "docs/sweeps.md: Search from Python": "'width': 64}",
+}
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_the_examples_work_when_pasted(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "config.sdn").write_text("seed: 1\n")
+    code = [sys.executable, "-c", block.text]
+    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert PRINTED[str(block)] in done.stdout
+    assert done.stdout or not PRINTED[str(block)]
+
+
+def test_each_example_says_what_it_prints() -> None:
+    assert sorted(map(str, blocks("python"))) == sorted(PRINTED)
+
+
+def test_every_block_is_of_a_kind_that_a_test_knows() -> None:
+    languages = {block.language for block in blocks()}
+    assert languages <= {"", "python", "sdn", "sh", "sql", "{eval-rst}", "{include}", "{toctree}"}
+    assert sum(text.count("```") for text in PAGES.values()) == 2 * len(blocks())
+
+
+@pytest.mark.parametrize("block", blocks("sql"), ids=lambda block: block.text.split("\n")[0])
+def test_the_statements_of_the_pages_run(block: Block, tmp_path: Path) -> None:
+    from exptrack import Archive
+
+    Archive(tmp_path / "lab.db").close()
+    connection = sqlite3.connect(tmp_path / "lab.db")
+    try:
+        connection.execute(block.text, dict.fromkeys(re.findall(r":(\w+)", block.text), "x")).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("block", [one for one in blocks("sdn") if one.page != "docs/sweeps.md"], ids=str)
+def test_the_configs_of_the_pages_are_read(block: Block) -> None:
+    from exptrack import sdn
+
+    values = sdn.loads(block.text)
+    assert sdn.loads(sdn.dumps(values)) == values
+
+
+# Commands
+
+
+def command_lines() -> Iterator[tuple[str, list[str]]]:
+    """Each command in the shell blocks of the pages, with its words."""
+    for block in blocks("sh"):
+        for line in block.text.replace("\\\n", "").splitlines():
+            for part in " ".join(shlex.quote(word) for word in shlex.split(line, comments=True)).split(
+                " '&&' "
+            ):
+                if part:
+                    yield f"{block.page}: {line}", shlex.split(part)
+
+
+EXPTRACK_LINES = [(line, words[1:]) for line, words in command_lines() if words[0] == "exptrack"]
+
+
+@pytest.mark.parametrize(("line", "words"), EXPTRACK_LINES, ids=[line for line, _ in EXPTRACK_LINES])
+def test_the_commands_of_the_pages_are_commands(line: str, words: list[str]) -> None:
+    import click
+
+    from exptrack.cli import main
+
+    command: click.Command = main
+    rest = list(words)
+    while isinstance(command, click.Group):
+        command = command.commands[rest.pop(0)]
+    given = command.make_context(command.name, list(rest)).params
+    for where in given.get("where") or ():
+        parse_filter(where)
+    for order in (given.get("order"), given.get("columns")):
+        if order:
+            parse_order(order)
+
+
+def test_every_command_is_shown_in_a_page_and_named_in_the_changelog() -> None:
+    import click
+
+    from exptrack.cli import main
+
+    def leaves(group: click.Group, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                yield from leaves(command, (*before, name))
+            else:
+                yield (*before, name)
+
+    shown = [tuple(words) for _, words in EXPTRACK_LINES]
+    missing = [one for one in leaves(main, ()) if not any(words[: len(one)] == one for words in shown)]
+    assert missing == []
+    changelog = PAGES["CHANGELOG.md"]
+    assert [name for name in main.commands if f"`{name}`" not in changelog] == []
+
+
+def test_the_page_of_commands_is_generated_from_all_of_them() -> None:
+    (block,) = [one for one in blocks("{eval-rst}") if one.page == "docs/cli.md"]
+    assert block.text.split() == [*".. click:: exptrack.cli:main :prog: exptrack :nested: full".split()]
+
+
+def test_the_other_commands_name_what_there_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for line, words in command_lines():
+        if words[0] == "pip":
+            assert set(re.findall(r"\w+", "".join(re.findall(r"\[(.*?)\]", line)))) <= extras, line
+        elif words[0] == "make":
+            assert set(words[1:]) <= targets, line
+        elif words[:2] == ["python", "-m"] and words[2].startswith("benchmarks."):
+            assert (ROOT / f"{words[2].replace('.', '/')}.py").exists(), line
+    for page, name in (
+        (page, name) for page, text in PAGES.items() for name in re.findall(r"-m benchmarks\.(\w+)", text)
+    ):
+        assert (ROOT / "benchmarks" / f"{name}.py").exists(), page
+    assert set(re.findall(r"`(\w+)`", PAGES["docs/start.md"].split("| extra |")[1].split("##")[0])) >= extras
+
+
+# The checks that everybody runs
+
+
+def test_all_places_run_the_same_checks() -> None:
+    """The Makefile, the workflow and .ci/run do not differ in what they call."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text(encoding="utf-8")
+    (test_command,) = re.findall(r'^pip install -e "\.\[test\]" && python (-m pytest.*)$', README, re.MULTILINE)
+    recipes = dict(re.findall(r"^(\w+):\n((?:\t.*\n)+)", makefile, re.MULTILINE))
+    assert set(recipes) == {"setup", "check", "test", "docs", "bench"}
+    calls = [
+        line.removeprefix("\t$(PYTHON) ")
+        for name in ("check", "test", "docs")
+        for line in recipes[name].splitlines()
+    ]
+    assert test_command in calls
+    assert re.findall(r"- run: python (-m (?!pip).*)", workflow) == calls
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "sphinx -q -W --keep-going -b html docs build/docs" in ci
+    for check in ("ruff check .", "ruff format --check .", "mypy"):
+        assert f"\n{check}\n" in ci
+
+
+def test_the_workflow_and_the_classifiers_name_the_same_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    claimed = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text(encoding="utf-8")
+    assert json.loads(re.search(r"python: (\[.*\])", workflow)[1]) == claimed  # type: ignore[index]
+    assert project["requires-python"] == f">={claimed[0]}"
+
+
+# Links and words
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
     )
-    assert done.stdout.decode() == SCHEMA, "python docs/generate.py writes it"
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = target.partition("#")
+        place = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert place.is_file(), target
+        if anchor:
+            assert anchor in anchors(place.read_text(encoding="utf-8")), target
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a page, code and markup left out; a code word counts as one word."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`\n]+`", "code", text))
+    text = re.sub(r"^\|.*$", lambda row: "\n\n".join(row[0].split("|")), text, flags=re.MULTILINE)
+    for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-:#*]|\d+\.) )", text):
+        yield from re.split(r"(?<=[.!?])\s+", " ".join(part.split()))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/schema.md"])
+def test_a_sentence_is_short_and_names_who_does_it(page: str) -> None:
+    for sentence in sentences(PAGES[page]):
+        assert len(re.findall(r"[\w’'./-]*\w[\w’'./-]*", sentence)) <= 25, sentence
+        assert not re.search(r"\b(whoever|nobody|somebody|someone)\b", sentence, re.IGNORECASE), sentence
+        assert not re.match(r"(What|Who) (?!.*\?)", sentence), sentence
+
+
+def test_the_readme_is_three_screens() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+def test_the_glossary_is_in_order() -> None:
+    words = re.findall(r"^\*\*(.+)\*\*$", PAGES["docs/glossary.md"], re.MULTILINE)
+    assert words == sorted(words, key=str.lower)
+    assert len(words) >= 40
+
+
+def test_the_picture_shows_the_commands_of_its_script_and_asks_no_network() -> None:
+    picture = (DOCS / "terminal.svg").read_text(encoding="utf-8")
+    words = "".join(xml.etree.ElementTree.fromstring(picture).itertext()).replace("\u00a0", " ")
+    for question in script("picture").QUESTIONS:
+        assert question.split("\n")[0].split("{")[0].strip(" \\") in words
+    assert "@font-face" not in picture
+    assert "url(http" not in picture
+
+
+# The API
+
+
+def test_the_site_has_every_public_name_once() -> None:
+    import exptrack
+
+    pages = script("built").pages()
+    text = "\n".join(page for name, page in pages.items() if name.startswith("api-"))
+    documented = re.findall(r"^\.\. (?:auto\w+|py:data|py:module):: exptrack\.(\w+)$", text, re.MULTILINE)
+    assert sorted(documented) == sorted(exptrack.__all__)
+    for name in exptrack.sdn.__all__:
+        assert re.search(rf":: exptrack\.(?:sdn\.)?{name}$", text, re.MULTILINE), name
+    assert "register_checkpoint, " in text, "methods of a class are on its page"
+
+
+def test_the_page_of_files_has_every_file() -> None:
+    listed = script("built").pages()["files.rst"]
+    for path in PACKAGE.rglob("*.py"):
+        assert path.name == "__init__.py" or f"``{path.name}``" in listed, path
+
+
+def test_the_page_of_durability_names_every_power_safe_call() -> None:
+    import exptrack
+
+    page = PAGES["docs/durability.md"]
+    classes = [thing for name in exptrack.__all__ if inspect.isclass(thing := getattr(exptrack, name))]
+    calls = {
+        name
+        for one in classes
+        for name, call in vars(one).items()
+        if "power-safe" in (inspect.getdoc(call) or "")
+    }
+    calls -= {"log_metric"}  # speaks of flush()
+    assert len(calls) >= 8
+    assert [name for name in sorted(calls) if not re.search(rf"\b{name}`", page)] == []
+
+
+def test_the_page_of_architecture_has_every_room_and_no_file_that_is_gone() -> None:
+    page = PAGES["docs/architecture.md"]
+    for folder in sorted(path.parent for path in PACKAGE.glob("*/__init__.py")):
+        assert f"{folder.name}/" in page, folder.name
+    for room, file in re.findall(r"`(\w+)/(\w+)`", page):
+        assert not (PACKAGE / room).is_dir() or (PACKAGE / room / f"{file}.py").is_file(), f"{room}/{file}"
+
+
+# The schema
+
+
+SECOND = """-- Archive, format 2.
+
+-- Where a run took place.
+CREATE TABLE place (
+    id INTEGER PRIMARY KEY,
+    city TEXT NOT NULL              -- as people write it
+) STRICT;
+ALTER TABLE note ADD COLUMN mood TEXT; -- of the author
+ALTER TABLE run_tag RENAME TO label;
+ALTER TABLE label RENAME COLUMN tag TO word;
+DROP VIEW tags;
+-- One row for each label of each run.
+CREATE VIEW tags AS
+SELECT
+    r.run_id,
+    t.word AS tag,
+    t.added_at                      -- when it was put there
+FROM label AS t
+LEFT JOIN run AS r ON r.id = t.run;
+DROP VIEW lineage;
+"""
+
+
+def sections(page: str) -> dict[str, str]:
+    """The part of each table or view in the page of the schema."""
+    return dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
+
+
+def test_the_page_of_the_schema_and_current_sql_are_current() -> None:
+    generate = script("generate")
+    assert generate.page() == SCHEMA, "python docs/generate.py writes it"
+    assert generate.current_sql() == (ROOT / "schema" / "current.sql").read_text(encoding="utf-8")
 
 
 def test_the_page_of_the_schema_has_every_table_and_view_with_every_column() -> None:
-    sql = (ROOT / "schema" / "0001_create_archive.sql").read_text(encoding="utf-8")
-    names = re.findall(r"^CREATE (?:TABLE|VIEW) (\w+)", sql, re.MULTILINE)
-    parts = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", SCHEMA, re.MULTILINE | re.DOTALL))
-    assert set(parts) == set(names)
+    parts = sections(SCHEMA)
+    current = (ROOT / "schema" / "current.sql").read_text(encoding="utf-8")
+    assert set(parts) == set(re.findall(r"^CREATE (?:TABLE|VIEW) \"?(\w+)", current, re.MULTILINE))
     assert "`heartbeat_at` | text | when its process was last heard of" in parts["run"]
     assert "`duration_s` | any | of a running run" in parts["runs"]
     assert "`source_name` | text | file, relative" in parts["configs"], "a view tells what its table says"
 
 
-def test_every_view_says_what_a_row_is() -> None:
+def test_a_later_migration_has_the_last_word(tmp_path: Path) -> None:
+    """Columns are those after every migration, words those of the file that defined them last."""
+    for file in script("generate").migrations(ROOT / "schema"):
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"))
+    (tmp_path / "9999_invent_places.sql").write_text(SECOND)
+    page = script("generate").page(tmp_path)
+    parts = sections(page)
+    assert set(sections(SCHEMA)) ^ set(parts) == {"run_tag", "label", "place", "lineage"}
+    assert "Where a run took place." in parts["place"]
+    assert "| `city` | text | as people write it |" in parts["place"]
+    assert "| `mood` | text | of the author |" in parts["note"]
+    assert "| `word` | text |" in parts["label"]
+    assert "One row for each label of each run." in parts["tags"]
+    assert "| `added_at` | text | when it was put there |" in parts["tags"]
+    assert list(parts).index("tags") < list(parts).index("notes"), "a view that is made anew keeps its place"
+    assert "`heartbeat_at` | text | when its process was last heard of" in parts["run"]
+
+
+def test_every_view_says_what_a_row_is_and_is_listed_where_people_ask() -> None:
     views = SCHEMA.split("## Views")[1].split("## Tables")[0]
     for part in views.split("### ")[1:]:
         name, _, rest = part.partition("\n\n")
         assert not rest.startswith("|"), name
+        assert f"`{name}`" in PAGES["docs/asking.md"]
+
+
+def test_the_ten_questions_are_printed_as_they_are() -> None:
+    text = (ROOT / "schema" / "questions.sql").read_text(encoding="utf-8")
+    questions = [block.partition("\n")[2].partition("\n") for block in text.split("-- name: ")[1:]]
+    assert len(questions) == 10
+    for words, _, sql in questions:
+        assert f"{words.removeprefix('-- ')}\n\n```sql\n{sql.strip()}\n```" in PAGES["docs/asking.md"]
+
+
+# Filters and sweeps
 
 
 @pytest.mark.parametrize("word", [*ATTRIBUTES, *CONFIG_ROOTS, *STATISTICS])
@@ -53,12 +434,7 @@ def test_the_page_of_filters_explains_every_field(word: str) -> None:
 
 
 def test_the_filters_of_the_page_are_filters() -> None:
-    wheres = re.findall(r'--where "((?:[^"\\]|\\.)*)"', FILTERS)
-    assert len(wheres) >= 7
-    for where in wheres:
-        parse_filter(where.replace('\\"', '"'))
-    for order in re.findall(r"--order (\S+)", FILTERS):
-        parse_order(order)
+    assert sum("--where" in line for line, _ in EXPTRACK_LINES if line.startswith("docs/filters.md")) >= 7
     parse_filter(FILTERS.split("```")[1])
 
 
@@ -71,16 +447,9 @@ def test_the_page_of_sweeps_explains_every_word_of_the_file(word: str) -> None:
 
 def test_the_sweep_files_of_the_page_are_read(tmp_path: Path) -> None:
     (tmp_path / "config.sdn").write_text("seed: 1\n")
-    found = re.findall(r"```sdn\n(.*?)```", SWEEPS, re.DOTALL)
+    found = [block.text for block in blocks("sdn") if block.page == "docs/sweeps.md"]
     assert len(found) == 2
     for number, text in enumerate(found):
         file = tmp_path / f"{number}.sdn"
         file.write_text(text)
         assert len(load_sweep(file).space) >= 4
-
-
-def test_the_script_of_the_page_runs_alone_too(tmp_path: Path) -> None:
-    (tmp_path / "config.sdn").write_text("seed: 1\n")
-    (script,) = re.findall(r"```python\n(.*?)```", SWEEPS, re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""What is built and installed carries the schema, and the documentation says what is true."""
+"""What is built and installed carries the schema and the types, and works where nothing else is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +23,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_wheel_and_sdist_carry_the_schema(built: Path) -> None:
+def test_wheel_and_sdist_carry_the_schema_and_the_mark_of_types(built: Path) -> None:
     schema = {path.name for path in (ROOT / "schema").glob("*.sql")}
     (wheel,) = built.glob("*.whl")
     (sdist,) = built.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         assert schema <= {Path(n).name for n in archive.namelist() if n.startswith("exptrack/schema/")}
+        assert "exptrack/py.typed" in archive.namelist()
     with tarfile.open(sdist) as archive:
-        assert schema <= {Path(n).name for n in archive.getnames() if "/schema/" in n}
+        names = {n.partition("/")[2] for n in archive.getnames()}
+        assert {f"schema/{name}" for name in schema} <= names
+        assert {"exptrack/py.typed", "docs/conf.py", "docs/terminal.svg", "CONTRIBUTING.md"} <= names
+        assert [name for name in names if name.startswith("docs/built/")] == []
 
 
 def test_the_wheel_works_in_an_empty_environment(
@@ -49,38 +52,6 @@ def test_the_wheel_works_in_an_empty_environment(
     exptrack = python.with_name("exptrack" + python.suffix)
     listed = subprocess.run([exptrack, "ls"], check=True, cwd=tmp_path, capture_output=True, text=True)
     assert "completed" in listed.stdout
-
-
-PYTHON_BLOCKS = re.findall(
-    r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```", README, re.DOTALL | re.MULTILINE
-)
-PRINTED = {
-    "Quick start": "completed",
-    "Store artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
-    "Ask": "2 0.999",
-    "Compose a config": "50 0.0003 override optim.lr=3e-4\n",
-}
-
-
-@pytest.mark.parametrize(("title", "code"), PYTHON_BLOCKS, ids=[title for title, _ in PYTHON_BLOCKS])
-def test_the_readmes_examples_work_when_pasted(title: str, code: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert PRINTED.get(title, "") in done.stdout
-
-
-def test_no_example_of_the_readme_is_left_out() -> None:
-    assert len(PYTHON_BLOCKS) == README.count("```python")
-    assert PRINTED.keys() <= {title for title, _ in PYTHON_BLOCKS}
-
-
-def test_every_command_is_in_the_changelog_and_every_view_in_the_readme() -> None:
-    from exptrack.cli import main
-
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert [name for name in main.commands if f"`{name}`" not in changelog] == []
-    schema = (ROOT / "schema" / "0001_create_archive.sql").read_text(encoding="utf-8")
-    assert [view for view in re.findall(r"CREATE VIEW (\w+)", schema) if f"`{view}`" not in README] == []
 
 
 def test_every_table_is_explained() -> None:

@@ -11,7 +11,6 @@ import pytest
 from exptrack import Archive
 
 QUESTIONS = Path(__file__).parent.parent / "schema" / "questions.sql"
-README = Path(__file__).parent.parent / "README.md"
 
 # Counting tags or bytes over the whole archive reads a whole covering index, or the artifacts.
 ALLOWED_SCANS = {
@@ -101,9 +100,3 @@ def test_each_question_is_answered_from_an_index(archive: Archive, name: str) ->
     finally:
         connection.close()
     assert {step for step in plan if step.startswith("SCAN")} <= ALLOWED_SCANS.get(name, set())
-
-
-def test_the_readme_prints_the_ten_questions_as_they_are() -> None:
-    readme = README.read_text(encoding="utf-8")
-    for name, sql in questions().items():
-        assert sql in readme, name

@@ -19,8 +19,8 @@ from exptrack import Archive, ConfigError, ConfigSource, ExpConfig, InvalidValue
 from exptrack.cli import main
 
 CANARY = "kanarienvogel-7431-geheim"
-README = Path(__file__).parents[2] / "README.md"
-EXPLAIN = "What set the keys that differ between two runs"
+CONFIGS = Path(__file__).parents[2] / "docs" / "configs.md"
+EXPLAIN = "This statement shows the source of each"
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_a_difference_names_what_set_both_sides(archive: Archive, lab: Path) -> 
     }
     shown = CliRunner().invoke(main, ["--db", archive.path, "diff", *ids]).stdout
     assert "config.sdn:5 → override optim.lr=0.5" in shown
-    # The same in one query, as the README prints it.
+    # The same in one query, as the page of configs prints it.
     block = re.search(
-        re.escape(EXPLAIN) + r".*?```sql\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+        re.escape(EXPLAIN) + r".*?```sql\n(.*?)```", CONFIGS.read_text(encoding="utf-8"), re.DOTALL
     )
     assert block is not None
     connection = sqlite3.connect(archive.path)

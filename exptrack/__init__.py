@@ -48,9 +48,9 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.config.composition import load_exp_config as load_exp_config
     from exptrack.config.composition import load_sdn_config as load_sdn_config
     from exptrack.config.composition import parse_cli_overrides as parse_cli_overrides
-    from exptrack.config.exp_config import ConfigValue as ConfigValue
     from exptrack.config.exp_config import ExpConfig as ExpConfig
     from exptrack.config.exp_config import merge_configs as merge_configs
+    from exptrack.config.tree import ConfigValue as ConfigValue
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
@@ -158,7 +158,7 @@ _HOME_OF = {
     "ConfigError": "errors",
     "ConfigNotFoundError": "errors",
     "ConfigSource": "records",
-    "ConfigValue": "config.exp_config",
+    "ConfigValue": "config.tree",
     "ConflictError": "errors",
     "DeleteReport": "archive.records",
     "Dimension": "sweeps.plan",

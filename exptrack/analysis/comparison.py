@@ -19,9 +19,9 @@ from exptrack.analysis.records import (
     RunComparison,
     RunDiff,
 )
-from exptrack.config.exp_config import parse_stored_config, type_name
+from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_leaves, read_sources, read_sources_of, read_stored_config
-from exptrack.config.tree import leaf_value
+from exptrack.config.tree import leaf_value, type_name
 from exptrack.database.connection import Connection, Row
 from exptrack.keypath import join_path
 from exptrack.metrics.store import read_summaries

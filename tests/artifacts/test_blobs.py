@@ -47,12 +47,6 @@ def is_exactly_what_is_needed(archive: Archive) -> bool:
     return archive.verify().problems == () and (report.blobs, report.chunks) == (0, 0)
 
 
-@pytest.fixture
-def run(archive: Archive) -> Iterator[Run]:
-    with archive.start_run() as started:
-        yield started
-
-
 # Sharing
 
 

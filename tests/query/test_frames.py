@@ -28,13 +28,13 @@ from exptrack import (
     RunQuery,
     RunSummary,
 )
-from exptrack.config.tree import leaf_value, list_leaves
+from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.keypath import path_of
 from exptrack.query import frames
 from exptrack.query.conditions import STATISTICS, Field
 from exptrack.query.parser import parse_field
-from tests.strategies import CONFIGS, FLOATS, KEYS, NAMES, VALUES, exactly
+from tests.strategies import CONFIGS, FLOATS, KEYS, NAMES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))
 RUNS = st.lists(
@@ -67,14 +67,6 @@ def fields_of(config: dict[str, Any]) -> dict[str, Any]:
     for leaf in ExpConfig(config).leaves():
         found[str(Field("config", leaf.key))] = leaf_value(*leaf[1:])
     return found
-
-
-@given(value=VALUES)
-def test_a_leaf_gives_back_its_value_exactly(value: Any) -> None:
-    for leaf in list_leaves("k", {"only": value}):
-        key = leaf.key.removeprefix("k.only")
-        if not key:
-            assert exactly(leaf_value(*leaf[1:])) == exactly(value)
 
 
 @given(path=st.lists(KEYS, min_size=1, max_size=4))

@@ -1,10 +1,9 @@
-"""Every error exptrack raises, in one hierarchy.
+"""Every error that exptrack raises, in one hierarchy.
 
-Invariants: each class is one sentence, carries its facts as typed attributes and
-has an exit code for the command line. A message names the file or run it is
-about and says what to do next. Groups that match a built-in idea also inherit
-the built-in (``LookupError``, ``ValueError``, ``TypeError``), so that callers who do not
-know exptrack catch what they expect.
+Invariants: each class is one sentence, carries its facts as typed attributes and has an exit code for the
+command line. A message names the file or run, says what is wrong and then what to do. Classes that match a
+built-in exception (``LookupError``, ``ValueError``, ``TypeError``) inherit from it too, so that code which does
+not know exptrack can catch them.
 
     ExptrackError                       1
     ├── ArchiveError (path)             10
@@ -50,17 +49,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHOWN_AROUND = 60
+SHOWN_AROUND = 60  # characters shown on each side of an error's place in a text
 
 
 class ExptrackError(Exception):
-    """Something exptrack was asked to do could not be done."""
+    """The base of every error that exptrack raises."""
 
     exit_code = 1
 
 
 class ArchiveError(ExptrackError):
-    """The archive file itself is the trouble."""
+    """The archive file cannot be used; `path` names it."""
 
     exit_code = 10
 
@@ -76,37 +75,37 @@ class ArchiveNotFoundError(ArchiveError):
 
 
 class NotAnArchiveError(ArchiveError):
-    """The file exists but exptrack did not write it; it was left untouched."""
+    """Another program wrote the file; exptrack left it untouched."""
 
     exit_code = 12
 
 
 class ArchiveTooNewError(ArchiveError):
-    """The file was written by a newer exptrack and may not be changed by this one."""
+    """A newer exptrack wrote the file; this one may only read it."""
 
     exit_code = 13
 
 
 class ArchiveLockedError(ArchiveError):
-    """Another process held the write lock for longer than we wait."""
+    """Another process held the write lock for over 30 s."""
 
     exit_code = 14
 
 
 class ArchiveReadOnlyError(ArchiveError):
-    """The file, its folder or this handle does not permit writing."""
+    """The file, its folder or this handle cannot be written."""
 
     exit_code = 15
 
 
 class ArchiveFullError(ArchiveError):
-    """The disk (or a size limit) has no room for what should be written."""
+    """The disk is full, or a limit on its use is reached."""
 
     exit_code = 16
 
 
 class ArchiveCorruptError(ArchiveError):
-    """The bytes read back are not the bytes that were written."""
+    """The bytes in the file are not the bytes that were written."""
 
     exit_code = 17
 
@@ -124,7 +123,7 @@ class ArchiveMovedError(ArchiveError):
 
 
 class MigrationError(ArchiveError):
-    """A schema migration failed; the file is as it was before."""
+    """A migration of the schema failed; the file is unchanged."""
 
     exit_code = 20
 
@@ -147,30 +146,30 @@ class MissingPackageError(ExptrackError):
     exit_code = 24
 
     def __init__(self, package: str, purpose: str, extra: str) -> None:
-        super().__init__(f"{package} is needed for {purpose}: pip install 'exptrack-archive[{extra}]'")
+        super().__init__(f"{package} is needed for {purpose}; run: pip install 'exptrack-archive[{extra}]'")
         self.package = package
         self.extra = extra
 
 
 class NotFoundError(ExptrackError, LookupError):
-    """What was asked for is not in the archive."""
+    """The archive does not hold what the caller asked for."""
 
     exit_code = 30
 
 
 class RunNotFoundError(NotFoundError):
-    """No run has this id or begins with it."""
+    """No run has this id, and no id begins with it."""
 
     exit_code = 31
 
     def __init__(self, run_id: str, path: str) -> None:
-        super().__init__(f"no run {run_id!r} in {path}; 'exptrack ls' lists the runs")
+        super().__init__(f"there is no run {run_id!r} in {path}; 'exptrack ls' lists the runs")
         self.run_id = run_id
         self.path = path
 
 
 class AmbiguousRunError(NotFoundError):
-    """Several runs begin with this prefix."""
+    """The ids of several runs begin with this prefix."""
 
     exit_code = 32
 
@@ -182,7 +181,7 @@ class AmbiguousRunError(NotFoundError):
 
 
 class ArtifactNotFoundError(NotFoundError):
-    """The run has no artifact (or no such version) under this name."""
+    """The run has no artifact of this name, or not this version of it."""
 
     exit_code = 33
 
@@ -198,30 +197,30 @@ class ArtifactNotFoundError(NotFoundError):
 
 
 class MetricNotFoundError(NotFoundError):
-    """No run in question has logged this metric."""
+    """None of the runs has logged this metric."""
 
     exit_code = 34
 
     def __init__(self, name: str, where: str, suggestions: Sequence[str] = ()) -> None:
-        hint = f"; did you mean {', '.join(map(repr, suggestions))}?" if suggestions else ""
-        super().__init__(f"no metric {name!r} in {where}{hint}")
+        hint = f"did you mean {', '.join(map(repr, suggestions))}?" if suggestions else "check the name"
+        super().__init__(f"there is no metric {name!r} in {where}; {hint}")
         self.name = name
         self.suggestions = tuple(suggestions)
 
 
 class AmbiguousHashError(NotFoundError):
-    """Several contents begin with this hash."""
+    """Several hashes begin with this prefix."""
 
     exit_code = 36
 
     def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
-        super().__init__(f"{prefix!r} begins several hashes ({', '.join(candidates[:3])}, …); give more digits")
+        super().__init__(f"hash {prefix!r} is ambiguous ({', '.join(candidates[:3])}, …); give more digits")
         self.prefix = prefix
         self.candidates = tuple(candidates)
 
 
 class ConfigNotFoundError(NotFoundError):
-    """There is no config file where one should be."""
+    """There is no config file at the given path."""
 
     exit_code = 35
 
@@ -236,27 +235,28 @@ class StudyNotFoundError(NotFoundError):
     exit_code = 37
 
     def __init__(self, name: str, path: str, suggestions: Sequence[str] = ()) -> None:
-        hint = f"; did you mean {', '.join(map(repr, suggestions))}?" if suggestions else ""
-        super().__init__(f"no study {name!r} in {path}{hint}")
+        close = ", ".join(map(repr, suggestions))
+        hint = f"did you mean {close}?" if suggestions else "'exptrack sweep ls' lists the studies"
+        super().__init__(f"there is no study {name!r} in {path}; {hint}")
         self.name = name
         self.path = path
         self.suggestions = tuple(suggestions)
 
 
 class ConflictError(ExptrackError):
-    """The archive's state forbids the call."""
+    """The call contradicts the state of the archive."""
 
     exit_code = 40
 
 
 class RunFinishedError(ConflictError):
-    """The run has ended and takes no more metrics."""
+    """The run has ended, so it takes no more metrics."""
 
     exit_code = 41
 
     def __init__(self, run_id: str, status: str) -> None:
         super().__init__(
-            f"run {run_id} is {status} already: it takes no more metrics and cannot end twice;"
+            f"run {run_id} is already {status}, so it takes no more metrics and cannot be ended again;"
             f" resume_run({run_id!r}) reopens it"
         )
         self.run_id = run_id
@@ -264,7 +264,7 @@ class RunFinishedError(ConflictError):
 
 
 class RunBusyError(ConflictError):
-    """The run is (or may be) still being written by another process."""
+    """Another process still writes the run, or may still write it."""
 
     exit_code = 42
 
@@ -275,25 +275,25 @@ class RunBusyError(ConflictError):
 
 
 class StudyExistsError(ConflictError):
-    """There is a study of this name already."""
+    """A study of this name already exists."""
 
     exit_code = 43
 
     def __init__(self, name: str, path: str) -> None:
-        super().__init__(f"there is a study {name!r} in {path} already; go on with it, or choose another name")
+        super().__init__(f"a study {name!r} already exists in {path}; continue it, or choose another name")
         self.name = name
         self.path = path
 
 
 class SweepDiffersError(ConflictError):
-    """There is another sweep of this name: it searches something else, or otherwise."""
+    """A sweep of this name already exists and has other settings; `differing` names them."""
 
     exit_code = 44
 
     def __init__(self, name: str, path: str, differing: Sequence[str]) -> None:
         super().__init__(
-            f"sweep {name!r} in {path} has another {' and '.join(differing)}; another name (--name NAME) begins"
-            " a sweep of its own"
+            f"sweep {name!r} in {path} has another {' and '.join(differing)}; choose another name (--name NAME)"
+            " to begin a new sweep"
         )
         self.name = name
         self.path = path
@@ -301,19 +301,19 @@ class SweepDiffersError(ConflictError):
 
 
 class InvalidValueError(ExptrackError, ValueError):
-    """A value handed in cannot be stored exactly, so nothing was stored."""
+    """A value is invalid or cannot be stored exactly; nothing was stored."""
 
     exit_code = 50
 
 
 class InvalidTypeError(InvalidValueError, TypeError):
-    """A value handed in is of a type the call does not take."""
+    """A value has a type that the call does not take."""
 
     exit_code = 51
 
 
 class ConfigError(InvalidValueError):
-    """A config holds, or an override asks for, something a config cannot hold."""
+    """A config or an override contains a value that a config cannot hold; `key` is its path."""
 
     exit_code = 52
 
@@ -323,12 +323,12 @@ class ConfigError(InvalidValueError):
 
 
 class SdnError(InvalidValueError):
-    """A text is not SDN; the message shows the line with a caret."""
+    """A text is not valid SDN; the message shows the line with a caret."""
 
     exit_code = 53
 
     def __init__(self, problem: str, *, line: int, column: int, source: str = "", file: str = "") -> None:
-        super().__init__(_at_its_place(problem, line, column, source, file))
+        super().__init__(_show_place(problem, line, column, source, file))
         self.problem = problem
         self.line = line
         self.column = column
@@ -336,16 +336,8 @@ class SdnError(InvalidValueError):
         self.file = file
 
 
-def _at_its_place(problem: str, line: int, column: int, source: str, file: str) -> str:
-    # Of a long line only what surrounds the place is shown.
-    begin = max(0, column - 1 - SHOWN_AROUND)
-    window = source[begin : column - 1 + SHOWN_AROUND]
-    shown = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
-    return f"{file}{', ' * bool(file)}line {line}, column {column}: {problem}{shown}"
-
-
 class SweepPlanError(InvalidValueError):
-    """A sweep is planned that no search could do; `key` is the part of the plan, or the parameter."""
+    """A plan of a sweep cannot be searched; `key` is the part of the plan, or the parameter."""
 
     exit_code = 57
 
@@ -355,14 +347,14 @@ class SweepPlanError(InvalidValueError):
 
 
 class SweepFileError(SweepPlanError):
-    """A sweep file plans what no search could do; the message shows the line with a caret."""
+    """The plan in a sweep file cannot be searched; the message shows the line with a caret."""
 
     exit_code = 58
 
     def __init__(
         self, problem: str, *, line: int, column: int, source: str = "", file: str = "", key: str = ""
     ) -> None:
-        super().__init__(_at_its_place(problem, line, column, source, file), key=key)
+        super().__init__(_show_place(problem, line, column, source, file), key=key)
         self.problem = problem
         self.line = line
         self.column = column
@@ -371,18 +363,18 @@ class SweepFileError(SweepPlanError):
 
 
 class QueryError(InvalidValueError):
-    """A filter or an SQL statement is wrong, forbidden or takes too long."""
+    """A filter or an SQL statement is invalid, forbidden or too slow."""
 
     exit_code = 54
 
 
 class FilterError(QueryError):
-    """A filter cannot be read, or names something that is not there; the message shows where with a caret."""
+    """A filter cannot be parsed or names an unknown field; the message shows the place with a caret."""
 
     exit_code = 56
 
     def __init__(self, problem: str, text: str, position: int) -> None:
-        # Of a long filter only what surrounds the place is shown, and on one line.
+        # Only the text around the place is shown, as one line.
         begin = max(0, position - SHOWN_AROUND)
         window = "".join(c if c.isprintable() else " " for c in text[begin : position + SHOWN_AROUND])
         super().__init__(f"{problem}\n  {window}\n  {' ' * (position - begin)}^")
@@ -392,15 +384,15 @@ class FilterError(QueryError):
 
 
 class UnsafePathError(InvalidValueError):
-    """A stored path could write outside the folder it is restored into, or over another one."""
+    """A stored path would leave the folder it is restored to, or overwrite another path."""
 
     exit_code = 55
 
     def __init__(self, path: str, rule: str) -> None:
-        # ascii() shows lone surrogates, controls and look-alikes for what they are.
-        shown = ascii(path)
-        short = shown if len(shown) <= 2 * SHOWN_AROUND else shown[: 2 * SHOWN_AROUND] + "…"
-        super().__init__(f"the path {short} is not restored: {rule}; export it alone under another name")
+        # ascii() makes lone surrogates, control characters and look-alikes visible.
+        text = ascii(path)
+        short = text if len(text) <= 2 * SHOWN_AROUND else text[: 2 * SHOWN_AROUND] + "…"
+        super().__init__(f"the path {short} cannot be restored: {rule}; export it alone under another name")
         self.path = path
 
 
@@ -412,3 +404,11 @@ class ExportError(ExptrackError):
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+
+def _show_place(problem: str, line: int, column: int, source: str, file: str) -> str:
+    """Write a problem with its place, and the source line with a caret below the column."""
+    begin = max(0, column - 1 - SHOWN_AROUND)
+    window = source[begin : column - 1 + SHOWN_AROUND]
+    caret = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
+    return f"{file}{', ' * bool(file)}line {line}, column {column}: {problem}{caret}"

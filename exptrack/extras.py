@@ -1,10 +1,31 @@
-"""Ask for packages that are installed on request only."""
+"""Import packages that only some features need, or say which extra installs them."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
 
 from exptrack.errors import MissingPackageError
 
 OLDEST_OPTUNA = 5
+# Packages that pip knows by another name than Python.
+_PIP_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+
+
+def require(module: str, feature: str, extra: str) -> ModuleType:
+    """Import and return a module of an optional package.
+
+    `feature` names what needs the package and `extra` the extra of exptrack that installs it.
+
+    Raises:
+        MissingPackageError: the package is not installed.
+    """
+    package = module.partition(".")[0]
+    try:
+        import_module(package)
+        return import_module(module)
+    except ImportError:
+        raise MissingPackageError(_PIP_NAMES.get(package, package), feature, extra) from None
 
 
 def require_optuna() -> None:
@@ -13,11 +34,10 @@ def require_optuna() -> None:
     Raises:
         MissingPackageError: optuna is not installed, or is older than 5.
     """
+    needed = f"optuna {OLDEST_OPTUNA} or newer"
     try:
-        import optuna
-    except ImportError:
-        found = 0
-    else:
-        found = int(optuna.__version__.partition(".")[0])
-    if found < OLDEST_OPTUNA:
-        raise MissingPackageError(f"optuna {OLDEST_OPTUNA} or newer", "studies", "sweep")
+        optuna = require("optuna", "studies", "sweep")
+    except MissingPackageError:
+        raise MissingPackageError(needed, "studies", "sweep") from None
+    if int(optuna.__version__.partition(".")[0]) < OLDEST_OPTUNA:
+        raise MissingPackageError(needed, "studies", "sweep")

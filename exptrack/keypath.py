@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exptrack.errors import ConfigError
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 
 def join_path(path: str, key: str) -> str:
@@ -36,13 +36,13 @@ def split_path(path: str) -> list[str]:
             end = len(path) if end < 0 else end
             part = path[position:end]
             if not part:
-                raise ConfigError(f"config path {shown(path)} has an empty part", key=path)
+                raise ConfigError(f"config path {short_repr(path)} has an empty part", key=path)
             position = end
         parts.append(part)
         if position == len(path):
             return parts
         if path[position] != ".":
-            raise ConfigError(f"config path {shown(path)}: a dot must follow the quote", key=path)
+            raise ConfigError(f"config path {short_repr(path)}: a dot must follow the quote", key=path)
         position += 1
 
 
@@ -58,7 +58,7 @@ def _quoted_part(path: str, start: int) -> tuple[str, int]:
             character = path[position]
         characters.append(character)
         position += 1
-    raise ConfigError(f"config path {shown(path)} has an unclosed quote", key=path)
+    raise ConfigError(f"config path {short_repr(path)} has an unclosed quote", key=path)
 
 
 def path_of(keys: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from exptrack.errors import (
     InvalidValueError,
     SweepPlanError,
 )
-from exptrack.validation import check_number, shown
+from exptrack.validation import check_number, short_repr
 
 # Seconds since 1970; beyond these (years 1 and 9999) no date can be shown.
 EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
@@ -44,7 +44,7 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
     else:
         offset = (check_number(when, "time") - started_at.timestamp()) * 1000
     if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
-        raise InvalidValueError(f"time {shown(when)} is not a moment in seconds since 1970")
+        raise InvalidValueError(f"time {short_repr(when)} is not a moment in seconds since 1970")
     return round(offset)
 
 
@@ -66,7 +66,7 @@ def seconds_of(time: object) -> float:
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:
-        problem = f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {shown(time)}"
+        problem = f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
         raise SweepPlanError(problem, key="time_limit_s")
     return seconds
 

@@ -25,7 +25,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 SHOWN_CHARS = 40
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return ``repr(value)`` cut to what fits into one line of an error."""
     try:
         text = repr(value)
@@ -37,7 +37,7 @@ def shown(value: object) -> str:
 def check_text(value: object, what: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
     """Return `value` if it is text that SQLite stores exactly."""
     if not isinstance(value, str):
-        raise InvalidTypeError(f"{what} must be text, not {type(value).__name__} {shown(value)}")
+        raise InvalidTypeError(f"{what} must be text, not {type(value).__name__} {short_repr(value)}")
     if len(value) > max_chars:
         raise InvalidValueError(
             f"{what} has {len(value):,} characters; at most {max_chars:,} are kept"
@@ -47,7 +47,8 @@ def check_text(value: object, what: str, *, max_chars: int = MAX_TEXT_CHARS) -> 
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidValueError(
-            f"{what} {shown(value)} holds a lone surrogate at position {error.start}, which has no UTF-8 form"
+            f"{what} {short_repr(value)} holds a lone surrogate at position {error.start},"
+            " which has no UTF-8 form"
         ) from None
     return str(value)
 
@@ -61,7 +62,8 @@ def check_name(value: object, what: str) -> str:
         for position, character in enumerate(text):
             if character < " " or character == "\x7f":
                 raise InvalidValueError(
-                    f"{what} {shown(text)} holds the control character {character!r} at position {position}"
+                    f"{what} {short_repr(text)} holds the control character {character!r}"
+                    f" at position {position}"
                 )
     return text
 
@@ -71,13 +73,13 @@ def check_step(value: object) -> int:
     if type(value) is int and INT64_MIN <= value <= INT64_MAX:
         return value
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise InvalidTypeError(f"a step must be a whole number, not {type(value).__name__} {shown(value)}")
+        raise InvalidTypeError(f"a step must be a whole number, not {type(value).__name__} {short_repr(value)}")
     try:
         step = operator.index(value)
     except TypeError as error:  # an array or tensor of several elements, or of floats
-        raise InvalidTypeError(f"a step must be one whole number, not {shown(value)}: {error}") from None
+        raise InvalidTypeError(f"a step must be one whole number, not {short_repr(value)}: {error}") from None
     if not INT64_MIN <= step <= INT64_MAX:
-        raise InvalidValueError(f"step {shown(step)} does not fit into 64 bits")
+        raise InvalidValueError(f"step {short_repr(step)} does not fit into 64 bits")
     return step
 
 
@@ -101,12 +103,12 @@ def check_number(value: object, what: str) -> float:
                 raise OverflowError  # a Decimal says nothing by itself
             return found
     except OverflowError:
-        raise InvalidValueError(f"{what} {shown(value)} is too large for a float") from None
+        raise InvalidValueError(f"{what} {short_repr(value)} is too large for a float") from None
     except (TypeError, ValueError, RuntimeError) as error:  # the last one from torch
         raise InvalidTypeError(
-            f"{what} must be one number, not {type(value).__name__} {shown(value)}: {error}"
+            f"{what} must be one number, not {type(value).__name__} {short_repr(value)}: {error}"
         ) from None
-    raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {shown(value)}")
+    raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {short_repr(value)}")
 
 
 def _is_no_number(value: object) -> bool:
@@ -120,12 +122,12 @@ def _is_no_number(value: object) -> bool:
 MANY_AT_ONCE = 50_000
 
 
-def elements(values: Any, what: str) -> Iterator[Any]:
+def iter_elements(values: Any, what: str) -> Iterator[Any]:
     """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
     if type(values) in (list, tuple):
         return iter(values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}")
+        raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}")
     if hasattr(values, "to_numpy"):  # pandas slices by label
         values = values.to_numpy()
     if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
@@ -133,7 +135,7 @@ def elements(values: Any, what: str) -> Iterator[Any]:
     try:
         len(values)
     except TypeError:
-        raise InvalidTypeError(f"{what} are a list or an array, not {shown(values)}") from None
+        raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}") from None
     return _array_elements(values)
 
 
@@ -151,11 +153,11 @@ def check_status(status: object) -> RunStatus:
         return RunStatus(status)  # type: ignore[arg-type]
     except ValueError:
         known = ", ".join(RunStatus)
-        raise InvalidValueError(f"status must be one of {known}; not {shown(status)}") from None
+        raise InvalidValueError(f"status must be one of {known}; not {short_repr(status)}") from None
 
 
 def check_direction(direction: object) -> str:
     """Return `direction` if it says what is best of a metric."""
     if not isinstance(direction, str) or direction not in DIRECTIONS:
-        raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {shown(direction)}")
+        raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {short_repr(direction)}")
     return direction

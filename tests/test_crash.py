@@ -14,8 +14,7 @@ import pytest
 
 from benchmarks.kill_loss import WAYS, trial
 from exptrack import Archive, ArchiveCorruptError, NotAnArchiveError, RunBusyError, RunFilter, RunStatus
-from exptrack.database.connection import read_identity
-from exptrack.database.opening import JOURNAL_MAGIC
+from exptrack.database.opening import JOURNAL_MAGIC, read_identity
 from exptrack.process import current_process
 
 WRITER = """

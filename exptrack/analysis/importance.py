@@ -14,8 +14,9 @@ from exptrack.analysis.records import Importance
 from exptrack.analysis.values import _numbers
 from exptrack.config.store import StoredValue, read_leaves
 from exptrack.database.connection import Connection
-from exptrack.errors import InvalidValueError, MissingPackageError
-from exptrack.validation import shown
+from exptrack.errors import InvalidValueError
+from exptrack.extras import require
+from exptrack.validation import short_repr
 
 METHODS = ("spearman", "forest")
 # Two points always lie on a line.
@@ -28,14 +29,14 @@ def importance(
 ) -> list[Importance]:
     """How much each key says about a metric; see :meth:`exptrack.Archive.importance`."""
     if not isinstance(method, str) or method not in METHODS:
-        raise InvalidValueError(f"method must be 'spearman' or 'forest', not {shown(method)}")
+        raise InvalidValueError(f"method must be 'spearman' or 'forest', not {short_repr(method)}")
     with connection.snapshot():
         numbers = _numbers(connection, metric, where, statistic)
         finite = {run: number for run, number in numbers.items() if math.isfinite(number)}
         if len(finite) < LEAST_RUNS[method]:
             raise InvalidValueError(
-                f"{method} needs {LEAST_RUNS[method]} completed runs with a finite value of {shown(metric)};"
-                f" there are {len(finite)}"
+                f"{method} needs {LEAST_RUNS[method]} completed runs with a finite value of"
+                f" {short_repr(metric)}; there are {len(finite)}"
             )
         leaves = read_leaves(connection, list(finite))
     varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
@@ -99,13 +100,12 @@ def _correlation_ratio(groups: Sequence[Sequence[float]]) -> float:
 
 
 def _by_forest(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
-    try:
-        import numpy
-        from sklearn.ensemble import RandomForestRegressor
-        from sklearn.inspection import permutation_importance
-        from sklearn.model_selection import KFold
-    except ImportError:
-        raise MissingPackageError("scikit-learn", "importance by a forest", "importance") from None
+    require("sklearn.ensemble", "importance by a forest", "importance")
+    import numpy
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+    from sklearn.model_selection import KFold
+
     if not varying:
         return []
     columns = [_feature(stored, list(finite)) for stored in varying.values()]

@@ -21,7 +21,7 @@ from exptrack.query.parser import parse_filter
 from exptrack.query.ranking import METRIC_NAMES, speaks_of_pruned
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import dead_runs
-from exptrack.validation import check_name, check_text, shown
+from exptrack.validation import check_name, check_text, short_repr
 
 VALUES = """
 SELECT s.run, {value} FROM metric_series AS s WHERE s.metric = :metric AND s.completed = 1
@@ -66,7 +66,7 @@ def _numbers(connection: Connection, metric: object, where: object, statistic: o
 def _check_keys(connection: Connection, keys: object) -> list[str]:
     several = [keys] if isinstance(keys, str) else keys
     if not isinstance(several, Iterable):
-        raise InvalidTypeError(f"keys are config keys, like 'optimizer.lr', not {shown(keys)}")
+        raise InvalidTypeError(f"keys are config keys, like 'optimizer.lr', not {short_repr(keys)}")
     checked = list(dict.fromkeys(check_text(key, "config key") for key in several))
     if not checked:
         raise InvalidValueError("no config key is given")
@@ -75,5 +75,5 @@ def _check_keys(connection: Connection, keys: object) -> list[str]:
             known = [row["key"] for row in connection.all(SOME_KEYS)]
             close = difflib.get_close_matches(key.removeprefix("config."), known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise InvalidValueError(f"no run has a config key {shown(key)}{hint}")
+            raise InvalidValueError(f"no run has a config key {short_repr(key)}{hint}")
     return checked

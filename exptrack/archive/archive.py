@@ -30,7 +30,7 @@ from exptrack.runs import events, lookup
 from exptrack.runs.recorded import record_runs
 from exptrack.times import moment
 from exptrack.tracking import lifecycle
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
@@ -338,7 +338,7 @@ class Archive:
 
         for state in states:
             if state not in tuple(TrialState):
-                raise InvalidValueError(f"a trial is {', '.join(TrialState)}, not {shown(state)}")
+                raise InvalidValueError(f"a trial is {', '.join(TrialState)}, not {short_repr(state)}")
         found = find_study(self._connection, study)["id"]
         return read_trials(self._connection, found, states or tuple(TrialState))
 
@@ -729,9 +729,11 @@ class Archive:
             raise InvalidTypeError(f"sql must be text, not {type(sql).__name__}")
         if not isinstance(max_rows, int) or not isinstance(timeout_s, (int, float)):
             raise InvalidTypeError("max_rows must be a whole number and timeout_s a number of seconds")
+        from exptrack.database.guarded_sql import run_guarded
+
         self._settle()
-        columns, rows, more = self._connection.run_guarded(
-            sql, parameters, max_rows=max_rows, timeout_s=timeout_s
+        columns, rows, more = run_guarded(
+            self._connection, sql, parameters, max_rows=max_rows, timeout_s=timeout_s
         )
         return SqlResult(tuple(columns), tuple(rows), more)
 

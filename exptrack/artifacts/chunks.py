@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     import zstandard
@@ -97,15 +97,15 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
         pieces = source
     else:
         raise InvalidTypeError(
-            f"content cannot be {shown(source)}; give text, bytes, a binary file or an iterable of bytes"
+            f"content cannot be {short_repr(source)}; give text, bytes, a binary file or an iterable of bytes"
         )
     # One buffer, because a list of pieces of a few bytes takes many times their size.
     waiting = bytearray()
     for piece in pieces:
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise InvalidTypeError(
-                f"the content returned {type(piece).__name__} {shown(piece)}; open the file in binary mode, or"
-                " encode text to bytes"
+                f"the content returned {type(piece).__name__} {short_repr(piece)}; open a file in binary mode,"
+                " or encode text to bytes"
             )
         for part in _iter_slices(piece):
             if not waiting and len(part) == BLOCK_BYTES:

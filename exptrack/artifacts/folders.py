@@ -17,7 +17,7 @@ from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 MANIFEST_FORMAT = 1
 
@@ -72,7 +72,7 @@ def walk(top: str) -> Iterator[FolderEntry]:
                 status = os.stat(place)
             except OSError as error:
                 raise InvalidValueError(
-                    f"cannot read {shown(place)} ({error.strerror}); make it readable or remove it"
+                    f"cannot read {short_repr(place)} ({error.strerror}); make it readable or remove it"
                 ) from None
             mode = stat.S_IMODE(status.st_mode) & 0o777
             if stat.S_ISREG(status.st_mode):
@@ -81,13 +81,13 @@ def walk(top: str) -> Iterator[FolderEntry]:
                 here = (status.st_dev, status.st_ino)
                 if here in above and os.path.islink(place):
                     raise InvalidValueError(
-                        f"the link {shown(place)} points to a folder that contains it; remove the link"
+                        f"the link {short_repr(place)} points to a folder that contains it; remove the link"
                     )
                 safe_parts(path)  # stops before it reads a tree that is too deep to restore
                 yield FolderEntry(path, mode, None)
                 yield from walk_below(place, f"{path}/", (*above, here))
             else:
-                raise InvalidValueError(f"{shown(place)} is neither a file nor a folder; remove it")
+                raise InvalidValueError(f"{short_repr(place)} is neither a file nor a folder; remove it")
 
     try:
         status = os.stat(top)
@@ -116,7 +116,7 @@ def build_manifest_of_rows(entries: Iterable[Row]) -> bytes:
 def decode_path(path: object) -> str:
     """Return a path as text."""
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path cannot be {shown(path)}; give text or a Path")
+        raise InvalidTypeError(f"a path cannot be {short_repr(path)}; give text or a Path")
     return os.fsdecode(path)
 
 
@@ -141,7 +141,7 @@ def open_for_reading(path: object) -> BinaryIO:
     place = decode_path(path)
     try:
         if os.path.isdir(place):
-            raise InvalidValueError(f"{shown(place)} is a folder; store it with register_dir")
+            raise InvalidValueError(f"{short_repr(place)} is a folder; store it with register_dir")
         return open(place, "rb")
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidValueError):
@@ -151,4 +151,4 @@ def open_for_reading(path: object) -> BinaryIO:
 
 def _unreadable(kind: str, place: str, error: OSError | ValueError) -> InvalidValueError:
     reason = getattr(error, "strerror", None) or error
-    return InvalidValueError(f"cannot read the {kind} {shown(place)} ({reason}); check the path")
+    return InvalidValueError(f"cannot read the {kind} {short_repr(place)} ({reason}); check the path")

@@ -31,7 +31,7 @@ from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
-from exptrack.validation import check_name, shown
+from exptrack.validation import check_name, short_repr
 
 _REFERENCE = re.compile(r"(?s)(?P<name>.+?)(?::(?:v(?P<version>[0-9]{1,18})|latest))?")
 LEAST_HASH_CHARS = len("sha256:") + 6
@@ -98,7 +98,7 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
         return _get_of_run(connection, reference.run_id, reference.name, reference.version)
     if not isinstance(reference, str):
         raise InvalidTypeError(
-            f"{shown(reference)} does not name an artifact; give its record, hash, name or RUN/NAME"
+            f"{short_repr(reference)} does not name an artifact; give its record, hash, name or RUN/NAME"
         )
     text = check_name(reference, "artifact")
     if text.startswith("sha256:"):
@@ -148,7 +148,7 @@ def list_registrations(connection: Connection, hash_or_prefix: str) -> list[Arti
 
 def _hash_range(text: str) -> dict[str, str]:
     if len(text) < LEAST_HASH_CHARS:
-        raise InvalidValueError(f"{shown(text)} is too short for a hash; give at least six digits")
+        raise InvalidValueError(f"{short_repr(text)} is too short for a hash; give at least six digits")
     return {"begin": text.lower(), "end": text.lower() + HASH_END}
 
 

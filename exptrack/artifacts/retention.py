@@ -16,7 +16,7 @@ from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoun
 from exptrack.metrics.writer import drain_all
 from exptrack.runs.events import record_event
 from exptrack.times import utc_text
-from exptrack.validation import check_direction, check_name, check_step, shown
+from exptrack.validation import check_direction, check_name, check_step, short_repr
 
 RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
 VERSIONS_OF = """
@@ -97,7 +97,7 @@ class Retention:
         """
         for option, count in (("last", last), ("best", best)):
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-                raise InvalidValueError(f"{option} must be a whole number from 1, not {shown(count)}")
+                raise InvalidValueError(f"{option} must be a whole number from 1, not {short_repr(count)}")
         if last is None and best is None:
             raise InvalidValueError(
                 "keep() was not told how many versions; give last=3, or best=3 with metric and direction"

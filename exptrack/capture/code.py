@@ -1,11 +1,14 @@
-"""What is recorded about machine and code when a run starts.
+"""Record the version of the code when a run starts: commit, branch, remote, script and a digest.
 
-Invariants: capturing never stops a training run and never waits for long: what cannot be found out is None,
-with the reason in ``CodeVersion.problem``. No secret and no path of the machine goes out: every text passes
-``redaction`` and ``paths``, environment variables come from an allow-list. Nothing but regular files is opened.
+Invariants:
 
-Cost: the first capture of a process asks git once. For ``CODE_FRESH_S`` (longer where git is slow) the answer
-serves again, unless HEAD, index, script or a file that was changed already look different.
+- Capturing never stops a run and never waits for long. A fact that cannot be found out is None, and
+  ``CodeVersion.problem`` gives the reason.
+- No secret and no path of this machine is recorded: every text has passed ``redaction`` and ``paths``.
+- Only regular files are opened.
+
+Cost: the first capture of a process asks git once. The answer is used again for ``CODE_FRESH_S`` (longer where
+git is slow), unless HEAD, the index, the script or one of the changed files looks different.
 """
 
 from __future__ import annotations
@@ -19,21 +22,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from exptrack.capture.git import GITLINK, TreeState, git_folders, head_only, open_regular, tree_state
-from exptrack.capture.paths import main_script, relative_path, repository_root, shorten_paths, working_folder
-from exptrack.capture.redaction import _storable, recordable, redact_remote
+from exptrack.capture.git import GITLINK, TreeState, find_git_folders, open_regular, read_head, read_tree_state
+from exptrack.capture.paths import (
+    find_main_script,
+    find_repository_root,
+    relative_path,
+    shorten_paths,
+    working_folder,
+)
+from exptrack.capture.redaction import escape_surrogates, redact_remote, remove_secrets_and_paths
 from exptrack.process import read_small
 
 GIT_TIMEOUT_S = 5.0
 CODE_FRESH_S = 2.0
 CODE_FRESHEST_S = 30.0
-WHOLE_FILE_BYTES = 16 << 20  # larger ones count by their ends, size and time
+WHOLE_FILE_BYTES = 16 << 20  # a larger file is known by its ends, size and time
 WHOLE_TREE_BYTES = 64 << 20
-WATCHED_FILES = 16
+WATCHED_FILES = 16  # changed files whose times tell whether the last answer still holds
+REMEMBERED_FOLDERS = 16
 
 
 class CodeVersion(NamedTuple):
-    """The state of the code; `digest` is equal for equal code. `problem` says why something is missing."""
+    """The version of the code. Equal code has an equal `digest`; `problem` says why a fact is missing."""
 
     commit: str | None
     dirty: bool | None
@@ -55,31 +65,30 @@ _captured: dict[tuple[str | None, ...], _Captured] = {}
 
 
 def capture_code(folder: Path | None = None) -> CodeVersion:
-    """The version of the code in `folder`: by default that of the main script, else the working folder.
+    """Return the version of the code in `folder`: by default that of the main script, else the working folder.
 
-    In a git repository: commit, branch, remote, and whether tracked files differ from the commit, by the git
-    program where there is one and by dulwich where not. Elsewhere the content of the main script stands
-    for the code.
+    In a git repository these are commit, branch, remote, and whether tracked files differ from the commit. The
+    git program tells, or dulwich where there is none. Elsewhere the digest is that of the main script.
     """
-    script = main_script()
+    script = find_main_script()
     key = (None if folder is None else os.path.abspath(folder), script, None if script else working_folder())
     known = _captured.get(key)
     begin = time.monotonic()
-    if known is not None and begin < known.until and _stamps(known.watched) == known.stamps:
+    if known is not None and begin < known.until and _read_stamps(known.watched) == known.stamps:
         return known.code
     start = os.path.dirname(script) if folder is None and script else str(folder or os.curdir)
     code, watched = _capture(start, script)
-    stamps = _stamps(watched)
+    stamps = _read_stamps(watched)
     end = time.monotonic()
-    # Where git is slow, starting runs in a loop must not become asking git in a loop.
+    # Where git is slow, a loop that starts runs must not ask git for each of them.
     until = end + min(max(CODE_FRESH_S, 10 * (end - begin)), CODE_FRESHEST_S)
-    if len(_captured) >= 16:
+    if len(_captured) >= REMEMBERED_FOLDERS:
         _captured.clear()
     _captured[key] = _Captured(code, until, watched, stamps)
     return code
 
 
-def _stamps(paths: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+def _read_stamps(paths: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     found: list[tuple[int, ...]] = []
     for path in paths:
         try:
@@ -97,19 +106,19 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
     state = TreeState(None, None, None)
     problem: str | None = None
     try:
-        root = repository_root(start)
+        root = find_repository_root(start)
         if root is not None:
-            state = tree_state(root, deadline)
+            state = read_tree_state(root, deadline)
     except Exception as error:  # dulwich raises many kinds on a broken repository; the run goes on
-        problem = recordable(f"{type(error).__name__}: {error}")
-        with suppress(Exception):  # the same breakage, told already
-            state = head_only(root or start)
-    name = None if script is None else _storable(relative_path(script, root))
-    own = "" if script is None else _file_digest(os.fsencode(script), WHOLE_TREE_BYTES)[0]
+        problem = remove_secrets_and_paths(f"{type(error).__name__}: {error}")
+        with suppress(Exception):  # it fails for the same reason, which is in `problem`
+            state = read_head(root or start)
+    name = None if script is None else escape_surrogates(relative_path(script, root))
+    own = "" if script is None else _digest_file(os.fsencode(script), WHOLE_TREE_BYTES)[0]
     watched = [] if script is None else [script]
     if root is None:
         return CodeVersion(None, None, None, None, name, own, problem), tuple(watched)
-    git, _common = git_folders(root)
+    git, _common = find_git_folders(root)
     watched += [os.path.join(git, part) for part in ("HEAD", "index", os.path.join("logs", "HEAD"))]
     if state.changed is None:
         digest = (
@@ -119,16 +128,16 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
         )
     else:
         watched += [os.path.join(root, os.fsdecode(path)) for path in sorted(state.changed)[:WATCHED_FILES]]
-        digest = _tree_digest(root, state, deadline)
+        digest = _digest_tree(root, state, deadline)
     dirty = None if state.changed is None else bool(state.changed)
-    branch = None if state.branch is None else _storable(state.branch)
-    return CodeVersion(state.commit, dirty, branch, _remote(root), name, digest, problem), tuple(watched)
+    branch = None if state.branch is None else escape_surrogates(state.branch)
+    return CodeVersion(state.commit, dirty, branch, _read_remote(root), name, digest, problem), tuple(watched)
 
 
-def _file_digest(path: bytes, budget: int) -> tuple[str, int]:
-    """SHA-256 (hex) of a regular file and how many bytes were read; "" for anything else.
+def _digest_file(path: bytes, budget: int) -> tuple[str, int]:
+    """Return the SHA-256 (hex) of a regular file and the number of bytes read; "" for anything else.
 
-    Of a file larger than the budget or `WHOLE_FILE_BYTES`, size, time and both ends stand for the rest.
+    For a file larger than the budget or `WHOLE_FILE_BYTES`, the digest covers its size, time and both ends.
     """
     descriptor = open_regular(path)
     if descriptor is None:
@@ -145,8 +154,8 @@ def _file_digest(path: bytes, budget: int) -> tuple[str, int]:
         return digest.hexdigest(), 1 << 17
 
 
-def _tree_digest(root: str, state: TreeState, deadline: float) -> str:
-    """SHA-256 over the commit and, in order, each changed path with its mode and what it holds now."""
+def _digest_tree(root: str, state: TreeState, deadline: float) -> str:
+    """Return the SHA-256 over the commit and, in order, each changed path, its mode and its present content."""
     digest = hashlib.sha256((state.commit or "").encode())
     budget = WHOLE_TREE_BYTES
     for path, mode in sorted((state.changed or {}).items()):
@@ -154,22 +163,22 @@ def _tree_digest(root: str, state: TreeState, deadline: float) -> str:
         content, read = "", 0
         if mode == GITLINK:
             place = os.fsdecode(full)
-            inner = tree_state(place, deadline)
-            content = _tree_digest(place, inner, deadline)
+            inner = read_tree_state(place, deadline)
+            content = _digest_tree(place, inner, deadline)
         elif stat.S_ISLNK(mode):
-            with suppress(OSError):  # gone since: as a deleted one
+            with suppress(OSError):  # deleted since git looked, so it counts as deleted
                 content = hashlib.sha256(os.readlink(full)).hexdigest()
         elif mode:
-            content, read = _file_digest(full, budget)
+            content, read = _digest_file(full, budget)
         budget -= read
         digest.update(b"\0%b\0%o %b" % (path, mode, content.encode()))
     return digest.hexdigest()
 
 
-def _remote(root: str) -> str | None:
-    """The URL of origin without credentials and without folders of this machine."""
+def _read_remote(root: str) -> str | None:
+    """Read the URL of origin and remove its credentials and the folders of this machine."""
     inside = False
-    for line in (read_small(os.path.join(git_folders(root)[1], "config")) or "").splitlines():
+    for line in (read_small(os.path.join(find_git_folders(root)[1], "config")) or "").splitlines():
         words = line.strip()
         if words.startswith("["):
             inside = words.startswith('[remote "origin"]')
@@ -177,5 +186,7 @@ def _remote(root: str) -> str | None:
         name, _separator, value = words.partition("=")
         if inside and name.strip().lower() == "url":
             url = value.strip().strip('"')
-            return _storable(relative_path(url) if os.path.isabs(url) else shorten_paths(redact_remote(url)))
+            return escape_surrogates(
+                relative_path(url) if os.path.isabs(url) else shorten_paths(redact_remote(url))
+            )
     return None

@@ -1,4 +1,8 @@
-"""Environment."""
+"""Record the machine, the interpreter and the command line of a run.
+
+Invariants: no secret, no absolute path and no user name is recorded. Environment variables come from an
+allow-list, and every text has passed ``redaction`` and ``paths``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from exptrack.capture.paths import relative_path, shorten_paths, working_folder
-from exptrack.capture.redaction import _storable, recordable, redact_command
+from exptrack.capture.redaction import escape_surrogates, redact_command, remove_secrets_and_paths
 from exptrack.process import node_name
 
 VARIABLES = (
@@ -30,7 +34,7 @@ VARIABLES = (
 
 
 class Environment(NamedTuple):
-    """The machine and the call, without anything that belongs to a user."""
+    """The machine, the interpreter and the call, without data of a user."""
 
     host: str
     python: str
@@ -41,24 +45,29 @@ class Environment(NamedTuple):
 
 
 def capture_environment() -> Environment:
-    """What machine and interpreter this is, and how it was called."""
+    """Return the machine, the interpreter, the command line and the variables of this process."""
     system = _system()
     return Environment(
-        host=_storable(node_name()),
+        host=escape_surrogates(node_name()),
         python=_python(),
         platform=f"{system['os']}-{system['release']}-{system['machine']}",
         system=dict(system),
         command=list(_command(tuple(map(str, getattr(sys, "argv", ()))), working_folder())),
-        variables={name: recordable(os.environ[name]) for name in VARIABLES if name in os.environ},
+        variables={
+            name: remove_secrets_and_paths(os.environ[name]) for name in VARIABLES if name in os.environ
+        },
     )
 
 
 @lru_cache(maxsize=4)
 def _command(argv: Sequence[str], _working: str) -> tuple[str, ...]:
-    """A command line without secrets and paths of the machine; the program is named as a script is."""
+    """Remove secrets and paths of this machine from a command line.
+
+    `_working` is not used. It is part of the cache's key, because paths become relative to the working folder.
+    """
     words = redact_command(argv)
     return tuple(
-        _storable(shorten_paths(word) if position else relative_path(word))
+        escape_surrogates(shorten_paths(word) if position else relative_path(word))
         for position, word in enumerate(words)
     )
 

@@ -1,8 +1,11 @@
-"""The state of a git work tree: HEAD, and which tracked files differ from it.
+"""Read the state of a git work tree: HEAD, and the tracked files that differ from it.
 
-Invariants: the git program and dulwich give the same answer, by git's rules. Only regular files are opened.
-Git is kept from prompts, locks, hooks, pagers and the network, and whatever it started ends with it at the
-deadline.
+Invariants:
+
+- The git program and dulwich give the same answer, by git's rules.
+- Only regular files are opened.
+- Git does not prompt, lock, run hooks, start a pager or use the network. At the deadline it is killed together
+  with every process that it started.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ TEXT_BYTES = 64 << 20
 
 
 class TreeState(NamedTuple):
-    """HEAD, and the tracked paths (relative to the root) that differ from it, with their mode in the tree.
+    """HEAD, and the tracked paths (relative to the root) that differ from it, with their mode in the work tree.
 
-    Mode 0 is a path that is deleted. `changed` is None when it could not be found out.
+    A deleted path has mode 0. `changed` is None when the tree could not be compared.
     """
 
     commit: str | None
@@ -37,13 +40,13 @@ class TreeState(NamedTuple):
     changed: dict[bytes, int] | None
 
 
-def tree_state(root: str, deadline: float) -> TreeState:
-    """What HEAD is and what differs from it, by the git program where there is one, else by dulwich.
+def read_tree_state(root: str, deadline: float) -> TreeState:
+    """Compare the work tree with HEAD: with the git program, or with dulwich where there is none.
 
     Raises:
-        TimeoutError: the answer had not come by `deadline`, in the seconds of ``time.monotonic``.
+        TimeoutError: there was no answer by `deadline`, in the seconds of ``time.monotonic``.
     """
-    return _by_git(root, deadline) or _by_dulwich(root, deadline)
+    return _compare_by_git(root, deadline) or _compare_by_dulwich(root, deadline)
 
 
 def _require_time(deadline: float) -> None:
@@ -51,8 +54,8 @@ def _require_time(deadline: float) -> None:
         raise TimeoutError("comparing the work tree with its commit took too long")
 
 
-def git_folders(root: str) -> tuple[str, str]:
-    """The repository's own folder, and the one it shares with the other work trees."""
+def find_git_folders(root: str) -> tuple[str, str]:
+    """Return the repository's own folder, and the folder that it shares with its other work trees."""
     git = os.path.join(root, ".git")
     pointer = read_small(git)
     if pointer is not None:
@@ -61,7 +64,7 @@ def git_folders(root: str) -> tuple[str, str]:
     return git, git if common is None else os.path.join(git, common.strip())
 
 
-# Code, by the git program
+# With the git program
 
 _GIT_OPTIONS = (
     "core.fsmonitor=false",
@@ -73,7 +76,7 @@ _GIT_OPTIONS = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# What remains of GIT_…: where git finds itself, and settings that were given by variables.
+# The only GIT_… variables passed on: where git finds its programs, and settings given as variables.
 _GIT_VARIABLES = ("GIT_EXEC_PATH", "GIT_CONFIG", "GIT_ATTR")
 
 
@@ -90,15 +93,15 @@ def _git_environment(root: str) -> dict[str, str]:
         SSH_ASKPASS="",
         GIT_ALLOW_PROTOCOL="none",
         GIT_NO_LAZY_FETCH="1",
-        # A folder that git declines is not to be taken for part of the repository above.
+        # Git must not take a broken repository for a folder of the repository above it.
         GIT_CEILING_DIRECTORIES=os.path.dirname(root),
         LC_ALL="C",
     )
     return kept
 
 
-def _by_git(root: str, deadline: float) -> TreeState | None:
-    """The git program's answer, or None when there is no such program or it declines.
+def _compare_by_git(root: str, deadline: float) -> TreeState | None:
+    """Return the answer of the git program, or None when there is no git or it fails.
 
     Raises:
         TimeoutError: git had not finished by `deadline`.
@@ -109,7 +112,7 @@ def _by_git(root: str, deadline: float) -> TreeState | None:
     command += ["--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=untracked"]
     command += ["--no-renames", "--no-ahead-behind", "-z"]
     try:
-        # A session of its own: no terminal to ask on, and what git started ends with it.
+        # A session of its own has no terminal to prompt on, and can be killed as a whole.
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -128,7 +131,7 @@ def _by_git(root: str, deadline: float) -> TreeState | None:
             if isinstance(error, subprocess.TimeoutExpired):
                 raise TimeoutError("git status took too long") from None
             raise
-    return None if process.returncode else _parsed_status(output)
+    return None if process.returncode else _parse_status(output)
 
 
 def _end_session(pid: int) -> None:
@@ -139,7 +142,7 @@ def _end_session(pid: int) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def _parsed_status(output: bytes) -> TreeState:
+def _parse_status(output: bytes) -> TreeState:
     commit = branch = None
     changed: dict[bytes, int] = {}
     for line in output.split(b"\0"):
@@ -158,15 +161,15 @@ def _parsed_status(output: bytes) -> TreeState:
     )
 
 
-# Code, by dulwich
+# With dulwich
 
 _HASH = rb"[0-9a-f]{40}|[0-9a-f]{64}"
 _ASSUME_VALID = 0x8000
 _SKIP_WORKTREE = 0x4000
 
 
-def head_only(root: str) -> TreeState:
-    """Commit and branch alone, which the smallest part of a repository tells."""
+def read_head(root: str) -> TreeState:
+    """Read commit and branch alone, which also works in a partly broken repository."""
     from dulwich.repo import Repo
 
     with Repo(root) as repository:
@@ -184,8 +187,8 @@ def _head(repository: Repo) -> TreeState:
     return TreeState(None if head is None else head.decode(), branch, None)
 
 
-def _by_dulwich(root: str, deadline: float) -> TreeState:
-    """dulwich's answer, with git's rules for what counts as a change.
+def _compare_by_dulwich(root: str, deadline: float) -> TreeState:
+    """Compare with dulwich, by git's rules for what counts as a change.
 
     Raises:
         TimeoutError: the comparison had not finished by `deadline`.
@@ -197,7 +200,7 @@ def _by_dulwich(root: str, deadline: float) -> TreeState:
     with Repo(root) as repository:
         head = _head(repository)
         own_folder = os.path.isdir(os.path.join(root, ".git"))
-        # The settings of a bare repository reach its linked work trees too, which are not bare.
+        # A linked work tree of a bare repository shares its settings, but is not bare.
         if own_folder and repository.get_config().get_boolean((b"core",), b"bare", False):
             raise OSError("a bare repository has no tree to compare")
         tree = None
@@ -250,7 +253,7 @@ class _TreeLook:
         return 0 if seen is None or stat.S_ISDIR(seen.st_mode) else self._mode(0, seen)
 
     def changed_mode(self, path: bytes, entry: IndexEntry) -> int | None:
-        """The mode in the work tree of a path that differs from its index entry, else None."""
+        """Return the mode in the work tree of a path that differs from its index entry, else None."""
         if entry.flags & _ASSUME_VALID or entry.extended_flags & _SKIP_WORKTREE:
             return None
         seen = self._lstat(path)
@@ -265,7 +268,7 @@ class _TreeLook:
 
     def _lstat(self, path: bytes) -> os.stat_result | None:
         parent = os.path.dirname(path)
-        # A folder that became a link takes its files with it.
+        # If a folder was replaced by a link, its tracked files are gone for git.
         while parent:
             if os.path.islink(os.path.join(self._root, parent)):
                 return None
@@ -293,16 +296,16 @@ class _TreeLook:
         place = os.fsdecode(os.path.join(self._root, path))
         if not os.path.lexists(os.path.join(place, ".git")):
             return None
-        state = _by_dulwich(place, self._deadline)
+        state = _compare_by_dulwich(place, self._deadline)
         return GITLINK if state.changed or (state.commit or "").encode() != entry.sha else None
 
     def _differs(self, path: bytes, entry: IndexEntry, seen: os.stat_result) -> bool:
         mtime, ctime = _nanoseconds(entry.mtime), _nanoseconds(entry.ctime)
         if (mtime, ctime, entry.size) == (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size & 0xFFFFFFFF):
-            # As old as the index: it may have been written once more within the second, which is git's tick.
+            # A file as old as the index may have changed again within the same second, git's unit of time.
             if mtime // 1_000_000_000 < self._index_time:
                 return False
-        # Git looks no further, not even for line ends. (A size of 0 stands for an entry not to be trusted.)
+        # A different size is enough for git, whatever the line ends. (Size 0 marks an entry as unreliable.)
         if entry.size and entry.size != seen.st_size & 0xFFFFFFFF:
             return True
         full = os.path.join(self._root, path)
@@ -333,7 +336,7 @@ class _TreeLook:
         return digest.hexdigest().encode()
 
     def _line_ending_rule(self, path: bytes) -> str | None:
-        """Whether CRLF becomes LF on the way into git: "always", "auto" (in texts) or None."""
+        """Return when git turns CRLF into LF: "always", "auto" (in texts only) or None."""
         if self._attributes is None:
             self._attributes = self._repository.get_gitattributes()
         attributes = self._attributes.match_path(path)
@@ -356,7 +359,7 @@ def _blob_hash(content: bytes) -> bytes:
 
 
 def _is_binary(content: bytes) -> bool:
-    """Git's guess: a NUL, a lone CR, or more than one in 128 characters that print nothing."""
+    """Guess as git does: binary is a NUL, a lone CR, or over one unprintable character in 128."""
     if b"\0" in content or content.count(b"\r") != content.count(b"\r\n"):
         return True
     silent = len(content.translate(None, bytes(range(32, 127)) + bytes(range(128, 256)) + b"\b\t\n\r\x0c\x1b"))
@@ -370,7 +373,7 @@ def _is_binary(content: bytes) -> bool:
 
 
 def open_regular(path: bytes) -> int | None:
-    """A descriptor of a regular file; None for anything else. Does not wait for the writer of a FIFO."""
+    """Open a regular file and return its descriptor; None for anything else. Never waits for a FIFO."""
     flags = (
         os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     )

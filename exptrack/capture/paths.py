@@ -1,8 +1,8 @@
-"""Paths without the machine: what is recorded names files by project or package, never by absolute path.
+"""Shorten the paths in texts, so that records name files by project or package and not by absolute path.
 
-Invariants: a path inside the project becomes relative to it; one inside a package folder becomes
-``…/package/file.py``; of any other only the last part remains, and of a home folder nothing.
-URLs keep their paths.
+Invariants: a path inside the project becomes relative to it, and one inside a package folder becomes
+``…/package/file.py``. Any other path keeps only its last part, and a home folder nothing. URLs keep their
+paths.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 ELSEWHERE = "…"
 
-# Patterns are texts, compiled where they are first needed.
+# Patterns are texts and compiled at their first use.
 _PART = r"[^\s/\\\"'`<>|:;,()\[\]{}*?]"
 _QUOTED = r"([\"'])((?:/|[A-Za-z]:[\\/])[^\"'\n]{1,4096})\1"
 _POSIX = (
@@ -30,18 +30,18 @@ _UNBROKEN = rf"(?:/|{_PART})+"
 _HOMES = r"(?i)(?:/home|/Users|/root|[A-Za-z]:/Users)(?:/[^/]+)?"
 
 
-def main_script() -> str | None:
-    """The absolute path of the file that Python was started with; None in a shell or a notebook."""
+def find_main_script() -> str | None:
+    """Return the absolute path of the file that Python was started with; None in a shell or a notebook."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     return os.path.abspath(main) if main else None
 
 
-def repository_root(start: str) -> str | None:
-    """The nearest folder at or above `start` that is a git work tree, symbolic links resolved."""
+def find_repository_root(start: str) -> str | None:
+    """Find the nearest folder at or above `start` that is a git work tree; resolves symbolic links."""
     place = os.path.realpath(start)
     while True:
         git = os.path.join(place, ".git")
-        # Git goes past a folder called .git that is none of its own.
+        # Git ignores a folder called .git that is not a repository.
         if os.path.isfile(git) or os.path.lexists(os.path.join(git, "HEAD")):
             return place
         above = os.path.dirname(place)
@@ -51,7 +51,7 @@ def repository_root(start: str) -> str | None:
 
 
 def working_folder() -> str:
-    """The working folder; "" when it was deleted."""
+    """Return the working folder; "" when it was deleted."""
     try:
         return os.getcwd()
     except OSError:
@@ -59,7 +59,7 @@ def working_folder() -> str:
 
 
 def relative_path(path: str, folder: str | None = None) -> str:
-    """`path` relative to `folder` (the working folder by default) when inside it, else its last part."""
+    """Make `path` relative to `folder` (default: the working folder); outside of it, keep the last part."""
     if not os.path.isabs(path):
         return shorten_paths(path)
     try:
@@ -71,23 +71,23 @@ def relative_path(path: str, folder: str | None = None) -> str:
 
 @lru_cache(maxsize=16)
 def _folders(script: str | None, working: str, home: str) -> tuple[tuple[str, str], ...]:
-    """Known folders, longest first, each with what it becomes."""
+    """Return the known folders, longest first, each with its replacement."""
     signs: dict[str, str] = {}
     for library in (sys.base_prefix, sys.prefix):
         signs[library] = ELSEWHERE
     signs[home] = ELSEWHERE
     for start in (working, os.path.dirname(script or "")):
         if start:
-            # Written as it was given and as it really is.
+            # The folder as it was given, and with its symbolic links resolved.
             signs.update(
-                {place: "" for place in (start, os.path.realpath(start), repository_root(start)) if place}
+                {place: "" for place in (start, os.path.realpath(start), find_repository_root(start)) if place}
             )
     kept = [(folder.replace("\\", "/").rstrip("/"), sign) for folder, sign in signs.items()]
     return tuple(sorted((pair for pair in kept if len(pair[0]) > 1), key=lambda pair: -len(pair[0])))
 
 
-def _short(path: str, folders: tuple[tuple[str, str], ...]) -> str:
-    """One absolute path, without the machine."""
+def _shorten(path: str, folders: tuple[tuple[str, str], ...]) -> str:
+    """Shorten one absolute path."""
     plain = re.sub(r"\\+", "/", path)
     for marker in (_PACKAGES, _LIBRARY):
         inside = re.match(marker, plain)
@@ -104,42 +104,42 @@ def _short(path: str, folders: tuple[tuple[str, str], ...]) -> str:
     return f"{ELSEWHERE}/{bare.rpartition('/')[2]}"
 
 
-def _without_folder(text: str, folder: str, sign: str) -> str:
-    """Without a known folder whose name has blanks or brackets, which elsewhere end a path."""
+def _remove_folder(text: str, folder: str, sign: str) -> str:
+    """Replace a known folder whose name has blanks or brackets, where the patterns would end the path."""
     place = re.escape(folder) + r"(?:(/+)(?=[^\s\"'])|/*(?![\w.-]))"
     return re.sub(place, lambda m: (f"{sign}/" if sign else "") if m[1] else sign or ".", text)
 
 
-def _without_home(match: re.Match[str]) -> str:
+def _remove_home(match: re.Match[str]) -> str:
     inside: str = match[1]
     return f"{ELSEWHERE}/{inside.rpartition('/')[2]}" if inside else ELSEWHERE
 
 
 def _is_lone_slash_word(path: str) -> bool:
-    """Whether this is ``/word``, which is a path only where there is such a folder."""
+    """Whether this is ``/word``, which counts as a path only if it exists."""
     return path.count("/") == 1 and not os.path.lexists(path)
 
 
 def shorten_paths(text: str) -> str:
-    """Free text (a command, a message, a traceback) without absolute paths of this machine."""
+    """Shorten the absolute paths of this machine in free text: a command, a message, a traceback."""
     if "/" not in text and "\\" not in text and "~" not in text:
         return text
-    folders = _folders(main_script(), working_folder(), os.path.expanduser("~"))
+    folders = _folders(find_main_script(), working_folder(), os.path.expanduser("~"))
 
     def short(match: re.Match[str]) -> str:
         path = match[0]
-        return path if path.startswith("/") and _is_lone_slash_word(path) else _short(path, folders)
+        return path if path.startswith("/") and _is_lone_slash_word(path) else _shorten(path, folders)
 
     def quoted(match: re.Match[str]) -> str:
         path = match[2]
-        # Several paths, or a sentence that begins with one, are for the patterns below.
+        # Leave several paths, or a sentence that begins with a path, to the patterns below.
         if re.search(r":/|[;,|<>]|\s[/~-]", path) or (path.startswith("/") and _is_lone_slash_word(path)):
             return match[0]
-        return f"{match[1]}{_short(path, folders)}{match[1]}"
+        return f"{match[1]}{_shorten(path, folders)}{match[1]}"
 
     for folder, sign in folders:
         if not re.fullmatch(_UNBROKEN, folder):
-            text = _without_folder(text, folder, sign)
+            text = _remove_folder(text, folder, sign)
     if '"' in text or "'" in text:
         text = re.sub(_QUOTED, quoted, text)
     if ":" in text:
@@ -147,5 +147,5 @@ def shorten_paths(text: str) -> str:
     if "/" in text:
         text = re.sub(_POSIX, short, text)
     if "~" in text:
-        text = re.sub(_OTHERS_HOME, _without_home, text)
+        text = re.sub(_OTHERS_HOME, _remove_home, text)
     return re.sub(_UNC, short, text) if "\\\\" in text else text

@@ -1,9 +1,11 @@
-"""Texts without secrets: command lines, URLs, headers, JSON, connection strings, well-known tokens.
+"""Remove secrets from texts: command lines, URLs, headers, JSON, connection strings, well-known tokens.
 
-Invariants: what looks like a secret is replaced by ``***``, rather too much than too little; an ordinary
-setting (``lr=0.1``, ``max_tokens=100``, ``tokenizer=bert``) stays as it is. Every pattern is linear in
-the length of the text: repetitions are possessive or bounded, and no start is tried twice over the same run of
-characters.
+Invariants:
+
+- A value that looks like a secret becomes ``***``, in doubt too. An ordinary setting (``lr=0.1``,
+  ``max_tokens=100``, ``tokenizer=bert``) stays as it is.
+- Every pattern takes time linear in the length of the text: repetitions are possessive or bounded, and no start
+  is tried twice over the same run of characters.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from exptrack.capture.paths import shorten_paths
 
 REDACTED = "***"
 
-# Patterns are texts, compiled where they are first needed: all at import would cost ten milliseconds.
+# Patterns are texts and compiled at their first use: compiling all of them at import would cost 10 ms.
 
 # Names: which words name a secret
 
 _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 _SPLIT = r"[^A-Za-z0-9]+"
-# A secret wherever in the name it stands, unless the name goes on to say that it is about a secret.
+# A secret anywhere in the name, unless the last word says that the value is only about a secret.
 _STRONG = r"(?:password|passwd|passphrase|passcode|secrets?)\d*$"
 _ABOUT = frozenset(
     "attempts chars count dim dir enabled env exists expiry field file filename folder hint id index kind len"
@@ -38,22 +40,22 @@ _KEY_OF = frozenset(
     " gemini google groq hf hmac huggingface kaggle license login master mistral neptune openai pem"
     " private rsa secret service shared sign signing ssh storage subscription wandb".split()
 )
-# Environment variables called …_KEY are secrets, but for the database's keys.
+# Environment variables called …_KEY hold secrets, except the keys of a database.
 _PLAIN_KEY_OF = frozenset("cache foreign group join partition primary public sort unique".split())
 _GLUED_KEY = r"(?:api|access|account|auth|private|secret|encryption|signing|master|ssh)keys?$"
 _PASS_OF = frozenset(
     "admin database db ftp http imap ldap login mail mysql pg proxy redis root smtp sql".split()
 )
-# Tokens that texts are made of, not those that open doors.
+# Before "token": words of language models, whose tokens are pieces of text and no secrets.
 _TEXT_TOKEN = frozenset(
     "begin blank bos class cls de decoder each end eos every first image img last mask max min multi n next no"
     " num out pad padding per pre prefix prompt sep separator sink special start stop sub suffix think unk"
     " unknown virtual word".split()
 )
 _TOKENS_OF = frozenset("access api auth bearer hf id refresh secret security session user".split())
-# Names of signatures and tokens that also name ordinary numbers.
+# These names also stand for ordinary numbers, so only a long value is taken for a secret.
 _LONG_ONLY = frozenset(["pat", "sas", "sig", "signature"])
-# Every secret name holds one of these; a text without any need not be taken apart.
+# Every secret name contains one of these, so a text without any of them is not searched further.
 _STEMS = "pass pwd secret token key auth bearer cookie cred pat psk sas sig jwt oauth otp webhook".split()
 _HARMLESS = frozenset(["", "true", "false", "yes", "no", "on", "off", "none", "null", REDACTED])
 
@@ -95,13 +97,13 @@ def _may_name_secret(lowered: str) -> bool:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Whether a value under a secret's name is none: a switch, or too short for what would be random text."""
+    """Whether a value under a secret's name is not a secret: a switch, or shorter than random text would be."""
     if len(value) < 12 and name.lower() in _LONG_ONLY:
         return True
     return value.lower() in _HARMLESS
 
 
-# Shapes: tokens that are known by their look
+# Shapes: tokens that are recognised without a name
 
 _SHAPE = (
     r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{16,}+|github_pat_\w{16,}+|gl(?:pat|ptt|dt|rt)-[\w-]{16,}+|hf_\w{16,}+"
@@ -121,8 +123,8 @@ _SPOKEN_AUTH = (
 )
 
 
-def _without_shape(match: re.Match[str]) -> str:
-    # Matching a whole run, also one that is kept, is what makes the search linear.
+def _remove_shape(match: re.Match[str]) -> str:
+    # The pattern also matches runs that are kept: matching each run whole makes the search linear.
     spoken, jwt = match["spoken"], match["jwt"]
     if spoken and not any(char.isdigit() for char in spoken):
         return spoken
@@ -131,7 +133,7 @@ def _without_shape(match: re.Match[str]) -> str:
     return REDACTED
 
 
-def _without_pem(text: str) -> str:
+def _remove_pem(text: str) -> str:
     parts, at = [], 0
     pattern = re.compile(_PEM)
     while (begin := pattern.search(text, at)) is not None:
@@ -154,14 +156,14 @@ _WEB = frozenset(["http", "https", "ws", "wss"])
 _NO_SECRET_USERS = frozenset(["git", "hg", "svn"])
 
 
-def _without_userinfo(scheme: str, rest: str) -> str:
-    """What follows ``://``, without user and password, whatever characters the password has."""
+def _remove_userinfo(scheme: str, rest: str) -> str:
+    """Remove user and password from the text after ``://``; the password may contain any character."""
     at = rest.rfind("@")
     if at < 0:
         return rest
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" not in authority:
-        # Either a path with an @ in it, or a password with a slash.
+        # The @ belongs to a path, or to a password with a slash in it.
         if ":" not in authority or (scheme.lower() in _WEB and re.fullmatch(_PORT, authority)):
             return rest
     elif authority[: authority.rfind("@")] in _NO_SECRET_USERS:
@@ -169,8 +171,8 @@ def _without_userinfo(scheme: str, rest: str) -> str:
     return f"{REDACTED}{rest[at:]}"
 
 
-def _without_scp_user(match: re.Match[str]) -> str:
-    """``user:password@host:path`` without user and password; anything else as it is."""
+def _remove_scp_user(match: re.Match[str]) -> str:
+    """Remove user and password from ``user:password@host:path``; keep anything else as it is."""
     run = match[0]
     host = re.compile(_SCP_HOST)
     at = run.rfind("@")
@@ -181,15 +183,15 @@ def _without_scp_user(match: re.Match[str]) -> str:
     return run
 
 
-def _without_url_secrets(text: str) -> str:
-    return re.sub(_SCHEME, lambda m: f"{m[1]}://{_without_userinfo(m[1], m[2])}", text)
+def _remove_url_secrets(text: str) -> str:
+    return re.sub(_SCHEME, lambda m: f"{m[1]}://{_remove_userinfo(m[1], m[2])}", text)
 
 
 def redact_remote(url: str) -> str:
-    """A remote of a repository without its user (but for the likes of ``git@``), password and token."""
+    """Remove user, password and token from the URL of a repository; the users git, hg and svn stay."""
     scheme, separator, rest = url.partition("://")
     if separator:
-        return redact_text(f"{scheme}://{_without_userinfo(scheme, rest)}")
+        return redact_text(f"{scheme}://{_remove_userinfo(scheme, rest)}")
     user, at, host = url.rpartition("@")
     if at and user not in _NO_SECRET_USERS:
         return redact_text(f"{REDACTED}@{host}")
@@ -211,7 +213,7 @@ _LINE_END = r"[\r\n\"']|$"
 _HEADER_NAMES = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
 
 
-def _without_assigned(text: str) -> str:
+def _remove_assigned(text: str) -> str:
     parts: list[str] = []
     pattern = re.compile(_ASSIGNED)
     done = at = 0
@@ -232,7 +234,7 @@ def _value_span(text: str, at: int, name: str) -> tuple[int, int]:
     opening = re.compile(_OPENING).match(text, at)
     if opening is not None:
         begin, quote = opening.end(), opening[1]
-        if len(quote) > 1:  # JSON within JSON: the same number of backslashes closes it
+        if len(quote) > 1:  # JSON within JSON: the closing quote has the same number of backslashes
             end = text.find(quote, begin)
             return begin, len(text) if end < 0 else end
         closing = re.compile(_DOUBLE if quote == '"' else _SINGLE).match(text, begin)
@@ -257,28 +259,28 @@ def _nested_end(text: str, at: int) -> int:
 
 
 def redact_text(text: str) -> str:
-    """Free text without credentials in URLs, assignments and headers, and without well-known tokens."""
+    """Remove credentials in URLs, assignments and headers, and well-known tokens, from free text."""
     lowered = text.lower()
     if "://" in text:
-        text = _without_url_secrets(text)
+        text = _remove_url_secrets(text)
         text = re.sub(_SLACK_HOOK, rf"\1{REDACTED}", text)
     if "@" in text:
         text = re.sub(_ORACLE, rf"\1{REDACTED}@", text)
-        text = re.sub(_SCP, _without_scp_user, text)
+        text = re.sub(_SCP, _remove_scp_user, text)
     if "-----BEGIN" in text:
-        text = _without_pem(text)
+        text = _remove_pem(text)
     if any(beginning in text for beginning in _SHAPE_BEGINNINGS):
-        text = re.sub(_SHAPE, _without_shape, text)
+        text = re.sub(_SHAPE, _remove_shape, text)
     if "bearer" in lowered or "basic" in lowered:
         text = re.sub(_SPOKEN_AUTH, rf"\1{REDACTED}", text)
-    return _without_assigned(text) if _may_name_secret(lowered) else text
+    return _remove_assigned(text) if _may_name_secret(lowered) else text
 
 
 # Command lines
 
 _NAME = r"[-+~]*+([\w.-]++)="
 _OPTION = r"(?:--?[A-Za-z][\w.-]*+[:=]?|[A-Za-z][\w.-]*+[:=])$"
-# Options that take a secret only in these programs; elsewhere -p is a port and -u a flag.
+# Options that take a secret in these programs only; in others -p may be a port and -u a flag.
 _SECRET_OPTIONS = {
     "curl": ("-u", "--user", "-U", "--proxy-user"),
     "mongosh": ("-p",),
@@ -289,8 +291,8 @@ _AUTH_SCHEMES = frozenset(["basic", "bearer", "digest", "negotiate", "token"])
 _GLUED_OPTIONS = {"mariadb": "-p", "mysql": "-p", "mysqldump": "-p", "mysqladmin": "-p", "sshpass": "-p"}
 
 
-def _without_word_secrets(word: str) -> str:
-    """One word of a command: a secret's value reaches to its end, whatever characters it has."""
+def _remove_word_secrets(word: str) -> str:
+    """Redact one word of a command; the value of a secret extends to the end of the word."""
     pattern = re.compile(_NAME)
     at = 0 if "=" in word and _may_name_secret(word.lower()) else len(word)
     while (match := pattern.match(word, at)) is not None:
@@ -300,19 +302,19 @@ def _without_word_secrets(word: str) -> str:
     url = re.match(_WHOLE_URL, word) if "://" in word else None
     if url is not None:
         head = word[: url.end()]
-        word = head + _without_userinfo(head[:-3].rpartition("=")[2], word[url.end() :])
+        word = head + _remove_userinfo(head[:-3].rpartition("=")[2], word[url.end() :])
     return redact_text(word)
 
 
 def _is_secret_option(word: str) -> bool:
-    """Whether the next word is a secret: after ``--token``, ``--token=`` and ``X-Api-Key:``."""
+    """Whether the word after this one is a secret, as after ``--token``, ``--token=`` and ``X-Api-Key:``."""
     if (not word.startswith("-") and not word.endswith((":", "="))) or not _may_name_secret(word.lower()):
         return False
     return re.match(_OPTION, word) is not None and is_secret_name(word)
 
 
 def redact_command(argv: Sequence[str]) -> list[str]:
-    """The words of a command line without secrets."""
+    """Remove secrets from the words of a command line."""
     result: list[str] = []
     hide_next = False
     options: tuple[str, ...] = ()
@@ -329,14 +331,15 @@ def redact_command(argv: Sequence[str]) -> list[str]:
         if glued and word.startswith(glued) and len(word) > len(glued):
             result.append(glued + REDACTED)
         else:
-            result.append(_without_word_secrets(word))
+            result.append(_remove_word_secrets(word))
     return result
 
 
-def recordable(text: str) -> str:
-    """A message, traceback or setting as it may be recorded: without secrets and paths of this machine."""
-    return _storable(shorten_paths(redact_text(text)))
+def remove_secrets_and_paths(text: str) -> str:
+    """Make a message, traceback or setting fit to record: no secrets, no paths of this machine, UTF-8."""
+    return escape_surrogates(shorten_paths(redact_text(text)))
 
 
-def _storable(text: str) -> str:
+def escape_surrogates(text: str) -> str:
+    """Write lone surrogates, which UTF-8 does not have, as ``\\udc80`` and the like."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,8 +1,11 @@
-"""The machine's load as metrics of a run: CPU, memory, disk, network and NVIDIA GPUs, sampled by a thread.
+"""Log the machine's load as metrics of a run: CPU, memory, disk, network and NVIDIA GPUs, sampled by a thread.
 
-Invariants: sampling never stops the training: a sensor that fails is said once, in an event of the run, and
-the others go on; a sample that cannot be logged is a warning. The thread ends with its run, holds nothing up
-at the interpreter's end, and does not live on in a forked child. psutil and NVML are imported by the thread.
+Invariants:
+
+- Sampling never stops the training. The first failure of a sensor becomes an event of the run, and the other
+  sensors go on. A sample that cannot be logged becomes a warning.
+- The thread ends with its run, does not delay the end of the interpreter, and does not exist in a forked child.
+- The thread imports psutil and NVML, so starting a run does not wait for them.
 """
 
 from __future__ import annotations
@@ -22,19 +25,23 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.validation import check_number, shown
+from exptrack.validation import check_number, short_repr
 
 INTERVAL_S = 10.0
 SHORTEST_INTERVAL_S = 0.01
-# The first sample comes early, so that a short run has one too.
-FIRST_SAMPLE_S = 1.0
+FIRST_SAMPLE_S = 1.0  # so that a short run has a sample too
 STOP_WAIT_S = 5.0
 
 Sensor: TypeAlias = Callable[[], Mapping[str, float]]
 
 
 def check_interval(wanted: object) -> float | None:
-    """Seconds between samples for what a caller asked for: True, a number, or False for none."""
+    """Return the seconds between samples: 10 for True, the number given, None for False or None.
+
+    Raises:
+        InvalidTypeError: `wanted` is not a number or a bool.
+        InvalidValueError: it is below 0.01, or longer than a thread can wait.
+    """
     if wanted is False or wanted is None:
         return None
     if wanted is True:
@@ -42,15 +49,16 @@ def check_interval(wanted: object) -> float | None:
     seconds = check_number(wanted, "system_metrics")
     if not SHORTEST_INTERVAL_S <= seconds <= threading.TIMEOUT_MAX:
         raise InvalidValueError(
-            f"system_metrics is True or seconds between samples from {SHORTEST_INTERVAL_S}, not {shown(wanted)}"
+            f"system_metrics cannot be {short_repr(wanted)}; give True, False or the seconds between samples,"
+            f" at least {SHORTEST_INTERVAL_S}"
         )
     return seconds
 
 
 class SystemSampler:
-    """A thread that logs the machine's load at an interval until it is stopped.
+    """Log the machine's load at an interval, in a thread, until ``stop()``.
 
-    `log` takes the values of one sample, `report` a kind of event and its data.
+    `log` takes the values of one sample; `report` takes the kind of an event and its data.
     """
 
     def __init__(
@@ -74,9 +82,9 @@ class SystemSampler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more samples; returns when one being logged is done."""
+        """Take no more samples; waits up to 5 s for a sample that is being logged."""
         if self._pid != os.getpid():
-            return  # a forked child has no such thread, and may have inherited its locks as held
+            return  # a forked child does not have the thread, and its copy of the locks may be held for ever
         self._stopped.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(STOP_WAIT_S)
@@ -84,7 +92,7 @@ class SystemSampler:
     def _sample_until_stopped(self) -> None:
         try:
             sensors = dict(self._machine() if self._sensors is None else self._sensors)
-            # Percentages and rates are over the time since the look before: the first has none.
+            # Percentages and rates cover the time since the previous reading, so the first reading has none.
             for name, sensor in sensors.items():
                 self._read(name, sensor)
             wait_s = min(self._interval_s, FIRST_SAMPLE_S)
@@ -92,7 +100,7 @@ class SystemSampler:
                 wait_s = self._interval_s
                 self._log_one(sensors)
         except (RunFinishedError, RunNotFoundError, ArchiveClosedError):
-            # Whoever ended the run or closed the archive meanwhile said so to everybody who has to know.
+            # Another thread ended the run or closed the archive: there is nothing left to sample for.
             return
 
     def _log_one(self, sensors: Mapping[str, Sensor]) -> None:
@@ -127,7 +135,7 @@ class SystemSampler:
             _warn("sensor %s failed (%s), which could not be recorded: %s", name, error, failure)
 
     def _machine(self) -> dict[str, Sensor]:
-        """The sensors of this machine, by name."""
+        """Return the sensors of this machine, by name."""
         sensors = _psutil_sensors(self._folder)
         try:
             sensors |= _gpu_sensors()
@@ -143,7 +151,7 @@ def _warn(message: str, *facts: object) -> None:
 
 
 class _Rates:
-    """Counters that only grow, as rates since the last look; none at the first look."""
+    """Turn counters into rates since the previous call; the first call returns none."""
 
     def __init__(self, counters: Callable[[], Mapping[str, float]]) -> None:
         self._counters = counters
@@ -179,7 +187,7 @@ def _psutil_sensors(folder: str) -> dict[str, Sensor]:
         return {"disk_percent": usage.percent, "disk_free_bytes": usage.free}
 
     def disk_counters() -> dict[str, float]:
-        # None on a machine without disks of its own, such as a container.
+        # A machine without disks of its own, such as a container, has none.
         counters = psutil.disk_io_counters()
         if counters is None:
             return {}
@@ -208,7 +216,7 @@ def _psutil_sensors(folder: str) -> dict[str, Sensor]:
 
 
 def _gpu_sensors() -> dict[str, Sensor]:
-    """One sensor for each NVIDIA GPU; none without nvidia-ml-py, its library or a driver."""
+    """Return one sensor for each NVIDIA GPU; none without nvidia-ml-py, its library or a driver."""
     try:
         nvml: Any = import_module("pynvml")
     except ImportError:

@@ -13,8 +13,9 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
-from exptrack import Archive, ExportError, MissingPackageError, QueryError, SqlResult
+from exptrack import Archive, ExportError, QueryError, SqlResult
 from exptrack.cli.command import json_option, main, open_archive, print_csv, print_json, progress_of_parts
+from exptrack.extras import require
 
 DAMAGED_EXIT = 17
 EXACT_INT = 2**53  # larger ones are not themselves as a float
@@ -79,11 +80,8 @@ def _require_distinct(columns: Sequence[str]) -> None:
 
 def _write_parquet(result: SqlResult, path: str) -> None:
     """Write rows as a Parquet file: whole or not at all."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingPackageError("pyarrow", "Parquet", "media") from None
+    pyarrow = require("pyarrow", "Parquet", "media")
+    parquet = require("pyarrow.parquet", "Parquet", "media")
     _require_distinct(result.columns)
     cells = [[row[place] for row in result.rows] for place in range(len(result.columns))]
     table = pyarrow.table([_parquet_column(column) for column in cells], names=list(result.columns))

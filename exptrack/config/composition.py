@@ -20,7 +20,7 @@ from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, re
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 BASE = "config"
 GROUPS = "configs"
@@ -104,7 +104,7 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
         InvalidTypeError: a word is not text.
     """
     if isinstance(argv, str) or not isinstance(argv, Iterable):
-        raise InvalidTypeError(f"a command line cannot be {shown(argv)}; give a list of words")
+        raise InvalidTypeError(f"a command line cannot be {short_repr(argv)}; give a list of words")
     words = [check_text(word, "a word of the command line") for word in argv]
     return [word for word in words if "=" in word and not word.startswith(("-", "="))]
 
@@ -118,13 +118,13 @@ def _check_path(path: object) -> Path:
 def _split_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
     if isinstance(cli_overrides, str) or not isinstance(cli_overrides, Iterable):
         raise ConfigError(
-            f"overrides cannot be {shown(cli_overrides)}; give a list of texts like 'optim.lr=0.1'"
+            f"overrides cannot be {short_repr(cli_overrides)}; give a list of texts like 'optim.lr=0.1'"
         )
     found = []
     for override in cli_overrides:
         key, equals, text = check_text(override, "override").partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"{shown(override)} is not an override; write key=value")
+            raise ConfigError(f"{short_repr(override)} is not an override; write key=value")
         found.append((key.strip(), text))
     return found
 
@@ -210,12 +210,12 @@ def _load(file: Path, root: Path, chain: tuple[Path, ...]) -> ExpConfig:
 def _resolve_extends(file: Path, name: str, below: object) -> Path:
     if not isinstance(below, str):
         raise ConfigError(
-            f"{name}: {EXTENDS} names a file; write a name like base.sdn, not {shown(below)}", key=EXTENDS
+            f"{name}: {EXTENDS} names a file; write a name like base.sdn, not {short_repr(below)}", key=EXTENDS
         )
     target = PurePath(below)
     if target.is_absolute() or target.drive or target.suffix not in SUFFIXES:
         raise ConfigError(
-            f"{name}: {EXTENDS} cannot be {shown(below)}; name a file relative to this one, like base.sdn",
+            f"{name}: {EXTENDS} cannot be {short_repr(below)}; name a file relative to this one, like base.sdn",
             key=EXTENDS,
         )
     return file.parent / target
@@ -290,7 +290,7 @@ def _read_json(text: str, name: str) -> dict[str, Any]:
         for key, value in pairs:
             if key in found:
                 raise ConfigError(
-                    f"{name}: the key {shown(key)} stands twice in one object; remove one", key=key
+                    f"{name}: the key {short_repr(key)} stands twice in one object; remove one", key=key
                 )
             found[key] = value
         return found

@@ -41,7 +41,7 @@ from exptrack.config.tree import (
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
@@ -184,7 +184,7 @@ class ExpConfig:
             return TypeAdapter(model).validate_json(values, by_alias=True, by_name=True)
         except PydanticUserError:
             raise InvalidTypeError(
-                f"a model is a pydantic model or a dataclass, not {shown(model)}; give one of these"
+                f"a model is a pydantic model or a dataclass, not {short_repr(model)}; give one of these"
             ) from None
         except ValidationError as error:
             message = str(error)
@@ -389,7 +389,7 @@ class ExpConfig:
 
 def _check_texts(items: Iterable[str], what: str) -> tuple[str, ...]:
     if isinstance(items, str) or not isinstance(items, Iterable):
-        raise ConfigError(f"{what}s cannot be {shown(items)}; give a list of texts")
+        raise ConfigError(f"{what}s cannot be {short_repr(items)}; give a list of texts")
     return tuple(check_text(item, what) for item in items)
 
 
@@ -429,7 +429,7 @@ def _check_sources(sources: Mapping[str, ConfigSource]) -> dict[str, ConfigSourc
     for path, source in sources.items():
         if not isinstance(source, ConfigSource) or source.kind not in SOURCE_KINDS:
             raise ConfigError(
-                f"the source of {path!r} cannot be {shown(source)}; give a ConfigSource whose kind is one of"
+                f"the source of {path!r} cannot be {short_repr(source)}; give a ConfigSource of kind"
                 f" {', '.join(SOURCE_KINDS)}"
             )
         check_text(source.name, f"the name of the source of {path!r}")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError
 from exptrack.keypath import path_of, split_path
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -140,7 +140,7 @@ class Interpolator:
         at = path_of(chain[-1])
         if not _VARIABLE.fullmatch(variable):
             raise ConfigError(
-                f"{shown(variable)} is no name of an environment variable; use letters, digits and _"
+                f"{short_repr(variable)} is no name of an environment variable; use letters, digits and _"
                 f" ({describe_chain(chain)})",
                 key=at,
             )

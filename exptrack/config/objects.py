@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from exptrack.errors import ConfigError
 from exptrack.records import ConfigSource
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 Keys: TypeAlias = tuple[str, ...]
 # Each field by name: its value, and whether that is its declared default.
@@ -40,7 +40,7 @@ def read_settings(
     fields = _read_fields(thing)
     if fields is None:
         raise ConfigError(
-            f"a config cannot be {type(thing).__name__} {shown(thing)}; give a map, a pydantic model,"
+            f"a config cannot be {type(thing).__name__} {short_repr(thing)}; give a map, a pydantic model,"
             " a dataclass, a Namespace or an OmegaConf config"
         )
     return _convert_fields(fields, type(thing).__name__, (), sources), sources, None

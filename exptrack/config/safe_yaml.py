@@ -13,7 +13,7 @@ import re
 from typing import Any, NamedTuple
 
 from exptrack.errors import ConfigError
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 MAX_DEPTH = 50
 MAX_VALUES = 100_000
@@ -141,7 +141,7 @@ class _Builder:
     def check_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag != "!":
             raise self.error(
-                event, f"the tag {shown(event.tag)} is not supported; remove it and write plain data"
+                event, f"the tag {short_repr(event.tag)} is not supported; remove it and write plain data"
             )
 
     def waits_for_key(self) -> bool:
@@ -180,7 +180,7 @@ class _Builder:
         if event.implicit[0] and not isinstance(self.read_plain(event), str):
             raise self.error(event, f"the key {event.value} is not text; put it in quotes")
         if event.value in holder:
-            raise self.error(event, f"the key {shown(event.value)} stands twice; remove one")
+            raise self.error(event, f"the key {short_repr(event.value)} stands twice; remove one")
         keys.append(event.value)
         self.lines[id(holder), event.value] = event.start_mark.line + 1
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
-from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, shown
+from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 
@@ -47,7 +47,7 @@ def check_values(values: object) -> dict[str, ConfigValue]:
         ConfigError: it is not a map, or holds a value that no config can hold; names its path.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"a config cannot be {type(values).__name__} {shown(values)}; give a map")
+        raise ConfigError(f"a config cannot be {type(values).__name__} {short_repr(values)}; give a map")
     checked = check_value(values, "", 1, [MAX_VALUES])
     assert isinstance(checked, dict)
     return checked
@@ -84,7 +84,7 @@ def check_value(value: object, path: str, depth: int, budget: list[int]) -> Conf
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
             raise ConfigError(
-                f"{where} does not fit into 64 bits; write it as text: {shown(int(value))}", key=path
+                f"{where} does not fit into 64 bits; write it as text: {short_repr(int(value))}", key=path
             )
         return int(value)
     if isinstance(value, float):
@@ -116,7 +116,7 @@ def check_value(value: object, path: str, depth: int, budget: list[int]) -> Conf
 def _check_key(key: object, path: str) -> str:
     if not isinstance(key, str):
         raise ConfigError(
-            f"config key {shown(key)} under {path!r} is {type(key).__name__}; give text", key=path
+            f"config key {short_repr(key)} under {path!r} is {type(key).__name__}; give text", key=path
         )
     try:
         return check_text(str.__str__(key), "config key", max_chars=MAX_NAME_CHARS)

@@ -1,8 +1,15 @@
-"""Functions."""
+"""SQL functions of our own, and what unpacks their results.
+
+SQLite calls them for each bucket of a long series, so a bucket comes back as one blob instead of many columns.
+
+Invariant: each ``pack_*`` function has one ``unpack_*`` function here that reads its format, which is never
+stored in a file.
+"""
 
 from __future__ import annotations
 
 import math
+import sqlite3
 import struct
 from array import array
 
@@ -10,23 +17,31 @@ _EXTREMES = struct.Struct("ddq")
 _POINT = struct.Struct("qqd")
 
 
-def _pack_extremes(least: float | None, greatest: float | None, missing: int) -> bytes:
+def register_functions(raw: sqlite3.Connection) -> None:
+    """Make the functions known to one SQLite connection."""
+    raw.create_function("pack_extremes", 3, pack_extremes, deterministic=True)
+    raw.create_function("pack_point", 3, pack_point, deterministic=True)
+
+
+def pack_extremes(least: float | None, greatest: float | None, missing: int) -> bytes:
+    """Pack the least and greatest value of a bucket and its count of missing values; NULL becomes NaN."""
     if least is None or greatest is None:
         least = greatest = math.nan
     return _EXTREMES.pack(least, greatest, missing)
 
 
-def _pack_point(step: int, time_ms: int, value: float | None) -> bytes:
+def pack_point(step: int, time_ms: int, value: float | None) -> bytes:
+    """Pack a point: its step, its time in ms and its value; NULL becomes NaN."""
     return _POINT.pack(step, time_ms, math.nan if value is None else value)
 
 
 def unpack_extremes(packed: bytes) -> tuple[array[float], array[float], array[int]]:
-    """Least and greatest values and counts that ``pack_extremes()`` packed in SQL; NULL has become NaN."""
+    """Unpack joined results of ``pack_extremes()``: least values, greatest values and counts of missing."""
     numbers = array("d", packed)
     return numbers[0::3], numbers[1::3], array("q", packed)[2::3]
 
 
 def unpack_points(packed: bytes) -> tuple[array[int], array[int], array[float]]:
-    """Steps, times in ms and values of the points that ``pack_point()`` packed in SQL."""
+    """Unpack joined results of ``pack_point()``: steps, times in ms and values."""
     integers = array("q", packed)
     return integers[0::3], integers[1::3], array("d", packed)[2::3]

@@ -1,9 +1,12 @@
-"""Opening an archive: is it ours, is it current, and if not, make it so.
+"""Bring a file to the current format by applying ``schema/``, and compare its schema with exptrack's.
 
-Invariants: the format's version is ``user_version`` and equals the number of the last file in
-``schema/``. A migration, the record of it and the new version commit together, so a failure at any
-statement leaves the file as it was. A file that is not ours, or newer than us, is never written.
-Sixteen processes that create the same file apply one migration between them.
+Invariants:
+
+- The format's version is ``user_version``. It equals the number of the last migration that was applied.
+- A migration, its row in the table ``migration`` and the new version commit together. If a statement fails, the
+  file stays as it was.
+- A file of another program, or of a newer exptrack, is never written.
+- When sixteen processes create the same file, each migration is applied once.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sqlite3
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from exptrack import __version__
-from exptrack.database.connection import Connection, complete_statements
+from exptrack.database.connection import Connection
 from exptrack.errors import (
     ArchiveTooNewError,
     ExptrackError,
@@ -26,7 +30,7 @@ from exptrack.errors import (
 from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"
-_MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")  # NNNN_verb_noun.sql
 
 INSERT_MIGRATION = """
 INSERT INTO migration (number, name, sha256, applied_at, library) VALUES (?, ?, ?, ?, ?)
@@ -48,7 +52,7 @@ class Migration(NamedTuple):
 
 
 def schema_folder() -> Path:
-    """Where the ``.sql`` files are: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the ``.sql`` files: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "schema"
     return inside if inside.is_dir() else package.parent / "schema"
@@ -56,72 +60,85 @@ def schema_folder() -> Path:
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """Every migration, in order.
+    """Read every migration, in order.
 
     Raises:
-        MigrationError: the installation is broken: no file, or a gap in the numbers.
+        MigrationError: the installation is broken: files are missing, or one has a wrong name.
     """
     found = []
     for file in sorted(schema_folder().glob("[0-9]*.sql")):
         match = _MIGRATION_NAME.fullmatch(file.name)
         if match is None:
-            raise MigrationError(f"{file.name} is not named NNNN_verb_noun.sql")
+            raise MigrationError(f"{file} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack")
         found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
     if not found or [m.number for m in found] != list(range(1, len(found) + 1)):
-        raise MigrationError("the installation of exptrack is incomplete: schema/*.sql; reinstall it")
+        raise MigrationError(f"files are missing in {schema_folder()}; reinstall exptrack")
     return tuple(found)
 
 
 def latest_version() -> int:
-    """The format this library writes."""
-    return _version_by_names()
+    """Return the format that this library writes."""
+    return _highest_number()
 
 
 @cache
-def _version_by_names() -> int:
-    # Names alone: opening a current archive need not read the schema's text.
+def _highest_number() -> int:
+    # The names suffice: opening a current archive need not read the text of the schema.
     return max(int(name[:4]) for name in os.listdir(schema_folder()) if _MIGRATION_NAME.fullmatch(name))
 
 
-def _too_new(place: Path, version: int) -> ArchiveTooNewError:
-    return ArchiveTooNewError(
-        f"{place} has format {version}; this exptrack {__version__} writes format {latest_version()}."
-        " Upgrade exptrack to change it; reading works.",
-        path=str(place),
-    )
-
-
-def migrate(connection: Connection) -> None:
-    """Apply every migration the file lacks, in one transaction.
+def bring_up_to_date(connection: Connection) -> None:
+    """Apply the migrations that the file lacks, if it lacks any.
 
     Raises:
+        ArchiveTooNewError: a newer exptrack wrote the file.
+        NotAnArchiveError: the file holds tables of another program.
         MigrationError: a statement failed; the file is unchanged.
     """
+    if not _is_current(connection):
+        # SQLite takes this pragma only for a file without a table, and ignores it for any other.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        with connection.transaction():
+            _apply_missing(connection)
+
+
+def _is_current(connection: Connection) -> bool:
+    version = int(connection.value("PRAGMA user_version"))
+    if version > latest_version():
+        raise ArchiveTooNewError(
+            f"{connection.path} has format {version}, but exptrack {__version__} writes format"
+            f" {latest_version()}; upgrade exptrack to change the file, or open it with mode 'ro' to read it",
+            path=str(connection.path),
+        )
+    return version == latest_version()
+
+
+def _apply_missing(connection: Connection) -> None:
+    """Apply the missing migrations, unless another process did so while this one waited for the lock."""
+    if _is_current(connection):
+        return
     place = connection.path
-    # Only a file without a table can still take it; the pragma is ignored on any other.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    with connection.transaction():
-        version = int(connection.value("PRAGMA user_version"))
-        if version == latest_version():
-            return
-        if version > latest_version():
-            raise _too_new(place, version)
-        if version == 0 and int(connection.value(COUNT_OBJECTS)):
-            raise NotAnArchiveError(f"{place} holds another program's tables", path=str(place))
-        for migration in migrations()[version:]:
-            try:
-                _apply(connection, migration)
-            except ExptrackError:
-                raise
-            except Exception as error:
-                raise MigrationError(
-                    f"{place}: {migration.name} failed ({error}); the file is unchanged",
-                    path=str(place),
-                ) from error
+    version = int(connection.value("PRAGMA user_version"))
+    if version == 0 and int(connection.value(COUNT_OBJECTS)):
+        raise NotAnArchiveError(
+            f"{place} holds tables of another program and was left untouched; choose another path",
+            path=str(place),
+        )
+    for migration in migrations()[version:]:
+        try:
+            _apply(connection, migration)
+        except ExptrackError:
+            raise
+        except Exception as error:
+            raise MigrationError(
+                f"{place} could not be migrated: {migration.name} failed ({error}); the file is unchanged;"
+                " try again, or go on with the previous exptrack",
+                path=str(place),
+            ) from error
 
 
 def _apply(connection: Connection, migration: Migration) -> None:
-    for statement in complete_statements(migration.text):
+    for statement in split_statements(migration.text):
         connection.execute(statement)
     digest = hashlib.sha256(migration.text.encode()).hexdigest()
     connection.execute(INSERT_MIGRATION, (migration.number, migration.name, digest, utc_text(), __version__))
@@ -129,8 +146,24 @@ def _apply(connection: Connection, migration: Migration) -> None:
     connection.execute(f"PRAGMA user_version = {migration.number}")
 
 
+def split_statements(script: str) -> list[str]:
+    """Split an SQL script into statements (``executescript`` would commit the open transaction)."""
+    statements: list[str] = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if ";" in line and sqlite3.complete_statement(pending):
+            statements.append(pending.strip())
+            pending = ""
+    if pending.strip() and not all(
+        line.lstrip().startswith("--") or not line.strip() for line in pending.splitlines()
+    ):
+        statements.append(pending.strip())
+    return statements
+
+
 def schema_text(connection: Connection) -> str:
-    """The file's schema as text, in the order of ``schema/current.sql``."""
+    """Return the schema of the file as text, in the order of ``schema/current.sql``."""
     rows = connection.all(SCHEMA_OBJECTS)
     return "\n\n".join(f"{row['sql']};" for row in rows) + "\n"
 
@@ -143,26 +176,30 @@ def _own_objects() -> frozenset[str]:
 
 @cache
 def own_views() -> frozenset[str]:
-    """The names of the views that the schema documents."""
+    """Return the names of the views that ``schema/`` defines."""
     heads = (text.split(None, 3) for text in _own_objects())
     return frozenset(words[2] for words in heads if words[:2] == ["CREATE", "VIEW"])
 
 
 def require_own_schema(connection: Connection) -> None:
-    """Refuse a file whose tables and views are not ours, or that carries triggers.
+    """Refuse a file that lacks exptrack's tables and views as ``schema/`` defines them, or that has a trigger.
 
-    Views and tables that users add are welcome. A newer file is taken at its word, for reading.
+    Tables and views that users add are accepted. The schema of a newer format is not compared: its file can
+    only be read.
 
     Raises:
-        NotAnArchiveError: one of our objects is missing or changed, or there is a trigger.
+        NotAnArchiveError: an object of exptrack is missing or changed, or there is a trigger.
     """
     version = int(connection.value("PRAGMA user_version"))
     if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version == 0:
-        raise NotAnArchiveError(f"{connection.path} is not an exptrack archive", path=str(connection.path))
+        raise NotAnArchiveError(
+            f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
+        )
     trigger = connection.value(FOREIGN_TRIGGERS)
     if trigger is not None:
         raise NotAnArchiveError(
-            f"{connection.path} carries the trigger {trigger!r}, which exptrack never makes; not opened",
+            f"{connection.path} was not opened: exptrack did not make its trigger {trigger!r};"
+            " drop the trigger with sqlite3 if you trust the file",
             path=str(connection.path),
         )
     if version != latest_version():
@@ -172,6 +209,7 @@ def require_own_schema(connection: Connection) -> None:
     if missing:
         first = min(missing).split("\n", 1)[0]
         raise NotAnArchiveError(
-            f"{connection.path}: the schema is not exptrack's ({first} …); not opened",
+            f"{connection.path} was not opened: its schema lacks {first!r} or has it changed;"
+            " restore it, or use a copy of the file",
             path=str(connection.path),
         )

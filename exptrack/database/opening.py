@@ -1,4 +1,14 @@
-"""Opening."""
+"""Open an archive: create it, refuse the files of other programs, bring it to the current format.
+
+Begin with `open_connection`; `default_connection` opens the archive that calls without a path use.
+
+Invariants:
+
+- A file that is not an archive stays untouched, to the byte: its identity is read with ``immutable=1``, without
+  locks, side files or recovery.
+- A new file belongs to its owner alone (mode 0600), and so do its ``-wal`` and ``-shm``.
+- A process keeps one connection for each path of the default archive.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from exptrack.database.connection import Connection, identity_of, read_identity
-from exptrack.database.migrations import APPLICATION_ID, _too_new, latest_version, migrate, require_own_schema
+from exptrack.database.connection import Connection
+from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveIOError,
@@ -22,39 +32,49 @@ from exptrack.errors import (
 PRIVATE = 0o600
 CREATION_GRACE_S = 2.0
 JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
-JOURNAL_MAGIC = bytes.fromhex(
-    "d9d505f920a163d7"
-)  # begins a rollback journal, ends one that names a super-journal
+# A rollback journal begins with these bytes; one that names a super-journal also ends with them.
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+
+_OPEN: dict[Path, Connection] = {}  # connections of the default archive, by path
 
 
 def archive_path(path: str | os.PathLike[str] | None) -> Path:
-    """`path`, else ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder, made absolute."""
+    """Make `path` absolute; without one, ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder."""
     chosen = path if path is not None else os.environ.get("EXPTRACK_DB") or "exptrack.db"
     text = os.fsdecode(chosen)
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise InvalidValueError(f"{text!r} cannot be a path") from None
+        raise InvalidValueError(f"{text!r} is not a path: it cannot be encoded; give another path") from None
     if not text or "\0" in text:
-        raise InvalidValueError(f"{text!r} cannot be a path")
+        problem = "it holds a NUL" if text else "it is empty"
+        raise InvalidValueError(f"{text!r} is not a path: {problem}; give another path")
     return Path(os.path.abspath(text))
+
+
+def default_connection() -> Connection:
+    """Return the connection of the default archive; the first call opens it and creates a missing file."""
+    path = archive_path(None)
+    connection = _OPEN.get(path)
+    if connection is None or connection.closed or not path.exists():
+        connection = _OPEN[path] = open_connection(path)
+    return connection
 
 
 def open_connection(
     path: str | os.PathLike[str] | None = None, *, mode: str = "rw", create: bool = True
 ) -> Connection:
-    """Open an archive, bringing it to the current format first.
+    """Open an archive and, for writing, bring it to the current format first.
 
-    `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create` a missing or empty file becomes a new
-    archive, readable by its owner alone. ``"ro"`` changes nothing and also works on a medium that
-    nobody can write.
+    `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create`, a missing or empty file becomes a new archive
+    that only its owner can read. ``"ro"`` changes nothing, and works on a medium that cannot be written.
 
     Raises:
-        ArchiveNotFoundError: no such file, and it was not to be created.
-        NotAnArchiveError: another program's file; untouched.
-        ArchiveTooNewError: written by a newer exptrack, and `mode` is ``"rw"``.
-        ArchiveReadOnlyError: the file or folder cannot be written, and `mode` is ``"rw"``.
-        MigrationError: a migration failed; the file is as it was.
+        ArchiveNotFoundError: there is no such file, and it was not to be created.
+        NotAnArchiveError: another program wrote the file; it is untouched.
+        ArchiveTooNewError: a newer exptrack wrote the file, and `mode` is ``"rw"``.
+        ArchiveReadOnlyError: the file or its folder cannot be written, and `mode` is ``"rw"``.
+        MigrationError: a migration failed; the file is unchanged.
     """
     if mode not in ("rw", "ro"):
         raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
@@ -64,35 +84,44 @@ def open_connection(
     try:
         size = place.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        advice = "start_run() makes one, 'exptrack demo' fills one"
+        advice = "start_run() creates one, 'exptrack demo' fills one"
         if place.is_symlink():
-            advice = f"it is a link, and what it leads to, {os.readlink(place)}, does not exist"
+            advice = f"it is a link to {os.readlink(place)}, which does not exist"
         raise ArchiveNotFoundError(f"there is no archive at {place}; {advice}", path=str(place)) from None
     except OSError as error:
-        raise ArchiveIOError(f"cannot reach {place}: {error.strerror}", path=str(place)) from None
+        raise ArchiveIOError(
+            f"{place} cannot be reached ({error.strerror}); check the permissions of its folders",
+            path=str(place),
+        ) from None
     if not place.is_file():
-        # A pipe or device has a size of 0, as a new archive has.
+        # A pipe or device has size 0, like a new archive.
         kind = "a folder" if place.is_dir() else "a device or pipe"
-        raise NotAnArchiveError(f"{place} is {kind}, not an archive", path=str(place))
+        raise NotAnArchiveError(f"{place} is {kind}, not an archive; give the path of a file", path=str(place))
     if size:
         _require_ours(place, writing=mode == "rw")
     elif mode == "ro" or not create:
-        raise NotAnArchiveError(f"{place} is empty, not an archive", path=str(place))
-    return _writable(place) if mode == "rw" else _readable(place)
+        raise NotAnArchiveError(
+            f"{place} is empty, not an archive; start_run() would make it one", path=str(place)
+        )
+    return _open_writable(place) if mode == "rw" else _open_readable(place)
 
 
 def _create_file(place: Path) -> None:
-    """Make an empty file of mode 0600, unless there is one: SQLite's -wal and -shm inherit the mode."""
+    """Create an empty file of mode 0600 unless there is a file; SQLite's -wal and -shm inherit the mode."""
     try:
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
     except FileExistsError:
         return
     except (FileNotFoundError, NotADirectoryError):
         raise ArchiveNotFoundError(
-            f"cannot create {place}: the folder {place.parent} does not exist", path=str(place)
+            f"{place} cannot be created: the folder {place.parent} does not exist; create it first",
+            path=str(place),
         ) from None
     except OSError as error:
-        raise ArchiveReadOnlyError(f"cannot create {place}: {error.strerror}", path=str(place)) from None
+        raise ArchiveReadOnlyError(
+            f"{place} cannot be created ({error.strerror}); check the permissions of its folder",
+            path=str(place),
+        ) from None
     if os.name == "posix":
         folder = os.open(place.parent, os.O_RDONLY)
         try:
@@ -102,39 +131,59 @@ def _create_file(place: Path) -> None:
 
 
 def _require_ours(place: Path, *, writing: bool) -> None:
-    """Refuse a file that is not an archive, nor (for writing) an SQLite file without anything in it."""
+    """Refuse a file that is not an archive. For writing, an SQLite file without a table is accepted too."""
     deadline = time.monotonic() + CREATION_GRACE_S
     while True:
-        # Looked at first: a creation that ends meanwhile is then seen whole.
+        # Look for the journal first. If the creation ends after this line, the file below is complete.
         being_created = Path(f"{place}-journal").exists()
-        problem = f"{place} is an SQLite file, but not an exptrack archive; left untouched"
+        problem = f"{place} is an SQLite file of another program and was left untouched; choose another path"
         try:
-            application_id, version, pages = _identity(place)
+            application_id, version, pages = _identify(place)
         except NotAnArchiveError as error:
             problem = str(error)
         except ArchiveCorruptError:
-            # The last connection may have closed, and its WAL gone, between the two ways of looking.
+            # The last connection may have closed and removed its WAL between the two attempts to read.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
             continue
         else:
-            # One page holds no table: the creation of an archive was begun, here or elsewhere.
+            # A file of one page holds no table: this or another process has begun to create an archive.
             begun = (application_id, version, pages) == JUST_BEGUN and writing
             if application_id == APPLICATION_ID or begun:
                 return
-        # A reader that takes no locks may see the first commit half written.
+        # This read takes no locks, so it may see half of the first commit.
         if not being_created or time.monotonic() > deadline:
             raise NotAnArchiveError(problem, path=str(place))
         time.sleep(0.005)
 
 
-def _identity(place: Path) -> tuple[int, int, int]:
-    """Read the identity without a trace, or through the WAL where the file alone makes no sense.
+def read_identity(path: Path) -> tuple[int, int, int]:
+    """Read application_id, user_version and page count from the main file alone.
 
-    A checkpoint under way, or one whose process was killed, leaves the file half copied; together with the
-    WAL it is whole. A creation that was cut short leaves it half written; SQLite undoes that at the next
-    opening.
+    Opens with ``immutable=1``, so no lock, side file or recovery touches a file that may be another program's.
+
+    Raises:
+        NotAnArchiveError: the file is not an SQLite database.
+        ArchiveCorruptError: the file alone is inconsistent: damaged, or half copied by a checkpoint.
+    """
+    with Connection(path, "immutable") as connection:
+        return _query_identity(connection)
+
+
+def _query_identity(connection: Connection) -> tuple[int, int, int]:
+    return (
+        int(connection.value("PRAGMA application_id")),
+        int(connection.value("PRAGMA user_version")),
+        int(connection.value("PRAGMA page_count")),
+    )
+
+
+def _identify(place: Path) -> tuple[int, int, int]:
+    """Read the identity from the file alone, or together with its WAL if the file alone is inconsistent.
+
+    A checkpoint that is running, or whose process was killed, leaves the file half copied; with the WAL it is
+    complete. A creation that was killed leaves the file half written; SQLite undoes that at the next opening.
     """
     try:
         return read_identity(place)
@@ -143,15 +192,15 @@ def _identity(place: Path) -> tuple[int, int, int]:
             return JUST_BEGUN
         if not Path(f"{place}-wal").exists():
             raise
-        with _for_reading(place) as connection:
-            return identity_of(connection)
+        with _open_for_reading(place) as connection:
+            return _query_identity(connection)
 
 
 def _is_half_created(place: Path) -> bool:
-    """Whether a rollback journal beside the file undoes it to a database without a table.
+    """Whether a rollback journal beside the file would undo it to a database without a table.
 
-    A journal that names a second one (as a transaction over several files does) is not ours, and undoing it
-    would touch that other file.
+    A journal that names a second one belongs to a transaction over several files, which exptrack never makes.
+    Undoing it would change those other files.
     """
     try:
         journal = Path(f"{place}-journal").read_bytes()
@@ -161,16 +210,15 @@ def _is_half_created(place: Path) -> bool:
     return journal.startswith(JOURNAL_MAGIC) and pages_before <= 1 and not journal.endswith(JOURNAL_MAGIC)
 
 
-def _writable(place: Path) -> Connection:
+def _open_writable(place: Path) -> Connection:
     if not os.access(place, os.W_OK) or not os.access(place.parent, os.W_OK):
-        raise ArchiveReadOnlyError(f"{place} or its folder cannot be written", path=str(place))
+        raise ArchiveReadOnlyError(
+            f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
+            path=str(place),
+        )
     connection = Connection(place)
     try:
-        version = int(connection.value("PRAGMA user_version"))
-        if version > latest_version():
-            raise _too_new(place, version)
-        if version < latest_version():
-            migrate(connection)
+        bring_up_to_date(connection)
         if connection.value("PRAGMA journal_mode") != "wal":
             _switch_to_wal(connection)
         require_own_schema(connection)
@@ -181,8 +229,8 @@ def _writable(place: Path) -> Connection:
     return connection
 
 
-def _readable(place: Path) -> Connection:
-    connection = _for_reading(place)
+def _open_readable(place: Path) -> Connection:
+    connection = _open_for_reading(place)
     try:
         connection.value("PRAGMA schema_version")
         require_own_schema(connection)
@@ -192,11 +240,11 @@ def _readable(place: Path) -> Connection:
         raise
 
 
-def _for_reading(place: Path) -> Connection:
-    """A connection for reading, whatever the medium allows.
+def _open_for_reading(place: Path) -> Connection:
+    """Open a connection for reading, also on a medium that cannot be written.
 
-    A WAL database needs shared memory beside it. Where none can be made, a file without a WAL is read
-    as immutable (nobody can write it), and one with a WAL is copied, with it, to a private folder.
+    A database in WAL mode needs a file of shared memory beside it. Where that file cannot be created, a
+    database without a WAL is opened as immutable, and one with a WAL is copied to a private folder with it.
     """
     folder_writable = os.access(place.parent, os.W_OK)
     wal = Path(f"{place}-wal")
@@ -204,10 +252,11 @@ def _for_reading(place: Path) -> Connection:
         return Connection(place, "ro")
     if not wal.exists() or wal.stat().st_size == 0:
         return Connection(place, "immutable")
-    return _copied(place, wal)
+    return _open_copy(place, wal)
 
 
-def _copied(place: Path, wal: Path) -> Connection:
+def _open_copy(place: Path, wal: Path) -> Connection:
+    """Open a copy of the file and its WAL; closing the connection removes the copy."""
     folder = Path(tempfile.mkdtemp(prefix="exptrack-"))
     copy = folder / place.name
     shutil.copyfile(place, copy)
@@ -218,23 +267,11 @@ def _copied(place: Path, wal: Path) -> Connection:
 
 
 def _switch_to_wal(connection: Connection) -> None:
-    """Persistently; every opener may try, and the loser of a race finds it done."""
+    """Switch the file to WAL mode for good. Several processes may try at once; all but one find it done."""
     mode = connection.value("PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise ArchiveIOError(
-            f"{connection.path} cannot use a write-ahead log (journal mode stays {mode}): its file system"
-            " has no shared memory. Use a local disk.",
+            f"{connection.path} cannot use a write-ahead log (its journal mode stays {mode}) because its file"
+            " system has no shared memory; put it on a local disk",
             path=str(connection.path),
         )
-
-
-_OPEN: dict[Path, Connection] = {}
-
-
-def default_connection() -> Connection:
-    """The open connection of the default archive, which is created when it does not exist."""
-    path = archive_path(None)
-    connection = _OPEN.get(path)
-    if connection is None or connection.closed or not path.exists():
-        connection = _OPEN[path] = open_connection(path)
-    return connection

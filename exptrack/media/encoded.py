@@ -9,7 +9,7 @@ import re
 from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 Fact: TypeAlias = int | float | str | list[Any] | dict[str, Any] | None
 
@@ -40,7 +40,9 @@ def encode_text(text: str, media_type: str = "text/plain") -> Encoded:
     """
     checked = check_text(text, "text")
     if not _MEDIA_TYPE.fullmatch(check_text(media_type, "media type")):
-        raise InvalidValueError(f"a media type is written type/subtype in lower case, not {shown(media_type)}")
+        raise InvalidValueError(
+            f"a media type is written type/subtype in lower case, not {short_repr(media_type)}"
+        )
     facts: dict[str, Fact] = {"characters": len(checked), "lines": len(checked.splitlines())}
     return Encoded(checked.encode("utf-8"), media_type, True, facts)
 

@@ -18,7 +18,7 @@ from typing import Any, SupportsIndex
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, is_array, is_tensor, tensor_array
-from exptrack.validation import INT64_MAX, check_number, shown
+from exptrack.validation import INT64_MAX, check_number, short_repr
 
 MAX_BINS = 65_536
 # Values are converted to float64 this many at a time, so that a large array is not copied whole.
@@ -51,10 +51,10 @@ def encode_histogram(
     if counts is not None:
         return _encoded(*_ready(counts, edges), nan=0, low=0, high=0)
     if isinstance(bins, bool) or not isinstance(bins, SupportsIndex):
-        raise InvalidTypeError(f"the number of bins is whole, not {type(bins).__name__} {shown(bins)}")
+        raise InvalidTypeError(f"the number of bins is whole, not {type(bins).__name__} {short_repr(bins)}")
     bins = operator.index(bins)
     if not 1 <= bins <= MAX_BINS:
-        raise InvalidValueError(f"a histogram has 1 to {MAX_BINS:,} bins, not {shown(bins)}")
+        raise InvalidValueError(f"a histogram has 1 to {MAX_BINS:,} bins, not {short_repr(bins)}")
     chosen = None if range is None else _chosen_edges(range, bins)
     numbers: Any = tensor_array(values) if is_tensor(values) else values
     if is_array(numbers) and numbers.dtype.kind in "buif":
@@ -91,7 +91,7 @@ def _ready(counts: object, edges: object) -> tuple[list[float], list[int]]:
 
 def _items(values: object, what: str) -> Iterator[object]:
     if isinstance(values, (str, bytes, bytearray)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{what} must be numbers, not {type(values).__name__} {shown(values)}")
+        raise InvalidTypeError(f"{what} must be numbers, not {type(values).__name__} {short_repr(values)}")
     return iter(values)
 
 
@@ -110,13 +110,13 @@ def _spread(low: float, high: float, bins: int) -> list[float]:
 def _chosen_edges(limits: tuple[float, float], bins: int) -> list[float]:
     given = [check_number(limit, "a limit of the range") for limit in _items(limits, "a range")]
     if len(given) != 2:
-        raise InvalidValueError(f"a range is two numbers, not {shown(limits)}")
+        raise InvalidValueError(f"a range is two numbers, not {short_repr(limits)}")
     low, high = given
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InvalidValueError(f"a range runs from a finite number up to another, not {shown(limits)}")
+        raise InvalidValueError(f"a range runs from a finite number up to another, not {short_repr(limits)}")
     edges = _spread(low, high, bins)
     if not _increase(edges):
-        raise InvalidValueError(f"the range {shown(limits)} is too narrow for {bins} bins")
+        raise InvalidValueError(f"the range {short_repr(limits)} is too narrow for {bins} bins")
     return edges
 
 

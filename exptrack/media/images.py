@@ -12,9 +12,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.extras import require
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, comes_from, is_array, is_tensor, tensor_array
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"
@@ -68,7 +69,7 @@ def encode_image(image: object) -> Encoded:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _of_file(bytes(image), "the bytes")
     if isinstance(image, (str, os.PathLike)):
-        return _of_file(_read(image), f"the file {shown(os.fspath(image))}")
+        return _of_file(_read(image), f"the file {short_repr(os.fspath(image))}")
     if comes_from(image, "PIL") and hasattr(image, "mode") and hasattr(image, "save"):
         return _of_pillow(image)
     if is_array(image):
@@ -79,7 +80,7 @@ def encode_image(image: object) -> Encoded:
         return _of_figure(image)
     raise InvalidTypeError(
         "an image is a path, bytes, a PIL image, a numpy array, a tensor or a matplotlib figure,"
-        f" not {type(image).__name__} {shown(image)}"
+        f" not {type(image).__name__} {short_repr(image)}"
     )
 
 
@@ -90,7 +91,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
             head = file.read(HEAD_BYTES)
             return head + file.read() if _media_type(head) else head
     except (OSError, TypeError, ValueError) as error:
-        raise InvalidValueError(f"cannot read the image {shown(os.fspath(path))}: {error}") from None
+        raise InvalidValueError(f"cannot read the image {short_repr(os.fspath(path))}: {error}") from None
 
 
 def _media_type(data: bytes) -> str | None:
@@ -102,7 +103,7 @@ def _of_file(data: bytes, what: str) -> Encoded:
     media_type = _media_type(data)
     if media_type is None:
         raise InvalidValueError(
-            f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {shown(data[:16])};"
+            f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {short_repr(data[:16])};"
             " register_file stores every other file"
         )
     return Encoded(data, media_type, False, {} if media_type == SVG else _facts(data, media_type, what))
@@ -157,10 +158,7 @@ def _channels_last(array: Any) -> Any:
 
 
 def _of_array(array: Any) -> Encoded:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingPackageError("pillow", "images", "media") from None
+    image = require("PIL.Image", "images", "media")
     import numpy as np
 
     check_unmasked(array)
@@ -170,7 +168,7 @@ def _of_array(array: Any) -> Encoded:
             + "; log the images of a batch one by one" * (array.ndim == 4)
         )
     pixels = np.ascontiguousarray(_bytes_of(np.asarray(array)))
-    return _of_pillow(Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
+    return _of_pillow(image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
 
 
 def _bytes_of(array: Any) -> Any:

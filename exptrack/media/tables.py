@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.media.encoded import Encoded, check_unmasked, comes_from, is_array, is_tensor, tensor_array
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text, shown
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text, short_repr
 
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"
@@ -60,7 +60,7 @@ def encode_table(table: object, columns: Sequence[str] | None = None) -> Encoded
     else:
         raise InvalidTypeError(
             "a table is a list of dicts or of lists, a dict of columns, an array or a frame,"
-            f" not {type(table).__name__} {shown(table)}"
+            f" not {type(table).__name__} {short_repr(table)}"
         )
     lengths = {name: len(column) for name, column in held.items()}
     rows = next(iter(lengths.values()))
@@ -84,7 +84,7 @@ def decode_table(data: bytes, media_type: str) -> dict[str, list[Any]]:
     if media_type == CSV:
         return _read_csv(data)
     if media_type != PARQUET:
-        raise InvalidValueError(f"a table is {PARQUET} or {CSV}, not {shown(media_type)}")
+        raise InvalidValueError(f"a table is {PARQUET} or {CSV}, not {short_repr(media_type)}")
     read = _parquet_reader()
     try:
         return read(data)
@@ -111,7 +111,7 @@ def _is_a(value: object, package: str, name: str) -> bool:
 
 def _names(names: Iterable[object]) -> list[str]:
     if isinstance(names, str):
-        raise InvalidTypeError(f"columns is a list of names, not the text {shown(names)}")
+        raise InvalidTypeError(f"columns is a list of names, not the text {short_repr(names)}")
     checked = [check_name(name, "column name") for name in names]
     if not checked:
         raise InvalidValueError("a table has at least one column")
@@ -194,7 +194,9 @@ def _of_rows(rows: Sequence[Any], chosen: list[str] | None) -> _Columns:
         raise InvalidValueError("the rows do not name their columns: give columns=[…], or rows as dicts")
     for number, row in enumerate(rows):
         if not isinstance(row, (list, tuple)):
-            raise InvalidTypeError(f"row {number} is no list or tuple, but {type(row).__name__} {shown(row)}")
+            raise InvalidTypeError(
+                f"row {number} is no list or tuple, but {type(row).__name__} {short_repr(row)}"
+            )
         if len(row) != len(chosen):
             raise InvalidValueError(f"row {number} has {len(row)} cells for {len(chosen)} columns")
     return {name: [row[i] for row in rows] for i, name in enumerate(chosen)}
@@ -209,7 +211,7 @@ def _column(name: str, values: Any) -> Any:
         if isinstance(values, (str, bytes, bytearray)) or not isinstance(values, Sequence):
             raise InvalidTypeError(
                 f"column {name!r} must be a list, an array or a Series,"
-                f" not {type(values).__name__} {shown(values)}"
+                f" not {type(values).__name__} {short_repr(values)}"
             )
         return list(values)
     check_unmasked(values)
@@ -260,7 +262,9 @@ def _plain(name: str, column: Any) -> tuple[str, list[Any]]:
         return "float", [_exact_float(cell, row, name) for row, cell in enumerate(plain)]
     if len(kinds) > 1:
         (first, _), (other, row), *_ = kinds.items()
-        raise InvalidTypeError(f"column {name!r} holds {first}, but {other} in row {row}: {shown(plain[row])}")
+        raise InvalidTypeError(
+            f"column {name!r} holds {first}, but {other} in row {row}: {short_repr(plain[row])}"
+        )
     return next(iter(kinds), "null"), plain
 
 
@@ -281,12 +285,14 @@ def _cell(value: Any, row: int, name: str) -> tuple[str | None, Any]:
         return "text", check_text(str.__str__(value), f"row {row} of column {name!r}")
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
-            raise InvalidValueError(f"{shown(value)} in row {row} of column {name!r} does not fit into 64 bits")
+            raise InvalidValueError(
+                f"{short_repr(value)} in row {row} of column {name!r} does not fit into 64 bits"
+            )
         return "int", int(value)
     if isinstance(value, float):
         return "float", float(value)
     raise InvalidTypeError(
-        f"row {row} of column {name!r} holds {type(value).__name__} {shown(value)}, which no cell can;"
+        f"row {row} of column {name!r} holds {type(value).__name__} {short_repr(value)}, which no cell can;"
         " give it as text or as a number"
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.series import Series, _numpy
-from exptrack.validation import check_number, shown
+from exptrack.validation import check_number, short_repr
 
 if TYPE_CHECKING:
     import numpy
@@ -43,11 +43,11 @@ def align_series(series: Iterable[Series], by: str, every: float | None) -> Alig
     """Put series side by side; see :meth:`exptrack.Archive.align`."""
     numpy = _numpy()
     if by not in ("step", "time"):
-        raise InvalidValueError(f"by must be 'step' or 'time', not {shown(by)}")
+        raise InvalidValueError(f"by must be 'step' or 'time', not {short_repr(by)}")
     if every is not None and not 0 < check_number(every, "every") < math.inf:
-        raise InvalidValueError(f"every must be above 0, not {shown(every)}")
+        raise InvalidValueError(f"every must be above 0, not {short_repr(every)}")
     if every is not None and by == "step" and not isinstance(every, int):
-        raise InvalidTypeError(f"every counts steps and must be a whole number, not {shown(every)}")
+        raise InvalidTypeError(f"every counts steps and must be a whole number, not {short_repr(every)}")
     kept: dict[str, tuple[Any, Any]] = {}
     for one in series:
         values = one.values

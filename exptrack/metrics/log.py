@@ -28,7 +28,7 @@ from exptrack.metrics.store import NewPoints, Series, append_points, find_top_st
 from exptrack.metrics.writer import LoggedSeries, Writer, drain_all, release, writer_for, writer_of
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
-from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, elements, shown
+from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # known by heart; beyond, all are looked up afresh
@@ -170,10 +170,10 @@ class MetricLog:
         checked = check_name(name, "metric name")
         now_ms = int(self._now_ms())
         # All of it first: whoever makes the values may log, and others may write meanwhile.
-        numbers = array("d", (check_number(v, f"metric {checked!r}") for v in elements(values, "values")))
+        numbers = array("d", (check_number(v, f"metric {checked!r}") for v in iter_elements(values, "values")))
         count = len(numbers)
-        given = None if steps is None else array("q", map(check_step, elements(steps, "steps")))
-        moments = None if times is None else array("q", map(self._given_time, elements(times, "times")))
+        given = None if steps is None else array("q", map(check_step, iter_elements(steps, "steps")))
+        moments = None if times is None else array("q", map(self._given_time, iter_elements(times, "times")))
         if any(column is not None and len(column) != count for column in (given, moments)):
             raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
         drain_all(self._connection.path)
@@ -198,7 +198,7 @@ class MetricLog:
 
     def _log_slowly(self, values: Mapping[str, object], step: object, time: object) -> None:
         if not isinstance(values, Mapping):
-            raise InvalidTypeError(f"log takes a map of names to values, not {shown(values)}")
+            raise InvalidTypeError(f"log takes a map of names to values, not {short_repr(values)}")
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
         names = tuple(check_name(name, "metric name") for name in values)

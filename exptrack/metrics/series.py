@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from exptrack.database.connection import Connection, Parameters, Row
 from exptrack.database.functions import unpack_extremes, unpack_points
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.extras import require
 from exptrack.metrics.writer import drain_all
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, shown
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, short_repr
 
 if TYPE_CHECKING:
     import numpy
@@ -83,11 +84,7 @@ _Buffers: TypeAlias = tuple[_Buffer, _Buffer, _Buffer]
 
 
 def _numpy() -> ModuleType:
-    try:
-        import numpy
-    except ImportError:
-        raise MissingPackageError("numpy", "arrays (lists() works without)", "numpy") from None
-    return numpy
+    return require("numpy", "arrays (lists() works without)", "numpy")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -238,7 +235,7 @@ def check_names(names: object) -> list[str]:
     if isinstance(names, str):
         return [check_name(names, "metric name")]
     if not isinstance(names, Iterable):
-        raise InvalidTypeError(f"names are a list of metric names, not {shown(names)}")
+        raise InvalidTypeError(f"names are a list of metric names, not {short_repr(names)}")
     return list(dict.fromkeys(check_name(name, "metric name") for name in names))
 
 
@@ -335,7 +332,7 @@ def read_buckets(
     checked = check_name(name, "metric name")
     if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MAX_BUCKETS:
         raise InvalidValueError(
-            f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {shown(buckets)}"
+            f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {short_repr(buckets)}"
         )
     low, high = _check_range(start, stop)
     drain_all(connection.path)

@@ -25,7 +25,7 @@ from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricS
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_NUMBER, read_notes, resolve_run, summaries
 from exptrack.runs.ownership import dead_runs
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
 
@@ -36,9 +36,9 @@ def list_runs(
     """The runs a filter admits, newest first."""
     wanted = RunFilter() if run_filter is None else run_filter
     if not isinstance(wanted, RunFilter):
-        raise InvalidTypeError(f"list_runs takes a RunFilter, not {shown(run_filter)}")
+        raise InvalidTypeError(f"list_runs takes a RunFilter, not {short_repr(run_filter)}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise InvalidValueError(f"limit must be a whole number from 0, not {shown(limit)}")
+        raise InvalidValueError(f"limit must be a whole number from 0, not {short_repr(limit)}")
     dead = dead_runs(connection)
     found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
     return summaries(connection, runs_in_order(connection, found), dead)

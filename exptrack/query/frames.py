@@ -20,15 +20,15 @@ from exptrack.errors import (
     InvalidTypeError,
     InvalidValueError,
     MetricNotFoundError,
-    MissingPackageError,
 )
+from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_ID, METRIC_VALUES, SETS, check_names_exist
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Comparison, Field
 from exptrack.query.parser import parse_field
 from exptrack.records import RunStatus
 from exptrack.times import moment
-from exptrack.validation import check_text, shown
+from exptrack.validation import check_text, short_repr
 
 if TYPE_CHECKING:
     import pandas
@@ -132,7 +132,7 @@ def read_table(
 def _check_statistics(statistic: object) -> tuple[str, ...]:
     several = [statistic] if isinstance(statistic, str) else statistic
     if not isinstance(several, Iterable):
-        raise InvalidTypeError(f"a statistic is text, like 'max', or several are, not {shown(statistic)}")
+        raise InvalidTypeError(f"a statistic is text, like 'max', or several are, not {short_repr(statistic)}")
     found = tuple(dict.fromkeys(check_statistic(one) for one in several))
     if not found:
         raise InvalidValueError("no statistic is given")
@@ -142,14 +142,14 @@ def _check_statistics(statistic: object) -> tuple[str, ...]:
 def check_statistic(statistic: object) -> str:
     """Return `statistic` if it says which value of a metric counts."""
     if not isinstance(statistic, str) or statistic not in STATISTICS:
-        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {shown(statistic)}")
+        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {short_repr(statistic)}")
     return statistic
 
 
 def _check_columns(connection: Connection, columns: object) -> dict[str, Field]:
     if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise InvalidTypeError(
-            f"columns are a list of fields, like ['run_id', 'config.lr'], not {shown(columns)}"
+            f"columns are a list of fields, like ['run_id', 'config.lr'], not {short_repr(columns)}"
         )
     chosen = {}
     for name in columns:
@@ -436,16 +436,8 @@ def points_to_polars(points: Points) -> polars.DataFrame:
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError:
-        raise MissingPackageError("pandas", "pandas frames", "pandas") from None
-    return pandas
+    return require("pandas", "pandas frames", "pandas")
 
 
 def _polars() -> Any:
-    try:
-        import polars
-    except ImportError:
-        raise MissingPackageError("polars", "polars frames", "polars") from None
-    return polars
+    return require("polars", "polars frames", "polars")

@@ -54,7 +54,7 @@ from exptrack.query.conditions import (
     Scalar,
 )
 from exptrack.times import SECONDS, utc_text
-from exptrack.validation import INT64_MAX, INT64_MIN, check_text, shown
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text, short_repr
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
@@ -93,7 +93,7 @@ def parse_filter(text: object, parameters: Sequence[object] = ()) -> Condition:
         FilterError: it is wrong; the message shows where.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"a filter is text, not {shown(text)}")
+        raise InvalidTypeError(f"a filter is text, not {short_repr(text)}")
     check_text(text, "filter", max_chars=MAX_CHARS)
     return _Parser(text, parameters).filter()
 
@@ -105,7 +105,7 @@ def parse_field(text: object) -> Field:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"a field is text, like 'metrics.acc.max', not {shown(text)}")
+        raise InvalidTypeError(f"a field is text, like 'metrics.acc.max', not {short_repr(text)}")
     parser = _Parser(check_text(text, "field", max_chars=MAX_CHARS), ())
     token = parser.take()
     if token.kind != "word" or parser.token.kind != "end":
@@ -120,7 +120,7 @@ def parse_columns(text: object) -> dict[str, Field]:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"columns are text, like 'config.lr, metrics.acc.max', not {shown(text)}")
+        raise InvalidTypeError(f"columns are text, like 'config.lr, metrics.acc.max', not {short_repr(text)}")
     parser = _Parser(check_text(text, "columns", max_chars=MAX_CHARS), ())
     found = {}
     while True:
@@ -142,7 +142,7 @@ def parse_order(text: object) -> list[tuple[Field, bool]]:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"an order is text, like '-metrics.acc.max', not {shown(text)}")
+        raise InvalidTypeError(f"an order is text, like '-metrics.acc.max', not {short_repr(text)}")
     check_text(text, "order", max_chars=MAX_CHARS)
     found = []
     position = 0
@@ -423,7 +423,7 @@ class _Parser:
                 raise self.error("only numbers and texts have an order", token)
             return cast(Scalar, value)
         if kind == "number" and not number:
-            raise self.error(f"{field} is a number; {shown(value)} is none", token)
+            raise self.error(f"{field} is a number; {short_repr(value)} is none", token)
         if kind == "time":
             return self._moment(value, token)
         if kind == "seconds":
@@ -488,12 +488,14 @@ def _plain(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
         return value
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
-            raise parser.error(f"{shown(value)} does not fit into 64 bits", token)
+            raise parser.error(f"{short_repr(value)} does not fit into 64 bits", token)
         return value
     item = getattr(value, "item", None)
     if callable(item):
         return _plain(item(), token, parser)
-    raise parser.error(f"a value is text, a number, a bool, a list or a datetime, not {shown(value)}", token)
+    raise parser.error(
+        f"a value is text, a number, a bool, a list or a datetime, not {short_repr(value)}", token
+    )
 
 
 def _unquoted(text: str) -> str:

@@ -20,7 +20,7 @@ from exptrack.query.parser import parse_filter
 from exptrack.query.run_filter import _compared
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summaries
-from exptrack.validation import check_direction, check_name, shown
+from exptrack.validation import check_direction, check_name, short_repr
 
 METRIC_EXISTS = "SELECT 1 FROM metric_name WHERE name = ?"
 METRIC_NAMES = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
@@ -64,7 +64,7 @@ def best_runs(
     name = check_name(metric, "metric")
     check_direction(direction)
     if not isinstance(by, str) or by not in RANKED_VALUES:
-        raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {shown(by)}")
+        raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {short_repr(by)}")
     filters = {text: parse_filter(text) for text in ([where] if isinstance(where, str) else where)}
     for text, condition in filters.items():
         check_names_exist(connection, condition, text)

@@ -14,7 +14,7 @@ from exptrack.errors import (
 from exptrack.query.conditions import STATE_WORDS, And, Comparison, Condition, Field
 from exptrack.records import RunStatus
 from exptrack.times import utc_text
-from exptrack.validation import check_name, shown
+from exptrack.validation import check_name, short_repr
 
 _S = TypeVar("_S")
 _P = ParamSpec("_P")
@@ -46,10 +46,10 @@ def _time_bound(value: datetime | str | None, what: str) -> str | None:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise InvalidValueError(
-                f"{what} must be an ISO date or time like '2026-01-31', not {shown(value)}"
+                f"{what} must be an ISO date or time like '2026-01-31', not {short_repr(value)}"
             ) from None
     if not isinstance(value, datetime):
-        raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {shown(value)}")
+        raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {short_repr(value)}")
     return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
 
 
@@ -57,7 +57,7 @@ def check_asked_status(status: object) -> str:
     """Return `status` as text if runs can be asked for by it: a RunStatus, or pruned."""
     known = STATE_WORDS["status"]
     if not isinstance(status, str) or status not in known:
-        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {shown(status)}")
+        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {short_repr(status)}")
     return str(status)
 
 
@@ -120,7 +120,7 @@ class RunFilter:
     def __and__(self, other: RunFilter) -> RunFilter:
         """Both filters at once."""
         if not isinstance(other, RunFilter):
-            raise InvalidTypeError(f"a RunFilter combines with a RunFilter, not {shown(other)}")
+            raise InvalidTypeError(f"a RunFilter combines with a RunFilter, not {short_repr(other)}")
         for mine, theirs in ((self.group, other.group), (self.fingerprint, other.fingerprint)):
             if mine and theirs and mine != theirs:
                 raise InvalidValueError(f"no run is both {mine!r} and {theirs!r}")

@@ -25,7 +25,7 @@ from exptrack.query.selection import NEWEST_FIRST, Found, Order, Selection
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import summaries
 from exptrack.runs.ownership import dead_runs
-from exptrack.validation import check_name, shown
+from exptrack.validation import check_name, short_repr
 
 if TYPE_CHECKING:
     import pandas
@@ -88,7 +88,7 @@ class RunQuery:
     def matching(self, run_filter: RunFilter) -> RunQuery:
         """Only runs that a RunFilter admits."""
         if not isinstance(run_filter, RunFilter):
-            raise InvalidTypeError(f"matching takes a RunFilter, not {shown(run_filter)}")
+            raise InvalidTypeError(f"matching takes a RunFilter, not {short_repr(run_filter)}")
         return self._and(run_filter.condition())
 
     def started(self, after: datetime | str | None = None, before: datetime | str | None = None) -> RunQuery:
@@ -112,7 +112,7 @@ class RunQuery:
     def limit(self, count: int) -> RunQuery:
         """At most so many."""
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**62:
-            raise InvalidValueError(f"limit must be a whole number from 0, not {shown(count)}")
+            raise InvalidValueError(f"limit must be a whole number from 0, not {short_repr(count)}")
         return replace(self, _limit=count if self._limit is None else min(count, self._limit))
 
     def _and(self, *conditions: Condition) -> RunQuery:

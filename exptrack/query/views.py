@@ -28,7 +28,7 @@ from exptrack.query.compiler import (
 )
 from exptrack.query.conditions import Field
 from exptrack.query.parser import parse_field
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 MAX_NAME_CHARS = 64
 MAX_COLUMNS = 500
@@ -59,7 +59,7 @@ def create_view(connection: Connection, name: object, fields: Iterable[str]) -> 
     """Make a view; see :meth:`exptrack.Archive.create_view`."""
     checked = _check_name(name)
     if isinstance(fields, str) or not isinstance(fields, Iterable):
-        raise InvalidTypeError(f"fields are a list of names like 'config.lr', not {shown(fields)}")
+        raise InvalidTypeError(f"fields are a list of names like 'config.lr', not {short_repr(fields)}")
     wanted = list(dict.fromkeys(parse_field(field) for field in fields))
     if not 0 < len(wanted) <= MAX_COLUMNS:
         raise InvalidValueError(f"a view has from 1 to {MAX_COLUMNS} fields, not {len(wanted)}")
@@ -102,11 +102,11 @@ def _record(connection: Connection, name: str) -> UserView:
 def _check_name(name: object) -> str:
     """Return `name` if it can name a view without a quote."""
     if not isinstance(name, str):
-        raise InvalidTypeError(f"the name of a view is text, not {shown(name)}")
+        raise InvalidTypeError(f"the name of a view is text, not {short_repr(name)}")
     if len(name) > MAX_NAME_CHARS or not _NAME.fullmatch(name):
         raise InvalidValueError(
             f"the name of a view is up to {MAX_NAME_CHARS} letters, digits and underscores, and begins with no"
-            f" digit; not {shown(name)}"
+            f" digit; not {short_repr(name)}"
         )
     if name.lower().startswith("sqlite_") or name.upper() in _KEYWORDS:
         raise InvalidValueError(f"{name} means something in SQL; choose another name")

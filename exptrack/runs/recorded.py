@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection
@@ -40,8 +40,8 @@ from exptrack.validation import (
     check_status,
     check_step,
     check_text,
-    elements,
-    shown,
+    iter_elements,
+    short_repr,
 )
 
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -142,7 +142,7 @@ def _new_ids(connection: Connection, starts: list[datetime]) -> list[str]:
 
 def _checked(connection: Connection, record: object) -> _Checked:
     if not isinstance(record, RecordedRun):
-        raise InvalidTypeError(f"record_runs takes RecordedRun objects, not {shown(record)}")
+        raise InvalidTypeError(f"record_runs takes RecordedRun objects, not {short_repr(record)}")
     status = check_status(record.status)
     if status is RunStatus.RUNNING:
         raise InvalidValueError("a recorded run is over: completed, failed or interrupted")
@@ -153,7 +153,7 @@ def _checked(connection: Connection, record: object) -> _Checked:
     except (OverflowError, ValueError):
         ended = None
     if ended is None or duration_s < 0:
-        raise InvalidValueError(f"duration_s must be seconds from 0, not {shown(record.duration_s)}")
+        raise InvalidValueError(f"duration_s must be seconds from 0, not {short_repr(record.duration_s)}")
     new = NewRun(
         config=make_config(record.config).interpolate(),
         tags=check_tags(record.tags),
@@ -186,31 +186,31 @@ def _checked(connection: Connection, record: object) -> _Checked:
         traceback=_recordable_text(record.traceback, "traceback"),
     )
     if isinstance(record.notes, str) or not isinstance(record.notes, Iterable):
-        raise InvalidTypeError(f"notes are a list of texts, not {shown(record.notes)}")
+        raise InvalidTypeError(f"notes are a list of texts, not {short_repr(record.notes)}")
     return _Checked(new, [check_note(note) for note in record.notes], _checked_metrics(record, started))
 
 
 def _checked_start(value: object) -> datetime:
     if not isinstance(value, datetime):
-        raise InvalidTypeError(f"started_at must be a datetime, not {shown(value)}")
+        raise InvalidTypeError(f"started_at must be a datetime, not {short_repr(value)}")
     start = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if start < _EPOCH or start.year >= 3000:
-        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {shown(value)}")
+        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {short_repr(value)}")
     return start
 
 
 def _recordable_text(text: object, what: str) -> str | None:
-    return None if text is None else recordable(check_text(text, what))
+    return None if text is None else remove_secrets_and_paths(check_text(text, what))
 
 
 @lru_cache(maxsize=256)
 def _recordable_name(text: str) -> str:
-    return recordable(text)
+    return remove_secrets_and_paths(text)
 
 
 def _checked_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:
     if not isinstance(record.metrics, Mapping):
-        raise InvalidTypeError(f"metrics map names to steps and values, not {shown(record.metrics)}")
+        raise InvalidTypeError(f"metrics map names to steps and values, not {short_repr(record.metrics)}")
     found: dict[str, _Columns] = {}
     for name, columns in record.metrics.items():
         checked = check_name(name, "metric name")
@@ -226,21 +226,21 @@ def _checked_metrics(record: RecordedRun, started: datetime) -> dict[str, _Colum
 
 
 def _steps(column: object) -> list[int]:
-    steps = list(elements(column, "steps"))
+    steps = list(iter_elements(column, "steps"))
     if set(map(type, steps)) == {int} and min(steps) >= INT64_MIN and max(steps) <= INT64_MAX:
         return steps
     return [check_step(step) for step in steps]
 
 
 def _values(column: object, what: str) -> list[float]:
-    values = list(elements(column, "values"))
+    values = list(iter_elements(column, "values"))
     if set(map(type, values)) == {float}:
         return values
     return [check_number(value, what) for value in values]
 
 
 def _times(column: object, started: datetime) -> list[int]:
-    times = list(elements(column, "times"))
+    times = list(iter_elements(column, "times"))
     plain = set(map(type, times)) == {float} and all(map(math.isfinite, times))
     if plain and min(times) > EARLIEST_S and max(times) < LATEST_S:
         zero = started.timestamp()

@@ -25,7 +25,7 @@ from exptrack.times import utc_text
 from exptrack.validation import (
     check_name,
     check_text,
-    shown,
+    short_repr,
 )
 
 INSERT_RUN = """
@@ -52,7 +52,7 @@ SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHE
 def check_tags(tags: Iterable[str]) -> list[str]:
     """Tags that can be stored, each once."""
     if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {shown(tags)}")
+        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {short_repr(tags)}")
     return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
 
 
@@ -61,7 +61,7 @@ def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]
     if data is None:
         return {}
     if isinstance(data, str) or not isinstance(data, Iterable):
-        raise InvalidTypeError(f"data maps names to references, not {shown(data)}")
+        raise InvalidTypeError(f"data maps names to references, not {short_repr(data)}")
     pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
     return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from exptrack.errors import ConfigError, InvalidTypeError
 from exptrack.sdn.scalars import ESCAPES, INT_LIMIT, MAX_DEPTH, MAX_DIGITS, Value
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 _INDENT = "    "
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")
@@ -116,7 +116,7 @@ class Writer:
 
 def _path(path: str, key: object) -> str:
     # Without the repr of a key of another type, which may fail (an int of many digits).
-    step = shown(key) if isinstance(key, str) else f"({type(key).__name__})"
+    step = short_repr(key) if isinstance(key, str) else f"({type(key).__name__})"
     if isinstance(key, str) and _BARE_WORD.fullmatch(key):
         step = key
     return f"{path}.{step}" if path else step

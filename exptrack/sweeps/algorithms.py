@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require_optuna
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -78,7 +78,9 @@ class Sampler:
             isinstance(space, Mapping)
             and all(isinstance(values, Iterable) and not isinstance(values, str) for values in space.values())
         ):
-            raise InvalidTypeError(f"the space of a grid maps params to lists of values, not {shown(space)}")
+            raise InvalidTypeError(
+                f"the space of a grid maps params to lists of values, not {short_repr(space)}"
+            )
         options = {} if space is None else {"space": {name: list(values) for name, values in space.items()}}
         return cls("grid", seed, options)
 
@@ -100,7 +102,7 @@ class Sampler:
             return cls(sampler, seed, options)
         if not _is_optunas(sampler, "samplers", "BaseSampler"):
             raise InvalidTypeError(
-                f"a sampler is 'tpe', Sampler.tpe() or one of Optuna's, not {shown(sampler)}"
+                f"a sampler is 'tpe', Sampler.tpe() or one of Optuna's, not {short_repr(sampler)}"
             )
         return cls(type(sampler).__name__, None, {}, sampler)  # type: ignore[arg-type]
 
@@ -118,7 +120,9 @@ class Sampler:
         if self.given is not None:
             return self.given
         if self.seed is not None and (type(self.seed) is not int or not 0 <= self.seed <= MAX_SEED):
-            raise InvalidValueError(f"a seed is a whole number from 0 to {MAX_SEED}, not {shown(self.seed)}")
+            raise InvalidValueError(
+                f"a seed is a whole number from 0 to {MAX_SEED}, not {short_repr(self.seed)}"
+            )
         options = dict(self.options)
         if self.name == "grid":
             kind = "GridSampler" if "space" in options else "BruteForceSampler"
@@ -180,7 +184,7 @@ class Pruner:
             return cls(pruner, options)
         if not _is_optunas(pruner, "pruners", "BasePruner"):
             raise InvalidTypeError(
-                f"a pruner is 'median', Pruner.median() or one of Optuna's, not {shown(pruner)}"
+                f"a pruner is 'median', Pruner.median() or one of Optuna's, not {short_repr(pruner)}"
             )
         return cls(type(pruner).__name__, {}, pruner)  # type: ignore[arg-type]
 
@@ -235,7 +239,7 @@ def _settings(
     what: str, name: str, options: Mapping[str, Any], given: object, more: dict[str, Any]
 ) -> dict[str, Any]:
     if not isinstance(name, str) or not isinstance(options, Mapping):
-        raise InvalidTypeError(f"a {what} has a name and a map of options, not {shown((name, options))}")
+        raise InvalidTypeError(f"a {what} has a name and a map of options, not {short_repr((name, options))}")
     try:
         json.dumps(dict(options))
     except (TypeError, ValueError) as error:
@@ -277,5 +281,5 @@ def check_limit(value: object, what: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_LIMIT_S:
-        raise InvalidValueError(f"{what} is a number above 0, not {shown(value)}")
+        raise InvalidValueError(f"{what} is a number above 0, not {short_repr(value)}")
     return value

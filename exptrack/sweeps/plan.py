@@ -25,7 +25,7 @@ from exptrack.errors import (
 from exptrack.keypath import split_path
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
-from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, shown
+from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, short_repr
 
 Choice: TypeAlias = "str | int | float | bool | None"
 
@@ -71,7 +71,7 @@ class Dimension:
         low, high = self._number("low"), self._number("high")
         step = None if self.step is None else self._number("step")
         if not isinstance(self.log, bool):
-            raise SweepPlanError(f"log is true or false, not {shown(self.log)}", key="log")
+            raise SweepPlanError(f"log is true or false, not {short_repr(self.log)}", key="log")
         if low > high:
             raise SweepPlanError(f"low {low} is above high {high}", key="low")
         if not math.isfinite(high - low):
@@ -97,13 +97,15 @@ class Dimension:
         """A bound of the range, kept in the type of its kind."""
         value: object = getattr(self, name)
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-            problem = f"a range needs {name}" if value is None else f"{name} is a number, not {shown(value)}"
+            problem = (
+                f"a range needs {name}" if value is None else f"{name} is a number, not {short_repr(value)}"
+            )
             raise SweepPlanError(problem, key=name)
         assert isinstance(value, (int, float))
         if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
-            raise SweepPlanError(f"{name} does not fit into 64 bits: {shown(value)}", key=name)
+            raise SweepPlanError(f"{name} does not fit into 64 bits: {short_repr(value)}", key=name)
         if self.kind == "int" and abs(value) > MAX_WHOLE:
-            raise SweepPlanError(f"{name} of a range of ints is within 2^53, not {shown(value)}", key=name)
+            raise SweepPlanError(f"{name} of a range of ints is within 2^53, not {short_repr(value)}", key=name)
         if self.kind == "int" and isinstance(value, float):
             raise SweepPlanError(f"{name} of a range of ints is a whole number, not {value!r}", key=name)
         number = float(value) if self.kind == "float" else value
@@ -238,12 +240,12 @@ def _suggestion(word: object, known: Iterable[str]) -> str:
 def _check_word(word: object, known: tuple[str, ...], what: str) -> None:
     if word not in known:
         hint = _suggestion(word, known)
-        raise SweepPlanError(f"{what} is {_either(known)}, not {shown(word)}{hint}", key=what)
+        raise SweepPlanError(f"{what} is {_either(known)}, not {short_repr(word)}{hint}", key=what)
 
 
 def _check_count(value: object, what: str, *, least: int) -> None:
     if type(value) is not int or not least <= value <= INT64_MAX:
-        raise SweepPlanError(f"{what} is a whole number from {least}, not {shown(value)}", key=what)
+        raise SweepPlanError(f"{what} is a whole number from {least}, not {short_repr(value)}", key=what)
 
 
 def _check_step_of_range(low: float | int, high: float | int, step: float | int) -> None:
@@ -267,8 +269,10 @@ def _check_choices(choices: object) -> None:
         _check_choice(one)
         for other in seen:
             if one == other:
-                same = "twice" if type(one) is type(other) else f"beside {shown(other)}, which is equal to it"
-                raise SweepPlanError(f"the choice {shown(one)} stands {same}", key="choices")
+                same = (
+                    "twice" if type(one) is type(other) else f"beside {short_repr(other)}, which is equal to it"
+                )
+                raise SweepPlanError(f"the choice {short_repr(one)} stands {same}", key="choices")
         seen.append(one)
 
 
@@ -284,7 +288,7 @@ def _check_choice(one: object) -> None:
     elif type(one) is int and not INT64_MIN <= one <= INT64_MAX:
         problem = "does not fit into 64 bits"
     if problem:
-        raise SweepPlanError(f"the choice {shown(one)} {problem}", key="choices")
+        raise SweepPlanError(f"the choice {short_repr(one)} {problem}", key="choices")
 
 
 def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending: str) -> None:
@@ -293,19 +297,23 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
     if name not in known and not re.fullmatch(
         rf"[A-Z][A-Za-z0-9]*{ending}", name if isinstance(name, str) else ""
     ):
-        problem = f"a {what} is {_either(known)}, or a class of Optuna that ends in {ending}, not {shown(name)}"
+        problem = (
+            f"a {what} is {_either(known)}, or a class of Optuna that ends in {ending}, not {short_repr(name)}"
+        )
         raise SweepPlanError(problem + _suggestion(name, known), key=f"{what}.name")
     if algorithm.given is not None:
         raise SweepPlanError(f"a plan names its {what}; it cannot hold the object", key=what)
     if not isinstance(options, Mapping):
-        raise SweepPlanError(f"options of a {what} are a map, not {shown(options)}", key=what)
+        raise SweepPlanError(f"options of a {what} are a map, not {short_repr(options)}", key=what)
     for option in options:
         if not isinstance(option, str) or not option.isidentifier():
-            raise SweepPlanError(f"no option of a {what} is called {shown(option)}", key=f"{what}.{option}")
+            raise SweepPlanError(
+                f"no option of a {what} is called {short_repr(option)}", key=f"{what}.{option}"
+            )
     seed = getattr(algorithm, "seed", None)
     if seed is not None and (type(seed) is not int or not 0 <= seed <= MAX_SEED):
         raise SweepPlanError(
-            f"seed is a whole number from 0 to {MAX_SEED}, not {shown(seed)}", key=f"{what}.seed"
+            f"seed is a whole number from 0 to {MAX_SEED}, not {short_repr(seed)}", key=f"{what}.seed"
         )
 
 
@@ -320,7 +328,7 @@ def _checked_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str
     _refused(place, check_name, key, "a parameter")
     assert isinstance(key, str)
     if key != key.strip() or "=" in key or not parse_cli_overrides([f"{key}=1"]):
-        raise SweepPlanError(f"no command line can override a key like {shown(key)}", key=place)
+        raise SweepPlanError(f"no command line can override a key like {short_repr(key)}", key=place)
     _refused(place, split_path, key)
     parts = tuple(split_path(key))
     for other, name in taken.items():

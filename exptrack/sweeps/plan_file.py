@@ -22,7 +22,7 @@ from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
 from exptrack.sweeps.algorithms import Pruner, Sampler
 from exptrack.sweeps.plan import _T, Dimension, SweepPlan, _place_of, _suggestion
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 
 def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
@@ -116,7 +116,7 @@ class _SweepFile:
         for key in values:
             if key not in known:
                 hint = _suggestion(key, known) or f"; there are {', '.join(known)}"
-                raise self.error(f"there is no {shown(key)} here{hint}", (*above, key), at_key=True)
+                raise self.error(f"there is no {short_repr(key)} here{hint}", (*above, key), at_key=True)
 
     def map_at(self, key: str, known: Sequence[str]) -> dict[str, sdn.Value]:
         """A section of the file; empty where there is none."""
@@ -124,7 +124,7 @@ class _SweepFile:
         if found is None:
             return {}
         if not isinstance(found, dict):
-            raise self.error(f"{key} is a map of {', '.join(known)}, not {shown(found)}", (key,))
+            raise self.error(f"{key} is a map of {', '.join(known)}, not {short_repr(found)}", (key,))
         self.refuse_unknown(found, known, key)
         return found
 
@@ -158,7 +158,7 @@ class _SweepFile:
         if isinstance(found, dict):
             return self.inline_base(found)
         if not isinstance(found, str):
-            raise self.error(f"base is a map or the path of a config, not {shown(found)}", ("base",))
+            raise self.error(f"base is a map or the path of a config, not {short_repr(found)}", ("base",))
         file = self.file.parent / found
         if not os.path.exists(file):
             raise self.error(f"there is no config {found} beside {self.file.name}", ("base",))
@@ -189,13 +189,15 @@ class _SweepFile:
         elif isinstance(found, list):
             entries += [self.row(place, row) for place, row in enumerate(found)]
         elif found is not None:
-            raise self.error(f"space is a map or a table of parameters, not {shown(found)}", ("space",))
+            raise self.error(f"space is a map or a table of parameters, not {short_repr(found)}", ("space",))
         choices = self.values.get("choices")
         if choices is not None and not isinstance(choices, dict):
-            raise self.error(f"choices are a map of parameters to lists, not {shown(choices)}", ("choices",))
+            raise self.error(
+                f"choices are a map of parameters to lists, not {short_repr(choices)}", ("choices",)
+            )
         for key, value in (choices or {}).items():
             if not isinstance(value, list):
-                raise self.error(f"the choices of {key} are a list, not {shown(value)}", ("choices", key))
+                raise self.error(f"the choices of {key} are a list, not {short_repr(value)}", ("choices", key))
             entries.append((key, ("choices", key), value))
         space: dict[str, Dimension] = {}
         for key, home, value in entries:
@@ -215,7 +217,9 @@ class _SweepFile:
         cells = {name: cell for name, cell in row.items() if cell != ""}
         key = cells.pop("param", "")
         if not isinstance(key, str) or not key:
-            raise self.error(f"param is the key of a value in the config, not {shown(key)}", (*home, "param"))
+            raise self.error(
+                f"param is the key of a value in the config, not {short_repr(key)}", (*home, "param")
+            )
         return key, home, cells
 
     def dimension(self, key: str, home: tuple[str | int, ...], value: sdn.Value) -> Dimension:

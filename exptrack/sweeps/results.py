@@ -19,7 +19,7 @@ from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.store import find_study, infeasible_trials, read_trials, study_info
-from exptrack.validation import shown
+from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -119,7 +119,7 @@ class StudyResults:
         """
         if name not in self.params:
             known = ", ".join(self.params) or "none"
-            raise InvalidValueError(f"study {self.name!r} has no param {shown(name)}; it has {known}")
+            raise InvalidValueError(f"study {self.name!r} has no param {short_repr(name)}; it has {known}")
         return name
 
     def _feasible(self) -> Iterator[TrialRecord]:
@@ -181,7 +181,7 @@ class StudyResults:
             InvalidValueError: no trial has such a param.
         """
         if isinstance(params, str) or not (params is None or isinstance(params, Iterable)):
-            raise InvalidTypeError(f"params are a list of names, not {shown(params)}")
+            raise InvalidTypeError(f"params are a list of names, not {short_repr(params)}")
         chosen = self.params if params is None else [self.check_param(name) for name in params]
         pairs = [(trial, name) for trial in self.trials for name in trial.params if name in chosen]
         trials = [trial for trial, _name in pairs]
@@ -264,7 +264,7 @@ class StudyResults:
             MissingPackageError: Optuna, or scikit-learn for the last two, is not installed.
         """
         if not isinstance(method, str) or method not in EVALUATORS:
-            raise InvalidValueError(f"method is one of {', '.join(EVALUATORS)}, not {shown(method)}")
+            raise InvalidValueError(f"method is one of {', '.join(EVALUATORS)}, not {short_repr(method)}")
         place = self._place_of(metric, method)
         of_trial: Callable[[Any], Sequence[float]] = (
             (lambda trial: trial.values) if place is None else (lambda trial: (trial.values[place],))
@@ -309,7 +309,7 @@ class StudyResults:
             if method == "ped-anova":
                 return None
         if metric not in self.metrics:
-            asked = "is asked for" if metric is None else f"is {shown(metric)}"
+            asked = "is asked for" if metric is None else f"is {short_repr(metric)}"
             raise InvalidValueError(
                 f"no objective of study {self.name!r} {asked}: metric is one of {', '.join(self.metrics)}"
             )

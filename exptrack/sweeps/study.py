@@ -22,7 +22,7 @@ import optuna
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
 from exptrack.database.connection import Connection, Row
 from exptrack.database.opening import default_connection
@@ -57,7 +57,7 @@ from exptrack.sweeps.trial import Trial, check_choice
 from exptrack.times import utc_text
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
-from exptrack.validation import INT64_MAX, check_name, check_number, check_text, shown
+from exptrack.validation import INT64_MAX, check_name, check_number, check_text, short_repr
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -142,7 +142,7 @@ class Study:
             else StudyConfig(name, direction, sampler, pruner, max_trials, time_limit, metric, base)
         )
         if archive is not None and not isinstance(getattr(archive, "_connection", None), Connection):
-            raise InvalidTypeError(f"archive is an Archive, not {shown(archive)}")
+            raise InvalidTypeError(f"archive is an Archive, not {short_repr(archive)}")
         return create_study(default_connection() if archive is None else archive._connection, config)
 
     def __repr__(self) -> str:
@@ -301,12 +301,12 @@ class Study:
         """
         for function, what in ((objective, "objective"), (after, "after")):
             if not callable(function) and (what == "objective" or function is not None):
-                raise InvalidTypeError(f"{what} is a function, not {shown(function)}")
+                raise InvalidTypeError(f"{what} is a function, not {short_repr(function)}")
         if on_error not in ("stop", "continue"):
-            raise InvalidValueError(f"on_error is 'stop' or 'continue', not {shown(on_error)}")
+            raise InvalidValueError(f"on_error is 'stop' or 'continue', not {short_repr(on_error)}")
         for count, what in ((n_trials, "n_trials"), (jobs, "jobs")):
             if (count is not None or what == "jobs") and (type(count) is not int or count < 1):
-                raise InvalidValueError(f"{what} is a whole number above 0, not {shown(count)}")
+                raise InvalidValueError(f"{what} is a whole number above 0, not {short_repr(count)}")
         seconds = self.settings.get("time_limit_s") if time_limit is None else time_limit
         self.fail_dead_trials()
         study, began = self.optuna_study, utc_text()
@@ -425,17 +425,17 @@ class Study:
                 of another study.
         """
         if not isinstance(trial, Trial):
-            raise InvalidTypeError(f"a trial comes from Study.ask(), unlike {shown(trial)}")
+            raise InvalidTypeError(f"a trial comes from Study.ask(), unlike {short_repr(trial)}")
         if trial._study._id != self._id or trial._study._connection.path != self._connection.path:
             raise InvalidValueError(f"{trial!r} is no trial of study {self.name!r}")
         if not isinstance(pruned, bool):
-            raise InvalidTypeError(f"pruned is True or False, not {shown(pruned)}")
+            raise InvalidTypeError(f"pruned is True or False, not {short_repr(pruned)}")
         if (values is not None) + pruned + (reason is not None) != 1:
             raise InvalidValueError(
                 "a trial ends with its values, as pruned, or as failed for a reason: one of them"
             )
         numbers = None if values is None else self._checked_values(values)
-        words = None if reason is None else recordable(check_text(reason, "reason"))
+        words = None if reason is None else remove_secrets_and_paths(check_text(reason, "reason"))
         chosen = OptunaState.COMPLETE if numbers else OptunaState.PRUNED if pruned else OptunaState.FAIL
         try:
             with _may_stop(self.optuna_study), self._own_errors():
@@ -456,7 +456,7 @@ class Study:
             InvalidTypeError, InvalidValueError: params that are no names with texts, numbers, bools or None.
         """
         if not isinstance(params, Mapping):
-            raise InvalidTypeError(f"params are names with values, not {shown(params)}")
+            raise InvalidTypeError(f"params are names with values, not {short_repr(params)}")
         for name, value in params.items():
             check_choice(check_name(name, "param name"), value)
         self._config_of(params)
@@ -477,7 +477,7 @@ class Study:
         known = type(number) is int and 0 <= number <= INT64_MAX
         found = read_trial(self._connection, self._id, number) if known else None
         if found is None:
-            raise InvalidValueError(f"study {self.name!r} has no trial {shown(number)}")
+            raise InvalidValueError(f"study {self.name!r} has no trial {short_repr(number)}")
         return found
 
     def fail_dead_trials(self) -> list[int]:

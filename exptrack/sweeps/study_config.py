@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exptrack.config.exp_config import encode_config, make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
-from exptrack.validation import check_direction, check_name, shown
+from exptrack.validation import check_direction, check_name, short_repr
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -60,7 +60,9 @@ class StudyConfig:
             return default_metrics(count)
         given = _listed(self.metric, "a metric is a name, or a list of them")
         if len(given) != count or len(set(given)) != count:
-            raise InvalidValueError(f"{count} objectives have {count} different metrics, not {shown(given)}")
+            raise InvalidValueError(
+                f"{count} objectives have {count} different metrics, not {short_repr(given)}"
+            )
         return tuple(check_name(name, "metric name") for name in given)
 
     @property
@@ -80,7 +82,7 @@ class StudyConfig:
             InvalidValueError: a limit, sampler, pruner or base that cannot be.
         """
         if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
-            raise InvalidValueError(f"max_trials is a whole number above 0, not {shown(self.max_trials)}")
+            raise InvalidValueError(f"max_trials is a whole number above 0, not {short_repr(self.max_trials)}")
         base = encode_config(make_config(self.base))
         origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
         return {
@@ -98,7 +100,7 @@ def _listed(given: object, form: str) -> list[Any]:
     if isinstance(given, str):
         return [given]
     if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
-        raise InvalidTypeError(f"{form}, not {shown(given)}")
+        raise InvalidTypeError(f"{form}, not {short_repr(given)}")
     return list(given)
 
 

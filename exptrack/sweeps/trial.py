@@ -22,7 +22,7 @@ from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_storage import OptunaStorage
 from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
-from exptrack.validation import check_name, check_number, check_step, shown
+from exptrack.validation import check_name, check_number, check_step, short_repr
 
 RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
 
@@ -104,7 +104,9 @@ class Trial:
     def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
         """One of these scalars: texts, numbers, bools, None. Commits; raises as :meth:`suggest_float`."""
         if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
-            raise InvalidTypeError(f"choices of {shown(name)} are a list of scalars, not {shown(choices)}")
+            raise InvalidTypeError(
+                f"choices of {short_repr(name)} are a list of scalars, not {short_repr(choices)}"
+            )
         found = tuple(choices)
         for choice in found:
             check_choice(name, choice)
@@ -112,26 +114,26 @@ class Trial:
             for other in found[:place]:
                 if choice == other and type(choice) is not type(other):
                     raise InvalidValueError(
-                        f"the choices {shown(other)} and {shown(choice)} of {shown(name)} are equal; Optuna"
-                        " cannot tell them apart"
+                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)}"
+                        " are equal; Optuna cannot tell them apart"
                     )
         return self._suggest("suggest_categorical", name, found)
 
     def _bound(self, name: str, value: object) -> float:
-        number = check_number(value, f"a bound or step of param {shown(name)}")
+        number = check_number(value, f"a bound or step of param {short_repr(name)}")
         if not math.isfinite(number):
-            raise InvalidValueError(f"bounds and step of param {shown(name)} are finite, not {number}")
+            raise InvalidValueError(f"bounds and step of param {short_repr(name)} are finite, not {number}")
         return number
 
     def _whole(self, name: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, SupportsIndex):
             raise InvalidTypeError(
-                f"bounds and step of param {shown(name)} are whole numbers, not {shown(value)}"
+                f"bounds and step of param {short_repr(name)} are whole numbers, not {short_repr(value)}"
             )
         number = operator.index(value)
         if abs(number) > MAX_WHOLE:
             raise InvalidValueError(
-                f"bounds and step of param {shown(name)} are within 2^53, not {shown(number)}"
+                f"bounds and step of param {short_repr(name)} are within 2^53, not {short_repr(number)}"
             )
         return number
 
@@ -213,8 +215,10 @@ class Trial:
 def check_choice(name: str, value: object) -> None:
     """Refuse what is no setting of a param, or what no config holds."""
     if value is not None and not isinstance(value, (str, int, float)):
-        raise InvalidTypeError(f"param {shown(name)} is a text, a number, a bool or None, not {shown(value)}")
+        raise InvalidTypeError(
+            f"param {short_repr(name)} is a text, a number, a bool or None, not {short_repr(value)}"
+        )
     try:
         ExpConfig({"value": value})
     except InvalidValueError as error:
-        raise InvalidValueError(f"param {shown(name)} cannot be {shown(value)}: {error}") from None
+        raise InvalidValueError(f"param {short_repr(name)} cannot be {short_repr(value)}: {error}") from None

@@ -22,7 +22,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.artifacts.listing import read_inputs
-from exptrack.capture.redaction import recordable
+from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.capture.system_metrics import SystemSampler
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
@@ -304,7 +304,7 @@ class Run(MetricLog, MediaLog):
         chosen = check_status(status)
         if chosen is RunStatus.RUNNING:
             raise InvalidValueError("a run ends as completed, failed or interrupted; flush() lets it go on")
-        self._end(chosen, None if reason is None else recordable(check_text(reason, "reason")))
+        self._end(chosen, None if reason is None else remove_secrets_and_paths(check_text(reason, "reason")))
 
     def complete(self) -> None:
         """End the run as completed; it can be ranked from now on. Commits, power-safe.
@@ -324,11 +324,15 @@ class Run(MetricLog, MediaLog):
             # A message or a line of code may show what the environment filled into the config.
             self._end(RunStatus.FAILED, *describe(reason, self.config.mask))
         else:
-            self._end(RunStatus.FAILED, recordable(self.config.mask(check_text(reason, "reason"))))
+            self._end(
+                RunStatus.FAILED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
+            )
 
     def interrupt(self, reason: str) -> None:
         """End the run as interrupted: stopped from outside, neither done nor broken. Commits, power-safe."""
-        self._end(RunStatus.INTERRUPTED, recordable(self.config.mask(check_text(reason, "reason"))))
+        self._end(
+            RunStatus.INTERRUPTED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
+        )
 
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         if self._sampler is not None:
@@ -406,7 +410,7 @@ def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
     # Masked first: a value of which a part was made unrecognisable would not be found.
-    return recordable(mask(reason)), recordable(mask(trace))
+    return remove_secrets_and_paths(mask(reason)), remove_secrets_and_paths(mask(trace))
 
 
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exptrack.capture import paths
-from exptrack.capture.paths import relative_path, repository_root, shorten_paths
+from exptrack.capture.paths import find_repository_root, relative_path, shorten_paths
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     (folder / "sub").mkdir()
     monkeypatch.chdir(folder / "sub")
-    monkeypatch.setattr(paths, "main_script", lambda: str(folder / "train.py"))
+    monkeypatch.setattr(paths, "find_main_script", lambda: str(folder / "train.py"))
     monkeypatch.setenv("HOME", "/home/alice")
     return folder
 
@@ -116,7 +116,7 @@ def test_a_link_to_the_project_is_the_project(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "link").symlink_to(project)
-    monkeypatch.setattr(paths, "main_script", lambda: str(tmp_path / "link" / "train.py"))
+    monkeypatch.setattr(paths, "find_main_script", lambda: str(tmp_path / "link" / "train.py"))
     for place in (project, tmp_path / "link"):
         assert shorten_paths(f"File '{place}/models/net.py'") == "File 'models/net.py'"
     assert relative_path(str(tmp_path / "link" / "a.py"), str(project)) == "a.py"
@@ -150,12 +150,12 @@ def test_only_what_git_takes_for_a_repository_is_a_root(tmp_path: Path) -> None:
     inner = tmp_path / "repo" / "inner" / "deep"
     (inner.parent / ".git").mkdir(parents=True)
     inner.mkdir()
-    assert repository_root(str(inner)) is None
+    assert find_repository_root(str(inner)) is None
     (tmp_path / "repo" / ".git").mkdir()
     (tmp_path / "repo" / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
-    assert repository_root(str(inner)) == str(tmp_path / "repo")
+    assert find_repository_root(str(inner)) == str(tmp_path / "repo")
     (inner / ".git").write_text("gitdir: elsewhere\n")
-    assert repository_root(str(inner)) == str(inner)
+    assert find_repository_root(str(inner)) == str(inner)
 
 
 @pytest.mark.timeout(30)

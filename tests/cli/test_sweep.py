@@ -298,7 +298,7 @@ def test_another_sweep_of_the_same_name_is_refused_and_says_what_differs(lab: La
     )
     refused = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
     assert refused.exit_code == 44
-    assert "has another sampler and space (lr); another name (--name NAME) begins" in refused.stderr
+    assert "has another sampler and space (lr); choose another name (--name NAME)" in refused.stderr
     named = lab.call("run", "tuning.sdn", "--name", "two", "--trials", "1", "--", PYTHON, "train.py")
     assert (named.exit_code, len(lab.trials("two"))) == (0, 1)
 

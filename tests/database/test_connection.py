@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import exptrack
-from exptrack import Archive, ArchiveMovedError
-from exptrack.database.connection import Connection
+from exptrack import Archive, ArchiveMovedError, ArchiveReadOnlyError, UnsupportedSqliteError
+from exptrack.database.connection import Connection, require_sqlite
 from exptrack.database.opening import open_connection
 
 
@@ -89,7 +89,7 @@ def test_checkpoints_happen_only_while_the_write_lock_is_held(tmp_path: Path) ->
 
 def test_there_is_one_place_that_checkpoints_and_none_that_does_by_itself(connection: Connection) -> None:
     package = Path(exptrack.__file__).parent
-    sources = "".join(path.read_text(encoding="utf-8") for path in package.glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
     assert len(re.findall(r"wal_checkpoint", sources)) == 1
     assert connection.value("PRAGMA wal_autocheckpoint") == 0
 
@@ -248,3 +248,16 @@ def test_damage_is_reported_and_never_handed_out(tmp_path: Path) -> None:
                     archive.artifacts(run.run_id).get_blob("words")
     with Archive(path) as archive:
         assert archive.verify().ok
+
+
+def test_an_old_sqlite_is_refused_with_a_sentence() -> None:
+    with pytest.raises(UnsupportedSqliteError, match=r"3\.36\.0"):
+        require_sqlite((3, 36, 0))
+
+
+def test_a_connection_that_only_reads_refuses_transactions(tmp_path: Path) -> None:
+    Archive(tmp_path / "lab.db").close()
+    connection = Connection(tmp_path / "lab.db", "ro")
+    with pytest.raises(ArchiveReadOnlyError), connection.transaction():
+        pass
+    connection.close()

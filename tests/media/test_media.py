@@ -244,7 +244,7 @@ def test_without_pillow_files_are_kept_and_pixels_are_refused(without: Any) -> N
     assert encode_image(data) == (data, "image/png", False, {})
     for image in (GREY, Tensor(GREY)):
         with pytest.raises(
-            MissingPackageError, match=r"pillow is needed for images: .*exptrack-archive\[media\]"
+            MissingPackageError, match=r"pillow is needed for images; .*exptrack-archive\[media\]"
         ):
             encode_image(image)
 

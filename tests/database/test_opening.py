@@ -1,0 +1,161 @@
+"""Opening: created once, refused untouched when the file is not ours, read where nothing can be written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exptrack import (
+    Archive,
+    ArchiveNotFoundError,
+    ArchiveTooNewError,
+    NotAnArchiveError,
+)
+from exptrack.database.migrations import migrations
+
+CREATOR = """
+import sys, exptrack
+with exptrack.Archive(sys.argv[1]) as archive:
+    with archive.start_run() as run:
+        run.log({"x": 1.0})
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_sixteen_processes_create_one_archive(tmp_path: Path, attempt: int) -> None:
+    path = tmp_path / "lab.db"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", CREATOR, str(path)], stderr=subprocess.PIPE, text=True)
+        for _ in range(16)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert errors == [""] * 16
+    with Archive(path) as archive:
+        assert archive.sql("SELECT number, name FROM migration").rows == ((1, migrations()[0].name),)
+        assert len(archive.list_runs()) == 16
+        assert archive.verify().ok
+
+
+def test_a_newer_file_is_read_but_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run(name="from the future"):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(ArchiveTooNewError, match="upgrade exptrack"):
+        Archive(path)
+    with Archive(path, mode="ro") as archive:
+        assert archive.list_runs()[0].name == "from the future"
+
+
+def foreign_sqlite(path: Path, journal: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.commit()
+    connection.close()
+
+
+FOREIGN = {
+    "text": lambda path: path.write_text("not a database, " * 100),
+    "png": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2000)),
+    "short": lambda path: path.write_bytes(b"x"),
+    "sqlite": lambda path: foreign_sqlite(path, "DELETE"),
+    "sqlite in wal mode": lambda path: foreign_sqlite(path, "WAL"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_foreign_file_is_refused_untouched(tmp_path: Path, kind: str, mode: str) -> None:
+    path = tmp_path / "other.db"
+    FOREIGN[kind](path)
+    before = (path.read_bytes(), path.stat().st_mtime_ns)
+    with pytest.raises(NotAnArchiveError, match=r"other\.db"):
+        Archive(path, mode=mode)
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["other.db"]
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_pipe_or_device_is_refused(tmp_path: Path, mode: str) -> None:
+    os.mkfifo(tmp_path / "pipe.db")
+    for place in (tmp_path / "pipe.db", Path("/dev/null")):
+        with pytest.raises(NotAnArchiveError, match="device or pipe"):
+            Archive(place, mode=mode)
+
+
+def test_a_link_to_nothing_is_named_as_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "lab.db").symlink_to("absent.db")
+    with pytest.raises(ArchiveNotFoundError, match=r"it is a link.*absent\.db"):
+        Archive(tmp_path / "lab.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.db"]
+
+
+def test_an_empty_file_becomes_an_archive_only_for_writing(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    path.touch()
+    with pytest.raises(NotAnArchiveError, match="empty"):
+        Archive(path, mode="ro")
+    assert path.stat().st_size == 0
+    Archive(path).close()
+    Archive(path, mode="ro").close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_files_are_their_owners_alone(archive: Archive, tmp_path: Path) -> None:
+    archive.start_run().complete()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("lab.db*")}
+    assert modes == {"lab.db": 0o600, "lab.db-wal": 0o600, "lab.db-shm": 0o600}
+
+
+READER = """
+import os, sys, tempfile
+import exptrack
+with tempfile.TemporaryDirectory() as folder, exptrack.Archive(folder + "/warm.db") as archive:
+    archive.start_run().complete()  # loads every module while they can be read
+    archive.verify()
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    exptrack.Archive(sys.argv[1])
+except exptrack.ArchiveReadOnlyError:
+    print("refused")
+with exptrack.Archive(sys.argv[1], mode="ro") as archive:
+    print(len(archive.list_runs()), archive.verify().ok)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folder modes are POSIX's")
+@pytest.mark.parametrize("with_wal", [False, True])
+def test_a_read_only_folder_can_be_read_and_not_written(with_wal: bool) -> None:
+    import shutil
+    import tempfile
+
+    # Not under tmp_path, whose parents another user may not enter.
+    folder = Path(tempfile.mkdtemp())
+    try:
+        archive = Archive(folder / "work.db")
+        archive.start_run().complete()
+        for suffix in ("", "-wal"):
+            if with_wal or not suffix:
+                if not with_wal:
+                    archive.close()
+                shutil.copy(folder / f"work.db{suffix}", folder / f"lab.db{suffix}")
+                (folder / f"lab.db{suffix}").chmod(0o444)
+        archive.close()
+        folder.chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", READER, str(folder / "lab.db")], capture_output=True, text=True, cwd="/"
+        )
+        assert (done.stdout, done.stderr) == ("refused\n1 True\n", "")
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

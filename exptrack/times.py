@@ -7,13 +7,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exptrack.errors import (
-    InvalidValueError,
-    SweepPlanError,
-)
+from exptrack.errors import InvalidValueError
 from exptrack.validation import check_number, short_repr
 
-# Seconds since 1970; beyond these (years 1 and 9999) no date can be shown.
+# Seconds since 1970; beyond these (years 1 and 9999) no date can be short_repr.
 EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(
@@ -55,7 +52,7 @@ def seconds_of(time: object) -> float:
     (9000.0, 0.5)
 
     Raises:
-        SweepPlanError: it is neither, or not above 0.
+        InvalidValueError: it is neither, or not above 0.
     """
     seconds = 0.0
     if type(time) in (int, float):
@@ -66,8 +63,9 @@ def seconds_of(time: object) -> float:
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:
-        problem = f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
-        raise SweepPlanError(problem, key="time_limit_s")
+        raise InvalidValueError(
+            f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
+        )
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""The contract's workflow, as a user's script would go through it."""
+"""The workflow of a user's script: start, log, store, end, resume, query."""
 
 from __future__ import annotations
 

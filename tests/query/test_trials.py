@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from exptrack import Archive, FilterError, InvalidValueError, RunFilter, RunStatus, RunSummary
 from exptrack.cli import main
 from exptrack.records import TrialState
-from exptrack.terminal import console as render
+from exptrack.terminal.console import open_console
+from exptrack.terminal.runs import STATUS_STYLES, build_live_table
 
 NOW = "2026-01-01 00:00:00.000000"
 FACTS = ["study", "trial.number", "trial.state"]
@@ -321,16 +322,16 @@ def test_tables_show_a_pruned_run_as_pruned(lab: Archive) -> None:
 
 
 def test_a_live_table_shows_a_pruned_run_as_pruned(lab: Archive) -> None:
-    out = render.console()
+    out = open_console()
     with out.capture() as capture:
-        out.print(render.live([named(lab, "run1"), named(lab, "run0")], [], {}))
+        out.print(build_live_table([named(lab, "run1"), named(lab, "run0")], [], {}))
     lines = [line.split() for line in capture.get().splitlines() if "run0" in line or "run1" in line]
     assert [words[1:3] for words in lines] == [["pruned", "run1"], ["completed", "run0"]]
 
 
 def test_every_status_a_person_sees_has_a_colour_of_its_own() -> None:
-    assert set(render.STATUS_STYLES) == {*RunStatus, "pruned"}
-    assert len(set(render.STATUS_STYLES.values())) == 5
+    assert set(STATUS_STYLES) == {*RunStatus, "pruned"}
+    assert len(set(STATUS_STYLES.values())) == 5
 
 
 def test_show_names_study_number_and_state(lab: Archive) -> None:

@@ -14,13 +14,10 @@ from exptrack.artifacts.listing import read_artifacts, read_inputs
 from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row
-from exptrack.errors import (
-    InvalidTypeError,
-    InvalidValueError,
-)
+from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import read_summaries
 from exptrack.query.run_filter import RunFilter
-from exptrack.query.selection import NEWEST_FIRST, Found, Selection
+from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_NUMBER, read_notes, resolve_run, summaries
@@ -30,39 +27,49 @@ from exptrack.validation import short_repr
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
 
 
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """Everything about one run.
+
+    `config` is nested as it was given to ``start_run``, with references to the environment unresolved.
+    `config_sources` names, by dotted path, what set each key.
+    """
+
+    summary: RunSummary
+    config: dict[str, Any]
+    notes: tuple[Note, ...]
+    metrics: tuple[MetricSummary, ...]
+    artifacts: tuple[Artifact, ...]
+    events: tuple[Event, ...]
+    environment: dict[str, Any]
+    traceback: str | None
+    config_sources: dict[str, ConfigSource] = field(default_factory=dict)
+    inputs: tuple[ArtifactUse, ...] = ()
+
+
 def list_runs(
     connection: Connection, run_filter: RunFilter | None = None, limit: int | None = None
 ) -> list[RunSummary]:
-    """The runs a filter admits, newest first."""
+    """Return the runs that a filter admits, newest first."""
     wanted = RunFilter() if run_filter is None else run_filter
     if not isinstance(wanted, RunFilter):
         raise InvalidTypeError(f"list_runs takes a RunFilter, not {short_repr(run_filter)}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise InvalidValueError(f"limit must be a whole number from 0, not {short_repr(limit)}")
+        raise InvalidValueError(f"limit must be a whole number, 0 or more, not {short_repr(limit)}")
     dead = dead_runs(connection)
     found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
-    return summaries(connection, runs_in_order(connection, found), dead)
+    return summaries(connection, read_rows(connection, found), dead)
 
 
-def runs_in_order(connection: Connection, found: Sequence[Found]) -> list[Row]:
-    """The rows of selected runs, in their order; without those deleted meanwhile."""
+def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[Row]:
+    """Read the rows of selected runs, in their order; a run that was deleted meanwhile is left out."""
     rows = connection.all(RUNS_BY_NUMBER, (json.dumps([one.run for one in found]),))
-    by_number = {row["id"]: row for row in rows}
-    return [by_number[one.run] for one in found if one.run in by_number]
-
-
-def _read_environment(connection: Connection, run: int) -> dict[str, Any]:
-    row = connection.one(ENVIRONMENT_OF, (run,))
-    if row is None:
-        return {}
-    found = {key: row[key] for key in row.keys() if key != "run"}  # noqa: SIM118 (a Row iterates values)
-    for key in ("command", "system", "variables", "data_references"):
-        found[key] = json.loads(found[key])
-    return found
+    by_run = {row["id"]: row for row in rows}
+    return [by_run[one.run] for one in found if one.run in by_run]
 
 
 def show_run(connection: Connection, run_id: object) -> RunDetail:
-    """Everything about one run."""
+    """Return everything about one run."""
     row = resolve_run(connection, run_id)
     run = row["id"]
     return RunDetail(
@@ -79,21 +86,11 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetail:
-    """Everything about one run.
-
-    `config` is nested as it was given to ``start_run``, references to the environment unresolved;
-    `config_sources` says by dotted path what set each key.
-    """
-
-    summary: RunSummary
-    config: dict[str, Any]
-    notes: tuple[Note, ...]
-    metrics: tuple[MetricSummary, ...]
-    artifacts: tuple[Artifact, ...]
-    events: tuple[Event, ...]
-    environment: dict[str, Any]
-    traceback: str | None
-    config_sources: dict[str, ConfigSource] = field(default_factory=dict)
-    inputs: tuple[ArtifactUse, ...] = ()
+def _read_environment(connection: Connection, run: int) -> dict[str, Any]:
+    row = connection.one(ENVIRONMENT_OF, (run,))
+    if row is None:
+        return {}
+    found = {key: row[key] for key in row.keys() if key != "run"}  # noqa: SIM118 (a Row iterates values)
+    for key in ("command", "system", "variables", "data_references"):
+        found[key] = json.loads(found[key])
+    return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
-from exptrack.query.frames import Column, Frame, Table, typed
+from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
 from exptrack.sweeps.records import StudyInfo, TrialRecord
@@ -147,7 +147,7 @@ class StudyResults:
         table["run_id"] = Column("text", [trial.run_id for trial in self.trials])
         table["reason"] = Column("text", [trial.reason for trial in self.trials])
         for name in self.params:
-            table[f"params.{name}"] = typed([trial.params.get(name) for trial in self.trials])
+            table[f"params.{name}"] = infer_column([trial.params.get(name) for trial in self.trials])
         return Frame(table)
 
     def history(self) -> Frame:
@@ -189,7 +189,7 @@ class StudyResults:
             "number": Column("int", [trial.number for trial in trials]),
             "state": Column("text", [str(trial.state) for trial in trials]),
             "param": Column("text", [name for _trial, name in pairs]),
-            "setting": typed([trial.params[name] for trial, name in pairs]),
+            "setting": infer_column([trial.params[name] for trial, name in pairs]),
         }
         return Frame(table | self._value_columns(trials))
 

@@ -221,35 +221,6 @@ def test_a_full_disk_is_a_clear_error_and_work_goes_on_when_there_is_room(tmp_pa
     assert second == "2 [] True"
 
 
-def test_damage_is_reported_and_never_handed_out(tmp_path: Path) -> None:
-    path = tmp_path / "lab.db"
-    with Archive(path) as archive, archive.start_run({"lr": 0.1}) as run:
-        run.log({"x": 1.0})
-        run.artifacts.register_data("words", "to be or not to be " * 1000)
-    changes = {
-        "blob": "UPDATE chunk_data SET data = zeroblob(length(data))",
-        "metric": "UPDATE metric_point SET value = 2.0",
-        "config": "UPDATE config_value SET num = 0.2",
-        "event": "UPDATE event SET data = '{}' WHERE kind = 'end'",
-        "run": "UPDATE run SET name = 'other'",
-        "summary": "UPDATE metric_series SET max_value = 5.0",
-    }
-    for part, change in changes.items():
-        copy = tmp_path / f"{part}.db"
-        copy.write_bytes(path.read_bytes())
-        connection = sqlite3.connect(copy)
-        connection.execute(change)
-        connection.commit()
-        connection.close()
-        with Archive(copy) as archive:
-            assert not archive.verify().ok, part
-            if part == "blob":
-                with pytest.raises(exptrack.ArchiveCorruptError, match="artifact 'words' version 1"):
-                    archive.artifacts(run.run_id).get_blob("words")
-    with Archive(path) as archive:
-        assert archive.verify().ok
-
-
 def test_an_old_sqlite_is_refused_with_a_sentence() -> None:
     with pytest.raises(UnsupportedSqliteError, match=r"3\.36\.0"):
         require_sqlite((3, 36, 0))

@@ -1,4 +1,4 @@
-"""Runs that are trials: what filters, records, tables, frames and rankings say of them."""
+"""Filters, records, tables, frames and rankings know which trial a run is."""
 
 from __future__ import annotations
 
@@ -142,10 +142,10 @@ def test_filters_find_runs_by_their_trial(lab: Archive, text: str, expected: str
         ),
         ("trial.state = completed", 14, "did you mean complete?"),
         ("trial.state = 1", 14, "a trial.state is one of"),
-        ("trial.state < pruned", 12, "< does not go with trial.state"),
-        ("trial.state like 'p%'", 12, "is no text"),
+        ("trial.state < pruned", 12, "< cannot be used with trial.state"),
+        ("trial.state like 'p%'", 12, "it is not text"),
         ("trial.number = one", 15, "trial.number is a number"),
-        ("trial.number like '1'", 13, "is no text"),
+        ("trial.number like '1'", 13, "it is not text"),
         ("status = prune", 9, "running, completed, failed, interrupted, pruned; did you mean pruned?"),
         ("studdy = digits", 0, "did you mean study?"),
         ("trial.stat = pruned", 0, "did you mean trial.state?"),

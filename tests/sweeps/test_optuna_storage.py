@@ -8,7 +8,6 @@ import math
 import os
 import pickle
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -696,36 +695,6 @@ def test_a_reader_reads_studies_and_changes_none(archive: Archive, storage: Optu
         for change in (study.ask, lambda: study.set_user_attr("a", 1), lambda: study.enqueue_trial({"x": 1})):
             with pytest.raises(ArchiveReadOnlyError):
                 change()
-
-
-# Verification
-
-
-@pytest.mark.parametrize(
-    ("change", "where", "what"),
-    [
-        ("DELETE FROM trial WHERE number = 1", "checked", "has 2 trials, the last one number 2"),
-        ("DELETE FROM trial_value WHERE trial = 1", "checked #0", "has 0 values for 1 objectives"),
-        ("UPDATE trial_value SET position = 1 WHERE trial = 1", "checked #0", "has 0 values for 1 objectives"),
-        ("UPDATE trial SET ended_at = NULL WHERE number = 0", "checked #0", "is complete without an end"),
-        ("UPDATE trial SET state = 'running' WHERE number = 2", "checked #2", "is running with an end"),
-    ],
-)
-def test_verification_finds_what_is_wrong_with_a_study(
-    tmp_path: Path, change: str, where: str, what: str
-) -> None:
-    with Archive(tmp_path / "lab.db") as archive:
-        study = optuna.create_study(storage=archive.optuna_storage(), study_name="checked")
-        study.add_trials([create_trial(value=value) for value in range(3)])
-        assert archive.verify().ok
-    connection = sqlite3.connect(tmp_path / "lab.db")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(change)
-    connection.commit()
-    connection.close()
-    with Archive(tmp_path / "lab.db") as archive:
-        (problem,) = archive.verify().problems
-    assert (problem.part, problem.where, problem.message) == ("study", where, what)
 
 
 # Optuna itself

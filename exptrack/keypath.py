@@ -1,6 +1,6 @@
-"""Dotted paths: how a value inside nested maps is named.
+"""Join and split dotted paths, which name a value inside nested maps.
 
-Invariant: every list of keys has exactly one path, and ``split_path`` is the inverse of ``join_path``.
+Invariant: every list of keys has exactly one path, and ``split_path`` is the inverse of ``path_of``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from exptrack.validation import check_text, short_repr
 
 
 def join_path(path: str, key: str) -> str:
-    """Append one key to a dotted path; a key with a dot or quote of its own is put in double quotes."""
+    """Append one key to a dotted path; a key that is empty or contains a dot or a quote is quoted."""
     part = key
     if not key or "." in key or '"' in key:
         part = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -20,10 +20,10 @@ def join_path(path: str, key: str) -> str:
 
 
 def split_path(path: str) -> list[str]:
-    """The keys of a dotted path (the inverse of :func:`join_path`).
+    """Split a dotted path into its keys.
 
     Raises:
-        ConfigError: an empty part, or an unclosed quote.
+        ConfigError: a part is empty, a quote is not closed, or a quote is not followed by a dot.
     """
     check_text(path, "config path")
     parts: list[str] = []
@@ -36,13 +36,16 @@ def split_path(path: str) -> list[str]:
             end = len(path) if end < 0 else end
             part = path[position:end]
             if not part:
-                raise ConfigError(f"config path {short_repr(path)} has an empty part", key=path)
+                raise ConfigError(
+                    f'config path {short_repr(path)} has an empty part; write it as "" or remove the dot',
+                    key=path,
+                )
             position = end
         parts.append(part)
         if position == len(path):
             return parts
         if path[position] != ".":
-            raise ConfigError(f"config path {short_repr(path)}: a dot must follow the quote", key=path)
+            raise ConfigError(f"config path {short_repr(path)}: expected a dot after the quote", key=path)
         position += 1
 
 
@@ -58,11 +61,11 @@ def _quoted_part(path: str, start: int) -> tuple[str, int]:
             character = path[position]
         characters.append(character)
         position += 1
-    raise ConfigError(f"config path {short_repr(path)} has an unclosed quote", key=path)
+    raise ConfigError(f"config path {short_repr(path)} has an unclosed quote; close it", key=path)
 
 
 def path_of(keys: Iterable[str]) -> str:
-    """The dotted path of a list of keys."""
+    """Join a list of keys to a dotted path."""
     path = ""
     for key in keys:
         path = join_path(path, key)

@@ -1,9 +1,13 @@
-"""Which process this is, and whether another one still lives.
+"""Identify this process, and find out whether another one is still alive.
 
-Invariants: a process is known by host, boot, pid and start time together. "Dead" is said only with proof: the
-kernel denies the pid, or the pid began at another time, or the machine was booted since. Whatever cannot be
-seen (another host's processes, another user's under a ``/proc`` mounted with hidepid) is unknown, never dead.
-Nothing known of a parent serves its forked child.
+Invariants:
+
+- A process is identified by its host, boot, pid and start time together.
+- A process counts as dead only with proof: the kernel does not know the pid, or the pid started at another
+  time, or the machine was booted since.
+- A process that cannot be seen is unknown, never dead: on another host, or of another user where ``/proc`` is
+  mounted with hidepid.
+- A forked child uses nothing that its parent has cached.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ _READ_LIMIT = 1 << 20
 
 
 class ProcessIdentity(NamedTuple):
-    """A process that can be recognised again: host, boot, pid and when that pid began."""
+    """A process that can be recognised later: its host, boot, pid and start time."""
 
     host_id: str
     boot_id: str
@@ -29,16 +33,16 @@ _current: ProcessIdentity | None = None
 
 
 def current_process() -> ProcessIdentity:
-    """This process."""
+    """Return the identity of this process."""
     global _current
     pid = os.getpid()
     if _current is None or _current.pid != pid:
-        _current = ProcessIdentity(_host_id(), _boot_id(), pid, _started(pid) or "")
+        _current = ProcessIdentity(_make_host_id(), _read_boot_id(), pid, _read_start(pid) or "")
     return _current
 
 
 def _forget_parent() -> None:
-    # In a new pid namespace a child may have the parent's number, so the pid alone does not tell.
+    # In a new pid namespace a child may have its parent's pid, so comparing pids is not enough.
     global _current
     _current = None
 
@@ -48,17 +52,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_alive(identity: ProcessIdentity) -> bool | None:
-    """Whether the process still runs; None when that cannot be known from here."""
+    """Whether the process still runs; None when this process cannot know."""
     me = current_process()
     if identity.host_id != me.host_id:
         return None
     booted_since = identity.boot_id != me.boot_id
-    if booted_since and _is_kernels(identity.boot_id) != _is_kernels(me.boot_id):
+    if booted_since and _is_from_kernel(identity.boot_id) != _is_from_kernel(me.boot_id):
         return None
-    if booted_since and _is_kernels(me.boot_id):
+    if booted_since and _is_from_kernel(me.boot_id):
         return False
-    # A boot time moves when the clock is set, so where the kernel names no boot the start time decides.
-    started = _started(identity.pid)
+    # Where the kernel has no boot id, boot_id is the boot time, which moves when the clock is set. Then the
+    # start time decides.
+    started = _read_start(identity.pid)
     if started is None:
         return False
     if not started or not identity.started:
@@ -66,12 +71,12 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
     return started == identity.started
 
 
-def _is_kernels(boot_id: str) -> bool:
+def _is_from_kernel(boot_id: str) -> bool:
     return not boot_id.isdigit()
 
 
 def read_small(path: str) -> str | None:
-    """The first MiB of a regular file as text; None for anything else, also for what would block."""
+    """Read the first MiB of a regular file as text; None for anything else. Never blocks."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except (OSError, ValueError):
@@ -79,7 +84,7 @@ def read_small(path: str) -> str | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        # Files of /proc give what they have in one read.
+        # One read is enough: files in /proc return all they have at once.
         return os.read(descriptor, _READ_LIMIT).decode("utf-8", "replace")
     except OSError:
         return None
@@ -88,7 +93,7 @@ def read_small(path: str) -> str | None:
 
 
 def node_name() -> str:
-    """The name of this machine."""
+    """Return the name of this machine."""
     if hasattr(os, "uname"):
         return os.uname().nodename
     import platform
@@ -96,21 +101,24 @@ def node_name() -> str:
     return platform.node()
 
 
-def _namespace(kind: str) -> str:
+def _read_namespace(kind: str) -> str:
     try:
         return os.readlink(f"/proc/self/ns/{kind}")
     except (OSError, AttributeError):
         return ""
 
 
-def _host_id() -> str:
-    """A digest of node name, machine, pid and time namespace: pids and starts mean the same within all four."""
+def _make_host_id() -> str:
+    """Return a digest of node name, machine id, pid and time namespace.
+
+    Where all four are equal, pids and start times can be compared.
+    """
     machine = (read_small("/etc/machine-id") or "").strip()
-    parts = (node_name(), machine, _namespace("pid"), _namespace("time"))
+    parts = (node_name(), machine, _read_namespace("pid"), _read_namespace("time"))
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
 
 
-def _boot_id() -> str:
+def _read_boot_id() -> str:
     kernel = read_small("/proc/sys/kernel/random/boot_id")
     if kernel is not None:
         return kernel.strip()
@@ -119,25 +127,25 @@ def _boot_id() -> str:
     return str(round(psutil.boot_time()))
 
 
-def _started(pid: int) -> str | None:
-    """When the process began, as text to compare; "" when that is hidden; None when there is none.
+def _read_start(pid: int) -> str | None:
+    """Return the start time of a process as text to compare; "" when it is hidden, None when it does not exist.
 
-    A zombie is none: it will never write again.
+    A zombie counts as gone: it will never write again.
     """
     if not 0 < pid < 1 << 31:
         return None
     if read_small("/proc/self/stat") is None:
-        return _started_portably(pid)
+        return _read_start_portably(pid)
     seen = read_small(f"/proc/{pid}/stat")
     if not seen:
         return "" if _exists(pid) else None
-    # The command name stands in parentheses and may hold anything, also parentheses.
+    # The command name is in parentheses and may itself contain parentheses.
     fields = seen[seen.rfind(")") + 1 :].split()
     return None if fields[0] in "ZX" else fields[19]
 
 
 def _exists(pid: int) -> bool:
-    """Whether the kernel knows the pid. Signal 0 tells also where /proc shows only one's own processes."""
+    """Whether the kernel knows the pid. Signal 0 works even where /proc hides the processes of other users."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -147,7 +155,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _started_portably(pid: int) -> str | None:
+def _read_start_portably(pid: int) -> str | None:
     import psutil
 
     try:

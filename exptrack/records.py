@@ -1,8 +1,11 @@
-"""The records exptrack hands out (and the one it takes): frozen, typed, and free of any connection.
+"""The records that several subpackages return, and `RecordedRun`, which a caller gives.
 
-Invariants: every moment is an aware UTC ``datetime``; sizes are bytes; a metric value is a float, NaN
-and the infinities included, and None where there is no point at all. Tuples, not lists, so that
-nothing handed out can be changed.
+Invariants:
+
+- A record is frozen and needs no connection. It holds tuples, not lists, so that a caller cannot change it.
+- Every moment is an aware UTC ``datetime``, and every size is in bytes.
+- The value of a metric is a float, NaN and the infinities included; it is None where there is no point.
+- A record that one subpackage alone returns lives in that subpackage.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ FOLDER_TYPE = "application/vnd.exptrack.folder+json"
 
 
 class RunStatus(StrEnum):
-    """Where a run is in its life."""
+    """The state of a run: running, or how it ended."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -26,7 +29,7 @@ class RunStatus(StrEnum):
 
 
 class TrialState(StrEnum):
-    """Where a trial of a study is in its life."""
+    """The state of a trial of a study."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -39,8 +42,8 @@ class TrialState(StrEnum):
 class RunSummary:
     """One run in a list. `metrics` holds the last value of each metric.
 
-    `study`, `trial_number` and `trial_state` are None for a run that is no trial; of a run that was tried
-    several times, they are those of the newest trial.
+    `study`, `trial_number` and `trial_state` are None for a run that is not a trial. For a run with several
+    trials they are those of the newest one.
     """
 
     run_id: str
@@ -67,19 +70,21 @@ class RunSummary:
 
     @property
     def is_pruned(self) -> bool:
-        """Whether it completed as a trial that was given up early: its last values are those of a part."""
+        """Whether the run is a pruned trial; its last values are then those of an unfinished training."""
         return self.status is RunStatus.COMPLETED and self.trial_state is TrialState.PRUNED
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run that happened elsewhere or earlier; for :meth:`exptrack.Archive.record_runs`.
+    """A run that happened elsewhere or earlier, to give to :meth:`exptrack.Archive.record_runs`.
 
-    `config` is whatever ``start_run`` takes. `started_at` is aware, or UTC. `status` is completed, failed or
-    interrupted. `metrics` maps each name to ``(steps, values)`` or ``(steps, values, times)``, columns of one
-    length in the order of logging; times are datetimes or seconds since 1970, and without them every point
-    counts as logged at the start. `parent` is a run of the archive. What is not known of host, Python and code
-    stays empty.
+    `config` is anything that ``start_run`` takes. `started_at` counts as UTC unless it has a time zone.
+    `status` is completed, failed or interrupted. `parent` is a run of the archive. Leave host, Python and code
+    empty where they are not known.
+
+    `metrics` maps each name to ``(steps, values)`` or ``(steps, values, times)``: columns of equal length, in
+    the order of logging. Times are datetimes or seconds since 1970; without them every point counts as logged
+    at the start.
     """
 
     config: object
@@ -105,7 +110,7 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """One logged value; `time` is when it was logged."""
+    """One logged value of a metric, with its step and the time of logging."""
 
     step: int
     value: float
@@ -114,7 +119,7 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
-    """One metric of one run. `last` was logged last; NaN enters neither `min`, `max` nor `mean`."""
+    """One metric of one run in numbers. `last` was logged last; `min`, `max` and `mean` leave out NaN."""
 
     name: str
     count: int
@@ -132,7 +137,7 @@ class MetricSummary:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A remark on a run."""
+    """A note on a run and the time of writing."""
 
     written_at: datetime
     text: str
@@ -140,7 +145,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of a run's log."""
+    """One entry of a run's log of events."""
 
     seq: int
     happened_at: datetime
@@ -150,7 +155,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One version of one artifact; `hash` is ``sha256:…`` over its bytes (of a folder: over its manifest)."""
+    """One version of an artifact. `hash` is ``sha256:…`` over its bytes; for a folder, over its manifest."""
 
     run_id: str
     name: str
@@ -166,13 +171,13 @@ class Artifact:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder: then its bytes are the manifest."""
+        """Whether the artifact is a folder; its bytes are then the manifest."""
         return self.media_type == FOLDER_TYPE
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactUse:
-    """A run's use of an artifact; `from_run` registered it, and either may be gone from the file since."""
+    """The use of an artifact by a run. `from_run` registered it; the archive may no longer hold either."""
 
     run_id: str
     from_run: str
@@ -184,11 +189,11 @@ class ArtifactUse:
 
 @dataclass(frozen=True, slots=True)
 class ConfigSource:
-    """What set a key of a config.
+    """The origin of a value in a config.
 
-    `kind` is file, override, default, code or trial. `name` is the file, relative to where the config lives;
-    the override as it was given; for default and code the type that held the value; for trial the study.
-    `line` is 0 where lines mean nothing.
+    `kind` is file, override, default, code or trial. `name` is the file, relative to the folder of the config;
+    the override as it was given; the type that held the value (for default and code); or the study (for trial).
+    `line` is 0 for everything but a file.
     """
 
     kind: str

@@ -1,4 +1,7 @@
-"""Read and write times: wall-clock times of the archive, milliseconds since a start, durations."""
+"""Read and write times: wall-clock times of the archive, milliseconds since a start, durations.
+
+Invariant: the archive stores a moment as UTC text with microseconds, so texts sort as the moments do.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 from exptrack.errors import InvalidValueError
 from exptrack.validation import check_number, short_repr
 
-# Seconds since 1970; beyond these (years 1 and 9999) no date can be short_repr.
+# Seconds since 1970: a datetime can hold the years 1 to 9999 only.
 EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(
@@ -19,21 +22,24 @@ _DURATION = re.compile(
 
 
 def moment(text: str) -> datetime:
-    """Read a wall-clock time of the archive."""
+    """Read a wall-clock time that the archive stores, as an aware UTC datetime."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def utc_text(when: datetime | None = None) -> str:
-    """A moment as the archive writes it: UTC, microseconds, no zone suffix."""
+    """Write a moment (by default the present one) as the archive stores it: UTC, microseconds, no zone."""
     when = datetime.now(UTC) if when is None else when.astimezone(UTC)
     return when.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def milliseconds_since(started_at: datetime, when: object) -> int:
-    """Milliseconds from a run's start to a moment: a datetime (UTC if it says nothing) or seconds since 1970.
+    """Return the milliseconds from a run's start to `when`: a datetime or seconds since 1970.
+
+    A datetime without a time zone is taken as UTC.
 
     Raises:
-        InvalidTypeError, InvalidValueError: it is neither, or a year that no date can show.
+        InvalidTypeError: `when` is neither a datetime nor a number.
+        InvalidValueError: it is outside the years 1 to 9999.
     """
     if isinstance(when, datetime):
         when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
@@ -41,18 +47,20 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
     else:
         offset = (check_number(when, "time") - started_at.timestamp()) * 1000
     if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
-        raise InvalidValueError(f"time {short_repr(when)} is not a moment in seconds since 1970")
+        raise InvalidValueError(
+            f"time {short_repr(when)} is outside the years 1 to 9999; give seconds since 1970 or a datetime"
+        )
     return round(offset)
 
 
 def seconds_of(time: object) -> float:
-    """A length of time in seconds: a number of them, or a text like ``90s`` or ``2h 30m``.
+    """Return a duration in seconds: a number of seconds, or a text like ``90s`` or ``2h 30m``.
 
     >>> seconds_of("2h 30m"), seconds_of(0.5)
     (9000.0, 0.5)
 
     Raises:
-        InvalidValueError: it is neither, or not above 0.
+        InvalidValueError: it is neither, or it is not above 0.
     """
     seconds = 0.0
     if type(time) in (int, float):

@@ -1,9 +1,8 @@
-"""What callers may hand in: every public call checks its words and numbers here.
+"""Check the texts and numbers that callers give: every public call checks its arguments here.
 
-Invariants: what passes is stored and comes back exactly; what cannot is refused
-at the call, before anything is written. SQLite has no lone surrogates and no
-integers beyond 64 bits, and silently shortens text at NUL in some functions
-(``length('a\\0b')`` is 1), so names carry no control characters; free text may.
+Invariants: a value that passes is stored and read back exactly. Any other value is refused at the call, before
+anything is written. SQLite cannot store lone surrogates or integers beyond 64 bits. Some of its functions end a
+text at NUL (``length('a\\0b')`` is 1), so names contain no control characters; free text may.
 """
 
 from __future__ import annotations
@@ -13,20 +12,19 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any, SupportsFloat, SupportsIndex
 
-from exptrack.errors import (
-    InvalidTypeError,
-    InvalidValueError,
-)
+from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.records import RunStatus
 
 MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 SHOWN_CHARS = 40
+MANY_AT_ONCE = 50_000
+DIRECTIONS = ("minimize", "maximize")
 
 
 def short_repr(value: object) -> str:
-    """Return ``repr(value)`` cut to what fits into one line of an error."""
+    """Return ``repr(value)``, cut to 40 characters so that it fits into one line of an error."""
     try:
         text = repr(value)
     except ValueError:  # an int of thousands of digits
@@ -35,41 +33,56 @@ def short_repr(value: object) -> str:
 
 
 def check_text(value: object, what: str, *, max_chars: int = MAX_TEXT_CHARS) -> str:
-    """Return `value` if it is text that SQLite stores exactly."""
+    """Return `value` if it is text that SQLite stores exactly.
+
+    Raises:
+        InvalidTypeError: it is not text.
+        InvalidValueError: it is too long or contains a lone surrogate.
+    """
     if not isinstance(value, str):
         raise InvalidTypeError(f"{what} must be text, not {type(value).__name__} {short_repr(value)}")
     if len(value) > max_chars:
         raise InvalidValueError(
-            f"{what} has {len(value):,} characters; at most {max_chars:,} are kept"
-            " (larger texts belong in an artifact)"
+            f"{what} has {len(value):,} characters, more than {max_chars:,};"
+            " shorten it, or register it as an artifact"
         )
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidValueError(
-            f"{what} {short_repr(value)} holds a lone surrogate at position {error.start},"
-            " which has no UTF-8 form"
+            f"{what} {short_repr(value)} contains a lone surrogate at position {error.start},"
+            " which has no UTF-8 form; remove it"
         ) from None
     return str(value)
 
 
 def check_name(value: object, what: str) -> str:
-    """Return `value` if it can name something: 1 to 1,000 characters, none of them a control."""
+    """Return `value` if it is a name: 1 to 1,000 characters and no control characters.
+
+    Raises:
+        InvalidTypeError: it is not text.
+        InvalidValueError: it is empty or too long, or contains a control character or a lone surrogate.
+    """
     text = check_text(value, what, max_chars=MAX_NAME_CHARS)
     if not text:
-        raise InvalidValueError(f"{what} is empty")
+        raise InvalidValueError(f"{what} is empty; give at least one character")
     if not text.isprintable():
         for position, character in enumerate(text):
             if character < " " or character == "\x7f":
                 raise InvalidValueError(
-                    f"{what} {short_repr(text)} holds the control character {character!r}"
-                    f" at position {position}"
+                    f"{what} {short_repr(text)} contains the control character {character!r}"
+                    f" at position {position}; remove it"
                 )
     return text
 
 
 def check_step(value: object) -> int:
-    """Return a step: a whole number of 64 bits (``bool`` is not one)."""
+    """Return `value` as a step: a whole number of 64 bits.
+
+    Raises:
+        InvalidTypeError: it is not a whole number, or a ``bool``.
+        InvalidValueError: it does not fit into 64 bits.
+    """
     if type(value) is int and INT64_MIN <= value <= INT64_MAX:
         return value
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
@@ -79,17 +92,19 @@ def check_step(value: object) -> int:
     except TypeError as error:  # an array or tensor of several elements, or of floats
         raise InvalidTypeError(f"a step must be one whole number, not {short_repr(value)}: {error}") from None
     if not INT64_MIN <= step <= INT64_MAX:
-        raise InvalidValueError(f"step {short_repr(step)} does not fit into 64 bits")
+        raise InvalidValueError(f"step {short_repr(step)} does not fit into 64 bits; give a smaller one")
     return step
 
 
 def check_number(value: object, what: str) -> float:
-    """Return a metric value as a float.
+    """Return the value of a metric as a float.
 
-    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars,
-    0-d arrays) or, failing that, with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities
-    pass. Text, bytes, complex numbers and arrays of more than one element are refused, as is an int or
-    Decimal too large for a float.
+    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars, 0-d arrays),
+    else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass.
+
+    Raises:
+        InvalidTypeError: it is text, bytes, a complex number, or an array with more than one element.
+        InvalidValueError: it is an int or a Decimal too large for a float.
     """
     if type(value) is float:
         return value
@@ -97,33 +112,36 @@ def check_number(value: object, what: str) -> float:
     try:
         if not isinstance(value, (SupportsFloat, str)) and hasattr(value, "item"):
             number = value.item()
-        if isinstance(number, SupportsFloat) and not _is_no_number(number):
+        if isinstance(number, SupportsFloat) and not _is_text_or_complex(number):
             found = float(number)
             if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
-                raise OverflowError  # a Decimal says nothing by itself
+                raise OverflowError  # float() turns a large Decimal into an infinity without an error
             return found
     except OverflowError:
-        raise InvalidValueError(f"{what} {short_repr(value)} is too large for a float") from None
-    except (TypeError, ValueError, RuntimeError) as error:  # the last one from torch
+        raise InvalidValueError(
+            f"{what} {short_repr(value)} is too large for a float; give a smaller one"
+        ) from None
+    except (TypeError, ValueError, RuntimeError) as error:  # torch raises RuntimeError
         raise InvalidTypeError(
             f"{what} must be one number, not {type(value).__name__} {short_repr(value)}: {error}"
         ) from None
     raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {short_repr(value)}")
 
 
-def _is_no_number(value: object) -> bool:
-    """Whether it is text, or complex, although ``float`` takes it: numpy drops the imaginary part."""
+def _is_text_or_complex(value: object) -> bool:
+    """Whether `value` is text or complex. ``float()`` takes both from numpy, and drops the imaginary part."""
     if isinstance(value, (str, bytes, bytearray, complex)):
         return True
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     return isinstance(kind, str) and kind in "cSU"
 
 
-MANY_AT_ONCE = 50_000
-
-
 def iter_elements(values: Any, what: str) -> Iterator[Any]:
-    """The elements one after the other; arrays hand out Python numbers a chunk at a time."""
+    """Iterate over the elements of a column; an array is turned into Python numbers 50,000 at a time.
+
+    Raises:
+        InvalidTypeError: `values` is not an iterable of several values.
+    """
     if type(values) in (list, tuple):
         return iter(values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
@@ -136,19 +154,20 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
         len(values)
     except TypeError:
         raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}") from None
-    return _array_elements(values)
+    return _iter_array(values)
 
 
-def _array_elements(values: Any) -> Iterator[Any]:
+def _iter_array(values: Any) -> Iterator[Any]:
     for begin in range(0, len(values), MANY_AT_ONCE):
         yield from values[begin : begin + MANY_AT_ONCE].tolist()
 
 
-DIRECTIONS = ("minimize", "maximize")
-
-
 def check_status(status: object) -> RunStatus:
-    """Return `status` as a RunStatus, whether it came as one or as text."""
+    """Return `status`, a RunStatus or its text, as a RunStatus.
+
+    Raises:
+        InvalidValueError: there is no such status.
+    """
     try:
         return RunStatus(status)  # type: ignore[arg-type]
     except ValueError:
@@ -157,7 +176,11 @@ def check_status(status: object) -> RunStatus:
 
 
 def check_direction(direction: object) -> str:
-    """Return `direction` if it says what is best of a metric."""
+    """Return `direction` if it is ``"minimize"`` or ``"maximize"``.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
     if not isinstance(direction, str) or direction not in DIRECTIONS:
         raise InvalidValueError(f"direction must be 'minimize' or 'maximize', not {short_repr(direction)}")
     return direction

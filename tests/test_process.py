@@ -36,7 +36,7 @@ def test_a_process_is_known_by_more_than_its_pid(me: ProcessIdentity, child: sub
     assert is_alive(me) is True
     assert is_alive(me._replace(started="0")) is False
     assert is_alive(me._replace(host_id="another")) is None
-    identity = me._replace(pid=child.pid, started=process._started(child.pid) or "?")
+    identity = me._replace(pid=child.pid, started=process._read_start(child.pid) or "?")
     assert is_alive(identity) is True
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -67,7 +67,7 @@ def test_another_boot_is_death_only_where_the_kernel_says_so(
     monkeypatch: pytest.MonkeyPatch, mine: str, its: str, alive: bool | None
 ) -> None:
     """A boot time in seconds moves when the clock is set, with the processes alive."""
-    monkeypatch.setattr(process, "_boot_id", lambda: mine)
+    monkeypatch.setattr(process, "_read_boot_id", lambda: mine)
     monkeypatch.setattr(process, "_current", None)
     assert is_alive(current_process()._replace(boot_id=its)) is alive
 
@@ -81,7 +81,7 @@ def hide_others(real: Callable[[str], str | None]) -> Callable[[str], str | None
 def test_a_process_that_proc_hides_is_not_dead(
     monkeypatch: pytest.MonkeyPatch, child: subprocess.Popen[bytes]
 ) -> None:
-    identity = current_process()._replace(pid=child.pid, started=process._started(child.pid) or "?")
+    identity = current_process()._replace(pid=child.pid, started=process._read_start(child.pid) or "?")
     monkeypatch.setattr(process, "read_small", hide_others(process.read_small))
     assert is_alive(current_process()) is True
     assert is_alive(identity) is None

@@ -302,7 +302,7 @@ def test_trials_are_sought_by_what_is_asked_of_them(filled: Archive, text: str, 
 
 
 def test_a_listed_run_seeks_its_trial(filled: Archive) -> None:
-    for name in ("RUNS_BY_NUMBER", "RUN_BY_ID"):
+    for name in ("RUNS_BY_ROW_ID", "RUN_BY_ID"):
         sql = CONSTANTS[f"lookup.{name}"]
         steps = [row[3] for row in filled._connection.all(f"EXPLAIN QUERY PLAN {sql}", dummies(sql))]
         assert "SEARCH o USING COVERING INDEX trial_by_run (run=?)" in steps

@@ -25,8 +25,8 @@ from exptrack.database.connection import Connection, Row
 from exptrack.metrics.store import read_summaries
 from exptrack.query.compiler import FEW
 from exptrack.records import MetricSummary
-from exptrack.runs.lookup import resolve_run, summaries
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.lookup import resolve_run, summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 
 BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
 SCRIPT_OF = "SELECT script FROM run_environment WHERE run = ?"
@@ -57,7 +57,7 @@ def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunC
     """Compare runs side by side; see :meth:`exptrack.Archive.compare`."""
     runs = [row["id"] for row in rows]
     with connection.snapshot():
-        records = summaries(connection, rows, dead_runs(connection))
+        records = summarize_runs(connection, rows, find_dead_runs(connection))
         config = _compare_configs(connection, runs)
         by_name = _read_metrics(connection, runs)
     metrics = [ComparedMetric(name, tuple(of_runs)) for name, of_runs in by_name.items()]

@@ -20,7 +20,7 @@ from exptrack.query.fields import check_statistic
 from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
 from exptrack.query.parser import parse_filter
 from exptrack.query.selection import NEWEST_FIRST, Selection
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, check_text, short_repr
 
 VALUES = """
@@ -44,7 +44,7 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
     sql = VALUES
     asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
     if condition is not EVERYTHING:
-        chosen = Selection(connection, condition, NEWEST_FIRST, dead_runs(connection)).rows(None)
+        chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).rows(None)
         asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
     pruned: set[int] = set()
     if not names_pruned(condition):

@@ -102,9 +102,9 @@ def current_trial() -> Trial | None:
     Raises:
         MissingPackageError: Optuna is not installed.
     """
-    from exptrack.runs.trial_link import surrounding_trial
+    from exptrack.runs.trial_link import read_trial_variable
 
-    if surrounding_trial() is None:
+    if read_trial_variable() is None:
         return None
     require_optuna()
     from exptrack.sweeps.trial import attached_trial

@@ -22,11 +22,11 @@ from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
-from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, points_checksum, stored_number
+from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, checksum_points, nan_if_null
 from exptrack.metrics.summary import Summary
 from exptrack.records import FOLDER_TYPE
-from exptrack.runs.events import event_checksum
-from exptrack.runs.seal import RUN_CONFIG_ROWS, run_checksum
+from exptrack.runs.events import checksum_event
+from exptrack.runs.seal import RUN_CONFIG_ROWS, checksum_run
 
 MAX_STRUCTURE_PROBLEMS = 100
 MAX_HOLDERS_NAMED = 20
@@ -162,7 +162,7 @@ def _check_run(connection: Connection, row: Row) -> Iterator[Problem]:
     yield from _check_events(connection, run, run_id)
     for metric, message in series_problems(connection, run):
         yield Problem("metric", f"{run_id} {metric}", message)
-    if row["checksum"] and run_checksum(connection, run) != row["checksum"]:
+    if row["checksum"] and checksum_run(connection, run) != row["checksum"]:
         yield Problem("run", run_id, "its facts, config or summaries changed after its end")
 
 
@@ -184,7 +184,7 @@ def _check_events(connection: Connection, run: int, run_id: str) -> Iterator[Pro
         if row["seq"] != position:
             yield Problem("event", run_id, f"event {position} is missing")
             return
-        if row["checksum"] != event_checksum(row["happened_at"], row["kind"], row["data"]):
+        if row["checksum"] != checksum_event(row["happened_at"], row["kind"], row["data"]):
             yield Problem("event", run_id, f"event {position} does not match its checksum")
 
 
@@ -194,7 +194,7 @@ def series_problems(connection: Connection, run: int) -> Iterator[tuple[str, str
         for message in _check_summary(row, connection.iterate(SELECT_POINTS, (row["id"],))):
             yield row["name"], message
         if row["checksum"] is not None:
-            actual = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
+            actual = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))
             if actual != row["checksum"]:
                 yield row["name"], "its points do not match their checksum"
 
@@ -215,7 +215,7 @@ def _check_summary(row: Row, points: Iterator[Row]) -> Iterator[str]:
         missing["max"] = (row["max_step"], row["max_value"])
     lost = scale = total = 0.0
     for step, _seq, time_ms, value in points:
-        found.add(step, time_ms, stored_number(value))
+        found.add(step, time_ms, nan_if_null(value))
         if missing:
             here, now = (step, value), (step, time_ms, value)
             missing = {name: point for name, point in missing.items() if point not in (here, now)}

@@ -20,8 +20,8 @@ from exptrack.query.run_filter import RunFilter
 from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.events import read_events
-from exptrack.runs.lookup import RUNS_BY_NUMBER, read_notes, resolve_run, summaries
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import short_repr
 
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
@@ -56,14 +56,14 @@ def list_runs(
         raise InvalidTypeError(f"list_runs takes a RunFilter, not {short_repr(run_filter)}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
         raise InvalidValueError(f"limit must be a whole number, 0 or more, not {short_repr(limit)}")
-    dead = dead_runs(connection)
+    dead = find_dead_runs(connection)
     found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
-    return summaries(connection, read_rows(connection, found), dead)
+    return summarize_runs(connection, read_rows(connection, found), dead)
 
 
 def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[Row]:
     """Read the rows of selected runs, in their order; a run that was deleted meanwhile is left out."""
-    rows = connection.all(RUNS_BY_NUMBER, (json.dumps([one.run for one in found]),))
+    rows = connection.all(RUNS_BY_ROW_ID, (json.dumps([one.run for one in found]),))
     by_run = {row["id"]: row for row in rows}
     return [by_run[one.run] for one in found if one.run in by_run]
 
@@ -73,7 +73,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
     row = resolve_run(connection, run_id)
     run = row["id"]
     return RunDetail(
-        summary=summaries(connection, [row], dead_runs(connection))[0],
+        summary=summarize_runs(connection, [row], find_dead_runs(connection))[0],
         config=parse_stored_config(*read_stored_config(connection, run)).values,
         notes=read_notes(connection, run),
         metrics=read_summaries(connection, [run])[run],

@@ -15,7 +15,7 @@ from exptrack.query.conditions import PRUNED, And, Not, compare_attribute, names
 from exptrack.query.names import check_names_exist, get_metric
 from exptrack.query.parser import parse_filter
 from exptrack.records import RunSummary
-from exptrack.runs.lookup import resolve_run, summaries
+from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.validation import check_direction, check_name, short_repr
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
@@ -70,7 +70,7 @@ def best_runs(
     sql = BEST[by, direction].format(source=source.sql, test=test.sql)
     found = connection.all(sql, (*source.values, row_id, *test.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
-    records = summaries(connection, rows, ())
+    records = summarize_runs(connection, rows, ())
     return [(record, row["value"]) for record, row in zip(records, found, strict=True)]
 
 

@@ -24,8 +24,8 @@ from exptrack.query.parser import parse_columns, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection
 from exptrack.records import RunSummary
-from exptrack.runs.lookup import summaries
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.lookup import summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, short_repr
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class RunQuery:
     def count(self) -> int:
         """Return the number of runs."""
         self._settle()
-        dead = dead_runs(self._connection)
+        dead = find_dead_runs(self._connection)
         found = Selection(self._connection, self._condition, self._order, dead).count()
         return found if self._limit is None else min(found, self._limit)
 
@@ -178,7 +178,7 @@ class RunQuery:
     def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
         for page in self._pages():
             runs = read_row_ids(self._connection, [run.run_id for run in page.runs])
-            columns = read_fields(self._connection, runs, wanted.values(), dead_runs(self._connection))
+            columns = read_fields(self._connection, runs, wanted.values(), find_dead_runs(self._connection))
             for place, run in enumerate(page.runs):
                 yield run, {name: columns[field][place] for name, field in wanted.items()}
 
@@ -190,9 +190,9 @@ class RunQuery:
         wanted = self.limit(size)._limit
         assert wanted is not None
         self._settle()
-        dead = dead_runs(self._connection)
+        dead = find_dead_runs(self._connection)
         found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
-        runs = summaries(self._connection, read_rows(self._connection, found), dead)
+        runs = summarize_runs(self._connection, read_rows(self._connection, found), dead)
         return Page(runs, found[-1] if found and len(found) == wanted else None)
 
     # Frames
@@ -261,13 +261,15 @@ class RunQuery:
     def _table(self, columns: Iterable[str] | None, statistic: str | Iterable[str]) -> frames.Table:
         self._settle()
         with self._connection.snapshot():
-            dead = dead_runs(self._connection)
+            dead = find_dead_runs(self._connection)
             return frames.read_table(self._connection, self._row_ids(dead), dead, columns, statistic)
 
     def _points(self, names: str | Iterable[str] | None) -> frames.Points:
         self._settle()
         with self._connection.snapshot():
-            return frames.read_point_table(self._connection, self._row_ids(dead_runs(self._connection)), names)
+            return frames.read_point_table(
+                self._connection, self._row_ids(find_dead_runs(self._connection)), names
+            )
 
     def _row_ids(self, dead: Sequence[int]) -> Sequence[int]:
         selection = Selection(self._connection, self._condition, self._order, dead)

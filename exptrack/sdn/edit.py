@@ -1,7 +1,7 @@
-"""Where the values of a text stand, and how one is changed in place.
+"""Find the places of values in a text, and change one value in place.
 
-Invariant: an edit is one replacement; what is outside it keeps every character, line ends and comments
-included, and the new text reads back as the old values with the one change.
+Invariant: an edit is one replacement. Outside of it every character stays, line ends and comments included, and
+the new text reads back as the old values with the one change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exptrack.sdn.writer import Writer, dumps
 
 
 class Place(NamedTuple):
-    """Where something stands: line and column, from 1, and the line itself."""
+    """A place in a text: line and column, counted from 1, and the line itself."""
 
     line: int
     column: int
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 class Places:
-    """Where the values of one document stand; for errors about what they say.
+    """Find the places of the values of one document, for errors about them.
 
     >>> from exptrack import sdn
     >>> values, places = sdn.loads_with_places("optim:\\n    lrs: [0.1, x]\\n")
@@ -39,14 +39,14 @@ class Places:
         self._values = values
 
     def of_value(self, *keys: str | int) -> Place:
-        """The place of the value that keys (and in lists positions) lead to; of its key where it is a block.
+        """Return the place of the value at these keys (positions in lists); for a block, that of its key.
 
-        Where they lead further than there is something, the place of the last that there is.
+        If the keys lead further than the document, this is the place of the last value on the way.
         """
         return self._at(keys, key=False)
 
     def of_key(self, *keys: str | int) -> Place:
-        """The place of the last key itself."""
+        """Return the place of the last of these keys."""
         return self._at(keys, key=True)
 
     def _at(self, keys: Sequence[str | int], *, key: bool) -> Place:
@@ -67,23 +67,23 @@ class Places:
         if cell is not None:
             return cell
         span = self._reader.spans[id(holder), part]
-        # Nothing stands behind the colon of a null or a block, and a table begins with its fields.
+        # After the colon of a null or a block the line is empty, and a table begins with its fields.
         return span.key_at if key or span.value_at >= span.value_end else span.value_at
 
 
-def leaf_lines(reader: Reader, values: dict[str, Value]) -> dict[tuple[str, ...], int]:
-    """The line of each value that is not a non-empty dict, by its keys."""
+def find_leaf_lines(reader: Reader, values: dict[str, Value]) -> dict[tuple[str, ...], int]:
+    """Return the line of each value by its keys; a dict counts as a value only if it is empty."""
     line_ends = [match.start() for match in re.finditer("\n", reader.text)]
-    return {keys: bisect_left(line_ends, at) + 1 for keys, at in _leaves(reader, values, ())}
+    return {keys: bisect_left(line_ends, at) + 1 for keys, at in _iter_leaves(reader, values, ())}
 
 
-def _leaves(
+def _iter_leaves(
     reader: Reader, values: dict[str, Value], above: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], int]]:
     for key, value in values.items():
         keys = (*above, key)
         if isinstance(value, dict) and value:
-            yield from _leaves(reader, value, keys)
+            yield from _iter_leaves(reader, value, keys)
         else:
             yield keys, reader.spans[id(values), key].key_at
 
@@ -91,29 +91,29 @@ def _leaves(
 def set_in_text(text: str, reader: Reader, keys: Sequence[str], value: Value) -> str:
     """Replace or add one value; see :func:`exptrack.sdn.set_value`."""
     root = reader.document()
-    holder, depth = _holder_of(root, keys)
+    holder, depth = _find_holder(root, keys)
     key = keys[depth]
     new = value
     for part in reversed(keys[depth + 1 :]):
         new = {part: new}
     path = ".".join(keys)
     if key in holder:
-        start, end, words = _replacement(reader, holder, key, new, path)
+        start, end, words = _plan_replacement(reader, holder, key, new, path)
     else:
-        start, end, words = _addition(reader, holder, root, key, new, path)
+        start, end, words = _plan_addition(reader, holder, root, key, new, path)
     if reader.text.startswith("#", end) and not words.endswith("\n"):
-        # A comment glued to a value is part of it, unless the value is in quotes or brackets.
+        # Without a blank before it, the comment would become part of a value that is not in quotes or brackets.
         words += " "
     holder[key] = new
-    edited = _in_original(text, reader.text, start, end, words)
+    edited = _edit_original(text, reader.text, start, end, words)
     plain = edited.removeprefix("\ufeff")
     if repr(Reader(plain, MAX_DEPTH, MAX_SCALARS, MAX_STRING).document()) != repr(root):
         raise ConfigError(f"{path} cannot be changed in place; edit the file by hand", key=path)
     return edited
 
 
-def _holder_of(root: dict[str, Value], keys: Sequence[str]) -> tuple[dict[str, Value], int]:
-    """The deepest dict on the way that exists, and which of the keys is to be set in it."""
+def _find_holder(root: dict[str, Value], keys: Sequence[str]) -> tuple[dict[str, Value], int]:
+    """Return the deepest dict that exists on the way, and the position of the key to set in it."""
     holder = root
     for depth, part in enumerate(keys[:-1]):
         inner = holder.get(part)
@@ -121,45 +121,45 @@ def _holder_of(root: dict[str, Value], keys: Sequence[str]) -> tuple[dict[str, V
             return holder, depth
         if not isinstance(inner, dict):
             way, path = ".".join(keys[: depth + 1]), ".".join(keys)
-            raise ConfigError(f"cannot set {path}: {way} is not a map", key=path)
+            raise ConfigError(f"{path} cannot be set: {way} is not a map; set {way} itself", key=path)
         holder = inner
     return holder, len(keys) - 1
 
 
-def _inline(value: Value, path: str) -> str:
+def _write_inline(value: Value, path: str) -> str:
     return Writer(strict_keys=False).value(value, path, 1)
 
 
-def _replacement(
+def _plan_replacement(
     reader: Reader, holder: dict[str, Value], key: str, new: Value, path: str
 ) -> tuple[int, int, str]:
     span, old = reader.spans[id(holder), key], holder[key]
     if span.value_end < 0:
         raise ConfigError(f"{path} is a table; edit the file by hand", key=path)
     if span.value_at < span.value_end:
-        return span.value_at, span.value_end, _inline(new, path)
-    # Nothing stands behind the separator: a null, or a block on the lines below.
+        return span.value_at, span.value_end, _write_inline(new, path)
+    # The line is empty after the separator: the value is null, or a block on the lines below.
     if not isinstance(old, (dict, list)):
-        return span.value_at, span.value_at, f" {_inline(new, path)}"
+        return span.value_at, span.value_at, f" {_write_inline(new, path)}"
     line_end = reader.text.index("\n", span.value_at)
     head = reader.text[span.value_at : line_end]
     head = f" {head}" if head.startswith("#") else head
-    return span.value_at, reader.ends[id(old)], f" {_inline(new, path)}{head}\n"
+    return span.value_at, reader.ends[id(old)], f" {_write_inline(new, path)}{head}\n"
 
 
-def _addition(
+def _plan_addition(
     reader: Reader, holder: dict[str, Value], root: dict[str, Value], key: str, new: Value, path: str
 ) -> tuple[int, int, str]:
     text = reader.text
     closing = reader.closings.get(id(holder))
     if closing is not None:
-        pair = _inline({key: new}, path)[1:-1]
-        # Behind the last item, so that a comment before the closing sign does not swallow it.
+        pair = _write_inline({key: new}, path)[1:-1]
+        # Insert right after the last item: after a comment before the closing sign it would be part of it.
         if not holder:
             return closing, closing, pair
         last = reader.spans[id(holder), next(reversed(holder))]
         return last.value_end, last.value_end, f", {pair}"
-    # Behind what a line at the end of the text lacks: its line end.
+    # The last line of the text may lack its line end, which `missing` adds.
     at = min(reader.ends[id(holder)], len(text))
     indent = ""
     if holder is not root:
@@ -170,8 +170,8 @@ def _addition(
     return at, at, missing + lines
 
 
-def _in_original(original: str, translated: str, start: int, end: int, words: str) -> str:
-    """Apply a replacement, counted in the translated text, to the text as it was given."""
+def _edit_original(original: str, translated: str, start: int, end: int, words: str) -> str:
+    """Apply a replacement, whose positions count in the text with LF line ends, to the original text."""
     bom = original.startswith("\ufeff")
     returns = [match.start() - n for n, match in enumerate(re.finditer("\r\n", original[bom:]))]
     begin, stop = (at + bisect_right(returns, at - 1) + bom for at in (start, end))

@@ -1,14 +1,14 @@
-"""Reads SDN text.
+"""Read SDN text.
 
 Invariants:
 
-- What is read is read whole or refused: no character is skipped, no key overwritten, no number
-  rounded into another type.
-- Reading stops at the first error, which carries line, column (both from 1) and the source line.
-- Limits hold while reading. Blocks and brackets are kept on lists of our own, so no input and no
-  `max_depth` exhausts Python's stack; patterns are possessive, so reading takes linear time.
-- Only LF ends a line once CRLF is translated; only space and tab are blanks. Hence no ``splitlines``,
-  bare ``strip`` or ``isdigit`` here.
+- A text is read whole or refused: the reader skips no character, overwrites no key and rounds no number into
+  another type.
+- Reading stops at the first error, which has the line, the column (both from 1) and the source line.
+- Limits hold while reading. Open blocks and brackets are kept in lists, so no input and no `max_depth` exhausts
+  Python's stack. Patterns are possessive, so reading takes linear time.
+- Once CRLF is translated, only LF ends a line; only space and tab are blanks. Hence the code uses no
+  ``splitlines``, bare ``strip`` or ``isdigit``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from exptrack.errors import SdnError
-from exptrack.sdn.blocks import Span, _Block, _Holder
+from exptrack.sdn.blocks import Block, Holder, Span
 from exptrack.sdn.scalars import ESCAPES, Value, classified, error_at
 
 _TAB_COLUMNS = 4
@@ -36,7 +36,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _KEY = rf"(?:[\w./#-]++|{_QUOTED.pattern})"
 _ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+(?::(?!//)|=)|[ \t]++\|)", re.DOTALL)
 _DASHED_ENTRY = re.compile(rf"{_KEY}(?:[ \t]*+[:=](?=[ \t\n]|\Z)|[ \t]++\|)", re.DOTALL)
-# Most lines are like this: read in one step, to the same result as step by step.
+# Most lines have this form. Reading them in one step gives the same result as reading them step by step.
 _SIMPLE_ENTRY = re.compile(r"([A-Za-z_][\w./-]*+):(?!//)[ ]*+((?!-[ \n])[\w./+-]++(?: [\w./+-]++)*+)?+(?=\n)")
 _SEPARATED = re.compile(r"[^\n:=|]*+(?:://[^\n:=|]*+)*+[:=|]")
 _TYPED_TABLE = re.compile(r"table[ \t]*+\{")
@@ -52,7 +52,7 @@ _ACCEPTED: dict[str, tuple[type, ...]] = {
 }
 
 
-# Where bare text ends: a pattern for the text, and the signs that may follow it.
+# How bare text ends in a context: a pattern for the text, and the signs that may follow it.
 _Context: TypeAlias = tuple[re.Pattern[str], str]
 
 
@@ -78,12 +78,11 @@ def _columns(blanks: str) -> int:
 
 
 class Reader:
-    """Reads one text; methods that read take a position and return the one behind what they read.
+    """Read one text. A method that reads takes a position and returns the position after what it read.
 
-    A `level` is the number of dicts, lists and tables around the value that is read. With `trace`, it is
-    kept where things stand, by the identity of the dict or list they are in or are: `spans` of entries,
-    `items` of lists and cells of rows (where they start), `ends` of blocks (behind their last line) and
-    `closings` of brackets.
+    `level` is the number of dicts, lists and tables around a value. With `trace` the reader keeps places, by
+    the identity of the dict or list: `spans` of entries, `items` (the starts of list items and cells), `ends`
+    of blocks (after their last line) and `closings` of brackets.
     """
 
     def __init__(
@@ -96,9 +95,9 @@ class Reader:
         self.scalars = 0
         self.line_start = 0
         self.indent = 0
-        self.blocks: list[_Block] = []
-        # The block the next line may open, and for a null: where it is and under which key.
-        self.waiting: _Block | None = None
+        self.blocks: list[Block] = []
+        # The block that the next line may open. If it opens none, the value is null: its place and key.
+        self.waiting: Block | None = None
         self.null_at = 0
         self.null_key = ""
         self.trace = trace
@@ -108,7 +107,7 @@ class Reader:
         self.ends: dict[int, int] = {}
         self.closings: dict[int, int] = {}
 
-    def note(self, holder: _Holder, key: str, key_at: int, value_at: int, value_end: int) -> None:
+    def note(self, holder: Holder, key: str, key_at: int, value_at: int, value_end: int) -> None:
         if self.trace:
             self.spans[id(holder), key] = Span(key_at, value_at, value_end)
 
@@ -148,7 +147,7 @@ class Reader:
         return _end(_BLANKS, self.text, at)
 
     def nothing(self, at: int) -> bool:
-        """Whether a place where a value would start holds none: a comment or the line end."""
+        """Whether no value starts here, but a comment or the line end."""
         return self.text[at : at + 1] in "\n#"
 
     def comment(self, at: int) -> int:
@@ -161,7 +160,7 @@ class Reader:
         return end
 
     def gap(self, at: int) -> tuple[int, bool]:
-        """Pass blanks, line ends and comments inside brackets; tell whether a line ended."""
+        """Skip blanks, line ends and comments inside brackets; return whether a line ended."""
         start = at
         while True:
             if self.text[at : at + 1] not in "# \t\n":
@@ -174,11 +173,11 @@ class Reader:
     def end_line(self, at: int) -> None:
         at = self.blanks(at)
         if not self.nothing(at):
-            raise self.error(f"only a comment may follow here, not {self.found(at)}", at)
+            raise self.error(f"expected a comment or the end of the line, not {self.found(at)}", at)
         self.line_start = self.comment(at) + 1
 
     def next_line(self) -> int:
-        """Return where the next significant line has its first character, or -1 at the end."""
+        """Return the position of the first character of the next significant line, or -1 at the end."""
         while True:
             if self.nothing(at := self.blanks(self.line_start)):
                 self.line_start = _end(_BLANK_LINES, self.text, self.line_start)
@@ -194,22 +193,22 @@ class Reader:
         text = self.text
         sign = text[at]
         if sign in _FORBIDDEN_START:
-            hint = "; text is quoted with double quotes" if sign == "'" else ""
-            raise self.error(f"a value is expected here, not {sign!r}{hint}", at)
+            hint = "; put text in double quotes" if sign == "'" else ""
+            raise self.error(f"expected a value, not {sign!r}{hint}", at)
         if sign == "-" and context is _STATEMENT and text[at + 1 : at + 2] in _BLANK_OR_END:
-            raise self.error("a list item needs a line of its own (or quotes, if it is text)", at)
+            raise self.error("a list item needs a line of its own; put text in quotes", at)
         run, ends = context
         end = _end(run, text, at)
         stop = text[end : end + 1]
         if stop not in ends:
             where = "':' before a blank or an end" if stop == ":" else self.found(end)
-            raise self.error(f"{where} must stand inside double quotes", end)
+            raise self.error(f"{where} must be inside double quotes", end)
         return text[at:end].rstrip(" \t"), end
 
     def quoted(self, at: int) -> tuple[str, int]:
         match = _QUOTED.match(self.text, at)
         if match is None:
-            raise self.error("the quote is not closed", at)
+            raise self.error("the quote is not closed; expected another '\"'", at)
         body = match[1]
         if "\\" in body:
             body = _ESCAPE.sub(lambda escape: ESCAPES.get(escape[1], escape[0]), body)
@@ -235,10 +234,10 @@ class Reader:
         return self.scalar(at, context)
 
     def collection(self, at: int, level: int) -> tuple[Value, int]:
-        """Read the list or dict that opens at `at`, with all it holds, without recursion."""
+        """Read the list or dict that opens at `at` and everything in it, without recursion."""
         text = self.text
-        enclosing: list[tuple[_Holder, str, int, int]] = []
-        holder: _Holder = {} if text[at] == "{" else []
+        enclosing: list[tuple[Holder, str, int, int]] = []
+        holder: Holder = {} if text[at] == "{" else []
         key, opening, start = "", at, at
         self.enter(level + 1, at)
         at += 1
@@ -274,7 +273,7 @@ class Reader:
                 self.append(holder, value, value_at)
 
     def trimmed(self, start: int, end: int) -> int:
-        """Where a value ends that was read up to `end`: bare text is read with the blanks behind it."""
+        """Return the end of a value without the blanks after it, which bare text is read with."""
         while end > start and self.text[end - 1] in " \t":
             end -= 1
         return end
@@ -286,30 +285,30 @@ class Reader:
         return at, line_ended
 
     def next_item(self, at: int, opening: int, closing: str, *, first: bool) -> int:
-        """Pass the separator; return where the next item or the closing sign stands."""
+        """Skip the separator; return the position of the next item or the closing sign."""
         at, separated = self.inside(at, opening)
         if self.text[at] == "," and not first:
             at, separated = self.inside(at + 1, opening)[0], True
         if not (first or separated or self.text[at] == closing):
-            raise self.error(f"',' or {closing!r} is expected here, not {self.found(at)}", at)
+            raise self.error(f"expected ',' or {closing!r}, not {self.found(at)}", at)
         return at
 
     def pair_key(self, at: int, holder: dict[str, Value], opening: int) -> tuple[str, int]:
-        """Read a key and its colon inside braces; return the key and where its value starts."""
+        """Read a key and its colon inside braces; return the key and the start of its value."""
         start = at
         key, at = self.key(at)
         at, _ = self.inside(at, opening)
         if self.text[at] != ":" or self.text.startswith("//", at + 1):
-            raise self.error(f"':' is expected after a key, not {self.found(at)}", at)
+            raise self.error(f"expected ':' after a key, not {self.found(at)}", at)
         if key in holder:
-            raise self.error(f"the key {key!r} stands twice", start)
+            raise self.error(f"the key {key!r} appears twice; remove one", start)
         return key, self.inside(at + 1, opening)[0]
 
     def single_value(self) -> Value:
         value, at = self.value(self.blanks(0), _STATEMENT, 1)
         at, _ = self.gap(at)
         if at < len(self.text):
-            raise self.error(f"nothing may follow the value, not {self.found(at)}", at)
+            raise self.error(f"expected nothing after the value, not {self.found(at)}", at)
         return value
 
     def starts_name(self, at: int) -> bool:
@@ -318,7 +317,7 @@ class Reader:
 
     def name(self, at: int, what: str) -> tuple[str, int]:
         if not self.starts_name(at):
-            raise self.error(f"{what} starts with a letter or '_', not {self.found(at)}", at)
+            raise self.error(f"expected {what}, which starts with a letter or '_', not {self.found(at)}", at)
         end = _end(_NAME, self.text, at)
         return self.limited(self.text[at:end], at), end
 
@@ -338,7 +337,7 @@ class Reader:
 
     def document(self) -> dict[str, Value]:
         root: dict[str, Value] = {}
-        blocks = self.blocks = [_Block("entry", root, 0)]
+        blocks = self.blocks = [Block("entry", root, 0)]
         self.enter(1, 0)
         while True:
             end = self.line_start
@@ -347,24 +346,24 @@ class Reader:
             waiting, self.waiting = self.waiting, None
             if self.indent > blocks[-1].indent:
                 if waiting is None:
-                    raise self.error("unexpected indentation: no block may open here", at)
+                    raise self.error("unexpected indentation: no block can begin here", at)
                 self.open_block(waiting, at)
             else:
                 self.settle(waiting)
             while self.indent < blocks[-1].indent:
                 self.ends[id(blocks.pop().holder)] = end
             if self.indent != blocks[-1].indent:
-                raise self.error("the indentation matches no open block", at)
+                raise self.error("the indentation matches none of the open blocks", at)
             self.line(blocks[-1], at)
         self.settle(self.waiting)
         self.ends.update((id(block.holder), end) for block in blocks)
         return root
 
-    def settle(self, waiting: _Block | None) -> None:
+    def settle(self, waiting: Block | None) -> None:
         if waiting is not None and not waiting.kind:
             self.count_scalar(self.null_at)
 
-    def open_block(self, block: _Block, at: int) -> None:
+    def open_block(self, block: Block, at: int) -> None:
         self.enter(len(self.blocks) + 1, at)
         if not block.kind:
             block.kind = self.kind(at)
@@ -378,10 +377,10 @@ class Reader:
         self.blocks.append(block)
 
     def await_block(self, at: int, key: str = "") -> None:
-        self.waiting, self.null_at, self.null_key = _Block("", [], 0), at, key
+        self.waiting, self.null_at, self.null_key = Block("", [], 0), at, key
         self.end_line(at)
 
-    def line(self, block: _Block, at: int) -> None:
+    def line(self, block: Block, at: int) -> None:
         holder = block.holder
         if isinstance(holder, dict):
             self.entry(holder, at)
@@ -391,7 +390,7 @@ class Reader:
             self.append(holder, self.row(at, block.names, len(self.blocks)), at)
         elif block.kind != self.kind(at):
             expected = "'- item'" if block.kind == "dash" else "a value"
-            raise self.error(f"every line of this block is {expected}; this one is not", at)
+            raise self.error(f"expected {expected}, like the other lines of this block", at)
         elif block.kind == "dash":
             self.dash(holder, at)
         else:
@@ -409,7 +408,7 @@ class Reader:
             item: dict[str, Value] = {}
             self.append(holder, item, at)
             indent = self.indent + 1 + _columns(self.text[dash + 1 : at])
-            self.blocks.append(_Block("entry", item, indent))
+            self.blocks.append(Block("entry", item, indent))
             self.entry(item, at)
         else:
             value, end = self.value(at, _STATEMENT, len(self.blocks))
@@ -419,7 +418,7 @@ class Reader:
     def simple_entry(self, holder: dict[str, Value], start: int, simple: re.Match[str]) -> None:
         key, bare, separated = self.limited(simple[1], start), simple[2], simple.end(1) + 1
         if key in holder:
-            raise self.error(f"the key {key!r} stands twice", start)
+            raise self.error(f"the key {key!r} appears twice; remove one", start)
         if bare is None:
             holder[key] = None
             self.note(holder, key, start, separated, separated)
@@ -440,10 +439,10 @@ class Reader:
         sign = self.text[at : at + 1]
         if not sign or sign not in ":=|" or self.text.startswith("://", at):
             if len(self.blocks) > 1 and not _SEPARATED.match(self.text, at):
-                raise self.error("every line of this block is 'key: value'; this one is not", start)
-            raise self.error(f"':' is expected after a key, not {self.found(at)}", at)
+                raise self.error("expected 'key: value', like the other lines of this block", start)
+            raise self.error(f"expected ':' after a key, not {self.found(at)}", at)
         if key in holder:
-            raise self.error(f"the key {key!r} stands twice", start)
+            raise self.error(f"the key {key!r} appears twice; remove one", start)
         if sign == "|":
             self.note(holder, key, start, at, -1)
             holder[key] = self.named_table(at)
@@ -452,7 +451,7 @@ class Reader:
         at = self.blanks(separated)
         if _TYPED_TABLE.match(self.text, at):
             if sign == "=":
-                raise self.error("a typed table is written with ':' (or quoted, if text)", at)
+                raise self.error("a typed table needs ':' and not '='; put text in quotes", at)
             self.note(holder, key, start, at, -1)
             holder[key] = self.typed_table(at)
         elif not self.nothing(at):
@@ -461,7 +460,7 @@ class Reader:
             self.note(holder, key, start, value_at, self.trimmed(value_at, at))
             self.end_line(at)
         elif sign == "=":
-            raise self.error("a value is expected after '='", at)
+            raise self.error("expected a value after '='", at)
         else:
             holder[key] = None
             self.note(holder, key, start, separated, separated)
@@ -487,19 +486,19 @@ class Reader:
             return self.await_rows("tuple", types, at)
         at = self.blanks(at + 1)
         if self.text[at : at + 1] != "[":
-            raise self.error(f"'[' is expected here, not {self.found(at)}", at)
+            raise self.error(f"expected '[', not {self.found(at)}", at)
         rows, at = self.tuples(at, types, level)
         self.end_line(at)
         return rows
 
     def await_rows(self, kind: str, names: Sequence[str], at: int) -> list[Value]:
         table: list[Value] = []
-        self.waiting = _Block(kind, table, 0, names)
+        self.waiting = Block(kind, table, 0, names)
         self.end_line(at)
         return table
 
     def names(self, opening: int, closing: str, what: str) -> tuple[list[str], int]:
-        """Read the names between `opening` and `closing`: at least one; no field stands twice."""
+        """Read the names between `opening` and `closing`: at least one, and no field twice."""
         names: list[str] = []
         fields: set[str] = set()
         at = self.blanks(opening + 1)
@@ -509,14 +508,14 @@ class Reader:
             start = at
             name, at = self.name(at, what)
             if closing == "|" and name in fields:
-                raise self.error(f"the field {name!r} stands twice", start)
+                raise self.error(f"the field {name!r} appears twice; remove one", start)
             names.append(name)
             fields.add(name)
             at = self.blanks(at)
             if self.text[at : at + 1] == ",":
                 at = self.blanks(at + 1)
             elif self.text[at : at + 1] != closing and not (closing == "}" and self.nothing(at)):
-                raise self.error(f"',' or {closing!r} is expected, not {self.found(at)}", at)
+                raise self.error(f"expected ',' or {closing!r}, not {self.found(at)}", at)
         return names, at + 1
 
     def record(self, at: int, fields: Sequence[str], level: int) -> dict[str, Value]:
@@ -528,7 +527,7 @@ class Reader:
         return record
 
     def row(self, start: int, types: Sequence[str], level: int) -> list[Value]:
-        """Read a row up to the line end: one cell for each of `types` ("" takes anything)."""
+        """Read a row up to the line end: one cell for each of `types` ("" accepts any value)."""
         cells: list[Value] = []
         at = start
         while not cells or self.text[at : at + 1] == ",":
@@ -543,7 +542,7 @@ class Reader:
         at = self.next_item(opening + 1, opening, "]", first=True)
         while self.text[at] != "]":
             if self.text[at] != "(":
-                raise self.error(f"'(' is expected here, not {self.found(at)}", at)
+                raise self.error(f"expected '(', not {self.found(at)}", at)
             cells: list[Value] = []
             start = at
             at = self.next_item(at + 1, start, ")", first=True)
@@ -557,7 +556,7 @@ class Reader:
 
     def check_width(self, cells: Sequence[Value], types: Sequence[str], row: int) -> None:
         if len(cells) != len(types):
-            raise self.error(f"{len(cells)} cells where {len(types)} are expected", row)
+            raise self.error(f"expected {len(types)} cells, not {len(cells)}", row)
 
     def cell(
         self,
@@ -568,7 +567,7 @@ class Reader:
         row: int,
         level: int,
     ) -> int:
-        """Append the cell at `at` to `cells`, as a value of its column's type."""
+        """Read the cell at `at` and append it to `cells` as a value of its column's type."""
         kind = types[len(cells)] if len(cells) < len(types) else ""
         value: Value
         if context is _CELL and self.text[at : at + 1] in ",\n#":
@@ -581,7 +580,7 @@ class Reader:
         else:
             value, end = self.value(at, context, level)
         if value is not None and kind in _ACCEPTED and type(value) not in _ACCEPTED[kind]:
-            raise self.error(f"a cell is not of the type {kind} of its column", row)
+            raise self.error(f"expected a cell of the type {kind} of its column", row)
         if kind in _FLOAT_TYPES and isinstance(value, int):
             try:
                 value = float(value)

@@ -1,7 +1,7 @@
-"""What a bare text means, the signs the notation knows, and the limits on what is read.
+"""Classify bare texts, make errors with their place, and set the limits of reading.
 
-Invariant: a bare text is classified as a whole, never by its beginning, so ``2.1.0`` and ``10GB`` are text;
-only ASCII digits make numbers.
+Invariant: a bare text is classified as a whole and never by its beginning, so ``2.1.0`` and ``10GB`` are text.
+Only ASCII digits form numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def classify(text: str) -> Value:
     [1000, 0.001, 0.5, '2.1.0', 'True', None]
 
     Raises:
-        SdnError: a number of more than 4,000 digits, or one too large for a float.
+        SdnError: a number has more than 4,000 digits or is too large for a float.
     """
     try:
         return classified(text)
@@ -65,6 +65,7 @@ def classified(text: str) -> Value:
 
 
 def utf8(text: str) -> bytes:
+    """Encode a text; raise SdnError at its first lone surrogate."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -74,13 +75,14 @@ def utf8(text: str) -> bytes:
 
 
 def input_error(data: bytes, at: int, problem: str) -> SdnError:
-    """Return the error for the byte at `at`; a character cut off there does not count."""
+    """Return the error for the byte at `at`; a character that is cut off there does not count."""
     head, text = data[:at].decode("utf-8", "ignore"), data.decode("utf-8", "replace")
     head, text = (part.removeprefix("\ufeff").replace("\r\n", "\n") for part in (head, text))
     return error_at(text, len(head), problem)
 
 
 def error_at(text: str, at: int, problem: str) -> SdnError:
+    """Return the error for the character at `at`, with its line, column and source line."""
     begin = text.rfind("\n", 0, at) + 1
     source = text[begin:].partition("\n")[0]
     return SdnError(problem, line=text.count("\n", 0, at) + 1, column=at - begin + 1, source=source)

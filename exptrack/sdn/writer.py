@@ -1,6 +1,7 @@
-"""Writes a config as SDN text.
+"""Write a config as SDN text.
 
-Invariant: what is written reads back equal, types included; what has no exact form is refused with its path.
+Invariant: a written config reads back equal, types included. A value without an exact form is refused with its
+path.
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ from exptrack.validation import short_repr
 _INDENT = "    "
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")
 _NOT_BARE = frozenset({"true", "false", "null", "nil", "table"})
-# One pass over the text, so that no escape is escaped again.
+# One table for all escapes, applied in one pass, so that no escape is escaped again.
 _WRITTEN_ESCAPES = str.maketrans({sign: f"\\{name}" for name, sign in ESCAPES.items()})
 
 
 def dumps(values: Mapping[str, Value], *, strict_keys: bool = False) -> str:
-    """Return a config as SDN text: a block per dict, lists on one line, the order of keys kept.
+    """Write a config as SDN text: one block per dict, lists on one line, keys in their order.
 
-    Tuples are written as lists. With `strict_keys`, a key that only this dialect can read (one in
-    quotes) is refused.
+    Tuples are written as lists. `strict_keys` refuses keys in quotes, which only exptrack's dialect can read.
 
     >>> print(dumps({"optim": {"name": "adam", "lr": 1e-3}, "layers": [64, 64]}), end="")
     optim:
@@ -33,9 +33,9 @@ def dumps(values: Mapping[str, Value], *, strict_keys: bool = False) -> str:
     layers: [64, 64]
 
     Raises:
-        ConfigError: NaN, an infinity, a lone surrogate, an int of over 4,000 digits, a key refused
-            by `strict_keys`, or nesting over 50 levels; names the path of the value.
-        InvalidTypeError: a key that is not text, or a value of another type.
+        ConfigError: a value is NaN, an infinity, a text with a lone surrogate or an int of over 4,000 digits,
+            is nested deeper than 50 levels, or has a key that `strict_keys` refuses. `key` is its path.
+        InvalidTypeError: a key is not text, or a value has a type without an SDN form.
     """
     if not isinstance(values, Mapping):
         raise InvalidTypeError(f"a config is a dict, not {type(values).__name__}")
@@ -45,7 +45,7 @@ def dumps(values: Mapping[str, Value], *, strict_keys: bool = False) -> str:
 
 
 class Writer:
-    """Writes blocks to `lines`; `level` counts as in the reader, `path` is for messages."""
+    """Write blocks to `lines`; `level` counts as in the reader, and `path` is for messages."""
 
     def __init__(self, strict_keys: bool) -> None:
         self.strict_keys = strict_keys
@@ -54,7 +54,7 @@ class Writer:
     def block(self, values: Mapping[str, Value], path: str, level: int) -> None:
         indent = _INDENT * (level - 1)
         for key, value in values.items():
-            here = _path(path, key)
+            here = _extend_path(path, key)
             start = f"{indent}{self.key(key, here)}:"
             if isinstance(value, Mapping) and value:
                 self.enter(level + 1, here)
@@ -94,7 +94,7 @@ class Writer:
         if isinstance(value, int):
             if abs(value) >= INT_LIMIT:
                 raise ConfigError(f"{path} has more than {MAX_DIGITS:,} digits", key=path)
-            # A subclass such as IntEnum prints its own way; so do numpy's floats below.
+            # Subclasses such as IntEnum, and numpy's floats below, have a repr of their own.
             return int.__repr__(value)
         if isinstance(value, float):
             if not math.isfinite(value):
@@ -108,14 +108,14 @@ class Writer:
             self.enter(level + 1, path)
             pairs = []
             for key, item in value.items():
-                here = _path(path, key)
+                here = _extend_path(path, key)
                 pairs.append(f"{self.key(key, here)}: {self.value(item, here, level + 1)}")
             return f"{{{', '.join(pairs)}}}"
         raise InvalidTypeError(f"{path} is {type(value).__name__}, which has no SDN form")
 
 
-def _path(path: str, key: object) -> str:
-    # Without the repr of a key of another type, which may fail (an int of many digits).
+def _extend_path(path: str, key: object) -> str:
+    # A key that is not text is named by its type: its repr may fail, as that of an int of many digits does.
     step = short_repr(key) if isinstance(key, str) else f"({type(key).__name__})"
     if isinstance(key, str) and _BARE_WORD.fullmatch(key):
         step = key

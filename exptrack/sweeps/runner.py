@@ -43,7 +43,7 @@ from exptrack.records import RecordedRun, RunStatus, TrialState
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import record_runs
-from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, run_name
+from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
 from exptrack.sweeps.records import SweepReport, SweepTrial
@@ -480,7 +480,7 @@ class _Runner:
             (datetime.now(UTC) - started_at).total_seconds(),
             RunStatus.FAILED if failed else RunStatus.COMPLETED,
             verdict.reason,
-            name=run_name(self._study.name, trial.number),
+            name=name_trial_run(self._study.name, trial.number),
             group=self._study.name,
             metrics=metrics,
         )

@@ -24,7 +24,7 @@ from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
-from exptrack.runs.trial_link import TrialPruned, run_name
+from exptrack.runs.trial_link import TrialPruned, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit
 from exptrack.sweeps.optuna_bridge import StudyFull, allow_stop, make_waiting_trial, row_of, silence_optuna
 from exptrack.sweeps.records import StudyInfo, TrialRecord
@@ -303,7 +303,7 @@ class Study:
         return start_run(
             self._connection,
             trial.config,
-            name=run_name(self.name, trial.number),
+            name=name_trial_run(self.name, trial.number),
             group=self.name,
             trial=row_of(trial.optuna_trial),
         )

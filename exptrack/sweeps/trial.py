@@ -16,7 +16,7 @@ import optuna
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
-from exptrack.runs.trial_link import TrialPruned, surrounding_row
+from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.store import PRUNE_MARK, find_run
@@ -220,7 +220,7 @@ def is_trial_of(trial: Trial, core: StudyCore) -> bool:
 def attached_trial() -> Trial | None:
     """Return the trial that this process runs for; see :func:`exptrack.current_trial`."""
     connection = default_connection()
-    row = surrounding_row(connection)
+    row = find_surrounding_trial(connection)
     if row is None:
         return None
     core = StudyCore.open(connection, row["study"])

@@ -15,7 +15,7 @@ import pytest
 
 import exptrack
 from exptrack import Archive, ArchiveMovedError, ArchiveReadOnlyError, UnsupportedSqliteError
-from exptrack.database.connection import Connection, require_sqlite
+from exptrack.database.connection import CHECKPOINT_COMMITS, Connection, require_sqlite
 from exptrack.database.opening import open_connection
 
 
@@ -99,6 +99,63 @@ def test_the_log_stays_bounded(connection: Connection) -> None:
         with connection.transaction():
             add_name(connection, f"{number}-" + "x" * 50_000)
     assert os.stat(f"{connection.path}-wal").st_size < 16 * 1024 * 1024
+
+
+def commit_often(connection: Connection) -> None:
+    for _ in range(CHECKPOINT_COMMITS + 5):
+        with connection.transaction():
+            pass
+
+
+def test_a_checkpoint_that_fails_is_told_once_and_the_commits_stand(
+    connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connection.transaction():
+        add_name(connection, "a")
+    # Checkpoints run on a connection of their own; this one cannot write to the file.
+    handle = connection._handle()
+    handle.checkpointer = Connection(connection.path, "ro").connect()
+    commit_often(connection)
+    (record,) = caplog.records
+    words = record.getMessage()
+    assert f"the checkpoint of {connection.path} failed: the operating system failed to read or write" in words
+    assert "Nothing is lost" in words
+    assert "remove the cause" in words
+    commit_often(connection)
+    assert len(caplog.records) == 1
+    assert names(connection) == ["a"]
+
+
+def test_a_checkpoint_that_finds_another_writer_is_no_failure(
+    connection: Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    tried = []
+
+    def refuse(_handle: object) -> None:
+        tried.append(1)
+        raise busy
+
+    monkeypatch.setattr(connection, "_checkpoint", refuse)
+    commit_often(connection)
+    assert tried
+    assert caplog.records == []
+
+
+def test_what_is_read_in_a_snapshot_is_of_one_moment(archive: Archive) -> None:
+    connection = archive._connection
+    count = "SELECT count(*) FROM run"
+    with Archive(archive.path) as other, connection.snapshot():
+        assert connection.value(count) == 0
+        other.start_run().complete()
+        assert connection.value(count) == 0
+    assert connection.value(count) == 1
+    with connection.transaction(), connection.snapshot():
+        assert connection.in_transaction
+    with pytest.raises(RuntimeError), connection.snapshot():
+        raise RuntimeError
+    archive.start_run().complete()
 
 
 def test_threads_write_without_loss(archive: Archive) -> None:

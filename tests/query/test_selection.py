@@ -20,7 +20,7 @@ from exptrack.query import selection
 from exptrack.query.conditions import STATISTICS, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.parser import parse_filter, parse_order
 from exptrack.query.selection import Order, Selection
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.ownership import find_dead_runs
 
 KEYS = ["lr", "optim", "optim.lr", 'odd "key"', "a b", "x"]
 METRICS = ["acc", "loss", "val/acc.max", "min"]
@@ -512,7 +512,7 @@ def test_compiled_sql_answers_as_a_naive_evaluation_does(
                 orders = data.draw(ORDERS, "orders")
                 thresholds(data.draw(st.sampled_from([0, 2, 3000]), "few"))
                 expected = in_order([pair for pair in models if holds(pair[1], condition)], orders)
-                asked = Selection(connection, condition, orders, dead_runs(connection))
+                asked = Selection(connection, condition, orders, find_dead_runs(connection))
                 assert [one.run for one in asked.rows(None)] == expected
                 assert asked.count() == len(expected)
                 size = data.draw(st.integers(1, 3), "page size")
@@ -527,7 +527,7 @@ def test_compiled_sql_answers_as_a_naive_evaluation_does(
                     read = parse_filter(condition_text(condition))
                     order = ", ".join("-" * one.descending + field_text(one.field) for one in orders)
                     assert [Order(*one) for one in parse_order(order)] == orders
-                    told = Selection(connection, read, orders, dead_runs(connection)).rows(None)
+                    told = Selection(connection, read, orders, find_dead_runs(connection)).rows(None)
                     assert [one.run for one in told] == expected, condition_text(condition)
 
 

@@ -197,7 +197,7 @@ def test_what_is_pruned_is_found_while_another_run_is_dead(
 ) -> None:
     live = lab.start_run(name="live")
     number = lab._connection.value("SELECT id FROM run WHERE run_id = ?", (live.run_id,))
-    monkeypatch.setattr("exptrack.query.run_query.dead_runs", lambda connection: [number])
+    monkeypatch.setattr("exptrack.query.run_query.find_dead_runs", lambda connection: [number])
     assert found(lab, "status = pruned") == ["run1"]
     assert found(lab, "status in (pruned, interrupted)") == ["live", "run1"]
     assert found(lab, "status != pruned and status != completed") == ["live", "run3"]

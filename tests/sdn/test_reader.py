@@ -1,13 +1,9 @@
-"""SDN: every rule of the dialect read and refused, errors at their place, exact round trips."""
+"""Reading SDN: the dialect, errors at their place, limits, and any text at all."""
 
 from __future__ import annotations
 
-import enum
-import math
 import sys
-from collections import OrderedDict
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -15,71 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import sdn
-from exptrack.errors import ConfigError, InvalidTypeError, SdnError
-
-
-def typed(value: Any) -> Any:
-    """`value` with its types spelled out, as ``True == 1 == 1.0`` and ``0.0 == -0.0``."""
-    if isinstance(value, dict):
-        return {key: typed(item) for key, item in value.items()}, list(value)
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    return type(value).__name__, repr(value)
-
-
-def same(found: Any, expected: Any) -> bool:
-    return bool(typed(found) == typed(expected))
-
-
-SCALARS = [
-    ("true", True),
-    ("false", False),
-    ("null", None),
-    ("nil", None),
-    ("-17", -17),
-    ("+5", 5),
-    ("007", 7),
-    ("-0", 0),
-    ("1_000", 1000),
-    ("1_0_0", 100),
-    ("9" * 100, int("9" * 100)),
-    ("3.0", 3.0),
-    ("-0.0", -0.0),
-    (".5", 0.5),
-    ("5.", 5.0),
-    ("-.5e1", -5.0),
-    ("5.e1", 50.0),
-    ("1e3", 1000.0),
-    ("1E+3", 1000.0),
-    ("1e-3", 0.001),
-    ("1_0.2_5", 10.25),
-    ("1e-999", 0.0),
-    *(
-        (text, text)
-        for text in (
-            "True NULL None yes on ~ 2.1.0 1.0.0-rc.1 2031-05-09 12:30:45 10GB 0x1F 1_ _1"
-            " 1__0 1e e3 . + -x 1e1_0 1._5 12ab9 inf nan -inf Infinity null_count /tmp/x ./d"
-            " ../d --flag ~/r http://h:80/x cuda:0 a@b.org ${x}/y *x %y <z x|y lr=0.1 it's"
-            " a[0] runs/${name} f(x) table café ١٢ guide.md#setup"
-        ).split()
-    ),
-    ("two words", "two words"),
-    ("Two words, really", "Two words, really"),
-    ("1 2", "1 2"),
-    ("table of x", "table of x"),
-    ("\N{NO-BREAK SPACE}x", "\N{NO-BREAK SPACE}x"),
-]
-
-
-@pytest.mark.parametrize(("text", "value"), SCALARS)
-def test_a_bare_text_is_classified_as_a_whole(text: str, value: object) -> None:
-    assert same(sdn.classify(text), value)
-    assert same(sdn.loads(f"a: {text}"), {"a": value})
-    assert same(sdn.loads(f"a=\t{text} \t# comment\r\n"), {"a": value})
-    assert same(sdn.loads(f"a: {text}\n"), {"a": value})
-    assert same(sdn.loads(f"a:\n  - {text}\n"), {"a": [value]})
-    assert same(sdn.parse_value(text), value)
-
+from exptrack.errors import InvalidTypeError, SdnError
+from tests.sdn.values import TEXTS, same
 
 READ: list[tuple[str, object]] = [
     # text layer
@@ -527,35 +460,6 @@ def test_a_higher_limit_on_nesting_does_not_exhaust_the_stack() -> None:
     assert list(sdn.loads(blocks, max_depth=1200)) == ["a"]
 
 
-def test_an_int_is_exact_up_to_4000_digits() -> None:
-    for number in (10**4000 - 1, -(10**4000) + 1, 2**64):
-        assert sdn.loads(sdn.dumps({"a": number})) == {"a": number}
-    assert sdn.classify("+" + "1_" * 3999 + "1") == int("1" * 4000)
-    for text in (
-        "9" * 4001,
-        "-" + "9" * 4001,
-        "0" * 4001,
-        "0." + "0" * 4000,
-        "1e" + "1" * 4000,
-        "1e999",
-    ):
-        for read in (sdn.classify, sdn.parse_value):
-            with pytest.raises(SdnError) as caught:
-                read(text)
-            assert (caught.value.line, caught.value.column) == (1, 1)
-    assert sdn.classify("9" * 5000 + "x") == "9" * 5000 + "x"
-
-
-def test_an_interpreter_with_a_lower_digit_limit_gives_the_ordinary_error() -> None:
-    limit = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(640)
-    try:
-        with pytest.raises(SdnError):
-            sdn.loads("a: " + "9" * 700)
-    finally:
-        sys.set_int_max_str_digits(limit)
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -599,144 +503,15 @@ def test_a_broken_override_is_refused(text: str, column: int) -> None:
     assert (caught.value.line, caught.value.column, caught.value.source) == (1, column, text)
 
 
-class Colour(str, enum.Enum):  # noqa: UP042 (prints as "Colour.RED" in an f-string)
-    RED = "red"
-    TWO = "two words"
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-
-
-class Loud(float):
-    def __repr__(self) -> str:
-        return f"Loud({float(self)})"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ({}, ""),
-        ({"a": None, "b": True, "c": False}, "a: null\nb: true\nc: false\n"),
-        (
-            {"a": 3, "b": 3.0, "c": 1e-5, "d": -0.0, "e": 1e16},
-            "a: 3\nb: 3.0\nc: 1e-05\nd: -0.0\ne: 1e+16\n",
-        ),
-        ({"a": {"b": {"c": 1}}, "d": {}}, "a:\n    b:\n        c: 1\nd: {}\n"),
-        ({"a": [1, [], {"b": {"c": "x y"}}, {}]}, 'a: [1, [], {b: {c: "x y"}}, {}]\n'),
-        ({"a": (1, ("b",))}, "a: [1, [b]]\n"),
-        ({"z": 1, "a": 2}, "z: 1\na: 2\n"),
-        ({"a.b/c-d": "x.y/z-1", "_": "_"}, "a.b/c-d: x.y/z-1\n_: _\n"),
-        (
-            {"my key": 1, "10": 2, "": 3, "é": 4, "a#": 5},
-            '"my key": 1\n"10": 2\n"": 3\n"é": 4\n"a#": 5\n',
-        ),
-        (
-            {"true": "true", "table": "table", "nil": "nil"},
-            '"true": "true"\n"table": "table"\n"nil": "nil"\n',
-        ),
-        ({"a": "", "b": "42", "c": "é", "d": " x"}, 'a: ""\nb: "42"\nc: "é"\nd: " x"\n'),
-        ({"a": '\\n\n\t\r"\x00'}, 'a: "\\\\n\\n\\t\\r\\"\x00"\n'),
-        ({"a": "x\n"}, 'a: "x\\n"\n'),
-        (
-            {"a": Colour.RED, "b": Colour.TWO, "c": Level.LOW, "d": Loud(0.5)},
-            'a: red\nb: "two words"\nc: 1\nd: 0.5\n',
-        ),
-        (OrderedDict(a=MappingProxyType({"b": 1})), "a:\n    b: 1\n"),
-    ],
-)
-def test_the_writer_has_one_profile(value: dict[str, Any], text: str) -> None:
-    assert sdn.dumps(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "path"),
-    [
-        ({"a": {"b": [1, math.nan]}}, ConfigError, "a.b[1]"),
-        ({"a": math.inf}, ConfigError, "a"),
-        ({"a": [{"b": -math.inf}]}, ConfigError, "a[0].b"),
-        ({"a": ["\ud800"]}, ConfigError, "a[0]"),
-        ({"a": {"\udfff": 1}}, ConfigError, "a.'\\udfff'"),
-        ({"a": 10**4000}, ConfigError, "a"),
-        ({"a": {1, 2}}, InvalidTypeError, "a is set"),
-        ({"a": {"b c": b"x"}}, InvalidTypeError, "a.'b c' is bytes"),
-        ({"a": [Path("x")]}, InvalidTypeError, "a[0]"),
-        ({"a": {1: 2}}, InvalidTypeError, "a.(int)"),
-        ({"a": [{10**5000: 2}]}, InvalidTypeError, "a[0].(int)"),
-        ({None: 2}, InvalidTypeError, "(NoneType)"),
-        ([1], InvalidTypeError, "list"),
-    ],
-)
-def test_the_writer_refuses_what_has_no_form(value: Any, error: type[Exception], path: str) -> None:
-    with pytest.raises(error) as caught:
-        sdn.dumps(value)
-    assert path in str(caught.value)
-    if isinstance(caught.value, ConfigError):
-        assert caught.value.key == path
-
-
-def test_strict_keys_refuses_what_only_this_dialect_reads() -> None:
-    assert sdn.dumps({"a": [{"b": "x y"}]}, strict_keys=True) == 'a: [{b: "x y"}]\n'
-    for value in ({"a b": 1}, {"a": {"": 1}}, {"a": [{"true": 1}]}):
-        with pytest.raises(ConfigError):
-            sdn.dumps(value, strict_keys=True)
-
-
-@pytest.mark.parametrize("kind", ["dict", "list", "mixed"])
-def test_the_writer_refuses_more_than_50_levels(kind: str) -> None:
-    def nest(levels: int) -> dict[str, Any]:
-        value: Any = {} if kind == "dict" else []
-        for level in range(levels - 2):
-            value = {"a": value} if kind == "dict" or (kind == "mixed" and level % 2) else [value]
-        return {"a": value}
-
-    assert sdn.loads(sdn.dumps(nest(50))) == nest(50)
-    for levels in (51, 5000):
-        with pytest.raises(ConfigError, match="deeper than 50"):
-            sdn.dumps(nest(levels))
-    circle: dict[str, Any] = {}
-    circle["a"] = circle
-    with pytest.raises(ConfigError, match="deeper than 50"):
-        sdn.dumps(circle)
-
-
-TEXTS = st.one_of(
-    st.text(),
-    st.text(alphabet=st.sampled_from(" \t\n\r\\\"#:=|,[]{}()-+._/'019eEaxn\x00\x85\u2028é")),
-    st.sampled_from([text for text, _ in SCALARS]),
-)
-SCALAR_VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.integers(min_value=-(10**60), max_value=10**60),
-    st.floats(allow_nan=False, allow_infinity=False),
-    TEXTS,
-)
-VALUES = st.recursive(
-    SCALAR_VALUES,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(TEXTS, VALUES, max_size=5))
-def test_what_is_written_reads_back_with_its_types(values: dict[str, Any]) -> None:
-    text = sdn.dumps(values)
-    assert same(sdn.loads(text), values)
-    assert same(sdn.loads(text.encode()), values)
-    assert same(sdn.loads("\ufeff" + text.replace("\n", " # c\r\n\r\n")), values)
-    assert sdn.dumps(sdn.loads(text)) == text
-
-
-@given(TEXTS)
-def test_text_in_quotes_is_an_override_that_stays_text(text: str) -> None:
-    assert sdn.parse_value(sdn.dumps({"a": [text]}).removeprefix("a: ")) == [text]
-
-
 SIGNS = "a b: c=1 x |p,q| table{ i32} [ ] { } ( ) , # \" \\ - : :// = | ' 1e999 null -5 .5 é ²"
+
+
 BLANKS = " /  /\t/\n/\n  /\n    /\n  - /\n  -/\r/\r\n/\x00/\ufeff/a:\n/a: ".split("/")
+
+
 STARTS = ["t |a, b|\n  1, 2", "p: table{i32}\n  ", "p: table{str} = [(", "9" * 4001]
+
+
 FRAGMENTS = st.sampled_from([*SIGNS.split(" "), *BLANKS, *STARTS])
 
 

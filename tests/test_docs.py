@@ -329,7 +329,7 @@ def test_the_page_of_durability_names_every_power_safe_call() -> None:
     calls = {
         name
         for one in classes
-        for name, call in vars(one).items()
+        for name, call in inspect.getmembers(one)
         if "power-safe" in (inspect.getdoc(call) or "")
     }
     calls -= {"log_metric"}  # speaks of flush()

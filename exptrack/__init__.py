@@ -1,7 +1,7 @@
 """exptrack: one SQLite file holds your experiments.
 
 Runs, configs, metrics, tags, notes, events and artifacts go into one file, the archive. Every public name
-is listed here and imported when it is first used.
+is listed here, and its file is imported when the name is first used.
 """
 
 from importlib import import_module
@@ -9,7 +9,101 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
+# Each file of the library, and the public names in it.
+_NAMES_IN = {
+    # The archive: one file. The functions do the same on the default archive.
+    "archive.archive": "Archive",
+    "archive.shortcuts": """
+        start_run resume_run list_runs show_run best_run diff_runs compare what_changed append_event
+        read_events gc_artifacts verify current_trial
+    """,
+    "archive.records": "ArchiveInfo DeleteReport SqlResult",
+    "portable.verification": "VerifyReport Problem",
+    # A run
+    "tracking.run": "Run",
+    "runs.trial_link": "TrialPruned",
+    # Its config
+    "config.exp_config": "ExpConfig ConfigValue merge_configs",
+    "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
+    # Its metrics
+    "metrics.series": "Series Buckets",
+    "metrics.tail": "Tail Update",
+    "metrics.alignment": "Alignment",
+    # Its artifacts
+    "artifacts.store": "ArtifactStore",
+    "artifacts.lineage": "UsedArtifact",
+    "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
+    # Querying runs
+    "query.run_query": "RunQuery Page",
+    "query.run_filter": "RunFilter",
+    "query.details": "RunDetail",
+    "query.frames": "Frame",
+    "query.views": "UserView",
+    # Comparing runs
+    "analysis.records": """
+        RunDiff RunComparison RunChanges ConfigDifference MetricDifference FactDifference ComparedKey
+        ComparedMetric Group Importance
+    """,
+    # Studies and sweeps: searching over configs
+    "sweeps.study": "Study",
+    "sweeps.study_config": "StudyConfig",
+    "sweeps.trial": "Trial",
+    "sweeps.algorithms": "Sampler Pruner",
+    "sweeps.results": "StudyResults",
+    "sweeps.plan": "SweepPlan Dimension",
+    "sweeps.plan_file": "load_sweep",
+    "sweeps.records": "StudyInfo TrialRecord SweepTrial SweepReport",
+    # Records that several of these return or take
+    "records": """
+        RunSummary RunStatus RecordedRun MetricPoint MetricSummary Note Event Artifact ArtifactUse
+        ConfigSource TrialState
+    """,
+    # Errors
+    "errors": """
+        ExptrackError
+        ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
+        ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
+        ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
+        NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
+        MetricNotFoundError ConfigNotFoundError StudyNotFoundError
+        ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
+        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
+        SweepPlanError SweepFileError
+        ExportError
+    """,
+}
+_HOME_OF = {name: home for home, names in _NAMES_IN.items() for name in names.split()}
+
+# Subpackages that are public as a whole.
+_SUBPACKAGES = ("sdn",)
+
+__all__ = ["__version__", *_HOME_OF, *_SUBPACKAGES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return import_module(f"exptrack.{name}")
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"exptrack has no {name!r}")
+    try:
+        value = getattr(import_module(f"exptrack.{home}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        from exptrack.errors import MissingPackageError
+
+        raise MissingPackageError("optuna 5 or newer", f"exptrack.{name}", "sweep") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# Type checkers follow these imports; at run time __getattr__ does the same.
+if TYPE_CHECKING:
     from exptrack import sdn as sdn
     from exptrack.analysis.records import ComparedKey as ComparedKey
     from exptrack.analysis.records import ComparedMetric as ComparedMetric
@@ -128,151 +222,3 @@ if TYPE_CHECKING:  # type checkers follow these; at run time __getattr__ does
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
     from exptrack.sweeps.trial import Trial as Trial
     from exptrack.tracking.run import Run as Run
-
-# Where each public name lives.
-_HOME_OF = {
-    "Alignment": "metrics.alignment",
-    "AmbiguousHashError": "errors",
-    "AmbiguousRunError": "errors",
-    "Archive": "archive.archive",
-    "ArchiveClosedError": "errors",
-    "ArchiveCorruptError": "errors",
-    "ArchiveError": "errors",
-    "ArchiveFullError": "errors",
-    "ArchiveIOError": "errors",
-    "ArchiveInfo": "archive.records",
-    "ArchiveLockedError": "errors",
-    "ArchiveMovedError": "errors",
-    "ArchiveNotFoundError": "errors",
-    "ArchiveReadOnlyError": "errors",
-    "ArchiveTooNewError": "errors",
-    "Artifact": "records",
-    "ArtifactFile": "artifacts.records",
-    "ArtifactNotFoundError": "errors",
-    "ArtifactStore": "artifacts.store",
-    "ArtifactUse": "records",
-    "Buckets": "metrics.series",
-    "ComparedKey": "analysis.records",
-    "ComparedMetric": "analysis.records",
-    "ConfigDifference": "analysis.records",
-    "ConfigError": "errors",
-    "ConfigNotFoundError": "errors",
-    "ConfigSource": "records",
-    "ConfigValue": "config.exp_config",
-    "ConflictError": "errors",
-    "DeleteReport": "archive.records",
-    "Dimension": "sweeps.plan",
-    "Event": "records",
-    "ExpConfig": "config.exp_config",
-    "ExportError": "errors",
-    "ExptrackError": "errors",
-    "FactDifference": "analysis.records",
-    "FilterError": "errors",
-    "Frame": "query.frames",
-    "GcReport": "artifacts.records",
-    "Group": "analysis.records",
-    "Importance": "analysis.records",
-    "InvalidTypeError": "errors",
-    "InvalidValueError": "errors",
-    "Lineage": "artifacts.records",
-    "MetricDifference": "analysis.records",
-    "MetricNotFoundError": "errors",
-    "MetricPoint": "records",
-    "MetricSummary": "records",
-    "MigrationError": "errors",
-    "MissingPackageError": "errors",
-    "NotAnArchiveError": "errors",
-    "NotFoundError": "errors",
-    "Note": "records",
-    "Page": "query.run_query",
-    "Problem": "portable.verification",
-    "Pruner": "sweeps.algorithms",
-    "QueryError": "errors",
-    "RecordedRun": "records",
-    "RemovalReport": "artifacts.records",
-    "Run": "tracking.run",
-    "RunBusyError": "errors",
-    "RunChanges": "analysis.records",
-    "RunComparison": "analysis.records",
-    "RunDetail": "query.details",
-    "RunDiff": "analysis.records",
-    "RunFilter": "query.run_filter",
-    "RunFinishedError": "errors",
-    "RunNotFoundError": "errors",
-    "RunQuery": "query.run_query",
-    "RunStatus": "records",
-    "RunStorage": "artifacts.records",
-    "RunSummary": "records",
-    "Sampler": "sweeps.algorithms",
-    "SdnError": "errors",
-    "Series": "metrics.series",
-    "SqlResult": "archive.records",
-    "Study": "sweeps.study",
-    "StudyConfig": "sweeps.study_config",
-    "StudyExistsError": "errors",
-    "StudyInfo": "sweeps.records",
-    "StudyNotFoundError": "errors",
-    "StudyResults": "sweeps.results",
-    "SweepDiffersError": "errors",
-    "SweepFileError": "errors",
-    "SweepPlan": "sweeps.plan",
-    "SweepPlanError": "errors",
-    "SweepReport": "sweeps.records",
-    "SweepTrial": "sweeps.records",
-    "Tail": "metrics.tail",
-    "Trial": "sweeps.trial",
-    "TrialPruned": "runs.trial_link",
-    "TrialRecord": "sweeps.records",
-    "TrialState": "records",
-    "UnsafePathError": "errors",
-    "UnsupportedSqliteError": "errors",
-    "Update": "metrics.tail",
-    "UsedArtifact": "artifacts.lineage",
-    "UserView": "query.views",
-    "VerifyReport": "portable.verification",
-    "append_event": "archive.shortcuts",
-    "best_run": "archive.shortcuts",
-    "compare": "archive.shortcuts",
-    "current_trial": "archive.shortcuts",
-    "diff_runs": "archive.shortcuts",
-    "gc_artifacts": "archive.shortcuts",
-    "list_runs": "archive.shortcuts",
-    "load_exp_config": "config.composition",
-    "load_sdn_config": "config.composition",
-    "load_sweep": "sweeps.plan_file",
-    "merge_configs": "config.exp_config",
-    "parse_cli_overrides": "config.composition",
-    "read_events": "archive.shortcuts",
-    "resume_run": "archive.shortcuts",
-    "show_run": "archive.shortcuts",
-    "start_run": "archive.shortcuts",
-    "verify": "archive.shortcuts",
-    "what_changed": "archive.shortcuts",
-}
-
-# Modules that are public as a whole.
-_MODULES = ("sdn",)
-
-__all__ = ["__version__", *_HOME_OF, *_MODULES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"exptrack.{name}")
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"exptrack has no {name!r}")
-    try:
-        value = getattr(import_module(f"exptrack.{home}"), name)
-    except ModuleNotFoundError as error:
-        if error.name != "optuna":
-            raise
-        from exptrack.errors import MissingPackageError
-
-        raise MissingPackageError("optuna 5 or newer", f"exptrack.{name}", "sweep") from None
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__

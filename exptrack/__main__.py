@@ -1,4 +1,4 @@
-"""``python -m exptrack`` is the command ``exptrack``, also where no script of that name is on the path."""
+"""Run the command ``exptrack`` by ``python -m exptrack``, also where no such script is on the path."""
 
 from exptrack.cli import main
 

@@ -412,3 +412,10 @@ def _show_place(problem: str, line: int, column: int, source: str, file: str) ->
     window = source[begin : column - 1 + SHOWN_AROUND]
     caret = f"\n  {window}\n  {' ' * (column - 1 - begin)}^" if source else ""
     return f"{file}{', ' * bool(file)}line {line}, column {column}: {problem}{caret}"
+
+
+def warn(message: str) -> None:
+    """Log a warning about a failure that no caller can receive as an exception."""
+    import logging
+
+    logging.getLogger("exptrack").warning("%s", message)

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exptrack.errors import InvalidValueError, SweepPlanError
+from exptrack.errors import InvalidValueError
 from exptrack.validation import check_number, short_repr
 
 # Seconds since 1970: a datetime can hold the years 1 to 9999 only.
@@ -60,7 +60,7 @@ def seconds_of(time: object) -> float:
     (9000.0, 0.5)
 
     Raises:
-        SweepPlanError: it is neither, or it is not above 0.
+        InvalidValueError: it is neither, or it is not above 0.
     """
     seconds = 0.0
     if type(time) in (int, float):
@@ -71,8 +71,9 @@ def seconds_of(time: object) -> float:
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:
-        problem = f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
-        raise SweepPlanError(problem, key="time_limit_s")
+        raise InvalidValueError(
+            f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
+        )
     return seconds
 
 

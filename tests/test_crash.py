@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_loss import WAYS, trial
-from exptrack import Archive, ArchiveCorruptError, NotAnArchiveError, RunBusyError, RunFilter, RunStatus
+from exptrack import Archive, ArchiveCorruptError, NotAnArchiveError, RunFilter, RunStatus
 from exptrack.database.opening import JOURNAL_MAGIC, read_identity
-from exptrack.process import current_process
 
 WRITER = """
 import sys, exptrack
@@ -68,45 +67,6 @@ def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path, seed: int) 
 def test_wherever_a_writer_or_a_replay_is_killed_nothing_acknowledged_is_lost(way: str, seed: int) -> None:
     """By itself, from outside, in a drain, in the replay; 200 of these are in ``benchmarks.kill_loss``."""
     trial(way, seed, stride=9)
-
-
-def _pretend_owner(archive: Archive, column: str, value: object) -> None:
-    with archive._connection.transaction():
-        archive._connection.execute(f"UPDATE run_owner SET {column} = ?", (value,))
-
-
-@pytest.mark.parametrize(
-    ("column", "value"), [("pid_started", "0"), ("boot_id", "an earlier boot"), ("pid", 2**22 - 7)]
-)
-def test_a_run_is_dead_by_pid_start_and_boot_never_by_pid_alone(
-    archive: Archive, column: str, value: object
-) -> None:
-    """A recycled pid, a reboot or a missing pid each show the run as interrupted."""
-    run = archive.start_run()
-    assert archive.list_runs()[0].status is RunStatus.RUNNING
-    _pretend_owner(archive, column, value)
-    assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
-    assert run.status is RunStatus.INTERRUPTED
-
-
-def test_a_run_of_another_host_is_never_declared_dead(archive: Archive) -> None:
-    run = archive.start_run()
-    _pretend_owner(archive, "host_id", "elsewhere")
-    _pretend_owner(archive, "pid", 2**22 - 7)
-    assert archive.list_runs()[0].status is RunStatus.RUNNING
-    with pytest.raises(RunBusyError, match="take_over=True"):
-        archive.resume_run(run.run_id)
-    archive.resume_run(run.run_id, take_over=True).complete()
-    assert current_process().pid
-
-
-def test_a_live_run_is_not_resumed_twice(archive: Archive) -> None:
-    run = archive.start_run()
-    with pytest.raises(RunBusyError):
-        archive.resume_run(run.run_id)
-    with pytest.raises(RunBusyError):
-        archive.delete_run(run.run_id)
-    run.complete()
 
 
 def test_a_file_left_half_copied_by_a_killed_checkpoint_opens_through_its_wal(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A whole archive against plain dicts: any order of calls, reopening and killed processes included."""
+"""Compare a whole archive with plain dicts: any order of calls, with reopening and killed processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SI
 
 @dataclass
 class Model:
-    """What a run should be."""
+    """The expected state of a run."""
 
     config: dict[str, Any]
     tags: set[str]
@@ -66,7 +66,7 @@ class Model:
 
 
 def same(value: float) -> str:
-    """-0.0 and 0.0 are one number to SQLite; NaN is itself."""
+    """Spell a value so that values SQLite holds for equal are equal texts: -0.0 is 0.0, NaN is NaN."""
     return repr(value + 0.0)
 
 
@@ -167,7 +167,7 @@ class Lab(RuleBasedStateMachine):
 
     @rule(graceful=st.booleans())
     def reopen(self, graceful: bool) -> None:
-        """Only this process knows its live runs: they are ended first, or resumed by the new archive."""
+        """Close and open the archive. Live runs are ended first, or resumed through the new archive."""
         for run in list(self.live):
             self.end(run, "completed" if graceful else "interrupted")
         self.archive.close()

@@ -1,7 +1,8 @@
-"""No statement that the library can emit reads a whole table, but where there is a reason to."""
+"""No statement of the library reads a whole table, except those with a reason."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,41 +12,69 @@ from typing import Any
 
 import pytest
 
+import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
-from exptrack.query.compiler import Fragment
+from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS, Fragment
+from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
-from exptrack.query.selection import Found, Selection
+from exptrack.query.selection import SelectedRun, Selection
 
-MODULES = (
-    "artifacts blobs drain events frames lineage metriclog metrics optunastorage query recording run selection"
-    " series snapshots studies studyresults sweep sweeprunner trial"
-).split()
+STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE\s+FROM|WITH)\s")
 
 # Constants that read a whole table or index, and why.
 ALLOWED = {
+    "archive.ARTIFACT_BYTES": "the size of everything is the question; it reads a covering index",
+    "archive.COUNT_BY_STATUS": "the number of all runs is the question; it reads a covering index",
+    "archive.FIRST_AND_LAST": "SQLite seeks one end of an index for min() or max(), but not for both at once",
+    "archive.STORED_BYTES": "the size of everything is the question",
     "artifacts.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
+    "blobs.DELETE_UNUSED_CHUNKS": "collecting everything is the question",
+    "blobs.HOLDS": "a row for each intake under way",
+    "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
-    "blobs.DELETE_UNUSED_CHUNKS": "collecting everything is the question",
-    "blobs.MISSING": "proving everything is the question",
-    "blobs.HOLDS": "a row for each intake under way",
-    "drain.KNOWN_JOURNALS": "a row for each process that logs",
-    "optunastorage.ALL_STUDIES": "a row for each study is the question",
-    "query.METRIC_NAMES": "a row for each name, up to a limit, to find what was meant",
-    "query.OWNERS": "a row for each live run",
-    "selection.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
-    "selection.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
-    "studies.SELECT_STUDIES": "every study is the question",
-    "studies.STUDY_NAMES": "the newest names, up to a limit, to find what was meant",
-    "selection.LAST_RUN": "SQLite reads one end of the table for max()",
-    "metrics.LAST_SERIES": "SQLite reads one end of the table for max()",
+    "names.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
+    "names.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
+    "optuna_rows.ALL_STUDIES": "a row for each study is the question",
+    "ownership.OWNERS": "a row for each live run",
+    "recovery.KNOWN_JOURNALS": "a row for each process that logs",
+    "sweeps.SELECT_STUDIES": "every study is the question",
+    "sweeps.STUDY_NAMES": "the newest names, up to a limit, to find what was meant",
+    "verification.ALL_ARTIFACTS": "proving everything is the question",
+    "verification.ALL_BLOBS": "proving everything is the question",
+    "verification.ALL_RUNS": "proving everything is the question",
+    "verification.CHUNK_IDS": "proving everything is the question",
+    "verification.COUNT_BLOBS": "proving everything is the question",
+    "verification.COUNT_CHUNKS": "proving everything is the question",
+    "verification.COUNT_POINTS": "proving everything is the question",
+    "verification.NUMBERS_WITH_GAPS": "proving everything is the question",
+    "verification.ODD_TRIALS": "proving everything is the question",
+    "verification.ORPHAN_OWNERS": "proving everything is the question",
 }
-# Steps of a plan that read no table, or one of a row for each study: its trials are sought study by study.
+# Statements with gaps, filled as their caller fills them.
+TEMPLATES: dict[str, dict[str, str]] = {
+    "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
+    "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 18)})"},
+    "values.VALUES": {"value": "s.last_value"},
+    "values.VALUES_OF_RUNS": {"value": "s.last_value"},
+    "compiler.TRIALS": {"match": "t.state = 'pruned'"},
+    "fields.RUN_VALUES": {"values": "".join(f", {value}" for value in ATTRIBUTE_VALUES.values())},
+    "fields.SET_WORDS": {
+        "word": SETS["artifact"].word,
+        "source": SETS["artifact"].source,
+        "test": SETS["artifact"].where(f"x.run {OF_RUNS}"),
+    },
+    "fields.SERIES_VALUES": {"values": ", ".join(METRIC_VALUES.values())},
+    "fields.CHOSEN_SERIES_VALUES": {"values": ", ".join(METRIC_VALUES.values())},
+}
+# Constants that begin like a statement, but are parts of others.
+FRAGMENTS = {"lookup.RUN_COLUMNS"}
+# Steps of a plan that read no table, the list of tables, or a row for each study: trials are sought by study.
 HARMLESS = re.compile(
-    r"SCAN (CONSTANT ROW|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)|\(join-\d+\)|d"
-    r"|y USING COVERING INDEX sqlite_autoindex_study_1|y)$"
+    r"SCAN (CONSTANT ROW|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)"
+    r"|\(join-\d+\)|d|y USING COVERING INDEX sqlite_autoindex_study_1|y)$"
 )
 
 
@@ -80,17 +109,35 @@ def scans(archive: Archive, sql: str, values: Any) -> list[str]:
     return [step for step in steps if step.startswith("SCAN") and not HARMLESS.match(step)]
 
 
+def short_name(file: Path) -> str:
+    """A file by its stem; store.py, which several subpackages have, by its subpackage."""
+    return file.parent.name if file.stem == "store" else file.stem
+
+
 def constants() -> dict[str, str]:
-    found = {}
-    for module in MODULES:
-        for name, value in vars(import_module(f"exptrack.{module}")).items():
-            if name.isupper() and not name.startswith("_") and isinstance(value, str):
-                # Fragments that others are made of begin like statements.
-                if not name.endswith("_COLUMNS") and re.match(
-                    r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", value
-                ):
-                    found[f"{module}.{name}"] = value
-    return found
+    """Every statement that is a constant of some file, by file and name.
+
+    A leading underscore marks a fragment that other constants are made of. BEST has a test of its own.
+    """
+    package = Path(exptrack.__file__).parent
+    found: dict[str, str] = {}
+    for file in sorted(package.rglob("*.py")):
+        if file.stem == "__main__":
+            continue
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            for name in [target.id for target in targets if isinstance(target, ast.Name)]:
+                if name.isupper() and not name.startswith("_"):
+                    dotted = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+                    value = getattr(import_module(dotted.removesuffix(".__init__")), name)
+                    if isinstance(value, str) and STATEMENT.match(value):
+                        called = f"{short_name(file)}.{name}"
+                        assert called not in found, f"two files have a constant {called}"
+                        found[called] = value
+    return {name: sql for name, sql in found.items() if name not in FRAGMENTS}
+
+
+CONSTANTS = constants()
 
 
 def dummies(sql: str) -> Any:
@@ -98,16 +145,29 @@ def dummies(sql: str) -> Any:
     return dict.fromkeys(names, 1) if names else (1,) * sql.count("?")
 
 
-@pytest.mark.parametrize("name", constants())
+@pytest.mark.parametrize("name", CONSTANTS)
 def test_no_constant_reads_a_whole_table(filled: Archive, name: str) -> None:
-    sql = constants()[name].replace("{rows}", "(" + ", ".join("?" * (18 if "SERIES" in name else 5)) + ")")
-    # A list of numbers stands where a null would mean: all.
+    gaps = TEMPLATES.get(name)
+    sql = CONSTANTS[name] if gaps is None else CONSTANTS[name].format(**gaps)
+    # Values are 1, not NULL: some statements read everything if a value is NULL.
     found = scans(filled, sql, dummies(sql))
     assert found == [] or name in ALLOWED, (name, found)
 
 
 def test_what_is_allowed_to_is_still_there() -> None:
-    assert set(ALLOWED) <= set(constants())
+    assert set(ALLOWED) | set(TEMPLATES) <= set(CONSTANTS)
+    assert {name.partition(".")[0] for name in CONSTANTS} >= {
+        "archive",
+        "artifacts",
+        "lineage",
+        "metrics",
+        "sweeps",
+    }
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_is_allowed_to_reads_a_whole_table(filled: Archive, name: str) -> None:
+    assert scans(filled, CONSTANTS[name], dummies(CONSTANTS[name])) != []
 
 
 @pytest.mark.parametrize("key", BEST, ids=map("-".join, BEST))
@@ -116,7 +176,7 @@ def test_ranking_reads_an_index(filled: Archive, key: tuple[str, str]) -> None:
     assert scans(filled, ranking, ("val_acc", 10)) == []
 
 
-# Filters whose conditions an index leads to.
+# Filters with a condition to which an index leads.
 SELECTIVE = [
     "config.lr < 2e-5",
     "config.lr = 0.1",
@@ -147,7 +207,7 @@ SELECTIVE = [
     "status in (failed, pruned)",
     "(config.lr < 2e-5 or status = running) and metrics.acc.mean > 0.1 and note is null",
 ]
-# And those that have to be tested run by run.
+# Conditions that must be tested run by run.
 UNLED = [
     "",
     "not tag = 'paper'",
@@ -184,18 +244,18 @@ def explained(archive: Archive, statement: Fragment) -> list[str]:
 @pytest.mark.parametrize("text", SELECTIVE)
 def test_selective_conditions_are_answered_from_their_index(filled: Archive, text: str, order: str) -> None:
     asked = selection(filled.runs().where(text).order_by(order), filled._connection)
-    driver, _rest = asked._driver(None)
+    driver, _rest = asked._choose_driver(None)
     assert driver is not None
     assert scans(filled, *driver) == []
-    first = Found(5, tuple(0.1 for _ in asked._order))
+    first = SelectedRun(5, tuple(0.1 for _ in asked._order))
     for after in (None, first):
-        assert explained(filled, asked.listing(None, after)) == []
+        assert explained(filled, asked.compile_list(None, after)) == []
         # With a limit the index of the order may be the shorter way.
-        assert set(explained(filled, asked.listing(20, after))) <= {
+        assert set(explained(filled, asked.compile_list(20, after))) <= {
             "SCAN r USING INDEX run_by_start",
             "SCAN r USING INDEX sqlite_autoindex_run_1",
         }
-    assert explained(filled, asked.counting()) == []
+    assert explained(filled, asked.compile_count()) == []
 
 
 @pytest.mark.parametrize("text", UNLED)
@@ -204,13 +264,13 @@ def test_what_nothing_leads_to_is_looked_for_along_the_index_of_the_order(
     filled: Archive, text: str, order: str
 ) -> None:
     asked = selection(filled.runs().where(text).order_by(order), filled._connection)
-    ranked = asked.ranking(20)
+    ranked = asked.compile_ranking(20)
     if order.lstrip("-").startswith("metrics"):
         assert ranked is not None
         assert explained(filled, ranked) == []
     else:
         assert ranked is None
-        (step,) = explained(filled, asked.listing(20))
+        (step,) = explained(filled, asked.compile_list(20))
         assert re.fullmatch(r"SCAN r USING (COVERING )?INDEX (run_by_start|sqlite_autoindex_run_1)", step)
 
 
@@ -218,9 +278,9 @@ def test_what_nothing_leads_to_is_looked_for_along_the_index_of_the_order(
 @pytest.mark.parametrize("order", UNINDEXED_ORDERS)
 def test_an_order_without_an_index_reads_each_run_once(filled: Archive, text: str, order: str) -> None:
     asked = selection(filled.runs().where(text).order_by(order), filled._connection)
-    for statement in (asked.listing(20), asked.listing(None), asked.counting()):
+    for statement in (asked.compile_list(20), asked.compile_list(None), asked.compile_count()):
         found = explained(filled, statement)
-        # Of the runs alone; whatever else is asked of each is sought by its number.
+        # Only the runs are scanned; everything else about a run is sought by its row id.
         assert len(found) == 1
         assert re.match(r"SCAN r\b", found[0])
 
@@ -236,14 +296,14 @@ def test_an_order_without_an_index_reads_each_run_once(filled: Archive, text: st
 )
 def test_trials_are_sought_by_what_is_asked_of_them(filled: Archive, text: str, index: str) -> None:
     asked = selection(filled.runs().where(text), filled._connection)
-    plan = f"EXPLAIN QUERY PLAN {asked.listing(20).sql}"
-    steps = [row[3] for row in filled._connection.all(plan, asked.listing(20).values)]
+    plan = f"EXPLAIN QUERY PLAN {asked.compile_list(20).sql}"
+    steps = [row[3] for row in filled._connection.all(plan, asked.compile_list(20).values)]
     assert any(re.fullmatch(f"SEARCH {index}", step) for step in steps), steps
 
 
 def test_a_listed_run_seeks_its_trial(filled: Archive) -> None:
-    for name in ("RUNS_BY_NUMBER", "RUN_BY_ID"):
-        sql = constants()[f"query.{name}"]
+    for name in ("RUNS_BY_ROW_ID", "RUN_BY_ID"):
+        sql = CONSTANTS[f"lookup.{name}"]
         steps = [row[3] for row in filled._connection.all(f"EXPLAIN QUERY PLAN {sql}", dummies(sql))]
         assert "SEARCH o USING COVERING INDEX trial_by_run (run=?)" in steps
         assert any(re.fullmatch(r"SEARCH t USING INTEGER PRIMARY KEY .*", step) for step in steps)
@@ -252,7 +312,7 @@ def test_a_listed_run_seeks_its_trial(filled: Archive) -> None:
 def test_every_page_goes_on_where_the_one_before_ended(filled: Archive) -> None:
     asked = selection(filled.runs().order_by("-started"), filled._connection)
     (last,) = asked.rows(1)
-    (step,) = explained(filled, asked.listing(20, last))
+    (step,) = explained(filled, asked.compile_list(20, last))
     assert step == "SCAN r USING COVERING INDEX run_by_start"
 
 
@@ -265,15 +325,15 @@ def test_rare_conditions_drive_and_frequent_ones_do_not(tmp_path: Path) -> None:
         )
         often = selection(archive.runs().where("config.even = 1"), archive._connection)
         rarely = selection(archive.runs().where("config.even = 1 and config.rare = 1"), archive._connection)
-        assert often._driver(20)[0] is not None  # few are sorted in any case
-        assert "v.num = ?" in rarely.listing(20).sql.partition("CROSS JOIN")[0]
-        assert rarely._driver(20)[0] == rarely._driver(None)[0]
+        assert often._choose_driver(20)[0] is not None  # few are sorted in any case
+        assert "v.num = ?" in rarely.compile_list(20).sql.partition("CROSS JOIN")[0]
+        assert rarely._choose_driver(20)[0] == rarely._choose_driver(None)[0]
         assert len(rarely.rows(20)) == 3
         assert len(often.rows(20)) == 20
 
 
 def test_draining_touches_no_index_of_values(filled: Archive) -> None:
-    """The columns that a drain changes stand in no index and in no condition of one."""
+    """No index, and no condition of one, holds a column that a drain changes."""
     from exptrack.metrics.store import SAVE_SERIES
 
     changed = set(re.findall(r"(\w+) = excluded", SAVE_SERIES))
@@ -282,7 +342,7 @@ def test_draining_touches_no_index_of_values(filled: Archive) -> None:
     )
     for (sql,) in indexes:
         used = set(re.findall(r"\w+", sql.partition(" ON metric_series")[2]))
-        # Those of values hold only ended runs, which no drain writes.
+        # The indexes of values hold only ended runs, which no drain changes.
         assert not used & changed or re.search(r"completed = 1|checksum IS NOT NULL", sql)
 
 

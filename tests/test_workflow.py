@@ -1,8 +1,7 @@
-"""The contract's workflow, as a user's script would go through it."""
+"""The workflow of a user's script: start, log, store, end, resume, query."""
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import exptrack
-from exptrack import Archive, ArtifactStore, ExpConfig, RunFilter, RunStatus
+from exptrack import Archive, ArtifactStore, ExpConfig, RunStatus
 
 
 def test_a_run_records_config_tags_metrics_and_ends_completed(archive: Archive) -> None:
@@ -83,65 +82,6 @@ def test_configs_merge_deeply_and_the_overlay_wins(archive: Archive) -> None:
     assert run.config.overrides == ("model.width=128",)
     assert archive.get_run(run.run_id).config == run.config
     run.complete()
-
-
-def test_runs_are_listed_by_status_and_tag(archive: Archive) -> None:
-    done = archive.start_run(tags=["a"])
-    done.complete()
-    broken = archive.start_run(tags=["a", "b"])
-    broken.fail("out of memory")
-    live = archive.start_run()
-    assert [r.run_id for r in archive.list_runs(RunFilter.by_status("failed"))] == [broken.run_id]
-    assert archive.list_runs(RunFilter.by_status("failed"))[0].reason == "out of memory"
-    tagged = RunFilter.by_tag("a")
-    assert [r.run_id for r in archive.list_runs(tagged)] == [broken.run_id, done.run_id]
-    assert [r.run_id for r in archive.list_runs(tagged.by_status(RunStatus.COMPLETED))] == [done.run_id]
-    assert archive.list_runs(RunFilter.all(after="2999-01-01")) == []
-    assert len(archive.list_runs(RunFilter.all(before="2999-01-01"))) == 3
-    live.complete()
-
-
-def test_all_runs_are_listed_newest_first(archive: Archive) -> None:
-    ids = []
-    for _ in range(5):
-        with archive.start_run() as run:
-            run.log_metric("x", 1)
-        ids.append(run.run_id)
-    assert [r.run_id for r in archive.list_runs()] == ids[::-1]
-    assert sorted(ids) == ids
-    assert len(archive.list_runs(limit=2)) == 2
-
-
-def test_two_runs_differ_in_config_and_metrics(archive: Archive) -> None:
-    with archive.start_run({"lr": 0.1, "only_a": 1, "n": 1}) as a:
-        a.log({"acc": 0.5})
-    with archive.start_run({"lr": 0.2, "only_b": None, "n": 1.0}) as b:
-        b.log({"acc": 0.7})
-        b.log({"acc": 0.6})
-    diff = archive.diff_runs(a.run_id, b.run_id)
-    assert [(d.key, d.change, d.a, d.b) for d in diff.config] == [
-        ("lr", "changed", 0.1, 0.2),
-        ("n", "changed", 1, 1.0),
-        ("only_a", "removed", 1, None),
-        ("only_b", "added", None, None),
-    ]
-    (acc,) = diff.metrics
-    assert (acc.last_a, acc.last_b, acc.max_b) == (0.5, 0.6, 0.7)
-
-
-def test_the_best_run_is_completed_and_finite(archive: Archive) -> None:
-    values = {"good": 0.9, "nan": math.nan, "inf": math.inf, "poor": 0.1}
-    for name, value in values.items():
-        with archive.start_run(name=name) as run:
-            run.log_metric("acc", value)
-    unfinished = archive.start_run(name="unfinished")
-    unfinished.log_metric("acc", 1.0)
-    best, worst = archive.best_run("acc", "maximize"), archive.best_run("acc", "minimize")
-    assert best is not None
-    assert worst is not None
-    assert (best.name, worst.name) == ("good", "poor")
-    unfinished.complete()
-    assert archive.best_run("acc", "maximize").name == "unfinished"  # type: ignore[union-attr]
 
 
 def test_a_run_is_resumed_with_everything_it_had(archive: Archive) -> None:

@@ -1,4 +1,6 @@
-"""Compare runs: what differs, what changed, mean and spread over seeds, which config keys matter.
+"""Compare runs, group them, and rate which config keys matter.
 
-Begin with `comparison`.
+Begin with `comparison`: several runs side by side, two runs, a run and the run before it. `grouping` has mean
+and spread of a metric for each group of runs, `importance` rates config keys. Both read metrics through
+`values`. All results are in `records`.
 """

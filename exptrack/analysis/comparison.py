@@ -1,6 +1,6 @@
-"""Compare runs: two, several side by side, one with the run before it.
+"""Compare runs: several side by side, two, or a run with the run before it.
 
-Invariant: values are compared with their types; 1 is not 1.0.
+Invariant: config values are compared with their types: 1 differs from 1.0.
 """
 
 from __future__ import annotations
@@ -19,73 +19,20 @@ from exptrack.analysis.records import (
     RunComparison,
     RunDiff,
 )
-from exptrack.config.exp_config import config_from_snapshot, type_name
-from exptrack.config.store import read_config, read_leaves, read_sources, read_sources_of
+from exptrack.config.store import read_leaves, read_sources_of
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, Row
-from exptrack.keypath import join_path
 from exptrack.metrics.store import read_summaries
 from exptrack.query.compiler import FEW
 from exptrack.records import MetricSummary
-from exptrack.runs.lookup import resolve_run
-from exptrack.runs.lookup import summaries as summaries_of_runs
-from exptrack.runs.ownership import dead_runs
-
-
-def _flat_config(connection: Connection, run: int) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, item in value.items():
-                walk(join_path(path, key), item)
-        else:
-            flat[path] = value
-
-    tree = config_from_snapshot(*read_config(connection, run)).values
-    if tree:
-        walk("", tree)
-    return flat
-
-
-def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
-    """What differs between two runs: config keys, and the metrics of either."""
-    row_a, row_b = resolve_run(connection, run_a), resolve_run(connection, run_b)
-    a, b = _flat_config(connection, row_a["id"]), _flat_config(connection, row_b["id"])
-    differences: list[ConfigDifference] = []
-    set_a, set_b = read_sources(connection, row_a["id"]), read_sources(connection, row_b["id"])
-    for key in sorted(a.keys() | b.keys()):
-        change = "added" if key not in a else "removed" if key not in b else "changed"
-        if change != "changed" or type_name(a[key]) != type_name(b[key]) or repr(a[key]) != repr(b[key]):
-            differences.append(
-                ConfigDifference(key, change, a.get(key), b.get(key), set_a.get(key), set_b.get(key))
-            )
-    summaries_of = read_summaries(connection, [row_a["id"], row_b["id"]])
-    metrics_a = {m.name: m for m in summaries_of[row_a["id"]]}
-    metrics_b = {m.name: m for m in summaries_of[row_b["id"]]}
-    metrics = tuple(
-        _metric_difference(name, metrics_a.get(name), metrics_b.get(name))
-        for name in sorted(metrics_a.keys() | metrics_b.keys())
-    )
-    return RunDiff(row_a["run_id"], row_b["run_id"], tuple(differences), metrics)
-
-
-def _metric_difference(name: str, a: MetricSummary | None, b: MetricSummary | None) -> MetricDifference:
-    return MetricDifference(
-        name,
-        last_a=a.last if a else None,
-        last_b=b.last if b else None,
-        min_a=a.min if a else None,
-        min_b=b.min if b else None,
-        max_a=a.max if a else None,
-        max_b=b.max if b else None,
-    )
-
+from exptrack.runs.lookup import resolve_run, summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 
 BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
 SCRIPT_OF = "SELECT script FROM run_environment WHERE run = ?"
 COUNT_OF_SCRIPT = "SELECT count(*) FROM (SELECT 1 FROM run_environment WHERE script = ? LIMIT ?)"
-# Few runs of a script are looked up by it and sorted; of many, one is met soon on the way back in time.
+# If few runs have the script, they are sought by it and sorted. If many have it, walking back in time meets one
+# of them soon.
 FEW_OF_SCRIPT = f"""
 SELECT r.run_id FROM run_environment AS e CROSS JOIN run AS r ON r.id = e.run
 WHERE e.script = :script AND {BEFORE}
@@ -103,39 +50,89 @@ FROM run AS r LEFT JOIN run_environment AS e ON e.run = r.id WHERE r.run_id = ?
 """
 
 
+# Side by side
+
+
 def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunComparison:
-    """Runs side by side; see :meth:`exptrack.Archive.compare`."""
-    numbers = [row["id"] for row in rows]
+    """Compare runs side by side; see :meth:`exptrack.Archive.compare`."""
+    runs = [row["id"] for row in rows]
     with connection.snapshot():
-        runs = summaries_of_runs(connection, rows, dead_runs(connection))
-        leaves = read_leaves(connection, numbers)
-        sources = read_sources_of(connection, numbers)
-        summaries = read_summaries(connection, numbers)
-    config = []
+        records = summarize_runs(connection, rows, find_dead_runs(connection))
+        config = _compare_configs(connection, runs)
+        by_name = _read_metrics(connection, runs)
+    metrics = [ComparedMetric(name, tuple(of_runs)) for name, of_runs in by_name.items()]
+    shown_keys = tuple(key for key in config if key.differs or all_keys)
+    return RunComparison(tuple(records), shown_keys, tuple(metrics))
+
+
+def _compare_configs(connection: Connection, runs: Sequence[int]) -> list[ComparedKey]:
+    """Compare every config key that one of the runs has."""
+    leaves = read_leaves(connection, runs)
+    sources = read_sources_of(connection, runs)
+    found = []
     for key, stored in sorted(leaves.items()):
-        held = [stored.get(number) for number in numbers]
-        differs = len(set(held)) > 1
-        if differs or all_keys:
-            config.append(
-                ComparedKey(
-                    key,
-                    tuple(None if leaf is None else leaf_value(*leaf) for leaf in held),
-                    tuple(leaf is not None for leaf in held),
-                    tuple(sources[number].get(key) for number in numbers),
-                    differs,
-                )
+        held = [stored.get(run) for run in runs]
+        found.append(
+            ComparedKey(
+                key,
+                values=tuple(None if leaf is None else leaf_value(*leaf) for leaf in held),
+                present=tuple(leaf is not None for leaf in held),
+                sources=tuple(sources[run].get(key) for run in runs),
+                differs=len(set(held)) > 1,
             )
-    by_name = {number: {one.name: one for one in summaries[number]} for number in numbers}
-    names = sorted({name for metrics in by_name.values() for name in metrics})
-    metrics = [ComparedMetric(name, tuple(by_name[number].get(name) for number in numbers)) for name in names]
-    return RunComparison(tuple(runs), tuple(config), tuple(metrics))
+        )
+    return found
+
+
+def _read_metrics(connection: Connection, runs: Sequence[int]) -> dict[str, list[MetricSummary | None]]:
+    """Return the summary of each metric for each run, by the name of the metric."""
+    of_runs = read_summaries(connection, runs)
+    by_run = [{one.name: one for one in of_runs[run]} for run in runs]
+    names = sorted({name for metrics in by_run for name in metrics})
+    return {name: [metrics.get(name) for metrics in by_run] for name in names}
+
+
+# Two runs
+
+
+def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
+    """Return what differs between two runs; see :meth:`exptrack.Archive.diff_runs`."""
+    row_a, row_b = resolve_run(connection, run_a), resolve_run(connection, run_b)
+    runs = [row_a["id"], row_b["id"]]
+    config = tuple(
+        ConfigDifference(key.key, _describe_change(*key.present), *key.values, *key.sources)
+        for key in _compare_configs(connection, runs)
+        if key.differs
+    )
+    by_name = _read_metrics(connection, runs)
+    metrics = tuple(_make_metric_difference(name, a, b) for name, (a, b) in by_name.items())
+    return RunDiff(row_a["run_id"], row_b["run_id"], config, metrics)
+
+
+def _make_metric_difference(name: str, a: MetricSummary | None, b: MetricSummary | None) -> MetricDifference:
+    return MetricDifference(
+        name,
+        last_a=a.last if a else None,
+        last_b=b.last if b else None,
+        min_a=a.min if a else None,
+        min_b=b.min if b else None,
+        max_a=a.max if a else None,
+        max_b=b.max if b else None,
+    )
+
+
+def _describe_change(in_a: bool, in_b: bool) -> str:
+    return "changed" if in_a and in_b else "removed" if in_a else "added"
+
+
+# With the run before
 
 
 def what_changed(connection: Connection, run_id: object) -> RunChanges | None:
-    """What is different since the run before; see :meth:`exptrack.Archive.what_changed`."""
+    """Compare a run with the run before it; see :meth:`exptrack.Archive.what_changed`."""
     with connection.snapshot():
         row = resolve_run(connection, run_id)
-        found = _previous(connection, row)
+        found = _find_previous(connection, row)
         if found is None:
             return None
         previous, because = found
@@ -148,18 +145,18 @@ def what_changed(connection: Connection, run_id: object) -> RunChanges | None:
         previous=previous,
         because=because,
         config=diff.config,
-        code=_facts(a, b, ("commit", "dirty", "branch", "script", "code_digest")),
-        data=_differences(_object(a["data_references"]), _object(b["data_references"])),
+        code=_compare_facts(a, b, ("commit", "dirty", "branch", "script", "code_digest")),
+        data=_compare_maps(_read_map(a["data_references"]), _read_map(b["data_references"])),
         environment=(
-            *_facts(a, b, ("host", "platform", "python", "command")),
-            *_differences(_object(a["variables"]), _object(b["variables"])),
+            *_compare_facts(a, b, ("host", "platform", "python", "command")),
+            *_compare_maps(_read_map(a["variables"]), _read_map(b["variables"])),
         ),
         metrics=diff.metrics,
     )
 
 
-def _previous(connection: Connection, row: Row) -> tuple[str, str] | None:
-    """The run before this one that it is to be compared with, and why that one."""
+def _find_previous(connection: Connection, row: Row) -> tuple[str, str] | None:
+    """Return the id of the run to compare with, and why that run: script, name or group."""
     place = {"id": row["id"], "started_at": row["started_at"]}
     script = connection.value(SCRIPT_OF, (row["id"],))
     few = script is None or connection.value(COUNT_OF_SCRIPT, (script, FEW)) < FEW
@@ -175,27 +172,27 @@ def _previous(connection: Connection, row: Row) -> tuple[str, str] | None:
     return None
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def _read_map(text: str | None) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text or "{}")
     return found
 
 
-def _facts(a: Row, b: Row, names: Sequence[str]) -> tuple[FactDifference, ...]:
-    return _differences(*({name: _fact(name, row[name]) for name in names} for row in (a, b)))
+def _compare_facts(a: Row, b: Row, names: Sequence[str]) -> tuple[FactDifference, ...]:
+    return _compare_maps(*({name: _read_fact(name, row[name]) for name in names} for row in (a, b)))
 
 
-def _fact(name: str, stored: Any) -> Any:
+def _read_fact(name: str, stored: Any) -> Any:
     if name == "dirty":
         return None if stored is None else bool(stored)
     return json.loads(stored) if name == "command" and stored is not None else stored
 
 
-def _differences(a: dict[str, Any], b: dict[str, Any]) -> tuple[FactDifference, ...]:
-    """What differs between two maps; None and absence are the same."""
+def _compare_maps(a: dict[str, Any], b: dict[str, Any]) -> tuple[FactDifference, ...]:
+    """Return what differs between two maps; None counts as absent."""
     found = []
     for name in dict.fromkeys([*a, *b]):
         was, now = a.get(name), b.get(name)
         if was != now:
-            change = "added" if was is None else "removed" if now is None else "changed"
+            change = _describe_change(was is not None, now is not None)
             found.append(FactDifference(name, change, was, now))
     return tuple(found)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from exptrack.analysis.records import Group
-from exptrack.analysis.values import _check_keys, _numbers
+from exptrack.analysis.values import check_keys, rank_stored, read_metric
 from exptrack.config.store import Stored, read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
@@ -19,51 +19,42 @@ RUN_IDS = "SELECT id, run_id FROM run WHERE id IN (SELECT value FROM json_each(?
 def group_by(
     connection: Connection, keys: object, metric: object, where: object, statistic: object
 ) -> list[Group]:
-    """Groups of runs; see :meth:`exptrack.Archive.group_by`."""
+    """Group runs by config keys; see :meth:`exptrack.Archive.group_by`."""
     with connection.snapshot():
-        checked = _check_keys(connection, keys)
-        numbers = _numbers(connection, metric, where, statistic)
-        leaves = read_leaves(connection, list(numbers), checked)
-        run_ids = dict(connection.fold(RUN_IDS, (json.dumps(list(numbers)),), list))
+        checked = check_keys(connection, keys)
+        values = read_metric(connection, metric, where, statistic)
+        leaves = read_leaves(connection, list(values), checked)
+        run_ids = dict(connection.fold(RUN_IDS, (json.dumps(list(values)),), list))
     members: dict[tuple[Stored | None, ...], list[int]] = {}
-    for run in numbers:
+    for run in values:
         members.setdefault(tuple(leaves.get(key, {}).get(run) for key in checked), []).append(run)
     groups = []
-    for held in sorted(members, key=lambda one: [_rank_of_type(leaf) for leaf in one]):
+    for held in sorted(members, key=lambda one: [rank_stored(leaf) for leaf in one]):
         runs = members[held]
         present = zip(checked, held, strict=True)
         config = {key: leaf_value(*leaf) for key, leaf in present if leaf is not None}
-        groups.append(_group(config, [run_ids[run] for run in runs], [numbers[run] for run in runs]))
+        groups.append(_summarize(config, [run_ids[run] for run in runs], [values[run] for run in runs]))
     return groups
 
 
-def _rank_of_type(leaf: Stored | None) -> tuple[int, float, str, str]:
-    """Numbers first, then bools, texts, all else; what is missing comes last."""
-    if leaf is None:
-        return (4, 0.0, "", "")
-    kind, num, text = leaf
-    rank = {"int": 0, "float": 0, "bool": 1, "text": 2}.get(kind, 3)
-    return (rank, num or 0.0, text or "", kind)
-
-
-def _group(config: dict[str, Any], run_ids: Sequence[str], numbers: Sequence[float]) -> Group:
+def _summarize(config: dict[str, Any], run_ids: Sequence[str], values: Sequence[float]) -> Group:
     import statistics
 
-    finite = [number for number in numbers if math.isfinite(number)]
-    nan_count = sum(map(math.isnan, numbers))
+    finite = [value for value in values if math.isfinite(value)]
+    nan_count = sum(map(math.isnan, values))
     std = None
     if len(finite) > 1:
         try:
             std = statistics.stdev(finite)
-        except OverflowError:  # of numbers at both ends of what a float can be
+        except OverflowError:  # values near the least and the greatest float
             std = math.inf
     return Group(
         config=config,
         run_ids=tuple(run_ids),
-        count=len(numbers),
+        count=len(values),
         finite=len(finite),
         nan_count=nan_count,
-        infinite_count=len(numbers) - len(finite) - nan_count,
+        infinite_count=len(values) - len(finite) - nan_count,
         mean=float(statistics.mean(finite)) if finite else None,
         std=std,
         min=float(min(finite)) if finite else None,

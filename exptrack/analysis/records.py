@@ -1,4 +1,4 @@
-"""What comparisons return."""
+"""The records that analyses return."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from exptrack.records import ConfigSource, MetricSummary, RunSummary
 
 @dataclass(frozen=True, slots=True)
 class ConfigDifference:
-    """A key that differs between run `a` and run `b`: `change` is added, removed or changed.
+    """A config key that differs between run `a` and run `b`; `change` is added, removed or changed.
 
-    `source_a` and `source_b` say what set it in each, where that is known.
+    `source_a` and `source_b` are what set it in each run, or None if that is not known.
     """
 
     key: str
@@ -25,7 +25,7 @@ class ConfigDifference:
 
 @dataclass(frozen=True, slots=True)
 class MetricDifference:
-    """A metric of two runs: last, least and greatest value of each; None where a run lacks it."""
+    """A metric of two runs: last, least and greatest value of each, or None if the run lacks it."""
 
     name: str
     last_a: float | None
@@ -38,7 +38,7 @@ class MetricDifference:
 
 @dataclass(frozen=True, slots=True)
 class RunDiff:
-    """What differs between two runs."""
+    """The differences between two runs: config keys that differ, and the metrics of both."""
 
     run_a: str
     run_b: str
@@ -48,9 +48,10 @@ class RunDiff:
 
 @dataclass(frozen=True, slots=True)
 class ComparedKey:
-    """A key of several configs, a value for each run: None where a run lacks the key, which `present` tells.
+    """A config key of several runs, with a value for each run.
 
-    `sources` say what set it, where that is known; `differs` whether its values, types included, do.
+    A value is None if the run lacks the key; then `present` is false. `sources` are what set the values, or
+    None if that is not known. `differs` is whether the values differ; 1 differs from 1.0.
     """
 
     key: str
@@ -62,7 +63,7 @@ class ComparedKey:
 
 @dataclass(frozen=True, slots=True)
 class ComparedMetric:
-    """A metric of several runs, a summary for each: None where a run lacks it."""
+    """A metric of several runs, with a summary for each run, or None if the run lacks it."""
 
     name: str
     summaries: tuple[MetricSummary | None, ...]
@@ -70,7 +71,7 @@ class ComparedMetric:
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """Several runs side by side: every tuple inside `config` and `metrics` is in the order of `runs`."""
+    """Several runs side by side. Every tuple inside `config` and `metrics` is in the order of `runs`."""
 
     runs: tuple[RunSummary, ...]
     config: tuple[ComparedKey, ...]
@@ -79,7 +80,7 @@ class RunComparison:
 
 @dataclass(frozen=True, slots=True)
 class FactDifference:
-    """A fact, other than a config key, that differs: `change` is added, removed or changed, `a` what it was."""
+    """A fact, other than a config key, that changed from `a` to `b`; `change` is added, removed or changed."""
 
     name: str
     change: str
@@ -89,9 +90,10 @@ class FactDifference:
 
 @dataclass(frozen=True, slots=True)
 class RunChanges:
-    """What is different in a run since `previous`, which is of the same script, name or group: `because`.
+    """The differences between a run and `previous`, an earlier run with the same script, name or group.
 
-    `a` is what was in the previous run, `b` what is in this one.
+    `because` is script, name or group: the reason why `previous` was chosen. In each difference, `a` belongs to
+    the previous run and `b` to this run.
     """
 
     run_id: str
@@ -106,10 +108,11 @@ class RunChanges:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs whose configs agree in some keys, and one number of each; `config` lacks keys that these runs lack.
+    """Runs whose configs agree in some keys, with statistics of one metric value of each run.
 
-    `mean`, `std` (of the sample, over `finite` - 1), `min` and `max` are of the finite numbers alone; NaN and
-    infinities are counted apart. None where there are too few.
+    `config` has the keys and their values, without keys that these runs lack. `mean`, `std` (of the sample,
+    over `finite` - 1), `min` and `max` are of the finite values only, or None if there are too few. NaN and
+    infinite values are counted separately.
     """
 
     config: dict[str, Any]
@@ -128,9 +131,10 @@ class Group:
 class Importance:
     """How much a config key says about a metric, over `runs` runs in which it has `values` different values.
 
-    `method` is spearman or eta_squared: `importance` is then the share (0 to 1) of the variance of the
-    metric's ranks; `correlation` (-1 to 1) is Spearman's. Or forest: by how much R² falls, on runs that the
-    forest has not seen, when the key's values are shuffled.
+    If `method` is spearman or eta_squared, `importance` is the share, 0 to 1, of the variance of the metric's
+    ranks that the key explains. With spearman, `correlation` is Spearman's, -1 to 1. If `method` is forest,
+    `importance` is by how much R² falls, on runs that the forest has not seen, when the key's values are
+    shuffled.
     """
 
     key: str

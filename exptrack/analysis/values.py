@@ -1,26 +1,26 @@
-"""The values of a metric over runs, and the config keys that questions about them name.
+"""Read a metric and config keys of the runs that an analysis is about.
 
-Invariant: numbers that are NaN or infinite are counted or left out openly. Runs of pruned trials, whose numbers
-are those of a part, enter only where a filter speaks of them.
+Invariants: NaN and infinite values are never dropped silently; each analysis counts them or leaves them out
+openly. Runs of pruned trials have values of only a part of a training, so they count only if a filter names
+them.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterable
-from typing import Any
 
+from exptrack.config.store import Stored
 from exptrack.database.connection import Connection
-from exptrack.errors import InvalidTypeError, InvalidValueError, MetricNotFoundError
-from exptrack.query.compiler import KEY_ID, METRIC_ID, METRIC_VALUES, SOME_KEYS, check_names_exist
-from exptrack.query.conditions import EVERYTHING, PRUNED, Comparison, Field
-from exptrack.query.frames import check_statistic
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.query.compiler import METRIC_VALUES
+from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_attribute, names_pruned
+from exptrack.query.fields import check_statistic
+from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
 from exptrack.query.parser import parse_filter
-from exptrack.query.ranking import METRIC_NAMES, speaks_of_pruned
 from exptrack.query.selection import NEWEST_FIRST, Selection
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_name, check_text, short_repr
 
 VALUES = """
@@ -30,10 +30,30 @@ VALUES_OF_RUNS = """
 SELECT s.run, {value} FROM metric_series AS s
 WHERE s.metric = :metric AND s.run IN (SELECT value FROM json_each(:runs)) AND s.completed = 1
 """
-PRUNED_TRIALS = Comparison(Field("attribute", "status"), "=", (PRUNED,))
+PRUNED_RUNS = compare_attribute("status", "=", PRUNED)
 
 
-def _check_where(connection: Connection, where: object) -> Any:
+def read_metric(connection: Connection, metric: object, where: object, statistic: object) -> dict[int, float]:
+    """Return a value of a metric for each completed run that logged it and satisfies a filter.
+
+    A value is NaN if NaN was logged, or if the statistic has no value because all points are NaN.
+    """
+    name = check_name(metric, "metric")
+    value = METRIC_VALUES[check_statistic(statistic)]
+    condition = _read_filter(connection, where)
+    sql = VALUES
+    asked: dict[str, int | str] = {"metric": get_metric(connection, name)}
+    if condition is not EVERYTHING:
+        chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).rows(None)
+        asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
+    pruned: set[int] = set()
+    if not names_pruned(condition):
+        pruned = {one.run for one in Selection(connection, PRUNED_RUNS, NEWEST_FIRST).rows(None)}
+    rows = connection.fold(sql.format(value=value), asked, list)
+    return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in pruned}
+
+
+def _read_filter(connection: Connection, where: object) -> Condition:
     if where is None:
         return EVERYTHING
     condition = parse_filter(where)
@@ -42,38 +62,26 @@ def _check_where(connection: Connection, where: object) -> Any:
     return condition
 
 
-def _numbers(connection: Connection, metric: object, where: object, statistic: object) -> dict[int, float]:
-    """A value of a metric for each completed run that has it; NaN where it is, or where all its points are."""
-    name = check_name(metric, "metric")
-    value = METRIC_VALUES[check_statistic(statistic)]
-    condition = _check_where(connection, where)
-    number = connection.value(METRIC_ID, (name,))
-    if number is None:
-        names = [row["name"] for row in connection.all(METRIC_NAMES)]
-        raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
-    asked = {"metric": number}
-    sql = VALUES
-    if condition is not EVERYTHING:
-        chosen = Selection(connection, condition, NEWEST_FIRST, dead_runs(connection)).rows(None)
-        asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
-    pruned: set[int] = set()
-    if not speaks_of_pruned(condition):
-        pruned = {one.run for one in Selection(connection, PRUNED_TRIALS, NEWEST_FIRST).rows(None)}
-    rows = connection.fold(sql.format(value=value), asked, list)
-    return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in pruned}
-
-
-def _check_keys(connection: Connection, keys: object) -> list[str]:
+def check_keys(connection: Connection, keys: object) -> list[str]:
+    """Return config keys, given as one text or several, if each belongs to some run."""
     several = [keys] if isinstance(keys, str) else keys
     if not isinstance(several, Iterable):
-        raise InvalidTypeError(f"keys are config keys, like 'optimizer.lr', not {short_repr(keys)}")
+        raise InvalidTypeError(f"keys must be config keys, like 'optimizer.lr', not {short_repr(keys)}")
     checked = list(dict.fromkeys(check_text(key, "config key") for key in several))
     if not checked:
-        raise InvalidValueError("no config key is given")
+        raise InvalidValueError("no config key is given; name at least one, like 'optimizer.lr'")
     for key in checked:
-        if connection.value(KEY_ID, (key,)) is None:
-            known = [row["key"] for row in connection.all(SOME_KEYS)]
-            close = difflib.get_close_matches(key.removeprefix("config."), known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+        if find_key(connection, key) is None:
+            close = suggest_key(connection, key.removeprefix("config."))
+            hint = f"; did you mean {close}?" if close else ""
             raise InvalidValueError(f"no run has a config key {short_repr(key)}{hint}")
     return checked
+
+
+def rank_stored(leaf: Stored | None) -> tuple[int, float, str, str]:
+    """Return a sort key for a stored config value: numbers, then bools, texts, all else, and None last."""
+    if leaf is None:
+        return (4, 0.0, "", "")
+    kind, num, text = leaf
+    rank = {"int": 0, "float": 0, "bool": 1, "text": 2}.get(kind, 3)
+    return (rank, num or 0.0, text or "", kind)

@@ -1,4 +1,4 @@
-"""What calls about the whole archive return."""
+"""Records that calls about the whole archive return."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DeleteReport:
-    """What a deletion removed; `file_bytes` is by how much the file shrank."""
+    """The result of deleting runs; the file shrank by `file_bytes`."""
 
     runs: tuple[str, ...]
     blobs: int
@@ -19,7 +19,7 @@ class DeleteReport:
 
 @dataclass(frozen=True, slots=True)
 class SqlResult:
-    """Rows of a query; `truncated` when the row cap cut them off."""
+    """The rows of a query; `truncated` says that there were more than the allowed number."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -28,7 +28,7 @@ class SqlResult:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveInfo:
-    """What a file holds. `rows` counts every table, `runs` the runs by status."""
+    """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status."""
 
     path: str
     format: int

@@ -1,6 +1,6 @@
-"""The calls of a script that needs no ceremony: each is a method of the default archive.
+"""Functions for short scripts: each calls the method of the same name on the default archive.
 
-Invariant: nothing here does anything of its own. Which file is the default is looked up at every call.
+Invariant: no function adds behaviour of its own. The default archive is looked up at every call.
 """
 
 from __future__ import annotations
@@ -32,81 +32,81 @@ def start_run(
     data: Mapping[str, str] | Iterable[str] | None = None,
     system_metrics: bool | float = False,
 ) -> Run:
-    """:meth:`Archive.start_run` on the default archive."""
+    """Call :meth:`Archive.start_run` on the default archive."""
     return Archive.default().start_run(
         config, tags, name=name, group=group, parent=parent, data=data, system_metrics=system_metrics
     )
 
 
 def resume_run(run_id: object, *, take_over: bool = False, system_metrics: bool | float = False) -> Run:
-    """:meth:`Archive.resume_run` on the default archive."""
+    """Call :meth:`Archive.resume_run` on the default archive."""
     return Archive.default().resume_run(run_id, take_over=take_over, system_metrics=system_metrics)
 
 
 def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
-    """:meth:`Archive.list_runs` on the default archive."""
+    """Call :meth:`Archive.list_runs` on the default archive."""
     return Archive.default().list_runs(run_filter, limit=limit)
 
 
 def show_run(run_id: object) -> RunDetail:
-    """:meth:`Archive.show_run` on the default archive."""
+    """Call :meth:`Archive.show_run` on the default archive."""
     return Archive.default().show_run(run_id)
 
 
 def diff_runs(run_a: object, run_b: object) -> RunDiff:
-    """:meth:`Archive.diff_runs` on the default archive."""
+    """Call :meth:`Archive.diff_runs` on the default archive."""
     return Archive.default().diff_runs(run_a, run_b)
 
 
 def compare(run_ids: object, *, all_keys: bool = False) -> RunComparison:
-    """:meth:`Archive.compare` on the default archive."""
+    """Call :meth:`Archive.compare` on the default archive."""
     return Archive.default().compare(run_ids, all_keys=all_keys)
 
 
 def what_changed(run_id: object) -> RunChanges | None:
-    """:meth:`Archive.what_changed` on the default archive."""
+    """Call :meth:`Archive.what_changed` on the default archive."""
     return Archive.default().what_changed(run_id)
 
 
 def best_run(metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
-    """:meth:`Archive.best_run` on the default archive."""
+    """Call :meth:`Archive.best_run` on the default archive."""
     return Archive.default().best_run(metric, direction, by=by)
 
 
 def append_event(run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
-    """:meth:`Archive.append_event` on the default archive."""
+    """Call :meth:`Archive.append_event` on the default archive."""
     Archive.default().append_event(run_id, kind, data)
 
 
 def read_events(run_id: object) -> tuple[Event, ...]:
-    """:meth:`Archive.read_events` on the default archive."""
+    """Call :meth:`Archive.read_events` on the default archive."""
     return Archive.default().read_events(run_id)
 
 
 def gc_artifacts() -> GcReport:
-    """:meth:`Archive.gc_artifacts` on the default archive."""
+    """Call :meth:`Archive.gc_artifacts` on the default archive."""
     return Archive.default().gc_artifacts()
 
 
 def verify() -> VerifyReport:
-    """:meth:`Archive.verify` on the default archive."""
+    """Call :meth:`Archive.verify` on the default archive."""
     return Archive.default().verify()
 
 
 def current_trial() -> Trial | None:
-    """The trial that this script is when a sweep runs it; None otherwise, at no cost.
+    """Return the trial for which a sweep runs this script, or None (at no cost) if no sweep runs it.
 
-    It is looked up in the default archive, which the sweep sets. ``trial.params`` and ``trial.config`` are what
-    to run with; ``trial.should_prune()`` says when to give up.
+    The trial is read from the default archive, which the sweep sets. Run with ``trial.params`` or
+    ``trial.config``; give up when ``trial.should_prune()`` is true.
 
     Raises:
         MissingPackageError: Optuna is not installed.
     """
-    from exptrack.runs.trial_link import surrounding_trial
+    from exptrack.runs.trial_link import read_trial_variable
 
-    if surrounding_trial() is None:
+    if read_trial_variable() is None:
         return None
     require_optuna()
-    from exptrack.sweeps.study import attached_trial
+    from exptrack.sweeps.trial import attached_trial
 
     return attached_trial()

@@ -1,16 +1,26 @@
-"""The command ``exptrack``: a thin face of the public API.
+"""The command ``exptrack``: a thin layer over the public API. A file holds the commands that share a subject.
 
-Invariants: reading commands never create a file. A user's mistake ends in one sentence on stderr and the
-error's exit code, never in a traceback. ``--json`` prints one JSON document for programs; without
-it, people get tables.
+Begin with `main`: the group, its errors, and the arguments that commands share. `output` prints JSON, CSV and
+progress.
+
+Invariants: a command that only reads never creates a file. A user's mistake ends in one sentence on stderr and
+the exit code of the error, never in a traceback. ``--json`` prints JSON for programs; without it, people get
+tables.
 """
 
-from exptrack.cli import runs as runs  # isort: skip  (the order of the help)
-from exptrack.cli import asking as asking  # isort: skip
-from exptrack.cli import comparing as comparing  # isort: skip
-from exptrack.cli import sweeping as sweeping  # isort: skip
-from exptrack.cli import studies as studies  # isort: skip
-from exptrack.cli import artifacts as artifacts
-from exptrack.cli import configs as configs
-from exptrack.cli import file as file
-from exptrack.cli.command import main as main
+# The help lists commands in the order of these imports.
+from exptrack.cli import runs as runs  # isort: skip
+from exptrack.cli import metrics as metrics  # isort: skip
+from exptrack.cli import compare as compare  # isort: skip
+from exptrack.cli import sweep as sweep  # isort: skip
+from exptrack.cli import artifacts as artifacts  # isort: skip
+from exptrack.cli import config as config  # isort: skip
+from exptrack.cli import sql as sql  # isort: skip
+from exptrack.cli import archive as archive  # isort: skip
+from exptrack.cli import demo as demo  # isort: skip
+from exptrack.cli.main import completion, main  # isort: skip
+
+# From here on `exptrack.cli.main` is the group, not the file of that name.
+main.add_command(completion)
+
+__all__ = ["main"]

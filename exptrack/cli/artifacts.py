@@ -1,4 +1,4 @@
-"""Commands about artifacts: list, get, put, remove, retain, measure, collect; and what was made from what."""
+"""Commands for artifacts: list, get, put, remove, measure, clean up; trace their lineage."""
 
 from __future__ import annotations
 
@@ -11,69 +11,75 @@ from typing import Any, BinaryIO
 import click
 
 from exptrack import ExpConfig, InvalidValueError
-from exptrack.cli.command import (
-    ask,
+from exptrack.cli.main import (
     complete_run,
+    confirm,
     json_option,
+    limit_option,
     main,
     open_archive,
-    print_json,
-    progress,
     run_argument,
-    say,
-    working,
+    yes_option,
 )
+from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_status
 
-version_option = click.option("--version", type=click.IntRange(min=1), metavar="N", help="Only this version.")
+version_option = click.option("--version", type=click.IntRange(min=1), metavar="N", help="Only version N.")
 
 
 @main.group()
 def artifacts() -> None:
-    """List, get, put and remove what runs have stored.
+    """List, get, put and remove the artifacts of runs.
 
-    NAME is the name an artifact was registered under; the same name registered again is a new version.
+    NAME is the name under which an artifact was stored. Storing under the same name again adds a version.
     """
 
 
 @artifacts.command()
 @run_argument()
-@click.option("--files", "name", metavar="NAME", help="List what the folder NAME holds.")
-@click.option("--version", type=click.IntRange(min=1), metavar="N", help="Of the folder this version.")
+@click.option("--files", "name", metavar="NAME", help="List the files in the folder NAME.")
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="With --files: version N of the folder."
+)
 @json_option
 @click.pass_obj
 def ls(db: str | None, run: str, name: str | None, version: int | None, as_json: bool) -> None:
-    """List a run's artifacts, every version, or the files of one.
+    """List all versions of a run's artifacts, or the files in a folder.
 
-    --files is for artifacts that are folders, and without --version lists the newest.
+    --files takes an artifact that is a folder. Without --version it lists the newest version.
 
     Example: exptrack artifacts ls 1k3f
     """
-    from exptrack.terminal import console as render
+    from exptrack.terminal.artifacts import print_artifacts, print_folder
+    from exptrack.terminal.console import open_console
 
     if version is not None and name is None:
-        raise click.UsageError("--version goes with --files")
+        raise click.UsageError("--version needs --files")
     with open_archive(db) as archive:
         store = archive.artifacts(run)
         found: list[Any] = store.list_artifacts() if name is None else store.list_files(name, version)
         if name is not None and not found:
             folder = store.get_artifact(name, version)
             if folder is None or not folder.is_folder:
-                raise InvalidValueError(f"artifact {name!r} of run {store.run_id} is no folder")
+                raise InvalidValueError(
+                    f"artifact {name!r} of run {store.run_id} is not a folder; omit --files"
+                )
     if as_json:
         print_json(list[Any], found)
     elif name is None:
-        render.artifacts(render.console(), found)
+        print_artifacts(open_console(), found)
     else:
-        render.folder(render.console(), found)
+        print_folder(open_console(), found)
 
 
 @artifacts.command()
 @run_argument()
 @click.argument("name", required=False)
-@click.option("-o", "--output", metavar="PATH", help="Where to; - prints it (default: its name, here).")
-@click.option("--file", metavar="PATH", help="Only this file of an artifact that is a folder.")
+@click.option(
+    "-o", "--output", metavar="PATH", help="Write to PATH; - prints it (default: its name, in this folder)."
+)
+@click.option("--file", metavar="PATH", help="Only this file of a folder.")
 @click.option("--all", "everything", is_flag=True, help="Every artifact of the run, into the new folder -o.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @version_option
 @json_option
 @click.pass_obj
@@ -88,23 +94,23 @@ def get(
     version: int | None,
     as_json: bool,
 ) -> None:
-    """Write an artifact to a file or folder, every byte checked.
+    """Write an artifact to a file or folder, and check every byte.
 
     Example: exptrack artifacts get 1k3f model.npz -o best.npz
     """
     if everything != (name is None):
-        raise click.UsageError("name one artifact, or say --all")
+        raise click.UsageError("give the NAME of one artifact, or --all")
     if everything and (output in (None, "-") or version is not None or file is not None):
-        raise click.UsageError("--all goes with -o FOLDER, and with neither --version nor --file")
-    with open_archive(db) as archive, progress("writing") as update:
+        raise click.UsageError("--all needs -o FOLDER, and takes neither --version nor --file")
+    with open_archive(db) as archive, show_progress("writing") as update:
         store = archive.artifacts(run)
         if output == "-" and name is not None:
             folder = store.get_artifact(name, version) if file is None else None
             if folder is not None and folder.is_folder:
-                raise InvalidValueError(f"artifact {name!r} is a folder; --file names a file of it to print")
+                raise InvalidValueError(f"artifact {name!r} is a folder; print one of its files with --file")
             with store.open(name, version, file=file) as content:
                 if sys.stdout.isatty():
-                    _show(content, file or name)
+                    _print_text(content, file or name)
                 else:
                     shutil.copyfileobj(content, sys.stdout.buffer)
             return
@@ -113,26 +119,26 @@ def get(
         else:
             target = output or os.curdir
             place = store.export(name, target, version, file=file, overwrite=overwrite, progress=update)
-    say(as_json, {"path": str(place)}, f"written to {place}")
+    print_json_or_text(as_json, {"path": str(place)}, f"written to {place}")
 
 
-def _show(content: BinaryIO, name: str) -> None:
-    """Print text to a person; what else there may be does not get to steer the terminal."""
-    from exptrack.terminal import console as render
+def _print_text(content: BinaryIO, name: str) -> None:
+    """Print text to a terminal, with control characters escaped."""
+    from exptrack.terminal.console import safe
 
     try:
         for line in io.TextIOWrapper(content, "utf-8"):
-            click.echo(render.safe(line.rstrip("\n").expandtabs()))
+            click.echo(safe(line.rstrip("\n").expandtabs()))
     except UnicodeDecodeError:
-        raise InvalidValueError(f"{name!r} is not text: -o FILE writes it, a pipe takes it") from None
+        raise InvalidValueError(f"{name!r} is not text; write it with -o FILE, or pipe it") from None
 
 
 @artifacts.command()
 @run_argument()
 @click.argument("path", type=click.Path())
-@click.option("--name", help="The name to store it under (default: the last part of PATH).")
-@click.option("--step", type=int, help="It is a checkpoint, taken at this step.")
-@click.option("--meta", metavar="KEY=VALUE", multiple=True, help="A fact about it (repeatable).")
+@click.option("--name", help="Store under this name (default: the last part of PATH).")
+@click.option("--step", type=int, help="Store as the checkpoint of this step.")
+@click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Add this metadata (repeatable).")
 @json_option
 @click.pass_obj
 def put(
@@ -146,7 +152,7 @@ def put(
 ) -> None:
     """Store a file or a folder with a run.
 
-    The PATH - is standard input, which needs --name.
+    PATH may be - for standard input, which needs --name.
 
     Example: exptrack artifacts put 1k3f model.npz --meta epochs=20
     """
@@ -154,12 +160,12 @@ def put(
     for one in meta:
         key, equals, value = one.partition("=")
         if not equals or not key:
-            raise InvalidValueError(f"a fact is written key=value, not {one!r}")
+            raise InvalidValueError(f"metadata is written KEY=VALUE, not {one!r}")
         facts = facts.with_override(key, value)
     if path == "-" and (name is None or step is not None):
-        raise click.UsageError("standard input needs --name, and is no checkpoint")
+        raise click.UsageError("standard input needs --name, and does not go with --step")
     stored = os.path.basename(os.path.abspath(path)) if name is None else name
-    with open_archive(db, writing=True) as archive, progress("storing") as update:
+    with open_archive(db, writing=True) as archive, show_progress("storing") as update:
         store = archive.artifacts(run)
         if path == "-":
             digest = store.register_data(stored, sys.stdin.buffer, facts.values)
@@ -172,7 +178,7 @@ def put(
         found = store.get_artifact(stored)
     assert found is not None, "it was registered just now"
     said = {"run_id": found.run_id, "name": stored, "version": found.version, "hash": digest}
-    say(as_json, said, f"{found.run_id}: {stored} version {found.version}, {digest}")
+    print_json_or_text(as_json, said, f"{found.run_id}: {stored} version {found.version}, {digest}")
 
 
 @artifacts.command()
@@ -180,11 +186,13 @@ def put(
 @click.argument("name")
 @version_option
 @click.option("--keep-last", type=click.IntRange(min=1), metavar="N", help="Keep the newest N versions.")
-@click.option("--keep-best", type=click.IntRange(min=1), metavar="N", help="Keep the N best by --by.")
-@click.option("--by", metavar="METRIC", help="The metric, at a version's step, that says what is best.")
-@click.option("--max", "direction", flag_value="maximize", help="Its greatest value is best.")
-@click.option("--min", "direction", flag_value="minimize", help="Its least value is best.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--keep-best", type=click.IntRange(min=1), metavar="N", help="Keep the N best versions; needs --by."
+)
+@click.option("--by", metavar="METRIC", help="Rank versions by this metric at their step.")
+@click.option("--max", "direction", flag_value="maximize", help="With --by: the greatest value is the best.")
+@click.option("--min", "direction", flag_value="minimize", help="With --by: the least value is the best.")
+@yes_option
 @json_option
 @click.pass_obj
 def rm(
@@ -201,22 +209,23 @@ def rm(
 ) -> None:
     """Remove an artifact, or some of its versions.
 
-    What other artifacts share stays; the space of the rest goes back to the file system. There is no way back.
+    Bytes that other artifacts share stay; the space of the rest is freed. This cannot be undone.
 
     Example: exptrack artifacts rm 1k3f model.pt --keep-last 1 --keep-best 3 --by val_loss --min
     """
-    from exptrack.terminal import console as render
+    from exptrack.terminal.artifacts import format_spans
+    from exptrack.terminal.console import format_size
 
     keeping = keep_last is not None or keep_best is not None
     if keeping and version is not None:
-        raise click.UsageError("either --version, or what to keep")
+        raise click.UsageError("--version does not go with --keep-last or --keep-best")
     if (keep_best is None) != (by is None) or (by is None) != (direction is None):
-        raise click.UsageError("--keep-best goes with --by METRIC and --max or --min")
+        raise click.UsageError("--keep-best needs --by METRIC and --max or --min")
     with open_archive(db, writing=True) as archive:
         store = archive.artifacts(run)
         what = name if version is None else f"{name} version {version}"
         question = f"Remove {'versions of ' * keeping}{what} of run {store.run_id}?"
-        ask(question, yes)
+        confirm(question, yes)
         if keeping:
             report = store.keep(name, last=keep_last, best=keep_best, metric=by, direction=direction)
         else:
@@ -227,21 +236,19 @@ def rm(
     if not report.versions:
         click.echo("nothing to remove")
         return
-    gone, freed = render.spans(report.versions), render.size(report.file_bytes)
+    gone, freed = format_spans(report.versions), format_size(report.file_bytes)
     click.echo(f"removed versions: {gone}; the file is {freed} smaller")
 
 
 @artifacts.command()
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
-)
+@limit_option(20)
 @json_option
 @click.pass_obj
 def du(db: str | None, limit: int, as_json: bool) -> None:
-    """Show what the artifacts of each run take, and what they share.
+    """Show the space that the artifacts of each run take, largest first.
 
-    The largest first. What is stored is its own or shared with other runs; content is what it would take
-    uncompressed and without sharing.
+    Stored is the space in the file: the run's own, and shared with other runs. Content is the size without
+    compression and sharing.
 
     Example: exptrack artifacts du
     """
@@ -250,35 +257,34 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(list[Any], found[:limit])
         return
-    from exptrack.terminal import console as render
+    from exptrack.terminal.artifacts import print_storage
+    from exptrack.terminal.console import open_console
 
-    render.storage(render.console(), found[:limit], len(found), facts)
+    print_storage(open_console(), found[:limit], len(found), facts)
 
 
 @artifacts.command()
 @json_option
 @click.pass_obj
 def gc(db: str | None, as_json: bool) -> None:
-    """Collect what no artifact names any more; give the space back.
+    """Remove bytes that no artifact names, and free the space.
 
-    Removing runs and artifacts does so by itself; this also finds what killed processes left. Space goes back
-    by SQLite's incremental vacuum, a slice at a time beside other writers.
+    Deleting runs and artifacts already does this; gc also removes the bytes that killed processes left. The
+    space is freed in slices (SQLite's incremental vacuum), so that other processes can write in between.
 
     Example: exptrack artifacts gc
     """
-    from exptrack.terminal import console as render
+    from exptrack.terminal.console import format_size
 
-    with open_archive(db, writing=True) as archive, working("collecting"):
+    with open_archive(db, writing=True) as archive, show_status("removing unused bytes"):
         report = archive.gc_artifacts()
     if as_json:
         print_json(Any, report)
         return
-    words = "nothing to collect"
+    words = "nothing to remove"
     if report.blobs or report.chunks:
-        words = (
-            f"collected {report.blobs:,} blobs, {report.chunks:,} chunks, {render.size(report.stored_bytes)}"
-        )
-    click.echo(f"{words}; the file is {render.size(report.file_bytes)} smaller")
+        words = f"removed {report.blobs:,} blobs, {report.chunks:,} chunks, {format_size(report.stored_bytes)}"
+    click.echo(f"{words}; the file is {format_size(report.file_bytes)} smaller")
 
 
 @main.command()
@@ -286,9 +292,9 @@ def gc(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
-    """Show what a run or artifact was made from, and what it led to.
+    """Trace what a run or artifact was made from, and its results.
 
-    HASH is an artifact's hash, sha256:…, or its first digits.
+    HASH is the hash of an artifact, sha256:…, or its first digits.
 
     Example: exptrack lineage 1k3f
     """
@@ -297,6 +303,7 @@ def lineage(db: str | None, subject: str, as_json: bool) -> None:
     if as_json:
         print_json(Any, found)
         return
-    from exptrack.terminal import console as render
+    from exptrack.terminal.artifacts import print_lineage
+    from exptrack.terminal.console import open_console
 
-    render.lineage(render.console(), found)
+    print_lineage(open_console(), found)

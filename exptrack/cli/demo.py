@@ -1,7 +1,7 @@
-"""The demonstration: real models, a real data set, recorded as a user would.
+"""The command ``demo``: train real models on a real data set and record them as a user would.
 
-Invariants: offline (the data come with scikit-learn), seeded, under a minute on two cores. Models are
-kept as plain arrays (.npz), never pickled, and beside each what it mistakes for what.
+Invariants: it works offline (the data come with scikit-learn), is seeded, and takes under a minute on two
+cores. Models are stored as plain arrays (.npz), never pickled, each with a table of its mistakes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from exptrack import Archive, ExptrackError, Run
+import click
+from click.core import ParameterSource
 
+from exptrack import Archive, ExptrackError, Run
+from exptrack.cli.main import json_option, main
+from exptrack.cli.output import print_json
+
+DEMO_FILE = "exptrack-demo.db"
 METRIC = "val_accuracy"
 EPOCHS = 20
 QUESTION = (
@@ -22,41 +28,71 @@ QUESTION = (
 )
 
 
+@main.command()
+@click.argument("path", required=False)
+@json_option
+@click.pass_context
+def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
+    """Train 14 real models, record them, and show which is best.
+
+    The data are scikit-learn's handwritten digits. The runs are added to PATH, else to --db, else to
+    exptrack-demo.db in this folder. Needs scikit-learn: pip install 'exptrack-archive[demo]'.
+
+    Example: exptrack demo
+    """
+    from exptrack.terminal.archive import print_sql_result
+    from exptrack.terminal.comparison import print_diff
+    from exptrack.terminal.console import format_size, open_console
+    from exptrack.terminal.runs import print_ranking, print_runs
+
+    if path is None:
+        # An archive named only by the environment is the user's own; the demo does not write to it.
+        said = ctx.find_root().get_parameter_source("db") is ParameterSource.COMMANDLINE
+        path = ctx.obj if said else DEMO_FILE
+    if as_json:
+        print_json(dict[str, Any], {"path": path, "runs": run_demo(path, lambda *_: None)})
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=open_console(stderr=True)) as bar:
+        task = bar.add_task("training on handwritten digits", total=len(make_configs()) * EPOCHS)
+        made = run_demo(path, lambda done, total, _name: bar.update(task, completed=done, total=total))
+    out = open_console()
+    with Archive(path) as archive:
+        records = [record for record in archive.list_runs() if record.run_id in set(made)]
+        _print_title(f"$ exptrack --db {path} ls")
+        print_runs(out, records)
+        found = archive.best_runs(METRIC, "maximize", limit=2)
+        _print_title(f"$ exptrack --db {path} best {METRIC} --max -n 2")
+        print_ranking(out, METRIC, found)
+        _print_title(f"$ exptrack --db {path} diff {found[1][0].run_id} {found[0][0].run_id}")
+        print_diff(out, archive.diff_runs(found[1][0].run_id, found[0][0].run_id))
+        _print_title(f'$ exptrack --db {path} sql "{QUESTION}"')
+        print_sql_result(out, archive.sql(QUESTION))
+        size = format_size(archive.info().file_bytes)
+        click.echo(f"\nEverything, the {len(records)} fitted models included, is in {archive.path} ({size}).")
+        click.echo(f"Next: exptrack --db {path} show {found[0][0].run_id}")
+        click.echo(f"      exptrack --db {path} artifacts get {found[0][0].run_id} report.txt -o -")
+        click.echo(f"      exptrack --db {path} ls --tag mlp")
+        click.echo(f"      sqlite3 {path} 'SELECT * FROM runs'")
+
+
+def _print_title(words: str) -> None:
+    click.echo()
+    click.secho(words, dim=True)
+
+
 class DemoUnavailableError(ExptrackError):
-    """The demonstration needs scikit-learn."""
+    """The demo needs scikit-learn, which is not installed."""
 
     exit_code = 60
 
 
-def configs() -> list[dict[str, Any]]:
-    """Fourteen configurations: networks and linear models over learning rates, sizes and seeds."""
-    found: list[dict[str, Any]] = []
-    for lr in (1e-4, 1e-3, 1e-2):
-        for hidden in (16, 64):
-            found.append(_config({"kind": "mlp", "hidden": hidden}, lr, seed=0))
-    found += [_config({"kind": "mlp", "hidden": 64}, 1e-3, seed=seed) for seed in (1, 2)]
-    for lr in (1e-3, 1e-2, 1e-1):
-        found.append(_config({"kind": "linear", "penalty": "l2"}, lr, seed=0))
-    found += [_config({"kind": "linear", "penalty": "l1"}, lr, seed=0) for lr in (1e-3, 1e-2)]
-    found.append(_config({"kind": "linear", "penalty": "l2"}, 1e-2, seed=1))
-    return found
-
-
-def _config(model: dict[str, Any], lr: float, seed: int) -> dict[str, Any]:
-    # The networks step once a batch, the linear models once an image.
-    batch = 64 if model["kind"] == "mlp" else 1
-    return {
-        "model": model,
-        "optim": {"lr": lr, "epochs": EPOCHS, "batch": batch},
-        "data": {"name": "digits", "validation": 0.25},
-        "seed": seed,
-    }
-
-
 def run_demo(path: str | os.PathLike[str], progress: Callable[[int, int, str], None]) -> list[str]:
-    """Train every configuration and record it at `path`; return the run ids.
+    """Train every config and record it at `path`; return the run ids.
 
-    `progress` is called with the epochs done, the epochs in all and the run's name.
+    `progress` is called with the number of epochs done, their total and the run's name.
 
     Raises:
         DemoUnavailableError: scikit-learn is not installed.
@@ -73,7 +109,7 @@ def run_demo(path: str | os.PathLike[str], progress: Callable[[int, int, str], N
     images = digits.data / 16.0
     split = train_test_split(images, digits.target, test_size=0.25, random_state=0, stratify=digits.target)
     made: list[str] = []
-    todo = configs()
+    todo = make_configs()
     with Archive(path) as archive:
         for position, config in enumerate(todo):
             kind = config["model"]["kind"]
@@ -81,18 +117,45 @@ def run_demo(path: str | os.PathLike[str], progress: Callable[[int, int, str], N
             name = f"{kind}-{variant}-lr{config['optim']['lr']:g}"
             data = {"digits": "sklearn.datasets.load_digits"}
             with archive.start_run(config, ["demo", kind], name=name, group="digits", data=data) as run:
-                model = _model(config)
+                model = _make_model(config)
                 for epoch in range(EPOCHS):
                     _train(model, config, split, epoch)
-                    run.log(_scores(model, split), epoch)
+                    run.log(_score(model, split), epoch)
                     progress(position * EPOCHS + epoch + 1, len(todo) * EPOCHS, name)
-                run.artifacts.register_data("model.npz", _weights(model), {"format": "npz", "epochs": EPOCHS})
+                run.artifacts.register_data(
+                    "model.npz", _pack_weights(model), {"format": "npz", "epochs": EPOCHS}
+                )
                 _log_mistakes(run, model, split)
             made.append(run.run_id)
     return made
 
 
-def _model(config: dict[str, Any]) -> Any:
+def make_configs() -> list[dict[str, Any]]:
+    """Make 14 configs: networks and linear models with different learning rates, sizes and seeds."""
+    found: list[dict[str, Any]] = []
+    for lr in (1e-4, 1e-3, 1e-2):
+        for hidden in (16, 64):
+            found.append(_make_config({"kind": "mlp", "hidden": hidden}, lr, seed=0))
+    found += [_make_config({"kind": "mlp", "hidden": 64}, 1e-3, seed=seed) for seed in (1, 2)]
+    for lr in (1e-3, 1e-2, 1e-1):
+        found.append(_make_config({"kind": "linear", "penalty": "l2"}, lr, seed=0))
+    found += [_make_config({"kind": "linear", "penalty": "l1"}, lr, seed=0) for lr in (1e-3, 1e-2)]
+    found.append(_make_config({"kind": "linear", "penalty": "l2"}, 1e-2, seed=1))
+    return found
+
+
+def _make_config(model: dict[str, Any], lr: float, seed: int) -> dict[str, Any]:
+    # Networks take a step for each batch, linear models for each image.
+    batch = 64 if model["kind"] == "mlp" else 1
+    return {
+        "model": model,
+        "optim": {"lr": lr, "epochs": EPOCHS, "batch": batch},
+        "data": {"name": "digits", "validation": 0.25},
+        "seed": seed,
+    }
+
+
+def _make_model(config: dict[str, Any]) -> Any:
     from sklearn.linear_model import SGDClassifier
     from sklearn.neural_network import MLPClassifier
 
@@ -105,16 +168,16 @@ def _model(config: dict[str, Any]) -> Any:
 
 
 def _train(model: Any, config: dict[str, Any], split: list[Any], epoch: int) -> None:
-    """One pass over the training images in a fresh order."""
+    """Pass once over the training images, in a new order."""
     import numpy as np
 
     images, labels = split[0], split[2]
     order = np.random.default_rng([config["seed"], epoch]).permutation(len(images))
-    # One call an epoch: a call per batch spends most of the minute on scikit-learn's checks of its arguments.
+    # One call an epoch: with a call per batch, scikit-learn spends most of a minute checking its arguments.
     model.partial_fit(images[order], labels[order], classes=np.arange(10))
 
 
-def _scores(model: Any, split: list[Any]) -> dict[str, float]:
+def _score(model: Any, split: list[Any]) -> dict[str, float]:
     from sklearn.metrics import log_loss
 
     train_images, val_images, train_labels, val_labels = split
@@ -126,7 +189,7 @@ def _scores(model: Any, split: list[Any]) -> dict[str, float]:
 
 
 def _log_mistakes(run: Run, model: Any, split: list[Any]) -> None:
-    """Which digits of the validation images were taken for which, for programs; and a report for people."""
+    """Log which digits were taken for which: a table for programs and a report for people."""
     from sklearn.metrics import classification_report, confusion_matrix
 
     truth, predicted = split[3], model.predict(split[1])
@@ -138,7 +201,7 @@ def _log_mistakes(run: Run, model: Any, split: list[Any]) -> None:
     run.log_text("report.txt", report, EPOCHS - 1, caption="precision and recall on the validation images")
 
 
-def _weights(model: Any) -> bytes:
+def _pack_weights(model: Any) -> bytes:
     """The fitted parameters as an .npz file."""
     import numpy as np
 

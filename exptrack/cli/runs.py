@@ -1,38 +1,39 @@
-"""Commands about runs: list, show, compare, rank, tag, annotate, delete."""
+"""Commands for runs: list, show, rank, tag, annotate, delete."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from exptrack import RunStatus
-from exptrack.cli.command import (
-    ask,
+from exptrack.cli.main import (
+    confirm,
     json_option,
+    limit_option,
     main,
     open_archive,
-    print_json,
     run_argument,
-    say,
     where_option,
-    working,
+    yes_option,
 )
+from exptrack.cli.output import print_json, print_json_or_text, show_status
 
 
 @main.command()
-@click.option("--status", type=click.Choice([*map(str, RunStatus), "pruned"]), help="Only runs of this status.")
-@click.option("--tag", multiple=True, help="Only runs with this tag (repeatable: with all of them).")
-@click.option("--group", help="Only runs of this group.")
-@click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
-@click.option("--before", metavar="WHEN", help="Only runs started before it.")
-@where_option
-@click.option("--order", metavar="FIELD[,…]", help="By these fields; a minus sign before one: greatest first.")
-@click.option("--columns", metavar="FIELD[,…]", help="Show these fields.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+    "--status", type=click.Choice([*map(str, RunStatus), "pruned"]), help="Only runs with this status."
 )
+@click.option("--tag", multiple=True, help="Only runs with this tag (repeatable: all must match).")
+@click.option("--group", help="Only runs in this group.")
+@click.option("--after", metavar="WHEN", help="Only runs started at or after this ISO date or time (UTC).")
+@click.option("--before", metavar="WHEN", help="Only runs started before this ISO date or time (UTC).")
+@where_option
+@click.option("--order", metavar="FIELD[,…]", help="Sort by these fields; -FIELD puts the greatest first.")
+@click.option("--columns", metavar="FIELD[,…]", help="Show these fields instead of the usual ones.")
+@limit_option(20)
 @json_option
 @click.pass_obj
 def ls(
@@ -50,11 +51,11 @@ def ls(
 ) -> None:
     """List runs, newest first.
 
-    A FIELD is config.KEY, metrics.NAME (its last value, or metrics.NAME.max, .min, .mean, …), or name, status,
-    tag, group, started, duration, commit, study, trial.number, trial.state and others. A FILTER compares
-    fields: docs/filters.md tells how.
+    FIELD is config.KEY, metrics.NAME (the last value; also metrics.NAME.max, .min, .mean, …), or one of name,
+    status, tag, group, started, duration, commit, study, trial.number, trial.state and others. FILTER compares
+    fields; docs/filters.md explains the syntax.
 
-    A run that completed as a pruned trial is shown as pruned; --status finds it by either word.
+    A completed run of a pruned trial is shown as pruned; both --status completed and --status pruned find it.
 
     Example: exptrack ls --where "config.lr < 0.01 and not status = failed" --order -metrics.acc.max
     """
@@ -75,13 +76,14 @@ def ls(
         rows = [{"run_id": run.run_id, **values} for run, values in valued]
         print_json(list[Any], found if columns is None else rows)
         return
-    from exptrack.terminal import console as render
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.runs import print_fields, print_runs
 
     if columns is None:
-        render.runs(render.console(), found)
+        print_runs(open_console(), found)
     else:
         heads = list(valued[0][1]) if valued else []
-        render.columns(render.console(), heads, [(run, list(values.values())) for run, values in valued])
+        print_fields(open_console(), heads, [(run, list(values.values())) for run, values in valued])
 
 
 @main.command()
@@ -98,50 +100,29 @@ def show(db: str | None, run: str, as_json: bool) -> None:
         if as_json:
             print_json(Any, found)
             return
-        from exptrack.terminal import charts
-        from exptrack.terminal import console as render
+        from exptrack.terminal.charts import SPARK_CHARS, draw_sparkline
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_detail
 
-        courses = {
-            metric.name: charts.sparkline(archive.series(run, metric.name, buckets=charts.SPARK_CHARS))
+        trends = {
+            metric.name: draw_sparkline(archive.series(run, metric.name, buckets=SPARK_CHARS))
             for metric in found.metrics
         }
-    render.detail(render.console(), found, courses)
-
-
-@main.command()
-@run_argument("run_a")
-@run_argument("run_b")
-@json_option
-@click.pass_obj
-def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
-    """Show what differs between two runs, in config and metrics.
-
-    Example: exptrack diff 1k3f 1k3g
-    """
-    with open_archive(db) as archive:
-        found = archive.diff_runs(run_a, run_b)
-    if as_json:
-        print_json(Any, found)
-        return
-    from exptrack.terminal import console as render
-
-    render.diff(render.console(), found)
+    print_detail(open_console(), found, trends)
 
 
 @main.command()
 @click.argument("metric")
-@click.option("--max", "direction", flag_value="maximize", help="The greatest value is best.")
-@click.option("--min", "direction", flag_value="minimize", help="The least value is best.")
+@click.option("--max", "direction", flag_value="maximize", help="The greatest value is the best.")
+@click.option("--min", "direction", flag_value="minimize", help="The least value is the best.")
 @click.option(
     "--by",
     type=click.Choice(["last", "min", "max"]),
     default="last",
     show_default=True,
-    help="Which value of a run counts.",
+    help="Which value of a run to rank by.",
 )
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many."
-)
+@limit_option(10)
 @where_option
 @json_option
 @click.pass_obj
@@ -154,36 +135,76 @@ def best(
     where: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Rank the completed runs by a metric.
+    """Rank completed runs by a metric.
 
-    NaN and the infinities never win; the older run wins a tie. Pruned trials are left out, unless a FILTER
-    speaks of trial.state or of status = pruned.
+    NaN and the infinities are left out; the older run wins a tie. Pruned trials are left out unless FILTER
+    mentions trial.state or status = pruned.
 
     Example: exptrack best val_accuracy --max
     """
     if direction is None:
-        raise click.UsageError("say --max or --min")
+        raise click.UsageError("give --max or --min")
     with open_archive(db) as archive:
         found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
     if as_json:
         print_json(list[Any], [{"run": run, "value": value} for run, value in found])
         return
-    from exptrack.terminal import console as render
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.runs import print_ranking
 
     if not found:
         click.echo(f"no completed run has a finite {metric}")
         return
-    render.ranking(render.console(), metric, found)
+    print_ranking(open_console(), metric, found)
+
+
+@main.command()
+@click.argument("field")
+@click.option("--min", "least_first", is_flag=True, help="Put the least value first.")
+@where_option
+@limit_option(10)
+@json_option
+@click.pass_obj
+def top(db: str | None, field: str, least_first: bool, where: Sequence[str], limit: int, as_json: bool) -> None:
+    """Rank runs of every status by any field.
+
+    The greatest value comes first. Runs without a value, or with NaN, are left out.
+
+    FIELD is as in 'exptrack ls': metrics.acc.max, config.lr, duration, ended, …
+
+    Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
+    """
+    with open_archive(db) as archive:
+        query = archive.runs()
+        for one in where:
+            query = query.where(one)
+        found = []
+        for run, values in query.order_by(field if least_first else f"-{field}").limit(limit).values(field):
+            value = next(iter(values.values()))
+            # Runs without a value come last.
+            if value in (None, ()) or (isinstance(value, float) and math.isnan(value)):
+                break
+            found.append((run, value))
+    if as_json:
+        print_json(list[Any], [{"run": run, "value": value} for run, value in found])
+        return
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.runs import print_ranking
+
+    if found:
+        print_ranking(open_console(), field, found)
+    else:
+        click.echo(f"no run has a value of {field}")
 
 
 @main.command()
 @run_argument()
 @click.argument("tags", nargs=-1, required=True)
-@click.option("--remove", is_flag=True, help="Take the tags away instead.")
+@click.option("--remove", is_flag=True, help="Remove the tags instead.")
 @json_option
 @click.pass_obj
 def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bool) -> None:
-    """Tag a run, or take tags away.
+    """Add tags to a run, or remove them.
 
     Example: exptrack tag 1k3f baseline keep
     """
@@ -191,7 +212,9 @@ def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bo
         found = archive.get_run(run)
         change = found.remove_tag if remove else found.add_tag
         change(*tags)
-        say(as_json, {"run_id": found.run_id, "tags": found.tags}, f"{found.run_id}: {', '.join(found.tags)}")
+        print_json_or_text(
+            as_json, {"run_id": found.run_id, "tags": found.tags}, f"{found.run_id}: {', '.join(found.tags)}"
+        )
 
 
 @main.command()
@@ -200,7 +223,7 @@ def tag(db: str | None, run: str, tags: Sequence[str], remove: bool, as_json: bo
 @json_option
 @click.pass_obj
 def note(db: str | None, run: str, text: str, as_json: bool) -> None:
-    """Write a note on a run.
+    """Add a note to a run.
 
     Example: exptrack note 1k3f "diverged after the learning rate went up"
     """
@@ -208,29 +231,31 @@ def note(db: str | None, run: str, text: str, as_json: bool) -> None:
         found = archive.get_run(run)
         found.add_note(text)
         count = len(found.notes)
-    say(as_json, {"run_id": found.run_id, "notes": count}, f"{found.run_id}: {count} note{'s' * (count != 1)}")
+    print_json_or_text(
+        as_json, {"run_id": found.run_id, "notes": count}, f"{found.run_id}: {count} note{'s' * (count != 1)}"
+    )
 
 
 @main.command()
 @run_argument("runs", nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @json_option
 @click.pass_obj
 def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
-    """Delete runs with all they hold, and give the space back.
+    """Delete runs with everything they hold, and free the space.
 
-    Artifacts that other runs share stay. There is no way back.
+    Artifacts that other runs share stay. This cannot be undone.
 
     Example: exptrack rm 1k3f 1k3g
     """
-    from exptrack.terminal import console as render
+    from exptrack.terminal.console import format_size
 
     with open_archive(db, writing=True) as archive:
         found = [archive.get_run(run).run_id for run in runs]
-        ask(f"Delete {', '.join(found)}?", yes)
-        with working("deleting"):
+        confirm(f"Delete {', '.join(found)}?", yes)
+        with show_status("deleting"):
             report = archive.delete_run(*found)
-    words = f"deleted {', '.join(report.runs)}; the file is {render.size(report.file_bytes)} smaller"
+    words = f"deleted {', '.join(report.runs)}; the file is {format_size(report.file_bytes)} smaller"
     if as_json:
         print_json(Any, report)
     else:

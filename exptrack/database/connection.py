@@ -31,6 +31,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
+from exptrack.database.checkpoint_warning import warn_of_checkpoint
 from exptrack.database.functions import register_functions
 from exptrack.errors import (
     ArchiveClosedError,
@@ -523,13 +524,17 @@ class Connection:
             size = 0
         if handle.commits < CHECKPOINT_COMMITS and size < CHECKPOINT_WAL_BYTES:
             return
-        # The commit stands even if the checkpoint fails: the WAL keeps its content, and the next commit tries
-        # again.
-        with suppress(sqlite3.Error, ExptrackError):
+        # The commit stands even if this fails: the WAL keeps its content, and the next commit tries again.
+        try:
             if size > 4 * CHECKPOINT_WAL_BYTES:
                 self._run_waiting(lambda: self._checkpoint(handle))
             else:
                 self._checkpoint(handle)
+        except ExptrackError as error:
+            warn_of_checkpoint(self.path, error, size)
+        except sqlite3.Error as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY:
+                warn_of_checkpoint(self.path, self.translate(error), size)
 
     def _checkpoint(self, handle: _Handle) -> None:
         """Checkpoint on a second connection while this one holds the write lock in an empty transaction.

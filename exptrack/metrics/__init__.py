@@ -1,7 +1,9 @@
-"""What a run logged: the call, the journal beside the archive, the thread that stores it, the tables, series.
+"""Log metrics, store them, and read them back.
 
-Read in this order: `log` (returns once the point is in the journal), `journal`, `writer` (the thread),
-`store` (the tables). `recovery` replays what a killed process left in its journal. `series`, `tail` and
-`alignment` read in bulk. Points and the note that they were drained commit together: none is stored twice or
-lost.
+Read the files in the order of a value's way: `log` (returns once the point is in the journal), `journal` (the
+file beside the archive), `writer` (the thread that moves points into the archive), `store` (the tables) with
+`summary`. `recovery` replays the journals of killed processes. `series`, `tail` and `alignment` read in bulk.
+
+Invariant: points and the address up to which their journal is drained commit together, so no point is stored
+twice or lost.
 """

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.metrics.series import Series, _numpy
+from exptrack.metrics.series import Series, import_numpy
 from exptrack.validation import check_number, short_repr
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    IntArray: TypeAlias = NDArray[numpy.int64]
-    FloatArray: TypeAlias = NDArray[numpy.float64]
+    from exptrack.metrics.series import FloatArray
+
     BoolArray: TypeAlias = NDArray[numpy.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alignment:
-    """Series of several runs side by side: `index` and, for each series, a column as long.
+    """Series of several runs side by side: an `index`, and a column of the same length for each series.
 
-    A column is named ``run_id/metric``. NaN in it means that the run logged nothing there, unless
-    `logged` of that column is true: then NaN was logged. ``pandas.DataFrame(alignment.arrays())`` and
-    ``polars.DataFrame(alignment.arrays())`` take it as it is.
+    A column is named ``run_id/metric``. Where `logged` of that column is false, the run logged nothing and the
+    value is NaN. Where it is true, the value was logged, NaN included. Pass ``alignment.arrays()`` to
+    ``pandas.DataFrame`` or ``polars.DataFrame``.
     """
 
     by: str
@@ -35,19 +35,19 @@ class Alignment:
     logged: dict[str, BoolArray]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The index, as ``step`` or ``time_s``, and all columns."""
+        """Return the index, named ``step`` or ``time_s``, and all columns."""
         return {"step" if self.by == "step" else "time_s": self.index, **self.columns}
 
 
 def align_series(series: Iterable[Series], by: str, every: float | None) -> Alignment:
     """Put series side by side; see :meth:`exptrack.Archive.align`."""
-    numpy = _numpy()
+    numpy = import_numpy()
     if by not in ("step", "time"):
         raise InvalidValueError(f"by must be 'step' or 'time', not {short_repr(by)}")
     if every is not None and not 0 < check_number(every, "every") < math.inf:
         raise InvalidValueError(f"every must be above 0, not {short_repr(every)}")
     if every is not None and by == "step" and not isinstance(every, int):
-        raise InvalidTypeError(f"every counts steps and must be a whole number, not {short_repr(every)}")
+        raise InvalidTypeError(f"every counts steps; it must be a whole number, not {short_repr(every)}")
     kept: dict[str, tuple[Any, Any]] = {}
     for one in series:
         values = one.values

@@ -1,21 +1,22 @@
-"""The side journal: where a logged point is safe before it is in the archive.
+"""Keep logged points safe until they are in the archive: the journal, a mapped file beside the archive.
 
-One file per process and archive, beside it, present only while a run is open. Preallocated, so that a full disk
-is an error and no SIGBUS, and mapped, so that a point is written by storing to memory: what a killed process
-stored there the kernel still has.
+Each process has one journal per archive, and only while a run is open. The file is preallocated, so that a full
+disk is an error and not a SIGBUS. It is mapped into memory, so that writing a point is a store to memory. The
+kernel keeps the stored bytes when the process is killed.
 
 Invariants:
 
 - Addresses count the bytes of an endless log. Epoch *e* covers ``[e * SEGMENT, (e + 1) * SEGMENT)`` and lives
-  in one of the file's segments, taken in turn; a segment is taken again only when all of it is drained.
-- A point is a slot of 48 bytes that names its own address, so what an earlier epoch left in its place is never
-  taken for it. A record is one slot or, for values that stand or fall together, several; its last 8 bytes
-  hold the CRC-32, begun with the journal's nonce, of all before them. A record is there whole or not at all.
-- Slots name their series by a number. Definitions (number, run, metric name) grow from the segment's end
-  towards the points; each epoch defines what it uses, so a segment is read without any other.
-- Everything is done under `lock`. Nothing is reserved before a record's bytes and check are ready, and no
-  signal handler can run between the reservation and the write (CPython runs them after calls and at jumps
-  back, and there is neither): a handler that logs loses nothing.
+  in one of the file's segments. Epochs take the segments in turn, and only a fully drained segment is reused.
+- A point is a slot of 48 bytes. The slot holds its own address, so bytes left by an earlier epoch are never
+  taken for a new point.
+- A record is one slot, or several for values that are stored all or none. Its last 8 bytes hold the CRC-32 of
+  all its other bytes, begun with the journal's nonce. A reader accepts the whole record or none of it.
+- Slots name their series by an index. Definitions (index, run id, metric name) grow from the segment's end
+  towards the points. Each epoch defines every series it uses, so a segment can be read without the others.
+- All writing happens under `lock`. Space is reserved only when a record's bytes and check are ready. No signal
+  handler can run between the reservation and the write: CPython runs handlers after calls and at backward
+  jumps, and there is neither. So a handler that logs loses nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from exptrack.errors import ArchiveFullError
+from exptrack.errors import ArchiveFullError, warn
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
 SUFFIX = ".points"
@@ -42,18 +44,17 @@ SEGMENT = 1 << 20
 SEGMENTS = 2
 FILE_BYTES = PAGE + SEGMENTS * SEGMENT
 SLOT = 48
-GROUP_SLOTS = 4096  # more values in one call go straight into the archive
-BATCH_BYTES = 10_000 * SLOT  # the writer is woken when so much waits
+BATCH_BYTES = 10_000 * SLOT  # the writer thread is woken when this much is queued
 EVERYTHING = 2**63 - 1  # an address beyond every point
 
 PRIVATE = 0o600
-POPULATE_WRITE = 23  # Linux 5.14: fault pages in for writing, a batch cheaper than one by one
+POPULATE_WRITE = 23  # MADV_POPULATE_WRITE of Linux 5.14: faulting pages in together is cheaper than singly
 PREFAULT_BYTES = 64 * 1024
 
 _MAGIC, _SEGMENT_MAGIC = b"EXPTJRNL", b"EXPTSEGM"
 _HEADER = struct.Struct("=8sIII")  # magic, format, bytes of JSON that follow, their CRC-32
 _SEGMENT_HEADER = struct.Struct("=8sQQQ")  # magic, epoch, nonce, CRC-32 of these
-_DEFINITION = struct.Struct("=16sIIII")  # run id, number, bytes of the name before this, epoch, CRC-32
+_DEFINITION = struct.Struct("=16sIIII")  # run id, index, bytes of the name before this, epoch, CRC-32
 
 # A slot: address, series, step, milliseconds since the run's start, value, check.
 POINT = struct.Struct("=QQqdd")
@@ -63,7 +64,7 @@ _SLOT = struct.Struct("=QQqddQ")
 
 
 class Header(NamedTuple):
-    """What a journal says of itself: the archive it belongs to, its writer, and its name in that archive."""
+    """The head of a journal file: the archive it belongs to, the process that writes it, and its nonce."""
 
     archive: str
     owner: ProcessIdentity
@@ -71,12 +72,12 @@ class Header(NamedTuple):
 
     @property
     def key(self) -> str:
-        """How the archive calls the journal, whatever the files are named."""
+        """The journal's name in the archive's tables, independent of file names."""
         return f"{self.nonce:08x}"
 
 
-class Span(NamedTuple):
-    """Slots that follow each other: where in the file, and the address of the first."""
+class SlotRange(NamedTuple):
+    """Consecutive slots: their place in the file, and the address of the first."""
 
     begin: int
     end: int
@@ -84,7 +85,7 @@ class Span(NamedTuple):
 
 
 class JournalPoint(NamedTuple):
-    """A point as it was logged."""
+    """A point as it was logged, read back from a journal."""
 
     run_id: str
     name: str
@@ -93,30 +94,38 @@ class JournalPoint(NamedTuple):
     value: float
 
 
-def warn(message: str) -> None:
-    """Tell what no call can raise."""
-    import logging
-
-    logging.getLogger("exptrack").warning("%s", message)
-
-
-def journal_paths(archive: Path) -> list[Path]:
-    """The journals beside an archive, whoever wrote them."""
+def list_journals(archive: Path) -> list[Path]:
+    """Return the paths of all journals beside an archive, of every process and host."""
     place = Path(os.path.realpath(archive))
     begin = f"{place.name}."
     names = sorted(n for n in os.listdir(place.parent) if n.startswith(begin) and n.endswith(SUFFIX))
     return [place.parent / name for name in names]
 
 
-class Journal:
-    """The journal this process writes.
+class JournalParts(Protocol):
+    """The parts of a journal that the logging calls in ``log`` read and set themselves.
 
-    The logging call itself is written out where it is made (see ``metriclog``): these attributes are its parts.
-    `at` is where in the file the next record goes, `base` what turns that into an address, and `limit` the
-    place beyond which a record may not reach without asking :meth:`make_room`.
+    `at` is the place in the file of the next record; `at + base` is its address. A record that would reach
+    beyond `limit` has to ask :meth:`Journal.make_room` first. `epoch` tells whether a definition still holds.
+    """
+
+    at: int
+    base: int
+    limit: int
+    epoch: int
+    nonce: int
+
+    @property
+    def lock(self) -> AbstractContextManager[object]: ...
+    @property
+    def map(self) -> mmap.mmap | bytearray: ...
+
+
+class Journal:
+    """The journal that this process writes; the logging calls use its :class:`JournalParts` directly.
 
     Raises:
-        ArchiveFullError: no room for the file.
+        ArchiveFullError: the disk has no room for the file.
         OSError: the folder cannot hold a mapped file.
     """
 
@@ -129,12 +138,12 @@ class Journal:
         self.lock = threading.RLock()
         self.wake, self.batch_ready = threading.Event(), threading.Event()
         self.map = self._create()
-        self.drained = 0  # address up to which everything is in the archive
-        self.numbers = 0  # of series, given out so far
+        self.drained = 0  # the address up to which everything is in the archive
+        self.series_count = 0  # the next free index of a series
         self._resting = True
         self._batch_begin = 0
         self._prefaulted = PAGE
-        self._older: Span | None = None
+        self._older: SlotRange | None = None
         self.map[PAGE : PAGE + SLOT] = self._segment_header(0)
         self.epoch = 0
         self.base = -PAGE
@@ -148,7 +157,7 @@ class Journal:
         )
         try:
             text = json.dumps([self.header.archive, list(self.header.owner), self.header.nonce]).encode()
-            # First, so that a process killed in here leaves a journal whose owner is known.
+            # The header comes first, so that a process killed here leaves a journal with a known owner.
             os.write(descriptor, _HEADER.pack(_MAGIC, FORMAT, len(text), zlib.crc32(text)) + text)
             _allocate(descriptor)
             return mmap.mmap(descriptor, FILE_BYTES)
@@ -156,7 +165,8 @@ class Journal:
             os.unlink(self.path)
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise ArchiveFullError(
-                    f"no room for the journal {self.path} ({FILE_BYTES:,} bytes); free space and try again",
+                    f"no room for the journal {self.path} ({FILE_BYTES:,} bytes);"
+                    " free disk space and try again",
                     path=str(self.path),
                 ) from error
             raise
@@ -164,12 +174,12 @@ class Journal:
             os.close(descriptor)
 
     def prefault(self, count: int) -> bool:
-        """Make the next `count` bytes cheap to write; True while there are more."""
+        """Make the next `count` bytes cheap to write. Return True while there are more."""
         count = min(count, FILE_BYTES - self._prefaulted)
         if count > 0 and hasattr(self.map, "madvise"):
             try:
                 self.map.madvise(POPULATE_WRITE, self._prefaulted, count)
-            except OSError:  # an older kernel: the pages come when they are written
+            except OSError:  # an older kernel faults each page in at its first write
                 count = FILE_BYTES
         self._prefaulted += count
         return self._prefaulted < FILE_BYTES
@@ -183,22 +193,22 @@ class Journal:
         self.limit = end if end < mark else mark
 
     def held_by_this_thread(self) -> bool:
-        """Whether the caller is a signal handler that interrupted a logging call."""
-        owned: bool = self.lock._is_owned()  # type: ignore[attr-defined]  # as threading.Condition asks it
+        """Return whether the caller is a signal handler that interrupted a logging call."""
+        owned: bool = self.lock._is_owned()  # type: ignore[attr-defined]  # threading.Condition calls it too
         return owned
 
-    # Writing. Every method expects the caller to hold the lock. A signal handler may still log in between, in
-    # the same thread: what belongs together is read, or compared and written, without a call in between.
+    # Writing. The caller of each method holds the lock. A signal handler in the same thread may still log in
+    # between. So attributes that belong together are read, or compared and written, without a call in between.
 
     @property
     def address(self) -> int:
-        """Of the next record."""
+        """The address of the next record."""
         return self.base + self.at
 
     def make_room(self, size: int) -> bool:
-        """Let a record of `size` bytes in; False when all segments wait to be drained.
+        """Make room for a record of `size` bytes. Return False if every segment waits to be drained.
 
-        It may begin a new epoch, in which nothing is defined yet. Wakes the writer as needed.
+        This may begin a new epoch, in which no series is defined yet. It wakes the writer thread when needed.
         """
         if self._resting:
             self._resting = False
@@ -220,7 +230,7 @@ class Journal:
         epoch = self.epoch + 1
         begin = PAGE + (epoch % SEGMENTS) * SEGMENT
         header = self._segment_header(epoch)
-        left = Span(self._begin, self.at, self.base + self._begin)
+        left = SlotRange(self._begin, self.at, self.base + self._begin)
         if self.at == left.end and self.epoch == epoch - 1:
             self.map[begin : begin + SLOT] = header
             self._older = left
@@ -230,15 +240,15 @@ class Journal:
             self._definitions = self.limit = begin + SEGMENT
         return True
 
-    def define(self, number: int, run_id: str, name: bytes) -> int | None:
-        """Say what series `number` is; return the epoch that knows now, or None when it has no room for it."""
+    def define(self, index: int, run_id: str, name: bytes) -> int | None:
+        """Define the series of an index. Return the epoch that holds it, or None if that has no room."""
         while True:
             epoch, end, at = self.epoch, self._definitions, self.at
             padded = name + b"\0" * (-len(name) % 8)
             begin = end - len(padded) - _DEFINITION.size
             if begin < at:
                 return None
-            facts = (run_id.encode("ascii"), number, len(name), epoch & 0xFFFFFFFF)
+            facts = (run_id.encode("ascii"), index, len(name), epoch & 0xFFFFFFFF)
             check = zlib.crc32(padded + _DEFINITION.pack(*facts, 0)[:-4], self.nonce)
             whole = padded + _DEFINITION.pack(*facts, check)
             if (self.epoch == epoch and self._definitions == end) and self.at == at:
@@ -249,7 +259,10 @@ class Journal:
                 return epoch
 
     def drained_to(self, address: int) -> bool:
-        """Note a drain; True, and the next record wakes the writer, when nothing has come meanwhile."""
+        """Note that everything up to `address` is stored. Return True if no later record is queued.
+
+        In that case the next record wakes the writer thread.
+        """
         self.drained = self._batch_begin = address
         if address >= self.base + self.at:
             self._resting = True
@@ -260,26 +273,26 @@ class Journal:
         return False
 
     def nudge(self) -> None:
-        """Make the next logging call come by :meth:`make_room`."""
+        """Make the next logging call go through :meth:`make_room`."""
         self.limit = self.at
 
-    def waiting(self) -> tuple[list[Span], int]:
-        """What is not drained yet, oldest first, and the address where it ends."""
+    def waiting(self) -> tuple[list[SlotRange], int]:
+        """Return the slots that are not drained yet, oldest first, and the address where they end."""
         older, begin, at, base = self._older, self._begin, self.at, self.base
         spans = [] if older is None else [older]
-        spans.append(Span(begin, at, base + begin))
+        spans.append(SlotRange(begin, at, base + begin))
         found = []
         for span in spans:
             skip = max(0, self.drained - span.address)
             if span.begin + skip < span.end:
-                found.append(Span(span.begin + skip, span.end, span.address + skip))
+                found.append(SlotRange(span.begin + skip, span.end, span.address + skip))
         return found, base + at
 
     def restore(self) -> bool:
-        """Write the file that somebody deleted again; False when a signal handler logged meanwhile.
+        """Write a deleted file again. Return False if a signal handler logged meanwhile; then call it again.
 
         Raises:
-            ArchiveFullError: no room for it.
+            ArchiveFullError: the disk has no room for the file.
             OSError: its folder is gone too.
         """
         at, epoch, definitions = self.at, self.epoch, self._definitions
@@ -292,16 +305,16 @@ class Journal:
         return False
 
     def remove(self) -> None:
-        """Delete the file; everything in it must be in the archive."""
-        self.limit = 0  # whoever waits for the lock meanwhile does not get in
+        """Delete the file. Every point in it must already be in the archive."""
+        self.limit = 0  # a thread that waits for the lock cannot write any more
         try:
             os.unlink(self.path)
         except FileNotFoundError:
-            warn(f"the journal {self.path} was deleted by somebody else")
+            warn(f"the journal {self.path} was deleted by another program; leave *{SUFFIX} files in place")
 
 
 def _allocate(descriptor: int) -> None:
-    """Give the file all its bytes: a mapped page the disk has no room for would be a SIGBUS."""
+    """Allocate the whole file now: storing to a mapped page that the disk has no room for is a SIGBUS."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, FILE_BYTES)
         return
@@ -311,11 +324,11 @@ def _allocate(descriptor: int) -> None:
         at += os.write(descriptor, zeros[: FILE_BYTES - at])
 
 
-# Reading what somebody else left
+# Reading the journal of another process
 
 
 def read_header(path: Path) -> Header | None:
-    """The header of a journal, or None when the file does not begin with one."""
+    """Return the header of a journal, or None if the file does not begin with one."""
     with open(path, "rb") as file:
         page = file.read(PAGE)
     if len(page) < _HEADER.size:
@@ -329,7 +342,7 @@ def read_header(path: Path) -> Header | None:
 
 
 def is_stillborn(path: Path) -> bool:
-    """Whether the file is a journal whose maker, dead now, was killed before it wrote a header."""
+    """Return whether a process, now dead, made this file and was killed before it wrote the header."""
     with open(path, "rb") as file:
         if any(file.read(PAGE)):
             return False
@@ -337,7 +350,7 @@ def is_stillborn(path: Path) -> bool:
     me = current_process()
     if len(maker) != 3 or maker[0] != me.host_id[:8] or not maker[1].isdecimal():
         return False
-    # Nothing tells a recycled pid apart here: such a file waits until that process ends too.
+    # A recycled pid cannot be recognised here: the file then waits until that process ends too.
     try:
         os.kill(int(maker[1]), 0)
     except (ProcessLookupError, OverflowError):
@@ -348,10 +361,10 @@ def is_stillborn(path: Path) -> bool:
 
 
 def read_points(path: Path, header: Header, drained: int) -> Iterator[JournalPoint | None]:
-    """Every point that was logged and is not drained, in the order of logging; None for one without a name.
+    """Yield every point from the address `drained` on, in the order of logging; None for one without a name.
 
-    Whatever does not verify (torn by the kill, left by an earlier epoch) was never acknowledged, or is in
-    the archive already; it is passed over.
+    Records that do not verify are skipped. A kill tore them, so no call has returned for them, or an earlier
+    epoch left them, so they are in the archive already.
     """
     data = path.read_bytes()
     segments = []
@@ -361,25 +374,25 @@ def read_points(path: Path, header: Header, drained: int) -> Iterator[JournalPoi
         if magic == _SEGMENT_MAGIC and nonce == header.nonce and check == zlib.crc32(facts):
             segments.append((epoch, begin))
     for epoch, begin in sorted(segments):
-        yield from _segment_points(data[begin : begin + SEGMENT], epoch, header.nonce, drained)
+        yield from _read_segment(data[begin : begin + SEGMENT], epoch, header.nonce, drained)
 
 
-def _segment_points(data: bytes, epoch: int, nonce: int, drained: int) -> Iterator[JournalPoint | None]:
-    names = _definitions(data, epoch, nonce)
+def _read_segment(data: bytes, epoch: int, nonce: int, drained: int) -> Iterator[JournalPoint | None]:
+    names = _read_definitions(data, epoch, nonce)
     at = SLOT
     while at + SLOT <= len(data):
         address = epoch * SEGMENT + at
-        count = _record_slots(data, at, address, nonce)
+        count = _count_slots(data, at, address, nonce)
         if count and address >= drained:
-            for _at, number, step, time_ms, value, _check in _SLOT.iter_unpack(data[at : at + count * SLOT]):
-                known = names.get(number)
+            for _at, index, step, time_ms, value, _check in _SLOT.iter_unpack(data[at : at + count * SLOT]):
+                known = names.get(index)
                 yield None if known is None else JournalPoint(*known, step, int(time_ms), value)
         at += max(count, 1) * SLOT
 
 
-def _record_slots(data: bytes, at: int, address: int, nonce: int) -> int:
-    """Of how many slots the record at this place consists; 0: there is none."""
-    found, _number, _step, _time, _value, check = _SLOT.unpack_from(data, at)
+def _count_slots(data: bytes, at: int, address: int, nonce: int) -> int:
+    """Return how many slots the record at this place has; 0 if there is no valid record."""
+    found, _index, _step, _time, _value, check = _SLOT.unpack_from(data, at)
     if found != address:
         return 0
     count = (check >> 32) or 1
@@ -390,22 +403,22 @@ def _record_slots(data: bytes, at: int, address: int, nonce: int) -> int:
     return count if zlib.crc32(data[at : end - CHECK.size], nonce) == expected else 0
 
 
-def _definitions(data: bytes, epoch: int, nonce: int) -> dict[int, tuple[str, str]]:
-    """Series numbers with run id and metric name."""
+def _read_definitions(data: bytes, epoch: int, nonce: int) -> dict[int, tuple[str, str]]:
+    """Return run id and metric name of each series index that this epoch defined."""
     found: dict[int, tuple[str, str]] = {}
     end = len(data)
     while end - _DEFINITION.size > SLOT:
-        run_id, number, size, when, check = _DEFINITION.unpack_from(data, end - _DEFINITION.size)
+        run_id, index, size, when, check = _DEFINITION.unpack_from(data, end - _DEFINITION.size)
         begin = end - _DEFINITION.size - size - (-size % 8)
         if when != epoch & 0xFFFFFFFF or begin < SLOT:
             break
         if zlib.crc32(data[begin : end - 4], nonce) != check:
             break
-        found[number] = (run_id.decode("ascii"), data[begin : begin + size].decode())
+        found[index] = (run_id.decode("ascii"), data[begin : begin + size].decode())
         end = begin
     return found
 
 
-def owner_lives(header: Header) -> bool | None:
-    """Whether the journal's process still runs; None when it is another host's."""
+def is_owner_alive(header: Header) -> bool | None:
+    """Return whether the journal's process still runs; None if it belongs to another host."""
     return is_alive(header.owner)

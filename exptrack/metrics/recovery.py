@@ -1,8 +1,11 @@
 """Replay the journals that dead processes left beside the archive.
 
-Invariants: a journal is replayed only if it belongs to this archive and its process is known to be dead; any
-other file is left alone with a warning. It is deleted only after its points are committed, and the write lock
-is held while a replay looks whether the file is still there: of two openers one replays.
+Invariants:
+
+- A journal is replayed only if it belongs to this archive and its process is known to be dead. Other files are
+  left alone with a warning.
+- A journal is deleted only after its points are committed.
+- A replay checks under SQLite's write lock whether the file still exists, so of two openers only one replays.
 """
 
 from __future__ import annotations
@@ -12,48 +15,45 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exptrack.database.connection import Connection
+from exptrack.errors import warn
 from exptrack.metrics.journal import (
     EVERYTHING,
     SLOT,
+    is_owner_alive,
     is_stillborn,
-    journal_paths,
-    owner_lives,
+    list_journals,
     read_header,
     read_points,
-    warn,
 )
-from exptrack.metrics.store import NewPoints, Series, append_points
-from exptrack.metrics.writer import FORGET_JOURNAL, SAVE_DRAINED, archive_identity
+from exptrack.metrics.store import NewPoints, SeriesRow, append_points
+from exptrack.metrics.writer import SAVE_DRAINED, forget_journal, read_archive_identity
 
 SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
 KNOWN_JOURNALS = "SELECT journal FROM metric_journal"
-RUN_BY_ID = "SELECT id, status, checksum FROM run WHERE run_id = ?"
+RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
 _warned: set[str] = set()
 
 
 def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
-    """Store what dead processes of this host left in journals beside the archive, and delete these.
+    """Store the points in journals of dead processes of this host, and delete these journals. Commits each.
 
-    One transaction each; a kill in between is made good by the next call. `reseal` is called, inside the
-    transaction, with each run that took points although it had ended.
+    If a kill interrupts it, the next call finishes the work. `reseal` is called inside the transaction with the
+    row id of each run that gained points although it had ended.
     """
-    paths = journal_paths(connection.path)
+    paths = list_journals(connection.path)
     if not paths and connection.value(KNOWN_JOURNALS) is None:
         return
     for path in paths:
         try:
             _recover_one(connection, path, reseal)
         except FileNotFoundError:
-            continue  # its process, or another opener, was faster
+            continue  # its process or another opener has deleted it meanwhile
         except OSError as error:
-            _warn(f"the journal {path} cannot be read ({error.strerror}); its points are not in the archive")
-    _forget_gone(connection)
-
-
-def _warn(message: str) -> None:
-    if message not in _warned:
-        _warned.add(message)
-        warn(message)
+            _warn_once(
+                f"the journal {path} cannot be read ({error.strerror}), and its points are not in the archive;"
+                " make it readable and open the archive again"
+            )
+    _forget_deleted(connection)
 
 
 def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], None]) -> None:
@@ -61,13 +61,20 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
     if header is None:
         if is_stillborn(path):
             os.unlink(path)
-        elif any(path.read_bytes()[:SLOT]) and read_header(path) is None:  # not just being written
-            _warn(f"{path} is not a journal that this exptrack can read; left as it is")
+        elif any(path.read_bytes()[:SLOT]) and read_header(path) is None:
+            # Read twice, because its process may have been writing the header meanwhile.
+            _warn_once(
+                f"{path} is not a journal that this version can read, and is left in place;"
+                " open the archive with the version of exptrack that wrote it"
+            )
         return
-    if owner_lives(header) is not False:
+    if is_owner_alive(header) is not False:
         return
-    if header.archive != archive_identity(connection):
-        _warn(f"the journal {path} belongs to another archive than {connection.path}; left as it is")
+    if header.archive != read_archive_identity(connection):
+        _warn_once(
+            f"the journal {path} belongs to another archive than {connection.path}, and is left in place;"
+            " put it back beside its archive"
+        )
         return
     unclaimed = False
     with connection.transaction():
@@ -81,7 +88,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
                 unclaimed = True
                 continue
             if point.run_id not in runs:
-                row = connection.one(RUN_BY_ID, (point.run_id,))
+                row = connection.one(RUN_OF_POINTS, (point.run_id,))
                 runs[point.run_id] = None if row is None else (row["id"], row["status"])
             run = runs[point.run_id]
             if run is None:
@@ -89,7 +96,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
                 continue
             batch = batches.get((point.run_id, point.name))
             if batch is None:
-                batch = batches[point.run_id, point.name] = NewPoints(Series(run[0], point.name), [], [], [])
+                batch = batches[point.run_id, point.name] = NewPoints(SeriesRow(run[0], point.name), [], [], [])
             batch.steps.append(point.step)
             batch.times_ms.append(point.time_ms)
             batch.values.append(point.value)
@@ -101,20 +108,27 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
     if unclaimed:
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)
-        _warn(
-            f"the journal {path.name} holds points of runs that are not in {connection.path}; kept as {aside}"
+        _warn_once(
+            f"the journal {path.name} holds points of runs that are not in {connection.path};"
+            f" they are kept in {aside}, delete that file if you do not need them"
         )
     else:
         os.unlink(path)
 
 
-def _forget_gone(connection: Connection) -> None:
-    """Drop the notes on journals whose files are gone."""
+def _forget_deleted(connection: Connection) -> None:
+    """Delete the rows of journals whose files are gone."""
     known = [row[0] for row in connection.all(KNOWN_JOURNALS)]
     if not known:
         return
     with connection.transaction():
-        present = {path.name.rpartition("-")[2].partition(".")[0] for path in journal_paths(connection.path)}
+        present = {path.name.rpartition("-")[2].partition(".")[0] for path in list_journals(connection.path)}
         for key in known:
             if key not in present:
-                connection.execute(FORGET_JOURNAL, (key,))
+                forget_journal(connection, key)
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        warn(message)

@@ -1,9 +1,13 @@
-"""Metric series in bulk: as columns, downsampled, followed while they grow, aligned over runs.
+"""Read a metric series in bulk: as columns, or downsampled to buckets.
 
-Invariants: nothing here writes. Points come in key order: by step, repetitions of a step in the order of
-logging. No Python object is kept per point. NaN is a logged value, and never stands for a missing one
-without a word that says so. Step ranges are half open, like ``range``. numpy is imported only by what hands
-out its arrays.
+Invariants:
+
+- Reading writes nothing, except that points queued in this process's journals are stored first.
+- Points come in key order: by step, repetitions of a step in the order of logging.
+- No Python object is kept per point.
+- NaN is a logged value. Where NaN stands for a missing value, another column says so.
+- Step ranges are half open, like ``range``.
+- numpy is imported only to return its arrays, or to read a long series faster.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from exptrack.database.connection import Connection, Parameters, Row
 from exptrack.database.functions import unpack_extremes, unpack_points
@@ -31,14 +35,10 @@ if TYPE_CHECKING:
 
     IntArray: TypeAlias = NDArray[numpy.int64]
     FloatArray: TypeAlias = NDArray[numpy.float64]
-    BoolArray: TypeAlias = NDArray[numpy.bool_]
-
 
 MAX_BUCKETS = 100_000
-# From here on importing numpy pays for itself when plain lists are asked for.
-NUMPY_FROM_POINTS = 20_000
-# Whole numbers below it are themselves as a float.
-EXACT_BELOW = 2**53
+NUMPY_FROM_POINTS = 20_000  # from here on, importing numpy to read a series costs less than it saves
+EXACT_BELOW = 2**53  # a float holds every integer below this exactly
 
 SERIES_OF = """
 SELECT s.id, s.count, s.nan_count, s.last_time_ms
@@ -49,8 +49,8 @@ POINTS = """
 SELECT step, time_ms, value FROM metric_point
 WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
 """
-# Step and time in one number: a row of two floats takes 20 % less than one of two integers and a float. A time
-# that does not fit becomes NULL.
+# Step and time packed into one float: a row of two floats takes 20 % less time than one of two integers and a
+# float. A time that does not fit becomes NULL.
 POINTS_PACKED = """
 SELECT CASE WHEN time_ms BETWEEN 0 AND :span - 1 THEN CAST((step - :low) * :span + time_ms AS REAL) END, value
 FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high ORDER BY step, seq
@@ -59,9 +59,9 @@ STEP_BOUNDS = """
 SELECT (SELECT min(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high),
        (SELECT max(step) FROM metric_point WHERE series = :series AND step BETWEEN :low AND :high)
 """
-# A correlated subquery per bucket reads its range from the key: grouping would sort every point, window
-# functions would copy it. A subquery has one value, so several are packed into it.
-# A width can be too large for one integer of SQLite, or for two, so its reach comes in three.
+# One correlated subquery per bucket reads its range from the key. Grouping would sort every point, and window
+# functions would copy every point. A subquery returns one value, so several are packed into it.
+# The width of a bucket can exceed one or two integers of SQLite, so it comes as the sum of three.
 _BUCKET = """FROM metric_point
         WHERE series = :series AND step BETWEEN e.value AND min(e.value + :reach + :more + :rest, :high)"""
 _BUCKETS = f"""
@@ -79,19 +79,24 @@ SELECT e.value,
         AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308)
 FROM json_each(:edges) AS e
 """
-_Buffer: TypeAlias = Any  # array.array or a numpy array: both have tolist() and become numpy arrays for free
-_Buffers: TypeAlias = tuple[_Buffer, _Buffer, _Buffer]
 
 
-def _numpy() -> ModuleType:
-    return require("numpy", "arrays (lists() works without)", "numpy")
+class Buffer(Protocol):
+    """A column of numbers: an ``array.array`` or a numpy array. Both become numpy arrays without a copy."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def tolist(self) -> list[Any]: ...
+
+
+Buffers: TypeAlias = tuple[Buffer, Buffer, Buffer]  # steps, values, seconds since the run's start
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Series:
     """The points of one metric of one run as columns of equal length, ordered by step.
 
-    Repetitions of a step stand in the order of logging. NaN among the values was logged as NaN.
+    Repetitions of a step are in the order of logging. NaN among the values was logged as NaN.
 
     >>> from exptrack import Archive
     >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
@@ -105,9 +110,9 @@ class Series:
     run_id: str
     name: str
     started_at: datetime
-    _steps: _Buffer
-    _values: _Buffer
-    _times: _Buffer
+    _steps: Buffer
+    _values: Buffer
+    _times: Buffer
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -127,11 +132,11 @@ class Series:
 
     @property
     def times(self) -> FloatArray:
-        """When each was logged: numpy float64, seconds since the run's start (`started_at`)."""
+        """The times of logging: numpy float64, seconds since the run's start (`started_at`)."""
         return _float_array(self._times)
 
     def lists(self) -> dict[str, list[Any]]:
-        """The columns ``step``, ``value`` and ``time_s`` as lists, without numpy."""
+        """Return the columns ``step``, ``value`` and ``time_s`` as lists. Works without numpy."""
         return {
             "step": self._steps.tolist(),
             "value": self._values.tolist(),
@@ -141,18 +146,18 @@ class Series:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Buckets:
-    """A series downsampled: for each bucket of steps its first, last, least and greatest value.
+    """A downsampled series: the first, last, least and greatest value of each bucket of steps.
 
-    Buckets are equally wide in steps; those without points are left out. `minimum` and `maximum` are of the
-    values that are not NaN, infinities included, and are NaN where every value is; `finite_minimum` and
-    `finite_maximum` leave the infinities out too. A bucket with a gap says so: `nan_counts`.
+    Buckets are equally wide in steps; buckets without points are left out. `minimum` and `maximum` ignore NaN
+    but include the infinities; they are NaN where every value is NaN. `finite_minimum` and `finite_maximum`
+    ignore the infinities too. `nan_counts` says how many points of each bucket are NaN.
     """
 
     run_id: str
     name: str
     started_at: datetime
     width: int
-    _columns: dict[str, _Buffer]
+    _columns: dict[str, Buffer]
 
     def __len__(self) -> int:
         return len(self._columns["first_step"])
@@ -162,138 +167,65 @@ class Buckets:
 
     @property
     def first_steps(self) -> IntArray:
-        """Step of each bucket's first point."""
+        """The step of each bucket's first point."""
         return _int_array(self._columns["first_step"])
 
     @property
     def last_steps(self) -> IntArray:
-        """Step of each bucket's last point."""
+        """The step of each bucket's last point."""
         return _int_array(self._columns["last_step"])
 
     @property
     def first_times(self) -> FloatArray:
-        """When each bucket's first point was logged, in seconds since the run's start."""
+        """The time of each bucket's first point, in seconds since the run's start."""
         return _float_array(self._columns["first_time_s"])
 
     @property
     def last_times(self) -> FloatArray:
-        """When each bucket's last point was logged, in seconds since the run's start."""
+        """The time of each bucket's last point, in seconds since the run's start."""
         return _float_array(self._columns["last_time_s"])
 
     @property
     def first(self) -> FloatArray:
-        """Value of each bucket's first point."""
+        """The value of each bucket's first point."""
         return _float_array(self._columns["first"])
 
     @property
     def last(self) -> FloatArray:
-        """Value of each bucket's last point; of a step's repetitions the one logged last."""
+        """The value of each bucket's last point. If its step repeats, the one logged last."""
         return _float_array(self._columns["last"])
 
     @property
     def minimum(self) -> FloatArray:
-        """Least value of each bucket."""
+        """The least value of each bucket."""
         return _float_array(self._columns["min"])
 
     @property
     def maximum(self) -> FloatArray:
-        """Greatest value of each bucket."""
+        """The greatest value of each bucket."""
         return _float_array(self._columns["max"])
 
     @property
     def finite_minimum(self) -> FloatArray:
-        """Least value of each bucket that can be drawn."""
+        """The least finite value of each bucket."""
         return _float_array(self._columns["finite_min"])
 
     @property
     def finite_maximum(self) -> FloatArray:
-        """Greatest value of each bucket that can be drawn."""
+        """The greatest finite value of each bucket."""
         return _float_array(self._columns["finite_max"])
 
     @property
     def nan_counts(self) -> IntArray:
-        """How many points of each bucket are NaN."""
+        """The number of points in each bucket that are NaN."""
         return _int_array(self._columns["nan_count"])
 
     def lists(self) -> dict[str, list[Any]]:
-        """Every column as a list, without numpy."""
+        """Return every column as a list. Works without numpy."""
         return {name: column.tolist() for name, column in self._columns.items()}
 
 
-def _int_array(column: _Buffer) -> IntArray:
-    found: IntArray = _numpy().asarray(column, dtype="int64")
-    return found
-
-
-def _float_array(column: _Buffer) -> FloatArray:
-    found: FloatArray = _numpy().asarray(column, dtype="float64")
-    return found
-
-
-def check_names(names: object) -> list[str]:
-    """Metric names, each once; one alone need not be in a list."""
-    if isinstance(names, str):
-        return [check_name(names, "metric name")]
-    if not isinstance(names, Iterable):
-        raise InvalidTypeError(f"names are a list of metric names, not {short_repr(names)}")
-    return list(dict.fromkeys(check_name(name, "metric name") for name in names))
-
-
-def _in_plain_python(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
-    steps, values, times = array("q"), array("d"), array("d")
-    for step, time_ms, value in rows:
-        steps.append(step)
-        times.append(time_ms / 1000)
-        values.append(math.nan if value is None else value)
-    return steps, values, times
-
-
-def _in_numpy(rows: Iterator[tuple[Any, ...]]) -> _Buffers:
-    numpy = _numpy()
-    points = numpy.fromiter(rows, [("step", "i8"), ("time_ms", "i8"), ("value", "f8")])  # None becomes NaN
-    return points["step"].copy(), points["value"].copy(), points["time_ms"] / 1000
-
-
-def _read_points(
-    connection: Connection, series: int, count: int, last_ms: int, low: int, high: int
-) -> _Buffers:
-    """Steps, values and seconds of the points of a series in a range of steps (both ends included)."""
-    bounds = {"series": series, "low": low, "high": high}
-    if count < NUMPY_FROM_POINTS or not _has_numpy():
-        return connection.fold(POINTS, bounds, _in_plain_python)
-    first, last = connection.one(STEP_BOUNDS, bounds) or (None, None)
-    if first is not None:
-        span = EXACT_BELOW // (last - first + 1)
-        if 0 <= last_ms < span:
-            packed = {"series": series, "low": first, "high": last, "span": span}
-            flat = connection.fold(
-                POINTS_PACKED, packed, lambda rows: _numpy().fromiter(chain.from_iterable(rows), "float64")
-            )
-            keys, values = flat[0::2], flat[1::2].copy()
-            if not _numpy().isnan(keys).any():
-                keys = keys.astype("int64")
-                return keys // span + first, values, keys % span / 1000
-    return connection.fold(POINTS, bounds, _in_numpy)
-
-
-def read_in_bulk(connection: Connection, sql: str, parameters: Parameters) -> _Buffers:
-    """Steps, values and seconds of a query's rows (step, milliseconds, value), with numpy where it is."""
-    return connection.fold(sql, parameters, _in_numpy if _has_numpy() else _in_plain_python)
-
-
-def _has_numpy() -> bool:
-    try:
-        _numpy()
-    except MissingPackageError:
-        return False
-    return True
-
-
-def _check_range(start: object, stop: object) -> tuple[int, int]:
-    """The first and the last step of a half open range."""
-    low = INT64_MIN if start is None else check_step(start)
-    high = INT64_MAX if stop is None else check_step(stop) - 1
-    return low, high
+# Reading
 
 
 def read_series(
@@ -306,14 +238,14 @@ def read_series(
     start: int | None = None,
     stop: int | None = None,
 ) -> Series:
-    """One metric of one run as columns; see :meth:`exptrack.Run.series`."""
+    """Read one metric of one run as columns; see :meth:`exptrack.Run.series`."""
     checked = check_name(name, "metric name")
     low, high = _check_range(start, stop)
     drain_all(connection.path)
     row = connection.one(SERIES_OF, (run, checked))
-    buffers: _Buffers = (array("q"), array("d"), array("d"))
+    buffers: Buffers = (array("q"), array("d"), array("d"))
     if row is not None and low <= high:
-        buffers = _read_points(connection, row["id"], row["count"], row["last_time_ms"], low, high)
+        buffers = read_points(connection, row["id"], row["count"], row["last_time_ms"], low, high)
     return Series(run_id, checked, started_at, *buffers)
 
 
@@ -328,7 +260,7 @@ def read_buckets(
     start: int | None = None,
     stop: int | None = None,
 ) -> Buckets:
-    """One metric of one run, downsampled; see :meth:`exptrack.Run.series`."""
+    """Read one metric of one run, downsampled; see :meth:`exptrack.Run.series`."""
     checked = check_name(name, "metric name")
     if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MAX_BUCKETS:
         raise InvalidValueError(
@@ -336,8 +268,8 @@ def read_buckets(
         )
     low, high = _check_range(start, stop)
     drain_all(connection.path)
-    width, columns = 1, _bucket_columns([])
-    # One snapshot, so that the summary that is looked at first tells of the same points.
+    width, columns = 1, _unpack_buckets([])
+    # One snapshot, so that the summary, which is read first, describes the same points.
     with connection.snapshot():
         row = connection.one(SERIES_OF, (run, checked))
         if row is not None and low <= high:
@@ -349,9 +281,75 @@ def read_buckets(
     return Buckets(run_id, checked, started_at, width, columns)
 
 
+def check_names(names: object) -> list[str]:
+    """Return metric names, each once. A single name need not be in a list."""
+    if isinstance(names, str):
+        return [check_name(names, "metric name")]
+    if not isinstance(names, Iterable):
+        raise InvalidTypeError(f"names must be a list of metric names, not {short_repr(names)}")
+    return list(dict.fromkeys(check_name(name, "metric name") for name in names))
+
+
+def _check_range(start: object, stop: object) -> tuple[int, int]:
+    """Return the first and the last step of a half-open range."""
+    low = INT64_MIN if start is None else check_step(start)
+    high = INT64_MAX if stop is None else check_step(stop) - 1
+    return low, high
+
+
+# Points into buffers
+
+
+def read_points(connection: Connection, series: int, count: int, last_ms: int, low: int, high: int) -> Buffers:
+    """Read the points of a series in a range of steps; both ends are included."""
+    bounds = {"series": series, "low": low, "high": high}
+    if count < NUMPY_FROM_POINTS or not _has_numpy():
+        return connection.fold(POINTS, bounds, collect_in_python)
+    first, last = connection.one(STEP_BOUNDS, bounds) or (None, None)
+    if first is not None:
+        span = EXACT_BELOW // (last - first + 1)
+        if 0 <= last_ms < span:
+            packed = {"series": series, "low": first, "high": last, "span": span}
+            flat = connection.fold(POINTS_PACKED, packed, _collect_floats)
+            keys, values = flat[0::2], flat[1::2].copy()
+            if not import_numpy().isnan(keys).any():
+                keys = keys.astype("int64")
+                return keys // span + first, values, keys % span / 1000
+    return connection.fold(POINTS, bounds, _collect_in_numpy)
+
+
+def read_in_bulk(connection: Connection, sql: str, parameters: Parameters) -> Buffers:
+    """Read a query's rows of step, milliseconds and value; with numpy where it is installed."""
+    return connection.fold(sql, parameters, _collect_in_numpy if _has_numpy() else collect_in_python)
+
+
+def collect_in_python(rows: Iterator[tuple[Any, ...]]) -> Buffers:
+    """Collect rows of step, milliseconds and value without numpy."""
+    steps, values, times = array("q"), array("d"), array("d")
+    for step, time_ms, value in rows:
+        steps.append(step)
+        times.append(time_ms / 1000)
+        values.append(math.nan if value is None else value)
+    return steps, values, times
+
+
+def _collect_in_numpy(rows: Iterator[tuple[Any, ...]]) -> Buffers:
+    numpy = import_numpy()
+    points = numpy.fromiter(rows, [("step", "i8"), ("time_ms", "i8"), ("value", "f8")])  # None becomes NaN
+    return points["step"].copy(), points["value"].copy(), points["time_ms"] / 1000
+
+
+def _collect_floats(rows: Iterator[tuple[Any, ...]]) -> FloatArray:
+    found: FloatArray = import_numpy().fromiter(chain.from_iterable(rows), "float64")
+    return found
+
+
+# Buckets into columns
+
+
 def _read_bucket_columns(
     connection: Connection, row: Row, low: int, high: int, width: int
-) -> dict[str, _Buffer]:
+) -> dict[str, Buffer]:
     reach = min(width - 1, INT64_MAX)
     more = min(width - 1 - reach, INT64_MAX)
     bounds = {
@@ -364,7 +362,7 @@ def _read_bucket_columns(
     }
     sql = BUCKETS_WITH_NAN if row["nan_count"] else BUCKETS
     rows = sorted(row for row in connection.fold(sql, bounds, list) if row[2] is not None)
-    columns = _bucket_columns(rows)
+    columns = _unpack_buckets(rows)
     if any(map(math.isinf, columns["min"])) or any(map(math.isinf, columns["max"])):
         finite = dict(connection.fold(BUCKETS_FINITE, bounds, list))
         least, greatest, _ = unpack_extremes(b"".join(finite[row[0]] for row in rows))
@@ -372,7 +370,7 @@ def _read_bucket_columns(
     return columns
 
 
-def _bucket_columns(rows: Sequence[tuple[Any, ...]]) -> dict[str, _Buffer]:
+def _unpack_buckets(rows: Sequence[tuple[Any, ...]]) -> dict[str, Buffer]:
     least, greatest, missing = unpack_extremes(b"".join([row[1] for row in rows]))
     first_steps, first_ms, first = unpack_points(b"".join([row[2] for row in rows]))
     last_steps, last_ms, last = unpack_points(b"".join([row[3] for row in rows]))
@@ -389,3 +387,33 @@ def _bucket_columns(rows: Sequence[tuple[Any, ...]]) -> dict[str, _Buffer]:
         "finite_max": greatest,
         "nan_count": missing,
     }
+
+
+# numpy, where it is installed
+
+
+def import_numpy() -> ModuleType:
+    """Return numpy.
+
+    Raises:
+        MissingPackageError: numpy is not installed.
+    """
+    return require("numpy", "arrays (lists() works without)", "numpy")
+
+
+def _has_numpy() -> bool:
+    try:
+        import_numpy()
+    except MissingPackageError:
+        return False
+    return True
+
+
+def _int_array(column: Buffer) -> IntArray:
+    found: IntArray = import_numpy().asarray(column, dtype="int64")
+    return found
+
+
+def _float_array(column: Buffer) -> FloatArray:
+    found: FloatArray = import_numpy().asarray(column, dtype="float64")
+    return found

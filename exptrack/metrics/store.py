@@ -1,9 +1,12 @@
-"""Metric series: writing points with their summaries, and reading them back.
+"""Store points with the summaries of their series, and read them back.
 
-Invariants: every point logged is kept, repeated and decreasing steps included (`seq` counts the
-repetitions of a step). The summary of a series always equals what its points say; it is written in the
-same transaction. NaN is stored as NULL and enters neither min, max nor sum; the infinities are
-themselves; -0.0 comes back as 0.0, its equal. Times are whole milliseconds since the run's start.
+Invariants:
+
+- Every logged point is kept. Steps may repeat or decrease; `seq` counts the repetitions of a step.
+- The summary of a series always agrees with its points: both are written in one transaction.
+- NaN is stored as NULL and enters neither min, max nor sum. The infinities are stored as they are. -0.0 comes
+  back as 0.0, its equal.
+- Times are whole milliseconds since the run's start.
 """
 
 from __future__ import annotations
@@ -92,45 +95,49 @@ WHERE s.run = ? ORDER BY n.name
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
 REOPEN_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
 
-_FOUR_PARTS = struct.Struct("<IIII")
-CHECKSUM_BATCH = 4096
+CHECKSUM_BATCH = 4096  # points read at a time
 ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
-MAX_PARAMETERS = 32_766  # SQLite's own default
+MAX_PARAMETERS = 32_766  # of one statement; SQLite's own default
+_FOUR_PARTS = struct.Struct("<IIII")
 
 
 class NewPoints(NamedTuple):
-    """Points of one series on their way into the file, in the order of logging; columns of one length."""
+    """Points of one series to be stored, in the order of logging: columns of one length."""
 
-    series: Series
+    series: SeriesRow
     steps: list[int]
     times_ms: list[int]
     values: list[float]
 
 
-class Series:
-    """One metric of one run as this process last knew it in the file; nothing in it is relied on unchecked."""
+class SeriesRow:
+    """What this process knows of the row of one series. Checked against the file before each use."""
 
     __slots__ = ("checksum", "completed", "id", "metric", "name", "run", "summary")
 
     def __init__(self, run: int, name: str) -> None:
         self.run = run
         self.name = name
-        self.completed: bool | None = None  # how the run ended, where it was over before these points came
+        # For a series recorded after its run's end: whether the run completed. None while the run is live.
+        self.completed: bool | None = None
         self.forget()
 
     def forget(self) -> None:
-        """Read the file again before the next use: a transaction that wrote the series was undone."""
+        """Forget everything read from the file. Call it when a transaction that wrote the series is undone."""
         self.id: int | None = None
         self.metric: int | None = None
-        # Kept up while every point is logged here and beyond the largest step; otherwise read at the end.
+        # Kept up while all points come from this process with rising steps. Otherwise None until the run's end.
         self.checksum: PointsChecksum | None = None
         self.summary: Summary | None = None
 
 
-def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
-    """Add points and bring the summaries up to date; inside the caller's transaction.
+# Writing points
 
-    When that is undone, the caller lets every series :meth:`Series.forget`.
+
+def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
+    """Store points and update the summaries of their series. Call inside a transaction.
+
+    If the transaction is undone, call :meth:`SeriesRow.forget` on every series.
     """
     pending = list(batches)
     _forget_outdated(connection, [batch.series for batch in pending])
@@ -139,21 +146,21 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
     times_ms: list[int] = []
     values: list[float] = []
     tops: list[int | None] = []
-    fresh: list[bool] = []  # whether every point lies beyond those before it, so that no step can repeat
-    known: dict[int, Series] = {}
+    fresh: list[bool] = []  # by batch: whether its steps rise from beyond the largest, so that none can repeat
+    known: dict[int, SeriesRow] = {}
     for series, new_steps, new_times, new_values in pending:
-        top = _take_into_account(connection, series, new_steps, new_times, new_values)
+        top = _update_summary(connection, series, new_steps, new_times, new_values)
         assert series.id is not None
         known[series.id] = series
-        beyond = (top is None or new_steps[0] > top) and _rising(new_steps)
+        beyond = (top is None or new_steps[0] > top) and _is_rising(new_steps)
         if not beyond:
             series.checksum = None
         elif series.checksum is not None:
             series.checksum.add(new_steps, None, new_times, new_values)
         tops.append(top)
         fresh.append(beyond)
-    # Before the points, which refer to them.
-    saved = [_row(series) for series in known.values()]
+    # The series come before the points, which refer to them.
+    saved = [_series_row(series) for series in known.values()]
     columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
     _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 18)})", columns)
     for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
@@ -164,17 +171,38 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
             times_ms += new_times
             values += new_values
         else:
-            # Of two batches of one series the first must be there when the second counts its repetitions.
+            # An earlier batch of this series must be in the file before the repetitions are counted.
             _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
             ids, steps, times_ms, values = [], [], [], []
-            seqs = _repetitions(connection, series.id, new_steps, top)
+            seqs = _count_repetitions(connection, series.id, new_steps, top)
             columns = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
             _insert_rows(connection, INSERT_POINTS, "(?, ?, ?, ?, ?)", columns)
     _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
 
 
-def _row(series: Series) -> tuple[Any, ...]:
-    """The row of a series as it now is; with its checksum if the run is over."""
+def begin_series(
+    connection: Connection, wanted: Iterable[tuple[int, str, bool]], metrics: dict[str, int]
+) -> list[SeriesRow]:
+    """Begin series for runs recorded after their end: each with its run, its name, and whether that completed.
+
+    Call inside a transaction, and give each series its points in the same one. `metrics` holds the row ids of
+    the metric names known so far, and gains the new ones.
+    """
+    begun = []
+    row_id = int(connection.value(LAST_SERIES))
+    for run, name, completed in wanted:
+        row_id += 1
+        series = SeriesRow(run, name)
+        if name not in metrics:
+            metrics[name] = _metric_row_id(connection, name)
+        series.id, series.metric, series.completed = row_id, metrics[name], completed
+        series.summary, series.checksum = Summary(), PointsChecksum()
+        begun.append(series)
+    return begun
+
+
+def _series_row(series: SeriesRow) -> tuple[Any, ...]:
+    """Return the row of a series as it is now. It holds the checksum if the run is over."""
     assert series.summary is not None
     over = series.completed is not None and series.checksum is not None
     checksum = series.checksum.value() if over and series.checksum is not None else None
@@ -183,11 +211,11 @@ def _row(series: Series) -> tuple[Any, ...]:
 
 
 def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
-    """Insert rows given as columns, up to 1024 in a statement.
+    """Insert rows given as columns, up to 1024 in one statement.
 
-    The loop over the rows is then SQLite's: two thirds of the time of ``executemany``, and the GIL is let go
-    once a statement, not once a row. Beside a busy thread each time costs 5 ms to get it back. The last
-    statement is filled up with NULLs, which it passes over: few sizes, so that all stay prepared.
+    SQLite then loops over the rows: that takes two thirds of the time of ``executemany``. It also releases the
+    GIL once a statement, not once a row; beside a busy thread, getting it back costs 5 ms each time. The last
+    statement is filled up with NULLs, which it skips. So there are few sizes, and all stay prepared.
     """
     width, count = len(columns), len(columns[0]) if columns else 0
     sizes = [size for size in ROWS_AT_ONCE if size * width <= MAX_PARAMETERS]
@@ -197,20 +225,20 @@ def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[S
         flat: list[Any] = [None] * (width * size)
         for place, column in enumerate(columns):
             flat[place : width * (end - begin) : width] = column[begin:end]
-        connection.execute(_with_rows(sql, row, size), flat)
+        connection.execute(_format_rows(sql, row, size), flat)
 
 
 @cache
-def _with_rows(sql: str, row: str, size: int) -> str:
+def _format_rows(sql: str, row: str, size: int) -> str:
     return sql.format(rows=", ".join([row] * size))
 
 
-def _rising(steps: list[int]) -> bool:
+def _is_rising(steps: list[int]) -> bool:
     return all(map(lt, steps, steps[1:]))
 
 
-def _repetitions(connection: Connection, series: int, steps: list[int], top: int | None) -> list[int]:
-    """How often each step was there before; only one that is not beyond `top` can have been."""
+def _count_repetitions(connection: Connection, series: int, steps: list[int], top: int | None) -> list[int]:
+    """Return how often each step was logged before. Only steps up to `top` can have been."""
     following: dict[int, int] = {}
     seqs = []
     for step in steps:
@@ -223,55 +251,34 @@ def _repetitions(connection: Connection, series: int, steps: list[int], top: int
     return seqs
 
 
-def _forget_outdated(connection: Connection, series: list[Series]) -> None:
-    """Another process (a forked child) may have added points since this one last looked."""
-    # One that was only just begun is in no file.
+def _forget_outdated(connection: Connection, series: list[SeriesRow]) -> None:
+    """Forget series whose count in the file has changed: a forked child may have added points."""
+    # A series that was only just begun is not in the file.
     known = {one.id: one for one in series if one.id is not None and (one.summary is None or one.summary.count)}
     if not known:
         return
     found = connection.value(COUNTS, (json.dumps(list(known)),)) or ""
     pairs = (pair.split() for pair in found.split(",") if pair)
-    counts = {int(number): int(count) for number, count in pairs}
+    counts = {int(row_id): int(count) for row_id, count in pairs}
     for one in known.values():
         if one.summary is None or one.id is None or counts.get(one.id) != one.summary.count:
             one.forget()
 
 
-def begin_series(
-    connection: Connection, wanted: Iterable[tuple[int, str, bool]], metrics: dict[str, int]
-) -> list[Series]:
-    """Series of new runs that are over: each with its run, its name, and whether that completed.
-
-    Inside the caller's transaction, which goes on to give each its points. `metrics` are the numbers of metric
-    names known so far.
-    """
-    begun = []
-    number = int(connection.value(LAST_SERIES))
-    for run, name, completed in wanted:
-        number += 1
-        series = Series(run, name)
-        if name not in metrics:
-            metrics[name] = _metric(connection, name)
-        series.id, series.metric, series.completed = number, metrics[name], completed
-        series.summary, series.checksum = Summary(), PointsChecksum()
-        begun.append(series)
-    return begun
+def _metric_row_id(connection: Connection, name: str) -> int:
+    """Return the row id of a metric's name, inserted if it is new."""
+    row_id = connection.value(SELECT_NAME, (name,))
+    if row_id is None:
+        row_id = connection.execute(INSERT_NAME, (name,)).lastrowid
+    return int(row_id)
 
 
-def _metric(connection: Connection, name: str) -> int:
-    """The number of a metric's name, which is given one if it has none."""
-    number = connection.value(SELECT_NAME, (name,))
-    if number is None:
-        number = connection.execute(INSERT_NAME, (name,)).lastrowid
-    return int(number)
-
-
-def _take_into_account(
-    connection: Connection, series: Series, steps: list[int], times_ms: list[int], values: list[float]
+def _update_summary(
+    connection: Connection, series: SeriesRow, steps: list[int], times_ms: list[int], values: list[float]
 ) -> int | None:
-    """Bring the summary up to date, here only; return the largest step there was before these points."""
+    """Update the summary in memory, and insert the series if it is new. Return the largest step before."""
     if series.summary is None:
-        series.metric = _metric(connection, series.name)
+        series.metric = _metric_row_id(connection, series.name)
         row = connection.one(SELECT_SERIES, (series.run, series.metric))
         series.summary = Summary(row)
         if row is not None:
@@ -282,48 +289,47 @@ def _take_into_account(
     top = summary.top_step if summary.count else None
     summary.extend(steps, times_ms, values)
     if series.id is None:
-        numbers = (series.run, series.metric, *summary.columns())
-        series.id = connection.execute(INSERT_SERIES, numbers).lastrowid
+        values_of_row = (series.run, series.metric, *summary.columns())
+        series.id = connection.execute(INSERT_SERIES, values_of_row).lastrowid
     return top
 
 
+# Reading points and summaries
+
+
 def find_top_step(connection: Connection, run: int, name: str) -> int | None:
-    """The largest step of a metric in the file, or None when it is not there."""
+    """Return the largest step of a metric in the file, or None if it has no points there."""
     top: int | None = connection.value(TOP_STEP, (run, name))
     return top
 
 
-def stored_number(stored: float | None) -> float:
-    return math.nan if stored is None else stored
-
-
 def read_curve(connection: Connection, run: int, name: str, started_at: datetime) -> list[MetricPoint]:
-    """Every point of one metric of one run, ordered by step, repetitions in the order of logging."""
+    """Return every point of one metric by step, repetitions in the order of logging."""
     return [
-        MetricPoint(row[0], stored_number(row[2]), started_at + timedelta(milliseconds=row[1]))
+        MetricPoint(row[0], nan_if_null(row[2]), started_at + timedelta(milliseconds=row[1]))
         for row in connection.iterate(CURVE, (run, name))
     ]
 
 
 def read_last(connection: Connection, run: int, name: str, started_at: datetime) -> MetricPoint | None:
-    """The point logged last, or None when the run has no such metric."""
+    """Return the point logged last, or None if the run has no such metric."""
     row = connection.one(LAST_POINT, (run, name))
     if row is None:
         return None
-    return MetricPoint(row[0], stored_number(row[2]), started_at + timedelta(milliseconds=row[1]))
+    return MetricPoint(row[0], nan_if_null(row[2]), started_at + timedelta(milliseconds=row[1]))
 
 
 def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[MetricSummary, ...]]:
-    """The summary of each metric of each of these runs, by name; a run without metrics has none."""
+    """Return the metric summaries of these runs, each sorted by name; a run without metrics has none."""
     found: dict[int, list[MetricSummary]] = {run: [] for run in runs}
     for row in connection.iterate(SUMMARIES, (json.dumps(list(found)),)):
         summary = MetricSummary(
             name=row["name"],
             count=row["count"],
             nan_count=row["nan_count"],
-            first=stored_number(row["first_value"]),
+            first=nan_if_null(row["first_value"]),
             first_step=row["first_step"],
-            last=stored_number(row["last_value"]),
+            last=nan_if_null(row["last_value"]),
             last_step=row["last_step"],
             min=row["min_value"],
             min_step=row["min_step"],
@@ -337,11 +343,19 @@ def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tup
     return {run: tuple(summaries) for run, summaries in found.items()}
 
 
+def nan_if_null(stored: float | None) -> float:
+    """Return a stored value, NaN for NULL."""
+    return math.nan if stored is None else stored
+
+
+# Checksums
+
+
 class PointsChecksum:
     """CRC-32 over points in key order, column by column, so that points can be added as they come.
 
-    Steps, repetitions, times (int64) and values (float64, one NaN, no -0.0), little-endian, have a CRC-32 each;
-    the checksum is that of these four, as little-endian uint32.
+    The four columns have a CRC-32 each: steps, repetitions and times as int64, values as float64 with one NaN
+    and no -0.0, all little-endian. The checksum is the CRC-32 of these four, as little-endian uint32.
     """
 
     __slots__ = ("parts",)
@@ -350,7 +364,7 @@ class PointsChecksum:
         self.parts = [0, 0, 0, 0]
 
     def add(self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float]) -> None:
-        """Go on with these points; `seqs` None: all zero."""
+        """Add these points. Without `seqs`, no step repeats."""
         if 0.0 in values or not all(map(eq, values, values)):
             values = [math.nan if value != value else value + 0.0 for value in values]
         zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
@@ -361,29 +375,30 @@ class PointsChecksum:
             self.parts[place] = zlib.crc32(column, self.parts[place])
 
     def value(self) -> int:
-        """The checksum of all points so far."""
+        """Return the checksum of all points so far."""
         return zlib.crc32(_FOUR_PARTS.pack(*self.parts))
 
 
-def points_checksum(points: Iterable[Row]) -> int:
-    """The checksum of stored points, which come in key order as step, seq, time_ms and value."""
+def checksum_points(points: Iterable[Row]) -> int:
+    """Return the checksum of stored points: rows of step, seq, time_ms and value in key order."""
     checksum = PointsChecksum()
     rows = iter(points)
     while batch := list(islice(rows, CHECKSUM_BATCH)):
         steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
-        checksum.add(steps, seqs, times_ms, [stored_number(value) for value in values])
+        checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
     return checksum.value()
 
 
 def seal_series(
     connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
 ) -> None:
-    """At a run's end: take each series' checksum and, if it completed, let it be ranked.
+    """Save each series' checksum at a run's end, and allow it to be ranked if the run completed.
 
-    `known` are checksums that were kept while the points came: by series, with the count they are for.
+    `known` holds checksums computed while logging: for the row id of a series, the count of points and their
+    checksum. Series that are not in it, or whose count differs, are read. Call inside a transaction.
     """
     for row in connection.all(SERIES_OF_RUN, (run,)):
         count, checksum = (known or {}).get(row["id"], (-1, 0))
         if count != row["count"]:
-            checksum = points_checksum(connection.iterate(SELECT_POINTS, (row["id"],)))
+            checksum = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))
         connection.execute(SEAL_SERIES, (int(completed), checksum, row["id"]))

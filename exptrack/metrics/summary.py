@@ -1,4 +1,8 @@
-"""Count, extremes, first and last of a series, kept up while points are added. NaN enters no extreme."""
+"""Keep the summary of a series up to date while points are added.
+
+Invariant: the fields equal the columns of `metric_series` that a scan of all points would give. NaN counts as a
+point but enters neither minimum, maximum nor sum.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from exptrack.database.connection import Row
 
 
 class Summary:
-    """The running summary of one series."""
+    """The summary of one series: count, first, last, least and greatest value, sum."""
 
     __slots__ = (
         "count",
@@ -42,7 +46,7 @@ class Summary:
         self.value_sum: float = row["value_sum"] if row else 0.0
 
     def add(self, step: int, time_ms: int, value: float) -> None:
-        """Take one more point into account."""
+        """Add one point."""
         stored = None if math.isnan(value) else value
         if self.count == 0:
             self.first_step, self.first_value = step, stored
@@ -57,15 +61,15 @@ class Summary:
             self.min_step, self.min_value = step, stored
         if self.max_value is None or stored > self.max_value:
             self.max_step, self.max_value = step, stored
-        # inf + -inf has no sum that SQLite could keep apart from "no value": it stays infinite.
+        # inf + -inf is NaN, which SQLite would store as NULL, "no value". So the sum stays infinite.
         total = self.value_sum + stored
         self.value_sum = self.value_sum if math.isnan(total) else total
 
     def extend(self, steps: list[int], times_ms: list[int], values: list[float]) -> None:
-        """Take several more points into account."""
+        """Add several points."""
         total = self.value_sum + sum(values)
         if math.isnan(total):
-            # A NaN among them, or infinities of both signs: one by one.
+            # There is a NaN among them, or infinities of both signs. add() handles these.
             for step, time_ms, value in zip(steps, times_ms, values, strict=True):
                 self.add(step, time_ms, value)
             return
@@ -83,7 +87,7 @@ class Summary:
         self.value_sum = total
 
     def columns(self) -> tuple[int | float | None, ...]:
-        """In the order of INSERT_SERIES and UPDATE_SERIES."""
+        """Return the fields in the order of INSERT_SERIES and SAVE_SERIES."""
         return (
             self.count,
             self.nan_count,

@@ -1,25 +1,17 @@
-"""Follow metrics while they grow: each read returns what was logged since the last one."""
+"""Follow metrics while they grow: each read returns the points logged since the last read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import RunNotFoundError
-from exptrack.metrics.series import Series, _Buffers, _in_plain_python, _read_points
+from exptrack.metrics.series import Buffers, Series, collect_in_python, read_points
 from exptrack.metrics.writer import drain_all
 from exptrack.times import moment
 from exptrack.validation import INT64_MAX, INT64_MIN
-
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
-    IntArray: TypeAlias = NDArray[numpy.int64]
-    FloatArray: TypeAlias = NDArray[numpy.float64]
-    BoolArray: TypeAlias = NDArray[numpy.bool_]
 
 HEADS = """
 SELECT r.run_id, r.started_at, s.id, s.count, s.last_time_ms, n.name
@@ -37,18 +29,18 @@ WHERE series = :series AND (step, seq) > (:step, :seq) ORDER BY step, seq
 
 
 class Update(NamedTuple):
-    """New points of one series; `replaces`: they are all its points, and stand in for those read before."""
+    """New points of one series. If `replaces` is true, they are all its points: drop those read before."""
 
     series: Series
     replaces: bool
 
 
 class Tail:
-    """What is new in some runs' metrics since the last look; in this process or beside another.
+    """Reads new points of some runs' metrics, logged in this process or in another.
 
-    Each `read` costs one query while nothing is new, and otherwise reads what came after the largest step
-    seen. Points logged at or below that step (a resumed run, steps that repeat or go back) make it read
-    that one series anew; the update then says that it `replaces` what was read before.
+    Each `read` costs one query while nothing is new. Otherwise it reads the points after the largest step
+    seen. If points were logged at or below that step (a resumed run, steps that repeat or go back), it reads
+    that series again from the start. The update's `replaces` is then true.
 
     >>> from exptrack import Archive
     >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
@@ -65,18 +57,18 @@ class Tail:
         self._run_ids = run_ids
         self._wanted = json.dumps(list(run_ids))
         self._names = None if names is None else frozenset(names)
-        # Of each series: how many points were read, and the key of the last of them.
+        # By series (run id and name): how many points were read, and the key of the last of them.
         self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def read(self) -> list[Update]:
-        """The series that have new points, each with those; empty when nothing is new.
+        """Return the new points of each series that has any; an empty list if nothing is new.
 
         Raises:
             RunNotFoundError: a run has been deleted.
         """
         drain_all(self._connection.path)
         updates = []
-        # Counts and points of one moment: a point that arrives between would else be read twice.
+        # Read counts and points in one snapshot; otherwise a point logged in between would be read twice.
         with self._connection.snapshot():
             rows = self._connection.all(HEADS, {"runs": self._wanted})
             present = {row["run_id"] for row in rows}
@@ -94,15 +86,15 @@ class Tail:
     def _update(self, row: Row) -> Update:
         series, key = row["id"], (row["run_id"], row["name"])
         count, step, seq = self._seen.get(key, (0, 0, 0))
-        buffers: _Buffers | None = None
+        buffers: Buffers | None = None
         if count:
             after = {"series": series, "step": step, "seq": seq}
-            buffers = self._connection.fold(POINTS_AFTER, after, _in_plain_python)
+            buffers = self._connection.fold(POINTS_AFTER, after, collect_in_python)
             if len(buffers[0]) != row["count"] - count:
                 buffers = None
         replaces = buffers is None and count > 0
         if buffers is None:
-            buffers = _read_points(
+            buffers = read_points(
                 self._connection, series, row["count"], row["last_time_ms"], INT64_MIN, INT64_MAX
             )
         last = self._connection.one(LAST_KEY, (series,))

@@ -1,13 +1,13 @@
-"""From the journals into the archive: the thread that drains, and the replay of what a dead process left.
+"""Move points from this process's journals into the archive: the writer thread, and forks.
 
-Invariants: points and the address up to which the journal is drained commit together, so that nothing is
-stored twice or skipped, wherever a process is killed. A journal file is deleted only after that commit, and
-whoever replays one looks whether it is still there once the write lock is held: of two openers one replays.
-Only a journal of this very archive, whose process is known to be dead, is replayed; any other file is left
-alone with a warning.
+Invariants:
 
-Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Nobody drains inside a
-transaction of his own.
+- Points and the address up to which the journal is drained commit together. So no point is stored twice or
+  skipped, wherever the process is killed.
+- A journal file is deleted only after that commit.
+- Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
+  :meth:`Writer.drain` while holding a transaction.
+- A forked child never writes, drains or deletes its parent's journals. It logs by commits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import (
@@ -29,15 +29,13 @@ from exptrack.errors import (
     ArchiveLockedError,
     ExptrackError,
     RunNotFoundError,
-)
-from exptrack.metrics.journal import (
-    Journal,
-    Span,
     warn,
 )
-from exptrack.metrics.store import NewPoints, Series, append_points
+from exptrack.metrics.journal import Journal, SlotRange
+from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
-DRAIN_S = 1.0
+DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
+PREFAULT_STEP_BYTES = 1 << 18
 
 ARCHIVE_IDENTITY = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 SAVE_DRAINED = """
@@ -45,39 +43,54 @@ INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
 """
 FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
-RUN_BY_NUMBER = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
+RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
-# Every journal of this process with its writer, by the connection it drains through.
+# Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
 _writers_lock = threading.Lock()
 _over_fork = threading.local()
 
 
 class LoggedSeries:
-    """A metric of a live run: its number in the journal, and the step an automatic one takes next."""
+    """A metric of a live run: its index in the journal, its next automatic step, its row in the archive.
 
-    __slots__ = ("epoch", "next", "number", "run_id", "stored")
+    `epoch` is the last epoch of the journal that defined it.
+    """
 
-    def __init__(self, stored: Series, run_id: str, number: int, following: int) -> None:
+    __slots__ = ("epoch", "index", "next", "run_id", "stored")
+
+    def __init__(self, stored: SeriesRow, run_id: str, index: int, following: int) -> None:
         self.stored = stored
         self.run_id = run_id
-        self.number = number
+        self.index = index
         self.next = following
         self.epoch = -1
 
 
+class WriterUser(Protocol):
+    """A handle on a live run that logs through a writer. The last user to leave closes the journal."""
+
+    run_id: str
+
+    @property
+    def _run(self) -> int | None: ...
+
+    def lose_journal(self) -> None:
+        """Stop using the journal: make every logging call a commit from now on. Must not block."""
+
+
 class Writer:
-    """Drains one journal: about once a second, every 10,000 points, and whenever somebody is about to read."""
+    """Drains one journal: once a second, every 10,000 points, and before each read in this process."""
 
     def __init__(self, connection: Connection, journal: Journal) -> None:
         self.connection = connection
         self.journal = journal
         self.pid = os.getpid()
         self.draining = threading.RLock()
-        self.users: set[Any] = set()
-        self.by_number: dict[int, LoggedSeries] = {}
+        self.users: set[WriterUser] = set()
+        self.by_index: dict[int, LoggedSeries] = {}
         self.failure: Exception | None = None
         self._failing = False
         self._inside = False
@@ -87,7 +100,7 @@ class Writer:
     # The thread
 
     def start(self) -> None:
-        """Begin to drain by itself."""
+        """Start the thread that drains the journal."""
         self._thread = threading.Thread(target=self._work, name="exptrack-writer", daemon=True)
         self._thread.start()
 
@@ -96,7 +109,7 @@ class Writer:
         while True:
             journal.wake.wait()
             journal.wake.clear()
-            while not self._stopped and journal.prefault(1 << 18):
+            while not self._stopped and journal.prefault(PREFAULT_STEP_BYTES):
                 pass
             journal.batch_ready.wait(DRAIN_S)
             journal.batch_ready.clear()
@@ -105,11 +118,11 @@ class Writer:
             try:
                 self.drain(told=False)
             except Exception:
-                # Noted by drain() for the next call; training goes on, and so do the attempts.
+                # drain() keeps it for the next logging call. Training goes on; the thread tries again.
                 journal.wake.set()
 
     def stop(self) -> None:
-        """End the thread; what waits in the journal stays there."""
+        """End the thread. Points that are not drained stay in the journal."""
         self._stopped = True
         self.journal.wake.set()
         self.journal.batch_ready.set()
@@ -120,18 +133,19 @@ class Writer:
     # Draining
 
     def drain(self, *, told: bool = True, seen: int | None = None) -> None:
-        """Store what the journal holds. Commits. `told` is false where nobody sees what is raised.
+        """Store the points in the journal. Commits.
 
-        Who only wants room gives the address `seen` up to which it was drained: a drain under way that comes
-        further is then enough, and logging goes on beside the next one.
+        Pass `seen`, the address drained so far, if you only need room: if another drain has moved past it, this
+        returns at once. `told` is false if the caller does not pass an exception on to the user; the next
+        logging call then raises it.
 
         Raises:
-            ExptrackError: it could not be stored; it stays in the journal, and the next logging call,
-                ``flush()`` and the end of the run raise the same.
+            ExptrackError: the points could not be stored. They stay in the journal, and ``flush()`` and the
+                end of the run try again.
         """
         journal = self.journal
         if journal.held_by_this_thread():
-            # Waiting for the writer, which waits for that lock, would never end.
+            # This thread would wait for the writer, and the writer for the lock this thread holds.
             raise self._interrupted()
         with self.draining:
             if self._inside:
@@ -146,8 +160,8 @@ class Writer:
 
     def _interrupted(self) -> ArchiveLockedError:
         return ArchiveLockedError(
-            f"{self.connection.path} is being written by the call that this signal handler interrupted;"
-            " a handler may log, but neither flush nor end a run",
+            f"this signal handler interrupted a call that is writing {self.connection.path};"
+            " let the handler log, but flush or end the run outside it",
             path=str(self.connection.path),
         )
 
@@ -159,7 +173,7 @@ class Writer:
             try:
                 lost = self._store(spans, address)
             except BaseException as error:
-                for series in list(self.by_number.values()):
+                for series in list(self.by_index.values()):
                     series.stored.forget()
                 if isinstance(error, Exception):
                     self._fail(error, told)
@@ -174,7 +188,7 @@ class Writer:
             self._fail(lost, False)
 
     def _restore(self, journal: Journal, told: bool) -> None:
-        """A journal whose file somebody deleted would lose what comes next to a kill: write it again."""
+        """Write the journal's file again if it was deleted: without it, a kill would lose the next points."""
         if os.path.exists(journal.path):
             return
         try:
@@ -183,7 +197,8 @@ class Writer:
                     pass
         except OSError as error:
             lost = ArchiveIOError(
-                f"the journal {journal.path} was deleted and cannot be written again ({error.strerror})",
+                f"the journal {journal.path} was deleted and cannot be written again ({error.strerror});"
+                " make its folder writable, or a kill loses the next points",
                 path=str(journal.path),
             )
             self._fail(lost, told)
@@ -191,10 +206,12 @@ class Writer:
         except ArchiveFullError as full:
             self._fail(full, told)
             raise
-        warn(f"the journal {journal.path} was deleted by somebody else; it is there again")
+        warn(
+            f"the journal {journal.path} was deleted by another program; it was written again, nothing is lost"
+        )
 
     def _fail(self, error: Exception, told: bool) -> None:
-        """Keep the first of a row of failures for the next logging call, unless a caller is told now."""
+        """Keep the first of consecutive failures for the next logging call, unless this caller is told."""
         begun, self._failing = self._failing, True
         if told:
             self.failure = None
@@ -202,14 +219,14 @@ class Writer:
             with self.journal.lock:
                 self.failure = error
                 self.journal.nudge()
-            warn(f"logged points are not in the archive: {error}")
+            warn(f"logged points stay in the journal until they can be stored: {error}")
 
     def take_failure(self) -> Exception | None:
-        """What went wrong while draining, if nobody was told yet and it has not been made good."""
+        """Return the failure that no caller has been told of, once; None if a later drain succeeded."""
         failure, self.failure = self.failure, None
         return failure
 
-    def _store(self, spans: list[Span], address: int) -> RunNotFoundError | None:
+    def _store(self, spans: list[SlotRange], address: int) -> RunNotFoundError | None:
         connection = self.connection
         with connection.transaction():
             missing: dict[int, str] = {}
@@ -220,7 +237,7 @@ class Writer:
                 run = batch.series.run
                 if run not in checked:
                     checked.add(run)
-                    if not _accept(connection, run, series.run_id):
+                    if not _admit_points(connection, run, series.run_id):
                         missing[run] = series.run_id
                 if run not in missing:
                     batches.append(batch)
@@ -229,46 +246,46 @@ class Writer:
             connection.execute(SAVE_DRAINED, (self.journal.header.key, address))
         with self.journal.lock:
             for series in drained:
-                # A forked child may have gone beyond what this process counted.
+                # A forked child may have logged steps that this process has not counted.
                 if series.stored.summary is not None:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
         return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
 
-    def _batches(self, spans: list[Span]) -> Iterator[tuple[LoggedSeries, NewPoints]]:
+    def _batches(self, spans: list[SlotRange]) -> Iterator[tuple[LoggedSeries, NewPoints]]:
         for span in spans:
             part = memoryview(self.journal.map[span.begin : span.end])
             integers, floats = part.cast("q"), part.cast("d")
-            numbers, steps = integers[1::6].tolist(), integers[2::6].tolist()
+            indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
             times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
-            for number, take in _by_series(numbers):
-                series = self.by_number[number]
+            for index, take in _split_by_series(indexes):
+                series = self.by_index[index]
                 new_times = list(map(int, take(times_ms)))
                 yield series, NewPoints(series.stored, take(steps), new_times, take(values))
 
 
-def _by_series(numbers: list[int]) -> Iterator[tuple[int, Callable[[list[Any]], list[Any]]]]:
-    """Each number with what takes its elements out of a column."""
-    # A training loop logs the same metrics in turn: slices then take a tenth of the time.
-    period = numbers.index(numbers[0], 1) if numbers.count(numbers[0]) > 1 else len(numbers)
-    turn = numbers[:period]
-    if len(set(turn)) == period and (turn * (len(numbers) // period + 1))[: len(numbers)] == numbers:
-        for begin, number in enumerate(turn):
-            yield number, itemgetter(slice(begin, None, period))
+def _split_by_series(indexes: list[int]) -> Iterator[tuple[int, Callable[[list[Any]], list[Any]]]]:
+    """Yield each series index with a function that takes the elements of that series from a column."""
+    # A training loop logs the same metrics in turn. Slices then take a tenth of the time.
+    period = indexes.index(indexes[0], 1) if indexes.count(indexes[0]) > 1 else len(indexes)
+    turn = indexes[:period]
+    if len(set(turn)) == period and (turn * (len(indexes) // period + 1))[: len(indexes)] == indexes:
+        for begin, index in enumerate(turn):
+            yield index, itemgetter(slice(begin, None, period))
         return
     places: defaultdict[int, list[int]] = defaultdict(list)
-    for place, number in enumerate(numbers):
-        places[number].append(place)
-    for number, found in places.items():
-        yield number, partial(_picked, found)
+    for place, index in enumerate(indexes):
+        places[index].append(place)
+    for index, found in places.items():
+        yield index, partial(_pick, found)
 
 
-def _picked(places: list[int], column: list[Any]) -> list[Any]:
+def _pick(places: list[int], column: list[Any]) -> list[Any]:
     return [column[place] for place in places]
 
 
-def _accept(connection: Connection, run: int, run_id: str) -> bool:
-    """Whether the run is there to take points; one that somebody else has ended loses its seal."""
-    row = connection.one(RUN_BY_NUMBER, (run, run_id))
+def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
+    """Return whether the run still exists. If another process has ended it, remove its seal."""
+    row = connection.one(RUN_SEAL, (run, run_id))
     if row is None:
         return False
     if row["checksum"] is not None:
@@ -277,28 +294,31 @@ def _accept(connection: Connection, run: int, run_id: str) -> bool:
     return True
 
 
-def archive_identity(connection: Connection) -> str:
-    """What tells this archive from another under the same name: when and from what it was made."""
+def read_archive_identity(connection: Connection) -> str:
+    """Return what tells this archive from another under the same path: when and from what it was made."""
     return str(connection.value(ARCHIVE_IDENTITY))
 
 
-def writer_for(connection: Connection, user: Any) -> Writer | None:
-    """The writer of this connection for a live run, made when there is none; None where no file can be mapped.
+# Which writer a live run uses
+
+
+def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
+    """Add a user to this connection's writer, made if there is none. None if no file can be mapped.
 
     Raises:
-        ArchiveFullError: no room for the journal.
+        ArchiveFullError: the disk has no room for the journal.
     """
     with _writers_lock:
         writer = _WRITERS.get(connection)
         if writer is None:
             try:
-                journal = Journal(connection.path, archive_identity(connection))
+                journal = Journal(connection.path, read_archive_identity(connection))
             except ArchiveFullError:
                 raise
             except OSError as error:
                 warn(
                     f"no journal can be mapped beside {connection.path} ({error.strerror}):"
-                    " each log call is a commit, 20 times slower"
+                    " each log call is a commit, 20 times slower; keep the archive on a local disk"
                 )
                 return None
             writer = _WRITERS[connection] = Writer(connection, journal)
@@ -309,32 +329,33 @@ def writer_for(connection: Connection, user: Any) -> Writer | None:
 
 
 @contextmanager
-def journal_ready(connection: Connection) -> Iterator[None]:
-    """Keep a journal ready meanwhile for a run about to begin.
+def hold_journal(connection: Connection) -> Iterator[None]:
+    """Hold a journal open while a run begins, so that a full disk is an error of the start.
 
     Raises:
-        ArchiveFullError: no room for it.
+        ArchiveFullError: the disk has no room for the journal.
     """
-    beginner = _Beginner()
-    if connection.mode == "rw":  # otherwise the run cannot begin, and says so itself
-        writer_for(connection, beginner)
+    to_begin = _RunToBegin()
+    if connection.mode == "rw":  # otherwise starting the run raises an error by itself
+        open_writer(connection, to_begin)
     try:
         yield
     finally:
-        release(connection, beginner)
+        release_writer(connection, to_begin)
 
 
-class _Beginner:
-    """Stands for a run that is not there yet."""
+class _RunToBegin:
+    """The user of a writer on behalf of a run whose row is not written yet."""
 
-    _run, run_id = None, ""
+    _run: int | None = None
+    run_id = ""
 
     def lose_journal(self) -> None:
-        """There is none to lose."""
+        """Do nothing: this user does not log."""
 
 
-def writer_of(connection: Connection, run: int, run_id: str) -> Any:
-    """The handle of this process, by this connection if there is one, that logs the run live, or None."""
+def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | None:
+    """Return the handle of this process that logs the run through a journal; prefer this connection's."""
     writer = _WRITERS.get(connection)
     others = [one for one in list(_WRITERS.values()) if one is not writer]
     for one in [writer, *others] if writer else others:
@@ -344,10 +365,10 @@ def writer_of(connection: Connection, run: int, run_id: str) -> Any:
     return None
 
 
-def release(connection: Connection, user: Any) -> bool:
-    """Take a live run away from its writer; with the last one the journal goes, and the answer is True.
+def release_writer(connection: Connection, user: WriterUser) -> bool:
+    """Remove a user from its writer. Return True if it was the last one; then the journal is deleted.
 
-    Everything must be drained.
+    Every point must be drained before.
     """
     with _writers_lock:
         writer = _WRITERS.get(connection)
@@ -364,12 +385,12 @@ def release(connection: Connection, user: Any) -> bool:
 
 
 def forget_journal(connection: Connection, key: str) -> None:
-    """Drop the note on a journal that is gone; inside the caller's transaction."""
+    """Delete the row of a journal whose file is gone. Call inside a transaction."""
     connection.execute(FORGET_JOURNAL, (key,))
 
 
 def _close(connection: Connection) -> None:
-    """The archive is being closed with runs open: they can log no more; their points are stored."""
+    """Store the points of runs that are still open when the archive is closed, and delete the journal."""
     writer = _WRITERS.pop(connection, None)
     if writer is None or writer.pid != os.getpid():
         return
@@ -380,14 +401,17 @@ def _close(connection: Connection) -> None:
     writer.drain()
     writer.journal.remove()
     with connection.transaction():
-        connection.execute(FORGET_JOURNAL, (writer.journal.header.key,))
+        forget_journal(connection, writer.journal.header.key)
+
+
+# Draining before a read
 
 
 def drain_own(connection: Connection) -> None:
-    """Store what was logged through this connection. Commits if there is any.
+    """Store the points logged through this connection. Commits if there are any.
 
     Raises:
-        ExptrackError: it could not be stored; it stays in the journal.
+        ExptrackError: they could not be stored; they stay in the journal.
     """
     writer = _WRITERS.get(connection)
     if writer is not None:
@@ -395,9 +419,9 @@ def drain_own(connection: Connection) -> None:
 
 
 def drain_all(path: Path) -> None:
-    """Let whoever reads `path` next in this process see all that was logged here. Commits if there is any.
+    """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
-    What cannot be stored (no room, file moved) stays in the journal; the writing side raises it.
+    Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
     """
     for connection, writer in list(_WRITERS.items()):
         if connection.path != path and not _same_file(connection.path, path):
@@ -407,7 +431,7 @@ def drain_all(path: Path) -> None:
         try:
             writer.drain(told=False)
         except ExptrackError as error:
-            warn(f"{path} is read without the points logged last: {error}")
+            warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
 def _same_file(a: Path, b: Path) -> bool:
@@ -417,19 +441,22 @@ def _same_file(a: Path, b: Path) -> bool:
         return False
 
 
+# Forks
+
+
 def _before_fork() -> None:
-    """Nothing waits, no writer is inside SQLite and no lock is held by another while the process is copied."""
+    """Drain each journal and hold each writer's locks, so that the child inherits none in use."""
     held = _over_fork.held = []
     for connection, writer in list(_WRITERS.items()):
         if connection.closed or connection.in_transaction:
             continue
-        # SQLite in the child takes a transaction that was under way here for one of its own that never ends.
+        # A transaction open here at the fork would be open in the child's SQLite too, and never end there.
         if writer.draining.acquire(timeout=connection.busy_wait_s):
             held.append(writer.draining)
             try:
                 writer.drain(told=False)
             except ExptrackError as error:
-                warn(f"forking with points in the journal only: {error}")
+                warn(f"forking while points are still in the journal of {connection.path}: {error}")
         writer.journal.lock.acquire()
         held.append(writer.journal.lock)
 
@@ -440,7 +467,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """The journals are the parent's: the child neither writes, drains nor deletes them."""
+    """Forget the journals in the child: they belong to the parent."""
     global _writers_lock
     _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():

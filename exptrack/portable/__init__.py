@@ -1,4 +1,4 @@
-"""The file as a unit of exchange: verify it.
+"""Treat the archive file as a whole: verify it.
 
 Begin with `verification`.
 """

@@ -1,6 +1,7 @@
 """Which runs, in which order, with which values.
 
-Begin with `run_query`. Text becomes conditions in `parser`, conditions become SQL in `compiler`, and
-`selection` chooses the index that drives the statement. `fields` and `frames` read values of many runs at once.
-Only this subpackage composes SQL: from fixed fragments, with every value bound.
+Begin with `run_query`. `parser` turns text into `conditions`, `compiler` turns conditions into SQL, and
+`selection` chooses the index that drives the statement. `fields` reads values of many runs at once, and
+`frames` makes tables of them. `names` looks up config keys and metrics. Only this subpackage composes SQL: from
+fixed fragments, with every value bound.
 """

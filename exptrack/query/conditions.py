@@ -1,4 +1,4 @@
-"""The tree that a filter becomes, and the fields, operators and words it may hold.
+"""The tree of conditions that a filter becomes, and the fields and words that may stand in it.
 
 Invariant: a tree holds names and values, never SQL.
 """
@@ -29,10 +29,10 @@ ATTRIBUTES = {
     "trial.number": "number",
     "trial.state": "state",
 }
-# What `status` is compared with, besides the statuses: a run that completed as a pruned trial.
+# `status` is also compared with this: it means a completed run whose trial was pruned.
 PRUNED = str(TrialState.PRUNED)
 STATE_WORDS = {"status": (*map(str, RunStatus), PRUNED), "state": tuple(map(str, TrialState))}
-# What people of other trackers write.
+# Names that users of other trackers know.
 SYNONYMS = {
     **dict.fromkeys(("run", "run_id"), "id"),
     "run_name": "name",
@@ -51,33 +51,39 @@ SYNONYMS = {
 }
 CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
 ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS)
+# A part of a name that needs no quotes.
+BARE_PART = r"[\w/\-:@+%#$~^&|]+"
 Scalar: TypeAlias = str | int | float | bool | list[Any] | None
 
 
 class Field(NamedTuple):
-    """What is compared: `kind` is config, metric or attribute; of a metric, `statistic` says which value."""
+    """One field of a run: `kind` is config, metric or attribute; `statistic` chooses the value of a metric."""
 
     kind: str
     name: str
     statistic: str = ""
 
     def __str__(self) -> str:
-        """As it is written in a filter."""
+        """Write the field as a filter reads it."""
         if self.kind == "config":
-            return ".".join(["config", *map(_as_part, split_path(self.name))])
+            return ".".join(["config", *map(_write_part, split_path(self.name))])
         if self.kind == "metric":
             *above, last = self.name.split(".")
             statistic = [] if self.statistic == "last" else [self.statistic]
-            # Without quotes it would be read as a statistic.
-            quoted = not statistic and last in STATISTICS
-            parts = [*map(_as_part, above), _in_quotes(last) if quoted else _as_part(last)]
+            # Without quotes, the last part would be read as a statistic.
+            reads_as_statistic = not statistic and last in STATISTICS
+            parts = [*map(_write_part, above), _quote(last) if reads_as_statistic else _write_part(last)]
             return ".".join(["metrics", *parts, *statistic])
         return self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One condition; `operator` is =, !=, <, <=, >, >=, like, in, is null or exists."""
+    """A field compared with values.
+
+    `operator` is =, !=, <, <=, >, >=, like, in, is null, exists or is comparable. `position` is the place in
+    the text of the filter.
+    """
 
     field: Field
     operator: str
@@ -87,21 +93,21 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The condition does not hold."""
+    """The condition is false."""
 
     condition: Condition
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of them hold; of none, always."""
+    """All conditions are true. An empty And is true."""
 
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """One of them holds; of none, never."""
+    """At least one condition is true. An empty Or is false."""
 
     conditions: tuple[Condition, ...]
 
@@ -110,8 +116,13 @@ Condition: TypeAlias = Comparison | Not | And | Or
 EVERYTHING = And(())
 
 
+def compare_attribute(name: str, operator: str, value: str) -> Comparison:
+    """Make a comparison of an attribute, as a filter in text would."""
+    return Comparison(Field("attribute", name), operator, (value,))
+
+
 def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Every comparison of a tree, from left to right."""
+    """Yield every comparison of a tree, from left to right."""
     if isinstance(condition, Comparison):
         yield condition
     elif isinstance(condition, Not):
@@ -121,12 +132,18 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
             yield from comparisons(one)
 
 
-_BARE = r"[\w/\-:@+%#$~^&|]+"
+def names_pruned(condition: Condition) -> bool:
+    """Return whether a filter itself says which trials count. Otherwise rankings leave pruned ones out."""
+    return any(
+        one.field.name == "trial.state" or (one.field.name == "status" and PRUNED in one.values)
+        for one in comparisons(condition)
+        if one.field.kind == "attribute"
+    )
 
 
-def _as_part(part: str) -> str:
-    return part if re.fullmatch(_BARE, part) else _in_quotes(part)
+def _write_part(part: str) -> str:
+    return part if re.fullmatch(BARE_PART, part) else _quote(part)
 
 
-def _in_quotes(part: str) -> str:
+def _quote(part: str) -> str:
     return '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'

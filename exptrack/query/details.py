@@ -14,77 +14,25 @@ from exptrack.artifacts.listing import read_artifacts, read_inputs
 from exptrack.config.exp_config import config_from_snapshot
 from exptrack.config.store import read_config, read_sources
 from exptrack.database.connection import Connection, Row
-from exptrack.errors import (
-    InvalidTypeError,
-    InvalidValueError,
-)
+from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import read_summaries
 from exptrack.query.run_filter import RunFilter
-from exptrack.query.selection import NEWEST_FIRST, Found, Selection
+from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.events import read_events
-from exptrack.runs.lookup import RUNS_BY_NUMBER, read_notes, resolve_run, summaries
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import short_repr
 
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
-
-
-def list_runs(
-    connection: Connection, run_filter: RunFilter | None = None, limit: int | None = None
-) -> list[RunSummary]:
-    """The runs a filter admits, newest first."""
-    wanted = RunFilter() if run_filter is None else run_filter
-    if not isinstance(wanted, RunFilter):
-        raise InvalidTypeError(f"list_runs takes a RunFilter, not {short_repr(run_filter)}")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise InvalidValueError(f"limit must be a whole number from 0, not {short_repr(limit)}")
-    dead = dead_runs(connection)
-    found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
-    return summaries(connection, runs_in_order(connection, found), dead)
-
-
-def runs_in_order(connection: Connection, found: Sequence[Found]) -> list[Row]:
-    """The rows of selected runs, in their order; without those deleted meanwhile."""
-    rows = connection.all(RUNS_BY_NUMBER, (json.dumps([one.run for one in found]),))
-    by_number = {row["id"]: row for row in rows}
-    return [by_number[one.run] for one in found if one.run in by_number]
-
-
-def _read_environment(connection: Connection, run: int) -> dict[str, Any]:
-    row = connection.one(ENVIRONMENT_OF, (run,))
-    if row is None:
-        return {}
-    found = {key: row[key] for key in row.keys() if key != "run"}  # noqa: SIM118 (a Row iterates values)
-    for key in ("command", "system", "variables", "data_references"):
-        found[key] = json.loads(found[key])
-    return found
-
-
-def show_run(connection: Connection, run_id: object) -> RunDetail:
-    """Everything about one run."""
-    row = resolve_run(connection, run_id)
-    run = row["id"]
-    return RunDetail(
-        summary=summaries(connection, [row], dead_runs(connection))[0],
-        config=config_from_snapshot(*read_config(connection, run)).values,
-        notes=read_notes(connection, run),
-        metrics=read_summaries(connection, [run])[run],
-        artifacts=read_artifacts(connection, run),
-        events=read_events(connection, run),
-        environment=_read_environment(connection, run),
-        traceback=row["traceback"],
-        config_sources=read_sources(connection, run),
-        inputs=read_inputs(connection, run),
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
     """Everything about one run.
 
-    `config` is nested as it was given to ``start_run``, references to the environment unresolved;
-    `config_sources` says by dotted path what set each key.
+    `config` is nested as it was given to ``start_run``, with references to the environment unresolved.
+    `config_sources` names, by dotted path, what set each key.
     """
 
     summary: RunSummary
@@ -97,3 +45,52 @@ class RunDetail:
     traceback: str | None
     config_sources: dict[str, ConfigSource] = field(default_factory=dict)
     inputs: tuple[ArtifactUse, ...] = ()
+
+
+def list_runs(
+    connection: Connection, run_filter: RunFilter | None = None, limit: int | None = None
+) -> list[RunSummary]:
+    """Return the runs that a filter admits, newest first."""
+    wanted = RunFilter() if run_filter is None else run_filter
+    if not isinstance(wanted, RunFilter):
+        raise InvalidTypeError(f"list_runs takes a RunFilter, not {short_repr(run_filter)}")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise InvalidValueError(f"limit must be a whole number, 0 or more, not {short_repr(limit)}")
+    dead = find_dead_runs(connection)
+    found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
+    return summarize_runs(connection, read_rows(connection, found), dead)
+
+
+def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[Row]:
+    """Read the rows of selected runs, in their order; a run that was deleted meanwhile is left out."""
+    rows = connection.all(RUNS_BY_ROW_ID, (json.dumps([one.run for one in found]),))
+    by_run = {row["id"]: row for row in rows}
+    return [by_run[one.run] for one in found if one.run in by_run]
+
+
+def show_run(connection: Connection, run_id: object) -> RunDetail:
+    """Return everything about one run."""
+    row = resolve_run(connection, run_id)
+    run = row["id"]
+    return RunDetail(
+        summary=summarize_runs(connection, [row], find_dead_runs(connection))[0],
+        config=config_from_snapshot(*read_config(connection, run)).values,
+        notes=read_notes(connection, run),
+        metrics=read_summaries(connection, [run])[run],
+        artifacts=read_artifacts(connection, run),
+        events=read_events(connection, run),
+        environment=_read_environment(connection, run),
+        traceback=row["traceback"],
+        config_sources=read_sources(connection, run),
+        inputs=read_inputs(connection, run),
+    )
+
+
+def _read_environment(connection: Connection, run: int) -> dict[str, Any]:
+    row = connection.one(ENVIRONMENT_OF, (run,))
+    if row is None:
+        return {}
+    found = {key: row[key] for key in row.keys() if key != "run"}  # noqa: SIM118 (a Row iterates values)
+    for key in ("command", "system", "variables", "data_references"):
+        found[key] = json.loads(found[key])
+    return found

@@ -1,101 +1,174 @@
-"""What runs have in chosen fields: a value for each run and field, typed as it was stored.
+"""Read the values that runs have in fields: attributes, config keys and metrics.
 
-Invariants: reading takes a few statements however many runs and fields there are. A run that lacks a field has
-None there; a metric whose value is NaN has NaN. Every name and number is bound.
+Invariants: reading takes a fixed number of statements for each kind of field, however many runs there are.
+Values have the types with which they were stored. If a run lacks a field, its value is None, or () for a set of
+words. A metric whose value is NaN has NaN.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
+from exptrack.config.store import read_leaves
+from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
-from exptrack.query.compiler import ATTRIBUTE_VALUES, KEY_ID, METRIC_ID, METRIC_VALUES, SETS
-from exptrack.query.conditions import ATTRIBUTES, Field
+from exptrack.errors import InvalidValueError
+from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
+from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
 from exptrack.times import moment
+from exptrack.validation import short_repr
 
-NUMBERS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
-CONFIG_VALUES = """
-SELECT v.run, v.type, v.num, v.text FROM config_value AS v
-WHERE v.key = ? AND v.run IN (SELECT value FROM json_each(?))
-"""
-SERIES_VALUES = """
-SELECT s.run, {value} FROM metric_series AS s
-WHERE s.metric = ? AND s.run IN (SELECT value FROM json_each(?))
-"""
-SET_VALUES = "SELECT {run}, {word} FROM {table} WHERE {run} IN (SELECT value FROM json_each(?)) ORDER BY 1, 2"
-RUN_VALUES = "SELECT r.id, {value} FROM run AS r WHERE r.id IN (SELECT value FROM json_each(?))"
-# The point that these tell of is always there: no value means NaN.
-_LOGGED = ("last", "first")
+OF_RUNS = "IN (SELECT value FROM json_each(:runs))"
+ROW_IDS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
+RUN_VALUES = f"SELECT r.id{{values}} FROM run AS r WHERE r.id {OF_RUNS}"
+SET_WORDS = "SELECT x.run, {word} FROM {source} WHERE {test}"
+SERIES_VALUES = f"SELECT s.metric, s.run, {{values}} FROM metric_series AS s WHERE s.run {OF_RUNS}"
+CHOSEN_SERIES_VALUES = f"{SERIES_VALUES} AND s.metric IN (SELECT value FROM json_each(:metrics))"
+METRIC_IDS = "SELECT id, name FROM metric_name WHERE name IN (SELECT value FROM json_each(?))"
+METRIC_NAMES = "SELECT id, name FROM metric_name WHERE id IN (SELECT value FROM json_each(?))"
+
+# What an attribute becomes, by its kind, if it is not None.
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "time": moment,
+    "bool": bool,
+    "status": RunStatus,
+    "state": TrialState,
+}
+# Every series has a first and a last point, so NULL means NaN there. In other statistics it means no value.
+_ALWAYS_LOGGED = ("last", "first")
+
+# A value for each run, in the order of the runs.
+Values: TypeAlias = list[Any]
 
 
-def run_numbers(connection: Connection, run_ids: Sequence[str]) -> list[int]:
-    """The numbers of runs in this file; of one that was deleted meanwhile, one that no run has."""
-    found = {row["run_id"]: row["id"] for row in connection.all(NUMBERS, (json.dumps(list(run_ids)),))}
-    return [found.get(run_id, 0) for run_id in run_ids]
+def read_fields(
+    connection: Connection, runs: Sequence[int], fields: Iterable[Field], dead: Sequence[int]
+) -> dict[Field, Values]:
+    """Read fields of runs; `dead` runs count as interrupted.
 
-
-def read_column(connection: Connection, runs: Sequence[int], field: Field, dead: Sequence[int]) -> list[Any]:
-    """The value of one field for each run, in their order; `dead` runs count as interrupted.
-
-    Text, int, float, bool or list; a moment for times, seconds for durations; a tuple of words for tags, notes
-    and artifacts.
+    A value is text, int, float, bool or list. Times are moments, durations seconds; tags, notes and artifacts
+    are sorted tuples of words.
     """
-    wanted = json.dumps(list(runs))
-    found: dict[int, Any]
-    if field.kind == "config":
-        key = connection.value(KEY_ID, (field.name,))
-        found = {run: config_value(*leaf) for run, *leaf in connection.all(CONFIG_VALUES, (key, wanted))}
-    elif field.kind == "metric":
-        metric = connection.value(METRIC_ID, (field.name,))
-        sql = SERIES_VALUES.format(value=METRIC_VALUES[field.statistic])
-        missing = math.nan if field.statistic in _LOGGED else None
-        rows = connection.all(sql, (metric, wanted))
-        found = {run: missing if value is None else value for run, value in rows}
-    elif field.name in SETS:
-        found = _words(connection, field, wanted)
-        return [found.get(run, ()) for run in runs]
-    else:
-        rows = connection.all(RUN_VALUES.format(value=ATTRIBUTE_VALUES[field.name]), (wanted,))
-        found = {run: _attribute_value(ATTRIBUTES[field.name], value) for run, value in rows}
+    of: dict[str, list[Field]] = {"attribute": [], "config": [], "metric": []}
+    for field in fields:
+        of[field.kind].append(field)
+    found: dict[Field, Values] = {}
+    if of["attribute"]:
+        found |= read_attributes(connection, runs, of["attribute"], dead)
+    if of["config"]:
+        found |= read_configs(connection, runs, of["config"])
+    if of["metric"]:
+        found |= read_metrics(connection, runs, of["metric"])
+    return found
+
+
+def read_attributes(
+    connection: Connection, runs: Sequence[int], fields: Iterable[Field], dead: Sequence[int]
+) -> dict[Field, Values]:
+    """Read attributes of runs: those with one value by one statement, each set of words by another."""
+    chosen = list(dict.fromkeys(fields))
+    plain = [field.name for field in chosen if field.name not in SETS]
+    values = "".join(f", {ATTRIBUTE_VALUES[name]}" for name in plain)
+    asked = {"runs": json.dumps(list(runs))}
+    by_run = {row[0]: row for row in connection.fold(RUN_VALUES.format(values=values), asked, list)}
+    nothing = (None,) * (len(plain) + 1)
+    rows = [by_run.get(run, nothing) for run in runs]
+    found: dict[Field, Values] = {}
+    for field in chosen:
+        if field.name in SETS:
+            words = _read_words(connection, runs, field.name)
+            found[field] = [words.get(run, ()) for run in runs]
+            continue
+        place = plain.index(field.name) + 1
+        convert = _CONVERTERS.get(ATTRIBUTES[field.name])
+        cells = [row[place] for row in rows]
+        if convert is not None:
+            cells = [None if cell is None else convert(cell) for cell in cells]
         if field.name == "status":
-            found |= dict.fromkeys(found.keys() & set(dead), RunStatus.INTERRUPTED)
-    return [found.get(run) for run in runs]
+            gone = by_run.keys() & set(dead)
+            cells = [
+                RunStatus.INTERRUPTED if run in gone else cell for run, cell in zip(runs, cells, strict=True)
+            ]
+        found[field] = cells
+    return found
 
 
-def config_value(kind: str, num: float | None, text: str | None) -> Any:
-    """A row of ``config_value`` as the value it was made from."""
-    if kind == "int":
-        return int(text) if text is not None else int(num or 0)
-    if kind == "float":
-        return float(text) if text is not None else num
-    if kind == "text" or text is None:
-        return text
-    return json.loads(text)
+def _read_words(connection: Connection, runs: Sequence[int], name: str) -> dict[int, tuple[str, ...]]:
+    words = SETS[name]
+    sql = SET_WORDS.format(word=words.word, source=words.source, test=words.where(f"x.run {OF_RUNS}"))
+    found: dict[int, set[str]] = {}
+    for run, word in connection.iterate(sql, {"runs": json.dumps(list(runs))}):
+        found.setdefault(run, set()).add(word)
+    return {run: tuple(sorted(several)) for run, several in found.items()}
 
 
-def _words(connection: Connection, field: Field, wanted: str) -> dict[int, tuple[str, ...]]:
-    table, run, word = SETS[field.name]
-    condition, _, number = run.rpartition(" AND ")
-    sql = SET_VALUES.format(table=table, run=number, word=word)
-    if condition:
-        sql = sql.replace(" WHERE ", f" WHERE {condition} AND ", 1)
-    found: dict[int, dict[str, None]] = {}
-    for one, text in connection.all(sql, (wanted,)):
-        found.setdefault(one, {})[text] = None
-    return {one: tuple(texts) for one, texts in found.items()}
+def read_configs(
+    connection: Connection, runs: Sequence[int], fields: Iterable[Field] | None = None
+) -> dict[Field, Values]:
+    """Read config keys of runs: these, or each that one of the runs has, by name."""
+    if fields is None:
+        leaves = read_leaves(connection, runs)
+        fields = [Field("config", key) for key in leaves]
+    else:
+        fields = list(fields)
+        leaves = read_leaves(connection, runs, dict.fromkeys(field.name for field in fields))
+    found: dict[Field, Values] = {}
+    for field in fields:
+        stored = map(leaves.get(field.name, {}).get, runs)
+        found[field] = [None if leaf is None else leaf_value(*leaf) for leaf in stored]
+    return found
 
 
-def _attribute_value(kind: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if kind == "time":
-        return moment(value)
-    if kind == "status":
-        return RunStatus(value)
-    if kind == "state":
-        return TrialState(value)
-    return bool(value) if kind == "bool" else value
+def read_metrics(
+    connection: Connection,
+    runs: Sequence[int],
+    fields: Iterable[Field] | None = None,
+    statistics: Sequence[str] = (),
+) -> dict[Field, Values]:
+    """Read metrics of runs: these, or by `statistics` each that one of the runs has logged, by name."""
+    asked, sql = {"runs": json.dumps(list(runs))}, SERIES_VALUES
+    names: dict[int, str] = {}
+    if fields is not None:
+        fields = list(fields)
+        statistics = tuple(dict.fromkeys(field.statistic for field in fields))
+        wanted = json.dumps(list({field.name for field in fields}))
+        names = dict(connection.fold(METRIC_IDS, (wanted,), list))
+        asked["metrics"], sql = json.dumps(list(names)), CHOSEN_SERIES_VALUES
+    values = ", ".join(METRIC_VALUES[one] for one in statistics)
+    by_metric: dict[int, dict[int, tuple[Any, ...]]] = {}
+    for metric, run, *found in connection.fold(sql.format(values=values), asked, list):
+        by_metric.setdefault(metric, {})[run] = tuple(found)
+    if fields is None:
+        names = dict(connection.fold(METRIC_NAMES, (json.dumps(list(by_metric)),), list))
+        ordered = sorted(names.values())
+        fields = [Field("metric", name, one) for name in ordered for one in statistics]
+    by_name = {name: by_metric.get(metric, {}) for metric, name in names.items()}
+    columns: dict[Field, Values] = {}
+    for field in fields:
+        place, held = statistics.index(field.statistic), by_name.get(field.name, {})
+        null = math.nan if field.statistic in _ALWAYS_LOGGED else None
+        cells: Values = [None] * len(runs)
+        for at, run in enumerate(runs):
+            series = held.get(run)
+            if series is not None:
+                value = series[place]
+                cells[at] = null if value is None else value
+        columns[field] = cells
+    return columns
+
+
+def check_statistic(statistic: object) -> str:
+    """Return `statistic` if it names a value of a metric."""
+    if not isinstance(statistic, str) or statistic not in STATISTICS:
+        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {short_repr(statistic)}")
+    return statistic
+
+
+def read_row_ids(connection: Connection, run_ids: Sequence[str]) -> list[int]:
+    """Return the row id of each run, or 0, which no run has, if the run was deleted meanwhile."""
+    found = {row["run_id"]: row["id"] for row in connection.all(ROW_IDS, (json.dumps(list(run_ids)),))}
+    return [found.get(run_id, 0) for run_id in run_ids]

@@ -1,13 +1,13 @@
-"""The filter language: a line of text becomes a tree of conditions.
+"""Read the filter language: a line of text becomes a tree of conditions.
 
     config.lr < 0.01 and (config.optimizer = 'adam' or tag = 'baseline') and metrics.acc.max >= 0.9
     and not status = failed and started > -7d
 
-Invariants: a tree holds names and values, never SQL. What was read is known to make sense: the field exists,
-the operator goes with it, the value has a type that it can be compared with. An error shows the place with a
-caret.
+Invariants: a tree holds names and values, never SQL. A tree that was read makes sense. Each field exists, the
+operator can be applied to it, and the value has a type that can be compared with it. An error shows the place
+with a caret.
 
-Grammar (keywords in any case; a comparison binds strongest, then ``not``, ``and``, ``or``):
+The grammar (keywords in any case; a comparison binds strongest, then ``not``, ``and``, ``or``):
 
     filter     = [ disjunction ]
     disjunction= conjunction { "or" conjunction }
@@ -36,8 +36,8 @@ from exptrack.config.tree import canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.query.conditions import (
-    _BARE,
     ATTRIBUTES,
+    BARE_PART,
     CONFIG_ROOTS,
     EVERYTHING,
     METRIC_ROOTS,
@@ -61,8 +61,8 @@ MAX_CONDITIONS = 1_000
 MAX_DEPTH = 100
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
-_PART = rf"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|{_BARE}))"
-# A text, compiled where it is first needed.
+_PART = rf"(?:\.(?:\"(?:[^\"\\]|\\.)*\"|{BARE_PART}))"
+# A text, not a compiled pattern: re compiles it at its first use, so that importing this file stays cheap.
 _TOKEN = rf"""(?sx)\s*(?:
         (?P<time>\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?)(?![\w.])
       | (?P<span>[+-]?\d+(?:\.\d+)?(?:s|min|m|h|d|w))(?![\w.])
@@ -76,11 +76,14 @@ _TOKEN = rf"""(?sx)\s*(?:
       | (?P<text>{_QUOTED})
     )"""
 _SIGN = r"\s*([+-]?)\s*"
+_SPAN = r"(\d+(?:\.\d+)?)(s|min|m|h|d|w)"
 _KEYWORDS = frozenset("and or not in like is null exists".split())
 _OPERATORS = {"==": "=", "<>": "!="}
 
 
 class _Token(NamedTuple):
+    """A word of a filter; `kind` is its group in the pattern, or the keyword or sign itself."""
+
     kind: str
     text: str
     position: int
@@ -90,69 +93,71 @@ def parse_filter(text: object, parameters: Sequence[object] = ()) -> Condition:
     """Read a filter; `parameters` are the values of its question marks, in order.
 
     Raises:
-        FilterError: it is wrong; the message shows where.
+        FilterError: the filter is wrong; the message shows where.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"a filter is text, not {short_repr(text)}")
+        raise InvalidTypeError(f"a filter must be text, not {short_repr(text)}")
     check_text(text, "filter", max_chars=MAX_CHARS)
     return _Parser(text, parameters).filter()
 
 
 def parse_field(text: object) -> Field:
-    """Read the name of a field, as in an order or a list of columns.
+    """Read the name of one field.
 
     Raises:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"a field is text, like 'metrics.acc.max', not {short_repr(text)}")
+        raise InvalidTypeError(f"a field must be text, like 'metrics.acc.max', not {short_repr(text)}")
     parser = _Parser(check_text(text, "field", max_chars=MAX_CHARS), ())
     token = parser.take()
     if token.kind != "word" or parser.token.kind != "end":
-        raise parser.error("a field is written like config.lr, metrics.acc.max or started", token)
+        raise parser.error("expected one field, like config.lr, metrics.acc.max or started", token)
     return parser.field(token)
 
 
 def parse_columns(text: object) -> dict[str, Field]:
-    """Read fields separated by commas; each by the words that name it.
+    """Read fields separated by commas; return each by its name as written.
 
     Raises:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"columns are text, like 'config.lr, metrics.acc.max', not {short_repr(text)}")
+        raise InvalidTypeError(
+            f"columns must be text, like 'config.lr, metrics.acc.max', not {short_repr(text)}"
+        )
     parser = _Parser(check_text(text, "columns", max_chars=MAX_CHARS), ())
     found = {}
     while True:
         name = parser.take()
         if name.kind != "word":
-            raise parser.error("a field should stand here, like config.lr, metrics.acc.max or started", name)
+            raise parser.error("expected a field, like config.lr, metrics.acc.max or started", name)
         found[name.text] = parser.field(name)
         if parser.token.kind == "end":
             return found
         if parser.token.kind != ",":
-            raise parser.error("after the field only a comma can stand")
+            raise parser.error("expected a comma or the end")
         parser.take()
 
 
 def parse_order(text: object) -> list[tuple[Field, bool]]:
-    """Read fields by which to order, separated by commas; a minus sign before one means descending.
+    """Read an order: fields separated by commas, each with whether it is descending, written as a minus sign.
 
     Raises:
         FilterError: there is no such field.
     """
     if not isinstance(text, str):
-        raise InvalidTypeError(f"an order is text, like '-metrics.acc.max', not {short_repr(text)}")
+        raise InvalidTypeError(f"an order must be text, like '-metrics.acc.max', not {short_repr(text)}")
     check_text(text, "order", max_chars=MAX_CHARS)
     found = []
     position = 0
     while True:
         sign = re.compile(_SIGN).match(text, position)
-        assert sign is not None, "it matches nothing, too"
+        assert sign is not None, "the pattern also matches no characters"
         parser = _Parser(text, (), sign.end())
         name = parser.take()
         if name.kind != "word":
-            raise parser.error("a field should stand here, like -metrics.acc.max or started", name)
+            raise parser.error("expected a field, like -metrics.acc.max or started", name)
         field = parser.field(name)
         descending = sign[1] == "-"
         if parser.token.kind == "word" and parser.token.text.lower() in ("asc", "desc"):
@@ -161,22 +166,24 @@ def parse_order(text: object) -> list[tuple[Field, bool]]:
         if parser.token.kind == "end":
             return found
         if parser.token.kind != ",":
-            raise parser.error("after the field only asc, desc or a comma can stand")
+            raise parser.error("expected asc, desc, a comma or the end")
         position = parser.token.position + 1
 
 
 class _Parser:
+    """Reads one text from left to right, with one token of lookahead in `token`."""
+
     def __init__(self, text: str, parameters: Sequence[object], start: int = 0) -> None:
         self._text = text
         self._at = start
         self._parameters = list(parameters)
         self._given = len(parameters)
         self._conditions = 0
-        self.token = self._next()
+        self.token = self._read_token()
 
-    # Words
+    # Tokens
 
-    def _next(self) -> _Token:
+    def _read_token(self) -> _Token:
         match = re.compile(_TOKEN).match(self._text, self._at)
         if match is None:
             rest = self._text[self._at :].lstrip()
@@ -195,30 +202,33 @@ class _Parser:
         return token._replace(kind=token.text) if kind == "sign" else token
 
     def take(self) -> _Token:
-        """The current token; goes on to the next."""
+        """Return the current token and move to the next."""
         token = self.token
-        self.token = self._next()
+        self.token = self._read_token()
         return token
 
     def error(self, problem: str, token: _Token | None = None) -> FilterError:
+        """Make an error that points to a token, by default the current one."""
         return FilterError(problem, self._text, (token or self.token).position)
 
     def _expect(self, kind: str, what: str) -> _Token:
         if self.token.kind != kind:
-            raise self.error(f"{what} should stand here")
+            raise self.error(f"expected {what}")
         return self.take()
 
     # Conditions
 
     def filter(self) -> Condition:
+        """Read a whole filter, up to the end of the text."""
         if self.token.kind == "end":
             return EVERYTHING
         found = self._disjunction(1)
         if self.token.kind != "end":
-            raise self.error("'and', 'or' or the end should stand here")
+            raise self.error("expected 'and', 'or' or the end")
         if self._parameters:
             raise FilterError(
-                f"{self._given} values were given for {self._given - len(self._parameters)} question marks",
+                f"{self._given} values were given for {self._given - len(self._parameters)} question marks;"
+                " give one value for each",
                 self._text,
                 len(self._text),
             )
@@ -226,7 +236,7 @@ class _Parser:
 
     def _disjunction(self, depth: int) -> Condition:
         if depth > MAX_DEPTH:
-            raise self.error(f"it is nested deeper than {MAX_DEPTH} levels")
+            raise self.error(f"the filter is nested deeper than {MAX_DEPTH} levels; simplify it")
         found = [self._conjunction(depth)]
         while self.token.kind == "or":
             self.take()
@@ -245,7 +255,7 @@ class _Parser:
         if token.kind == "not":
             self.take()
             if depth > MAX_DEPTH:
-                raise self.error(f"it is nested deeper than {MAX_DEPTH} levels")
+                raise self.error(f"the filter is nested deeper than {MAX_DEPTH} levels; simplify it")
             return Not(self._negation(depth + 1))
         if token.kind == "(":
             self.take()
@@ -254,7 +264,7 @@ class _Parser:
             return found
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
-            raise self.error(f"it has more than {MAX_CONDITIONS:,} conditions")
+            raise self.error(f"the filter has more than {MAX_CONDITIONS:,} conditions; use 'in'")
         if token.kind == "exists":
             self.take()
             closing = self.token.kind == "("
@@ -273,7 +283,7 @@ class _Parser:
         if token.kind == "operator":
             operator = _OPERATORS.get(token.text, token.text)
             self._check_operator(field, operator, token)
-            return Comparison(field, operator, (self._value(field, operator),), name.position)
+            return Comparison(field, operator, (self._read_value(field, operator),), name.position)
         if token.kind == "is":
             negated = self.token.kind == "not"
             if negated:
@@ -286,35 +296,35 @@ class _Parser:
             token = self.take()
         if token.kind == "like":
             self._check_operator(field, "like", token)
-            found = Comparison(field, "like", (self._value(field, "like"),), name.position)
+            found = Comparison(field, "like", (self._read_value(field, "like"),), name.position)
         elif token.kind == "in":
             self._expect("(", "an opening parenthesis")
-            values = [self._value(field, "=")]
+            values = [self._read_value(field, "=")]
             while self.token.kind == ",":
                 self.take()
-                values.append(self._value(field, "="))
+                values.append(self._read_value(field, "="))
             self._expect(")", "a comma or a closing parenthesis")
             found = Comparison(field, "in", tuple(values), name.position)
         else:
-            raise self.error(f"=, !=, <, <=, >, >=, in, like or is should follow {name.text}", token)
+            raise self.error(f"expected =, !=, <, <=, >, >=, in, like or is after {name.text}", token)
         if not negated:
             return found
-        # Without a tag a run has none of those that are named, as with !=. Otherwise one that has nothing to
-        # compare is in neither.
+        # A run without tags has none of the named ones, so it satisfies 'not in', as it satisfies !=. In other
+        # fields, a run without a value satisfies neither 'in' nor 'not in'.
         present = Comparison(field, "is comparable", (), name.position)
-        return Not(found) if _kind_of(field) == "set" else And((present, Not(found)))
+        return Not(found) if _find_kind(field) == "set" else And((present, Not(found)))
 
     def _check_operator(self, field: Field, operator: str, token: _Token) -> None:
-        kind = _kind_of(field)
+        kind = _find_kind(field)
         if operator == "like" and kind in ("number", "time", "seconds", "bool", *STATE_WORDS):
-            raise self.error(f"{field} is no text: 'like' does not go with it", token)
+            raise self.error(f"'like' cannot be used with {field}: it is not text", token)
         if operator not in ("=", "!=", "like") and kind in ("set", "bool", *STATE_WORDS):
-            raise self.error(f"{operator} does not go with {field}, only = and !=", token)
+            raise self.error(f"{operator} cannot be used with {field}; use = or !=", token)
 
     # Fields
 
     def field(self, token: _Token) -> Field:
-        """The field that a word names."""
+        """Return the field that a word names."""
         root, dot, rest = token.text.partition(".")
         lowered = root.lower()
         if dot and lowered in CONFIG_ROOTS:
@@ -323,7 +333,7 @@ class _Parser:
             except ConfigError as error:
                 raise self.error(str(error), token) from None
         if dot and lowered in METRIC_ROOTS:
-            return self._metric(rest, token)
+            return self._read_metric(rest, token)
         whole = token.text.lower()
         name = SYNONYMS.get(whole, whole)
         if name in ATTRIBUTES:
@@ -336,10 +346,10 @@ class _Parser:
             close = difflib.get_close_matches(rest.lower(), facts, n=1) or facts
             hint = f"; did you mean {' or '.join(f'trial.{one}' for one in close)}?"
         if not hint and not dot:
-            hint = f"; config.{token.text} or metrics.{token.text}?"
+            hint = f"; did you mean config.{token.text} or metrics.{token.text}?"
         raise self.error(f"there is no field {token.text!r}{hint}", token)
 
-    def _metric(self, rest: str, token: _Token) -> Field:
+    def _read_metric(self, rest: str, token: _Token) -> Field:
         try:
             parts = split_path(rest)
         except ConfigError as error:
@@ -351,62 +361,60 @@ class _Parser:
 
     # Values
 
-    def _value(self, field: Field, operator: str) -> Scalar:
+    def _read_value(self, field: Field, operator: str) -> Scalar:
         value: Any
         if self.token.kind == "list":
-            # What is inside are no words of this language: it is not looked at ahead.
+            # A list is JSON, not tokens of this language, so it is read without lookahead.
             token = self.token
-            return self._fitting(field, operator, self._list(token), token)
+            return self._check_value(field, operator, self._read_list(token), token)
         token = self.take()
         if token.kind == "?":
             if not self._parameters:
                 raise self.error("there is no value for this question mark", token)
-            value = _plain(self._parameters.pop(0), token, self)
+            value = _check_parameter(self._parameters.pop(0), token, self)
         elif token.kind == "text":
-            value = _unquoted(token.text)
+            value = _unquote(token.text)
         elif token.kind == "number":
-            value = _number(token.text)
+            value = _read_number(token.text)
         elif token.kind == "bare":
-            # Ids and hashes often begin with a digit. Elsewhere it is rather a number with a slip in it.
-            if _kind_of(field) not in ("text", "set"):
-                raise self.error(
-                    "no number is written so; a text that begins with a digit is put in quotes", token
-                )
+            # Ids and hashes often begin with a digit. In other fields this is more likely a mistyped number.
+            if _find_kind(field) not in ("text", "set"):
+                raise self.error("not a number; quote text that begins with a digit", token)
             value = token.text
         elif token.kind in ("time", "span", "signed", "word", "null"):
-            value = self._word(field, token)
+            value = self._read_word(field, token)
         else:
-            raise self.error("a value (a number, 'text', true, -7d, …) should stand here", token)
-        return self._fitting(field, operator, value, token)
+            raise self.error("expected a value: a number, 'text', true, -7d, …", token)
+        return self._check_value(field, operator, value, token)
 
-    def _word(self, field: Field, token: _Token) -> Scalar:
+    def _read_word(self, field: Field, token: _Token) -> Scalar:
         lowered = token.text.lower()
-        kind = _kind_of(field)
+        kind = _find_kind(field)
         if lowered in ("true", "false"):
             return lowered == "true"
         if token.kind == "null":
-            raise self.error(f"compare with null by: {field} is null", token)
+            raise self.error(f"null cannot be compared; write: {field} is null", token)
         if kind in ("number", "config") and lowered.lstrip("+-") in ("inf", "infinity", "nan"):
             return float(lowered)
         return token.text
 
-    def _list(self, token: _Token) -> list[Any]:
+    def _read_list(self, token: _Token) -> list[Any]:
         try:
             value, end = json.JSONDecoder().raw_decode(self._text, token.position)
             check_text(canonical(value), "list")
         except (ValueError, RecursionError) as error:
-            raise self.error(f"a list is written as in JSON: {error}", token) from None
+            raise self.error(f"expected a list as in JSON: {error}", token) from None
         self._at = end
-        self.token = self._next()
+        self.token = self._read_token()
         assert isinstance(value, list)
         return value
 
-    def _fitting(self, field: Field, operator: str, value: Any, token: _Token) -> Scalar:
-        """The value as it will be compared, if it can be."""
-        kind = _kind_of(field)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    def _check_value(self, field: Field, operator: str, value: Any, token: _Token) -> Scalar:
+        """Return the value as it will be compared, if it can be compared with the field."""
+        kind = _find_kind(field)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if isinstance(value, float) and math.isnan(value):
-            raise self.error(f"nothing equals NaN; what is NaN is found by: {field} is null", token)
+            raise self.error(f"nothing equals NaN; to find NaN, write: {field} is null", token)
         if isinstance(value, str):
             try:
                 check_text(value, "value")
@@ -418,16 +426,16 @@ class _Parser:
             return value
         if kind == "config":
             if isinstance(value, datetime):
-                raise self.error("a config holds no times; compare with the text it holds", token)
-            if operator not in ("=", "!=") and not (number or isinstance(value, str)):
-                raise self.error("only numbers and texts have an order", token)
+                raise self.error("a config holds no times; compare with text", token)
+            if operator not in ("=", "!=") and not (is_number or isinstance(value, str)):
+                raise self.error("only numbers and texts have an order; use = or !=", token)
             return cast(Scalar, value)
-        if kind == "number" and not number:
-            raise self.error(f"{field} is a number; {short_repr(value)} is none", token)
+        if kind == "number" and not is_number:
+            raise self.error(f"{field} is a number; {short_repr(value)} is not", token)
         if kind == "time":
-            return self._moment(value, token)
+            return self._read_moment(value, token)
         if kind == "seconds":
-            return value if number else self._seconds(field, value, token)
+            return value if is_number else self._read_seconds(field, value, token)
         if kind == "bool" and not isinstance(value, bool):
             raise self.error(f"{field} is true or false", token)
         if kind in STATE_WORDS:
@@ -438,7 +446,7 @@ class _Parser:
                 raise self.error(f"a {field} is one of {', '.join(known)}{hint}", token)
             return str(value).lower()
         if kind in ("text", "set") and not isinstance(value, str):
-            # A run may be called 42: what was written counts.
+            # A run may be called 42 or 1e3, so the value is the text as it was written.
             return (
                 self._text[token.position : token.position + len(token.text)]
                 if token.kind != "?"
@@ -446,17 +454,17 @@ class _Parser:
             )
         return value  # type: ignore[no-any-return]
 
-    def _moment(self, value: Any, token: _Token) -> str:
+    def _read_moment(self, value: Any, token: _Token) -> str:
         text = value if isinstance(value, str) else ""
         now = datetime.now(UTC)
-        span = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)(s|min|m|h|d|w)", text)
+        span = re.fullmatch(f"([+-]?){_SPAN}", text)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         words = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
         try:
             if isinstance(value, datetime):
                 moment = value
             elif span is not None:
-                moment = now + timedelta(seconds=float(span[1]) * SECONDS[span[2]])
+                moment = now + timedelta(seconds=float(span[1] + span[2]) * SECONDS[span[3]])
             elif text.lower() in words:
                 moment = words[text.lower()]
             else:
@@ -465,25 +473,25 @@ class _Parser:
         except (ValueError, OverflowError):
             raise self.error("a time (UTC) is like 2026-01-31, -7d, -12h or today", token) from None
 
-    def _seconds(self, field: Field, value: Any, token: _Token) -> float:
-        span = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|w)", value if isinstance(value, str) else "")
+    def _read_seconds(self, field: Field, value: Any, token: _Token) -> float:
+        span = re.fullmatch(_SPAN, value if isinstance(value, str) else "")
         if span is None:
-            raise self.error(f"{field} is in seconds, or written like 90s, 10min, 2h", token)
+            raise self.error(f"{field} is in seconds; expected a number, 90s, 10min, 2h, …", token)
         return float(span[1]) * SECONDS[span[2]]
 
 
-def _kind_of(field: Field) -> str:
+def _find_kind(field: Field) -> str:
     if field.kind == "metric":
         return "number"
     return "config" if field.kind == "config" else ATTRIBUTES[field.name]
 
 
-def _plain(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
+def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
     if isinstance(value, list):
         try:
             check_text(canonical(value), "list")
         except (TypeError, ValueError, RecursionError) as error:
-            raise parser.error(f"a list holds what JSON has: {error}", token) from None
+            raise parser.error(f"a list can hold only JSON values: {error}", token) from None
     if isinstance(value, (str, bool, float, list, datetime)):
         return value
     if isinstance(value, int):
@@ -492,19 +500,17 @@ def _plain(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
         return value
     item = getattr(value, "item", None)
     if callable(item):
-        return _plain(item(), token, parser)
-    raise parser.error(
-        f"a value is text, a number, a bool, a list or a datetime, not {short_repr(value)}", token
-    )
+        return _check_parameter(item(), token, parser)
+    raise parser.error(f"expected text, a number, a bool, a list or a datetime, not {short_repr(value)}", token)
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     if text[0] == "'":
         return text[1:-1].replace("''", "'")
     return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
 
 
-def _number(text: str) -> int | float:
+def _read_number(text: str) -> int | float:
     plain = text.replace("_", "")
     if re.fullmatch(r"[+-]?\d{1,18}", plain):
         return int(plain)

@@ -1,35 +1,29 @@
 """Rank completed runs by a metric.
 
-Invariants: a ranking reads an index in its order. NaN and the infinities never win one, and pruned trials enter
-none unless a filter speaks of them.
+Invariants: a ranking reads an index in its order. NaN and the infinities are never the best. Runs of pruned
+trials are left out unless a filter names them.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from exptrack.database.connection import Connection
-from exptrack.errors import (
-    InvalidValueError,
-    MetricNotFoundError,
-)
-from exptrack.query.compiler import FEW, Compiler, Fragment, check_names_exist
-from exptrack.query.conditions import PRUNED, And, Condition, Not, comparisons
+from exptrack.errors import InvalidValueError
+from exptrack.query.compiler import FEW, Compiler, Fragment, unite
+from exptrack.query.conditions import PRUNED, And, Not, compare_attribute, names_pruned
+from exptrack.query.names import check_names_exist, get_metric
 from exptrack.query.parser import parse_filter
-from exptrack.query.run_filter import _compared
 from exptrack.records import RunSummary
-from exptrack.runs.lookup import resolve_run, summaries
+from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.validation import check_direction, check_name, short_repr
 
-METRIC_EXISTS = "SELECT 1 FROM metric_name WHERE name = ?"
-METRIC_NAMES = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
-# One statement per direction and value: an index holds each order, and the bounds keep NaN (NULL)
-# and the infinities out. The older run wins a tie.
+# A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
+# NULL, and the infinities. The older run wins a tie.
 _BEST = """
 SELECT r.run_id, s.{column} AS value
 FROM {{source}} JOIN run AS r ON r.id = s.run
-WHERE s.metric = (SELECT id FROM metric_name WHERE name = ?) AND s.completed = 1
+WHERE s.metric = ? AND s.completed = 1
   AND s.{column} BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308
   AND {{test}}
 ORDER BY s.{column} {order}, s.run LIMIT ?
@@ -51,15 +45,15 @@ def best_runs(
     limit: int = 1,
     where: str | Iterable[str] = (),
 ) -> list[tuple[RunSummary, float]]:
-    """The completed runs with the best value of a metric, best first, with that value.
+    """Return the completed runs with the best value of a metric, best first, each with that value.
 
-    `direction` is ``"minimize"`` or ``"maximize"``; `by` says which value of the run counts: ``"last"``,
-    ``"min"`` or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never among
-    them, one of a pruned trial only where a filter speaks of that.
+    `direction` is ``"minimize"`` or ``"maximize"``. `by` chooses the value of each run: ``"last"``, ``"min"``
+    or ``"max"``. `where` is a filter, or several. A run whose value is NaN or infinite is never returned. Runs
+    of pruned trials are returned only if a filter names them.
 
     Raises:
-        MetricNotFoundError: no run has logged such a metric.
-        FilterError: the filter is wrong.
+        MetricNotFoundError: no run has logged this metric.
+        FilterError: a filter is wrong; the message shows where.
     """
     name = check_name(metric, "metric")
     check_direction(direction)
@@ -68,37 +62,26 @@ def best_runs(
     filters = {text: parse_filter(text) for text in ([where] if isinstance(where, str) else where)}
     for text, condition in filters.items():
         check_names_exist(connection, condition, text)
-    if connection.value(METRIC_EXISTS, (name,)) is None:
-        names = [row["name"] for row in connection.all(METRIC_NAMES)]
-        raise MetricNotFoundError(name, str(connection.path), difflib.get_close_matches(name, names, n=3))
+    row_id = get_metric(connection, name)
     conditions = tuple(filters.values())
-    if not any(map(speaks_of_pruned, conditions)):
-        conditions += (Not(_compared("status", "=", PRUNED)),)
-    source, test = _narrowed(connection, And(conditions))
+    if not any(map(names_pruned, conditions)):
+        conditions += (Not(compare_attribute("status", "=", PRUNED)),)
+    source, test = _choose_source(connection, And(conditions))
     sql = BEST[by, direction].format(source=source.sql, test=test.sql)
-    found = connection.all(sql, (*source.values, name, *test.values, limit))
+    found = connection.all(sql, (*source.values, row_id, *test.values, limit))
     rows = [resolve_run(connection, row["run_id"]) for row in found]
-    records = summaries(connection, rows, ())
+    records = summarize_runs(connection, rows, ())
     return [(record, row["value"]) for record, row in zip(records, found, strict=True)]
 
 
-def speaks_of_pruned(condition: Condition) -> bool:
-    """Whether a filter says itself which trials it means; otherwise a ranking leaves pruned ones out."""
-    return any(
-        one.field.name == "trial.state" or (one.field.name == "status" and PRUNED in one.values)
-        for one in comparisons(condition)
-        if one.field.kind == "attribute"
-    )
-
-
-def _narrowed(connection: Connection, condition: And) -> tuple[Fragment, Fragment]:
-    """From where a ranking reads, and what it asks of runs; where few can satisfy it, only from these."""
-    compiler = Compiler(connection)  # of completed runs none is dead
+def _choose_source(connection: Connection, condition: And) -> tuple[Fragment, Fragment]:
+    """Return the source of a ranking and its test of a run: few candidates are read rather than all series."""
+    compiler = Compiler(connection)  # no completed run is dead
     test = compiler.test(condition)
     asked = Fragment(f"({test.sql.format(id='r.id')})", test.values)
-    candidates = compiler.candidates(condition)
+    candidates = compiler.find_candidates(condition)
     if candidates and compiler.count(candidates, FEW) <= FEW:
-        union = " UNION ".join(part.sql for part in candidates)
-        source = f"({union}) AS d CROSS JOIN metric_series AS s ON s.run = d.run"
-        return Fragment(source, tuple(v for part in candidates for v in part.values)), asked
+        union = unite(candidates, "UNION")
+        source = f"({union.sql}) AS d CROSS JOIN metric_series AS s ON s.run = d.run"
+        return Fragment(source, union.values), asked
     return Fragment("metric_series AS s"), asked

@@ -1,27 +1,23 @@
-"""Filter runs by status, tag, group, fingerprint and time, in Python."""
+"""Filter runs in Python calls rather than in text: by status, tag, group, fingerprint and time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec
 
-from exptrack.errors import (
-    InvalidTypeError,
-    InvalidValueError,
-)
-from exptrack.query.conditions import STATE_WORDS, And, Comparison, Condition, Field
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_attribute
 from exptrack.records import RunStatus
 from exptrack.times import utc_text
 from exptrack.validation import check_name, short_repr
 
-_S = TypeVar("_S")
 _P = ParamSpec("_P")
 
 
 class _FromClassOrFilter(Generic[_P]):
-    """A method that starts a filter when called on the class and narrows one when called on a filter."""
+    """Make a method that starts a filter if called on the class, and narrows the filter if called on one."""
 
     def __init__(self, method: Callable[Concatenate[RunFilter, _P], RunFilter]) -> None:
         self._method = method
@@ -37,33 +33,9 @@ class _FromClassOrFilter(Generic[_P]):
         return narrow
 
 
-def _time_bound(value: datetime | str | None, what: str) -> str | None:
-    """A bound as stored text; naive moments are UTC."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise InvalidValueError(
-                f"{what} must be an ISO date or time like '2026-01-31', not {short_repr(value)}"
-            ) from None
-    if not isinstance(value, datetime):
-        raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {short_repr(value)}")
-    return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
-
-
-def check_asked_status(status: object) -> str:
-    """Return `status` as text if runs can be asked for by it: a RunStatus, or pruned."""
-    known = STATE_WORDS["status"]
-    if not isinstance(status, str) or status not in known:
-        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {short_repr(status)}")
-    return str(status)
-
-
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are meant; every condition must hold. Start with any method, then narrow.
+    """A choice of runs; a run must meet every condition. Start with any method, then narrow with others.
 
     >>> failed_baselines = RunFilter.by_status("failed").by_tag("baseline", after="2026-01-01")
     >>> failed_baselines == RunFilter.by_tag("baseline", after="2026-01-01") & RunFilter.by_status("failed")
@@ -79,8 +51,8 @@ class RunFilter:
 
     @_FromClassOrFilter
     def all(self, after: datetime | str | None = None, before: datetime | str | None = None) -> RunFilter:
-        """Every run, or those started at or after `after` and before `before`."""
-        low, high = _time_bound(after, "after"), _time_bound(before, "before")
+        """Admit every run, or only those started at or after `after` and before `before`."""
+        low, high = _check_time_bound(after, "after"), _check_time_bound(before, "before")
         return replace(
             self,
             started_after=max(filter(None, (self.started_after, low)), default=None),
@@ -94,8 +66,8 @@ class RunFilter:
         after: datetime | str | None = None,
         before: datetime | str | None = None,
     ) -> RunFilter:
-        """Runs of one status, or ``"pruned"``: completed runs whose trial was given up early."""
-        return replace(self, statuses=(*self.statuses, check_asked_status(status))).all(after, before)
+        """Admit runs of one status, or of ``"pruned"``: completed runs whose trial was stopped early."""
+        return replace(self, statuses=(*self.statuses, check_filter_status(status))).all(after, before)
 
     @_FromClassOrFilter
     def by_tag(
@@ -104,26 +76,30 @@ class RunFilter:
         after: datetime | str | None = None,
         before: datetime | str | None = None,
     ) -> RunFilter:
-        """Runs that carry a tag."""
+        """Admit runs that have a tag."""
         return replace(self, tags=(*self.tags, check_name(tag, "tag"))).all(after, before)
 
     @_FromClassOrFilter
     def by_group(self, group: str) -> RunFilter:
-        """Runs of one group."""
+        """Admit runs of one group."""
         return replace(self, group=check_name(group, "group"))
 
     @_FromClassOrFilter
     def by_fingerprint(self, fingerprint: str) -> RunFilter:
-        """Runs of the same experiment: have I run this already?"""
+        """Admit runs of the same experiment. Use it to see whether an experiment has run already."""
         return replace(self, fingerprint=check_name(fingerprint, "fingerprint"))
 
     def __and__(self, other: RunFilter) -> RunFilter:
-        """Both filters at once."""
+        """Admit runs that both filters admit."""
         if not isinstance(other, RunFilter):
-            raise InvalidTypeError(f"a RunFilter combines with a RunFilter, not {short_repr(other)}")
+            raise InvalidTypeError(
+                f"a RunFilter can be combined only with a RunFilter, not {short_repr(other)}"
+            )
         for mine, theirs in ((self.group, other.group), (self.fingerprint, other.fingerprint)):
             if mine and theirs and mine != theirs:
-                raise InvalidValueError(f"no run is both {mine!r} and {theirs!r}")
+                raise InvalidValueError(
+                    f"no run has both {mine!r} and {theirs!r}; a run has one group and one fingerprint"
+                )
         return replace(
             self,
             statuses=(*self.statuses, *other.statuses),
@@ -143,9 +119,9 @@ class RunFilter:
         return (frozenset(self.statuses), frozenset(self.tags), self.group, self.fingerprint, times)
 
     def condition(self) -> Condition:
-        """The filter as a tree of conditions."""
-        found: list[Condition] = [_compared("status", "=", status) for status in self.statuses]
-        found += [_compared("tag", "=", tag) for tag in self.tags]
+        """Return the filter as a tree of conditions."""
+        found: list[Condition] = [compare_attribute("status", "=", status) for status in self.statuses]
+        found += [compare_attribute("tag", "=", tag) for tag in self.tags]
         for attribute, operator, value in (
             ("group", "=", self.group),
             ("fingerprint", "=", self.fingerprint),
@@ -153,9 +129,29 @@ class RunFilter:
             ("started", "<", self.started_before),
         ):
             if value is not None:
-                found.append(_compared(attribute, operator, value))
+                found.append(compare_attribute(attribute, operator, value))
         return And(tuple(found))
 
 
-def _compared(attribute: str, operator: str, value: str) -> Comparison:
-    return Comparison(Field("attribute", attribute), operator, (value,))
+def _check_time_bound(value: datetime | str | None, what: str) -> str | None:
+    """Return a bound as the archive stores times; a time without a zone is UTC."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise InvalidValueError(
+                f"{what} must be an ISO date or time like '2026-01-31', not {short_repr(value)}"
+            ) from None
+    if not isinstance(value, datetime):
+        raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {short_repr(value)}")
+    return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+
+
+def check_filter_status(status: object) -> str:
+    """Return `status` as text if runs can be filtered by it: a RunStatus, or pruned."""
+    known = STATE_WORDS["status"]
+    if not isinstance(status, str) or status not in known:
+        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {short_repr(status)}")
+    return str(status)

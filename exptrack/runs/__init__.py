@@ -1,5 +1,5 @@
-"""A run as rows: its identity, its owner, its events, its seal.
+"""Store and find runs as rows: identity, owner, events, trial, seal.
 
-Begin with `store` (what a run begins and ends with) and `lookup` (find a run by its id). `recorded` writes runs
-that are over, in bulk. Every change of a run is one transaction together with its event.
+Begin with `store` (the rows that a run begins and ends with) and `lookup` (find a run by its id). `recorded`
+stores many finished runs at once. Invariant: every change of a run is one transaction together with its event.
 """

@@ -1,4 +1,7 @@
-"""The append-only log of what happened to a run."""
+"""Append to and read the log of events that each run has.
+
+Invariant: an event is written in the transaction of the change it reports, so neither exists without the other.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,10 @@ INSERT_EVENT = """
 INSERT INTO event (run, seq, happened_at, kind, data, checksum)
 VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :at, :kind, :data, :checksum)
 """
+EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 
-
-# Made once: json.dumps() makes one a call.
+# One encoder for all events: json.dumps() would make a new one at each call.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-def event_checksum(happened_at: str, kind: str, data: str) -> int:
-    """CRC-32 that guards one event against damage in place."""
-    return zlib.crc32("\0".join((happened_at, kind, data)).encode("utf-8"))
 
 
 def record_event(
@@ -34,24 +32,26 @@ def record_event(
     *,
     at: str | None = None,
 ) -> None:
-    """Append one event; inside the caller's transaction, so it stands or falls with what it tells of.
+    """Append one event. Call inside the transaction of the change it reports.
 
-    `at` is when it happened, as the archive writes it; by default now.
+    `at` is the time it happened, as text of the archive; the default is now.
     """
     text = _encode(dict(data or {}))
     at = utc_text() if at is None else at
     connection.execute(
         INSERT_EVENT,
-        {"run": run, "at": at, "kind": kind, "data": text, "checksum": event_checksum(at, kind, text)},
+        {"run": run, "at": at, "kind": kind, "data": text, "checksum": checksum_event(at, kind, text)},
     )
 
 
-EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
-
-
 def read_events(connection: Connection, run: int) -> tuple[Event, ...]:
-    """The log of a run, oldest first."""
+    """Return the events of a run, oldest first."""
     return tuple(
         Event(r["seq"], moment(r["happened_at"]), r["kind"], json.loads(r["data"]))
         for r in connection.all(EVENTS_OF, (run,))
     )
+
+
+def checksum_event(happened_at: str, kind: str, data: str) -> int:
+    """Return the CRC-32 of one event, which reveals damage to its row."""
+    return zlib.crc32("\0".join((happened_at, kind, data)).encode("utf-8"))

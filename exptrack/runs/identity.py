@@ -1,4 +1,7 @@
-"""Ids that sort by the start of their runs, and the fingerprint of an experiment."""
+"""Make run ids, which sort by the start of their runs, and compute the fingerprint of an experiment.
+
+Invariant: one process never makes the same id twice, and later ids sort later, also when the clock goes back.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,22 @@ _id_lock = threading.Lock()
 _last_id_ms = 0
 
 
-def _base32(number: int, length: int) -> str:
+def new_run_id() -> str:
+    """Return a new id that sorts after all earlier ones of this process."""
+    global _last_id_ms
+    with _id_lock:
+        _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
+        milliseconds = _last_id_ms
+    return make_run_id(milliseconds)
+
+
+def make_run_id(milliseconds: int) -> str:
+    """Return an id for a start: its milliseconds since 1970, then 35 random bits, in base 32."""
+    chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
+    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
+
+
+def _encode_base32(number: int, length: int) -> str:
     digits = []
     for _ in range(length):
         number, digit = divmod(number, 32)
@@ -24,22 +42,7 @@ def _base32(number: int, length: int) -> str:
     return "".join(reversed(digits))
 
 
-def _run_id(milliseconds: int) -> str:
-    chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
-    return _base32(milliseconds, _ID_TIME_CHARS) + _base32(chance, _ID_CHANCE_CHARS)
-
-
-def new_run_id() -> str:
-    """A new id: milliseconds since 1970, then 35 bits of chance, in base 32. Later ids sort later."""
-    global _last_id_ms
-    with _id_lock:
-        # Never twice in one process, and forward even when the clock goes back.
-        _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
-        milliseconds = _last_id_ms
-    return _run_id(milliseconds)
-
-
-def fingerprint_of(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
-    """SHA-256 (hex) naming an experiment: its config, its code and the data it declares."""
+def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
+    """Return the SHA-256 (hex) that names an experiment: its config, its code and the data it declares."""
     parts = [config.hash(), code_digest, dict(sorted(data.items()))]
     return sha256_text(json.dumps(parts, separators=(",", ":"), ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Find a run by its id or the start of it, and read the summaries of runs."""
+"""Find a run by its id or by the beginning of its id, and read summaries and notes of runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from exptrack.database.connection import Connection, Row
-from exptrack.errors import (
-    AmbiguousRunError,
-    RunNotFoundError,
-)
+from exptrack.errors import AmbiguousRunError, RunNotFoundError
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
 from exptrack.validation import check_name
@@ -26,7 +23,7 @@ FROM run AS r
 LEFT JOIN trial AS t ON t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run = r.id)
 LEFT JOIN study AS y ON y.id = t.study
 """
-RUNS_BY_NUMBER = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
+RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUNS_BY_PREFIX = "SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT 21"
 TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
@@ -36,14 +33,15 @@ FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run IN (SELECT value FROM json_each(?))
 """
 NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
+_by_run_and_name = itemgetter(0, 1)
 
 
 def resolve_run(connection: Connection, run_id: object) -> Row:
-    """The row of the run with this id, or whose id alone begins so.
+    """Return the row of the run with this id, or of the only run whose id begins with it.
 
     Raises:
-        RunNotFoundError: there is none.
-        AmbiguousRunError: there are several.
+        RunNotFoundError: no run has this id.
+        AmbiguousRunError: several runs begin with it.
     """
     wanted = check_name(getattr(run_id, "run_id", run_id), "run id").lower()
     row = connection.one(RUN_BY_ID, (wanted,))
@@ -59,19 +57,19 @@ def resolve_run(connection: Connection, run_id: object) -> Row:
     return row
 
 
-_run_and_name = itemgetter(0, 1)
+def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
+    """Return a summary of each row, with tags and last metric values.
 
-
-def summaries(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
-    """Records of runs, with their tags and last metric values."""
+    `dead` are the row ids of runs whose process is gone; they are shown as interrupted.
+    """
     ids = json.dumps([row["id"] for row in rows])
     tags: dict[int, list[str]] = {}
     metrics: dict[int, dict[str, float]] = {}
     if rows:
         for run, tag in connection.fold(TAGS_OF, (ids,), list):
             tags.setdefault(run, []).append(tag)
-        # Sorted here: in SQLite it takes as long as reading them.
-        for run, name, value in sorted(connection.fold(LAST_VALUES_OF, (ids,), list), key=_run_and_name):
+        # Sorted here, because sorting in SQLite takes as long as reading them.
+        for run, name, value in sorted(connection.fold(LAST_VALUES_OF, (ids,), list), key=_by_run_and_name):
             metrics.setdefault(run, {})[name] = math.nan if value is None else value
     gone = frozenset(dead)
     return [
@@ -103,5 +101,5 @@ def summaries(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) 
 
 
 def read_notes(connection: Connection, run: int) -> tuple[Note, ...]:
-    """The notes of a run, oldest first."""
+    """Return the notes of a run, oldest first."""
     return tuple(Note(moment(r["written_at"]), r["text"]) for r in connection.all(NOTES_OF, (run,)))

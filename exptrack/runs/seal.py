@@ -1,6 +1,7 @@
-"""The checksum that seals a run when it ends, and by which ``verify`` knows it again.
+"""Seal a run at its end with a checksum, by which ``verify`` detects later changes.
 
-Invariant: nothing here writes. The checksum is over everything about a run that does not change after its end.
+Invariant: the checksum covers everything about a run that does not change after its end. Tags, notes and the
+parent may change, so they are not part of it. Neither are row ids, which differ between files.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from exptrack.config.store import (
-    SOURCES_OF,
-    read_config,
-)
+from exptrack.config.store import SOURCES_OF, read_config
 from exptrack.database.connection import Connection
 from exptrack.metrics.store import seal_series
 
@@ -35,13 +33,29 @@ SELECT n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s
        s.top_step, s.min_step, s.min_value, s.max_step, s.max_value, s.value_sum, s.completed, s.checksum
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? ORDER BY n.name
 """
+SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
+
+# One encoder for all lines: json.dumps() would make a new one at each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def run_checksum(connection: Connection, run: int) -> str:
-    """SHA-256 (hex) over a run's facts, environment, config and series, each a line of JSON.
+def seal_run(
+    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+) -> None:
+    """Save the checksums of a run that has ended. Call inside a transaction; `known` as in `seal_series`."""
+    seal_series(connection, run, completed=completed, known=known)
+    save_run_checksum(connection, run)
 
-    Points enter by their series' checksum. Tags, notes and the parent may change after the end and
-    stay out; so do the numbers that rows have in this file only.
+
+def save_run_checksum(connection: Connection, run: int) -> None:
+    """Save the checksum of a run whose series are sealed already. Call inside a transaction."""
+    connection.execute(SEAL_RUN, (checksum_run(connection, run), run))
+
+
+def checksum_run(connection: Connection, run: int) -> str:
+    """Return the SHA-256 (hex) over a run's facts, environment, config and series, each as a line of JSON.
+
+    Points are covered through the checksums of their series.
     """
     digest = hashlib.sha256()
     digest.update(_json_line(read_config(connection, run)))
@@ -50,19 +64,5 @@ def run_checksum(connection: Connection, run: int) -> str:
     return digest.hexdigest()
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def _json_line(value: object) -> bytes:
     return f"{_encode(value)}\n".encode()
-
-
-SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
-
-
-def seal_run(
-    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
-) -> None:
-    """Take the checksums of a run that takes nothing more; `known` as of :func:`seal_series`."""
-    seal_series(connection, run, completed=completed, known=known)
-    connection.execute(SEAL_RUN, (run_checksum(connection, run), run))

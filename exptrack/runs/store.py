@@ -1,8 +1,6 @@
-"""How a run comes into the file: its rows at the start, its checksums at the end, and finished ones in bulk.
+"""Write the rows that a run begins with, its notes, its config and the events of its end.
 
-Invariants: one function writes what a run begins with, whether it begins now or was over long ago. Ids sort by
-the start of their runs. What is recorded afterwards is stored as if it had been logged when it happened; but of
-the machine only what the record says, nothing of this one.
+Invariant: `insert_run` writes the rows of every run, whether it starts now or is recorded after its end.
 """
 
 from __future__ import annotations
@@ -20,13 +18,9 @@ from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
-from exptrack.runs.identity import fingerprint_of
+from exptrack.runs.identity import compute_fingerprint
 from exptrack.times import utc_text
-from exptrack.validation import (
-    check_name,
-    check_text,
-    short_repr,
-)
+from exptrack.validation import check_name, check_text, short_repr
 
 INSERT_RUN = """
 INSERT INTO run
@@ -49,38 +43,11 @@ DECLARED = "SELECT code_digest, data_references FROM run_environment WHERE run =
 SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
 
 
-def check_tags(tags: Iterable[str]) -> list[str]:
-    """Tags that can be stored, each once."""
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidTypeError(f"tags are a list of texts, like ['baseline'], not {short_repr(tags)}")
-    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
-
-
-def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
-    """References to data by name."""
-    if data is None:
-        return {}
-    if isinstance(data, str) or not isinstance(data, Iterable):
-        raise InvalidTypeError(f"data maps names to references, not {short_repr(data)}")
-    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
-    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
-
-
-def check_note(text: object) -> str:
-    """A remark that can be stored."""
-    checked = check_text(text, "note")
-    if not checked.strip():
-        raise InvalidValueError("a note is not empty")
-    return checked
-
-
-def optional_name(value: object, what: str) -> str | None:
-    """A name that can be stored, or None."""
-    return None if value is None else check_name(value, what)
+# Rows
 
 
 class NewRun(NamedTuple):
-    """What a run begins with; and, of one that is over, how it ended."""
+    """Everything a run begins with; for a run recorded after its end, also how it ended."""
 
     config: ExpConfig
     tags: list[str]
@@ -99,7 +66,7 @@ class NewRun(NamedTuple):
 
 
 def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Numbers | None = None) -> int:
-    """Write all a run begins with, and the event; return its number. Inside the caller's transaction."""
+    """Write everything a run begins with, and the event. Return its row id. Call inside a transaction."""
     code, environment = new.code, new.environment
     began = utc_text(new.started_at)
     ended = None if new.ended_at is None else utc_text(new.ended_at)
@@ -119,7 +86,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Number
             new.duration_ms,
             new.config.hash(),
             new.config.family(),
-            fingerprint_of(new.config, code.digest, new.data),
+            compute_fingerprint(new.config, code.digest, new.data),
             environment.host,
             code.commit,
             code.dirty,
@@ -153,19 +120,19 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Number
 
 
 def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
-    """Give a run another config, and the identity that follows from it; inside the caller's transaction."""
+    """Replace a run's config, and the hashes computed from it. Call inside a transaction."""
     sources = sources_of(connection, run)
     delete_config(connection, run)
     store_config(connection, run, config)
     remove_unused_sources(connection, sources)
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
-    identity = (config.hash(), config.family(), fingerprint_of(config, digest, data))
+    identity = (config.hash(), config.family(), compute_fingerprint(config, digest, data))
     connection.execute(SAVE_IDENTITY, (*identity, run))
 
 
 def insert_note(connection: Connection, run: int, text: str, at: str | None = None) -> None:
-    """Write a remark and the event; inside the caller's transaction."""
+    """Write a note and its event. Call inside a transaction."""
     at = utc_text() if at is None else at
     connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
     record_event(connection, run, "note", {"characters": len(text)}, at=at)
@@ -174,7 +141,40 @@ def insert_note(connection: Connection, run: int, text: str, at: str | None = No
 def record_end(
     connection: Connection, run: int, status: RunStatus, reason: str | None, at: str | None = None
 ) -> None:
-    """Write the events of a run's end; inside the caller's transaction."""
+    """Write the events of a run's end. Call inside a transaction."""
     if status is RunStatus.FAILED:
         record_event(connection, run, "fail", {"reason": reason}, at=at)
     record_event(connection, run, "end", {"status": status, "reason": reason}, at=at)
+
+
+# Checks of what a caller gives a run
+
+
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Return the tags, each once."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTypeError(f"tags must be a list of texts, like ['baseline'], not {short_repr(tags)}")
+    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
+
+
+def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    """Return references to data by name. A reference without a name is its own name."""
+    if data is None:
+        return {}
+    if isinstance(data, str) or not isinstance(data, Iterable):
+        raise InvalidTypeError(f"data must be a mapping of names to references, not {short_repr(data)}")
+    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
+    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
+
+
+def check_note(text: object) -> str:
+    """Return the text of a note."""
+    checked = check_text(text, "note")
+    if not checked.strip():
+        raise InvalidValueError("the note is empty; give it some text")
+    return checked
+
+
+def check_optional_name(value: object, what: str) -> str | None:
+    """Return a name, or None for None."""
+    return None if value is None else check_name(value, what)

@@ -1,4 +1,8 @@
-"""How a run knows the trial it belongs to."""
+"""Link a run to the trial it belongs to.
+
+A script that runs as a trial finds its trial in the environment variable ``EXPTRACK_TRIAL``. Invariant: a trial
+has at most one run, the first that joins it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import os
 from exptrack.database.connection import Connection, Row
 from exptrack.records import TrialState
 
-TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # study/number, in the environment of a script that is a trial
+TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # "study/number", in the environment of a script that is a trial
+STUDY_CHARS = 900  # of a study's name, kept in the names of its runs so that the trial's number fits
+
 SELECT_TRIAL = """
 SELECT t.id, t.number, t.state, s.name AS study
 FROM trial AS t JOIN study AS s ON s.id = t.study WHERE s.name = ? AND t.number = ?
@@ -16,7 +22,7 @@ JOIN_RUN = "UPDATE trial SET run = ? WHERE id = ? AND run IS NULL"
 
 
 class TrialPruned(SystemExit):
-    """Raised by an objective that gives its trial up; a script that lets it through ends with 0."""
+    """Raised by an objective to give up its trial. In a script that does not catch it, the exit code is 0."""
 
     def __init__(self, message: str = "", *, step: int | None = None) -> None:
         super().__init__(0)
@@ -24,27 +30,24 @@ class TrialPruned(SystemExit):
         self.step = step
 
 
-def surrounding_trial() -> tuple[str, int] | None:
-    """Study and number of the trial that this process is, as its environment says; None when it is none."""
+def read_trial_variable() -> tuple[str, int] | None:
+    """Return study and number of the trial that the environment names; None if it names none."""
     study, _slash, number = os.environ.get(TRIAL_VARIABLE, "").rpartition("/")
     return (study, int(number)) if number.isdecimal() and study else None
 
 
-def surrounding_row(connection: Connection) -> Row | None:
-    """The row of the trial that this process is; None unless it is one of this archive and still running."""
-    named = surrounding_trial()
+def find_surrounding_trial(connection: Connection) -> Row | None:
+    """Return the row of the trial that this process runs. None unless it is in this archive and running."""
+    named = read_trial_variable()
     row = None if named is None else connection.one(SELECT_TRIAL, named)
     return row if row is not None and row["state"] == TrialState.RUNNING else None
 
 
-def run_name(study: str, number: int) -> str:
-    """What a trial's run is called; the longest name of a study leaves no room for a number."""
+def name_trial_run(study: str, number: int) -> str:
+    """Return the name of a trial's run: the study's name, shortened if necessary, and the trial's number."""
     return f"{study[:STUDY_CHARS]} #{number}"
 
 
 def join_run(connection: Connection, trial: int, run: int) -> None:
-    """Say that this run is the trial, unless another is already; inside the caller's transaction."""
+    """Make this run the trial's run, unless the trial has one already. Call inside a transaction."""
     connection.execute(JOIN_RUN, (run, trial))
-
-
-STUDY_CHARS = 900  # of the name of a study in the names of its runs

@@ -1,8 +1,8 @@
-"""What searches and what gives up: samplers and pruners by name, built by Optuna when they are needed.
+"""Samplers, which choose params, and pruners, which give trials up: by name, built from Optuna when needed.
 
-Invariants: a named sampler or pruner is data, so that a study remembers it and goes on with it in another
-process. An object of Optuna's own is used as it is; no file can hold it, only its name. Two sessions of one
-study with one seed never draw the same numbers: each derives its own.
+Invariants: a named sampler or pruner is data, so a study stores it and another process goes on with it. An
+object of Optuna's own is used as it is; a file stores only its name. Two sessions of a study with a seed never
+draw the same values, because each session derives a seed of its own.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ PRUNERS = {
     "hyperband": "HyperbandPruner",
 }
 MAX_SEED = 2**32 - 1
-MAX_WHOLE = 2**53  # Optuna keeps settings as floats
+MAX_WHOLE = 2**53  # Optuna stores params as floats
 _GOLDEN = 0x9E3779B97F4A7C15  # spreads sessions over the seeds
 
 
 def optuna_module(name: str) -> Any:
-    """A module of Optuna.
+    """Import a module of Optuna.
 
     Raises:
-        MissingPackageError: it is not installed, or too old.
+        MissingPackageError: Optuna is not installed, or too old.
     """
     require_optuna()
     return import_module(name)
@@ -50,7 +50,7 @@ def optuna_module(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Sampler:
-    """What chooses the params of the next trial.
+    """A sampler, which chooses the params of the next trial.
 
     >>> Sampler.tpe(seed=1)
     Sampler(name='tpe', seed=1, options={})
@@ -65,14 +65,14 @@ class Sampler:
 
     @classmethod
     def random(cls, seed: int | None = None) -> Self:
-        """Independent draws."""
+        """Draw each trial's params at random, independently of the others."""
         return cls("random", seed)
 
     @classmethod
     def grid(cls, space: Mapping[str, Iterable[Any]] | None = None, seed: int | None = None) -> Self:
-        """Every combination once, in random order.
+        """Try every combination once, in random order.
 
-        Without a `space` of values for each param: of all that the objective's steps and choices allow.
+        `space` maps each param to its values. Without it, the steps and choices of the objective give them.
         """
         if space is not None and not (
             isinstance(space, Mapping)
@@ -86,35 +86,37 @@ class Sampler:
 
     @classmethod
     def tpe(cls, seed: int | None = None, **options: Any) -> Self:
-        """Tree-structured Parzen estimators; `options` are those of ``optuna.samplers.TPESampler``."""
+        """Draw by tree-structured Parzen estimators; `options` are those of ``optuna.samplers.TPESampler``."""
         return cls("tpe", seed, options)
 
     @classmethod
     def of(cls, sampler: object, seed: int | None = None, **options: Any) -> Self:
-        """Any sampler: a name (one of ours, or a class of ``optuna.samplers``) with its options, or an object.
+        """Take any sampler: a name with its options, or an object of Optuna's.
+
+        A name is one of exptrack's or that of a class in ``optuna.samplers``.
 
         Raises:
-            InvalidTypeError: it is none of these.
+            InvalidTypeError: it is neither a name nor a sampler.
         """
         if isinstance(sampler, cls):
             return sampler
         if isinstance(sampler, str):
             return cls(sampler, seed, options)
-        if not _is_optunas(sampler, "samplers", "BaseSampler"):
+        if not _is_instance(sampler, "samplers", "BaseSampler"):
             raise InvalidTypeError(
                 f"a sampler is 'tpe', Sampler.tpe() or one of Optuna's, not {short_repr(sampler)}"
             )
         return cls(type(sampler).__name__, None, {}, sampler)  # type: ignore[arg-type]
 
     def settings(self) -> dict[str, Any]:
-        """How a study remembers it."""
-        return _settings("sampler", self.name, self.options, self.given, {"seed": self.seed})
+        """Return it as a study stores it."""
+        return _dump_settings("sampler", self.name, self.options, self.given, {"seed": self.seed})
 
     def build(self, session: int = 0) -> BaseSampler:
-        """The sampler itself, for the n-th session (from 0) of a study.
+        """Build Optuna's sampler, for the n-th session (from 0) of a study.
 
         Raises:
-            MissingPackageError: Optuna, or what this sampler needs beside it, is not installed.
+            MissingPackageError: Optuna, or a package that this sampler needs, is not installed.
             InvalidValueError: there is no such sampler, or it does not take these options.
         """
         if self.given is not None:
@@ -130,18 +132,18 @@ class Sampler:
                 options["search_space"] = options.pop("space")
         else:
             kind = SAMPLERS.get(self.name, self.name)
-        found = _class_named("samplers", kind, "BaseSampler", [*SAMPLERS, "grid"], self.name)
+        found = _find_class("samplers", kind, "BaseSampler", [*SAMPLERS, "grid"], self.name)
         if self.seed is not None and "seed" in inspect.signature(found).parameters:
-            # A grid is told apart by its order, which must be the same in all sessions.
+            # GridSampler shuffles its combinations by the seed and knows them by their place in that order.
             shift = 0 if kind == "GridSampler" else session * _GOLDEN
             options["seed"] = (self.seed + shift) % 2**32 if shift else self.seed
-        built: BaseSampler = _built(found, options, f"sampler {self.name!r}")
+        built: BaseSampler = _build(found, options, f"sampler {self.name!r}")
         return built
 
 
 @dataclass(frozen=True)
 class Pruner:
-    """What decides that a trial is not worth going on with.
+    """A pruner, which decides whether a trial is given up early.
 
     >>> Pruner.median(n_startup_trials=3)
     Pruner(name='median', options={'n_startup_trials': 3})
@@ -153,65 +155,67 @@ class Pruner:
 
     @classmethod
     def none(cls) -> Self:
-        """Every trial goes to its end."""
+        """Give no trial up."""
         return cls("none")
 
     @classmethod
     def median(cls, **options: Any) -> Self:
-        """Gives up what is worse than the median at the same step; see ``optuna.pruners.MedianPruner``."""
+        """Give up trials worse than the median at the same step; see ``optuna.pruners.MedianPruner``."""
         return cls("median", options)
 
     @classmethod
     def successive_halving(cls, **options: Any) -> Self:
-        """Gives more steps to fewer and fewer trials; see ``optuna.pruners.SuccessiveHalvingPruner``."""
+        """Give more steps to fewer and fewer trials; see ``optuna.pruners.SuccessiveHalvingPruner``."""
         return cls("successive_halving", options)
 
     @classmethod
     def hyperband(cls, **options: Any) -> Self:
-        """Several brackets of successive halving; see ``optuna.pruners.HyperbandPruner``."""
+        """Run several brackets of successive halving; see ``optuna.pruners.HyperbandPruner``."""
         return cls("hyperband", options)
 
     @classmethod
     def of(cls, pruner: object, **options: Any) -> Self:
-        """Any pruner: a name (one of ours, or a class of ``optuna.pruners``) with its options, or an object.
+        """Take any pruner: a name with its options, or an object of Optuna's.
+
+        A name is one of exptrack's or that of a class in ``optuna.pruners``.
 
         Raises:
-            InvalidTypeError: it is none of these.
+            InvalidTypeError: it is neither a name nor a pruner.
         """
         if isinstance(pruner, cls):
             return pruner
         if isinstance(pruner, str):
             return cls(pruner, options)
-        if not _is_optunas(pruner, "pruners", "BasePruner"):
+        if not _is_instance(pruner, "pruners", "BasePruner"):
             raise InvalidTypeError(
                 f"a pruner is 'median', Pruner.median() or one of Optuna's, not {short_repr(pruner)}"
             )
         return cls(type(pruner).__name__, {}, pruner)  # type: ignore[arg-type]
 
     def settings(self) -> dict[str, Any]:
-        """How a study remembers it."""
-        return _settings("pruner", self.name, self.options, self.given, {})
+        """Return it as a study stores it."""
+        return _dump_settings("pruner", self.name, self.options, self.given, {})
 
     def build(self) -> BasePruner:
-        """The pruner itself.
+        """Build Optuna's pruner.
 
         Raises:
-            MissingPackageError: Optuna, or what this pruner needs beside it, is not installed.
+            MissingPackageError: Optuna, or a package that this pruner needs, is not installed.
             InvalidValueError: there is no such pruner, or it does not take these options.
         """
         if self.given is not None:
             return self.given
         kind = PRUNERS.get(self.name, self.name)
-        found = _class_named("pruners", kind, "BasePruner", list(PRUNERS), self.name)
-        built: BasePruner = _built(found, dict(self.options), f"pruner {self.name!r}")
+        found = _find_class("pruners", kind, "BasePruner", list(PRUNERS), self.name)
+        built: BasePruner = _build(found, dict(self.options), f"pruner {self.name!r}")
         return built
 
 
-def sampler_from(settings: Mapping[str, Any] | None, study: str) -> Sampler:
-    """The sampler that a study remembers, or the default.
+def restore_sampler(settings: Mapping[str, Any] | None, study: str) -> Sampler:
+    """Return the sampler that a study stores, or the default.
 
     Raises:
-        InvalidValueError: it was an object, which has to be given again.
+        InvalidValueError: it was an object, which must be given again.
     """
     if settings is None:
         return Sampler(DEFAULT_SAMPLER)
@@ -219,8 +223,8 @@ def sampler_from(settings: Mapping[str, Any] | None, study: str) -> Sampler:
     return Sampler(settings["name"], settings["seed"], settings["options"])
 
 
-def pruner_from(settings: Mapping[str, Any] | None, study: str) -> Pruner:
-    """The pruner that a study remembers, or the default; raises as :func:`sampler_from`."""
+def restore_pruner(settings: Mapping[str, Any] | None, study: str) -> Pruner:
+    """Return the pruner that a study stores, or the default; raises as :func:`restore_sampler`."""
     if settings is None:
         return Pruner(DEFAULT_PRUNER)
     _require_rebuildable(settings, "pruner", study)
@@ -230,12 +234,12 @@ def pruner_from(settings: Mapping[str, Any] | None, study: str) -> Pruner:
 def _require_rebuildable(settings: Mapping[str, Any], what: str, study: str) -> None:
     if settings.get("given"):
         raise InvalidValueError(
-            f"study {study!r} was made with a {what} object ({settings['name']}), which no file can hold:"
-            f" give it again, archive.study({study!r}, {what}=…)"
+            f"study {study!r} was made with a {what} object ({settings['name']}), which no file can hold;"
+            f" give it again: archive.study({study!r}, {what}=…)"
         )
 
 
-def _settings(
+def _dump_settings(
     what: str, name: str, options: Mapping[str, Any], given: object, more: dict[str, Any]
 ) -> dict[str, Any]:
     if not isinstance(name, str) or not isinstance(options, Mapping):
@@ -244,29 +248,29 @@ def _settings(
         json.dumps(dict(options))
     except (TypeError, ValueError) as error:
         raise InvalidTypeError(
-            f"a study cannot remember these options of {what} {name!r} ({error}); give the object of Optuna's"
+            f"these options of {what} {name!r} cannot be stored ({error}); give Optuna's object instead"
         ) from None
     return {"name": name, **more, "options": dict(options), **({} if given is None else {"given": True})}
 
 
-def _is_optunas(thing: object, module: str, base: str) -> bool:
+def _is_instance(thing: object, module: str, base: str) -> bool:
     return isinstance(thing, getattr(optuna_module(f"optuna.{module}"), base))
 
 
-def _class_named(module: str, kind: str, base: str, ours: list[str], name: str) -> Any:
+def _find_class(module: str, kind: str, base: str, ours: list[str], name: str) -> Any:
     home = optuna_module(f"optuna.{module}")
     found = getattr(home, kind, None)
     if not (inspect.isclass(found) and issubclass(found, getattr(home, base))) or kind == base:
-        theirs = [one for one in home.__all__ if one.endswith(base[4:]) and one != base]
+        theirs = [known for known in home.__all__ if known.endswith(base[4:]) and known != base]
         raise InvalidValueError(f"no {module[:-1]} {name!r}; there are {', '.join([*ours, *sorted(theirs)])}")
     return found
 
 
-def _built(kind: Any, options: dict[str, Any], what: str) -> Any:
+def _build(kind: Any, options: dict[str, Any], what: str) -> Any:
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
-        # Whoever names one has chosen it.
+        # The user chose an experimental one by its name and needs no warning.
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:
             return kind(**options)
@@ -277,7 +281,11 @@ def _built(kind: Any, options: dict[str, Any], what: str) -> Any:
 
 
 def check_limit(value: object, what: str) -> float | None:
-    """A limit above zero, or None for none."""
+    """Return a limit above zero, or None for none.
+
+    Raises:
+        InvalidValueError: it is no number above zero.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_LIMIT_S:

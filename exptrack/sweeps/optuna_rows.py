@@ -1,21 +1,23 @@
-"""Read and write the rows of studies and trials as Optuna describes them."""
+"""Write studies and trials as rows, and read them back as Optuna describes them.
+
+Invariants: the functions that insert belong inside the caller's transaction. Times are written in UTC; Optuna
+has them in this machine's time, without a zone. NaN is stored as NULL, because SQLite has no NaN.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from math import nan
+from math import isnan, nan
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    distribution_to_json,
-    json_to_distribution,
-)
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from exptrack.database.connection import Connection
 from exptrack.times import moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
@@ -24,8 +26,6 @@ STUDY_NAME = "SELECT name FROM study WHERE id = ?"
 ALL_STUDIES = "SELECT id, name FROM study ORDER BY id"
 INSERT_STUDY = "INSERT INTO study (name, created_at, settings) VALUES (?, ?, '{}')"
 INSERT_OBJECTIVE = "INSERT INTO study_objective (study, position, direction) VALUES (?, ?, ?)"
-DIRECTIONS = "SELECT direction FROM study_objective WHERE study = ? ORDER BY position"
-DELETE_STUDY = "DELETE FROM study WHERE id = ?"
 STUDY_ATTRIBUTES = "SELECT name, value FROM study_attribute WHERE study = ? AND scope = ? ORDER BY id"
 SET_STUDY_ATTRIBUTE = """
 INSERT INTO study_attribute (study, scope, name, value) SELECT id, ?, ?, ? FROM study WHERE id = ?
@@ -37,7 +37,7 @@ INSERT INTO trial (study, number, state, started_at, ended_at, owner)
 SELECT s.id, (SELECT coalesce(max(t.number) + 1, 0) FROM trial AS t WHERE t.study = s.id), ?, ?, ?, ?
 FROM study AS s WHERE s.id = ?
 """
-# An insert that finds no row tells that the trial is over or absent, which is looked into only then.
+# A write that inserts no row tells that the trial has ended or is absent; only then the reason is read.
 OPEN = "id = ? AND state IN ('running', 'waiting')"
 SET_PARAM = f"""
 INSERT INTO trial_param (trial, position, name, value, type, num, text, distribution)
@@ -76,14 +76,13 @@ STALE = "SELECT id FROM trial WHERE study = ? AND state = 'running' AND heartbea
 STATE_OF_TRIAL = "SELECT study, state FROM trial WHERE id = ?"
 NUMBER_OF_TRIAL = "SELECT number FROM trial WHERE id = ?"
 TRIAL_BY_NUMBER = "SELECT id FROM trial WHERE study = ? AND number = ?"
-COUNT_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
 PARAM = "SELECT value FROM trial_param WHERE trial = ? AND name = ?"
 TRIAL_ATTRIBUTES = "SELECT name, value FROM trial_attribute WHERE trial = ? AND scope = ? ORDER BY id"
 FIRST_DISTRIBUTION = """
 SELECT p.distribution FROM trial AS t JOIN trial_param AS p ON p.trial = t.id AND p.name = ?
 WHERE t.study = ? ORDER BY t.number LIMIT 1
 """
-# Whether the study is there; its trials from a number on; those that were not over when last looked at.
+# A row if the study exists; its trials from a number on; and earlier ones that had not ended when last read.
 HEADS = """
 SELECT NULL AS id, NULL AS number, NULL AS state, NULL AS started_at, NULL AS ended_at
 FROM study WHERE id = :study
@@ -101,7 +100,7 @@ UNION ALL
 SELECT id, number, state, started_at, ended_at FROM trial
 WHERE study = :study AND state IN (SELECT value FROM json_each(:states))
 """
-# Everything of some trials at once: trial, part, order in the part, key, number, text.
+# Everything of some trials at once: trial, part, order in the part, key, float, text.
 PARAMS, VALUES, REPORTS, USER, SYSTEM = range(5)
 DETAILS = f"""
 SELECT p.trial, {PARAMS}, p.position, p.name, p.value, p.distribution
@@ -119,55 +118,110 @@ ORDER BY 1, 2, 3
 """
 
 FINISHED = {state for state in TrialState if state.is_finished()}
-_STATES = {state.name.lower(): state for state in TrialState}
-_DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
+STATES = {state.name.lower(): state for state in TrialState}
+DIRECTIONS = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
 DISTRIBUTIONS_KEPT = 4096
 
 
-class _Seen:
-    """What this process knows of one study: its finished trials, and where it has to look again."""
-
-    def __init__(self) -> None:
-        self.by_number: list[FrozenTrial | None] = []
-        self.open: set[int] = set()  # the numbers at which that has None
-        self.unranked: list[tuple[int, FrozenTrial]] = []  # complete ones that may be better than the best
-        self.best: tuple[tuple[float, int], FrozenTrial] | None = None
-        self.distributions: dict[str, BaseDistribution] = {}
+# Writing
 
 
-def _text(local: datetime | None) -> str | None:
-    return None if local is None else utc_text(local)
+def insert_details(connection: Connection, study_id: int, trial_id: int, trial: FrozenTrial) -> None:
+    """Insert everything of a trial but its head row.
+
+    Raises:
+        ValueError: a value is NaN, or a complete trial lacks one for an objective.
+    """
+    params = []
+    for position, (name, value) in enumerate(trial.params.items()):
+        distribution = trial.distributions[name]
+        internal = distribution.to_internal_repr(value)
+        params.append((trial_id, position, *encode_param(name, internal, distribution)))
+    reports = [(trial_id, step, float(value)) for step, value in trial.intermediate_values.items()]
+    attributes = [
+        (trial_id, scope, check_text(name, "the name of an attribute"), json.dumps(value))
+        for scope, found in (("user", trial.user_attrs), ("system", trial.system_attrs))
+        for name, value in found.items()
+    ]
+    for statement, rows in (
+        (INSERT_PARAM, params),
+        (INSERT_REPORT, reports),
+        (INSERT_TRIAL_ATTRIBUTE, attributes),
+    ):
+        if rows:
+            connection.execute_many(statement, rows)
+    if trial.values is not None:
+        insert_values(connection, trial_id, trial.values)
+    if trial.state == TrialState.COMPLETE:
+        require_values(connection, study_id, trial_id)
 
 
-def _local(text: str | None) -> datetime | None:
-    """A moment as Optuna has it: this machine's time, without a zone."""
-    return None if text is None else moment(text).astimezone().replace(tzinfo=None)
+def insert_values(connection: Connection, trial_id: int, values: Sequence[float]) -> None:
+    """Insert a trial's values.
+
+    Raises:
+        ValueError: one is NaN.
+    """
+    rows = [(trial_id, position, float(value)) for position, value in enumerate(values)]
+    if any(isnan(row[2]) for row in rows):
+        raise ValueError("NaN is no value of a trial; Optuna fails a trial that returns it")
+    connection.execute_many(INSERT_VALUE, rows)
 
 
-def _param(name: str, internal: float, distribution: BaseDistribution) -> tuple[Any, ...]:
-    """A row of trial_param from the name on."""
+def require_values(connection: Connection, study_id: int, trial_id: int) -> None:
+    """Check that a trial has a value for each objective.
+
+    Raises:
+        ValueError: it has not.
+    """
+    objectives, values = connection.all(COUNT_VALUES, (study_id, trial_id))[0]
+    if objectives != values:
+        raise ValueError(f"a complete trial of this study has {objectives} values, not {values}")
+
+
+def encode_param(name: str, internal: float, distribution: BaseDistribution) -> tuple[Any, ...]:
+    """Return a row of trial_param, from the name on."""
     check_text(name, "the name of a parameter")
-    seen = distribution.to_external_repr(internal)
-    number, text = None, None
-    if seen is None:
+    value = distribution.to_external_repr(internal)
+    num, text = None, None
+    if value is None:
         kind = "null"
-    elif isinstance(seen, str):
-        kind, text = "text", check_text(seen, "a choice")
-    elif isinstance(seen, float):
-        kind, number = "float", float(seen)
-    elif isinstance(seen, int) and not isinstance(seen, bool) and INT64_MIN <= seen <= INT64_MAX:
-        kind, number = "int", float(seen)
+    elif isinstance(value, str):
+        kind, text = "text", check_text(value, "a choice")
+    elif isinstance(value, float):
+        kind, num = "float", float(value)
+    elif isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX:
+        kind, num = "int", float(value)
     else:
-        kind, text = "bool" if isinstance(seen, bool) else "other", json.dumps(seen)
-    return name, float(internal), kind, number, text, distribution_to_json(distribution)
+        kind, text = "bool" if isinstance(value, bool) else "other", json.dumps(value)
+    return name, float(internal), kind, num, text, distribution_to_json(distribution)
 
 
-@lru_cache(maxsize=DISTRIBUTIONS_KEPT)
-def _distribution(text: str) -> BaseDistribution:
-    return json_to_distribution(text)
+def format_local(when: datetime | None) -> str | None:
+    """Return a moment of Optuna's as the archive writes it."""
+    return None if when is None else utc_text(when)
 
 
-def _frozen(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple[FrozenTrial, int | None]:
+# Reading
+
+
+def read_frozen_trials(
+    connection: Connection, heads: Sequence[tuple[Any, ...]]
+) -> list[tuple[FrozenTrial, int | None]]:
+    """Read the trials with these heads, each with the row id of its first value, None if it has none.
+
+    Among equal values the lowest row id was told first.
+    """
+    if not heads:
+        return []
+    trials = json.dumps([head[0] for head in heads])
+    details: dict[int, list[tuple[Any, ...]]] = {head[0]: [] for head in heads}
+    for row in connection.fold(DETAILS, {"trials": trials}, list):
+        details[row[0]].append(row)
+    return [_build_trial(head, details[head[0]]) for head in heads]
+
+
+def _build_trial(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple[FrozenTrial, int | None]:
     trial_id, number, state, started_at, ended_at = head
     params: dict[str, Any] = {}
     distributions: dict[str, BaseDistribution] = {}
@@ -177,7 +231,7 @@ def _frozen(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple[Froz
     rank = None
     for _trial, part, place, key, value, text in details:
         if part == PARAMS:
-            distribution = distributions[key] = _distribution(text)
+            distribution = distributions[key] = decode_distribution(text)
             params[key] = distribution.to_external_repr(nan if value is None else value)
         elif part == VALUES:
             rank = rank if place else key
@@ -188,11 +242,11 @@ def _frozen(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple[Froz
             attributes[part][key] = json.loads(text)
     trial = FrozenTrial(
         number=number,
-        state=_STATES[state],
+        state=STATES[state],
         value=None,
         values=values or None,
-        datetime_start=_local(started_at),
-        datetime_complete=_local(ended_at),
+        datetime_start=_parse_local(started_at),
+        datetime_complete=_parse_local(ended_at),
         params=params,
         distributions=distributions,
         user_attrs=attributes[USER],
@@ -201,3 +255,13 @@ def _frozen(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple[Froz
         trial_id=trial_id,
     )
     return trial, rank
+
+
+@lru_cache(maxsize=DISTRIBUTIONS_KEPT)
+def decode_distribution(text: str) -> BaseDistribution:
+    """Return the distribution that this JSON describes."""
+    return json_to_distribution(text)
+
+
+def _parse_local(text: str | None) -> datetime | None:
+    return None if text is None else moment(text).astimezone().replace(tzinfo=None)

@@ -1,11 +1,11 @@
-"""Optuna's storage over the archive: studies and trials as rows, every algorithm of Optuna's on top.
+"""Optuna's storage over the archive: studies and trials as rows, for all of Optuna's samplers and pruners.
 
-Invariants: what a ``set_`` or ``create_`` call returned from survives a SIGKILL; each is one transaction. The
-ids that Optuna sees are those of the rows and are never given again. Numbers are given inside the transaction
-that creates a trial and no trial is deleted alone, so a study's numbers are 0, 1, … without a gap. Exactly one
-process gets a waiting trial. A finished trial never changes: it is read once and kept, and kept ones are handed
-out only after the file has said that their study is still there. What is handed out is never changed
-afterwards. The storage knows nothing of runs.
+Invariants: each ``set_`` and ``create_`` call is one transaction, which survives a SIGKILL once the call has
+returned. The ids that Optuna sees are row ids and are never reused. A trial gets its number inside the
+transaction that creates it, and trials are only deleted with their study. So the numbers of a study are 0, 1, …
+without a gap. Exactly one process begins a waiting trial. A finished trial never changes: it is read once and
+kept in memory. Before kept trials are returned, the file is asked whether their study still exists. Trials that
+were returned are never changed. The storage knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ import threading
 import uuid
 from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime, timedelta
-from math import isnan, nan
+from math import nan
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    check_distribution_compatibility,
-)
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
@@ -39,64 +36,33 @@ from exptrack.database.connection import Connection
 from exptrack.database.opening import open_connection
 from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
-from exptrack.sweeps.optuna_rows import (
-    _DIRECTIONS,
-    _STATES,
-    ALL_STUDIES,
-    BEAT,
-    BEGIN_TRIAL,
-    COUNT_BY_STATE,
-    COUNT_VALUES,
-    DELETE_STUDY,
-    DELETE_VALUES,
-    DETAILS,
-    DIRECTIONS,
-    END_TRIAL,
-    FINISHED,
-    FIRST_DISTRIBUTION,
-    HEAD,
-    HEADS,
-    HEADS_IN,
-    INSERT_OBJECTIVE,
-    INSERT_PARAM,
-    INSERT_REPORT,
-    INSERT_STUDY,
-    INSERT_TRIAL,
-    INSERT_TRIAL_ATTRIBUTE,
-    INSERT_VALUE,
-    NUMBER_OF_TRIAL,
-    PARAM,
-    REQUEUE_TRIAL,
-    SET_PARAM,
-    SET_REPORT,
-    SET_STUDY_ATTRIBUTE,
-    SET_TRIAL_ATTRIBUTE,
-    STALE,
-    STATE_OF_TRIAL,
-    STUDY_ATTRIBUTES,
-    STUDY_BY_NAME,
-    STUDY_NAME,
-    TRIAL_ATTRIBUTES,
-    TRIAL_BY_NUMBER,
-    _distribution,
-    _frozen,
-    _param,
-    _Seen,
-    _text,
-)
+from exptrack.sweeps import optuna_rows as rows
+from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES
 from exptrack.times import utc_text
 from exptrack.validation import check_text
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
 
+class _Known:
+    """The trials of one study that this process keeps, and where it has to read again."""
+
+    def __init__(self) -> None:
+        self.by_number: list[FrozenTrial | None] = []  # the finished trials, None for an unfinished one
+        self.open: set[int] = set()  # the numbers at which that has None
+        self.unranked: list[tuple[int, FrozenTrial]] = []  # with their ranks; not compared to best yet
+        self.best: tuple[tuple[float, int], FrozenTrial] | None = None
+        self.distributions: dict[str, BaseDistribution] = {}
+
+
 class OptunaStorage(BaseStorage, BaseHeartbeat):
     """An archive as Optuna's storage, for ``optuna.create_study(storage=…)``. Every change commits.
 
-    `heartbeat_interval` in seconds turns on Optuna's heartbeat; a running trial whose last heartbeat is older
-    than `grace_period` seconds (twice the interval unless given) is failed by whoever runs the study next, and
-    `failed_trial_callback` is called with the study and the trial. Safe to share between threads; a forked
-    child may go on using it, and a pickled one opens the archive again, by its path.
+    `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial is stale once its last
+    heartbeat is older than `grace_period` seconds, by default twice the interval. The next process that runs
+    the study fails stale trials and calls `failed_trial_callback` with the study and the trial. Threads may
+    share a storage, and a forked child may go on using it. An unpickled storage opens the archive again by its
+    path.
 
     >>> import optuna, exptrack
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -125,18 +91,18 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._heartbeat_interval = heartbeat_interval
         self._grace_period = grace_period
         self._failed_trial_callback = failed_trial_callback
-        self._start_afresh()
+        self._begin_afresh()
 
-    def _start_afresh(self) -> None:
+    def _begin_afresh(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._seen: dict[int, _Seen] = {}
+        self._known: dict[int, _Known] = {}
         self._owner = json.dumps(current_process()._asdict())
 
-    def _here(self) -> None:
-        """In a forked child: a thread of the parent's may have held the lock, and left things half done."""
+    def _renew_if_forked(self) -> None:
+        """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
         if self._pid != os.getpid():
-            self._start_afresh()
+            self._begin_afresh()
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -154,7 +120,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     # Studies
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        """Add a study; without a name it gets one by chance. Commits.
+        """Add a study; without a name it gets a random one. Commits.
 
         Raises:
             DuplicatedStudyError: the name is taken.
@@ -163,14 +129,16 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         name = DEFAULT_STUDY_NAME_PREFIX + str(uuid.uuid4()) if study_name is None else study_name
         check_text(name, "the name of a study")
         words = [direction.name.lower() for direction in directions]
-        if not words or not set(words) <= set(_DIRECTIONS):
+        if not words or not set(words) <= set(rows.DIRECTIONS):
             raise ValueError(f"each objective is minimized or maximized, not {words}")
         with self._connection.transaction():
-            if self._connection.value(STUDY_BY_NAME, (name,)) is not None:
-                raise DuplicatedStudyError(f"a study named {name!r} is in {self._connection.path}")
-            study_id = self._connection.execute(INSERT_STUDY, (name, utc_text())).lastrowid
-            rows = [(study_id, position, word) for position, word in enumerate(words)]
-            self._connection.execute_many(INSERT_OBJECTIVE, rows)
+            if self._connection.value(rows.STUDY_BY_NAME, (name,)) is not None:
+                raise DuplicatedStudyError(
+                    f"a study named {name!r} is already in {self._connection.path}; choose another name"
+                )
+            study_id = self._connection.execute(rows.INSERT_STUDY, (name, utc_text())).lastrowid
+            objectives = [(study_id, position, word) for position, word in enumerate(words)]
+            self._connection.execute_many(rows.INSERT_OBJECTIVE, objectives)
         assert study_id is not None
         return study_id
 
@@ -178,7 +146,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """Delete a study and its trials. Commits.
 
         Raises:
-            KeyError: there is no such study.
+            KeyError: no study has this id.
         """
         with self._connection.transaction():
             if not self._connection.execute(DELETE_STUDY, (study_id,)).rowcount:
@@ -186,50 +154,50 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._forget(study_id)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set what a user says of a study, anything that JSON holds. Commits."""
+        """Set a user's attribute of a study to any value that JSON holds. Commits."""
         self._set_study_attribute(study_id, "user", key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set what Optuna says of a study. Commits."""
+        """Set an attribute of Optuna's of a study. Commits."""
         self._set_study_attribute(study_id, "system", key, value)
 
     def _set_study_attribute(self, study_id: int, scope: str, key: str, value: Any) -> None:
         given = (scope, check_text(key, "the name of an attribute"), json.dumps(value), study_id)
         with self._connection.transaction():
-            if not self._connection.execute(SET_STUDY_ATTRIBUTE, given).rowcount:
+            if not self._connection.execute(rows.SET_STUDY_ATTRIBUTE, given).rowcount:
                 raise _no_study(study_id)
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        """The id of the study of that name; KeyError when there is none."""
-        found = self._connection.value(STUDY_BY_NAME, (study_name,))
+        """Return the row id of the study with this name; KeyError if there is none."""
+        found = self._connection.value(rows.STUDY_BY_NAME, (study_name,))
         if found is None:
             raise KeyError(f"there is no study named {study_name!r}")
         return int(found)
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        """The name of a study; KeyError when there is none."""
-        found = self._connection.value(STUDY_NAME, (study_id,))
+        """Return the name of a study; KeyError if there is none."""
+        found = self._connection.value(rows.STUDY_NAME, (study_id,))
         if found is None:
             raise _no_study(study_id)
         return str(found)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """The directions of a study's objectives; KeyError when there is no such study."""
-        rows = self._connection.all(DIRECTIONS, (study_id,))
-        if not rows:
+        """Return the directions of a study's objectives; KeyError if there is no such study."""
+        objectives = self._connection.all(OBJECTIVES, (study_id,))
+        if not objectives:
             raise _no_study(study_id)
-        return [_DIRECTIONS[row[0]] for row in rows]
+        return [rows.DIRECTIONS[row["direction"]] for row in objectives]
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """What users said of a study; KeyError when there is none."""
+        """Return the users' attributes of a study; KeyError if there is no such study."""
         return self._study_attributes(study_id, "user")
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """What Optuna said of a study; KeyError when there is none."""
+        """Return Optuna's attributes of a study; KeyError if there is no such study."""
         return self._study_attributes(study_id, "system")
 
     def _study_attributes(self, study_id: int, scope: str) -> dict[str, Any]:
-        found = self._attributes(STUDY_ATTRIBUTES, study_id, scope)
+        found = self._attributes(rows.STUDY_ATTRIBUTES, study_id, scope)
         if not found:
             self.get_study_name_from_id(study_id)
         return found
@@ -238,7 +206,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         return {name: json.loads(value) for name, value in self._connection.all(query, (subject, scope))}
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Every study, by id."""
+        """Return every study, by row id."""
         with self._connection.snapshot():
             return [
                 FrozenStudy(
@@ -249,215 +217,181 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                     system_attrs=self.get_study_system_attrs(study_id),
                     study_id=study_id,
                 )
-                for study_id, name in self._connection.all(ALL_STUDIES)
+                for study_id, name in self._connection.all(rows.ALL_STUDIES)
             ]
 
     # Writing trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Add a running trial, or one like the template, with the study's next number; return its id. Commits.
+        """Add a running trial, or a copy of the template, with the study's next number. Commits.
 
-        A template that is over without saying since when is over now.
+        Return its row id. A finished template without an end time ends now.
 
         Raises:
-            KeyError: there is no such study.
+            KeyError: no study has this id.
         """
-        self._here()
+        self._renew_if_forked()
         state, ended_at = TrialState.RUNNING, None
         started_at: str | None = utc_text()
         if template_trial is not None:
             state = template_trial.state
-            started_at = _text(template_trial.datetime_start)
+            started_at = rows.format_local(template_trial.datetime_start)
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
         owner = self._owner if state == TrialState.RUNNING else None
         with self._connection.transaction():
             head = (state.name.lower(), started_at, ended_at, owner, study_id)
-            cursor = self._connection.execute(INSERT_TRIAL, head)
+            cursor = self._connection.execute(rows.INSERT_TRIAL, head)
             if not cursor.rowcount:
                 raise _no_study(study_id)
             trial_id = cursor.lastrowid
             assert trial_id is not None
             if template_trial is not None:
-                self._insert_details(study_id, trial_id, template_trial)
+                rows.insert_details(self._connection, study_id, trial_id, template_trial)
         return trial_id
-
-    def _insert_details(self, study_id: int, trial_id: int, trial: FrozenTrial) -> None:
-        params = []
-        for position, (name, value) in enumerate(trial.params.items()):
-            distribution = trial.distributions[name]
-            internal = distribution.to_internal_repr(value)
-            params.append((trial_id, position, *_param(name, internal, distribution)))
-        reports = [(trial_id, step, float(value)) for step, value in trial.intermediate_values.items()]
-        attributes = [
-            (trial_id, scope, check_text(name, "the name of an attribute"), json.dumps(value))
-            for scope, found in (("user", trial.user_attrs), ("system", trial.system_attrs))
-            for name, value in found.items()
-        ]
-        many = self._connection.execute_many
-        if params:
-            many(INSERT_PARAM, params)
-        if reports:
-            many(INSERT_REPORT, reports)
-        if attributes:
-            many(INSERT_TRIAL_ATTRIBUTE, attributes)
-        if trial.values is not None:
-            self._insert_values(trial_id, trial.values)
-        if trial.state == TrialState.COMPLETE:
-            self._require_values(study_id, trial_id)
-
-    def _insert_values(self, trial_id: int, values: Sequence[float]) -> None:
-        rows = [(trial_id, position, float(value)) for position, value in enumerate(values)]
-        if any(isnan(row[2]) for row in rows):
-            raise ValueError("NaN is no value of a trial; Optuna fails a trial that returns it")
-        self._connection.execute_many(INSERT_VALUE, rows)
-
-    def _require_values(self, study_id: int, trial_id: int) -> None:
-        objectives, values = self._connection.all(COUNT_VALUES, (study_id, trial_id))[0]
-        if objectives != values:
-            raise ValueError(f"a complete trial of this study has {objectives} values, not {values}")
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        """Set a parameter of a trial that is not over. Commits.
+        """Set a parameter of an unfinished trial. Commits.
 
         Raises:
-            KeyError: there is no such trial.
-            UpdateFinishedTrialError: it is over.
-            ValueError: a trial of the study had this parameter with a distribution of another kind.
+            KeyError: no trial has this id.
+            UpdateFinishedTrialError: the trial has ended.
+            ValueError: an earlier trial of the study drew this parameter from a distribution of another kind.
         """
-        self._here()
-        param = _param(param_name, param_value_internal, distribution)
+        self._renew_if_forked()
+        param = rows.encode_param(param_name, param_value_internal, distribution)
         with self._connection.transaction():
             study_id, _state = self._require_open(trial_id)
-            known = self._seen_of(study_id).distributions
+            known = self._known_of(study_id).distributions
             before = known.get(param_name)
             if before is None:
-                found = self._connection.value(FIRST_DISTRIBUTION, (param_name, study_id))
-                before = distribution if found is None else _distribution(found)
+                found = self._connection.value(rows.FIRST_DISTRIBUTION, (param_name, study_id))
+                before = distribution if found is None else rows.decode_distribution(found)
             check_distribution_compatibility(before, distribution)
-            self._connection.execute(SET_PARAM, (*param, trial_id))
+            self._connection.execute(rows.SET_PARAM, (*param, trial_id))
         known.setdefault(param_name, before)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """Begin, end or requeue a trial, and set its values; False when it does not wait to be begun. Commits.
+        """Begin, end or requeue a trial, and set its values. Commits.
 
-        Of all processes that begin one waiting trial exactly one is told True.
+        Return False if the trial should begin but is not waiting. If several processes begin one waiting
+        trial, exactly one of them gets True.
 
         Raises:
-            KeyError: there is no such trial.
-            UpdateFinishedTrialError: it is over.
-            ValueError: a value is NaN, or a complete trial has not one for each objective.
+            KeyError: no trial has this id.
+            UpdateFinishedTrialError: the trial has ended.
+            ValueError: a value is NaN, or a complete trial lacks one for an objective.
         """
-        self._here()
+        self._renew_if_forked()
         with self._connection.transaction():
             study_id, before = self._require_open(trial_id)
             if state == TrialState.RUNNING and before != TrialState.WAITING:
                 return False
             if values is not None:
-                self._connection.execute(DELETE_VALUES, (trial_id,))
-                self._insert_values(trial_id, values)
+                self._connection.execute(rows.DELETE_VALUES, (trial_id,))
+                rows.insert_values(self._connection, trial_id, values)
             if state == TrialState.COMPLETE:
-                self._require_values(study_id, trial_id)
+                rows.require_values(self._connection, study_id, trial_id)
             if state == TrialState.RUNNING:
-                self._connection.execute(BEGIN_TRIAL, (utc_text(), self._owner, trial_id))
+                self._connection.execute(rows.BEGIN_TRIAL, (utc_text(), self._owner, trial_id))
             elif state == TrialState.WAITING:
-                self._connection.execute(REQUEUE_TRIAL, (trial_id,))
+                self._connection.execute(rows.REQUEUE_TRIAL, (trial_id,))
             else:
-                self._connection.execute(END_TRIAL, (state.name.lower(), utc_text(), trial_id))
+                self._connection.execute(rows.END_TRIAL, (state.name.lower(), utc_text(), trial_id))
         return True
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        """Report a value at a step of a trial that is not over; NaN and the infinities too. Commits."""
-        self._set(SET_REPORT, step, float(intermediate_value), trial_id)
+        """Report a value, which may be NaN or infinite, at a step of an unfinished trial. Commits."""
+        self._write(rows.SET_REPORT, step, float(intermediate_value), trial_id)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set what a user says of a trial that is not over, anything that JSON holds. Commits."""
+        """Set a user's attribute of an unfinished trial to any value that JSON holds. Commits."""
         self._set_trial_attribute(trial_id, "user", key, value)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set what Optuna says of a trial that is not over. Commits."""
+        """Set an attribute of Optuna's of an unfinished trial. Commits."""
         self._set_trial_attribute(trial_id, "system", key, value)
 
     def _set_trial_attribute(self, trial_id: int, scope: str, key: str, value: Any) -> None:
         check_text(key, "the name of an attribute")
-        self._set(SET_TRIAL_ATTRIBUTE, scope, key, json.dumps(value), trial_id)
+        self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, json.dumps(value), trial_id)
 
-    def _set(self, statement: str, *given: Any) -> None:
-        """Insert something of the trial that is named last."""
+    def _write(self, statement: str, *given: Any) -> None:
+        """Run a statement that inserts a row of the unfinished trial whose row id is given last."""
         with self._connection.transaction():
             if not self._connection.execute(statement, given).rowcount:
                 self._require_open(given[-1])
 
     def _require_open(self, trial_id: int) -> tuple[int, TrialState]:
-        """The study and state of a trial that may still be written."""
-        row = self._connection.one(STATE_OF_TRIAL, (trial_id,))
+        """Return the study's row id and the state of a trial; raise if the trial is absent or has ended."""
+        row = self._connection.one(rows.STATE_OF_TRIAL, (trial_id,))
         if row is None:
             raise _no_trial(trial_id)
-        state = _STATES[row["state"]]
+        state = rows.STATES[row["state"]]
         self.check_trial_is_updatable(trial_id, state)
         return row["study"], state
 
     # Reading trials
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
-        """The id of a study's trial of that number; KeyError when there is none."""
-        found = self._connection.value(TRIAL_BY_NUMBER, (study_id, trial_number))
+        """Return the row id of a study's trial with this number; KeyError if there is none."""
+        found = self._connection.value(rows.TRIAL_BY_NUMBER, (study_id, trial_number))
         if found is None:
             raise KeyError(f"study {study_id} has no trial number {trial_number}")
         return int(found)
 
     def get_trial_number_from_id(self, trial_id: int) -> int:
-        """The number of a trial in its study; KeyError when there is none."""
-        found = self._connection.value(NUMBER_OF_TRIAL, (trial_id,))
+        """Return the number of a trial in its study; KeyError if there is no such trial."""
+        found = self._connection.value(rows.NUMBER_OF_TRIAL, (trial_id,))
         if found is None:
             raise _no_trial(trial_id)
         return int(found)
 
     def get_trial_param(self, trial_id: int, param_name: str) -> float:
-        """A parameter as samplers see it; KeyError when there is no such trial or parameter."""
-        row = self._connection.one(PARAM, (trial_id, param_name))
+        """Return a parameter as samplers see it; KeyError if there is no such trial or parameter."""
+        row = self._connection.one(rows.PARAM, (trial_id, param_name))
         if row is None:
             raise KeyError(f"trial {trial_id} has no parameter {param_name!r}")
         return nan if row[0] is None else float(row[0])
 
     def get_trial_user_attrs(self, trial_id: int) -> dict[str, Any]:
-        """What users said of a trial; KeyError when there is none."""
+        """Return the users' attributes of a trial; KeyError if there is no such trial."""
         return self._trial_attributes(trial_id, "user")
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
-        """What Optuna said of a trial; KeyError when there is none."""
+        """Return Optuna's attributes of a trial; KeyError if there is no such trial."""
         return self._trial_attributes(trial_id, "system")
 
     def _trial_attributes(self, trial_id: int, scope: str) -> dict[str, Any]:
-        found = self._attributes(TRIAL_ATTRIBUTES, trial_id, scope)
+        found = self._attributes(rows.TRIAL_ATTRIBUTES, trial_id, scope)
         if not found:
             self.get_trial_number_from_id(trial_id)
         return found
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """A trial as it is now; KeyError when there is none."""
+        """Read a trial; KeyError if there is none."""
         with self._connection.snapshot():
-            heads = self._connection.fold(HEAD, (trial_id,), list)
+            heads = self._connection.fold(rows.HEAD, (trial_id,), list)
             if not heads:
                 raise _no_trial(trial_id)
-            return self._read(heads)[0][0]
+            return rows.read_frozen_trials(self._connection, heads)[0][0]
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """The trials of a study in the order of their numbers; of `states` only, when given.
+        """Return the trials of a study by number; with `states`, only those in one of them.
 
         Raises:
-            KeyError: there is no such study.
+            KeyError: no study has this id.
         """
         wanted = {state for state in TrialState if states is None or state in states}
-        with self._locked():
-            unfinished = self._look(study_id, wanted)
-            known = self._seen_of(study_id).by_number if wanted & FINISHED else []
-            if wanted >= FINISHED:
+        with self._own_lock():
+            unfinished = self._read_new(study_id, wanted)
+            known = self._known_of(study_id).by_number if wanted & rows.FINISHED else []
+            if wanted >= rows.FINISHED:
                 found = [trial for trial in known if trial is not None]
             else:
                 found = [trial for trial in known if trial is not None and trial.state in wanted]
@@ -466,29 +400,29 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         return copy.deepcopy(found) if deepcopy else found
 
     def get_n_trials(self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None) -> int:
-        """How many trials a study has, of some states only when given; KeyError when there is no such study."""
-        rows = self._connection.all(COUNT_BY_STATE, (study_id,))
-        if not rows:
+        """Count the trials of a study, or those in some states; KeyError if there is no such study."""
+        counts = self._connection.all(COUNTS_BY_STATE, (study_id,))
+        if not counts:
             self.get_study_name_from_id(study_id)
         states = (state,) if isinstance(state, TrialState) else state
-        return sum(count for word, count in rows if states is None or _STATES[word] in states)
+        return sum(count for word, count in counts if states is None or rows.STATES[word] in states)
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """The complete trial with the best value; of equal ones the first that was told.
+        """Return the complete trial with the best value; of equal values the one that was told first.
 
         Raises:
-            KeyError: there is no such study.
-            ValueError: no trial is complete.
+            KeyError: no study has this id.
+            ValueError: no trial is complete yet.
             RuntimeError: the study has several objectives.
         """
         first, *others = self.get_study_directions(study_id)
-        with self._locked():
-            self._look(study_id, {TrialState.COMPLETE})
-            seen = self._seen_of(study_id)
+        with self._own_lock():
+            self._read_new(study_id, {TrialState.COMPLETE})
+            seen = self._known_of(study_id)
             if not seen.unranked and seen.best is None:
-                raise ValueError("no trial of the study is complete")
+                raise ValueError("no trial of the study is complete yet")
             if others:
-                raise RuntimeError("of several objectives there is no best trial; ask study.best_trials")
+                raise RuntimeError("a study with several objectives has no best trial; use study.best_trials")
             sign = -1 if first == StudyDirection.MAXIMIZE else 1
             ranked = [((sign * trial.values[0], rank), trial) for rank, trial in seen.unranked]
             best = min([*ranked, *([seen.best] if seen.best else [])], key=itemgetter(0))
@@ -496,32 +430,33 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             seen.unranked.clear()
         return best[1]
 
-    # What is known
+    # Trials kept in memory
 
-    def _locked(self) -> threading.RLock:
-        self._here()
+    def _own_lock(self) -> threading.RLock:
+        self._renew_if_forked()
         return self._lock
 
-    def _seen_of(self, study_id: int) -> _Seen:
-        with self._locked():
-            return self._seen.setdefault(study_id, _Seen())
+    def _known_of(self, study_id: int) -> _Known:
+        with self._own_lock():
+            return self._known.setdefault(study_id, _Known())
 
     def _forget(self, study_id: int) -> None:
-        with self._locked():
-            self._seen.pop(study_id, None)
+        with self._own_lock():
+            self._known.pop(study_id, None)
 
-    def _look(self, study_id: int, states: set[TrialState]) -> list[FrozenTrial]:
-        """Read those unfinished trials of a study that are wanted, and what finished ones are not yet known.
+    def _read_new(self, study_id: int, states: set[TrialState]) -> list[FrozenTrial]:
+        """Read and keep the finished trials that are new; return the unfinished ones in these states.
 
-        One query when no trial is unfinished or new.
+        One query if no trial is unfinished or new.
         """
-        seen = self._seen_of(study_id)
-        if not states & FINISHED:
+        seen = self._known_of(study_id)
+        if not states & rows.FINISHED:
             words = json.dumps([state.name.lower() for state in states])
-            return [trial for trial, _rank in self._find(study_id, HEADS_IN, {"states": words}, states)]
+            found = self._read_trials(study_id, rows.HEADS_IN, {"states": words}, states)
+            return [trial for trial, _rank in found]
         given = {"seen": len(seen.by_number), "open": json.dumps(list(seen.open))}
         unfinished = []
-        for trial, rank in self._find(study_id, HEADS, given, states | FINISHED):
+        for trial, rank in self._read_trials(study_id, rows.HEADS, given, states | rows.FINISHED):
             while len(seen.by_number) <= trial.number:
                 seen.open.add(len(seen.by_number))
                 seen.by_number.append(None)
@@ -534,52 +469,44 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 seen.unranked.append((rank, trial))
         return unfinished
 
-    def _find(
+    def _read_trials(
         self, study_id: int, query: str, given: dict[str, Any], states: set[TrialState]
     ) -> list[tuple[FrozenTrial, int | None]]:
+        """Read the trials in these states whose heads `query` finds, each with its rank among equal values."""
         with self._connection.snapshot():
             heads = self._connection.fold(query, {"study": study_id, **given}, list)
             if not heads:
                 self._forget(study_id)
                 raise _no_study(study_id)
-            return self._read([head for head in heads[1:] if _STATES[head[2]] in states])
-
-    def _read(self, heads: list[tuple[Any, ...]]) -> list[tuple[FrozenTrial, int | None]]:
-        """The trials with these heads, each with the rank of its first value among equals."""
-        if not heads:
-            return []
-        trials = json.dumps([head[0] for head in heads])
-        details: dict[int, list[tuple[Any, ...]]] = {head[0]: [] for head in heads}
-        for row in self._connection.fold(DETAILS, {"trials": trials}, list):
-            details[row[0]].append(row)
-        return [_frozen(head, details[head[0]]) for head in heads]
+            wanted = [head for head in heads[1:] if rows.STATES[head[2]] in states]
+            return rows.read_frozen_trials(self._connection, wanted)
 
     # Heartbeats
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Say that a running trial lives. Commits."""
+        """Note that a running trial is alive. Commits."""
         with self._connection.transaction():
-            self._connection.execute(BEAT, (utc_text(), trial_id))
+            self._connection.execute(rows.BEAT, (utc_text(), trial_id))
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         if self._heartbeat_interval is None:
             return []
         grace_s = 2 * self._heartbeat_interval if self._grace_period is None else self._grace_period
         last = utc_text(datetime.now(UTC) - timedelta(seconds=grace_s))
-        return [row[0] for row in self._connection.all(STALE, (study_id, last))]
+        return [row[0] for row in self._connection.all(rows.STALE, (study_id, last))]
 
     def get_heartbeat_interval(self) -> int | None:
-        """Seconds between heartbeats; None: there are none."""
+        """Return the seconds between heartbeats; None if heartbeats are off."""
         return self._heartbeat_interval
 
     def get_heartbeat_stale_trial_callback(self) -> StaleTrialCallback | None:
-        """What is called with a study and a trial of it that was failed for want of heartbeats."""
+        """Return the function to call with a study and its trial whose heartbeats stopped."""
         return self._failed_trial_callback
 
 
 def _no_study(study_id: int) -> KeyError:
-    return KeyError(f"there is no study with the id {study_id}")
+    return KeyError(f"no study has the id {study_id}")
 
 
 def _no_trial(trial_id: int) -> KeyError:
-    return KeyError(f"there is no trial with the id {trial_id}")
+    return KeyError(f"no trial has the id {trial_id}")

@@ -1,9 +1,8 @@
-"""Sweeps from files: what is searched, by which metric, how and for how long.
+"""The plan of a sweep: its parameters, its metric, and how and for how long they are searched.
 
-Invariants: a plan that was made holds nothing that no search could do, so whoever takes one checks nothing
-again. A file is read whole or refused, at the place that is wrong. Every parameter is a key of the config that
-a command line can override. No optimiser is imported here: names of samplers and pruners are checked by their
-form, and their options when a study is made of them.
+Invariants: a plan is checked when it is made, so its users check nothing again. Every parameter is a key of the
+config that a command line can override. No optimiser is imported here: the names of samplers and pruners are
+checked by their form, and their options when a study is made of them.
 """
 
 from __future__ import annotations
@@ -14,14 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from exptrack.config.composition import parse_cli_overrides
 from exptrack.config.exp_config import ExpConfig, config_as_json, config_from_json
-from exptrack.errors import (
-    InvalidValueError,
-    SweepPlanError,
-)
+from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
@@ -31,24 +27,23 @@ Choice: TypeAlias = "str | int | float | bool | None"
 
 RANGES = ("float", "int")
 REDUCTIONS = ("last", "min", "max")
-# These try every value there is, so there must be an end to them.
+# These samplers try every value, so each parameter needs a finite number of them.
 EXHAUSTIVE = ("grid", "BruteForceSampler")
 MAX_STEPS = 10**15
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """What one parameter may be: a range of ``float`` or ``int``, or one ``choice`` of some.
+    """The values of one parameter: a range of ``float`` or ``int``, or a ``choice`` of several.
 
-    A range has `low` and `high`, both included, and either a `step` or `log` (even on a logarithmic scale) or
-    neither. Choices are texts, numbers, bools and None.
+    A range has `low` and `high`, both included. It may have a `step`, or be drawn on a logarithmic scale
+    (`log`), but not both. Choices are texts, numbers, bools and None.
 
     >>> Dimension("float", 1e-4, 1e-1, log=True).low, Dimension("choice", choices=("adam", None)).choices
     (0.0001, ('adam', None))
 
     Raises:
-        SweepPlanError: nothing could be drawn from it, or not as it says.
+        SweepPlanError: a part is missing, invalid or contradicts another; `key` names it.
     """
 
     kind: str
@@ -68,8 +63,8 @@ class Dimension:
             return
         if self.choices != ():
             raise SweepPlanError(f"a range of kind {self.kind} has no choices", key="choices")
-        low, high = self._number("low"), self._number("high")
-        step = None if self.step is None else self._number("step")
+        low, high = self._convert_bound("low"), self._convert_bound("high")
+        step = None if self.step is None else self._convert_bound("step")
         if not isinstance(self.log, bool):
             raise SweepPlanError(f"log is true or false, not {short_repr(self.log)}", key="log")
         if low > high:
@@ -79,13 +74,13 @@ class Dimension:
         if self.log and low <= 0:
             raise SweepPlanError(f"on a logarithmic scale low is above 0, not {low}", key="low")
         if self.log and step is not None:
-            raise SweepPlanError("log and step exclude each other", key="step")
+            raise SweepPlanError("log and step exclude each other; leave one out", key="step")
         if step is not None:
             _check_step_of_range(low, high, step)
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None if there is no end of them."""
+        """The number of values; None if it is infinite."""
         if self.kind == "choice":
             return len(self.choices)
         step = self.step if self.step is not None or self.kind == "float" else 1
@@ -93,8 +88,8 @@ class Dimension:
             return 1 if self.low == self.high else None
         return int((Decimal(repr(self.high)) - Decimal(repr(self.low))) / Decimal(repr(step))) + 1
 
-    def _number(self, name: str) -> float | int:
-        """A bound of the range, kept in the type of its kind."""
+    def _convert_bound(self, name: str) -> float | int:
+        """Check a bound or step of the range, and keep it in the type of its kind."""
         value: object = getattr(self, name)
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
             problem = (
@@ -108,18 +103,18 @@ class Dimension:
             raise SweepPlanError(f"{name} of a range of ints is within 2^53, not {short_repr(value)}", key=name)
         if self.kind == "int" and isinstance(value, float):
             raise SweepPlanError(f"{name} of a range of ints is a whole number, not {value!r}", key=name)
-        number = float(value) if self.kind == "float" else value
-        object.__setattr__(self, name, number)
-        return number
+        bound = float(value) if self.kind == "float" else value
+        object.__setattr__(self, name, bound)
+        return bound
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """A sweep as it is planned: a space of parameters and how it is searched.
+    """A planned sweep: a space of parameters and how it is searched.
 
-    A trial's value is the `metric` of its run: its ``last`` value, ``min`` or ``max``, as `reduce` says. The
+    A trial's value is the `metric` of its run; `reduce` chooses its ``last`` value, ``min`` or ``max``. The
     keys of `space` are dotted paths of the config, in order. `max_trials` and `time_limit_s` bound the search.
-    `jobs` trials run at the same time; one whose process was killed is tried again up to `retries` times.
+    `jobs` trials run at the same time. A trial whose process was killed is tried again up to `retries` times.
     `base` is the config that the parameters are laid over.
 
     >>> plan = SweepPlan("digits", "acc", "maximize", {"lr": Dimension("float", 1e-4, 1e-1, log=True)})
@@ -127,7 +122,7 @@ class SweepPlan:
     True
 
     Raises:
-        SweepPlanError: there is something in it that no search could do.
+        SweepPlanError: a part is missing or invalid; `key` names it.
     """
 
     name: str
@@ -145,7 +140,7 @@ class SweepPlan:
 
     def __post_init__(self) -> None:
         for name in ("name", "metric"):
-            _refused(name, check_name, getattr(self, name), name)
+            _check_part(name, check_name, getattr(self, name), name)
         _check_word(self.direction, DIRECTIONS, "direction")
         _check_word(self.reduce, REDUCTIONS, "reduce")
         _check_algorithm(self.sampler, (*SAMPLERS, "grid"), "Sampler")
@@ -155,12 +150,12 @@ class SweepPlan:
         _check_count(self.jobs, "jobs", least=1)
         _check_count(self.retries, "retries", least=0)
         if self.time_limit_s is not None:
-            object.__setattr__(self, "time_limit_s", seconds_of(self.time_limit_s))
+            object.__setattr__(self, "time_limit_s", check_time_limit(self.time_limit_s))
         if not self.space:
-            raise SweepPlanError("there is no parameter to search", key="space")
+            raise SweepPlanError("there is no parameter to search; give one in space or choices", key="space")
         taken: dict[tuple[str, ...], str] = {}
         for key, dimension in self.space.items():
-            taken[_checked_key(key, taken)] = key
+            taken[_split_key(key, taken)] = key
             self._check_searchable(key, dimension)
 
     def _check_searchable(self, key: str, dimension: Dimension) -> None:
@@ -168,20 +163,20 @@ class SweepPlan:
             raise SweepPlanError(
                 f"{self.sampler.name} tries every value, and there is no end of them from {dimension.low} to"
                 f" {dimension.high}; give a step or choices",
-                key=_place_of(key),
+                key=place_of(key),
             )
         if self.base is not None:
-            # As it is stored: nobody who only reads a plan needs the environment.
-            _refused(_place_of(key), ExpConfig(self.base.stored_values).with_override, key, 0)
+            # The stored values keep their ${env:…}, so a plan can be read where these variables are not set.
+            _check_part(place_of(key), ExpConfig(self.base.stored_values).with_override, key, 0)
 
     def to_settings(self) -> dict[str, Any]:
-        """The plan as JSON has it; :meth:`from_settings` is the inverse."""
+        """Return the plan as JSON holds it; :meth:`from_settings` is the inverse."""
         return {
             "name": self.name,
             "metric": self.metric,
             "direction": self.direction,
             "reduce": self.reduce,
-            "space": [{"param": key, **_settings_of(one)} for key, one in self.space.items()],
+            "space": [{"param": key, **_dimension_settings(one)} for key, one in self.space.items()],
             "sampler": self.sampler.settings(),
             "pruner": self.pruner.settings(),
             "max_trials": self.max_trials,
@@ -193,12 +188,12 @@ class SweepPlan:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> SweepPlan:
-        """The plan that :meth:`to_settings` described.
+        """Rebuild the plan that :meth:`to_settings` described.
 
-        What ``${env:…}`` stands for in its base config is looked up when it is first asked for.
+        A ``${env:…}`` in its base config is looked up when its value is first read.
 
         Raises:
-            SweepPlanError: the settings describe none.
+            SweepPlanError: the settings describe no plan.
         """
         try:
             facts = dict(settings)
@@ -207,7 +202,7 @@ class SweepPlan:
                 values = dict(one)
                 key = values.pop("param")
                 if key in space:
-                    raise SweepPlanError(f"the parameter {key} stands twice", key=_place_of(key))
+                    raise SweepPlanError(f"the parameter {key} stands twice", key=place_of(key))
                 space[key] = Dimension(**values | {"choices": tuple(values.get("choices", ()))})
             sampler, pruner = Sampler(**facts.pop("sampler")), Pruner(**facts.pop("pruner"))
             base = facts.pop("base")
@@ -219,28 +214,52 @@ class SweepPlan:
             raise SweepPlanError(f"these settings describe no sweep: {error}") from None
 
 
-def _refused(key: str, check: Callable[..., object], *arguments: object) -> None:
-    """Do a check; what it refuses is an error of this part of the plan."""
+# What plan_file shares
+
+
+def place_of(key: object) -> str:
+    """Name a parameter in an error, so that it is not mistaken for a part of the plan of the same name."""
+    return f"space.{key}"
+
+
+def suggest_word(word: object, known: Iterable[str]) -> str:
+    """Return the end of an error that suggests the known word nearest to this one; empty if none is near."""
+    close = difflib.get_close_matches(word, known, n=1) if isinstance(word, str) else []
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+# Checks of the parts
+
+
+def check_time_limit(time: object) -> float:
+    """Return a time limit in seconds; it may be given as text like ``"2h 30m"``.
+
+    Raises:
+        SweepPlanError: it is no length of time above 0.
+    """
+    try:
+        return seconds_of(time)
+    except InvalidValueError as error:
+        raise SweepPlanError(str(error), key="time_limit_s") from None
+
+
+def _check_part(key: str, check: Callable[..., object], *arguments: object) -> None:
+    """Call a check and raise its InvalidValueError as an error of this part of the plan."""
     try:
         check(*arguments)
     except InvalidValueError as error:
         raise SweepPlanError(str(error), key=key) from None
 
 
-def _either(words: Iterable[str]) -> str:
+def _join_words(words: Iterable[str]) -> str:
     *most, last = words
     return f"{', '.join(most)} or {last}"
 
 
-def _suggestion(word: object, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1) if isinstance(word, str) else []
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def _check_word(word: object, known: tuple[str, ...], what: str) -> None:
     if word not in known:
-        hint = _suggestion(word, known)
-        raise SweepPlanError(f"{what} is {_either(known)}, not {short_repr(word)}{hint}", key=what)
+        hint = suggest_word(word, known)
+        raise SweepPlanError(f"{what} is {_join_words(known)}, not {short_repr(word)}{hint}", key=what)
 
 
 def _check_count(value: object, what: str, *, least: int) -> None:
@@ -251,13 +270,15 @@ def _check_count(value: object, what: str, *, least: int) -> None:
 def _check_step_of_range(low: float | int, high: float | int, step: float | int) -> None:
     if step <= 0:
         raise SweepPlanError(f"step is above 0, not {step}", key="step")
-    # In decimal digits: in binary ones, 0.3 is not three times 0.1.
+    # Decimals, because 0.3 is not three times 0.1 in binary floats.
     start, width, exact = Decimal(repr(low)), Decimal(repr(high)) - Decimal(repr(low)), Decimal(repr(step))
     if width / exact > MAX_STEPS:
-        raise SweepPlanError(f"steps of {step} are too small for a range up to {high}", key="step")
+        raise SweepPlanError(
+            f"steps of {step} are too small for a range up to {high}; give larger ones", key="step"
+        )
     if width % exact:
         last = float(start + width // exact * exact)
-        problem = f"steps of {step} from {low} pass {high} by; the last before it is {last:g}"
+        problem = f"steps of {step} from {low} do not reach {high}; the last before it is {last:g}"
         raise SweepPlanError(problem, key="step")
 
 
@@ -265,30 +286,32 @@ def _check_choices(choices: object) -> None:
     if not isinstance(choices, tuple) or not choices:
         raise SweepPlanError("there is nothing to choose from", key="choices")
     seen: list[Choice] = []
-    for one in choices:
-        _check_choice(one)
+    for choice in choices:
+        _check_choice(choice)
         for other in seen:
-            if one == other:
+            if choice == other:
                 same = (
-                    "twice" if type(one) is type(other) else f"beside {short_repr(other)}, which is equal to it"
+                    "twice"
+                    if type(choice) is type(other)
+                    else f"beside {short_repr(other)}, which is equal to it"
                 )
-                raise SweepPlanError(f"the choice {short_repr(one)} stands {same}", key="choices")
-        seen.append(one)
+                raise SweepPlanError(f"the choice {short_repr(choice)} stands {same}", key="choices")
+        seen.append(choice)
 
 
-def _check_choice(one: object) -> None:
+def _check_choice(choice: object) -> None:
     problem = ""
-    if isinstance(one, str):
-        _refused("choices", check_text, one, "a choice")
-        problem = "holds NUL, which no command line takes" if "\0" in one else ""
-    elif one is not None and type(one) not in (bool, int, float):
+    if isinstance(choice, str):
+        _check_part("choices", check_text, choice, "a choice")
+        problem = "holds NUL, which no command line takes" if "\0" in choice else ""
+    elif choice is not None and type(choice) not in (bool, int, float):
         problem = "is no text, number, true, false or null"
-    elif type(one) is float and not math.isfinite(one):
+    elif type(choice) is float and not math.isfinite(choice):
         problem = "is no number a config can hold; write it as text"
-    elif type(one) is int and not INT64_MIN <= one <= INT64_MAX:
+    elif type(choice) is int and not INT64_MIN <= choice <= INT64_MAX:
         problem = "does not fit into 64 bits"
     if problem:
-        raise SweepPlanError(f"the choice {short_repr(one)} {problem}", key="choices")
+        raise SweepPlanError(f"the choice {short_repr(choice)} {problem}", key="choices")
 
 
 def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending: str) -> None:
@@ -298,11 +321,12 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
         rf"[A-Z][A-Za-z0-9]*{ending}", name if isinstance(name, str) else ""
     ):
         problem = (
-            f"a {what} is {_either(known)}, or a class of Optuna that ends in {ending}, not {short_repr(name)}"
+            f"a {what} is {_join_words(known)}, or a class of Optuna that ends in {ending},"
+            f" not {short_repr(name)}"
         )
-        raise SweepPlanError(problem + _suggestion(name, known), key=f"{what}.name")
+        raise SweepPlanError(problem + suggest_word(name, known), key=f"{what}.name")
     if algorithm.given is not None:
-        raise SweepPlanError(f"a plan names its {what}; it cannot hold the object", key=what)
+        raise SweepPlanError(f"a plan cannot hold the object of a {what}; give its name and options", key=what)
     if not isinstance(options, Mapping):
         raise SweepPlanError(f"options of a {what} are a map, not {short_repr(options)}", key=what)
     for option in options:
@@ -317,19 +341,17 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
         )
 
 
-def _place_of(key: object) -> str:
-    """A parameter as errors name it, apart from the parts of the plan."""
-    return f"space.{key}"
+def _split_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    """Return the parts of a parameter's key, which a command line must be able to override.
 
-
-def _checked_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
-    """The parts of a parameter's key, which a command line must be able to override."""
-    place = _place_of(key)
-    _refused(place, check_name, key, "a parameter")
+    `taken` maps the parts of the earlier parameters to their keys.
+    """
+    place = place_of(key)
+    _check_part(place, check_name, key, "a parameter")
     assert isinstance(key, str)
     if key != key.strip() or "=" in key or not parse_cli_overrides([f"{key}=1"]):
         raise SweepPlanError(f"no command line can override a key like {short_repr(key)}", key=place)
-    _refused(place, split_path, key)
+    _check_part(place, split_path, key)
     parts = tuple(split_path(key))
     for other, name in taken.items():
         if parts == other:
@@ -339,7 +361,7 @@ def _checked_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str
     return parts
 
 
-def _settings_of(dimension: Dimension) -> dict[str, Any]:
+def _dimension_settings(dimension: Dimension) -> dict[str, Any]:
     if dimension.kind == "choice":
         return {"kind": "choice", "choices": list(dimension.choices)}
     return {name: getattr(dimension, name) for name in ("kind", "low", "high", "step", "log")}

@@ -1,4 +1,4 @@
-"""What studies and sweeps return."""
+"""The records that studies and sweeps return."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from exptrack.records import TrialState
 
 @dataclass(frozen=True, slots=True)
 class SweepTrial:
-    """A trial of a sweep that has ended, and how the sweep stands then.
+    """A trial of a sweep that has just ended, and the best trial of the sweep so far.
 
-    `retried` says that its params are tried again; `tail` holds the last lines that the command of a failed
+    `retried` is true if its params are tried again. `tail` holds the last lines that the command of a failed
     trial wrote.
     """
 
@@ -26,10 +26,10 @@ class SweepTrial:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one call ran of a sweep.
+    """The trials of a sweep that one call ran.
 
-    `counts` are its trials by state. `ended` says why no more began: ``done`` (there are as many as planned, or
-    everything was tried), ``time``, ``stopped`` (somebody asked) or ``failure``.
+    `counts` are these trials by state. `ended` is the reason why no more began: ``done`` (as many as planned,
+    or every combination was tried), ``time``, ``stopped`` (by a user or another process) or ``failure``.
     """
 
     study: str
@@ -43,9 +43,9 @@ class SweepReport:
 class TrialRecord:
     """One trial of a study.
 
-    `values` has one for each objective, of a pruned trial the last it reported, and is empty where there is
-    none. `reports` maps steps to the values reported there. `run_id` is the run it is, None before that starts
-    or when that was deleted.
+    `values` holds a value for each objective; that of a pruned trial is the last it reported. It is empty for a
+    trial without a value. `reports` maps each step to the value reported there. `run_id` names the trial's run;
+    it is None before the run starts and after the run was deleted.
     """
 
     number: int
@@ -60,7 +60,7 @@ class TrialRecord:
 
     @property
     def value(self) -> float | None:
-        """The value of the first (mostly the only) objective."""
+        """The value of the first objective, which is usually the only one; None if there is none."""
         return self.values[0] if self.values else None
 
     @property
@@ -73,9 +73,10 @@ class TrialRecord:
 
 @dataclass(frozen=True, slots=True)
 class StudyInfo:
-    """One study in a list. `counts` says how many trials there are in each state.
+    """One study in a list. `counts` is the number of its trials in each state.
 
-    `best_value` and `best_number` are of the best trial that met all constraints; None with several objectives.
+    `best_value` and `best_number` belong to the best trial that met all constraints. They are None if there is
+    no such trial, and with several objectives.
     """
 
     name: str
@@ -89,5 +90,5 @@ class StudyInfo:
 
     @property
     def trials(self) -> int:
-        """How many there are, in whatever state."""
+        """The count of all trials, whatever their state."""
         return sum(self.counts.values())

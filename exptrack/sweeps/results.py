@@ -1,7 +1,7 @@
-"""What a study found, as tables: trials, history, slices, reports, and which params matter.
+"""The results of a study as tables: trials, history, slices, reports, and the importance of each param.
 
-Invariants: everything is of the moment at which it was read. A trial that broke a constraint is never the best,
-nor is one that did not come to its end. Params keep their types. Only importances need Optuna.
+Invariants: all tables show the one moment at which the study was read. Only completed trials that met all
+constraints can be the best. Params keep their types. Only importances need Optuna.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
-from exptrack.query.frames import Column, Frame, Table, typed
+from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
 from exptrack.sweeps.records import StudyInfo, TrialRecord
-from exptrack.sweeps.store import find_study, infeasible_trials, read_trials, study_info
+from exptrack.sweeps.store import find_study, read_infeasible_trials, read_trials, study_info
 from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-# The last distribution of each param; SQLite takes the bare column from the row with the maximum.
+# The last distribution of each param: with max(), SQLite takes the other columns from the row of the maximum.
 SPACE_OF = """
 SELECT p.name, p.distribution, max(p.trial)
 FROM trial_param AS p JOIN trial AS t ON t.id = p.trial WHERE t.study = ? GROUP BY p.name
@@ -41,10 +41,10 @@ KINDS = {"FloatDistribution": "float", "IntDistribution": "int", "CategoricalDis
 
 
 class StudyResults:
-    """A study as it stood when it was read; from :meth:`exptrack.Archive.study_results`.
+    """The results of a study at the moment it was read; from :meth:`exptrack.Archive.study_results`.
 
-    Its tables are :class:`Frame`, which become dicts, pandas or polars frames. Where a study has one objective
-    its value stands in the column ``value``; of several each has ``values.METRIC``.
+    Each table is a :class:`Frame`, which converts to dicts, pandas or polars. The column of the only objective
+    is ``value``; with several objectives there is a column ``values.METRIC`` for each.
 
     >>> from exptrack import Archive, Sampler
     >>> archive = Archive(tmp_path / "lab.db")
@@ -63,7 +63,7 @@ class StudyResults:
             row = find_study(connection, name)
             self.info: StudyInfo = study_info(connection, row)
             self.trials: tuple[TrialRecord, ...] = tuple(read_trials(connection, row["id"]))
-            self.infeasible: frozenset[int] = frozenset(infeasible_trials(connection, row["id"]))
+            self.infeasible: frozenset[int] = frozenset(read_infeasible_trials(connection, row["id"]))
             self._space: dict[str, dict[str, Any]] = {
                 name: json.loads(distribution)
                 for name, distribution, _trial in connection.all(SPACE_OF, (row["id"],))
@@ -86,17 +86,17 @@ class StudyResults:
 
     @property
     def params(self) -> list[str]:
-        """The names of all params, in the order in which trials first took them."""
+        """The names of all params, in the order in which trials first used them."""
         return list(dict.fromkeys(name for trial in self.trials for name in trial.params))
 
     @property
     def best(self) -> TrialRecord | None:
-        """The best trial; None while there is none, and with several objectives (see `best_trials`)."""
+        """The best trial; None if there is none yet, or several objectives (see `best_trials`)."""
         return next((trial for trial in self.trials if trial.number == self.info.best_number), None)
 
     @property
     def best_trials(self) -> list[TrialRecord]:
-        """The best trial; with several objectives those that no other beats in all: the Pareto front."""
+        """The best trial; with several objectives the Pareto front, the trials that no other beats in all."""
         if len(self.info.directions) == 1:
             return [] if self.best is None else [self.best]
         signs = [1 if direction == "minimize" else -1 for direction in self.info.directions]
@@ -104,7 +104,7 @@ class StudyResults:
             (tuple(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial.number)
             for trial in self._feasible()
         )
-        # Behind a trial in this order stands none that beats it, so the front so far is all to compare with.
+        # No later trial in this order beats an earlier one, so each is compared to the front so far only.
         front: dict[int, tuple[float, ...]] = {}
         for values, number in scored:
             if not any(_beats(other, values) for other in front.values()):
@@ -112,7 +112,7 @@ class StudyResults:
         return [trial for trial in self.trials if trial.number in front]
 
     def check_param(self, name: str) -> str:
-        """Return `name` if it is a param's.
+        """Return `name` if it is the name of a param.
 
         Raises:
             InvalidValueError: no trial has such a param.
@@ -132,50 +132,50 @@ class StudyResults:
     # Tables
 
     def frame(self) -> Frame:
-        """A row for each trial: facts, values and a column ``params.NAME`` for each param.
+        """Return a row for each trial: its facts, its values and a column ``params.NAME`` for each param.
 
-        These are the parallel coordinates. `last_step` is the last step that was reported, `is_best` marks the
-        best trial or the Pareto front. A param that a trial did not take is missing.
+        These are the parallel coordinates. `last_step` is the last step that was reported; `is_best` marks the
+        best trial or the Pareto front. A param that a trial did not use is missing.
         """
         best = {trial.number for trial in self.best_trials}
-        table = self._facts()
-        table |= self._values(self.trials)
+        table = self._fact_columns()
+        table |= self._value_columns(self.trials)
         table["is_best"] = Column("bool", [trial.number in best for trial in self.trials])
-        table |= self._times()
+        table |= self._time_columns()
         table["duration_s"] = Column("float", [trial.duration_s for trial in self.trials])
         table["last_step"] = Column("int", [max(trial.reports, default=None) for trial in self.trials])
         table["run_id"] = Column("text", [trial.run_id for trial in self.trials])
         table["reason"] = Column("text", [trial.reason for trial in self.trials])
         for name in self.params:
-            table[f"params.{name}"] = typed([trial.params.get(name) for trial in self.trials])
+            table[f"params.{name}"] = infer_column([trial.params.get(name) for trial in self.trials])
         return Frame(table)
 
     def history(self) -> Frame:
-        """A row for each trial: how the search went.
+        """Return a row for each trial, by number: how the search went.
 
-        `best_value`, of one objective, is the best until then (by number): of completed trials that met all
-        constraints, and missing before the first of them. `feasible` is false of those that broke one.
+        With one objective, `best_value` is the best value of the completed trials so far that met all
+        constraints; it is missing before the first of them. `feasible` is false for a trial that broke one.
         """
-        table = self._facts()
-        table |= self._values(self.trials)
+        table = self._fact_columns()
+        table |= self._value_columns(self.trials)
         if len(self.info.directions) == 1:
             better = min if self.info.directions[0] == "minimize" else max
             counted = {trial.number: trial.values[0] for trial in self._feasible()}
             best: float | None = None
-            found = []
+            so_far = []
             for trial in self.trials:
                 value = counted.get(trial.number)
                 if value is not None:
                     best = value if best is None else better(best, value)
-                found.append(best)
-            table["best_value"] = Column("float", found)
+                so_far.append(best)
+            table["best_value"] = Column("float", so_far)
         table["feasible"] = Column("bool", [trial.number not in self.infeasible for trial in self.trials])
-        return Frame(table | self._times())
+        return Frame(table | self._time_columns())
 
     def slices(self, params: Iterable[str] | None = None) -> Frame:
-        """A row for each param, or each of these, of each trial.
+        """Return a row for each param of each trial, or for each of these params.
 
-        `setting` is its value as the objective saw it.
+        `setting` is the param's value as the objective saw it.
 
         Raises:
             InvalidValueError: no trial has such a param.
@@ -189,12 +189,12 @@ class StudyResults:
             "number": Column("int", [trial.number for trial in trials]),
             "state": Column("text", [str(trial.state) for trial in trials]),
             "param": Column("text", [name for _trial, name in pairs]),
-            "setting": typed([trial.params[name] for trial, name in pairs]),
+            "setting": infer_column([trial.params[name] for trial, name in pairs]),
         }
-        return Frame(table | self._values(trials))
+        return Frame(table | self._value_columns(trials))
 
     def reports(self) -> Frame:
-        """A row for each reported value: number, state, step, value; the learning curves of all trials."""
+        """Return a row for each reported value (number, state, step, value): all learning curves."""
         points = [(trial, step) for trial in self.trials for step in trial.reports]
         return Frame(
             {
@@ -206,31 +206,31 @@ class StudyResults:
         )
 
     def space(self) -> Frame:
-        """A row for each param: where its values were drawn from the last time.
+        """Return a row for each param: the range or choices that its values were last drawn from.
 
-        `kind` is float, int or choice; of a choice there are only `choices`.
+        `kind` is float, int or choice; a choice has only `choices`.
         """
-        drawn = [self._space[name] for name in self.params]
-        facts = [one["attributes"] for one in drawn]
+        distributions = [self._space[name] for name in self.params]
+        facts = [distribution["attributes"] for distribution in distributions]
         return Frame(
             {
                 "param": Column("text", self.params),
-                "kind": Column("text", [KINDS[one["name"]] for one in drawn]),
-                "low": Column("float", [one.get("low") for one in facts]),
-                "high": Column("float", [one.get("high") for one in facts]),
-                "step": Column("float", [one.get("step") for one in facts]),
-                "log": Column("bool", [bool(one.get("log")) for one in facts]),
-                "choices": Column("list", [one.get("choices") for one in facts]),
+                "kind": Column("text", [KINDS[distribution["name"]] for distribution in distributions]),
+                "low": Column("float", [fact.get("low") for fact in facts]),
+                "high": Column("float", [fact.get("high") for fact in facts]),
+                "step": Column("float", [fact.get("step") for fact in facts]),
+                "log": Column("bool", [bool(fact.get("log")) for fact in facts]),
+                "choices": Column("list", [fact.get("choices") for fact in facts]),
             }
         )
 
-    def _facts(self) -> Table:
+    def _fact_columns(self) -> Table:
         return {
             "number": Column("int", [trial.number for trial in self.trials]),
             "state": Column("text", [str(trial.state) for trial in self.trials]),
         }
 
-    def _values(self, trials: Sequence[TrialRecord]) -> Table:
+    def _value_columns(self, trials: Sequence[TrialRecord]) -> Table:
         if len(self.metrics) == 1:
             return {"value": Column("float", [trial.value for trial in trials])}
         return {
@@ -240,32 +240,37 @@ class StudyResults:
             for place, metric in enumerate(self.metrics)
         }
 
-    def _times(self) -> Table:
+    def _time_columns(self) -> Table:
         return {
             "started_at": Column("time", [trial.started_at for trial in self.trials]),
             "ended_at": Column("time", [trial.ended_at for trial in self.trials]),
         }
 
-    # What matters
+    # Importance of the params
 
     def importances(self, method: str = "ped-anova", *, metric: str | None = None) -> Frame:
-        """How much each param matters for the objective, the most important first: shares that add up to 1.
+        """Compute how much each param matters for the objective, as shares that add up to 1, the largest first.
 
-        By Optuna's evaluators over the completed trials with finite values: ``"ped-anova"`` (what sets the best
-        tenth apart; fast, and takes params that only some trials have), and with a fixed seed ``"fanova"`` (the
-        share of the variance that a forest fitted to the trials puts down to a param; takes four times as long
-        for twice the trials, 400 of them some 20 seconds) and ``"mdi"`` (mean decrease in impurity of such a
-        forest). Of several objectives `metric` names one; ped-anova without it tells what leads to the Pareto
-        front. `trials` says how many counted had the param, `values` how many different ones it had there.
+        Optuna evaluates the completed trials with finite values by one of three methods:
+
+        - ``"ped-anova"``: how the best tenth of the trials differs. It is fast, and takes params that only some
+          trials have.
+        - ``"fanova"``: the share of the variance that a random forest assigns to the param. It takes four times
+          as long for twice the trials; 400 trials take some 20 seconds.
+        - ``"mdi"``: the mean decrease in impurity of a random forest.
+
+        The forests have a fixed seed. With several objectives `metric` names one of them; ped-anova without it
+        tells which params lead to the Pareto front. `trials` counts the evaluated trials that had the param,
+        and `values` its different values among them.
 
         Raises:
-            InvalidValueError: fewer than two such trials, all with one value, no param that varies, or another
-                method or metric.
-            MissingPackageError: Optuna, or scikit-learn for the last two, is not installed.
+            InvalidValueError: there are fewer than two such trials, all have one value, no param varies, or the
+                method or metric is unknown.
+            MissingPackageError: Optuna is not installed, or scikit-learn, which fanova and mdi need.
         """
         if not isinstance(method, str) or method not in EVALUATORS:
             raise InvalidValueError(f"method is one of {', '.join(EVALUATORS)}, not {short_repr(method)}")
-        place = self._place_of(metric, method)
+        place = self._choose_objective(metric, method)
         of_trial: Callable[[Any], Sequence[float]] = (
             (lambda trial: trial.values) if place is None else (lambda trial: (trial.values[place],))
         )
@@ -277,58 +282,59 @@ class StudyResults:
         if len(counted) < 2:
             raise InvalidValueError(
                 f"importances need two completed trials with finite values, and study {self.name!r}"
-                f" has {len(counted)}"
+                f" has {len(counted)}; run more trials"
             )
         if len({tuple(of_trial(trial)) for trial in counted}) == 1:
             raise InvalidValueError(
-                f"all completed trials of study {self.name!r} have the same value; no param matters for it"
+                f"all completed trials of study {self.name!r} have the same value, so no param matters for it"
             )
         settings = {name: [t.params[name] for t in counted if name in t.params] for name in self.params}
-        different = {name: len(set(map(repr, found))) for name, found in settings.items()}
+        different = {name: len(set(map(repr, used))) for name, used in settings.items()}
         if max(different.values(), default=0) < 2:
             raise InvalidValueError(f"no param varies over the completed trials of study {self.name!r}")
-        found = self._ask_optuna(method, place)
-        if not found:
+        shares = self._evaluate(method, place)
+        if not shares:
             raise InvalidValueError(
-                f"{method} needs params that all trials have; study {self.name!r} has none (ask for ped-anova)"
+                f"{method} needs params that all trials have, and study {self.name!r} has none; use ped-anova"
             )
         return Frame(
             {
-                "param": Column("text", list(found)),
-                "importance": Column("float", [float(share) for share in found.values()]),
-                "trials": Column("int", [len(settings[name]) for name in found]),
-                "values": Column("int", [different[name] for name in found]),
+                "param": Column("text", list(shares)),
+                "importance": Column("float", [float(share) for share in shares.values()]),
+                "trials": Column("int", [len(settings[name]) for name in shares]),
+                "values": Column("int", [different[name] for name in shares]),
             }
         )
 
-    def _place_of(self, metric: str | None, method: str) -> int | None:
-        """Which objective is meant; None for all of them together."""
+    def _choose_objective(self, metric: str | None, method: str) -> int | None:
+        """Return the position of the objective that is meant; None for all of them together."""
         if metric is None:
             if len(self.metrics) == 1:
                 return 0
             if method == "ped-anova":
                 return None
         if metric not in self.metrics:
-            asked = "is asked for" if metric is None else f"is {short_repr(metric)}"
+            problem = "has several objectives" if metric is None else f"has no objective {short_repr(metric)}"
             raise InvalidValueError(
-                f"no objective of study {self.name!r} {asked}: metric is one of {', '.join(self.metrics)}"
+                f"study {self.name!r} {problem}; metric is one of {', '.join(self.metrics)}"
             )
         return self.metrics.index(metric)
 
-    def _ask_optuna(self, method: str, place: int | None) -> dict[str, float]:
+    def _evaluate(self, method: str, place: int | None) -> dict[str, float]:
+        """Let Optuna evaluate one objective, or all together; return the shares, the largest first."""
         importance, optuna = optuna_module("optuna.importance"), optuna_module("optuna")
         from exptrack.sweeps.optuna_storage import OptunaStorage
 
         target: Callable[[FrozenTrial], float] | None = None
         if place is not None and len(self.metrics) > 1:
-            # ped-anova takes small targets for good ones.
+            # ped-anova takes small targets as good, so values to maximize are negated.
             sign = -1.0 if method == "ped-anova" and self.info.directions[place] == "maximize" else 1.0
 
             def target(trial: FrozenTrial) -> float:
                 return sign * float(trial.values[place])
 
         with warnings.catch_warnings():
-            # That small targets are good is known.
+            # Optuna warns that it takes small targets as good, which is allowed for above.
             warnings.simplefilter("ignore", UserWarning)
             study = optuna.load_study(study_name=self.name, storage=OptunaStorage(self._connection))
             try:
@@ -345,6 +351,6 @@ class StudyResults:
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether values, all to be small, are nowhere worse and somewhere better."""
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+def _beats(values: tuple[float, ...], others: tuple[float, ...]) -> bool:
+    """Whether values are nowhere worse and somewhere better than others; smaller is better."""
+    return values != others and all(a <= b for a, b in zip(values, others, strict=True))

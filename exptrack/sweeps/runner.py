@@ -1,9 +1,10 @@
-"""Running a sweep: a command for each trial, in processes of their own.
+"""Run a sweep: a command for each trial, each in a process of its own.
 
-Invariants: every trial that began ends here as complete, pruned or failed, unless this process is killed; then
-its trials are failed by whoever looks at the study next. Every trial has a run, with what its command wrote as
-the artifact ``output.txt``: the run that the command started, or one that is recorded for it. A trial's value
-is what that run logged; what a command prints decides nothing. Commands are told to end before they are killed.
+Invariants: every trial that began here ends here, as complete, pruned or failed. Only if this process is
+killed its trials stay running; they are failed when the study is next searched or read. Every trial has a run,
+which its command started or which is recorded for it. The command's output is the artifact ``output.txt`` of
+that run. A trial's value is what its run logged, never what the command printed. A command is told to end
+before it is killed.
 """
 
 from __future__ import annotations
@@ -42,14 +43,16 @@ from exptrack.records import RecordedRun, RunStatus, TrialState
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import record_runs
-from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, run_name
-from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan
+from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
+from exptrack.sweeps.optuna_bridge import row_of
+from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
 from exptrack.sweeps.records import SweepReport, SweepTrial
-from exptrack.sweeps.store import PROCESS_DIED, stop_asked_since
-from exptrack.sweeps.study import RETRY_MARK, Study, create_study, open_study
+from exptrack.sweeps.store import PROCESS_DIED, PRUNE_MARK, RETRY_MARK, find_run, stop_asked_since
+from exptrack.sweeps.study import Study
 from exptrack.sweeps.study_config import StudyConfig
-from exptrack.sweeps.trial import PRUNE_MARK, RUN_OF_TRIAL, Trial
-from exptrack.times import seconds_of, utc_text
+from exptrack.sweeps.study_core import StudyCore
+from exptrack.sweeps.trial import Trial
+from exptrack.times import utc_text
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.run import PRUNE_EVENT, Terminated
@@ -57,17 +60,17 @@ from exptrack.validation import check_text
 
 RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"
 
-PARAMS_VARIABLE = "EXPTRACK_PARAMS"
+PARAMS_VARIABLE = "EXPTRACK_PARAMS"  # the params as JSON, in the environment of a command
 OVERRIDES = "{overrides}"
 OUTPUT = "output.txt"
 
 POLL_S = 0.2
-# So long a command has between being told to end, being terminated and being killed.
-PATIENCE_S = 10.0
+PATIENCE_S = 10.0  # between telling a command to end and terminating it, and again until it is killed
 REASON_LINES, REASON_CHARS = 3, 500
 TRACEBACK = "Traceback (most recent call last):\n"
 TAIL_LINES = 12
 
+# Reasons of trials that were ended from outside. They are stored: with `retry`, their params are tried again.
 INTERRUPTED = "interrupted"
 BROKE_OFF = "the sweep broke off"
 STOPPED = "stopped by 'exptrack sweep stop --now'"
@@ -88,57 +91,58 @@ def run_sweep(
     after: Callable[[SweepTrial], None] | None = None,
     listener: Listener | None = None,
 ) -> SweepReport:
-    """Run or go on with a sweep; see :meth:`exptrack.Archive.run_sweep`."""
+    """Run a sweep or go on with it; see :meth:`exptrack.Archive.run_sweep`."""
     given = {"jobs": jobs, "max_trials": max_trials, "retries": retries}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if time_limit is not None:
-        changes["time_limit_s"] = seconds_of(time_limit)
-    words = None if command is None else _checked_command(command)
+        changes["time_limit_s"] = check_time_limit(time_limit)
+    words = None if command is None else _check_command(command)
     if isinstance(sweep, SweepPlan):
         if words is None:
-            raise InvalidValueError("a sweep needs a command that trains, like ['python', 'train.py']")
+            raise InvalidValueError("the command is missing; give one that trains, like ['python', 'train.py']")
         plan = replace(sweep, **changes)
-        study = _begun(connection, plan, words)
+        core = _begin_or_continue(connection, plan, words)
     else:
-        study, stored, remembered = _stored(connection, sweep)
+        core, stored, remembered = _open_sweep(connection, sweep)
         plan, words = replace(stored, **changes), words or remembered
         if words is None:
-            raise InvalidValueError(f"sweep {study.name!r} remembers no command; give it after --")
-        _remember(study, plan, words)
+            raise InvalidValueError(f"sweep {core.name!r} remembers no command; give it after --")
+        _remember(core, plan, words)
+    study = Study(core)
     study.fail_dead_trials()
     if retry:
-        _retry_what_was_cut_short(study)
-    with study._own_errors():
-        return _Runner(study, plan, words, stop_on_failure, after, listener).run()
+        _retry_cut_short(study, core)
+    with core.translate_errors():
+        return _Runner(core, plan, words, stop_on_failure, after, listener).run()
 
 
 # The study of a sweep
 
 
-def _checked_command(command: Sequence[str]) -> list[str]:
+def _check_command(command: Sequence[str]) -> list[str]:
     is_list = isinstance(command, Sequence) and not isinstance(command, str)
     if not is_list or not command or not all(isinstance(word, str) for word in command):
         raise InvalidTypeError("a command is a list of words, like ['python', 'train.py']")
     for word in command:
         if "\0" in check_text(word, "a word of the command"):
-            raise InvalidValueError("no word of a command holds NUL")
+            raise InvalidValueError("a word of the command holds NUL, which no command line takes")
     if shutil.which(command[0]) is None:
-        raise InvalidValueError(f"there is no program {command[0]!r} to run")
+        raise InvalidValueError(f"there is no program {command[0]!r} to run; give its path")
     return list(command)
 
 
-def _begun(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> Study:
-    """The study of a plan: a new one, or the one that has been made of it before."""
+def _begin_or_continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
+    """Open the study of a plan, or make it if the archive has none of its name."""
     try:
-        return _continued(connection, plan, words)
+        return _continue(connection, plan, words)
     except StudyNotFoundError:
         try:
-            return _created(connection, plan, words)
-        except StudyExistsError:  # another process was faster
-            return _continued(connection, plan, words)
+            return _begin(connection, plan, words)
+        except StudyExistsError:  # another process has made it meanwhile
+            return _continue(connection, plan, words)
 
 
-def _created(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> Study:
+def _begin(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
     config = StudyConfig(
         plan.name,
         plan.direction,
@@ -150,71 +154,73 @@ def _created(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> S
         plan.base,
     )
     with connection.transaction():
-        study = create_study(connection, config)
-        _remember(study, plan, words)
-    return study
+        core = StudyCore.create(connection, config)
+        _remember(core, plan, words)
+    return core
 
 
-def _continued(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> Study:
-    study, stored, _words = _stored(connection, plan.name)
-    differing = _differences(stored, plan)
+def _continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
+    core, stored, _remembered = _open_sweep(connection, plan.name)
+    differing = _find_differences(stored, plan)
     if differing:
         raise SweepDiffersError(plan.name, str(connection.path), differing)
-    _remember(study, plan, words)
-    return study
+    _remember(core, plan, words)
+    return core
 
 
-def _stored(connection: Connection, name: str) -> tuple[Study, SweepPlan, list[str] | None]:
-    """The study of a sweep that has begun, its plan, and its command if that could be kept."""
-    study = open_study(connection, name)
-    settings = study.settings
+def _open_sweep(connection: Connection, name: str) -> tuple[StudyCore, SweepPlan, list[str] | None]:
+    """Open the study of a sweep that has begun; return its plan, and its command if that was stored."""
+    core = StudyCore.open(connection, name)
+    settings = core.settings
     if "sweep" not in settings:
         raise InvalidValueError(
             f"study {name!r} was made by a program, which has to go on with it; choose another name"
         )
     plan = SweepPlan.from_settings(settings["sweep"])
     words = settings.get("command")
-    return study, plan, None if words is None else [_with_home(str(word)) for word in words]
+    return core, plan, None if words is None else [_expand_home(str(word)) for word in words]
 
 
-def _remember(study: Study, plan: SweepPlan, words: Sequence[str]) -> None:
-    # A command without its secrets would not run, and one with them is not kept.
-    kept = [_without_home(word) for word in words] if redact_command(words) == list(words) else None
-    study._remember(
+def _remember(core: StudyCore, plan: SweepPlan, words: Sequence[str]) -> None:
+    # A command with secrets is not stored: without them it would not run, and secrets are never stored.
+    kept = [_shorten_home(word) for word in words] if redact_command(words) == list(words) else None
+    core.remember(
         max_trials=plan.max_trials, time_limit_s=plan.time_limit_s, sweep=plan.to_settings(), command=kept
     )
 
 
-def _without_home(word: str) -> str:
+def _shorten_home(word: str) -> str:
     home = os.path.expanduser("~")
     return f"~{word[len(home) :]}" if word == home or word.startswith(home + os.sep) else word
 
 
-def _with_home(word: str) -> str:
+def _expand_home(word: str) -> str:
     return os.path.expanduser(word) if word == "~" or word.startswith(f"~{os.sep}") else word
 
 
-def _differences(stored: SweepPlan, plan: SweepPlan) -> list[str]:
-    """In what another plan would search something else, or otherwise; budget, jobs and retries may change."""
+def _find_differences(stored: SweepPlan, plan: SweepPlan) -> list[str]:
+    """Name the parts in which a plan would search differently; budget, jobs and retries may change."""
     old, new = stored.to_settings(), plan.to_settings()
     parts = ("metric", "direction", "reduce", "sampler", "pruner")
-    differing = [part for part in parts if _text(old[part]) != _text(new[part])]
-    old_space, new_space = ({one["param"]: _text(one) for one in settings["space"]} for settings in (old, new))
+    differing = [part for part in parts if _dump_exactly(old[part]) != _dump_exactly(new[part])]
+    old_space, new_space = (
+        {one["param"]: _dump_exactly(one) for one in settings["space"]} for settings in (old, new)
+    )
     if list(old_space.items()) != list(new_space.items()):
         params = [key for key in {**old_space, **new_space} if old_space.get(key) != new_space.get(key)]
         differing.append(f"space ({', '.join(params) or 'its order'})")
     bases = [None if settings["base"] is None else settings["base"]["values"] for settings in (old, new)]
-    return [*differing, "base"] if _text(bases[0]) != _text(bases[1]) else differing
+    return [*differing, "base"] if _dump_exactly(bases[0]) != _dump_exactly(bases[1]) else differing
 
 
-def _text(value: object) -> str:
-    """JSON: unlike ==, it tells 1, 1.0 and true apart."""
+def _dump_exactly(value: object) -> str:
+    """Return JSON, in which 1, 1.0 and true differ; with == they are equal."""
     return json.dumps(value, sort_keys=True)
 
 
-def _retry_what_was_cut_short(study: Study) -> None:
-    """Try again the params of trials that died or were interrupted and have not been tried again."""
-    trials = study._storage.get_all_trials(study._id, deepcopy=False)
+def _retry_cut_short(study: Study, core: StudyCore) -> None:
+    """Enqueue again the params of trials that died or were interrupted, unless that was done before."""
+    trials = core.frozen_trials()
     retried = {trial.system_attrs[RETRY_MARK] for trial in trials if RETRY_MARK in trial.system_attrs}
     for trial in study.failed_trials():
         if trial.reason in CUT_SHORT and trial.params and trial.number not in retried:
@@ -225,7 +231,7 @@ def _retry_what_was_cut_short(study: Study) -> None:
 
 
 class _Verdict(NamedTuple):
-    """What a trial has come to: a value, or pruned, or a reason why it failed."""
+    """How a trial ends: with a value, as pruned, or failed with a reason."""
 
     value: float | None = None
     pruned: bool = False
@@ -233,19 +239,20 @@ class _Verdict(NamedTuple):
 
 
 class _Runner:
-    """One call's work on a sweep: threads that each drive one child, and the main thread that watches."""
+    """Run the trials of one call: each worker thread drives one child, and the calling thread watches."""
 
     def __init__(
         self,
-        study: Study,
+        core: StudyCore,
         plan: SweepPlan,
         command: Sequence[str],
         stop_on_failure: bool,
         after: Callable[[SweepTrial], None] | None,
         listener: Listener | None,
     ) -> None:
-        self._study = study
-        self._connection = study._connection
+        self._core = core
+        self._study = Study(core)
+        self._connection = core.connection
         self._plan = plan
         self._command = list(command)
         self._stop_on_failure = stop_on_failure
@@ -253,20 +260,20 @@ class _Runner:
         self._listener = listener
         self._began = utc_text()
         self._deadline = math.inf if plan.time_limit_s is None else time.monotonic() + plan.time_limit_s
-        self._asking = threading.Lock()  # samplers are not made for threads
-        self._telling = threading.Lock()
+        self._asking = threading.Lock()  # Optuna's samplers are not safe to share between threads
+        self._telling = threading.Lock()  # so that `after` is called for one trial at a time
         self._counts = dict.fromkeys((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL), 0)
         self._closed: str | None = None  # why no more trials begin
+        self._changing = threading.Lock()  # guards the next three
         self._children: set[Child] = set()
-        self._changing = threading.Lock()  # of the two below and above
         self._ending: str | None = None  # why the children are being ended
         self._ending_since = 0.0
-        self._pushed = 0  # how hard the children have been pushed to end
-        self._signals: list[int] = []
+        self._pushed = 0  # 0: the children were interrupted at most, 1: terminated, 2: killed
+        self._signals: list[int] = []  # those that came, in their order
 
     def run(self) -> SweepReport:
-        """Run trials until there is no reason to begin another, and all have ended."""
-        with _heeded_signals(self._signals), ThreadPoolExecutor(self._plan.jobs) as pool:
+        """Run trials until no more may begin and all have ended."""
+        with _note_signals(self._signals), ThreadPoolExecutor(self._plan.jobs) as pool:
             self._watch([pool.submit(self._work) for _ in range(self._plan.jobs)])
         if signal.SIGTERM in self._signals:
             raise Terminated(128 + signal.SIGTERM)
@@ -278,7 +285,7 @@ class _Runner:
         )
 
     def _watch(self, workers: Sequence[Future[None]]) -> None:
-        """Wait for the workers, heeding signals and requests to stop; raise what one of them raised."""
+        """Wait for the workers and obey signals and requests to stop; raise the first error of a worker."""
         problem: BaseException | None = None
         pending = set(workers)
         while pending:
@@ -286,25 +293,25 @@ class _Runner:
             try:
                 for worker in done:
                     worker.result()
-                self._look(asked=problem is None)
+                self._obey(asked=problem is None)
             except BaseException as error:
                 problem = problem or error
                 self._end_children(BROKE_OFF)
         if problem is not None:
             raise problem
 
-    def _look(self, *, asked: bool) -> None:
-        """Do what signals and other processes ask for, and push children that do not heed."""
+    def _obey(self, *, asked: bool) -> None:
+        """End the children if a signal or, with `asked`, another process wants it; push those that linger."""
         if self._signals:
             self._end_children(INTERRUPTED)
-        elif asked and stop_asked_since(self._connection, self._study._id, self._began):
+        elif asked and stop_asked_since(self._connection, self._core.row, self._began):
             self._close("stopped")
-            if stop_asked_since(self._connection, self._study._id, self._began, now=True):
+            if stop_asked_since(self._connection, self._core.row, self._began, now=True):
                 self._end_children(STOPPED)
         with self._changing:
             if self._ending is not None:
                 patience_over = int((time.monotonic() - self._ending_since) / PATIENCE_S)
-                # Whoever presses ctrl-C again wants no more patience.
+                # A second Ctrl-C kills at once.
                 self._push(2 if len(self._signals) > 1 else min(patience_over, 2))
 
     def _close(self, why: str) -> None:
@@ -319,62 +326,64 @@ class _Runner:
                 for child in self._children:
                     child.interrupt()
 
-    def _push(self, hard: int) -> None:
-        if hard > self._pushed:
-            self._pushed = hard
+    def _push(self, force: int) -> None:
+        if force > self._pushed:
+            self._pushed = force
             for child in self._children:
-                child.kill() if hard == 2 else child.terminate()
+                child.kill() if force == 2 else child.terminate()
 
-    # What a worker does
+    # The work of one thread
 
     def _work(self) -> None:
-        while (trial := self._next()) is not None:
+        while (trial := self._begin_trial()) is not None:
             self._attempt(trial)
 
-    def _next(self) -> Trial | None:
-        """The next trial with its params, or None when there is none to begin."""
+    def _begin_trial(self) -> Trial | None:
+        """Begin a trial and suggest its params; return None when no more may begin."""
         with self._asking:
             if time.monotonic() >= self._deadline:
                 self._close("time")
-            if stop_asked_since(self._connection, self._study._id, self._began):
+            if stop_asked_since(self._connection, self._core.row, self._began):
                 self._close("stopped")
             if self._closed is not None or self._is_exhausted():
                 return None
-            trial = self._study._ask()
-            if trial is not None:
-                try:
-                    self._suggest(trial)
-                except ExptrackError as error:
-                    self._study.tell(trial, reason=str(error))
-                    raise
+            source = self._core.begin_trial()
+            if source is None:
+                return None
+            trial = Trial(self._core, source)
+            try:
+                self._suggest(trial)
+            except ExptrackError as error:
+                self._study.tell(trial, reason=str(error))
+                raise
             return trial
 
     def _is_exhausted(self) -> bool:
-        """Whether a sampler that tries everything has tried it."""
+        """Whether a sampler that tries every combination has tried all of them."""
         if self._plan.sampler.name not in EXHAUSTIVE:
             return False
-        trials = self._study._storage.get_all_trials(self._study._id, deepcopy=False)
+        trials = self._core.frozen_trials()
         if any(trial.state.name == "WAITING" for trial in trials):
             return False
         space = self._plan.space
         tried = {tuple(map(trial.params.get, space)) for trial in trials if trial.params.keys() >= space.keys()}
-        return len(tried) >= math.prod(one.count or 1 for one in space.values())
+        return len(tried) >= math.prod(dimension.count or 1 for dimension in space.values())
 
     def _suggest(self, trial: Trial) -> None:
-        for key, one in self._plan.space.items():
-            if one.kind == "choice":
-                trial.suggest_choice(key, one.choices)
+        for key, drawn in self._plan.space.items():
+            if drawn.kind == "choice":
+                trial.suggest_choice(key, drawn.choices)
                 continue
-            assert one.low is not None
-            assert one.high is not None
-            if one.kind == "float":
-                trial.suggest_float(key, one.low, one.high, step=one.step, log=one.log)
+            assert drawn.low is not None
+            assert drawn.high is not None
+            if drawn.kind == "float":
+                trial.suggest_float(key, drawn.low, drawn.high, step=drawn.step, log=drawn.log)
             else:
-                low, high, step = int(one.low), int(one.high), int(one.step or 1)
-                trial.suggest_int(key, low, high, step=step, log=one.log)
+                low, high, step = int(drawn.low), int(drawn.high), int(drawn.step or 1)
+                trial.suggest_int(key, low, high, step=step, log=drawn.log)
 
     def _attempt(self, trial: Trial) -> None:
-        """One trial from its command to its end."""
+        """Run one trial from its command to its end."""
         started_at = datetime.now(UTC)
         try:
             ended = self._run_child(trial)
@@ -383,11 +392,12 @@ class _Runner:
             self._study.tell(trial, reason=problem)
             raise InvalidValueError(problem) from None
         interrupt_dead_runs(self._connection)
-        reports = self._study._storage.get_trial(trial._id).intermediate_values
-        verdict = self._judged(trial, ended, reports)
+        row = row_of(trial.optuna_trial)
+        reports = self._core.storage.get_trial(row).intermediate_values
+        verdict = self._judge(row, ended, reports)
         if verdict.reason is not None:
             verdict = _Verdict(reason=trial.config.mask(verdict.reason))
-        if self._connection.value(RUN_OF_TRIAL, (trial._id,)) is None:
+        if find_run(self._connection, row) is None:
             self._record_run(trial, verdict, started_at, reports)
         self._keep_output(trial, ended.output)
         retried = self._ending is None and ended.killed and verdict.reason is not None and self._retry(trial)
@@ -403,7 +413,7 @@ class _Runner:
         }
         with self._changing:
             if self._ending is not None:
-                return Ended(1, False, "not begun", "", "")
+                return Ended(1, False, "not started", "", "")
             child = Child(command_words(self._command, trial.params), environment, self._listener)
             self._children.add(child)
         try:
@@ -412,30 +422,32 @@ class _Runner:
             with self._changing:
                 self._children.discard(child)
 
-    def _judged(self, trial: Trial, ended: Ended, reports: Mapping[int, float]) -> _Verdict:
-        run = self._connection.value(RUN_OF_TRIAL, (trial._id,))
+    def _judge(self, trial: int, ended: Ended, reports: Mapping[int, float]) -> _Verdict:
+        """Decide how a trial ends; `trial` is its row id."""
+        run = find_run(self._connection, trial)
         row = None if run is None else self._connection.one(RUN_ENDING, (run,))
         if not ended.killed and self._gave_up(trial, run, reports):
             return _Verdict(pruned=True)
         if ended.returncode == 0 and (row is None or row["status"] == RunStatus.COMPLETED):
-            return self._valued(run, reports)
+            return self._read_value(run, reports)
         if self._ending is not None:
             return _Verdict(reason=self._ending)
         if ended.returncode == 0 and row is not None:
-            return _Verdict(reason=f"its run is {row['status']}: {row['reason'] or 'nobody ended it'}")
+            return _Verdict(reason=_describe_ending(row["status"], row["reason"]))
         what = row["reason"] if row is not None and row["status"] == RunStatus.FAILED else None
         return _Verdict(reason=f"{ended.words}: {what or _last_lines(ended.errors)}".rstrip(": "))
 
-    def _gave_up(self, trial: Trial, run: int | None, reports: Mapping[int, float]) -> bool:
-        """Whether the command ended because it was told to give up, and not in spite of it."""
-        attributes = self._study._storage.get_trial_system_attrs(trial._id)
+    def _gave_up(self, trial: int, run: int | None, reports: Mapping[int, float]) -> bool:
+        """Whether the command ended because it was told to give up: it reported nothing after that."""
+        attributes = self._core.storage.get_trial_system_attrs(trial)
         if PRUNE_MARK in attributes and attributes[PRUNE_MARK] == max(reports, default=None):
             return True
         return run is not None and any(
             event.kind == PRUNE_EVENT for event in read_events(self._connection, run)
         )
 
-    def _valued(self, run: int | None, reports: Mapping[int, float]) -> _Verdict:
+    def _read_value(self, run: int | None, reports: Mapping[int, float]) -> _Verdict:
+        """Read the trial's value from its run, or else from its reports."""
         metric, reduce = self._plan.metric, self._plan.reduce
         summaries = () if run is None else read_summaries(self._connection, [run])[run]
         logged = {summary.name: summary for summary in summaries}
@@ -444,8 +456,8 @@ class _Runner:
             value = getattr(logged[metric], reduce)
             value = math.nan if value is None else value
         elif reports:
-            sound = [one for one in reports.values() if not math.isnan(one)] or [math.nan]
-            value = {"last": reports[max(reports)], "min": min(sound), "max": max(sound)}[reduce]
+            comparable = [one for one in reports.values() if not math.isnan(one)] or [math.nan]
+            value = {"last": reports[max(reports)], "min": min(comparable), "max": max(comparable)}[reduce]
         if value is None:
             if run is None:
                 return _Verdict(reason=f"it started no run (exptrack.start_run) that logs {metric}")
@@ -459,7 +471,7 @@ class _Runner:
     def _record_run(
         self, trial: Trial, verdict: _Verdict, started_at: datetime, reports: Mapping[int, float]
     ) -> None:
-        """Record a run for a command that started none, so that what it wrote is kept."""
+        """Record a run for a command that started none, so that its output is kept."""
         failed = verdict.reason is not None
         metrics = {self._plan.metric: (list(reports), list(reports.values()))} if reports else {}
         record = RecordedRun(
@@ -468,24 +480,25 @@ class _Runner:
             (datetime.now(UTC) - started_at).total_seconds(),
             RunStatus.FAILED if failed else RunStatus.COMPLETED,
             verdict.reason,
-            name=run_name(self._study.name, trial.number),
+            name=name_trial_run(self._study.name, trial.number),
             group=self._study.name,
             metrics=metrics,
         )
         with self._connection.transaction():
             (run_id,) = record_runs(self._connection, [record])
-            join_run(self._connection, trial._id, resolve_run(self._connection, run_id)["id"])
+            run = resolve_run(self._connection, run_id)["id"]
+            join_run(self._connection, row_of(trial.optuna_trial), run)
 
     def _keep_output(self, trial: Trial, output: str) -> None:
-        run = self._connection.value(RUN_OF_TRIAL, (trial._id,))
-        row = self._connection.one(RUN_ENDING, (run,))
-        if output and row is not None:
+        run = find_run(self._connection, row_of(trial.optuna_trial))
+        row = None if run is None else self._connection.one(RUN_ENDING, (run,))
+        if output and run is not None and row is not None:
             store = ArtifactStore(self._connection, run, row["run_id"])
             store.register_data(OUTPUT, redact_text(trial.config.mask(output)))
 
     def _retry(self, trial: Trial) -> bool:
-        """Let a trial be tried again unless that was done as often as it may be."""
-        trials = self._study._storage.get_all_trials(self._study._id, deepcopy=False)
+        """Enqueue a trial's params again, unless they were retried `retries` times; return whether it did."""
+        trials = self._core.frozen_trials()
         first = trials[trial.number].system_attrs.get(RETRY_MARK, trial.number)
         if sum(one.system_attrs.get(RETRY_MARK) == first for one in trials) >= self._plan.retries:
             return False
@@ -507,50 +520,59 @@ class _Runner:
 
 
 def command_words(command: Sequence[str], params: Mapping[str, Any]) -> list[str]:
-    """A command with the params as overrides: in the place of ``{overrides}``, else behind it.
+    """Add the params to a command as overrides: in the place of ``{overrides}``, else at its end.
 
-    A word that is ``{overrides}`` stands for all of them; inside a word, such as a shell's, they are quoted.
+    A word that is ``{overrides}`` becomes a word for each param. Inside a word, as for ``sh -c``, the params
+    are quoted.
 
     >>> command_words(["python", "train.py"], {"optim.lr": 0.1, "name": "3"})
     ['python', 'train.py', 'optim.lr=0.1', 'name="3"']
     """
-    overrides = [f"{key}={_override_text(value)}" for key, value in params.items()]
+    overrides = [f"{key}={_format_override(value)}" for key, value in params.items()]
     words: list[str] = []
     for word in command:
         words += overrides if word == OVERRIDES else [word.replace(OVERRIDES, shlex.join(overrides))]
     return words if any(OVERRIDES in word for word in command) else [*command, *overrides]
 
 
-def _override_text(value: object) -> str:
-    """The text that an override types as this value; bare where it can be, so that it may select a file."""
+def _format_override(value: object) -> str:
+    """Return the text that an override reads as this value; unquoted if possible, as it may name a file."""
     if isinstance(value, str) and not value.startswith(('"', "[", "{")) and sdn.parse_value(value) == value:
         return value
     return sdn.dumps({"value": value}).partition(" ")[2].rstrip("\n")  # type: ignore[dict-item]
 
 
+def _describe_ending(status: str, reason: str | None) -> str:
+    """Say why a run that did not complete leaves its trial without a value, although the command succeeded."""
+    if reason:
+        return f"its run is {status}: {reason}"
+    words = "failed without a reason" if status == RunStatus.FAILED else f"is {status}"
+    return f"its run {words}: the script did not call complete() or fail()"
+
+
 def _last_lines(text: str) -> str:
-    """What standard error ended with; of a Python traceback the error, without the code that led to it."""
+    """Return the end of standard error; of a Python traceback only the error, without the lines of code."""
     lines = [line.rstrip() for line in text.rpartition(TRACEBACK)[2].splitlines() if line.strip()]
     lines = [line.strip() for line in lines if not line.startswith("  ")] or [line.strip() for line in lines]
     return " / ".join(lines[-REASON_LINES:])[-REASON_CHARS:]
 
 
 @contextmanager
-def _heeded_signals(heard: list[int]) -> Iterator[None]:
-    """Note ctrl-C and SIGTERM instead of being ended by them; those that are ignored stay so."""
+def _note_signals(heard: list[int]) -> Iterator[None]:
+    """Collect SIGINT and SIGTERM instead of ending by them; a signal that is ignored stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        heard.append(number)
+    def note(heard_now: int, _frame: FrameType | None) -> None:
+        heard.append(heard_now)
 
     former = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            former[number] = signal.signal(number, note)
+    for which in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(which) is not signal.SIG_IGN:
+            former[which] = signal.signal(which, note)
     try:
         yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for which, handler in former.items():
+            signal.signal(which, signal.SIG_DFL if handler is None else handler)

@@ -1,7 +1,8 @@
-"""Studies and trials as they stand in the file: all that can be read, and joined to runs, without Optuna.
+"""Read studies and trials from their tables, list and delete studies, ask searches to stop; without Optuna.
 
-Invariants: a trial is joined to at most one run, the first that began for it. Who reads a study sees the state
-of one moment. Numbers of trials count from 0 within their study.
+Invariants: a trial is joined to at most one run, the first that began for it. Each call reads the state of one
+moment. The numbers of trials count from 0 within their study. A running trial whose process is dead reads as
+failed, also before :meth:`Study.fail_dead_trials` has written that.
 """
 
 from __future__ import annotations
@@ -20,23 +21,20 @@ from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
 
-ASK_TO_STOP = """
-INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', ?, json_quote(?))
-ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
-"""
-STOP_ASKED = """
-SELECT json_extract(value, '$') FROM study_attribute WHERE study = ? AND scope = 'system' AND name = ?
-"""
-STOP_MARK = "exptrack:stop"  # when somebody last asked to begin no more trials
-STOP_NOW_MARK = "exptrack:stop_now"  # when somebody last asked to end those under way too
+# The attributes of studies and trials that are exptrack's, among Optuna's.
+STOP_MARK = "exptrack:stop"  # of a study: when it was last asked to begin no more trials
+STOP_NOW_MARK = "exptrack:stop_now"  # of a study: when it was last asked to end running trials too
+RETRY_MARK = "exptrack:retry_of"  # of a trial that tries the params of another again: the number of that trial
+PRUNE_MARK = "exptrack:should_prune"  # of a trial that was told to give up: the last step it had reported then
 
-PROCESS_DIED = "its process died"
+PROCESS_DIED = "its process died"  # the reason of a trial that failed so; it is stored
+
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
 SELECT_STUDIES = "SELECT id, name, created_at, settings FROM study ORDER BY created_at DESC, id DESC"
 STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
 OBJECTIVES = "SELECT direction, metric FROM study_objective WHERE study = ? ORDER BY position"
 COUNTS_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
-# Constraints are met at zero and below; older samplers keep them in one list, newer ones under a name each.
+# A constraint is met at zero and below. Older samplers store them as one list, newer ones each under its name.
 BROKEN_CONSTRAINT = """EXISTS (
     SELECT 1 FROM trial_attribute AS a, json_each(CASE WHEN json_valid(a.value) THEN a.value ELSE '[]' END) AS c
     WHERE a.trial = t.id AND a.scope = 'system' AND (a.name = 'constraints' OR a.name GLOB 'constraints:*')
@@ -71,22 +69,36 @@ SELECT p.trial, p.step, p.value FROM json_each(?) AS j CROSS JOIN trial_report A
 ORDER BY p.trial, p.step
 """
 COUNT_TRIALS = "SELECT count(*) FROM trial WHERE study = ?"
+# Trials that try the params of another again are not counted.
 COUNT_ATTEMPTS = """
 SELECT count(*) FROM trial AS t WHERE t.study = ? AND NOT EXISTS (
     SELECT 1 FROM trial_attribute AS a WHERE a.trial = t.id AND a.scope = 'system' AND a.name = ?
 )
 """
-DELETE_STUDY = "DELETE FROM study WHERE id = ?"
 RUNNING_TRIALS = (
     "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"
 )
+RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
+# A trial that has ended keeps the reason it ended for.
+NOTE_FAILURE = "UPDATE trial SET reason = ? WHERE id = ? AND state = 'running'"
+DELETE_STUDY = "DELETE FROM study WHERE id = ?"
+ASK_TO_STOP = """
+INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', ?, json_quote(?))
+ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
+"""
+STOP_ASKED = """
+SELECT json_extract(value, '$') FROM study_attribute WHERE study = ? AND scope = 'system' AND name = ?
+"""
+
+
+# Studies
 
 
 def find_study(connection: Connection, name: object) -> Row:
-    """The row of a study.
+    """Read the row of a study.
 
     Raises:
-        StudyNotFoundError: there is none of this name.
+        StudyNotFoundError: no study has this name.
     """
     checked = check_name(name, "study name")
     row = connection.one(SELECT_STUDY, (checked,))
@@ -97,17 +109,17 @@ def find_study(connection: Connection, name: object) -> Row:
 
 
 def list_studies(connection: Connection) -> list[StudyInfo]:
-    """Every study, the newest first."""
+    """Read every study, the newest first."""
     with connection.snapshot():
         return [study_info(connection, row) for row in connection.all(SELECT_STUDIES)]
 
 
 def study_info(connection: Connection, row: Row) -> StudyInfo:
-    """A study in a few facts; `row` as of :func:`find_study`."""
+    """Read a study in a few facts; `row` is one of :func:`find_study`."""
     objectives = connection.all(OBJECTIVES, (row["id"],))
     directions = tuple(objective["direction"] for objective in objectives)
     counts = {TrialState(state): count for state, count in connection.all(COUNTS_BY_STATE, (row["id"],))}
-    dead = len(dead_trials(connection, row["id"]))
+    dead = len(read_dead_trials(connection, row["id"]))
     if dead:
         counts[TrialState.RUNNING] -= dead
         counts[TrialState.FAIL] = counts.get(TrialState.FAIL, 0) + dead
@@ -127,76 +139,6 @@ def study_info(connection: Connection, row: Row) -> StudyInfo:
     )
 
 
-def read_trials(
-    connection: Connection, study: int, states: Iterable[TrialState] = tuple(TrialState)
-) -> list[TrialRecord]:
-    """The trials of a study that are in one of these states, by number; those of dead processes have failed."""
-    asked = set(states)
-    # A dead one still stands as running in the file.
-    looked_up = asked | {TrialState.RUNNING} if TrialState.FAIL in asked else asked
-    with connection.snapshot():
-        rows = connection.all(TRIALS_OF, (study, json.dumps(sorted(looked_up))))
-        found = _records(connection, study, rows)
-    return [trial for trial in found if trial.state in asked]
-
-
-def read_trial(connection: Connection, study: int, number: int) -> TrialRecord | None:
-    """One trial of a study, or None when it has none of this number."""
-    with connection.snapshot():
-        found = _records(connection, study, connection.all(TRIAL_AT, (study, number)))
-    return found[0] if found else None
-
-
-def _records(connection: Connection, study: int, rows: Sequence[Row]) -> list[TrialRecord]:
-    running = any(row["state"] == TrialState.RUNNING for row in rows)
-    dead = {row["id"] for row in dead_trials(connection, study)} if running else set()
-    wanted = (json.dumps([row["id"] for row in rows]),)
-    values = _by_trial(connection.all(VALUES_OF, wanted))
-    params = _by_trial(connection.all(PARAMS_OF, wanted))
-    reports = _by_trial(connection.all(REPORTS_OF, wanted))
-    return [
-        TrialRecord(
-            number=row["number"],
-            state=TrialState.FAIL if row["id"] in dead else TrialState(row["state"]),
-            values=tuple(value for (value,) in values.get(row["id"], ())),
-            params={name: _external(num, text) for name, num, text in params.get(row["id"], ())},
-            reports={step: math.nan if value is None else value for step, value in reports.get(row["id"], ())},
-            run_id=row["run_id"],
-            started_at=None if row["started_at"] is None else moment(row["started_at"]),
-            ended_at=None if row["ended_at"] is None else moment(row["ended_at"]),
-            reason=PROCESS_DIED if row["id"] in dead else row["reason"],
-        )
-        for row in rows
-    ]
-
-
-def infeasible_trials(connection: Connection, study: int) -> set[int]:
-    """The numbers of the trials that broke a constraint; they are never the best."""
-    return {row["number"] for row in connection.all(INFEASIBLE_TRIALS, (study,))}
-
-
-def _by_trial(rows: Sequence[Row]) -> dict[int, list[tuple[Any, ...]]]:
-    found: dict[int, list[tuple[Any, ...]]] = {}
-    for trial, *columns in rows:
-        found.setdefault(trial, []).append(tuple(columns))
-    return found
-
-
-def _external(number: float | None, distribution: str) -> Any:
-    """A param as the objective saw it; see ``optuna.distributions.json_to_distribution`` for the form."""
-    value = math.nan if number is None else number
-    drawn = json.loads(distribution)
-    if drawn["name"] == "CategoricalDistribution":
-        return drawn["attributes"]["choices"][int(value)]
-    return int(value) if drawn["name"] == "IntDistribution" else value
-
-
-def dead_trials(connection: Connection, study: int) -> list[Row]:
-    """Running trials (id, number) of which the process is known to be dead."""
-    rows = connection.all(RUNNING_TRIALS, (study,))
-    return [row for row in rows if is_alive(ProcessIdentity(**json.loads(row["owner"]))) is False]
-
-
 def delete_study(connection: Connection, name: object) -> int:
     """Delete a study and its trials; see :meth:`exptrack.Archive.delete_study`."""
     with connection.transaction():
@@ -207,13 +149,98 @@ def delete_study(connection: Connection, name: object) -> int:
 
 
 def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> None:
-    """Ask whoever searches a study to begin no more trials; `now`: and to end those under way. Commits."""
+    """Ask all processes that search a study to begin no more trials. Commits.
+
+    With `now` they are asked to end running trials too.
+    """
     with connection.transaction():
         for mark in (STOP_MARK, STOP_NOW_MARK)[: 1 + now]:
             connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
 
 
 def stop_asked_since(connection: Connection, study: int, began: str, *, now: bool = False) -> bool:
-    """Whether somebody has asked for that since a time."""
+    """Whether a stop was asked for since this time; with `now`, whether running trials were to end too."""
     asked = connection.value(STOP_ASKED, (study, STOP_NOW_MARK if now else STOP_MARK))
     return asked is not None and str(asked) >= began
+
+
+# Trials
+
+
+def read_trials(
+    connection: Connection, study: int, states: Iterable[TrialState] = tuple(TrialState)
+) -> list[TrialRecord]:
+    """Read the trials of a study that are in one of these states, by number."""
+    asked = set(states)
+    # In the file the trial of a dead process is still running.
+    looked_up = asked | {TrialState.RUNNING} if TrialState.FAIL in asked else asked
+    with connection.snapshot():
+        rows = connection.all(TRIALS_OF, (study, json.dumps(sorted(looked_up))))
+        found = _read_records(connection, study, rows)
+    return [trial for trial in found if trial.state in asked]
+
+
+def read_trial(connection: Connection, study: int, number: int) -> TrialRecord | None:
+    """Read one trial of a study; None if it has no trial of this number."""
+    with connection.snapshot():
+        found = _read_records(connection, study, connection.all(TRIAL_AT, (study, number)))
+    return found[0] if found else None
+
+
+def _read_records(connection: Connection, study: int, rows: Sequence[Row]) -> list[TrialRecord]:
+    running = any(row["state"] == TrialState.RUNNING for row in rows)
+    dead = {row["id"] for row in read_dead_trials(connection, study)} if running else set()
+    wanted = (json.dumps([row["id"] for row in rows]),)
+    values = _group_by_trial(connection.all(VALUES_OF, wanted))
+    params = _group_by_trial(connection.all(PARAMS_OF, wanted))
+    reports = _group_by_trial(connection.all(REPORTS_OF, wanted))
+    return [
+        TrialRecord(
+            number=row["number"],
+            state=TrialState.FAIL if row["id"] in dead else TrialState(row["state"]),
+            values=tuple(value for (value,) in values.get(row["id"], ())),
+            params={name: _decode_param(value, drawn) for name, value, drawn in params.get(row["id"], ())},
+            reports={step: math.nan if value is None else value for step, value in reports.get(row["id"], ())},
+            run_id=row["run_id"],
+            started_at=None if row["started_at"] is None else moment(row["started_at"]),
+            ended_at=None if row["ended_at"] is None else moment(row["ended_at"]),
+            reason=PROCESS_DIED if row["id"] in dead else row["reason"],
+        )
+        for row in rows
+    ]
+
+
+def _group_by_trial(rows: Sequence[Row]) -> dict[int, list[tuple[Any, ...]]]:
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for trial, *columns in rows:
+        found.setdefault(trial, []).append(tuple(columns))
+    return found
+
+
+def _decode_param(stored: float | None, distribution: str) -> Any:
+    """Return a param as the objective saw it.
+
+    `distribution` has the form that ``optuna.distributions.distribution_to_json`` writes.
+    """
+    value = math.nan if stored is None else stored
+    drawn = json.loads(distribution)
+    if drawn["name"] == "CategoricalDistribution":
+        return drawn["attributes"]["choices"][int(value)]
+    return int(value) if drawn["name"] == "IntDistribution" else value
+
+
+def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
+    """Read the numbers of the trials that broke a constraint; these are never the best."""
+    return {row["number"] for row in connection.all(INFEASIBLE_TRIALS, (study,))}
+
+
+def read_dead_trials(connection: Connection, study: int) -> list[Row]:
+    """Read the running trials (id, number) whose process is known to be dead."""
+    rows = connection.all(RUNNING_TRIALS, (study,))
+    return [row for row in rows if is_alive(ProcessIdentity(**json.loads(row["owner"]))) is False]
+
+
+def find_run(connection: Connection, trial: int) -> int | None:
+    """Return the row id of the run that a trial is joined to; None if there is none."""
+    run = connection.value(RUN_OF_TRIAL, (trial,))
+    return None if run is None else int(run)

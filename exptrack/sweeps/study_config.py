@@ -1,6 +1,6 @@
-"""What a study is made with: its objectives, what searches, what gives up, and how far.
+"""The config of a study: its objectives, its sampler and pruner, and its limits.
 
-Invariant: settings that no study could work with are refused here, before there is a study.
+Invariant: invalid settings are refused here, before the study is made.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """What a study is.
+    """The config of a study.
 
-    `direction` is ``"minimize"`` or ``"maximize"``, or one for each objective. `metric` is the name under which
-    a trial's run logs what it reports and returns (one for each objective). `base` is the config the params
-    are laid over. `max_trials` bounds the whole study, `time_limit` (seconds) each :meth:`Study.optimize`.
+    `direction` is ``"minimize"`` or ``"maximize"``, or a list with one for each objective. `metric` is the name
+    under which a trial's run logs its reports and its value, or a list of names. `base` is the config that the
+    params are laid over. `max_trials` bounds the whole study, `time_limit` (seconds) each call of
+    :meth:`Study.optimize`.
 
     >>> StudyConfig("digits", "maximize", Sampler.tpe(seed=1), max_trials=50).max_trials
     50
@@ -42,44 +43,44 @@ class StudyConfig:
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """One for each objective.
+        """The direction of each objective.
 
         Raises:
-            InvalidValueError: another word, or none.
+            InvalidValueError: it is another word, or there is none.
         """
-        given = _listed(self.direction, "a direction is 'minimize' or 'maximize', or a list of these")
+        given = _as_list(self.direction, "a direction is 'minimize' or 'maximize', or a list of these")
         if not given:
-            raise InvalidValueError("a study has at least one objective: a direction each")
+            raise InvalidValueError("a study has at least one objective; give a direction for each")
         return tuple(check_direction(direction) for direction in given)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """One name for each objective."""
+        """The metric of each objective."""
         count = len(self.directions)
         if self.metric is None:
             return default_metrics(count)
-        given = _listed(self.metric, "a metric is a name, or a list of them")
+        given = _as_list(self.metric, "a metric is a name, or a list of them")
         if len(given) != count or len(set(given)) != count:
             raise InvalidValueError(
-                f"{count} objectives have {count} different metrics, not {short_repr(given)}"
+                f"{count} objectives need {count} different metrics, not {short_repr(given)}"
             )
         return tuple(check_name(name, "metric name") for name in given)
 
     @property
     def chosen_sampler(self) -> Sampler:
-        """The sampler, or the one of a study that names none."""
+        """The sampler, or the default one."""
         return Sampler.of(DEFAULT_SAMPLER if self.sampler is None else self.sampler)
 
     @property
     def chosen_pruner(self) -> Pruner:
-        """The pruner, or the one of a study that names none."""
+        """The pruner, or the default one."""
         return Pruner.of(DEFAULT_PRUNER if self.pruner is None else self.pruner)
 
     def settings(self) -> dict[str, Any]:
-        """What of it the study remembers beside name, directions and metrics.
+        """Return the settings that a study stores beside its name, directions and metrics.
 
         Raises:
-            InvalidValueError: a limit, sampler, pruner or base that cannot be.
+            InvalidValueError: a limit, the sampler, the pruner or the base is invalid; the message names it.
         """
         if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
             raise InvalidValueError(f"max_trials is a whole number above 0, not {short_repr(self.max_trials)}")
@@ -95,8 +96,8 @@ class StudyConfig:
         }
 
 
-def _listed(given: object, form: str) -> list[Any]:
-    """One word, or several, as a list."""
+def _as_list(given: object, form: str) -> list[Any]:
+    """Return a list of one word, or of several."""
     if isinstance(given, str):
         return [given]
     if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
@@ -105,5 +106,5 @@ def _listed(given: object, form: str) -> list[Any]:
 
 
 def default_metrics(count: int) -> tuple[str, ...]:
-    """The names of so many objectives that have none."""
+    """Return names for `count` objectives that were not given any."""
     return ("objective",) if count == 1 else tuple(f"objective_{position}" for position in range(count))

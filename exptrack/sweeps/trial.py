@@ -1,108 +1,96 @@
-"""A trial as an objective has it: params out, reports in.
+"""A trial as an objective uses it: it suggests params and takes reports.
 
-Invariants: what a trial hands out is in the archive when the call returns, and in the config of its run if it
-has one. What is refused leaves nothing behind. A step is reported once.
+Invariants: a suggested param is in the archive when the call returns, and in the config of the trial's run if
+it has one. A call that is refused changes nothing. A step is reported once.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, Protocol, SupportsIndex
+from collections.abc import Iterable
+from typing import Any, SupportsIndex
 
 import optuna
 
 from exptrack.config.exp_config import ExpConfig
-from exptrack.database.connection import Connection
+from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
-from exptrack.runs.trial_link import TrialPruned
+from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
-from exptrack.sweeps.optuna_storage import OptunaStorage
+from exptrack.sweeps.optuna_bridge import row_of
+from exptrack.sweeps.store import PRUNE_MARK, find_run
+from exptrack.sweeps.study_core import StudyCore
 from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
 from exptrack.validation import check_name, check_number, check_step, short_repr
 
-RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
-
-PRUNE_MARK = "exptrack:should_prune"  # a trial that was told to give up, at this step
-
-
-class Searched(Protocol):
-    """What a trial asks of its study."""
-
-    name: str
-    metrics: tuple[str, ...]
-    _id: int
-    _connection: Connection
-    _storage: OptunaStorage
-
-    @property
-    def optuna_study(self) -> optuna.Study: ...
-    def _config_of(self, params: Mapping[str, Any]) -> ExpConfig: ...
-    def _own_errors(self) -> AbstractContextManager[None]: ...
-
 
 class Trial:
-    """One attempt: it hands out params, takes reports, and says when to give up.
+    """One attempt of a study: it suggests params, takes reports and tells when to give up.
 
     Made by :meth:`Study.optimize`, :meth:`Study.ask` and :func:`current_trial`.
     """
 
     def __init__(
-        self, study: Searched, source: optuna.trial.Trial | optuna.trial.FrozenTrial, run: Run | None = None
+        self,
+        core: StudyCore,
+        source: optuna.trial.Trial | optuna.trial.FrozenTrial,
+        run: Run | None = None,
     ) -> None:
-        self._study = study
+        self._core = core
         self._source = source
-        self._id = source._trial_id
+        self._row = row_of(source)
         self.number = source.number
         self.run = run
         self._reported: dict[int, float] = {}
 
     def __repr__(self) -> str:
-        return f"<Trial {self.number} of study {self._study.name!r}>"
+        return f"<Trial {self.number} of study {self._core.name!r}>"
 
     @property
     def optuna_trial(self) -> optuna.trial.Trial | optuna.trial.FrozenTrial:
-        """Optuna's own trial, for what this class does not offer (constraints, attributes)."""
+        """Optuna's own trial, for constraints, attributes and whatever else this class does not offer."""
         return self._source
 
     @property
     def params(self) -> dict[str, Any]:
-        """What was suggested so far."""
+        """The params suggested so far."""
         return dict(self._source.params)
 
     @property
     def config(self) -> ExpConfig:
         """The study's base config with the params laid over it."""
-        return self._study._config_of(self.params)
+        return self._core.config_for(self.params)
 
     # Suggesting
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """A number from `low` to `high`, both included; in steps, or evenly over its logarithm. Commits.
+        """Suggest a number from `low` to `high`, both included. Commits.
+
+        With `step` it is `low` plus a multiple of that; with `log` it is drawn on a logarithmic scale.
 
         Raises:
-            InvalidValueError: bounds that cannot be, or others than earlier in this study.
+            InvalidValueError: the bounds are invalid, or differ from those used earlier in this study.
         """
-        bounds = [self._bound(name, bound) for bound in (low, high)]
-        self._bound(name, bounds[1] - bounds[0])
-        exact = None if step is None else self._bound(name, step)
+        bounds = [self._check_bound(name, bound) for bound in (low, high)]
+        self._check_bound(name, bounds[1] - bounds[0])
+        exact = None if step is None else self._check_bound(name, step)
         return float(self._suggest("suggest_float", name, *bounds, step=exact, log=log))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """A whole number from `low` to `high`, both included; otherwise as :meth:`suggest_float`.
+        """Suggest a whole number from `low` to `high`, both included. Commits.
 
-        Both are within 2^53, beyond which Optuna does not tell one from the next.
+        The bounds lie within 2^53, above which Optuna cannot tell one integer from the next. Otherwise as
+        :meth:`suggest_float`.
         """
-        low, high, exact = (self._whole(name, bound) for bound in (low, high, step))
+        low, high, exact = (self._check_whole(name, bound) for bound in (low, high, step))
         return int(self._suggest("suggest_int", name, low, high, step=exact, log=log))
 
     def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
-        """One of these scalars: texts, numbers, bools, None. Commits; raises as :meth:`suggest_float`."""
+        """Suggest one of these texts, numbers, bools or None. Commits; raises as :meth:`suggest_float`."""
         if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
             raise InvalidTypeError(
                 f"choices of {short_repr(name)} are a list of scalars, not {short_repr(choices)}"
@@ -114,106 +102,137 @@ class Trial:
             for other in found[:place]:
                 if choice == other and type(choice) is not type(other):
                     raise InvalidValueError(
-                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)}"
-                        " are equal; Optuna cannot tell them apart"
+                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are"
+                        " equal, so that Optuna cannot tell them apart; leave one out"
                     )
         return self._suggest("suggest_categorical", name, found)
 
-    def _bound(self, name: str, value: object) -> float:
-        number = check_number(value, f"a bound or step of param {short_repr(name)}")
-        if not math.isfinite(number):
-            raise InvalidValueError(f"bounds and step of param {short_repr(name)} are finite, not {number}")
-        return number
+    def _check_bound(self, name: str, given: object) -> float:
+        bound = check_number(given, f"a bound or step of param {short_repr(name)}")
+        if not math.isfinite(bound):
+            raise InvalidValueError(f"bounds and step of param {short_repr(name)} are finite, not {bound}")
+        return bound
 
-    def _whole(self, name: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    def _check_whole(self, name: str, given: object) -> int:
+        if isinstance(given, bool) or not isinstance(given, SupportsIndex):
             raise InvalidTypeError(
-                f"bounds and step of param {short_repr(name)} are whole numbers, not {short_repr(value)}"
+                f"bounds and step of param {short_repr(name)} are whole numbers, not {short_repr(given)}"
             )
-        number = operator.index(value)
-        if abs(number) > MAX_WHOLE:
+        bound = operator.index(given)
+        if abs(bound) > MAX_WHOLE:
             raise InvalidValueError(
-                f"bounds and step of param {short_repr(name)} are within 2^53, not {short_repr(number)}"
+                f"bounds and step of param {short_repr(name)} are within 2^53, not {short_repr(bound)}"
             )
-        return number
+        return bound
 
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
-        self._study._config_of({**self.params, checked: None})
+        self._core.config_for({**self.params, checked: None})
         try:
-            with self._study._own_errors():
-                value = getattr(self._source, method)(checked, *args, **kwargs)
+            with self._core.translate_errors():
+                suggested = getattr(self._source, method)(checked, *args, **kwargs)
         except (ValueError, TypeError, AssertionError, OverflowError) as error:
             if isinstance(error, ExptrackError):
                 raise
-            raise InvalidValueError(f"param {checked!r} of {self!r}: {error}") from None
+            raise InvalidValueError(
+                f"param {checked!r} of trial {self.number} of study {self._core.name!r}: {error}"
+            ) from None
         if self.run is not None:
             self.run._take_config(self.config)
-        return value
+        return suggested
 
     # Reporting
 
     def report(self, step: int, value: float) -> None:
-        """Say how well it does at a step, which the pruner compares, and log that in the trial's run. Commits.
+        """Report how well the trial does at a step, for the pruner, and log it in the trial's run. Commits.
 
-        A step is reported once: what comes later for it is only logged.
+        A step is reported once: a later value for it is only logged.
 
         Raises:
-            InvalidTypeError, InvalidValueError: no step (from 0), or no number.
+            InvalidTypeError, InvalidValueError: the step is not a whole number from 0, or the value no number.
         """
         checked_step = check_step(step)
         if checked_step < 0:
             raise InvalidValueError(f"a report's step is 0 or more, not {checked_step}")
-        number = check_number(value, "report")
+        checked_value = check_number(value, "report")
         if self.run is not None:
-            self.run.log_metric(self._study.metrics[0], number, checked_step)
-        self._note_report(checked_step, number)
+            self.run.log_metric(self._core.metrics[0], checked_value, checked_step)
+        self._store_report(checked_step, checked_value)
 
-    def _note_report(self, step: int, value: float) -> None:
+    def _store_report(self, step: int, value: float) -> None:
         if step not in self._reported:
-            with self._study._own_errors():
-                self._study._storage.set_trial_intermediate_value(self._id, step, value)
+            with self._core.translate_errors():
+                self._core.storage.set_trial_intermediate_value(self._row, step, value)
             self._reported[step] = value
 
     def should_prune(self) -> bool:
-        """Whether the pruner would give this trial up, as far as it has reported.
+        """Ask the pruner whether to give this trial up, judged by its reports so far.
 
-        In a script that a sweep runs, what the run logged of the objective's metric counts as reported.
+        In a script that a sweep runs, points of the objective's metric in the run count as reports.
         """
         if self.run is None:
             self._report_logged()
-        storage = self._study._storage
-        with self._study._own_errors():
-            trial = storage.get_trial(self._id)
-            prune = bool(self._study.optuna_study.pruner.prune(self._study.optuna_study, trial))
+        storage = self._core.storage
+        with self._core.translate_errors():
+            trial = storage.get_trial(self._row)
+            study = self._core.optuna_study
+            prune = bool(study.pruner.prune(study, trial))
             if prune:
-                storage.set_trial_system_attr(
-                    self._id, PRUNE_MARK, max(trial.intermediate_values, default=None)
-                )
+                last = max(trial.intermediate_values, default=None)
+                storage.set_trial_system_attr(self._row, PRUNE_MARK, last)
         return prune
 
     def _report_logged(self) -> None:
-        connection = self._study._connection
-        run = connection.value(RUN_OF_TRIAL, (self._id,))
-        point = None if run is None else open_run(connection, run).get_last_metric(self._study.metrics[0])
+        run = find_run(self._core.connection, self._row)
+        if run is None:
+            return
+        point = open_run(self._core.connection, run).get_last_metric(self._core.metrics[0])
         if point is not None and point.step >= 0:
-            self._note_report(point.step, point.value)
+            self._store_report(point.step, point.value)
 
     def prune(self, message: str = "") -> None:
         """Give the trial up.
 
         Raises:
-            TrialPruned: always; the objective lets it through.
+            TrialPruned: always; the objective must not catch it.
         """
-        step = max(self._reported, default=None)
+        step = last_step_of(self)
         if self.run is None:
-            with self._study._own_errors():
-                self._study._storage.set_trial_system_attr(self._id, PRUNE_MARK, step)
+            with self._core.translate_errors():
+                self._core.storage.set_trial_system_attr(self._row, PRUNE_MARK, step)
         raise TrialPruned(message, step=step)
 
 
+# Kept out of the class, whose names are public
+
+
+def last_step_of(trial: Trial) -> int | None:
+    """Return the last step that this object reported."""
+    return max(trial._reported, default=None)
+
+
+def is_trial_of(trial: Trial, core: StudyCore) -> bool:
+    """Whether the trial belongs to this very study: the same row in the same file."""
+    own = trial._core
+    return own.row == core.row and own.connection.path == core.connection.path
+
+
+def attached_trial() -> Trial | None:
+    """Return the trial that this process runs for; see :func:`exptrack.current_trial`."""
+    connection = default_connection()
+    row = find_surrounding_trial(connection)
+    if row is None:
+        return None
+    core = StudyCore.open(connection, row["study"])
+    return Trial(core, core.storage.get_trial(row["id"]))
+
+
 def check_choice(name: str, value: object) -> None:
-    """Refuse what is no setting of a param, or what no config holds."""
+    """Refuse a value that no param takes or no config stores.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: it is one.
+    """
     if value is not None and not isinstance(value, (str, int, float)):
         raise InvalidTypeError(
             f"param {short_repr(name)} is a text, a number, a bool or None, not {short_repr(value)}"
@@ -221,4 +240,6 @@ def check_choice(name: str, value: object) -> None:
     try:
         ExpConfig({"value": value})
     except InvalidValueError as error:
-        raise InvalidValueError(f"param {short_repr(name)} cannot be {short_repr(value)}: {error}") from None
+        raise InvalidValueError(
+            f"param {short_repr(name)} cannot be set to {short_repr(value)}: {error}"
+        ) from None

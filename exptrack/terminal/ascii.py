@@ -1,6 +1,7 @@
-"""What a terminal or file that does not know Unicode is shown instead of bars, rules and marks.
+"""Replace bars, rules and marks by ASCII where the encoding of the output is not Unicode.
 
-Invariants: a character becomes one character, so that columns stay aligned; what has no likeness is escaped.
+Invariants: one character becomes one character, so that columns stay aligned. A character without a likeness is
+escaped.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import TextIO
 
 ERRORS = "exptrack.plain"
 LIKENESSES = str.maketrans("–—−·•●◦○★×→↑↓│─└├█▁▂▃▄▅▆▇…±µ²≥≤“”‘’", "---.oooo*x>^v|-`|#..::==#~+u2><\"\"''")
-# Of a character of braille the lower byte is its dots.
+# The lower byte of a braille character holds a bit for each dot.
 BRAILLE = range(0x2800, 0x2900)
 BY_DOTS = " ..::==##"
 
 
 def spell_out(stream: TextIO) -> None:
-    """Let a stream of an encoding without such characters take likenesses rather than fail."""
+    """Make a stream without Unicode write likenesses instead of failing."""
     if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
         codecs.register_error(ERRORS, _likeness)
         stream.reconfigure(errors=ERRORS)

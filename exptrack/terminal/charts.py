@@ -1,7 +1,7 @@
-"""Numbers as drawings in a terminal: a line of a few characters, or a chart with axes.
+"""Draw numbers in a terminal: a line of a few bars, or a chart with axes.
 
-Invariants: what cannot be drawn is said: NaN leaves a gap, and a chart tells what it leaves out. A chart is as
-wide and high as asked, whatever the values. Series are told apart by colour, or else by letter.
+Invariants: NaN leaves a gap, and a chart says which values it leaves out. A chart is as wide and high as asked,
+whatever the values. Series differ by colour, or by letter where there is no colour.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 GAP, UP, DOWN = "·", "↑", "↓"
 SPARK_CHARS = 12
+PLOT_ROWS = 12
+PIPED_COLUMNS = 100
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LABEL_CHARS = 10
@@ -28,28 +31,34 @@ DOTS_ACROSS, DOTS_UP = 2, 4  # of a character
 
 
 class Line(NamedTuple):
-    """One series of a chart, downsampled to about a bucket for each column, with what it is called."""
+    """One series of a chart with its label, downsampled to about a bucket for each column."""
 
     label: str
     buckets: Buckets
 
 
 class Layer(NamedTuple):
-    """Points of one kind: each drawn as `mark`, or all joined by a line where that is empty."""
+    """Points of one kind: each is drawn as `mark` (a dot if empty); `joined` ones also by a line."""
 
     label: str
     points: Sequence[tuple[float, float]]
     mark: str
     style: str
+    joined: bool = False
 
 
-def sparkline(buckets: Buckets) -> str:
-    """The last value of each bucket as a bar; a dot where it is NaN, an arrow where it is infinite."""
-    return spark(buckets.lists()["last"])
+def chart_width(out: Console) -> int:
+    """Return how many columns a chart fills."""
+    return out.width if out.is_terminal else PIPED_COLUMNS
 
 
-def spark(values: Sequence[float]) -> str:
-    """Values as bars between their least and greatest; a dot for NaN, an arrow for the infinities."""
+def draw_sparkline(buckets: Buckets) -> str:
+    """Draw the last value of each bucket as a bar; NaN as a dot, infinities as arrows."""
+    return draw_bars(buckets.lists()["last"])
+
+
+def draw_bars(values: Sequence[float]) -> str:
+    """Draw values as bars between the least and the greatest; NaN as a dot, infinities as arrows."""
     finite = [value for value in values if math.isfinite(value)]
     least, greatest = min(finite, default=0.0), max(finite, default=0.0)
     return "".join(_bar(value, least, greatest) for value in values)
@@ -66,36 +75,41 @@ def _bar(value: float, least: float, greatest: float) -> str:
     return BARS[min(int(part * len(BARS)), len(BARS) - 1)]
 
 
-def chart(
-    title: str, lines: Sequence[Line], width: int, height: int, *, log: bool, by: str, colour: bool
+def draw_lines(
+    title: str, lines: Sequence[Line], width: int, height: int = PLOT_ROWS, *, log: bool, by: str, colour: bool
 ) -> Text:
-    """Lines over the same axes: steps, or seconds since each run's start (`by` ``"time"``)."""
+    """Draw lines over one axis: steps, or seconds since the start of each run (`by` ``"time"``)."""
     points = [list(_points(line.buckets, by, log)) for line in lines]
     drawn = [(x, y) for line in points for x, y in line if not math.isnan(y)]
     columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
     rows = max(height, LEAST_HEIGHT)
+    plain = colour or len(lines) == 1
     parts = [Text(f"{title}{' (log)' * log}", style="bold")]
     if drawn:
-        x_range = _padded([x for x, _y in drawn])
-        y_range = _padded([y for _x, y in drawn])
-        drawing = _canvas(points, columns, rows, x_range, y_range, colour)
+        x_range = _pad_range([x for x, _y in drawn])
+        y_range = _pad_range([y for _x, y in drawn])
+        layers = [
+            Layer(line.label, path, "" if plain else _letter(place), _colour(place), joined=True)
+            for place, (line, path) in enumerate(zip(lines, points, strict=True))
+        ]
+        drawing = _plot(layers, columns, rows, x_range, y_range, colour)
         unit = "steps" if by == "step" else "seconds"
         parts += _beside_axis(drawing, y_range, log)
         parts += _below(_ruler(x_range, columns, unit, False))
     else:
-        parts.append(Text("nothing that can be drawn", style="dim"))
+        parts.append(Text("nothing can be drawn", style="dim"))
     for place, line in enumerate(lines):
-        mark = "●" if colour or len(lines) == 1 else _letter(place)
+        mark = "●" if plain else _letter(place)
         legend = Text(f"{mark} {line.label}", style=_colour(place) if colour else "")
         parts.append(legend.append(_left_out(line.buckets, log), style="dim"))
     return Text("\n").join(parts)
 
 
-def scatter(
+def draw_points(
     title: str,
     layers: Sequence[Layer],
     width: int,
-    height: int,
+    height: int = PLOT_ROWS,
     *,
     unit: str,
     log_x: bool = False,
@@ -103,9 +117,9 @@ def scatter(
     names: Sequence[str] = (),
     colour: bool,
 ) -> Text:
-    """Points, each layer over those before it; on a scale, or at the places of `names` from 0 on.
+    """Draw points, each layer over those before it; `unit` names the horizontal axis.
 
-    `unit` says what runs to the right.
+    The axis is a scale or, with `names`, has one place for each name, counted from 0.
     """
     scaled = [[_scaled(point, log_x, log_y) for point in layer.points] for layer in layers]
     drawn = [[point for point in points if point is not None] for points in scaled]
@@ -113,21 +127,22 @@ def scatter(
     columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
     parts = [Text(f"{title}{' (log)' * log_y}", style="bold")]
     if everything:
-        x_range = (-0.5, len(names) - 0.5) if names else _padded([x for x, _y in everything])
-        y_range = _padded([y for _x, y in everything])
-        drawing = _marks(layers, drawn, columns, max(height, LEAST_HEIGHT), x_range, y_range, colour)
+        x_range = (-0.5, len(names) - 0.5) if names else _pad_range([x for x, _y in everything])
+        y_range = _pad_range([y for _x, y in everything])
+        shown = [layer._replace(points=points) for layer, points in zip(layers, drawn, strict=True)]
+        drawing = _plot(shown, columns, max(height, LEAST_HEIGHT), x_range, y_range, colour)
         parts += _beside_axis(drawing, y_range, log_y)
         ruler = _ruler(x_range, columns, f"{unit}{' (log)' * log_x}", log_x)
-        named = _named(names, columns) if names else ruler
+        named = _name_ruler(names, columns) if names else ruler
         if not named:
             numbers = [str(place) for place in range(1, len(names) + 1)]
-            named = _named(numbers, columns) or f"{unit:^{columns}}"
+            named = _name_ruler(numbers, columns) or f"{unit:^{columns}}"
             key = ", ".join(f"{place} = {name}" for place, name in zip(numbers, names, strict=True))
             parts += [*_below(named), Text(key, style="dim")]
         else:
             parts += _below(named)
     else:
-        parts.append(Text("nothing that can be drawn", style="dim"))
+        parts.append(Text("nothing can be drawn", style="dim"))
     for layer, points in zip(layers, scaled, strict=True):
         if points:
             legend = Text(f"{layer.mark or '─'} {layer.label}", style=layer.style if colour else "")
@@ -142,32 +157,8 @@ def _scaled(point: tuple[float, float], log_x: bool, log_y: bool) -> tuple[float
     return None if math.isnan(x) or math.isnan(y) else (x, y)
 
 
-def _marks(
-    layers: Sequence[Layer],
-    drawn: Sequence[Sequence[tuple[float, float]]],
-    columns: int,
-    rows: int,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    colour: bool,
-) -> list[str]:
-    from plotille import Canvas
-
-    canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
-    for layer, points in zip(layers, drawn, strict=True):
-        shade = layer.style if colour else None
-        kept = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in points]
-        if layer.mark:
-            for x, y in kept:
-                canvas.point(x, y, color=shade, marker=layer.mark)
-        else:
-            for (x, y), (next_x, next_y) in pairwise(kept):
-                canvas.line(x, y, next_x, next_y, color=shade)
-    return canvas.plot().splitlines()  # type: ignore[no-any-return]
-
-
-def _named(names: Sequence[str], columns: int) -> str:
-    """A ruler with a name under each place, or nothing where they have no room."""
+def _name_ruler(names: Sequence[str], columns: int) -> str:
+    """Return a ruler with a name under each place, or nothing if the names do not fit."""
     ruler = ""
     for place, name in enumerate(names):
         start = max(round((place + 0.5) / len(names) * columns - len(name) / 2), 0)
@@ -186,14 +177,18 @@ def _letter(place: int) -> str:
 
 
 def _points(buckets: Buckets, by: str, log: bool) -> Iterator[tuple[float, float]]:
-    """What is drawn of each bucket: first, least, greatest and last value; NaN where the line is broken."""
-    told = buckets.lists()
+    """Yield the points drawn for each bucket: first, least, greatest and last value; NaN breaks the line."""
+    values_of = buckets.lists()
     first, last = ("first_step", "last_step") if by == "step" else ("first_time_s", "last_time_s")
     for place in range(len(buckets)):
-        low, high = told[first][place], told[last][place]
+        low, high = values_of[first][place], values_of[last][place]
         middle = (low + high) / 2
-        values = [(low, told["first"]), (middle, told["finite_min"]), (middle, told["finite_max"])]
-        for x, column in (*values, (high, told["last"])):
+        values = [
+            (low, values_of["first"]),
+            (middle, values_of["finite_min"]),
+            (middle, values_of["finite_max"]),
+        ]
+        for x, column in (*values, (high, values_of["last"])):
             yield x, _drawable(column[place], log)
 
 
@@ -204,19 +199,19 @@ def _drawable(value: float, log: bool) -> float:
 
 
 def _left_out(buckets: Buckets, log: bool) -> str:
-    """What of a series does not show."""
-    told = buckets.lists()
-    missing = sum(told["nan_count"])
+    """Say which values of a series are not drawn."""
+    values_of = buckets.lists()
+    missing = sum(values_of["nan_count"])
     words = [f"{missing:,} NaN"] if missing else []
-    if any(math.isinf(value) for name in ("min", "max") for value in told[name]):
+    if any(math.isinf(value) for name in ("min", "max") for value in values_of[name]):
         words.append("infinite values")
-    if log and any(value <= 0 for value in told["finite_min"]):
-        words.append("values that have no logarithm")
+    if log and any(value <= 0 for value in values_of["finite_min"]):
+        words.append("values without a logarithm")
     return f"  without {', '.join(words)}" if words else ""
 
 
-def _padded(values: Sequence[float]) -> tuple[float, float]:
-    """The range of an axis: never empty, and narrow enough to be a float."""
+def _pad_range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the range of an axis: never empty, and narrow enough that its span is a float."""
     least, greatest = min(values), max(values)
     if least == greatest:
         pad = abs(least) / 10 or 1.0
@@ -225,41 +220,42 @@ def _padded(values: Sequence[float]) -> tuple[float, float]:
     return max(least, -limit), min(greatest, limit)
 
 
-def _canvas(
-    points: Sequence[Sequence[tuple[float, float]]],
+def _plot(
+    layers: Sequence[Layer],
     columns: int,
     rows: int,
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     colour: bool,
 ) -> list[str]:
+    """Draw layers on a canvas, each over those before it; return its lines. A NaN breaks a joined line."""
     from plotille import Canvas
 
     canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
-    for place, line in enumerate(points):
-        shade = _colour(place) if colour else None
-        present = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in line]
-        for (x, y), (next_x, next_y) in pairwise(present):
-            if not math.isnan(y) and not math.isnan(next_y):
-                canvas.line(x, y, next_x, next_y, color=shade)
-        for x, y in present:
+    for layer in layers:
+        shade = layer.style if colour else None
+        points = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in layer.points]
+        if layer.joined:
+            for (x, y), (next_x, next_y) in pairwise(points):
+                if not math.isnan(y) and not math.isnan(next_y):
+                    canvas.line(x, y, next_x, next_y, color=shade)
+        for x, y in points:
             if not math.isnan(y):
-                marker = None if colour or len(points) == 1 else _letter(place)
-                canvas.point(x, y, color=shade, marker=marker)
+                canvas.point(x, y, color=shade, marker=layer.mark or None)
     return canvas.plot().splitlines()  # type: ignore[no-any-return]
 
 
 def _bounds(
     columns: int, rows: int, x_range: tuple[float, float], y_range: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """The least x and y and the greatest ones, with which the ends of the ranges fall on the last dots."""
+    """Return canvas limits, least then greatest, that put the ends of the ranges on its last dots."""
     (left, right), (low, high) = x_range, y_range
     more_x, more_y = 1 / (columns * DOTS_ACROSS - 1), 1 / (rows * DOTS_UP - 1)
     return left, low, right + (right - left) * more_x, high + (high - low) * more_y
 
 
 def _beside_axis(drawing: Sequence[str], y_range: tuple[float, float], log: bool) -> list[Text]:
-    """The lines of a drawing, each behind its part of the axis."""
+    """Put each line of a drawing behind its part of the vertical axis."""
     rows = len(drawing)
     found = []
     for row, dots in enumerate(drawing):
@@ -272,7 +268,7 @@ def _beside_axis(drawing: Sequence[str], y_range: tuple[float, float], log: bool
 
 
 def _below(ruler: str) -> list[Text]:
-    """The axis under a drawing with its ruler."""
+    """Return the horizontal axis with its ruler."""
     margin = " " * (LABEL_CHARS + 1)
     return [Text(f"{margin}└{'─' * len(ruler)}", style="dim"), Text(f"{margin} {ruler}", style="dim")]
 

@@ -1,7 +1,4 @@
-"""How comparisons look in a terminal: runs side by side, changes, groups, importances.
-
-Invariant: as in ``render``, whose tables these are, words of an archive are shown as text only.
-"""
+"""Print comparisons: two runs, several runs, a run and the run before it, groups, importances."""
 
 from __future__ import annotations
 
@@ -12,48 +9,70 @@ from rich.console import Console
 from rich.text import Text
 
 from exptrack.terminal.console import (
-    CHANGE_STYLES,
-    ago,
-    config_differences,
-    fitted,
-    heading,
-    metric_differences,
-    number,
+    Columns,
+    format_age,
+    format_number,
+    format_setting,
+    measure_table,
+    print_fitted,
+    print_heading,
+    print_table,
     safe,
-    status_text,
-    table,
-    table_width,
-    value_text,
 )
+from exptrack.terminal.runs import style_status
 
 if TYPE_CHECKING:
-    from exptrack import FactDifference, Group, Importance, RunChanges, RunComparison
+    from exptrack import (
+        ConfigDifference,
+        FactDifference,
+        Group,
+        Importance,
+        MetricDifference,
+        RunChanges,
+        RunComparison,
+        RunDiff,
+    )
 
+CHANGE_STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
+PALETTE = ("cyan", "yellow", "magenta", "green", "blue", "red")
 BAR_CHARS = 20
 
 
-def comparison(out: Console, record: RunComparison) -> None:
-    """Several runs: a column each or, where these have no room, a row each."""
+def print_diff(out: Console, record: RunDiff) -> None:
+    """Print the differences between two runs."""
+    if record.config:
+        print_config_differences(out, record.run_a, record.run_b, record.config)
+    else:
+        out.print("the configs are equal")
+    if record.metrics:
+        out.print()
+        print_metric_differences(out, record.run_a, record.run_b, record.metrics)
+
+
+def print_comparison(out: Console, record: RunComparison) -> None:
+    """Print several runs with a column for each, or with a row for each if the columns do not fit."""
     heads = [run.run_id for run in record.runs]
     facts: list[tuple[str, list[object]]] = [
-        ("status", [status_text(run) for run in record.runs]),
+        ("status", [style_status(run) for run in record.runs]),
         ("name", [run.name or "" for run in record.runs]),
-        ("started", [ago(run.started_at) for run in record.runs]),
+        ("started", [format_age(run.started_at) for run in record.runs]),
     ]
     for key in record.config:
-        cells = [value_text(v) if here else "" for v, here in zip(key.values, key.present, strict=True)]
-        facts.append((key.key, _coloured(cells) if key.differs else list(cells)))
+        cells = [format_setting(v) if here else "" for v, here in zip(key.values, key.present, strict=True)]
+        facts.append((key.key, _colour_by_value(cells) if key.differs else list(cells)))
     for metric in record.metrics:
-        facts.append((metric.name, [number(one.last) if one else "" for one in metric.summaries]))
-    rows: dict[str, tuple[str, Sequence[object]]] = {name: ("left", cells) for name, cells in facts}
-    columns: dict[str, tuple[str, Sequence[object]]] = {"": ("left", list(rows))}
+        facts.append((metric.name, [format_number(one.last) if one else "" for one in metric.summaries]))
+    rows: Columns = {name: ("left", cells) for name, cells in facts}
+    columns: Columns = {"": ("left", list(rows))}
     for place, head in enumerate(heads):
         columns[head] = ("left", [cells[place] for _name, cells in facts])
-    if not out.is_terminal or table_width(columns) <= out.width:
-        table(out, [(name, "left") for name in columns], zip(*(c for _j, c in columns.values()), strict=True))
+    if not out.is_terminal or measure_table(columns) <= out.width:
+        print_table(
+            out, [(name, "left") for name in columns], zip(*(c for _j, c in columns.values()), strict=True)
+        )
     else:
         metrics = [metric.name for metric in record.metrics]
-        fitted(
+        print_fitted(
             out,
             {"run": ("left", [Text(h, style="bold") for h in heads]), **rows},
             [*reversed(metrics[1:]), "started", "name", "status"],
@@ -62,45 +81,75 @@ def comparison(out: Console, record: RunComparison) -> None:
         out.print(Text("the configs are equal", style="dim"))
 
 
-def _coloured(cells: Sequence[object]) -> list[object]:
-    """Each different value in a colour of its own, as far as they go."""
-    palette = ("cyan", "yellow", "magenta", "green", "blue", "red")
+def _colour_by_value(cells: Sequence[object]) -> list[object]:
+    """Colour equal values alike and different values differently, as far as the colours go."""
     texts = [safe(cell) for cell in cells]
     places = {text: place for place, text in enumerate(dict.fromkeys(filter(None, texts)))}
-    return [Text(text, style=palette[places[text] % len(palette)]) if text else "" for text in texts]
+    return [Text(text, style=PALETTE[places[text] % len(PALETTE)]) if text else "" for text in texts]
 
 
-def changes(out: Console, record: RunChanges) -> None:
-    """A run beside the one before it."""
-    out.print(Text(f"{record.run_id} beside {record.previous}, the run before it of the same {record.because}"))
+def print_changes(out: Console, record: RunChanges) -> None:
+    """Print the differences between a run and the run before it."""
+    out.print(
+        Text(f"{record.run_id} compared with {record.previous}, the run before it of the same {record.because}")
+    )
     facts: tuple[tuple[str, Sequence[FactDifference]], ...] = (
         ("Code", record.code),
         ("Data", record.data),
         ("Environment", record.environment),
     )
     if record.config:
-        heading(out, "Config")
-        config_differences(out, record.previous, record.run_id, record.config)
+        print_heading(out, "Config")
+        print_config_differences(out, record.previous, record.run_id, record.config)
     for words, differences in facts:
         if differences:
-            heading(out, words)
+            print_heading(out, words)
             columns = [("", "left"), (record.previous, "left"), (record.run_id, "left"), ("", "left")]
-            table(out, columns, (_fact_row(one) for one in differences))
+            print_table(out, columns, (_fact_row(one) for one in differences))
     if not record.config and not any(differences for _words, differences in facts):
         out.print("nothing that is recorded changed: config, code, data and environment are equal")
     if record.metrics:
-        heading(out, "Metrics")
-        metric_differences(out, record.previous, record.run_id, record.metrics)
+        print_heading(out, "Metrics")
+        print_metric_differences(out, record.previous, record.run_id, record.metrics)
 
 
 def _fact_row(one: FactDifference) -> list[object]:
-    shown_a = "" if one.change == "added" else value_text(one.a)
-    shown_b = "" if one.change == "removed" else value_text(one.b)
+    shown_a = "" if one.change == "added" else format_setting(one.a)
+    shown_b = "" if one.change == "removed" else format_setting(one.b)
     return [one.name, shown_a, shown_b, Text(one.change, style=CHANGE_STYLES[one.change])]
 
 
-def groups(out: Console, keys: Iterable[str], metric: str, found: Sequence[Group]) -> None:
-    """A row a group."""
+def print_config_differences(out: Console, a: str, b: str, found: Sequence[ConfigDifference]) -> None:
+    """Print the config keys that differ between two runs, and what set them."""
+    columns = [("config", "left"), (a, "left"), (b, "left"), ("", "left"), ("set by", "left")]
+    rows = []
+    for d in found:
+        shown_a = "" if d.change == "added" else format_setting(d.a)
+        shown_b = "" if d.change == "removed" else format_setting(d.b)
+        told = (s for s in (d.source_a, d.source_b) if s is not None and s.kind != "code")
+        setters = list(dict.fromkeys(map(str, told)))
+        change = Text(d.change, style=CHANGE_STYLES[d.change])
+        rows.append([d.key, shown_a, shown_b, change, " → ".join(setters)])
+    print_table(out, columns, rows)
+
+
+def print_metric_differences(out: Console, a: str, b: str, found: Sequence[MetricDifference]) -> None:
+    """Print the last values of the metrics of two runs."""
+    columns = [("metric (last)", "left"), (a, "right"), (b, "right"), ("difference", "right")]
+    rows = (
+        [
+            m.name,
+            format_number(m.last_a),
+            format_number(m.last_b),
+            "–" if m.last_a is None or m.last_b is None else f"{m.last_b - m.last_a:+.5g}",
+        ]
+        for m in found
+    )
+    print_table(out, columns, rows)
+
+
+def print_groups(out: Console, keys: Iterable[str], metric: str, found: Sequence[Group]) -> None:
+    """Print a row for each group."""
     if not found:
         out.print(Text(f"no completed run has {metric}"))
         return
@@ -109,18 +158,18 @@ def groups(out: Console, keys: Iterable[str], metric: str, found: Sequence[Group
     columns += [("min", "right"), ("max", "right"), ("not finite", "right")]
     rows = (
         [
-            *(value_text(group.config[key]) if key in group.config else "" for key in names),
+            *(format_setting(group.config[key]) if key in group.config else "" for key in names),
             group.count,
-            *(number(value) for value in (group.mean, group.std, group.min, group.max)),
+            *(format_number(value) for value in (group.mean, group.std, group.min, group.max)),
             group.nan_count + group.infinite_count or "",
         ]
         for group in found
     )
-    table(out, columns, rows)
+    print_table(out, columns, rows)
 
 
-def importances(out: Console, metric: str, found: Sequence[Importance]) -> None:
-    """A bar a key."""
+def print_importances(out: Console, metric: str, found: Sequence[Importance]) -> None:
+    """Print each key with its importance as a bar."""
     if not found:
         out.print(Text(f"no config key varies over the runs that have {metric}"))
         return
@@ -130,7 +179,7 @@ def importances(out: Console, metric: str, found: Sequence[Importance]) -> None:
     rows = (
         [
             one.key,
-            number(one.importance),
+            format_number(one.importance),
             "█" * round(BAR_CHARS * max(one.importance, 0) / most if most > 0 else 0),
             "" if one.correlation is None else f"{one.correlation:+.2f}",
             one.values,
@@ -138,4 +187,4 @@ def importances(out: Console, metric: str, found: Sequence[Importance]) -> None:
         ]
         for one in found
     )
-    table(out, columns, rows)
+    print_table(out, columns, rows)

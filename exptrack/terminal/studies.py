@@ -1,7 +1,6 @@
-"""How studies look in a terminal: a list of them, one in a few lines, its trials, history, slices, importances.
+"""Print studies: a list, one study in a few lines, its trials, history, slices and importances.
 
-Invariants: as in ``render``, whose tables these are, words of an archive are shown as text only. What a drawing
-or a table leaves out is said.
+Invariant: a drawing or table says what it leaves out.
 """
 
 from __future__ import annotations
@@ -17,8 +16,19 @@ from rich.text import Text
 
 from exptrack.errors import InvalidValueError, MissingPackageError
 from exptrack.records import TrialState
-from exptrack.terminal.charts import Layer, scatter
-from exptrack.terminal.console import ago, duration, fitted, heading, number, safe, table, title, value_text
+from exptrack.terminal.charts import Layer, chart_width, draw_points
+from exptrack.terminal.console import (
+    Columns,
+    column_title,
+    format_age,
+    format_duration,
+    format_number,
+    format_setting,
+    print_fitted,
+    print_heading,
+    print_table,
+    safe,
+)
 
 if TYPE_CHECKING:
     from exptrack import StudyInfo, StudyResults, TrialRecord
@@ -32,53 +42,55 @@ STATE_STYLES = {
 }
 STATE_WORDS = {TrialState.FAIL: "failed"}
 BEST = "★"
-PLOT_ROWS = 12
-PIPED_COLUMNS = 100
 LEAST_BAR, MOST_BAR, BESIDE_BAR = 10, 40, len("100.0%") + 9
 MOST_FRONT = MOST_BARS = 10  # in the overview: trials of a Pareto front, params
 CELL_CHARS = 24  # of a param's value where a person looks
 
 
-def studies(out: Console, found: Sequence[StudyInfo]) -> None:
-    """A line a study."""
+def print_studies(out: Console, found: Sequence[StudyInfo]) -> None:
+    """Print a line for each study."""
     if not found:
         out.print("no studies")
         return
-    columns: dict[str, tuple[str, Sequence[object]]] = {
+    columns: Columns = {
         "study": ("left", [Text(safe(one.name), style="bold") for one in found]),
         "trials": ("right", [f"{one.trials:,}" for one in found]),
     }
     for state in TrialState:
         if any(one.counts[state] for one in found):
             cells = [Text(f"{one.counts[state] or ''}", style=STATE_STYLES[state]) for one in found]
-            columns[state_word(state)] = ("right", cells)
-    columns["best"] = ("right", ["" if one.best_value is None else number(one.best_value) for one in found])
+            columns[format_state(state)] = ("right", cells)
+    columns["best"] = (
+        "right",
+        ["" if one.best_value is None else format_number(one.best_value) for one in found],
+    )
     columns["objective"] = ("left", [_objective(one).replace("imize ", " ") for one in found])
-    columns["started"] = ("left", [ago(one.created_at) for one in found])
+    columns["started"] = ("left", [format_age(one.created_at) for one in found])
     least = ("started", "waiting", "pruned", "complete", "failed", "running")
-    fitted(out, columns, least, folded="objective")
+    print_fitted(out, columns, least, folded="objective")
 
 
-def overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
-    """A study in a few lines, then how it went and what matters, as far as there is something to show.
+def print_overview(out: Console, results: StudyResults, *, log: bool = False) -> None:
+    """Print the facts of a study, then its history and the importance of its params once it has values.
 
-    What matters is told by PED-ANOVA, which is fast for many trials; of several objectives for all together.
+    Importance is measured by PED-ANOVA, which is fast for many trials. With several objectives it is the
+    importance for all of them together.
     """
-    facts(out, results)
+    print_facts(out, results)
     if not any(trial.values for trial in results.trials):
         return
     out.print()
-    history(out, results, log=log)
+    print_history(out, results, log=log)
     out.print()
     try:
-        importances(out, results, most=MOST_BARS)
+        print_param_importances(out, results, most=MOST_BARS)
     except (InvalidValueError, MissingPackageError) as error:
         out.print(Text("importance of params", style="bold"))
         out.print(Text(safe(error), style="dim"))
 
 
-def facts(out: Console, results: StudyResults) -> None:
-    """What a study is, how far it is, and the best it has found."""
+def print_facts(out: Console, results: StudyResults) -> None:
+    """Print the settings of a study, its progress and its best trial or Pareto front."""
     info = results.info
     settings = info.settings
     pairs: list[tuple[str, object]] = [
@@ -87,13 +99,16 @@ def facts(out: Console, results: StudyResults) -> None:
         ("sampler", _algorithm(settings.get("sampler"))),
         ("pruner", _algorithm(settings.get("pruner"))),
         ("limits", _limits(settings)),
-        ("started", f"{info.created_at:%Y-%m-%d %H:%M:%S} UTC ({ago(info.created_at)})"),
+        ("started", f"{info.created_at:%Y-%m-%d %H:%M:%S} UTC ({format_age(info.created_at)})"),
         ("trials", _counts(info)),
     ]
     best = results.best
     if best is not None:
         run = f", run {best.run_id}" if best.run_id else ""
-        pairs += [("best", f"{number(best.value)} in trial {best.number}{run}"), ("params", _params(best))]
+        pairs += [
+            ("best", f"{format_number(best.value)} in trial {best.number}{run}"),
+            ("params", _params(best)),
+        ]
     elif len(info.directions) == 1 and info.trials:
         pairs.append(("best", "no trial is completed (within its constraints) yet"))
     if results.infeasible:
@@ -110,13 +125,13 @@ def facts(out: Console, results: StudyResults) -> None:
         front = results.best_trials
         shown = front[:MOST_FRONT]
         more = f", the first {len(shown)}" if len(front) > len(shown) else ""
-        heading(out, f"Pareto front: {len(front):,} trials that no other beats in all objectives{more}")
+        print_heading(out, f"Pareto front: {len(front):,} trials that no other beats in all objectives{more}")
         if shown:
-            trials(out, results, shown)
+            print_trials(out, results, shown)
 
 
-def state_word(state: TrialState) -> str:
-    """How a state is called where a person looks."""
+def format_state(state: TrialState) -> str:
+    """Return the word for a state."""
     return STATE_WORDS.get(state, str(state))
 
 
@@ -126,27 +141,29 @@ def _objective(info: StudyInfo) -> str:
 
 
 def _algorithm(settings: Mapping[str, Any] | None) -> str:
-    """A sampler or pruner with all that was said of it: tpe, seed 1, n_startup_trials 4."""
+    """Format a sampler or pruner with its options: tpe, seed 1, n_startup_trials 4."""
     if settings is None:
         return ""
     parts = [str(settings["name"])]
     if settings.get("seed") is not None:
         parts.append(f"seed {settings['seed']}")
-    parts += [f"{name} {value_text(value)}" for name, value in settings.get("options", {}).items()]
+    parts += [f"{name} {format_setting(value)}" for name, value in settings.get("options", {}).items()]
     return ", ".join(parts) + (" (an object)" if settings.get("given") else "")
 
 
 def _limits(settings: Mapping[str, Any]) -> str:
     trials, seconds = settings.get("max_trials"), settings.get("time_limit_s")
     parts = [] if trials is None else [f"{trials:,} trials"]
-    return ", ".join(parts + ([] if seconds is None else [f"{duration(seconds)} a session"]))
+    return ", ".join(parts + ([] if seconds is None else [f"{format_duration(seconds)} a session"]))
 
 
 def _counts(info: StudyInfo) -> Text:
     told = Text(f"{info.trials:,}")
     parts = [(state, count) for state, count in info.counts.items() if count]
     for place, (state, count) in enumerate(parts):
-        told.append(": " if place == 0 else ", ").append(f"{count:,} {state_word(state)}", STATE_STYLES[state])
+        told.append(": " if place == 0 else ", ").append(
+            f"{count:,} {format_state(state)}", STATE_STYLES[state]
+        )
     return told
 
 
@@ -155,14 +172,14 @@ def _params(trial: TrialRecord) -> str:
 
 
 def _setting(value: object) -> str:
-    return number(value) if isinstance(value, float) else str(value_text(value))
+    return format_number(value) if isinstance(value, float) else str(format_setting(value))
 
 
 # Trials
 
 
-def trials(out: Console, results: StudyResults, found: Sequence[TrialRecord] | None = None) -> None:
-    """A line a trial, all or those given: its params in columns, the best marked, those given up dimmed."""
+def print_trials(out: Console, results: StudyResults, found: Sequence[TrialRecord] | None = None) -> None:
+    """Print a line for each trial (by default all), with its params; mark the best and dim the pruned."""
     shown = results.trials if found is None else found
     if not shown:
         out.print("no trials")
@@ -170,14 +187,14 @@ def trials(out: Console, results: StudyResults, found: Sequence[TrialRecord] | N
     best = {trial.number for trial in results.best_trials}
     names = list(dict.fromkeys(name for trial in shown for name in trial.params))
     heads = _heads(names, ("trial", "state", "took", "run", "reason", *results.metrics), out.is_terminal)
-    rows: dict[str, tuple[str, Sequence[object]]] = {
+    rows: Columns = {
         "trial": ("right", [f"{BEST} {t.number}" if t.number in best else t.number for t in shown]),
         "state": ("left", [_state(trial, results) for trial in shown]),
     }
     for place, metric in enumerate(results.metrics):
-        values = [number(t.values[place]) if place < len(t.values) else "" for t in shown]
+        values = [format_number(t.values[place]) if place < len(t.values) else "" for t in shown]
         rows[f"metric {metric}"] = ("right", values)
-    rows["took"] = ("right", ["" if t.duration_s is None else duration(t.duration_s) for t in shown])
+    rows["took"] = ("right", ["" if t.duration_s is None else format_duration(t.duration_s) for t in shown])
     for name in names:
         settings = [t.params.get(name, "") for t in shown]
         right = all(type(value) in (int, float) for value in settings if value != "")
@@ -188,25 +205,25 @@ def trials(out: Console, results: StudyResults, found: Sequence[TrialRecord] | N
         rows["reason"] = ("left", [_clipped(out, trial.reason or "") for trial in shown])
     rows = {head: (justify, _dimmed(cells, shown, best)) for head, (justify, cells) in rows.items()}
     told = ["state"] if all(trial.state == TrialState.COMPLETE for trial in shown) else []
-    lost = fitted(out, rows, ("reason", "took", *(heads[name] for name in reversed(names)), *told, "run"))
+    lost = print_fitted(out, rows, ("reason", "took", *(heads[name] for name in reversed(names)), *told, "run"))
     if lost:
         words = (
-            f"no room for {', '.join(map(title, lost))}"
+            f"no room for {', '.join(map(column_title, lost))}"
             if len(lost) <= 3
-            else f"no room for {len(lost)} columns more"
+            else f"no room for {len(lost)} more columns"
         )
         out.print(Text(safe(words), style="dim"))
 
 
 def _heads(names: Sequence[str], others: Sequence[str], short: bool) -> dict[str, str]:
-    """What the columns of params are called; in short the last part of a name, if it is no other's."""
+    """Return the column of each param; if `short`, titled by the last part of its name where that is unique."""
     last = {name: name.rpartition(".")[2] or name for name in names}
     count = Counter([*last.values(), *others])
     return {name: f"param {last[name] if short and count[last[name]] == 1 else name}" for name in names}
 
 
 def _state(trial: TrialRecord, results: StudyResults) -> Text:
-    words = state_word(trial.state)
+    words = format_state(trial.state)
     if trial.state == TrialState.PRUNED and trial.reports:
         words = f"pruned at {max(trial.reports)}"
     if trial.number in results.infeasible:
@@ -215,13 +232,13 @@ def _state(trial: TrialRecord, results: StudyResults) -> Text:
 
 
 def _clipped(out: Console, value: object) -> str:
-    """A cell that leaves room for others, where a person looks."""
+    """Shorten a cell in a terminal so that other columns have room."""
     text = safe(value)
     return text if not out.is_terminal or len(text) <= CELL_CHARS else f"{text[: CELL_CHARS - 1]}…"
 
 
 def _dimmed(cells: Sequence[object], shown: Sequence[TrialRecord], best: Iterable[int]) -> list[object]:
-    """Cells in the style of their rows: those given up dim, the best bold."""
+    """Give cells the style of their trial: dim if pruned, bold if best."""
     found: list[object] = []
     for cell, trial in zip(cells, shown, strict=True):
         text = cell.copy() if isinstance(cell, Text) else Text(safe(cell))
@@ -233,8 +250,11 @@ def _dimmed(cells: Sequence[object], shown: Sequence[TrialRecord], best: Iterabl
 # Drawings
 
 
-def history(out: Console, results: StudyResults, *, log: bool = False) -> None:
-    """The value of each trial and the best until then, a chart an objective; of two also one over the other."""
+def print_history(out: Console, results: StudyResults, *, log: bool = False) -> None:
+    """Draw the value of each trial and the best so far, a chart for each objective.
+
+    With two objectives, also draw one over the other.
+    """
     for place, metric in enumerate(results.metrics):
         if place:
             out.print()
@@ -243,13 +263,13 @@ def history(out: Console, results: StudyResults, *, log: bool = False) -> None:
             Layer(label, [(t.number, t.values[place]) for t in found], *look) for label, found, look in kinds
         ]
         if len(results.metrics) == 1:
-            layers.insert(0, Layer("best until then", _staircase(results), "", "green"))
+            layers.insert(0, Layer("best so far", _staircase(results), "", "green", joined=True))
         words = f"{metric} over trials, {results.info.directions[place]}d"
         _draw(out, words, layers, unit="trials", log_y=log)
     missing = [trial for trial in results.trials if not trial.values]
     if missing:
         counts = {state: sum(trial.state == state for trial in missing) for state in TrialState}
-        words = ", ".join(f"{count:,} {state_word(state)}" for state, count in counts.items() if count)
+        words = ", ".join(f"{count:,} {format_state(state)}" for state, count in counts.items() if count)
         out.print(Text(f"without a value: {words}", style="dim"))
     if len(results.metrics) == 2:
         out.print()
@@ -262,10 +282,11 @@ def history(out: Console, results: StudyResults, *, log: bool = False) -> None:
         _draw(out, f"{results.metrics[1]} over {results.metrics[0]}", layers, unit=results.metrics[0])
 
 
-def slices(out: Console, results: StudyResults, param: str, *, log: bool = False) -> None:
-    """The value of each trial over its setting of a param, a chart an objective.
+def print_slices(out: Console, results: StudyResults, param: str, *, log: bool = False) -> None:
+    """Draw the value of each trial over its setting of a param, a chart for each objective.
 
-    The param's scale is logarithmic if it was drawn so; choices stand side by side. `log` is for the values.
+    The scale of the param is logarithmic if the study samples it so. Choices stand side by side. `log` makes
+    the scale of the values logarithmic.
 
     Raises:
         InvalidValueError: no trial has such a param.
@@ -275,7 +296,7 @@ def slices(out: Console, results: StudyResults, param: str, *, log: bool = False
     taken = [trial for trial in results.trials if param in trial.params]
     names: list[str] = []
     if drawn["kind"] == "choice":
-        # Those of an earlier space, too.
+        # An earlier space of the study may have had other choices.
         every = [*drawn["choices"], *(trial.params[param] for trial in taken)]
         names = list(dict.fromkeys(safe(_setting(choice)) for choice in every))
 
@@ -297,7 +318,7 @@ def slices(out: Console, results: StudyResults, param: str, *, log: bool = False
         _draw(out, f"{metric} over {param}", layers, unit=param, log_x=log_x, log_y=log, names=names)
 
 
-def importances(
+def print_param_importances(
     out: Console,
     results: StudyResults,
     method: str = "ped-anova",
@@ -305,7 +326,7 @@ def importances(
     metric: str | None = None,
     most: int | None = None,
 ) -> None:
-    """A bar a param, as long as it matters; of all params, or of at `most` so many.
+    """Print a bar for each param, as long as its importance; `most` limits how many.
 
     Raises:
         InvalidValueError, MissingPackageError: as :meth:`StudyResults.importances`.
@@ -315,7 +336,7 @@ def importances(
     out.print(Text(safe(f"importance of params for {target}, by {method}"), style="bold"))
     shown = found.to_dicts()[:most]
     longest = max(len(safe(row["param"])) for row in shown)
-    room = (out.width if out.is_terminal else PIPED_COLUMNS) - longest - BESIDE_BAR
+    room = chart_width(out) - longest - BESIDE_BAR
     chars = min(max(room, LEAST_BAR), MOST_BAR)
     greatest = shown[0]["importance"]
     rows = (
@@ -326,13 +347,13 @@ def importances(
         ]
         for row in shown
     )
-    table(out, [("param", "left"), ("share", "right"), ("", "left")], rows, folded="param")
+    print_table(out, [("param", "left"), ("share", "right"), ("", "left")], rows, folded="param")
     if len(shown) < len(found):
-        out.print(Text(f"{len(found) - len(shown):,} params more", style="dim"))
+        out.print(Text(f"{len(found) - len(shown):,} more params", style="dim"))
 
 
 def _by_kind(results: StudyResults, place: int) -> list[tuple[str, list[TrialRecord], tuple[str, str]]]:
-    """The trials that have a value, told apart: what they are called, which, mark and colour."""
+    """Sort the trials that have a value into kinds: label, trials, mark and colour."""
     told = [trial for trial in results.trials if place < len(trial.values)]
     pruned = [trial for trial in told if trial.state == TrialState.PRUNED]
     complete = [trial for trial in told if trial.state == TrialState.COMPLETE]
@@ -346,7 +367,7 @@ def _by_kind(results: StudyResults, place: int) -> list[tuple[str, list[TrialRec
 
 
 def _staircase(results: StudyResults) -> list[tuple[float, float]]:
-    """The best value so far as a line that goes right, then up or down."""
+    """Return the best value so far as the points of a line that goes right, then up or down."""
     frame = results.history()
     steps: list[tuple[float, float]] = []
     for trial, best in zip(frame["number"], frame["best_value"], strict=True):
@@ -367,11 +388,10 @@ def _draw(
     log_y: bool = False,
     names: Sequence[str] = (),
 ) -> None:
-    drawing = scatter(
+    drawing = draw_points(
         safe(words),
         layers,
-        out.width if out.is_terminal else PIPED_COLUMNS,
-        PLOT_ROWS,
+        chart_width(out),
         unit=safe(unit),
         log_x=log_x,
         log_y=log_y,

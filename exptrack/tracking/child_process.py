@@ -1,8 +1,12 @@
-"""A child process: started, listened to, and ended.
+"""Start a child process, read its output, and end it.
 
-Invariants: whatever a child writes is read, so it never waits for us; of very much output the beginning and the
-end are kept. A child leads a process group of its own: what is typed at our terminal does not reach it, and
-what it started is told to end with it, and does not outlive it then. It has no standard input.
+Invariants:
+
+- All output of a child is read, so the child never blocks on it. Of long output, the beginning and the end are
+  kept.
+- A child leads a process group of its own, so keys typed at our terminal do not reach it. Signals go to the
+  whole group. Processes that the child started do not outlive it if it was told to end.
+- A child has no standard input.
 """
 
 from __future__ import annotations
@@ -18,16 +22,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, NamedTuple, TypeAlias
 
-# What a child wrote to standard output, or (True) to standard error, as it comes.
+# Called with each piece of output as it comes, and with True if it was written to standard error.
 Listener: TypeAlias = "Callable[[bytes, bool], None]"
 
 READ_BYTES = 64 * 1024
-KEPT_CHARS = 2 * 1024 * 1024  # of the beginning, and as much of the end
+KEPT_CHARS = 2 * 1024 * 1024  # of the beginning, and the same of the end
 KEPT_ERROR_CHARS = 16 * 1024
-# How long to wait for the end of the output once the child has ended: what it started may go on holding it.
+# How long to wait for the end of the output after the child's end. Processes it started may keep the pipe open.
 DRAIN_S = 2.0
-# A shell that runs something says by such codes which signal killed that; Windows has codes of its own for a
-# process that crashed.
+# A shell reports a command killed by a signal with these exit codes. Windows has exit codes for a crash.
 SHELLS_SIGNALS = range(129, 129 + 64)
 WINDOWS_CRASHES = 0xC0000000
 
@@ -37,7 +40,7 @@ if sys.platform == "win32":
 
 
 class Ended(NamedTuple):
-    """How a child ended: its exit code, whether it was killed, that in words, and what it had written."""
+    """How a child ended: its exit code, whether it was killed, a description of both, and its output."""
 
     returncode: int
     killed: bool
@@ -47,7 +50,7 @@ class Ended(NamedTuple):
 
 
 class Child:
-    """A process that was started with these words and this environment."""
+    """A child process, started with the given command line and environment."""
 
     def __init__(
         self, words: Sequence[str], environment: Mapping[str, str], listener: Listener | None = None
@@ -62,8 +65,8 @@ class Child:
             creationflags=NEW_GROUP,
         )
         self._listener = listener
-        self._output = _Kept(KEPT_CHARS)
-        self._errors = _Kept(KEPT_ERROR_CHARS)
+        self._output = _HeadAndTail(KEPT_CHARS)
+        self._errors = _HeadAndTail(KEPT_ERROR_CHARS)
         self._writing = threading.Lock()
         self._told_to_end = False
         self._readers = [self._read(self._process.stdout, False), self._read(self._process.stderr, True)]
@@ -75,7 +78,7 @@ class Child:
         return reader
 
     def _listen(self, pipe: IO[bytes], is_error: bool) -> None:
-        # Stream by stream, and line by line: what belongs together may come apart.
+        # The two streams are read by two threads; whole lines are kept together, but their order may change.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         begun = ""
         with pipe:
@@ -93,7 +96,7 @@ class Child:
                 try:
                     self._listener(data, is_error)
                 except OSError:
-                    # Who listened has gone, which is no reason for the child to wait.
+                    # The listener's pipe is closed. Go on reading, so that the child does not block.
                     self._listener = None
 
     def _keep(self, text: str, is_error: bool) -> None:
@@ -103,20 +106,20 @@ class Child:
                 self._errors.add(text)
 
     def wait(self) -> Ended:
-        """Wait for its end."""
+        """Wait until the child has ended, and return how."""
         returncode = self._process.wait()
         if self._told_to_end:
-            self.terminate()  # what it started and did not end
+            self.terminate()  # the processes that it started and did not end
         for reader in self._readers:
             reader.join(DRAIN_S)
         if self._told_to_end:
             self.kill()
-        killed, words = _ending(returncode)
+        killed, words = _describe_end(returncode)
         with self._writing:
             return Ended(returncode, killed, words, self._output.text(), self._errors.text())
 
     def interrupt(self) -> None:
-        """Tell it to end, as ctrl-C at a terminal would."""
+        """Send the child and its group SIGINT, like ctrl-C at a terminal."""
         self._told_to_end = True
         if sys.platform == "win32":
             with suppress(OSError):  # it ended in the meantime
@@ -125,7 +128,7 @@ class Child:
             self._signal(signal.SIGINT)
 
     def terminate(self) -> None:
-        """Tell it to end, as the system does before it goes down."""
+        """Send the child and its group SIGTERM, like the system at shutdown."""
         self._told_to_end = True
         if sys.platform == "win32":
             self._process.terminate()
@@ -133,7 +136,7 @@ class Child:
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the child and its group."""
         self._told_to_end = True
         if sys.platform == "win32":
             self._process.kill()
@@ -147,8 +150,8 @@ class Child:
                 os.killpg(self._process.pid, number)
 
 
-class _Kept:
-    """Text of which the beginning and the end are kept."""
+class _HeadAndTail:
+    """The beginning and the end of a long text."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -180,8 +183,8 @@ class _Kept:
         return "".join(self._begin) + gap + "".join(self._end)
 
 
-def _ending(returncode: int) -> tuple[bool, str]:
-    """Whether a process with this exit code was killed, and what became of it in words."""
+def _describe_end(returncode: int) -> tuple[bool, str]:
+    """Return whether a process with this exit code was killed, and a description of its end."""
     number = -returncode if returncode < 0 else returncode - 128 if returncode in SHELLS_SIGNALS else 0
     if number and sys.platform != "win32":
         try:

@@ -1,7 +1,7 @@
-"""The live runs of this process: the heartbeat, and what is left open when the interpreter ends.
+"""Keep the live runs of this process: their heartbeat, and their end when the interpreter exits.
 
-Invariant: a run is in `LIVE` from its start or resumption to its end, whatever becomes of the script's handle
-on it, so that it is told how the script ended.
+Invariant: a run is in `LIVE` from its start or resumption to its end, even if the script drops its handle. So
+every run is ended when the script ends.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import time
 from typing import Protocol
 
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError
-from exptrack.metrics.journal import warn
+from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
 
 HEARTBEAT_S = 30.0
 
 
 class LiveRun(Protocol):
-    """What a run can be told."""
+    """A run that is live in this process, as the heartbeat and the interpreter's exit see it."""
 
     run_id: str
     _connection: Connection
@@ -38,36 +37,39 @@ _heartbeat_pid = 0
 
 
 def announce(run: LiveRun) -> None:
-    """A run lives from now on. One daemon thread a process beats for all; a forked child needs its own."""
+    """Add a run to the live ones, and start this process's heartbeat thread if it has none.
+
+    One daemon thread serves all runs of a process. A forked child does not inherit it and starts its own.
+    """
     global _heartbeat_pid
     LIVE.add(run)
     if _heartbeat_pid != os.getpid():
         _heartbeat_pid = os.getpid()
-        threading.Thread(target=_beat_for_ever, name="exptrack-heartbeat", daemon=True).start()
+        threading.Thread(target=_beat_forever, name="exptrack-heartbeat", daemon=True).start()
 
 
-def _here_and_open() -> list[LiveRun]:
+def _list_open_runs() -> list[LiveRun]:
     return [run for run in list(LIVE) if run._live and not run._connection.closed]
 
 
-def _beat_for_ever() -> None:
+def _beat_forever() -> None:
     while True:
         time.sleep(HEARTBEAT_S)
-        for run in _here_and_open():
+        for run in _list_open_runs():
             try:
                 with run._connection.transaction():
                     run._beat()
             except ArchiveClosedError:
                 continue
             except ExptrackError as error:
-                # Training goes on; whatever is wrong stops the next flush() with the same error.
-                warn(f"no heartbeat for run {run.run_id}: {error}")
+                # Training goes on. The next flush() raises the same error if its cause remains.
+                warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
 
 
-def _end_what_is_open() -> None:
-    """At the interpreter's end: a run nobody ended failed with the script, or was left."""
+def _end_open_runs() -> None:
+    """End the runs that are still open when the interpreter exits, by how the script ended."""
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    for run in _here_and_open():
+    for run in _list_open_runs():
         try:
             if isinstance(error, KeyboardInterrupt):
                 run.interrupt("interrupted from the keyboard")
@@ -78,8 +80,8 @@ def _end_what_is_open() -> None:
         except (RunFinishedError, RunNotFoundError):
             continue
         except ExptrackError as problem:
-            # Nobody is left to catch it. What was logged stays in the journal for the next opener.
+            # No caller is left to catch it. Logged points stay in the journal for the next opener.
             warn(f"run {run.run_id} could not be ended: {problem}")
 
 
-atexit.register(_end_what_is_open)
+atexit.register(_end_open_runs)

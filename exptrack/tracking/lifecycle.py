@@ -1,7 +1,11 @@
-"""Begin a run, resume one, and mark those whose process died.
+"""Start a run, resume one, and mark runs whose process died.
 
-Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends it,
-or a process that finds it dead. Every change is one transaction together with its event.
+Invariants:
+
+- A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
+  another process that finds it dead.
+- Every change is one transaction together with its event.
+- The journal is made before anything is written, so a full disk is an error of the start.
 """
 
 from __future__ import annotations
@@ -13,33 +17,29 @@ from typing import Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
-from exptrack.capture.system_metrics import check_interval
 from exptrack.config.exp_config import as_config
 from exptrack.config.store import frozen_config
 from exptrack.database.connection import Connection, Row
-from exptrack.errors import (
-    RunBusyError,
-    RunNotFoundError,
-)
+from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.store import REOPEN_SERIES
-from exptrack.metrics.writer import journal_ready
+from exptrack.metrics.writer import hold_journal
 from exptrack.process import current_process, is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, dead_runs, owner_identity
+from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, find_dead_runs, identity_of_owner
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import (
     NewRun,
     check_data,
+    check_optional_name,
     check_tags,
     insert_run,
-    optional_name,
     record_end,
 )
-from exptrack.runs.trial_link import join_run, run_name, surrounding_row
+from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import moment, utc_text
 from exptrack.tracking.run import RUN_STATE, Run
 
@@ -52,22 +52,23 @@ UPDATE run SET status = 'running', ended_at = NULL, reason = NULL, traceback = N
 WHERE id = ?
 """
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
+
 _P = ParamSpec("_P")
-Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
+_Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
 
 
-def _journal_first(begin: Begin[_P]) -> Begin[_P]:
-    """Make sure of a journal before anything is written: a full disk is an error of the start."""
+def _hold_journal(begin: _Begin[_P]) -> _Begin[_P]:
+    """Hold a journal open while `begin` runs, and until its run holds it."""
 
     @wraps(begin)
     def wrapped(connection: Connection, /, *args: _P.args, **kwargs: _P.kwargs) -> Run:
-        with journal_ready(connection):
+        with hold_journal(connection):
             return begin(connection, *args, **kwargs)
 
     return wrapped
 
 
-@_journal_first
+@_hold_journal
 def start_run(
     connection: Connection,
     config: object = None,
@@ -80,22 +81,23 @@ def start_run(
     system_metrics: bool | float = False,
     trial: int | None = None,
 ) -> Run:
-    """Begin a run; see :meth:`exptrack.Archive.start_run`.
+    """Start a run; see :meth:`exptrack.Archive.start_run`.
 
-    It is the run of `trial`, or else of the trial that this process is, unless that has one.
+    The run joins `trial`, a row id. Without it, the run joins the trial that this process runs, if that has no
+    run yet.
     """
-    sample_every_s = check_interval(system_metrics)
-    surrounding = surrounding_row(connection) if trial is None else None
+    sample_every_s = _check_sampling(system_metrics)
+    surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]
         group = surrounding["study"] if group is None else group
-        name = run_name(surrounding["study"], surrounding["number"]) if name is None else name
+        name = name_trial_run(surrounding["study"], surrounding["number"]) if name is None else name
     new = NewRun(
         config=as_config(config).interpolate(),
         tags=check_tags(tags),
         data=check_data(data),
-        name=optional_name(name, "run name"),
-        group=optional_name(group, "group"),
+        name=check_optional_name(name, "run name"),
+        group=check_optional_name(group, "group"),
         parent=None if parent is None else resolve_run(connection, parent)["id"],
         code=capture_code(),
         environment=capture_environment(),
@@ -113,7 +115,7 @@ def start_run(
     return result
 
 
-@_journal_first
+@_hold_journal
 def resume_run(
     connection: Connection,
     run_id: object,
@@ -122,17 +124,17 @@ def resume_run(
     system_metrics: bool | float = False,
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
-    sample_every_s = check_interval(system_metrics)
+    sample_every_s = _check_sampling(system_metrics)
     interrupt_dead_runs(connection)
     with connection.transaction():
         row = resolve_run(connection, run_id)
         run = row["id"]
         if row["status"] == RunStatus.RUNNING:
             owner = connection.one(SELECT_OWNER, (run,))
-            alive = is_alive(owner_identity(owner)) if owner else False
+            alive = is_alive(identity_of_owner(owner)) if owner else False
             if alive or (alive is None and not take_over):
-                raise RunBusyError(row["run_id"], _owner_words(row, owner, alive))
-        # Not filled in yet: whoever resumes a run to tag it need not have its environment.
+                raise RunBusyError(row["run_id"], _describe_owner(row, owner, alive))
+        # References to the environment are filled in when read: a run can be resumed and tagged without them.
         config = frozen_config(connection, run).interpolate(lazily=True)
         connection.execute(REOPEN_RUN, (utc_text(), run))
         connection.execute(REOPEN_SERIES, (run,))
@@ -143,24 +145,33 @@ def resume_run(
     result = open_run(connection, run)
     result.config = config
     since_start = datetime.now(UTC) - result.started_at
-    # A clock that was set back must not put new points before old ones.
+    # If the clock was set back, new points still come after the old ones.
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
     result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
     result._sample_system(sample_every_s)
     return result
 
 
-def _owner_words(row: Row, owner: Row | None, alive: bool | None) -> str:
+def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> str:
     if alive is None:
         return (
-            f"on {row['host']}, for all that can be known from here (last heard of {row['heartbeat_at']} UTC);"
-            " resume_run(..., take_over=True) if it is not"
+            f"on {row['host']}, as far as this host can know (last heartbeat {row['heartbeat_at']} UTC);"
+            " if it is not, call resume_run(..., take_over=True)"
         )
     return f"in process {owner['pid']}" if owner else ""
 
 
+def _check_sampling(system_metrics: bool | float) -> float | None:
+    """Return the seconds between samples, or None. A run without samples does not load the sampler."""
+    if system_metrics is False:
+        return None
+    from exptrack.capture.system_metrics import check_interval
+
+    return check_interval(system_metrics)
+
+
 def open_run(connection: Connection, run: int) -> Run:
-    """A handle on a run that is not (or not here) being written."""
+    """Return a handle on a run that is not live in it: finished, or written by another process."""
     row = connection.one(RUN_STATE, (run,))
     if row is None:
         raise RunNotFoundError(str(run), str(connection.path))
@@ -168,12 +179,12 @@ def open_run(connection: Connection, run: int) -> Run:
 
 
 def recover_journals(connection: Connection) -> None:
-    """Store what processes of this host left in their journals when they died. Commits if there is any."""
+    """Store the points that dead processes of this host left in their journals. Commits if there are any."""
 
     def reseal(run: int) -> None:
-        completed = connection.one(RUN_STATE, (run,))
-        done = completed is not None and completed["status"] == RunStatus.COMPLETED
-        seal_run(connection, run, completed=done)
+        state = connection.one(RUN_STATE, (run,))
+        completed = state is not None and state["status"] == RunStatus.COMPLETED
+        seal_run(connection, run, completed=completed)
 
     recover(connection, reseal)
 
@@ -181,15 +192,15 @@ def recover_journals(connection: Connection) -> None:
 def interrupt_dead_runs(connection: Connection) -> None:
     """Mark as interrupted every running run of this host whose process is gone. Commits if there is one.
 
-    What these logged is stored first. One that dies only after that look at the journals waits for the next
-    call.
+    The points in their journals are stored first. A process that dies only after its journal was looked at
+    is handled by the next call.
     """
-    dead = dead_runs(connection)
+    dead = find_dead_runs(connection)
     if not dead:
         return
     recover_journals(connection)
     with connection.transaction():
-        for run in dead_runs(connection):
+        for run in find_dead_runs(connection):
             if run not in dead:
                 continue
             reason = "its process died without ending the run"

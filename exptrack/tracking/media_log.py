@@ -1,8 +1,11 @@
-"""Logging what people look at: images, texts, tables and histograms, each an artifact of the run.
+"""Log images, texts, tables and histograms, each as an artifact of the run.
 
-Invariants: what is wrong is refused before anything is encoded, and what cannot be encoded before anything is
-written. The metadata of such an artifact are the facts of its encoding, and under ``caption`` what was said of
-it. A name logged again is a new version, so the versions of a name are a series over its steps.
+Invariants:
+
+- A wrong name, step or caption is refused before anything is encoded. A value that cannot be encoded is refused
+  before anything is written.
+- The metadata of such an artifact are the facts of its encoding, and the caption under ``caption``.
+- Logging a name again makes a new version, so the versions of a name are a series over its steps.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
     from exptrack.media import Encoded
 
 
-class _Said:
-    """What is said of a thing, checked; and how it comes into the store once it is encoded."""
+class _MediaDetails:
+    """Name, step and caption of a media artifact, validated; stores it once encoded."""
 
     def __init__(self, store: ArtifactStore, name: str, step: int | None, caption: str | None) -> None:
         self._store = store
@@ -33,43 +36,46 @@ class _Said:
         facts: dict[str, Any] = dict(encoded.facts)
         if self._caption is not None:
             facts["caption"] = self._caption
-        said = Registration(self._name, kind, facts, encoded.is_text, encoded.media_type, self._step)
-        return self._store.register(said, encoded.data)
+        registration = Registration(self._name, kind, facts, encoded.is_text, encoded.media_type, self._step)
+        return self._store.register(registration, encoded.data)
 
 
 class MediaLog:
-    """The part of a run that takes images, texts, tables and histograms.
+    """The part of a run that logs images, texts, tables and histograms.
 
-    They are artifacts: `Run.artifacts` lists them and hands them back, they are stored once however often they
-    are logged, and unlike metrics they are welcome after the run's end too.
+    They are artifacts: `Run.artifacts` lists and returns them. Equal bytes are stored once, however often they
+    are logged. Unlike metrics, they can be logged after the run's end too.
     """
 
     _connection: Connection
     _run: int
     run_id: str
 
-    def _saying(self, name: str, step: int | None, caption: str | None) -> _Said:
+    def _check_details(self, name: str, step: int | None, caption: str | None) -> _MediaDetails:
         from exptrack.artifacts.store import ArtifactStore
 
-        return _Said(ArtifactStore(self._connection, self._run, self.run_id), name, step, caption)
+        return _MediaDetails(ArtifactStore(self._connection, self._run, self.run_id), name, step, caption)
 
     def log_image(
         self, name: str, image: object, step: int | None = None, *, caption: str | None = None
     ) -> str:
-        """Store an image; return its hash. Commits.
+        """Store an image and return its hash. Commits.
 
-        `image` is the path or the bytes of an image file (PNG, JPEG, GIF, WebP, BMP, TIFF, SVG), kept as they
-        are; or becomes a PNG: a PIL image; an array of shape H×W, H×W×1, H×W×3 or H×W×4 with bool, integers of
-        0..255 or floats of 0..1; a tensor of the same, or of C×H×W; a matplotlib figure. Pixels need Pillow.
+        `image` is one of these:
+
+        - the path or the bytes of an image file (PNG, JPEG, GIF, WebP, BMP, TIFF, SVG), stored unchanged;
+        - pixels, stored as PNG (needs Pillow): a PIL image, a matplotlib figure, or an array or tensor. An
+          array is H×W, H×W×1, H×W×3 or H×W×4 with bool, integers of 0..255 or floats of 0..1. A tensor may
+          also be C×H×W.
 
         Raises:
-            InvalidTypeError, InvalidValueError: it is nothing of this, or has no exact form as PNG.
-            MissingPackageError: pixels were given and Pillow is missing.
+            InvalidTypeError, InvalidValueError: it is no image of these kinds, or PNG cannot hold it exactly.
+            MissingPackageError: pixels were given and Pillow is not installed.
         """
-        said = self._saying(name, step, caption)
+        details = self._check_details(name, step, caption)
         from exptrack.media import encode_image
 
-        return said.store("image", encode_image(image))
+        return details.store("image", encode_image(image))
 
     def log_text(
         self,
@@ -80,18 +86,18 @@ class MediaLog:
         caption: str | None = None,
         media_type: str = "text/plain",
     ) -> str:
-        """Store a text, 16 million characters at most; return its hash. Commits.
+        """Store a text of at most 16 million characters and return its hash. Commits.
 
-        `media_type` says what it is, for example ``text/markdown`` or ``text/html``.
+        `media_type` names its format, for example ``text/markdown`` or ``text/html``.
 
         Raises:
-            InvalidTypeError, InvalidValueError: it is no text, has no UTF-8 form or is too long; or the type is
-                not ``type/subtype`` in lower case.
+            InvalidTypeError, InvalidValueError: `text` is not text, has no UTF-8 form or is too long; or the
+                media type is not ``type/subtype`` in lower case.
         """
-        said = self._saying(name, step, caption)
+        details = self._check_details(name, step, caption)
         from exptrack.media import encode_text
 
-        return said.store("text", encode_text(text, media_type))
+        return details.store("text", encode_text(text, media_type))
 
     def log_table(
         self,
@@ -102,19 +108,20 @@ class MediaLog:
         columns: Sequence[str] | None = None,
         caption: str | None = None,
     ) -> str:
-        """Store a table as Parquet, or as CSV where pyarrow is missing; return its hash. Commits.
+        """Store a table and return its hash: as Parquet, or as CSV if pyarrow is not installed. Commits.
 
-        `table` is a list of dicts, a dict of columns, a list of lists or a 2-D array (these two need `columns`,
-        which otherwise selects and orders), a structured array, or a pandas, polars or pyarrow table.
-        :meth:`ArtifactStore.get_table` gives its columns back.
+        `table` is a list of dicts, a dict of columns, a structured array, or a pandas, polars or pyarrow table.
+        It may also be a list of lists or a 2-D array; these two need `columns`, the names of the columns. For
+        the other kinds `columns` selects and orders. :meth:`ArtifactStore.get_table` returns the columns.
 
         Raises:
-            InvalidTypeError, InvalidValueError: it is nothing of this, or a cell does not fit its column.
+            InvalidTypeError, InvalidValueError: it is no table of these kinds, or a cell does not fit its
+                column.
         """
-        said = self._saying(name, step, caption)
+        details = self._check_details(name, step, caption)
         from exptrack.media import encode_table
 
-        return said.store("table", encode_table(table, columns))
+        return details.store("table", encode_table(table, columns))
 
     def log_histogram(
         self,
@@ -128,16 +135,16 @@ class MediaLog:
         edges: object = None,
         caption: str | None = None,
     ) -> str:
-        """Count values into equal bins and store the counts, as JSON; return the hash. Commits.
+        """Count values into equal bins, store the counts as JSON and return their hash. Commits.
 
-        `values` are numbers, or an array or tensor of any shape. `range` is that of the finite values unless
-        given; NaN and what lies outside are counted apart. A ready histogram is taken as `counts` and `edges`
-        instead, with one edge more than counts.
+        `values` are numbers, or an array or tensor of any shape. The bins cover `range`, by default that of the
+        finite values. NaN and values outside the range are counted separately. To store a finished histogram,
+        pass `counts` and `edges` instead, with one edge more than counts.
 
         Raises:
-            InvalidTypeError, InvalidValueError: something is no number, or the parts do not fit together.
+            InvalidTypeError, InvalidValueError: an element is no number, or counts and edges do not fit.
         """
-        said = self._saying(name, step, caption)
+        details = self._check_details(name, step, caption)
         from exptrack.media import encode_histogram
 
-        return said.store("histogram", encode_histogram(values, bins, range, counts=counts, edges=edges))
+        return details.store("histogram", encode_histogram(values, bins, range, counts=counts, edges=edges))

@@ -1,13 +1,20 @@
-"""A run's life: start, log, end, resume; and what becomes of one whose process died.
+"""The handle on a run: log to it, describe it, end it.
 
-Invariants: a run is ``running`` exactly while a ``run_owner`` row names its process. Only that
-process ends it (or whoever finds that process dead). Config and identity never change after the start, but that
-the params of a trial enter them as they are suggested.
-Every change is one transaction together with its event. An ended run refuses metrics; artifacts (images, texts,
-tables and histograms among them), tags and notes are welcome.
+Invariants:
 
-Durability: when ``log_metric``, ``log``, ``log_many``, a tag or a note returns, a SIGKILL loses nothing; when
-``flush``, ``finish``, ``complete`` or ``fail`` returns, a power cut loses nothing that came before.
+- A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
+  another process that finds it dead (see ``lifecycle``).
+- Config and identity are frozen at the start. One exception: a trial's run gains each parameter when it is
+  suggested.
+- Every change is one transaction together with its event.
+- A run that has ended refuses metrics. It still takes tags, notes, events and artifacts, images, texts, tables
+  and histograms included.
+
+Durability, the promise of a run:
+
+- When ``log_metric``, ``log``, ``log_many``, a tag or a note returns, a SIGKILL loses nothing of it.
+- When ``flush``, ``finish``, ``complete``, ``fail`` or ``interrupt`` returns, a power cut loses nothing that
+  was logged before.
 """
 
 from __future__ import annotations
@@ -21,19 +28,11 @@ from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-from exptrack.artifacts.listing import read_inputs
 from exptrack.capture.redaction import remove_secrets_and_paths
-from exptrack.capture.system_metrics import SystemSampler
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row
-from exptrack.errors import (
-    ConfigError,
-    InvalidValueError,
-    RunFinishedError,
-    RunNotFoundError,
-)
+from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.metrics.log import MetricLog
-from exptrack.metrics.series import Buckets, Series, read_buckets, read_series
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
@@ -58,9 +57,12 @@ from exptrack.validation import check_name, check_status, check_text
 if TYPE_CHECKING:
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
+    from exptrack.capture.system_metrics import SystemSampler
+    from exptrack.metrics.series import Buckets, Series
 
 SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
+RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
 BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
 END_RUN = """
 UPDATE run SET status = ?, reason = ?, traceback = ?, ended_at = ?, heartbeat_at = ?, duration_ms = ?
@@ -71,14 +73,14 @@ SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived inside a run's ``with`` block; ends the process with 143 unless it is caught."""
+    """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
 class Run(MetricLog, MediaLog):
     """One run of an archive.
 
-    Use it as a context manager: the run is completed at the end of the block, failed (with reason and
-    traceback) by an exception, interrupted by ctrl-C or SIGTERM.
+    Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
+    traceback. Ctrl-C or SIGTERM interrupts it.
 
     >>> from exptrack import Archive
     >>> with Archive(tmp_path / "lab.db") as archive:
@@ -124,6 +126,8 @@ class Run(MetricLog, MediaLog):
 
     def _sample_system(self, every_s: float | None) -> None:
         if every_s is not None:
+            from exptrack.capture.system_metrics import SystemSampler
+
             folder = str(self._connection.path.parent)
             self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
 
@@ -139,22 +143,22 @@ class Run(MetricLog, MediaLog):
         self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
     def _take_config(self, config: ExpConfig) -> None:
-        """A trial learns its params one by one: they enter the config of its run while that runs. Commits."""
+        """Replace the config: a trial's run gains each parameter when it is suggested. Commits."""
         config = config.interpolate()
         with self._connection.transaction():
             self._require_running()
             replace_config(self._connection, self._run, config)
         self.config = config
 
-    # Metrics: logging is the part of MetricLog, that of images and the like the part of MediaLog
+    # Reading metrics. MetricLog logs them; MediaLog logs images, texts, tables and histograms.
 
     def get_metric(self, name: str) -> list[MetricPoint]:
-        """Every point of a metric by step, repeated steps in the order of logging; empty if never logged."""
+        """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
         drain_all(self._connection.path)
         return read_curve(self._connection, self._run, check_name(name, "metric name"), self.started_at)
 
     def get_last_metric(self, name: str) -> MetricPoint | None:
-        """The point of a metric that was logged last, or None if none was."""
+        """Return the point of a metric that was logged last, or None if it was never logged."""
         drain_all(self._connection.path)
         return read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
 
@@ -168,20 +172,22 @@ class Run(MetricLog, MediaLog):
     def series(
         self, name: str, *, start: int | None = None, stop: int | None = None, buckets: int | None = None
     ) -> Series | Buckets:
-        """A metric as numpy arrays ordered by step; empty if never logged.
+        """Return a metric as numpy arrays ordered by step; empty if never logged.
 
-        Only steps from `start` up to and without `stop`. With `buckets`, downsampled to that many equal ranges
-        of steps at most, each with its first, last, least and greatest value.
+        `start` and `stop` select a half-open range of steps. With `buckets`, the steps are divided into at most
+        that many equal ranges, each with its first, last, least and greatest value.
         """
+        from exptrack.metrics.series import read_buckets, read_series
+
         where = (self._connection, self._run, self.run_id, self.started_at, name)
         if buckets is None:
             return read_series(*where, start=start, stop=stop)
         return read_buckets(*where, buckets, start=start, stop=stop)
 
-    # Tags, notes, events, artifacts: welcome after the end too
+    # Tags, notes, events and artifacts, also after the end
 
     def add_tag(self, *tags: str) -> None:
-        """Tag the run, with all of them or none; once is enough. Commits."""
+        """Add tags, all or none. A tag that the run has is left as it is. Commits."""
         checked = check_tags(tags)
         with self._connection.transaction():
             self._require_present()
@@ -190,7 +196,7 @@ class Run(MetricLog, MediaLog):
                     record_event(self._connection, self._run, "tag", {"tag": tag})
 
     def remove_tag(self, *tags: str) -> None:
-        """Take tags away, those that the run has. Commits."""
+        """Remove tags. A tag that the run does not have is ignored. Commits."""
         checked = check_tags(tags)
         with self._connection.transaction():
             self._require_present()
@@ -199,14 +205,14 @@ class Run(MetricLog, MediaLog):
                     record_event(self._connection, self._run, "untag", {"tag": tag})
 
     def add_note(self, text: str) -> None:
-        """Add a remark. Commits."""
+        """Add a note. Commits."""
         checked = check_note(text)
         with self._connection.transaction():
             self._require_present()
             insert_note(self._connection, self._run, checked)
 
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
-        """Append to the run's log; `data` holds what a config may hold. Commits."""
+        """Append an event to the run's log. `data` holds values that a config may hold. Commits."""
         checked = check_name(kind, "event kind")
         try:
             facts = ExpConfig({} if data is None else data).values
@@ -231,7 +237,7 @@ class Run(MetricLog, MediaLog):
         return read_notes(self._connection, self._run)
 
     def read_events(self) -> tuple[Event, ...]:
-        """The log of the run, oldest first."""
+        """Return the events of the run, oldest first."""
         return read_events(self._connection, self._run)
 
     @property
@@ -242,15 +248,21 @@ class Run(MetricLog, MediaLog):
         return ArtifactStore(self._connection, self._run, self.run_id)
 
     def use_artifact(self, reference: object) -> UsedArtifact:
-        """Record that the run uses an artifact of this archive, and return it to be read. Commits.
+        """Record that the run uses an artifact of this archive, and return it for reading. Commits.
 
-        `reference` is an `Artifact` record; a hash (``sha256:…``, six digits and more are enough); ``NAME``,
-        the newest of that name in the archive; ``RUN/NAME``; the last two with ``:v2`` for a version,
-        ``:latest`` for the newest. Using it again changes nothing.
+        `reference` is one of these:
+
+        - an `Artifact` record;
+        - a hash, ``sha256:…``, of which the first six digits are enough;
+        - ``NAME``, the newest artifact of that name in the archive, or ``RUN/NAME``. Both may end with ``:v2``
+          for a version, or ``:latest`` for the newest.
+
+        Using an artifact again changes nothing.
 
         Raises:
-            ArtifactNotFoundError: there is no such artifact.
-            RunNotFoundError, AmbiguousRunError: its run is unknown, or could be several.
+            ArtifactNotFoundError: the archive has no such artifact.
+            RunNotFoundError: no run has the id before the slash.
+            AmbiguousRunError: several runs begin with it.
         """
         from exptrack.artifacts.lineage import use_artifact
 
@@ -259,19 +271,21 @@ class Run(MetricLog, MediaLog):
 
     @property
     def inputs(self) -> tuple[ArtifactUse, ...]:
-        """The artifacts the run used, in the order of use."""
+        """The artifacts that the run used, in the order of use."""
+        from exptrack.artifacts.listing import read_inputs
+
         return read_inputs(self._connection, self._run)
 
     # State and end
 
     @property
     def status(self) -> RunStatus:
-        """The status as the file has it now."""
+        """The status in the file, read now."""
         return RunStatus(self._state()["status"])
 
     @property
     def elapsed_s(self) -> float:
-        """Active time in seconds, resumptions added up; goes on while the run is live."""
+        """The active time in seconds, summed over resumptions. It grows while the run is live."""
         if self._live:
             return (self._duration_ms + self._session_ms()) / 1000
         return float(self._state()["duration_ms"]) / 1000
@@ -286,7 +300,7 @@ class Run(MetricLog, MediaLog):
         """Return when everything logged so far survives a power cut. Commits, power-safe.
 
         Raises:
-            ArchiveError: it could not be stored; it stays in the journal.
+            ArchiveError: points could not be stored; they stay in the journal.
             RunFinishedError: the run has ended.
         """
         drain_own(self._connection)
@@ -295,33 +309,36 @@ class Run(MetricLog, MediaLog):
             self._beat()
 
     def finish(self, status: str = "completed", reason: str | None = None) -> None:
-        """End the run with a status in words: completed, failed or interrupted. Commits, power-safe.
+        """End the run with a status: ``completed``, ``failed`` or ``interrupted``. Commits, power-safe.
 
         Raises:
-            InvalidValueError: another status.
-            RunFinishedError: it has ended before.
+            InvalidValueError: `status` is none of these three.
+            RunFinishedError: the run has already ended.
         """
         chosen = check_status(status)
         if chosen is RunStatus.RUNNING:
-            raise InvalidValueError("a run ends as completed, failed or interrupted; flush() lets it go on")
-        self._end(chosen, None if reason is None else remove_secrets_and_paths(check_text(reason, "reason")))
+            raise InvalidValueError(
+                "a run ends as completed, failed or interrupted; to store its points and go on, call flush()"
+            )
+        text = None if reason is None else remove_secrets_and_paths(check_text(reason, "reason"))
+        self._end(chosen, text)
 
     def complete(self) -> None:
-        """End the run as completed; it can be ranked from now on. Commits, power-safe.
+        """End the run as completed. Rankings include it from now on. Commits, power-safe.
 
         Raises:
-            RunFinishedError: it has ended before.
+            RunFinishedError: the run has already ended.
         """
         self._end(RunStatus.COMPLETED)
 
     def fail(self, reason: str | BaseException) -> None:
-        """End the run as failed, for a reason in words or an exception. Commits, power-safe.
+        """End the run as failed, with a text or an exception as the reason. Commits, power-safe.
 
         Raises:
-            RunFinishedError: it has ended before.
+            RunFinishedError: the run has already ended.
         """
         if isinstance(reason, BaseException):
-            # A message or a line of code may show what the environment filled into the config.
+            # A message or a line of code may contain a secret from the environment that the config refers to.
             self._end(RunStatus.FAILED, *describe(reason, self.config.mask))
         else:
             self._end(
@@ -329,7 +346,11 @@ class Run(MetricLog, MediaLog):
             )
 
     def interrupt(self, reason: str) -> None:
-        """End the run as interrupted: stopped from outside, neither done nor broken. Commits, power-safe."""
+        """End the run as interrupted: stopped from outside, neither completed nor failed. Commits, power-safe.
+
+        Raises:
+            RunFinishedError: the run has already ended.
+        """
         self._end(
             RunStatus.INTERRUPTED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
         )
@@ -370,7 +391,7 @@ class Run(MetricLog, MediaLog):
 
     def __enter__(self) -> Run:
         if threading.current_thread() is threading.main_thread():
-            # Whoever handles SIGTERM already keeps doing so.
+            # A handler that the script has installed stays.
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 self._old_sigterm = signal.signal(signal.SIGTERM, _raise_terminated)
         return self
@@ -385,7 +406,7 @@ class Run(MetricLog, MediaLog):
             signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
         if not self._live:
-            # Ended inside the block, or this is a forked child that fell through it.
+            # The run ended inside the block, or this is a forked child that left the block too.
             return
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             if isinstance(error, TrialPruned):
@@ -404,13 +425,10 @@ def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
 
 
 def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:
-    """Reason and traceback of an exception, storable without secrets and this machine's paths."""
+    """Return reason and traceback of an exception, without secrets and this machine's paths."""
     import traceback
 
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
-    # Masked first: a value of which a part was made unrecognisable would not be found.
+    # Mask first: redaction may change a part of a secret value, and then mask() would not find it.
     return remove_secrets_and_paths(mask(reason)), remove_secrets_and_paths(mask(trace))
-
-
-RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"

@@ -1,7 +1,9 @@
-"""``exptrack sweep``: a real search, and what becomes of one that is killed, interrupted or stopped."""
+"""``exptrack sweep``: a real search, what becomes of one that is killed or stopped, and how studies look."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -11,14 +13,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from exptrack import Archive, RunStatus, TrialRecord, TrialState, load_sweep
+from exptrack import Archive, RunStatus, Sampler, Trial, TrialRecord, TrialState, load_sweep
 from exptrack.cli import main
+from tests.cli.calls import asked, call
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
+
 
 SWEEP = """\
 objective: {metric: acc, direction: maximize}
@@ -27,12 +32,16 @@ sampler: {name: random, seed: 1}
 budget: {max_trials: 2}
 retries: 1
 """
+
+
 TRAIN = """\
 import exptrack
 with exptrack.start_run(exptrack.current_trial().config) as run:
     print("training")
     run.log({"acc": run.config.get("lr")})
 """
+
+
 # Tells that it has begun, and goes on when it may.
 WAITS = """\
 import os, time, exptrack
@@ -45,6 +54,8 @@ with exptrack.start_run(exptrack.current_trial().config) as run:
     while not os.path.exists("go"):
         time.sleep(0.01)
 """
+
+
 # Hears that it is to end, and does not.
 DEAF = (
     "import signal\n"
@@ -64,9 +75,7 @@ class Lab:
 
     def call(self, *words: str) -> Result:
         """Run one command in this process."""
-        result = CliRunner().invoke(main, ["--db", str(self.db), "sweep", *words])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result
+        return call(self.db, "sweep", *words)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Run one command in a process of its own."""
@@ -100,9 +109,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 PYTHON = sys.executable
-
-# A real search
-
 DIGITS = """\
 name: digits
 objective: {metric: val_accuracy, direction: maximize, reduce: max}
@@ -117,6 +123,8 @@ budget: {max_trials: 7, time_limit: 5min}
 jobs: 2
 base: {optim: {lr: 0.01, batch: 64}, model: {hidden: 16, activation: relu}, epochs: 6}
 """
+
+
 DIGITS_TRAIN = """\
 import sys
 
@@ -200,9 +208,6 @@ def test_an_example_runs_as_it_says(
         assert {key: config[key] for key in trial.params} == trial.params
 
 
-# What is printed
-
-
 def test_a_line_a_trial_tells_people_how_it_goes(lab: Lab) -> None:
     (lab.folder / "tuning.sdn").write_text(SWEEP.replace("max_trials: 2", "max_trials: 1"))
     first = lab.call("run", "tuning.sdn", "--jobs", "2", "--", PYTHON, "train.py")
@@ -213,7 +218,7 @@ def test_a_line_a_trial_tells_people_how_it_goes(lab: Lab) -> None:
         f"tuning: 1 complete; best {lr} (#0)",
     ]
     again = lab.call("run", "tuning.sdn", "--", PYTHON, "train.py")
-    assert again.stdout == f"tuning has all its trials already; --trials lets it go on; best {lr} (#0)\n"
+    assert again.stdout == f"tuning has all its trials already; --trials N allows more; best {lr} (#0)\n"
     code = "import sys; print('some words'); sys.exit('no licence')"
     failed = lab.call("run", "tuning.sdn", "--trials", "2", "--jobs", "2", "--", PYTHON, "-c", code)
     assert failed.exit_code == 1
@@ -267,7 +272,9 @@ def test_json_is_a_line_a_trial_and_one_about_all(lab: Lab) -> None:
         (("run", "bad.sdn", "--", PYTHON), 58, "bad.sdn, line 2, column 18: low 2 is above high 1"),
         (("run", "broken.sdn", "--", PYTHON), 53, "broken.sdn, line 1, column 8: '[' is not closed"),
         (("run", "none.sdn", "--", PYTHON), 35, "there is no sweep file none.sdn"),
-        (("run", "tuning.sdn"), 2, "say which command trains"),
+        pytest.param(
+            ("run", "tuning.sdn"), 2, "give the training command", id="words3-2-say which command trains"
+        ),
         (("run", "tuning.sdn", "--", "no-such-program"), 50, "there is no program 'no-such-program' to run"),
         (("run", "tuning.sdn", "--time-limit", "soon", "--", PYTHON), 57, "a time limit is in seconds"),
         (("run", "tuning.sdn", "--name", "", "--", PYTHON), 57, "name is empty"),
@@ -314,9 +321,6 @@ def test_what_is_not_there_has_its_exit_code(lab: Lab) -> None:
         assert "did you mean 'tuning'?" in result.stderr
 
 
-# Kills, signals, stops
-
-
 def killed(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
@@ -357,7 +361,7 @@ def test_ctrl_c_and_sigterm_end_the_commands_and_fail_their_trials(number: int, 
     assert [line.split()[1] for line in out.splitlines() if line.startswith("#")] == ["failed", "failed"]
     assert "Traceback" not in errors
     if code == 130:
-        assert errors == "interrupted; 'exptrack sweep resume tuning --retry' goes on with it\n"
+        assert errors == "interrupted; 'exptrack sweep resume tuning --retry' continues it\n"
     assert [trial.reason for trial in lab.trials()] == ["interrupted"] * 2
     assert lab.statuses() == [RunStatus.INTERRUPTED] * 2
     (lab.folder / "go").touch()
@@ -384,7 +388,7 @@ def test_a_killed_command_is_tried_again(lab: Lab) -> None:
     (lab.folder / "go").touch()
     out, errors = runner.communicate()
     assert (runner.returncode, errors) == (0, "")
-    assert "     killed by SIGKILL; it is tried again" in out.splitlines()
+    assert "     killed by SIGKILL; it will be repeated" in out.splitlines()
     first, second = lab.trials()
     assert (first.state, first.reason, second.state) == (
         TrialState.FAIL,
@@ -414,3 +418,118 @@ def test_a_sweep_is_stopped_from_another_process(now: bool, lab: Lab) -> None:
         assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
         assert runner.returncode == 0
         assert out.splitlines()[-1].startswith("tuning: 2 complete; stopped; best")
+
+
+# Studies
+
+
+def call_sweep(db: Path, *words: str) -> Result:
+    return call(db, "sweep", *words)
+
+
+def asked_sweep(db: Path, *words: str) -> Any:
+    return asked(db, "sweep", *words)
+
+
+@pytest.fixture
+def studies_db(tmp_path: Path) -> Iterator[Path]:
+    """A study of one objective, one of two, and one without trials."""
+
+    def objective(trial: Trial) -> float:
+        kind = trial.suggest_choice("kind", ["a", 1, None])
+        return trial.suggest_float("optim.lr", 1e-4, 1, log=True) + (kind == "a")
+
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive:
+        archive.create_study("one", metric="loss", sampler=Sampler.random(seed=1)).optimize(objective, 9)
+        two = archive.create_study(
+            "two", ["minimize", "maximize"], metric=["a", "b"], sampler=Sampler.random(1)
+        )
+        two.optimize(lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), 9)
+        archive.create_study("empty")
+    yield path
+    with Archive(path) as archive:
+        assert archive.verify().problems == ()
+
+
+def test_ls_lists_studies_the_newest_first(studies_db: Path) -> None:
+    assert [study["name"] for study in asked_sweep(studies_db, "ls")] == ["empty", "two", "one"]
+    lines = call_sweep(studies_db, "ls").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["study", "empty", "two", "one"]
+
+
+def test_show_gives_programs_the_study_with_its_trials_and_the_best(studies_db: Path) -> None:
+    found = asked_sweep(studies_db, "show", "one")
+    assert (found["study"]["name"], len(found["trials"])) == ("one", 9)
+    values = [trial["values"][0] for trial in found["trials"]]
+    assert found["best"] == [values.index(min(values))] == [found["study"]["best_number"]]
+    assert asked_sweep(studies_db, "show", "empty")["best"] == []
+    assert len(asked_sweep(studies_db, "show", "two")["best"]) > 1
+
+
+def test_show_prints_only_the_parts_asked_for(studies_db: Path) -> None:
+    words = ["--trials", "--history", "--slice", "optim.lr", "--slice", "kind", "--importance"]
+    text = call_sweep(studies_db, "show", "one", *words).stdout
+    titles = ("loss over trials, minimized", "loss over optim.lr", "loss over kind", "importance of params")
+    assert text.startswith("trial")
+    assert [text.index(title) for title in titles] == sorted(text.index(title) for title in titles)
+    assert "sampler" not in text
+    whole = call_sweep(studies_db, "show", "one").stdout
+    assert whole.startswith("study")
+    assert "loss over optim.lr" not in whole
+    found = asked_sweep(studies_db, "show", "one", *words)
+    assert list(found) == ["trials", "history", "slices", "importance"]
+    assert {row["param"] for row in found["slices"]} == {"optim.lr", "kind"}
+    assert {row["param"] for row in asked_sweep(studies_db, "show", "one", "--slice", "kind")["slices"]} == {
+        "kind"
+    }
+
+
+def test_csv_is_one_table(studies_db: Path) -> None:
+    with Archive(studies_db) as archive:
+        expected = archive.study_results("one").frame()
+    rows = list(csv.DictReader(io.StringIO(call_sweep(studies_db, "show", "one", "--csv").stdout)))
+    assert list(rows[0]) == expected.columns
+    assert [float(row["params.optim.lr"]) for row in rows] == expected["params.optim.lr"]
+    assert call_sweep(studies_db, "show", "empty", "--csv", "--history").stdout == (
+        "number,state,value,best_value,feasible,started_at,ended_at\n"
+    )
+    assert call_sweep(studies_db, "show", "one", "--csv", "--history", "--trials").exit_code == 2
+    assert call_sweep(studies_db, "show", "one", "--csv", "--json").exit_code == 2
+
+
+def test_a_method_or_a_metric_asks_for_importance(studies_db: Path) -> None:
+    assert "by mdi" in call_sweep(studies_db, "show", "one", "--method", "mdi").stdout
+    assert "for b, by ped-anova" in call_sweep(studies_db, "show", "two", "--metric", "b").stdout
+    assert "for the Pareto front, by ped-anova" in call_sweep(studies_db, "show", "two", "--importance").stdout
+    assert asked_sweep(studies_db, "show", "two", "--metric", "b")["importance"][0]["param"] == "y"
+
+
+def test_what_is_not_there_ends_in_a_sentence(studies_db: Path) -> None:
+    for words, code, sentence in (
+        (["show", "on"], 37, "did you mean 'one'?"),
+        (["show", "one", "--slice", "lr"], 50, "has no param 'lr'; it has kind, optim.lr"),
+        (["show", "empty", "--importance"], 50, "need two completed trials"),
+        (["show", "two", "--metric", "c"], 50, "metric is one of a, b"),
+    ):
+        result = call_sweep(studies_db, *words)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert sentence in result.stderr
+
+
+def test_looking_needs_no_optuna(studies_db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert call_sweep(studies_db, "ls").exit_code == 0
+    text = call_sweep(studies_db, "show", "one").stdout
+    assert "loss over trials" in text
+    assert "optuna" in text.splitlines()[-1]
+    assert call_sweep(studies_db, "show", "one", "--importance").exit_code != 0
+
+
+def test_a_shell_completes_the_names_of_studies(studies_db: Path) -> None:
+    words = {
+        "_EXPTRACK_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"exptrack --db {studies_db} sweep show t",
+        "COMP_CWORD": "5",
+    }
+    assert CliRunner().invoke(main, [], prog_name="exptrack", env=words).stdout.split() == ["plain,two"]

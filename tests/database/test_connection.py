@@ -15,7 +15,7 @@ import pytest
 
 import exptrack
 from exptrack import Archive, ArchiveMovedError, ArchiveReadOnlyError, UnsupportedSqliteError
-from exptrack.database.connection import Connection, require_sqlite
+from exptrack.database.connection import CHECKPOINT_COMMITS, Connection, require_sqlite
 from exptrack.database.opening import open_connection
 
 
@@ -99,6 +99,63 @@ def test_the_log_stays_bounded(connection: Connection) -> None:
         with connection.transaction():
             add_name(connection, f"{number}-" + "x" * 50_000)
     assert os.stat(f"{connection.path}-wal").st_size < 16 * 1024 * 1024
+
+
+def commit_often(connection: Connection) -> None:
+    for _ in range(CHECKPOINT_COMMITS + 5):
+        with connection.transaction():
+            pass
+
+
+def test_a_checkpoint_that_fails_is_told_once_and_the_commits_stand(
+    connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connection.transaction():
+        add_name(connection, "a")
+    # Checkpoints run on a connection of their own; this one cannot write to the file.
+    handle = connection._handle()
+    handle.checkpointer = Connection(connection.path, "ro").connect()
+    commit_often(connection)
+    (record,) = caplog.records
+    words = record.getMessage()
+    assert f"the checkpoint of {connection.path} failed: the operating system failed to read or write" in words
+    assert "Nothing is lost" in words
+    assert "remove the cause" in words
+    commit_often(connection)
+    assert len(caplog.records) == 1
+    assert names(connection) == ["a"]
+
+
+def test_a_checkpoint_that_finds_another_writer_is_no_failure(
+    connection: Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    tried = []
+
+    def refuse(_handle: object) -> None:
+        tried.append(1)
+        raise busy
+
+    monkeypatch.setattr(connection, "_checkpoint", refuse)
+    commit_often(connection)
+    assert tried
+    assert caplog.records == []
+
+
+def test_what_is_read_in_a_snapshot_is_of_one_moment(archive: Archive) -> None:
+    connection = archive._connection
+    count = "SELECT count(*) FROM run"
+    with Archive(archive.path) as other, connection.snapshot():
+        assert connection.value(count) == 0
+        other.start_run().complete()
+        assert connection.value(count) == 0
+    assert connection.value(count) == 1
+    with connection.transaction(), connection.snapshot():
+        assert connection.in_transaction
+    with pytest.raises(RuntimeError), connection.snapshot():
+        raise RuntimeError
+    archive.start_run().complete()
 
 
 def test_threads_write_without_loss(archive: Archive) -> None:
@@ -219,35 +276,6 @@ def test_a_full_disk_is_a_clear_error_and_work_goes_on_when_there_is_room(tmp_pa
     first, second = done.stdout.splitlines()
     assert first in ("ArchiveFullError", "ArchiveIOError")
     assert second == "2 [] True"
-
-
-def test_damage_is_reported_and_never_handed_out(tmp_path: Path) -> None:
-    path = tmp_path / "lab.db"
-    with Archive(path) as archive, archive.start_run({"lr": 0.1}) as run:
-        run.log({"x": 1.0})
-        run.artifacts.register_data("words", "to be or not to be " * 1000)
-    changes = {
-        "blob": "UPDATE chunk_data SET data = zeroblob(length(data))",
-        "metric": "UPDATE metric_point SET value = 2.0",
-        "config": "UPDATE config_value SET num = 0.2",
-        "event": "UPDATE event SET data = '{}' WHERE kind = 'end'",
-        "run": "UPDATE run SET name = 'other'",
-        "summary": "UPDATE metric_series SET max_value = 5.0",
-    }
-    for part, change in changes.items():
-        copy = tmp_path / f"{part}.db"
-        copy.write_bytes(path.read_bytes())
-        connection = sqlite3.connect(copy)
-        connection.execute(change)
-        connection.commit()
-        connection.close()
-        with Archive(copy) as archive:
-            assert not archive.verify().ok, part
-            if part == "blob":
-                with pytest.raises(exptrack.ArchiveCorruptError, match="artifact 'words' version 1"):
-                    archive.artifacts(run.run_id).get_blob("words")
-    with Archive(path) as archive:
-        assert archive.verify().ok
 
 
 def test_an_old_sqlite_is_refused_with_a_sentence() -> None:

@@ -1,17 +1,13 @@
-"""Series in bulk: columns, buckets, following and aligning tell exactly what was logged."""
+"""Series in bulk: columns and buckets tell exactly what was logged."""
 
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
-import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,52 +15,18 @@ from hypothesis import strategies as st
 from exptrack import (
     Archive,
     ArchiveCorruptError,
-    InvalidTypeError,
     InvalidValueError,
     MissingPackageError,
-    Run,
     RunNotFoundError,
-    Series,
 )
 from exptrack.metrics import series, tail
-from tests.strategies import INT64
-
-VALUES = st.one_of(
-    st.sampled_from([math.nan, math.inf, -math.inf, 0.0]), st.floats(allow_nan=True, allow_infinity=True)
-)
-# Mostly close together, so that steps repeat and go back; sometimes as far apart as they can be.
-STEPS = st.one_of(st.integers(-3, 30), st.integers(-3, 30), INT64)
-POINTS = st.lists(st.tuples(STEPS, VALUES), min_size=1, max_size=40)
-
-
-def same(a: list[float], b: list[float]) -> bool:
-    """Equal, NaN included."""
-    return len(a) == len(b) and all(x == y or (x != x and y != y) for x, y in zip(a, b, strict=True))
-
-
-def plain(found: Series) -> list[tuple[int, float, float]]:
-    return list(zip(*found.lists().values(), strict=True))
+from tests.metrics.points import POINTS, STEPS, VALUES, logged, same
 
 
 @pytest.fixture(params=[1, 1000], ids=["in numpy", "in plain Python"])
 def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Points are read in numpy, or without."""
     monkeypatch.setattr(series, "NUMPY_FROM_POINTS", request.param)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """One archive for all the examples of a property; each starts runs of its own."""
-    with Archive(tmp_path_factory.mktemp("series") / "lab.db") as opened:
-        yield opened
-        assert opened.verify().problems == ()
-
-
-def logged(archive: Archive, points: list[tuple[int, float]], name: str = "loss") -> Run:
-    run = archive.start_run()
-    for step, value in points:
-        run.log({name: value}, step)
-    return run
 
 
 # Columns
@@ -170,6 +132,19 @@ def test_without_numpy_there_are_lists_and_a_clear_word(
             archive.align(run, "loss")
 
 
+def test_damage_is_told_by_what_reads_in_bulk(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, logged(archive, [(step, 0.5) for step in range(2000)]) as run:
+        pass
+    page_bytes = 4096
+    with open(path, "r+b") as file:
+        # The points are most of the file; what is before them stays as it is.
+        file.seek(path.stat().st_size - 8 * page_bytes)
+        file.write(b"\xff" * 8 * page_bytes)
+    with Archive(path) as archive, pytest.raises(ArchiveCorruptError):
+        archive.series(run, "loss")
+
+
 # Buckets
 
 
@@ -239,231 +214,6 @@ def test_buckets_lose_no_extreme_and_no_gap(
     assert found.nan_counts.tolist() == missing
 
 
-# Following
-
-
-def test_a_tail_returns_each_point_once(archive: Archive) -> None:
-    with archive.start_run() as run:
-        tail = archive.tail(run, "loss")
-        assert tail.read() == []
-        seen: list[int] = []
-        for step in range(6):
-            run.log({"loss": step / 2, "other": 0.0}, step)
-            if step % 2:
-                (update,) = tail.read()
-                assert (update.series.name, update.replaces) == ("loss", False)
-                seen += update.series.steps.tolist()
-        assert seen == list(range(6))
-        assert tail.read() == []
-
-
-def test_a_tail_follows_metrics_and_runs_that_come_later(archive: Archive) -> None:
-    with archive.start_run() as first, archive.start_run() as second:
-        tail = archive.tail([first, second.run_id])
-        first.log({"a": 1.0})
-        assert [(u.series.run_id, u.series.name) for u in tail.read()] == [(first.run_id, "a")]
-        first.log({"b": 1.0})
-        second.log({"a": 1.0})
-        found = {(u.series.run_id, u.series.name) for u in tail.read()}
-        assert found == {(first.run_id, "b"), (second.run_id, "a")}
-
-
-def test_a_tail_misses_no_step_that_repeats_or_goes_back(archive: Archive) -> None:
-    with logged(archive, [(0, 0.0), (5, 1.0)]) as run:
-        tail = archive.tail(run)
-        tail.read()
-        run.log({"loss": 2.0}, 5)
-        (update,) = tail.read()
-        assert (update.replaces, update.series.lists()["value"]) == (False, [2.0])
-        run.log({"loss": 3.0}, 2)
-        run.log({"loss": 4.0}, 6)
-        (update,) = tail.read()
-        assert (update.replaces, update.series.lists()["value"]) == (True, [0.0, 3.0, 1.0, 2.0, 4.0])
-        assert tail.read() == []
-
-
-def test_a_tail_of_a_deleted_run_says_so(archive: Archive) -> None:
-    with logged(archive, [(0, 0.0)]) as run:
-        tail = archive.tail(run)
-    archive.delete_run(run)
-    with pytest.raises(RunNotFoundError):
-        tail.read()
-
-
-@settings(max_examples=100, deadline=None)
-@given(moves=st.lists(st.one_of(st.none(), st.tuples(st.sampled_from("ab"), st.integers(-2, 12), VALUES))))
-def test_what_a_tail_read_is_everything_in_any_interleaving(
-    lab: Archive,
-    moves: list[tuple[str, int, float] | None],
-) -> None:
-    with lab.start_run() as run, Archive(lab.path, mode="ro") as reader:
-        tail = reader.tail(run.run_id)
-        have: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
-
-        def take() -> None:
-            for update in tail.read():
-                assert len(update.series)
-                if update.replaces:
-                    have[update.series.name].clear()
-                have[update.series.name] += plain(update.series)
-
-        for move in [*moves, None]:
-            if move is None:
-                take()
-                take()
-                continue
-            name, step, value = move
-            run.log({name: value}, step)
-        for name, points in have.items():
-            everything = plain(run.series(name))
-            points.sort(key=lambda point: point[0])
-            assert [p[0::2] for p in points] == [p[0::2] for p in everything]
-            assert same([p[1] for p in points], [p[1] for p in everything])
-        assert set(have) == {move[0] for move in moves if move is not None}
-
-
-def test_a_tail_follows_a_run_of_another_process(archive: Archive) -> None:
-    code = f"""
-        import sys
-        from exptrack import Archive
-        with Archive({archive.path!r}) as archive, archive.start_run() as run:
-            print(run.run_id, flush=True)
-            for step in range(300):
-                run.log({{"loss": step / 3}}, step)
-                if step % 100 == 99:
-                    run.flush()
-                    print(step, flush=True)
-                    sys.stdin.readline()
-    """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    seen: list[int] = []
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        assert writer.stdin is not None
-        tail = archive.tail(writer.stdout.readline().strip())
-        for last in (99, 199, 299):
-            assert int(writer.stdout.readline()) == last
-            for update in tail.read():
-                assert not update.replaces
-                seen += update.series.lists()["step"]
-            assert seen == list(range(last + 1))
-            writer.stdin.write("\n")
-            writer.stdin.flush()
-    assert writer.returncode == 0
-
-
-def test_what_is_read_in_a_snapshot_is_of_one_moment(archive: Archive) -> None:
-    connection = archive._connection
-    count = "SELECT count(*) FROM run"
-    with Archive(archive.path) as other, connection.snapshot():
-        assert connection.value(count) == 0
-        other.start_run().complete()
-        assert connection.value(count) == 0
-    assert connection.value(count) == 1
-    with connection.transaction(), connection.snapshot():
-        assert connection.in_transaction
-    with pytest.raises(RuntimeError), connection.snapshot():
-        raise RuntimeError
-    archive.start_run().complete()
-
-
-def test_damage_is_told_by_what_reads_in_bulk(tmp_path: Path) -> None:
-    path = tmp_path / "lab.db"
-    with Archive(path) as archive, logged(archive, [(step, 0.5) for step in range(2000)]) as run:
-        pass
-    page_bytes = 4096
-    with open(path, "r+b") as file:
-        # The points are most of the file; what is before them stays as it is.
-        file.seek(path.stat().st_size - 8 * page_bytes)
-        file.write(b"\xff" * 8 * page_bytes)
-    with Archive(path) as archive, pytest.raises(ArchiveCorruptError):
-        archive.series(run, "loss")
-
-
-# Aligning
-
-
-def test_runs_align_by_step_in_an_outer_join_where_the_last_repetition_wins(archive: Archive) -> None:
-    nan = math.nan
-    with logged(archive, [(0, 1.0), (2, 2.0), (2, 3.0)]) as a, logged(archive, [(1, nan), (2, 5.0)]) as b:
-        found = archive.align([a, b], ["loss", "acc"])
-        assert found.index.tolist() == [0, 1, 2]
-        assert same(found.columns[f"{a.run_id}/loss"].tolist(), [1.0, nan, 3.0])
-        assert same(found.columns[f"{b.run_id}/loss"].tolist(), [nan, nan, 5.0])
-        assert found.logged[f"{b.run_id}/loss"].tolist() == [False, True, True]
-        assert found.logged[f"{a.run_id}/acc"].tolist() == [False] * 3
-        assert list(found.arrays()) == ["step", *found.columns]
-        assert found.index.dtype == "int64"
-        coarse = archive.align(a, "loss", every=2, stop=2)
-        assert coarse.index.tolist() == [0]
-    assert archive.align([], "loss").index.tolist() == []
-
-
-def test_runs_align_by_relative_time(archive: Archive) -> None:
-    with archive.start_run() as a, archive.start_run() as b:
-        for run, seconds in ((a, (0.5, 1.25, 1.75)), (b, (1.25, 9.0))):
-            for position, second in enumerate(seconds):
-                run.log({"loss": second}, 10 - position, run.started_at.timestamp() + second)
-        exact = archive.align([a, b], "loss", by="time")
-        assert exact.index.tolist() == [0.5, 1.25, 1.75, 9.0]
-        binned = archive.align([a, b], "loss", by="time", every=1)
-        assert binned.index.tolist() == [0.0, 1.0, 9.0]
-        assert same(binned.columns[f"{a.run_id}/loss"].tolist(), [0.5, 1.75, math.nan])
-        assert same(binned.columns[f"{b.run_id}/loss"].tolist(), [math.nan, 1.25, 9.0])
-        assert next(iter(binned.arrays())) == "time_s"
-
-
-@settings(max_examples=100, deadline=None)
-@given(series_points=st.lists(POINTS, min_size=1, max_size=3))
-def test_alignment_holds_every_series(lab: Archive, series_points: list[list[tuple[int, float]]]) -> None:
-    runs = [logged(lab, points) for points in series_points]
-    found = lab.align(runs, "loss")
-    assert found.index.tolist() == sorted({step for points in series_points for step, _ in points})
-    for run, points in zip(runs, series_points, strict=True):
-        column, there = found.columns[f"{run.run_id}/loss"], found.logged[f"{run.run_id}/loss"]
-        assert found.index[there].tolist() == sorted({step for step, _ in points})
-        assert same(column[there].tolist(), [dict(points)[step] for step in found.index[there].tolist()])
-        assert numpy.isnan(column[~there]).all()
-        run.complete()
-
-
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        (lambda archive: archive.align([], "loss", by="epoch"), InvalidValueError),
-        (lambda archive: archive.align([], "loss", every=0), InvalidValueError),
-        (lambda archive: archive.align([], "loss", every=math.nan), InvalidValueError),
-        (lambda archive: archive.align([], "loss", every=1.5), InvalidTypeError),
-        (lambda archive: archive.align([], 3), InvalidTypeError),
-        (lambda archive: archive.tail([], [""]), InvalidValueError),
-        (lambda archive: archive.tail("none"), RunNotFoundError),
-    ],
-)
-def test_wrong_questions_are_refused(
-    archive: Archive, call: Callable[[Archive], object], error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        call(archive)
-
-
-def test_looking_for_news_reads_indexes_only(archive: Archive) -> None:
-    plan = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {tail.HEADS}", {"runs": "[]"})]
-    assert {step for step in plan if step.startswith("SCAN")} <= {"SCAN json_each VIRTUAL TABLE INDEX 1:"}
-    assert any(step.startswith("SEARCH s USING INDEX") for step in plan)
-
-
-@pytest.mark.parametrize("name", ["POINTS", "POINTS_PACKED", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])
-def test_every_statement_reads_a_range_of_the_key(archive: Archive, name: str) -> None:
-    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more", "rest", "span"), 1) | {
-        "edges": "[1]"
-    }
-    steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {getattr(series, name)}", values)]
-    reads = [step for step in steps if "metric_point" in step]
-    assert reads
-    assert all("SEARCH metric_point USING PRIMARY KEY (series=? AND " in step for step in reads)
-    assert not [step for step in steps if "TEMP B-TREE" in step]
-
-
 def test_one_bucket_reaches_over_every_step_there_is(archive: Archive) -> None:
     with archive.start_run() as run:
         for step in (-(2**63), 0, 2**63 - 1):
@@ -473,3 +223,19 @@ def test_one_bucket_reaches_over_every_step_there_is(archive: Archive) -> None:
     assert found.lists()["first_step"] == [-(2**63)]
     assert found.lists()["last_step"] == [2**63 - 1]
     assert (found.lists()["min"], found.lists()["max"]) == ([-1.0], [1.0])
+
+
+# Statements
+
+
+@pytest.mark.parametrize("name", ["POINTS", "POINTS_PACKED", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])
+def test_every_statement_reads_a_range_of_the_key(archive: Archive, name: str) -> None:
+    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more", "rest", "span"), 1) | {
+        "edges": "[1]"
+    }
+    sql = getattr(tail if name == "POINTS_AFTER" else series, name)
+    steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {sql}", values)]
+    reads = [step for step in steps if "metric_point" in step]
+    assert reads
+    assert all("SEARCH metric_point USING PRIMARY KEY (series=? AND " in step for step in reads)
+    assert not [step for step in steps if "TEMP B-TREE" in step]

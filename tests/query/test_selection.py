@@ -1,4 +1,4 @@
-"""Filters against a naive evaluation in Python: the same runs, counts and pages, whatever drives the query."""
+"""Selections give the runs, counts and pages of a naive evaluation in Python, whatever drives the query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exptrack.query import selection
 from exptrack.query.conditions import STATISTICS, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.parser import parse_filter, parse_order
 from exptrack.query.selection import Order, Selection
-from exptrack.runs.ownership import dead_runs
+from exptrack.runs.ownership import find_dead_runs
 
 KEYS = ["lr", "optim", "optim.lr", 'odd "key"', "a b", "x"]
 METRICS = ["acc", "loss", "val/acc.max", "min"]
@@ -84,7 +84,7 @@ RUNS = st.builds(
 
 
 def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
-    """Record runs as they are wanted; what no call can choose is written into the file afterwards."""
+    """Record the wanted runs; facts that no call can set are written into the file afterwards."""
     models: list[Model] = []
     first = None
     with Archive(path) as archive:
@@ -128,7 +128,7 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
         "INSERT INTO study (name, created_at, settings) VALUES (?, '2026-01-01 00:00:00.000000', '{}')",
         [(name,) for name in STUDIES],
     )
-    # One that waits for its run is nobody's.
+    # This trial waits for a run, so it belongs to none.
     connection.execute("INSERT INTO trial (study, number, state) VALUES (1, 0, 'waiting')")
     for number, one in enumerate(wanted, start=1):
         for study, state in one["trials"]:
@@ -140,7 +140,7 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
                 """,
                 (state, number, study),
             )
-    # The process that writes the running ones stays alive, in the eyes of a reader.
+    # Without an owner, a running run does not count as dead.
     connection.execute("DELETE FROM run_owner")
     connection.commit()
     columns = "run_id, name, group_name, reason, host, vcs_commit, vcs_dirty, started_at, duration_ms, status"
@@ -234,7 +234,7 @@ def is_number(value: object) -> bool:
 
 
 def alike(value: Any, operator: str, wanted: Any) -> bool:
-    """A config's value compared with one of its like; whole numbers that no float can say, exactly."""
+    """Compare a config value with one of the same kind; large whole numbers are compared exactly."""
     if isinstance(wanted, bool) or isinstance(value, bool):
         return value is wanted
     if isinstance(wanted, list) or isinstance(value, (list, dict)):
@@ -278,7 +278,7 @@ def holds(run: Model, condition: Condition) -> bool:
 
 
 def statuses(run: Model) -> list[str]:
-    """A completed run of a pruned trial is both."""
+    """A completed run of a pruned trial is completed and pruned."""
     status = run.attributes["status"]
     pruned = status == "completed" and run.attributes["trial.state"] == "pruned"
     return [status, "pruned"] if pruned else [status]
@@ -311,7 +311,7 @@ def holds_of_config(run: Model, condition: Comparison) -> bool:
 
 
 def sort_key(run: Model, asked: Field) -> Any:
-    """By what a run is ordered: numbers before texts; None comes last either way."""
+    """Return what orders a run: numbers come before texts, and None last either way."""
     if asked.kind == "metric":
         points = run.points.get(asked.name)
         value = None if points is None else statistic(points, asked.statistic)
@@ -334,7 +334,7 @@ def in_order(runs: list[tuple[int, Model]], orders: list[Order]) -> list[int]:
         present = [pair for pair in found if sort_key(pair[1], one.field) is not None]
         present.sort(key=lambda pair: sort_key(pair[1], one.field), reverse=False)
         if one.descending:
-            # Sorted by the least first, equal ones kept in their order: so are they of the greatest first.
+            # Equal runs keep their order, also when the greatest value comes first.
             groups: dict[Any, list[tuple[int, Model]]] = {}
             for pair in present:
                 groups.setdefault(sort_key(pair[1], one.field), []).append(pair)
@@ -471,7 +471,7 @@ def condition_text(condition: Condition) -> str:
 
 
 def sayable(condition: Condition) -> bool:
-    """Whether the language has words for it: an empty And or Or stands in no text."""
+    """Return whether the language can say it: no text means an empty And or Or."""
     if isinstance(condition, Not):
         return sayable(condition.condition)
     if isinstance(condition, (And, Or)):
@@ -481,11 +481,11 @@ def sayable(condition: Condition) -> bool:
 
 @pytest.fixture
 def thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets from how many runs on an index of the order is preferred."""
+    """Set the number of runs above which an index of the order is preferred."""
 
     def choose(few: int) -> None:
         monkeypatch.setattr(selection, "FEW", few)
-        monkeypatch.setattr(selection, "COUNTED_FOR_COUNTING", few)
+        monkeypatch.setattr(selection, "MOST_WHEN_COUNTING", few)
 
     return choose
 
@@ -500,7 +500,7 @@ def thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_compiled_sql_answers_as_a_naive_evaluation_does(
     thresholds: Callable[[int], None], data: st.DataObject
 ) -> None:
-    """Ids, counts and pages, in every order, whichever condition or index drives the query."""
+    """Ids, counts and pages agree in every order, whichever condition or index drives the query."""
     wanted = data.draw(st.lists(RUNS, min_size=1, max_size=6), "runs")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lab.db"
@@ -512,7 +512,7 @@ def test_compiled_sql_answers_as_a_naive_evaluation_does(
                 orders = data.draw(ORDERS, "orders")
                 thresholds(data.draw(st.sampled_from([0, 2, 3000]), "few"))
                 expected = in_order([pair for pair in models if holds(pair[1], condition)], orders)
-                asked = Selection(connection, condition, orders, dead_runs(connection))
+                asked = Selection(connection, condition, orders, find_dead_runs(connection))
                 assert [one.run for one in asked.rows(None)] == expected
                 assert asked.count() == len(expected)
                 size = data.draw(st.integers(1, 3), "page size")
@@ -527,5 +527,17 @@ def test_compiled_sql_answers_as_a_naive_evaluation_does(
                     read = parse_filter(condition_text(condition))
                     order = ", ".join("-" * one.descending + field_text(one.field) for one in orders)
                     assert [Order(*one) for one in parse_order(order)] == orders
-                    told = Selection(connection, read, orders, dead_runs(connection)).rows(None)
+                    told = Selection(connection, read, orders, find_dead_runs(connection)).rows(None)
                     assert [one.run for one in told] == expected, condition_text(condition)
+
+
+def test_a_condition_on_one_metric_is_kept_while_another_orders(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of the order drives the query: the condition still looks at its own metric of the run."""
+    monkeypatch.setattr(selection, "FEW", 0)
+    for loss in (0.1, 0.9):
+        with archive.start_run({}) as run:
+            run.log({"loss": loss, "acc": 1 - loss})
+    found = archive.runs().where("metrics.loss.mean > 0.5").order_by("-metrics.acc").limit(1)
+    assert [run.metrics["loss"] for run in found] == [0.9]

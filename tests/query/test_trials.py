@@ -1,4 +1,4 @@
-"""Runs that are trials: what filters, records, tables, frames and rankings say of them."""
+"""Filters, records, tables, frames and rankings know which trial a run is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from exptrack import Archive, FilterError, InvalidValueError, RunFilter, RunStatus, RunSummary
 from exptrack.cli import main
 from exptrack.records import TrialState
-from exptrack.terminal import console as render
+from exptrack.terminal.console import open_console
+from exptrack.terminal.runs import STATUS_STYLES, build_live_table
 
 NOW = "2026-01-01 00:00:00.000000"
 FACTS = ["study", "trial.number", "trial.state"]
@@ -141,10 +142,10 @@ def test_filters_find_runs_by_their_trial(lab: Archive, text: str, expected: str
         ),
         ("trial.state = completed", 14, "did you mean complete?"),
         ("trial.state = 1", 14, "a trial.state is one of"),
-        ("trial.state < pruned", 12, "< does not go with trial.state"),
-        ("trial.state like 'p%'", 12, "is no text"),
+        ("trial.state < pruned", 12, "< cannot be used with trial.state"),
+        ("trial.state like 'p%'", 12, "it is not text"),
         ("trial.number = one", 15, "trial.number is a number"),
-        ("trial.number like '1'", 13, "is no text"),
+        ("trial.number like '1'", 13, "it is not text"),
         ("status = prune", 9, "running, completed, failed, interrupted, pruned; did you mean pruned?"),
         ("studdy = digits", 0, "did you mean study?"),
         ("trial.stat = pruned", 0, "did you mean trial.state?"),
@@ -196,7 +197,7 @@ def test_what_is_pruned_is_found_while_another_run_is_dead(
 ) -> None:
     live = lab.start_run(name="live")
     number = lab._connection.value("SELECT id FROM run WHERE run_id = ?", (live.run_id,))
-    monkeypatch.setattr("exptrack.query.run_query.dead_runs", lambda connection: [number])
+    monkeypatch.setattr("exptrack.query.run_query.find_dead_runs", lambda connection: [number])
     assert found(lab, "status = pruned") == ["run1"]
     assert found(lab, "status in (pruned, interrupted)") == ["live", "run1"]
     assert found(lab, "status != pruned and status != completed") == ["live", "run3"]
@@ -321,16 +322,16 @@ def test_tables_show_a_pruned_run_as_pruned(lab: Archive) -> None:
 
 
 def test_a_live_table_shows_a_pruned_run_as_pruned(lab: Archive) -> None:
-    out = render.console()
+    out = open_console()
     with out.capture() as capture:
-        out.print(render.live([named(lab, "run1"), named(lab, "run0")], [], {}))
+        out.print(build_live_table([named(lab, "run1"), named(lab, "run0")], [], {}))
     lines = [line.split() for line in capture.get().splitlines() if "run0" in line or "run1" in line]
     assert [words[1:3] for words in lines] == [["pruned", "run1"], ["completed", "run0"]]
 
 
 def test_every_status_a_person_sees_has_a_colour_of_its_own() -> None:
-    assert set(render.STATUS_STYLES) == {*RunStatus, "pruned"}
-    assert len(set(render.STATUS_STYLES.values())) == 5
+    assert set(STATUS_STYLES) == {*RunStatus, "pruned"}
+    assert len(set(STATUS_STYLES.values())) == 5
 
 
 def test_show_names_study_number_and_state(lab: Archive) -> None:

@@ -1,4 +1,4 @@
-"""Runs that are over, recorded in bulk: as if they had been logged, and whole batches or nothing."""
+"""Finished runs, recorded in bulk: as if they had been logged, and whole batches or nothing."""
 
 from __future__ import annotations
 
@@ -27,12 +27,17 @@ from exptrack import (
     RunNotFoundError,
     RunStatus,
 )
-from exptrack.runs import store
-from exptrack.runs import store as recording
+from exptrack.runs import identity, recorded
 
 BEGIN = datetime(2024, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
 NAN, INF = math.nan, math.inf
+
+
 CONFIG = {"lr": 0.1, "model": {"name": "mlp", "layers": [8, 8]}, "n": 2**60, "debug": True, "note": None}
+
+
 CURVES: dict[str, tuple[list[int], list[float]]] = {
     "rising": ([0, 1, 2], [0.5, 0.25, 0.125]),
     "with holes": ([0, 10, 20], [NAN, INF, -0.0]),
@@ -78,12 +83,12 @@ def test_what_is_recorded_is_what_logging_it_would_have_stored(tmp_path: Path, s
             run.log_many(name, steps, values, times(len(steps)))
         run.add_note("worth a look")
         run.finish(status, reason)
-    with Archive(tmp_path / "recorded.db") as recorded:
+    with Archive(tmp_path / "recorded.db") as recorded_lab:
         curves = {name: (*columns, times(len(columns[0]))) for name, columns in CURVES.items()}
         words |= {"tags": ["b", "a", "b"], "notes": ["worth a look"], "metrics": curves}
         record = RecordedRun(CONFIG, BEGIN, 0, status, reason, **words)
-        recorded.record_runs([record])
-        assert recorded.verify().problems == ()
+        recorded_lab.record_runs([record])
+        assert recorded_lab.verify().problems == ()
     machine = {"host", "vcs_commit", "vcs_dirty", "fingerprint"}
     moments = {"started_at", "ended_at", "heartbeat_at", "duration_ms"}
     for table, left_out in {
@@ -147,22 +152,12 @@ def test_a_start_without_a_zone_is_utc_and_others_are_converted(archive: Archive
     assert ids[0][:9] == ids[1][:9]
 
 
-def test_ids_sort_by_the_start_whatever_the_order_of_the_records(archive: Archive) -> None:
-    starts = [BEGIN + timedelta(hours=n) for n in (5, 1, 4, 2, 3)]
-    ids = archive.record_runs(RecordedRun({}, start) for start in starts)
-    with archive.start_run() as live:
-        pass
-    assert sorted(ids) == [run_id for _start, run_id in sorted(zip(starts, ids, strict=True))]
-    assert max(ids) < live.run_id
-    assert [run.run_id for run in archive.list_runs()] == [live.run_id, *sorted(ids, reverse=True)]
-
-
 def test_many_runs_of_one_millisecond_have_ids_of_their_own(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Little chance, so that ids do meet: within a batch, and with those there already.
     drawn = count()
-    monkeypatch.setattr(store.secrets, "randbits", lambda _bits: next(drawn) // 3 % 40)
+    monkeypatch.setattr(identity.secrets, "randbits", lambda _bits: next(drawn) // 3 % 40)
     first = archive.record_runs(RecordedRun({}, BEGIN) for _ in range(3))
     second = archive.record_runs(RecordedRun({}, BEGIN) for _ in range(3))
     assert len({*first, *second}) == 6
@@ -266,7 +261,7 @@ def test_a_record_that_cannot_be_stored_changes_nothing(archive: Archive, case: 
 def test_batches_before_one_that_fails_stay_and_are_told_of(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "RUNS_AT_ONCE", 3)
+    monkeypatch.setattr(recorded, "RUNS_AT_ONCE", 3)
     records = [RecordedRun({"n": n}, BEGIN) for n in range(7)] + [RecordedRun({"n": NAN}, BEGIN)]
     with pytest.raises(ConfigError) as caught:
         archive.record_runs(records)
@@ -275,7 +270,7 @@ def test_batches_before_one_that_fails_stay_and_are_told_of(
 
 
 def test_a_batch_ends_when_it_has_many_points(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "POINTS_AT_ONCE", 5)
+    monkeypatch.setattr(recorded, "POINTS_AT_ONCE", 5)
     stored = []
 
     def records() -> Iterator[RecordedRun]:
@@ -303,7 +298,7 @@ def append_and_die(connection, batches):
     if calls == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-recording.append_points = append_and_die
+recorded.append_points = append_and_die
 Archive(sys.argv[1]).record_runs(make_records(100, points=3))
 """
 

@@ -8,11 +8,9 @@ import math
 import os
 import pickle
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,21 +50,10 @@ from exptrack.sweeps.optuna_rows import DETAILS
 from exptrack.sweeps.optuna_storage import OptunaStorage
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
-
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(before)
-
-
-@pytest.fixture
-def storage(archive: Archive) -> OptunaStorage:
-    return archive.optuna_storage()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    pytest.mark.usefixtures("quiet_optuna"),
+]
 
 
 class TestOptunasOwnSuite(StorageTestCase):
@@ -651,34 +638,6 @@ def test_an_interval_is_seconds_above_zero(archive: Archive, given: dict[str, An
 # What is stored, and what is refused
 
 
-def test_attributes_hold_whatever_json_holds(storage: OptunaStorage) -> None:
-    study = storage.create_new_study([MINIMIZE])
-    trial = storage.create_new_trial(study)
-    value = {"nan": [math.nan, -math.inf], "text": "é\0\ud800", "deep": {"a": [None, True, 10**30]}}
-    for setter, getter, subject in (
-        (storage.set_study_user_attr, storage.get_study_user_attrs, study),
-        (storage.set_study_system_attr, storage.get_study_system_attrs, study),
-        (storage.set_trial_user_attr, storage.get_trial_user_attrs, trial),
-        (storage.set_trial_system_attr, storage.get_trial_system_attrs, trial),
-    ):
-        setter(subject, "key", value)
-        assert repr(getter(subject)) == repr({"key": value})
-        with pytest.raises(TypeError, match="JSON"):
-            setter(subject, "key", object())
-        with pytest.raises(InvalidValueError, match="surrogate"):
-            setter(subject, "\ud800", 1)
-
-
-def test_times_keep_their_microseconds(storage: OptunaStorage) -> None:
-    begin, end = datetime(2024, 7, 1, 12, 0, 0, 123457), datetime(2024, 12, 31, 23, 59, 59, 999999)
-    study = optuna.create_study(storage=storage)
-    trial = create_trial(value=1.0)
-    trial.datetime_start, trial.datetime_complete = begin, end
-    study.add_trial(trial)
-    (found,) = study.trials
-    assert (found.datetime_start, found.datetime_complete) == (begin, end)
-
-
 def test_what_cannot_be_stored_is_refused_and_changes_nothing(storage: OptunaStorage) -> None:
     study = storage.create_new_study([MINIMIZE, MAXIMIZE])
     trial = storage.create_new_trial(study)
@@ -736,73 +695,6 @@ def test_a_reader_reads_studies_and_changes_none(archive: Archive, storage: Optu
         for change in (study.ask, lambda: study.set_user_attr("a", 1), lambda: study.enqueue_trial({"x": 1})):
             with pytest.raises(ArchiveReadOnlyError):
                 change()
-
-
-def test_the_views_show_what_the_objective_saw(archive: Archive, storage: OptunaStorage) -> None:
-    study = optuna.create_study(storage=storage, study_name="seen")
-    trial = study.ask()
-    choices = {
-        "text": "adam",
-        "flag": True,
-        "none": None,
-        "int": 3,
-        "inf": math.inf,
-        "nan": math.nan,
-        "huge": 10**20,
-    }
-    trial.suggest_int("n", 4, 4)
-    trial.suggest_float("x", 0.5, 0.5)
-    for name, choice in choices.items():
-        trial.suggest_categorical(name, [choice])
-    study.tell(trial, 0.25)
-    study.tell(study.ask(), state=TrialState.FAIL)
-    found = {row[0]: row[1:] for row in archive.sql("SELECT name, value, type, num FROM trial_params").rows}
-    assert found == {
-        "n": (4, "int", 4.0),
-        "x": (0.5, "float", 0.5),
-        "text": ("adam", "text", None),
-        "flag": ("true", "bool", None),
-        "none": (None, "null", None),
-        "int": (3, "int", 3.0),
-        "inf": (math.inf, "float", math.inf),
-        "nan": (None, "float", None),
-        "huge": (str(10**20), "other", None),
-    }
-    rows = archive.sql("SELECT study, number, state, run_id, value, reason FROM trials ORDER BY number").rows
-    assert rows == (("seen", 0, "complete", None, 0.25, None), ("seen", 1, "fail", None, None, None))
-    assert archive.sql("SELECT count(*) FROM trials WHERE duration_s >= 0").rows == ((2,),)
-    assert repr(study.trials[0].params["nan"]) == "nan"
-    assert study.trials[0].params["huge"] == 10**20
-
-
-# Verification
-
-
-@pytest.mark.parametrize(
-    ("change", "where", "what"),
-    [
-        ("DELETE FROM trial WHERE number = 1", "checked", "has 2 trials, the last one number 2"),
-        ("DELETE FROM trial_value WHERE trial = 1", "checked #0", "has 0 values for 1 objectives"),
-        ("UPDATE trial_value SET position = 1 WHERE trial = 1", "checked #0", "has 0 values for 1 objectives"),
-        ("UPDATE trial SET ended_at = NULL WHERE number = 0", "checked #0", "is complete without an end"),
-        ("UPDATE trial SET state = 'running' WHERE number = 2", "checked #2", "is running with an end"),
-    ],
-)
-def test_verification_finds_what_is_wrong_with_a_study(
-    tmp_path: Path, change: str, where: str, what: str
-) -> None:
-    with Archive(tmp_path / "lab.db") as archive:
-        study = optuna.create_study(storage=archive.optuna_storage(), study_name="checked")
-        study.add_trials([create_trial(value=value) for value in range(3)])
-        assert archive.verify().ok
-    connection = sqlite3.connect(tmp_path / "lab.db")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(change)
-    connection.commit()
-    connection.close()
-    with Archive(tmp_path / "lab.db") as archive:
-        (problem,) = archive.verify().problems
-    assert (problem.part, problem.where, problem.message) == ("study", where, what)
 
 
 # Optuna itself

@@ -1,25 +1,22 @@
-"""Sweep files: what they mean, that plans come back from JSON and from a file, and what is refused where."""
+"""Sweep files: what they mean, that plans come back from them, and what is refused where."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exptrack import (
     ConfigError,
     ConfigNotFoundError,
     Dimension,
-    ExpConfig,
     ExptrackError,
     InvalidTypeError,
     InvalidValueError,
@@ -28,14 +25,12 @@ from exptrack import (
     SdnError,
     SweepFileError,
     SweepPlan,
-    SweepPlanError,
     load_sweep,
     sdn,
 )
-from exptrack.times import seconds_of
-from tests.strategies import FLOATS, NAMES, SCALARS, exactly
+from tests.strategies import exactly
+from tests.sweeps.plans import ROOMY, TREES, facts_of, plans
 
-ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
 GOAL = "objective: {metric: acc, direction: maximize}\n"
 
@@ -166,34 +161,6 @@ def test_a_sampler_is_a_name_or_a_map_with_options(word: str, plan: Sampler, tmp
 def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_path: Path) -> None:
     text = f"{GOAL}space: {{a: [1]}}\npruner: {word}\n"
     assert load_sweep(written(tmp_path, text)).pruner == plan
-
-
-@pytest.mark.parametrize(
-    ("time", "seconds"),
-    [
-        (90, 90.0),
-        (0.5, 0.5),
-        ("90s", 90.0),
-        ("10min", 600.0),
-        ("10 min", 600.0),
-        ("5m", 300.0),
-        ("2h 30m", 9000.0),
-        ("1h30m5s", 5405.0),
-        ("1.5d", 129_600.0),
-        (" 1w ", 604_800.0),
-    ],
-)
-def test_a_time_limit_is_seconds_or_words(time: object, seconds: float) -> None:
-    assert seconds_of(time) == seconds
-
-
-@pytest.mark.parametrize(
-    "time",
-    ["", "2", "h", "2x", "2h,3m", "2 hours", "-1h", "0s", 0, -1, True, None, math.inf, math.nan, 10**400],
-)
-def test_another_time_limit_is_refused(time: object) -> None:
-    with pytest.raises(SweepPlanError, match="like 90s, 10min or 2h 30m"):
-        seconds_of(time)
 
 
 @pytest.mark.parametrize(
@@ -347,33 +314,6 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         load_sweep(3)  # type: ignore[arg-type]
 
 
-def test_what_code_plans_is_checked_too() -> None:
-    space = {"a": Dimension("int", 1, 2)}
-    for facts in (
-        {"name": ""},
-        {"metric": "a\nb"},
-        {"direction": "up"},
-        {"space": {}},
-        {"space": {"": Dimension("int", 1, 2)}},
-        {"space": {3: Dimension("int", 1, 2)}},
-        {"jobs": 1.0},
-        {"time_limit_s": "x"},
-    ):
-        good: dict[str, Any] = {"name": "n", "metric": "m", "direction": "minimize", "space": space}
-        with pytest.raises(SweepPlanError):
-            SweepPlan(**good | facts)
-    for options in ([], {3: 1}, {"a-b": 1}):
-        with pytest.raises(SweepPlanError, match="option"):
-            SweepPlan("n", "m", "minimize", space, pruner=Pruner("median", options))  # type: ignore[arg-type]
-    with pytest.raises(SweepPlanError, match="cannot hold the object"):
-        SweepPlan("n", "m", "minimize", space, pruner=Pruner.of(optuna.pruners.NopPruner()))
-    for choices in ([1], (math.nan,), ("\ud800",), ({},), ()):
-        with pytest.raises(SweepPlanError):
-            Dimension("choice", choices=choices)  # type: ignore[arg-type]
-    with pytest.raises(SweepPlanError):
-        Dimension("float", 0.0, math.inf)
-
-
 def test_reading_a_sweep_imports_no_optimiser() -> None:
     code = (
         "import sys; from exptrack import load_sweep; load_sweep(sys.argv[1]);"
@@ -385,78 +325,6 @@ def test_reading_a_sweep_imports_no_optimiser() -> None:
 
 
 # Plans of every kind, as JSON and as files
-
-WHOLE = st.integers(-(2**53), 2**53)
-FINITE = FLOATS.filter(lambda x: abs(x) < 1e150)
-OPTIONS = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(NAMES, SCALARS, max_size=2)
-WORDS = st.text("abcxyz_", min_size=1, max_size=6)
-KEYS = st.lists(WORDS, min_size=1, max_size=3).map(".".join)
-
-
-@st.composite
-def dimensions(draw: st.DrawFn, *, exhaustive: bool) -> Dimension:
-    kind = draw(st.sampled_from(["float", "int", "choice"]))
-    if kind == "choice":
-        plain = SCALARS.filter(lambda one: not isinstance(one, str) or "\0" not in one)
-        return Dimension("choice", choices=tuple(draw(st.lists(plain, min_size=1, max_size=4, unique=True))))
-    if kind == "int" or exhaustive:
-        low, steps = draw(st.integers(-1000, 1000)), draw(st.integers(0, 50))
-        step = draw(st.sampled_from([1, 2, 3, 5]))
-        bounds = (low, low + steps * step, step)
-        if kind == "float":
-            return Dimension("float", *(one / 4 for one in bounds))
-        if draw(st.booleans()):
-            return Dimension("int", *bounds)
-        ends = sorted(draw(st.tuples(WHOLE, WHOLE)))
-        return Dimension("int", *ends, log=ends[0] > 0 and draw(st.booleans()))
-    ends = sorted(draw(st.tuples(FINITE, FINITE)))
-    return Dimension("float", *ends, log=ends[0] > 0 and draw(st.booleans()))
-
-
-def separate(keys: list[str]) -> bool:
-    parts = [key.split(".") for key in keys]
-    return not any(a != b and b[: len(a)] == a for a in parts for b in parts)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> SweepPlan:
-    keys = draw(st.lists(KEYS, min_size=1, max_size=4, unique=True).filter(separate))
-    sampler = draw(st.sampled_from(["random", "grid", "tpe", "QMCSampler", "BruteForceSampler"]))
-    exhaustive = sampler in ("grid", "BruteForceSampler")
-    options = st.dictionaries(WORDS.filter(lambda word: word not in ("name", "seed")), OPTIONS, max_size=2)
-    base = draw(st.none() | st.dictionaries(st.sampled_from(["m", "n", "x y"]), OPTIONS, max_size=3))
-    return SweepPlan(
-        draw(NAMES),
-        draw(NAMES),
-        draw(st.sampled_from(["minimize", "maximize"])),
-        {key: draw(dimensions(exhaustive=exhaustive)) for key in keys},
-        draw(st.sampled_from(["last", "min", "max"])),
-        Sampler(sampler, draw(st.none() | st.integers(0, 2**32 - 1)), draw(options)),
-        Pruner(draw(st.sampled_from(["none", "median", "hyperband", "NopPruner"])), draw(options)),
-        draw(st.none() | st.integers(1, 10**6)),
-        draw(st.none() | st.floats(1e-3, 1e9)),
-        draw(st.integers(1, 64)),
-        draw(st.integers(0, 9)),
-        None if base is None else ExpConfig(base),
-    )
-
-
-def facts_of(plan: SweepPlan) -> Any:
-    """All that a plan says, types told apart; without where its base comes from."""
-    facts = plan.to_settings()
-    if facts["base"] is not None:
-        facts["base"] = facts["base"]["values"]
-    return exactly(facts)
-
-
-@ROOMY
-@given(plans())
-def test_a_plan_comes_back_from_json(plan: SweepPlan) -> None:
-    back = SweepPlan.from_settings(json.loads(json.dumps(plan.to_settings())))
-    assert facts_of(back) == facts_of(plan)
-    assert back == plan
-    if plan.base is not None and back.base is not None:
-        assert back.base.sources == plan.base.sources
 
 
 def as_file(plan: SweepPlan, *, table: bool) -> str:
@@ -498,18 +366,6 @@ def test_a_plan_comes_back_from_a_file(
     assert facts_of(load_sweep(file)) == facts_of(plan)
 
 
-TREES = st.recursive(
-    st.sampled_from([None, True, 0, 1, 2.5, "", "a", "grid", "tpe", "none", "maximize", "last", "1h", "."]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from("name metric direction reduce low high step log kind choices param a a.b".split()),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=8,
-)
 SECTIONS = "name objective space choices sampler pruner budget jobs retries base".split()
 
 
@@ -526,21 +382,3 @@ def test_any_document_is_a_plan_or_refused(
     except ExptrackError:
         return
     assert SweepPlan.from_settings(plan.to_settings()) == plan
-
-
-@ROOMY
-@given(st.dictionaries(st.sampled_from(["name", "space", "sampler", "pruner", "base"]), TREES))
-def test_settings_that_describe_no_plan_are_refused(changes: dict[str, Any]) -> None:
-    plan = SweepPlan("n", "m", "maximize", {"a": Dimension("int", 1, 2)})
-    settings = plan.to_settings() | changes
-    try:
-        found = SweepPlan.from_settings(settings)
-    except SweepPlanError:
-        return
-    assert found.name == settings["name"]
-
-
-@pytest.mark.parametrize("settings", [{}, {"space": 3}, {"name": "x", "more": 1}, [], None, 3])
-def test_no_settings_are_no_plan(settings: Any) -> None:
-    with pytest.raises(SweepPlanError, match="describe no sweep"):
-        SweepPlan.from_settings(settings)

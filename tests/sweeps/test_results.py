@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import warnings
@@ -28,7 +27,6 @@ from exptrack import (
     TrialPruned,
     TrialState,
 )
-from exptrack.process import current_process
 
 matplotlib.use("Agg")
 
@@ -341,19 +339,3 @@ def test_results_stay_as_they_were_read(study: Study) -> None:
     study.optimize(mixed, 2, on_error="continue")
     assert results.history().to_dicts() == before
     assert len(study.history()) == len(before) + 2
-
-
-def test_a_trial_of_a_dead_process_counts_as_failed_although_nobody_has_said_so(archive: Archive) -> None:
-    study = archive.create_study("dead")
-    number = study.ask().number
-    before = archive.study_results("dead")
-    assert before.info.counts[TrialState.RUNNING] == 1
-    # The same pid, but another process began under it.
-    other = json.dumps({**current_process()._asdict(), "started": "1"})
-    with archive._connection.transaction():
-        archive._connection.execute("UPDATE trial SET owner = ?", (other,))
-    results = archive.study_results("dead")
-    assert (results.info.counts[TrialState.RUNNING], results.info.counts[TrialState.FAIL]) == (0, 1)
-    assert [(trial.state, trial.reason) for trial in results.trials] == [(TrialState.FAIL, "its process died")]
-    assert archive.trials("dead", TrialState.RUNNING) == []
-    assert [trial.number for trial in archive.trials("dead", TrialState.FAIL)] == [number]

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
-import subprocess
-import sys
-from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
 from exptrack import Archive, InvalidValueError, Pruner, Sampler, Study, Trial, TrialPruned
-from exptrack.terminal import ascii as plaintext
-from exptrack.terminal import charts
-from exptrack.terminal import studies as screen
-from exptrack.terminal.charts import Layer
+from exptrack.terminal.studies import (
+    print_facts,
+    print_history,
+    print_overview,
+    print_param_importances,
+    print_slices,
+    print_studies,
+    print_trials,
+)
 
 HOSTILE = "[red]x[/red]\x1b[31m"
-SCREENS = (screen.overview, screen.facts, screen.trials, screen.history, screen.importances)
+
+
+SCREENS = (print_overview, print_facts, print_trials, print_history, print_param_importances)
 
 
 def terminal(width: int = 80, *, colour: bool = False) -> Console:
@@ -73,13 +75,13 @@ def test_every_screen_keeps_to_the_width(study: Study, width: int) -> None:
         assert max(map(len, shown(out).splitlines())) <= width, view.__name__
     for param in results.params:
         out = terminal(width)
-        screen.slices(out, results, param)
+        print_slices(out, results, param)
         assert max(map(len, shown(out).splitlines())) <= width, param
 
 
 def test_the_overview_says_what_the_study_is_and_what_it_found(study: Study) -> None:
     out = terminal(120)
-    screen.overview(out, study.results())
+    print_overview(out, study.results())
     text, best = shown(out), study.best_trial
     pruned = len(study.pruned_trials())
     for words in (
@@ -101,7 +103,7 @@ def test_the_overview_of_a_study_without_trials_is_short(archive: Archive) -> No
     archive.create_study("empty")
     out = terminal()
     results = archive.study_results("empty")
-    screen.overview(out, results)
+    print_overview(out, results)
     assert [line.split()[0] for line in shown(out).splitlines()] == [
         "study",
         "objective",
@@ -110,23 +112,23 @@ def test_the_overview_of_a_study_without_trials_is_short(archive: Archive) -> No
         "started",
         "trials",
     ]
-    screen.trials(out, results)
-    screen.history(out, results)
+    print_trials(out, results)
+    print_history(out, results)
     assert "no trials" in shown(out)
-    assert "nothing that can be drawn" in shown(out)
+    assert "nothing can be drawn" in shown(out)
 
 
 def test_an_overview_says_why_it_has_no_importances(archive: Archive) -> None:
     study = archive.create_study("one", sampler="random")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 1)
     out = terminal(200)
-    screen.overview(out, study.results())
+    print_overview(out, study.results())
     assert "importances need two completed trials" in shown(out)
 
 
 def test_trials_mark_the_best_and_dim_what_was_given_up(study: Study) -> None:
     out = terminal(120, colour=True)
-    screen.trials(out, study.results())
+    print_trials(out, study.results())
     lines = [Text.from_ansi(line) for line in shown(out).splitlines()]
     rows = {int(found[1]): line for line in lines if (found := re.match(r"\s*★?\s*(\d+) ", line.plain))}
     assert set(rows) == set(range(25))
@@ -139,12 +141,12 @@ def test_trials_mark_the_best_and_dim_what_was_given_up(study: Study) -> None:
 
 def test_a_narrow_table_of_trials_says_what_it_lost_and_a_pipe_loses_nothing(study: Study) -> None:
     out = terminal(60)
-    screen.trials(out, study.results())
+    print_trials(out, study.results())
     head, *_rest, last = shown(out).splitlines()
     assert head.split() == ["trial", "state", "acc", "run"]
     assert last.startswith("no room for ")
     piped = Console(file=io.StringIO(), width=100_000)
-    screen.trials(piped, study.results())
+    print_trials(piped, study.results())
     assert shown(piped).split("\n")[0].split() == (
         "trial state acc took optim.lr optim.name model.layers run reason".split()
     )
@@ -158,7 +160,7 @@ def test_columns_are_called_by_the_last_part_unless_it_is_anothers(archive: Arch
     study = archive.create_study("names", sampler="random")
     study.optimize(objective, 1)
     out = terminal(200)
-    screen.trials(out, study.results())
+    print_trials(out, study.results())
     assert shown(out).splitlines()[0].split() == "trial state objective took a.lr b.lr c.run wd run".split()
 
 
@@ -173,8 +175,8 @@ def test_words_of_an_archive_do_not_draw_on_the_terminal(archive: Archive) -> No
     out = terminal(200)
     for view in SCREENS:
         view(out, results)
-    screen.slices(out, results, "kind")
-    screen.studies(out, archive.studies())
+    print_slices(out, results, "kind")
+    print_studies(out, archive.studies())
     text = shown(out)
     assert "\x1b[31m" not in text
     assert "[red]x[/red]\\x1b[31m" in text
@@ -192,7 +194,7 @@ def test_several_objectives_show_their_front(archive: Archive) -> None:
     )
     study.optimize(objective, 30)
     out = terminal(100)
-    screen.overview(out, study.results())
+    print_overview(out, study.results())
     text = shown(out)
     front = len(study.best_trials)
     assert f"Pareto front: {front} trials that no other beats in all objectives" in text
@@ -209,7 +211,7 @@ def test_several_objectives_show_their_front(archive: Archive) -> None:
 def test_the_list_of_studies_counts_trials_by_state(study: Study, archive: Archive) -> None:
     archive.create_study("other", ["minimize", "maximize"])
     out = terminal(120)
-    screen.studies(out, archive.studies())
+    print_studies(out, archive.studies())
     head, _rule, other, digits = map(str.split, shown(out).splitlines())
     assert head == "study trials complete pruned failed best objective started".split()
     pruned = len(study.pruned_trials())
@@ -217,86 +219,13 @@ def test_the_list_of_studies_counts_trials_by_state(study: Study, archive: Archi
     assert digits[6:8] == ["max", "acc"]
     assert other[:2] == ["other", "0"]
     narrow = terminal(50)
-    screen.studies(narrow, archive.studies())
+    print_studies(narrow, archive.studies())
     assert shown(narrow).splitlines()[0].split() == "study trials best objective".split()
     nothing = terminal()
-    screen.studies(nothing, [])
+    print_studies(nothing, [])
     assert shown(nothing) == "no studies\n"
 
 
 def test_a_slice_of_a_misspelled_param_names_the_others(study: Study) -> None:
     with pytest.raises(InvalidValueError, match=r"no param 'lr'; it has optim\.lr, optim\.name, model\.layers"):
-        screen.slices(terminal(), study.results(), "lr")
-
-
-# Charts
-
-
-def drawing(layers: list[Layer], **options: object) -> list[str]:
-    found = charts.scatter("t", layers, 53, 5, unit="x", colour=False, **options)  # type: ignore[arg-type]
-    return found.plain.splitlines()
-
-
-def test_points_at_the_ends_of_the_axes_are_drawn() -> None:
-    lines = drawing([Layer("p", [(0, 0), (10, 5)], "o", "")])
-    assert lines[1].endswith("o")
-    assert lines[5].split("│")[1][0] == "o"
-
-
-def test_a_logarithmic_axis_spaces_decades_evenly() -> None:
-    decades = [(10.0**power, 1.0) for power in range(-4, 1)]
-    (row,) = [line for line in drawing([Layer("p", decades, "o", "")], log_x=True) if "o" in line[12:]][:1]
-    places = [place for place, character in enumerate(row) if character == "o"]
-    gaps = [after - before for before, after in pairwise(places)]
-    assert len(places) == 5
-    assert max(gaps) - min(gaps) <= 1
-
-
-def test_a_chart_says_how_many_points_it_leaves_out() -> None:
-    points = [(1.0, 1.0), (2.0, math.inf), (3.0, math.nan), (-1.0, 2.0)]
-    assert drawing([Layer("p", points, "o", "")])[-1] == "o p  without 2 not finite"
-    assert drawing([Layer("p", points, "o", "")], log_x=True)[-1].startswith("o p  without 3 not finite, or")
-    assert drawing([Layer("p", points[1:3], "o", "")])[1] == "nothing that can be drawn"
-    extreme = drawing([Layer("p", [(0, -1.7e308), (1, 1.7e308)], "o", "")])
-    assert sum(line[12:].count("o") for line in extreme[1:6]) == 2
-
-
-def test_names_without_room_become_numbers_with_a_key() -> None:
-    points = [(float(place), 1.0) for place in range(3)]
-    short = drawing([Layer("p", points, "o", "")], names=["one", "two", "three"])
-    assert short[-2].split() == ["one", "two", "three"]
-    long = drawing([Layer("p", points, "o", "")], names=["a" * 30, "b" * 30, "c"])
-    assert long[-3].split() == ["1", "2", "3"]
-    assert long[-2] == f"1 = {'a' * 30}, 2 = {'b' * 30}, 3 = c"
-
-
-# Without Unicode
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_an_output_without_unicode_is_shown_likenesses_of_the_same_width(encoding: str) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
-    plaintext.spell_out(stream)
-    words = "│└─█▁★●⠉⣿⠀→é€\N{SNOWMAN}"
-    stream.write(words)
-    stream.flush()
-    assert isinstance(stream.buffer, io.BytesIO)
-    text = stream.buffer.getvalue().decode(encoding)
-    assert text.startswith("|`-#.*o.# >")
-    assert text.endswith("\\u2603")
-
-
-def test_commands_print_to_an_output_without_unicode(tmp_path: Path) -> None:
-    path = tmp_path / "lab.db"
-    with Archive(path) as archive, archive.start_run({"lr": 1}) as run:
-        for step in range(9):
-            run.log({"loss": 1 / (step + 1)}, step)
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    for command in ("show", "history"):
-        words = [sys.executable, "-m", "exptrack", "--db", str(path), command, run.run_id]
-        done = subprocess.run(
-            [*words, *(["loss"] if command == "history" else [])], capture_output=True, env=environment
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        assert b"loss" in done.stdout
-        assert b"\\u" not in done.stdout
+        print_slices(terminal(), study.results(), "lr")

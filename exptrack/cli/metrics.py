@@ -1,9 +1,8 @@
-"""Commands that ask further: rank by any field, draw metrics, watch them grow, add views for SQL."""
+"""Commands for metrics: draw them, print their points, watch them grow."""
 
 from __future__ import annotations
 
 import difflib
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,21 +11,9 @@ from typing import Any
 import click
 
 from exptrack import Archive, MetricNotFoundError, RunStatus, RunSummary, Series, Tail, Update
-from exptrack.cli.command import (
-    complete_run,
-    json_option,
-    main,
-    open_archive,
-    print_csv,
-    print_json,
-    print_json_line,
-    run_argument,
-    say,
-    where_option,
-)
+from exptrack.cli.main import complete_run, json_option, main, open_archive, run_argument
+from exptrack.cli.output import print_csv, print_json, print_json_line
 
-PLOT_ROWS = 12
-PIPED_COLUMNS = 100
 BUCKETS_A_COLUMN = 2
 MOST_WATCHED = 50
 MOST_LIVE_METRICS = 4
@@ -34,61 +21,26 @@ OF_THE_MACHINE = "system/"
 
 
 @main.command()
-@click.argument("field")
-@click.option("--min", "least_first", is_flag=True, help="The least value comes first.")
-@where_option
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many."
-)
-@json_option
-@click.pass_obj
-def top(db: str | None, field: str, least_first: bool, where: Sequence[str], limit: int, as_json: bool) -> None:
-    """Rank runs of every status by any field.
-
-    The greatest value comes first; runs without a value, or with NaN, are left out.
-
-    FIELD is as in 'ls': metrics.acc.max, config.lr, duration, ended, …
-
-    Example: exptrack top metrics.acc.max --where "tag = baseline and config.lr < 0.1"
-    """
-    with open_archive(db) as archive:
-        query = archive.runs()
-        for one in where:
-            query = query.where(one)
-        found = []
-        for run, values in query.order_by(field if least_first else f"-{field}").limit(limit).values(field):
-            value = next(iter(values.values()))
-            # What has no value comes last.
-            if value in (None, ()) or (isinstance(value, float) and math.isnan(value)):
-                break
-            found.append((run, value))
-    if as_json:
-        print_json(list[Any], [{"run": run, "value": value} for run, value in found])
-        return
-    from exptrack.terminal import console as render
-
-    if found:
-        render.ranking(render.console(), field, found)
-    else:
-        click.echo(f"no such run has a value of {field}")
-
-
-@main.command()
 @run_argument()
 @click.argument("metrics", nargs=-1, required=True)
 @click.option(
-    "--with", "others", metavar="RUN", multiple=True, shell_complete=complete_run, help="Another run beside it."
+    "--with",
+    "others",
+    metavar="RUN",
+    multiple=True,
+    shell_complete=complete_run,
+    help="Draw this run too (repeatable).",
 )
-@click.option("--log", is_flag=True, help="A logarithmic scale.")
+@click.option("--log", is_flag=True, help="Use a logarithmic scale.")
 @click.option(
     "--by",
     type=click.Choice(["step", "time"]),
     default="step",
     show_default=True,
-    help="What runs to the right.",
+    help="The horizontal axis: steps, or seconds since the start.",
 )
-@click.option("--from", "start", type=int, metavar="STEP", help="From this step on.")
-@click.option("--to", "stop", type=int, metavar="STEP", help="Up to this step, which is left out.")
+@click.option("--from", "start", type=int, metavar="STEP", help="The first step.")
+@click.option("--to", "stop", type=int, metavar="STEP", help="The step to stop before.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every point as CSV.")
 @json_option
 @click.pass_obj
@@ -109,7 +61,7 @@ def history(
     Example: exptrack history 1k3f loss val_loss --with 1k3g --log
     """
     if as_csv and as_json:
-        raise click.UsageError("say --csv or --json, not both")
+        raise click.UsageError("give --csv or --json, not both")
     with open_archive(db) as archive:
         runs = list(dict.fromkeys(archive.get_run(one).run_id for one in (run, *others)))
         _require_metrics(archive, runs, metrics)
@@ -117,15 +69,15 @@ def history(
             found = [archive.series(one, metric, start=start, stop=stop) for metric in metrics for one in runs]
             _print_points(found, as_csv)
             return
-        from exptrack.terminal import charts
-        from exptrack.terminal import console as render
+        from exptrack.terminal.charts import Line, chart_width, draw_lines
+        from exptrack.terminal.console import open_console, safe
 
-        out = render.console()
-        width = out.width if out.is_terminal else PIPED_COLUMNS
+        out = open_console()
+        width = chart_width(out)
         names = {one: archive.runs().where("id = ?", one).first() for one in runs}
         for position, metric in enumerate(metrics):
             lines = [
-                charts.Line(
+                Line(
                     _label(names[one], one),
                     archive.series(one, metric, start=start, stop=stop, buckets=width * BUCKETS_A_COLUMN),
                 )
@@ -133,19 +85,19 @@ def history(
             ]
             if position:
                 out.print()
-            title = render.safe(metric)
-            drawn = charts.chart(title, lines, width, PLOT_ROWS, log=log, by=by, colour=out.is_terminal)
+            title = safe(metric)
+            drawn = draw_lines(title, lines, width, log=log, by=by, colour=out.is_terminal)
             out.print(drawn)
 
 
 def _label(record: RunSummary | None, run_id: str) -> str:
-    from exptrack.terminal import console as render
+    from exptrack.terminal.console import safe
 
-    return render.safe(f"{run_id} {record.name}" if record is not None and record.name else run_id)
+    return safe(f"{run_id} {record.name}" if record is not None and record.name else run_id)
 
 
 def _require_metrics(archive: Archive, runs: Sequence[str], metrics: Sequence[str]) -> None:
-    """Refuse a metric that none of these runs has logged."""
+    """Raise MetricNotFoundError for a metric that none of these runs has logged."""
     known = {metric.name for run in runs for metric in archive.show_run(run).metrics}
     for metric in metrics:
         if metric not in known:
@@ -166,17 +118,22 @@ def _print_points(found: Sequence[Series], as_csv: bool) -> None:
 
 @main.command()
 @run_argument("runs", nargs=-1)
-@click.option("--metric", "metrics", multiple=True, help="Follow this metric (repeatable; default: a few).")
-@click.option("--plot", is_flag=True, help="Draw the followed metrics under the table.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Follow this metric (repeatable; default: the 4 that most runs share).",
+)
+@click.option("--plot", is_flag=True, help="Draw charts of the metrics under the table.")
 @click.option(
     "--every",
     type=click.FloatRange(min=0.05),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="How often to look.",
+    help="Seconds between two looks at the archive.",
 )
-@click.option("-n", "--looks", type=click.IntRange(min=1), help="Look so many times, then end.")
+@click.option("-n", "--looks", type=click.IntRange(min=1), metavar="N", help="Look N times, then end.")
 @json_option
 @click.pass_obj
 def watch(
@@ -188,10 +145,10 @@ def watch(
     looks: int | None,
     as_json: bool,
 ) -> None:
-    """Watch runs while they log: those named, or all that are running. Ctrl-C ends it.
+    """Watch runs while they log, until Ctrl-C.
 
-    With names it ends by itself when all of them have ended. Into a pipe, and with --json, it prints a line
-    for each series that has grown.
+    Without RUNS it watches all running runs. With RUNS it ends when all of them have ended. Into a pipe or with
+    --json, it prints a line for each metric that has grown.
 
     Example: exptrack watch --metric loss --plot
     """
@@ -208,7 +165,7 @@ def watch(
 
 
 class _Watching:
-    """The runs that are watched and what of their metrics was seen."""
+    """The watched runs, and how far their metrics have been read."""
 
     def __init__(self, archive: Archive, named: Sequence[str], metrics: Sequence[str]) -> None:
         self.archive = archive
@@ -218,7 +175,7 @@ class _Watching:
         self._tails: dict[str, Tail] = {run: archive.tail(run, metrics or None) for run in named}
 
     def look(self) -> list[Update]:
-        """Find out which runs there are and what is new in them."""
+        """Look for runs, and return what is new in their metrics."""
         if not self._named:
             running = self.archive.runs().with_status(RunStatus.RUNNING).limit(MOST_WATCHED)
             for run in running:
@@ -231,12 +188,12 @@ class _Watching:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can come of the runs that were named."""
+        """Whether all named runs have ended."""
         return bool(self._named) and all(run.status != RunStatus.RUNNING for run in self.records)
 
 
 def _looks(watching: _Watching, every: float, looks: int | None) -> Iterator[list[Update]]:
-    """What each look brings, until all has ended."""
+    """Yield the news of each look until all runs have ended, or after `looks` looks."""
     done = 0
     while True:
         ended = watching.ended and done > 0
@@ -248,7 +205,7 @@ def _looks(watching: _Watching, every: float, looks: int | None) -> Iterator[lis
 
 
 def _print_growth(watching: _Watching, every: float, looks: int | None, as_json: bool) -> None:
-    from exptrack.terminal import console as render
+    from exptrack.terminal.console import format_number, safe
 
     for updates in _looks(watching, every, looks):
         for update in updates:
@@ -258,8 +215,8 @@ def _print_growth(watching: _Watching, every: float, looks: int | None, as_json:
                 facts = {"run_id": series.run_id, "metric": series.name, "replaces": update.replaces}
                 print_json_line(facts | points)
             else:
-                last = [points["step"][-1], render.number(points["value"][-1])]
-                click.echo("\t".join(map(render.safe, (series.run_id, series.name, *last))))
+                last = [points["step"][-1], format_number(points["value"][-1])]
+                click.echo("\t".join(map(safe, (series.run_id, series.name, *last))))
         sys.stdout.flush()
 
 
@@ -268,25 +225,26 @@ def _draw_growth(watching: _Watching, every: float, looks: int | None, plot: boo
     from rich.live import Live
     from rich.text import Text
 
-    from exptrack.terminal import charts
-    from exptrack.terminal import console as render
+    from exptrack.terminal.charts import SPARK_CHARS, Line, draw_lines, draw_sparkline
+    from exptrack.terminal.console import format_number, open_console, safe
+    from exptrack.terminal.runs import build_live_table
 
-    out = render.console()
+    out = open_console()
     cells: dict[tuple[str, str], str] = {}
     with Live(console=out, auto_refresh=False, vertical_overflow="crop") as screen:
         for updates in _looks(watching, every, looks):
             for update in updates:
                 key = (update.series.run_id, update.series.name)
-                course = watching.archive.series(*key, buckets=charts.SPARK_CHARS)
+                trend = watching.archive.series(*key, buckets=SPARK_CHARS)
                 last = update.series.lists()["value"][-1]
-                cells[key] = f"{render.number(last)} {charts.sparkline(course)}"
-            names = list(watching.metrics) or _shared(cells)
-            parts: list[RenderableType] = [render.live(watching.records, names, cells)]
+                cells[key] = f"{format_number(last)} {draw_sparkline(trend)}"
+            names = list(watching.metrics) or _most_shared(cells)
+            parts: list[RenderableType] = [build_live_table(watching.records, names, cells)]
             if not watching.records:
                 parts = [Text("no run is running", style="dim")]
             for name in names if plot else ():
                 lines = [
-                    charts.Line(
+                    Line(
                         _label(run, run.run_id),
                         watching.archive.series(run, name, buckets=out.width * BUCKETS_A_COLUMN),
                     )
@@ -294,58 +252,15 @@ def _draw_growth(watching: _Watching, every: float, looks: int | None, plot: boo
                     if (run.run_id, name) in cells
                 ]
                 if lines:
-                    drawn = charts.chart(
-                        render.safe(name), lines, out.width, PLOT_ROWS, log=False, by="step", colour=True
-                    )
+                    drawn = draw_lines(safe(name), lines, out.width, log=False, by="step", colour=True)
                     parts += [Text(), drawn]
             screen.update(Group(*parts), refresh=True)
 
 
-def _shared(cells: dict[tuple[str, str], str]) -> list[str]:
-    """The metrics that most runs have logged; those of the machine only where there are no others."""
+def _most_shared(cells: dict[tuple[str, str], str]) -> list[str]:
+    """Return the metrics that most runs have logged, those of the machine last."""
     counted: dict[str, int] = {}
     for _run, name in cells:
         counted[name] = counted.get(name, 0) + 1
     ranked = sorted(counted, key=lambda name: (name.startswith(OF_THE_MACHINE), -counted[name], name))
     return ranked[:MOST_LIVE_METRICS]
-
-
-@main.command()
-@click.argument("name", required=False)
-@click.argument("fields", nargs=-1, metavar="FIELD…")
-@click.option("--list", "listing", is_flag=True, help="List the views that were added.")
-@click.option("--drop", metavar="NAME", help="Remove the view NAME.")
-@json_option
-@click.pass_obj
-def view(
-    db: str | None, name: str | None, fields: Sequence[str], listing: bool, drop: str | None, as_json: bool
-) -> None:
-    """Add a view for SQL: a row for each run, a column for each FIELD.
-
-    FIELD is as in 'ls'. Every SQLite client then reads the view NAME: the sqlite3 shell, Datasette, pandas.
-
-    Example: exptrack view sweep config.lr config.seed metrics.acc.max
-    """
-    ways = [name is not None, listing, drop is not None]
-    if sum(ways) != 1:
-        raise click.UsageError("name a view with its fields, or say --list, or --drop NAME")
-    if listing:
-        with open_archive(db) as archive:
-            found = archive.list_views()
-        if as_json:
-            print_json(list[Any], found)
-            return
-        from exptrack.terminal import console as render
-
-        render.views(render.console(), found)
-    elif drop is not None:
-        with open_archive(db, writing=True) as archive:
-            archive.drop_view(drop)
-        say(as_json, {"dropped": drop}, f"dropped {drop}")
-    else:
-        if not fields:
-            raise click.UsageError("name the fields that the view shall have")
-        with open_archive(db, writing=True) as archive:
-            made = archive.create_view(str(name), fields)
-        facts = {"name": made.name, "columns": list(made.columns)}
-        say(as_json, facts, f"view {made.name}: {', '.join(made.columns)}")

@@ -1,4 +1,4 @@
-"""Commands about config files: check, show, get, set, format, convert."""
+"""Commands for config files: check, show, get, set, format, convert."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from exptrack import (
     load_sdn_config,
     sdn,
 )
-from exptrack.cli.command import json_option, main, print_json, say
+from exptrack.cli.main import json_option, main
+from exptrack.cli.output import print_json, print_json_or_text
 
 DIFFERS_EXIT = 1
 
@@ -32,8 +33,8 @@ overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE].
 def config() -> None:
     """Check, show and change config files.
 
-    FILE is a config (SDN, JSON, TOML or YAML) or the folder that holds config.sdn. KEY=VALUE selects a file
-    of configs/KEY/ beside it, or overrides one value.
+    FILE is a config (SDN, JSON, TOML or YAML), or a folder with a config.sdn. KEY=VALUE overrides one value, or
+    selects the file VALUE in the folder configs/KEY/ beside the config.
     """
 
 
@@ -42,14 +43,18 @@ def config() -> None:
 @overrides_argument
 @json_option
 def check(file: str, overrides: Sequence[str], as_json: bool) -> None:
-    """Say whether a config composes: files, overrides and references.
+    """Check that a config can be composed.
+
+    Files, overrides and references must all fit together.
 
     Example: exptrack config check config.sdn model=resnet optim.lr=3e-4
     """
     found = load_exp_config(file, overrides)
     facts = {"values": len(found.leaves()), "files": found.source_files, "hash": found.hash()}
     files = ", ".join(found.source_files) or "no file"
-    say(as_json, facts, f"sound: {len(found.leaves())} values from {files}; hash {found.hash()[:16]}")
+    print_json_or_text(
+        as_json, facts, f"valid: {len(found.leaves())} values from {files}; hash {found.hash()[:16]}"
+    )
 
 
 @config.command()
@@ -60,8 +65,8 @@ def check(file: str, overrides: Sequence[str], as_json: bool) -> None:
 def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> None:
     """Show the composed config, and what set each value.
 
-    That is a file with its line, an override or the program. Values of the environment are not shown:
-    ${env:NAME} stays as it is.
+    A value is set by a line of a file, an override or the program. References to the environment, ${env:NAME},
+    are shown as they are, without their values.
 
     Example: exptrack config show config.sdn model=resnet
     """
@@ -70,12 +75,13 @@ def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> No
         facts = {"values": found.stored_values, "sources": found.sources, "hash": found.hash()}
         print_json(dict[str, Any], facts)
     elif as_sdn:
-        # Not by click, which would take colour codes out of the words.
+        # click.echo would strip colour codes from the text.
         sys.stdout.write(found.to_sdn())
     else:
-        from exptrack.terminal import console as render
+        from exptrack.terminal.console import open_console
+        from exptrack.terminal.runs import print_config
 
-        render.config(render.console(), found.stored_values, found.sources)
+        print_config(open_console(), found.stored_values, found.sources)
 
 
 @config.command()
@@ -86,13 +92,15 @@ def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> No
 def get(file: str, key: str, overrides: Sequence[str], as_json: bool) -> None:
     """Print one value of the composed config.
 
-    It is what the program would see. Text is printed as it is, a map as SDN, everything else as JSON.
+    It is the value that the program would see. Text is printed as it is, a map as SDN, other values as JSON.
 
     Example: exptrack config get config.sdn optim.lr model=resnet
     """
     found = load_exp_config(file, overrides)
     if key not in found:
-        raise ConfigError(f"there is no key {key!r} in {file}", key=key)
+        raise ConfigError(
+            f"there is no key {key!r} in {file}; 'exptrack config show {file}' lists the keys", key=key
+        )
     value = found[key]
     if as_json:
         print_json(Any, value)
@@ -114,42 +122,44 @@ def set_(file: str, assignments: Sequence[str], as_json: bool) -> None:
 
     Example: exptrack config set config.sdn optim.lr=3e-4 "tags=[fast, small]"
     """
-    path = _sdn_file(file)
-    text = before = _text(path)
+    path = _sdn_path(file)
+    text = before = _read_sdn(path)
     changed: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
-            raise ConfigError(f"an assignment is written key=value, not {assignment!r}")
-        # Typed and checked like an override, then written at its place.
+            raise ConfigError(f"an assignment is written KEY=VALUE, not {assignment!r}")
+        # Parse and check the value like an override, then write it at its place.
         changed[key] = ExpConfig.empty().with_override(key, value)[key]
         text = sdn.set_value(text, key, changed[key])
     if text != before:
         _replace(path, text)
     words = "; ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in changed.items())
-    say(as_json, {"set": changed, "changed": text != before}, words)
+    print_json_or_text(as_json, {"set": changed, "changed": text != before}, words)
 
 
 @config.command()
 @file_argument
-@click.option("--write", is_flag=True, help="Write it to the file.")
-@click.option("--check", "only_check", is_flag=True, help="Print nothing; exit with 1 if the file differs.")
+@click.option("--write", is_flag=True, help="Write the normal form to FILE.")
+@click.option("--check", "only_check", is_flag=True, help="Print nothing; exit with 1 if FILE differs.")
 @json_option
 def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
     """Print an SDN file in its normal form.
 
-    That is blocks, four blanks a level, quotes where they are needed. The normal form has no comments, so
-    --write refuses a file that has some.
+    The normal form uses blocks, four spaces a level, and quotes only where they are needed. It has no comments,
+    so --write refuses a file that has comments.
 
     Example: exptrack config fmt --check config.sdn
     """
-    path = _sdn_file(file)
-    text = _text(path)
+    path = _sdn_path(file)
+    text = _read_sdn(path)
     normal = sdn.dumps(sdn.loads(text))
     written = write and normal != text
     if written:
         if sdn.has_comments(text):
-            raise ConfigError(f"{path.name} has comments, which its normal form would lose; left as it was")
+            raise ConfigError(
+                f"{path.name} has comments, which the normal form would lose; remove them, or format it by hand"
+            )
         _replace(path, normal)
     if as_json:
         print_json(dict[str, Any], {"normal": normal == text, "written": written})
@@ -161,13 +171,13 @@ def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
 
 @config.command()
 @file_argument
-@click.option("--to", "target", type=click.Choice(["sdn", "json"]), required=True, help="What to write.")
-@click.option("-o", "--output", type=click.Path(), help="A new file to write to (default: print).")
+@click.option("--to", "target", type=click.Choice(["sdn", "json"]), required=True, help="The format to write.")
+@click.option("-o", "--output", type=click.Path(), help="Write to this new file (default: print).")
 @json_option
 def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
     """Convert one config to SDN or JSON.
 
-    Reads SDN, JSON, TOML and YAML.
+    FILE may be SDN, JSON, TOML or YAML.
 
     Example: exptrack config convert config.yaml --to sdn -o config.sdn
     """
@@ -180,7 +190,7 @@ def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
             with open(output, "x", encoding="utf-8", newline="") as opened:
                 opened.write(text)
         except FileExistsError:
-            raise ConfigError(f"{output} exists already; it was left as it was") from None
+            raise ConfigError(f"{output} exists already; choose another name or remove it first") from None
         except OSError as error:
             raise ConfigError(f"cannot write {output}: {error.strerror}") from None
     if as_json:
@@ -189,17 +199,19 @@ def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
         sys.stdout.write(text)
 
 
-def _sdn_file(file: str) -> Path:
+def _sdn_path(file: str) -> Path:
     path = Path(file)
     if path.is_dir():
         path = path / "config.sdn"
     if path.suffix != ".sdn":
-        raise ConfigError(f"{path.name} is not SDN (convert makes it so); left as it was")
+        raise ConfigError(
+            f"{path.name} is not SDN; convert it first: 'exptrack config convert {path} --to sdn'"
+        )
     return path
 
 
-def _text(path: Path) -> str:
-    """The text of an SDN file that can be read."""
+def _read_sdn(path: Path) -> str:
+    """Return the text of an SDN file, checked for syntax."""
     try:
         data = path.read_bytes()
         sdn.loads(data)
@@ -214,7 +226,7 @@ def _text(path: Path) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a new text in the place of a file, whole or not at all."""
+    """Replace the text of a file, whole or not at all."""
     real = Path(os.path.realpath(path))
     new = real.with_name(f".{real.name}.{os.getpid()}.new")
     try:

@@ -1,0 +1,369 @@
+"""The part of an archive that reads runs: lists, rankings, comparisons, metrics in bulk, SQL and its views.
+
+Invariant: before a call reads runs, the points logged in this process are stored, and the runs whose process
+died are marked interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, overload
+
+from exptrack.archive.records import SqlResult
+from exptrack.database.connection import Connection, Parameters, Row
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.metrics.writer import drain_all
+from exptrack.records import RunSummary
+from exptrack.runs import lookup
+from exptrack.times import moment
+from exptrack.tracking import lifecycle
+
+if TYPE_CHECKING:
+    from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
+    from exptrack.metrics.alignment import Alignment
+    from exptrack.metrics.series import Buckets, Series
+    from exptrack.metrics.tail import Tail
+    from exptrack.query.details import RunDetail
+    from exptrack.query.run_filter import RunFilter
+    from exptrack.query.run_query import RunQuery
+    from exptrack.query.views import UserView
+
+SQL_MAX_ROWS = 10_000
+SQL_TIMEOUT_S = 30.0
+
+
+class ArchiveQueries:
+    """The calls of an archive that read its runs."""
+
+    _connection: Connection
+    _writable: bool
+
+    def _settle(self) -> None:
+        """Store the points logged in this process and mark dead runs; call before runs are read."""
+        drain_all(self._connection.path)
+        if self._writable:
+            lifecycle.interrupt_dead_runs(self._connection)
+
+    # Runs
+
+    def runs(self) -> RunQuery:
+        """Return a query over all runs, to be narrowed, ordered and read; see :class:`exptrack.RunQuery`."""
+        from exptrack.query.run_query import RunQuery
+
+        return RunQuery(self._connection, self._settle)
+
+    def list_runs(self, run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
+        """List the runs that a filter admits (by default all), newest first."""
+        from exptrack.query import details
+
+        self._settle()
+        return details.list_runs(self._connection, run_filter, limit)
+
+    def show_run(self, run_id: object) -> RunDetail:
+        """Return everything about one run.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import details
+
+        self._settle()
+        return details.show_run(self._connection, run_id)
+
+    def best_run(self, metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
+        """Return the completed run with the best value of a metric, or None if no run qualifies.
+
+        `direction` is ``"minimize"`` or ``"maximize"``. `by` chooses the value of a run that counts:
+        ``"last"``, ``"min"`` or ``"max"``. NaN and the infinities never win. Pruned trials never win either:
+        their values are those of a partial run. Of runs that tie, the one stored first wins.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+        """
+        from exptrack.query import ranking
+
+        self._settle()
+        found = ranking.best_runs(self._connection, metric, direction, by=by)
+        return found[0][0] if found else None
+
+    def best_runs(
+        self,
+        metric: str,
+        direction: str,
+        *,
+        by: str = "last",
+        limit: int = 10,
+        where: str | Iterable[str] = (),
+    ) -> list[tuple[RunSummary, float]]:
+        """Rank completed runs by a metric, best first, each with the value that counts; see :meth:`best_run`.
+
+        `where` is a filter as in :meth:`RunQuery.where`, or several: only runs that satisfy them all are
+        ranked. Pruned trials are ranked only if a filter mentions ``trial.state`` or ``status = pruned``.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            FilterError: the filter is wrong.
+        """
+        from exptrack.query import ranking
+
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
+            raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
+        self._settle()
+        return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=where)
+
+    # Comparisons
+
+    def diff_runs(self, run_a: object, run_b: object) -> RunDiff:
+        """Compare two runs: the config keys that differ, and the metrics of both.
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: several runs begin with one of the ids.
+        """
+        from exptrack.analysis import comparison
+
+        self._settle()
+        return comparison.diff_runs(self._connection, run_a, run_b)
+
+    def compare(self, run_ids: object, *, all_keys: bool = False) -> RunComparison:
+        """Compare runs side by side: the config keys that differ (or all), what set each, and all metrics.
+
+        `run_ids` are ids or records. A run given twice counts once. Config values are compared with their
+        types.
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: several runs begin with one of the ids.
+            InvalidValueError: `run_ids` is empty.
+        """
+        from exptrack.analysis import comparison
+
+        self._settle()
+        rows = self._resolve_each(run_ids)
+        if not rows:
+            raise InvalidValueError("there is no run to compare; give at least one run id")
+        return comparison.compare(self._connection, rows, all_keys)
+
+    def what_changed(self, run_id: object) -> RunChanges | None:
+        """Compare a run with the run before it: config, code, data, environment, metrics.
+
+        The run before it is the newest earlier run, of any status, with the same script (its path in the
+        repository). If there is none, it is the newest earlier run of the same name, else of the same group.
+        Returns None if there is none of these.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.analysis import comparison
+
+        self._settle()
+        return comparison.what_changed(self._connection, run_id)
+
+    def group_by(
+        self, keys: str | Iterable[str], metric: str, *, where: str | None = None, statistic: str = "last"
+    ) -> list[Group]:
+        """Group the completed runs that logged a metric by config keys; give the metric's mean and spread.
+
+        `keys` is one dotted path or several. Runs that lack a key form a group of their own, apart from runs
+        where it is null; 1 and 1.0 are different groups. `where` is a filter. `statistic` chooses the value of
+        a run that counts, as in filters. Groups are sorted by their values. NaN and infinities are counted
+        separately. Pruned trials are left out, as in :meth:`best_runs`.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            InvalidValueError: no run has such a key, or there is no such statistic.
+            FilterError: the filter is wrong.
+        """
+        from exptrack.analysis import grouping
+
+        self._settle()
+        return grouping.group_by(self._connection, keys, metric, where, statistic)
+
+    def importance(
+        self, metric: str, *, where: str | None = None, statistic: str = "last", method: str = "spearman"
+    ) -> list[Importance]:
+        """Rank config keys by how much of a metric they explain over completed runs, most important first.
+
+        ``"spearman"`` looks at each key alone. For a key of numbers it is the square of Spearman's rank
+        correlation, over the runs that have one. For any other key it is the correlation ratio (eta squared) of
+        the metric's ranks: each value is a group, and so are the runs without the key. Numbers count only as
+        far as the metric rises or falls with them, and texts of many values score too high. Left out are keys
+        that do not vary, and texts if no two runs share one.
+
+        ``"forest"`` is permutation importance (5 folds, fixed seeds). scikit-learn's random forest is fitted to
+        the ranks; the score of a key is how much the R² on unseen runs falls when that key is shuffled. It
+        also finds bends and interactions, and is slow: ten seconds or more for 1000 runs of 20 keys.
+
+        NaN, infinities and, as in :meth:`best_runs`, pruned trials are left out.
+
+        Raises:
+            MetricNotFoundError: no run has logged such a metric.
+            InvalidValueError: fewer than 3 runs (forest: 10) are left.
+            FilterError: the filter is wrong.
+            MissingPackageError: the forest needs scikit-learn.
+        """
+        from exptrack.analysis import importance
+
+        self._settle()
+        return importance.importance(self._connection, metric, where, statistic, method)
+
+    # Metrics in bulk
+
+    @overload
+    def series(
+        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None
+    ) -> Series: ...
+    @overload
+    def series(
+        self, run_id: object, name: str, *, start: int | None = None, stop: int | None = None, buckets: int
+    ) -> Buckets: ...
+
+    def series(
+        self,
+        run_id: object,
+        name: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        buckets: int | None = None,
+    ) -> Series | Buckets:
+        """Return a metric of a run as numpy arrays, or downsampled; see :meth:`exptrack.Run.series`.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.metrics.series import read_buckets, read_series
+
+        address = _series_address(lookup.resolve_run(self._connection, run_id))
+        if buckets is None:
+            return read_series(self._connection, *address, name, start=start, stop=stop)
+        return read_buckets(self._connection, *address, name, buckets, start=start, stop=stop)
+
+    def tail(self, run_ids: object, names: str | Iterable[str] | None = None) -> Tail:
+        """Follow metrics of one or several runs: each :meth:`Tail.read` returns the new points.
+
+        Without `names` it follows all metrics, also those that appear later. Made for live charts, in the
+        process that logs or in another.
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: several runs begin with one of the ids.
+        """
+        from exptrack.metrics.series import check_names
+        from exptrack.metrics.tail import Tail
+
+        run_texts = [row["run_id"] for row in self._resolve_each(run_ids)]
+        return Tail(self._connection, run_texts, None if names is None else check_names(names))
+
+    def align(
+        self,
+        run_ids: object,
+        names: str | Iterable[str],
+        *,
+        by: str = "step",
+        every: float | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Alignment:
+        """Join metrics of runs into columns named ``run_id/metric``, for pandas or polars.
+
+        It is an outer join. With `by` ``"step"`` the index holds every step at which one of the metrics was
+        logged; with ``"time"``, every second since the start of its run, to the millisecond. `every` rounds
+        the index down to multiples of that number of steps or seconds. If a series has several points at one
+        index, the last wins: the latest repetition of a step, or the latest time. Where a run logged nothing
+        the value is NaN; `Alignment.logged` tells it from a logged NaN. Needs numpy.
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: several runs begin with one of the ids.
+            MissingPackageError: numpy is not installed.
+        """
+        from exptrack.metrics.alignment import align_series
+        from exptrack.metrics.series import check_names, read_series
+
+        addresses = [_series_address(row) for row in self._resolve_each(run_ids)]
+        checked = check_names(names)
+        found = (
+            read_series(self._connection, *address, name, start=start, stop=stop)
+            for address in addresses
+            for name in checked
+        )
+        return align_series(found, by, every)
+
+    def _resolve_each(self, run_ids: object) -> list[Row]:
+        """Find the row of each run, once; a single run need not be in a list."""
+        if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
+            run_ids = [run_ids]
+        rows = (lookup.resolve_run(self._connection, run_id) for run_id in run_ids)
+        return list({row["id"]: row for row in rows}.values())
+
+    # SQL
+
+    def sql(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        max_rows: int = SQL_MAX_ROWS,
+        timeout_s: float = SQL_TIMEOUT_S,
+    ) -> SqlResult:
+        """Run one SELECT over the documented views and return its rows.
+
+        It can only read and cannot change anything. It stops at `max_rows` rows and after `timeout_s` seconds.
+
+        Raises:
+            QueryError: it is wrong, is not a SELECT, or took too long.
+        """
+        from exptrack.database.guarded_sql import run_guarded
+
+        if not isinstance(sql, str):
+            raise InvalidTypeError(f"sql must be text, not {type(sql).__name__}")
+        if not isinstance(max_rows, int) or not isinstance(timeout_s, (int, float)):
+            raise InvalidTypeError("max_rows must be a whole number and timeout_s a number of seconds")
+        self._settle()
+        columns, rows, more = run_guarded(
+            self._connection, sql, parameters, max_rows=max_rows, timeout_s=timeout_s
+        )
+        return SqlResult(tuple(columns), tuple(rows), more)
+
+    def create_view(self, name: str, fields: Iterable[str]) -> UserView:
+        """Add a wide SQL view: a row for each run, a column for each field. Commits.
+
+        The first columns are run_id, name, status and started_at. Fields are those of filters: ``"config.lr"``
+        becomes the column lr, ``"metrics.acc.max"`` the column acc.max. If two columns would get the same name,
+        the later one gets its whole name. Ints, floats and text keep their type. Bools become 1 and 0, lists
+        become JSON; NaN and missing values become NULL.
+
+        Raises:
+            InvalidValueError: the name is not allowed for a view.
+            ConflictError: the file already has a table or view of this name.
+            FilterError: there is no such field, or no run has such a key or metric.
+        """
+        from exptrack.query import views
+
+        return views.create_view(self._connection, name, fields)
+
+    def list_views(self) -> list[UserView]:
+        """List the views that were added to the file, by name."""
+        from exptrack.query import views
+
+        return views.list_views(self._connection)
+
+    def drop_view(self, name: str) -> None:
+        """Remove a view that was added to the file. Commits.
+
+        Raises:
+            NotFoundError: there is no view of this name, or every archive has it.
+        """
+        from exptrack.query import views
+
+        views.drop_view(self._connection, name)
+
+
+def _series_address(row: Row) -> tuple[int, str, datetime]:
+    """The row id, run id and start by which series are read."""
+    return row["id"], row["run_id"], moment(row["started_at"])

@@ -1,0 +1,206 @@
+"""The part of an archive that searches over configs: studies, their trials, sweeps, and Optuna's storage.
+
+Invariant: calls that only read studies, stop them or delete them need no Optuna.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from exptrack.database.connection import Connection
+from exptrack.errors import InvalidValueError
+from exptrack.extras import require_optuna
+from exptrack.records import TrialState
+from exptrack.validation import short_repr
+
+if TYPE_CHECKING:
+    from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
+    from exptrack.sweeps.plan import SweepPlan
+    from exptrack.sweeps.records import StudyInfo, SweepReport, SweepTrial, TrialRecord
+    from exptrack.sweeps.results import StudyResults
+    from exptrack.sweeps.study import Study
+    from exptrack.sweeps.study_config import StudyConfig
+
+
+class ArchiveStudies:
+    """The calls of an archive about studies and sweeps."""
+
+    _connection: Connection
+
+    # Searching
+
+    def create_study(
+        self, config: StudyConfig | str, direction: str | Sequence[str] = "minimize", **options: Any
+    ) -> Study:
+        """Create a study: a search over configs whose trials are runs. Commits.
+
+        `config` is a :class:`StudyConfig`, or the name of the study with the options of one.
+
+        Raises:
+            StudyExistsError: there is already a study of this name.
+            InvalidValueError: an option is invalid; the message names it.
+            MissingPackageError: Optuna is not installed.
+        """
+        require_optuna()
+        from exptrack.sweeps.study import Study
+
+        return Study.create(config, direction, archive=self, **options)
+
+    def study(self, name: str, *, sampler: object = None, pruner: object = None) -> Study:
+        """Return a study by its name, to read it or to continue it.
+
+        A `sampler` or `pruner` replaces, in the returned object only, the one that the study was created with.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+            MissingPackageError: Optuna is not installed.
+        """
+        require_optuna()
+        from exptrack.sweeps.study import open_study
+
+        return open_study(self._connection, name, sampler=sampler, pruner=pruner)
+
+    def run_sweep(
+        self,
+        sweep: SweepPlan | str,
+        command: Sequence[str] | None = None,
+        *,
+        jobs: int | None = None,
+        max_trials: int | None = None,
+        time_limit: float | str | None = None,
+        retries: int | None = None,
+        retry: bool = False,
+        stop_on_failure: bool = False,
+        after: Callable[[SweepTrial], None] | None = None,
+        listener: Callable[[bytes, bool], None] | None = None,
+    ) -> SweepReport:
+        """Run a command for each trial of a sweep until the sweep is over; continue it if it exists. Commits.
+
+        `sweep` is a plan, or the name of a study. For a plan without a study, the study is created. The command
+        gets the params as words ``key=value``, at its end or in place of ``{overrides}``. It finds its archive
+        and trial in the environment: its :func:`exptrack.start_run` starts the trial's run, and its
+        :func:`exptrack.current_trial` is the trial.
+
+        The study remembers the plan, and the command unless that holds a secret. `jobs`, `max_trials`,
+        `time_limit` (seconds, or text like ``"2h 30m"``) and `retries` replace the values of the plan. `retry`
+        repeats the trials that died or were interrupted earlier. `stop_on_failure` starts no more trials after
+        one failed. `after` is called with each trial that ended. `listener` is called with the output of the
+        commands: bytes, and whether they were written to standard error.
+
+        Ctrl-C and SIGTERM ask the commands to end; a second one kills them. Then this call raises
+        KeyboardInterrupt or SystemExit.
+
+        Raises:
+            SweepDiffersError: a sweep of this name searches another space or has another objective.
+            StudyNotFoundError: there is no study of this name.
+            InvalidValueError: the command cannot be run, or an option is invalid; the message names it.
+            MissingPackageError: Optuna is not installed.
+        """
+        require_optuna()
+        from exptrack.sweeps.runner import run_sweep
+
+        return run_sweep(
+            self._connection,
+            sweep,
+            command,
+            jobs=jobs,
+            max_trials=max_trials,
+            time_limit=time_limit,
+            retries=retries,
+            retry=retry,
+            stop_on_failure=stop_on_failure,
+            after=after,
+            listener=listener,
+        )
+
+    def optuna_storage(
+        self,
+        *,
+        heartbeat_interval: int | None = None,
+        grace_period: int | None = None,
+        failed_trial_callback: StaleTrialCallback | None = None,
+    ) -> OptunaStorage:
+        """Return this archive as an Optuna storage: ``optuna.create_study(storage=archive.optuna_storage())``.
+
+        It shares the archive's connection and stops working when that is closed. Every change of a study
+        commits.
+
+        `heartbeat_interval` is the time in seconds between the heartbeats that Optuna's ``optimize`` writes for
+        a trial. A trial without one for `grace_period` seconds (by default twice the interval) is marked failed
+        by the next process that runs the study. That process calls `failed_trial_callback` with the study
+        and the trial.
+
+        Raises:
+            MissingPackageError: optuna 5 or newer is not installed.
+            InvalidValueError: the interval or the grace period is not a positive number of seconds.
+        """
+        require_optuna()
+        from exptrack.sweeps.optuna_storage import OptunaStorage
+
+        return OptunaStorage(
+            self._connection,
+            heartbeat_interval=heartbeat_interval,
+            grace_period=grace_period,
+            failed_trial_callback=failed_trial_callback,
+        )
+
+    # Reading and tending; needs no Optuna
+
+    def studies(self) -> list[StudyInfo]:
+        """List every study, the newest first. Needs no Optuna."""
+        from exptrack.sweeps.store import list_studies
+
+        return list_studies(self._connection)
+
+    def trials(self, study: str, *states: TrialState) -> list[TrialRecord]:
+        """List the trials of a study by number, or only those in the given states. Needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+            InvalidValueError: there is no such state.
+        """
+        from exptrack.sweeps.store import find_study, read_trials
+
+        for state in states:
+            if state not in tuple(TrialState):
+                raise InvalidValueError(f"a trial state is {', '.join(TrialState)}, not {short_repr(state)}")
+        found = find_study(self._connection, study)["id"]
+        return read_trials(self._connection, found, states or tuple(TrialState))
+
+    def study_results(self, study: str) -> StudyResults:
+        """Read the results of a study as they are now: trials, history, slices, reports. Needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+        """
+        from exptrack.sweeps.results import StudyResults
+
+        return StudyResults(self._connection, study)
+
+    def stop_study(self, name: str, *, now: bool = False) -> int:
+        """Ask every process that searches a study to start no more trials; return how many run. Commits.
+
+        Running trials are finished. With `now`, the commands that a sweep runs are asked to end as well. A
+        search that begins later is not stopped. Needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+        """
+        from exptrack.sweeps.store import ask_to_stop, find_study, study_info
+
+        row = find_study(self._connection, name)
+        ask_to_stop(self._connection, row["id"], now=now)
+        return study_info(self._connection, row).counts[TrialState.RUNNING]
+
+    def delete_study(self, name: str) -> int:
+        """Delete a study and its trials, and return how many trials it had; their runs stay. Commits.
+
+        Needs no Optuna.
+
+        Raises:
+            StudyNotFoundError: there is no such study.
+        """
+        from exptrack.sweeps.store import delete_study
+
+        return delete_study(self._connection, name)

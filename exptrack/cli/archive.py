@@ -1,0 +1,55 @@
+"""Commands for the archive file as a whole: its contents, and whether it is intact."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from exptrack.cli.main import json_option, main, open_archive
+from exptrack.cli.output import print_json, show_progress_of_parts
+
+DAMAGED_EXIT = 17
+
+
+@main.command()
+@json_option
+@click.pass_obj
+def info(db: str | None, as_json: bool) -> None:
+    """Show the contents of the file: runs, rows, sizes, versions.
+
+    Example: exptrack info
+    """
+    with open_archive(db) as archive:
+        found = archive.info()
+    if as_json:
+        print_json(Any, found)
+        return
+    from exptrack.terminal.archive import print_info
+    from exptrack.terminal.console import open_console
+
+    print_info(open_console(), found)
+
+
+@main.command()
+@json_option
+@click.pass_obj
+def verify(db: str | None, as_json: bool) -> None:
+    """Check all data against their checksums.
+
+    The exit code is 17 if anything is damaged.
+
+    Example: exptrack verify
+    """
+    from exptrack.terminal.archive import print_verified
+    from exptrack.terminal.console import open_console
+
+    with open_archive(db) as archive, show_progress_of_parts() as update:
+        found = archive.verify(update)
+    if as_json:
+        print_json(Any, found)
+    else:
+        print_verified(open_console(), found)
+    if not found.ok:
+        sys.exit(DAMAGED_EXIT)

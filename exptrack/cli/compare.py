@@ -1,0 +1,166 @@
+"""Commands that compare: runs side by side, a run with the run before it, groups, importance of config keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
+from exptrack.cli.output import print_json
+
+MOST_COMPARED = 50
+
+statistic_option = click.option(
+    "--by",
+    "statistic",
+    default="last",
+    show_default=True,
+    metavar="STATISTIC",
+    help="Which value of a run counts: last, min, max, first, mean, …",
+)
+
+
+@main.command()
+@run_argument("runs", nargs=-1)
+@where_option
+@click.option("--all", "all_keys", is_flag=True, help="Show equal config keys too.")
+@json_option
+@click.pass_obj
+def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys: bool, as_json: bool) -> None:
+    """Show runs side by side: config keys that differ, and metrics.
+
+    Name the RUNS, or find them by --where (the newest 50).
+
+    Example: exptrack compare 1k3f 1k3g 1k3h
+    """
+    if bool(runs) == bool(where):
+        raise click.UsageError("name the runs, or give --where; not both")
+    with open_archive(db) as archive:
+        chosen: list[Any] = list(runs)
+        if where:
+            chosen = archive.runs().where(_join_filters(where) or "").limit(MOST_COMPARED).list()
+        if not chosen:
+            click.echo("no run matches the filter")
+            return
+        found = archive.compare(chosen, all_keys=all_keys)
+    if as_json:
+        print_json(Any, found)
+        return
+    from exptrack.terminal.comparison import print_comparison
+    from exptrack.terminal.console import open_console
+
+    print_comparison(open_console(), found)
+
+
+@main.command()
+@run_argument("run_a")
+@run_argument("run_b")
+@json_option
+@click.pass_obj
+def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
+    """Show the differences between two runs in config and metrics.
+
+    Example: exptrack diff 1k3f 1k3g
+    """
+    with open_archive(db) as archive:
+        found = archive.diff_runs(run_a, run_b)
+    if as_json:
+        print_json(Any, found)
+        return
+    from exptrack.terminal.comparison import print_diff
+    from exptrack.terminal.console import open_console
+
+    print_diff(open_console(), found)
+
+
+@main.command()
+@run_argument()
+@json_option
+@click.pass_obj
+def changes(db: str | None, run: str, as_json: bool) -> None:
+    """Show what changed in a run since the run before it.
+
+    The run before it is the newest earlier run of the same script; if there is none, of the same name or group.
+
+    Example: exptrack changes 1k3f
+    """
+    with open_archive(db) as archive:
+        found = archive.what_changed(run)
+    if as_json:
+        print_json(Any, found)
+        return
+    from exptrack.terminal.comparison import print_changes
+    from exptrack.terminal.console import open_console
+
+    if found is None:
+        click.echo("there is no earlier run of the same script, name or group")
+        return
+    print_changes(open_console(), found)
+
+
+@main.command()
+@click.argument("metric")
+@click.argument("keys", nargs=-1, required=True)
+@statistic_option
+@where_option
+@json_option
+@click.pass_obj
+def groups(
+    db: str | None, metric: str, keys: Sequence[str], statistic: str, where: Sequence[str], as_json: bool
+) -> None:
+    """Group runs by config keys, with the mean and spread of a metric.
+
+    Only completed runs count. Pruned trials are left out unless FILTER mentions trial.state or status = pruned.
+    Group by all keys but the seed to see how much the seed matters.
+
+    Example: exptrack groups val_accuracy model.kind optim.lr
+    """
+    with open_archive(db) as archive:
+        found = archive.group_by(keys, metric, where=_join_filters(where), statistic=statistic)
+    if as_json:
+        print_json(list[Any], found)
+        return
+    from exptrack.terminal.comparison import print_groups
+    from exptrack.terminal.console import open_console
+
+    print_groups(open_console(), keys, metric, found)
+
+
+@main.command()
+@click.argument("metric")
+@click.option(
+    "--method",
+    type=click.Choice(["spearman", "forest"]),
+    default="spearman",
+    show_default=True,
+    help="spearman ranks each key alone; forest needs scikit-learn.",
+)
+@statistic_option
+@where_option
+@json_option
+@click.pass_obj
+def importance(
+    db: str | None, metric: str, method: str, statistic: str, where: Sequence[str], as_json: bool
+) -> None:
+    """Rank config keys by how much of a metric they explain.
+
+    Only completed runs count. Pruned trials are left out unless FILTER mentions trial.state or status = pruned.
+
+    Example: exptrack importance val_accuracy
+    """
+    with open_archive(db) as archive:
+        found = archive.importance(metric, where=_join_filters(where), statistic=statistic, method=method)
+    if as_json:
+        print_json(list[Any], found)
+        return
+    from exptrack.terminal.comparison import print_importances
+    from exptrack.terminal.console import open_console
+
+    print_importances(open_console(), metric, found)
+
+
+def _join_filters(where: Sequence[str]) -> str | None:
+    """Join several filters into one."""
+    return " and ".join(f"({one})" for one in where) or None

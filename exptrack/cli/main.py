@@ -1,0 +1,150 @@
+"""The group of all commands, the errors they end in, the archive they open, and the arguments they share."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from exptrack import (
+    Archive,
+    ArchiveIOError,
+    ArchiveReadOnlyError,
+    ArchiveTooNewError,
+    ExptrackError,
+    InvalidValueError,
+    __version__,
+)
+
+INTERRUPTED_EXIT = 130
+OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Commands(click.Group):
+    """Lists commands in the order of their definition, and prints errors as one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except ExptrackError as error:
+            from exptrack.terminal.console import safe
+
+            # A message may quote a file or an argument, whose control characters must not reach the terminal.
+            click.echo("\n".join(safe(line) for line in f"exptrack: {error}".split("\n")), err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED_EXIT)
+        except BrokenPipeError:
+            # The reader of the pipe (head, less) has closed it.
+            _drop_output()
+            ctx.exit(0)
+        except OSError as error:
+            if error.filename is not None or error.errno not in OUTPUT_FAILURES:
+                raise
+            click.echo(f"exptrack: cannot write the output: {error.strerror}", err=True)
+            _drop_output()
+            ctx.exit(ArchiveIOError.exit_code)
+
+
+def _drop_output() -> None:
+    """Discard further output, so that Python does not complain when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--db", metavar="FILE", envvar="EXPTRACK_DB", help="The archive (default: exptrack.db in this folder)."
+)
+@click.version_option(__version__, prog_name="exptrack")
+@click.pass_context
+def main(ctx: click.Context, db: str | None) -> None:
+    """Query and maintain an archive: one SQLite file that holds experiments.
+
+    RUN is the id of a run, or its first characters if no other run begins with them. Commands that print
+    records take --json for programs. 'exptrack COMMAND --help' explains a command.
+
+    \b
+      exptrack demo                     train real models into a new archive
+      exptrack ls                       list the newest runs
+      exptrack best accuracy --max      rank runs by a metric
+    """
+    ctx.obj = db
+
+
+def open_archive(db: str | None, *, writing: bool = False) -> Archive:
+    """Open the archive of a command. For reading, a read-only or newer archive will do too."""
+    try:
+        return Archive(db, create=False)
+    except (ArchiveReadOnlyError, ArchiveTooNewError):
+        if writing:
+            raise
+        return Archive(db, mode="ro")
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a run id in the shell."""
+    try:
+        with open_archive(ctx.find_root().params.get("db")) as archive:
+            found = archive.list_runs(limit=200)
+    except ExptrackError:
+        # An error message would land in the command line that is being completed.
+        return []
+    return [CompletionItem(r.run_id, help=r.name or "") for r in found if r.run_id.startswith(incomplete)]
+
+
+def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
+    """Declare an argument that is a run; the shell completes it."""
+    return click.argument(name, metavar=name.upper(), shell_complete=complete_run, **options)
+
+
+def limit_option(default: int) -> Callable[[F], F]:
+    """Declare the option that limits how many records a command shows."""
+    return click.option(
+        "-n",
+        "--limit",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Show at most N.",
+    )
+
+
+where_option = click.option(
+    "--where", metavar="FILTER", multiple=True, help="Only runs that match FILTER (repeatable: all must match)."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask a question and abort the command unless the user agrees; `yes` agrees without asking."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidValueError("there is no terminal to ask for confirmation; give --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that makes a shell complete run ids.
+
+    Example: exptrack completion bash >> ~/.bashrc
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows these shells"
+    click.echo(kind(main, {}, "exptrack", "_EXPTRACK_COMPLETE").source())

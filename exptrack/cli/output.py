@@ -1,0 +1,98 @@
+"""What commands print besides tables: JSON, CSV and progress."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+# A task that takes no longer gets no progress bar.
+PATIENCE_S = 1.0
+
+
+def print_json(kind: Any, value: object) -> None:
+    """Print a value of type `kind` as one JSON document."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    # JSON has no numbers for NaN and the infinities: they become texts.
+    text = TypeAdapter(kind).dump_python(value, mode="python")
+    click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(text, indent=2))
+
+
+def print_json_line(value: dict[str, Any]) -> None:
+    """Print one JSON document on its own line, for programs that read line by line."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(value))
+
+
+def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as CSV under their heads."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(rows)
+    # click.echo would strip colour codes from the text; programs get it unchanged.
+    sys.stdout.write(out.getvalue())
+
+
+def print_json_or_text(as_json: bool, facts: dict[str, Any], words: str) -> None:
+    """Print the facts for a program, or the words for a person."""
+    if as_json:
+        print_json(dict[str, Any], facts)
+        return
+    from exptrack.terminal.console import open_console, safe
+
+    open_console().print(safe(words))
+
+
+@contextmanager
+def show_progress(words: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a progress bar once a task takes long; yield the function to call with (done, total).
+
+    Yields None where stderr is not a terminal.
+    """
+    with show_progress_of_parts() as update:
+        yield None if update is None else lambda done, total: update(words, done, total)
+
+
+@contextmanager
+def show_progress_of_parts() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a progress bar for a task of several parts; yield the function to call with (words, done, total)."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    from exptrack.terminal.console import open_console
+
+    bar = Progress(console=open_console(stderr=True), transient=True)
+    task, begun = bar.add_task("", total=None), time.monotonic()
+
+    def update(words: str, done: int, total: int) -> None:
+        if not bar.live.is_started and time.monotonic() - begun > PATIENCE_S:
+            bar.start()
+        bar.update(task, description=words, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+@contextmanager
+def show_status(words: str) -> Iterator[None]:
+    """Show a spinner while a task of unknown length runs."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from exptrack.terminal.console import open_console
+
+    with open_console(stderr=True).status(words):
+        yield

@@ -1,0 +1,172 @@
+"""Commands for SQL: run a SELECT, and add views for it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from exptrack import ExportError, QueryError, SqlResult
+from exptrack.cli.main import json_option, main, open_archive
+from exptrack.cli.output import print_csv, print_json, print_json_or_text
+from exptrack.extras import require
+
+EXACT_INT = 2**53  # a float holds every whole number up to here exactly
+
+
+@main.command()
+@click.argument("statement")
+@click.option(
+    "--max-rows",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Show at most N rows.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.01),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up after this time.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--parquet", metavar="FILE", help="Write Parquet to FILE; - prints it.")
+@json_option
+@click.pass_obj
+def sql(
+    db: str | None,
+    statement: str,
+    max_rows: int,
+    timeout: float,
+    as_csv: bool,
+    parquet: str | None,
+    as_json: bool,
+) -> None:
+    """Run one SELECT over the views; it cannot change anything.
+
+    The views are runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs,
+    lineage, run_storage, studies, trials, trial_params, and the views that 'exptrack view' added.
+    docs/schema.md explains every column.
+
+    Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
+    """
+    if as_csv + as_json + (parquet is not None) > 1:
+        raise click.UsageError("give only one of --csv, --json and --parquet")
+    with open_archive(db) as archive:
+        result = archive.sql(statement, max_rows=max_rows, timeout_s=timeout)
+    from exptrack.terminal.archive import print_sql_result
+    from exptrack.terminal.console import open_console
+
+    if parquet is not None:
+        _write_parquet(result, parquet)
+    elif as_json:
+        _require_distinct(result.columns)
+        rows = [
+            {c: v.hex() if isinstance(v, bytes) else v for c, v in zip(result.columns, row, strict=True)}
+            for row in result.rows
+        ]
+        print_json(dict[str, Any], {"rows": rows, "truncated": result.truncated})
+    elif as_csv:
+        shown = ([v.hex() if isinstance(v, bytes) else v for v in row] for row in result.rows)
+        print_csv(result.columns, shown)
+    else:
+        print_sql_result(open_console(), result)
+    if result.truncated and (as_csv or as_json or parquet is not None):
+        click.echo(f"exptrack: more than {max_rows:,} rows; give --max-rows to see more", err=True)
+
+
+def _require_distinct(columns: Sequence[str]) -> None:
+    if len(set(columns)) < len(columns):
+        raise QueryError("two columns have the same name; rename one with AS")
+
+
+def _write_parquet(result: SqlResult, path: str) -> None:
+    """Write rows as a Parquet file, whole or not at all."""
+    pyarrow = require("pyarrow", "Parquet", "media")
+    parquet = require("pyarrow.parquet", "Parquet", "media")
+    _require_distinct(result.columns)
+    cells = [[row[place] for row in result.rows] for place in range(len(result.columns))]
+    table = pyarrow.table([_build_parquet_column(column) for column in cells], names=list(result.columns))
+    written = io.BytesIO()
+    parquet.write_table(table, written)
+    if path == "-":
+        sys.stdout.buffer.write(written.getvalue())
+        return
+    unfinished = f"{path}.writing"
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(written.getvalue())
+        os.replace(unfinished, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.remove(unfinished)
+        raise ExportError(f"cannot write {path}: {error.strerror}", path=path) from None
+    click.echo(f"{len(result.rows):,} rows written to {path}", err=True)
+
+
+def _build_parquet_column(values: Sequence[Any]) -> Any:
+    """Build a column of the type that its values share, else of text."""
+    import pyarrow
+
+    kinds = {type(value) for value in values if value is not None}
+    for kind, parquet_type in ((int, pyarrow.int64()), (float, pyarrow.float64()), (bytes, pyarrow.binary())):
+        if kinds == {kind}:
+            return pyarrow.array(values, parquet_type)
+    exact = all(abs(value) <= EXACT_INT for value in values if isinstance(value, int))
+    if kinds == {int, float} and exact:
+        return pyarrow.array([None if value is None else float(value) for value in values], pyarrow.float64())
+    texts = [
+        value.hex() if isinstance(value, bytes) else None if value is None else str(value) for value in values
+    ]
+    return pyarrow.array(texts, pyarrow.string())
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.argument("fields", nargs=-1, metavar="FIELD…")
+@click.option("--list", "listing", is_flag=True, help="List the added views.")
+@click.option("--drop", metavar="NAME", help="Remove the added view NAME.")
+@json_option
+@click.pass_obj
+def view(
+    db: str | None, name: str | None, fields: Sequence[str], listing: bool, drop: str | None, as_json: bool
+) -> None:
+    """Add a view for SQL: a row for each run, a column for each FIELD.
+
+    FIELD is as in 'exptrack ls'. Every SQLite client can read the view NAME: the sqlite3 shell, Datasette,
+    pandas.
+
+    Example: exptrack view sweep config.lr config.seed metrics.acc.max
+    """
+    ways = [name is not None, listing, drop is not None]
+    if sum(ways) != 1:
+        raise click.UsageError("give a name with fields, or --list, or --drop NAME")
+    if listing:
+        with open_archive(db) as archive:
+            found = archive.list_views()
+        if as_json:
+            print_json(list[Any], found)
+            return
+        from exptrack.terminal.archive import print_views
+        from exptrack.terminal.console import open_console
+
+        print_views(open_console(), found)
+    elif drop is not None:
+        with open_archive(db, writing=True) as archive:
+            archive.drop_view(drop)
+        print_json_or_text(as_json, {"dropped": drop}, f"dropped {drop}")
+    else:
+        if not fields:
+            raise click.UsageError("the view has no fields; give at least one")
+        with open_archive(db, writing=True) as archive:
+            made = archive.create_view(str(name), fields)
+        facts = {"name": made.name, "columns": list(made.columns)}
+        print_json_or_text(as_json, facts, f"view {made.name}: {', '.join(made.columns)}")

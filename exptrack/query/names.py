@@ -1,0 +1,86 @@
+"""Look up config keys and metrics by name, and suggest a known name for a misspelled one.
+
+Invariant: a suggestion reads at most 10,000 names, however many the archive has.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from exptrack.database.connection import Connection
+from exptrack.errors import FilterError, MetricNotFoundError
+from exptrack.query.conditions import Comparison, Condition, Field, comparisons
+
+KEY_ID = "SELECT id FROM config_key WHERE key = ?"
+METRIC_ID = "SELECT id FROM metric_name WHERE name = ?"
+SOME_KEYS = "SELECT key FROM config_key ORDER BY key LIMIT 10000"
+SOME_METRICS = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
+
+
+def find_key(connection: Connection, key: str) -> int | None:
+    """Return the row id of a config key, or None if no run has it."""
+    found: int | None = connection.value(KEY_ID, (key,))
+    return found
+
+
+def find_metric(connection: Connection, name: str) -> int | None:
+    """Return the row id of a metric, or None if no run has logged it."""
+    found: int | None = connection.value(METRIC_ID, (name,))
+    return found
+
+
+def get_metric(connection: Connection, name: str) -> int:
+    """Return the row id of a metric.
+
+    Raises:
+        MetricNotFoundError: no run has logged it; the error suggests similar names.
+    """
+    metric = find_metric(connection, name)
+    if metric is None:
+        raise MetricNotFoundError(name, str(connection.path), _suggest(connection, SOME_METRICS, name, most=3))
+    return metric
+
+
+def suggest_key(connection: Connection, name: str) -> str | None:
+    """Return the config key whose name is most similar, if one is similar enough."""
+    return next(iter(_suggest(connection, SOME_KEYS, name)), None)
+
+
+def suggest_metric(connection: Connection, name: str) -> str | None:
+    """Return the metric whose name is most similar, if one is similar enough."""
+    return next(iter(_suggest(connection, SOME_METRICS, name)), None)
+
+
+def _suggest(connection: Connection, sql: str, name: str, most: int = 1) -> list[str]:
+    return difflib.get_close_matches(name, [row[0] for row in connection.all(sql)], n=most)
+
+
+def check_names_exist(connection: Connection, condition: Condition, text: str) -> None:
+    """Refuse a comparison whose config key or metric looks misspelled: no run has it, but a similar one exists.
+
+    Raises:
+        FilterError: a name looks misspelled; the message suggests the similar one.
+    """
+    for one in comparisons(condition):
+        field = one.field
+        if field.kind == "attribute" or one.operator in ("is null", "exists"):
+            continue
+        find, suggest, root = (
+            (find_key, suggest_key, "config")
+            if field.kind == "config"
+            else (find_metric, suggest_metric, "metrics")
+        )
+        if find(connection, field.name) is None:
+            close = suggest(connection, field.name)
+            if close is not None:
+                problem = f"no run has {field}; did you mean {root}.{close}?"
+                raise FilterError(problem, text, one.position)
+
+
+def check_field_exists(connection: Connection, field: Field, text: str) -> None:
+    """Refuse a field, outside of a filter, whose config key or metric looks misspelled.
+
+    Raises:
+        FilterError: the name looks misspelled; the message suggests the similar one.
+    """
+    check_names_exist(connection, Comparison(field, "is comparable"), text)

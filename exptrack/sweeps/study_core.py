@@ -1,0 +1,186 @@
+"""One study as the files of this subpackage use it; :class:`exptrack.Study` shows users a part of it.
+
+Invariants: a core stands for one row, not for a name. After its study was deleted it raises
+StudyNotFoundError, even if another study has the name. There are never more trials than `max_trials`, however
+many processes search; a trial that tries the params of another again does not count.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from exptrack.config.exp_config import ExpConfig, config_from_json, merge_configs
+from exptrack.database.connection import Connection, Row
+from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
+from exptrack.keypath import path_of, split_path
+from exptrack.records import ConfigSource
+from exptrack.sweeps.algorithms import Pruner, Sampler, restore_pruner, restore_sampler
+from exptrack.sweeps.optuna_bridge import LimitedStorage, StudyFull, find_hidden_error
+from exptrack.sweeps.optuna_storage import OptunaStorage
+from exptrack.sweeps.store import find_study, study_info
+from exptrack.sweeps.study_config import StudyConfig, default_metrics
+from exptrack.validation import check_name
+
+SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
+SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND position = ?"
+TAKE_SESSION = """
+INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:sessions', '1')
+ON CONFLICT (study, scope, name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
+"""
+COUNT_SESSIONS = """
+SELECT CAST(value AS INTEGER) FROM study_attribute
+WHERE study = ? AND scope = 'system' AND name = 'exptrack:sessions'
+"""
+
+
+class StudyCore:
+    """A study's row, settings and storage, and Optuna's study over them."""
+
+    def __init__(self, connection: Connection, row: Row, sampler: object = None, pruner: object = None) -> None:
+        info = study_info(connection, row)
+        self.connection = connection
+        self.row: int = row["id"]
+        self.name: str = row["name"]
+        self.directions = info.directions
+        # Studies that Optuna made have neither names for their objectives nor settings.
+        names = zip(info.metrics, default_metrics(len(info.metrics)), strict=True)
+        self.metrics = tuple(name or default for name, default in names)
+        self.settings = info.settings
+        self.storage = LimitedStorage(connection, self.settings.get("max_trials"))
+        self._given = (sampler, pruner)
+        origin = self.settings.get("base_origin", {"files": [], "sources": {}})
+        self._base = config_from_json({"values": self.settings.get("base") or {}, **origin})
+        self._optuna: optuna.Study | None = None
+        self._opening = threading.Lock()
+
+    @classmethod
+    def create(cls, connection: Connection, config: StudyConfig) -> Self:
+        """Make a study and open it; see :meth:`exptrack.Study.create`. Commits."""
+        name = check_name(config.name, "study name")
+        settings, metrics = config.settings(), config.metrics
+        # Built before the study is, so that options which Optuna refuses leave no study behind.
+        config.chosen_sampler.build()
+        config.chosen_pruner.build()
+        directions = [optuna.study.StudyDirection[direction.upper()] for direction in config.directions]
+        try:
+            with connection.transaction():
+                row = OptunaStorage(connection).create_new_study(directions, name)
+                connection.execute(SAVE_SETTINGS, (json.dumps(settings), row))
+                for position, metric in enumerate(metrics):
+                    connection.execute(SAVE_METRIC, (metric, row, position))
+        except optuna.exceptions.DuplicatedStudyError:
+            raise StudyExistsError(name, str(connection.path)) from None
+        return cls.open(connection, name, sampler=config.sampler, pruner=config.pruner)
+
+    @classmethod
+    def open(
+        cls, connection: Connection, name: object, *, sampler: object = None, pruner: object = None
+    ) -> Self:
+        """Open a study by its name; see :meth:`exptrack.Archive.study`."""
+        return cls(connection, find_study(connection, name), sampler, pruner)
+
+    def require_present(self) -> None:
+        """Check that the study was not deleted, nor replaced by another one of its name.
+
+        Raises:
+            StudyNotFoundError: it was.
+        """
+        if find_study(self.connection, self.name)["id"] != self.row:
+            raise StudyNotFoundError(self.name, str(self.connection.path))
+
+    def remember(self, **facts: Any) -> None:
+        """Add these facts to the study's settings. Commits."""
+        with self.connection.transaction():
+            self.settings = {
+                **study_info(self.connection, find_study(self.connection, self.name)).settings,
+                **facts,
+            }
+            self.connection.execute(SAVE_SETTINGS, (json.dumps(self.settings), self.row))
+        self.storage.max_trials = self.settings.get("max_trials")
+
+    @property
+    def optuna_study(self) -> optuna.Study:
+        """Optuna's study, opened at the first use; see :attr:`exptrack.Study.optuna_study`."""
+        with self._opening:
+            if self._optuna is None:
+                self._optuna = optuna.load_study(
+                    study_name=self.name,
+                    storage=self.storage,
+                    sampler=self._choose_sampler().build(self._take_session()),
+                    pruner=self._choose_pruner().build(),
+                )
+            return self._optuna
+
+    def _choose_sampler(self) -> Sampler:
+        given = self._given[0]
+        return restore_sampler(self.settings.get("sampler"), self.name) if given is None else Sampler.of(given)
+
+    def _choose_pruner(self) -> Pruner:
+        given = self._given[1]
+        return restore_pruner(self.settings.get("pruner"), self.name) if given is None else Pruner.of(given)
+
+    def _take_session(self) -> int:
+        if self.connection.mode != "rw":
+            return 0
+        with self.connection.transaction():
+            self.connection.execute(TAKE_SESSION, (self.row,))
+            return int(self.connection.value(COUNT_SESSIONS, (self.row,))) - 1
+
+    def begin_trial(self) -> optuna.Trial | None:
+        """Begin a trial; return None if the study has as many as it may have. Commits."""
+        try:
+            with self.translate_errors():
+                return self.optuna_study.ask()
+        except StudyFull:
+            return None
+
+    def frozen_trials(self) -> list[FrozenTrial]:
+        """Return all trials by number, as Optuna describes them; never change one, they are shared."""
+        return self.storage.get_all_trials(self.row, deepcopy=False)
+
+    def config_for(self, params: Mapping[str, Any]) -> ExpConfig:
+        """Lay params over the study's base config.
+
+        Raises:
+            InvalidValueError: one param would hold another.
+        """
+        tree: dict[str, Any] = {}
+        for name, value in params.items():
+            level = tree
+            *above, last = split_path(name)
+            for part in above:
+                level = level.setdefault(part, {})
+                if not isinstance(level, dict):
+                    raise InvalidValueError(
+                        f"param {name!r} of study {self.name!r} lies below another param; rename one of them"
+                    )
+            if isinstance(level.get(last), dict):
+                raise InvalidValueError(
+                    f"param {name!r} of study {self.name!r} lies above another param; rename one of them"
+                )
+            level[last] = value
+        source = ConfigSource("trial", self.name)
+        sources = {path_of(split_path(name)): source for name in params}
+        return merge_configs(self._base, ExpConfig(tree, sources=sources))
+
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Raise exptrack's error where Optuna stumbles over an ended trial, a deleted study or the archive."""
+        try:
+            yield
+        except optuna.exceptions.UpdateFinishedTrialError as error:
+            raise InvalidValueError(f"study {self.name!r}: {error}") from None
+        except (KeyError, UnboundLocalError, AssertionError) as error:
+            cause = find_hidden_error(error)
+            if cause is not None:
+                raise cause from None
+            if not isinstance(error, AssertionError):
+                self.require_present()
+            raise

@@ -1,0 +1,102 @@
+"""Print facts about the archive as a whole: contents, verification, added views, results of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exptrack.terminal.console import (
+    format_size,
+    is_too_wide,
+    print_heading,
+    print_records,
+    print_table,
+    safe,
+)
+
+if TYPE_CHECKING:
+    from exptrack import ArchiveInfo, SqlResult, UserView, VerifyReport
+
+
+def print_info(out: Console, record: ArchiveInfo) -> None:
+    """Print the contents, sizes and versions of an archive."""
+    grid = Table.grid(padding=(0, 2))
+    file_size, free_size, log_size = map(format_size, (record.file_bytes, record.free_bytes, record.wal_bytes))
+    by_status = ", ".join(f"{count:,} {status}" for status, count in record.runs.items())
+    pairs = [
+        ("file", record.path),
+        ("size", f"{file_size}, of it free {free_size}; write-ahead log {log_size}"),
+        ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
+        ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
+        (
+            "metric points",
+            f"{record.rows.get('metric_point', 0):,} in {record.rows.get('metric_series', 0):,} series",
+        ),
+        ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
+    ]
+    if record.first_run and record.last_run:
+        pairs.append(
+            ("first – last", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC")
+        )
+    for key, value in pairs:
+        grid.add_row(Text(key, style="dim"), Text(safe(value)))
+    out.print(grid)
+    print_heading(out, "Rows")
+    print_table(
+        out, [("table", "left"), ("rows", "right")], ([k, f"{v:,}"] for k, v in record.rows.items() if v)
+    )
+
+
+def print_verified(out: Console, record: VerifyReport) -> None:
+    """Print the problems that a verification found, and how much it checked."""
+    looked = (
+        f"{record.runs:,} runs, {record.points:,} points, {record.blobs:,} blobs in {record.chunks:,} chunks"
+    )
+    if record.ok:
+        out.print(Text(f"intact: {looked}", style="green"))
+        return
+    out.print(Text(f"{len(record.problems)} problems in {looked}", style="red"))
+    columns = [("part", "left"), ("where", "left"), ("problem", "left")]
+    print_table(out, columns, ([p.part, p.where, p.message] for p in record.problems))
+
+
+def print_views(out: Console, found: Sequence[UserView]) -> None:
+    """Print the views that were added to the file."""
+    if not found:
+        out.print("no views were added")
+        return
+    columns = [("view", "left"), ("columns", "left")]
+    print_table(out, columns, ([Text(safe(v.name), style="bold"), ", ".join(v.columns)] for v in found))
+
+
+def print_sql_result(out: Console, result: SqlResult) -> None:
+    """Print the rows of a query; if the columns do not fit the terminal, a line for each value."""
+    cells = [[format_sql_value(value) for value in row] for row in result.rows]
+    if cells and is_too_wide(out, result.columns, cells):
+        print_records(out, result.columns, cells)
+    else:
+        _print_rows(out, result, cells)
+    if result.truncated:
+        out.print(Text(f"… more than {len(result.rows):,} rows; give --max-rows to see more", style="dim"))
+
+
+def _print_rows(out: Console, result: SqlResult, cells: Sequence[Sequence[str]]) -> None:
+    numeric = [
+        bool(result.rows) and all(isinstance(row[i], (int, float, type(None))) for row in result.rows)
+        for i in range(len(result.columns))
+    ]
+    columns = [
+        (name, "right" if right else "left") for name, right in zip(result.columns, numeric, strict=True)
+    ]
+    print_table(out, columns, cells)
+
+
+def format_sql_value(value: object) -> str:
+    """Format one value of a query."""
+    if value is None:
+        return ""
+    return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)

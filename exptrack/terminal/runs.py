@@ -1,0 +1,262 @@
+"""Print runs: lists, rankings, chosen fields, one run in detail, and the table that ``watch`` redraws."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exptrack.keypath import join_path
+from exptrack.records import ConfigSource, Event, RunStatus, RunSummary, TrialState
+from exptrack.terminal.artifacts import print_artifacts, shorten_hash
+from exptrack.terminal.console import (
+    Columns,
+    format_age,
+    format_duration,
+    format_number,
+    format_setting,
+    is_too_wide,
+    print_fitted,
+    print_heading,
+    print_records,
+    print_table,
+    safe,
+)
+
+if TYPE_CHECKING:
+    from exptrack import RunDetail
+
+STATUS_STYLES = {
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "pruned": "magenta",
+}
+MOST_METRIC_COLUMNS = 4
+MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
+SHOWN_DIGITS = 16  # of a config's hash or a fingerprint
+
+
+def print_runs(out: Console, records: Sequence[RunSummary]) -> None:
+    """Print runs in a table, with the metrics that most of them have logged."""
+    if not records:
+        out.print("no runs")
+        return
+    counted = Counter(name for record in records for name in record.metrics)
+    metrics = sorted(sorted(counted), key=lambda name: -counted[name])[:MOST_METRIC_COLUMNS]
+    columns: Columns = {
+        "run": ("left", [Text(r.run_id, style="bold") for r in records]),
+        "status": ("left", [style_status(r) for r in records]),
+        "name": ("left", [r.name or "" for r in records]),
+        "started": ("left", [format_age(r.started_at) for r in records]),
+        "took": ("right", [format_duration(r.duration_s) for r in records]),
+    }
+    for name in metrics:
+        shown = [format_number(r.metrics[name]) if name in r.metrics else "" for r in records]
+        columns[f"metric {name}"] = ("right", shown)
+    columns["tags"] = ("left", [", ".join(r.tags) for r in records])
+    print_fitted(
+        out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name")
+    )
+
+
+def print_fields(
+    out: Console, heads: Sequence[str], found: Sequence[tuple[RunSummary, Sequence[object]]]
+) -> None:
+    """Print runs with the values of the chosen fields `heads`."""
+    if not found:
+        out.print("no runs")
+        return
+    cells = [[run.run_id, *(str(format_field(run, value)) for value in values)] for run, values in found]
+    names = ["run", *heads]
+    if is_too_wide(out, names, [names, *cells]):
+        print_records(out, names, cells)
+        return
+    numeric = [
+        all(isinstance(values[place], (int, float, type(None))) for _run, values in found)
+        for place in range(len(heads))
+    ]
+    heading = [(head, "right" if right else "left") for head, right in zip(heads, numeric, strict=True)]
+    rows = (
+        [Text(run.run_id, style="bold"), *(format_field(run, one) for one in values)] for run, values in found
+    )
+    print_table(out, [("run", "left"), *heading], rows)
+
+
+def print_ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, object]]) -> None:
+    """Print runs in the given order, each with the value that ranks it."""
+    columns = [("run", "left"), (metric, "right"), ("name", "left"), ("started", "left"), ("tags", "left")]
+    print_table(
+        out,
+        columns,
+        (
+            [
+                Text(r.run_id, style="bold"),
+                format_field(r, v),
+                r.name or "",
+                format_age(r.started_at),
+                ", ".join(r.tags),
+            ]
+            for r, v in found
+        ),
+    )
+
+
+def build_live_table(
+    records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[tuple[str, str], str]
+) -> Table:
+    """Build the table that ``watch`` redraws; `cells` holds what to show for (run id, metric)."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("run", no_wrap=True)
+    for head in ("status", "name", "started", *metrics):
+        table.add_column(Text(safe(head)), overflow="fold")
+    for r in records:
+        values = [Text(safe(cells.get((r.run_id, name), ""))) for name in metrics]
+        facts = [style_status(r), Text(safe(r.name or "")), Text(format_age(r.started_at))]
+        table.add_row(Text(r.run_id, style="bold"), *facts, *values)
+    return table
+
+
+# One run
+
+
+def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> None:
+    """Print everything about one run; `trends` maps each metric to its line of bars."""
+    head = record.summary
+    pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
+    trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
+    pairs += [("trial", trial), ("name", head.name), ("group", head.group), ("parent", head.parent)]
+    pairs += [("started", f"{head.started_at:%Y-%m-%d %H:%M:%S} UTC ({format_age(head.started_at)})")]
+    pairs += [("took", format_duration(head.duration_s)), ("tags", ", ".join(head.tags)), ("host", head.host)]
+    dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
+    pairs += [("commit", f"{head.vcs_commit}{dirty}" if head.vcs_commit else None)]
+    pairs += [("command", " ".join(record.environment.get("command", [])))]
+    pairs += [("python", record.environment.get("python")), ("config hash", head.config_hash[:SHOWN_DIGITS])]
+    pairs += [("fingerprint", head.fingerprint[:SHOWN_DIGITS]), ("reason", head.reason)]
+    grid = Table.grid(padding=(0, 2))
+    for key, value in pairs:
+        if value:
+            cell = style_status(head) if key == "status" else Text(safe(value))
+            grid.add_row(Text(key, style="dim"), cell)
+    out.print(grid)
+    if record.config:
+        print_heading(out, "Config")
+        print_config(out, record.config, record.config_sources)
+    if record.metrics:
+        print_heading(out, "Metrics")
+        columns = [
+            ("metric", "left"),
+            ("trend", "left"),
+            *((n, "right") for n in ("points", "last", "at step", "min", "max", "mean")),
+        ]
+        print_table(
+            out,
+            columns,
+            (
+                [
+                    m.name,
+                    trends.get(m.name, ""),
+                    m.count,
+                    format_number(m.last),
+                    m.last_step,
+                    format_number(m.min),
+                    format_number(m.max),
+                    format_number(m.mean),
+                ]
+                for m in record.metrics
+            ),
+        )
+    if record.artifacts:
+        print_heading(out, "Artifacts")
+        newest = {a.name: a for a in sorted(record.artifacts, key=lambda a: a.version)}
+        print_artifacts(out, list(newest.values()), Counter(a.name for a in record.artifacts))
+    if record.inputs:
+        print_heading(out, "Inputs")
+        columns = [("name", "left"), ("version", "right"), ("from run", "left"), ("hash", "left")]
+        print_table(
+            out, columns, ([u.name, u.version, u.from_run, shorten_hash(u.hash)] for u in record.inputs)
+        )
+    if record.notes:
+        print_heading(out, "Notes")
+        for note in record.notes:
+            out.print(Text(f"{format_age(note.written_at)}: {safe(note.text)}"))
+    print_heading(out, "Events")
+    print_table(
+        out,
+        [("when", "left"), ("what", "left"), ("data", "left")],
+        _event_rows(record.events),
+    )
+    if record.traceback:
+        print_heading(out, "Traceback")
+        out.print(Text("\n".join(safe(line) for line in record.traceback.rstrip().split("\n"))))
+
+
+def _event_rows(events: Iterable[Event]) -> Iterable[Sequence[object]]:
+    """Yield a line for each event, or one line for many consecutive events of one kind."""
+    for kind, group in groupby(events, key=lambda e: e.kind):
+        same = list(group)
+        if len(same) > MOST_EVENTS_IN_A_ROW:
+            yield (
+                format_age(same[-1].happened_at),
+                kind,
+                f"{len(same):,} in a row, the last: {_event_facts(same[-1])}",
+            )
+        else:
+            yield from ((format_age(e.happened_at), kind, _event_facts(e)) for e in same)
+
+
+def _event_facts(event: Event) -> str:
+    return ", ".join(f"{key}={_fact(key, value)}" for key, value in event.data.items() if value or value == 0)
+
+
+def _fact(key: str, value: object) -> object:
+    if key == "hash" and isinstance(value, str):
+        return shorten_hash(value)
+    return value[:SHOWN_DIGITS] if key == "config_hash" and isinstance(value, str) else value
+
+
+def print_config(out: Console, values: dict[str, Any], sources: dict[str, ConfigSource]) -> None:
+    """Print every value of a config, and what set it unless the program itself did."""
+    told = {path: source for path, source in sources.items() if source.kind != "code"}
+    columns = [("key", "left"), ("value", "left"), *([("set by", "left")] if told else [])]
+    rows = ([path, format_setting(value), told.get(path, "")][: len(columns)] for path, value in _flat(values))
+    print_table(out, columns, rows)
+
+
+def _flat(value: Any, path: str = "") -> Iterable[tuple[str, object]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, join_path(path, key))
+    elif path:
+        yield path, value
+
+
+# Cells
+
+
+def style_status(run: RunSummary) -> Text:
+    """Return the status of a run in its colour; a completed run of a pruned trial is ``pruned``."""
+    status = str(TrialState.PRUNED) if run.is_pruned else str(run.status)
+    return Text(status, style=STATUS_STYLES[status])
+
+
+def format_field(run: RunSummary, value: object) -> object:
+    """Format the value of a field of a run."""
+    if value is None or isinstance(value, RunStatus):
+        return "" if value is None else style_status(run)
+    if isinstance(value, float):
+        return format_number(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict)) else value

@@ -1,0 +1,126 @@
+"""The config keys that matter for a metric are found, by ranks and by a forest."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from exptrack import (
+    Archive,
+    InvalidValueError,
+    MissingPackageError,
+)
+from tests.analysis.runs import finished
+
+
+@pytest.fixture
+def trained(archive: Archive) -> Archive:
+    """24 runs whose loss falls with lr, bends with width, hangs on the optimizer and not on the seed."""
+    for n in range(24):
+        lr, width, optimizer = n % 4, (n // 4) % 3, "adam" if n % 2 else "sgd"
+        config = {
+            "lr": 10.0**-lr,
+            "width": width,
+            "optimizer": optimizer,
+            "seed": n * 7 % 24,
+            "fixed": 1,
+            "id": f"r{n}",
+        }
+        if n % 3 == 0:
+            config["momentum"] = 0.9
+        finished(archive, config, loss=-lr / 10 + 3 * (width - 1) ** 2 + (optimizer == "sgd") / 10)
+    finished(archive, {"lr": 1e9}, loss=math.nan)
+    finished(archive, {"lr": 1e9}, loss=math.inf)
+    return archive
+
+
+def test_spearman_tells_what_rises_with_a_metric(trained: Archive) -> None:
+    found = {one.key: one for one in trained.importance("loss")}
+    assert found.keys() == {"lr", "width", "optimizer", "seed", "momentum"}
+    lr = found["lr"]
+    assert (lr.method, lr.runs, lr.values) == ("spearman", 24, 4)
+    assert lr.correlation is not None
+    assert lr.correlation > 0
+    assert lr.importance == lr.correlation**2
+    assert found["width"].importance < 0.01
+    for key in ("optimizer", "momentum"):  # momentum is 0.9 or not there
+        assert (found[key].method, found[key].correlation, found[key].values) == ("eta_squared", None, 2)
+
+
+def test_spearman_is_scipy_s_and_eta_squared_that_of_kruskal(trained: Archive) -> None:
+    from scipy import stats
+
+    rows = (
+        trained.runs()
+        .where("metrics.loss < 1e9")
+        .to_dicts(["config.lr", "config.seed", "config.optimizer", "metrics.loss"])
+    )
+    losses = [row["metrics.loss"] for row in rows]
+    found = {one.key: one for one in trained.importance("loss")}
+    for key in ("lr", "seed"):
+        expected = stats.spearmanr([row[f"config.{key}"] for row in rows], losses).statistic
+        assert found[key].correlation == pytest.approx(expected, abs=1e-12)
+    groups = [
+        [loss for loss, row in zip(losses, rows, strict=True) if row["config.optimizer"] == name]
+        for name in ("adam", "sgd")
+    ]
+    expected = stats.kruskal(*groups).statistic / (len(losses) - 1)
+    assert found["optimizer"].importance == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_forest_sees_a_bend_and_gives_the_same_answer_again(archive: Archive) -> None:
+    for n in range(48):
+        finished(archive, {"width": n % 3, "seed": n * 7 % 48}, loss=(n % 3 - 1) ** 2 + n / 1000)
+    found = archive.importance("loss", method="forest")
+    assert [(one.key, one.method, one.runs) for one in found] == [
+        ("width", "forest", 48),
+        ("seed", "forest", 48),
+    ]
+    assert found[0].importance > 0.5 > abs(found[1].importance)
+    assert archive.importance("loss", method="forest") == found
+    by_ranks = {one.key: one.importance for one in archive.importance("loss")}
+    assert by_ranks["width"] < 0.01
+
+
+def test_a_constant_metric_has_no_causes(archive: Archive) -> None:
+    for n in range(10):
+        finished(archive, {"lr": n, "opt": "ab"[n % 2]}, loss=1.0)
+    assert [one.importance for one in archive.importance("loss")] == [0.0, 0.0]
+    assert [one.importance for one in archive.importance("loss", method="forest")] == [0.0, 0.0]
+
+
+def test_configs_that_never_vary_leave_nothing_to_say(archive: Archive) -> None:
+    for n in range(10):
+        finished(archive, {"lr": 1}, loss=float(n))
+    assert archive.importance("loss") == archive.importance("loss", method="forest") == []
+
+
+def test_a_filter_narrows_what_importance_looks_at(trained: Archive) -> None:
+    found = trained.importance("loss", where="config.optimizer = 'adam' and config.width != 1")
+    assert {one.runs for one in found} == {8}
+    assert "optimizer" not in {one.key for one in found}
+
+
+def test_the_forest_says_what_it_needs(trained: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    with pytest.raises(MissingPackageError, match=r"exptrack-archive\[importance\]"):
+        trained.importance("loss", method="forest")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda a: a.importance("loss"), InvalidValueError, "needs 3 completed runs .* there are 1"),
+        (lambda a: a.importance("loss", method="forest"), InvalidValueError, "needs 10"),
+        (lambda a: a.importance("loss", method="tree"), InvalidValueError, "spearman"),
+    ],
+)
+def test_wrong_questions_are_refused(
+    archive: Archive, call: Callable[[Archive], object], error: type[Exception], message: str
+) -> None:
+    finished(archive, {"lr": 0.1}, loss=1.0)
+    with pytest.raises(error, match=message):
+        call(archive)

@@ -1,0 +1,150 @@
+"""The commands for metrics: points, charts, and runs watched while they log."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import exptrack
+from exptrack import Archive
+from tests.cli.calls import asked, call
+
+ROOT = Path(exptrack.__file__).parent.parent
+
+
+def test_history_prints_points_as_csv_and_json(lr_lab: Path) -> None:
+    second, first = (asked(lr_lab, "ls", "--where", f"name = run{n}")[0]["run_id"] for n in (2, 1))
+    text = call(
+        lr_lab, "history", second, "loss", "val/acc", "--with", first, "--from", "19", "--to", "21", "--csv"
+    )
+    rows = list(csv.DictReader(io.StringIO(text.stdout)))
+    assert [(row["run_id"], row["metric"], row["step"]) for row in rows] == [
+        (run, metric, step)
+        for metric in ("loss", "val/acc")
+        for run in (second, first)
+        for step in ("19", "20")
+    ]
+    assert rows[1]["value"] == "nan"
+    found = asked(lr_lab, "history", second, "loss", "--from", "19", "--to", "21")
+    assert (found[0]["metric"], found[0]["step"], found[0]["value"]) == ("loss", [19, 20], [3 / 20, "NaN"])
+    assert call(lr_lab, "history", second, "loss", "--csv", "--json").exit_code == 2
+
+
+def test_history_draws_every_metric_with_every_run_in_its_legend(lr_lab: Path) -> None:
+    second, first = (asked(lr_lab, "ls", "--where", f"name = run{n}")[0]["run_id"] for n in (2, 1))
+    shown = call(lr_lab, "history", second[:14], "loss", "val/acc", "--with", first).stdout
+    lines = shown.splitlines()
+    assert [line for line in lines if line in ("loss", "val/acc")] == ["loss", "val/acc"]
+    assert lines.count(f"a {second} run2  without 20 NaN") == 1
+    assert lines.count(f"b {first} run1") == 2
+    assert "\x1b" not in shown
+    assert max(map(len, lines)) <= 100
+    assert any("│" in line and "a" in line and "b" in line for line in lines)
+    logarithmic = call(lr_lab, "history", first, "val/acc", "--log", "--by", "time").stdout
+    assert "val/acc (log)" in logarithmic
+    assert "seconds" in logarithmic
+
+
+def test_history_says_what_cannot_be_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.log_many("odd", [0, 1, 2, 3], [0.0, -1.0, math.inf, math.nan])
+        run.log_many("huge", [0, 1], [-1.7e308, 1.7e308])
+        run.log_many("nan", [5], [math.nan])
+        run.log_many("one", [5], [3.0])
+        run.log_many("far", [-(2**63), 2**63 - 1], [1.0, 2.0])
+    shown = call(path, "history", run.run_id, "odd", "--log").stdout
+    assert "nothing can be drawn" in shown
+    assert "without 1 NaN, infinite values, values without a logarithm" in shown
+    assert "without 1 NaN, infinite values" in call(path, "history", run.run_id, "odd").stdout
+    assert "nothing can be drawn" in call(path, "history", run.run_id, "nan").stdout
+    for name in ("huge", "one", "far"):
+        assert "└" in call(path, "history", run.run_id, name).stdout
+
+
+def test_history_of_a_metric_that_was_not_logged_is_an_error(lr_lab: Path) -> None:
+    run = asked(lr_lab, "ls", "-n", "1")[0]["run_id"]
+    result = call(lr_lab, "history", run, "val/ac")
+    assert result.exit_code == 34
+    assert "did you mean 'val/acc'" in result.stderr
+    assert call(lr_lab, "history", "zzzz", "loss").exit_code == 31
+
+
+LOGGING = """
+import sys, time, exptrack
+with exptrack.Archive(sys.argv[1]) as archive, archive.start_run(name="live") as run:
+    print(run.run_id, flush=True)
+    for step in range(int(sys.argv[2])):
+        run.log({"loss": 1 / (step + 1)}, step)
+        time.sleep(0.02)
+"""
+
+
+WATCH = "import sys; from exptrack.cli import main; main(sys.argv[1:])"
+
+
+def logging(db: Path, steps: int) -> tuple[subprocess.Popen[str], str]:
+    """A process that logs for a while, and its run."""
+    command = [sys.executable, "-c", LOGGING, str(db), str(steps)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_watch_prints_what_grows_until_the_named_run_has_ended(lr_lab: Path) -> None:
+    process, run = logging(lr_lab, 100)
+    done = call(lr_lab, "watch", run, "--metric", "loss", "--every", "0.2", "--json")
+    process.communicate()
+    assert process.returncode == 0
+    assert done.exit_code == 0
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(one["run_id"], one["metric"], one["replaces"]) for one in told} == {(run, "loss", False)}
+    assert [step for one in told for step in one["step"]] == list(range(100)), "every point, once"
+    assert len(told) >= 2
+    assert call(lr_lab, "watch", run).stdout == f"{run}\tloss\t99\t0.01\n"
+
+
+def test_watch_looks_as_often_as_asked_and_follows_only_what_runs(lr_lab: Path) -> None:
+    done = call(lr_lab, "watch", "-n", "2", "--every", "0.05")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert call(lr_lab, "watch", "zzzz").exit_code == 31
+
+
+def test_watch_draws_a_live_table_and_ends_at_ctrl_c(lr_lab: Path) -> None:
+    """In a terminal it shows runs, trends and a chart; the interrupt ends it wordlessly and with success."""
+    process, run = logging(lr_lab, 2000)
+    leader, follower = pty.openpty()
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+        "LINES": "40",
+    }
+    words = [sys.executable, "-c", WATCH, "--db", str(lr_lab), "watch", "--plot", "--every", "0.2"]
+    watching = subprocess.Popen(words, stdout=follower, stderr=subprocess.PIPE, env=environment)
+    os.close(follower)
+    shown = b""
+    try:
+        while not all(word.encode() in shown for word in (run, "▁", "└")):
+            shown += os.read(leader, 65536)
+        watching.send_signal(signal.SIGINT)
+        while more := os.read(leader, 65536):
+            shown += more
+    except OSError:
+        shown += b"closed"  # so a terminal tells that the other end has gone
+    finally:
+        errors = watching.communicate(timeout=60)[1]
+        process.kill()
+        process.communicate()
+        os.close(leader)
+    assert (watching.returncode, errors) == (0, b"")
+    for word in (run, "running", "live", "loss", "▁", "└"):
+        assert word in shown.decode(errors="replace")

@@ -1,0 +1,384 @@
+"""Logging calls: what they take, what they refuse, and which step and time a point gets."""
+
+from __future__ import annotations
+
+import errno
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exptrack import Archive, InvalidTypeError, InvalidValueError, RunFinishedError
+from exptrack.metrics import journal as journal_module
+from exptrack.metrics import log as log_module
+from tests.metrics.points import journals, values_of
+
+
+class Tensor:
+    """As torch and jax have them: one element, asked for by float()."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
+class Scalar:
+    """As mlx has them: nothing but item()."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def item(self) -> object:
+        return self.held
+
+
+class Tensors:
+    """As torch has several numbers."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (3, 3.0),
+        (True, 1.0),
+        (2**53 + 1, float(2**53)),
+        (Decimal("0.1"), 0.1),
+        (Fraction(1, 4), 0.25),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.1), 0.1),
+        (np.int64(-7), -7.0),
+        (np.bool_(True), 1.0),
+        (np.array(2.5), 2.5),
+        (Tensor(), 0.5),
+        (Scalar(0.25), 0.25),
+        (Scalar(np.float32(2)), 2.0),
+        (Decimal("Infinity"), math.inf),
+        (math.inf, math.inf),
+        (-math.inf, -math.inf),
+        (-0.0, 0.0),
+        (5e-324, 5e-324),
+    ],
+)
+def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> None:
+    run = archive.start_run()
+    run.log_metric("once", value)
+    for _ in range(2):
+        run.log({"a": value, "b": 1.0})
+    run.log_many("many", [0, 1], [value, value])
+    run.complete()
+    assert [value for name in ("once", "a", "many") for _, value in values_of(run, name)] == [stored] * 5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0.5",
+        None,
+        1j,
+        [1.0],
+        b"1",
+        Decimal("sNaN"),
+        np.array([1.0, 2.0]),
+        np.array("0.5"),
+        np.complex64(1 + 2j),
+        Scalar("0.5"),
+        Scalar(None),
+        Scalar(1j),
+        Scalar,
+        Tensors(),
+    ],
+)
+def test_a_known_metric_refuses_what_is_no_number_and_logs_nothing_of_the_call(
+    archive: Archive, value: Any
+) -> None:
+    run = archive.start_run()
+    for _ in range(2):
+        run.log({"a": 1.0, "b": 1.0})
+    for call in (lambda: run.log_metric("a", value), lambda: run.log({"a": 2.0, "b": value})):
+        with pytest.raises(InvalidTypeError):
+            call()
+    with pytest.raises(InvalidTypeError):
+        run.log_many("a", None, [1.0, value])
+    assert values_of(run, "a") == [(0, 1.0), (1, 1.0)]
+    run.complete()
+
+
+def test_steps_at_the_edges(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log_metric("below", 1.0, -5)
+    run.log_metric("below", 2.0)
+    run.log_metric("top", 1.0, 2**63 - 1)
+    run.log_metric("top", 2.0, 2**63 - 1)
+    for call in (lambda: run.log_metric("top", 3.0), lambda: run.log({"top": 3.0, "below": 3.0})):
+        with pytest.raises(InvalidValueError, match="largest step"):
+            call()
+    for step in (2**63, -(2**63) - 1):
+        with pytest.raises(InvalidValueError, match="64 bits"):
+            run.log_metric("below", 1.0, step)
+    for wrong in (True, np.array([1, 2]), np.array([1])):
+        with pytest.raises(InvalidTypeError, match="whole number"):
+            run.log_metric("below", 1.0, wrong)  # type: ignore[arg-type]
+    for large in (Decimal("1e400"), 10**400):
+        with pytest.raises(InvalidValueError, match="too large"):
+            run.log_metric("below", large)
+    run.log_metric("below", 3.0, np.int32(9))
+    run.log_metric("below", 4.0)
+    run.complete()
+    assert values_of(run, "below") == [(-5, 1.0), (-4, 2.0), (9, 3.0), (10, 4.0)]
+    assert values_of(run, "top") == [(2**63 - 1, 1.0), (2**63 - 1, 2.0)]
+
+
+def test_automatic_steps_go_on_after_a_resumption(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log({"a": 1.0, "b": 1.0}, 41)
+    run.interrupt("a pause")
+    again = archive.resume_run(run.run_id)
+    again.log({"a": 2.0, "b": 2.0})
+    again.log_metric("a", 3.0)
+    again.log_many("b", None, [3.0, 4.0])
+    again.log({"a": 4.0, "b": 5.0})
+    again.complete()
+    assert values_of(again, "a") == [(41, 1.0), (42, 2.0), (43, 3.0), (44, 4.0)]
+    assert values_of(again, "b") == [(41, 1.0), (42, 2.0), (43, 3.0), (44, 4.0), (45, 5.0)]
+
+
+def test_given_times_are_kept_to_the_millisecond(archive: Archive) -> None:
+    run = archive.start_run()
+    moments = [datetime(1969, 7, 20, 20, 17, 40, 29_000, UTC), datetime(2026, 1, 1, 0, 0, 0, 1_000, UTC)]
+    for moment in moments:
+        run.log_metric("x", 1.0, time=moment)
+    run.log_many("y", None, [1.0, 2.0], moments)
+    run.complete()
+    for name in ("x", "y"):
+        found = [point.time for point in run.get_metric(name)]
+        assert [abs((a - b).total_seconds()) < 0.001 for a, b in zip(found, moments, strict=True)] == [
+            True,
+            True,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "values"),
+    [
+        (np.arange(3), np.array([1.0, 2.0, 3.0])),
+        ([0, 1, 2], (1, 2, 3)),
+        (range(3), iter([1.0, 2.0, 3.0])),
+        (None, np.array([1, 2, 3], dtype=np.uint8)),
+    ],
+)
+def test_log_many_takes_arrays_and_anything_of_one_length(archive: Archive, steps: Any, values: Any) -> None:
+    run = archive.start_run()
+    run.log_many("x", steps, values)
+    run.log_metric("x", 4.0)
+    run.complete()
+    assert values_of(run, "x") == [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)]
+    with pytest.raises(RunFinishedError):
+        run.log_many("x", None, [5.0])
+
+
+@pytest.mark.parametrize(
+    ("steps", "values"), [([0], [1.0, 2.0]), ([0, 1, 2], [1.0, 2.0]), ([0, 1.5], [1.0, 2.0])]
+)
+def test_log_many_is_all_or_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, steps: Any, values: Any
+) -> None:
+    monkeypatch.setattr(log_module, "MANY_AT_ONCE", 1)
+    run = archive.start_run()
+    with pytest.raises(InvalidValueError):
+        run.log_many("x", steps, values)
+    assert run.get_metric("x") == []
+    run.complete()
+
+
+@pytest.mark.parametrize("wrong", [np.array(1.0), 1.0, "12"])
+def test_log_many_refuses_what_has_no_elements(archive: Archive, wrong: Any) -> None:
+    run = archive.start_run()
+    for call in (lambda: run.log_many("x", None, wrong), lambda: run.log_many("x", wrong, [1.0])):
+        with pytest.raises(InvalidTypeError, match="a list or an array"):
+            call()
+    run.complete()
+
+
+def test_a_column_that_slices_by_label_is_taken_whole(archive: Archive) -> None:
+    class Labelled:
+        """As pandas has them."""
+
+        def __iter__(self) -> Iterator[float]:
+            raise AssertionError("read element by element")
+
+        def __getitem__(self, _labels: slice) -> Labelled:
+            raise AssertionError("sliced by label")
+
+        def tolist(self) -> list[float]:
+            return [1.0, 2.0]
+
+        def to_numpy(self) -> Any:
+            return np.array([1.0, 2.0])
+
+    run = archive.start_run()
+    run.log_many("x", None, Labelled())
+    run.complete()
+    assert values_of(run, "x") == [(0, 1.0), (1, 2.0)]
+
+
+def test_values_may_be_made_by_what_logs_and_keep_nobody_waiting(archive: Archive) -> None:
+    run = archive.start_run()
+
+    def made() -> Iterator[float]:
+        for number in range(3):
+            # More than the journal holds: it is drained meanwhile, and others write.
+            run.log({f"inner {place}": 1.0 for place in range(2000)})
+            run.flush()
+            with Archive(archive.path) as other:
+                other.append_event(run.run_id, "seen")
+            yield float(number)
+
+    run.log_many("outer", None, made())
+    run.complete()
+    assert values_of(run, "outer") == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert values_of(run, "inner 7") == [(0, 1.0), (1, 1.0), (2, 1.0)]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_another_handle_on_a_live_run_logs_through_it(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 1.0)
+    archive.get_run(run.run_id).log_metric("x", 2.0)
+    with Archive(archive.path) as other:
+        other.get_run(run.run_id).log_metric("x", 3.0)
+    run.log_metric("x", 4.0, 7)
+    run.complete()
+    assert [value for _, value in values_of(run, "x")] == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_automatic_steps_go_on_whichever_handle_of_the_process_logs(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 0.0)
+    with Archive(archive.path) as other:
+        same, elsewhere = archive.get_run(run.run_id), other.get_run(run.run_id)
+        for log in (same.log_many, elsewhere.log_many, run.log_many):
+            log("x", None, [1.0, 2.0])
+            run.log_metric("x", 3.0)
+        for one in (same, elsewhere, run, elsewhere, same):
+            one.log_metric("x", 4.0)
+            one.log({"x": 5.0})
+            run.log_metric("x", 6.0)
+    run.complete()
+    assert [step for step, _ in values_of(run, "x")] == list(range(25))
+
+
+def test_series_that_were_forgotten_for_their_number_go_on(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "MAX_SERIES", 40)
+    run, other = archive.start_run(), archive.start_run()
+    for _ in range(3):
+        for number in range(100):
+            run.log_metric(f"m{number}", 1.0)
+            other.log({f"m{number}": 1.0, "all": 1.0})
+    run.complete()
+    other.complete()
+    for number in range(100):
+        assert [step for step, _ in values_of(run, f"m{number}")] == [0, 1, 2]
+    assert [step for step, _ in values_of(other, "all")] == list(range(300))
+
+
+def test_where_no_file_can_be_mapped_every_call_is_a_commit(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module.mmap, "mmap", refuse)
+        run = archive.start_run()
+    assert "each log call is a commit" in caplog.text
+    assert journals(Path(archive.path).parent) == []
+    for step in range(3):
+        run.log_metric("x", float(step))
+        run.log({"x": float(step), "y": 1.0})
+    assert archive._connection.value("SELECT sum(count) FROM metric_series") == 9
+    run.complete()
+    assert [step for step, _ in values_of(run, "x")] == list(range(6))
+
+
+def test_threads_number_a_series_without_gap_or_repetition(archive: Archive) -> None:
+    run = archive.start_run()
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def work(number: int) -> None:
+        for step in range(2000):
+            run.log_metric("shared", step)
+            run.log({"shared": step, f"own {number}": step})
+            if step % 500 == number * 50:
+                run.flush()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(switch)
+    run.complete()
+    assert [step for step, _ in values_of(run, "shared")] == list(range(24_000))
+    for number in range(6):
+        assert values_of(run, f"own {number}") == [(step, float(step)) for step in range(2000)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals reach no thread here")
+def test_a_signal_handler_that_logs_loses_nothing(archive: Archive) -> None:
+    """It interrupts logging calls anywhere; the pauses let the writer keep up, so that they need not drain."""
+    run = archive.start_run()
+    numbers, done = count(), []
+
+    def handle(_signal: int, _frame: object) -> None:
+        # A handler may itself be interrupted by the next one.
+        number = next(numbers)
+        run.log_metric("x", -1.0)
+        run.log({"x": -2.0, "y": -2.0})
+        run.log_metric(f"new {number}", -3.0)
+        done.append(number)
+
+    main_thread = threading.get_ident()
+    stop = threading.Event()
+
+    def interrupt() -> None:
+        while not stop.wait(0.001):
+            signal.pthread_kill(main_thread, signal.SIGINT)
+
+    old = signal.signal(signal.SIGINT, handle)
+    disturber = threading.Thread(target=interrupt)
+    disturber.start()
+    logged = 0
+    try:
+        while len(done) < 100:
+            for _ in range(20):
+                run.log_metric("x", 1.0)
+                run.log({"x": 2.0, "y": 2.0})
+                logged += 1
+            time.sleep(0.001)
+    finally:
+        stop.set()
+        disturber.join()
+        signal.signal(signal.SIGINT, old)
+    run.complete()
+    handled = len(done)
+    counts = [[value for _, value in values_of(run, name)].count for name in ("x", "y")]
+    assert [counts[0](value) for value in (1.0, 2.0, -1.0, -2.0)] == [logged, logged, handled, handled]
+    assert [counts[1](value) for value in (2.0, -2.0)] == [logged, handled]
+    assert all(values_of(run, f"new {number}") == [(0, -3.0)] for number in range(handled))

@@ -1,0 +1,104 @@
+"""Recovery: the next opener stores what a killed process left in its journal, once."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive
+from tests.metrics.points import journals, killed, values_of
+
+
+def test_a_journal_is_replayed_by_the_next_opener_and_by_whoever_lists(tmp_path: Path) -> None:
+    body = """
+    for step in range(100):
+        run.log({"loss": step, "acc": float("nan")})
+    second = archive.start_run()
+    second.log_metric("loss", 1.0, -3, 0.0)
+    """
+    with Archive(tmp_path / "lab.db") as archive:
+        killed(tmp_path, body)
+        assert len(journals(tmp_path)) == 1
+        assert [r.status for r in archive.list_runs()] == ["interrupted", "interrupted"]
+        assert journals(tmp_path) == []
+        second, first = (archive.get_run(r.run_id) for r in archive.list_runs())
+        assert values_of(first, "loss") == [(step, float(step)) for step in range(100)]
+        assert len(first.get_metric("acc")) == 100
+        assert abs(second.get_metric("loss")[0].time.timestamp()) < 0.001
+        again = archive.resume_run(first.run_id)
+        again.log({"loss": 0.0})
+        assert again.get_metric("loss")[-1].step == 100
+        again.complete()
+        assert archive.verify().problems == ()
+
+
+def test_of_two_openers_one_replays(tmp_path: Path) -> None:
+    killed(tmp_path, "for step in range(20_000): run.log_metric('x', 1.0, step)")
+    opener = f"import exptrack; exptrack.Archive({str(tmp_path / 'lab.db')!r}).close()"
+    processes = [subprocess.Popen([sys.executable, "-c", opener], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [process.communicate()[1] for process in processes] == [b""] * 4
+    with Archive(tmp_path / "lab.db") as archive:
+        (record,) = archive.list_runs()
+        assert len(archive.get_run(record.run_id).get_metric("x")) == 20_000
+        assert archive.verify().problems == ()
+    assert journals(tmp_path) == []
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(random.Random(0).randbytes(10_000))
+
+
+def _short(path: Path) -> None:
+    os.truncate(path, 3000)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _zeros(path: Path) -> None:
+    path.write_bytes(bytes(10_000))
+
+
+@pytest.mark.parametrize("damage", [_garbage, _short, _empty, _zeros])
+def test_a_damaged_journal_never_stops_an_opener(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    killed(tmp_path, "run.log_metric('x', 1.0)")
+    (path,) = journals(tmp_path)
+    damage(path)
+    for _ in range(2):
+        with Archive(tmp_path / "lab.db") as archive:
+            assert [r.status for r in archive.list_runs()] == ["interrupted"]
+            assert archive.verify().problems == ()
+    assert journals(tmp_path) == ([path] if damage is _garbage else [])
+
+
+def test_the_journal_of_another_archive_is_left_alone(tmp_path: Path) -> None:
+    killed(tmp_path, "run.log_metric('x', 1.0)")
+    (path,) = journals(tmp_path)
+    before = path.read_bytes()
+    (tmp_path / "lab.db").rename(tmp_path / "elsewhere.db")
+    for suffix in ("-wal", "-shm"):
+        Path(f"{tmp_path / 'lab.db'}{suffix}").unlink(missing_ok=True)
+    with Archive(tmp_path / "lab.db") as archive:
+        assert archive.list_runs() == []
+    assert path.read_bytes() == before
+
+
+def test_points_of_a_run_that_is_not_in_the_archive_are_set_aside(tmp_path: Path) -> None:
+    Archive(tmp_path / "lab.db").close()
+    shutil.copyfile(tmp_path / "lab.db", tmp_path / "before.db")
+    killed(tmp_path, "run.log_metric('x', 1.0)")
+    for suffix in ("-wal", "-shm"):
+        Path(f"{tmp_path / 'lab.db'}{suffix}").unlink(missing_ok=True)
+    shutil.copyfile(tmp_path / "before.db", tmp_path / "lab.db")
+    with Archive(tmp_path / "lab.db") as archive:
+        assert archive.list_runs() == []
+    (aside,) = journals(tmp_path)
+    assert aside.name.endswith(".points.unclaimed")

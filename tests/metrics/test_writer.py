@@ -1,0 +1,312 @@
+"""The writer: points that a call returned for are stored once, whole and in order, whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive, RunFinishedError, RunStatus
+from exptrack.errors import (
+    ArchiveFullError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    ArchiveReadOnlyError,
+    RunNotFoundError,
+)
+from exptrack.metrics import journal as journal_module
+from exptrack.metrics import writer as writer_module
+from tests.metrics.points import journals, killed, values_of
+
+
+@pytest.mark.usefixtures("quiet")
+def test_everybody_in_the_process_reads_what_was_logged(archive: Archive) -> None:
+    run = archive.start_run()
+    with Archive(archive.path) as other, Archive(archive.path, mode="ro") as reader:
+        for step in range(5):
+            run.log_metric("x", step)
+            for view in (archive, other, reader):
+                last = view.get_run(run.run_id).get_last_metric("x")
+                assert last is not None
+                assert last.value == step
+            assert reader.list_runs()[0].metrics == {"x": step}
+            assert other.sql("SELECT count FROM metrics").rows == ((step + 1,),)
+    run.complete()
+
+
+def test_idle_writers_sleep(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a drain that leaves nothing, the thread waits for the next point, not for the clock."""
+    monkeypatch.setattr(writer_module, "DRAIN_S", 0.01)
+    run = archive.start_run()
+    drains: list[float] = []
+    store = writer_module.Writer._store
+    monkeypatch.setattr(
+        writer_module.Writer, "_store", lambda self, *a: (drains.append(time.monotonic()), store(self, *a))[1]
+    )
+    for number in range(3):
+        run.log_metric("x", number)
+        while len(drains) <= number:
+            time.sleep(0.001)
+        time.sleep(0.1)
+    assert len(drains) == 3
+    run.complete()
+
+
+def test_a_signal_handler_that_flushes_inside_a_logging_call_is_refused(archive: Archive) -> None:
+    run = archive.start_run()
+    with run._journal.lock, pytest.raises(ArchiveLockedError, match="signal handler"):
+        run.flush()
+    run.complete()
+
+
+FORKER = """
+import os, sys, exptrack
+archive = exptrack.Archive(sys.argv[1])
+run = archive.start_run()
+for step in range(1000):
+    run.log_metric("x", float(step))
+children = []
+for number in range(3):
+    child = os.fork()
+    if child == 0:
+        for step in range(10):
+            run.log_metric(f"child {number}", float(step))
+        own = archive.start_run(name=f"of child {number}")
+        own.log_metric("x", 1.0)
+        own.complete()
+        sys.exit(0)
+    children.append(child)
+for step in range(1000):
+    run.log_metric("x", float(step))
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+assert len([name for name in os.listdir(os.path.dirname(sys.argv[1])) if name.endswith(".points")]) == 1
+run.complete()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_leaves_the_journal_alone_and_logs_by_commits(archive: Archive) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKER, archive.path], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert journals(Path(archive.path).parent) == []
+    parent = archive.get_run(archive.list_runs()[-1].run_id)
+    assert [step for step, _ in values_of(parent, "x")] == list(range(2000))
+    for number in range(3):
+        assert values_of(parent, f"child {number}") == [(step, float(step)) for step in range(10)]
+    assert sorted(r.name or "" for r in archive.list_runs()) == ["", *(f"of child {n}" for n in range(3))]
+
+
+CLOSER = """
+import sys, threading, time, exptrack
+for _ in range(8):
+    archive = exptrack.Archive(sys.argv[1])
+    run = archive.start_run()
+    logged, wrong = [0, 0, 0], []
+
+    def log(number):
+        try:
+            while True:
+                if number % 2:
+                    run.log({f"x{number}": 1.0})
+                else:
+                    run.log_metric(f"x{number}", 1.0)
+                logged[number] += 1
+        except exptrack.ArchiveClosedError:
+            pass
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=log, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.02)
+    archive.close()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+    with exptrack.Archive(sys.argv[1]) as archive:
+        found = [len(archive.get_run(run.run_id).get_metric(f"x{number}")) for number in range(3)]
+    assert all(a >= b for a, b in zip(found, logged)), (found, logged)
+"""
+
+
+def test_an_archive_that_is_closed_while_threads_log_has_all_that_calls_returned_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CLOSER, str(tmp_path / "lab.db")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert journals(tmp_path) == []
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_full_journal_is_drained_by_who_logs(archive: Archive) -> None:
+    run = archive.start_run()
+    for step in range(60_000):
+        run.log_metric("x", float(step), step)
+    names = [f"metric {'é' * 100} {number}" for number in range(3000)]
+    for _ in range(3):
+        run.log(dict.fromkeys(names, 1.0))
+    run.log({f"one of very many {number}": 1.0 for number in range(20_000)})
+    run.complete()
+    assert len(run.get_metric("x")) == 60_000
+    assert archive.sql("SELECT count(*), sum(count) FROM metrics").rows == ((23_001, 60_000 + 9000 + 20_000),)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_failure_of_the_writer_is_raised_once_and_the_points_are_kept(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 0.0)
+    full = ArchiveFullError("no room to write", path=archive.path)
+
+    def refuse(*_: object) -> None:
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer_module, "append_points", refuse)
+        run._journal.batch_ready.set()
+        while run._writer is None or run._writer.failure is None:
+            time.sleep(0.001)
+        with pytest.raises(ArchiveFullError):
+            run.log_metric("x", 1.0)
+        run.log_metric("x", 2.0)
+        run.log({"x": 3.0})
+        for call in (run.flush, run.complete):
+            with pytest.raises(ArchiveFullError):
+                call()
+        assert archive.get_run(run.run_id).get_metric("x") == []
+    run.log_metric("x", 4.0)
+    run.complete()
+    assert [value for _, value in values_of(run, "x")] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_full_journal_that_cannot_be_drained_refuses_the_call(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    assert run._writer is not None
+    run._writer.stop()
+    full = ArchiveFullError("no room to write", path=archive.path)
+
+    def refuse(*_: object) -> None:
+        raise full
+
+    kept: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(writer_module, "append_points", refuse)
+        raised: list[int] = []
+        while len(raised) < 3:
+            step = len(kept)
+            try:
+                run.log_metric("x", float(step), step)
+            except ArchiveFullError:
+                raised.append(step)
+            else:
+                kept.append(step)
+        assert len(kept) > 40_000
+    run.complete()
+    assert [step for step, _ in values_of(run, "x")] == kept
+
+
+def test_a_run_that_is_not_there_any_more_ends_with_that_error_and_leaves_no_journal(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 1.0)
+    with archive._connection.transaction():
+        archive._connection.execute("DELETE FROM run")
+    for call in (run.flush, run.complete):
+        with pytest.raises(RunNotFoundError):
+            call()
+    assert run.run_id in caplog.text
+    assert journals(Path(archive.path).parent) == []
+
+
+def test_an_archive_opened_for_reading_makes_no_journal(
+    archive: Archive, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "Journal", None)
+    with Archive(archive.path, mode="ro") as reader, pytest.raises(ArchiveReadOnlyError):
+        reader.start_run()
+    assert caplog.text == ""
+
+
+def test_a_journal_that_somebody_deletes_is_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(
+        tmp_path,
+        """
+        import time
+        run.log_metric("x", 0.0)
+        os.unlink(run._journal.path)
+        run.log_metric("x", 1.0)
+        while not os.path.exists(run._journal.path):
+            time.sleep(0.001)
+        # Not what the drained part says, but what a killed process left in the new file:
+        run._writer.draining.acquire()
+        for number in range(2, 6):
+            run.log({"x": float(number), "new": 1.0})
+        """.replace("import time", "import logging, time; logging.disable()"),
+    )
+    (journal,) = journals(tmp_path)
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+    with Archive(tmp_path / "lab.db") as archive:
+        run = archive.get_run(archive.list_runs()[0].run_id)
+        assert values_of(run, "x") == [(number, float(number)) for number in range(6)]
+        assert len(values_of(run, "new")) == 4
+        assert archive.verify().problems == ()
+
+
+def test_a_deleted_journal_that_cannot_be_written_again_is_an_error_and_loses_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 0.0)
+    os.unlink(run._journal.path)
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "_allocate", refuse)
+        with pytest.raises(ArchiveFullError, match="no room for the journal"):
+            run.flush()
+        run.log_metric("x", 1.0)
+    run.flush()
+    assert run._journal.path.exists()
+    run.complete()
+    assert [value for _, value in values_of(run, "x")] == [0.0, 1.0]
+
+
+def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 1.0)
+    with archive._connection.transaction():
+        archive._connection.execute("UPDATE run_owner SET pid_started = '0'")
+    assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
+    run.log_metric("x", 2.0)
+    with pytest.raises(RunFinishedError):
+        run.complete()
+    assert [value for _, value in values_of(run, "x")] == [1.0, 2.0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not let an open file go")
+def test_an_archive_that_is_put_back_gets_what_was_logged_meanwhile(tmp_path: Path) -> None:
+    path, away = tmp_path / "lab.db", tmp_path / "away.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.log_metric("x", 1.0)
+        path.rename(away)
+        run.log_metric("x", 2.0)
+        with pytest.raises(ArchiveMovedError):
+            run.flush()
+        run.log_metric("x", 3.0)
+        away.rename(path)
+    assert [value for _, value in values_of(Archive(path).get_run(run.run_id), "x")] == [1.0, 2.0, 3.0]

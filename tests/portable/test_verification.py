@@ -1,0 +1,93 @@
+"""Verification finds every kind of damage, and says in which part."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import create_trial
+
+import exptrack
+from exptrack import Archive
+
+
+def test_damage_is_reported_and_never_handed_out(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run({"lr": 0.1}) as run:
+        run.log({"x": 1.0})
+        run.artifacts.register_data("words", "to be or not to be " * 1000)
+    changes = {
+        "blob": "UPDATE chunk_data SET data = zeroblob(length(data))",
+        "metric": "UPDATE metric_point SET value = 2.0",
+        "config": "UPDATE config_value SET num = 0.2",
+        "event": "UPDATE event SET data = '{}' WHERE kind = 'end'",
+        "run": "UPDATE run SET name = 'other'",
+        "summary": "UPDATE metric_series SET max_value = 5.0",
+    }
+    for part, change in changes.items():
+        copy = tmp_path / f"{part}.db"
+        copy.write_bytes(path.read_bytes())
+        connection = sqlite3.connect(copy)
+        connection.execute(change)
+        connection.commit()
+        connection.close()
+        with Archive(copy) as archive:
+            assert not archive.verify().ok, part
+            if part == "blob":
+                with pytest.raises(exptrack.ArchiveCorruptError, match="artifact 'words' version 1"):
+                    archive.artifacts(run.run_id).get_blob("words")
+    with Archive(path) as archive:
+        assert archive.verify().ok
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "first_step = 7",
+        "last_value = 7",
+        "last_time_ms = 7777777",
+        "min_step = 7",
+        "max_step = 7",
+        "value_sum = 7",
+    ],
+)
+def test_verify_recomputes_the_summaries(archive: Archive, change: str) -> None:
+    run = archive.start_run()
+    run.log_many("x", [0, 1, 2], [3.0, 1.0, 2.0])
+    run.flush()
+    with archive._connection.transaction():
+        (before,) = archive._connection.all(f"SELECT {change.split()[0]} FROM metric_series")
+        archive._connection.execute(f"UPDATE metric_series SET {change}")
+    assert [problem.part for problem in archive.verify().problems] == ["metric"]
+    with archive._connection.transaction():
+        archive._connection.execute(f"UPDATE metric_series SET {change.split()[0]} = ?", tuple(before))
+    run.complete()
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "what"),
+    [
+        ("DELETE FROM trial WHERE number = 1", "checked", "has 2 trials, the last one number 2"),
+        ("DELETE FROM trial_value WHERE trial = 1", "checked #0", "has 0 values for 1 objectives"),
+        ("UPDATE trial_value SET position = 1 WHERE trial = 1", "checked #0", "has 0 values for 1 objectives"),
+        ("UPDATE trial SET ended_at = NULL WHERE number = 0", "checked #0", "is complete without an end"),
+        ("UPDATE trial SET state = 'running' WHERE number = 2", "checked #2", "is running with an end"),
+    ],
+)
+def test_verification_finds_what_is_wrong_with_a_study(
+    tmp_path: Path, change: str, where: str, what: str
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        study = optuna.create_study(storage=archive.optuna_storage(), study_name="checked")
+        study.add_trials([create_trial(value=value) for value in range(3)])
+        assert archive.verify().ok
+    connection = sqlite3.connect(tmp_path / "lab.db")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(change)
+    connection.commit()
+    connection.close()
+    with Archive(tmp_path / "lab.db") as archive:
+        (problem,) = archive.verify().problems
+    assert (problem.part, problem.where, problem.message) == ("study", where, what)

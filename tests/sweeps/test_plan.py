@@ -1,0 +1,78 @@
+"""Plans of sweeps: what is refused, and that they come back from JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exptrack import Dimension, Pruner, SweepPlan, SweepPlanError
+from exptrack.sweeps.plan import check_time_limit
+from tests.sweeps.plans import ROOMY, TREES, facts_of, plans
+
+
+def test_what_code_plans_is_checked_too() -> None:
+    space = {"a": Dimension("int", 1, 2)}
+    for facts in (
+        {"name": ""},
+        {"metric": "a\nb"},
+        {"direction": "up"},
+        {"space": {}},
+        {"space": {"": Dimension("int", 1, 2)}},
+        {"space": {3: Dimension("int", 1, 2)}},
+        {"jobs": 1.0},
+        {"time_limit_s": "x"},
+    ):
+        good: dict[str, Any] = {"name": "n", "metric": "m", "direction": "minimize", "space": space}
+        with pytest.raises(SweepPlanError):
+            SweepPlan(**good | facts)
+    for options in ([], {3: 1}, {"a-b": 1}):
+        with pytest.raises(SweepPlanError, match="option"):
+            SweepPlan("n", "m", "minimize", space, pruner=Pruner("median", options))  # type: ignore[arg-type]
+    with pytest.raises(SweepPlanError, match="cannot hold the object"):
+        SweepPlan("n", "m", "minimize", space, pruner=Pruner.of(optuna.pruners.NopPruner()))
+    for choices in ([1], (math.nan,), ("\ud800",), ({},), ()):
+        with pytest.raises(SweepPlanError):
+            Dimension("choice", choices=choices)  # type: ignore[arg-type]
+    with pytest.raises(SweepPlanError):
+        Dimension("float", 0.0, math.inf)
+
+
+def test_a_time_limit_is_refused_as_a_part_of_the_plan() -> None:
+    assert check_time_limit("2h 30m") == 9000.0
+    with pytest.raises(SweepPlanError, match="like 90s, 10min or 2h 30m") as refused:
+        check_time_limit("soon")
+    assert refused.value.key == "time_limit_s"
+
+
+@ROOMY
+@given(plans())
+def test_a_plan_comes_back_from_json(plan: SweepPlan) -> None:
+    back = SweepPlan.from_settings(json.loads(json.dumps(plan.to_settings())))
+    assert facts_of(back) == facts_of(plan)
+    assert back == plan
+    if plan.base is not None and back.base is not None:
+        assert back.base.sources == plan.base.sources
+
+
+@ROOMY
+@given(st.dictionaries(st.sampled_from(["name", "space", "sampler", "pruner", "base"]), TREES))
+def test_settings_that_describe_no_plan_are_refused(changes: dict[str, Any]) -> None:
+    plan = SweepPlan("n", "m", "maximize", {"a": Dimension("int", 1, 2)})
+    settings = plan.to_settings() | changes
+    try:
+        found = SweepPlan.from_settings(settings)
+    except SweepPlanError:
+        return
+    assert found.name == settings["name"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"space": 3}, {"name": "x", "more": 1}, [], None, 3])
+def test_no_settings_are_no_plan(settings: Any) -> None:
+    with pytest.raises(SweepPlanError, match="describe no sweep"):
+        SweepPlan.from_settings(settings)

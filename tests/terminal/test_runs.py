@@ -1,0 +1,47 @@
+"""Runs in a terminal: columns are dropped before words are cut."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive
+from exptrack.terminal.runs import print_fields, print_runs
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_narrow_terminal_loses_columns_before_words(lab: Path, width: int) -> None:
+    """Runs stay readable: id, status and a metric are whole at every usual width."""
+    from rich.console import Console
+
+    from exptrack import RunFilter
+
+    out = io.StringIO()
+    with Archive(lab) as archive:
+        console = Console(file=out, width=width, force_terminal=True, color_system=None, markup=False)
+        print_runs(console, archive.list_runs(RunFilter.by_group("sweep")))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 4, "a heading, a rule and a line a run"
+    assert "…" not in out.getvalue()
+    assert "completed" in lines[2]
+    assert "acc" in lines[0]
+
+
+def test_columns_that_have_no_room_get_a_line_a_value_and_nothing_is_cut(lr_lab: Path) -> None:
+    from rich.console import Console
+
+    with Archive(lr_lab) as archive:
+        found = [
+            (run, list(values.values())) for run, values in archive.runs().values("fingerprint, config_hash")
+        ]
+    for width, heads in ((40, len(found)), (200, 1)):
+        out = io.StringIO()
+        console = Console(file=out, width=width, force_terminal=True, color_system=None)
+        print_fields(console, ["fingerprint", "config_hash"], found)
+        assert out.getvalue().count("fingerprint") == heads
+        shown = "".join(out.getvalue().split())
+        for run, (fingerprint, _hash) in found:
+            assert run.run_id in shown
+            assert fingerprint[:16] in shown

@@ -1,9 +1,16 @@
-"""Turns images, texts, tables and histograms into bytes with a media type.
+"""Encode images, texts, tables and histograms as bytes with a media type.
 
-Invariants: what a file or bytes hold is kept as it is. Values are never rescaled, rounded, converted to text or
-dropped unasked: what has no exact form is refused in a sentence before anything is written. Whether plain
-values are taken does not depend on the packages installed, only the format does. NaN is not a missing value.
-Packages are recognised by the module of a value's type, so that looking at a value imports nothing.
+Begin with `encoded`, which defines the result. `images`, `tables` and `histograms` encode one kind of value
+each.
+
+Invariants:
+
+- Files and bytes are kept as they are.
+- Values are never silently rescaled, rounded, converted to text or dropped. A value without an exact form is
+  refused before anything is written.
+- The installed packages decide the format, but not whether plain values are accepted.
+- NaN is not a missing value.
+- A package is recognised by the module of a value's type, so looking at a value imports nothing.
 """
 
 from exptrack.media.encoded import Encoded, encode_text

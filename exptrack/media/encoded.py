@@ -1,6 +1,6 @@
-"""What encoding gives, and how a value's origin is recognised.
+"""Define the result of encoding, encode text, and recognise arrays and tensors without importing their package.
 
-Invariants: `facts` are plain values that JSON and an artifact's metadata can hold, without NaN or infinities.
+Invariant: `facts` are plain values that JSON and an artifact's metadata can hold, without NaN or infinities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*
 
 
 class Encoded(NamedTuple):
-    """Bytes, what they are, and what is worth knowing about them without decoding.
+    """Bytes, their media type, and facts about them that need no decoding.
 
     >>> from exptrack.media import encode_text
     >>> encode_text("to be").facts
@@ -31,12 +31,12 @@ class Encoded(NamedTuple):
 
 
 def encode_text(text: str, media_type: str = "text/plain") -> Encoded:
-    """The text in UTF-8. Facts: characters and lines (as ``str.splitlines`` counts them).
+    """Encode a text as UTF-8. Facts: characters, and lines as ``str.splitlines`` counts them.
 
     Raises:
         InvalidTypeError: `text` or `media_type` is not text.
         InvalidValueError: the text has no UTF-8 form or is too long, or `media_type` is not ``type/subtype``
-            in lower case. Parameters are refused, too: the character set is always UTF-8.
+            in lower case. It takes no parameters, because the character set is always UTF-8.
     """
     checked = check_text(text, "text")
     if not _MEDIA_TYPE.fullmatch(check_text(media_type, "media type")):
@@ -48,7 +48,7 @@ def encode_text(text: str, media_type: str = "text/plain") -> Encoded:
 
 
 def comes_from(value: object, package: str) -> bool:
-    """Whether the type of `value` is one of the package's, or derived from one."""
+    """Whether the type of `value`, or one of its base classes, is defined in the package."""
     return any(kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
 
 
@@ -58,23 +58,27 @@ def is_array(value: object) -> bool:
 
 
 def is_tensor(value: object) -> bool:
-    """Whether `value` can be taken off a device and seen by numpy, as torch's tensors can."""
+    """Whether `value` can be moved to the CPU and to numpy, as torch's tensors can."""
     return all(callable(getattr(value, method, None)) for method in ("detach", "cpu", "numpy"))
 
 
-def tensor_array(tensor: Any) -> Any:
-    """The numpy array of a tensor.
+def convert_tensor(tensor: Any) -> Any:
+    """Convert a tensor to a numpy array.
 
     Raises:
-        InvalidTypeError: numpy has no such type (bfloat16, for one), or numpy is missing.
+        InvalidTypeError: numpy lacks the tensor's type (such as bfloat16), or numpy is not installed.
     """
     try:
         return tensor.detach().cpu().numpy()
     except (TypeError, RuntimeError) as error:
-        raise InvalidTypeError(f"the tensor has no numpy form ({error}); .float() may give it one") from None
+        raise InvalidTypeError(f"the tensor has no numpy form ({error}); try .float()") from None
 
 
 def check_unmasked(array: Any) -> None:
-    """Refuse an array some of whose values are masked: they would come back as whatever lies below."""
+    """Refuse an array with masked values: the values below the mask would be stored.
+
+    Raises:
+        InvalidValueError: a value is masked.
+    """
     if getattr(getattr(array, "mask", None), "any", bool)():
-        raise InvalidValueError("the array has masked values; fill them first with .filled(value)")
+        raise InvalidValueError("the array has masked values; fill them with .filled(value)")

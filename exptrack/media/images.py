@@ -1,7 +1,7 @@
-"""Turns whatever shows a picture into the bytes of an image file.
+"""Encode images as the bytes of an image file.
 
-Invariants: files and bytes are kept as they are and recognised by their content, never by their name.
-Pixels become PNG, without loss: an array that PNG cannot hold exactly is refused, never rescaled.
+Invariants: files and bytes are kept as they are, and recognised by their content, never by their name. Pixels
+become PNG without loss. An array that PNG cannot hold exactly is refused and never rescaled.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.extras import require
-from exptrack.media.encoded import Encoded, Fact, check_unmasked, comes_from, is_array, is_tensor, tensor_array
+from exptrack.media.encoded import (
+    Encoded,
+    Fact,
+    check_unmasked,
+    comes_from,
+    convert_tensor,
+    is_array,
+    is_tensor,
+)
 from exptrack.validation import short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"
 HEAD_BYTES = 64 * 1024
 CHANNELS = (1, 3, 4)
-# Of Pillow's modes those that PNG holds as they are ("I" would be clipped to 16 bits).
+# The modes of Pillow that PNG holds unchanged ("I" would be clipped to 16 bits).
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 PILLOW_FORMATS = {
     PNG: "PNG",
@@ -37,10 +45,10 @@ _SIGNATURES = (
     ("image/jpeg", re.compile(rb"\xff\xd8\xff")),
     ("image/gif", re.compile(rb"GIF8[79]a")),
     ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
-    # Two letters could begin any text: the size of the second header must be one that exists.
+    # Any text could begin with BM, so the size of the second header must be a valid one too.
     ("image/bmp", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)),
     ("image/tiff", re.compile(rb"II[*+]\0|MM\0[*+]")),
-    # Possessive, because a text of many comments would otherwise take exponential time.
+    # The repetition is possessive: a text of many comments would otherwise take exponential time.
     (
         SVG,
         re.compile(
@@ -54,110 +62,114 @@ _SIGNATURES = (
 
 
 def encode_image(image: object) -> Encoded:
-    """The bytes of an image file: those given, or PNG made of pixels. Facts: width, height and mode.
+    """Encode an image: keep the bytes of a file, or turn pixels into PNG. Facts: width, height and mode.
 
-    Takes the path of a file, or its bytes (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG); a PIL image; a numpy array
-    of shape H×W, H×W×1, H×W×3 or H×W×4, where bool is black and white, integers are 0..255 and floats 0..1; a
-    tensor of the same, or of C×H×W as torch has it (which wins where both are possible); a matplotlib figure,
-    or anything drawn in one. Of files the facts are read by Pillow and left out without it; SVG has none.
+    `image` is one of these:
+
+    - the path of a file or its bytes: PNG, JPEG, GIF, WebP, BMP, TIFF or SVG. Pillow reads the facts; without
+      Pillow, and for SVG, there are none.
+    - a PIL image, or a matplotlib figure or anything drawn in one.
+    - a numpy array of shape H×W, H×W×1, H×W×3 or H×W×4: bool is black and white, integers are 0..255, floats
+      0..1.
+    - a tensor of such a shape or of C×H×W, as torch has it. If both are possible, it is C×H×W.
 
     Raises:
-        InvalidTypeError: it is nothing of this.
-        InvalidValueError: the file cannot be read or is no image; the shape or the range is another.
-        MissingPackageError: pixels were given and Pillow is missing.
+        InvalidTypeError: `image` is none of these.
+        InvalidValueError: the file cannot be read or is not an image, or the shape or range is another.
+        MissingPackageError: pixels were given and Pillow is not installed.
     """
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return _of_file(bytes(image), "the bytes")
+        return _encode_file(bytes(image), "the bytes")
     if isinstance(image, (str, os.PathLike)):
-        return _of_file(_read(image), f"the file {short_repr(os.fspath(image))}")
+        return _encode_file(_read_image(image), f"the file {short_repr(os.fspath(image))}")
     if comes_from(image, "PIL") and hasattr(image, "mode") and hasattr(image, "save"):
-        return _of_pillow(image)
+        return _encode_pillow(image)
     if is_array(image):
-        return _of_array(image)
+        return _encode_array(image)
     if is_tensor(image):
-        return _of_array(_channels_last(tensor_array(image)))
+        return _encode_array(_move_channels_last(convert_tensor(image)))
     if comes_from(image, "matplotlib") and hasattr(image, "figure"):
-        return _of_figure(image)
+        return _encode_figure(image)
     raise InvalidTypeError(
         "an image is a path, bytes, a PIL image, a numpy array, a tensor or a matplotlib figure,"
         f" not {type(image).__name__} {short_repr(image)}"
     )
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
-    """The content of an image file; of any other, its beginning, which is enough to refuse it."""
+def _read_image(path: str | os.PathLike[str]) -> bytes:
+    """Read an image file; of any other file read the beginning, which is enough to refuse it."""
     try:
         with Path(path).open("rb") as file:
             head = file.read(HEAD_BYTES)
-            return head + file.read() if _media_type(head) else head
+            return head + file.read() if _recognise(head) else head
     except (OSError, TypeError, ValueError) as error:
         raise InvalidValueError(f"cannot read the image {short_repr(os.fspath(path))}: {error}") from None
 
 
-def _media_type(data: bytes) -> str | None:
+def _recognise(data: bytes) -> str | None:
     head = data[:HEAD_BYTES]
     return next((name for name, signature in _SIGNATURES if signature.match(head)), None)
 
 
-def _of_file(data: bytes, what: str) -> Encoded:
-    media_type = _media_type(data)
+def _encode_file(data: bytes, what: str) -> Encoded:
+    media_type = _recognise(data)
     if media_type is None:
         raise InvalidValueError(
             f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {short_repr(data[:16])};"
             " register_file stores every other file"
         )
-    return Encoded(data, media_type, False, {} if media_type == SVG else _facts(data, media_type, what))
+    return Encoded(data, media_type, False, {} if media_type == SVG else _read_facts(data, media_type, what))
 
 
-def _facts(data: bytes, media_type: str, what: str) -> dict[str, Fact]:
+def _read_facts(data: bytes, media_type: str, what: str) -> dict[str, Fact]:
     try:
         from PIL import Image
     except ImportError:
         return {}
     Image.init()
-    if PILLOW_FORMATS[media_type] not in Image.OPEN:  # it was built without
+    if PILLOW_FORMATS[media_type] not in Image.OPEN:  # this Pillow was built without the format
         return {}
     try:
-        # Not Image.open, which takes a header that promises many pixels for an attack; none is decoded here.
+        # Image.open() refuses a header with very many pixels as an attack. Here no pixel is decoded.
         opened: Any = Image.OPEN[PILLOW_FORMATS[media_type]][0](io.BytesIO(data), "")
-    except Exception as error:  # Pillow lets through whatever its parsers stumble over
+    except Exception as error:  # Pillow's parsers raise errors of many kinds
         raise InvalidValueError(f"{what} begins like {media_type}, but is damaged: {error}") from None
     with opened:
         return {"width": opened.width, "height": opened.height, "mode": opened.mode}
 
 
-def _of_pillow(image: Any) -> Encoded:
+def _encode_pillow(image: Any) -> Encoded:
     if image.mode not in PNG_MODES:
         raise InvalidValueError(f"PNG holds no image of mode {image.mode!r}; convert it with .convert('RGB')")
     if 0 in image.size:
-        raise InvalidValueError(f"the image has no pixels: it is {image.width}×{image.height}")
+        raise InvalidValueError(f"the image has no pixels: it is {image.width}×{image.height}; leave it out")
     target = io.BytesIO()
     try:
         image.save(target, format="PNG")
-    except (OSError, ValueError, SyntaxError) as error:  # pixels are read from the file only now
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow reads the pixels from the file only now
         raise InvalidValueError(f"the PIL image cannot be read or written: {error}") from None
     facts: dict[str, Fact] = {"width": image.width, "height": image.height, "mode": image.mode}
     return Encoded(target.getvalue(), PNG, False, facts)
 
 
-def _of_figure(drawn: Any) -> Encoded:
-    # Axes lead to their figure, which may be a part of another.
+def _encode_figure(drawn: Any) -> Encoded:
+    # Follow axes to their figure, and a part of a figure to the whole.
     while drawn is not None and not hasattr(drawn, "savefig"):
         drawn = drawn.figure
     if drawn is None:
-        raise InvalidValueError("what matplotlib drew is in no figure any more")
+        raise InvalidValueError("the matplotlib object is in no figure any more; give its figure")
     target = io.BytesIO()
     drawn.savefig(target, format="png")
-    return _of_file(target.getvalue(), "the figure")
+    return _encode_file(target.getvalue(), "the figure")
 
 
-def _channels_last(array: Any) -> Any:
+def _move_channels_last(array: Any) -> Any:
     if array.ndim == 3 and array.shape[0] in CHANNELS:
         return array.transpose(1, 2, 0)
     return array
 
 
-def _of_array(array: Any) -> Encoded:
+def _encode_array(array: Any) -> Encoded:
     image = require("PIL.Image", "images", "media")
     import numpy as np
 
@@ -167,12 +179,17 @@ def _of_array(array: Any) -> Encoded:
             f"an image array has the shape H×W, H×W×1, H×W×3 or H×W×4, not {array.shape}"
             + "; log the images of a batch one by one" * (array.ndim == 4)
         )
-    pixels = np.ascontiguousarray(_bytes_of(np.asarray(array)))
-    return _of_pillow(image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
+    pixels = np.ascontiguousarray(_convert_to_bytes(np.asarray(array)))
+    return _encode_pillow(image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
 
 
-def _bytes_of(array: Any) -> Any:
-    """The array as uint8."""
+def _convert_to_bytes(array: Any) -> Any:
+    """Convert the array to uint8.
+
+    Raises:
+        InvalidTypeError: it holds neither bool, integers nor floats.
+        InvalidValueError: it holds NaN, or values outside 0..255 (integers) or 0..1 (floats).
+    """
     import numpy as np
 
     kind = array.dtype.kind
@@ -181,7 +198,7 @@ def _bytes_of(array: Any) -> Any:
     if kind == "b":
         return array.astype(np.uint8) * 255
     if kind == "f" and np.isnan(array).any():
-        raise InvalidValueError("the image array holds NaN, which is no colour")
+        raise InvalidValueError("the image array holds NaN, which is not a colour; replace it")
     low, high = array.min().item(), array.max().item()
     top = 1 if kind == "f" else 255
     if low < 0 or high > top:
@@ -190,6 +207,6 @@ def _bytes_of(array: Any) -> Any:
             f" {'floats' if kind == 'f' else 'integers'} must lie in 0..{top}: scale it as it should be seen"
         )
     if kind == "f":
-        # float16 is too coarse to find the nearest of 256 steps in.
+        # float16 is too coarse to find the nearest of 256 steps.
         return np.rint(array.astype(np.result_type(array, np.float32), copy=False) * 255).astype(np.uint8)
     return array.astype(np.uint8, copy=False)

@@ -67,8 +67,8 @@ def test_startup_measures_compiled_modules_and_leaves_none_in_the_checkout(
     before = set(ROOT.rglob("*.pyc"))
     env = startup.environment(str(tmp_path))
     startup.milliseconds("import exptrack.config", str(ROOT), env)
-    compiled = [path.name for path in tmp_path.rglob("exptrack/*.pyc")]
-    assert any(name.startswith("config.") for name in compiled)
+    compiled = [path.name for path in tmp_path.rglob("exptrack/config/*.pyc")]
+    assert any(name.startswith("exp_config.") for name in compiled)
     assert set(ROOT.rglob("*.pyc")) == before
 
 

@@ -236,7 +236,10 @@ def test_a_disk_that_fills_is_an_error_and_nothing_stays_of_the_put(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path / "lab.db")], capture_output=True, text=True
     )
-    assert done.stderr == ""
+    # The full disk may fail a checkpoint too, of which a process warns once.
+    warnings = done.stderr.splitlines()
+    assert len(warnings) <= 1
+    assert all(line.startswith("the checkpoint of ") for line in warnings), done.stderr
     first, *rest = done.stdout.splitlines()
     assert first in ("ArchiveFullError", "ArchiveIOError")
     assert rest == ["[1, 0] True ()", "sha256:"]

@@ -133,7 +133,7 @@ def test_a_reopened_archive_gives_them_back(run: Run, archive: Archive) -> None:
 
 def test_what_is_no_table_is_not_read_as_one(run: Run) -> None:
     run.log_text("t", "a,b\n1,2\n", media_type="text/csv")
-    with pytest.raises(InvalidValueError, match="no table but of the kind text"):
+    with pytest.raises(InvalidValueError, match="is not a table but of kind text"):
         run.artifacts.get_table("t")
     with pytest.raises(ArtifactNotFoundError, match="'none'"):
         run.artifacts.get_table("none")

@@ -23,7 +23,8 @@ _NAMES_IN = {
     "tracking.run": "Run",
     "runs.trial_link": "TrialPruned",
     # Its config
-    "config.exp_config": "ExpConfig ConfigValue merge_configs",
+    "config.exp_config": "ExpConfig merge_configs",
+    "config.tree": "ConfigValue",
     "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
     # Its metrics
     "metrics.series": "Series Buckets",
@@ -142,9 +143,9 @@ if TYPE_CHECKING:
     from exptrack.config.composition import load_exp_config as load_exp_config
     from exptrack.config.composition import load_sdn_config as load_sdn_config
     from exptrack.config.composition import parse_cli_overrides as parse_cli_overrides
-    from exptrack.config.exp_config import ConfigValue as ConfigValue
     from exptrack.config.exp_config import ExpConfig as ExpConfig
     from exptrack.config.exp_config import merge_configs as merge_configs
+    from exptrack.config.tree import ConfigValue as ConfigValue
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError

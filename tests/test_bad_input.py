@@ -393,7 +393,7 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
         lambda lab: lab.live.log_histogram("a", [1], range=(2, 1)),
     ),
     "histogram name empty": (InvalidValueError, "empty", lambda lab: lab.live.log_histogram("", [1])),
-    "table that is none": (InvalidValueError, "no table", lambda lab: lab.done.artifacts.get_table("model")),
+    "table that is none": (InvalidValueError, "not a table", lambda lab: lab.done.artifacts.get_table("model")),
     "table of an unknown artifact": (
         ArtifactNotFoundError,
         "'none'",

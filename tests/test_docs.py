@@ -233,11 +233,13 @@ def test_all_places_run_the_same_checks() -> None:
         assert f"\n{check}\n" in ci
 
 
-def test_the_workflow_and_the_classifiers_name_the_same_versions() -> None:
+def test_the_classifiers_claim_no_version_that_the_workflow_does_not_try() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     claimed = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
     workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text(encoding="utf-8")
-    assert json.loads(re.search(r"python: (\[.*\])", workflow)[1]) == claimed  # type: ignore[index]
+    tried = json.loads(re.search(r"python: (\[.*\])", workflow)[1])  # type: ignore[index]
+    assert claimed
+    assert set(claimed) <= set(tried)
     assert project["requires-python"] == f">={claimed[0]}"
 
 
@@ -329,7 +331,7 @@ def test_the_page_of_durability_names_every_power_safe_call() -> None:
     calls = {
         name
         for one in classes
-        for name, call in vars(one).items()
+        for name, call in inspect.getmembers(one)
         if "power-safe" in (inspect.getdoc(call) or "")
     }
     calls -= {"log_metric"}  # speaks of flush()

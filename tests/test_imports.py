@@ -176,7 +176,9 @@ def test_a_run_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
     unwanted = {"pydantic", "click", "rich", "sqlite_utils", "dulwich", "numpy", "zstandard", "pyfastcdc"}
     unwanted |= {"PIL", "pyarrow", "pandas", "polars", "matplotlib", "optuna", "exptrack.media"}
     unwanted |= {f"exptrack.{room}" for room in ("analysis", "portable", "query", "sweeps")}
-    unwanted |= {f"exptrack.artifacts.{name}" for name in ("store", "blobs", "chunks", "lineage")}
+    unwanted |= {f"exptrack.artifacts.{name}" for name in ("store", "blobs", "chunks", "lineage", "listing")}
+    unwanted |= {f"exptrack.metrics.{name}" for name in ("series", "alignment", "tail")}
+    unwanted |= {"exptrack.runs.recorded", "exptrack.capture.system_metrics"}
     unwanted |= {f"exptrack.{name}" for name in ("metrics.alignment", "metrics.tail", "runs.recorded")}
     assert loaded_after(statement) & unwanted == set()
 

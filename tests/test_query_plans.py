@@ -29,7 +29,6 @@ ALLOWED = {
     "archive.COUNT_BY_STATUS": "the number of all runs is the question; it reads a covering index",
     "archive.FIRST_AND_LAST": "SQLite seeks one end of an index for min() or max(), but not for both at once",
     "archive.STORED_BYTES": "the size of everything is the question",
-    "artifacts.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "blobs.DELETE_UNUSED_CHUNKS": "collecting everything is the question",
     "blobs.HOLDS": "a row for each intake under way",
     "blobs.MISSING": "proving everything is the question",
@@ -40,6 +39,7 @@ ALLOWED = {
     "optuna_rows.ALL_STUDIES": "a row for each study is the question",
     "ownership.OWNERS": "a row for each live run",
     "recovery.KNOWN_JOURNALS": "a row for each process that logs",
+    "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "sweeps.SELECT_STUDIES": "every study is the question",
     "sweeps.STUDY_NAMES": "the newest names, up to a limit, to find what was meant",
     "verification.ALL_ARTIFACTS": "proving everything is the question",
@@ -70,7 +70,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "fields.CHOSEN_SERIES_VALUES": {"values": ", ".join(METRIC_VALUES.values())},
 }
 # Constants that begin like a statement, but are parts of others.
-FRAGMENTS = {"lookup.RUN_COLUMNS"}
+FRAGMENTS = {"listing.ARTIFACT_COLUMNS", "listing.USE_COLUMNS", "lookup.RUN_COLUMNS"}
 # Steps of a plan that read no table, the list of tables, or a row for each study: trials are sought by study.
 HARMLESS = re.compile(
     r"SCAN (CONSTANT ROW|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)"

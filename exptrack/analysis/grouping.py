@@ -9,7 +9,7 @@ from typing import Any
 
 from exptrack.analysis.records import Group
 from exptrack.analysis.values import check_keys, rank_stored, read_metric
-from exptrack.config.store import Stored, read_leaves
+from exptrack.config.store import StoredValue, read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 
@@ -25,7 +25,7 @@ def group_by(
         values = read_metric(connection, metric, where, statistic)
         leaves = read_leaves(connection, list(values), checked)
         run_ids = dict(connection.fold(RUN_IDS, (json.dumps(list(values)),), list))
-    members: dict[tuple[Stored | None, ...], list[int]] = {}
+    members: dict[tuple[StoredValue | None, ...], list[int]] = {}
     for run in values:
         members.setdefault(tuple(leaves.get(key, {}).get(run) for key in checked), []).append(run)
     groups = []

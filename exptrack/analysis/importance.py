@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from exptrack.analysis.records import Importance
 from exptrack.analysis.values import rank_stored, read_metric
-from exptrack.config.store import Stored, read_leaves
+from exptrack.config.store import StoredValue, read_leaves
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
@@ -39,22 +39,22 @@ def importance(
             )
         leaves = read_leaves(connection, list(finite))
     varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
-    rate: Callable[[dict[int, float], dict[str, dict[int, Stored]]], list[Importance]]
+    rate: Callable[[dict[int, float], dict[str, dict[int, StoredValue]]], list[Importance]]
     rate = _rate_by_forest if method == "forest" else _rate_by_ranks
     return sorted(rate(finite, varying), key=lambda one: (-one.importance, one.key))
 
 
-def _varies(stored: dict[int, Stored], runs: int) -> bool:
+def _varies(stored: dict[int, StoredValue], runs: int) -> bool:
     return len(set(stored.values())) + (len(stored) < runs) > 1
 
 
-def _is_numeric(stored: dict[int, Stored]) -> bool:
+def _is_numeric(stored: dict[int, StoredValue]) -> bool:
     """Return whether all values but nulls are numbers, and at least one is."""
     kinds = {kind for kind, _num, _text in stored.values()}
     return bool(kinds & {"int", "float"}) and kinds <= {"int", "float", "null"}
 
 
-def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) -> list[Importance]:
+def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
     for key, stored in varying.items():
         numbers = {run: leaf[1] for run, leaf in stored.items() if leaf[1] is not None}
@@ -63,7 +63,7 @@ def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored
             rho = _correlate(_rank_values([*numbers.values()]), _rank_values([finite[run] for run in numbers]))
             found.append(Importance(key, rho * rho, "spearman", rho, len(numbers), different))
         else:
-            groups: dict[Stored | None, list[float]] = {}
+            groups: dict[StoredValue | None, list[float]] = {}
             for run, rank in zip(finite, _rank_values(list(finite.values())), strict=True):
                 groups.setdefault(stored.get(run), []).append(rank)
             # A key with a different value in each run explains nothing.
@@ -98,7 +98,7 @@ def _eta_squared(groups: Sequence[Sequence[float]]) -> float:
     return max(0.0, min(1.0, between / whole)) if whole else 0.0
 
 
-def _rate_by_forest(finite: dict[int, float], varying: dict[str, dict[int, Stored]]) -> list[Importance]:
+def _rate_by_forest(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     require("sklearn.ensemble", "importance by a forest", "importance")
     import numpy
     from sklearn.ensemble import RandomForestRegressor
@@ -123,7 +123,7 @@ def _rate_by_forest(finite: dict[int, float], varying: dict[str, dict[int, Store
     ]
 
 
-def _make_feature(stored: dict[int, Stored], runs: Sequence[int]) -> list[float]:
+def _make_feature(stored: dict[int, StoredValue], runs: Sequence[int]) -> list[float]:
     """Return a key as numbers: the place of each value in their order, or NaN. Trees use only the order."""
     held = [stored.get(run) for run in runs]
     if _is_numeric(stored):

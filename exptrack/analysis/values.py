@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 
-from exptrack.config.store import Stored
+from exptrack.config.store import StoredValue
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.query.compiler import METRIC_VALUES
@@ -78,7 +78,7 @@ def check_keys(connection: Connection, keys: object) -> list[str]:
     return checked
 
 
-def rank_stored(leaf: Stored | None) -> tuple[int, float, str, str]:
+def rank_stored(leaf: StoredValue | None) -> tuple[int, float, str, str]:
     """Return a sort key for a stored config value: numbers, then bools, texts, all else, and None last."""
     if leaf is None:
         return (4, 0.0, "", "")

@@ -16,7 +16,7 @@ from exptrack import __version__
 from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, DeleteReport
 from exptrack.archive.studies import ArchiveStudies
-from exptrack.config.store import remove_unused_sources, sources_of
+from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import SQLITE_VERSION, Connection
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.errors import InvalidTypeError, RunBusyError
@@ -222,13 +222,13 @@ class Archive(ArchiveQueries, ArchiveStudies):
             AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
             RunBusyError: one of the runs is running; nothing is deleted.
         """
-        from exptrack.artifacts.blobs import blobs_of_run, collect_unused
+        from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
 
         self._settle()
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
-            sources = {source for run in rows for source in sources_of(self._connection, run)}
-            blobs = [blob for run in rows for blob in blobs_of_run(self._connection, run)]
+            sources = {source for run in rows for source in read_source_ids(self._connection, run)}
+            blobs = [blob for run in rows for blob in list_blobs_of_run(self._connection, run)]
             for run, row in rows.items():
                 if row["status"] == RunStatus.RUNNING:
                     raise RunBusyError(row["run_id"], f"on {row['host']}")
@@ -293,15 +293,15 @@ class Archive(ArchiveQueries, ArchiveStudies):
             ArtifactNotFoundError: no artifact has this hash.
             AmbiguousHashError: several artifacts' hashes begin with it.
         """
-        from exptrack.artifacts.lineage import lineage
+        from exptrack.artifacts.lineage import trace_lineage
 
-        return lineage(self._connection, subject)
+        return trace_lineage(self._connection, subject)
 
     def storage(self) -> list[RunStorage]:
         """List the space that the artifacts of each run take, largest first. Runs without any are left out."""
-        from exptrack.artifacts import store
+        from exptrack.artifacts.retention import list_storage
 
-        return store.storage(self._connection)
+        return list_storage(self._connection)
 
     def gc_artifacts(self) -> GcReport:
         """Remove bytes that no artifact names and give their space back. Commits, power-safe.
@@ -311,9 +311,9 @@ class Archive(ArchiveQueries, ArchiveStudies):
         Raises:
             ArchiveCorruptError: an artifact names bytes that are missing; nothing is deleted.
         """
-        from exptrack.artifacts import store
+        from exptrack.artifacts.retention import gc_artifacts
 
-        return store.gc_artifacts(self._connection)
+        return gc_artifacts(self._connection)
 
     # The file
 

@@ -1,13 +1,12 @@
-"""The blob store: bytes by content, in chunks, each stored once, verified on the way out.
+"""The blob store: bytes named by their content, cut into chunks, each stored once, verified on every read.
 
-Invariants: a blob is named by the SHA-256 of its bytes, taken while it is written. It is an ordered list of
-chunks, and records the SHA-256 of that list: whoever has checked the list and then each chunk has checked the
-whole, from any place on. Bytes are handed out only after that. A chunk is stored once, however many blobs
-hold it.
+Invariants: a blob is named by the SHA-256 of its bytes, computed while it is written. It is an ordered list of
+chunks and records the SHA-256 of that list. Verifying the list and then each chunk verifies the whole blob,
+from any place on; bytes are returned only after that. A chunk is stored once, however many blobs contain it.
 
-What is put becomes visible with whatever names it, in one transaction. Of a large blob the chunks are stored
-before, in short transactions that leave room for others; until then `blob_writer` says who is at it, and nobody
-collects what a living process holds. What a dead one left is collected.
+A blob becomes visible in the same transaction as the row that names it. The chunks of a large blob are stored
+before that, in short transactions that let other processes write in between. Until then a row of `blob_writer`
+names the process at work. A collection leaves what a living process holds, and deletes what a dead one left.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.times import utc_text
 
-FLUSH_BYTES = 4 * 1024 * 1024
-# A process of another host that has been silent for so long is taken for gone.
+FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
+# Whether a process of another host lives cannot be asked; after this time without a write it counts as dead.
 SILENCE = timedelta(days=1)
-CHUNKS_AHEAD = 4  # of one that is read from end to end
+CHUNKS_AHEAD = 4  # verified in a thread while a blob is read from end to end
 
 SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
 INSERT_CHUNK = "INSERT INTO chunk (sha256, raw_bytes, stored_bytes, codec) VALUES (?, ?, ?, ?)"
@@ -58,7 +57,7 @@ SELECT bc.offset_bytes, c.sha256, c.raw_bytes
 FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
 WHERE bc.blob = ? ORDER BY bc.offset_bytes
 """
-# A hostile row may hold far more than a chunk can, or no text for a codec: that is not even read.
+# A hostile row may hold more bytes than any chunk, or a codec that is not text: such data is never loaded.
 CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE 'other' END AS codec"
 CHUNK_DATA = f"""
 SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
@@ -90,7 +89,7 @@ UNION
 SELECT e.blob FROM artifact AS a JOIN artifact_entry AS e ON e.artifact = a.id
 WHERE a.run = :run AND e.blob IS NOT NULL
 """
-# What a collection must not find: something named that is not there.
+# A collection deletes nothing if a row names a blob or chunk that is missing.
 MISSING = """
 SELECT 'artifact ' || a.name || ' has lost its blob' FROM artifact AS a
 WHERE a.blob IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob AS b WHERE b.id = a.blob)
@@ -109,41 +108,41 @@ WHERE NOT EXISTS (SELECT 1 FROM chunk_data AS d WHERE d.chunk = c.id)
 LIMIT 1
 """
 
-
-# The holders that are at work in this process.
+# The holders at work in this process.
 _INTAKES: set[str] = set()
 
 
 class NewBlob:
-    """A blob on its way into the file; `id` is known once it was written."""
+    """A blob that is being stored; `id` is its row id, once it has one."""
 
     def __init__(self) -> None:
         self.id: int | None = None
         self.hash = ""
         self.size_bytes = 0
         self.list_sha256 = hashlib.sha256()
-        self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks that are not written yet
-        self.whole = False
-        self.written = False
+        self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks still to be written
+        self.whole = False  # all its bytes were read
+        self.written = False  # all its rows were written
 
     def add(self, piece: Piece) -> None:
-        """Take the next piece."""
+        """Append the next piece."""
         self.parts.append((self.size_bytes, piece.sha256))
         self.list_sha256.update(piece.sha256)
         self.size_bytes += len(piece.data)
 
 
 class _Pending(NamedTuple):
-    """A chunk to be written; `packed` unless it is in the file already, as far as one could see."""
+    """A chunk to be written; `packed` is None if the file seemed to have it already."""
 
     piece: Piece
     packed: tuple[str, bytes] | None
 
 
 class Intake:
-    """Takes blobs in; what names them is written in the block of :meth:`attaching`, with them.
+    """Stores blobs: :meth:`put` each one, then write the rows that name them inside :meth:`attaching`.
 
-    Whatever is small is written there as a whole. Used as a context manager, so that nothing stays held.
+    Small blobs are written only there, in the caller's transaction. Use it as a context manager: at the end of
+    the block, blobs that no row came to name are deleted.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -153,9 +152,9 @@ class Intake:
         self._pending_bytes = 0
         self._blobs: list[NewBlob] = []
         self._holding = False
-        self._held: set[int] = set()  # blobs that a committed transaction holds
-        self._chunks: list[int] = []  # that came into the file for them
-        self._has_spare = False
+        self._held: set[int] = set()  # blobs with a committed row in blob_writer
+        self._chunks: list[int] = []  # row ids of the chunks added for these blobs
+        self._has_spare = False  # a blob turned out to be in the file already
 
     def __enter__(self) -> Intake:
         _INTAKES.add(self._holder)
@@ -164,29 +163,29 @@ class Intake:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         try:
             if self._holding:
-                self._let_go()
+                self._release()
         except ExptrackError as problem:
             if error is None:
                 raise
-            # The first error says more. On a full disk nothing can be deleted either.
-            error.add_note(f"what it had stored stays until the next gc_artifacts(): {problem}")
+            # The first error says more. On a full disk deleting fails too.
+            error.add_note(f"chunks stored so far could not be deleted ({problem}); call gc_artifacts() later")
         finally:
             _INTAKES.discard(self._holder)
 
-    def _let_go(self) -> None:
-        """Nothing came to name what was stored."""
+    def _release(self) -> None:
+        """Delete the stored blobs that no row came to name."""
         with self._connection.transaction():
             blobs = self._held_blobs()
             self._connection.execute(DELETE_HOLDS, (self._holder,))
             collect_unused(self._connection, list(blobs))
 
     def put(self, source: object) -> NewBlob:
-        """Take everything that `source` has: bytes, a binary file or an iterable of bytes.
+        """Read all of `source` (bytes, a binary file or an iterable of bytes) and store it as a blob.
 
-        Commits a block's worth at a time, unless it is small. Memory stays bounded by a few blocks.
+        Commits whenever `FLUSH_BYTES` are waiting to be written. Memory stays bounded by a few blocks.
 
         Raises:
-            InvalidTypeError: the source hands out something else than bytes.
+            InvalidTypeError: the source is of another type, or returns anything but bytes.
         """
         blob, packer, stream = NewBlob(), Packer(), CutStream(source)
         self._blobs.append(blob)
@@ -214,14 +213,14 @@ class Intake:
 
     @contextmanager
     def attaching(self, *, durable: bool = False) -> Iterator[None]:
-        """A transaction in which every blob put so far is in the file, to be named there."""
+        """Open a transaction in which every blob put so far is in the file, for the caller to name."""
         with self._connection.transaction(durable=durable):
             self._write(packing=Packer(), hold=False)
             yield
             if self._holding:
                 self._connection.execute(DELETE_HOLDS, (self._holder,))
             if self._has_spare and self._chunks:
-                # A blob was in the file already, maybe cut by another cutter: its chunks are not needed again.
+                # The file had the blob already, perhaps cut otherwise: the chunks added for it are not needed.
                 _collect_chunks(self._connection, self._chunks)
         self._holding = False
         self._blobs.clear()
@@ -229,16 +228,16 @@ class Intake:
     def _write(self, *, packing: Packer, hold: bool) -> None:
         connection = self._connection
         if self._held and self._held_blobs() != self._held:
-            # Their numbers may be others' by now.
+            # By now their row ids may belong to other blobs.
             raise ConflictError(
-                f"{connection.path}: what was stored so far was taken for a dead process's and collected,"
-                " because this one was silent for long; register it again"
+                f"{connection.path}: the bytes stored so far were deleted, because this process was silent for"
+                " long and was taken for dead; register it again"
             )
         ids: dict[bytes, int] = {}
         for piece, packed in self._pending:
             known = connection.value(SELECT_CHUNK, (piece.sha256,))
             if known is None:
-                # Known before, but collected meanwhile.
+                # The file had it when put() looked; a collection has deleted it since.
                 codec, data = packed or packing.pack(piece.data)
                 facts = (piece.sha256, len(piece.data), len(data), codec)
                 known = connection.execute(INSERT_CHUNK, facts).lastrowid
@@ -276,12 +275,12 @@ class Intake:
 
 
 class StoredBlob:
-    """A blob to read, whole or from any place; `what` names it in errors.
+    """Reads a blob, whole or from any place; `what` names it in errors.
 
-    Its list of chunks is checked here, each chunk when it is read.
+    Creating it verifies the list of chunks; each chunk is verified when it is read.
 
     Raises:
-        ArchiveCorruptError: the list is not the one that was stored.
+        ArchiveCorruptError: the blob or a chunk is missing, or the list is damaged.
     """
 
     def __init__(self, connection: Connection, blob: int, what: str) -> None:
@@ -294,10 +293,10 @@ class StoredBlob:
         with connection.snapshot():
             row = connection.one(BLOB_FACTS, (blob,))
             if row is None:
-                raise self._damaged("it is not in the file")
+                raise self._corrupt("its bytes are not in the file")
             for offset, sha256, raw_bytes in connection.iterate(CHUNK_LIST, (blob,)):
                 if offset != position or sha256 is None:
-                    raise self._damaged("a chunk is missing")
+                    raise self._corrupt("a chunk is missing")
                 self._offsets.append(offset)
                 digests += sha256
                 position += raw_bytes
@@ -305,84 +304,88 @@ class StoredBlob:
         self.size_bytes: int = row["size_bytes"]
         self._digests = bytes(digests)
         if position != self.size_bytes:
-            raise self._damaged("chunks are missing")
+            raise self._corrupt("chunks are missing")
         if hashlib.sha256(self._digests).digest() != row["list_sha256"]:
-            raise self._damaged("its chunks are not the ones that were stored")
+            raise self._corrupt("its list of chunks does not match its checksum")
 
     def __len__(self) -> int:
-        """How many chunks."""
+        """Return the number of chunks."""
         return len(self._offsets)
 
-    def _damaged(self, problem: str) -> ArchiveCorruptError:
-        path = self._connection.path
-        return ArchiveCorruptError(
-            f"{self._what} in {path} is damaged: {problem}; 'exptrack verify' tells what else is",
-            path=str(path),
-        )
+    def _corrupt(self, problem: str) -> ArchiveCorruptError:
+        return corrupt_error(self._connection, self._what, problem)
 
-    def chunk(self, number: int) -> bytes:
-        """One chunk, checked.
+    def read_chunk(self, index: int) -> bytes:
+        """Read one chunk and verify it.
 
         Raises:
-            ArchiveCorruptError: it is missing (removed meanwhile, or lost) or not what was stored.
+            ArchiveCorruptError: the chunk is damaged or missing, or was removed meanwhile.
         """
-        return self._checked(number, self._read(number))
+        return self._verify(index, self._read_row(index))
 
-    def _read(self, number: int) -> Row | None:
-        return self._connection.one(CHUNK_DATA, (self._digest(number),))
+    def _read_row(self, index: int) -> Row | None:
+        return self._connection.one(CHUNK_DATA, (self._digest(index),))
 
-    def _digest(self, number: int) -> bytes:
-        return self._digests[32 * number : 32 * number + 32]
+    def _digest(self, index: int) -> bytes:
+        return self._digests[32 * index : 32 * index + 32]
 
-    def _checked(self, number: int, row: Row | None) -> bytes:
-        where = f"bytes {self._offsets[number]:,} and after"
+    def _verify(self, index: int, row: Row | None) -> bytes:
+        where = f"bytes {self._offsets[index]:,} and after"
         try:
-            found = unpacked(row, self._unpacker)
+            data = unpack_chunk(row, self._unpacker)
         except ValueError as error:
-            raise self._damaged(f"{where}: {error}") from None
-        if hashlib.sha256(found).digest() != self._digest(number):
-            raise self._damaged(f"{where}: not what was stored")
-        return found
+            raise self._corrupt(f"{where}: {error}") from None
+        if hashlib.sha256(data).digest() != self._digest(index):
+            raise self._corrupt(f"{where}: the chunk does not match its hash")
+        return data
 
     def __iter__(self) -> Iterator[bytes]:
-        """Every chunk in order, checked; of a large blob in a thread, while the next are read."""
+        """Read and verify every chunk in order. A thread verifies a large blob while the next rows are read."""
         if len(self) <= CHUNKS_AHEAD:
-            yield from map(self.chunk, range(len(self)))
+            yield from map(self.read_chunk, range(len(self)))
             return
         from concurrent.futures import Future, ThreadPoolExecutor
 
         with ThreadPoolExecutor(1, "exptrack-checker") as pool:
             ahead: deque[Future[bytes]] = deque()
-            for number in range(len(self)):
-                ahead.append(pool.submit(self._checked, number, self._read(number)))
+            for index in range(len(self)):
+                ahead.append(pool.submit(self._verify, index, self._read_row(index)))
                 if len(ahead) > CHUNKS_AHEAD:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
 
-    def find(self, position: int) -> tuple[int, int]:
-        """The number of the chunk that holds a byte, and where it begins."""
-        number = bisect_right(self._offsets, position) - 1
-        return number, self._offsets[number]
+    def locate(self, position: int) -> tuple[int, int]:
+        """Return the index of the chunk that contains a byte, and the offset at which the chunk begins."""
+        index = bisect_right(self._offsets, position) - 1
+        return index, self._offsets[index]
 
 
-def unpacked(row: Row | None, unpacker: Unpacker) -> bytes:
-    """The bytes of a row of CHUNK_DATA.
+def corrupt_error(connection: Connection, what: str, problem: str) -> ArchiveCorruptError:
+    """Build the error for damaged content; `what` names it."""
+    path = connection.path
+    return ArchiveCorruptError(
+        f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to see what else is", path=str(path)
+    )
+
+
+def unpack_chunk(row: Row | None, unpacker: Unpacker) -> bytes:
+    """Unpack the data of a row of `CHUNK_DATA`.
 
     Raises:
-        ValueError: there is none, or it cannot be unpacked.
+        ValueError: the row or its data is missing, or the data cannot be unpacked.
     """
     if row is None:
         raise ValueError("a chunk is missing")
     if row["stored_bytes"] is None:
         raise ValueError("a chunk has lost its data")
     if not isinstance(row["data"], bytes):
-        raise ValueError(f"a chunk stored in {row['stored_bytes']:,} bytes cannot be")
+        raise ValueError(f"a chunk never takes {row['stored_bytes']:,} stored bytes")
     return unpacker.unpack(row["codec"], row["data"], row["raw_bytes"])
 
 
 class BlobStream(io.RawIOBase):
-    """A blob as a binary file: seekable, reading only the chunks it needs."""
+    """Presents a blob as a seekable binary file that reads only the chunks it needs."""
 
     def __init__(self, blob: StoredBlob) -> None:
         super().__init__()
@@ -392,35 +395,35 @@ class BlobStream(io.RawIOBase):
         self._chunk = b""
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """The position in bytes."""
+        """Return the position in bytes."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place; beyond the end there is nothing to read."""
+        """Move to a position and return it. Reading beyond the end returns nothing."""
         bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size_bytes}
         if whence not in bases:
-            raise ValueError(f"whence is 0, 1 or 2, not {whence}")
+            raise ValueError(f"unknown whence {whence}; give 0, 1 or 2")
         if bases[whence] + offset < 0:
-            raise ValueError(f"there is no position {bases[whence] + offset}")
+            raise ValueError(f"there is no position {bases[whence] + offset}; seek to 0 or later")
         self._position = bases[whence] + offset
         return self._position
 
     def readinto(self, buffer: object) -> int:
-        """Fill the buffer as far as the current chunk reaches."""
+        """Fill the buffer from the current chunk, up to its end, and return the number of bytes."""
         target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if self._position >= self._blob.size_bytes or not len(target):
             return 0
         if not self._begin <= self._position < self._begin + len(self._chunk):
-            number, self._begin = self._blob.find(self._position)
-            self._chunk = self._blob.chunk(number)
+            index, self._begin = self._blob.locate(self._position)
+            self._chunk = self._blob.read_chunk(index)
         inside = self._position - self._begin
         part = memoryview(self._chunk)[inside : inside + len(target)]
         target[: len(part)] = part
@@ -429,31 +432,32 @@ class BlobStream(io.RawIOBase):
 
 
 class Collected(NamedTuple):
-    """What a collection removed."""
+    """The numbers of blobs, chunks and bytes that a collection deleted."""
 
     blobs: int
     chunks: int
     stored_bytes: int
 
 
-def blobs_of_run(connection: Connection, run: int) -> list[int]:
-    """Every blob that an artifact of a run names."""
+def list_blobs_of_run(connection: Connection, run: int) -> list[int]:
+    """List the row ids of the blobs that artifacts of a run name."""
     return [row[0] for row in connection.all(BLOBS_OF_RUN, {"run": run})]
 
 
 def collect_unused(connection: Connection, among: Sequence[int] | None = None) -> Collected:
-    """Delete blobs that nothing names or holds, and chunks no blob holds; inside the caller's transaction.
+    """Delete blobs that no row names or holds, and chunks that no blob contains. Call inside a transaction.
 
-    `among` limits it to these blobs. Without it everything is looked at, and what dead processes held goes too.
+    `among` limits the search to these blobs. Without it, every blob is looked at, and blobs that dead processes
+    held are deleted too.
 
     Raises:
-        ArchiveCorruptError: something is named that is not there; nothing is deleted.
+        ArchiveCorruptError: a row names a blob or chunk that is missing; nothing is deleted.
     """
     if among is None:
         missing = connection.value(MISSING)
         if missing is not None:
             raise ArchiveCorruptError(
-                f"{missing} in {connection.path}: nothing was deleted; 'exptrack verify' tells what is damaged",
+                f"{missing} in {connection.path}; nothing was deleted; run 'exptrack verify' to see the damage",
                 path=str(connection.path),
             )
         for row in connection.all(HOLDS):
@@ -476,20 +480,20 @@ def _collect_chunks(connection: Connection, among: Sequence[int]) -> tuple[int, 
 
 
 def _delete_unused_chunks(
-    connection: Connection, counting: str, deleting: str, chosen: dict[str, str]
+    connection: Connection, count: str, delete: str, chosen: dict[str, str]
 ) -> tuple[int, int]:
-    """How many, and how many bytes they took."""
-    counted = connection.one(counting, chosen)
+    """Delete the chunks; return their number and their stored bytes."""
+    counted = connection.one(count, chosen)
     assert counted is not None
     if counted[0]:
-        connection.execute(deleting, chosen)
+        connection.execute(delete, chosen)
     return counted[0], counted[1]
 
 
 def _is_held(row: Row) -> bool:
     owner = ProcessIdentity(row["host_id"], row["boot_id"], row["pid"], row["pid_started"])
     if owner == current_process():
-        # An intake of this process that could not clean up after itself holds nothing.
+        # The intake may have ended without cleaning up, and then holds nothing.
         return row["holder"] in _INTAKES
     alive = is_alive(owner)
     if alive is None:

@@ -1,9 +1,9 @@
-"""Bytes into chunks and chunks into as few bytes as pay: cutting, filtering, compressing, and the way back.
+"""Cut bytes into content-defined chunks and compress each where that saves at least 3 %; and the way back.
 
-Invariants: where a stream is cut depends on its bytes alone, not on how they arrive, so that two versions of a
-file share the chunks around a change (FastCDC, Xia et al., "The Design of Fast Content-Defined Chunking", IEEE
-TPDS 2020). A chunk has at most 1 MiB. What `unpack` returns has exactly the recorded size or is refused: a
-frame that declares another is never expanded.
+Invariants: the bytes of a stream alone decide where it is cut, not the sizes in which they arrive. Two versions
+of a file therefore share the chunks around a change (FastCDC, Xia et al., "The Design of Fast Content-Defined
+Chunking", IEEE TPDS 2020). A chunk has at most 1 MiB. `unpack` returns exactly the recorded number of bytes or
+refuses: a frame that declares another size is never expanded.
 """
 
 from __future__ import annotations
@@ -21,34 +21,35 @@ if TYPE_CHECKING:
 MAX_CHUNK_BYTES = 1024 * 1024
 AVERAGE_BYTES = 256 * 1024
 LEAST_BYTES = 64 * 1024
-# Normalised chunking of level 2: sizes vary half as much as with 1, at the same shared share.
+# Normalised chunking of level 2: sizes vary half as much as with level 1, and versions share as much.
 NORMALIZATION: Literal[2] = 2
 CUTTER = f"fastcdc2020-{LEAST_BYTES}-{AVERAGE_BYTES}-{MAX_CHUNK_BYTES}-{NORMALIZATION}"
 
 BLOCK_BYTES = 2 * 1024 * 1024
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order
 ZSTD_LEVEL = 1
-WORTH_IT = 0.97  # saving less than 3 % is not worth a decompression
+WORTH_IT = 0.97  # a saving below 3 % does not pay for the decompression
 
-# Bytes of numbers lie beside their likes when they are sorted by their place in the number: exponents compress,
-# mantissas do not. Which width pays is tried on a sample; neighbours in a file are mostly alike.
+# Shuffling sorts the bytes of numbers by their place in the number. Exponents then lie together and compress;
+# mantissas do not. A sample decides which width pays, and its choice serves the next chunks too, because
+# neighbours in a file are mostly alike.
 WIDTHS = {"zstd": 1, "shuffle2+zstd": 2, "shuffle4+zstd": 4, "shuffle8+zstd": 8}
 CODECS = ("raw", *WIDTHS)
 SAMPLE_BYTES = 8192
-SAMPLE_EVERY = 8
-# The most that zstd makes of MAX_CHUNK_BYTES.
+SAMPLE_EVERY = 8  # chunks
+# The largest frame that zstd makes of MAX_CHUNK_BYTES.
 MAX_STORED_BYTES = MAX_CHUNK_BYTES + MAX_CHUNK_BYTES // 128 + 1024
 
 
 class Piece(NamedTuple):
-    """A chunk of a stream, cut and hashed."""
+    """A chunk that was cut from a stream, with its hash."""
 
     sha256: bytes
     data: memoryview
 
 
 class Cutter:
-    """Cuts one stream; blocks of it go in, pieces come out as soon as their end is certain."""
+    """Cuts one stream: takes its blocks and returns pieces as soon as their end is certain."""
 
     def __init__(self) -> None:
         from pyfastcdc import FastCDC
@@ -62,13 +63,13 @@ class Cutter:
         self._rest = b""
 
     def feed(self, block: bytes | memoryview) -> list[Piece]:
-        """Take the next block; its last piece is kept until more is known."""
+        """Cut the next block. Its last piece stays here until the next block shows where it ends."""
         views = self._cut(b"".join((self._rest, block)))
         self._rest = bytes(views.pop()) if views else b""
         return [Piece(hashlib.sha256(view).digest(), view) for view in views]
 
     def finish(self) -> list[Piece]:
-        """The end of the stream: the piece that was kept."""
+        """End the stream and return the last piece."""
         views, self._rest = self._cut(self._rest), b""
         return [Piece(hashlib.sha256(view).digest(), view) for view in views]
 
@@ -81,13 +82,13 @@ class Cutter:
 
 
 def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
-    """Whatever has bytes, in blocks of bounded size: bytes, a binary file, or an iterable of bytes.
+    """Stream the bytes of `source` (bytes, a binary file or an iterable of bytes) in blocks of bounded size.
 
     Raises:
-        InvalidTypeError: it is none of these, or hands out something else.
+        InvalidTypeError: the source is of another type, or returns anything but bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        yield from _slices(source)
+        yield from _iter_slices(source)
         return
     read = getattr(source, "read", None)
     if callable(read):
@@ -96,16 +97,17 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
         pieces = source
     else:
         raise InvalidTypeError(
-            f"content is text, bytes, a binary file or an iterable of bytes, not {short_repr(source)}"
+            f"content cannot be {short_repr(source)}; give text, bytes, a binary file or an iterable of bytes"
         )
-    # In one buffer: a list of pieces would take many times their size where each is a few bytes.
+    # One buffer, because a list of pieces of a few bytes takes many times their size.
     waiting = bytearray()
     for piece in pieces:
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise InvalidTypeError(
-                f"content must come as bytes, not {type(piece).__name__} {short_repr(piece)}"
+                f"the content returned {type(piece).__name__} {short_repr(piece)}; open a file in binary mode,"
+                " or encode text to bytes"
             )
-        for part in _slices(piece):
+        for part in _iter_slices(piece):
             if not waiting and len(part) == BLOCK_BYTES:
                 yield part
                 continue
@@ -119,10 +121,10 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
         yield bytes(waiting)
 
 
-def _slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview]:
-    """The bytes in blocks; what its owner may change meanwhile is copied, or chunks and hash could differ."""
+def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview]:
+    """Stream the bytes in blocks. Mutable data is copied: a later change would part chunks from hash."""
     view = memoryview(data)
-    # Only these can be seen as bytes; of others a copy is made.
+    # Python casts only these formats to bytes; others are copied.
     plain = view.c_contiguous and view.nbytes and view.format in PLAIN_FORMATS
     flat = view.cast("B") if plain else memoryview(bytes(view))
     for begin in range(0, len(flat), BLOCK_BYTES):
@@ -131,10 +133,10 @@ def _slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview
 
 
 class CutStream:
-    """A stream in pieces, a block's worth at a time; after the last one, its size and its hash.
+    """Streams the pieces of a source, those of one block at a time; then it knows the source's size and hash.
 
-    The next block is cut and hashed in a thread while the caller stores the pieces of the one before. The
-    source is read in the caller's thread.
+    A thread cuts and hashes the next block while the caller stores the pieces of the one before. The caller's
+    thread reads the source.
     """
 
     def __init__(self, source: object) -> None:
@@ -144,7 +146,7 @@ class CutStream:
 
     @property
     def hash(self) -> str:
-        """Of everything taken so far."""
+        """The hash of all bytes read so far."""
         return f"sha256:{self._whole.hexdigest()}"
 
     def __iter__(self) -> Iterator[list[Piece]]:
@@ -173,7 +175,7 @@ class CutStream:
 
 
 class Packer:
-    """Packs the chunks of one stream, as small as pays."""
+    """Packs the chunks of one stream; keeps a chunk raw if compression saves less than 3 %."""
 
     def __init__(self) -> None:
         import zstandard
@@ -184,27 +186,27 @@ class Packer:
         self._packed = 0
 
     def pack(self, data: bytes | memoryview) -> tuple[str, bytes]:
-        """The codec chosen, and the bytes to store."""
+        """Pack one chunk; return the codec chosen and the bytes to store."""
         if self._packed % SAMPLE_EVERY == 0:
-            self._codec = self._promising(data)
+            self._codec = self._choose_codec(data)
         self._packed += 1
-        packed = self._zipped(data, WIDTHS[self._codec])
+        packed = self._compress(data, WIDTHS[self._codec])
         if len(packed) < WORTH_IT * len(data):
             return self._codec, packed
         return "raw", bytes(data)
 
-    def _zipped(self, data: bytes | memoryview, width: int) -> bytes:
+    def _compress(self, data: bytes | memoryview, width: int) -> bytes:
         if width == 1:
             return self._zstd.compress(data)
-        # One frame, but no block of it holds bytes of two places: each gets entropy tables of its own.
+        # One frame, in which each place in the number gets blocks, and so entropy tables, of its own.
         stream = self._zstd.compressobj(size=len(data))
         out: list[bytes] = []
         for place in range(width):
             out += stream.compress(bytes(data[place::width])), stream.flush(self._flush_block)
         return b"".join([*out, stream.flush()])
 
-    def _promising(self, data: bytes | memoryview) -> str:
-        middle = len(data) // 2 & ~7  # a number begins there if one begins at 0
+    def _choose_codec(self, data: bytes | memoryview) -> str:
+        middle = len(data) // 2 & ~7  # a multiple of every width, so that a number begins there
         sample = bytes(data[:SAMPLE_BYTES]) + bytes(data[max(middle, SAMPLE_BYTES) :][:SAMPLE_BYTES])
         sizes = {
             codec: sum(len(self._zstd.compress(sample[place::width])) for place in range(width))
@@ -221,24 +223,24 @@ class Unpacker:
         self._zstd: zstandard.ZstdDecompressor | None = None
 
     def unpack(self, codec: str, data: bytes, raw_bytes: int) -> bytes:
-        """The chunk's bytes, of exactly the given number.
+        """Unpack a chunk of exactly `raw_bytes` bytes.
 
         Raises:
-            ValueError: these bytes are no chunk of this size; nothing was expanded beyond it.
+            ValueError: the data is not a chunk of this size; nothing beyond it was expanded.
         """
         if not 0 < raw_bytes <= MAX_CHUNK_BYTES:
-            raise ValueError(f"a chunk of {raw_bytes:,} bytes cannot be")
+            raise ValueError(f"a chunk never has {raw_bytes:,} bytes")
         if codec == "raw":
             found = data
         elif codec in WIDTHS:
-            found = _unshuffled(self._unzipped(data, raw_bytes), WIDTHS[codec])
+            found = _unshuffle(self._decompress(data, raw_bytes), WIDTHS[codec])
         else:
             raise ValueError(f"unknown codec {codec!r}")
         if len(found) != raw_bytes:
-            raise ValueError("it has another size")
+            raise ValueError(f"it has {len(found):,} bytes, not {raw_bytes:,}")
         return found
 
-    def _unzipped(self, data: bytes, raw_bytes: int) -> bytes:
+    def _decompress(self, data: bytes, raw_bytes: int) -> bytes:
         import zstandard
 
         if self._zstd is None:
@@ -251,7 +253,7 @@ class Unpacker:
             raise ValueError(str(error)) from None
 
 
-def _unshuffled(data: bytes, width: int) -> bytes:
+def _unshuffle(data: bytes, width: int) -> bytes:
     if width == 1:
         return data
     found, begin = bytearray(len(data)), 0

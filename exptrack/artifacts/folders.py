@@ -1,7 +1,8 @@
-"""Files and folders on their way in: what is on the disk, and what names a folder's content.
+"""Read files and folders that are to be stored, and build the manifest that names a folder's content.
 
-Invariants: nothing here writes. A folder is read in the order of names, links followed, and only if every
-system can have it again. Its manifest says all that is kept of it, so that equal folders have equal manifests.
+Invariants: nothing here writes. A folder is read in the order of names and links are followed. A name that some
+system cannot restore is refused. A manifest contains everything that is kept of a folder, so equal folders have
+equal manifests.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from exptrack.validation import short_repr
 
 MANIFEST_FORMAT = 1
 
-Progress: TypeAlias = Callable[[int, int], None]  # told of the bytes done, and of all
+Progress: TypeAlias = Callable[[int, int], None]  # called with the bytes done and the total
 
 
-class Found(NamedTuple):
-    """One thing in a folder: its path there, and where its content is; None for a folder."""
+class FolderEntry(NamedTuple):
+    """A file or folder inside a folder: its path there, and `source`, the file to read (None for a folder)."""
 
     path: str
     mode: int
@@ -33,7 +34,7 @@ class Found(NamedTuple):
 
 
 class ByteCount:
-    """Tells how far the bytes that pass have come."""
+    """Counts bytes as they pass and reports them to `progress`."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress
@@ -41,14 +42,14 @@ class ByteCount:
         self._done = 0
 
     def pieces(self, source: Iterable[bytes]) -> Iterable[bytes]:
-        """The same pieces."""
-        return source if self._progress is None else self._told(source)
+        """Pass the pieces on, counting them."""
+        return source if self._progress is None else self._count(source)
 
     def blocks(self, source: BinaryIO) -> object:
-        """What a file has to read."""
-        return source if self._progress is None else self._told(iter(lambda: source.read(BLOCK_BYTES), b""))
+        """Read a file in blocks, counting them; without a `progress`, return the file itself."""
+        return source if self._progress is None else self._count(iter(lambda: source.read(BLOCK_BYTES), b""))
 
-    def _told(self, source: Iterable[bytes]) -> Iterator[bytes]:
+    def _count(self, source: Iterable[bytes]) -> Iterator[bytes]:
         assert self._progress is not None
         for piece in source:
             yield piece
@@ -56,81 +57,98 @@ class ByteCount:
             self._progress(self._done, max(self._total, self._done))
 
 
-def walk(top: str) -> Iterator[Found]:
-    """Everything in a folder in the order of names; links are followed."""
+def walk(top: str) -> Iterator[FolderEntry]:
+    """Stream every file and folder in a folder, in the order of names; links are followed.
 
-    def inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
+    Raises:
+        InvalidValueError: an entry cannot be read, or is neither file nor folder; or a link leads in a circle.
+        UnsafePathError: a folder cannot be restored on every system.
+    """
+
+    def walk_below(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[FolderEntry]:
         for name in sorted(os.listdir(folder)):
             place, path = os.path.join(folder, name), f"{prefix}{name}"
             try:
                 status = os.stat(place)
             except OSError as error:
-                raise InvalidValueError(f"cannot read {short_repr(place)}: {error.strerror}") from None
+                raise InvalidValueError(
+                    f"cannot read {short_repr(place)} ({error.strerror}); make it readable or remove it"
+                ) from None
             mode = stat.S_IMODE(status.st_mode) & 0o777
             if stat.S_ISREG(status.st_mode):
-                yield Found(path, mode, place, status.st_size)
+                yield FolderEntry(path, mode, place, status.st_size)
             elif stat.S_ISDIR(status.st_mode):
                 here = (status.st_dev, status.st_ino)
                 if here in above and os.path.islink(place):
-                    raise InvalidValueError(f"the link {short_repr(place)} leads to a folder that it is in")
-                safe_parts(path)  # of what is too deep to restore nothing more is read
-                yield Found(path, mode, None)
-                yield from inside(place, f"{path}/", (*above, here))
+                    raise InvalidValueError(
+                        f"the link {short_repr(place)} points to a folder that contains it; remove the link"
+                    )
+                safe_parts(path)  # stops before it reads a tree that is too deep to restore
+                yield FolderEntry(path, mode, None)
+                yield from walk_below(place, f"{path}/", (*above, here))
             else:
-                raise InvalidValueError(f"{short_repr(place)} is neither a file nor a folder")
+                raise InvalidValueError(f"{short_repr(place)} is neither a file nor a folder; remove it")
 
     try:
         status = os.stat(top)
     except (OSError, ValueError) as error:
-        raise InvalidValueError(f"cannot read the folder {short_repr(top)}: {error}") from None
+        raise _unreadable("folder", top, error) from None
     try:
-        yield from inside(top, "", ((status.st_dev, status.st_ino),))
+        yield from walk_below(top, "", ((status.st_dev, status.st_ino),))
     except OSError as error:
-        raise InvalidValueError(f"cannot read the folder {short_repr(top)}: {error.strerror}") from None
+        raise _unreadable("folder", top, error) from None
 
 
-def manifest_of(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> bytes:
-    """What names a folder's content: format, and of each entry path, mode and (of a file) hash and bytes."""
+def build_manifest(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> bytes:
+    """Build the manifest: its format, and for each entry path, mode and (for a file) hash and size, as JSON."""
     entries = [[path, mode, *(facts or ())] for path, mode, facts in sorted(lines)]
     text = json.dumps([MANIFEST_FORMAT, entries], separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
 
 
-def manifest_of_rows(entries: Iterable[Row]) -> bytes:
-    """The manifest of rows of ENTRIES_OF."""
-    return manifest_of(
+def build_manifest_of_rows(entries: Iterable[Row]) -> bytes:
+    """Build the manifest of a stored folder from rows of `store.ENTRIES_OF`."""
+    return build_manifest(
         (e["path"], e["mode"], None if e["blob"] is None else (e["hash"], e["size_bytes"])) for e in entries
     )
 
 
-def path_text(path: object) -> str:
-    """A path as text."""
+def decode_path(path: object) -> str:
+    """Return a path as text."""
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path is text or a Path, not {short_repr(path)}")
+        raise InvalidTypeError(f"a path cannot be {short_repr(path)}; give text or a Path")
     return os.fsdecode(path)
 
 
 def file_size(file: BinaryIO) -> int:
-    """The bytes an open file has now."""
+    """Return the size of an open file."""
     return os.fstat(file.fileno()).st_size
 
 
-def guessed_type(path: object) -> str | None:
-    """The media type that a name suggests."""
+def guess_type(path: object) -> str | None:
+    """Guess the media type of a file from its name."""
     import mimetypes
 
-    return mimetypes.guess_type(path_text(path))[0]
+    return mimetypes.guess_type(decode_path(path))[0]
 
 
-def opened(path: object) -> BinaryIO:
-    """A file opened for reading, or an error in words."""
-    place = path_text(path)
+def open_for_reading(path: object) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        InvalidValueError: `path` is a folder, or cannot be read.
+    """
+    place = decode_path(path)
     try:
         if os.path.isdir(place):
-            raise InvalidValueError(f"{short_repr(place)} is a folder; register_dir stores folders")
+            raise InvalidValueError(f"{short_repr(place)} is a folder; store it with register_dir")
         return open(place, "rb")
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidValueError):
             raise
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidValueError(f"cannot read the file {short_repr(place)}: {reason}") from None
+        raise _unreadable("file", place, error) from None
+
+
+def _unreadable(kind: str, place: str, error: OSError | ValueError) -> InvalidValueError:
+    reason = getattr(error, "strerror", None) or error
+    return InvalidValueError(f"cannot read the {kind} {short_repr(place)} ({reason}); check the path")

@@ -1,4 +1,4 @@
-"""What artifacts, their removal and their collection return."""
+"""Records that the calls on artifacts return."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exptrack.records import Artifact, ArtifactUse
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
-    """One thing in a folder: a file, or a folder, which has neither `size_bytes` nor `hash`."""
+    """A file or a folder inside an artifact that is a folder; a folder has no `size_bytes` and no `hash`."""
 
     path: str
     mode: int
@@ -19,9 +19,10 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a run or an artifact (a hash) came from, and what came of it.
+    """The uses of artifacts that led to a run or an artifact, and those that followed from it.
 
-    `upstream` and `downstream` are uses, the nearest first; `artifacts` are those of every run among them.
+    `subject` is a run id or a hash. `upstream` and `downstream` list uses, the nearest first. `artifacts` lists
+    the artifacts of every run among them.
     """
 
     subject: str
@@ -32,7 +33,7 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class RemovalReport:
-    """Which versions of an artifact were removed; `file_bytes` is by how much the file shrank."""
+    """The versions of an artifact that a call removed; the file shrank by `file_bytes`."""
 
     name: str
     versions: tuple[int, ...]
@@ -43,7 +44,10 @@ class RemovalReport:
 
 @dataclass(frozen=True, slots=True)
 class RunStorage:
-    """What a run's artifacts take in the file, each chunk once; `shared_bytes` of it other runs use too."""
+    """The space that a run's artifacts take in the file.
+
+    `stored_bytes` counts each chunk once. Other runs use `shared_bytes` of them too.
+    """
 
     run_id: str
     name: str | None
@@ -55,7 +59,7 @@ class RunStorage:
 
 @dataclass(frozen=True, slots=True)
 class GcReport:
-    """What ``gc_artifacts`` removed; `file_bytes` is by how much the file shrank."""
+    """The bytes that ``gc_artifacts`` removed; the file shrank by `file_bytes`."""
 
     blobs: int
     chunks: int

@@ -1,10 +1,11 @@
-"""What a run was given: composed from files and overrides, interpolated, hashed, stored.
+"""The config of a run: composed from files and overrides, interpolated, hashed, stored.
 
-Begin with `exp_config`. `tree` holds the values, `objects` reads settings of other libraries, `composition`
-reads files, `store` keeps configs in the archive. A config is immutable; its hash does not depend on the
-order of keys.
+Begin with `exp_config`. `tree` checks and copies plain values, `objects` reads settings of other libraries,
+`composition` reads files (YAML through `safe_yaml`), `interpolation` resolves references, and `store` holds the
+SQL. A config is immutable; the order of its keys does not change its hash.
 """
 
-from exptrack.config.exp_config import ConfigValue, ExpConfig, merge_configs
+from exptrack.config.exp_config import ExpConfig, merge_configs
+from exptrack.config.tree import ConfigValue
 
 __all__ = ["ConfigValue", "ExpConfig", "merge_configs"]

@@ -1,7 +1,7 @@
-"""Configs from files: one file, what it extends, the files that overrides select, the overrides.
+"""Compose a config from files: a base, the files it extends, the files that overrides select, the overrides.
 
-Invariants: later wins, and what set each key is kept, with file and line. Files are named relative to the
-folder the config lives in, never by a path of the machine. Only a plain word selects a file, so no override
+Invariants: later wins, and the source that set each key is kept, with file and line. Sources name files
+relative to the config's folder, never by an absolute path. Only a plain word selects a file, so no override
 reaches outside ``configs/``. A file that does not parse is an error, never skipped.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from exptrack import sdn
-from exptrack.config.exp_config import ExpConfig, as_config, merge_configs, with_origin
+from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
@@ -30,65 +30,72 @@ MAX_EXTENDS = 20
 
 _WORD = re.compile(r"\w[\w.+-]*")
 
-_Tree: TypeAlias = tuple[dict[str, Any], dict[tuple[str, ...], int]]
+_ReadFile: TypeAlias = tuple[dict[str, Any], dict[tuple[str, ...], int]]
 
 
 def load_sdn_config(path: str | os.PathLike[str]) -> ExpConfig:
-    """The config in one file, with what it ``extends``; references in it are not resolved.
+    """Load the config in one file, laid over the files it ``extends``; references stay unresolved.
 
-    A file that ends in ``.json``, ``.toml``, ``.yaml`` or ``.yml`` is read as such, every other as SDN.
+    A file that ends in ``.json``, ``.toml``, ``.yaml`` or ``.yml`` is read as such, every other file as SDN.
 
     Raises:
         ConfigNotFoundError: there is no such file.
-        SdnError, ConfigError: it does not parse; names file, line and column.
+        SdnError: an SDN file does not parse; the message names file, line and column.
+        ConfigError: a file of another notation does not parse, or a config cannot hold a value.
     """
-    file = _as_path(path)
-    return _load(file, Path.cwd() if _inside(file, Path.cwd()) else file.parent, ())
+    file = _check_path(path)
+    return _load(file, Path.cwd() if _is_inside(file, Path.cwd()) else file.parent, ())
 
 
 def load_exp_config(
     base_dir: str | os.PathLike[str], cli_overrides: Iterable[str] = (), *, defaults: object = None
 ) -> ExpConfig:
-    """Compose the config of an experiment; the later wins.
+    """Compose the config of an experiment from defaults, files and overrides; later ones win.
 
-    First the `defaults`, if there are any: whatever :meth:`ExpConfig.from_object` takes. Then ``config.sdn`` in
-    `base_dir` (or ``config.json``, ``.toml``, ``.yaml``; or `base_dir` itself where it is a file). Then each
-    override ``key=value`` for which ``configs/<key>/<value>.sdn`` exists selects that file: it holds what
-    belongs under ``key``, or, where it has a section ``key`` itself, it is laid over the whole. Then the
-    remaining overrides ``a.b=value``, in order. Then references are resolved: ``${config:a.b}`` and
-    ``${env:NAME}``.
+    The order is:
+
+    1. the `defaults`, if given: anything that :meth:`ExpConfig.from_object` takes;
+    2. ``config.sdn`` in `base_dir` (or ``config.json``, ``.toml``, ``.yaml``); or `base_dir`, if it is a file;
+    3. each override ``key=value`` that selects a file, because ``configs/<key>/<value>.sdn`` exists. The file
+       is placed under ``key``, or, if it has a section ``key`` itself, laid over the whole;
+    4. the remaining overrides ``a.b=value``, in order.
+
+    Then the references ``${config:a.b}`` and ``${env:NAME}`` are resolved.
 
     Raises:
         ConfigNotFoundError: there is neither a config nor a folder ``configs``.
-        SdnError, ConfigError: a file does not parse, an override cannot be applied, or a reference leads
-            nowhere or in a circle.
+        SdnError: an SDN file does not parse.
+        ConfigError: another file does not parse, an override cannot be applied, or a reference leads nowhere or
+            in a circle.
     """
-    place = _as_path(base_dir)
+    place = _check_path(base_dir)
     root = place.parent if place.is_file() else place
-    base = place if place.is_file() else _find(root, BASE)
+    base = place if place.is_file() else _find_file(root, BASE)
     if base is None and not (root / GROUPS).is_dir():
-        raise ConfigNotFoundError(f"there is no {BASE}.sdn in {place}", path=str(place))
-    config = _defaults(defaults)
+        raise ConfigNotFoundError(
+            f"there is no {BASE}.sdn in {place}; write one, or name another folder", path=str(place)
+        )
+    config = _load_defaults(defaults)
     if base is not None:
         config = merge_configs(config, _load(base, root, ()))
-    overrides = _checked_overrides(cli_overrides)
+    overrides = _split_overrides(cli_overrides)
     remaining: list[tuple[str, str]] = []
     for key, text in overrides:
-        selected = _selected(root, key, text)
+        selected = _find_selected(root, key, text)
         if selected is None:
             remaining.append((key, text))
         else:
-            config = merge_configs(config, _under(key, _load(selected, root, ())))
+            config = merge_configs(config, _place_under(key, _load(selected, root, ())))
     for key, text in remaining:
         _refuse_unknown_choice(root, config, key, text)
         config = config.with_override(key, text)
-    # Those that selected a file were used too.
+    # Overrides that selected a file count as used too.
     used = [f"{key}={text}" for key, text in overrides]
-    return with_origin(config, config.source_files, used, config.sources).interpolate()
+    return replace_origin(config, config.source_files, used, config.sources).interpolate()
 
 
 def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
-    """The words ``key=value`` of a command line; options and other words are left out.
+    """Pick the words ``key=value`` out of a command line; options and other words are left out.
 
     >>> parse_cli_overrides(["train.py", "--out=x", "model=resnet", "-v", "optim.lr=3e-4"])
     ['model=resnet', 'optim.lr=3e-4']
@@ -97,56 +104,58 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
         InvalidTypeError: a word is not text.
     """
     if isinstance(argv, str) or not isinstance(argv, Iterable):
-        raise InvalidTypeError(f"a command line is a list of words, not {short_repr(argv)}")
+        raise InvalidTypeError(f"a command line cannot be {short_repr(argv)}; give a list of words")
     words = [check_text(word, "a word of the command line") for word in argv]
     return [word for word in words if "=" in word and not word.startswith(("-", "="))]
 
 
-def _as_path(path: object) -> Path:
+def _check_path(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path is text or a Path, not {type(path).__name__}")
+        raise InvalidTypeError(f"a path cannot be of type {type(path).__name__}; give text or a Path")
     return Path(path)
 
 
-def _checked_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
+def _split_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
     if isinstance(cli_overrides, str) or not isinstance(cli_overrides, Iterable):
-        raise ConfigError(f"overrides are a list of texts like 'optim.lr=0.1', not {short_repr(cli_overrides)}")
+        raise ConfigError(
+            f"overrides cannot be {short_repr(cli_overrides)}; give a list of texts like 'optim.lr=0.1'"
+        )
     found = []
     for override in cli_overrides:
         key, equals, text = check_text(override, "override").partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"an override is written key=value, not {short_repr(override)}")
+            raise ConfigError(f"{short_repr(override)} is not an override; write key=value")
         found.append((key.strip(), text))
     return found
 
 
-def _defaults(defaults: object) -> ExpConfig:
-    config = as_config(defaults)
+def _load_defaults(defaults: object) -> ExpConfig:
+    config = make_config(defaults)
     sources = {path: ConfigSource("default", source.name) for path, source in config.sources.items()}
-    return with_origin(config, (), (), sources)
+    return replace_origin(config, (), (), sources)
 
 
 # Selecting files
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    """The config file of this name, whatever its notation."""
+def _find_file(folder: Path, name: str) -> Path | None:
+    """Find the config file of this name, in any notation."""
     found = [file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}").is_file()]
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
-        raise ConfigError(f"{folder.name} holds {names}; which is meant? Remove or rename one")
+        raise ConfigError(f"{folder.name} holds {names}, and only one can count; remove or rename the others")
     return found[0] if found else None
 
 
-def _selected(root: Path, key: str, text: str) -> Path | None:
-    """The file that ``key=text`` selects, if it selects one."""
+def _find_selected(root: Path, key: str, text: str) -> Path | None:
+    """Find the file that ``key=text`` selects, if any."""
     if not _WORD.fullmatch(key) or not _WORD.fullmatch(text) or "." in key:
         return None
-    return _find(root / GROUPS / key, text)
+    return _find_file(root / GROUPS / key, text)
 
 
 def _refuse_unknown_choice(root: Path, config: ExpConfig, key: str, text: str) -> None:
-    """A word for a whole section, where files stand to choose from, is a choice misspelt."""
+    """Refuse a word in place of a whole section for which there are files: it is a misspelt choice."""
     folder = root / GROUPS / key
     if not _WORD.fullmatch(key) or not folder.is_dir() or not isinstance(config.stored_values.get(key), dict):
         return
@@ -154,12 +163,12 @@ def _refuse_unknown_choice(root: Path, config: ExpConfig, key: str, text: str) -
         return
     choices = sorted({file.stem for file in folder.iterdir() if file.suffix in SUFFIXES})
     close = difflib.get_close_matches(text, choices, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(choices) or 'none'}"
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(choices) or 'no files'}"
     raise ConfigError(f"there is no {GROUPS}/{key}/{text}.sdn for {key}={text}; {hint}", key=key)
 
 
-def _under(key: str, config: ExpConfig) -> ExpConfig:
-    """A selected file's config in its place."""
+def _place_under(key: str, config: ExpConfig) -> ExpConfig:
+    """Put the config of a selected file under its key, unless it has a section of that name itself."""
     values = config.stored_values
     if isinstance(values.get(key), dict):
         return config
@@ -171,14 +180,19 @@ def _under(key: str, config: ExpConfig) -> ExpConfig:
 
 
 def _load(file: Path, root: Path, chain: tuple[Path, ...]) -> ExpConfig:
-    """The config in a file, laid over what it extends; `chain` holds the files that led here."""
-    name = _name(file, root)
+    """Load the config in a file, laid over the file it extends; `chain` lists the files that led here."""
+    name = _relative_name(file, root)
     real = Path(os.path.realpath(file))
     if real in chain:
-        circle = " → ".join(_name(link, root) for link in (*chain, real))
-        raise ConfigError(f"configs extend each other in a circle: {circle}", key=EXTENDS)
+        circle = " → ".join(_relative_name(link, root) for link in (*chain, real))
+        raise ConfigError(
+            f"configs extend each other in a circle: {circle}; remove one of these {EXTENDS!r}", key=EXTENDS
+        )
     if len(chain) >= MAX_EXTENDS:
-        raise ConfigError(f"{name} is extended through more than {MAX_EXTENDS} files", key=EXTENDS)
+        raise ConfigError(
+            f"{name} is reached through more than {MAX_EXTENDS} files that extend each other; merge some",
+            key=EXTENDS,
+        )
     values, lines = _read(file, name)
     below = values.pop(EXTENDS, None)
     sources = {
@@ -190,46 +204,50 @@ def _load(file: Path, root: Path, chain: tuple[Path, ...]) -> ExpConfig:
         raise ConfigError(f"{name}: {error}", key=error.key) from None
     if below is None:
         return config
-    return merge_configs(_load(_extended(file, name, below), root, (*chain, real)), config)
+    return merge_configs(_load(_resolve_extends(file, name, below), root, (*chain, real)), config)
 
 
-def _extended(file: Path, name: str, below: object) -> Path:
+def _resolve_extends(file: Path, name: str, below: object) -> Path:
     if not isinstance(below, str):
-        raise ConfigError(f"{name}: {EXTENDS} names a file, not {short_repr(below)}", key=EXTENDS)
+        raise ConfigError(
+            f"{name}: {EXTENDS} names a file; write a name like base.sdn, not {short_repr(below)}", key=EXTENDS
+        )
     target = PurePath(below)
     if target.is_absolute() or target.drive or target.suffix not in SUFFIXES:
         raise ConfigError(
-            f"{name}: {EXTENDS} names a config file relative to this one (like base.sdn),"
-            f" not {short_repr(below)}",
+            f"{name}: {EXTENDS} cannot be {short_repr(below)}; name a file relative to this one, like base.sdn",
             key=EXTENDS,
         )
     return file.parent / target
 
 
-def _name(file: Path, root: Path) -> str:
-    """A file as people know it: relative to the config's folder, or its last part outside of it."""
+def _relative_name(file: Path, root: Path) -> str:
+    """Return the name for messages and sources: relative to `root`, or the last part for a file outside."""
     try:
         relative = os.path.relpath(file, root)
-    except ValueError:  # another drive
+    except ValueError:  # on another drive
         return file.name
     if relative.split(os.sep)[0] == os.pardir:
         return file.name
     return PurePath(relative).as_posix()
 
 
-def _inside(file: Path, folder: Path) -> bool:
+def _is_inside(file: Path, folder: Path) -> bool:
     return Path(os.path.abspath(file)).is_relative_to(os.path.abspath(folder))
 
 
-def _read(file: Path, name: str) -> _Tree:
-    """What a file holds, and the lines of its values where the notation tells."""
+def _read(file: Path, name: str) -> _ReadFile:
+    """Read the values of a file, and their lines if the notation tells them."""
     try:
-        with open(file, "rb") as opened:
-            data = opened.read(sdn.MAX_BYTES + 1)
+        with open(file, "rb") as source:
+            data = source.read(sdn.MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigNotFoundError(f"there is no config file {name}", path=str(file)) from None
+        raise ConfigNotFoundError(
+            f"there is no config file {name}; check the name and the folder", path=str(file)
+        ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read {name} ({reason}); make it a readable file") from None
     suffix = file.suffix.lower()
     if suffix in (".json", ".toml", ".yaml", ".yml"):
         return _read_foreign(data, suffix, name)
@@ -241,51 +259,55 @@ def _read(file: Path, name: str) -> _Tree:
         ) from None
 
 
-def _read_foreign(data: bytes, suffix: str, name: str) -> _Tree:
+def _read_foreign(data: bytes, suffix: str, name: str) -> _ReadFile:
     try:
-        return _parsed(data, suffix, name)
+        return _parse_foreign(data, suffix, name)
     except RecursionError:
-        raise ConfigError(f"{name} is nested too deep") from None
+        raise ConfigError(f"{name} is nested too deep; flatten it") from None
 
 
-def _parsed(data: bytes, suffix: str, name: str) -> _Tree:
+def _parse_foreign(data: bytes, suffix: str, name: str) -> _ReadFile:
     if len(data) > sdn.MAX_BYTES:
-        raise ConfigError(f"{name} is larger than {sdn.MAX_BYTES:,} bytes")
+        raise ConfigError(
+            f"{name} is larger than {sdn.MAX_BYTES:,} bytes; store large data as an artifact and name it here"
+        )
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{name}: byte {error.start} is not valid UTF-8") from None
+        raise ConfigError(f"{name}: byte {error.start} is not valid UTF-8; save the file as UTF-8") from None
     if suffix in (".yaml", ".yml"):
         from exptrack.config.safe_yaml import read_yaml
 
         return read_yaml(text, name)
     values = _read_json(text, name) if suffix == ".json" else _read_toml(text, name)
-    # These parsers do not tell lines; the file is known all the same.
-    return values, dict.fromkeys(_leaf_keys(values, ()), 0)
+    # These parsers report no lines, so a source names the file alone.
+    return values, dict.fromkeys(_iter_leaf_keys(values, ()), 0)
 
 
 def _read_json(text: str, name: str) -> dict[str, Any]:
-    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise ConfigError(f"{name}: the key {short_repr(key)} stands twice in one object", key=key)
+                raise ConfigError(
+                    f"{name}: the key {short_repr(key)} stands twice in one object; remove one", key=key
+                )
             found[key] = value
         return found
 
-    def refused(word: str) -> Any:
-        raise ConfigError(f"{name}: {word} is no number a config can hold; write it as text")
+    def refuse_constant(word: str) -> Any:
+        raise ConfigError(f"{name}: a config cannot hold {word}; write it as text, in quotes")
 
     try:
-        values = json.loads(text, object_pairs_hook=distinct, parse_constant=refused)
+        values = json.loads(text, object_pairs_hook=refuse_duplicates, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name}, line {error.lineno}, column {error.colno}: {error.msg}") from None
     except ConfigError:
         raise
     except ValueError:
-        raise ConfigError(f"{name}: a number of too many digits") from None
+        raise ConfigError(f"{name}: a number has too many digits; write it as text, in quotes") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{name}: a config is an object of names and values")
+        raise ConfigError(f"{name}: a config is an object of names and values; begin it with {{")
     return values
 
 
@@ -296,21 +318,21 @@ def _read_toml(text: str, name: str) -> dict[str, Any]:
         values = tomllib.loads(text)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None
-    plain: dict[str, Any] = _dates_as_text(values)
+    plain: dict[str, Any] = _write_dates(values)
     return plain
 
 
-def _dates_as_text(value: Any) -> Any:
+def _write_dates(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _dates_as_text(item) for key, item in value.items()}
+        return {key: _write_dates(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_dates_as_text(item) for item in value]
+        return [_write_dates(item) for item in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _leaf_keys(values: dict[str, Any], above: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+def _iter_leaf_keys(values: dict[str, Any], above: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            yield from _leaf_keys(value, (*above, key))
+            yield from _iter_leaf_keys(value, (*above, key))
         else:
             yield (*above, key)

@@ -1,8 +1,8 @@
-"""Interpolation: ``${config:a.b}`` and ``${env:NAME}`` inside the texts of a config.
+"""Interpolation: resolve ``${config:a.b}`` and ``${env:NAME}`` inside the texts of a config.
 
-Invariants: what is inserted is never looked at again, so a value of the environment cannot refer to
-anything. A name that leads nowhere and a circle are errors that name the chain of keys. Depth and amount are
-limited, so that references to references cannot grow without end. Other uses of ``${`` are text.
+Invariants: inserted text is never searched for references, so a value of the environment cannot refer to
+anything. A reference that leads nowhere or in a circle is an error that names the chain of keys. Depth and
+amount are limited, so that references to references cannot grow without end. Other uses of ``${`` are text.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class _Reference(NamedTuple):
 
 
 def has_references(text: str) -> bool:
-    """Whether there is anything to interpolate in a text."""
+    """Tell whether a text contains a reference."""
     return _START.search(text) is not None
 
 
 class Interpolator:
     """Resolves the references in one tree.
 
-    With an `environ`, everything is resolved; without one, what depends on the environment stays as it
-    is written. `applies` says for the path of a text whether it is interpolated at all. After
-    ``resolve``, `inserted` maps the values taken from the environment to the references they replaced.
+    With an `environ`, everything is resolved; without one, texts that depend on the environment stay as they
+    are written. `applies` decides by the path of a text whether it is interpolated at all. After ``resolve``,
+    `inserted` maps the values taken from the environment to the references they replaced.
     """
 
     def __init__(
@@ -58,152 +58,166 @@ class Interpolator:
         self.characters = 0
 
     def resolve(self) -> dict[str, Any]:
-        """A copy of the tree with its references resolved.
+        """Return a copy of the tree with its references resolved.
 
         Raises:
             ConfigError: a reference leads nowhere or in a circle, is not closed, or passes a limit.
         """
         try:
-            return {key: self.value(value, (key,), ())[0] for key, value in self.tree.items()}
+            return {key: self.resolve_value(value, (key,), ())[0] for key, value in self.tree.items()}
         except RecursionError:
-            raise ConfigError("the references in the config lead through too deep a tree") from None
+            raise ConfigError("the references in the config nest values too deep; use fewer in a row") from None
 
-    def value(self, value: Any, keys: Keys, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
-        """The value at `keys` resolved, and whether it still depends on the environment."""
+    def resolve_value(self, value: Any, keys: Keys, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
+        """Resolve the value at `keys`; return it, and whether it still depends on the environment."""
         if isinstance(value, str):
-            return self.text(value, keys, chain)
+            return self.resolve_text(value, keys, chain)
         if chain and isinstance(value, (dict, list)):
-            # Only what a reference repeats makes the tree grow.
+            # Only values that a reference repeats make the tree grow.
             self.count(len(value))
         if isinstance(value, dict):
-            return {key: self.value(item, (*keys, key), chain)[0] for key, item in value.items()}, False
+            return {key: self.resolve_value(item, (*keys, key), chain)[0] for key, item in value.items()}, False
         if isinstance(value, list):
-            return [self.value(item, keys, chain)[0] for item in value], False
+            return [self.resolve_value(item, keys, chain)[0] for item in value], False
         return value, False
 
     def count(self, references: int, characters: int = 0) -> None:
+        """Count what references insert, and refuse too much."""
         self.references += references
         self.characters += characters
         if self.references > MAX_REFERENCES or self.characters > MAX_CHARS:
-            raise ConfigError("the references in the config grow beyond all measure")
+            raise ConfigError(
+                "the references in the config grow beyond measure; use fewer references to references"
+            )
 
-    def text(self, text: str, keys: Keys, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
+    def resolve_text(self, text: str, keys: Keys, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
         if not has_references(text) or not self.applies(path_of(keys)):
             return text, False
         if len(chain) >= MAX_CHAIN:
-            raise ConfigError(f"more than {MAX_CHAIN} references in a row: {words(chain)}", key=path_of(keys))
+            raise ConfigError(
+                f"more than {MAX_CHAIN} references in a row; refer to the last key: {describe_chain(chain)}",
+                key=path_of(keys),
+            )
         chain = (*chain, keys)
-        parts = _parsed(text, path_of(keys))
+        parts = _parse_text(text, path_of(keys))
         if len(parts) == 1 and isinstance(parts[0], _Reference):
-            return self.reference(parts[0], chain)
-        return self.joined(parts, chain)
+            return self.resolve_reference(parts[0], chain)
+        return self.join_parts(parts, chain)
 
-    def joined(self, parts: list[str | _Reference], chain: tuple[Keys, ...]) -> tuple[str, bool]:
+    def join_parts(self, parts: list[str | _Reference], chain: tuple[Keys, ...]) -> tuple[str, bool]:
         texts: list[str] = []
-        open_ = False
+        is_open = False
         for part in parts:
             if isinstance(part, str):
                 texts.append(part)
                 continue
-            value, depends = self.reference(part, chain)
+            value, depends = self.resolve_reference(part, chain)
             if isinstance(value, (dict, list)):
                 raise ConfigError(
                     f"{part.source} is a {'map' if isinstance(value, dict) else 'list'} and can only stand"
-                    f" alone, not inside text ({words(chain)})",
+                    f" alone, not inside text ({describe_chain(chain)}); refer to a value in it",
                     key=path_of(chain[-1]),
                 )
             texts.append(value if isinstance(value, str) else json.dumps(value))
             self.count(0, len(texts[-1]))
-            open_ |= depends
-        return "".join(texts), open_
+            is_open |= depends
+        return "".join(texts), is_open
 
-    def reference(self, reference: _Reference, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
+    def resolve_reference(self, reference: _Reference, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
         self.count(1)
         if reference.kind == "env" and self.environ is None:
             return reference.source, True
-        name, depends = self.joined(reference.name, chain)
+        name, depends = self.join_parts(reference.name, chain)
         if depends:
             return reference.source, True
         if reference.kind == "env":
-            return self.variable(name, reference, chain), False
-        return self.key(name, reference, chain)
+            return self.read_variable(name, reference, chain), False
+        return self.resolve_key(name, reference, chain)
 
-    def variable(self, name: str, reference: _Reference, chain: tuple[Keys, ...]) -> str:
+    def read_variable(self, name: str, reference: _Reference, chain: tuple[Keys, ...]) -> str:
         assert self.environ is not None
         variable, comma, default = name.partition(",")
         at = path_of(chain[-1])
         if not _VARIABLE.fullmatch(variable):
             raise ConfigError(
-                f"{short_repr(variable)} is no name of an environment variable ({words(chain)})", key=at
+                f"{short_repr(variable)} is no name of an environment variable; use letters, digits and _"
+                f" ({describe_chain(chain)})",
+                key=at,
             )
         value = self.environ.get(variable)
         if value is None:
             if comma:
                 return default
             raise ConfigError(
-                f"environment variable {variable} is not set; {words(chain)} needs it"
-                f" (${{env:{variable},default}} would do without)",
+                f"environment variable {variable} is not set; {describe_chain(chain)} needs it"
+                f" (set it, or give a default: ${{env:{variable},default}})",
                 key=at,
             )
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
-            # Without the value, which may be a secret.
+            # The message leaves out the value, which may be a secret.
             raise ConfigError(
-                f"environment variable {variable} is not UTF-8 ({words(chain)})", key=at
+                f"environment variable {variable} is not UTF-8; set it to UTF-8 text ({describe_chain(chain)})",
+                key=at,
             ) from None
         self.inserted[value] = f"${{env:{variable}}}"
         self.count(0, len(value))
         return value
 
-    def key(self, name: str, reference: _Reference, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
+    def resolve_key(self, name: str, reference: _Reference, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
         keys = tuple(split_path(name))
         if any(waiting[: len(keys)] == keys for waiting in chain):
-            raise ConfigError(f"references go in a circle: {words((*chain, keys))}", key=path_of(chain[-1]))
+            raise ConfigError(
+                f"references go in a circle: {describe_chain((*chain, keys))}; write one of these as a value",
+                key=path_of(chain[-1]),
+            )
         place: Any = self.tree
         resolved = False
         for depth, key in enumerate(keys):
             if isinstance(place, str) and not resolved:
-                # On the way stands a reference to a map: go on in what it stands for.
-                place, depends = self.text(place, keys[:depth], chain)
+                # The path leads through a reference to a map: go on in that map.
+                place, depends = self.resolve_text(place, keys[:depth], chain)
                 resolved = True
                 if depends:
                     return reference.source, True
             if not isinstance(place, dict) or key not in place:
-                # As it is written: a key named by the environment may be a secret.
+                # Shown as it is written: a key that the environment names may be a secret.
                 nested = any(isinstance(part, _Reference) for part in reference.name)
                 wanted = reference.source if nested else repr(path_of(keys))
                 raise ConfigError(
-                    f"there is no key {wanted}, which {words(chain)} refers to", key=path_of(chain[-1])
+                    f"there is no key {wanted}, which {describe_chain(chain)} refers to;"
+                    " add it, or correct the reference",
+                    key=path_of(chain[-1]),
                 )
             place = place[key]
         if resolved:
             return place, isinstance(place, str) and self.environ is None and has_references(place)
-        return self.value(place, keys, chain if isinstance(place, str) else (*chain, keys))
+        return self.resolve_value(place, keys, chain if isinstance(place, str) else (*chain, keys))
 
 
-def words(chain: tuple[Keys, ...]) -> str:
-    """The chain of keys as people read it."""
+def describe_chain(chain: tuple[Keys, ...]) -> str:
+    """Write a chain of keys for a message."""
     return " → ".join(path_of(keys) for keys in chain)
 
 
-def _parsed(text: str, path: str) -> list[str | _Reference]:
-    """The text as literal parts and references; their names are parsed likewise."""
+def _parse_text(text: str, path: str) -> list[str | _Reference]:
+    """Parse a text into literal parts and references, whose names are parsed in the same way."""
     parts: list[str | _Reference] = []
     at = 0
     while (match := _START.search(text, at)) is not None:
         if match.start() > at:
             parts.append(text[at : match.start()])
-        reference, at = _reference(text, match, path, 1)
+        reference, at = _parse_reference(text, match, path, 1)
         parts.append(reference)
     if at < len(text):
         parts.append(text[at:])
     return parts
 
 
-def _reference(text: str, start: re.Match[str], path: str, depth: int) -> tuple[_Reference, int]:
+def _parse_reference(text: str, start: re.Match[str], path: str, depth: int) -> tuple[_Reference, int]:
     if depth > MAX_NESTED:
-        raise ConfigError(f"references are nested deeper than {MAX_NESTED} in {path}", key=path)
+        raise ConfigError(f"references are nested deeper than {MAX_NESTED} in {path}; nest fewer", key=path)
     name: list[str | _Reference] = []
     at = start.end()
     while (sign := _SIGNS.search(text, at)) is not None:
@@ -211,10 +225,10 @@ def _reference(text: str, start: re.Match[str], path: str, depth: int) -> tuple[
             name.append(text[at : sign.start()])
         if sign[0] == "}":
             if not name:
-                raise ConfigError(f"{start[0]}}} in {path} names nothing", key=path)
+                raise ConfigError(f"{start[0]}}} in {path} names nothing; write a name before '}}'", key=path)
             return _Reference(start[1], name, text[start.start() : sign.end()]), sign.end()
-        opened = _START.match(text, sign.start())
-        assert opened is not None
-        inner, at = _reference(text, opened, path, depth + 1)
+        nested = _START.match(text, sign.start())
+        assert nested is not None
+        inner, at = _parse_reference(text, nested, path, depth + 1)
         name.append(inner)
-    raise ConfigError(f"{start[0]} in {path} is not closed with '}}'", key=path)
+    raise ConfigError(f"{start[0]} in {path} is not closed; add '}}'", key=path)

@@ -1,8 +1,8 @@
-"""Settings as other libraries hold them, turned into plain maps.
+"""Read settings from objects of other libraries: pydantic, dataclasses, argparse and OmegaConf.
 
-Invariants: nothing is imported that the caller has not imported already. Only what has one obvious text is
-converted (paths, enums, dates); everything else is left for the config to accept or refuse. A field that
-still has its default is told apart from one that was set.
+Invariants: only packages that the caller has already imported are imported. Only types with one obvious text
+(paths, enums, dates) are converted; the config accepts or refuses all others. A field that has its default
+value is told apart from one that was set.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ from exptrack.records import ConfigSource
 from exptrack.validation import short_repr
 
 Keys: TypeAlias = tuple[str, ...]
-
-
-def plain_values(thing: object) -> tuple[Mapping[str, Any], dict[Keys, ConfigSource], Mapping[str, Any] | None]:
-    """The values in `thing`, what set each key, and the values as the program sees them if those differ.
-
-    Raises:
-        ConfigError: it holds no settings.
-    """
-    sources: dict[Keys, ConfigSource] = {}
-    if _is_omegaconf(thing):
-        stored, resolved = _from_omegaconf(thing)
-        return stored, {(key,): ConfigSource("code", type(thing).__name__) for key in stored}, resolved
-    if isinstance(thing, Mapping):
-        return thing, {}, None
-    fields = _fields(thing)
-    if fields is None:
-        raise ConfigError(
-            "a config is a map, a pydantic model, a dataclass, a Namespace or an OmegaConf config, not"
-            f" {type(thing).__name__} {short_repr(thing)}"
-        )
-    return _plain_fields(fields, type(thing).__name__, (), sources), sources, None
-
-
-# A field: its value, and whether that is the default it was declared with.
+# Each field by name: its value, and whether that is its declared default.
 _Fields: TypeAlias = dict[str, tuple[Any, bool]]
 
 
-def _fields(thing: object) -> _Fields | None:
-    """The fields of an object that is made of them, or None."""
+def read_settings(
+    thing: object,
+) -> tuple[Mapping[str, Any], dict[Keys, ConfigSource], Mapping[str, Any] | None]:
+    """Read the values in `thing`, the source of each key, and the values the program sees if those differ.
+
+    Raises:
+        ConfigError: `thing` holds no settings.
+    """
+    sources: dict[Keys, ConfigSource] = {}
+    if _is_omegaconf(thing):
+        stored, resolved = _read_omegaconf(thing)
+        return stored, {(key,): ConfigSource("code", type(thing).__name__) for key in stored}, resolved
+    if isinstance(thing, Mapping):
+        return thing, {}, None
+    fields = _read_fields(thing)
+    if fields is None:
+        raise ConfigError(
+            f"a config cannot be {type(thing).__name__} {short_repr(thing)}; give a map, a pydantic model,"
+            " a dataclass, a Namespace or an OmegaConf config"
+        )
+    return _convert_fields(fields, type(thing).__name__, (), sources), sources, None
+
+
+def _read_fields(thing: object) -> _Fields | None:
+    """Read the fields of a dataclass, model or namespace; None for any other object."""
     if isinstance(thing, type):
         return None
     if dataclasses.is_dataclass(thing):
         return {f.name: (getattr(thing, f.name), _is_default(f, thing)) for f in dataclasses.fields(thing)}
     given = getattr(thing, "model_fields_set", None)
     if isinstance(given, set) and hasattr(type(thing), "model_fields"):
-        return _fields_of_model(thing, given)
+        return _read_model_fields(thing, given)
     if type(thing).__name__ in ("Namespace", "SimpleNamespace"):
         return {name: (value, False) for name, value in vars(thing).items()}
     return None
 
 
-def _fields_of_model(thing: Any, given: set[str]) -> _Fields:
+def _read_model_fields(thing: Any, given: set[str]) -> _Fields:
     fields: _Fields = {}
-    # Secrets and the like have a text of pydantic's own; models inside are walked, to know their defaults.
+    # pydantic has its own text for secrets and the like. Models inside are walked, to learn their defaults.
     dumped = thing.model_dump(mode="json", warnings=False)
-    # What a model computes from its fields is no setting, and is not taken back.
+    # A computed field is no setting, and the model would refuse it when it is made again.
     for name in (name for name in dumped if name not in type(thing).model_computed_fields):
         value = getattr(thing, name, None)
         is_default = name not in given and name in type(thing).model_fields
@@ -74,10 +74,10 @@ def _fields_of_model(thing: Any, given: set[str]) -> _Fields:
 
 def _holds_models(value: object) -> bool:
     if isinstance(value, Mapping):
-        return any(_fields(item) is not None or _holds_models(item) for item in value.values())
+        return any(_read_fields(item) is not None or _holds_models(item) for item in value.values())
     if isinstance(value, (list, tuple)):
-        return any(_fields(item) is not None or _holds_models(item) for item in value)
-    return _fields(value) is not None
+        return any(_read_fields(item) is not None or _holds_models(item) for item in value)
+    return _read_fields(value) is not None
 
 
 def _is_default(field: dataclasses.Field[Any], thing: object) -> bool:
@@ -85,21 +85,23 @@ def _is_default(field: dataclasses.Field[Any], thing: object) -> bool:
     default = field.default
     if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
-    # Compared by their text: 1, 1.0 and True are equal, and an array has no truth.
+    # Compared by their text, because 1, 1.0 and True are equal, and comparing arrays gives no bool.
     return default is not dataclasses.MISSING and type(default) is type(value) and repr(default) == repr(value)
 
 
-def _plain_fields(fields: _Fields, name: str, above: Keys, sources: dict[Keys, ConfigSource]) -> dict[str, Any]:
+def _convert_fields(
+    fields: _Fields, name: str, above: Keys, sources: dict[Keys, ConfigSource]
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, (value, is_default) in fields.items():
         sources[*above, key] = ConfigSource("default" if is_default else "code", name)
-        values[key] = _plain(value, (*above, key), sources)
+        values[key] = _convert(value, (*above, key), sources)
     return values
 
 
-def _plain(value: object, keys: Keys, sources: dict[Keys, ConfigSource]) -> Any:
+def _convert(value: object, keys: Keys, sources: dict[Keys, ConfigSource]) -> Any:
     if isinstance(value, enum.Enum):
-        return _plain(value.value, keys, sources)
+        return _convert(value.value, keys, sources)
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, PurePath):
@@ -107,12 +109,12 @@ def _plain(value: object, keys: Keys, sources: dict[Keys, ConfigSource]) -> Any:
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, Mapping):
-        # A key that is not text is refused by the config, with its place.
-        return {k: _plain(v, (*keys, k) if isinstance(k, str) else keys, sources) for k, v in value.items()}
+        # The config refuses a key that is not text, and names its path.
+        return {k: _convert(v, (*keys, k) if isinstance(k, str) else keys, sources) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, keys, {}) for item in value]
-    fields = _fields(value)
-    return value if fields is None else _plain_fields(fields, type(value).__name__, keys, sources)
+        return [_convert(item, keys, {}) for item in value]
+    fields = _read_fields(value)
+    return value if fields is None else _convert_fields(fields, type(value).__name__, keys, sources)
 
 
 # OmegaConf
@@ -122,8 +124,8 @@ def _is_omegaconf(thing: object) -> bool:
     return type(thing).__module__.startswith("omegaconf.")
 
 
-def _from_omegaconf(thing: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The values to store, in which the environment stays unresolved, and those the program sees."""
+def _read_omegaconf(thing: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Read the values to store, with the environment unresolved, and the live values if they differ."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -131,23 +133,23 @@ def _from_omegaconf(thing: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
         raw = OmegaConf.to_container(thing, resolve=False)
         resolved = OmegaConf.to_container(thing, resolve=True, throw_on_missing=True)
         if not isinstance(raw, dict) or not isinstance(resolved, dict):
-            raise ConfigError(f"a config is a map, not {type(thing).__name__}")
+            raise ConfigError(f"a config cannot be {type(thing).__name__}; give a DictConfig")
         found: list[bool] = []
-        escaped = OmegaConf.create(_escaped(raw, found))
+        escaped = OmegaConf.create(_escape_environment(raw, found))
         stored = OmegaConf.to_container(escaped, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"OmegaConf: {error}") from None
+        raise ConfigError(f"OmegaConf cannot resolve the config: {error}") from None
     assert isinstance(stored, dict)
-    plain: dict[str, Any] = _plain(stored, (), {})
-    return plain, _plain(resolved, (), {}) if found else None
+    plain: dict[str, Any] = _convert(stored, (), {})
+    return plain, _convert(resolved, (), {}) if found else None
 
 
-def _escaped(value: Any, found: list[bool]) -> Any:
-    """The tree with references to the environment escaped, so that OmegaConf takes them as text."""
+def _escape_environment(value: Any, found: list[bool]) -> Any:
+    """Escape references to the environment, so that OmegaConf takes them as text; report them in `found`."""
     if isinstance(value, dict):
-        return {key: _escaped(item, found) for key, item in value.items()}
+        return {key: _escape_environment(item, found) for key, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(item, found) for item in value]
+        return [_escape_environment(item, found) for item in value]
     if isinstance(value, str) and "oc.env:" in value:
         found.append(True)
         return value.replace("${", "\\${")

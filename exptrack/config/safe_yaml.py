@@ -1,9 +1,9 @@
-"""Reads YAML as data: no tags, no objects, no surprises.
+"""Read YAML as data: no tags, no objects, no surprises.
 
-Invariants: values are those of YAML 1.2. Plain words that YAML 1.1 (which most Python programs read) takes for
-something else, such as ``yes``, ``010`` and ``12:30``, are refused rather than guessed; ``1e-3`` is a number.
-A key that stands twice is an error. Depth and size are limited while reading, and what aliases repeat is
-counted, so that a small file cannot unfold into a large one. The tree is built from the parser's events
+Invariants: values are those of YAML 1.2. Most Python programs read YAML 1.1, in which some plain words mean
+something else, such as ``yes``, ``010`` and ``12:30``: these are refused, not guessed. ``1e-3`` is a number. A
+key that stands twice is an error. Depth and size are limited while reading, and values that aliases repeat
+count each time, so a small file cannot unfold into a large one. The tree is built from the parser's events,
 without recursion.
 """
 
@@ -35,8 +35,8 @@ _DISPUTED = re.compile(
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
-class _Open(NamedTuple):
-    """A map or list whose end has not come yet; `keys` holds the key that waits for its value, None for <<."""
+class _OpenNode(NamedTuple):
+    """A map or list that has not ended; `keys` holds the key that waits for its value, or None for <<."""
 
     holder: dict[str, Any] | list[Any]
     keys: list[str | None]
@@ -46,16 +46,17 @@ class _Open(NamedTuple):
 
 
 def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
-    """The document, and by their keys the lines on which its values' keys stand; `name` is for messages.
+    """Read a document; return its values and the line of each value's key. Messages call the file `name`.
 
     Raises:
-        ConfigError: it is not YAML, not one map, or holds what no config can hold; or PyYAML is missing.
+        ConfigError: the text is not YAML or not one map, holds a value that no config can hold, or PyYAML is
+            missing.
     """
     try:
         import yaml
     except ImportError:
         raise ConfigError(
-            f"reading {name} needs PyYAML: pip install 'exptrack-archive[yaml]' (or write the config in SDN)"
+            f"reading {name} needs PyYAML; run pip install 'exptrack-archive[yaml]', or write the config in SDN"
         ) from None
     builder = _Builder(name)
     try:
@@ -68,7 +69,7 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: {error}") from None
     if not isinstance(builder.root, (dict, type(None))):
-        raise ConfigError(f"{name}: a config is a map of names to values")
+        raise ConfigError(f"{name}: a config is a map of names to values; write lines like 'name: value'")
     root = builder.root or {}
     lines: dict[tuple[str, ...], int] = {}
     _collect(root, (), builder.lines, lines, 1)
@@ -96,7 +97,7 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.root: Any = None
-        self.open: list[_Open] = []
+        self.open: list[_OpenNode] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.lines: dict[tuple[int, str], int] = {}
         self.count = 0
@@ -111,23 +112,23 @@ class _Builder:
         if kind == "DocumentStartEvent":
             self.documents += 1
             if self.documents > 1:
-                raise self.error(event, "a config is one document")
+                raise self.error(event, "a config is one document; remove the '---'")
         elif kind in ("MappingStartEvent", "SequenceStartEvent"):
             self.check_tag(event)
             if self.waits_for_key():
-                raise self.error(event, "a key is text, not a map or list")
+                raise self.error(event, "a key is text, not a map or list; put it in quotes")
             if len(self.open) >= MAX_DEPTH:
-                raise self.error(event, f"nested deeper than {MAX_DEPTH} levels")
+                raise self.error(event, f"nested deeper than {MAX_DEPTH} levels; flatten the config")
             holder: dict[str, Any] | list[Any] = {} if kind == "MappingStartEvent" else []
-            self.open.append(_Open(holder, [], event.anchor, [], self.count))
+            self.open.append(_OpenNode(holder, [], event.anchor, [], self.count))
             self.add(event, 1)
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             self.close(event)
         elif kind == "ScalarEvent":
-            self.scalar(event)
+            self.take_scalar(event)
         elif kind == "AliasEvent":
             if event.anchor not in self.anchors:
-                raise self.error(event, f"nothing is anchored as &{event.anchor} before here")
+                raise self.error(event, f"nothing is anchored as &{event.anchor} before here; define it first")
             value, size = self.anchors[event.anchor]
             self.add(event, size)
             self.put(event, value)
@@ -135,11 +136,13 @@ class _Builder:
     def add(self, event: Any, values: int) -> None:
         self.count += values
         if self.count > MAX_VALUES:
-            raise self.error(event, f"more than {MAX_VALUES:,} values, aliases unfolded")
+            raise self.error(event, f"more than {MAX_VALUES:,} values, aliases unfolded; use fewer")
 
     def check_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag != "!":
-            raise self.error(event, f"the tag {short_repr(event.tag)} is not read: a config holds plain data")
+            raise self.error(
+                event, f"the tag {short_repr(event.tag)} is not supported; remove it and write plain data"
+            )
 
     def waits_for_key(self) -> bool:
         return bool(self.open) and isinstance(self.open[-1].holder, dict) and not self.open[-1].keys
@@ -158,26 +161,26 @@ class _Builder:
             self.anchors[done.anchor] = (done.holder, self.count - done.before)
         self.put(event, done.holder)
 
-    def scalar(self, event: Any) -> None:
+    def take_scalar(self, event: Any) -> None:
         self.check_tag(event)
         self.add(event, 1)
         if self.waits_for_key():
-            self.key(event)
+            self.take_key(event)
             return
-        value = self.plain(event) if event.implicit[0] else event.value
+        value = self.read_plain(event) if event.implicit[0] else event.value
         if event.anchor is not None:
             self.anchors[event.anchor] = (value, 1)
         self.put(event, value)
 
-    def key(self, event: Any) -> None:
+    def take_key(self, event: Any) -> None:
         holder, keys = self.open[-1].holder, self.open[-1].keys
         if event.implicit[0] and event.value == MERGE:
             keys.append(None)
             return
-        if event.implicit[0] and not isinstance(self.plain(event), str):
+        if event.implicit[0] and not isinstance(self.read_plain(event), str):
             raise self.error(event, f"the key {event.value} is not text; put it in quotes")
         if event.value in holder:
-            raise self.error(event, f"the key {short_repr(event.value)} stands twice")
+            raise self.error(event, f"the key {short_repr(event.value)} stands twice; remove one")
         keys.append(event.value)
         self.lines[id(holder), event.value] = event.start_mark.line + 1
 
@@ -189,24 +192,26 @@ class _Builder:
         if isinstance(holder, list):
             holder.append(value)
         elif not keys:
-            raise self.error(event, "a key is text, not an alias")
+            raise self.error(event, "a key is text, not an alias; write it out")
         elif (key := keys.pop()) is None:
             others = value if isinstance(value, list) else [value]
             if not all(isinstance(other, dict) for other in others):
-                raise self.error(event, "<< merges maps")
+                raise self.error(event, "<< merges maps; give it a map or a list of maps")
             self.open[-1].merged.extend(others)
         else:
             holder[key] = value
 
-    def plain(self, event: Any) -> Any:
-        """The value of a text without quotes."""
+    def read_plain(self, event: Any) -> Any:
+        """Read the value of a text without quotes."""
         text = event.value
         if text in _WORDS:
             return _WORDS[text]
         if _DISPUTED.fullmatch(text):
-            raise self.error(event, f"readers of YAML disagree about {text}; quote it, or write what it means")
+            raise self.error(
+                event, f"readers of YAML disagree about {text}; put it in quotes, or write the value you mean"
+            )
         if _NOT_FINITE.fullmatch(text):
-            raise self.error(event, f"{text} is no number a config can hold; put it in quotes")
+            raise self.error(event, f"{text} is no number that a config can hold; put it in quotes")
         try:
             if _INT.fullmatch(text):
                 return int(text)
@@ -214,4 +219,4 @@ class _Builder:
                 return int(text, 0)
             return float(text) if _FLOAT.fullmatch(text) else text
         except ValueError:  # thousands of digits
-            raise self.error(event, "a number of too many digits") from None
+            raise self.error(event, "a number has too many digits; put it in quotes") from None

@@ -1,8 +1,8 @@
-"""Trees of plain values: what a config is made of.
+"""Trees of plain values, of which configs are made: check, copy, merge, encode, split into leaves.
 
-Invariants: a tree that was checked holds text, 64-bit ints, finite floats, bools, null, lists and maps of plain
-Python types, and nothing else; what cannot be written exactly is refused with its path. The canonical form,
-version 1, is described in ``config``.
+Invariants: a checked tree contains text, 64-bit ints, finite floats, bools, null, lists and maps of plain
+Python types, and nothing else. A value that cannot be written exactly is refused, and the error names its path.
+The canonical form, version 1, is described in `exp_config`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[st
 MAX_DEPTH = 50
 MAX_VALUES = 1_000_000
 
-# Integers up to here are exact as floats.
-EXACT_INT = 2**53
+EXACT_INT = 2**53  # integers up to here are exact as floats
+
+# Made once: json.dumps() makes an encoder for each call, which takes longer than encoding a short text.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Leaf(NamedTuple):
-    """One row of a config: `num` for numbers, `text` for the rest and where 15 digits do not suffice."""
+    """One row of a config: `num` for numbers; `text` for all else, and for numbers of more than 15 digits."""
 
     key: str
     type: str
@@ -35,21 +37,37 @@ class Leaf(NamedTuple):
     text: str | None
 
 
-# Made once: json.dumps() makes one a call, which takes longer than a short text.
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+# Checking
 
 
-def canonical(value: object) -> str:
-    return _encode(value)
+def check_values(values: object) -> dict[str, ConfigValue]:
+    """Return a copy of a whole tree, made of plain Python types.
+
+    Raises:
+        ConfigError: it is not a map, or holds a value that no config can hold; names its path.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"a config cannot be {type(values).__name__} {short_repr(values)}; give a map")
+    checked = check_value(values, "", 1, [MAX_VALUES])
+    assert isinstance(checked, dict)
+    return checked
 
 
-def checked_value(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
-    """Return a copy of `value` made of plain Python types, or say where it cannot be."""
+def check_value(value: object, path: str, depth: int, budget: list[int]) -> ConfigValue:
+    """Return a copy of `value`, the part of a tree at `path`, made of plain Python types.
+
+    `budget` is a list of one number, which falls by 1 for each value of the tree.
+
+    Raises:
+        ConfigError: as in :func:`check_values`.
+    """
     if depth > MAX_DEPTH:
-        raise ConfigError(f"config is nested deeper than {MAX_DEPTH} levels at {path!r}", key=path)
+        raise ConfigError(f"config is nested deeper than {MAX_DEPTH} levels at {path!r}; flatten it", key=path)
     budget[0] -= 1
     if budget[0] < 0:
-        raise ConfigError(f"config holds more than {MAX_VALUES:,} values", key=path)
+        raise ConfigError(
+            f"config holds more than {MAX_VALUES:,} values; store large data as an artifact", key=path
+        )
     if value is None or isinstance(value, bool):
         return value
     kind = type(value)
@@ -65,38 +83,40 @@ def checked_value(value: object, path: str, depth: int, budget: list[int]) -> Co
             raise ConfigError(str(error), key=path) from None
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
-            raise ConfigError(f"{where} does not fit into 64 bits: {short_repr(int(value))}", key=path)
+            raise ConfigError(
+                f"{where} does not fit into 64 bits; write it as text: {short_repr(int(value))}", key=path
+            )
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ConfigError(
-                f"{where} is {float(value)}, which no config can hold; write it as text", key=path
+                f"{where} is {float(value)}, which a config cannot hold; write it as text", key=path
             )
         return float(value)
     if isinstance(value, Mapping):
         result: dict[str, ConfigValue] = {}
         for key, item in value.items():
-            name = _checked_key(key, path)
-            result[name] = checked_value(item, join_path(path, name), depth + 1, budget)
+            name = _check_key(key, path)
+            result[name] = check_value(item, join_path(path, name), depth + 1, budget)
         return result
     if isinstance(value, (list, tuple)):
-        return [checked_value(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
+        return [check_value(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", None) == 0:
         plain = item()
         if isinstance(plain, (bool, int, float, str)):
-            return checked_value(plain, path, depth, budget)
+            return check_value(plain, path, depth, budget)
     raise ConfigError(
-        f"{where} is of type {type(value).__name__}; a config holds text, numbers, true/false, null,"
-        " lists and maps",
+        f"{where} is of type {type(value).__name__}, which a config cannot hold; give text, numbers, bools,"
+        " None, lists or maps",
         key=path,
     )
 
 
-def _checked_key(key: object, path: str) -> str:
+def _check_key(key: object, path: str) -> str:
     if not isinstance(key, str):
         raise ConfigError(
-            f"config key {short_repr(key)} under {path!r} is {type(key).__name__}, not text", key=path
+            f"config key {short_repr(key)} under {path!r} is {type(key).__name__}; give text", key=path
         )
     try:
         return check_text(str.__str__(key), "config key", max_chars=MAX_NAME_CHARS)
@@ -104,7 +124,11 @@ def _checked_key(key: object, path: str) -> str:
         raise ConfigError(str(error), key=path) from None
 
 
+# Copying and merging
+
+
 def copied(value: ConfigValue) -> ConfigValue:
+    """Return a deep copy of a value."""
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -112,20 +136,60 @@ def copied(value: ConfigValue) -> ConfigValue:
     return value
 
 
+def copied_tree(tree: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
+    """Return a deep copy of a tree."""
+    return {key: copied(value) for key, value in tree.items()}
+
+
+def merge_into(base: dict[str, ConfigValue], overlay: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
+    """Lay `overlay` over `base`, which is changed and returned. Maps merge; everything else replaces."""
+    for key, value in overlay.items():
+        below = base.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            base[key] = merge_into(below, value)
+        else:
+            base[key] = value
+    return base
+
+
+def iter_differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
+    """Stream each text that resolving has changed, as (resolved, written)."""
+    if isinstance(written, dict) and isinstance(resolved, dict):
+        for key in written.keys() & resolved.keys():
+            yield from iter_differing_texts(written[key], resolved[key])
+    elif isinstance(written, list) and isinstance(resolved, list):
+        for one, other in zip(written, resolved, strict=False):
+            yield from iter_differing_texts(one, other)
+    elif isinstance(written, str) and isinstance(resolved, str) and written != resolved:
+        yield resolved, written
+
+
+# The canonical form
+
+
+def encode_canonical(value: object) -> str:
+    """Encode a value in the canonical form."""
+    return _encode(value)
+
+
 def sha256_text(text: str) -> str:
+    """Compute the SHA-256 of a text in UTF-8, in hex."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+# Leaves
+
+
 def type_name(value: ConfigValue) -> str:
-    """The type of a value in the archive's words."""
+    """Return the type of a value as the archive names it."""
     if value is None:
         return "null"
     names = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "map"}
     return names[type(value)]
 
 
-def leaves_of(path: str, value: ConfigValue) -> list[Leaf]:
-    """Every value at or below `path` that is not a non-empty map."""
+def list_leaves(path: str, value: ConfigValue) -> list[Leaf]:
+    """List every value at or below `path`, except non-empty maps."""
     found: list[Leaf] = []
     _collect(path, value, found)
     return found
@@ -141,7 +205,7 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
     elif isinstance(value, int):
         found.append(Leaf(path, "int", float(value), None if abs(value) <= EXACT_INT else str(value)))
     elif isinstance(value, float):
-        # SQLite shows 15 digits and knows no negative zero.
+        # SQLite shows 15 digits, and has no negative zero.
         text = repr(value)
         exact = text != "-0.0" and (len(text) <= 15 or float(f"{value:.15g}") == value)
         found.append(Leaf(path, "float", value, None if exact else text))
@@ -149,11 +213,11 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
         for key, item in value.items():
             _collect(join_path(path, key), item, found)
     else:
-        found.append(Leaf(path, type_name(value), None, canonical(value)))
+        found.append(Leaf(path, type_name(value), None, encode_canonical(value)))
 
 
 def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
-    """The value of a leaf: the inverse of :func:`leaves_of`."""
+    """Return the value of a leaf: the inverse of :func:`list_leaves`."""
     if kind == "text" or kind == "null":
         return text
     if kind == "bool":
@@ -165,37 +229,3 @@ def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
         return int(num) if text is None else int(text)
     value: ConfigValue = json.loads(text or "")
     return value
-
-
-def checked_tree(values: object) -> dict[str, ConfigValue]:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"a config is a map, not {type(values).__name__} {short_repr(values)}")
-    checked = checked_value(values, "", 1, [MAX_VALUES])
-    assert isinstance(checked, dict)
-    return checked
-
-
-def differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
-    """Each text of a resolved tree that is written otherwise, with how it is written."""
-    if isinstance(written, dict) and isinstance(resolved, dict):
-        for key in written.keys() & resolved.keys():
-            yield from differing_texts(written[key], resolved[key])
-    elif isinstance(written, list) and isinstance(resolved, list):
-        for one, other in zip(written, resolved, strict=False):
-            yield from differing_texts(one, other)
-    elif isinstance(written, str) and isinstance(resolved, str) and written != resolved:
-        yield resolved, written
-
-
-def copied_tree(tree: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
-    return {key: copied(value) for key, value in tree.items()}
-
-
-def merged_into(base: dict[str, ConfigValue], overlay: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
-    for key, value in overlay.items():
-        below = base.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            base[key] = merged_into(below, value)
-        else:
-            base[key] = value
-    return base

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exptrack.artifacts.blobs import CODEC, StoredBlob, unpacked
+from exptrack.artifacts.blobs import CODEC, StoredBlob, unpack_chunk
 from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
-from exptrack.artifacts.folders import manifest_of_rows
+from exptrack.artifacts.folders import build_manifest_of_rows
 from exptrack.artifacts.store import ENTRIES_OF, artifact_checksum
-from exptrack.config.exp_config import config_from_snapshot
-from exptrack.config.store import read_config
+from exptrack.config.exp_config import parse_stored_config
+from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, checksum_points, nan_if_null
@@ -168,7 +168,7 @@ def _check_run(connection: Connection, row: Row) -> Iterator[Problem]:
 
 def _check_config(connection: Connection, run: int, run_id: str, config_hash: str) -> Iterator[Problem]:
     try:
-        config = config_from_snapshot(*read_config(connection, run))
+        config = parse_stored_config(*read_stored_config(connection, run))
     except (ValueError, ConfigError) as error:
         yield Problem("config", run_id, f"its snapshot cannot be read: {error}")
         return
@@ -291,7 +291,7 @@ def _check_artifacts(
 
 def _check_chunk(row: Row, unpacker: Unpacker) -> str | None:
     try:
-        found = unpacked(row, unpacker)
+        found = unpack_chunk(row, unpacker)
     except ValueError as error:
         return str(error)
     if hashlib.sha256(found).digest() != row["sha256"]:
@@ -326,7 +326,7 @@ def _is_sound_folder(connection: Connection, row: Row) -> bool:
         except ArchiveCorruptError:
             return True  # its blob was reported already
         try:
-            return found == manifest_of_rows(connection.all(ENTRIES_OF, (row["id"],)))
+            return found == build_manifest_of_rows(connection.all(ENTRIES_OF, (row["id"],)))
         except ArchiveCorruptError:
             return False
 

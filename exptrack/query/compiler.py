@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from exptrack.config.tree import EXACT_INT, canonical
+from exptrack.config.tree import EXACT_INT, encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.names import find_key, find_metric
@@ -335,9 +335,9 @@ def match_config_value(operator: str, value: Any) -> Fragment:
     """Compare a stored config value with a value of a filter; values of other types never match."""
     operator = "=" if operator == "in" else operator
     if isinstance(value, bool):
-        return Fragment("(v.text = ? AND v.type = 'bool')", (canonical(value),))
+        return Fragment("(v.text = ? AND v.type = 'bool')", (encode_canonical(value),))
     if isinstance(value, list):
-        return Fragment("(v.text = ? AND v.type = 'list')", (canonical(value),))
+        return Fragment("(v.text = ? AND v.type = 'list')", (encode_canonical(value),))
     if isinstance(value, str):
         match = match_value("v.text", operator, (value,))
         # No value of another type has such a text, so the index alone answers.

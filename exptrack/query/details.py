@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exptrack.artifacts.listing import read_artifacts, read_inputs
-from exptrack.config.exp_config import config_from_snapshot
-from exptrack.config.store import read_config, read_sources
+from exptrack.config.exp_config import parse_stored_config
+from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import read_summaries
@@ -74,7 +74,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
     run = row["id"]
     return RunDetail(
         summary=summarize_runs(connection, [row], find_dead_runs(connection))[0],
-        config=config_from_snapshot(*read_config(connection, run)).values,
+        config=parse_stored_config(*read_stored_config(connection, run)).values,
         notes=read_notes(connection, run),
         metrics=read_summaries(connection, [run])[run],
         artifacts=read_artifacts(connection, run),

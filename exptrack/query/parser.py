@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from exptrack.config.tree import canonical
+from exptrack.config.tree import encode_canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
 from exptrack.query.conditions import (
@@ -401,7 +401,7 @@ class _Parser:
     def _read_list(self, token: _Token) -> list[Any]:
         try:
             value, end = json.JSONDecoder().raw_decode(self._text, token.position)
-            check_text(canonical(value), "list")
+            check_text(encode_canonical(value), "list")
         except (ValueError, RecursionError) as error:
             raise self.error(f"expected a list as in JSON: {error}", token) from None
         self._at = end
@@ -489,7 +489,7 @@ def _find_kind(field: Field) -> str:
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
     if isinstance(value, list):
         try:
-            check_text(canonical(value), "list")
+            check_text(encode_canonical(value), "list")
         except (TypeError, ValueError, RecursionError) as error:
             raise parser.error(f"a list can hold only JSON values: {error}", token) from None
     if isinstance(value, (str, bool, float, list, datetime)):

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Mapping
 
-from exptrack.config.exp_config import ExpConfig, sha256_text
+from exptrack.config.exp_config import ExpConfig
+from exptrack.config.tree import sha256_text
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7

@@ -19,8 +19,8 @@ from typing import NamedTuple, TypeAlias
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import remove_secrets_and_paths
-from exptrack.config.exp_config import as_config
-from exptrack.config.store import Numbers
+from exptrack.config.exp_config import make_config
+from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
@@ -75,7 +75,7 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun]) -> list[
     metrics: dict[str, int] = {}
     for batch in _check_in_batches(connection, records, run_ids):
         # New row ids for each batch: between batches another process may delete sources that no config uses.
-        run_ids += _store_batch(connection, batch, Numbers(connection), metrics)
+        run_ids += _store_batch(connection, batch, RowIds(connection), metrics)
     return run_ids
 
 
@@ -101,13 +101,13 @@ def _check_in_batches(
 
 
 def _store_batch(
-    connection: Connection, batch: list[_CheckedRecord], numbers: Numbers, metrics: dict[str, int]
+    connection: Connection, batch: list[_CheckedRecord], row_ids: RowIds, metrics: dict[str, int]
 ) -> list[str]:
     with connection.transaction():
         run_ids = _draw_run_ids(connection, [one.new.started_at for one in batch])
         runs: list[int] = []
         for run_id, (new, notes, _metrics) in zip(run_ids, batch, strict=True):
-            run = insert_run(connection, run_id, new, numbers)
+            run = insert_run(connection, run_id, new, row_ids)
             runs.append(run)
             assert new.ended_at is not None
             ended = utc_text(new.ended_at)
@@ -162,7 +162,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     if ended is None or duration_s < 0:
         raise InvalidValueError(f"duration_s must be seconds, 0 or more, not {short_repr(record.duration_s)}")
     new = NewRun(
-        config=as_config(record.config).interpolate(),
+        config=make_config(record.config).interpolate(),
         tags=check_tags(record.tags),
         data=check_data(record.data),
         name=check_optional_name(record.name, "run name"),

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from exptrack.config.store import SOURCES_OF, read_config
+from exptrack.config.store import SOURCES_OF, read_stored_config
 from exptrack.database.connection import Connection
 from exptrack.metrics.store import seal_series
 
@@ -58,7 +58,7 @@ def checksum_run(connection: Connection, run: int) -> str:
     Points are covered through the checksums of their series.
     """
     digest = hashlib.sha256()
-    digest.update(_json_line(read_config(connection, run)))
+    digest.update(_json_line(read_stored_config(connection, run)))
     for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
         digest.update(_json_line(connection.fold(sql, (run,), list)))
     return digest.hexdigest()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
-from exptrack.config.store import Numbers, delete_config, remove_unused_sources, sources_of, store_config
+from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.records import RunStatus
@@ -65,7 +65,7 @@ class NewRun(NamedTuple):
     traceback: str | None = None
 
 
-def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Numbers | None = None) -> int:
+def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> int:
     """Write everything a run begins with, and the event. Return its row id. Call inside a transaction."""
     code, environment = new.code, new.environment
     began = utc_text(new.started_at)
@@ -109,7 +109,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Number
             json.dumps(new.data),
         ),
     )
-    store_config(connection, run, new.config, numbers)
+    insert_config(connection, run, new.config, row_ids)
     for tag in new.tags:
         connection.execute(INSERT_TAG, (run, tag, began))
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
@@ -121,9 +121,9 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, numbers: Number
 
 def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     """Replace a run's config, and the hashes computed from it. Call inside a transaction."""
-    sources = sources_of(connection, run)
+    sources = read_source_ids(connection, run)
     delete_config(connection, run)
-    store_config(connection, run, config)
+    insert_config(connection, run, config)
     remove_unused_sources(connection, sources)
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))

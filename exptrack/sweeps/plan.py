@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from exptrack.config.composition import parse_cli_overrides
-from exptrack.config.exp_config import ExpConfig, config_as_json, config_from_json
+from exptrack.config.exp_config import ExpConfig, decode_config, encode_config
 from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
@@ -183,7 +183,7 @@ class SweepPlan:
             "time_limit_s": self.time_limit_s,
             "jobs": self.jobs,
             "retries": self.retries,
-            "base": None if self.base is None else config_as_json(self.base),
+            "base": None if self.base is None else encode_config(self.base),
         }
 
     @classmethod
@@ -206,7 +206,7 @@ class SweepPlan:
                 space[key] = Dimension(**values | {"choices": tuple(values.get("choices", ()))})
             sampler, pruner = Sampler(**facts.pop("sampler")), Pruner(**facts.pop("pruner"))
             base = facts.pop("base")
-            config = None if base is None else config_from_json(base)
+            config = None if base is None else decode_config(base)
             return cls(space=space, sampler=sampler, pruner=pruner, base=config, **facts)
         except SweepPlanError:
             raise

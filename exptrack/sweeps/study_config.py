@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exptrack.config.exp_config import as_config, config_as_json
+from exptrack.config.exp_config import encode_config, make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
 from exptrack.validation import check_direction, check_name, short_repr
@@ -84,7 +84,7 @@ class StudyConfig:
         """
         if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
             raise InvalidValueError(f"max_trials is a whole number above 0, not {short_repr(self.max_trials)}")
-        base = config_as_json(as_config(self.base))
+        base = encode_config(make_config(self.base))
         origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
         return {
             "sampler": self.chosen_sampler.settings(),

@@ -16,7 +16,7 @@ from typing import Any, Self
 import optuna
 from optuna.trial import FrozenTrial
 
-from exptrack.config.exp_config import ExpConfig, config_from_json, merge_configs
+from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
 from exptrack.keypath import path_of, split_path
@@ -56,7 +56,7 @@ class StudyCore:
         self.storage = LimitedStorage(connection, self.settings.get("max_trials"))
         self._given = (sampler, pruner)
         origin = self.settings.get("base_origin", {"files": [], "sources": {}})
-        self._base = config_from_json({"values": self.settings.get("base") or {}, **origin})
+        self._base = decode_config({"values": self.settings.get("base") or {}, **origin})
         self._optuna: optuna.Study | None = None
         self._opening = threading.Lock()
 

@@ -17,8 +17,8 @@ from typing import Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
-from exptrack.config.exp_config import as_config
-from exptrack.config.store import frozen_config
+from exptrack.config.exp_config import make_config
+from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
@@ -93,7 +93,7 @@ def start_run(
         group = surrounding["study"] if group is None else group
         name = name_trial_run(surrounding["study"], surrounding["number"]) if name is None else name
     new = NewRun(
-        config=as_config(config).interpolate(),
+        config=make_config(config).interpolate(),
         tags=check_tags(tags),
         data=check_data(data),
         name=check_optional_name(name, "run name"),
@@ -135,7 +135,7 @@ def resume_run(
             if alive or (alive is None and not take_over):
                 raise RunBusyError(row["run_id"], _describe_owner(row, owner, alive))
         # References to the environment are filled in when read: a run can be resumed and tagged without them.
-        config = frozen_config(connection, run).interpolate(lazily=True)
+        config = read_exp_config(connection, run).interpolate(lazily=True)
         connection.execute(REOPEN_RUN, (utc_text(), run))
         connection.execute(REOPEN_SERIES, (run,))
         connection.execute(DELETE_OWNER, (run,))
@@ -175,7 +175,7 @@ def open_run(connection: Connection, run: int) -> Run:
     row = connection.one(RUN_STATE, (run,))
     if row is None:
         raise RunNotFoundError(str(run), str(connection.path))
-    return Run(connection, run, row["run_id"], moment(row["started_at"]), frozen_config(connection, run))
+    return Run(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
 def recover_journals(connection: Connection) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import exptrack
 from exptrack import Archive, ArchiveCorruptError, ConflictError, Run, RunNotFoundError
-from exptrack.artifacts import blobs, chunks, lineage
+from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
@@ -45,12 +45,6 @@ def is_exactly_what_is_needed(archive: Archive) -> bool:
     """Nothing to collect, and nothing wrong."""
     report = archive.gc_artifacts()
     return archive.verify().problems == () and (report.blobs, report.chunks) == (0, 0)
-
-
-@pytest.fixture
-def run(archive: Archive) -> Iterator[Run]:
-    with archive.start_run() as started:
-        yield started
 
 
 # Sharing
@@ -585,10 +579,11 @@ READS_A_TABLE = {
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b")
 QUERIES = {
     name: text
-    for module in (blobs, artifacts, lineage)
+    for module in (blobs, artifacts, retention, lineage)
     for name, text in vars(module).items()
     if name.isupper()
     and name[0] != "_"
+    and not name.endswith("_COLUMNS")
     and isinstance(text, str)
     and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", text)
 }

@@ -126,7 +126,7 @@ def test_what_known_bytes_pack_to_is_known() -> None:
 @given(st.binary(min_size=1, max_size=40), st.integers(1, 300), st.integers(0, 7), st.sampled_from([*WIDTHS]))
 def test_every_codec_gives_back_what_went_in(unit: bytes, times: int, odd: int, codec: str) -> None:
     data = unit * times + unit[:odd]
-    packed = Packer()._zipped(data, WIDTHS[codec])
+    packed = Packer()._compress(data, WIDTHS[codec])
     assert Unpacker().unpack(codec, packed, len(data)) == data
     chosen, stored = Packer().pack(memoryview(data))
     assert Unpacker().unpack(chosen, stored, len(data)) == data
@@ -136,7 +136,7 @@ def test_every_codec_gives_back_what_went_in(unit: bytes, times: int, odd: int, 
 def test_the_largest_chunk_fits_into_what_is_read_back() -> None:
     data = SEEDED[:MAX_CHUNK_BYTES]
     for width in WIDTHS.values():
-        assert len(Packer()._zipped(data, width)) <= MAX_STORED_BYTES
+        assert len(Packer()._compress(data, width)) <= MAX_STORED_BYTES
 
 
 def test_what_saves_less_than_three_percent_is_stored_raw() -> None:

@@ -273,7 +273,7 @@ except ExportError as error:
 def test_where_there_is_no_room_nothing_is_left(tmp_path: Path, kind: str) -> None:
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "a"), kind]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-    assert "there is no room; free some or go elsewhere" in done.stdout
+    assert "there is no room; free some or choose another folder" in done.stdout
     assert listing(tmp_path) == {}
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
-import random
 import sqlite3
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,51 +27,13 @@ from exptrack import (
     RunNotFoundError,
     UnsafePathError,
 )
+from tests.artifacts.contents import DATA, made, tree
 
-DATA = random.Random(4).randbytes(2_500_000)
 NAN = float("nan")
-
-
-@pytest.fixture
-def run(archive: Archive) -> Iterator[Run]:
-    with archive.start_run() as started:
-        yield started
-
-
-@pytest.fixture
-def store(run: Run) -> ArtifactStore:
-    return run.artifacts
 
 
 def type_name(value: object) -> str:
     return type(value).__name__
-
-
-def versions(store: ArtifactStore, name: str) -> list[int]:
-    return [a.version for a in store.list_artifacts() if a.name == name]
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
-
-
-def made(folder: Path, files: dict[str, bytes | None]) -> Path:
-    folder.mkdir()
-    for path, content in files.items():
-        place = folder / path
-        if content is None:
-            place.mkdir(parents=True, exist_ok=True)
-        else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
-    return folder
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 # Registering
@@ -187,131 +145,6 @@ def test_a_name_registered_again_is_a_new_version_and_the_old_one_stays(store: A
         store.open("a", 4)
 
 
-def test_the_number_of_a_removed_version_is_never_given_again(archive: Archive, store: ArtifactStore) -> None:
-    for number in range(1, 4):
-        store.register_data("a", str(number))
-    assert store.remove("a", 3).versions == (3,)
-    assert store.get_blob("a") == "2"
-    assert store.remove("a").versions == (1, 2)
-    assert store.get_blob("a") is None
-    archive.gc_artifacts()
-    store.register_data("a", "4")
-    assert versions(store, "a") == [4]
-    for version in (1, 3, 9):
-        with pytest.raises(ArtifactNotFoundError):
-            store.remove("a", version)
-    with pytest.raises(ArtifactNotFoundError):
-        store.remove("b")
-
-
-def test_a_removal_leaves_what_others_hold_and_tells_what_went(archive: Archive, store: ArtifactStore) -> None:
-    store.register_data("a", DATA)
-    store.register_data("a", "own" * 1000)
-    with archive.start_run() as other:
-        other.artifacts.register_data("b", DATA)
-    report = store.remove("a")
-    assert (report.versions, report.blobs) == ((1, 2), 1)
-    assert 0 < report.stored_bytes < 3000
-    assert other.artifacts.get_blob("b") == DATA
-    report = other.artifacts.remove("b")
-    assert report.stored_bytes >= 0.9 * len(DATA)
-    assert report.file_bytes >= 0.9 * len(DATA)
-    assert archive.info().stored_bytes == 0
-
-
-def test_deleting_a_run_leaves_what_others_hold(archive: Archive, store: ArtifactStore) -> None:
-    with archive.start_run() as other:
-        other.artifacts.register_data("b", DATA)
-        other.artifacts.register_data("own", DATA[::-1])
-    store.register_data("a", DATA)
-    report = archive.delete_run(other.run_id)
-    assert report.blobs == 1
-    assert store.get_blob("a") == DATA
-
-
-# Keeping
-
-
-def checkpoints(run: Run, values: list[float | None], tmp_path: Path) -> None:
-    """A version a step; None: no value logged."""
-    place = tmp_path / "checkpoint"
-    for step, value in enumerate(values):
-        if value is not None:
-            run.log({"loss": value}, step)
-        place.write_bytes(str(step).encode())
-        run.artifacts.register_checkpoint("c", place, step)
-
-
-@pytest.mark.parametrize(
-    ("values", "direction", "best", "kept"),
-    [
-        ([3.0, 1.0, 2.0], "minimize", 1, [2]),
-        ([3.0, 1.0, 2.0], "maximize", 2, [1, 3]),
-        ([1.0, 1.0, 1.0], "minimize", 2, [2, 3]),
-        ([NAN, 5.0, NAN], "minimize", 1, [2]),
-        ([NAN, 5.0, NAN], "maximize", 2, [2, 3]),
-        ([float("inf"), NAN], "minimize", 1, [1]),
-        ([float("-inf"), NAN], "maximize", 1, [1]),
-        ([float("-inf"), 0.0], "minimize", 1, [1]),
-        ([1.0, None, 2.0], "minimize", 1, [2]),  # the latest value before its step
-        ([None, 2.0, 3.0], "minimize", 1, [2]),
-        ([1.0, 2.0], "minimize", 9, [1, 2]),
-    ],
-)
-def test_the_best_are_kept(
-    run: Run, tmp_path: Path, values: list[float | None], direction: str, best: int, kept: list[int]
-) -> None:
-    checkpoints(run, values, tmp_path)
-    report = run.artifacts.keep("c", best=best, metric="loss", direction=direction)
-    assert versions(run.artifacts, "c") == kept
-    assert sorted([*report.versions, *kept]) == list(range(1, len(values) + 1))
-
-
-def test_the_last_are_kept_and_with_best_both(run: Run, tmp_path: Path) -> None:
-    checkpoints(run, [1.0, 2.0, 0.0, 5.0, 4.0], tmp_path)
-    run.artifacts.keep("c", last=1, best=1, metric="loss", direction="minimize")
-    assert versions(run.artifacts, "c") == [3, 5]
-    assert run.artifacts.keep("c", last=5).versions == ()
-    run.artifacts.keep("c", last=1)
-    assert versions(run.artifacts, "c") == [5]
-    assert run.artifacts.get_blob("c") == b"4"
-
-
-def test_versions_without_a_step_are_not_removed_for_not_being_best(run: Run, tmp_path: Path) -> None:
-    run.artifacts.register_data("c", b"no step")
-    checkpoints(run, [1.0, 2.0], tmp_path)
-    run.artifacts.keep("c", best=1, metric="loss", direction="minimize")
-    assert versions(run.artifacts, "c") == [1, 2]
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {},
-        {"last": 0},
-        {"last": -1},
-        {"last": True},
-        {"last": 1.0},
-        {"best": 1},
-        {"best": 1, "metric": "loss"},
-        {"last": 1, "metric": "loss"},
-        {"best": 1, "direction": "minimize"},
-        {"best": 1, "metric": "loss", "direction": "up"},
-        {"best": 1, "metric": "absent", "direction": "minimize"},
-    ],
-    ids=str,
-)
-def test_who_does_not_say_what_to_keep_removes_nothing(
-    run: Run, tmp_path: Path, how: dict[str, object]
-) -> None:
-    checkpoints(run, [1.0, 2.0], tmp_path)
-    with pytest.raises(InvalidValueError):
-        run.artifacts.keep("c", **how)  # type: ignore[arg-type]
-    assert versions(run.artifacts, "c") == [1, 2]
-    with pytest.raises(ArtifactNotFoundError):
-        run.artifacts.keep("absent", last=1)
-
-
 # Opening
 
 
@@ -389,142 +222,6 @@ def test_a_file_that_is_read_after_the_archive_was_closed_says_so(tmp_path: Path
         file.read(1)
     with pytest.raises(ArchiveClosedError):
         file.read()
-
-
-# Folders
-
-FILES: dict[str, bytes | None] = {
-    "a.txt": b"a",
-    "same": b"a",
-    "none": b"",
-    "sub/deep/b": DATA[:500_000],
-    "empty": None,
-    "sub/empty": None,
-    "ünï/日本": b"names",
-}
-
-
-def test_a_folder_comes_back_with_names_modes_and_empty_folders(store: ArtifactStore, tmp_path: Path) -> None:
-    folder = made(tmp_path / "in", FILES)
-    for path, bits in (("a.txt", 0o640), ("same", 0o755), ("empty", 0o700), ("sub", 0o750)):
-        (folder / path).chmod(bits)
-    digest = store.register_dir("d", folder)
-    place = store.export("d", tmp_path / "out")
-    assert place == tmp_path / "out"
-    assert tree(place) == tree(folder)
-    assert [mode(place / path) for path in tree(folder)] == [mode(folder / path) for path in tree(folder)]
-    assert store.register_dir("d", folder) == digest
-    files = store.list_files("d")
-    assert [f.path for f in files] == sorted(tree(folder))
-    folders = {path for path, content in tree(folder).items() if content is None}
-    assert {f.path for f in files if f.hash is None} == folders
-    with store.open("d", file="sub/deep/b") as file:
-        assert file.read() == FILES["sub/deep/b"]
-    found = store.get_artifact("d")
-    assert found is not None
-    assert found.kind == "folder"
-
-
-def test_one_file_of_a_folder_is_exported_alone(store: ArtifactStore, tmp_path: Path) -> None:
-    store.register_dir("d", made(tmp_path / "in", FILES))
-    assert store.export("d", tmp_path / "b", file="sub/deep/b").read_bytes() == FILES["sub/deep/b"]
-    (tmp_path / "there").mkdir()
-    assert store.export("d", tmp_path / "there", file="sub/deep/b") == tmp_path / "there" / "b"
-    for absent in ("sub", "empty", "absent", "../in/a.txt", ""):
-        with pytest.raises(ArtifactNotFoundError):
-            store.open("d", file=absent)
-        with pytest.raises(ArtifactNotFoundError):
-            store.export("d", tmp_path / "x", file=absent)
-    with pytest.raises(InvalidValueError, match="folder"):
-        store.open("d")
-
-
-def test_an_empty_folder_and_a_checkpoint_folder_come_back(store: ArtifactStore, tmp_path: Path) -> None:
-    store.register_dir("d", made(tmp_path / "in", {}))
-    assert tree(store.export("d", tmp_path / "out")) == {}
-    store.register_checkpoint("c", made(tmp_path / "model", {"w": b"1"}), 3)
-    assert tree(store.export("c", tmp_path / "restored")) == {"w": b"1"}
-    found = store.get_artifact("c")
-    assert found is not None
-    assert (found.kind, found.step) == ("checkpoint", 3)
-
-
-def test_links_are_stored_as_what_they_lead_to(store: ArtifactStore, tmp_path: Path) -> None:
-    folder = made(tmp_path / "in", {"a": b"a", "sub/b": b"b"})
-    (folder / "file").symlink_to("a")
-    (folder / "folder").symlink_to("sub")
-    outside = made(tmp_path / "outside", {"c": b"c"})
-    (folder / "out").symlink_to(outside)
-    store.register_dir("d", folder)
-    place = store.export("d", tmp_path / "restored")
-    assert tree(place) == {
-        "a": b"a",
-        "sub": None,
-        "sub/b": b"b",
-        "file": b"a",
-        "folder": None,
-        "folder/b": b"b",
-        "out": None,
-        "out/c": b"c",
-    }
-    assert not any(path.is_symlink() for path in place.rglob("*"))
-
-
-def test_folders_that_cannot_be_stored_or_restored_everywhere_are_refused(
-    archive: Archive, store: ArtifactStore, tmp_path: Path
-) -> None:
-    names = ("circle", "self", "dead", "pipe")
-    bad = {name: made(tmp_path / name, {"a": b"a"}) for name in names}
-    (bad["circle"] / "sub").mkdir()
-    (bad["circle"] / "sub" / "up").symlink_to("..")
-    (bad["self"] / "me").symlink_to("me")
-    (bad["dead"] / "gone").symlink_to("nowhere")
-    os.mkfifo(bad["pipe"] / "pipe")
-    for number, name in enumerate(["NUL", "a:b", "dot.", "back\\slash", "A", os.fsdecode(b"\xff")]):
-        bad[name] = made(tmp_path / str(number), {"a": b"a", name: b""})
-    for name, folder in bad.items():
-        with pytest.raises(InvalidValueError):
-            store.register_dir("d", folder)
-        assert store.list_artifacts() == [], name
-    assert archive.gc_artifacts().blobs == 0
-    with pytest.raises(InvalidValueError):
-        store.register_dir("d", bad["circle"] / "a")
-
-
-def test_a_folder_too_deep_to_restore_is_refused(store: ArtifactStore, tmp_path: Path) -> None:
-    (tmp_path / "in" / "/".join("a" * 120)).mkdir(parents=True)
-    with pytest.raises(UnsafePathError):
-        store.register_dir("d", tmp_path / "in")
-
-
-def test_thousands_of_small_files_are_one_transaction_and_share_chunks(
-    archive: Archive, store: ArtifactStore, tmp_path: Path
-) -> None:
-    files = {f"{n % 30}/{n}": b"%d" % (n % 1000) for n in range(3000)}
-    folder = made(tmp_path / "in", dict(files))
-    commits: list[str] = []
-    archive._connection._handle().raw.set_trace_callback(commits.append)
-    store.register_dir("d", folder)
-    archive._connection._handle().raw.set_trace_callback(None)
-    assert commits.count("COMMIT") == 1
-    assert archive._connection.value("SELECT count(*) FROM chunk") <= 1002
-    found = {f.path: f.hash for f in store.list_files("d") if f.hash is not None}
-    assert found == {path: f"sha256:{hashlib.sha256(content).hexdigest()}" for path, content in files.items()}
-
-
-def test_a_folder_of_large_files_is_collected_whole_when_one_cannot_be_read(
-    archive: Archive, store: ArtifactStore, tmp_path: Path
-) -> None:
-    folder = made(tmp_path / "in", {f"{n}": DATA[n:] for n in range(1, 9)})
-
-    def removing(done: int, _total: int) -> None:
-        if done > 7 * len(DATA) - 1000:
-            (folder / "8").unlink(missing_ok=True)
-
-    with pytest.raises(InvalidValueError, match="cannot read"):
-        store.register_dir("d", folder, progress=removing)
-    assert archive._connection.value("SELECT count(*) FROM blob") == 0
-    assert archive._connection.value("SELECT count(*) FROM chunk") == 0
 
 
 # Exporting

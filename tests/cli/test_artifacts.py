@@ -179,7 +179,7 @@ def test_put_refuses_wrong_input_and_stores_nothing(lab: Lab) -> None:
         assert (result.exit_code, result.stdout) == (code, ""), words
     assert lab.call("artifacts", "put", "zzz", "f").exit_code == 31
     missing = lab.call("artifacts", "put", lab.run, "none").stderr
-    assert missing == "exptrack: cannot read the file 'none': No such file or directory\n"
+    assert missing == "exptrack: cannot read the file 'none' (No such file or directory); check the path\n"
     assert lab.json("artifacts", "ls", lab.run) == before
 
 

@@ -1,9 +1,10 @@
-"""Configs from files: what is selected, what wins, what set each key, what a reference stands for."""
+"""Configs from files: what is selected, what wins, what set each key, which files are refused."""
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,10 @@ from exptrack import (
     SdnError,
     load_exp_config,
     load_sdn_config,
-    merge_configs,
     parse_cli_overrides,
     sdn,
 )
-from tests.strategies import exactly
+from tests.strategies import CONFIGS, SCALARS, exactly
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -206,156 +206,6 @@ def test_a_long_line_of_files_that_extend_each_other_is_refused(tmp_path: Path) 
         load_sdn_config(tmp_path / "f0.sdn")
 
 
-# References
-
-
-def composed(tmp_path: Path, text: str, *overrides: str) -> ExpConfig:
-    return load_exp_config(write(tmp_path / "c", config=text), overrides)
-
-
-def test_references_are_resolved_nested_in_lists_and_with_their_types(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROOT", "/data")
-    monkeypatch.setenv("WHICH", "lr")
-    monkeypatch.delenv("NO_SUCH", raising=False)
-    config = composed(
-        tmp_path,
-        "lr: 0.1\nn: 3\non: true\nnothing: null\nmap: {x: 1, y: [2]}\n"
-        'a: "${config:lr}"\nb: ${config:n}\nc: ${config:on}\nd: ${config:nothing}\ne: ${config:map}\n'
-        "f: lr=${config:lr} n=${config:n} ${config:on} ${config:nothing}\n"
-        'g: ["${config:n}", {h: "${config:lr}"}, "${env:ROOT}/x"]\n'
-        'i: "${config:${env:WHICH}}"\nj: ${config:map.y}\nk: ${env:NO_SUCH,fallback}\nl: ${env:NO_SUCH,}\n'
-        "m: ${HOME} $${x} ${other:y} }\no: ${config:e.x}\n",
-    )
-    expected = {
-        "lr": 0.1,
-        "n": 3,
-        "on": True,
-        "nothing": None,
-        "map": {"x": 1, "y": [2]},
-        "a": 0.1,
-        "b": 3,
-        "c": True,
-        "d": None,
-        "e": {"x": 1, "y": [2]},
-        "f": "lr=0.1 n=3 true null",
-        "g": [3, {"h": 0.1}, "/data/x"],
-        "i": 0.1,
-        "j": [2],
-        "k": "fallback",
-        "l": "",
-        "m": "${HOME} $${x} ${other:y} }",
-        "o": 1,
-    }
-    assert exactly(config.values) == exactly(expected)
-    stored = {"g": [3, {"h": 0.1}, "${env:ROOT}/x"], "i": "${config:${env:WHICH}}"}
-    stored |= {"k": "${env:NO_SUCH,fallback}", "l": "${env:NO_SUCH,}"}
-    assert exactly(config.stored_values) == exactly(expected | stored)
-    assert sdn.loads(config.to_sdn()) == config.stored_values
-
-
-def test_what_the_environment_holds_is_never_looked_at_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EVIL", "${config:lr} ${env:HOME}")
-    assert composed(tmp_path, "lr: 1\na: ${env:EVIL}").get("a") == "${config:lr} ${env:HOME}"
-
-
-def test_a_large_config_may_have_references_too(tmp_path: Path) -> None:
-    numbers = ",".join("7" * 150_000)
-    config = composed(tmp_path, f"n: 1\na: [{numbers}]\nb: ${{config:n}}\n")
-    assert (config.get("b"), config.get("a")) == (1, [7] * 150_000)
-
-
-def test_a_variable_that_is_no_text_is_refused_without_being_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BROKEN", "secret\udcff")
-    with pytest.raises(ConfigError, match="BROKEN is not UTF-8") as caught:
-        composed(tmp_path, "a: ${env:BROKEN}")
-    assert "secret" not in str(caught.value)
-    monkeypatch.setenv("BROKEN", "secret")
-    with pytest.raises(ConfigError, match="no key") as caught:
-        composed(tmp_path, "a: ${config:${env:BROKEN}}")
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: ${config:b}\nb: ${config:c}\nc: ${config:a}", "circle: a → b → c → a"),
-        ("a: ${config:a}", "circle: a → a"),
-        ("a: {b: ${config:a}}".replace("${config:a}", '"${config:a}"'), "circle: a.b → a"),
-        ('a: [1, "${config:a}"]', "circle: a → a"),
-        ("a: ${config:b.x}\nb: ${config:a}", "circle"),
-        ('m: {x: "${config:n}"}\nn: ${config:m}', "circle"),
-        ("a: ${config:nowhere}", "no key 'nowhere', which a refers to"),
-        ("a: ${config:b}\nb: ${config:c.d}\nc: 1", r"no key 'c\.d', which a → b refers to"),
-        ("a: ${env:NO_SUCH}", "NO_SUCH is not set; a needs it"),
-        ("a: ${config:b}\nb: x${env:NO_SUCH}", "NO_SUCH is not set; a → b needs it"),
-        ("a: ${config:b", "not closed"),
-        ("a: ${env:}", "names nothing"),
-        ("a: ${env:A B}", "no name of an environment"),
-        ("a: x${config:m}\nm: {b: 1}", "map and can only stand alone"),
-        ("a: x${config:m}\nm: [1]", "list and can only stand alone"),
-        ("a: ${config:b..c}", "empty part"),
-        ("a: " + "${config:" * 30 + "}" * 30, "nested deeper"),
-        ("\n".join(f"a{n}: ${{config:a{n + 1}}}" for n in range(200)) + "\na200: 1", "in a row"),
-        (
-            "\n".join(f"a{n}: ${{config:a{n + 1}}}${{config:a{n + 1}}}" for n in range(40)) + "\na40: xx",
-            "measure",
-        ),
-        (
-            "\n".join(f'a{n}: ["${{config:a{n + 1}}}", "${{config:a{n + 1}}}"]' for n in range(25))
-            + "\na25: 1",
-            "measure",
-        ),
-    ],
-)
-def test_a_reference_that_leads_nowhere_or_in_a_circle_names_the_chain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
-) -> None:
-    monkeypatch.delenv("NO_SUCH", raising=False)
-    with pytest.raises(ConfigError, match=message):
-        composed(tmp_path, text)
-
-
-def test_an_override_changes_what_refers_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORD", "first")
-    config = composed(tmp_path, "lr: 0.1\nwarm: ${config:lr}\nword: ${env:WORD}\n", "lr=0.2")
-    assert (config.get("warm"), config.get("word")) == (0.2, "first")
-    monkeypatch.setenv("WORD", "second")
-    later = config.with_override("lr", "0.5")
-    assert (later.get("warm"), later.get("word"), later.get_text("lr")) == (0.5, "second", "0.5")
-    merged = merge_configs(config, {"lr": 0.7, "raw": "${env:WORD}"})
-    assert (merged.get("warm"), merged.get("raw")) == (0.7, "${env:WORD}"), "what code hands in is as it is"
-    assert str(merged.source_of("lr")) == "code dict"
-    assert str(merged.source_of("warm")) == "config.sdn:2"
-
-
-def test_one_file_is_not_interpolated_until_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORD", "x")
-    config = load_sdn_config(write(tmp_path, config="a: ${env:WORD}") / "config.sdn")
-    assert config.get("a") == "${env:WORD}"
-    assert config.interpolate().get("a") == "x"
-    assert config.interpolate().hash() == config.hash()
-
-
-def test_the_hash_is_the_same_whatever_the_environment_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashes = set()
-    for value in ("one", "two"):
-        monkeypatch.setenv("WORD", value)
-        config = composed(
-            tmp_path, "w: ${env:WORD}\na: {lr: 1}\none: {b: 1}\ntwo: {b: 2}\nc: ${config:${env:WORD}.b}"
-        )
-        hashes.add(config.hash())
-        assert config.get("c") == {"one": 1, "two": 2}[value]
-    assert len(hashes) == 1
-
-
 # Other notations
 
 
@@ -410,38 +260,6 @@ def test_two_bases_are_refused(tmp_path: Path) -> None:
         ("c.toml", "a = nan", "nan"),
         ("c.toml", "a = ", "Invalid value"),
         ("c.toml", "a = " + "[" * 10_000, "deep"),
-        ("c.yaml", "a: 1\nb:\n  c: 1\n  c: 2", "line 4, column 3: the key 'c' stands twice"),
-        ("c.yaml", "a: yes", "disagree about yes"),
-        ("c.yaml", "a: Off", "disagree"),
-        ("c.yaml", "a: 010", "disagree"),
-        ("c.yaml", "a: 12:30:45", "disagree"),
-        ("c.yaml", "a: 1_000", "disagree"),
-        ("c.yaml", "a: .nan", "no number"),
-        ("c.yaml", "a: -.inf", "no number"),
-        ("c.yaml", "1: a", "not text"),
-        ("c.yaml", "true: a", "not text"),
-        ("c.yaml", "[a]: 1", "key is text"),
-        ("c.yaml", "- 1", "map of names"),
-        ("c.yaml", "text", "map of names"),
-        ("c.yaml", "a: !!python/object/apply:os.system [echo]", "tag"),
-        ("c.yaml", "a: !!binary aGk=", "tag"),
-        ("c.yaml", "a: !x 1", "tag"),
-        ("c.yaml", "a: &x [*x]", "anchored"),
-        ("c.yaml", "a: *x", "anchored|undefined|alias"),
-        ("c.yaml", "a: 1\n---\nb: 2", "one document"),
-        ("c.yaml", "a: [1\nb: 2", r"line 2, column 2: did not find expected|line 2, column 1: expected"),
-        ("c.yaml", "a: b: c", "line 1, column 5: mapping values are not allowed"),
-        ("c.yaml", "a: \x00", "c.yaml: "),
-        ("c.yaml", "<<: 1", "merges maps"),
-        ("c.yaml", "a: &k x\n*k : 1", "alias"),
-        ("c.yaml", "a: " + "[" * 200, "deeper"),
-        ("c.yaml", "a: " + "9" * 5000, "digits"),
-        (
-            "c.yaml",
-            "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
-            + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(9)),
-            "aliases unfolded",
-        ),
     ],
 )
 def test_what_other_notations_cannot_say_exactly_is_refused(
@@ -451,35 +269,6 @@ def test_what_other_notations_cannot_say_exactly_is_refused(
     with pytest.raises(ConfigError, match=message) as caught:
         load_sdn_config(tmp_path / name)
     assert name in str(caught.value)
-
-
-def test_yaml_merges_and_repeats_and_keeps_text(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text(
-        "d: &d {x: 1, y: 2}\na:\n  <<: *d\n  y: 3\nb: {<<: [{x: 5}, *d], z: 0}\nq: 'yes'\nt: 2.1.0\n"
-        "e: 1e-3\no: 0o17\n'<<': 1\nl: |\n  two\n  lines\n"
-    )
-    assert exactly(load_sdn_config(tmp_path / "c.yaml").values) == exactly(
-        {
-            "d": {"x": 1, "y": 2},
-            "a": {"y": 3, "x": 1},
-            "b": {"z": 0, "x": 5, "y": 2},
-            "q": "yes",
-            "t": "2.1.0",
-            "e": 0.001,
-            "o": 15,
-            "<<": 1,
-            "l": "two\nlines\n",
-        }
-    )
-
-
-def test_yaml_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    (tmp_path / "c.yaml").write_text("a: 1")
-    with pytest.raises(ConfigError, match=r"exptrack-archive\[yaml\]"):
-        load_sdn_config(tmp_path / "c.yaml")
 
 
 @settings(max_examples=200, deadline=None)
@@ -517,3 +306,29 @@ def test_what_is_loaded_equals_what_the_program_would_write(lab: Path) -> None:
     assert load_sdn_config(path) == config
     assert json.loads(config.canonical()) == config.values
     assert os.path.exists(path)
+
+
+@settings(deadline=None, max_examples=50)
+@given(CONFIGS, st.lists(st.tuples(st.sampled_from(["a", "b.c", "b.d.e", "f"]), SCALARS), max_size=4))
+def test_a_file_and_overrides_compose_as_the_same_in_code(tree: dict[str, Any], sets: list[Any]) -> None:
+    """A file of any values reads back whole, each from its line; overrides are those of with_override."""
+    tree = {key: value for key, value in tree.items() if key != "extends" and "${" not in repr(value)}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.sdn").write_text(ExpConfig(tree).to_sdn(), encoding="utf-8", newline="")
+        overrides = []
+        expected = ExpConfig(tree)
+        try:
+            for path, value in sets:
+                text = sdn.dumps({"k": value}).removeprefix("k: ").removesuffix("\n")
+                overrides.append(f"{path}={text}")
+                expected = expected.with_override(path, text)
+        except ConfigError:
+            with pytest.raises(ConfigError):
+                load_exp_config(folder, overrides)
+            return
+        config = load_exp_config(folder, overrides)
+        text = Path(folder, "config.sdn").read_bytes().decode()
+    assert exactly(config.values) == exactly(expected.values)
+    assert config.hash() == expected.hash()
+    lines = [source.line for source in config.sources.values() if source.kind == "file"]
+    assert all(1 <= line <= text.count("\n") for line in lines)

@@ -1,21 +1,21 @@
-"""Configs: typed, immutable, hashed by content, merged by law, and exact on the way through an archive."""
+"""Configs: typed, immutable, hashed by content, merged by law; their secrets stay references."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import pickle
-import sqlite3
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from exptrack import Archive, ConfigError, ConfigSource, ExpConfig, load_exp_config, merge_configs, sdn
+from exptrack import ConfigError, ConfigSource, ExpConfig, InvalidValueError, merge_configs, sdn
 from exptrack.keypath import join_path, split_path
+from tests.config.secrets_of_the_environment import CANARY, secret_config
 from tests.strategies import ALIGNED_CONFIGS, CONFIGS, KEYS, SCALARS, VALUES, exactly
 
 
@@ -216,79 +216,11 @@ def test_pickled_and_copied_configs_equal_the_original(tree: dict[str, Any], pro
         assert (twin.source_files, twin.overrides) == (("base.sdn",), ("a=1",))
 
 
-@settings(max_examples=40, deadline=None)
-@given(CONFIGS)
-def test_a_config_comes_back_from_an_archive_exactly(tree: dict[str, Any]) -> None:
-    """By get_run, resume_run and show_run, and leaf by leaf in the view `configs`."""
-    config = ExpConfig(tree, ["base.sdn"], ["k=1"])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "lab.db"
-        with Archive(path) as archive:
-            run = archive.start_run(config)
-            run.complete()
-        with Archive(path) as archive:
-            read = archive.get_run(run.run_id).config
-            assert same(read, config)
-            assert (read.source_files, read.overrides) == (config.source_files, config.overrides)
-            assert read.hash() == archive.show_run(run.run_id).summary.config_hash == config.hash()
-            assert exactly(archive.show_run(run.run_id).config) == exactly(config.values)
-            resumed = archive.resume_run(run.run_id)
-            assert same(resumed.config, config)
-            resumed.complete()
-        connection = sqlite3.connect(path)
-        found = connection.execute("SELECT key, type, num, text, value FROM configs").fetchall()
-        connection.close()
-    rows = {key: rest for key, *rest in found}
-    assert len(rows) == len(found)
-    assert rows.keys() == {leaf.key for leaf in config.leaves()}
-    for key, (kind, num, text, value) in rows.items():
-        original = config[key]
-        if isinstance(original, bool):
-            assert (kind, num, text) == ("bool", None, "true" if original else "false")
-        elif isinstance(original, int):
-            assert (kind, num, int(value)) == ("int", float(original), original)
-        elif isinstance(original, float):
-            assert (kind, num) == ("float", original)
-            assert exactly(float(value)) == exactly(original)
-        elif isinstance(original, str):
-            assert (kind, num, text, value) == ("text", None, original, original)
-        elif original is None:
-            assert (kind, num, text, value) == ("null", None, None, "null")
-        else:
-            assert kind == ("list" if isinstance(original, list) else "map")
-
-
 @given(CONFIGS)
 def test_a_config_comes_back_from_sdn_exactly(tree: dict[str, Any]) -> None:
     text = ExpConfig(tree).to_sdn()
     assert exactly(sdn.loads(text)) == exactly(tree)
     assert ExpConfig(sdn.loads(text)).hash() == ExpConfig(tree).hash()
-
-
-@settings(deadline=None, max_examples=50)
-@given(CONFIGS, st.lists(st.tuples(st.sampled_from(["a", "b.c", "b.d.e", "f"]), SCALARS), max_size=4))
-def test_a_file_and_overrides_compose_as_the_same_in_code(tree: dict[str, Any], sets: list[Any]) -> None:
-    """A file of any values reads back whole, each from its line; overrides are those of with_override."""
-    tree = {key: value for key, value in tree.items() if key != "extends" and "${" not in repr(value)}
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "config.sdn").write_text(ExpConfig(tree).to_sdn(), encoding="utf-8", newline="")
-        overrides = []
-        expected = ExpConfig(tree)
-        try:
-            for path, value in sets:
-                text = sdn.dumps({"k": value}).removeprefix("k: ").removesuffix("\n")
-                overrides.append(f"{path}={text}")
-                expected = expected.with_override(path, text)
-        except ConfigError:
-            with pytest.raises(ConfigError):
-                load_exp_config(folder, overrides)
-            return
-        config = load_exp_config(folder, overrides)
-        text = Path(folder, "config.sdn").read_bytes().decode()
-    assert exactly(config.values) == exactly(expected.values)
-    assert config.hash() == expected.hash()
-    lines = [source.line for source in config.sources.values() if source.kind == "file"]
-    assert all(1 <= line <= text.count("\n") for line in lines)
 
 
 @given(CONFIGS, CONFIGS)
@@ -301,3 +233,30 @@ def test_a_merge_keeps_what_set_each_key(base: Any, overlay: Any) -> None:
     for path, source in merged.sources.items():
         assert source == (above if path in b.sources else below)
         assert exactly(merged[path]) == exactly((b if source == above else a)[path])
+
+
+@pytest.mark.parametrize("source", [ConfigSource("hearsay", "x"), ConfigSource("file", "\ud800"), "file"])
+def test_a_source_that_cannot_be_stored_is_refused(source: ConfigSource) -> None:
+    with pytest.raises(InvalidValueError):
+        ExpConfig({"a": 1}, sources={"a": source})
+
+
+def test_pickles_and_copies_look_the_environment_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", CANARY)
+    config = secret_config(tmp_path)
+    for twin in (pickle.loads(pickle.dumps(config)), copy.deepcopy(config)):
+        assert (twin, twin.values, twin.sources) == (config, config.values, config.sources)
+        assert twin.overrides == config.overrides
+
+
+def test_short_values_of_the_environment_do_not_garble_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "e")
+    assert secret_config(tmp_path).mask("the end") == "the end"
+    monkeypatch.setenv("CANARY", 'line "one"\nline two')
+    config = secret_config(tmp_path)
+    for form in (repr, json.dumps, str):
+        assert "line" not in config.mask(f"it was {form(config.get('token'))}")

@@ -28,11 +28,11 @@ from exptrack import (
     RunQuery,
     RunSummary,
 )
-from exptrack.config.tree import leaf_value, leaves_of
+from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.query import fields, frames
 from exptrack.query.conditions import Field
-from tests.strategies import CONFIGS, FLOATS, NAMES, VALUES, exactly
+from tests.strategies import CONFIGS, FLOATS, NAMES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))
 RUNS = st.lists(
@@ -65,14 +65,6 @@ def fields_of(config: dict[str, Any]) -> dict[str, Any]:
     for leaf in ExpConfig(config).leaves():
         found[str(Field("config", leaf.key))] = leaf_value(*leaf[1:])
     return found
-
-
-@given(value=VALUES)
-def test_a_leaf_gives_back_its_value_exactly(value: Any) -> None:
-    for leaf in leaves_of("k", {"only": value}):
-        key = leaf.key.removeprefix("k.only")
-        if not key:
-            assert exactly(leaf_value(*leaf[1:])) == exactly(value)
 
 
 @ROOMY

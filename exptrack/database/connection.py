@@ -32,18 +32,14 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
 from exptrack.database.checkpoint_warning import warn_of_checkpoint
+from exptrack.database.failures import primary_code, translate
 from exptrack.database.functions import register_functions
 from exptrack.errors import (
     ArchiveClosedError,
-    ArchiveCorruptError,
-    ArchiveFullError,
-    ArchiveIOError,
-    ArchiveLockedError,
     ArchiveMovedError,
     ArchiveNotFoundError,
     ArchiveReadOnlyError,
     ExptrackError,
-    NotAnArchiveError,
     UnsupportedSqliteError,
 )
 
@@ -63,36 +59,6 @@ ROWS_AT_ONCE = 256
 # Connections that a forked child inherited. They are kept alive so that their destructor never runs there.
 _INHERITED: list[object] = []
 
-FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
-    sqlite3.SQLITE_BUSY: (ArchiveLockedError, "another process held {path} for over 30 s; try again"),
-    sqlite3.SQLITE_LOCKED: (
-        ArchiveLockedError,
-        "{path} is locked by a statement of this process that is still running; finish it first",
-    ),
-    sqlite3.SQLITE_NOTADB: (
-        NotAnArchiveError,
-        "{path} is not an exptrack archive and was left untouched; check the path",
-    ),
-    sqlite3.SQLITE_CORRUPT: (
-        ArchiveCorruptError,
-        "{path} is damaged ({error}); run 'exptrack verify' to see where",
-    ),
-    sqlite3.SQLITE_FULL: (ArchiveFullError, "there is no room to write {path}; free disk space and try again"),
-    sqlite3.SQLITE_READONLY: (
-        ArchiveReadOnlyError,
-        "{path} cannot be written; check the permissions of the file and its folder",
-    ),
-    sqlite3.SQLITE_CANTOPEN: (
-        ArchiveIOError,
-        "{path} cannot be opened, or its -wal file cannot be created beside it; check the permissions",
-    ),
-    sqlite3.SQLITE_IOERR: (
-        ArchiveIOError,
-        "the operating system failed to read or write {path} ({error}); check the disk",
-    ),
-    sqlite3.SQLITE_PERM: (ArchiveReadOnlyError, "{path} may not be accessed; check its permissions"),
-}
-
 
 def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     """Refuse an SQLite library without STRICT tables.
@@ -105,11 +71,6 @@ def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> No
             f"exptrack needs SQLite 3.37 or newer, but this Python has {'.'.join(map(str, version))};"
             " install a newer Python, which brings its own SQLite"
         )
-
-
-def primary_code(error: sqlite3.Error) -> int:
-    """Return the low byte of an extended result code; 0 for errors of Python's binding itself."""
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
 class _Handle:
@@ -314,15 +275,7 @@ class Connection:
             return ArchiveClosedError(
                 f"{self.path} was closed by another thread; open it again", path=str(self.path)
             )
-        code = primary_code(error)
-        if not code and str(error).startswith("Could not decode"):
-            code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
-        failure = FAILURES.get(code)
-        if failure is None:
-            return error
-        kind, message = failure
-        text = message.format(path=self.path, error=error)
-        return kind(text, path=str(self.path))  # type: ignore[call-arg]
+        return translate(error, self.path)
 
     def _run_waiting(self, run: Callable[[], Any]) -> Any:
         """Call `run` outside a transaction, and again while another connection holds the lock."""

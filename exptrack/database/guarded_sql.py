@@ -15,7 +15,8 @@ import sqlite3
 import time
 from typing import Any
 
-from exptrack.database.connection import FAILURES, Connection, Parameters, primary_code
+from exptrack.database.connection import Connection, Parameters
+from exptrack.database.failures import FAILURES, primary_code
 from exptrack.errors import QueryError
 
 MAX_SQL_CHARS = 100_000

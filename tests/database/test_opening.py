@@ -121,7 +121,8 @@ import os, sys, tempfile
 import exptrack
 with tempfile.TemporaryDirectory() as folder, exptrack.Archive(folder + "/warm.db") as archive:
     archive.start_run().complete()  # loads every module while they can be read
-    archive.list_runs(), archive.verify()
+    archive.list_runs()
+    archive.verify()
 if os.getuid() == 0:
     os.setuid(65534)
 try:

@@ -1,0 +1,66 @@
+"""Translate errors of SQLite into those of exptrack.
+
+Invariant: a result code that the table does not know stays an error of SQLite: it is a mistake in exptrack.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArchiveFullError,
+    ArchiveIOError,
+    ArchiveLockedError,
+    ArchiveReadOnlyError,
+    ExptrackError,
+    NotAnArchiveError,
+)
+
+FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
+    sqlite3.SQLITE_BUSY: (ArchiveLockedError, "another process held {path} for over 30 s; try again"),
+    sqlite3.SQLITE_LOCKED: (
+        ArchiveLockedError,
+        "{path} is locked by a statement of this process that is still running; finish it first",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        NotAnArchiveError,
+        "{path} is not an exptrack archive and was left untouched; check the path",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        ArchiveCorruptError,
+        "{path} is damaged ({error}); run 'exptrack verify' to see where",
+    ),
+    sqlite3.SQLITE_FULL: (ArchiveFullError, "there is no room to write {path}; free disk space and try again"),
+    sqlite3.SQLITE_READONLY: (
+        ArchiveReadOnlyError,
+        "{path} cannot be written; check the permissions of the file and its folder",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        ArchiveIOError,
+        "{path} cannot be opened, or its -wal file cannot be created beside it; check the permissions",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        ArchiveIOError,
+        "the operating system failed to read or write {path} ({error}); check the disk",
+    ),
+    sqlite3.SQLITE_PERM: (ArchiveReadOnlyError, "{path} may not be accessed; check its permissions"),
+}
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Return the low byte of an extended result code; 0 for errors of Python's binding itself."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def translate(error: sqlite3.Error, path: Path) -> Exception:
+    """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself."""
+    code = primary_code(error)
+    if not code and str(error).startswith("Could not decode"):
+        code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
+    failure = FAILURES.get(code)
+    if failure is None:
+        return error
+    kind, message = failure
+    return kind(message.format(path=path, error=error), path=str(path))  # type: ignore[call-arg]

@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 # Each file of the library, and the public names in it.
 _NAMES_IN = {
-    # The archive: one file. The functions do the same on the default archive.
+    # The archive: one file. Each function calls the method of the same name on the default archive.
     "archive.archive": "Archive",
     "archive.shortcuts": """
         start_run resume_run list_runs show_run best_run diff_runs compare what_changed append_event

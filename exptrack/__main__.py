@@ -1,4 +1,4 @@
-"""Run the command ``exptrack`` by ``python -m exptrack``, also where no such script is on the path."""
+"""Run the command line as ``python -m exptrack``, which works even if the script ``exptrack`` is not found."""
 
 from exptrack.cli import main
 

@@ -1,9 +1,9 @@
 """Every error that exptrack raises, in one hierarchy.
 
-Invariants: each class is one sentence, carries its facts as typed attributes and has an exit code for the
-command line. A message names the file or run, says what is wrong and then what to do. Classes that match a
-built-in exception (``LookupError``, ``ValueError``, ``TypeError``) inherit from it too, so that code which does
-not know exptrack can catch them.
+Invariants: the docstring of a class is one sentence that states its condition. A class carries its facts as
+typed attributes and has an exit code for the command line. A message names the file or run, says what is wrong
+and then what to do. Classes that match a built-in exception (``LookupError``, ``ValueError``, ``TypeError``)
+inherit from it too, so that code which does not know exptrack can catch them.
 
     ExptrackError                       1
     ├── ArchiveError (path)             10
@@ -81,13 +81,13 @@ class NotAnArchiveError(ArchiveError):
 
 
 class ArchiveTooNewError(ArchiveError):
-    """A newer exptrack wrote the file; this one may only read it."""
+    """A newer exptrack wrote the file; this version can read it, but not change it."""
 
     exit_code = 13
 
 
 class ArchiveLockedError(ArchiveError):
-    """Another process held the write lock for over 30 s."""
+    """Another process held the write lock for over 30 s, or this thread holds it in an interrupted call."""
 
     exit_code = 14
 
@@ -337,7 +337,7 @@ class SdnError(InvalidValueError):
 
 
 class SweepPlanError(InvalidValueError):
-    """A plan of a sweep cannot be searched; `key` is the part of the plan, or the parameter."""
+    """The plan of a sweep is invalid; `key` names the part of the plan, or the parameter."""
 
     exit_code = 57
 
@@ -347,7 +347,7 @@ class SweepPlanError(InvalidValueError):
 
 
 class SweepFileError(SweepPlanError):
-    """The plan in a sweep file cannot be searched; the message shows the line with a caret."""
+    """The plan in a sweep file is invalid; the message shows the line with a caret."""
 
     exit_code = 58
 

@@ -15,7 +15,7 @@ _PIP_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 def require(module: str, feature: str, extra: str) -> ModuleType:
     """Import and return a module of an optional package.
 
-    `feature` names what needs the package and `extra` the extra of exptrack that installs it.
+    `feature` names the feature that needs the package; `extra` names the extra of exptrack that installs it.
 
     Raises:
         MissingPackageError: the package is not installed.
@@ -29,7 +29,7 @@ def require(module: str, feature: str, extra: str) -> ModuleType:
 
 
 def require_optuna() -> None:
-    """Refuse to go on without an Optuna whose storages and samplers are those that studies are built on.
+    """Check that the installed Optuna has the storages and samplers that studies are built on.
 
     Raises:
         MissingPackageError: optuna is not installed, or is older than 5.

@@ -1,6 +1,7 @@
 """Join and split dotted paths, which name a value inside nested maps.
 
-Invariant: every list of keys has exactly one path, and ``split_path`` is the inverse of ``path_of``.
+Invariant: ``path_of`` writes different lists of keys as different paths, and ``split_path`` reads each of them
+back as the same list. The empty list is an exception: its path "" cannot be split.
 """
 
 from __future__ import annotations

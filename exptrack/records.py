@@ -1,8 +1,9 @@
-"""The records that several subpackages return, and `RecordedRun`, which a caller gives.
+"""Define the records that several subpackages return, and `RecordedRun`, which a caller fills in.
 
 Invariants:
 
-- A record is frozen and needs no connection. It holds tuples, not lists, so that a caller cannot change it.
+- A record is frozen and needs no connection. It holds tuples, not lists. Its dicts belong to the caller:
+  changing one changes nothing in the archive.
 - Every moment is an aware UTC ``datetime``, and every size is in bytes.
 - The value of a metric is a float, NaN and the infinities included; it is None where there is no point.
 - A record that one subpackage alone returns lives in that subpackage.
@@ -119,7 +120,7 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
-    """One metric of one run in numbers. `last` was logged last; `min`, `max` and `mean` leave out NaN."""
+    """The summary of one metric of one run. `last` was logged last; `min`, `max` and `mean` leave out NaN."""
 
     name: str
     count: int
@@ -193,7 +194,7 @@ class ConfigSource:
 
     `kind` is file, override, default, code or trial. `name` is the file, relative to the folder of the config;
     the override as it was given; the type that held the value (for default and code); or the study (for trial).
-    `line` is 0 for everything but a file.
+    `line` is 0 where it is not known (JSON and TOML files), and for everything but a file.
     """
 
     kind: str

@@ -80,7 +80,7 @@ def check_step(value: object) -> int:
     """Return `value` as a step: a whole number of 64 bits.
 
     Raises:
-        InvalidTypeError: it is not a whole number, or a ``bool``.
+        InvalidTypeError: it is not a whole number, or it is a ``bool``.
         InvalidValueError: it does not fit into 64 bits.
     """
     if type(value) is int and INT64_MIN <= value <= INT64_MAX:
@@ -97,7 +97,7 @@ def check_step(value: object) -> int:
 
 
 def check_number(value: object, what: str) -> float:
-    """Return the value of a metric as a float.
+    """Return `value` as a float: the value of a metric, a time or another number.
 
     Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars, 0-d arrays),
     else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass.
@@ -140,12 +140,12 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
     """Iterate over the elements of a column; an array is turned into Python numbers 50,000 at a time.
 
     Raises:
-        InvalidTypeError: `values` is not an iterable of several values.
+        InvalidTypeError: `values` is text, or has no elements to iterate over, like a number or a 0-d array.
     """
     if type(values) in (list, tuple):
         return iter(values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}")
+        raise InvalidTypeError(f"{what} must be a list or an array, not {short_repr(values)}")
     if hasattr(values, "to_numpy"):  # pandas slices by label
         values = values.to_numpy()
     if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
@@ -153,7 +153,7 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
     try:
         len(values)
     except TypeError:
-        raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}") from None
+        raise InvalidTypeError(f"{what} must be a list or an array, not {short_repr(values)}") from None
     return _iter_array(values)
 
 
@@ -172,7 +172,7 @@ def check_status(status: object) -> RunStatus:
         return RunStatus(status)  # type: ignore[arg-type]
     except ValueError:
         known = ", ".join(RunStatus)
-        raise InvalidValueError(f"status must be one of {known}; not {short_repr(status)}") from None
+        raise InvalidValueError(f"status must be one of {known}, not {short_repr(status)}") from None
 
 
 def check_direction(direction: object) -> str:

@@ -1,4 +1,4 @@
-"""What a run records of the machine and of its code, without secrets and without paths of the machine.
+"""Record the machine and the code of a run, without secrets and without paths of the machine.
 
 Begin with `code` (which reads the work tree through `git`) and `environment`; `system_metrics` samples the load
 while a run lives. Every text that `code` and `environment` return has passed `redaction` and `paths`. Capturing

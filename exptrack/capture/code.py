@@ -35,9 +35,9 @@ from exptrack.process import read_small
 
 GIT_TIMEOUT_S = 5.0
 CODE_FRESH_S = 2.0
-CODE_FRESHEST_S = 30.0
-WHOLE_FILE_BYTES = 16 << 20  # a larger file is known by its ends, size and time
-WHOLE_TREE_BYTES = 64 << 20
+CODE_FRESHEST_S = 30.0  # the longest that an answer is used again, where git is slow
+WHOLE_FILE_BYTES = 16 << 20  # the digest of a larger file covers only its ends, size and time
+WHOLE_TREE_BYTES = 64 << 20  # of all changed files; beyond it, every file counts as a larger one
 WATCHED_FILES = 16  # changed files whose times tell whether the last answer still holds
 REMEMBERED_FOLDERS = 16
 
@@ -67,8 +67,9 @@ _captured: dict[tuple[str | None, ...], _Captured] = {}
 def capture_code(folder: Path | None = None) -> CodeVersion:
     """Return the version of the code in `folder`: by default that of the main script, else the working folder.
 
-    In a git repository these are commit, branch, remote, and whether tracked files differ from the commit. The
-    git program tells, or dulwich where there is none. Elsewhere the digest is that of the main script.
+    In a git repository it has commit, branch, remote, and whether tracked files differ from the commit. The git
+    program compares them, or dulwich where git is not installed. Outside a repository these facts are None, and
+    the digest is that of the main script.
     """
     script = find_main_script()
     key = (None if folder is None else os.path.abspath(folder), script, None if script else working_folder())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dulwich.repo import Repo
 
 GITLINK = 0o160000
-TEXT_BYTES = 64 << 20
+TEXT_BYTES = 64 << 20  # a larger file is compared as it is, without regard to its line ends
 
 
 class TreeState(NamedTuple):
@@ -359,7 +359,7 @@ def _blob_hash(content: bytes) -> bytes:
 
 
 def _is_binary(content: bytes) -> bool:
-    """Guess as git does: binary is a NUL, a lone CR, or over one unprintable character in 128."""
+    """Guess as git does: a NUL, a lone CR, or more than one unprintable character in 128 means binary."""
     if b"\0" in content or content.count(b"\r") != content.count(b"\r\n"):
         return True
     silent = len(content.translate(None, bytes(range(32, 127)) + bytes(range(128, 256)) + b"\b\t\n\r\x0c\x1b"))

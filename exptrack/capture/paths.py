@@ -1,8 +1,8 @@
 """Shorten the paths in texts, so that records name files by project or package and not by absolute path.
 
 Invariants: a path inside the project becomes relative to it, and one inside a package folder becomes
-``…/package/file.py``. Any other path keeps only its last part, and a home folder nothing. URLs keep their
-paths.
+``…/package/file.py``. Of any other path only the last part stays, and a home folder becomes ``…``. URLs keep
+their paths.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _remove_home(match: re.Match[str]) -> str:
 
 
 def _is_lone_slash_word(path: str) -> bool:
-    """Whether this is ``/word``, which counts as a path only if it exists."""
+    """Whether this is ``/word`` and no such file exists; then it does not count as a path."""
     return path.count("/") == 1 and not os.path.lexists(path)
 
 

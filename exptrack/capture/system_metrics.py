@@ -187,7 +187,7 @@ def _psutil_sensors(folder: str) -> dict[str, Sensor]:
         return {"disk_percent": usage.percent, "disk_free_bytes": usage.free}
 
     def disk_counters() -> dict[str, float]:
-        # A machine without disks of its own, such as a container, has none.
+        # psutil returns None on a machine without disks of its own, such as a container.
         counters = psutil.disk_io_counters()
         if counters is None:
             return {}

@@ -56,8 +56,8 @@ def load_exp_config(
 
     1. the `defaults`, if given: anything that :meth:`ExpConfig.from_object` takes;
     2. ``config.sdn`` in `base_dir` (or ``config.json``, ``.toml``, ``.yaml``); or `base_dir`, if it is a file;
-    3. each override ``key=value`` that selects a file, because ``configs/<key>/<value>.sdn`` exists. The file
-       is placed under ``key``, or, if it has a section ``key`` itself, laid over the whole;
+    3. each override ``key=value`` that selects a file, because ``configs/<key>/<value>.sdn`` exists. Its
+       values are placed under ``key``; if it has a section ``key`` itself, they are laid over the whole config;
     4. the remaining overrides ``a.b=value``, in order.
 
     Then the references ``${config:a.b}`` and ``${env:NAME}`` are resolved.
@@ -65,8 +65,8 @@ def load_exp_config(
     Raises:
         ConfigNotFoundError: there is neither a config nor a folder ``configs``.
         SdnError: an SDN file does not parse.
-        ConfigError: another file does not parse, an override cannot be applied, or a reference leads nowhere or
-            in a circle.
+        ConfigError: a file of another notation does not parse, an override cannot be applied, or a reference
+            leads nowhere or in a circle.
     """
     place = _check_path(base_dir)
     root = place.parent if place.is_file() else place
@@ -290,7 +290,7 @@ def _read_json(text: str, name: str) -> dict[str, Any]:
         for key, value in pairs:
             if key in found:
                 raise ConfigError(
-                    f"{name}: the key {short_repr(key)} stands twice in one object; remove one", key=key
+                    f"{name}: the key {short_repr(key)} appears twice in one object; remove one", key=key
                 )
             found[key] = value
         return found

@@ -7,8 +7,8 @@ config is made.
 
 A config that was interpolated has three trees. The written tree is the text of files and overrides. The stored
 tree has every ``${config:…}`` resolved and every ``${env:…}`` left. The live tree, which the program sees, has
-everything resolved. Only the stored tree is hashed, written, shown and sent anywhere, so it is the same on
-every machine and contains no secret of the environment. Only values from files and overrides are interpolated;
+everything resolved. Only the stored tree is hashed, saved, shown and encoded as JSON. It is the same on every
+machine and contains no secret of the environment. Only values from files and overrides are interpolated;
 values that code passes in are taken as they are.
 
 The canonical form, version 1: JSON with keys sorted by code point, no blanks, text unescaped in

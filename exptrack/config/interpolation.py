@@ -1,4 +1,4 @@
-"""Interpolation: resolve ``${config:a.b}`` and ``${env:NAME}`` inside the texts of a config.
+"""Resolve the references ``${config:a.b}`` and ``${env:NAME}`` inside the texts of a config.
 
 Invariants: inserted text is never searched for references, so a value of the environment cannot refer to
 anything. A reference that leads nowhere or in a circle is an error that names the chain of keys. Depth and
@@ -35,7 +35,7 @@ class _Reference(NamedTuple):
 
 
 def has_references(text: str) -> bool:
-    """Tell whether a text contains a reference."""
+    """Whether a text contains a reference."""
     return _START.search(text) is not None
 
 
@@ -82,12 +82,13 @@ class Interpolator:
         return value, False
 
     def count(self, references: int, characters: int = 0) -> None:
-        """Count what references insert, and refuse too much."""
+        """Count the references, and the values and characters that they insert; refuse more than the limits."""
         self.references += references
         self.characters += characters
         if self.references > MAX_REFERENCES or self.characters > MAX_CHARS:
             raise ConfigError(
-                "the references in the config grow beyond measure; use fewer references to references"
+                f"the references in the config insert more than {MAX_REFERENCES:,} values or {MAX_CHARS:,}"
+                " characters; use fewer references to references"
             )
 
     def resolve_text(self, text: str, keys: Keys, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
@@ -182,7 +183,7 @@ class Interpolator:
                 if depends:
                     return reference.source, True
             if not isinstance(place, dict) or key not in place:
-                # Shown as it is written: a key that the environment names may be a secret.
+                # Show the reference as it is written: a key read from the environment may be a secret.
                 nested = any(isinstance(part, _Reference) for part in reference.name)
                 wanted = reference.source if nested else repr(path_of(keys))
                 raise ConfigError(

@@ -26,7 +26,7 @@ _Fields: TypeAlias = dict[str, tuple[Any, bool]]
 def read_settings(
     thing: object,
 ) -> tuple[Mapping[str, Any], dict[Keys, ConfigSource], Mapping[str, Any] | None]:
-    """Read the values in `thing`, the source of each key, and the values the program sees if those differ.
+    """Return the values in `thing`, the source of each key, and the values the program sees if these differ.
 
     Raises:
         ConfigError: `thing` holds no settings.
@@ -62,7 +62,8 @@ def _read_fields(thing: object) -> _Fields | None:
 
 def _read_model_fields(thing: Any, given: set[str]) -> _Fields:
     fields: _Fields = {}
-    # pydantic has its own text for secrets and the like. Models inside are walked, to learn their defaults.
+    # model_dump() has pydantic's own text for secrets and the like. Models inside are read field by field, to
+    # learn which fields have their defaults.
     dumped = thing.model_dump(mode="json", warnings=False)
     # A computed field is no setting, and the model would refuse it when it is made again.
     for name in (name for name in dumped if name not in type(thing).model_computed_fields):

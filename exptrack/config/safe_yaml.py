@@ -1,10 +1,10 @@
-"""Read YAML as data: no tags, no objects, no surprises.
+"""Read YAML as plain data, without tags and objects.
 
 Invariants: values are those of YAML 1.2. Most Python programs read YAML 1.1, in which some plain words mean
 something else, such as ``yes``, ``010`` and ``12:30``: these are refused, not guessed. ``1e-3`` is a number. A
-key that stands twice is an error. Depth and size are limited while reading, and values that aliases repeat
-count each time, so a small file cannot unfold into a large one. The tree is built from the parser's events,
-without recursion.
+key that appears twice in one map is an error. Depth and size are limited while reading. Values that aliases
+repeat count each time, so a small file cannot unfold into a large tree. The tree is built from the parser's
+events, without recursion.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class _Builder:
         if event.implicit[0] and not isinstance(self.read_plain(event), str):
             raise self.error(event, f"the key {event.value} is not text; put it in quotes")
         if event.value in holder:
-            raise self.error(event, f"the key {short_repr(event.value)} stands twice; remove one")
+            raise self.error(event, f"the key {short_repr(event.value)} appears twice; remove one")
         keys.append(event.value)
         self.lines[id(holder), event.value] = event.start_mark.line + 1
 

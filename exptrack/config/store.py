@@ -1,4 +1,4 @@
-"""The config of a run in the file: its canonical form, and a row for each value together with its source.
+"""Store the config of a run: its canonical form, and a row for each value with its source.
 
 Invariants: the stored config keeps references to the environment unresolved. The rows contain the same values
 as the canonical form. Keys and sources are stored once, however many runs share them.
@@ -106,7 +106,7 @@ class RowIds:
 
 
 def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: RowIds | None = None) -> None:
-    """Write a run's config. Call it, and make `row_ids`, inside the transaction that makes the run."""
+    """Write a run's config. Call inside a transaction; `row_ids` must not be used in another transaction."""
     row_ids = RowIds(connection) if row_ids is None else row_ids
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
@@ -129,7 +129,7 @@ def read_source_ids(connection: Connection, run: int) -> list[int]:
 
 
 def remove_unused_sources(connection: Connection, sources: Iterable[int]) -> None:
-    """Delete the rows among these that no config names any more. Call inside a transaction."""
+    """Delete those of these sources that no config names any more. Call inside a transaction."""
     connection.execute_many(DELETE_UNUSED_SOURCE, [(source,) for source in sources])
 
 

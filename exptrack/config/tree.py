@@ -1,4 +1,4 @@
-"""Trees of plain values, of which configs are made: check, copy, merge, encode, split into leaves.
+"""Check, copy, merge and encode trees of plain values, and split them into leaves. A config is such a tree.
 
 Invariants: a checked tree contains text, 64-bit ints, finite floats, bools, null, lists and maps of plain
 Python types, and nothing else. A value that cannot be written exactly is refused, and the error names its path.
@@ -29,7 +29,10 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 
 class Leaf(NamedTuple):
-    """One row of a config: `num` for numbers; `text` for all else, and for numbers of more than 15 digits."""
+    """One row of a config. A number is in `num`, and in `text` too if SQLite would not show it exactly.
+
+    Null is in neither. Every other value is in `text`.
+    """
 
     key: str
     type: str
@@ -44,7 +47,7 @@ def check_values(values: object) -> dict[str, ConfigValue]:
     """Return a copy of a whole tree, made of plain Python types.
 
     Raises:
-        ConfigError: it is not a map, or holds a value that no config can hold; names its path.
+        ConfigError: it is not a map, or holds a value that no config can hold; the message names its path.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"a config cannot be {type(values).__name__} {short_repr(values)}; give a map")

@@ -1,9 +1,10 @@
-"""SQL functions of our own, and what unpacks their results.
+"""Define SQL functions that pack several numbers into one blob, and unpack the blobs.
 
-SQLite calls them for each bucket of a long series, so a bucket comes back as one blob instead of many columns.
+SQLite calls the functions for each bucket of a long series. A subquery returns one value, so a blob saves a
+subquery for each further number.
 
-Invariant: each ``pack_*`` function has one ``unpack_*`` function here that reads its format, which is never
-stored in a file.
+Invariant: each ``pack_*`` function has one ``unpack_*`` function here that reads its format. No file holds the
+format.
 """
 
 from __future__ import annotations

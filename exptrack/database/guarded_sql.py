@@ -60,7 +60,7 @@ def run_guarded(
         QueryError: the text is not a single SELECT, uses something forbidden, is too long or takes too long.
     """
     if not 0 < max_rows < 2**31 or not 0 < timeout_s < math.inf:
-        raise QueryError("max_rows must be a whole number from 1 and timeout_s a number of seconds above 0")
+        raise QueryError("max_rows must be from 1 to 2,147,483,647, and timeout_s a finite time above 0 s")
     connection.require_open()
     if len(sql) > MAX_SQL_CHARS:
         raise QueryError(

@@ -21,12 +21,7 @@ from typing import NamedTuple
 
 from exptrack import __version__
 from exptrack.database.connection import Connection
-from exptrack.errors import (
-    ArchiveTooNewError,
-    ExptrackError,
-    MigrationError,
-    NotAnArchiveError,
-)
+from exptrack.errors import ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
 from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"
@@ -114,7 +109,7 @@ def _is_current(connection: Connection) -> bool:
 
 
 def _apply_missing(connection: Connection) -> None:
-    """Apply the missing migrations, unless another process did so while this one waited for the lock."""
+    """Apply the missing migrations, unless another process has applied them before this one got the lock."""
     if _is_current(connection):
         return
     place = connection.path
@@ -184,8 +179,8 @@ def own_views() -> frozenset[str]:
 def require_own_schema(connection: Connection) -> None:
     """Refuse a file that lacks exptrack's tables and views as ``schema/`` defines them, or that has a trigger.
 
-    Tables and views that users add are accepted. The schema of a newer format is not compared: its file can
-    only be read.
+    Tables and views that users add are accepted. The schema of an older or newer format is not compared: such a
+    file is only read.
 
     Raises:
         NotAnArchiveError: an object of exptrack is missing or changed, or there is a trigger.
@@ -209,7 +204,7 @@ def require_own_schema(connection: Connection) -> None:
     if missing:
         first = min(missing).split("\n", 1)[0]
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: its schema lacks {first!r} or has it changed;"
+            f"{connection.path} was not opened: {first!r} is missing from its schema or was changed;"
             " restore it, or use a copy of the file",
             path=str(connection.path),
         )

@@ -30,7 +30,7 @@ from exptrack.errors import (
 )
 
 PRIVATE = 0o600
-CREATION_GRACE_S = 2.0
+CREATION_GRACE_S = 2.0  # how long to wait for another process that is creating the file
 JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 # A rollback journal begins with these bytes; one that names a super-journal also ends with them.
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -39,7 +39,13 @@ _OPEN: dict[Path, Connection] = {}  # connections of the default archive, by pat
 
 
 def archive_path(path: str | os.PathLike[str] | None) -> Path:
-    """Make `path` absolute; without one, ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder."""
+    """Return `path` as an absolute path; without `path`, that of the default archive.
+
+    The default is the path in ``EXPTRACK_DB``, or ``exptrack.db`` in the working folder if that is not set.
+
+    Raises:
+        InvalidValueError: the path is empty, contains a NUL or cannot be encoded.
+    """
     chosen = path if path is not None else os.environ.get("EXPTRACK_DB") or "exptrack.db"
     text = os.fsdecode(chosen)
     try:
@@ -70,11 +76,13 @@ def open_connection(
     that only its owner can read. ``"ro"`` changes nothing, and works on a medium that cannot be written.
 
     Raises:
-        ArchiveNotFoundError: there is no such file, and it was not to be created.
-        NotAnArchiveError: another program wrote the file; it is untouched.
+        ArchiveNotFoundError: the file does not exist and is not to be created, or its folder does not exist.
+        NotAnArchiveError: it is the file of another program, empty, a folder or a device; it is untouched.
         ArchiveTooNewError: a newer exptrack wrote the file, and `mode` is ``"rw"``.
         ArchiveReadOnlyError: the file or its folder cannot be written, and `mode` is ``"rw"``.
         MigrationError: a migration failed; the file is unchanged.
+        ArchiveIOError: the file cannot be reached, or its file system has no shared memory.
+        InvalidValueError: `mode` is neither of the two, or `path` is not a path.
     """
     if mode not in ("rw", "ro"):
         raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
@@ -101,13 +109,13 @@ def open_connection(
         _require_ours(place, writing=mode == "rw")
     elif mode == "ro" or not create:
         raise NotAnArchiveError(
-            f"{place} is empty, not an archive; start_run() would make it one", path=str(place)
+            f"{place} is empty, not an archive; start_run() makes it an archive", path=str(place)
         )
     return _open_writable(place) if mode == "rw" else _open_readable(place)
 
 
 def _create_file(place: Path) -> None:
-    """Create an empty file of mode 0600 unless there is a file; SQLite's -wal and -shm inherit the mode."""
+    """Create an empty file of mode 0600 if none exists; SQLite gives its -wal and -shm the same mode."""
     try:
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
     except FileExistsError:
@@ -267,7 +275,7 @@ def _open_copy(place: Path, wal: Path) -> Connection:
 
 
 def _switch_to_wal(connection: Connection) -> None:
-    """Switch the file to WAL mode for good. Several processes may try at once; all but one find it done."""
+    """Switch the file to WAL mode for good. If several processes try at once, the first switches it."""
     mode = connection.value("PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise ArchiveIOError(

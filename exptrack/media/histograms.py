@@ -57,7 +57,7 @@ def encode_histogram(
     if counts is not None:
         return _encode(*_check_ready(counts, edges), nan=0, low=0, high=0)
     if isinstance(bins, bool) or not isinstance(bins, SupportsIndex):
-        raise InvalidTypeError(f"the number of bins is whole, not {type(bins).__name__} {short_repr(bins)}")
+        raise InvalidTypeError(f"bins must be a whole number, not {type(bins).__name__} {short_repr(bins)}")
     bins = operator.index(bins)
     if not 1 <= bins <= MAX_BINS:
         raise InvalidValueError(f"a histogram has 1 to {MAX_BINS:,} bins, not {short_repr(bins)}")
@@ -119,7 +119,7 @@ def _divide_range(limits: tuple[float, float], bins: int) -> list[float]:
         raise InvalidValueError(f"a range is two numbers, not {short_repr(limits)}")
     low, high = given
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InvalidValueError(f"a range runs from a finite number up to another, not {short_repr(limits)}")
+        raise InvalidValueError(f"a range must be two finite numbers that increase, not {short_repr(limits)}")
     edges = _spread(low, high, bins)
     if not _are_increasing(edges):
         raise InvalidValueError(f"the range {short_repr(limits)} is too narrow for {bins} bins; widen it")

@@ -27,7 +27,7 @@ from exptrack.validation import short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024  # at the beginning of a file, in which its kind must show
 CHANNELS = (1, 3, 4)
 # The modes of Pillow that PNG holds unchanged ("I" would be clipped to 16 bits).
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
@@ -68,14 +68,15 @@ def encode_image(image: object) -> Encoded:
 
     - the path of a file or its bytes: PNG, JPEG, GIF, WebP, BMP, TIFF or SVG. Pillow reads the facts; without
       Pillow, and for SVG, there are none.
-    - a PIL image, or a matplotlib figure or anything drawn in one.
+    - a PIL image, a matplotlib figure, or anything drawn in a figure.
     - a numpy array of shape H×W, H×W×1, H×W×3 or H×W×4: bool is black and white, integers are 0..255, floats
       0..1.
-    - a tensor of such a shape or of C×H×W, as torch has it. If both are possible, it is C×H×W.
+    - a tensor of one of these shapes, or of C×H×W as in torch. If both readings are possible, C×H×W is taken.
 
     Raises:
         InvalidTypeError: `image` is none of these.
-        InvalidValueError: the file cannot be read or is not an image, or the shape or range is another.
+        InvalidValueError: the file cannot be read or is not an image; or an array has another shape or another
+            range of values, holds NaN or is masked; or PNG cannot hold the mode of a PIL image.
         MissingPackageError: pixels were given and Pillow is not installed.
     """
     if isinstance(image, (bytes, bytearray, memoryview)):

@@ -48,9 +48,10 @@ def encode_table(table: object, columns: Sequence[str] | None = None) -> Encoded
     None; a typed column may hold anything that Parquet holds.
 
     Raises:
-        InvalidTypeError: `table` is none of these, or a cell has another type.
+        InvalidTypeError: `table` is none of these, a cell has another type, or the cells of a column differ in
+            type.
         InvalidValueError: names are missing, empty, unknown or given twice; rows or columns differ in length;
-            or Parquet cannot hold the cells of a column, or their types differ.
+            or Parquet cannot hold the cells of a column.
     """
     chosen = None if columns is None else _check_names(columns)
     if _is_a(table, "polars", "DataFrame"):
@@ -74,7 +75,7 @@ def encode_table(table: object, columns: Sequence[str] | None = None) -> Encoded
     rows = next(iter(lengths.values()))
     for name, length in lengths.items():
         if length != rows:
-            raise InvalidValueError(f"column {name!r} has {length} cells, the first column {rows}")
+            raise InvalidValueError(f"column {name!r} has {length} cells, but the first column has {rows}")
     try:
         import pyarrow as pa
     except ImportError:
@@ -207,7 +208,7 @@ def _split_rows(rows: Sequence[Any], chosen: list[str] | None) -> _Columns:
     for number, row in enumerate(rows):
         if not isinstance(row, (list, tuple)):
             raise InvalidTypeError(
-                f"row {number} is no list or tuple, but {type(row).__name__} {short_repr(row)}"
+                f"row {number} must be a list or a tuple, not {type(row).__name__} {short_repr(row)}"
             )
         if len(row) != len(chosen):
             raise InvalidValueError(f"row {number} has {len(row)} cells for {len(chosen)} columns")
@@ -282,7 +283,9 @@ def _make_plain(name: str, column: Any) -> tuple[str, list[Any]]:
 
 def _classify_cell(value: Any, row: int, name: str) -> tuple[str | None, Any]:
     """Return the kind of a cell (None for null) and its value as a plain Python value."""
-    if type(value).__module__ != "builtins":  # skips look-ups of microseconds for most cells
+    if (
+        type(value).__module__ != "builtins"
+    ):  # most cells are builtins, which spares them look-ups of microseconds
         if comes_from(value, "numpy") and getattr(value, "ndim", None) == 0 and value.dtype.kind in "biufU":
             value = value.item()
         elif comes_from(value, "pandas") and type(value).__name__ in ("NAType", "NaTType"):
@@ -304,8 +307,8 @@ def _classify_cell(value: Any, row: int, name: str) -> tuple[str | None, Any]:
     if isinstance(value, float):
         return "float", float(value)
     raise InvalidTypeError(
-        f"row {row} of column {name!r} holds {type(value).__name__} {short_repr(value)}, which no table can;"
-        " give it as text or as a number"
+        f"row {row} of column {name!r} holds {type(value).__name__} {short_repr(value)}, which no table can"
+        " hold; give it as text or as a number"
     )
 
 
@@ -313,7 +316,7 @@ def _convert_exactly(cell: int | float | None, row: int, name: str) -> float | N
     if cell is None or float(cell) == cell or cell != cell:
         return None if cell is None else float(cell)
     raise InvalidValueError(
-        f"row {row} of column {name!r} holds {cell}, which equals no float, as the others are"
+        f"row {row} of column {name!r} holds {cell} among floats, and no float equals it; give text instead"
     )
 
 
@@ -351,7 +354,7 @@ def _read_csv(data: bytes) -> dict[str, list[Any]]:
     while position < len(text) or row:
         found = _FIELD.match(text, position)
         if found is None:
-            raise InvalidValueError(f"the table is no CSV at character {position}, row {len(rows) - 1}")
+            raise InvalidValueError(f"the table is not CSV from character {position} on, row {len(rows) - 1}")
         quoted, bare, end = found.groups()
         row.append(bare or None if quoted is None else quoted.replace('""', '"'))
         position = found.end()

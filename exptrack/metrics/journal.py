@@ -241,7 +241,7 @@ class Journal:
         return True
 
     def define(self, index: int, run_id: str, name: bytes) -> int | None:
-        """Define the series of an index. Return the epoch that holds it, or None if that has no room."""
+        """Define the series of an index. Return its epoch, or None if that has no room for it."""
         while True:
             epoch, end, at = self.epoch, self._definitions, self.at
             padded = name + b"\0" * (-len(name) % 8)

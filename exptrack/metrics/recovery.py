@@ -35,10 +35,11 @@ _warned: set[str] = set()
 
 
 def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
-    """Store the points in journals of dead processes of this host, and delete these journals. Commits each.
+    """Store the points in journals of dead processes of this host, and delete these journals.
 
-    If a kill interrupts it, the next call finishes the work. `reseal` is called inside the transaction with the
-    row id of each run that gained points although it had ended.
+    Commits once for each journal. If this process is killed meanwhile, the next call finishes the work.
+    `reseal` is called inside the transaction with the row id of each run that gained points although it had
+    ended.
     """
     paths = list_journals(connection.path)
     if not paths and connection.value(KNOWN_JOURNALS) is None:

@@ -111,7 +111,7 @@ class NewPoints(NamedTuple):
 
 
 class SeriesRow:
-    """What this process knows of the row of one series. Checked against the file before each use."""
+    """The row of one series as this process remembers it. It is compared with the file before each use."""
 
     __slots__ = ("checksum", "completed", "id", "metric", "name", "run", "summary")
 
@@ -183,7 +183,7 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
 def begin_series(
     connection: Connection, wanted: Iterable[tuple[int, str, bool]], metrics: dict[str, int]
 ) -> list[SeriesRow]:
-    """Begin series for runs recorded after their end: each with its run, its name, and whether that completed.
+    """Begin series for runs recorded after their end: each with run, name and whether the run completed.
 
     Call inside a transaction, and give each series its points in the same one. `metrics` holds the row ids of
     the metric names known so far, and gains the new ones.

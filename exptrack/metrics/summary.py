@@ -1,6 +1,6 @@
 """Keep the summary of a series up to date while points are added.
 
-Invariant: the fields equal the columns of `metric_series` that a scan of all points would give. NaN counts as a
+Invariant: the fields equal the values that a scan of all points of the series would give. NaN counts as a
 point but enters neither minimum, maximum nor sum.
 """
 

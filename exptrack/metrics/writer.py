@@ -70,7 +70,7 @@ class LoggedSeries:
 
 
 class WriterUser(Protocol):
-    """A handle on a live run that logs through a writer. The last user to leave closes the journal."""
+    """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
 
     run_id: str
 
@@ -295,7 +295,7 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
 
 
 def read_archive_identity(connection: Connection) -> str:
-    """Return what tells this archive from another under the same path: when and from what it was made."""
+    """Return a text that tells this archive from another at its path: time and hash of the first migration."""
     return str(connection.value(ARCHIVE_IDENTITY))
 
 
@@ -303,7 +303,7 @@ def read_archive_identity(connection: Connection) -> str:
 
 
 def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
-    """Add a user to this connection's writer, made if there is none. None if no file can be mapped.
+    """Return this connection's writer, made if there is none, with `user` added; None if no file can be mapped.
 
     Raises:
         ArchiveFullError: the disk has no room for the journal.
@@ -345,7 +345,7 @@ def hold_journal(connection: Connection) -> Iterator[None]:
 
 
 class _RunToBegin:
-    """The user of a writer on behalf of a run whose row is not written yet."""
+    """The user that keeps a writer open for a run whose row is not written yet."""
 
     _run: int | None = None
     run_id = ""

@@ -3,7 +3,7 @@
 Invariants:
 
 - A recorded run is stored as if it had been logged when it happened.
-- Of machine and code only the facts in the record are stored, none of this process.
+- The machine and the code come from the record alone, never from this process.
 - A batch is stored whole or not at all.
 """
 
@@ -74,7 +74,7 @@ def record_runs(connection: Connection, records: Iterable[RecordedRun]) -> list[
     run_ids: list[str] = []
     metrics: dict[str, int] = {}
     for batch in _check_in_batches(connection, records, run_ids):
-        # New row ids for each batch: between batches another process may delete sources that no config uses.
+        # A new RowIds for each batch: between batches another process may delete sources that no config uses.
         run_ids += _store_batch(connection, batch, RowIds(connection), metrics)
     return run_ids
 

@@ -1,7 +1,7 @@
 """Read, write and edit SDN (Simple Data Notation), the text form of a config.
 
 `reader` reads documents, `writer` writes them, `edit` changes one value in place. `scalars` classifies bare
-texts, and `blocks` holds what the reader keeps.
+texts, and `blocks` defines the records of the reader: open blocks and places.
 
 Invariants:
 
@@ -74,7 +74,7 @@ def loads(
 def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Value]:
     """Read the document in the file at `path`, with the limits of `loads`.
 
-    Reads one byte more than `max_bytes` at most.
+    Reads at most one byte more than `max_bytes`.
 
     Raises:
         SdnError: the file is not valid UTF-8 or SDN, or exceeds a limit.

@@ -1,4 +1,4 @@
-"""What the reader keeps while it reads: open blocks, and the places of entries."""
+"""Define the records that the reader keeps: open blocks, and the places of entries."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Places:
         if cell is not None:
             return cell
         span = self._reader.spans[id(holder), part]
-        # After the colon of a null or a block the line is empty, and a table begins with its fields.
+        # A block, a table and a null left empty have no value on the line of their key: take the key.
         return span.key_at if key or span.value_at >= span.value_end else span.value_at
 
 
@@ -154,7 +154,7 @@ def _plan_addition(
     closing = reader.closings.get(id(holder))
     if closing is not None:
         pair = _write_inline({key: new}, path)[1:-1]
-        # Insert right after the last item: after a comment before the closing sign it would be part of it.
+        # Insert right after the last item. A comment may follow it, and would swallow a pair inserted later.
         if not holder:
             return closing, closing, pair
         last = reader.spans[id(holder), next(reversed(holder))]

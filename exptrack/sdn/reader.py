@@ -273,7 +273,7 @@ class Reader:
                 self.append(holder, value, value_at)
 
     def trimmed(self, start: int, end: int) -> int:
-        """Return the end of a value without the blanks after it, which bare text is read with."""
+        """Return the end of a value without the blanks after it. Bare text is read together with them."""
         while end > start and self.text[end - 1] in " \t":
             end -= 1
         return end

@@ -72,7 +72,9 @@ class Writer:
             raise InvalidTypeError(f"a key must be text, not {type(key).__name__}: {path}")
         written = self.text(key, path)
         if self.strict_keys and written.startswith('"'):
-            raise ConfigError(f"only this reader takes a key that needs quotes: {path}", key=path)
+            raise ConfigError(
+                f"{path} has a key in quotes, which only exptrack reads; rename the key", key=path
+            )
         return written
 
     def text(self, text: str, path: str) -> str:

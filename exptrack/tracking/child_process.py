@@ -106,10 +106,10 @@ class Child:
                 self._errors.add(text)
 
     def wait(self) -> Ended:
-        """Wait until the child has ended, and return how."""
+        """Wait until the child has ended; return how it ended."""
         returncode = self._process.wait()
         if self._told_to_end:
-            self.terminate()  # the processes that it started and did not end
+            self.terminate()  # end also the processes that it started and left running
         for reader in self._readers:
             reader.join(DRAIN_S)
         if self._told_to_end:

@@ -1,4 +1,4 @@
-"""Keep the live runs of this process: their heartbeat, and their end when the interpreter exits.
+"""Keep the live runs of this process: store their heartbeats, and end them when the interpreter exits.
 
 Invariant: a run is in `LIVE` from its start or resumption to its end, even if the script drops its handle. So
 every run is ended when the script ends.
@@ -76,7 +76,7 @@ def _end_open_runs() -> None:
             elif error is not None:
                 run.fail(error)
             else:
-                run.interrupt("the script ended without complete() or fail(); or use 'with'")
+                run.interrupt("the script ended without complete() or fail(); start the run in a 'with' block")
         except (RunFinishedError, RunNotFoundError):
             continue
         except ExptrackError as problem:

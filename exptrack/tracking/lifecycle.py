@@ -31,14 +31,7 @@ from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, find_dead_runs, identity_of_owner
 from exptrack.runs.seal import seal_run
-from exptrack.runs.store import (
-    NewRun,
-    check_data,
-    check_optional_name,
-    check_tags,
-    insert_run,
-    record_end,
-)
+from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import moment, utc_text
 from exptrack.tracking.run import RUN_STATE, Run

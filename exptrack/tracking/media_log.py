@@ -4,7 +4,7 @@ Invariants:
 
 - A wrong name, step or caption is refused before anything is encoded. A value that cannot be encoded is refused
   before anything is written.
-- The metadata of such an artifact are the facts of its encoding, and the caption under ``caption``.
+- The metadata of the artifact are the facts of its encoding, and the caption under ``caption``.
 - Logging a name again makes a new version, so the versions of a name are a series over its steps.
 """
 
@@ -69,7 +69,7 @@ class MediaLog:
           also be C×H×W.
 
         Raises:
-            InvalidTypeError, InvalidValueError: it is no image of these kinds, or PNG cannot hold it exactly.
+            InvalidTypeError, InvalidValueError: `image` is none of these, or PNG cannot hold it exactly.
             MissingPackageError: pixels were given and Pillow is not installed.
         """
         details = self._check_details(name, step, caption)
@@ -115,8 +115,7 @@ class MediaLog:
         the other kinds `columns` selects and orders. :meth:`ArtifactStore.get_table` returns the columns.
 
         Raises:
-            InvalidTypeError, InvalidValueError: it is no table of these kinds, or a cell does not fit its
-                column.
+            InvalidTypeError, InvalidValueError: `table` is none of these, or a cell does not fit its column.
         """
         details = self._check_details(name, step, caption)
         from exptrack.media import encode_table
@@ -142,7 +141,7 @@ class MediaLog:
         pass `counts` and `edges` instead, with one edge more than counts.
 
         Raises:
-            InvalidTypeError, InvalidValueError: an element is no number, or counts and edges do not fit.
+            InvalidTypeError, InvalidValueError: an element is not a number, or counts and edges do not fit.
         """
         details = self._check_details(name, step, caption)
         from exptrack.media import encode_histogram

@@ -40,14 +40,7 @@ from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.seal import seal_run
-from exptrack.runs.store import (
-    INSERT_TAG,
-    check_note,
-    check_tags,
-    insert_note,
-    record_end,
-    replace_config,
-)
+from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note, record_end, replace_config
 from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import utc_text
 from exptrack.tracking.heartbeat import LIVE, announce
@@ -297,7 +290,7 @@ class Run(MetricLog, MediaLog):
         return row
 
     def flush(self) -> None:
-        """Return when everything logged so far survives a power cut. Commits, power-safe.
+        """Store everything logged so far, so that it survives a power cut. Commits, power-safe.
 
         Raises:
             ArchiveError: points could not be stored; they stay in the journal.

@@ -200,7 +200,8 @@ def test_a_trial_that_brings_no_value_fails_and_says_why(archive: Archive) -> No
         "other": "its run logged no acc; did it mean accc?",
         "none": "its run logged no acc",
         "nan": "acc is NaN, which cannot be compared",
-        "left": "its run is interrupted: the script ended without complete() or fail(); or use 'with'",
+        "left": "its run is interrupted: the script ended without complete() or fail();"
+        " start the run in a 'with' block",
         "caught": "its run is failed: gave in",
         "killed": "killed by SIGKILL",
     }

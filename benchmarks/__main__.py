@@ -1,10 +1,10 @@
-"""Every benchmark, one after the other in a process of its own, and a summary.
+"""Run every benchmark, one after the other, each in a process of its own, and print a summary.
 
     python -m benchmarks [--quick] [--only NAME …]
 
-A benchmark is a module of this folder whose docstring gives its command, every argument of it in brackets;
-lines it prints after ``=>`` are repeated in the summary. ``--quick`` shows that they work (those that know it);
-its figures mean nothing.
+A benchmark is a module of this folder whose docstring gives its command, with every argument in brackets. The
+summary repeats the lines that a benchmark prints after ``=>``. ``--quick`` runs the benchmarks that take this
+option, to show that they work; its figures mean nothing.
 """
 
 from __future__ import annotations

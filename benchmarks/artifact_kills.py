@@ -2,11 +2,12 @@
 
     python -m benchmarks.artifact_kills [--kills 100] [--seed 1] [--quick]
 
-A process puts small and large artifacts and folders, removes and keeps versions, collects and deletes runs, in
-a random order, and is killed: from outside at a random moment, or by itself before the n-th of its SQL
-statements. It stores a quarter of a megabyte a transaction, so that most kills meet a put of several.
-After each: ``verify()`` finds nothing; whatever was acknowledged comes back byte for byte; a collection leaves
-exactly the blobs and chunks that something names. The archive goes on to the next kill, five times.
+A process puts small and large artifacts and folders, removes and keeps versions, collects bytes and deletes
+runs, in a random order. It is killed from outside at a random moment, or kills itself before the n-th of its
+SQL statements. A transaction stores a quarter of a megabyte, so most kills meet a put of several transactions.
+
+After each kill, ``verify()`` finds nothing, and all that was acknowledged comes back byte for byte. A
+collection leaves exactly the blobs and chunks that a row names. Five kills in turn meet the same archive.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ SELECT (SELECT count(*) FROM chunk) - (SELECT count(DISTINCT chunk) FROM blob_ch
 
 
 def content_of(seed: int, size: int) -> bytes:
-    """What an artifact of this seed holds; neighbouring seeds share all but the beginning."""
+    """Return the content of an artifact; neighbouring seeds share all but the beginning."""
     return b"%d" % seed + random.Random(seed // 4).randbytes(size)
 
 
 class _Worker:
-    """Does one random thing after the other, telling before and after each what it is."""
+    """Takes random steps, and tells before and after each step what it is."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
@@ -60,7 +61,7 @@ class _Worker:
         self.count = 0
 
     def tell(self, what: str, *facts: object) -> None:
-        """A line that survives this process: it is in the kernel before the next step."""
+        """Write a line that survives this process: the kernel has it before the next step."""
         with open(self.folder / "told", "a", encoding="utf-8") as file:
             file.write(json.dumps([what, *facts]) + "\n")
 
@@ -122,7 +123,7 @@ class _Worker:
 
 
 def work(folder: Path, seed: int, fuse: int) -> None:
-    """Work until killed; with a fuse, by itself before that statement."""
+    """Work until killed; with a fuse, this process kills itself before that statement."""
     # Where a stream is cut does not depend on its blocks.
     chunks.BLOCK_BYTES = blobs.FLUSH_BYTES = BLOCK_BYTES
     left = [fuse]

@@ -2,12 +2,14 @@
 
     python -m benchmarks.artifacts [--megabytes 200] [--weights 40] [--stream 2048] [--repeat 5] [--quick]
 
-Baseline in the same process: bare ``sqlite3`` storing the same bytes as rows of 256 KiB, 4 MiB a transaction,
-in WAL mode with ``synchronous=NORMAL`` (so both keep over a kill what was committed). In turn: random bytes;
-the same bytes behind a new header, so that most chunks are known; getting them out again into a file, every
-chunk verified, beside bare ``sqlite3`` writing its rows to a file unverified. Then six versions of a float32
-file: five, each with another region of 1 % changed, behind a header that grows; one identical. Before all that,
-a process of its own streams a large file in and out and says by how much its memory grew.
+First, a process of its own streams a large file in and out, and measures by how much its memory grows. Then
+these are timed in turn: storing random bytes; storing the same bytes behind a new header, so that most chunks
+are known; writing them to a file again, with every chunk verified. Last come six versions of a float32 file.
+Five have a growing header and 1 % changed in another region each; one is identical.
+
+Baseline in the same process: bare ``sqlite3`` stores the same bytes as rows of 256 KiB, 4 MiB a transaction,
+and writes them to a file unverified. It uses WAL mode with ``synchronous=NORMAL``, so after a kill both keep
+what was committed.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def bare_read(path: Path, target: Path) -> None:
 
 
 def seconds(task: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the seconds that a task takes."""
     begin = time.perf_counter()
     task()
     return time.perf_counter() - begin

@@ -1,9 +1,9 @@
-"""How long does it take to bring 100,000 points down to 1000 buckets, minima and maxima kept?
+"""How long does it take to reduce 100,000 points to 1000 buckets that keep minima and maxima?
 
     python -m benchmarks.downsampling [--points 100000] [--buckets 1000] [--repeat 31] [--quick]
 
-Baselines in the same process, by bare ``sqlite3`` on the same file: one scan for minimum and maximum (what no
-way of doing it in SQL can beat), and GROUP BY.
+Baselines in the same process, by bare ``sqlite3`` on the same file: one scan for minimum and maximum (no SQL
+for this is faster), and GROUP BY.
 """
 
 from __future__ import annotations

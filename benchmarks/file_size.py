@@ -2,8 +2,8 @@
 
     python -m benchmarks.file_size [--points 200000] [--series 10] [--quick]
 
-Measured on the closed file, less the same archive with one run and no points. Baselines in the same process:
-bare ``sqlite3`` files with the same points in the layouts people choose.
+The size is that of the closed file, less that of an archive with one run and no points. Baselines in the same
+process: bare ``sqlite3`` files with the same points in common layouts.
 """
 
 from __future__ import annotations

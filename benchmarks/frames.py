@@ -1,4 +1,4 @@
-"""How long does it take to hand out 1000 runs with 20 config keys and 10 metrics as a frame?
+"""How long does it take to make a frame of 1000 runs with 20 config keys and 10 metrics?
 
     python -m benchmarks.frames [--runs 1000] [--repeat 15] [--quick]
 

@@ -2,11 +2,16 @@
 
     python -m benchmarks.kill_loss [--kills 200] [--seed 1] [--quick]
 
-In turn, a process that logs as fast as it can is killed: by itself right after a call; from outside at a
-random moment; inside a drain, before the n-th SQL statement of its writer thread; or from outside, with the
-process that replays its journal killed too, before the n-th of its statements and file operations, again and
-again until one gets through. After each: every acknowledged point is there once and in order, the run is
-interrupted, ``verify()`` finds nothing, and no journal is left. Baseline: raw ``sqlite3``, a batch a second.
+A process logs as fast as it can and is killed, in turn in one of four ways:
+
+- by itself, right after a call;
+- from outside, at a random moment;
+- inside a drain, before the n-th SQL statement of its writer thread;
+- from outside, and then the processes that replay its journal are killed too, each before the n-th of its
+  statements and file operations, until one finishes.
+
+After each kill, every acknowledged point is there once and in order, the run is interrupted, ``verify()`` finds
+nothing, and no journal is left. Baseline: raw ``sqlite3``, a batch a second.
 """
 
 from __future__ import annotations
@@ -129,7 +134,7 @@ def killed_writer(code: str, folder: Path, way: str, seed: int) -> int:
 
 
 def killed_replays(folder: Path, first: int, stride: int) -> int:
-    """Kill replays later and later until one gets through; return how many died."""
+    """Kill replays, each later than the one before, until one finishes; return how many died."""
     for died in range(1000):
         command = [sys.executable, "-c", REPLAYER, str(folder / "lab.db"), "", str(first + stride * died), "0"]
         code = subprocess.run(command, check=False).returncode

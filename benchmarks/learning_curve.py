@@ -12,7 +12,7 @@ METRIC = "loss"
 
 
 def make_curve(archive: Archive, points: int, seed: int = 0) -> Run:
-    """A completed run with one metric of so many points, and two beside it so that keys interleave."""
+    """Make a completed run with `points` points of a metric, and two more metrics so that keys interleave."""
     noise = random.Random(seed)
     with archive.start_run({"seed": seed}) as run:
         for step in range(points):

@@ -1,11 +1,13 @@
-"""What does a logging call cost the training loop? Percentiles over the clock's own cost.
+"""What does a logging call cost the training loop? Percentiles, less the cost of the clock itself.
 
     python -m benchmarks.log_latency [--calls 300000] [--laps 40] [--turns 1500] [--quick]
 
 Baselines in the same process: an empty method call, and raw ``sqlite3`` that appends to a list and writes
-10,000 rows at a time from a thread. Then turns of 150 µs of pure Python work with five logging calls each,
-against the same without them and with the raw baseline: many short laps in turn, the order of the three
-rotating, and the median of the ratios within a lap, so that what else the machine does meets all three.
+10,000 rows at a time from a thread.
+
+Then turns of 150 µs of pure Python work are timed with five logging calls each, without them, and with five
+calls of the raw baseline. The three take many short laps in a rotating order, so that other work of the machine
+meets all three. The result is the median of the ratios within a lap.
 """
 
 from __future__ import annotations
@@ -91,13 +93,13 @@ def percentiles(call: Callable[[int], object], calls: int) -> list[float]:
 
 
 def clock_pair() -> int:
-    """Two looks at the clock, one after the other."""
+    """Return the nanoseconds between two readings of the clock."""
     begin = clock()
     return clock() - begin
 
 
 def work_of(microseconds: float) -> range:
-    """What takes so long to sum up."""
+    """Return a range whose sum takes this long."""
     thousand = range(1000)
     times = []
     for _ in range(2000):
@@ -108,7 +110,7 @@ def work_of(microseconds: float) -> range:
 
 
 def lap(work: range, turns: int, target: Logs | None) -> int:
-    """Nanoseconds of so many turns, each with five calls where there is a target."""
+    """Return the nanoseconds of `turns` turns, each with five calls if there is a target."""
     begin = clock()
     if target is None:
         for _ in range(turns):

@@ -1,4 +1,4 @@
-"""How many finished runs a second can be recorded; and an archive of them to ask questions of.
+"""How many finished runs a second can be recorded? The archive of them serves other benchmarks.
 
     python -m benchmarks.make_archive [OUT] [--runs 10000] [--keys 20] [--metrics 10] [--bare] [--quick]
 
@@ -7,9 +7,9 @@
 A seeded archive as a lab fills it in a year: learning rates from log-uniform ranges, optimizers, nested keys,
 seeds, models, scripts, groups, names and tags, curves that fall or rise, some runs that diverge to NaN or
 infinity, one in twenty failed with a reason, one in fifty interrupted. All of it goes through
-``Archive.record_runs``. OUT must not exist; without it the archive is thrown away. With ``--bare`` a plain
-``sqlite3`` connection afterwards inserts the same rows into the same tables of another file, in batches as
-large, and the two are compared.
+``Archive.record_runs``. OUT must not exist; without OUT the archive is deleted. With ``--bare``, a plain
+``sqlite3`` connection then inserts the same rows into the same tables of another file, in equal batches, for
+comparison.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _log_uniform(chance: random.Random, low: float, high: float) -> float:
 
 
 def _config(chance: random.Random, keys: int) -> dict[str, Any]:
-    """A nested config with so many values."""
+    """Make a nested config with `keys` values."""
     settings: list[tuple[str, str, Any]] = [
         ("", "lr", _log_uniform(chance, 1e-5, 1e-1)),
         ("", "optimizer", chance.choice(OPTIMIZERS)),

@@ -1,4 +1,4 @@
-"""Does memory stay flat however many points are logged?
+"""Does memory stay constant, however many points are logged?
 
     python -m benchmarks.memory [--points 50000000] [--quick]
 

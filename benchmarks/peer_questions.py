@@ -1,12 +1,13 @@
-"""How long do the other trackers take to answer what a person asks?
+"""How long do other trackers take to answer the questions of a person?
 
     python -m benchmarks.peer_questions [--runs 300] [--repeat 9] [--quick]
 
-Each in a fresh process and folder, through its own API: as many runs as given, of six config keys and three
-metrics of five points, then in turn: list all runs with config and last values; the ten best by a metric; the
-runs with one config value and a metric above a bound. The baseline is exptrack in the same table. Trackers that
-are not installed (``pip install 'exptrack-archive[bench]'``) are named and left out, as is a question that one
-cannot be asked.
+Each tracker works in a fresh process and folder, through its own API. It stores the runs, with six config keys
+and three metrics of five points. Then it answers in turn: all runs with config and last values; the ten best by
+a metric; the runs with one config value and a metric above a bound. The baseline is exptrack in the same table.
+
+Trackers that are not installed (``pip install 'exptrack-archive[bench]'``) are named and left out. So are
+questions that a tracker cannot answer.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Made(NamedTuple):
 
 
 def runs_to_make(count: int) -> Iterator[Made]:
-    """The same for everybody."""
+    """Yield the runs to store; they are the same for every tracker."""
     chance = random.Random(0)
     for number in range(count):
         config = {"lr": 10 ** chance.uniform(-5, -1), "optimizer": chance.choice(["adam", "sgd", "lion"])}
@@ -121,7 +122,7 @@ TRACKERS: dict[str, tuple[Callable[[Path, int], Questions], str | None]] = {
 
 
 def ask_in_this_process(title: str, folder: Path, count: int, repeat: int) -> dict[str, Any]:
-    """Make the runs and ask; milliseconds and how many runs each answer has."""
+    """Make the runs and ask; return the milliseconds and the number of runs of each answer."""
     questions = TRACKERS[title][0](folder, count)
     answers = {name: question() for name, question in questions.items()}
     times = in_turn(questions, repeat)
@@ -129,7 +130,7 @@ def ask_in_this_process(title: str, folder: Path, count: int, repeat: int) -> di
 
 
 def ask_in_a_fresh_process(title: str, count: int, repeat: int) -> dict[str, Any] | str:
-    """What a fresh process measured, or its last words."""
+    """Measure in a fresh process; return its figures, or the end of its error output."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"HOME": folder, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])

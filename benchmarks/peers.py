@@ -1,12 +1,12 @@
-"""How do the other trackers do the same work on this machine?
+"""How fast do other trackers do the same work on this machine?
 
     python -m benchmarks.peers [--points 20000] [--seconds 10] [--only NAME …] [--quick]
 
-Each in a fresh process and folder: import, open, start a run, log one scalar a call, finish. Logging stops at
-`points` calls or after `seconds`. Of each: the call as the loop sees it, points a second until everything is on
-disk, bytes a point (less a run without points), and what a run without points takes. Trackers that are not
-installed (``pip install 'exptrack-archive[bench]'``) are named and left out. Baselines in the same table: bare
-``sqlite3`` with one commit a call, and with ten thousand points a commit.
+Each tracker works in a fresh process and folder: import, open, start a run, log one scalar a call, finish.
+Logging stops at `points` calls or after `seconds`. Measured are the call as the loop sees it, points a second
+until everything is on disk, bytes a point (less a run without points), and the size of a run without points.
+Trackers that are not installed (``pip install 'exptrack-archive[bench]'``) are named and left out. Baselines:
+bare ``sqlite3`` with one commit a call, and with ten thousand points a commit.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def log_in_this_process(title: str, folder: Path, points: int, seconds: float) -
 
 
 def log_in_a_fresh_process(title: str, points: int, seconds: float) -> dict[str, Any]:
-    """What a fresh process measured, with the bytes it left behind and how long it took in all."""
+    """Measure in a fresh process; add the bytes it left behind and its whole time."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"HOME": folder, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
         command = [sys.executable, "-m", "benchmarks.peers", "--inside", folder, "--only", title]

@@ -2,12 +2,13 @@
 
     python -m benchmarks.power_cuts [--cuts 400] [--seed 0] [--synchronous kept|off]
 
-Linux with ``strace``. A process starts runs, logs, flushes, registers artifacts, ends and deletes runs. Its
-trace tells what it wrote, what it synced and what had been acknowledged by then. A cut keeps everything that
-was synced and, of what was not, a random choice of 512-byte sectors; creations and deletions of files that were
-not synced happen or do not. The archive that remains is opened and verified, and everything acknowledged as
-power-safe is looked for. ``--synchronous off`` runs the same with syncing switched off inside SQLite: then
-archives must break, which proves that the harness bites.
+Needs Linux with ``strace``. A process starts runs, logs, flushes, registers artifacts, ends and deletes runs.
+Its trace shows what it wrote, what it synced and what had been acknowledged by then.
+
+A cut keeps everything that was synced. Of unsynced writes it keeps a random choice of 512-byte sectors, and of
+unsynced creations and deletions of files a random choice. The benchmark opens and verifies the archive that
+remains, and looks for everything that was acknowledged as power-safe. With ``--synchronous off``, SQLite does
+not sync: then archives must break, which proves that the benchmark notices a loss.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python -m benchmarks.processes [--processes 16] [--points 20000] [--quick]
 
-Each process starts a run, logs its points one call each, and completes the run. Counted: errors, points lost,
-the longest wait of a call, points a second in sum, from the first call to the last run's end. The ratio is to
-one process that logs as many points in all. The reader opens the archive anew for each look: it lists the runs
-and follows one. Baseline: the same processes with bare ``sqlite3``, a thousand points a transaction, one file.
+Each process starts a run, logs its points one call each, and completes the run. Counted are errors, lost
+points, the longest wait of a call, and the points a second of all processes, from the first call to the end of
+the last run. The ratio compares with one process that logs as many points in all. For each look, the reader
+opens the archive, lists the runs and follows one. Baseline: the same processes write one file with bare
+``sqlite3``, a thousand points a transaction.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def look_until_told(path: str, stop: Event) -> Outcome:
 
 
 def at_once(work: Callable[..., Outcome], path: str, processes: int, points: int) -> list[Outcome]:
-    """Run the work in so many fresh processes that begin together."""
+    """Run the work in `processes` fresh processes that begin together."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(processes) as pool:
         gate: Any = manager.Barrier(processes)
@@ -178,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
+# Set in the reader's process: an Event can be handed to a pool's processes only when they start.
 _stop: Event
 
 

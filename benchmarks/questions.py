@@ -1,11 +1,11 @@
-"""How long do the questions of people and of the page take, on an archive of 100,000 runs?
+"""How long do the questions of users and of the web page take, on an archive of 100,000 runs?
 
     python -m benchmarks.questions [--archive FILE] [--runs 100000] [--repeat 15] [--quick]
 
-The archive is made by ``benchmarks.make_archive`` in a temporary folder, or is one made before, and only read.
-Every question is asked through the library, which gives records, and in the same process by hand-written SQL on
-a bare ``sqlite3`` connection over the same tables, which gives bare rows of the run numbers; all in turn. At
-the end the ten questions of ``schema/questions.sql``, and what reading every run costs.
+``benchmarks.make_archive`` makes the archive in a temporary folder; FILE is one that it made before, and is
+only read. Each question is answered twice in the same process, in turn: by the library, which gives records,
+and by hand-written SQL on a bare ``sqlite3`` connection, which gives row ids. Last come the ten questions of
+``schema/questions.sql``, and reading every run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from exptrack import Archive
 
 QUESTIONS = Path(__file__).parent.parent / "schema" / "questions.sql"
 
-# Each: its name, the bound in milliseconds, the filter, its order, and the same in SQL over the tables.
+# The filters that several questions use. BY_HAND holds each question in SQL, BOUNDS its limit in milliseconds.
 AND = "config.lr < 0.01 and config.optimizer = 'adam' and metrics.val_acc.max >= 0.5"
 OR = "config.model.name = 'gpt2' or tag = 'paper' or metrics.loss.min < 0.06"
 NARROW = "config.lr < 2e-5 and config.model.name = 'mlp' and status = failed"
@@ -85,7 +85,7 @@ BOUNDS = {
 
 
 def asked(archive: Archive) -> dict[str, Callable[[], object]]:
-    """The questions as a user of the library asks them."""
+    """Return each question as a call of the library, by its name."""
     a, b = (run.run_id for run in archive.runs().limit(2))
     runs = archive.runs
     found: dict[str, Callable[[], object]] = {
@@ -108,7 +108,7 @@ def asked(archive: Archive) -> dict[str, Callable[[], object]]:
 
 
 def ten_questions(archive: Archive, bare: sqlite3.Connection) -> dict[str, Callable[[], object]]:
-    """The ten questions of the schema on a bare connection, as many rows as there are."""
+    """Return the ten questions of the schema as calls on a bare connection, without a limit of rows."""
     a, b = (run.run_id for run in archive.runs().limit(2))
     values = {"run": a, "other": b, "metric": "val_acc", "hash": "sha256:0"}
 

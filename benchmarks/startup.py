@@ -4,8 +4,8 @@
 
 Baselines in the same run: a bare interpreter, and raw ``sqlite3`` that opens a file and inserts one row.
 
-The package is run as it is once installed, with its bytecode compiled: ``PYTHONDONTWRITEBYTECODE`` is dropped
-for the processes, each script runs once before it counts, and the bytecode goes to a temporary folder.
+The package runs with compiled bytecode, as it does once it is installed. So ``PYTHONDONTWRITEBYTECODE`` is
+removed for the processes, each script runs once before it counts, and the bytecode goes to a temporary folder.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
     python -m benchmarks.sweeps [--processes 16] [--trials 400] [--quick]
 
-The processes share one study with a random sampler and take equal shares of the trials; a trial suggests two
-floats, reports three values and is told. Counted: errors, numbers given twice, values told but not found, the
-longest trial, and trials a second from the first trial's begin to the last one's end.
+The processes share one study with a random sampler, and each runs an equal share of the trials. A trial
+suggests two floats, reports three values and is told its value. Counted are errors, trial numbers given twice,
+values that were told but are not found, the longest trial, and trials a second from the first begin to the last
+end.
 
-Baselines: the same with Optuna's own RDBStorage on SQLite, told to wait for locks as long as it takes: as it
-comes (every commit survives a power cut), and with the journal and the promise that ours has (WAL, synchronous
-NORMAL: every commit survives a kill). And Optuna's storage in memory, in one process.
+There are three baselines. Two use Optuna's RDBStorage on SQLite, waiting for locks without limit: once with its
+defaults (every commit survives a power cut), and once with the settings of exptrack (WAL, synchronous NORMAL:
+every commit survives a kill). The third is Optuna's storage in memory, in one process.
 """
 
 from __future__ import annotations

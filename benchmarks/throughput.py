@@ -2,8 +2,9 @@
 
     python -m benchmarks.throughput [--points 1000000] [--repeat 3] [--quick]
 
-Start, log and finish against raw ``sqlite3`` in the same process: ``executemany`` of 10,000 rows a transaction
-into the same table, for 10 and for 100 series, by ``log_metric`` and by ``log`` of all series at once, in turn.
+A run is started, logged to and finished: with 10 and with 100 series, by ``log_metric`` and by ``log`` of all
+series at once, in turn. Baseline in the same process: raw ``sqlite3``, ``executemany`` of 10,000 rows a
+transaction into the same table.
 """
 
 from __future__ import annotations

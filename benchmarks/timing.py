@@ -14,12 +14,12 @@ HEADLINE = "=> "
 def argument_parser(docstring: str | None) -> argparse.ArgumentParser:
     """A parser with ``--quick``, which shows the module's docstring as its help."""
     parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="far fewer of everything: a trial, no measurement")
+    parser.add_argument("--quick", action="store_true", help="far less work: a trial, no measurement")
     return parser
 
 
 def scaled(number: int, quick: bool) -> int:
-    """A default, or a twentieth of it for a trial."""
+    """Return a default, or a twentieth of it if `quick`."""
     return max(2, number // 20) if quick else number
 
 

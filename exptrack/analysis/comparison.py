@@ -31,8 +31,8 @@ from exptrack.runs.ownership import find_dead_runs
 BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
 SCRIPT_OF = "SELECT script FROM run_environment WHERE run = ?"
 COUNT_OF_SCRIPT = "SELECT count(*) FROM (SELECT 1 FROM run_environment WHERE script = ? LIMIT ?)"
-# If few runs have the script, they are sought by it and sorted. If many have it, walking back in time meets one
-# of them soon.
+# If few runs have the script, SQLite seeks them by it and sorts them. If many have it, SQLite walks back in
+# time and soon meets a run that has it.
 FEW_OF_SCRIPT = f"""
 SELECT r.run_id FROM run_environment AS e CROSS JOIN run AS r ON r.id = e.run
 WHERE e.script = :script AND {BEFORE}

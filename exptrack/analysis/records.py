@@ -133,8 +133,7 @@ class Importance:
 
     If `method` is spearman or eta_squared, `importance` is the share, 0 to 1, of the variance of the metric's
     ranks that the key explains. With spearman, `correlation` is Spearman's, -1 to 1. If `method` is forest,
-    `importance` is by how much R² falls, on runs that the forest has not seen, when the key's values are
-    shuffled.
+    `importance` is the fall of R², on runs that the forest has not seen, when the key's values are shuffled.
     """
 
     key: str

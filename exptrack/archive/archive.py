@@ -129,8 +129,8 @@ class Archive(ArchiveQueries, ArchiveStudies):
         """Start a run with a frozen config; use the result in a ``with`` block. Commits.
 
         `config` is an ExpConfig or any object that :meth:`ExpConfig.from_object` takes: a mapping, a pydantic
-        model, a dataclass, a Namespace, an OmegaConf config. The program gets its references resolved; the
-        stored config keeps ``${env:…}``.
+        model, a dataclass, a Namespace, an OmegaConf config. The config of the returned run has its
+        references resolved; the stored config keeps ``${env:…}``.
 
         `parent` is the run (or run id) that this run belongs to. `data` declares the data it reads: names with
         references (a path, a URL, a hash), which enter the fingerprint. Host, Python, command line (secrets
@@ -142,7 +142,8 @@ class Archive(ArchiveQueries, ArchiveStudies):
         Raises:
             ConfigError: the config holds a value that cannot be stored exactly.
             InvalidValueError: a tag or name cannot be stored.
-            RunNotFoundError: there is no such parent.
+            RunNotFoundError: no run has the id `parent`.
+            AmbiguousRunError: several runs begin with it.
         """
         return lifecycle.start_run(
             self._connection,
@@ -278,7 +279,10 @@ class Archive(ArchiveQueries, ArchiveStudies):
         """Return the artifact that a reference names; see :meth:`exptrack.Run.use_artifact`.
 
         Raises:
-            ArtifactNotFoundError: there is none.
+            ArtifactNotFoundError: no artifact fits the reference.
+            AmbiguousHashError: several artifacts' hashes begin with it.
+            RunNotFoundError: no run has the id in the reference.
+            AmbiguousRunError: several runs begin with that id.
         """
         from exptrack.artifacts.lineage import find_artifact
 

@@ -1,7 +1,7 @@
 """The part of an archive that reads runs: lists, rankings, comparisons, metrics in bulk, SQL and its views.
 
-Invariant: before a call reads runs, the points logged in this process are stored, and the runs whose process
-died are marked interrupted.
+Invariant: before a call reads runs, it stores the points logged in this process. If the archive is writable, it
+also marks runs whose process died as interrupted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ArchiveQueries:
     _writable: bool
 
     def _settle(self) -> None:
-        """Store the points logged in this process and mark dead runs; call before runs are read."""
+        """Store the points logged in this process, and mark dead runs if the archive is writable."""
         drain_all(self._connection.path)
         if self._writable:
             lifecycle.interrupt_dead_runs(self._connection)
@@ -190,8 +190,8 @@ class ArchiveQueries:
         ``"spearman"`` looks at each key alone. For a key of numbers it is the square of Spearman's rank
         correlation, over the runs that have one. For any other key it is the correlation ratio (eta squared) of
         the metric's ranks: each value is a group, and so are the runs without the key. Numbers count only as
-        far as the metric rises or falls with them, and texts of many values score too high. Left out are keys
-        that do not vary, and texts if no two runs share one.
+        far as the metric rises or falls with them, and texts of many values score too high. Keys that do not
+        vary are left out, and so are keys of text that differ in every run.
 
         ``"forest"`` is permutation importance (5 folds, fixed seeds). scikit-learn's random forest is fitted to
         the ranks; the score of a key is how much the R² on unseen runs falls when that key is shuffled. It
@@ -316,7 +316,7 @@ class ArchiveQueries:
         It can only read and cannot change anything. It stops at `max_rows` rows and after `timeout_s` seconds.
 
         Raises:
-            QueryError: it is wrong, is not a SELECT, or took too long.
+            QueryError: the statement is wrong, is not a SELECT, or took too long.
         """
         from exptrack.database.guarded_sql import run_guarded
 
@@ -357,7 +357,7 @@ class ArchiveQueries:
         """Remove a view that was added to the file. Commits.
 
         Raises:
-            NotFoundError: there is no view of this name, or every archive has it.
+            NotFoundError: no view of this name was added; the documented views cannot be removed.
         """
         from exptrack.query import views
 
@@ -365,5 +365,5 @@ class ArchiveQueries:
 
 
 def _series_address(row: Row) -> tuple[int, str, datetime]:
-    """The row id, run id and start by which series are read."""
+    """Return the row id, run id and start by which series are read."""
     return row["id"], row["run_id"], moment(row["started_at"])

@@ -179,9 +179,9 @@ class ArchiveStudies:
         return StudyResults(self._connection, study)
 
     def stop_study(self, name: str, *, now: bool = False) -> int:
-        """Ask every process that searches a study to start no more trials; return how many run. Commits.
+        """Ask every process that searches a study to start no more trials; count the running ones. Commits.
 
-        Running trials are finished. With `now`, the commands that a sweep runs are asked to end as well. A
+        Running trials go on to their end. With `now`, the commands that a sweep runs are asked to end too. A
         search that begins later is not stopped. Needs no Optuna.
 
         Raises:

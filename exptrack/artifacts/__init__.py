@@ -1,5 +1,6 @@
 """Named, versioned bytes: chunks, blobs, folders, lineage.
 
-Begin with `store`. Bytes are cut and compressed by `chunks`, stored once by `blobs`, checked against their hash
-on every read, and written to the file system only by `restore`. `lineage` records what a run was made from.
+Begin with `store`. `folders` reads files and folders, `chunks` cuts and compresses bytes, and `blobs` stores
+each chunk once and checks it on every read. Only `restore` writes to the file system. `retention` removes
+versions, and `lineage` records which artifacts a run used. `listing` reads artifacts and uses as records.
 """

@@ -1,12 +1,12 @@
 """The blob store: bytes named by their content, cut into chunks, each stored once, verified on every read.
 
 Invariants: a blob is named by the SHA-256 of its bytes, computed while it is written. It is an ordered list of
-chunks and records the SHA-256 of that list. Verifying the list and then each chunk verifies the whole blob,
-from any place on; bytes are returned only after that. A chunk is stored once, however many blobs contain it.
+chunks and records the SHA-256 of that list. The list is verified first, so reading may begin at any chunk.
+Bytes are returned only after their chunk is verified. A chunk is stored once, however many blobs contain it.
 
 A blob becomes visible in the same transaction as the row that names it. The chunks of a large blob are stored
 before that, in short transactions that let other processes write in between. Until then a row of `blob_writer`
-names the process at work. A collection leaves what a living process holds, and deletes what a dead one left.
+names the process at work. A collection keeps the blobs of living processes and deletes those of dead ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.times import utc_text
 
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
-# Whether a process of another host lives cannot be asked; after this time without a write it counts as dead.
+# A process on another host cannot be looked at. After this time without a write it counts as dead.
 SILENCE = timedelta(days=1)
 CHUNKS_AHEAD = 4  # verified in a thread while a blob is read from end to end
 
@@ -57,7 +57,8 @@ SELECT bc.offset_bytes, c.sha256, c.raw_bytes
 FROM blob_chunk AS bc LEFT JOIN chunk AS c ON c.id = bc.chunk
 WHERE bc.blob = ? ORDER BY bc.offset_bytes
 """
-# A hostile row may hold more bytes than any chunk, or a codec that is not text: such data is never loaded.
+# A hostile row may hold more bytes than any chunk, or a codec that is not text. SQLite replaces both here, so
+# they are never loaded.
 CODEC = f"CASE WHEN c.codec IN ({', '.join(map(repr, CODECS))}) THEN c.codec ELSE 'other' END AS codec"
 CHUNK_DATA = f"""
 SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
@@ -65,14 +66,13 @@ SELECT c.raw_bytes, {CODEC}, length(d.data) AS stored_bytes,
 FROM chunk AS c LEFT JOIN chunk_data AS d ON d.chunk = c.id
 WHERE c.sha256 = ?
 """
-_UNUSED_BLOBS = """
+UNUSED_BLOBS = """
 SELECT b.id FROM blob AS b
 WHERE NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id)
   AND NOT EXISTS (SELECT 1 FROM artifact_entry AS e WHERE e.blob = b.id)
   AND NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
 """
-UNUSED_BLOBS = _UNUSED_BLOBS
-UNUSED_BLOBS_AMONG = f"{_UNUSED_BLOBS} AND b.id IN (SELECT value FROM json_each(:among))"
+UNUSED_BLOBS_AMONG = f"{UNUSED_BLOBS} AND b.id IN (SELECT value FROM json_each(:among))"
 CHUNKS_OF = "SELECT DISTINCT chunk FROM blob_chunk WHERE blob IN (SELECT value FROM json_each(?))"
 DELETE_BLOBS = "DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?))"
 _UNUSED_CHUNKS = """
@@ -141,8 +141,8 @@ class _Pending(NamedTuple):
 class Intake:
     """Stores blobs: :meth:`put` each one, then write the rows that name them inside :meth:`attaching`.
 
-    Small blobs are written only there, in the caller's transaction. Use it as a context manager: at the end of
-    the block, blobs that no row came to name are deleted.
+    Small blobs are written only there, in the same transaction as those rows. Use it as a context manager: at
+    the end of the block, it deletes the blobs that no row names.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -173,7 +173,7 @@ class Intake:
             _INTAKES.discard(self._holder)
 
     def _release(self) -> None:
-        """Delete the stored blobs that no row came to name."""
+        """Delete the stored blobs that no row names."""
         with self._connection.transaction():
             blobs = self._held_blobs()
             self._connection.execute(DELETE_HOLDS, (self._holder,))
@@ -213,7 +213,7 @@ class Intake:
 
     @contextmanager
     def attaching(self, *, durable: bool = False) -> Iterator[None]:
-        """Open a transaction in which every blob put so far is in the file, for the caller to name."""
+        """Open a transaction that writes every blob put so far; the caller adds the rows that name them."""
         with self._connection.transaction(durable=durable):
             self._write(packing=Packer(), hold=False)
             yield
@@ -365,7 +365,7 @@ def corrupt_error(connection: Connection, what: str, problem: str) -> ArchiveCor
     """Build the error for damaged content; `what` names it."""
     path = connection.path
     return ArchiveCorruptError(
-        f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to see what else is", path=str(path)
+        f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to find all damage", path=str(path)
     )
 
 
@@ -447,8 +447,8 @@ def list_blobs_of_run(connection: Connection, run: int) -> list[int]:
 def collect_unused(connection: Connection, among: Sequence[int] | None = None) -> Collected:
     """Delete blobs that no row names or holds, and chunks that no blob contains. Call inside a transaction.
 
-    `among` limits the search to these blobs. Without it, every blob is looked at, and blobs that dead processes
-    held are deleted too.
+    `among` limits the search to these blobs. Without it, this searches all blobs, and first ends the holds of
+    dead processes.
 
     Raises:
         ArchiveCorruptError: a row names a blob or chunk that is missing; nothing is deleted.
@@ -463,7 +463,6 @@ def collect_unused(connection: Connection, among: Sequence[int] | None = None) -
         for row in connection.all(HOLDS):
             if not _is_held(row):
                 connection.execute(DELETE_HOLDS, (row["holder"],))
-    if among is None:
         unused = json.dumps([row[0] for row in connection.all(UNUSED_BLOBS)])
         blobs = connection.execute(DELETE_BLOBS, (unused,)).rowcount
         return Collected(blobs, *_delete_unused_chunks(connection, UNUSED_CHUNKS, DELETE_UNUSED_CHUNKS, {}))

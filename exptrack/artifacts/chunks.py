@@ -1,4 +1,4 @@
-"""Cut bytes into content-defined chunks and compress each where that saves at least 3 %; and the way back.
+"""Cut bytes into content-defined chunks, compress each where that saves at least 3 %, and unpack them again.
 
 Invariants: the bytes of a stream alone decide where it is cut, not the sizes in which they arrive. Two versions
 of a file therefore share the chunks around a change (FastCDC, Xia et al., "The Design of Fast Content-Defined
@@ -122,7 +122,7 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
 
 
 def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview]:
-    """Stream the bytes in blocks. Mutable data is copied: a later change would part chunks from hash."""
+    """Stream the bytes in blocks. Mutable data is copied: if it changed, chunks and hash would not agree."""
     view = memoryview(data)
     # Python casts only these formats to bytes; others are copied.
     plain = view.c_contiguous and view.nbytes and view.format in PLAIN_FORMATS
@@ -133,7 +133,7 @@ def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memor
 
 
 class CutStream:
-    """Streams the pieces of a source, those of one block at a time; then it knows the source's size and hash.
+    """Streams the pieces of a source, block by block. At the end, `size_bytes` and `hash` are the source's.
 
     A thread cuts and hashes the next block while the caller stores the pieces of the one before. The caller's
     thread reads the source.

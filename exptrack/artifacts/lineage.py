@@ -1,4 +1,4 @@
-"""Record which artifacts a run used, and follow those uses to all that led to a run and came from it.
+"""Record which artifacts a run used, and trace what led to a run or artifact and what came from it.
 
 Invariants: a use records run, name, version and content hash of the artifact, so it outlives the artifact and
 the run that made it. A use is recorded once. Following uses always ends, even where runs use each other's
@@ -109,7 +109,7 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
     match = _REFERENCE.fullmatch(text)
     assert match is not None, "a name is not empty"
     version = None if match["version"] is None else int(match["version"])
-    # A name may contain slashes and colons: the text as a whole is tried first, in the archive as in a run.
+    # A name may contain slashes and colons. So the whole text is tried as a name first, here and within a run.
     for name, wanted in ((text, None), (match["name"], version)):
         row = connection.one(NEWEST_OF_NAME, {"name": name, "version": wanted})
         if row is not None:

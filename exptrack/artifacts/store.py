@@ -42,7 +42,7 @@ from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step, check_text
 
 FOLDER = "folder"
-# A sound blob may still belong to another artifact, so the checksum of an artifact's row covers these.
+# A damaged row may name the intact blob of another artifact, so the checksum of a row covers these fields.
 CHECKED = "run_id name version kind hash is_text media_type step metadata created_at".split()
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # for artifacts that were stored without a mode
 
@@ -195,7 +195,7 @@ class ArtifactStore(Retention):
         return self._register_folder(Registration(name, FOLDER, metadata), path, progress)
 
     def register(self, said: Registration, content: object) -> str:
-        """Store content as `said` describes it and return the hash; the other methods end here. Commits."""
+        """Store content that is not a folder, as `said` describes it, and return its hash. Commits."""
         metadata = self._check_registration(said)
         with Intake(self._connection) as intake:
             blob = intake.put(content)

@@ -202,7 +202,7 @@ def _log_mistakes(run: Run, model: Any, split: list[Any]) -> None:
 
 
 def _pack_weights(model: Any) -> bytes:
-    """The fitted parameters as an .npz file."""
+    """Return the fitted parameters as an .npz file."""
     import numpy as np
 
     if hasattr(model, "coefs_"):

@@ -188,7 +188,7 @@ class _Watching:
 
     @property
     def ended(self) -> bool:
-        """Whether all named runs have ended."""
+        """True once all named runs have ended."""
         return bool(self._named) and all(run.status != RunStatus.RUNNING for run in self.records)
 
 

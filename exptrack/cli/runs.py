@@ -137,8 +137,8 @@ def best(
 ) -> None:
     """Rank completed runs by a metric.
 
-    NaN and the infinities are left out; the older run wins a tie. Pruned trials are left out unless FILTER
-    mentions trial.state or status = pruned.
+    NaN and the infinities are left out. Of equal runs, the one stored first wins. Pruned trials are left out
+    unless FILTER mentions trial.state or status = pruned.
 
     Example: exptrack best val_accuracy --max
     """

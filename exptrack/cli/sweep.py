@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FAILED_EXIT = 1
 USUAL_METHOD = "ped-anova"
-# What the last line says about why a sweep ended.
+# The end of the last line, by the reason why the sweep ended.
 ENDINGS = {
     "done": "",
     "time": "; the time limit is reached",

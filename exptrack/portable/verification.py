@@ -71,7 +71,7 @@ ORPHAN_OWNERS = """
 SELECT r.run_id FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id
 WHERE (r.status = 'running') <> (o.run IS NOT NULL)
 """
-# Trials are numbered one after the other, and a trial is deleted only with its study.
+# Trials are numbered one after the other, and a trial is deleted only with its study. So a gap is damage.
 NUMBERS_WITH_GAPS = """
 SELECT s.name, count(*) AS trials, max(t.number) AS last FROM trial AS t JOIN study AS s ON s.id = t.study
 GROUP BY t.study HAVING min(t.number) <> 0 OR max(t.number) <> count(*) - 1 ORDER BY s.id
@@ -98,7 +98,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What ``verify`` checked, and the problems that it found; `ok` if there are none."""
+    """How much ``verify`` checked, and the problems that it found; `ok` is true if there are none."""
 
     runs: int
     points: int

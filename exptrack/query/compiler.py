@@ -16,8 +16,8 @@ from exptrack.database.connection import Connection
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.names import find_key, find_metric
 
-# FEW runs are tested and sorted rather than sought along an index, whatever the order. Up to MOST are, if the
-# index would have to pass more runs than that.
+# Even if an index has the order, up to FEW candidates are tested and sorted instead of walking along the index.
+# Up to MOST candidates are, if the walk would pass more runs than that.
 FEW = 500
 MOST = 10_000
 
@@ -47,8 +47,8 @@ TRIAL_VALUES = {
     "trial.number": _OF_TRIAL.format(value="t.number", source="trial AS t"),
     "trial.state": _OF_TRIAL.format(value="t.state", source="trial AS t"),
 }
-# The runs whose newest trial matches. They are sought study by study, because then an index has the names, the
-# numbers and the states.
+# The runs whose newest trial matches. SQLite seeks them study by study, because then an index has the names,
+# numbers and states.
 TRIALS = """
 SELECT t.run AS run FROM study AS y CROSS JOIN trial AS t ON t.study = y.id
 WHERE {match} AND t.run IS NOT NULL
@@ -340,7 +340,7 @@ def match_config_value(operator: str, value: Any) -> Fragment:
         return Fragment("(v.text = ? AND v.type = 'list')", (encode_canonical(value),))
     if isinstance(value, str):
         match = match_value("v.text", operator, (value,))
-        # No value of another type has such a text, so the index alone answers.
+        # Values of other types never have this text, so the index alone answers.
         unmistakable = operator == "=" and value[:1].isalpha() and value not in ("true", "false")
         return match if unmistakable else Fragment(f"({match.sql} AND v.type = 'text')", match.values)
     if operator == "=" and isinstance(value, int) and abs(value) > EXACT_INT:

@@ -1,9 +1,9 @@
-"""Tables of runs, a row for each run, and tables of points, a row for each point.
+"""Make tables of runs, a row for each run, and tables of points, a row for each point.
 
-Invariants: everything in a table is of one moment, read by a fixed number of statements however many runs there
-are. Values keep their types: whole numbers stay whole beside missing cells, and a column that holds several
-types holds its values unchanged. A logged NaN is NaN; what a run lacks is missing. Each column is named as a
-filter names its field.
+Invariants: a table shows one moment. A fixed number of statements reads it, however many runs there are. Values
+keep their types: whole numbers stay whole beside missing cells, and a column that holds several types holds its
+values unchanged. A logged NaN is NaN; what a run lacks is missing. Each column is named as a filter names its
+field.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     config.lr < 0.01 and (config.optimizer = 'adam' or tag = 'baseline') and metrics.acc.max >= 0.9
     and not status = failed and started > -7d
 
-Invariants: a tree holds names and values, never SQL. A tree that was read makes sense. Each field exists, the
-operator can be applied to it, and the value has a type that can be compared with it. An error shows the place
+Invariants: a tree holds names and values, never SQL. Reading refuses a field that does not exist, an operator
+that the field does not take, and a value of a type that cannot be compared with it. An error shows the place
 with a caret.
 
 The grammar (keywords in any case; a comparison binds strongest, then ``not``, ``and``, ``or``):

@@ -19,7 +19,7 @@ from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.validation import check_direction, check_name, short_repr
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
-# NULL, and the infinities. The older run wins a tie.
+# NULL, and the infinities. Of equal runs, the one stored first wins.
 _BEST = """
 SELECT r.run_id, s.{column} AS value
 FROM {{source}} JOIN run AS r ON r.id = s.run

@@ -17,7 +17,7 @@ _P = ParamSpec("_P")
 
 
 class _FromClassOrFilter(Generic[_P]):
-    """Make a method that starts a filter if called on the class, and narrows the filter if called on one."""
+    """Make a method that starts a filter when called on the class, and narrows a filter when called on it."""
 
     def __init__(self, method: Callable[Concatenate[RunFilter, _P], RunFilter]) -> None:
         self._method = method

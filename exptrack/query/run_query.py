@@ -1,9 +1,9 @@
-"""A query for runs: it is built step by step and asked when its answer is needed.
+"""Build a query for runs step by step, and read its answer when it is needed.
 
 Invariants: a query never changes; each step returns a new one. A query reads nothing until it is iterated,
 counted or turned into records. Iterating reads a page at a time, and each page begins behind the last run of
-the page before. So memory stays bounded, and runs that are added or deleted meanwhile neither shift nor repeat
-others.
+the page before. So memory stays bounded. If runs are added or deleted meanwhile, no other run is skipped or
+appears twice.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class RunQuery:
     def page(self, size: int = 100, after: SelectedRun | None = None) -> Page:
         """Return the first `size` runs, or those behind the page whose `after` is given.
 
-        A limit of the query counts for each page.
+        If the query has a limit, no page has more runs than that.
         """
         wanted = self.limit(size)._limit
         assert wanted is not None

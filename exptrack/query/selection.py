@@ -26,7 +26,7 @@ from exptrack.query.compiler import (
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Or
 from exptrack.query.names import find_metric
 
-# A statement that only counts has no order to walk along: it pays to look at more candidates.
+# A statement that only counts has no order to walk along, so more candidates are worth a look.
 MOST_WHEN_COUNTING = 100_000
 LAST_RUN = "SELECT max(id) FROM run"
 
@@ -63,11 +63,11 @@ class Selection:
         self._order = order
 
     def count(self) -> int:
-        """Count them."""
+        """Count the runs."""
         return int(self._connection.value(*self.compile_count()))
 
     def compile_count(self) -> Fragment:
-        """Return the statement that counts them."""
+        """Return the statement that counts the runs."""
         driver, rest = self._choose_driver(None)
         test = self._compiler.test(rest)
         if driver is None:
@@ -77,12 +77,12 @@ class Selection:
         return Fragment(sql, driver.values + test.values)
 
     def rows(self, limit: int | None, after: SelectedRun | None = None) -> list[SelectedRun]:
-        """Read the first `limit` of them, or the first behind `after`; None means all."""
+        """Read the first `limit` runs, or the first behind `after`; None means all."""
         if limit is not None:
             ranked = self.compile_ranking(limit, after)
             if ranked is not None:
                 found = self._read(ranked)
-                # If there are fewer, runs without the value may follow: they come last.
+                # If the index has fewer, runs without the value may follow: they come last.
                 if len(found) == limit:
                     return found
         return self._read(self.compile_list(limit, after))
@@ -92,7 +92,7 @@ class Selection:
         return [SelectedRun(row[0], tuple(row)[1:]) for row in rows]
 
     def compile_list(self, limit: int | None, after: SelectedRun | None = None) -> Fragment:
-        """Return the statement that lists them, in any order."""
+        """Return the statement that lists the runs, whatever fields order them."""
         driver, rest = self._choose_driver(limit if self._is_indexed() else None)
         test = self._compiler.test(rest)
         orders = [express_field(self._connection, one.field) for one in self._order]
@@ -116,7 +116,7 @@ class Selection:
         return Fragment(sql, values) if limit is None else Fragment(f"{sql} LIMIT ?", (*values, limit))
 
     def compile_ranking(self, limit: int, after: SelectedRun | None = None) -> Fragment | None:
-        """Return the statement that reads them along the index of a metric, or None if that is slower."""
+        """Return the statement that walks along a metric's index; None if it has none, or if that is slower."""
         field, descending = self._order[0]
         if field.kind != "metric" or not self._is_indexed() or self._choose_driver(limit)[0] is not None:
             return None

@@ -11,6 +11,5 @@ holds a study for the files in here.
   other uses of Optuna's private parts.
 
 Invariants: only this subpackage imports ``optuna``, and only its files ``optuna_*`` touch names of Optuna that
-begin with an underscore. `store`, `records`, `results`, `plan` and `plan_file` load
-without Optuna.
+begin with an underscore. `store`, `records`, `results`, `plan` and `plan_file` load without Optuna.
 """

@@ -1,8 +1,8 @@
-"""Samplers, which choose params, and pruners, which give trials up: by name, built from Optuna when needed.
+"""Describe samplers (they choose params) and pruners (they give trials up), and build them with Optuna.
 
 Invariants: a named sampler or pruner is data, so a study stores it and another process goes on with it. An
-object of Optuna's own is used as it is; a file stores only its name. Two sessions of a study with a seed never
-draw the same values, because each session derives a seed of its own.
+object of Optuna's own is used as it is; the archive stores only its name. Two sessions of a study with a seed
+never draw the same values, because each session derives a seed of its own.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Sampler:
         A name is one of exptrack's or that of a class in ``optuna.samplers``.
 
         Raises:
-            InvalidTypeError: it is neither a name nor a sampler.
+            InvalidTypeError: `sampler` is neither a name nor a sampler.
         """
         if isinstance(sampler, cls):
             return sampler
@@ -180,7 +180,7 @@ class Pruner:
         A name is one of exptrack's or that of a class in ``optuna.pruners``.
 
         Raises:
-            InvalidTypeError: it is neither a name nor a pruner.
+            InvalidTypeError: `pruner` is neither a name nor a pruner.
         """
         if isinstance(pruner, cls):
             return pruner
@@ -215,7 +215,7 @@ def restore_sampler(settings: Mapping[str, Any] | None, study: str) -> Sampler:
     """Return the sampler that a study stores, or the default.
 
     Raises:
-        InvalidValueError: it was an object, which must be given again.
+        InvalidValueError: the study was made with a sampler object, which must be given again.
     """
     if settings is None:
         return Sampler(DEFAULT_SAMPLER)
@@ -270,7 +270,7 @@ def _build(kind: Any, options: dict[str, Any], what: str) -> Any:
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
-        # The user chose an experimental one by its name and needs no warning.
+        # The user chose an experimental sampler or pruner by name, and needs no warning.
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:
             return kind(**options)
@@ -281,10 +281,10 @@ def _build(kind: Any, options: dict[str, Any], what: str) -> Any:
 
 
 def check_limit(value: object, what: str) -> float | None:
-    """Return a limit above zero, or None for none.
+    """Return a limit, a number above 0; None means no limit.
 
     Raises:
-        InvalidValueError: it is no number above zero.
+        InvalidValueError: the value is not a number above 0.
     """
     if value is None:
         return None

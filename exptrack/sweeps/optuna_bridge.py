@@ -32,7 +32,7 @@ class StudyFull(Exception):
 
 
 class LimitedStorage(OptunaStorage):
-    """Store a study's trials and refuse to begin one beyond `max_trials`, in whichever process."""
+    """Store a study's trials, and refuse in every process to begin more than `max_trials`."""
 
     def __init__(self, connection: Connection, max_trials: int | None) -> None:
         super().__init__(connection)
@@ -42,7 +42,7 @@ class LimitedStorage(OptunaStorage):
         """Add a trial; see :meth:`OptunaStorage.create_new_trial`. Enqueued trials are not refused here.
 
         Raises:
-            StudyFull: the study has as many trials as it may have.
+            StudyFull: the study has `max_trials` trials.
         """
         if self.max_trials is None or template_trial is not None:
             return super().create_new_trial(study_id, template_trial)
@@ -94,9 +94,9 @@ def find_hidden_error(error: BaseException) -> ExptrackError | None:
 
 @contextmanager
 def silence_optuna() -> Iterator[None]:
-    """Suppress the line that Optuna logs for every trial: the archive has it, and `after` is called with it.
+    """Suppress Optuna's line for each trial: the archive has the trial, and `after` is called with it.
 
-    The verbosity belongs to the process: the last of several searches restores it.
+    The verbosity belongs to the process, so the search that ends last restores it.
     """
     with _verbosity_lock:
         if not _verbosities:

@@ -1,7 +1,7 @@
 """Write studies and trials as rows, and read them back as Optuna describes them.
 
-Invariants: the functions that insert belong inside the caller's transaction. Times are written in UTC; Optuna
-has them in this machine's time, without a zone. NaN is stored as NULL, because SQLite has no NaN.
+Invariants: call the functions that insert inside a transaction. Times are written in UTC; Optuna has them in
+this machine's time, without a zone. NaN is stored as NULL, because SQLite has no NaN.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ INSERT INTO trial (study, number, state, started_at, ended_at, owner)
 SELECT s.id, (SELECT coalesce(max(t.number) + 1, 0) FROM trial AS t WHERE t.study = s.id), ?, ?, ?, ?
 FROM study AS s WHERE s.id = ?
 """
-# A write that inserts no row tells that the trial has ended or is absent; only then the reason is read.
+# If a write inserts no row, the trial has ended or is absent. Only then does another statement find out which.
 OPEN = "id = ? AND state IN ('running', 'waiting')"
 SET_PARAM = f"""
 INSERT INTO trial_param (trial, position, name, value, type, num, text, distribution)
@@ -160,7 +160,7 @@ def insert_values(connection: Connection, trial_id: int, values: Sequence[float]
     """Insert a trial's values.
 
     Raises:
-        ValueError: one is NaN.
+        ValueError: a value is NaN.
     """
     rows = [(trial_id, position, float(value)) for position, value in enumerate(values)]
     if any(isnan(row[2]) for row in rows):
@@ -172,7 +172,7 @@ def require_values(connection: Connection, study_id: int, trial_id: int) -> None
     """Check that a trial has a value for each objective.
 
     Raises:
-        ValueError: it has not.
+        ValueError: there are fewer values than objectives, or more.
     """
     objectives, values = connection.all(COUNT_VALUES, (study_id, trial_id))[0]
     if objectives != values:

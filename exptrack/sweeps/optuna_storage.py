@@ -2,10 +2,10 @@
 
 Invariants: each ``set_`` and ``create_`` call is one transaction, which survives a SIGKILL once the call has
 returned. The ids that Optuna sees are row ids and are never reused. A trial gets its number inside the
-transaction that creates it, and trials are only deleted with their study. So the numbers of a study are 0, 1, …
-without a gap. Exactly one process begins a waiting trial. A finished trial never changes: it is read once and
-kept in memory. Before kept trials are returned, the file is asked whether their study still exists. Trials that
-were returned are never changed. The storage knows nothing of runs.
+transaction that creates it, and trials are only deleted with their study. So the trials of a study have the
+numbers 0, 1, … without a gap. Exactly one process begins a waiting trial. A finished trial never changes: it is
+read once and kept in memory. Before the storage returns kept trials, it asks the file whether their study still
+exists. Trials that were returned are never changed. The storage knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -408,7 +408,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         return sum(count for word, count in counts if states is None or rows.STATES[word] in states)
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the complete trial with the best value; of equal values the one that was told first.
+        """Return the complete trial with the best value; of equal ones, the trial told first.
 
         Raises:
             KeyError: no study has this id.

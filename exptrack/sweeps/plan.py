@@ -1,8 +1,8 @@
 """The plan of a sweep: its parameters, its metric, and how and for how long they are searched.
 
 Invariants: a plan is checked when it is made, so its users check nothing again. Every parameter is a key of the
-config that a command line can override. No optimiser is imported here: the names of samplers and pruners are
-checked by their form, and their options when a study is made of them.
+config that a command line can override. No optimiser is imported here, so only the form of the names of
+samplers and pruners is checked. Optuna checks their options when a study is made of the plan.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def check_time_limit(time: object) -> float:
     """Return a time limit in seconds; it may be given as text like ``"2h 30m"``.
 
     Raises:
-        SweepPlanError: it is no length of time above 0.
+        SweepPlanError: `time` is not a length of time above 0.
     """
     try:
         return seconds_of(time)
@@ -305,9 +305,9 @@ def _check_choice(choice: object) -> None:
         _check_part("choices", check_text, choice, "a choice")
         problem = "holds NUL, which no command line takes" if "\0" in choice else ""
     elif choice is not None and type(choice) not in (bool, int, float):
-        problem = "is no text, number, true, false or null"
+        problem = "is not text, a number, true, false or null"
     elif type(choice) is float and not math.isfinite(choice):
-        problem = "is no number a config can hold; write it as text"
+        problem = "is not a number that a config can hold; write it as text"
     elif type(choice) is int and not INT64_MIN <= choice <= INT64_MAX:
         problem = "does not fit into 64 bits"
     if problem:

@@ -149,11 +149,11 @@ class _SweepFile:
         return Pruner.median() if found is None else Pruner(*self.split_algorithm("pruner", found))
 
     def split_algorithm(self, key: str, value: sdn.Value) -> tuple[Any, dict[str, sdn.Value]]:
-        """Return the name of an algorithm and its options, of which there are none beside a bare name."""
+        """Return the name of an algorithm and its options; a bare name has no options."""
         if not isinstance(value, dict):
             return value, {}
         if "name" not in value:
-            raise self.make_error(f"name is missing; which {key}?", (key,))
+            raise self.make_error(f"name is missing; give the name of a {key}", (key,))
         options = dict(value)
         for option in options:
             self.homes[f"{key}.{option}"] = (key, option)

@@ -75,8 +75,8 @@ class TrialRecord:
 class StudyInfo:
     """One study in a list. `counts` is the number of its trials in each state.
 
-    `best_value` and `best_number` belong to the best trial that met all constraints. They are None if there is
-    no such trial, and with several objectives.
+    `best_value` and `best_number` belong to the best trial that met all constraints. They are None if no trial
+    did, and for a study with several objectives.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The results of a study as tables: trials, history, slices, reports, and the importance of each param.
+"""Read the results of a study as tables: trials, history, slices, reports, and the importance of each param.
 
 Invariants: all tables show the one moment at which the study was read. Only completed trials that met all
 constraints can be the best. Params keep their types. Only importances need Optuna.
@@ -96,7 +96,10 @@ class StudyResults:
 
     @property
     def best_trials(self) -> list[TrialRecord]:
-        """The best trial; with several objectives the Pareto front, the trials that no other beats in all."""
+        """The best trial; with several objectives, the Pareto front.
+
+        A trial is on the front if no other trial is as good in all objectives and better in one.
+        """
         if len(self.info.directions) == 1:
             return [] if self.best is None else [self.best]
         signs = [1 if direction == "minimize" else -1 for direction in self.info.directions]
@@ -253,8 +256,8 @@ class StudyResults:
 
         Optuna evaluates the completed trials with finite values by one of three methods:
 
-        - ``"ped-anova"``: how the best tenth of the trials differs. It is fast, and takes params that only some
-          trials have.
+        - ``"ped-anova"``: how the best tenth of the trials differs from the rest. It is fast, and accepts
+          params that only some trials have.
         - ``"fanova"``: the share of the variance that a random forest assigns to the param. It takes four times
           as long for twice the trials; 400 trials take some 20 seconds.
         - ``"mdi"``: the mean decrease in impurity of a random forest.
@@ -264,8 +267,8 @@ class StudyResults:
         and `values` its different values among them.
 
         Raises:
-            InvalidValueError: there are fewer than two such trials, all have one value, no param varies, or the
-                method or metric is unknown.
+            InvalidValueError: there are fewer than two of these trials, all have the same value, no param
+                varies, or the method or metric is unknown.
             MissingPackageError: Optuna is not installed, or scikit-learn, which fanova and mdi need.
         """
         if not isinstance(method, str) or method not in EVALUATORS:
@@ -334,7 +337,7 @@ class StudyResults:
                 return sign * float(trial.values[place])
 
         with warnings.catch_warnings():
-            # Optuna warns that it takes small targets as good, which is allowed for above.
+            # Optuna warns that it takes small targets as good; `target` has negated where that is wrong.
             warnings.simplefilter("ignore", UserWarning)
             study = optuna.load_study(study_name=self.name, storage=OptunaStorage(self._connection))
             try:
@@ -352,5 +355,5 @@ class StudyResults:
 
 
 def _beats(values: tuple[float, ...], others: tuple[float, ...]) -> bool:
-    """Whether values are nowhere worse and somewhere better than others; smaller is better."""
+    """Return whether values are nowhere worse and somewhere better than others; smaller is better."""
     return values != others and all(a <= b for a, b in zip(values, others, strict=True))

@@ -1,9 +1,9 @@
 """Run a sweep: a command for each trial, each in a process of its own.
 
-Invariants: every trial that began here ends here, as complete, pruned or failed. Only if this process is
-killed its trials stay running; they are failed when the study is next searched or read. Every trial has a run,
-which its command started or which is recorded for it. The command's output is the artifact ``output.txt`` of
-that run. A trial's value is what its run logged, never what the command printed. A command is told to end
+Invariants: every trial that began here ends here, as complete, pruned or failed. If this process is killed,
+its trials stay running in the file. Readers show them as failed, and the next search stores that. Every trial
+has a run: its command started it, or this file records one. The command's output is the artifact ``output.txt``
+of that run. A trial's value is what its run logged, never what the command printed. A command is told to end
 before it is killed.
 """
 
@@ -65,12 +65,12 @@ OVERRIDES = "{overrides}"
 OUTPUT = "output.txt"
 
 POLL_S = 0.2
-PATIENCE_S = 10.0  # between telling a command to end and terminating it, and again until it is killed
+PATIENCE_S = 10.0  # from telling a command to end until it is terminated, then until it is killed
 REASON_LINES, REASON_CHARS = 3, 500
 TRACEBACK = "Traceback (most recent call last):\n"
 TAIL_LINES = 12
 
-# Reasons of trials that were ended from outside. They are stored: with `retry`, their params are tried again.
+# Reasons of trials that were ended from outside. They are stored, so that `retry` finds these trials.
 INTERRUPTED = "interrupted"
 BROKE_OFF = "the sweep broke off"
 STOPPED = "stopped by 'exptrack sweep stop --now'"
@@ -359,7 +359,7 @@ class _Runner:
             return trial
 
     def _is_exhausted(self) -> bool:
-        """Whether a sampler that tries every combination has tried all of them."""
+        """Return whether a sampler that tries every combination has tried all of them."""
         if self._plan.sampler.name not in EXHAUSTIVE:
             return False
         trials = self._core.frozen_trials()
@@ -438,7 +438,7 @@ class _Runner:
         return _Verdict(reason=f"{ended.words}: {what or _last_lines(ended.errors)}".rstrip(": "))
 
     def _gave_up(self, trial: int, run: int | None, reports: Mapping[int, float]) -> bool:
-        """Whether the command ended because it was told to give up: it reported nothing after that."""
+        """Return whether the command ended because it was told to give up: it reported nothing after that."""
         attributes = self._core.storage.get_trial_system_attrs(trial)
         if PRUNE_MARK in attributes and attributes[PRUNE_MARK] == max(reports, default=None):
             return True
@@ -497,7 +497,7 @@ class _Runner:
             store.register_data(OUTPUT, redact_text(trial.config.mask(output)))
 
     def _retry(self, trial: Trial) -> bool:
-        """Enqueue a trial's params again, unless they were retried `retries` times; return whether it did."""
+        """Enqueue a trial's params again, unless that was done `retries` times; return whether it was."""
         trials = self._core.frozen_trials()
         first = trials[trial.number].system_attrs.get(RETRY_MARK, trial.number)
         if sum(one.system_attrs.get(RETRY_MARK) == first for one in trials) >= self._plan.retries:

@@ -1,4 +1,4 @@
-"""Read studies and trials from their tables, list and delete studies, ask searches to stop; without Optuna.
+"""Read studies and trials, delete studies, and ask searches to stop: all without Optuna.
 
 Invariants: a trial is joined to at most one run, the first that began for it. Each call reads the state of one
 moment. The numbers of trials count from 0 within their study. A running trial whose process is dead reads as
@@ -24,17 +24,17 @@ from exptrack.validation import check_name
 # The attributes of studies and trials that are exptrack's, among Optuna's.
 STOP_MARK = "exptrack:stop"  # of a study: when it was last asked to begin no more trials
 STOP_NOW_MARK = "exptrack:stop_now"  # of a study: when it was last asked to end running trials too
-RETRY_MARK = "exptrack:retry_of"  # of a trial that tries the params of another again: the number of that trial
-PRUNE_MARK = "exptrack:should_prune"  # of a trial that was told to give up: the last step it had reported then
+RETRY_MARK = "exptrack:retry_of"  # of a trial that repeats an earlier one: the number of the earlier trial
+PRUNE_MARK = "exptrack:should_prune"  # of a trial that was told to give up: the last step reported before
 
-PROCESS_DIED = "its process died"  # the reason of a trial that failed so; it is stored
+PROCESS_DIED = "its process died"  # a stored reason
 
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
 SELECT_STUDIES = "SELECT id, name, created_at, settings FROM study ORDER BY created_at DESC, id DESC"
 STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
 OBJECTIVES = "SELECT direction, metric FROM study_objective WHERE study = ? ORDER BY position"
 COUNTS_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
-# A constraint is met at zero and below. Older samplers store them as one list, newer ones each under its name.
+# A constraint is met at 0 and below. Older samplers store all as one list, newer ones each under its own name.
 BROKEN_CONSTRAINT = """EXISTS (
     SELECT 1 FROM trial_attribute AS a, json_each(CASE WHEN json_valid(a.value) THEN a.value ELSE '[]' END) AS c
     WHERE a.trial = t.id AND a.scope = 'system' AND (a.name = 'constraints' OR a.name GLOB 'constraints:*')
@@ -69,7 +69,7 @@ SELECT p.trial, p.step, p.value FROM json_each(?) AS j CROSS JOIN trial_report A
 ORDER BY p.trial, p.step
 """
 COUNT_TRIALS = "SELECT count(*) FROM trial WHERE study = ?"
-# Trials that try the params of another again are not counted.
+# Trials that repeat an earlier one are not counted.
 COUNT_ATTEMPTS = """
 SELECT count(*) FROM trial AS t WHERE t.study = ? AND NOT EXISTS (
     SELECT 1 FROM trial_attribute AS a WHERE a.trial = t.id AND a.scope = 'system' AND a.name = ?
@@ -115,7 +115,7 @@ def list_studies(connection: Connection) -> list[StudyInfo]:
 
 
 def study_info(connection: Connection, row: Row) -> StudyInfo:
-    """Read a study in a few facts; `row` is one of :func:`find_study`."""
+    """Summarize a study; `row` is a row as :func:`find_study` returns it."""
     objectives = connection.all(OBJECTIVES, (row["id"],))
     directions = tuple(objective["direction"] for objective in objectives)
     counts = {TrialState(state): count for state, count in connection.all(COUNTS_BY_STATE, (row["id"],))}
@@ -159,7 +159,7 @@ def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> Non
 
 
 def stop_asked_since(connection: Connection, study: int, began: str, *, now: bool = False) -> bool:
-    """Whether a stop was asked for since this time; with `now`, whether running trials were to end too."""
+    """Return whether a stop was asked for since this time; with `now`, one that ends running trials too."""
     asked = connection.value(STOP_ASKED, (study, STOP_NOW_MARK if now else STOP_MARK))
     return asked is not None and str(asked) >= began
 

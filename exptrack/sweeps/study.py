@@ -1,8 +1,8 @@
 """Studies that search over configs with Optuna, where each trial is a run of the archive.
 
-Invariants: a trial's run has the study as its group. Its config takes each param when it is suggested, and is
-frozen at its end like that of every run. A failed trial is a failed run, an interrupted one an interrupted run,
-a pruned one a completed run whose trial is pruned. However an objective ends, its trial and its run are told.
+Invariants: a trial's run has the study as its group. The run's config gains each param when it is suggested. A
+failed trial has a failed run, an interrupted trial an interrupted run, and a pruned trial a completed run.
+However an objective ends, the end of its trial and its run is stored.
 
 This file imports Optuna. Reading what studies found does not need it; see ``store`` and ``results``.
 """
@@ -160,7 +160,7 @@ class Study:
 
     @property
     def best_trials(self) -> list[TrialRecord]:
-        """The completed trials that no other one beats in all objectives: the Pareto front."""
+        """The best trial; with several objectives, the Pareto front. See :attr:`StudyResults.best_trials`."""
         return self.results().best_trials
 
     @property
@@ -216,7 +216,7 @@ class Study:
 
     @property
     def optuna_study(self) -> optuna.Study:
-        """Optuna's own study, with sampler and pruner: for its visualisations and whatever else it offers.
+        """Optuna's own study, with sampler and pruner: for its visualisations and all else that it offers.
 
         Raises:
             InvalidValueError: the study was made with a sampler or pruner object, which must be given again.
@@ -295,7 +295,7 @@ class Study:
         except BaseException as error:
             self._note_failure(trial, describe(error, trial.config.mask)[0])
             if not isinstance(error, (Exception, KeyboardInterrupt)):
-                # Optuna lets the others, such as SystemExit, pass without ending the trial in the storage.
+                # Optuna lets others, like SystemExit, pass without ending the trial in the storage.
                 self._core.storage.set_trial_state_values(row_of(source), OptunaState.FAIL)
             raise
 
@@ -309,7 +309,7 @@ class Study:
         )
 
     def _log_values(self, run: Run, values: Sequence[float]) -> None:
-        """Log the values an objective returned as the last ones of their metrics, unless they are already."""
+        """Log each value that an objective returned, unless it is the last value of its metric already."""
         for name, value in zip(self.metrics, values, strict=True):
             last = run.get_last_metric(name)
             if last is None or last.value != value:

@@ -1,4 +1,4 @@
-"""The config of a study: its objectives, its sampler and pruner, and its limits.
+"""Hold the config of a study: its objectives, its sampler and pruner, and its limits.
 
 Invariant: invalid settings are refused here, before the study is made.
 """
@@ -46,7 +46,7 @@ class StudyConfig:
         """The direction of each objective.
 
         Raises:
-            InvalidValueError: it is another word, or there is none.
+            InvalidValueError: a direction is another word, or no direction is given.
         """
         given = _as_list(self.direction, "a direction is 'minimize' or 'maximize', or a list of these")
         if not given:

@@ -2,7 +2,7 @@
 
 Invariants: a core stands for one row, not for a name. After its study was deleted it raises
 StudyNotFoundError, even if another study has the name. There are never more trials than `max_trials`, however
-many processes search; a trial that tries the params of another again does not count.
+many processes search; a trial that repeats an earlier one does not count.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class StudyCore:
         """Check that the study was not deleted, nor replaced by another one of its name.
 
         Raises:
-            StudyNotFoundError: it was.
+            StudyNotFoundError: the study was deleted or replaced.
         """
         if find_study(self.connection, self.name)["id"] != self.row:
             raise StudyNotFoundError(self.name, str(self.connection.path))
@@ -142,14 +142,14 @@ class StudyCore:
             return None
 
     def frozen_trials(self) -> list[FrozenTrial]:
-        """Return all trials by number, as Optuna describes them; never change one, they are shared."""
+        """Return all trials by number, as Optuna describes them. Never change them: they are shared."""
         return self.storage.get_all_trials(self.row, deepcopy=False)
 
     def config_for(self, params: Mapping[str, Any]) -> ExpConfig:
         """Lay params over the study's base config.
 
         Raises:
-            InvalidValueError: one param would hold another.
+            InvalidValueError: the key of one param lies below that of another.
         """
         tree: dict[str, Any] = {}
         for name, value in params.items():
@@ -172,7 +172,7 @@ class StudyCore:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Raise exptrack's error where Optuna stumbles over an ended trial, a deleted study or the archive."""
+        """Raise exptrack's error where Optuna's hides it: an ended trial, a deleted study, a failed archive."""
         try:
             yield
         except optuna.exceptions.UpdateFinishedTrialError as error:

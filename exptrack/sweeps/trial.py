@@ -50,7 +50,7 @@ class Trial:
 
     @property
     def optuna_trial(self) -> optuna.trial.Trial | optuna.trial.FrozenTrial:
-        """Optuna's own trial, for constraints, attributes and whatever else this class does not offer."""
+        """Optuna's own trial, for constraints, attributes and all else that this class does not offer."""
         return self._source
 
     @property
@@ -149,7 +149,8 @@ class Trial:
         A step is reported once: a later value for it is only logged.
 
         Raises:
-            InvalidTypeError, InvalidValueError: the step is not a whole number from 0, or the value no number.
+            InvalidTypeError, InvalidValueError: the step is not a whole number from 0, or the value is not a
+                number.
         """
         checked_step = check_step(step)
         if checked_step < 0:
@@ -203,7 +204,7 @@ class Trial:
         raise TrialPruned(message, step=step)
 
 
-# Kept out of the class, whose names are public
+# For this subpackage; kept out of the class, because its names are public
 
 
 def last_step_of(trial: Trial) -> int | None:
@@ -212,7 +213,7 @@ def last_step_of(trial: Trial) -> int | None:
 
 
 def is_trial_of(trial: Trial, core: StudyCore) -> bool:
-    """Whether the trial belongs to this very study: the same row in the same file."""
+    """Return whether the trial belongs to this very study: the same row in the same file."""
     own = trial._core
     return own.row == core.row and own.connection.path == core.connection.path
 
@@ -231,7 +232,7 @@ def check_choice(name: str, value: object) -> None:
     """Refuse a value that no param takes or no config stores.
 
     Raises:
-        InvalidTypeError, InvalidValueError: it is one.
+        InvalidTypeError, InvalidValueError: the value is one of these.
     """
     if value is not None and not isinstance(value, (str, int, float)):
         raise InvalidTypeError(

@@ -1,7 +1,7 @@
 """Replace bars, rules and marks by ASCII where the encoding of the output is not Unicode.
 
-Invariants: one character becomes one character, so that columns stay aligned. A character without a likeness is
-escaped.
+Invariants: one character becomes one character, so that columns stay aligned. A character that has no
+likeness is escaped.
 """
 
 from __future__ import annotations

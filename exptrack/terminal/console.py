@@ -105,7 +105,7 @@ def measure_table(columns: Columns) -> int:
 
 
 def column_title(head: str) -> str:
-    """Return the title of a column: its name without the kind that keeps it apart from other columns."""
+    """Return the title of a column: its name without "metric " or "param ", which only keeps names distinct."""
     for kind in ("metric ", "param "):
         if head.startswith(kind):
             return head.removeprefix(kind)

@@ -44,7 +44,7 @@ STATE_WORDS = {TrialState.FAIL: "failed"}
 BEST = "★"
 LEAST_BAR, MOST_BAR, BESIDE_BAR = 10, 40, len("100.0%") + 9
 MOST_FRONT = MOST_BARS = 10  # in the overview: trials of a Pareto front, params
-CELL_CHARS = 24  # of a param's value where a person looks
+CELL_CHARS = 24  # of a param's value in a terminal
 
 
 def print_studies(out: Console, found: Sequence[StudyInfo]) -> None:
@@ -125,7 +125,7 @@ def print_facts(out: Console, results: StudyResults) -> None:
         front = results.best_trials
         shown = front[:MOST_FRONT]
         more = f", the first {len(shown)}" if len(front) > len(shown) else ""
-        print_heading(out, f"Pareto front: {len(front):,} trials that no other beats in all objectives{more}")
+        print_heading(out, f"Pareto front: {len(front):,} trials that no other trial dominates{more}")
         if shown:
             print_trials(out, results, shown)
 

@@ -183,23 +183,6 @@ def test_a_view_that_cannot_be_is_an_error_and_leaves_nothing(lr_lab: Path) -> N
     assert [one["name"] for one in asked(lr_lab, "view", "--list")] == ["sweep"]
 
 
-def test_columns_of_a_view_that_would_be_called_alike_get_their_whole_names(archive: Archive) -> None:
-    config = {"name": "a", "x": 1, "X": 2, "true": True, 'odd "key"': 3, "nul\0": 4, "metrics": {"x": 5}}
-    with archive.start_run(config) as run:
-        run.log({"x": 6.0, "x.max": 7.0})
-    fields = [f'config."{key}"' for key in ("name", "x", "X", "true")] + [
-        r'config."odd \"key\""',
-        'config."nul\0"',
-    ]
-    fields += ["config.metrics.x", "metrics.x", "metrics.x.max", 'metrics."x.max"', "name"]
-    made = archive.create_view("odd", fields)
-    assert made.columns[4:] == (
-        *("config.name", "x", "config.X", "config.true", '"odd \\"key\\""', "nul_", "metrics.x"),
-        *("metrics.x_2", "x.max", 'metrics.x."max"', "name_2"),
-    )
-    assert archive.sql("SELECT * FROM odd").rows[0][4:] == ("a", 1, 2, 1, 3, 4, 5, 6.0, 6.0, 7.0, None)
-
-
 def test_added_views_stay_through_reopening_and_deleting_runs(lr_lab: Path) -> None:
     call(lr_lab, "view", "sweep", "config.lr", "metrics.loss")
     run = asked(lr_lab, "ls", "--where", "name = run0")[0]["run_id"]

@@ -1,4 +1,4 @@
-"""The best runs are completed ones with a finite value, and the older run wins a tie."""
+"""The best runs are completed ones with a finite value, and of equal runs the one stored first wins."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_p
         (GOAL + "space: {a: {low: 1, choices: [1]}}\n", 2, 18, "choices have no low"),
         (GOAL + "space: {a: {kind: int, low: 1, high: 2, choices: [1]}}\n", 2, 50, "has no choices"),
         (GOAL + "space: {a: []}\n", 2, 12, "nothing to choose from"),
-        (GOAL + "space: {a: [x, [1]]}\n", 2, 12, "is no text, number, true, false or null"),
+        (GOAL + "space: {a: [x, [1]]}\n", 2, 12, "is not text, a number, true, false or null"),
         (GOAL + "space: {a: [x, y, x]}\n", 2, 12, "the choice 'x' stands twice"),
         (GOAL + "space: {a: [1, true]}\n", 2, 12, "the choice True stands beside 1, which is equal to it"),
         (GOAL + f"space: {{a: {{low: 1, high: {2**53 + 1}}}}}\n", 2, 27, "within 2^53"),
@@ -230,7 +230,7 @@ def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_p
         (GOAL + "space |param, low, high|\n  a, 1, x\n", 3, 9, "high is a number, not 'x'"),
         (GOAL + "space: {a: [1]}\nsampler: tpee\n", 3, 10, "did you mean tpe?"),
         (GOAL + "space: {a: [1]}\nsampler: MedianPruner\n", 3, 10, "a class of Optuna that ends in Sampler"),
-        (GOAL + "space: {a: [1]}\nsampler: {seed: 1}\n", 3, 10, "which sampler?"),
+        (GOAL + "space: {a: [1]}\nsampler: {seed: 1}\n", 3, 10, "give the name of a sampler"),
         (GOAL + "space: {a: [1]}\nsampler: {name: tpe, seed: -1}\n", 3, 28, "seed is a whole number from 0"),
         (
             GOAL + 'space: {a: [1]}\nsampler: {name: tpe, "a b": -1}\n',

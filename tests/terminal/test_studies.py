@@ -197,7 +197,7 @@ def test_several_objectives_show_their_front(archive: Archive) -> None:
     print_overview(out, study.results())
     text = shown(out)
     front = len(study.best_trials)
-    assert f"Pareto front: {front} trials that no other beats in all objectives" in text
+    assert f"Pareto front: {front} trials that no other trial dominates" in text
     for words in (
         "loss over trials, minimized",
         "acc over trials, maximized",

@@ -38,6 +38,7 @@ CODE_FRESH_S = 2.0
 CODE_FRESHEST_S = 30.0  # the longest that an answer is used again, where git is slow
 WHOLE_FILE_BYTES = 16 << 20  # the digest of a larger file covers only its ends, size and time
 WHOLE_TREE_BYTES = 64 << 20  # of all changed files; beyond it, every file counts as a larger one
+END_BYTES = 1 << 16  # read at each end of a file that is not read whole
 WATCHED_FILES = 16  # changed files whose times tell whether the last answer still holds
 REMEMBERED_FOLDERS = 16
 
@@ -149,10 +150,12 @@ def _digest_file(path: bytes, budget: int) -> tuple[str, int]:
             content = file.read(WHOLE_FILE_BYTES)
             return hashlib.sha256(content).hexdigest(), len(content)
         digest = hashlib.sha256(f"{seen.st_size}\0{seen.st_mtime_ns}\0".encode())
-        digest.update(file.read(1 << 16))
-        file.seek(-(1 << 16), os.SEEK_END)
-        digest.update(file.read(1 << 16))
-        return digest.hexdigest(), 1 << 17
+        begin = file.read(END_BYTES)
+        file.seek(max(0, seen.st_size - END_BYTES))
+        end = file.read(END_BYTES)
+        digest.update(begin)
+        digest.update(end)
+        return digest.hexdigest(), len(begin) + len(end)
 
 
 def _digest_tree(root: str, state: TreeState, deadline: float) -> str:

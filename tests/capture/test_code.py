@@ -106,6 +106,18 @@ def test_many_large_files_share_one_budget(repository: Path, monkeypatch: pytest
     assert sorted(set(read))[0] == 10_000
 
 
+def test_a_small_file_after_the_budget_is_spent_is_told_from_another(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "WHOLE_TREE_BYTES", 100_000)
+    (repository / "sub/model.py").write_bytes(b"x" * 100_000)
+    digests = set()
+    for content in (b"a", b"bc"):
+        (repository / "train.py").write_bytes(content)
+        digests.add(by_both(repository).digest)
+    assert len(digests) == 2
+
+
 # Remotes
 
 

@@ -145,7 +145,7 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
     if type(values) in (list, tuple):
         return iter(values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}")
+        raise InvalidTypeError(f"{what} must be a list or an array, not {short_repr(values)}")
     if hasattr(values, "to_numpy"):  # pandas slices by label
         values = values.to_numpy()
     if not hasattr(values, "tolist") or not hasattr(values, "__getitem__"):
@@ -153,7 +153,7 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
     try:
         len(values)
     except TypeError:
-        raise InvalidTypeError(f"{what} are a list or an array, not {short_repr(values)}") from None
+        raise InvalidTypeError(f"{what} must be a list or an array, not {short_repr(values)}") from None
     return _iter_array(values)
 
 

@@ -143,7 +143,9 @@ def _find_file(folder: Path, name: str) -> Path | None:
     found = [file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}").is_file()]
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
-        raise ConfigError(f"{folder.name} holds {names}, and only one can count; remove or rename the others")
+        raise ConfigError(
+            f"{folder.name} holds {names}, but only one may be there; remove or rename the others"
+        )
     return found[0] if found else None
 
 
@@ -290,7 +292,7 @@ def _read_json(text: str, name: str) -> dict[str, Any]:
         for key, value in pairs:
             if key in found:
                 raise ConfigError(
-                    f"{name}: the key {short_repr(key)} stands twice in one object; remove one", key=key
+                    f"{name}: the key {short_repr(key)} appears twice in one object; remove one", key=key
                 )
             found[key] = value
         return found

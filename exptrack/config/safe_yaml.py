@@ -180,7 +180,7 @@ class _Builder:
         if event.implicit[0] and not isinstance(self.read_plain(event), str):
             raise self.error(event, f"the key {event.value} is not text; put it in quotes")
         if event.value in holder:
-            raise self.error(event, f"the key {short_repr(event.value)} stands twice; remove one")
+            raise self.error(event, f"the key {short_repr(event.value)} appears twice; remove one")
         keys.append(event.value)
         self.lines[id(holder), event.value] = event.start_mark.line + 1
 

@@ -209,7 +209,7 @@ def require_own_schema(connection: Connection) -> None:
     if missing:
         first = min(missing).split("\n", 1)[0]
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: its schema lacks {first!r} or has it changed;"
+            f"{connection.path} was not opened: {first!r} is missing from its schema, or was changed;"
             " restore it, or use a copy of the file",
             path=str(connection.path),
         )

@@ -207,7 +207,7 @@ def _split_rows(rows: Sequence[Any], chosen: list[str] | None) -> _Columns:
     for number, row in enumerate(rows):
         if not isinstance(row, (list, tuple)):
             raise InvalidTypeError(
-                f"row {number} is no list or tuple, but {type(row).__name__} {short_repr(row)}"
+                f"row {number} must be a list or tuple, not {type(row).__name__} {short_repr(row)}"
             )
         if len(row) != len(chosen):
             raise InvalidValueError(f"row {number} has {len(row)} cells for {len(chosen)} columns")
@@ -229,7 +229,10 @@ def _check_column(name: str, values: Any) -> Any:
     check_unmasked(values)
     kind, unit = values.dtype.kind, re.search(r"\[(\w+)\]", values.dtype.str)
     if values.ndim != 1 or kind not in "biufMUO" or (kind == "M" and unit and unit[1] not in DATETIME_UNITS):
-        raise InvalidTypeError(f"column {name!r} is an array of {values.dtype} with shape {values.shape}")
+        raise InvalidTypeError(
+            f"column {name!r} is an array of {values.dtype} with shape {values.shape};"
+            " give a list, or a 1-D array of another type"
+        )
     return values.tolist() if kind in "UO" else values.astype(values.dtype.newbyteorder("="), order="C")
 
 
@@ -304,8 +307,8 @@ def _classify_cell(value: Any, row: int, name: str) -> tuple[str | None, Any]:
     if isinstance(value, float):
         return "float", float(value)
     raise InvalidTypeError(
-        f"row {row} of column {name!r} holds {type(value).__name__} {short_repr(value)}, which no table can;"
-        " give it as text or as a number"
+        f"row {row} of column {name!r} holds {type(value).__name__} {short_repr(value)}, which a table cannot"
+        " store; give it as text or as a number"
     )
 
 
@@ -313,7 +316,8 @@ def _convert_exactly(cell: int | float | None, row: int, name: str) -> float | N
     if cell is None or float(cell) == cell or cell != cell:
         return None if cell is None else float(cell)
     raise InvalidValueError(
-        f"row {row} of column {name!r} holds {cell}, which equals no float, as the others are"
+        f"row {row} of column {name!r} holds {cell}, which equals no float, but the other cells are floats;"
+        " give it as a float"
     )
 
 
@@ -351,7 +355,7 @@ def _read_csv(data: bytes) -> dict[str, list[Any]]:
     while position < len(text) or row:
         found = _FIELD.match(text, position)
         if found is None:
-            raise InvalidValueError(f"the table is no CSV at character {position}, row {len(rows) - 1}")
+            raise InvalidValueError(f"the table is not valid CSV at character {position}, row {len(rows) - 1}")
         quoted, bare, end = found.groups()
         row.append(bare or None if quoted is None else quoted.replace('""', '"'))
         position = found.end()

@@ -107,12 +107,12 @@ def test_a_variable_that_is_no_text_is_refused_without_being_shown(
         ("\n".join(f"a{n}: ${{config:a{n + 1}}}" for n in range(200)) + "\na200: 1", "in a row"),
         (
             "\n".join(f"a{n}: ${{config:a{n + 1}}}${{config:a{n + 1}}}" for n in range(40)) + "\na40: xx",
-            "measure",
+            "expand to too many values",
         ),
         (
             "\n".join(f'a{n}: ["${{config:a{n + 1}}}", "${{config:a{n + 1}}}"]' for n in range(25))
             + "\na25: 1",
-            "measure",
+            "expand to too many values",
         ),
     ],
 )

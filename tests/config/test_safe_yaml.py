@@ -14,7 +14,7 @@ from tests.strategies import exactly
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("c.yaml", "a: 1\nb:\n  c: 1\n  c: 2", "line 4, column 3: the key 'c' stands twice"),
+        ("c.yaml", "a: 1\nb:\n  c: 1\n  c: 2", "line 4, column 3: the key 'c' appears twice"),
         ("c.yaml", "a: yes", "disagree about yes"),
         ("c.yaml", "a: Off", "disagree"),
         ("c.yaml", "a: 010", "disagree"),

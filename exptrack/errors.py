@@ -214,7 +214,8 @@ class AmbiguousHashError(NotFoundError):
     exit_code = 36
 
     def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
-        super().__init__(f"hash {prefix!r} is ambiguous ({', '.join(candidates[:3])}, …); give more digits")
+        some = ", ".join(candidates[:3]) + (", …" if len(candidates) > 3 else "")
+        super().__init__(f"hash {prefix!r} is ambiguous ({some}); give more digits")
         self.prefix = prefix
         self.candidates = tuple(candidates)
 
@@ -268,8 +269,8 @@ class RunBusyError(ConflictError):
 
     exit_code = 42
 
-    def __init__(self, run_id: str, owner: str) -> None:
-        super().__init__(f"run {run_id} is still running {owner}; stop that process first")
+    def __init__(self, run_id: str, owner: str, advice: str = "stop that process first") -> None:
+        super().__init__(f"run {run_id} is still running {owner}; {advice}")
         self.run_id = run_id
         self.owner = owner
 
@@ -280,7 +281,10 @@ class StudyExistsError(ConflictError):
     exit_code = 43
 
     def __init__(self, name: str, path: str) -> None:
-        super().__init__(f"a study {name!r} already exists in {path}; continue it, or choose another name")
+        super().__init__(
+            f"study {name!r} already exists in {path}; open it with archive.study({name!r}), or choose"
+            " another name"
+        )
         self.name = name
         self.path = path
 

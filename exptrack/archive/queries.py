@@ -109,7 +109,7 @@ class ArchiveQueries:
         from exptrack.query import ranking
 
         if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
-            raise InvalidValueError(f"limit must be a whole number from 0, not {limit!r}")
+            raise InvalidValueError(f"limit must be a whole number, 0 or more, not {limit!r}")
         self._settle()
         return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=where)
 

@@ -164,7 +164,9 @@ class ArchiveStudies:
 
         for state in states:
             if state not in tuple(TrialState):
-                raise InvalidValueError(f"a trial state is {', '.join(TrialState)}, not {short_repr(state)}")
+                raise InvalidValueError(
+                    f"a trial state must be one of {', '.join(TrialState)}; not {short_repr(state)}"
+                )
         found = find_study(self._connection, study)["id"]
         return read_trials(self._connection, found, states or tuple(TrialState))
 

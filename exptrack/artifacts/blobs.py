@@ -230,8 +230,8 @@ class Intake:
         if self._held and self._held_blobs() != self._held:
             # By now their row ids may belong to other blobs.
             raise ConflictError(
-                f"{connection.path}: the bytes stored so far were deleted, because this process was silent for"
-                " long and was taken for dead; register it again"
+                f"{connection.path}: another process deleted the bytes stored so far, because this one seemed"
+                " dead; register the content again"
             )
         ids: dict[bytes, int] = {}
         for piece, packed in self._pending:

@@ -84,7 +84,9 @@ class _TreePaths:
         again = parts in self._listed or (folded in self._spelled and not is_folder)
         found = [self._spelled.setdefault(folded[: len(part)], part) for part in upto]
         if again or found != upto or any(self._listed.get(part) is False for part in found):
-            raise UnsafePathError(path, "on some systems it is in the place of another path of its tree")
+            raise UnsafePathError(
+                path, "on some systems it names the same file as another path of the artifact"
+            )
         self._listed[parts] = is_folder
         return parts
 
@@ -139,7 +141,7 @@ class _Folder(NamedTuple):
         except FileExistsError:
             status = os.lstat(self.at(name), dir_fd=self.fd)
             if stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == JUNCTION:
-                raise UnsafePathError(str(self.target), f"{name!a} on its way is a link") from None
+                raise UnsafePathError(str(self.target), f"its folder {name!a} is a link") from None
             if not stat.S_ISDIR(status.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, "not a folder", name) from None
         fd = os.open(name, OPEN_FOLDER | NO_LINK, dir_fd=self.fd) if self.fd is not None else None

@@ -36,7 +36,7 @@ def info(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def verify(db: str | None, as_json: bool) -> None:
-    """Check all data against their checksums.
+    """Check all data against its checksums.
 
     The exit code is 17 if anything is damaged.
 

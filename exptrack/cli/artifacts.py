@@ -267,7 +267,7 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def gc(db: str | None, as_json: bool) -> None:
-    """Remove bytes that no artifact names, and free the space.
+    """Remove bytes that no artifact uses, and free the space.
 
     Deleting runs and artifacts already does this; gc also removes the bytes that killed processes left. The
     space is freed in slices (SQLite's incremental vacuum), so that other processes can write in between.

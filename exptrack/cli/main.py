@@ -65,7 +65,10 @@ def _drop_output() -> None:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
-    "--db", metavar="FILE", envvar="EXPTRACK_DB", help="The archive (default: exptrack.db in this folder)."
+    "--db",
+    metavar="FILE",
+    envvar="EXPTRACK_DB",
+    help="The archive (default: the file that EXPTRACK_DB names, or exptrack.db in this folder).",
 )
 @click.version_option(__version__, prog_name="exptrack")
 @click.pass_context
@@ -106,7 +109,11 @@ def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 
 def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
     """Declare an argument that is a run; the shell completes it."""
-    return click.argument(name, metavar=name.upper(), shell_complete=complete_run, **options)
+    several = "..." if options.get("nargs") == -1 else ""
+    metavar = (
+        f"{name.upper()}{several}" if not several or options.get("required") else f"[{name.upper()}]{several}"
+    )
+    return click.argument(name, metavar=metavar, shell_complete=complete_run, **options)
 
 
 def limit_option(default: int) -> Callable[[F], F]:
@@ -134,7 +141,9 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidValueError("there is no terminal to ask for confirmation; give --yes")
+        raise InvalidValueError(
+            "there is no terminal to ask for confirmation; give --yes to go on without a question"
+        )
     click.confirm(question, abort=True, err=True)
 
 

@@ -39,8 +39,8 @@ OF_THE_MACHINE = "system/"
     show_default=True,
     help="The horizontal axis: steps, or seconds since the start.",
 )
-@click.option("--from", "start", type=int, metavar="STEP", help="The first step.")
-@click.option("--to", "stop", type=int, metavar="STEP", help="The step to stop before.")
+@click.option("--from", "start", type=int, metavar="STEP", help="Begin at this step.")
+@click.option("--to", "stop", type=int, metavar="STEP", help="Stop before this step.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every point as CSV.")
 @json_option
 @click.pass_obj

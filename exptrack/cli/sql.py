@@ -131,7 +131,7 @@ def _build_parquet_column(values: Sequence[Any]) -> Any:
 
 @main.command()
 @click.argument("name", required=False)
-@click.argument("fields", nargs=-1, metavar="FIELD…")
+@click.argument("fields", nargs=-1, metavar="[FIELD]...")
 @click.option("--list", "listing", is_flag=True, help="List the added views.")
 @click.option("--drop", metavar="NAME", help="Remove the added view NAME.")
 @json_option

@@ -50,7 +50,11 @@ def complete_study(ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 study_argument = click.argument("name", metavar="NAME", shell_complete=complete_study)
-command_argument = click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND...")
+
+
+def command_argument(metavar: str) -> Callable[[F], F]:
+    """Declare the words of a command that follow ``--``."""
+    return click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar=metavar)
 
 
 def running_options(command: F) -> F:
@@ -61,7 +65,7 @@ def running_options(command: F) -> F:
         click.option(
             "--time-limit",
             metavar="TIME",
-            help="Start no trial after this time: seconds, or like 2h or '1h 30m'.",
+            help="Start no trial after this time: seconds, 2h or '1h 30m'.",
         ),
         click.option(
             "--retries",
@@ -78,7 +82,7 @@ def running_options(command: F) -> F:
 
 @sweep.command()
 @click.argument("file", type=click.Path())
-@command_argument
+@command_argument("-- COMMAND...")
 @running_options
 @click.option("--name", help="Use this name instead of the one in FILE.")
 @json_option
@@ -127,7 +131,7 @@ def run(
 
 @sweep.command()
 @study_argument
-@command_argument
+@command_argument("[-- COMMAND...]")
 @running_options
 @click.option("--retry", is_flag=True, help="Repeat trials that died or were interrupted.")
 @json_option
@@ -183,7 +187,7 @@ def _read_time(text: str | None) -> float | str | None:
 def stop(db: str | None, name: str, now: bool, as_json: bool) -> None:
     """Ask a running sweep to start no more trials.
 
-    It works from another terminal, and from another machine that can open the file.
+    It works from any process on the machine that can open the file.
 
     Example: exptrack sweep stop digits
     """

@@ -143,7 +143,9 @@ def _find_file(folder: Path, name: str) -> Path | None:
     found = [file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}").is_file()]
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
-        raise ConfigError(f"{folder.name} holds {names}, and only one can count; remove or rename the others")
+        raise ConfigError(
+            f"{folder.name} holds {names}, but only one may be there; remove or rename the others"
+        )
     return found[0] if found else None
 
 

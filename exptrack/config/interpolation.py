@@ -66,7 +66,9 @@ class Interpolator:
         try:
             return {key: self.resolve_value(value, (key,), ())[0] for key, value in self.tree.items()}
         except RecursionError:
-            raise ConfigError("the references in the config nest values too deep; use fewer in a row") from None
+            raise ConfigError(
+                "the references in the config nest too deep; use shorter chains of references"
+            ) from None
 
     def resolve_value(self, value: Any, keys: Keys, chain: tuple[Keys, ...]) -> tuple[Any, bool]:
         """Resolve the value at `keys`; return it, and whether it still depends on the environment."""

@@ -57,7 +57,9 @@ def encode_histogram(
     if counts is not None:
         return _encode(*_check_ready(counts, edges), nan=0, low=0, high=0)
     if isinstance(bins, bool) or not isinstance(bins, SupportsIndex):
-        raise InvalidTypeError(f"bins must be a whole number, not {type(bins).__name__} {short_repr(bins)}")
+        raise InvalidTypeError(
+            f"the number of bins must be a whole number, not {type(bins).__name__} {short_repr(bins)}"
+        )
     bins = operator.index(bins)
     if not 1 <= bins <= MAX_BINS:
         raise InvalidValueError(f"a histogram has 1 to {MAX_BINS:,} bins, not {short_repr(bins)}")
@@ -91,7 +93,7 @@ def _check_ready(counts: object, edges: object) -> tuple[list[float], list[int]]
             f" not {len(heights):,} counts and {len(limits):,} edges"
         )
     if not all(map(math.isfinite, limits)) or not _are_increasing(limits):
-        raise InvalidValueError("the edges of a histogram are finite and each is above the one before")
+        raise InvalidValueError("the edges of a histogram must be finite, and each above the one before")
     return limits, [int(count) for count in heights]
 
 
@@ -116,10 +118,10 @@ def _spread(low: float, high: float, bins: int) -> list[float]:
 def _divide_range(limits: tuple[float, float], bins: int) -> list[float]:
     given = [check_number(limit, "a limit of the range") for limit in _iter_items(limits, "a range")]
     if len(given) != 2:
-        raise InvalidValueError(f"a range is two numbers, not {short_repr(limits)}")
+        raise InvalidValueError(f"a range must be two numbers, not {short_repr(limits)}")
     low, high = given
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InvalidValueError(f"a range must be two finite numbers that increase, not {short_repr(limits)}")
+        raise InvalidValueError(f"a range must be a finite number and a greater one, not {short_repr(limits)}")
     edges = _spread(low, high, bins)
     if not _are_increasing(edges):
         raise InvalidValueError(f"the range {short_repr(limits)} is too narrow for {bins} bins; widen it")

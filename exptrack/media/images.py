@@ -158,7 +158,7 @@ def _encode_figure(drawn: Any) -> Encoded:
     while drawn is not None and not hasattr(drawn, "savefig"):
         drawn = drawn.figure
     if drawn is None:
-        raise InvalidValueError("the matplotlib object is in no figure any more; give its figure")
+        raise InvalidValueError("the matplotlib object was removed from its figure; give the figure")
     target = io.BytesIO()
     drawn.savefig(target, format="png")
     return _encode_file(target.getvalue(), "the figure")

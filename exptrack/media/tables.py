@@ -230,7 +230,10 @@ def _check_column(name: str, values: Any) -> Any:
     check_unmasked(values)
     kind, unit = values.dtype.kind, re.search(r"\[(\w+)\]", values.dtype.str)
     if values.ndim != 1 or kind not in "biufMUO" or (kind == "M" and unit and unit[1] not in DATETIME_UNITS):
-        raise InvalidTypeError(f"column {name!r} is an array of {values.dtype} with shape {values.shape}")
+        raise InvalidTypeError(
+            f"column {name!r} is an array of {values.dtype} with shape {values.shape};"
+            " give a list, or a 1-D array of another type"
+        )
     return values.tolist() if kind in "UO" else values.astype(values.dtype.newbyteorder("="), order="C")
 
 

@@ -74,7 +74,7 @@ def create_view(connection: Connection, name: object, fields: Iterable[str]) -> 
     with connection.transaction():
         taken = connection.value(OBJECT_NAMED, (checked,))
         if taken is not None:
-            raise ConflictError(f"there is a {taken!r} in {connection.path} already; choose another name")
+            raise ConflictError(f"{connection.path} already has a table or view {taken!r}; choose another name")
         columns = [f"r.{column}" for column in FIRST_COLUMNS]
         columns += [
             f"{_express_column(connection, field)} AS {_quote_name(column)}"
@@ -117,7 +117,7 @@ def _check_name(name: object) -> str:
             f" begin with a digit; it is {short_repr(name)}"
         )
     if name.lower().startswith("sqlite_") or name.upper() in _KEYWORDS:
-        raise InvalidValueError(f"{name} means something in SQL; choose another name")
+        raise InvalidValueError(f"{name} is a reserved word of SQL; choose another name")
     return name
 
 

@@ -83,7 +83,9 @@ class Writer:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            raise ConfigError(f"{path} holds a lone surrogate", key=path) from None
+            raise ConfigError(
+                f"{path} holds a lone surrogate, which has no UTF-8 form; remove it", key=path
+            ) from None
         return f'"{text.translate(_WRITTEN_ESCAPES)}"'
 
     def value(self, value: object, path: str, level: int) -> str:
@@ -95,12 +97,14 @@ class Writer:
             return self.text(value, path)
         if isinstance(value, int):
             if abs(value) >= INT_LIMIT:
-                raise ConfigError(f"{path} has more than {MAX_DIGITS:,} digits", key=path)
+                raise ConfigError(f"{path} has more than {MAX_DIGITS:,} digits; write it as text", key=path)
             # Subclasses such as IntEnum, and numpy's floats below, have a repr of their own.
             return int.__repr__(value)
         if isinstance(value, float):
             if not math.isfinite(value):
-                raise ConfigError(f"{path} is {float(value)}, which has no SDN form", key=path)
+                raise ConfigError(
+                    f"{path} is {float(value)}, which has no SDN form; write it as text", key=path
+                )
             return float.__repr__(value)
         if isinstance(value, (list, tuple)):
             self.enter(level + 1, path)

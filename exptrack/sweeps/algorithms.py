@@ -79,7 +79,7 @@ class Sampler:
             and all(isinstance(values, Iterable) and not isinstance(values, str) for values in space.values())
         ):
             raise InvalidTypeError(
-                f"the space of a grid maps params to lists of values, not {short_repr(space)}"
+                f"the space of a grid must map params to lists of values, not {short_repr(space)}"
             )
         options = {} if space is None else {"space": {name: list(values) for name, values in space.items()}}
         return cls("grid", seed, options)
@@ -104,7 +104,7 @@ class Sampler:
             return cls(sampler, seed, options)
         if not _is_instance(sampler, "samplers", "BaseSampler"):
             raise InvalidTypeError(
-                f"a sampler is 'tpe', Sampler.tpe() or one of Optuna's, not {short_repr(sampler)}"
+                f"a sampler must be 'tpe', Sampler.tpe() or one of Optuna's, not {short_repr(sampler)}"
             )
         return cls(type(sampler).__name__, None, {}, sampler)  # type: ignore[arg-type]
 
@@ -123,7 +123,7 @@ class Sampler:
             return self.given
         if self.seed is not None and (type(self.seed) is not int or not 0 <= self.seed <= MAX_SEED):
             raise InvalidValueError(
-                f"a seed is a whole number from 0 to {MAX_SEED}, not {short_repr(self.seed)}"
+                f"a seed must be a whole number from 0 to {MAX_SEED}, not {short_repr(self.seed)}"
             )
         options = dict(self.options)
         if self.name == "grid":
@@ -188,7 +188,7 @@ class Pruner:
             return cls(pruner, options)
         if not _is_instance(pruner, "pruners", "BasePruner"):
             raise InvalidTypeError(
-                f"a pruner is 'median', Pruner.median() or one of Optuna's, not {short_repr(pruner)}"
+                f"a pruner must be 'median', Pruner.median() or one of Optuna's, not {short_repr(pruner)}"
             )
         return cls(type(pruner).__name__, {}, pruner)  # type: ignore[arg-type]
 
@@ -289,5 +289,5 @@ def check_limit(value: object, what: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_LIMIT_S:
-        raise InvalidValueError(f"{what} is a number above 0, not {short_repr(value)}")
+        raise InvalidValueError(f"{what} must be a number above 0, not {short_repr(value)}")
     return value

@@ -58,23 +58,23 @@ class Dimension:
         if self.kind == "choice":
             for name, nothing in (("low", None), ("high", None), ("step", None), ("log", False)):
                 if getattr(self, name) is not nothing:
-                    raise SweepPlanError(f"choices have no {name}", key=name)
+                    raise SweepPlanError(f"choices take no {name}; leave it out", key=name)
             _check_choices(self.choices)
             return
         if self.choices != ():
-            raise SweepPlanError(f"a range of kind {self.kind} has no choices", key="choices")
+            raise SweepPlanError(f"a range of kind {self.kind} takes no choices; leave them out", key="choices")
         low, high = self._convert_bound("low"), self._convert_bound("high")
         step = None if self.step is None else self._convert_bound("step")
         if not isinstance(self.log, bool):
-            raise SweepPlanError(f"log is true or false, not {short_repr(self.log)}", key="log")
+            raise SweepPlanError(f"log must be true or false, not {short_repr(self.log)}", key="log")
         if low > high:
-            raise SweepPlanError(f"low {low} is above high {high}", key="low")
+            raise SweepPlanError(f"low {low} is above high {high}; exchange them", key="low")
         if not math.isfinite(high - low):
             raise SweepPlanError(f"a range from {low} to {high} is too wide to draw from", key="low")
         if self.log and low <= 0:
-            raise SweepPlanError(f"on a logarithmic scale low is above 0, not {low}", key="low")
+            raise SweepPlanError(f"with log, low must be above 0, not {low}", key="low")
         if self.log and step is not None:
-            raise SweepPlanError("log and step exclude each other; leave one out", key="step")
+            raise SweepPlanError("log and step cannot be combined; leave one out", key="step")
         if step is not None:
             _check_step_of_range(low, high, step)
 
@@ -93,16 +93,20 @@ class Dimension:
         value: object = getattr(self, name)
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
             problem = (
-                f"a range needs {name}" if value is None else f"{name} is a number, not {short_repr(value)}"
+                f"a range needs {name}"
+                if value is None
+                else f"{name} must be a number, not {short_repr(value)}"
             )
             raise SweepPlanError(problem, key=name)
         assert isinstance(value, (int, float))
         if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
             raise SweepPlanError(f"{name} does not fit into 64 bits: {short_repr(value)}", key=name)
         if self.kind == "int" and abs(value) > MAX_WHOLE:
-            raise SweepPlanError(f"{name} of a range of ints is within 2^53, not {short_repr(value)}", key=name)
+            raise SweepPlanError(
+                f"{name} of a range of ints must be within 2^53, not {short_repr(value)}", key=name
+            )
         if self.kind == "int" and isinstance(value, float):
-            raise SweepPlanError(f"{name} of a range of ints is a whole number, not {value!r}", key=name)
+            raise SweepPlanError(f"{name} of a range of ints must be a whole number, not {value!r}", key=name)
         bound = float(value) if self.kind == "float" else value
         object.__setattr__(self, name, bound)
         return bound
@@ -202,7 +206,7 @@ class SweepPlan:
                 values = dict(one)
                 key = values.pop("param")
                 if key in space:
-                    raise SweepPlanError(f"the parameter {key} stands twice", key=place_of(key))
+                    raise SweepPlanError(f"the parameter {key} appears twice; remove one", key=place_of(key))
                 space[key] = Dimension(**values | {"choices": tuple(values.get("choices", ()))})
             sampler, pruner = Sampler(**facts.pop("sampler")), Pruner(**facts.pop("pruner"))
             base = facts.pop("base")
@@ -259,17 +263,19 @@ def _join_words(words: Iterable[str]) -> str:
 def _check_word(word: object, known: tuple[str, ...], what: str) -> None:
     if word not in known:
         hint = suggest_word(word, known)
-        raise SweepPlanError(f"{what} is {_join_words(known)}, not {short_repr(word)}{hint}", key=what)
+        raise SweepPlanError(f"{what} must be {_join_words(known)}, not {short_repr(word)}{hint}", key=what)
 
 
 def _check_count(value: object, what: str, *, least: int) -> None:
     if type(value) is not int or not least <= value <= INT64_MAX:
-        raise SweepPlanError(f"{what} is a whole number from {least}, not {short_repr(value)}", key=what)
+        raise SweepPlanError(
+            f"{what} must be a whole number, {least} or more, not {short_repr(value)}", key=what
+        )
 
 
 def _check_step_of_range(low: float | int, high: float | int, step: float | int) -> None:
     if step <= 0:
-        raise SweepPlanError(f"step is above 0, not {step}", key="step")
+        raise SweepPlanError(f"step must be above 0, not {step}", key="step")
     # Decimals, because 0.3 is not three times 0.1 in binary floats.
     start, width, exact = Decimal(repr(low)), Decimal(repr(high)) - Decimal(repr(low)), Decimal(repr(step))
     if width / exact > MAX_STEPS:
@@ -284,18 +290,14 @@ def _check_step_of_range(low: float | int, high: float | int, step: float | int)
 
 def _check_choices(choices: object) -> None:
     if not isinstance(choices, tuple) or not choices:
-        raise SweepPlanError("there is nothing to choose from", key="choices")
+        raise SweepPlanError("choices is empty or not a list; give at least one value", key="choices")
     seen: list[Choice] = []
     for choice in choices:
         _check_choice(choice)
         for other in seen:
             if choice == other:
-                same = (
-                    "twice"
-                    if type(choice) is type(other)
-                    else f"beside {short_repr(other)}, which is equal to it"
-                )
-                raise SweepPlanError(f"the choice {short_repr(choice)} stands {same}", key="choices")
+                same = "appears twice" if type(choice) is type(other) else f"equals {short_repr(other)}"
+                raise SweepPlanError(f"the choice {short_repr(choice)} {same}; remove one", key="choices")
         seen.append(choice)
 
 
@@ -305,7 +307,7 @@ def _check_choice(choice: object) -> None:
         _check_part("choices", check_text, choice, "a choice")
         problem = "holds NUL, which no command line takes" if "\0" in choice else ""
     elif choice is not None and type(choice) not in (bool, int, float):
-        problem = "is not text, a number, true, false or null"
+        problem = "must be text, a number, true, false or null"
     elif type(choice) is float and not math.isfinite(choice):
         problem = "is not a number that a config can hold; write it as text"
     elif type(choice) is int and not INT64_MIN <= choice <= INT64_MAX:
@@ -321,23 +323,24 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
         rf"[A-Z][A-Za-z0-9]*{ending}", name if isinstance(name, str) else ""
     ):
         problem = (
-            f"a {what} is {_join_words(known)}, or a class of Optuna that ends in {ending},"
+            f"a {what} must be {_join_words(known)}, or a class of Optuna whose name ends in {ending},"
             f" not {short_repr(name)}"
         )
         raise SweepPlanError(problem + suggest_word(name, known), key=f"{what}.name")
     if algorithm.given is not None:
         raise SweepPlanError(f"a plan cannot hold the object of a {what}; give its name and options", key=what)
     if not isinstance(options, Mapping):
-        raise SweepPlanError(f"options of a {what} are a map, not {short_repr(options)}", key=what)
+        raise SweepPlanError(f"options of a {what} must be a map, not {short_repr(options)}", key=what)
     for option in options:
         if not isinstance(option, str) or not option.isidentifier():
             raise SweepPlanError(
-                f"no option of a {what} is called {short_repr(option)}", key=f"{what}.{option}"
+                f"{short_repr(option)} cannot name an option of a {what}; use letters, digits and _",
+                key=f"{what}.{option}",
             )
     seed = getattr(algorithm, "seed", None)
     if seed is not None and (type(seed) is not int or not 0 <= seed <= MAX_SEED):
         raise SweepPlanError(
-            f"seed is a whole number from 0 to {MAX_SEED}, not {short_repr(seed)}", key=f"{what}.seed"
+            f"seed must be a whole number from 0 to {MAX_SEED}, not {short_repr(seed)}", key=f"{what}.seed"
         )
 
 
@@ -350,14 +353,16 @@ def _split_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str, 
     _check_part(place, check_name, key, "a parameter")
     assert isinstance(key, str)
     if key != key.strip() or "=" in key or not parse_cli_overrides([f"{key}=1"]):
-        raise SweepPlanError(f"no command line can override a key like {short_repr(key)}", key=place)
+        raise SweepPlanError(f"a command line cannot set the key {short_repr(key)}; rename it", key=place)
     _check_part(place, split_path, key)
     parts = tuple(split_path(key))
     for other, name in taken.items():
         if parts == other:
-            raise SweepPlanError(f"the parameter {name} stands twice", key=place)
+            raise SweepPlanError(f"the parameter {name} appears twice; remove one", key=place)
         if parts[: len(other)] == other or other[: len(parts)] == parts:
-            raise SweepPlanError(f"{key} and {name} exclude each other: one holds the other", key=place)
+            raise SweepPlanError(
+                f"{key} and {name} cannot both be parameters: one is inside the other", key=place
+            )
     return parts
 
 

@@ -63,13 +63,13 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
         SdnError, ConfigError: the file, or the base config, cannot be read.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path is text or a Path, not {type(path).__name__}")
+        raise InvalidTypeError(f"a path must be text or a Path, not {type(path).__name__}")
     file = Path(path)
     try:
         with open(file, "rb") as opened:
             data = opened.read(sdn.MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigNotFoundError(f"there is no sweep file {file}", path=str(file)) from None
+        raise ConfigNotFoundError(f"there is no sweep file {file}; check the path", path=str(file)) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
     try:
@@ -132,7 +132,7 @@ class _SweepFile:
         if found is None:
             return {}
         if not isinstance(found, dict):
-            raise self.make_error(f"{key} is a map of {', '.join(known)}, not {short_repr(found)}", (key,))
+            raise self.make_error(f"{key} must be a map of {', '.join(known)}, not {short_repr(found)}", (key,))
         self.refuse_unknown(found, known, key)
         return found
 
@@ -153,7 +153,7 @@ class _SweepFile:
         if not isinstance(value, dict):
             return value, {}
         if "name" not in value:
-            raise self.make_error(f"name is missing; give the name of a {key}", (key,))
+            raise self.make_error(f"name is missing; give the name of the {key}", (key,))
         options = dict(value)
         for option in options:
             self.homes[f"{key}.{option}"] = (key, option)
@@ -166,7 +166,9 @@ class _SweepFile:
         if isinstance(found, dict):
             return self.read_inline_base(found)
         if not isinstance(found, str):
-            raise self.make_error(f"base is a map or the path of a config, not {short_repr(found)}", ("base",))
+            raise self.make_error(
+                f"base must be a map or the path of a config, not {short_repr(found)}", ("base",)
+            )
         file = self.file.parent / found
         if not os.path.exists(file):
             raise self.make_error(f"there is no config {found} beside {self.file.name}", ("base",))
@@ -198,23 +200,23 @@ class _SweepFile:
             entries += [self.read_row(place, row) for place, row in enumerate(found)]
         elif found is not None:
             raise self.make_error(
-                f"space is a map or a table of parameters, not {short_repr(found)}", ("space",)
+                f"space must be a map or a table of parameters, not {short_repr(found)}", ("space",)
             )
         choices = self.values.get("choices")
         if choices is not None and not isinstance(choices, dict):
             raise self.make_error(
-                f"choices are a map of parameters to lists, not {short_repr(choices)}", ("choices",)
+                f"choices must be a map of parameters to lists, not {short_repr(choices)}", ("choices",)
             )
         for key, value in (choices or {}).items():
             if not isinstance(value, list):
                 raise self.make_error(
-                    f"the choices of {key} are a list, not {short_repr(value)}", ("choices", key)
+                    f"the choices of {key} must be a list, not {short_repr(value)}", ("choices", key)
                 )
             entries.append((key, ("choices", key), value))
         space: dict[str, Dimension] = {}
         for key, home, value in entries:
             if key in space:
-                raise self.make_error(f"the parameter {key} stands twice", home, at_key=True)
+                raise self.make_error(f"the parameter {key} appears twice; remove one", home, at_key=True)
             space[key] = self.read_dimension(key, home, value)
             self.homes[place_of(key)] = home
         return space
@@ -224,13 +226,13 @@ class _SweepFile:
         home = ("space", place)
         if not isinstance(row, dict) or "param" not in row:
             form = "space |param, low, high|"
-            raise self.make_error(f"a row has a param; the table begins with a line like {form}", home)
+            raise self.make_error(f"the table has no column param; begin it with a line like {form}", home)
         self.refuse_unknown(row, FIELDS, *home)
         cells = {name: cell for name, cell in row.items() if cell != ""}
         key = cells.pop("param", "")
         if not isinstance(key, str) or not key:
             raise self.make_error(
-                f"param is the key of a value in the config, not {short_repr(key)}", (*home, "param")
+                f"param must be the key of a value in the config, not {short_repr(key)}", (*home, "param")
             )
         return key, home, cells
 
@@ -247,7 +249,7 @@ class _SweepFile:
         if "choices" in facts:
             facts = {"kind": "choice"} | facts
             if not isinstance(facts["choices"], list):
-                raise self.make_error(f"the choices of {key} are a list", (*home, "choices"))
+                raise self.make_error(f"the choices of {key} must be a list", (*home, "choices"))
             facts["choices"] = tuple(facts["choices"])
         elif "kind" not in facts:
             bounds = [facts.get(name) for name in ("low", "high", "step")]

@@ -184,7 +184,7 @@ class StudyResults:
             InvalidValueError: no trial has such a param.
         """
         if isinstance(params, str) or not (params is None or isinstance(params, Iterable)):
-            raise InvalidTypeError(f"params are a list of names, not {short_repr(params)}")
+            raise InvalidTypeError(f"params must be a list of names, not {short_repr(params)}")
         chosen = self.params if params is None else [self.check_param(name) for name in params]
         pairs = [(trial, name) for trial in self.trials for name in trial.params if name in chosen]
         trials = [trial for trial, _name in pairs]
@@ -272,7 +272,7 @@ class StudyResults:
             MissingPackageError: Optuna is not installed, or scikit-learn, which fanova and mdi need.
         """
         if not isinstance(method, str) or method not in EVALUATORS:
-            raise InvalidValueError(f"method is one of {', '.join(EVALUATORS)}, not {short_repr(method)}")
+            raise InvalidValueError(f"method must be one of {', '.join(EVALUATORS)}, not {short_repr(method)}")
         place = self._choose_objective(metric, method)
         of_trial: Callable[[Any], Sequence[float]] = (
             (lambda trial: trial.values) if place is None else (lambda trial: (trial.values[place],))

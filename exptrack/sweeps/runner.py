@@ -122,7 +122,7 @@ def run_sweep(
 def _check_command(command: Sequence[str]) -> list[str]:
     is_list = isinstance(command, Sequence) and not isinstance(command, str)
     if not is_list or not command or not all(isinstance(word, str) for word in command):
-        raise InvalidTypeError("a command is a list of words, like ['python', 'train.py']")
+        raise InvalidTypeError("a command must be a list of words, like ['python', 'train.py']")
     for word in command:
         if "\0" in check_text(word, "a word of the command"):
             raise InvalidValueError("a word of the command holds NUL, which no command line takes")
@@ -174,7 +174,7 @@ def _open_sweep(connection: Connection, name: str) -> tuple[StudyCore, SweepPlan
     settings = core.settings
     if "sweep" not in settings:
         raise InvalidValueError(
-            f"study {name!r} was made by a program, which has to go on with it; choose another name"
+            f"study {name!r} was created from Python, so only a program can continue it; choose another name"
         )
     plan = SweepPlan.from_settings(settings["sweep"])
     words = settings.get("command")

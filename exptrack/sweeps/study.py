@@ -104,7 +104,7 @@ class Study:
         )
         connection = default_connection() if archive is None else getattr(archive, "_connection", None)
         if not isinstance(connection, Connection):
-            raise InvalidTypeError(f"archive is an Archive, not {short_repr(archive)}")
+            raise InvalidTypeError(f"archive must be an Archive, not {short_repr(archive)}")
         return cls(StudyCore.create(connection, config))
 
     def __repr__(self) -> str:
@@ -248,12 +248,12 @@ class Study:
         """
         for function, what in ((objective, "objective"), (after, "after")):
             if not callable(function) and (what == "objective" or function is not None):
-                raise InvalidTypeError(f"{what} is a function, not {short_repr(function)}")
+                raise InvalidTypeError(f"{what} must be a function, not {short_repr(function)}")
         if on_error not in ("stop", "continue"):
-            raise InvalidValueError(f"on_error is 'stop' or 'continue', not {short_repr(on_error)}")
+            raise InvalidValueError(f"on_error must be 'stop' or 'continue', not {short_repr(on_error)}")
         for count, what in ((n_trials, "n_trials"), (jobs, "jobs")):
             if (count is not None or what == "jobs") and (type(count) is not int or count < 1):
-                raise InvalidValueError(f"{what} is a whole number above 0, not {short_repr(count)}")
+                raise InvalidValueError(f"{what} must be a whole number above 0, not {short_repr(count)}")
         seconds = self.settings.get("time_limit_s") if time_limit is None else time_limit
         self.fail_dead_trials()
         study, began = self.optuna_study, utc_text()
@@ -364,11 +364,11 @@ class Study:
                 or it belongs to another study.
         """
         if not isinstance(trial, Trial):
-            raise InvalidTypeError(f"a trial comes from Study.ask(), unlike {short_repr(trial)}")
+            raise InvalidTypeError(f"a trial must come from Study.ask(), not {short_repr(trial)}")
         if not is_trial_of(trial, self._core):
-            raise InvalidValueError(f"{trial!r} is no trial of study {self.name!r}")
+            raise InvalidValueError(f"{trial!r} does not belong to study {self.name!r}")
         if not isinstance(pruned, bool):
-            raise InvalidTypeError(f"pruned is True or False, not {short_repr(pruned)}")
+            raise InvalidTypeError(f"pruned must be True or False, not {short_repr(pruned)}")
         if (values is not None) + pruned + (reason is not None) != 1:
             raise InvalidValueError(
                 "a trial ends with its values, as pruned, or as failed for a reason: give one of them"
@@ -395,7 +395,7 @@ class Study:
             InvalidTypeError, InvalidValueError: params are not names with texts, numbers, bools or None.
         """
         if not isinstance(params, Mapping):
-            raise InvalidTypeError(f"params are names with values, not {short_repr(params)}")
+            raise InvalidTypeError(f"params must be a map of names to values, not {short_repr(params)}")
         for name, value in params.items():
             check_choice(check_name(name, "param name"), value)
         self._core.config_for(params)

@@ -48,9 +48,9 @@ class StudyConfig:
         Raises:
             InvalidValueError: a direction is another word, or no direction is given.
         """
-        given = _as_list(self.direction, "a direction is 'minimize' or 'maximize', or a list of these")
+        given = _as_list(self.direction, "a direction must be 'minimize' or 'maximize', or a list of these")
         if not given:
-            raise InvalidValueError("a study has at least one objective; give a direction for each")
+            raise InvalidValueError("a study needs at least one objective; give a direction for each")
         return tuple(check_direction(direction) for direction in given)
 
     @property
@@ -83,7 +83,9 @@ class StudyConfig:
             InvalidValueError: a limit, the sampler, the pruner or the base is invalid; the message names it.
         """
         if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
-            raise InvalidValueError(f"max_trials is a whole number above 0, not {short_repr(self.max_trials)}")
+            raise InvalidValueError(
+                f"max_trials must be a whole number above 0, not {short_repr(self.max_trials)}"
+            )
         base = encode_config(make_config(self.base))
         origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
         return {

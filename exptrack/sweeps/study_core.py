@@ -159,11 +159,11 @@ class StudyCore:
                 level = level.setdefault(part, {})
                 if not isinstance(level, dict):
                     raise InvalidValueError(
-                        f"param {name!r} of study {self.name!r} lies below another param; rename one of them"
+                        f"param {name!r} of study {self.name!r} is inside another param; rename one of them"
                     )
             if isinstance(level.get(last), dict):
                 raise InvalidValueError(
-                    f"param {name!r} of study {self.name!r} lies above another param; rename one of them"
+                    f"param {name!r} of study {self.name!r} contains another param; rename one of them"
                 )
             level[last] = value
         source = ConfigSource("trial", self.name)

@@ -93,7 +93,7 @@ class Trial:
         """Suggest one of these texts, numbers, bools or None. Commits; raises as :meth:`suggest_float`."""
         if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
             raise InvalidTypeError(
-                f"choices of {short_repr(name)} are a list of scalars, not {short_repr(choices)}"
+                f"choices of {short_repr(name)} must be a list of scalars, not {short_repr(choices)}"
             )
         found = tuple(choices)
         for choice in found:
@@ -110,18 +110,18 @@ class Trial:
     def _check_bound(self, name: str, given: object) -> float:
         bound = check_number(given, f"a bound or step of param {short_repr(name)}")
         if not math.isfinite(bound):
-            raise InvalidValueError(f"bounds and step of param {short_repr(name)} are finite, not {bound}")
+            raise InvalidValueError(f"bounds and step of param {short_repr(name)} must be finite, not {bound}")
         return bound
 
     def _check_whole(self, name: str, given: object) -> int:
         if isinstance(given, bool) or not isinstance(given, SupportsIndex):
             raise InvalidTypeError(
-                f"bounds and step of param {short_repr(name)} are whole numbers, not {short_repr(given)}"
+                f"bounds and step of param {short_repr(name)} must be whole numbers, not {short_repr(given)}"
             )
         bound = operator.index(given)
         if abs(bound) > MAX_WHOLE:
             raise InvalidValueError(
-                f"bounds and step of param {short_repr(name)} are within 2^53, not {short_repr(bound)}"
+                f"bounds and step of param {short_repr(name)} must be within 2^53, not {short_repr(bound)}"
             )
         return bound
 
@@ -154,7 +154,7 @@ class Trial:
         """
         checked_step = check_step(step)
         if checked_step < 0:
-            raise InvalidValueError(f"a report's step is 0 or more, not {checked_step}")
+            raise InvalidValueError(f"the step of a report must be 0 or more, not {checked_step}")
         checked_value = check_number(value, "report")
         if self.run is not None:
             self.run.log_metric(self._core.metrics[0], checked_value, checked_step)
@@ -236,7 +236,7 @@ def check_choice(name: str, value: object) -> None:
     """
     if value is not None and not isinstance(value, (str, int, float)):
         raise InvalidTypeError(
-            f"param {short_repr(name)} is a text, a number, a bool or None, not {short_repr(value)}"
+            f"param {short_repr(name)} must be text, a number, a bool or None, not {short_repr(value)}"
         )
     try:
         ExpConfig({"value": value})

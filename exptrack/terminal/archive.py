@@ -29,7 +29,7 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
     by_status = ", ".join(f"{count:,} {status}" for status, count in record.runs.items())
     pairs = [
         ("file", record.path),
-        ("size", f"{file_size}, of it free {free_size}; write-ahead log {log_size}"),
+        ("size", f"{file_size}, of which {free_size} is free; write-ahead log {log_size}"),
         ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
         ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
         (
@@ -53,13 +53,12 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
 
 def print_verified(out: Console, record: VerifyReport) -> None:
     """Print the problems that a verification found, and how much it checked."""
-    looked = (
-        f"{record.runs:,} runs, {record.points:,} points, {record.blobs:,} blobs in {record.chunks:,} chunks"
-    )
+    runs, points = _count(record.runs, "run"), _count(record.points, "point")
+    looked = f"{runs}, {points}, {_count(record.blobs, 'blob')} in {_count(record.chunks, 'chunk')}"
     if record.ok:
         out.print(Text(f"intact: {looked}", style="green"))
         return
-    out.print(Text(f"{len(record.problems)} problems in {looked}", style="red"))
+    out.print(Text(f"{_count(len(record.problems), 'problem')} in {looked}", style="red"))
     columns = [("part", "left"), ("where", "left"), ("problem", "left")]
     print_table(out, columns, ([p.part, p.where, p.message] for p in record.problems))
 
@@ -100,3 +99,7 @@ def format_sql_value(value: object) -> str:
     if value is None:
         return ""
     return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -126,7 +126,7 @@ def resume_run(
             owner = connection.one(SELECT_OWNER, (run,))
             alive = is_alive(identity_of_owner(owner)) if owner else False
             if alive or (alive is None and not take_over):
-                raise RunBusyError(row["run_id"], _describe_owner(row, owner, alive))
+                raise RunBusyError(row["run_id"], *_describe_owner(row, owner, alive))
         # References to the environment are filled in when read: a run can be resumed and tagged without them.
         config = read_exp_config(connection, run).interpolate(lazily=True)
         connection.execute(REOPEN_RUN, (utc_text(), run))
@@ -145,13 +145,14 @@ def resume_run(
     return result
 
 
-def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> str:
+def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> tuple[str, ...]:
+    """Tell where the run is running, and what to do about it if that is not to stop the process."""
     if alive is None:
         return (
-            f"on {row['host']}, as far as this host can know (last heartbeat {row['heartbeat_at']} UTC);"
-            " if it is not, call resume_run(..., take_over=True)"
+            f"on {row['host']}, or its process died there (last heartbeat {row['heartbeat_at']} UTC)",
+            "stop the process, or, if it is dead, call resume_run(..., take_over=True)",
         )
-    return f"in process {owner['pid']}" if owner else ""
+    return (f"in process {owner['pid']}" if owner else "in an unknown process",)
 
 
 def _check_sampling(system_metrics: bool | float) -> float | None:

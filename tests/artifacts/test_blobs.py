@@ -331,7 +331,7 @@ def test_a_put_whose_chunks_were_collected_as_a_dead_ones_is_refused_and_meddles
         archive._connection.execute("DELETE FROM blob_writer")
     archive.gc_artifacts()
     run.artifacts.register_data("other", SMALL)
-    with pytest.raises(ConflictError, match="register it again"), intake.attaching():
+    with pytest.raises(ConflictError, match="register the content again"), intake.attaching():
         raise AssertionError("not reached")
     intake.__exit__(None, None, None)
     assert run.artifacts.get_blob("other") == SMALL

@@ -106,6 +106,7 @@ def test_ambiguous_references_are_refused(archive: Archive) -> None:
     with pytest.raises(AmbiguousHashError) as caught:
         archive.find_artifact(prefix)
     assert len(caught.value.candidates) == 2
+    assert "…" not in str(caught.value), "no candidate is left out"
     with pytest.raises(AmbiguousHashError):
         archive.lineage(prefix)
     with pytest.raises(AmbiguousRunError):

@@ -51,6 +51,20 @@ def test_a_group_lists_its_commands_with_whole_sentences(group: str) -> None:
     assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("rm", "RUNS..."),
+        ("watch", "[RUNS]..."),
+        ("sweep run", "FILE -- COMMAND..."),
+        ("sweep resume", "NAME [-- COMMAND...]"),
+    ],
+)
+def test_a_usage_line_tells_which_words_are_needed_and_which_repeat(name: str, usage: str) -> None:
+    first = call(None, *name.split(), "--help").stdout.splitlines()[0]
+    assert first.endswith(f" {name} [OPTIONS] {usage}")
+
+
 def test_the_package_runs_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "exptrack", "--help"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -160,12 +160,12 @@ def test_a_view_reads_runs_by_their_index_and_values_by_run(lr_lab: Path) -> Non
 def test_a_view_that_cannot_be_is_an_error_and_leaves_nothing(lr_lab: Path) -> None:
     call(lr_lab, "view", "sweep", "config.lr")
     for words, code, said in (
-        (("sweep", "config.lr"), 40, "there is a 'sweep'"),
-        (("SWEEP", "config.lr"), 40, "there is a 'sweep'"),
-        (("runs", "config.lr"), 40, "there is a 'runs'"),
-        (("run", "config.lr"), 40, "there is a 'run'"),
-        (("sqlite_x", "config.lr"), 50, "means something in SQL"),
-        (("select", "config.lr"), 50, "means something in SQL"),
+        (("sweep", "config.lr"), 40, "already has a table or view 'sweep'"),
+        (("SWEEP", "config.lr"), 40, "already has a table or view 'sweep'"),
+        (("runs", "config.lr"), 40, "already has a table or view 'runs'"),
+        (("run", "config.lr"), 40, "already has a table or view 'run'"),
+        (("sqlite_x", "config.lr"), 50, "is a reserved word of SQL"),
+        (("select", "config.lr"), 50, "is a reserved word of SQL"),
         (("a b", "config.lr"), 50, "letters, digits and underscores"),
         (("x; DROP TABLE run", "config.lr"), 50, "letters, digits and underscores"),
         (("1x", "config.lr"), 50, "letters, digits and underscores"),

@@ -143,7 +143,7 @@ def test_a_matplotlib_figure_and_what_is_drawn_in_it_become_the_same_png() -> No
     assert pixels(whole).shape == (50, 100, 4)
     assert encode_image(axes) == encode_image(line) == whole
     line.remove()
-    with pytest.raises(InvalidValueError, match="in no figure"):
+    with pytest.raises(InvalidValueError, match="removed from its figure"):
         encode_image(line)
 
 

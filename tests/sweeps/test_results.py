@@ -309,7 +309,7 @@ def test_importances_say_why_there_are_none(archive: Archive, method: str) -> No
         run("fixed", lambda trial: trial.number + trial.suggest_int("x", 1, 1)).importances(method)
     with pytest.raises(InvalidValueError, match="has 1"):
         run("single", lambda trial: trial.suggest_float("x", 0, 1), 1).importances(method)
-    with pytest.raises(InvalidValueError, match="method is one of fanova, mdi, ped-anova"):
+    with pytest.raises(InvalidValueError, match="method must be one of fanova, mdi, ped-anova"):
         archive.study_results("single").importances("shapley")
 
 

@@ -379,7 +379,7 @@ def test_a_program_that_cannot_be_started_fails_its_trial_and_ends_the_sweep(
 def test_a_study_of_a_program_is_not_taken_for_a_sweep(archive: Archive) -> None:
     archive.create_study("grid")
     for sweep in (GRID, "grid"):
-        with pytest.raises(InvalidValueError, match="was made by a program"):
+        with pytest.raises(InvalidValueError, match="was created from Python"):
             archive.run_sweep(sweep, script(TRAINS))
 
 

@@ -399,7 +399,7 @@ def test_a_trial_is_told_to_its_own_study_only(archive: Archive) -> None:
     study, other = archive.create_study("one"), archive.create_study("other")
     trial = study.ask()
     other.ask()
-    with pytest.raises(InvalidValueError, match="no trial of study 'other'"):
+    with pytest.raises(InvalidValueError, match="does not belong to study 'other'"):
         other.tell(trial, 1.0)
     assert states(other) == ["running"]
 

@@ -1,0 +1,353 @@
+"""Hold the locks of an open archive, so that no ordinary open and close in this process can drop them.
+
+POSIX drops every lock that a process has on a file when the process closes *any* descriptor of that file: a
+copy made by the training script is enough. Another process then folds and deletes the WAL, and what is
+acknowledged afterwards goes into a deleted file, while ``integrity_check`` says ok. Locks of an *open file
+description* are dropped only by the last close of their own descriptor. The hold is such locks on the very
+bytes that SQLite locks for reading: in the main file the SHARED range, in the ``-shm`` the dead-man switch.
+They forbid nothing that SQLite's own locks do not forbid.
+
+Invariants:
+
+- There is one hold for each archive file (device and inode) and process, whatever the number of connections.
+- No descriptor of the hold is closed while another descriptor of that file is open in the process: the
+  close would drop the locks of the user's own ``sqlite3`` connection. Such descriptors are kept for ever.
+- Nothing here reads or writes the main file. The ``-wal`` is read only after somebody deleted it.
+
+Where the system has no such locks, the POSIX locks are set again before each transaction, and a window remains.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: its locks belong to the handle, and an open file cannot be deleted
+    fcntl = None  # type: ignore[assignment]
+
+# Where SQLite locks: https://www.sqlite.org/src/file/src/os_unix.c and .../src/wal.c
+SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
+WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
+WAL_HEADER_BYTES = 32
+COPY_BYTES = 1 << 20
+DESCRIPTORS = "/proc/self/fd"
+
+HAS_OPEN_FILE_LOCKS = sys.platform == "linux" and struct.calcsize("P") == 8 and hasattr(fcntl, "F_OFD_SETLK")
+_FLOCK = struct.Struct("hhqqi4x")  # type, whence, start, length, pid: 64-bit Linux
+
+FileId = tuple[int, int]
+
+
+def file_id(path: str | os.PathLike[str] | int) -> FileId | None:
+    """Device and inode of a path or descriptor; None if there is no such file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@dataclass(eq=False)
+class Hold:
+    """The descriptors of one archive file that this process keeps, with the locks on them."""
+
+    path: Path  # the real one: through a link the -wal lies beside the real file
+    main: int
+    shm: int
+    wal: int
+    main_id: FileId
+    shm_id: FileId
+    wal_id: FileId
+    users: int = 0
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def wal_path(self) -> str:
+        """Where the WAL belongs."""
+        return f"{self.path}-wal"
+
+    @property
+    def shm_path(self) -> str:
+        """Where the shared memory belongs."""
+        return f"{self.path}-shm"
+
+    def is_intact(self) -> bool:
+        """Whether the descriptors are still ours: a daemon that closed all of them closed SQLite's too."""
+        return file_id(self.main) == self.main_id and file_id(self.shm) == self.shm_id
+
+    def is_in_place(self) -> bool:
+        """Whether main file, WAL and shared memory are still those that were opened."""
+        return (
+            file_id(self.path) == self.main_id
+            and file_id(self.wal_path) == self.wal_id
+            and file_id(self.shm_path) == self.shm_id
+        )
+
+    def has_own_wal(self) -> bool:
+        """Whether the WAL that was opened still stands under its name."""
+        return file_id(self.wal_path) == self.wal_id
+
+    def is_used_by_others(self) -> bool:
+        """Whether another process has the archive open; to be asked once the locks are released."""
+        return not HAS_OPEN_FILE_LOCKS or _ask(self.main, SHARED_BEGIN, SHARED_BYTES) not in (None, os.getpid())
+
+    def has_write_lock(self) -> bool:
+        """Whether this process holds SQLite's write lock; always True where that cannot be asked."""
+        if not HAS_OPEN_FILE_LOCKS:
+            return True
+        found = _ask(self.shm, WRITER_BYTE, 1)
+        return found is not None and found == os.getpid()
+
+    def renew(self) -> None:
+        """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process."""
+        if fcntl is not None:
+            _set(self.main, fcntl.F_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
+            _set(self.shm, fcntl.F_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+
+    def release_locks(self) -> None:
+        """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""
+        if HAS_OPEN_FILE_LOCKS:
+            _set(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
+            _set(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
+
+    def close_descriptors(self) -> None:
+        """Close what no other descriptor of this process could lose its locks by; keep the rest for ever."""
+        for descriptor, identity in (
+            (self.main, self.main_id),
+            (self.shm, self.shm_id),
+            (self.wal, self.wal_id),
+        ):
+            if file_id(descriptor) == identity and not _others_of(identity, descriptor):
+                os.close(descriptor)
+
+    # A WAL that somebody deleted
+
+    def lost_only_its_wal(self) -> bool:
+        """Whether all that is missing is the WAL's name, so that :meth:`put_wal_back` makes it good.
+
+        With the hold in place and the shared memory unchanged, no other process can have folded the WAL.
+        """
+        if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
+            return False
+        try:
+            return os.stat(self.wal_path).st_size == 0
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
+    def was_put_back_by_another(self) -> bool:
+        """Whether another process has put the WAL back: a file that begins as ours does and is no shorter."""
+        if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
+            return False
+        try:
+            with open(self.wal_path, "rb") as other:
+                header, size = other.read(WAL_HEADER_BYTES), os.fstat(other.fileno()).st_size
+            ours = os.pread(self.wal, WAL_HEADER_BYTES, 0)
+        except OSError:
+            return False
+        return len(ours) == WAL_HEADER_BYTES and header == ours and size >= os.fstat(self.wal).st_size
+
+    def put_wal_back(self) -> None:
+        """Write the deleted WAL under its name again. The caller holds SQLite's write lock meanwhile.
+
+        It is copied, not folded into the main file: a checkpoint beside another process's snapshot stops
+        half-way, and a kill would then leave the file malformed.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+        """
+        draft = f"{self.wal_path}.mend"
+        with _replaced(draft):
+            self._copy_wal(draft)
+            if not self.lost_only_its_wal():
+                os.unlink(draft)
+                return
+            os.rename(draft, self.wal_path)
+        self.wal_id = file_id(self.wal_path) or self.wal_id
+
+    def reopen_wal(self) -> None:
+        """Keep a descriptor of the WAL that stands under the name now. The old one carries no lock."""
+        with self.guard:
+            try:
+                opened = os.open(self.wal_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError:
+                return
+            with suppress(OSError):
+                os.close(self.wal)
+            self.wal, self.wal_id = opened, file_id(opened) or self.wal_id
+
+    def rescue(self) -> Path:
+        """Copy the main file and the WAL that were opened to new files beside the archive; return the main
+        copy.
+
+        For the case that another file stands in their place: nothing there is touched.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+        """
+        base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        _copy(self.main, str(base), self._mode())
+        self._copy_wal(f"{base}-wal")
+        return base
+
+    def _copy_wal(self, target: str) -> None:
+        _copy(self.wal, target, self._mode())
+
+    def _mode(self) -> int:
+        return os.fstat(self.main).st_mode & 0o777
+
+
+def _copy(source: int, target: str, mode: int) -> None:
+    """Write the bytes of a descriptor to a new file, synced."""
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        at = 0
+        while block := os.pread(source, COPY_BYTES, at):
+            at += len(block)
+            while block:
+                block = block[os.write(out, block) :]
+        os.fsync(out)
+    finally:
+        os.close(out)
+
+
+@contextmanager
+def _replaced(draft: str) -> Iterator[None]:
+    """Remove a draft that a killed process left, and our own if it does not get its place."""
+    with suppress(FileNotFoundError):
+        os.unlink(draft)
+    try:
+        yield
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(draft)
+        raise
+
+
+def _set(descriptor: int, command: int, kind: int, begin: int, size: int) -> None:
+    """Set or drop a lock."""
+    fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, os.SEEK_SET, begin, size, 0))
+
+
+def _ask(descriptor: int, begin: int, size: int) -> int | None:
+    """The process that keeps a write lock on these bytes away from us; None if there is none, -1 if unknown."""
+    packed = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, begin, size, 0)
+    kind, _whence, _begin, _size, owner = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, packed))
+    return None if kind == fcntl.F_UNLCK else int(owner)
+
+
+def _others_of(identity: FileId, descriptor: int) -> bool:
+    """Whether the process has a further descriptor of the file; True where that cannot be looked up."""
+    try:
+        names = os.listdir(DESCRIPTORS)
+    except OSError:
+        return True
+    return any(int(name) != descriptor and file_id(int(name)) == identity for name in names)
+
+
+# The holds of this process
+
+_HOLDS: dict[FileId, Hold] = {}
+_KEPT: list[int] = []  # descriptors whose close would drop locks
+_lock = threading.Lock()
+
+
+def take(path: str | os.PathLike[str]) -> Hold | None:
+    """Hold the archive at `path`, once more if this process holds it already; None where there is no WAL yet.
+
+    Give it back by :func:`give_back`.
+    """
+    if fcntl is None:
+        return None
+    real = Path(os.path.realpath(path))
+    with _lock:
+        identity = file_id(real)
+        held = _HOLDS.get(identity) if identity is not None else None
+        if held is not None and held.is_intact():
+            held.users += 1
+            return held
+        if identity is None or file_id(f"{real}-shm") is None or file_id(f"{real}-wal") is None:
+            return None
+        opened: list[int] = []
+        try:
+            for name in (f"{real}", f"{real}-shm", f"{real}-wal"):
+                opened.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+            ids = [file_id(descriptor) for descriptor in opened]
+            assert ids[1] is not None
+            assert ids[2] is not None
+            if ids[0] != identity:
+                raise FileNotFoundError(real)
+            main, shm, wal = opened
+            hold = Hold(real, main, shm, wal, identity, ids[1], ids[2], users=1)
+            if HAS_OPEN_FILE_LOCKS:
+                _set(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
+                _set(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+        except OSError:
+            # Closing one of them would drop the locks that SQLite has on it.
+            _KEPT.extend(opened)
+            return None
+        _HOLDS[identity] = hold
+        return hold
+
+
+def give_back(hold: Hold) -> bool:
+    """Take one user away. True for the last one.
+
+    The last drops the locks before its connections close, so that these can fold the WAL.
+    """
+    with _lock:
+        hold.users -= 1
+        if hold.users:
+            return False
+        if _HOLDS.get(hold.main_id) is hold:
+            del _HOLDS[hold.main_id]
+        return True
+
+
+def abandon(hold: Hold) -> None:
+    """Forget a hold whose descriptors something else has closed; the numbers may be the user's files now."""
+    with _lock:
+        if _HOLDS.get(hold.main_id) is hold:
+            del _HOLDS[hold.main_id]
+
+
+def is_open_elsewhere() -> bool:
+    """Whether this process has a held archive open besides the holds: by a connection or file of the user's."""
+    with _lock:
+        return any(_is_open_besides(hold) for hold in _HOLDS.values())
+
+
+def _is_open_besides(hold: Hold) -> bool:
+    own = {hold.main, hold.shm, hold.wal, *_KEPT}
+    wanted = {hold.main_id, hold.shm_id, hold.wal_id}
+    try:
+        names = os.listdir(DESCRIPTORS)
+    except OSError:
+        return False
+    return any(int(name) not in own and file_id(int(name)) in wanted for name in names)
+
+
+def _leave_to_parent() -> None:
+    """In a forked child: the locks are the parent's; closing our copies of its descriptors drops none."""
+    global _lock
+    _lock = threading.Lock()
+    for hold in _HOLDS.values():
+        for descriptor in (hold.main, hold.shm, hold.wal):
+            with suppress(OSError):
+                os.close(descriptor)
+    _HOLDS.clear()
+    _KEPT.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

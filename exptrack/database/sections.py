@@ -1,0 +1,135 @@
+"""Run every change of an archive in a thread of its own; the caller only waits.
+
+Python runs signal handlers in the main thread, and an exception thrown at a thread reaches that thread
+only. Work that runs in our own thread therefore cannot be cut in two by ctrl-C, SIGTERM, a user's timeout
+or an exception thrown from outside: it ends whole, or it does not begin.
+
+Invariants:
+
+- A section opens its transaction, does its work, commits, and changes the Python state that belongs to it,
+  before its caller goes on. A section that raises leaves no transaction behind.
+- Users' iterables and callbacks run in the caller's thread, before or between sections, never inside one.
+- Nothing waits for a section while holding a lock that a section takes.
+- No lock with a Python-level ``acquire`` stands on a path that an exception can interrupt: only ``with`` on a
+  ``threading.Lock`` or ``RLock``, `SimpleQueue`, and a bare lock used as a signal.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+LOOK_S = 0.2
+PATIENCE_S = 5.0  # for a change under way, once its caller was interrupted
+
+
+class Ticket:
+    """One section: the work, its outcome, and whether its caller has given up."""
+
+    __slots__ = ("cancelled", "done", "error", "result", "stop", "work")
+
+    def __init__(self, work: Callable[[], Any], stop: Callable[[], None] | None) -> None:
+        self.work: Callable[[], Any] | None = work
+        self.stop = stop
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.cancelled = False
+        self.done = _thread.allocate_lock()
+        self.done.acquire()
+
+
+class SectionThread:
+    """A daemon thread that runs sections one after the other; begun with the first."""
+
+    def __init__(self) -> None:
+        self._tickets: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._claim = threading.Lock()
+        self._ident: int | None = None
+        self._current: Ticket | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is inside a section of this thread."""
+        return self._ident == _thread.get_ident()
+
+    @property
+    def caller_has_given_up(self) -> bool:
+        """Whether the section under way should not wait any longer; asked while it waits for a lock."""
+        ticket = self._current
+        return ticket is not None and ticket.cancelled
+
+    def run(self, work: Callable[[], _T], stop: Callable[[], None] | None = None) -> _T:
+        """Run `work` in the thread and return what it returns, or raise what it raises.
+
+        An exception that reaches the caller meanwhile (KeyboardInterrupt, for instance) cancels a section
+        that has not begun or only waits; one under way ends whole, which the caller awaits for up to 5 s.
+        `stop` ends a section that only reads.
+        """
+        if self.is_here or not self._start():
+            return work()
+        ticket = Ticket(work, stop)
+        try:
+            self._tickets.put(ticket)
+            # A signal that another thread receives does not wake this one; it is seen at the next turn.
+            while not ticket.done.acquire(timeout=LOOK_S):
+                pass
+        except BaseException:
+            ticket.cancelled = True
+            if ticket.stop is not None:
+                ticket.stop()
+            ticket.done.acquire(timeout=PATIENCE_S)
+            raise
+        error, result = ticket.error, ticket.result
+        if error is not None:
+            ticket.error = None
+            try:
+                raise error
+            finally:
+                del error, ticket
+        return result  # type: ignore[no-any-return]
+
+    def finishes(self, work: Callable[[], object], within_s: float) -> bool:
+        """Run `work` and tell whether it ended in time; if not, the thread hangs and is left to itself."""
+        ticket = Ticket(work, None)
+        self._start()
+        self._tickets.put(ticket)
+        return ticket.done.acquire(timeout=within_s)
+
+    def end(self) -> None:
+        """Let the thread end after what is queued."""
+        self._tickets.put(None)
+
+    def _start(self) -> bool:
+        """Begin the thread; False where the interpreter, about to end, begins none any more."""
+        if self._ident is None:
+            # Without threading.Thread: its start() waits on an Event, which an interrupt can leave locked.
+            try:
+                _thread.start_new_thread(self._work, ())
+            except RuntimeError:
+                return False
+        return not sys.is_finalizing()
+
+    def _work(self) -> None:
+        with self._claim:
+            if self._ident is not None:
+                return  # an interrupt let the caller begin a second thread
+            self._ident = _thread.get_ident()
+        while (ticket := self._tickets.get()) is not None:
+            self._current = ticket
+            work, ticket.work = ticket.work, None
+            assert work is not None
+            try:
+                if not ticket.cancelled:
+                    ticket.result = work()
+            except BaseException as error:
+                ticket.error = error
+            self._current = None
+            del work
+            ticket.done.release()
+            del ticket

@@ -18,6 +18,7 @@ import stat
 from typing import NamedTuple
 
 _READ_LIMIT = 1 << 20
+HOST_CHARS = 8  # of each half of a host id
 
 
 class ProcessIdentity(NamedTuple):
@@ -54,7 +55,7 @@ if hasattr(os, "register_at_fork"):
 def is_alive(identity: ProcessIdentity) -> bool | None:
     """Whether the process still runs; None when this process cannot know."""
     me = current_process()
-    if identity.host_id != me.host_id:
+    if not _shares_processes(identity, me):
         return None
     booted_since = identity.boot_id != me.boot_id
     if booted_since and _is_from_kernel(identity.boot_id) != _is_from_kernel(me.boot_id):
@@ -69,6 +70,17 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
     if not started or not identity.started:
         return None
     return started == identity.started
+
+
+def _shares_processes(identity: ProcessIdentity, me: ProcessIdentity) -> bool:
+    """Whether a pid means the same here as for `identity`: on one host, or in one namespace of a booted kernel.
+
+    A machine that was given another name has still its boot id.
+    """
+    if identity.host_id == me.host_id:
+        return True
+    same_boot = identity.boot_id == me.boot_id and _is_from_kernel(me.boot_id)
+    return same_boot and identity.host_id[HOST_CHARS:] == me.host_id[HOST_CHARS:] != ""
 
 
 def _is_from_kernel(boot_id: str) -> bool:
@@ -109,13 +121,16 @@ def _read_namespace(kind: str) -> str:
 
 
 def _make_host_id() -> str:
-    """Return a digest of node name, machine id, pid and time namespace.
+    """Return two digests in a row: of node name and machine id, and of pid and time namespace.
 
     Where all four are equal, pids and start times can be compared.
     """
     machine = (read_small("/etc/machine-id") or "").strip()
-    parts = (node_name(), machine, _read_namespace("pid"), _read_namespace("time"))
-    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
+    return _digest(node_name(), machine) + _digest(_read_namespace("pid"), _read_namespace("time"))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:HOST_CHARS]
 
 
 def _read_boot_id() -> str:

@@ -45,6 +45,21 @@ def test_a_process_is_known_by_more_than_its_pid(me: ProcessIdentity, child: sub
     assert is_alive(identity) is False
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/random/boot_id"), reason="the kernel has no boot id")
+def test_a_machine_that_was_given_another_name_is_still_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_current", None)
+    before = current_process()
+    monkeypatch.setattr(process, "node_name", lambda: "renamed")
+    monkeypatch.setattr(process, "_current", None)
+    assert current_process().host_id != before.host_id
+    assert is_alive(before) is True
+    assert is_alive(before._replace(started="0")) is False
+    assert is_alive(before._replace(boot_id="another")) is None
+    monkeypatch.setattr(process, "_read_namespace", lambda kind: f"{kind}:[1]")
+    monkeypatch.setattr(process, "_current", None)
+    assert is_alive(before) is None
+
+
 @pytest.mark.parametrize("pid", [0, -1, 1 << 31, 1 << 70])
 def test_a_number_that_is_no_pid_is_no_process(me: ProcessIdentity, pid: int) -> None:
     assert is_alive(me._replace(pid=pid)) is False

@@ -153,7 +153,9 @@ CREATE TABLE note (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY,         -- local to this file; other files number differently
+    -- Local to this file; other files number differently. AUTOINCREMENT: the number of a deleted run is never given
+    -- to another, so a handle that still has it finds no run.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL UNIQUE,    -- the public id: 9 characters of time, 7 of chance; sorts by time
     status TEXT NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'interrupted')),
     reason TEXT,                    -- why it failed or was interrupted

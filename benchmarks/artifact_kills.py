@@ -135,7 +135,11 @@ def work(folder: Path, seed: int, fuse: int) -> None:
 
     worker = _Worker(folder, seed)
     if fuse:
-        worker.archive._connection._handle().raw.set_trace_callback(burn)
+        connection = worker.archive._connection
+        connection.trace = burn
+        for handle in list(connection._handles):
+            with handle.busy:
+                handle.close()  # opened again, traced
     worker.work()
 
 

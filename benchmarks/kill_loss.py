@@ -55,13 +55,16 @@ WRITER = (
 with open(counter, "r+b") as file:
     done = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")  # stores at once; struct writes zeros first
 archive = exptrack.Archive(path)
+run = archive.start_run()
 if way == "drain":
     fuse = Fuse(chance.randrange(60))
     def traced(statement):
-        if threading.current_thread().name == "exptrack-writer":
+        if threading.current_thread() is not threading.main_thread():
             fuse.burn()
     archive._connection.trace = traced
-run = archive.start_run()
+    for handle in list(archive._connection._handles):
+        with handle.busy:
+            handle.close()  # opened again, traced
 last = chance.randrange(60_000) if way == "self" else 10**9
 for step in range(last):
     if step % 3:

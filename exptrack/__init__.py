@@ -64,6 +64,7 @@ _NAMES_IN = {
         ExptrackError
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
+        ForkUnsafeError
         ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
@@ -165,6 +166,7 @@ if TYPE_CHECKING:
     from exptrack.errors import ExportError as ExportError
     from exptrack.errors import ExptrackError as ExptrackError
     from exptrack.errors import FilterError as FilterError
+    from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError

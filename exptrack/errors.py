@@ -122,6 +122,12 @@ class ArchiveMovedError(ArchiveError):
     exit_code = 19
 
 
+class ForkUnsafeError(ArchiveError):
+    """This process was forked while its parent was using SQLite, so SQLite cannot be used here."""
+
+    exit_code = 25
+
+
 class MigrationError(ArchiveError):
     """A migration of the schema failed; the file is unchanged."""
 

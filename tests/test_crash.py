@@ -77,8 +77,8 @@ def test_a_file_left_half_copied_by_a_killed_checkpoint_opens_through_its_wal(tm
                 run.log({"loss": float(step), "acc": 1.0}, step)
             archive._connection.checkpoint()
             run.artifacts.register_data("weights", random.Random(0).randbytes(300_000))
-        shutil.copyfile(live, dead)
-        shutil.copyfile(f"{live}-wal", f"{dead}-wal")
+            shutil.copyfile(live, dead)
+            shutil.copyfile(f"{live}-wal", f"{dead}-wal")
     wal = Path(f"{dead}-wal").read_bytes()
     page_bytes = int.from_bytes(wal[8:12], "big")
     frame_bytes = 24 + page_bytes

@@ -20,6 +20,7 @@ from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
 from exptrack.query.selection import SelectedRun, Selection
+from tests.changes import changing
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE\s+FROM|WITH)\s")
 
@@ -38,7 +39,6 @@ ALLOWED = {
     "names.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
     "optuna_rows.ALL_STUDIES": "a row for each study is the question",
     "ownership.OWNERS": "a row for each live run",
-    "recovery.KNOWN_JOURNALS": "a row for each process that logs",
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "sweeps.SELECT_STUDIES": "every study is the question",
     "sweeps.STUDY_NAMES": "the newest names, up to a limit, to find what was meant",
@@ -89,7 +89,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         live.use_artifact("weights")
         live.log({"val_acc": 0.5})
         live.flush()
-        with archive._connection.transaction():
+        with changing(archive._connection):
             archive._connection.execute(
                 "INSERT INTO study (name, created_at, settings) VALUES ('digits', '2026-01-01 00:00:00', '{}')"
             )

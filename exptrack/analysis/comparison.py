@@ -21,7 +21,7 @@ from exptrack.analysis.records import (
 )
 from exptrack.config.store import read_leaves, read_sources_of
 from exptrack.config.tree import leaf_value
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.metrics.store import read_summaries
 from exptrack.query.compiler import FEW
 from exptrack.records import MetricSummary
@@ -53,6 +53,7 @@ FROM run AS r LEFT JOIN run_environment AS e ON e.run = r.id WHERE r.run_id = ?
 # Side by side
 
 
+@in_reading
 def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunComparison:
     """Compare runs side by side; see :meth:`exptrack.Archive.compare`."""
     runs = [row["id"] for row in rows]
@@ -128,6 +129,7 @@ def _describe_change(in_a: bool, in_b: bool) -> str:
 # With the run before
 
 
+@in_reading
 def what_changed(connection: Connection, run_id: object) -> RunChanges | None:
     """Compare a run with the run before it; see :meth:`exptrack.Archive.what_changed`."""
     with connection.snapshot():

@@ -11,11 +11,12 @@ from exptrack.analysis.records import Group
 from exptrack.analysis.values import check_keys, rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
 from exptrack.config.tree import leaf_value
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading
 
 RUN_IDS = "SELECT id, run_id FROM run WHERE id IN (SELECT value FROM json_each(?))"
 
 
+@in_reading
 def group_by(
     connection: Connection, keys: object, metric: object, where: object, statistic: object
 ) -> list[Group]:

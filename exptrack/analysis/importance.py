@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from exptrack.analysis.records import Importance
 from exptrack.analysis.values import rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
 from exptrack.validation import short_repr
@@ -23,6 +23,7 @@ LEAST_RUNS = {"spearman": 3, "forest": 10}
 FOLDS, TREES, SHUFFLES, SEED = 5, 60, 3, 0
 
 
+@in_reading
 def importance(
     connection: Connection, metric: object, where: object, statistic: object, method: object
 ) -> list[Importance]:

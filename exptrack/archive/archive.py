@@ -7,7 +7,7 @@ connection and stops working when it is closed. Closing the archive ends no run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, DeleteReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.config.store import read_source_ids, remove_unused_sources
-from exptrack.database.connection import SQLITE_VERSION, Connection
+from exptrack.database.connection import Connection, in_section
+from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.errors import InvalidTypeError, RunBusyError
 from exptrack.metrics.writer import drain_all
@@ -27,6 +28,7 @@ from exptrack.times import moment
 from exptrack.tracking import lifecycle
 
 if TYPE_CHECKING:
+    from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.verification import VerifyReport
@@ -223,9 +225,16 @@ class Archive(ArchiveQueries, ArchiveStudies):
             AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
             RunBusyError: one of the runs is running; nothing is deleted.
         """
+        self._settle()
+        wanted = [getattr(one, "run_id", one) for one in run_ids]
+        names, removed = self._delete_rows(wanted)
+        freed = self._connection.vacuum_free_pages()
+        return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
+
+    @in_section
+    def _delete_rows(self, run_ids: Sequence[object]) -> tuple[tuple[str, ...], Collected]:
         from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
 
-        self._settle()
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
             sources = {source for run in rows for source in read_source_ids(self._connection, run)}
@@ -236,9 +245,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
                 self._connection.execute(DELETE_RUN, (run,))
             remove_unused_sources(self._connection, sources)
             removed = collect_unused(self._connection, blobs)
-        freed = self._connection.vacuum_free_pages()
-        run_names = tuple(row["run_id"] for row in rows.values())
-        return DeleteReport(run_names, removed.blobs, removed.stored_bytes, freed)
+        return tuple(row["run_id"] for row in rows.values()), removed
 
     # Events
 

@@ -18,13 +18,13 @@ import secrets
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from exptrack.artifacts.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.times import utc_text
@@ -139,7 +139,7 @@ class _Pending(NamedTuple):
 
 
 class Intake:
-    """Stores blobs: :meth:`put` each one, then write the rows that name them inside :meth:`attaching`.
+    """Stores blobs: :meth:`put` each one, then give :meth:`attach` a function that writes the rows naming them.
 
     Small blobs are written only there, in the same transaction as those rows. Use it as a context manager: at
     the end of the block, it deletes the blobs that no row names.
@@ -172,6 +172,7 @@ class Intake:
         finally:
             _INTAKES.discard(self._holder)
 
+    @in_section
     def _release(self) -> None:
         """Delete the stored blobs that no row names."""
         with self._connection.transaction():
@@ -202,6 +203,10 @@ class Intake:
         return blob
 
     def _flush(self) -> None:
+        # Not to be run twice: what is written is no longer pending.
+        self._connection.section(self._flush_once, repeatable=False)
+
+    def _flush_once(self) -> None:
         self._holding = True
         with self._connection.transaction():
             self._write(packing=Packer(), hold=True)
@@ -211,12 +216,14 @@ class Intake:
     def _held_blobs(self) -> set[int]:
         return {row[0] for row in self._connection.all(HELD_BLOBS, (self._holder,))}
 
-    @contextmanager
-    def attaching(self, *, durable: bool = False) -> Iterator[None]:
-        """Open a transaction that writes every blob put so far; the caller adds the rows that name them."""
+    def attach(self, name: Callable[[], object], *, durable: bool = False) -> None:
+        """Call `name` in a transaction in which every blob put so far is in the file, to be named there."""
+        self._connection.section(partial(self._attach_once, name, durable), repeatable=False)
+
+    def _attach_once(self, name: Callable[[], object], durable: bool) -> None:
         with self._connection.transaction(durable=durable):
             self._write(packing=Packer(), hold=False)
-            yield
+            name()
             if self._holding:
                 self._connection.execute(DELETE_HOLDS, (self._holder,))
             if self._has_spare and self._chunks:
@@ -288,6 +295,11 @@ class StoredBlob:
         self._what = what
         self._unpacker = Unpacker()
         self._offsets = array("q")
+        self._read_list(blob)
+
+    @in_reading
+    def _read_list(self, blob: int) -> None:
+        connection = self._connection
         digests = bytearray()
         position = 0
         with connection.snapshot():

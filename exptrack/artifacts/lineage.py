@@ -25,7 +25,7 @@ from exptrack.artifacts.listing import (
 )
 from exptrack.artifacts.records import Lineage
 from exptrack.artifacts.store import ArtifactStore
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
@@ -152,6 +152,7 @@ def _hash_range(text: str) -> dict[str, str]:
     return {"begin": text.lower(), "end": text.lower() + HASH_END}
 
 
+@in_section
 def use_artifact(connection: Connection, run: int, reference: object) -> UsedArtifact:
     """Record that a run uses an artifact; see :meth:`exptrack.Run.use_artifact`."""
     with connection.transaction():
@@ -163,6 +164,7 @@ def use_artifact(connection: Connection, run: int, reference: object) -> UsedArt
     return UsedArtifact(found, ArtifactStore(connection, origin["id"], origin["run_id"]))
 
 
+@in_reading
 def trace_lineage(connection: Connection, subject: object) -> Lineage:
     """Follow the uses before and after a run or artifact; see :meth:`exptrack.Archive.lineage`."""
     with connection.snapshot():

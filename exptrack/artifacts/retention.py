@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from exptrack.artifacts.blobs import collect_unused
 from exptrack.artifacts.records import GcReport, RemovalReport, RunStorage
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError
 from exptrack.metrics.writer import drain_all
 from exptrack.runs.events import record_event
@@ -59,6 +59,7 @@ class Retention:
         self._run = run
         self.run_id = run_id
 
+    @in_section
     def remove(self, name: str, version: int | None = None) -> RemovalReport:
         """Remove one version, or all versions if `version` is None, and free their space. Commits, power-safe.
 
@@ -76,6 +77,7 @@ class Retention:
             report = self._remove(name, chosen)
         return replace(report, file_bytes=self._connection.vacuum_free_pages())
 
+    @in_section
     def keep(
         self,
         name: str,
@@ -154,6 +156,7 @@ class Retention:
         return RemovalReport(name, versions, removed.blobs, removed.stored_bytes, 0)
 
 
+@in_section
 def gc_artifacts(connection: Connection) -> GcReport:
     """Delete bytes that no artifact names and return their space to the file system. Commits, power-safe.
 

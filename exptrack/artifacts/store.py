@@ -32,7 +32,7 @@ from exptrack.artifacts.records import ArtifactFile
 from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_tree
 from exptrack.artifacts.retention import Retention
 from exptrack.config.exp_config import ExpConfig
-from exptrack.database.connection import Row
+from exptrack.database.connection import Row, in_reading
 from exptrack.database.opening import default_connection
 from exptrack.errors import ArchiveCorruptError, ArtifactNotFoundError, InvalidValueError
 from exptrack.records import FOLDER_TYPE, Artifact
@@ -199,8 +199,7 @@ class ArtifactStore(Retention):
         metadata = self._check_registration(said)
         with Intake(self._connection) as intake:
             blob = intake.put(content)
-            with intake.attaching():
-                self._insert(said, metadata, blob)
+            intake.attach(lambda: self._insert(said, metadata, blob))
         return blob.hash
 
     def _register_folder(
@@ -223,15 +222,16 @@ class ArtifactStore(Retention):
                 for entry, blob in zip(found, blobs, strict=True)
             ]
             manifest = intake.put(build_manifest(lines))
-            with intake.attaching():
+
+            def name_folder() -> None:
                 artifact = self._insert(said._replace(media_type=FOLDER_TYPE), metadata, manifest)
-                self._connection.execute_many(
-                    INSERT_ENTRY,
-                    [
-                        (artifact, entry.path, entry.mode, None if blob is None else blob.id)
-                        for entry, blob in zip(found, blobs, strict=True)
-                    ],
-                )
+                rows = [
+                    (artifact, entry.path, entry.mode, None if blob is None else blob.id)
+                    for entry, blob in zip(found, blobs, strict=True)
+                ]
+                self._connection.execute_many(INSERT_ENTRY, rows)
+
+            intake.attach(name_folder)
         return manifest.hash
 
     def _check_registration(self, said: Registration) -> str:
@@ -300,6 +300,7 @@ class ArtifactStore(Retention):
         row = self._find(name, version)
         return None if row is None else build_artifact(row)
 
+    @in_reading
     def get_blob(self, name: str, version: int | None = None) -> str | bytes | None:
         """Read the content under a name or hash and verify it; None if there is none.
 
@@ -315,6 +316,7 @@ class ArtifactStore(Retention):
             content = b"".join(self._open_blob(row))
         return content.decode("utf-8") if row["is_text"] else content
 
+    @in_reading
     def get_table(self, name: str, version: int | None = None) -> dict[str, list[Any]]:
         """Read a table that ``log_table`` stored, as its columns by name. Cells of CSV are text or None.
 
@@ -335,6 +337,7 @@ class ArtifactStore(Retention):
             data = b"".join(self._open_blob(row))
         return decode_table(data, row["media_type"])
 
+    @in_reading
     def open(self, name: str, version: int | None = None, *, file: str | None = None) -> BinaryIO:
         """Open the content as a binary file that can seek. Reading loads and verifies only the chunks it needs.
 
@@ -376,6 +379,7 @@ class ArtifactStore(Retention):
     def _open_entry(self, row: Row, entry: Row) -> StoredBlob:
         return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._describe(row)}")
 
+    @in_reading
     def list_files(self, name: str, version: int | None = None) -> list[ArtifactFile]:
         """List the files and folders in a folder, by path; an empty list if the artifact is not a folder.
 
@@ -397,6 +401,7 @@ class ArtifactStore(Retention):
 
     # Restoring
 
+    @in_reading
     def export(
         self,
         name: str,
@@ -432,6 +437,7 @@ class ArtifactStore(Retention):
                 write_file(place, ByteCount(progress, blob.size_bytes).pieces(blob), overwrite=overwrite)
         return place
 
+    @in_reading
     def export_all(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write the newest version of every artifact, under its name, into a new folder; all or nothing.
 

@@ -149,7 +149,7 @@ def read_sources(connection: Connection, run: int) -> dict[str, ConfigSource]:
 def read_sources_of(connection: Connection, runs: Sequence[int]) -> dict[int, dict[str, ConfigSource]]:
     """Read the sources of many runs, by row id of the run and dotted path."""
     found: dict[int, dict[str, ConfigSource]] = {run: {} for run in runs}
-    for row in connection.iterate(SOURCES_OF_RUNS, (json.dumps(list(found)),)):
+    for row in connection.all(SOURCES_OF_RUNS, (json.dumps(list(found)),)):
         found[row["run"]][row["key"]] = ConfigSource(row["kind"], row["name"], row["line"])
     return found
 

@@ -4,10 +4,12 @@ Invariants, and what they prevent:
 
 - A process uses one SQLite library, the one of Python. When a second library closes the same file, the first
   one loses its POSIX locks, and acknowledged commits vanish.
-- exptrack never calls ``open()`` on the database file: closing any descriptor of it drops the locks too.
-  The identity of a file is read through SQLite.
-- Every thread has a SQLite connection of its own, and every process a set of its own. A forked child never uses
-  or closes its parent's connections.
+- Closing any descriptor of the file drops SQLite's locks, so exptrack never calls ``open()`` on it. For
+  users who do, `hold` keeps locks that a close cannot drop, and each commit checks that the side files are
+  still its own.
+- Every thread has a SQLite connection of its own. No connection crosses a fork (`forks`).
+- Changes run in a thread of ours (`sections`): no interrupt cuts one in two. A statement that only reads
+  runs in the caller's thread, without a cursor that outlives it.
 - Every write happens in ``BEGIN IMMEDIATE``. A read transaction that becomes a write transaction gets BUSY at
   once, whatever the timeout. exptrack itself waits for locks, in random steps of 0.5 to 4 ms: SQLite's own
   back-off let one writer of sixteen wait for seconds.
@@ -21,369 +23,134 @@ Invariants, and what they prevent:
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
-import threading
-import time
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
+from exptrack.database import forks, hold
 from exptrack.database.checkpoint_warning import warn_of_checkpoint
-from exptrack.database.failures import primary_code, translate
-from exptrack.database.functions import register_functions
-from exptrack.errors import (
-    ArchiveClosedError,
-    ArchiveMovedError,
-    ArchiveNotFoundError,
-    ArchiveReadOnlyError,
-    ExptrackError,
-    UnsupportedSqliteError,
-)
+from exptrack.database.failures import primary_code
+from exptrack.database.handle import Handle
+from exptrack.database.hold import Hold
+from exptrack.database.opened_file import READING, SECTION, OpenedFile, Parameters, Row
+from exptrack.database.sections import SectionThread
+from exptrack.errors import ArchiveIOError, ArchiveMovedError, ArchiveReadOnlyError, ExptrackError
 
-Row: TypeAlias = sqlite3.Row
-Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
+__all__ = ["Connection", "Parameters", "Row", "in_reading", "in_section"]
+
 _T = TypeVar("_T")
 
-OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
-SQLITE_VERSION = sqlite3.sqlite_version
-BUSY_WAIT_S = 30.0
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.004  # between two attempts to get a lock
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # freed in one transaction
-ROWS_AT_ONCE = 256
-
-# Connections that a forked child inherited. They are kept alive so that their destructor never runs there.
-_INHERITED: list[object] = []
+ATTEMPTS = 5  # of a section whose lock is dropped by something else
 
 
-def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
-    """Refuse an SQLite library without STRICT tables.
-
-    Raises:
-        UnsupportedSqliteError: Python's SQLite is older than 3.37.
-    """
-    if version < OLDEST_SQLITE:
-        raise UnsupportedSqliteError(
-            f"exptrack needs SQLite 3.37 or newer, but this Python has {'.'.join(map(str, version))};"
-            " install a newer Python, which brings its own SQLite"
-        )
-
-
-class _Handle:
-    """One thread's SQLite connection and its transaction depth."""
-
-    # Kept in the class too: at the end of the interpreter the module's names may go before the last handle.
-    _getpid = staticmethod(os.getpid)
-    _inherited = _INHERITED
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self.raw = raw
-        self.pid = os.getpid()
-        self.depth = 0
-        # Held while a statement or transaction runs. Closing the connection then would crash the interpreter.
-        self.busy = threading.RLock()
-        self.checkpointer: sqlite3.Connection | None = None
-        self.commits = 0
-
-    def close(self) -> None:
-        if self.pid != self._getpid():
-            self._inherited.extend(c for c in (self.raw, self.checkpointer) if c is not None)
-            return
-        if self.checkpointer is not None:
-            self.checkpointer.close()
-        self.raw.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-
-class Connection:
+class Connection(OpenedFile):
     """Run statements on one archive file; safe to share between threads and over a fork.
 
-    `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
-    ``"immutable"`` (for a file without a WAL on a medium that cannot be written). The file is opened at the
-    first statement.
+    A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
+    so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
+    reads of one moment as readings (:func:`in_reading`).
     """
 
-    def __init__(self, path: Path, mode: str = "rw") -> None:
-        require_sqlite()
-        self.path = path
-        self.mode = mode
-        self.busy_wait_s = BUSY_WAIT_S
-        self.trace: Callable[[str], None] | None = None
-        self.before_close: Callable[[], None] | None = None  # called while statements still run
-        self.on_close: Callable[[], None] | None = None
-        self._local = threading.local()
-        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
-        self._identity: tuple[int, int] | None = None
-        self._closed = False
+    # Sections and readings
 
-    def __repr__(self) -> str:
-        return f"Connection({str(self.path)!r}, {self.mode!r})"
+    def section(self, work: Callable[[], _T], *, repeatable: bool = True) -> _T:
+        """Run a change whole, in the thread for changes; in place inside another section.
 
-    # Opening and closing
+        Inside a reading it runs in that thread too, so the reading sees it only if it has not read before.
 
-    def connect(self) -> sqlite3.Connection:
-        """Open one more SQLite connection and set its pragmas; the caller closes it."""
-        query = {"rw": "mode=rw", "ro": "mode=ro", "immutable": "mode=ro&immutable=1"}[self.mode]
-        try:
-            raw = sqlite3.connect(
-                f"{self.path.as_uri()}?{query}",
-                uri=True,
-                timeout=0,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
-        except sqlite3.Error as error:
-            if not self.path.exists():
-                raise ArchiveNotFoundError(
-                    f"there is no archive at {self.path}; check the path", path=str(self.path)
-                ) from None
-            raise self.translate(error) from error
-        raw.row_factory = sqlite3.Row
-        if self.trace is not None:
-            raw.set_trace_callback(self.trace)
-        try:
-            self._run_waiting(lambda: self._configure(raw))
-        except ExptrackError:
-            raw.close()
-            raise
-        return raw
-
-    def _configure(self, raw: sqlite3.Connection) -> None:
-        """Set the pragmas. Some read the schema, which is locked while another process creates the file."""
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA trusted_schema = OFF")
-        raw.execute("PRAGMA cell_size_check = ON")
-        raw.execute("PRAGMA mmap_size = 0")
-        raw.execute("PRAGMA cache_size = -16000")
-        raw.execute("PRAGMA wal_autocheckpoint = 0")
-        register_functions(raw)
-        if self.mode == "rw":
-            raw.execute("PRAGMA synchronous = NORMAL")
-            # Without a limit a WAL keeps its size when it starts afresh, and every commit would checkpoint.
-            raw.execute("PRAGMA journal_size_limit = 0")
-        else:
-            raw.execute("PRAGMA query_only = ON")
-
-    def require_open(self) -> None:
-        """Refuse to go on after ``close()``.
-
-        Raises:
-            ArchiveClosedError: the connection was closed.
+        `work` is called again if another process's write was found in the way of its commit: it changes nothing
+        but the archive before its transaction has ended.
         """
-        if self._closed:
-            raise ArchiveClosedError(f"{self.path} was closed; open it again", path=str(self.path))
-
-    def _handle(self) -> _Handle:
-        """Return this thread's handle; the first call of a thread opens it."""
+        if self._inside == SECTION:
+            return work()
         self.require_open()
-        pid = os.getpid()
-        if pid != self._pid:
-            self._disown_parent(pid)
-        handle: _Handle | None = getattr(self._local, "handle", None)
-        if handle is None:
-            handle = _Handle(self.connect())
-            self._local.handle = handle
-            with self._lock:
-                self._handles.add(handle)
-        return handle
+        if self.before_section is not None:
+            self.before_section()
+        return self._sections.run(partial(self._run_inside, SECTION, work, ATTEMPTS if repeatable else 1))
 
-    def _disown_parent(self, pid: int) -> None:
-        """Leave the parent's connections untouched in a forked child, and start with none."""
-        for handle in list(self._handles):
-            _INHERITED.append(handle)
-            _make_immortal(handle)
-        self._lock = threading.Lock()
-        self._local = threading.local()
-        self._handles = weakref.WeakSet()
-        self._pid = pid
+    def reading(self, work: Callable[[], _T]) -> _T:
+        """Run several queries on the file as it is at the first of them; in place inside a section.
 
-    def close(self) -> None:
-        """Close the connections of every thread. The last process that closes copies the WAL into the file."""
-        if self._closed:
-            return
-        if os.getpid() != self._pid:
-            self._disown_parent(os.getpid())
-        try:
-            if self.before_close is not None:
-                self.before_close()
-        finally:
-            self._close_handles()
-
-    def _close_handles(self) -> None:
-        self._closed = True
-        with self._lock:
-            handles = list(self._handles)
-            self._handles.clear()
-        for handle in handles:
-            # If a thread is still busy after the wait, its handle is closed when the thread drops it.
-            if handle.busy.acquire(timeout=self.busy_wait_s):
-                try:
-                    handle.close()
-                finally:
-                    handle.busy.release()
-        self._local = threading.local()
-        if self.on_close is not None:
-            self.on_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def remember_identity(self) -> None:
-        """Remember which file `path` leads to, so that the next commit notices a rename or replacement."""
-        status = os.stat(self.path)
-        self._identity = (status.st_dev, status.st_ino)
-
-    def check_identity(self) -> None:
-        """Refuse to go on when `path` no longer leads to the file that was opened.
-
-        Raises:
-            ArchiveMovedError: the file was renamed, replaced or deleted.
+        An exception thrown at the caller stops the query under way.
         """
-        if self._identity is None:
-            return
-        with suppress(OSError):
-            status = os.stat(self.path)
-            if (status.st_dev, status.st_ino) == self._identity:
-                return
-        raise ArchiveMovedError(
-            f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
-            " put it back, or open it at its new place",
-            path=str(self.path),
-        )
-
-    # Statements
-
-    def translate(self, error: sqlite3.Error) -> Exception:
-        """Return exptrack's error for one of SQLite, or the same error where there is none."""
-        if self._closed:
-            return ArchiveClosedError(
-                f"{self.path} was closed by another thread; open it again", path=str(self.path)
-            )
-        return translate(error, self.path)
-
-    def _run_waiting(self, run: Callable[[], Any]) -> Any:
-        """Call `run` outside a transaction, and again while another connection holds the lock."""
-        deadline: float | None = None
-        while True:
-            try:
-                return run()
-            except sqlite3.Error as error:
-                if primary_code(error) != sqlite3.SQLITE_BUSY:
-                    raise self.translate(error) from error
-                now = time.monotonic()
-                deadline = deadline or now + self.busy_wait_s
-                if now >= deadline or self._closed:
-                    raise self.translate(error) from error
-            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
-
-    def _run_statement(self, handle: _Handle, run: Callable[[], Any]) -> Any:
-        """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
-        if not handle.depth:
-            return self._run_waiting(run)
+        if self._inside:
+            with self.snapshot():
+                return work()
+        self.require_open()
         try:
-            return run()
-        except sqlite3.Error as error:
-            raise self.translate(error) from error
+            reader = self._idle_readers.pop()
+        except IndexError:
+            reader = SectionThread()
+        used: list[Handle] = []
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run one statement on this thread's connection and return its cursor."""
-        handle = self._handle()
-        with handle.busy:
-            cursor: sqlite3.Cursor = self._run_statement(handle, lambda: handle.raw.execute(sql, parameters))
-        return cursor
+        def read() -> _T:
+            handle = self._handle()
+            used.append(handle)
+            with handle.busy, self.snapshot():
+                return work()
 
-    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for every row. Call inside a transaction."""
-        handle = self._handle()
-        with handle.busy:
-            self._run_statement(handle, lambda: handle.raw.executemany(sql, rows))
+        def stop() -> None:
+            for handle in used:
+                if handle.raw is not None:
+                    handle.raw.interrupt()
 
-    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Return every row of a query."""
         try:
-            with self._handle().busy:
-                return self.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise self.translate(error) from error
+            return reader.run(partial(self._run_inside, READING, read, 1), stop)
+        finally:
+            if self._closed:
+                reader.end()
+            else:
+                self._idle_readers.append(reader)
 
-    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """Return the first row of a query, or None."""
+    def _run_inside(self, kind: str, work: Callable[[], _T], attempts: int) -> _T:
+        self._local.inside = kind
         try:
-            with self._handle().busy:
-                row: Row | None = self.execute(sql, parameters).fetchone()
-            return row
-        except sqlite3.Error as error:
-            raise self.translate(error) from error
-
-    def value(self, sql: str, parameters: Parameters = ()) -> Any:
-        """Return the first column of the first row, or None."""
-        row = self.one(sql, parameters)
-        return None if row is None else row[0]
-
-    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """Yield the rows of a query while SQLite finds them, 256 at a time."""
-        cursor = self.execute(sql, parameters)
-        handle = self._handle()
-        try:
-            while True:
-                with handle.busy:
-                    rows = cursor.fetchmany(ROWS_AT_ONCE)
-                if not rows:
-                    return
-                yield from rows
-        except sqlite3.Error as error:
-            raise self.translate(error) from error
-
-    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
-        """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
-        try:
-            with self._handle().busy:
-                cursor = self.execute(sql, parameters)
-                cursor.row_factory = None
-                return take(cursor)
-        except sqlite3.Error as error:
-            raise self.translate(error) from error
+            for _ in range(attempts):
+                try:
+                    return work()
+                except _AnotherWrite as found:
+                    again = found
+            raise ArchiveIOError(
+                f"the lock on {self.path} was dropped while it was being written, by something that opens and"
+                " closes its -shm file; stop it and try again",
+                path=str(self.path),
+            ) from again
+        finally:
+            self._local.inside = ""
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read inside the block what the file held at the first query, whatever other connections commit."""
+        """Read inside the block what the file held at the first query. Call inside a section or reading."""
+        self._require_inside("snapshot")
         handle = self._handle()
         with handle.busy:
-            if handle.raw.in_transaction:
+            raw = self._raw(handle)
+            if raw.in_transaction:
                 yield
                 return
-            handle.raw.execute("BEGIN")
+            raw.execute("BEGIN")
             try:
                 yield
             finally:
-                if handle.pid == os.getpid() and handle.raw.in_transaction:
-                    handle.raw.execute("ROLLBACK")
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
 
     @property
     def in_transaction(self) -> bool:
-        return self._handle().depth > 0
+        """Whether the caller is inside a section's transaction."""
+        handle: Handle | None = getattr(self._local, "handle", None)
+        return handle is not None and handle.depth > 0
 
     # Transactions
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:
-        """Write everything in the block or nothing of it.
+        """Write everything in the block or nothing of it. Call inside a section.
 
         Blocks nest: a failure in an inner block undoes the inner part only. Waits up to 30 s for other writers.
         When the outermost block ends, its changes survive a SIGKILL; with `durable` also a power cut.
@@ -393,6 +160,7 @@ class Connection:
             ArchiveLockedError: another process held the write lock for over 30 s.
             ArchiveMovedError: the file was moved, replaced or deleted.
         """
+        self._require_inside("transaction")
         handle = self._handle()
         if handle.depth:
             with self._savepoint(handle):
@@ -408,68 +176,154 @@ class Connection:
                 yield
 
     @contextmanager
-    def _outermost(self, handle: _Handle, durable: bool) -> Iterator[None]:
+    def _outermost(self, handle: Handle, durable: bool) -> Iterator[None]:
+        self._require_intact_hold()
+        raw = self._raw(handle)
         if durable:
-            handle.raw.execute("PRAGMA synchronous = FULL")
+            raw.execute("PRAGMA synchronous = FULL")
         try:
-            self._run_statement(handle, lambda: handle.raw.execute("BEGIN IMMEDIATE"))
+            self._run_statement(handle, lambda: raw.execute("BEGIN IMMEDIATE"))
             handle.depth = 1
             try:
                 yield
                 self.check_identity()
-                self._commit(handle)
-            except BaseException:
-                # After some failures (disk full, I/O) SQLite has rolled back already. In a child that was
-                # forked inside the block, the transaction belongs to the parent.
-                if handle.pid == os.getpid() and handle.raw.in_transaction:
-                    handle.raw.execute("ROLLBACK")
+                self._require_own_place(handle)
+                self._commit(raw)
+            except BaseException as error:
+                # After some failures (disk full, I/O) SQLite has rolled back already.
+                if handle.raw is raw and raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    self.check_identity()  # another file in this one's place lacks our tables
                 raise
             finally:
                 handle.depth = 0
         finally:
-            if durable and handle.pid == os.getpid():
-                handle.raw.execute("PRAGMA synchronous = NORMAL")
-        self._checkpoint_if_due(handle)
+            if durable and handle.raw is raw:
+                raw.execute("PRAGMA synchronous = NORMAL")
+        self._make_sure_of_commit(handle)
+        if handle.raw is raw:
+            self._checkpoint_if_due(handle)
 
-    def _commit(self, handle: _Handle) -> None:
-        if handle.pid != os.getpid():
-            raise ArchiveClosedError(
-                "this process was forked inside a transaction, which only its parent can commit;"
-                " fork outside of it",
-                path=str(self.path),
-            )
+    def _commit(self, raw: sqlite3.Connection) -> None:
         try:
-            handle.raw.execute("COMMIT")
+            raw.execute("COMMIT")
         except sqlite3.Error as error:
             raise self.translate(error) from error
 
     @contextmanager
-    def _savepoint(self, handle: _Handle) -> Iterator[None]:
+    def _savepoint(self, handle: Handle) -> Iterator[None]:
+        raw = self._raw(handle)
         name = f"level_{handle.depth}"
-        handle.raw.execute(f"SAVEPOINT {name}")
+        raw.execute(f"SAVEPOINT {name}")
         handle.depth += 1
         try:
             yield
         except BaseException:
-            if handle.raw.in_transaction:
-                handle.raw.execute(f"ROLLBACK TO {name}")
-                handle.raw.execute(f"RELEASE {name}")
+            if raw.in_transaction:
+                raw.execute(f"ROLLBACK TO {name}")
+                raw.execute(f"RELEASE {name}")
             raise
         else:
-            handle.raw.execute(f"RELEASE {name}")
+            raw.execute(f"RELEASE {name}")
         finally:
             handle.depth -= 1
+
+    # The side files, seen before and after each commit
+
+    def _require_intact_hold(self) -> None:
+        """Open everything afresh if something closed our descriptors (a daemonizer): SQLite's are gone too."""
+        held = self._hold
+        if held is not None and not held.is_intact():
+            hold.abandon(held)
+            self._open_afresh(held, abandon=True)
+
+    def _require_own_place(self, handle: Handle) -> None:
+        """Before a commit: refuse to write into a WAL or under a lock that is no longer ours; make good
+        what can be.
+
+        Raises:
+            _AnotherWrite: the transaction has to be run again.
+            ArchiveMovedError: another file stands in the place of the WAL.
+        """
+        held = self._hold
+        if held is None or (held.is_in_place() and held.has_write_lock()):
+            return
+        raw = self._raw(handle)
+        raw.execute("ROLLBACK")
+        if not held.is_in_place():
+            self._mend(held, raw)
+        raise _AnotherWrite
+
+    def _make_sure_of_commit(self, handle: Handle) -> None:
+        """After a commit, before it is acknowledged: put the WAL back if it was deleted meanwhile."""
+        held = self._hold
+        if held is not None and not held.has_own_wal() and handle.raw is not None:
+            self._mend(held, handle.raw)
+
+    def _mend(self, held: Hold, raw: sqlite3.Connection) -> None:
+        if not held.was_put_back_by_another():
+            self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
+            try:
+                if held.lost_only_its_wal():
+                    held.put_wal_back()
+                elif not held.was_put_back_by_another():
+                    copy = held.rescue()
+                    raise ArchiveMovedError(
+                        f"another file stands in the place of {held.wal_path}, so nothing more is written;"
+                        f" all that was committed is in {copy}: compare the two, and keep one",
+                        path=str(self.path),
+                    )
+            except OSError as error:
+                raise ArchiveIOError(
+                    f"{held.wal_path} was deleted and cannot be written again ({error.strerror}); make room and"
+                    " try again",
+                    path=str(self.path),
+                ) from error
+            finally:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                self._open_afresh(held)
+        else:
+            self._open_afresh(held)
+
+    def _open_afresh(self, held: Hold, *, abandon: bool = False) -> None:
+        """Let every connection of the process to this file open it again at its next statement."""
+        held.reopen_wal()
+        for connection in forks.connections():
+            if isinstance(connection, Connection) and connection._hold is held:
+                for handle in list(connection._handles):
+                    if handle.busy.acquire(timeout=self.busy_wait_s):
+                        try:
+                            if abandon:
+                                forks.keep_for_ever(handle.abandon())
+                            else:
+                                handle.close()
+                        finally:
+                            handle.busy.release()
+                if abandon:
+                    connection._hold = None
 
     # Checkpoints
 
     def checkpoint(self) -> None:
         """Copy the WAL into the file while holding the write lock; waits for writers."""
+
+        def copy() -> None:
+            handle = self._handle()
+            with handle.busy:
+                self._run_waiting(lambda: self._checkpoint(handle))
+
+        self.section(copy)
+
+    def checkpoint_if_free(self) -> None:
+        """Copy the WAL into the file, unless another process writes. Call inside a section."""
         handle = self._handle()
         with handle.busy:
-            self._run_waiting(lambda: self._checkpoint(handle))
+            self._try_to_checkpoint(handle, wait=False)
 
-    def _checkpoint_if_due(self, handle: _Handle) -> None:
-        """Checkpoint once the WAL has reached its limit; wait for the lock once it is four times as large."""
+    def _checkpoint_if_due(self, handle: Handle) -> None:
+        """Checkpoint once the WAL has grown to its limit; wait for the lock once it is four times as large."""
         handle.commits += 1
         try:
             size = os.stat(f"{self.path}-wal").st_size
@@ -477,31 +331,35 @@ class Connection:
             size = 0
         if handle.commits < CHECKPOINT_COMMITS and size < CHECKPOINT_WAL_BYTES:
             return
-        # The commit stands even if this fails: the WAL keeps its content, and the next commit tries again.
+        self._try_to_checkpoint(handle, wait=size > 4 * CHECKPOINT_WAL_BYTES)
+
+    def _try_to_checkpoint(self, handle: Handle, *, wait: bool) -> None:
+        """Checkpoint. Nothing is lost if this fails: the WAL keeps its content until the next attempt."""
         try:
-            if size > 4 * CHECKPOINT_WAL_BYTES:
+            if wait:
                 self._run_waiting(lambda: self._checkpoint(handle))
             else:
                 self._checkpoint(handle)
         except ExptrackError as error:
-            warn_of_checkpoint(self.path, error, size)
+            warn_of_checkpoint(self.path, error)
         except sqlite3.Error as error:
             if primary_code(error) != sqlite3.SQLITE_BUSY:
-                warn_of_checkpoint(self.path, self.translate(error), size)
+                warn_of_checkpoint(self.path, self.translate(error))
 
-    def _checkpoint(self, handle: _Handle) -> None:
+    def _checkpoint(self, handle: Handle) -> None:
         """Checkpoint on a second connection while this one holds the write lock in an empty transaction.
 
         So no process can commit meanwhile and reset the WAL. The transaction has to be empty: frames written in
         it would keep the next writer from starting the WAL afresh.
         """
+        raw = self._raw(handle)
         if handle.checkpointer is None:
-            handle.checkpointer = self.connect()
-        handle.raw.execute("BEGIN IMMEDIATE")
+            handle.checkpointer = self._connect()
+        raw.execute("BEGIN IMMEDIATE")
         try:
             handle.checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
-            handle.raw.execute("ROLLBACK")
+            raw.execute("ROLLBACK")
         handle.commits = 0
 
     def vacuum_free_pages(self) -> int:
@@ -509,14 +367,11 @@ class Connection:
 
         Frees 8,192 pages a transaction, so that other writers get their turn.
         """
-        handle = self._handle()
         page_bytes = int(self.value("PRAGMA page_size"))
         before = int(self.value("PRAGMA page_count"))
         free = int(self.value("PRAGMA freelist_count"))
         while free:
-            with handle.busy:
-                self._incremental_vacuum(handle)
-                self._checkpoint_if_due(handle)
+            self.section(self._incremental_vacuum)
             left = int(self.value("PRAGMA freelist_count"))
             if left >= free:  # other writers use and free pages too
                 break
@@ -524,30 +379,74 @@ class Connection:
         self.checkpoint()
         return max(0, before - int(self.value("PRAGMA page_count"))) * page_bytes
 
-    def _incremental_vacuum(self, handle: _Handle) -> None:
+    def _incremental_vacuum(self) -> None:
         """Free up to 8,192 pages in one transaction.
 
         The pragma frees one page a step. Python's ``execute`` steps once, ``executescript`` to the end. That
         would commit an open transaction, so the script has its own.
         """
         script = f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({VACUUM_PAGES}); COMMIT"
-        try:
-            self._run_statement(handle, lambda: handle.raw.executescript(script))
-        finally:
-            if handle.raw.in_transaction:
-                handle.raw.execute("ROLLBACK")
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            try:
+                self._run_statement(handle, lambda: raw.executescript(script))
+            finally:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+            self._checkpoint_if_due(handle)
 
     def count_rows(self) -> dict[str, int]:
         """Count the rows of each table, by name."""
         import sqlite_utils
 
-        database = sqlite_utils.Database(self._handle().raw)
-        names = [name for name in database.table_names() if not name.startswith("sqlite_")]
-        return {name: database.table(name).count for name in sorted(names)}
+        handle = self._handle()
+        with handle.busy:
+            database = sqlite_utils.Database(self._raw(handle))
+            names = [name for name in database.table_names() if not name.startswith("sqlite_")]
+            return {name: database.table(name).count for name in sorted(names)}
 
 
-def _make_immortal(thing: object) -> None:
-    """Keep `thing` alive for ever, so that the end of the interpreter does not close it in a forked child."""
-    import ctypes
+class _AnotherWrite(BaseException):
+    """The write lock or the WAL was lost before the commit; everything is in order again, run the section
+    again."""
 
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+_Subject = TypeVar("_Subject")
+_P = ParamSpec("_P")
+
+
+def _connection_of(subject: object) -> Connection:
+    if isinstance(subject, Connection):
+        return subject
+    found = getattr(subject, "_connection", None) or getattr(subject, "connection", None)
+    assert isinstance(found, Connection)
+    return found
+
+
+def in_section(
+    function: Callable[Concatenate[_Subject, _P], _T],
+) -> Callable[Concatenate[_Subject, _P], _T]:
+    """Decorate a function that changes the archive, so that no exception thrown at its caller cuts it in two.
+
+    Its first argument is a connection, or has one as `_connection` or `connection`. It may be run twice (see
+    :meth:`Connection.section`).
+    """
+
+    @wraps(function)
+    def run(subject: _Subject, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return _connection_of(subject).section(lambda: function(subject, *args, **kwargs))
+
+    return run
+
+
+def in_reading(
+    function: Callable[Concatenate[_Subject, _P], _T],
+) -> Callable[Concatenate[_Subject, _P], _T]:
+    """Decorate a function that reads by several queries, so that all of them see the file of one moment."""
+
+    @wraps(function)
+    def run(subject: _Subject, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return _connection_of(subject).reading(lambda: function(subject, *args, **kwargs))
+
+    return run

@@ -1,4 +1,4 @@
-"""Translate errors of SQLite into those of exptrack.
+"""Translate errors of SQLite into those of exptrack, and refuse a SQLite that is too old.
 
 Invariant: a result code that the table does not know stays an error of SQLite: it is a mistake in exptrack.
 """
@@ -16,7 +16,11 @@ from exptrack.errors import (
     ArchiveReadOnlyError,
     ExptrackError,
     NotAnArchiveError,
+    UnsupportedSqliteError,
 )
+
+OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
+SQLITE_VERSION = sqlite3.sqlite_version
 
 FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
     sqlite3.SQLITE_BUSY: (ArchiveLockedError, "another process held {path} for over 30 s; try again"),
@@ -47,6 +51,19 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
     ),
     sqlite3.SQLITE_PERM: (ArchiveReadOnlyError, "{path} may not be accessed; check its permissions"),
 }
+
+
+def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuse an SQLite library without STRICT tables.
+
+    Raises:
+        UnsupportedSqliteError: Python's SQLite is older than 3.37.
+    """
+    if version < OLDEST_SQLITE:
+        raise UnsupportedSqliteError(
+            f"exptrack needs SQLite 3.37 or newer, but this Python has {'.'.join(map(str, version))};"
+            " install a newer Python, which brings its own SQLite"
+        )
 
 
 def primary_code(error: sqlite3.Error) -> int:

@@ -68,10 +68,9 @@ def run_guarded(
             " give long values as parameters"
         )
     mode = "immutable" if connection.mode == "immutable" else "ro"
-    raw = Connection(connection.path, mode).connect()
     denied: list[str] = []
     deadline = time.monotonic() + timeout_s
-    try:
+    with Connection(connection.path, mode) as apart, apart.apart() as raw:
         raw.row_factory = None
         raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_CHARS * 4)  # bytes of UTF-8
@@ -95,8 +94,6 @@ def run_guarded(
             raise QueryError(f"SQL: {error}") from None
         columns = [column[0] for column in cursor.description]
         return columns, rows[:max_rows], len(rows) > max_rows
-    finally:
-        raw.close()
 
 
 def _allow_reading_only(raw: sqlite3.Connection, denied: list[str]) -> None:

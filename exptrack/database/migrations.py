@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack import __version__
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
 from exptrack.times import utc_text
 
@@ -82,6 +82,7 @@ def _highest_number() -> int:
     return max(int(name[:4]) for name in os.listdir(schema_folder()) if _MIGRATION_NAME.fullmatch(name))
 
 
+@in_section
 def bring_up_to_date(connection: Connection) -> None:
     """Apply the migrations that the file lacks, if it lacks any.
 
@@ -199,7 +200,7 @@ def require_own_schema(connection: Connection) -> None:
         )
     if version != latest_version():
         return
-    present = {str(row["sql"]).rstrip(";") for row in connection.iterate(SCHEMA_OBJECTS)}
+    present = {str(row["sql"]).rstrip(";") for row in connection.all(SCHEMA_OBJECTS)}
     missing = {text.rstrip(";\n") for text in _own_objects()} - present
     if missing:
         first = min(missing).split("\n", 1)[0]

@@ -21,16 +21,18 @@ Invariants:
 
 from __future__ import annotations
 
+import _thread
 import errno
 import json
 import mmap
 import os
+import re
 import secrets
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -38,6 +40,7 @@ from exptrack.errors import ArchiveFullError, warn
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
 SUFFIX = ".points"
+JOURNAL_NAME = r"\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}" + re.escape(SUFFIX)  # host, process, key
 FORMAT = 1
 PAGE = 4096
 SEGMENT = 1 << 20
@@ -97,8 +100,9 @@ class JournalPoint(NamedTuple):
 def list_journals(archive: Path) -> list[Path]:
     """Return the paths of all journals beside an archive, of every process and host."""
     place = Path(os.path.realpath(archive))
-    begin = f"{place.name}."
-    names = sorted(n for n in os.listdir(place.parent) if n.startswith(begin) and n.endswith(SUFFIX))
+    # Exactly: the journals of lab.db.bak begin with lab.db, too.
+    pattern = re.compile(re.escape(place.name) + JOURNAL_NAME)
+    names = sorted(name for name in os.listdir(place.parent) if pattern.fullmatch(name))
     return [place.parent / name for name in names]
 
 
@@ -121,6 +125,28 @@ class JournalParts(Protocol):
     def map(self) -> mmap.mmap | bytearray: ...
 
 
+class Signal:
+    """Wakes one waiting thread, once for any number of calls of :meth:`set`.
+
+    A bare lock: an interrupt inside ``threading.Event.set()`` leaves the event's own lock held for ever.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Let the next or the present :meth:`wait` return."""
+        with suppress(RuntimeError):  # it is set already
+            self._lock.release()
+
+    def wait(self, timeout_s: float = -1) -> None:
+        """Wait for the signal and take it back, or until the time is over."""
+        self._lock.acquire(timeout=timeout_s)
+
+
 class Journal:
     """The journal that this process writes; the logging calls use its :class:`JournalParts` directly.
 
@@ -136,7 +162,7 @@ class Journal:
         self.path = place.parent / f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{self.header.key}{SUFFIX}"
         self.nonce = self.header.nonce
         self.lock = threading.RLock()
-        self.wake, self.batch_ready = threading.Event(), threading.Event()
+        self.wake, self.batch_ready = Signal(), Signal()
         self.map = self._create()
         self.drained = 0  # the address up to which everything is in the archive
         self.series_count = 0  # the next free index of a series

@@ -25,7 +25,7 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, JournalParts
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
@@ -196,11 +196,23 @@ class MetricLog:
         moments = None if times is None else array("q", map(self._given_time, iter_elements(times, "times")))
         if any(column is not None and len(column) != count for column in (given, moments)):
             raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
+        self._store_many(checked, now_ms, numbers, given, moments)
+
+    @in_section
+    def _store_many(
+        self,
+        name: str,
+        now_ms: int,
+        numbers: array[float],
+        given: array[int] | None,
+        moments: array[int] | None,
+    ) -> None:
         drain_all(self._connection.path)
-        stored = SeriesRow(self._run, checked)
+        count = len(numbers)
+        stored = SeriesRow(self._run, name)
         with self._connection.transaction():
             self._require_running()
-            following = self._next_step(checked)
+            following = self._next_step(name)
             for begin in range(0, count, MANY_AT_ONCE):
                 end = min(begin + MANY_AT_ONCE, count)
                 some_steps = (
@@ -212,7 +224,7 @@ class MetricLog:
                 following = max(following, max(some_steps) + 1)
                 new = NewPoints(stored, some_steps, some_times, numbers[begin:end].tolist())
                 _append_or_refuse(self._connection, [new])
-        self._continue_after(checked, following)
+        self._continue_after(name, following)
 
     # The slow path
 
@@ -330,6 +342,7 @@ class MetricLog:
                     writer.by_index.pop(known.index, None)
                 self._series, self._fast, self._templates = {}, {}, {}
 
+    @in_section
     def _commit(self, names: Sequence[str], numbers: list[float], step: int | None, time_ms: float) -> None:
         """Log in a transaction, or through the live handle of this connection if there is one."""
         live = self._live_handle()

@@ -5,6 +5,7 @@ Invariants:
 - A journal is replayed only if it belongs to this archive and its process is known to be dead. Other files are
   left alone with a warning.
 - A journal is deleted only after its points are committed.
+- The note on how far a journal is drained stays for ever: a copy of the journal may come back with the archive.
 - A replay checks under SQLite's write lock whether the file still exists, so of two openers only one replays.
 """
 
@@ -14,7 +15,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import warn
 from exptrack.metrics.journal import (
     EVERYTHING,
@@ -26,10 +27,8 @@ from exptrack.metrics.journal import (
     read_points,
 )
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.metrics.writer import SAVE_DRAINED, forget_journal, read_archive_identity
+from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
 
-SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
-KNOWN_JOURNALS = "SELECT journal FROM metric_journal"
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
 _warned: set[str] = set()
 
@@ -41,10 +40,7 @@ def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
     `reseal` is called inside the transaction with the row id of each run that gained points although it had
     ended.
     """
-    paths = list_journals(connection.path)
-    if not paths and connection.value(KNOWN_JOURNALS) is None:
-        return
-    for path in paths:
+    for path in list_journals(connection.path):
         try:
             _recover_one(connection, path, reseal)
         except FileNotFoundError:
@@ -54,9 +50,9 @@ def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
                 f"the journal {path} cannot be read ({error.strerror}), and its points are not in the archive;"
                 " make it readable and open the archive again"
             )
-    _forget_deleted(connection)
 
 
+@in_section
 def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], None]) -> None:
     header = read_header(path)
     if header is None:
@@ -115,18 +111,6 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
         )
     else:
         os.unlink(path)
-
-
-def _forget_deleted(connection: Connection) -> None:
-    """Delete the rows of journals whose files are gone."""
-    known = [row[0] for row in connection.all(KNOWN_JOURNALS)]
-    if not known:
-        return
-    with connection.transaction():
-        present = {path.name.rpartition("-")[2].partition(".")[0] for path in list_journals(connection.path)}
-        for key in known:
-            if key not in present:
-                forget_journal(connection, key)
 
 
 def _warn_once(message: str) -> None:

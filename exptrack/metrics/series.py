@@ -22,7 +22,7 @@ from itertools import chain
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from exptrack.database.connection import Connection, Parameters, Row
+from exptrack.database.connection import Connection, Parameters, Row, in_reading
 from exptrack.database.functions import unpack_extremes, unpack_points
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require
@@ -249,6 +249,7 @@ def read_series(
     return Series(run_id, checked, started_at, *buffers)
 
 
+@in_reading
 def read_buckets(
     connection: Connection,
     run: int,

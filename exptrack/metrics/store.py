@@ -307,7 +307,7 @@ def read_curve(connection: Connection, run: int, name: str, started_at: datetime
     """Return every point of one metric by step, repetitions in the order of logging."""
     return [
         MetricPoint(row[0], nan_if_null(row[2]), started_at + timedelta(milliseconds=row[1]))
-        for row in connection.iterate(CURVE, (run, name))
+        for row in connection.all(CURVE, (run, name))
     ]
 
 
@@ -322,7 +322,7 @@ def read_last(connection: Connection, run: int, name: str, started_at: datetime)
 def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[MetricSummary, ...]]:
     """Return the metric summaries of these runs, each sorted by name; a run without metrics has none."""
     found: dict[int, list[MetricSummary]] = {run: [] for run in runs}
-    for row in connection.iterate(SUMMARIES, (json.dumps(list(found)),)):
+    for row in connection.all(SUMMARIES, (json.dumps(list(found)),)):
         summary = MetricSummary(
             name=row["name"],
             count=row["count"],

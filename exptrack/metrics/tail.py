@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import RunNotFoundError
 from exptrack.metrics.series import Buffers, Series, collect_in_python, read_points
 from exptrack.metrics.writer import drain_all
@@ -60,6 +60,7 @@ class Tail:
         # By series (run id and name): how many points were read, and the key of the last of them.
         self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
 
+    @in_reading
     def read(self) -> list[Update]:
         """Return the new points of each series that has any; an empty list if nothing is new.
 

@@ -22,7 +22,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,
@@ -42,6 +42,7 @@ SAVE_DRAINED = """
 INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
 """
+SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
 FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
@@ -88,12 +89,10 @@ class Writer:
         self.connection = connection
         self.journal = journal
         self.pid = os.getpid()
-        self.draining = threading.RLock()
         self.users: set[WriterUser] = set()
         self.by_index: dict[int, LoggedSeries] = {}
         self.failure: Exception | None = None
         self._failing = False
-        self._inside = False
         self._stopped = False
         self._thread: threading.Thread | None = None
 
@@ -108,11 +107,9 @@ class Writer:
         journal = self.journal
         while True:
             journal.wake.wait()
-            journal.wake.clear()
             while not self._stopped and journal.prefault(PREFAULT_STEP_BYTES):
                 pass
             journal.batch_ready.wait(DRAIN_S)
-            journal.batch_ready.clear()
             if self._stopped:
                 return
             try:
@@ -122,13 +119,10 @@ class Writer:
                 journal.wake.set()
 
     def stop(self) -> None:
-        """End the thread. Points that are not drained stay in the journal."""
+        """Let the thread end. Points that are not drained stay in the journal."""
         self._stopped = True
         self.journal.wake.set()
         self.journal.batch_ready.set()
-        if self._thread not in (None, threading.current_thread()):
-            assert self._thread is not None
-            self._thread.join()
 
     # Draining
 
@@ -143,29 +137,25 @@ class Writer:
             ExptrackError: the points could not be stored. They stay in the journal, and ``flush()`` and the
                 end of the run try again.
         """
+        self._drain(told, seen)
+
+    def refuse_inside_logging(self) -> None:
+        """Refuse a change that a signal handler asks for while it interrupts a logging call of this thread.
+
+        The change would wait for the journal's lock, which this thread holds.
+        """
+        if self.journal.held_by_this_thread():
+            raise ArchiveLockedError(
+                f"this signal handler interrupted a call that logs into {self.connection.path};"
+                " let the handler log, but flush or end the run outside it",
+                path=str(self.connection.path),
+            )
+
+    @in_section
+    def _drain(self, told: bool, seen: int | None) -> None:
         journal = self.journal
-        if journal.held_by_this_thread():
-            # This thread would wait for the writer, and the writer for the lock this thread holds.
-            raise self._interrupted()
-        with self.draining:
-            if self._inside:
-                raise self._interrupted()
-            if seen is not None and journal.drained != seen:
-                return
-            self._inside = True
-            try:
-                self._drain(journal, told)
-            finally:
-                self._inside = False
-
-    def _interrupted(self) -> ArchiveLockedError:
-        return ArchiveLockedError(
-            f"this signal handler interrupted a call that is writing {self.connection.path};"
-            " let the handler log, but flush or end the run outside it",
-            path=str(self.connection.path),
-        )
-
-    def _drain(self, journal: Journal, told: bool) -> None:
+        if seen is not None and journal.drained != seen:
+            return
         with journal.lock:
             spans, address = journal.waiting()
         lost: RunNotFoundError | None = None
@@ -229,6 +219,12 @@ class Writer:
     def _store(self, spans: list[SlotRange], address: int) -> RunNotFoundError | None:
         connection = self.connection
         with connection.transaction():
+            drained_in_file = int(connection.value(SELECT_DRAINED, (self.journal.header.key,)) or 0)
+            if drained_in_file > self.journal.drained:
+                # An earlier drain has committed, but failed before it could note so here.
+                with self.journal.lock:
+                    self.journal.drained = drained_in_file
+                    spans, address = self.journal.waiting()
             missing: dict[int, str] = {}
             checked: set[int] = set()
             batches: list[NewPoints] = []
@@ -323,6 +319,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
                 return None
             writer = _WRITERS[connection] = Writer(connection, journal)
             connection.before_close = lambda: _close(connection)
+            connection.before_section = writer.refuse_inside_logging
             writer.start()
         writer.users.add(user)
         return writer
@@ -378,7 +375,7 @@ def release_writer(connection: Connection, user: WriterUser) -> bool:
         if writer.users:
             return False
         del _WRITERS[connection]
-    connection.before_close = None
+    connection.before_close = connection.before_section = None
     writer.stop()
     writer.journal.remove()
     return True
@@ -400,8 +397,13 @@ def _close(connection: Connection) -> None:
     writer.stop()
     writer.drain()
     writer.journal.remove()
+    _forget_journal_alone(connection, writer.journal.header.key)
+
+
+@in_section
+def _forget_journal_alone(connection: Connection, key: str) -> None:
     with connection.transaction():
-        forget_journal(connection, writer.journal.header.key)
+        forget_journal(connection, key)
 
 
 # Draining before a read
@@ -450,13 +452,10 @@ def _before_fork() -> None:
     for connection, writer in list(_WRITERS.items()):
         if connection.closed or connection.in_transaction:
             continue
-        # A transaction open here at the fork would be open in the child's SQLite too, and never end there.
-        if writer.draining.acquire(timeout=connection.busy_wait_s):
-            held.append(writer.draining)
-            try:
-                writer.drain(told=False)
-            except ExptrackError as error:
-                warn(f"forking while points are still in the journal of {connection.path}: {error}")
+        try:
+            writer.drain(told=False)
+        except Exception as error:  # nothing may keep a fork from happening; the points stay in the journal
+            warn(f"forking while points are still in the journal of {connection.path}: {error}")
         writer.journal.lock.acquire()
         held.append(writer.journal.lock)
 
@@ -471,7 +470,7 @@ def _after_fork_in_child() -> None:
     global _writers_lock
     _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
-        connection.before_close = None
+        connection.before_close = connection.before_section = None
         for user in writer.users:
             user.lose_journal()
     _WRITERS.clear()

@@ -20,7 +20,7 @@ from exptrack.artifacts.folders import build_manifest_of_rows
 from exptrack.artifacts.store import ENTRIES_OF, artifact_checksum
 from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_stored_config
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, checksum_points, nan_if_null
 from exptrack.metrics.summary import Summary
@@ -111,6 +111,7 @@ class VerifyReport:
         return not self.problems
 
 
+@in_reading
 def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
     """Check structure, references, checksums, summaries, studies and artifacts; this reads the whole file.
 

@@ -101,7 +101,7 @@ def _read_words(connection: Connection, runs: Sequence[int], name: str) -> dict[
     words = SETS[name]
     sql = SET_WORDS.format(word=words.word, source=words.source, test=words.where(f"x.run {OF_RUNS}"))
     found: dict[int, set[str]] = {}
-    for run, word in connection.iterate(sql, {"runs": json.dumps(list(runs))}):
+    for run, word in connection.all(sql, {"runs": json.dumps(list(runs))}):
         found.setdefault(run, set()).add(word)
     return {run: tuple(sorted(several)) for run, several in found.items()}
 

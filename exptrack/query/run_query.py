@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.query import frames
 from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_attribute
@@ -258,12 +258,14 @@ class RunQuery:
         """Return a polars frame with a row for each point, like :meth:`metrics_to_pandas`."""
         return frames.points_to_polars(self._points(names))
 
+    @in_reading
     def _table(self, columns: Iterable[str] | None, statistic: str | Iterable[str]) -> frames.Table:
         self._settle()
         with self._connection.snapshot():
             dead = find_dead_runs(self._connection)
             return frames.read_table(self._connection, self._row_ids(dead), dead, columns, statistic)
 
+    @in_reading
     def _points(self, names: str | Iterable[str] | None) -> frames.Points:
         self._settle()
         with self._connection.snapshot():

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.database.migrations import own_views
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
@@ -71,6 +71,11 @@ def create_view(connection: Connection, name: object, fields: Iterable[str]) -> 
     wanted = list(dict.fromkeys(parse_field(field) for field in fields))
     if not 0 < len(wanted) <= MAX_COLUMNS:
         raise InvalidValueError(f"a view must have 1 to {MAX_COLUMNS} fields, not {len(wanted)}")
+    return _store_view(connection, checked, wanted)
+
+
+@in_section
+def _store_view(connection: Connection, checked: str, wanted: list[Field]) -> UserView:
     with connection.transaction():
         taken = connection.value(OBJECT_NAMED, (checked,))
         if taken is not None:
@@ -90,6 +95,7 @@ def list_views(connection: Connection) -> list[UserView]:
     return [_read_view(connection, name) for name in names]
 
 
+@in_section
 def drop_view(connection: Connection, name: object) -> None:
     """Drop a view; see :meth:`exptrack.Archive.drop_view`."""
     checked = _check_name(name)

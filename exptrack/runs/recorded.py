@@ -21,7 +21,7 @@ from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import RowIds
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
 from exptrack.records import RecordedRun, RunStatus
@@ -100,6 +100,7 @@ def _check_in_batches(
         yield batch
 
 
+@in_section
 def _store_batch(
     connection: Connection, batch: list[_CheckedRecord], row_ids: RowIds, metrics: dict[str, int]
 ) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError
 from exptrack.sweeps.optuna_storage import OptunaStorage
 from exptrack.sweeps.store import COUNT_ATTEMPTS, RETRY_MARK
@@ -38,6 +38,7 @@ class LimitedStorage(OptunaStorage):
         super().__init__(connection)
         self.max_trials = max_trials
 
+    @in_section
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Add a trial; see :meth:`OptunaStorage.create_new_trial`. Enqueued trials are not refused here.
 

@@ -32,7 +32,7 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import open_connection
 from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
@@ -119,6 +119,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     # Studies
 
+    @in_section
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         """Add a study; without a name it gets a random one. Commits.
 
@@ -142,6 +143,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         assert study_id is not None
         return study_id
 
+    @in_section
     def delete_study(self, study_id: int) -> None:
         """Delete a study and its trials. Commits.
 
@@ -161,6 +163,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """Set an attribute of Optuna's of a study. Commits."""
         self._set_study_attribute(study_id, "system", key, value)
 
+    @in_section
     def _set_study_attribute(self, study_id: int, scope: str, key: str, value: Any) -> None:
         given = (scope, check_text(key, "the name of an attribute"), json.dumps(value), study_id)
         with self._connection.transaction():
@@ -205,6 +208,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     def _attributes(self, query: str, subject: int, scope: str) -> dict[str, Any]:
         return {name: json.loads(value) for name, value in self._connection.all(query, (subject, scope))}
 
+    @in_reading
     def get_all_studies(self) -> list[FrozenStudy]:
         """Return every study, by row id."""
         with self._connection.snapshot():
@@ -222,6 +226,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     # Writing trials
 
+    @in_section
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Add a running trial, or a copy of the template, with the study's next number. Commits.
 
@@ -249,6 +254,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 rows.insert_details(self._connection, study_id, trial_id, template_trial)
         return trial_id
 
+    @in_section
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
@@ -272,6 +278,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             self._connection.execute(rows.SET_PARAM, (*param, trial_id))
         known.setdefault(param_name, before)
 
+    @in_section
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
@@ -319,6 +326,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         check_text(key, "the name of an attribute")
         self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, json.dumps(value), trial_id)
 
+    @in_section
     def _write(self, statement: str, *given: Any) -> None:
         """Run a statement that inserts a row of the unfinished trial whose row id is given last."""
         with self._connection.transaction():
@@ -371,6 +379,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             self.get_trial_number_from_id(trial_id)
         return found
 
+    @in_reading
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Read a trial; KeyError if there is none."""
         with self._connection.snapshot():
@@ -449,6 +458,13 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
         One query if no trial is unfinished or new.
         """
+        try:
+            return self._read_new_of(study_id, states)
+        except KeyError:
+            self._forget(study_id)
+            raise
+
+    def _read_new_of(self, study_id: int, states: set[TrialState]) -> list[FrozenTrial]:
         seen = self._known_of(study_id)
         if not states & rows.FINISHED:
             words = json.dumps([state.name.lower() for state in states])
@@ -469,6 +485,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 seen.unranked.append((rank, trial))
         return unfinished
 
+    @in_reading
     def _read_trials(
         self, study_id: int, query: str, given: dict[str, Any], states: set[TrialState]
     ) -> list[tuple[FrozenTrial, int | None]]:
@@ -476,13 +493,13 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         with self._connection.snapshot():
             heads = self._connection.fold(query, {"study": study_id, **given}, list)
             if not heads:
-                self._forget(study_id)
                 raise _no_study(study_id)
             wanted = [head for head in heads[1:] if rows.STATES[head[2]] in states]
             return rows.read_frozen_trials(self._connection, wanted)
 
     # Heartbeats
 
+    @in_section
     def record_heartbeat(self, trial_id: int) -> None:
         """Note that a running trial is alive. Commits."""
         with self._connection.transaction():

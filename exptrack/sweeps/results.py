@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
@@ -59,6 +59,11 @@ class StudyResults:
 
     def __init__(self, connection: Connection, name: object) -> None:
         self._connection = connection
+        self._read(name)
+
+    @in_reading
+    def _read(self, name: object) -> None:
+        connection = self._connection
         with connection.snapshot():
             row = find_study(connection, name)
             self.info: StudyInfo = study_info(connection, row)

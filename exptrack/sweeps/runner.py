@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from exptrack import sdn
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import redact_command, redact_text
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ExptrackError,
     InvalidTypeError,
@@ -153,6 +153,13 @@ def _begin(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> Stu
         plan.metric,
         plan.base,
     )
+    return _store_study(connection, config, plan, words)
+
+
+@in_section
+def _store_study(
+    connection: Connection, config: StudyConfig, plan: SweepPlan, words: Sequence[str]
+) -> StudyCore:
     with connection.transaction():
         core = StudyCore.create(connection, config)
         _remember(core, plan, words)
@@ -484,6 +491,10 @@ class _Runner:
             group=self._study.name,
             metrics=metrics,
         )
+        self._store_run(trial, record)
+
+    @in_section
+    def _store_run(self, trial: Trial, record: RecordedRun) -> None:
         with self._connection.transaction():
             (run_id,) = record_runs(self._connection, [record])
             run = resolve_run(self._connection, run_id)["id"]

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import TrialState
@@ -108,6 +108,7 @@ def find_study(connection: Connection, name: object) -> Row:
     return row
 
 
+@in_reading
 def list_studies(connection: Connection) -> list[StudyInfo]:
     """Read every study, the newest first."""
     with connection.snapshot():
@@ -139,6 +140,7 @@ def study_info(connection: Connection, row: Row) -> StudyInfo:
     )
 
 
+@in_section
 def delete_study(connection: Connection, name: object) -> int:
     """Delete a study and its trials; see :meth:`exptrack.Archive.delete_study`."""
     with connection.transaction():
@@ -148,6 +150,7 @@ def delete_study(connection: Connection, name: object) -> int:
     return count
 
 
+@in_section
 def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> None:
     """Ask all processes that search a study to begin no more trials. Commits.
 
@@ -167,6 +170,7 @@ def stop_asked_since(connection: Connection, study: int, began: str, *, now: boo
 # Trials
 
 
+@in_reading
 def read_trials(
     connection: Connection, study: int, states: Iterable[TrialState] = tuple(TrialState)
 ) -> list[TrialRecord]:
@@ -180,6 +184,7 @@ def read_trials(
     return [trial for trial in found if trial.state in asked]
 
 
+@in_reading
 def read_trial(connection: Connection, study: int, number: int) -> TrialRecord | None:
     """Read one trial of a study; None if it has no trial of this number."""
     with connection.snapshot():

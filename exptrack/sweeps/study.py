@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from exptrack.capture.redaction import remove_secrets_and_paths
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.query.frames import Frame
@@ -118,6 +118,7 @@ class Study:
         self.fail_dead_trials()
         return self._read()
 
+    @in_reading
     def _read(self, *states: TrialState) -> list[TrialRecord]:
         with self._connection.snapshot():
             self._core.require_present()
@@ -330,6 +331,7 @@ class Study:
             raise InvalidValueError("the objective returned NaN, which cannot be compared")
         return values
 
+    @in_section
     def _note_failure(self, trial: Trial, reason: str) -> None:
         with self._connection.transaction():
             self._connection.execute(NOTE_FAILURE, (reason, row_of(trial.optuna_trial)))
@@ -403,6 +405,7 @@ class Study:
         with self._core.translate_errors():
             self._core.storage.create_new_trial(self._core.row, make_waiting_trial(params, marks))
 
+    @in_section
     def fail_dead_trials(self) -> list[int]:
         """Fail running trials whose process is dead; return their numbers. Commits if there is any."""
         if self._connection.mode != "rw":
@@ -420,6 +423,7 @@ class Study:
 
     # Stopping
 
+    @in_section
     def stop(self) -> None:
         """Ask every process that searches this study to begin no more trials. Commits.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
@@ -70,11 +70,7 @@ class StudyCore:
         config.chosen_pruner.build()
         directions = [optuna.study.StudyDirection[direction.upper()] for direction in config.directions]
         try:
-            with connection.transaction():
-                row = OptunaStorage(connection).create_new_study(directions, name)
-                connection.execute(SAVE_SETTINGS, (json.dumps(settings), row))
-                for position, metric in enumerate(metrics):
-                    connection.execute(SAVE_METRIC, (metric, row, position))
+            _store_study(connection, name, directions, settings, metrics)
         except optuna.exceptions.DuplicatedStudyError:
             raise StudyExistsError(name, str(connection.path)) from None
         return cls.open(connection, name, sampler=config.sampler, pruner=config.pruner)
@@ -95,7 +91,8 @@ class StudyCore:
         if find_study(self.connection, self.name)["id"] != self.row:
             raise StudyNotFoundError(self.name, str(self.connection.path))
 
-    def remember(self, **facts: Any) -> None:
+    @in_section
+    def remember(self, /, **facts: Any) -> None:
         """Add these facts to the study's settings. Commits."""
         with self.connection.transaction():
             self.settings = {
@@ -126,6 +123,7 @@ class StudyCore:
         given = self._given[1]
         return restore_pruner(self.settings.get("pruner"), self.name) if given is None else Pruner.of(given)
 
+    @in_section
     def _take_session(self) -> int:
         if self.connection.mode != "rw":
             return 0
@@ -184,3 +182,18 @@ class StudyCore:
             if not isinstance(error, AssertionError):
                 self.require_present()
             raise
+
+
+@in_section
+def _store_study(
+    connection: Connection,
+    name: str,
+    directions: Sequence[optuna.study.StudyDirection],
+    settings: Mapping[str, Any],
+    metrics: Sequence[str | None],
+) -> None:
+    with connection.transaction():
+        row = OptunaStorage(connection).create_new_study(directions, name)
+        connection.execute(SAVE_SETTINGS, (json.dumps(settings), row))
+        for position, metric in enumerate(metrics):
+            connection.execute(SAVE_METRIC, (metric, row, position))

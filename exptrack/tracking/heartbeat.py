@@ -27,7 +27,7 @@ class LiveRun(Protocol):
 
     @property
     def _live(self) -> bool: ...
-    def _beat(self) -> None: ...
+    def beat(self) -> None: ...
     def interrupt(self, reason: str) -> None: ...
     def fail(self, reason: str | BaseException) -> None: ...
 
@@ -57,8 +57,7 @@ def _beat_forever() -> None:
         time.sleep(HEARTBEAT_S)
         for run in _list_open_runs():
             try:
-                with run._connection.transaction():
-                    run._beat()
+                run.beat()
             except ArchiveClosedError:
                 continue
             except ExptrackError as error:
@@ -66,9 +65,20 @@ def _beat_forever() -> None:
                 warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
 
 
+def _find_ending_error() -> BaseException | None:
+    """Return the exception that ended the script; None at a prompt, where no exception ends the interpreter.
+
+    A prompt (IPython, a notebook, ``python -i``) keeps the error of whatever cell failed last, for ever.
+    """
+    if hasattr(sys, "ps1") or sys.flags.interactive:
+        return None
+    error: BaseException | None = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    return error
+
+
 def _end_open_runs() -> None:
     """End the runs that are still open when the interpreter exits, by how the script ended."""
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    error = _find_ending_error()
     for run in _list_open_runs():
         try:
             if isinstance(error, KeyboardInterrupt):

@@ -19,7 +19,7 @@ from exptrack.capture.code import capture_code
 from exptrack.capture.environment import capture_environment
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.store import REOPEN_SERIES
@@ -96,7 +96,13 @@ def start_run(
         environment=capture_environment(),
         started_at=datetime.now(UTC),
     )
-    run_id = new_run_id()
+    result = _begin_run(connection, new_run_id(), new, trial)
+    result._sample_system(sample_every_s)
+    return result
+
+
+@in_section
+def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
         connection.execute(INSERT_OWNER, (run, *current_process()))
@@ -104,7 +110,6 @@ def start_run(
             join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
     result._go_live(duration_ms=0, time_ms=0)
-    result._sample_system(sample_every_s)
     return result
 
 
@@ -118,6 +123,13 @@ def resume_run(
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
     sample_every_s = _check_sampling(system_metrics)
+    result = _reopen_run(connection, run_id, take_over)
+    result._sample_system(sample_every_s)
+    return result
+
+
+@in_section
+def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     interrupt_dead_runs(connection)
     with connection.transaction():
         row = resolve_run(connection, run_id)
@@ -141,7 +153,6 @@ def resume_run(
     # If the clock was set back, new points still come after the old ones.
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
     result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
-    result._sample_system(sample_every_s)
     return result
 
 
@@ -183,6 +194,7 @@ def recover_journals(connection: Connection) -> None:
     recover(connection, reseal)
 
 
+@in_section
 def interrupt_dead_runs(connection: Connection) -> None:
     """Mark as interrupted every running run of this host whose process is gone. Commits if there is one.
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.metrics.log import MetricLog
 from exptrack.metrics.store import read_curve, read_last
@@ -131,13 +132,22 @@ class Run(MetricLog, MediaLog):
     def _session_ms(self) -> int:
         return int((time.monotonic() - self._began) * 1000) if self._pid else 0
 
+    @in_section
+    def beat(self) -> None:
+        """Store that the run is alive. Commits."""
+        with self._connection.transaction():
+            self._beat()
+
     def _beat(self) -> None:
         duration = self._duration_ms + self._session_ms()
         self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
     def _take_config(self, config: ExpConfig) -> None:
         """Replace the config: a trial's run gains each parameter when it is suggested. Commits."""
-        config = config.interpolate()
+        self._store_config(config.interpolate())
+
+    @in_section
+    def _store_config(self, config: ExpConfig) -> None:
         with self._connection.transaction():
             self._require_running()
             replace_config(self._connection, self._run, config)
@@ -181,7 +191,10 @@ class Run(MetricLog, MediaLog):
 
     def add_tag(self, *tags: str) -> None:
         """Add tags, all or none. A tag that the run has is left as it is. Commits."""
-        checked = check_tags(tags)
+        self._store_tags(check_tags(tags))
+
+    @in_section
+    def _store_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
@@ -190,7 +203,10 @@ class Run(MetricLog, MediaLog):
 
     def remove_tag(self, *tags: str) -> None:
         """Remove tags. A tag that the run does not have is ignored. Commits."""
-        checked = check_tags(tags)
+        self._delete_tags(check_tags(tags))
+
+    @in_section
+    def _delete_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
@@ -199,7 +215,10 @@ class Run(MetricLog, MediaLog):
 
     def add_note(self, text: str) -> None:
         """Add a note. Commits."""
-        checked = check_note(text)
+        self._store_note(check_note(text))
+
+    @in_section
+    def _store_note(self, checked: str) -> None:
         with self._connection.transaction():
             self._require_present()
             insert_note(self._connection, self._run, checked)
@@ -211,6 +230,10 @@ class Run(MetricLog, MediaLog):
             facts = ExpConfig({} if data is None else data).values
         except ConfigError as error:
             raise InvalidValueError(f"event data: {error}") from None
+        self._store_event(checked, facts)
+
+    @in_section
+    def _store_event(self, checked: str, facts: Mapping[str, Any]) -> None:
         with self._connection.transaction():
             self._require_present()
             record_event(self._connection, self._run, checked, facts)
@@ -289,6 +312,8 @@ class Run(MetricLog, MediaLog):
             raise RunNotFoundError(self.run_id, str(self._connection.path))
         return row
 
+    @in_section
+    @in_section
     def flush(self) -> None:
         """Store everything logged so far, so that it survives a power cut. Commits, power-safe.
 
@@ -351,6 +376,11 @@ class Run(MetricLog, MediaLog):
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         if self._sampler is not None:
             self._sampler.stop()
+        self._end_whole(status, reason, traceback)
+
+    @in_section
+    def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
+        """Store what is logged, end the run and forget that it is live; all of it or nothing."""
         journal = self._return_journal()
         try:
             self._write_end(status, reason, traceback, journal)
@@ -364,7 +394,11 @@ class Run(MetricLog, MediaLog):
             raise
         self._pid = 0
         LIVE.discard(self)
+        if journal is not None:
+            # The last live run: from now on the main file alone holds everything, however the process ends.
+            self._connection.checkpoint_if_free()
 
+    @in_section
     def _write_end(
         self, status: RunStatus, reason: str | None, traceback: str | None, journal: str | None
     ) -> None:
@@ -387,6 +421,7 @@ class Run(MetricLog, MediaLog):
             # A handler that the script has installed stays.
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 self._old_sigterm = signal.signal(signal.SIGTERM, _raise_terminated)
+        _arrived.clear()
         return self
 
     def __exit__(
@@ -396,7 +431,9 @@ class Run(MetricLog, MediaLog):
         _traceback: TracebackType | None,
     ) -> None:
         if self._old_sigterm is not None:
-            signal.signal(signal.SIGTERM, self._old_sigterm)
+            # A handler that the script has installed inside the block stays too.
+            if signal.getsignal(signal.SIGTERM) is _raise_terminated:
+                signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
         if not self._live:
             # The run ended inside the block, or this is a forked child that left the block too.
@@ -405,16 +442,41 @@ class Run(MetricLog, MediaLog):
             if isinstance(error, TrialPruned):
                 self.append_event(PRUNE_EVENT, {"step": error.step})
             self.complete()
-        elif isinstance(error, Terminated):
+        elif isinstance(error, Terminated) or (_is_cancellation(error) and _arrived):
             self.interrupt("terminated by SIGTERM")
         elif isinstance(error, KeyboardInterrupt):
             self.interrupt("interrupted from the keyboard")
+        elif _is_cancellation(error):
+            self.interrupt("cancelled from outside")
         else:
             self.fail(error)
 
 
-def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
+# Set by the signal handler: inside a coroutine the block sees CancelledError, not the exception of the handler.
+_arrived: list[int] = []
+
+
+def _raise_terminated(number: int, _frame: FrameType | None) -> None:
+    _arrived.append(number)
     raise Terminated(SIGTERM_EXIT)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Return whether a coroutine or generator was ended from outside: by ctrl-C in asyncio, for instance."""
+    asyncio = sys.modules.get("asyncio")
+    return isinstance(error, GeneratorExit) or (
+        asyncio is not None and isinstance(error, asyncio.CancelledError)
+    )
+
+
+def _default_sigterm_in_child() -> None:
+    """Let SIGTERM end a forked worker as it ends one without exptrack."""
+    if signal.getsignal(signal.SIGTERM) is _raise_terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_default_sigterm_in_child)
 
 
 def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:

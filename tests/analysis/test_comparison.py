@@ -25,6 +25,7 @@ from exptrack.analysis import comparison
 from exptrack.capture.code import capture_code
 from exptrack.config.tree import leaf_value
 from tests.analysis.runs import ROOMY, finished
+from tests.changes import changing
 from tests.strategies import CONFIGS, exactly
 
 # Side by side
@@ -182,7 +183,7 @@ def test_changes_of_code_data_and_environment_are_told(
         "UPDATE run SET vcs_commit = ?, vcs_dirty = ? WHERE run_id = ?",
         f"UPDATE run_environment SET code_digest = ?, python = ? {of_run}",
     )
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute(set_facts[0], ("c0", 0, before.run_id))
         archive._connection.execute(set_facts[0], ("c1", None, run.run_id))
         archive._connection.execute(set_facts[1], ("d1", "3.99", run.run_id))

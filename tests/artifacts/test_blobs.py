@@ -26,6 +26,7 @@ from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
+from tests.changes import changing, trace
 
 BIG = random.Random(2).randbytes(12_000_000)
 SMALL = random.Random(3).randbytes(300_000)
@@ -90,7 +91,7 @@ def test_what_another_cutter_stored_is_used_and_its_own_chunks_are_not_left(
 def commits_of(archive: Archive, content: object) -> int:
     seen: list[str] = []
     with Archive(archive.path) as traced:
-        traced._connection._handle().raw.set_trace_callback(seen.append)
+        trace(traced._connection, seen.append)
         store = traced.artifacts(archive.list_runs()[0].run_id)
         store.register_data("traced", content)
     return seen.count("COMMIT")
@@ -285,9 +286,8 @@ def test_a_chunk_that_is_collected_between_look_up_and_writing_is_written_again(
         known = intake.put(SMALL)
         run.artifacts.remove("w")
         assert stored(archive) == (0, 0, 0, 0)
-        with intake.attaching():
-            said = artifacts.Registration("again", "data")
-            run.artifacts._insert(said, "{}", known)
+        said = artifacts.Registration("again", "data")
+        intake.attach(lambda: run.artifacts._insert(said, "{}", known))
     assert run.artifacts.get_blob("again") == SMALL
     run.artifacts.register_data("w", SMALL)
     run.artifacts.register_data("v", removing())
@@ -296,7 +296,7 @@ def test_a_chunk_that_is_collected_between_look_up_and_writing_is_written_again(
 
 def set_owner(archive: Archive, **columns: object) -> None:
     for column, value in columns.items():
-        with archive._connection.transaction():
+        with changing(archive._connection):
             archive._connection.execute(f"UPDATE blob_writer SET {column} = ?", (value,))
 
 
@@ -327,12 +327,12 @@ def test_a_put_whose_chunks_were_collected_as_a_dead_ones_is_refused_and_meddles
 ) -> None:
     """Row numbers are given again: without a look at its hold it would finish somebody else's blob."""
     intake = begin_put(archive)
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute("DELETE FROM blob_writer")
     archive.gc_artifacts()
     run.artifacts.register_data("other", SMALL)
-    with pytest.raises(ConflictError, match="register the content again"), intake.attaching():
-        raise AssertionError("not reached")
+    with pytest.raises(ConflictError, match="register the content again"):
+        intake.attach(lambda: pytest.fail("not reached"))
     intake.__exit__(None, None, None)
     assert run.artifacts.get_blob("other") == SMALL
     assert is_exactly_what_is_needed(archive)

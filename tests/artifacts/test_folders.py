@@ -11,6 +11,7 @@ import pytest
 
 from exptrack import Archive, ArtifactNotFoundError, ArtifactStore, InvalidValueError, UnsafePathError
 from tests.artifacts.contents import DATA, made, tree
+from tests.changes import trace
 
 
 def mode(path: Path) -> int:
@@ -127,9 +128,9 @@ def test_thousands_of_small_files_are_one_transaction_and_share_chunks(
     files = {f"{n % 30}/{n}": b"%d" % (n % 1000) for n in range(3000)}
     folder = made(tmp_path / "in", dict(files))
     commits: list[str] = []
-    archive._connection._handle().raw.set_trace_callback(commits.append)
+    trace(archive._connection, commits.append)
     store.register_dir("d", folder)
-    archive._connection._handle().raw.set_trace_callback(None)
+    trace(archive._connection, None)
     assert commits.count("COMMIT") == 1
     assert archive._connection.value("SELECT count(*) FROM chunk") <= 1002
     found = {f.path: f.hash for f in store.list_files("d") if f.hash is not None}

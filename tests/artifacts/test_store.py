@@ -28,6 +28,7 @@ from exptrack import (
     UnsafePathError,
 )
 from tests.artifacts.contents import DATA, made, tree
+from tests.changes import changing
 
 NAN = float("nan")
 
@@ -189,7 +190,7 @@ def test_a_seek_that_means_nothing_is_refused(opened: ArtifactStore) -> None:
 
 def test_only_the_chunks_that_are_needed_are_read(archive: Archive, store: ArtifactStore) -> None:
     store.register_data("a", DATA)
-    with archive._connection.transaction():
+    with changing(archive._connection):
         row = "(SELECT chunk FROM blob_chunk WHERE offset_bytes = 0)"
         (sound,) = archive._connection.one(f"SELECT data FROM chunk_data WHERE chunk = {row}") or (b"",)
         archive._connection.execute(f"UPDATE chunk_data SET data = x'00' WHERE chunk = {row}")
@@ -199,7 +200,7 @@ def test_only_the_chunks_that_are_needed_are_read(archive: Archive, store: Artif
         file.seek(0)
         with pytest.raises(ArchiveCorruptError, match="'a' version 1"):
             file.read(1)
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute(f"UPDATE chunk_data SET data = ? WHERE chunk = {row}", (sound,))
 
 

@@ -15,8 +15,10 @@ import pytest
 
 import exptrack
 from exptrack import Archive, ArchiveMovedError, ArchiveReadOnlyError, UnsupportedSqliteError
-from exptrack.database.connection import CHECKPOINT_COMMITS, Connection, require_sqlite
+from exptrack.database.connection import CHECKPOINT_COMMITS, Connection
+from exptrack.database.failures import require_sqlite
 from exptrack.database.opening import open_connection
+from tests.changes import changing, reading
 
 
 @pytest.fixture
@@ -35,15 +37,15 @@ def names(connection: Connection) -> list[str]:
 
 
 def test_transactions_nest_and_an_inner_failure_undoes_the_inner_part(connection: Connection) -> None:
-    with connection.transaction():
+    with changing(connection):
         add_name(connection, "outer")
-        with pytest.raises(RuntimeError), connection.transaction():
+        with pytest.raises(RuntimeError), changing(connection):
             add_name(connection, "inner")
             raise RuntimeError
-        with connection.transaction():
+        with changing(connection):
             add_name(connection, "second")
     assert names(connection) == ["outer", "second"]
-    with pytest.raises(RuntimeError), connection.transaction():
+    with pytest.raises(RuntimeError), changing(connection):
         add_name(connection, "lost")
         raise RuntimeError
     assert names(connection) == ["outer", "second"]
@@ -55,7 +57,7 @@ def test_every_writer_begins_immediate(tmp_path: Path) -> None:
     statements: list[str] = []
     connection = Connection(tmp_path / "lab.db")
     connection.trace = statements.append
-    with connection.transaction():
+    with changing(connection):
         add_name(connection, "a")
     connection.close()
     assert [s for s in statements if s.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
@@ -79,7 +81,7 @@ def test_checkpoints_happen_only_while_the_write_lock_is_held(tmp_path: Path) ->
     connection = Connection(path)
     connection.trace = watch
     for number in range(200):
-        with connection.transaction():
+        with changing(connection):
             add_name(connection, f"m{number}")
     connection.checkpoint()
     connection.close()
@@ -96,25 +98,26 @@ def test_there_is_one_place_that_checkpoints_and_none_that_does_by_itself(connec
 
 def test_the_log_stays_bounded(connection: Connection) -> None:
     for number in range(600):
-        with connection.transaction():
+        with changing(connection):
             add_name(connection, f"{number}-" + "x" * 50_000)
     assert os.stat(f"{connection.path}-wal").st_size < 16 * 1024 * 1024
 
 
 def commit_often(connection: Connection) -> None:
     for _ in range(CHECKPOINT_COMMITS + 5):
-        with connection.transaction():
+        with changing(connection):
             pass
 
 
 def test_a_checkpoint_that_fails_is_told_once_and_the_commits_stand(
     connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with connection.transaction():
+    with changing(connection):
         add_name(connection, "a")
     # Checkpoints run on a connection of their own; this one cannot write to the file.
     handle = connection._handle()
-    handle.checkpointer = Connection(connection.path, "ro").connect()
+    place = f"{connection.path.as_uri()}?mode=ro"
+    handle.checkpointer = sqlite3.connect(place, uri=True, check_same_thread=False)
     commit_often(connection)
     (record,) = caplog.records
     words = record.getMessage()
@@ -146,14 +149,14 @@ def test_a_checkpoint_that_finds_another_writer_is_no_failure(
 def test_what_is_read_in_a_snapshot_is_of_one_moment(archive: Archive) -> None:
     connection = archive._connection
     count = "SELECT count(*) FROM run"
-    with Archive(archive.path) as other, connection.snapshot():
+    with Archive(archive.path) as other, reading(connection):
         assert connection.value(count) == 0
         other.start_run().complete()
         assert connection.value(count) == 0
     assert connection.value(count) == 1
-    with connection.transaction(), connection.snapshot():
+    with changing(connection), reading(connection):
         assert connection.in_transaction
-    with pytest.raises(RuntimeError), connection.snapshot():
+    with pytest.raises(RuntimeError), reading(connection):
         raise RuntimeError
     archive.start_run().complete()
 
@@ -286,6 +289,6 @@ def test_an_old_sqlite_is_refused_with_a_sentence() -> None:
 def test_a_connection_that_only_reads_refuses_transactions(tmp_path: Path) -> None:
     Archive(tmp_path / "lab.db").close()
     connection = Connection(tmp_path / "lab.db", "ro")
-    with pytest.raises(ArchiveReadOnlyError), connection.transaction():
+    with pytest.raises(ArchiveReadOnlyError), changing(connection):
         pass
     connection.close()

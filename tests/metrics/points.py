@@ -42,11 +42,11 @@ def journals(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.points*"))
 
 
-def killed(folder: Path, body: str) -> None:
-    """Run a script that logs into `folder`/lab.db and then kills itself."""
+def killed(folder: Path, body: str, name: str = "lab.db") -> None:
+    """Run a script that logs into an archive in `folder` and then kills itself."""
     code = f"""
 import os, signal, sys, exptrack
-archive = exptrack.Archive({str(folder / "lab.db")!r})
+archive = exptrack.Archive({str(folder / name)!r})
 run = archive.start_run()
 {textwrap.dedent(body)}
 os.kill(os.getpid(), signal.SIGKILL)

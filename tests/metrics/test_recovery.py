@@ -51,6 +51,29 @@ def test_of_two_openers_one_replays(tmp_path: Path) -> None:
     assert journals(tmp_path) == []
 
 
+def test_a_journal_belongs_to_the_archive_of_exactly_its_name(tmp_path: Path) -> None:
+    Archive(tmp_path / "lab.db").close()
+    shutil.copyfile(tmp_path / "lab.db", tmp_path / "lab.db.bak")
+    killed(tmp_path, "run.log_metric('x', 1.0)", name="lab.db.bak")
+    Archive(tmp_path / "lab.db").close()
+    assert len(journals(tmp_path)) == 1
+    with Archive(tmp_path / "lab.db.bak") as archive:
+        (run,) = archive.list_runs()
+        assert values_of(archive.get_run(run.run_id), "x") == [(0, 1.0)]
+
+
+def test_a_journal_that_comes_back_with_its_archive_is_not_stored_again(tmp_path: Path) -> None:
+    killed(tmp_path, "run.log_many('y', None, [1.0]); run.log_metric('x', 1.0)")
+    (journal,) = journals(tmp_path)
+    kept = tmp_path / "kept"
+    shutil.copyfile(journal, kept)
+    for _ in range(2):
+        with Archive(tmp_path / "lab.db") as archive:
+            (run,) = archive.list_runs()
+            assert values_of(archive.get_run(run.run_id), "x") == [(0, 1.0)]
+        shutil.copyfile(kept, journal)
+
+
 def _garbage(path: Path) -> None:
     path.write_bytes(random.Random(0).randbytes(10_000))
 

@@ -22,6 +22,7 @@ from exptrack.errors import (
 )
 from exptrack.metrics import journal as journal_module
 from exptrack.metrics import writer as writer_module
+from tests.changes import changing
 from tests.metrics.points import journals, killed, values_of
 
 
@@ -220,7 +221,7 @@ def test_a_run_that_is_not_there_any_more_ends_with_that_error_and_leaves_no_jou
 ) -> None:
     run = archive.start_run()
     run.log_metric("x", 1.0)
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute("DELETE FROM run")
     for call in (run.flush, run.complete):
         with pytest.raises(RunNotFoundError):
@@ -251,10 +252,11 @@ def test_a_journal_that_somebody_deletes_is_written_again(
         while not os.path.exists(run._journal.path):
             time.sleep(0.001)
         # Not what the drained part says, but what a killed process left in the new file:
-        run._writer.draining.acquire()
+        threading.Thread(target=run._connection.section, args=(lambda: time.sleep(60),), daemon=True).start()
+        time.sleep(0.1)
         for number in range(2, 6):
             run.log({"x": float(number), "new": 1.0})
-        """.replace("import time", "import logging, time; logging.disable()"),
+        """.replace("import time", "import logging, threading, time; logging.disable()"),
     )
     (journal,) = journals(tmp_path)
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
@@ -289,7 +291,7 @@ def test_a_deleted_journal_that_cannot_be_written_again_is_an_error_and_loses_no
 def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) -> None:
     run = archive.start_run()
     run.log_metric("x", 1.0)
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute("UPDATE run_owner SET pid_started = '0'")
     assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
     run.log_metric("x", 2.0)

@@ -11,6 +11,7 @@ from optuna.trial import create_trial
 
 import exptrack
 from exptrack import Archive
+from tests.changes import changing
 
 
 def test_damage_is_reported_and_never_handed_out(tmp_path: Path) -> None:
@@ -57,11 +58,11 @@ def test_verify_recomputes_the_summaries(archive: Archive, change: str) -> None:
     run = archive.start_run()
     run.log_many("x", [0, 1, 2], [3.0, 1.0, 2.0])
     run.flush()
-    with archive._connection.transaction():
+    with changing(archive._connection):
         (before,) = archive._connection.all(f"SELECT {change.split()[0]} FROM metric_series")
         archive._connection.execute(f"UPDATE metric_series SET {change}")
     assert [problem.part for problem in archive.verify().problems] == ["metric"]
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute(f"UPDATE metric_series SET {change.split()[0]} = ?", tuple(before))
     run.complete()
 

@@ -32,6 +32,7 @@ from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.query import fields, frames
 from exptrack.query.conditions import Field
+from tests.changes import changing
 from tests.strategies import CONFIGS, FLOATS, NAMES, exactly
 
 METRIC_VALUES = st.one_of(FLOATS, st.sampled_from([math.nan, math.inf, -math.inf]))
@@ -332,7 +333,7 @@ def test_series_that_say_wrong_counts_are_reported(tmp_path: Path) -> None:
     with Archive(tmp_path / "bad.db") as archive:
         with archive.start_run() as run:
             run.log({"loss": 1.0})
-        with archive._connection.transaction():
+        with changing(archive._connection):
             archive._connection.execute("UPDATE metric_series SET count = 2")
         with pytest.raises(ArchiveCorruptError, match="exptrack verify"):
             archive.runs().metrics_to_pandas()

@@ -6,10 +6,11 @@ import pytest
 
 from exptrack import Archive, RunBusyError, RunStatus
 from exptrack.process import current_process
+from tests.changes import changing
 
 
 def _pretend_owner(archive: Archive, column: str, value: object) -> None:
-    with archive._connection.transaction():
+    with changing(archive._connection):
         archive._connection.execute(f"UPDATE run_owner SET {column} = ?", (value,))
 
 

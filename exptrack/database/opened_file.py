@@ -1,0 +1,505 @@
+"""An archive file that is open: its SQLite connections, one a thread, and the statements on them.
+
+Invariants:
+
+- Nothing is opened before the first statement of a thread, and everything may be closed between two statements:
+  a fork does so.
+- Every statement is run and read in one expression. No cursor has a name, so none stays open behind an
+  exception.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import sqlite3
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
+
+from exptrack.database import forks, hold
+from exptrack.database.failures import primary_code, require_sqlite, translate
+from exptrack.database.functions import register_functions
+from exptrack.database.handle import Handle
+from exptrack.database.hold import FileId, Hold, file_id
+from exptrack.database.sections import SectionThread
+from exptrack.errors import (
+    ArchiveClosedError,
+    ArchiveMovedError,
+    ArchiveNotFoundError,
+    ExptrackError,
+    ForkUnsafeError,
+    warn,
+)
+
+Row: TypeAlias = sqlite3.Row
+Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
+_T = TypeVar("_T")
+
+BUSY_WAIT_S = 30.0
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.004  # between two attempts to get a lock
+ROWS_AT_ONCE = 256
+FOLDS = 5  # attempts of processes that leave at once
+PROOF_S = 2.0
+SECTION, READING = "section", "reading"
+
+
+class Done(NamedTuple):
+    """What a changing statement did."""
+
+    rowcount: int
+    lastrowid: int | None
+
+
+def _done(cursor: sqlite3.Cursor) -> Done:
+    done = Done(cursor.rowcount, cursor.lastrowid)
+    cursor.close()
+    return done
+
+
+class OpenedFile:
+    """Run statements on one archive file; safe to share between threads.
+
+    `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
+    ``"immutable"`` (for a file without a WAL on a medium that cannot be written). The file is opened at the
+    first statement.
+
+    A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
+    so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
+    reads of one moment as readings (:func:`in_reading`).
+    """
+
+    def __init__(self, path: Path, mode: str = "rw") -> None:
+        require_sqlite()
+        self.path = path
+        self.mode = mode
+        self.busy_wait_s = BUSY_WAIT_S
+        self.trace: Callable[[str], None] | None = None
+        self.before_section: Callable[[], None] | None = None  # raises where waiting for one would never end
+        self.before_close: Callable[[], None] | None = None  # called while statements still run
+        self.on_close: Callable[[], None] | None = None
+        self._identity: FileId | None = None
+        self._closed = False
+        self._unsafe: str | None = None  # in a forked child: why SQLite may not be used
+        self._proven = True
+        self._begin_afresh()
+        forks.register(self)
+
+    def _begin_afresh(self) -> None:
+        """Start without any SQLite connection, thread or lock of the process before a fork."""
+        self._local = threading.local()
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._hold: Hold | None = None
+        self._sections = SectionThread()
+        self._idle_readers: list[SectionThread] = []
+
+    def __repr__(self) -> str:
+        return f"Connection({str(self.path)!r}, {self.mode!r})"
+
+    # Opening and closing
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open one more SQLite connection and set its pragmas."""
+        try:
+            raw = sqlite3.connect(
+                f"{self.path.as_uri()}?{self._query()}",
+                uri=True,
+                timeout=0,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+        except sqlite3.Error as error:
+            if not self.path.exists():
+                raise ArchiveNotFoundError(
+                    f"there is no archive at {self.path}; check the path", path=str(self.path)
+                ) from None
+            raise self.translate(error) from error
+        raw.row_factory = sqlite3.Row
+        if self.trace is not None:
+            raw.set_trace_callback(self.trace)
+        try:
+            self._run_waiting(lambda: self._configure(raw))
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _query(self) -> str:
+        """Return how SQLite is to open the file.
+
+        A reader that may write opens for writing too (``query_only`` refuses it): only so can it copy the
+        WAL into the file when it is the last to leave.
+        """
+        if self.mode == "immutable":
+            return "mode=ro&immutable=1"
+        return "mode=rw" if self.mode == "rw" or os.access(self.path, os.W_OK) else "mode=ro"
+
+    def _configure(self, raw: sqlite3.Connection) -> None:
+        """Set the pragmas. Some read the schema, which is locked while another process creates the file."""
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA trusted_schema = OFF")
+        raw.execute("PRAGMA cell_size_check = ON")
+        raw.execute("PRAGMA mmap_size = 0")
+        raw.execute("PRAGMA cache_size = -16000")
+        raw.execute("PRAGMA wal_autocheckpoint = 0")
+        register_functions(raw)
+        if self.mode == "rw":
+            raw.execute("PRAGMA synchronous = NORMAL")
+            # Without a limit a WAL keeps its size when it starts afresh, and every commit would checkpoint.
+            raw.execute("PRAGMA journal_size_limit = 0")
+        else:
+            raw.execute("PRAGMA query_only = ON")
+
+    def require_open(self) -> None:
+        """Refuse to go on after ``close()``, and in a forked child where SQLite is not safe.
+
+        Raises:
+            ArchiveClosedError: the connection was closed.
+            ForkUnsafeError: this process was forked while a thread of its parent was inside SQLite.
+        """
+        if self._closed:
+            raise ArchiveClosedError(f"{self.path} was closed; open it again", path=str(self.path))
+        if not self._proven:
+            self._prove()
+        if self._unsafe is not None:
+            raise ForkUnsafeError(
+                f"{self.path} cannot be used in this process, which was forked while {self._unsafe};"
+                " start the process by spawn, forkserver or subprocess",
+                path=str(self.path),
+            )
+
+    def _prove(self) -> None:
+        """In a forked child: use SQLite for the first time, with a limit of 2 s.
+
+        If any thread of the parent was inside any SQLite when the process was copied, a mutex of the library is
+        locked for ever.
+        """
+
+        def use() -> None:
+            raw = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=0, isolation_level=None)
+            try:
+                raw.execute("PRAGMA user_version").fetchall()
+            except sqlite3.Error:
+                pass  # busy or damaged, but not hanging: the real use tells
+            finally:
+                raw.close()
+
+        if not SectionThread().finishes(use, PROOF_S):
+            self._unsafe = "a thread of its parent was inside SQLite"
+        self._proven = True
+
+    def _handle(self) -> Handle:
+        """Return this thread's handle. Use its connection only by :meth:`_raw`, while its `busy` is held."""
+        self.require_open()
+        handle: Handle | None = getattr(self._local, "handle", None)
+        if handle is None:
+            handle = self._new_handle()
+            self._local.handle = handle
+        return handle
+
+    def _new_handle(self) -> Handle:
+        handle = Handle()
+        with forks.GATE:
+            self._handles.add(handle)
+        return handle
+
+    def _raw(self, handle: Handle) -> sqlite3.Connection:
+        """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
+        if handle.raw is None:
+            handle.raw = self._connect()
+            if self._hold is None:
+                self._take_hold(handle.raw)
+        return handle.raw
+
+    def _take_hold(self, raw: sqlite3.Connection) -> None:
+        """Keep the locks of the file, once SQLite has made its side files; a new file has none yet."""
+        if self.mode == "immutable" or self._identity is None:
+            return
+        try:
+            raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        except sqlite3.Error:
+            return  # the statement that follows meets the same, and tells
+        with self._lock:
+            if self._hold is None:
+                self._hold = hold.take(self.path)
+
+    @contextmanager
+    def apart(self) -> Iterator[sqlite3.Connection]:
+        """Open a SQLite connection for the block alone. A fork waits until the block has ended."""
+        self.require_open()
+        handle = self._new_handle()
+        with handle.busy:
+            try:
+                handle.raw = self._connect()
+                yield handle.raw
+            finally:
+                handle.close()
+
+    def close(self) -> None:
+        """Close the connections of every thread. The last process that closes copies the WAL into the file."""
+        if self._closed:
+            return
+        try:
+            if self.before_close is not None and self._unsafe is None:
+                self.before_close()
+        finally:
+            self._close_handles()
+            forks.forget(self)
+            if self.on_close is not None:
+                self.on_close()
+
+    def _close_handles(self) -> None:
+        self._closed = True
+        handles = list(self._handles)  # before the threads end, which drop theirs
+        held, self._hold = self._hold, None
+        last = held is not None and hold.give_back(held)
+        if held is not None and last:
+            # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
+            held.renew()
+            held.release_locks()
+        for handle in handles:
+            # If a thread is still busy after the wait, its handle is closed when the thread drops it.
+            if handle.busy.acquire(timeout=self.busy_wait_s):
+                try:
+                    handle.close()
+                finally:
+                    handle.busy.release()
+        self._local = threading.local()
+        _end_threads(self._sections, self._idle_readers)
+        if held is not None and last:
+            self._fold_what_is_left(held)
+            held.close_descriptors()
+
+    def _fold_what_is_left(self, held: Hold) -> None:
+        """Copy the WAL into the file if it is still there and no process has the archive open.
+
+        Of several processes that leave at once, each sees the others' locks, and none copies it.
+        """
+        for _ in range(FOLDS):
+            if not os.path.exists(held.wal_path) or held.is_used_by_others():
+                return
+            time.sleep(random.uniform(0, 0.002))
+            with suppress(sqlite3.Error, ExptrackError):
+                raw = self._connect()
+                try:
+                    raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+                finally:
+                    raw.close()
+
+    def __del__(self) -> None:
+        # A connection that was dropped without close(): its threads, locks and descriptors end with it.
+        if not getattr(self, "_closed", True) and not sys.is_finalizing():
+            self._close_handles()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    # Forks
+
+    def close_before_fork(self, deadline: float) -> list[threading.RLock] | None:
+        """Close every SQLite connection; return the locks that keep them closed, or None if one is in use."""
+        held: list[threading.RLock] = []
+        for handle in list(self._handles):
+            entered = handle.busy.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            if entered:
+                held.append(handle.busy)
+            if not entered or handle.depth:  # of a transaction that the forking thread itself is inside
+                for lock in held:
+                    lock.release()
+                return None
+            handle.close()
+        return held
+
+    def begin_as_child(self, unsafe: str | None) -> None:
+        """In a forked child: forget what belongs to the parent. `unsafe` says why SQLite may not be used."""
+        for handle in list(self._handles):
+            forks.keep_for_ever(handle.abandon())
+        self._begin_afresh()
+        self._unsafe = self._unsafe or unsafe
+        self._proven = self._unsafe is not None
+
+    # Inside a section or reading
+
+    @property
+    def _inside(self) -> str:
+        """What the calling thread is inside: SECTION, READING or nothing."""
+        found: str = getattr(self._local, "inside", "")
+        return found
+
+    def _require_inside(self, what: str) -> None:
+        if not self._inside:
+            raise RuntimeError(f"{what} outside of a section or reading")
+
+    # Which file it is
+
+    def remember_identity(self) -> None:
+        """Remember which file `path` leads to, so that the next commit notices a rename or replacement."""
+        self._identity = file_id(self.path)
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            if self._hold is None:
+                self._take_hold(raw)
+
+    def check_identity(self) -> None:
+        """Refuse to go on when `path` no longer leads to the file that was opened.
+
+        Raises:
+            ArchiveMovedError: the file was renamed, replaced or deleted.
+        """
+        if self._identity is None:
+            return
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            raise ArchiveMovedError(
+                f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
+                " put it back, or open it at its new place",
+                path=str(self.path),
+            )
+        if not status.st_size:
+            raise ArchiveMovedError(
+                f"{self.path} was emptied while it was open, so nothing more is written; restore it",
+                path=str(self.path),
+            )
+
+    # Statements
+
+    def translate(self, error: sqlite3.Error) -> Exception:
+        """Return exptrack's error for one of SQLite, or the same error where there is none."""
+        if self._closed:
+            return ArchiveClosedError(
+                f"{self.path} was closed by another thread; open it again", path=str(self.path)
+            )
+        return translate(error, self.path)
+
+    def _run_waiting(self, run: Callable[[], Any]) -> Any:
+        """Call `run` outside a transaction, and again while another connection holds the lock."""
+        deadline: float | None = None
+        while True:
+            try:
+                return run()
+            except sqlite3.Error as error:
+                if primary_code(error) != sqlite3.SQLITE_BUSY:
+                    raise self.translate(error) from error
+                now = time.monotonic()
+                deadline = deadline or now + self.busy_wait_s
+                given_up = self._sections.is_here and self._sections.caller_has_given_up
+                if now >= deadline or self._closed or given_up:
+                    raise self.translate(error) from error
+            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
+
+    def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
+        """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
+        if not handle.depth:
+            return cast(_T, self._run_waiting(run))
+        try:
+            return run()
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
+
+    # Every statement is run and read in one expression: no cursor has a name, so none stays open behind an
+    # exception, and nothing is open between two calls.
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Done:
+        """Run one statement that changes something; return the rows it changed and the last row id."""
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            return self._run_statement(handle, lambda: _done(raw.execute(sql, parameters)))
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for every row. Call inside a transaction."""
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            self._run_statement(handle, lambda: _done(raw.executemany(sql, rows)))
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return every row of a query."""
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            return self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchall())
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            row: Row | None = self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchone())
+            return row
+
+    def value(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = self.one(sql, parameters)
+        return None if row is None else row[0]
+
+    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Yield the rows of a query while SQLite finds them, 256 at a time. Call inside a section or reading.
+
+        The rows are read to the end, or the generator is closed, before the section ends.
+        """
+        self._require_inside("iterate")
+        handle = self._handle()
+        cursor = self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters))
+        try:
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                yield from rows
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
+        finally:
+            cursor.close()
+
+    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
+        """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
+        handle = self._handle()
+
+        def run() -> _T:
+            cursor = self._raw(handle).cursor()
+            cursor.row_factory = None
+            return take(cursor.execute(sql, parameters))
+
+        with handle.busy:
+            try:
+                return self._run_statement(handle, run)
+            except sqlite3.Error as error:
+                raise self.translate(error) from error
+
+
+def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:
+    for thread in (sections, *readers):
+        thread.end()
+
+
+def _close_all() -> None:
+    """Close what the script left open, so that the file alone holds everything.
+
+    Registered when this file is imported, so it runs after what ends the runs that are still open.
+    """
+    for connection in forks.connections():
+        if isinstance(connection, OpenedFile):
+            try:
+                connection.close()
+            except ExptrackError as error:
+                warn(f"{connection.path} could not be closed in order: {error}")
+
+
+atexit.register(_close_all)

@@ -71,14 +71,13 @@ def test_wherever_a_writer_or_a_replay_is_killed_nothing_acknowledged_is_lost(wa
 
 def test_a_file_left_half_copied_by_a_killed_checkpoint_opens_through_its_wal(tmp_path: Path) -> None:
     live, dead = tmp_path / "live.db", tmp_path / "dead.db"
-    with Archive(live) as archive:
-        with archive.start_run() as run:
-            for step in range(2000):
-                run.log({"loss": float(step), "acc": 1.0}, step)
-            archive._connection.checkpoint()
-            run.artifacts.register_data("weights", random.Random(0).randbytes(300_000))
-            shutil.copyfile(live, dead)
-            shutil.copyfile(f"{live}-wal", f"{dead}-wal")
+    with Archive(live) as archive, archive.start_run() as run:
+        for step in range(2000):
+            run.log({"loss": float(step), "acc": 1.0}, step)
+        archive._connection.checkpoint()
+        run.artifacts.register_data("weights", random.Random(0).randbytes(300_000))
+        shutil.copyfile(live, dead)
+        shutil.copyfile(f"{live}-wal", f"{dead}-wal")
     wal = Path(f"{dead}-wal").read_bytes()
     page_bytes = int.from_bytes(wal[8:12], "big")
     frame_bytes = 24 + page_bytes

@@ -272,6 +272,8 @@ class ArtifactStore(Retention):
         row = self._connection.one(ONE_ARTIFACT, {"run": self._run, "name": checked, "version": version})
         if row is None and version is None and checked.startswith("sha256:"):
             row = self._connection.one(ARTIFACT_BY_HASH, {"run": self._run, "hash": checked})
+        if row is None:
+            self._require_run()
         if row is not None and artifact_checksum(row) != row["checksum"]:
             raise self._corrupt(row, "its metadata does not match its checksum")
         return row

@@ -158,12 +158,18 @@ class Run(MetricLog, MediaLog):
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
         drain_all(self._connection.path)
-        return read_curve(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+        found = read_curve(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+        if not found:
+            self._require_present()
+        return found
 
     def get_last_metric(self, name: str) -> MetricPoint | None:
         """Return the point of a metric that was logged last, or None if it was never logged."""
         drain_all(self._connection.path)
-        return read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+        found = read_last(self._connection, self._run, check_name(name, "metric name"), self.started_at)
+        if found is None:
+            self._require_present()
+        return found
 
     @overload
     def series(self, name: str, *, start: int | None = None, stop: int | None = None) -> Series: ...

@@ -206,10 +206,8 @@ class Connection(OpenedFile):
             self._checkpoint_if_due(handle)
 
     def _commit(self, raw: sqlite3.Connection) -> None:
-        try:
-            raw.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self.translate(error) from error
+        # Waits in rollback mode only, while a file is created: readers then keep a commit from its end.
+        self._run_waiting(lambda: raw.execute("COMMIT"))
 
     @contextmanager
     def _savepoint(self, handle: Handle) -> Iterator[None]:

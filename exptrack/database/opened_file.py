@@ -388,7 +388,13 @@ class OpenedFile:
             return ArchiveClosedError(
                 f"{self.path} was closed by another thread; open it again", path=str(self.path)
             )
-        return translate(error, self.path)
+        found = translate(error, self.path)
+        if found is error:  # "no such table": of another file in this one's place, perhaps
+            try:
+                self.check_identity()
+            except ArchiveMovedError as moved:
+                return moved
+        return found
 
     def _run_waiting(self, run: Callable[[], Any]) -> Any:
         """Call `run` outside a transaction, and again while another connection holds the lock."""

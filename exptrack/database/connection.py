@@ -287,7 +287,8 @@ class Connection(OpenedFile):
 
     def _open_afresh(self, held: Hold, *, abandon: bool = False) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
-        held.reopen_wal()
+        if not abandon:  # those descriptors may be the user's files by now
+            held.reopen_wal()
         for connection in forks.connections():
             if isinstance(connection, Connection) and connection._hold is held:
                 for handle in list(connection._handles):

@@ -230,7 +230,7 @@ class Connection(OpenedFile):
     # The side files, seen before and after each commit
 
     def _require_intact_hold(self) -> None:
-        """Open everything afresh if something closed our descriptors (a daemonizer): SQLite's are gone too."""
+        """Open everything afresh after a program closed our descriptors. SQLite has lost its own too."""
         held = self._hold
         if held is not None and not held.is_intact():
             hold.abandon(held)

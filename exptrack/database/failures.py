@@ -23,7 +23,11 @@ OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 SQLITE_VERSION = sqlite3.sqlite_version
 
 FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
-    sqlite3.SQLITE_BUSY: (ArchiveLockedError, "another process held {path} for over 30 s; try again"),
+    sqlite3.SQLITE_BUSY: (
+        ArchiveLockedError,
+        "another process holds the lock of {path}, and waiting {waited_s:.1f} s was in vain; try again when"
+        " that process has ended",
+    ),
     sqlite3.SQLITE_LOCKED: (
         ArchiveLockedError,
         "{path} is locked by a statement of this process that is still running; finish it first",
@@ -71,8 +75,11 @@ def primary_code(error: sqlite3.Error) -> int:
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
-def translate(error: sqlite3.Error, path: Path) -> Exception:
-    """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself."""
+def translate(error: sqlite3.Error, path: Path, waited_s: float = 0.0) -> Exception:
+    """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself.
+
+    `waited_s` is how long the call has waited for the lock.
+    """
     code = primary_code(error)
     if not code and str(error).startswith("Could not decode"):
         code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
@@ -80,4 +87,4 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
     if failure is None:
         return error
     kind, message = failure
-    return kind(message.format(path=path, error=error), path=str(path))  # type: ignore[call-arg]
+    return kind(message.format(path=path, error=error, waited_s=waited_s), path=str(path))  # type: ignore[call-arg]

@@ -43,6 +43,7 @@ Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
 _T = TypeVar("_T")
 
 BUSY_WAIT_S = 30.0
+AGAIN_WAIT_S = 1.0  # after a wait has run out, until a transaction begins
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.004  # between two attempts to get a lock
 ROWS_AT_ONCE = 256
 FOLDS = 5  # attempts of processes that leave at once
@@ -86,6 +87,7 @@ class OpenedFile:
         self.on_close: Callable[[], None] | None = None
         self._identity: FileId | None = None
         self._closed = False
+        self._waited_in_vain = False  # for a lock, for the whole of `busy_wait_s`
         self._unsafe: str | None = None  # in a forked child: why SQLite may not be used
         self._proven = True
         self._begin_afresh()
@@ -382,13 +384,16 @@ class OpenedFile:
 
     # Statements
 
-    def translate(self, error: sqlite3.Error) -> Exception:
-        """Return exptrack's error for one of SQLite, or the same error where there is none."""
+    def translate(self, error: sqlite3.Error, waited_s: float = 0.0) -> Exception:
+        """Return exptrack's error for one of SQLite, or the same error where there is none.
+
+        `waited_s` is how long the call has waited for the lock.
+        """
         if self._closed:
             return ArchiveClosedError(
                 f"{self.path} was closed by another thread; open it again", path=str(self.path)
             )
-        found = translate(error, self.path)
+        found = translate(error, self.path, waited_s)
         if found is error:  # "no such table": of another file in this one's place, perhaps
             try:
                 self.check_identity()
@@ -396,9 +401,25 @@ class OpenedFile:
                 return moved
         return found
 
+    @contextmanager
+    def waiting_at_most(self, seconds: float | None) -> Iterator[None]:
+        """Wait at most this long for other writers in the block, if a time is given. Call inside a section."""
+        before = getattr(self._local, "patience_s", None)
+        self._local.patience_s = seconds if before is None else before
+        try:
+            yield
+        finally:
+            self._local.patience_s = before
+
+    def _wait_s(self) -> float:
+        """Return how long to wait for a lock: the waits of a training must not add up while it is held."""
+        own = getattr(self._local, "patience_s", None)
+        longest = min(self.busy_wait_s, AGAIN_WAIT_S) if self._waited_in_vain else self.busy_wait_s
+        return longest if own is None else min(own, longest)
+
     def _run_waiting(self, run: Callable[[], Any]) -> Any:
         """Call `run` outside a transaction, and again while another connection holds the lock."""
-        deadline: float | None = None
+        began: float | None = None
         while True:
             try:
                 return run()
@@ -406,10 +427,12 @@ class OpenedFile:
                 if primary_code(error) != sqlite3.SQLITE_BUSY:
                     raise self.translate(error) from error
                 now = time.monotonic()
-                deadline = deadline or now + self.busy_wait_s
+                began = began or now
+                waited_s = now - began
                 given_up = self._sections.is_here and self._sections.caller_has_given_up
-                if now >= deadline or self._closed or given_up:
-                    raise self.translate(error) from error
+                if waited_s >= self._wait_s() or self._closed or given_up:
+                    self._waited_in_vain = self._waited_in_vain or waited_s >= self.busy_wait_s
+                    raise self.translate(error, waited_s) from error
             time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
 
     def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:

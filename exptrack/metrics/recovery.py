@@ -17,15 +17,9 @@ from pathlib import Path
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import warn
-from exptrack.metrics.journal import (
-    EVERYTHING,
-    SLOT,
-    is_owner_alive,
-    is_stillborn,
-    list_journals,
-    read_header,
-    read_points,
-)
+from exptrack.metrics.journal import EVERYTHING
+from exptrack.metrics.journal_file import SLOT, list_journals
+from exptrack.metrics.journal_reader import Damage, is_owner_alive, is_stillborn, read_header, read_points
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
 
@@ -73,17 +67,15 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
             " put it back beside its archive"
         )
         return
-    unclaimed = False
+    unclaimed, damage = False, Damage()
     with connection.transaction():
         if not path.exists():
             return
         drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
+        replayed = drained == EVERYTHING  # by a process that was killed before it put the file away
         batches: dict[tuple[str, str], NewPoints] = {}
         runs: dict[str, tuple[int, str] | None] = {}
-        for point in read_points(path, header, drained):
-            if point is None:
-                unclaimed = True
-                continue
+        for point in read_points(path, header, 0 if replayed else drained, damage):
             if point.run_id not in runs:
                 row = connection.one(RUN_OF_POINTS, (point.run_id,))
                 runs[point.run_id] = None if row is None else (row["id"], row["status"])
@@ -97,12 +89,20 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
             batch.steps.append(point.step)
             batch.times_ms.append(point.time_ms)
             batch.values.append(point.value)
-        append_points(connection, batches.values())
-        for run in runs.values():
-            if run is not None and run[1] != "running":
-                reseal(run[0])
-        connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
-    if unclaimed:
+        if not replayed:
+            append_points(connection, batches.values())
+            for run in runs.values():
+                if run is not None and run[1] != "running":
+                    reseal(run[0])
+            connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
+    if damage:
+        aside = path.with_name(f"{path.name}.damaged")
+        os.replace(path, aside)
+        _warn_once(
+            f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
+            f" are in {connection.path}, and the file is kept as {aside}"
+        )
+    elif unclaimed:
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)
         _warn_once(

@@ -159,6 +159,7 @@ class Journal:
         self.map: mmap.mmap | None = self.file.map
         self.nonce = header.nonce
         self.tampered = False
+        self._removed = False
         self._in_danger = False  # the file is gone and cannot be written again
         self.drained = 0  # the address up to which everything is in the archive
         self.series_count = 0  # the next free index of a series
@@ -375,7 +376,7 @@ class Journal:
         If that fails, a warning says so once, and the next look tries again.
         """
         state = self.file.state()
-        if state is FileState.WHOLE:
+        if state is FileState.WHOLE or self._removed:
             return
         try:
             self.mend(state)
@@ -438,7 +439,10 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the file. Every point in it must already be in the archive."""
-        self.room = self.limit = 0  # a thread that waits for the lock cannot write any more
+        with self.lock:
+            self.room = self.limit = 0  # a thread that waits for the lock cannot write any more
+            self._removed = True
+        self.map = None
         self.file.close()
         try:
             os.unlink(self.path)

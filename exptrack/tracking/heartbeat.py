@@ -28,6 +28,7 @@ class LiveRun(Protocol):
     @property
     def _live(self) -> bool: ...
     def beat(self) -> None: ...
+    def end_as_wanted(self) -> bool: ...
     def interrupt(self, reason: str) -> None: ...
     def fail(self, reason: str | BaseException) -> None: ...
 
@@ -53,16 +54,22 @@ def _list_open_runs() -> list[LiveRun]:
 
 
 def _beat_forever() -> None:
+    failing: set[LiveRun] = set()
     while True:
         time.sleep(HEARTBEAT_S)
-        for run in _list_open_runs():
+        runs = _list_open_runs()
+        failing.intersection_update(runs)
+        for run in runs:
             try:
                 run.beat()
+                failing.discard(run)
             except ArchiveClosedError:
                 continue
             except ExptrackError as error:
                 # Training goes on. The next flush() raises the same error if its cause remains.
-                warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
+                if run not in failing:
+                    failing.add(run)
+                    warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
 
 
 def _find_ending_error() -> BaseException | None:
@@ -81,6 +88,8 @@ def _end_open_runs() -> None:
     error = _find_ending_error()
     for run in _list_open_runs():
         try:
+            if run.end_as_wanted():
+                continue
             if isinstance(error, KeyboardInterrupt):
                 run.interrupt("interrupted from the keyboard")
             elif error is not None:

@@ -181,9 +181,7 @@ def test_points_wait_while_the_archive_cannot_be_written_and_a_warning_says_so_o
         run.log_metric("x", 2.0)
         run.log({"x": 3.0})
         for call in (run.flush, run.complete):
-            with pytest.raises(
-                ArchiveFullError, match=r"room to write. 4 logged points .* wait in .*points"
-            ):
+            with pytest.raises(ArchiveFullError, match=r"room to write. 4 logged points .* wait in .*points"):
                 call()
         assert archive.get_run(run.run_id).get_metric("x") == []
         for _ in range(3):

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from exptrack.errors import ArchiveFullError, warn
+from exptrack.metrics.bus_error import protect
 from exptrack.metrics.journal_file import (
     HEADER_BYTES,
     HEADER_SLOTS,
@@ -173,6 +174,7 @@ class Journal:
         self._definitions = (HEADER_SLOTS + SEGMENT_SLOTS) * SLOT  # the byte where the lowest one begins
         self._rest()
         self.prefault(PREFAULT_BYTES)
+        protect(self)
 
     @property
     def path(self) -> Path:
@@ -190,6 +192,8 @@ class Journal:
         Raises:
             OSError: the file cannot be written any more.
         """
+        if self.file.is_cut(or_deleted=True) and self.is_safe:
+            self.look()
         self.file.write(slot * SLOT, data)
 
     def prefault(self, count: int) -> bool:
@@ -376,8 +380,10 @@ class Journal:
         If that fails, a warning says so once, and the next look tries again.
         """
         state = self.file.state()
-        if state is FileState.WHOLE or self._removed:
-            return
+        if state is not FileState.WHOLE and not self._removed:
+            self._write_again(state)
+
+    def _write_again(self, state: FileState) -> None:
         try:
             self.mend(state)
         except (OSError, ArchiveFullError) as error:
@@ -393,6 +399,20 @@ class Journal:
             f"the journal {self.path} was {state.value} by another program; it was written again, nothing is"
             f" lost: leave *{SUFFIX} files in place"
         )
+
+    def heal(self) -> bool:
+        """Let a store go on that met a cut file; called while it is under way. Return False if none was cut.
+
+        The store repeats into the old mapping, and its record is in memory already.
+        """
+        if self.map is None or not self.file.is_cut():
+            return False
+        try:
+            self.file.lengthen()
+        except (OSError, ArchiveFullError):
+            return False  # without room for the file the store cannot succeed
+        self._write_again(FileState.CUT if self.file.state() is not FileState.GONE else FileState.GONE)
+        return True
 
     def mend(self, state: FileState) -> None:
         """Give the file its length and all undrained records again, and write later ones by system calls.

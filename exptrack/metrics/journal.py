@@ -10,8 +10,9 @@ Invariants:
 - A point is a slot of 48 bytes. A record is one slot, or several for values that are stored all or none. The
   last 8 bytes of a record hold the CRC-32 of all its other bytes, begun with the epoch's seed. A reader accepts
   the whole record or none of it.
-- Slots name their series by an index. Definitions (index, run id, metric name) grow from the segment's end
-  towards the points. Each epoch defines every series it uses, so a segment can be read without the others.
+- Slots name their series by an index. A definition (index, run id, metric name) is a record too, before the
+  first point that needs it. Each epoch defines every series it uses, so a segment can be read without the
+  others, and what is left of a file that was cut has its names.
 - `kept` holds all undrained records in memory. The archive gets them from there, and so does a file that
   another program has cut, replaced or deleted. Nothing is read back from the file.
 - All writing happens under `lock`. Space is reserved only when a record's bytes and check are ready. No signal
@@ -55,10 +56,11 @@ EPOCHS_AT_ONCE = 4  # drained in one transaction
 EVERYTHING = 2**63 - 1  # an address beyond every point
 PREFAULT_BYTES = 64 * 1024
 
-DEFINITION = struct.Struct("=16sIIII")  # run id, index, bytes of the name before this, epoch, CRC-32
-
 # A slot: its place in the file, series, step, milliseconds since the run's start, value, check.
 POINT = struct.Struct("=QQqdd")
+# The first slot of a definition: place, index, length of the name that follows, epoch, run id, slots << 32.
+DEFINITION = struct.Struct("=QQII16sQ")
+IS_DEFINITION, MASK = 1 << 63, 0xFFFFFFFF
 SINGLE = struct.Struct("=40sQ")
 CHECK = struct.Struct("=Q")
 NO_CHECK = bytes(CHECK.size)
@@ -116,8 +118,8 @@ class Signal:
 class _Epoch:
     """An epoch with records that are not drained: its number, its first slot in the file, its definitions.
 
-    `end` is the slot after its last record, once the next epoch has begun. `names` holds each definition by
-    the byte of the file where it begins.
+    `end` is the slot after its last record, once the next epoch has begun. `names` holds the definitions by
+    their slots.
     """
 
     __slots__ = ("end", "first", "names", "number")
@@ -171,7 +173,6 @@ class Journal:
         self.epoch = 0
         self.seed = seed_of(0, self.nonce)
         self.at = HEADER_SLOTS
-        self._definitions = (HEADER_SLOTS + SEGMENT_SLOTS) * SLOT  # the byte where the lowest one begins
         self._rest()
         self.prefault(PREFAULT_BYTES)
         protect(self)
@@ -232,9 +233,9 @@ class Journal:
         self.limit = room if self.map is not None else 0
 
     @property
-    def _floor(self) -> int:
-        """The slot that the definitions begin in, or end before."""
-        return self._definitions // SLOT
+    def _end(self) -> int:
+        """The slot where the segment in use ends."""
+        return self._epochs[-1].first + SEGMENT_SLOTS
 
     def make_room(self, slots: int, *, grow: bool = False) -> bool:
         """Make room for a record of this many slots. Return False if every segment waits to be drained.
@@ -250,14 +251,14 @@ class Journal:
             self.look()
             self.resting = False
             self._batch_begin = self.address
-            self._open_room(min(self._floor, self.at + BATCH_SLOTS))
+            self._open_room(min(self._end, self.at + BATCH_SLOTS))
             self.wake.set()
             self.begun.set()
         if self.at + slots <= self.room:
             return True
         self.batch_ready.set()
-        if self.at + slots <= self._floor:
-            self._open_room(self._floor)
+        if self.at + slots <= self._end:
+            self._open_room(self._end)
             return True
         return self._next_epoch(grow)
 
@@ -282,7 +283,6 @@ class Journal:
             self._epochs += (epoch,)
             self.epoch, self.seed = epoch.number, seed
             self.at = first
-            self._definitions = (first + SEGMENT_SLOTS) * SLOT
             self.room = first + SEGMENT_SLOTS
             self.limit = self.room if mapped else 0
         return True
@@ -293,26 +293,22 @@ class Journal:
         Raises:
             OSError: the file cannot be written any more.
         """
+        slots = 1 + -(-(len(name) + CHECK.size) // SLOT)
         while True:
-            epoch, end, at = self._epochs[-1], self._definitions, self.at
-            padded = name + b"\0" * (-len(name) % 8)
-            begin = end - len(padded) - DEFINITION.size
-            if begin < at * SLOT:
+            epoch, at, mapped = self._epochs[-1], self.at, self.map
+            end = at + slots
+            if end > epoch.first + SEGMENT_SLOTS:
                 return None
-            facts = (run_id.encode("ascii"), index, len(name), epoch.number & 0xFFFFFFFF)
-            check = zlib.crc32(padded + DEFINITION.pack(*facts, 0)[:-4], self.nonce)
-            whole = padded + DEFINITION.pack(*facts, check)
-            mapped, room = self.map, min(self.room, begin // SLOT)
+            facts = (at, index | IS_DEFINITION, len(name), epoch.number & MASK, run_id.encode("ascii"))
+            body = (DEFINITION.pack(*facts, slots << 32) + name).ljust(slots * SLOT - CHECK.size, b"\0")
+            whole = body + CHECK.pack(zlib.crc32(body, self.seed))
             if mapped is None:
-                self.file.write(begin, whole)
-            if self.epoch == epoch.number and self._definitions == end and self.at == at:
-                epoch.names[begin] = whole
-                self._definitions = begin
-                self.room = room
-                if self.limit > room:
-                    self.limit = room
+                self.write(at, whole)
+            if self.epoch == epoch.number and self.at == at and self.map is mapped:
+                epoch.names[at] = body
+                self.at = end
                 if mapped is not None:
-                    mapped[begin:end] = whole
+                    mapped[at * SLOT : end * SLOT] = whole
                 return epoch.number
 
     def waiting(self) -> Waiting:
@@ -328,10 +324,7 @@ class Journal:
 
     def count_waiting(self) -> int:
         """Return how many points are not drained yet."""
-        return sum(
-            max(0, (self.at if one.number == self.epoch else one.end) - max(one.first, self.drained - one.base))
-            for one in list(self._epochs)
-        )
+        return sum((len(body) + CHECK.size) // SLOT for body in self.kept if body is not None)
 
     def drained_to(self, address: int) -> bool:
         """Note that everything up to `address` is stored. Return True if no later record is queued.
@@ -348,7 +341,7 @@ class Journal:
             self._rest()
             return True
         self.resting = False
-        self._open_room(min(self._floor, self.at + BATCH_SLOTS))
+        self._open_room(min(self._end, self.at + BATCH_SLOTS))
         return False
 
     def _free(self) -> None:
@@ -433,12 +426,12 @@ class Journal:
             file = JournalFile(self.path, old.header)
             file.stop_mapping()
         while True:
-            at, epoch, definitions = self.at, self.epoch, self._definitions
+            at, epoch = self.at, self.epoch
             file.write(0, file.header.pack())
             for one in list(self._epochs):
                 file.write(one.first * SLOT, self._image(one))
             # Again, if a signal handler has logged meanwhile.
-            if self.at == at and self.epoch == epoch and self._definitions == definitions:
+            if self.at == at and self.epoch == epoch:
                 self.file = file
                 break
         if file is not old:
@@ -447,13 +440,11 @@ class Journal:
     def _image(self, epoch: _Epoch) -> bytes:
         """Return the segment of an epoch as it has to stand in the file."""
         image = bytearray(SEGMENT_BYTES)
-        begin = epoch.first * SLOT
-        for place, definition in list(epoch.names.items()):
-            image[place - begin : place - begin + len(definition)] = definition
         seed = seed_of(epoch.number, self.nonce)
-        for number, body in enumerate(self.kept[epoch.first : epoch.first + SEGMENT_SLOTS]):
+        records = enumerate(self.kept[epoch.first : epoch.first + SEGMENT_SLOTS], epoch.first)
+        for slot, body in [*records, *epoch.names.items()]:
             if body is not None:
-                at = number * SLOT
+                at = (slot - epoch.first) * SLOT
                 image[at : at + len(body) + CHECK.size] = body + CHECK.pack(zlib.crc32(body, seed))
         return bytes(image)
 

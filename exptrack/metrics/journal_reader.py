@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from exptrack.metrics.journal import CHECK, DEFINITION, seed_of
+from exptrack.metrics.journal import CHECK, DEFINITION, IS_DEFINITION, seed_of
 from exptrack.metrics.journal_file import (
     HEADER_BYTES,
     HEADER_SLOTS,
@@ -104,25 +104,18 @@ class _Segment:
         self.first = first
         self.data = data
         self.epoch: int | None = None
-        self.floor = len(data)
         self.names: dict[int, tuple[str, str]] = {}
 
     def find_definitions(self, nonce: int) -> None:
-        """Read the sound definitions, also beyond damaged ones, and take the epoch from them."""
-        end, lowest = len(self.data), SLOT
-        while end - DEFINITION.size >= lowest:
-            run_id, index, size, epoch, check = DEFINITION.unpack_from(self.data, end - DEFINITION.size)
-            begin = end - DEFINITION.size - size - (-size % 8)
-            plausible = begin >= 0 and run_id.isalnum()
-            if not plausible or zlib.crc32(self.data[begin : end - 4], nonce) != check:
-                if not any(self.data[end - DEFINITION.size : end]):
-                    return
-                end -= 8
-                continue
-            self.epoch = epoch
-            self.floor = begin
-            self.names[index] = (run_id.decode("ascii"), self.data[begin : begin + size].decode())
-            end = begin
+        """Read the sound definitions, and take the epoch from them."""
+        indexes = memoryview(self.data).cast("Q")[1 :: SLOT // CHECK.size].tolist()
+        for at in (at for at, index in enumerate(indexes) if index & IS_DEFINITION):
+            begin = at * SLOT
+            _, index, size, epoch, run_id, _ = DEFINITION.unpack_from(self.data, begin)
+            if self.count_slots(at, seed_of(epoch, nonce)):
+                self.epoch = epoch
+                name = self.data[begin + SLOT : begin + SLOT + size].decode()
+                self.names[index ^ IS_DEFINITION] = run_id.decode("ascii"), name
 
     def guess_epoch(self, nonce: int, candidates: range) -> None:
         """Find the epoch whose seed some record verifies with."""
@@ -192,7 +185,7 @@ def _read_segment(
 ) -> Iterator[JournalPoint]:
     seed = seed_of(epoch, nonce)
     at = sound_to = max(0, drained - epoch * SEGMENT_SLOTS)
-    end = -(-len(segment.data[: segment.floor].rstrip(b"\0")) // SLOT)
+    end = -(-len(segment.data.rstrip(b"\0")) // SLOT)
     while at < end:
         count = segment.count_slots(at, seed)
         if not count:
@@ -200,23 +193,25 @@ def _read_segment(
             continue
         damage.bad_bytes += (at - sound_to) * SLOT
         slots = segment.data[at * SLOT : (at + count) * SLOT]
+        at += count
+        sound_to = at
+        if CHECK.unpack_from(slots, CHECK.size)[0] & IS_DEFINITION:
+            continue
         for _place, index, step, time_ms, value, _check in _SLOT.iter_unpack(slots):
             known = names.get(index)
             if known is None:
                 damage.nameless += 1
             else:
                 yield JournalPoint(*known, step, int(time_ms), value)
-        at += count
-        sound_to = at
     damage.bad_bytes += _measure_rest(segment, sound_to, last)
 
 
 def _measure_rest(segment: _Segment, at: int, last: bool) -> int:
     """Return how many bytes after the last sound record belong to one that does not verify."""
     begin = at * SLOT
-    rest = segment.data[begin : segment.floor].rstrip(b"\0")
+    rest = segment.data[begin:].rstrip(b"\0")
     if not any(rest[:SLOT]):
-        return 0  # no record: damage among zeros, or the definition of a series without points
+        return 0  # no record: damage among zeros
     checks = [check for *_, check in _SLOT.iter_unpack(rest.ljust(-(-len(rest) // SLOT) * SLOT, b"\0"))]
     slots, first = checks[0] >> 32, checks[0] & 0xFFFFFFFF
     torn = last and not first and not any(checks[1:]) and len(checks) <= (slots or 1)

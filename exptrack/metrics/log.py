@@ -261,7 +261,7 @@ class MetricLog:
         while True:
             writer = self._writer
             # The definitions of new names may take this much too: a record stays within half a segment.
-            most = len(names) * SLOT + sum(map(len, names)) * 4 + len(names) * 40
+            most = len(names) * 4 * SLOT + sum(map(len, names)) * 4
             if writer is None or not names or most > SEGMENT_BYTES // 2:
                 self._log_by_commit(names, numbers, step, time_ms)
                 return
@@ -273,6 +273,8 @@ class MetricLog:
                 with journal.lock:
                     seen = journal.drained
                     if self._journal is journal:
+                        if journal.resting:
+                            journal.make_room(0)
                         template = self._template(writer, names, step)
                         if template is not None and self._write_record(template, numbers, step, time_ms):
                             break

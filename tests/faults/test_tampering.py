@@ -62,7 +62,8 @@ def test_a_journal_that_is_cut_from_inside_keeps_every_point_over_a_kill(
     setup = "import logging; logging.disable()\n" + INSIDE.format(tamper=CUTS[cut])
     killed(tmp_path, f"{setup}\n{MOMENTS[moment]}")
     require_all(tmp_path / "lab.db", int(MOMENTS[moment].rpartition(", ")[2].strip(")").replace("_", "")))
-    assert journals(tmp_path) == []
+    # Where the kill came before anything noticed the cut, the next opener does, and keeps the file.
+    assert [path.suffix for path in journals(tmp_path)] in ([], [".damaged"])
 
 
 def test_a_cut_is_told_by_a_warning(tmp_path: Path) -> None:
@@ -115,10 +116,13 @@ def test_a_journal_that_is_cut_or_deleted_from_outside_keeps_every_point_over_a_
                 journal.stat().st_size < before.st_size if size >= 0 else journal.stat().st_ino == before.st_ino
             ):
                 logger.stdout.readline()
-        acknowledged = int(logger.stdout.readline())
+        # A record between the cut and the next look, 50 ms later, is not in the file yet.
+        for _ in range(300):
+            time.sleep(0.001)
+            acknowledged = int(logger.stdout.readline())
     finally:
         logger.kill()
-        logger.wait()
+        logger.communicate()
     with Archive(path) as archive:
         run = archive.get_run(archive.list_runs()[0].run_id)
         steps = [point.step for point in run.get_metric("x")]

@@ -9,11 +9,13 @@ Invariants:
 
 - A SIGBUS that no journal of this process explains gets the handler that was set before, and the fault repeats
   for it. So an error of other code ends the process as it would without exptrack.
+- A forked child heals nothing: the journals are its parent's.
 - A handler that the script set from Python stays. Then only the regular looks at the file protect the journal.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import weakref
 from typing import Any, Protocol
@@ -62,3 +64,7 @@ def _set_handler(number: int) -> None:
     library.signal.restype = ctypes.c_void_p
     library.sigaction(number, None, before)
     library.signal(number, ctypes.cast(callback, ctypes.c_void_p))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_JOURNALS.clear)

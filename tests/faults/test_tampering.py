@@ -151,6 +151,31 @@ def test_a_bus_error_of_other_code_ends_the_process_as_without_exptrack(tmp_path
     assert (done.returncode, done.stdout) == (-signal.SIGBUS, "")
 
 
+FORKED = """
+import os, signal, sys, exptrack
+archive = exptrack.Archive(sys.argv[1])
+run = archive.start_run()
+run.log_metric("x", 1.0)
+mapped, path = run._writer.journal.map, run._writer.journal.path
+child = os.fork()
+if child == 0:
+    os.truncate(path, 0)
+    mapped[20_000] = 1
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGBUS
+for step in range(100):
+    run.log_metric("x", 1.0)
+run.complete()
+"""
+
+
+def test_a_forked_child_leaves_the_journal_of_its_parent_alone(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED, tmp_path / "lab.db"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Archive(tmp_path / "lab.db") as archive:
+        assert archive.sql("SELECT count FROM metrics").rows == ((101,),)
+
+
 def test_a_handler_of_the_script_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     class Healthy:
         def heal(self) -> bool:

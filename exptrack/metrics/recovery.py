@@ -24,6 +24,7 @@ from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
+PUT_ASIDE = EVERYTHING - 1  # the note on a journal that is replayed, but holds what could not be stored
 _warned: set[str] = set()
 
 
@@ -67,15 +68,16 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
             " put it back beside its archive"
         )
         return
-    unclaimed, damage = False, Damage()
+    damage = Damage()
     with connection.transaction():
         if not path.exists():
             return
         drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
-        replayed = drained == EVERYTHING  # by a process that was killed before it put the file away
+        # A process that has replayed it may have been killed before it put the file away.
+        replayed, unclaimed = drained >= PUT_ASIDE, drained == PUT_ASIDE
         batches: dict[tuple[str, str], NewPoints] = {}
         runs: dict[str, tuple[int, str] | None] = {}
-        for point in read_points(path, header, 0 if replayed else drained, damage):
+        for point in () if replayed else read_points(path, header, drained, damage):
             if point.run_id not in runs:
                 row = connection.one(RUN_OF_POINTS, (point.run_id,))
                 runs[point.run_id] = None if row is None else (row["id"], row["status"])
@@ -94,7 +96,8 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
             for run in runs.values():
                 if run is not None and run[1] != "running":
                     reseal(run[0])
-            connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
+            done = PUT_ASIDE if damage or unclaimed else EVERYTHING
+            connection.execute(SAVE_DRAINED, (header.key, done))
     if damage:
         aside = path.with_name(f"{path.name}.damaged")
         os.replace(path, aside)
@@ -106,8 +109,8 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)
         _warn_once(
-            f"the journal {path.name} holds points of runs that are not in {connection.path};"
-            f" they are kept in {aside}, delete that file if you do not need them"
+            f"the journal {path.name} holds points that could not be stored, as their run is not in"
+            f" {connection.path} or they are damaged; {aside} keeps them: delete it if you do not need it"
         )
     else:
         os.unlink(path)

@@ -158,7 +158,9 @@ def test_a_damaged_journal_whose_replay_was_cut_off_is_still_put_aside(
     assert journals(tmp_path) == [path]
     with Archive(tmp_path / "lab.db") as archive:
         assert len(archive.get_run(archive.list_runs()[0].run_id).get_metric("a")) == 99
-    assert [one.suffix for one in journals(tmp_path)] == [".damaged"]
+    (aside,) = journals(tmp_path)
+    assert aside.suffix == ".unclaimed"
+    assert str(aside) in caplog.text
 
 
 def test_the_journal_of_another_archive_is_left_alone(tmp_path: Path) -> None:

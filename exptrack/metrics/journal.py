@@ -200,8 +200,11 @@ class Journal:
     def prefault(self, count: int) -> bool:
         """Make the next `count` bytes cheap to write. Return True while there are more."""
         mapped = self.map
-        count = min(count, self.file.header.file_bytes - self._prefaulted)
-        if count <= 0 or mapped is None or not hasattr(mapped, "madvise"):
+        if mapped is None or not hasattr(mapped, "madvise"):
+            return False
+        # By the length of the mapping: while the file grows, its header is ahead of it.
+        count = min(count, len(mapped) - self._prefaulted)
+        if count <= 0:
             return False
         try:
             mapped.madvise(POPULATE_WRITE, self._prefaulted, count)

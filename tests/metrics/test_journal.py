@@ -38,6 +38,20 @@ def test_the_journal_is_there_while_a_run_is_open_and_private(tmp_path: Path) ->
         assert archive._connection.value("SELECT count(*) FROM metric_journal") == 0
 
 
+def test_touching_pages_ahead_stays_within_the_mapping(archive: Archive) -> None:
+    """The writer thread does so while a logging call lets the file grow: its header is ahead of the mapping."""
+    run = archive.start_run()
+    assert run._writer is not None
+    journal = run._writer.journal
+    with journal.lock:
+        header = journal.file.header
+        journal.file.header = header._replace(segments=header.segments + 1)
+        while journal.prefault(1 << 20):
+            pass
+        journal.file.header = header
+    run.complete()
+
+
 def test_no_room_for_the_journal_is_an_error_of_the_start(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ BATCH_SLOTS = 10_000  # the writer thread is woken when this much is queued
 EPOCHS_AT_ONCE = 4  # drained in one transaction
 EVERYTHING = 2**63 - 1  # an address beyond every point
 PREFAULT_BYTES = 64 * 1024
+LEFT_OPEN = 8
 
 # A slot: its place in the file, series, step, milliseconds since the run's start, value, check.
 POINT = struct.Struct("=QQqdd")
@@ -162,7 +163,8 @@ class Journal:
         self.map: mmap.mmap | None = self.file.map
         self.nonce = header.nonce
         self.tampered = False
-        self._removed = False
+        self._removed = self._mending = False
+        self._left: list[JournalFile] = []  # replaced ones: the call that a handler interrupts may be inside
         self._in_danger = False  # the file is gone and cannot be written again
         self.drained = 0  # the address up to which everything is in the archive
         self.series_count = 0  # the next free index of a series
@@ -195,7 +197,11 @@ class Journal:
         """
         if self.file.is_cut(or_deleted=True) and self.is_safe:
             self.look()
-        self.file.write(slot * SLOT, data)
+        while True:
+            file = self.file
+            file.write(slot * SLOT, data)
+            if file is self.file:  # otherwise a signal handler has just made another
+                return
 
     def prefault(self, count: int) -> bool:
         """Make the next `count` bytes cheap to write. Return True while there are more."""
@@ -380,8 +386,14 @@ class Journal:
             self._write_again(state)
 
     def _write_again(self, state: FileState) -> None:
+        if self._mending:
+            return  # by the call that this signal handler interrupts
         try:
-            self.mend(state)
+            self._mending = True
+            try:
+                self.mend(state)
+            finally:
+                self._mending = False
         except (OSError, ArchiveFullError) as error:
             if not self._in_danger:
                 self._in_danger = True
@@ -428,17 +440,25 @@ class Journal:
                 os.unlink(self.path)
             file = JournalFile(self.path, old.header)
             file.stop_mapping()
-        while True:
-            at, epoch = self.at, self.epoch
+        self.file = file  # a signal handler that logs from now on writes there
+        try:
+            at, last = self.at, self._epochs[-1]
             file.write(0, file.header.pack())
-            for one in list(self._epochs):
-                file.write(one.first * SLOT, self._image(one))
-            # Again, if a signal handler has logged meanwhile.
-            if self.at == at and self.epoch == epoch:
-                self.file = file
-                break
+            for epoch in list(self._epochs):
+                file.write(epoch.first * SLOT, self._image(epoch))
+            # The images may have overwritten records that a signal handler has logged meanwhile.
+            for slot in range(at, last.first + SEGMENT_SLOTS):
+                body = self.kept[slot] or last.names.get(slot)
+                if body is not None:
+                    check = zlib.crc32(body, seed_of(last.number, self.nonce))
+                    file.write(slot * SLOT, body + CHECK.pack(check))
+        except BaseException:
+            self.file = old
+            raise
         if file is not old:
-            old.close()
+            self._left.append(old)
+            if len(self._left) > LEFT_OPEN:
+                self._left.pop(0).close()
 
     def _image(self, epoch: _Epoch) -> bytes:
         """Return the segment of an epoch as it has to stand in the file."""
@@ -457,7 +477,8 @@ class Journal:
             self.room = self.limit = 0  # a thread that waits for the lock cannot write any more
             self._removed = True
         self.map = None
-        self.file.close()
+        for file in (self.file, *self._left):
+            file.close()
         try:
             os.unlink(self.path)
         except FileNotFoundError:

@@ -13,7 +13,7 @@ Invariants, and what they prevent:
 - Every write happens in ``BEGIN IMMEDIATE``. A read transaction that becomes a write transaction gets BUSY at
   once, whatever the timeout. exptrack itself waits for locks, in random steps of 0.5 to 4 ms: SQLite's own
   back-off let one writer of sixteen wait for seconds.
-- A checkpoint runs on a second connection, only while this process holds SQLite's write lock, and automatic
+- A checkpoint runs only while a second connection of this process holds SQLite's write lock, and automatic
   checkpoints are off. The WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs another connection to commit during a
   checkpoint, so it cannot happen between exptrack's processes. (When the last connection closes, SQLite
   checkpoints under its exclusive file lock.)
@@ -25,12 +25,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from exptrack.database import forks, hold
+from exptrack.database import forks
 from exptrack.database.checkpoint_warning import warn_of_checkpoint
+from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
@@ -111,6 +112,7 @@ class Connection(OpenedFile):
         self._local.inside = kind
         try:
             for _ in range(attempts):
+                self._require_descriptors(getattr(self._local, "handle", None))
                 try:
                     return work()
                 except _AnotherWrite as found:
@@ -166,6 +168,7 @@ class Connection(OpenedFile):
             with self._savepoint(handle):
                 yield
             return
+        self._require_descriptors(handle)
         if self.mode != "rw":
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=str(self.path)
@@ -177,7 +180,6 @@ class Connection(OpenedFile):
 
     @contextmanager
     def _outermost(self, handle: Handle, durable: bool) -> Iterator[None]:
-        self._require_intact_hold()
         raw = self._raw(handle)
         if durable:
             raw.execute("PRAGMA synchronous = FULL")
@@ -193,6 +195,8 @@ class Connection(OpenedFile):
                 # After some failures (disk full, I/O) SQLite has rolled back already.
                 if handle.raw is raw and raw.in_transaction:
                     raw.execute("ROLLBACK")
+                if isinstance(error, ArchiveIOError) and not self._has_descriptors(handle):
+                    raise _AnotherWrite from error
                 if isinstance(error, sqlite3.Error):
                     self.check_identity()  # another file in this one's place lacks our tables
                 raise
@@ -229,13 +233,6 @@ class Connection(OpenedFile):
 
     # The side files, seen before and after each commit
 
-    def _require_intact_hold(self) -> None:
-        """Open everything afresh after a program closed our descriptors. SQLite has lost its own too."""
-        held = self._hold
-        if held is not None and not held.is_intact():
-            hold.abandon(held)
-            self._open_afresh(held, abandon=True)
-
     def _require_own_place(self, handle: Handle) -> None:
         """Before a commit: refuse to write into a WAL or under a lock that is no longer ours; make good
         what can be.
@@ -245,9 +242,13 @@ class Connection(OpenedFile):
             ArchiveMovedError: another file stands in the place of the WAL.
         """
         held = self._hold
+        raw = self._raw(handle)
+        if not self._has_descriptors(handle):
+            with suppress(sqlite3.Error):
+                raw.execute("ROLLBACK")
+            raise _AnotherWrite
         if held is None or (held.is_in_place() and held.has_write_lock()):
             return
-        raw = self._raw(handle)
         raw.execute("ROLLBACK")
         if not held.is_in_place():
             self._mend(held, raw)
@@ -285,23 +286,17 @@ class Connection(OpenedFile):
         else:
             self._open_afresh(held)
 
-    def _open_afresh(self, held: Hold, *, abandon: bool = False) -> None:
+    def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
-        if not abandon:  # those descriptors may be the user's files by now
-            held.reopen_wal()
+        held.reopen_wal()
         for connection in forks.connections():
             if isinstance(connection, Connection) and connection._hold is held:
                 for handle in list(connection._handles):
                     if handle.busy.acquire(timeout=self.busy_wait_s):
                         try:
-                            if abandon:
-                                forks.keep_for_ever(handle.abandon())
-                            else:
-                                handle.close()
+                            handle.close()
                         finally:
                             handle.busy.release()
-                if abandon:
-                    connection._hold = None
 
     # Checkpoints
 
@@ -346,19 +341,22 @@ class Connection(OpenedFile):
                 warn_of_checkpoint(self.path, self.translate(error))
 
     def _checkpoint(self, handle: Handle) -> None:
-        """Checkpoint on a second connection while this one holds the write lock in an empty transaction.
+        """Checkpoint while a second connection holds the write lock in an empty transaction.
 
         So no process can commit meanwhile and reset the WAL. The transaction has to be empty: frames written in
-        it would keep the next writer from starting the WAL afresh.
+        it would keep the next writer from starting the WAL afresh. Which connection does which part matters: a
+        checkpoint needs the schema, 0.6 ms to parse, which the first connection has; the lock needs nothing.
         """
         raw = self._raw(handle)
-        if handle.checkpointer is None:
-            handle.checkpointer = self._connect()
-        raw.execute("BEGIN IMMEDIATE")
+        before = open_numbers() if handle.keeper is None else None
+        if handle.keeper is None:
+            handle.keeper = self._connect_bare()
+        handle.keeper.execute("BEGIN IMMEDIATE")
         try:
-            handle.checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._note_numbers(handle, before)
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
-            raw.execute("ROLLBACK")
+            handle.keeper.execute("ROLLBACK")
         handle.commits = 0
 
     def vacuum_free_pages(self) -> int:

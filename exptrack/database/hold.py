@@ -24,10 +24,11 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from exptrack.database.descriptors import FileId, file_id, open_numbers
 
 try:
     import fcntl
@@ -39,36 +40,22 @@ SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
 WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
-DESCRIPTORS = "/proc/self/fd"
 
 HAS_OPEN_FILE_LOCKS = sys.platform == "linux" and struct.calcsize("P") == 8 and hasattr(fcntl, "F_OFD_SETLK")
 _FLOCK = struct.Struct("hhqqi4x")  # type, whence, start, length, pid: 64-bit Linux
 
-FileId = tuple[int, int]
 
-
-def file_id(path: str | os.PathLike[str] | int) -> FileId | None:
-    """Device and inode of a path or descriptor; None if there is no such file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-@dataclass(eq=False)
 class Hold:
     """The descriptors of one archive file that this process keeps, with the locks on them."""
 
-    path: Path  # the real one: through a link the -wal lies beside the real file
-    main: int
-    shm: int
-    wal: int
-    main_id: FileId
-    shm_id: FileId
-    wal_id: FileId
-    users: int = 0
-    guard: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, path: Path, descriptors: Sequence[int], identities: Sequence[FileId]) -> None:
+        self.path = path  # the real one: through a link the -wal lies beside the real file
+        self.main, self.shm, self.wal = descriptors
+        self.main_id, self.shm_id, self.wal_id = identities
+        self.sqlite: set[int] = set()  # every descriptor number that SQLite has opened for the archive
+        self.users = 1
+        self.is_given_up = False
+        self.guard = threading.Lock()
 
     @property
     def wal_path(self) -> str:
@@ -80,9 +67,20 @@ class Hold:
         """Where the shared memory belongs."""
         return f"{self.path}-shm"
 
+    @property
+    def ids(self) -> tuple[FileId, FileId, FileId]:
+        """The files of the archive: main file, shared memory, WAL."""
+        return self.main_id, self.shm_id, self.wal_id
+
     def is_intact(self) -> bool:
         """Whether the descriptors are still ours: a daemon that closed all of them closed SQLite's too."""
         return file_id(self.main) == self.main_id and file_id(self.shm) == self.shm_id
+
+    def numbers_since(self, before: frozenset[int]) -> dict[int, FileId]:
+        """What SQLite has opened of the archive's files since `before`, by descriptor number."""
+        own = {self.main, self.shm, self.wal}
+        found = {number: file_id(number) for number in (open_numbers() or frozenset()) - before - own}
+        return {number: identity for number, identity in found.items() if identity in self.ids}
 
     def is_in_place(self) -> bool:
         """Whether main file, WAL and shared memory are still those that were opened."""
@@ -121,11 +119,7 @@ class Hold:
 
     def close_descriptors(self) -> None:
         """Close what no other descriptor of this process could lose its locks by; keep the rest for ever."""
-        for descriptor, identity in (
-            (self.main, self.main_id),
-            (self.shm, self.shm_id),
-            (self.wal, self.wal_id),
-        ):
+        for descriptor, identity in zip((self.main, self.shm, self.wal), self.ids, strict=True):
             if file_id(descriptor) == identity and not _others_of(identity, descriptor):
                 os.close(descriptor)
 
@@ -182,7 +176,7 @@ class Hold:
                 opened = os.open(self.wal_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except OSError:
                 return
-            with suppress(OSError):
+            if file_id(self.wal) == self.wal_id:
                 os.close(self.wal)
             self.wal, self.wal_id = opened, file_id(opened) or self.wal_id
 
@@ -221,6 +215,11 @@ def _copy(source: int, target: str, mode: int) -> None:
         os.close(out)
 
 
+def _require_id(descriptor: int) -> FileId:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def _replaced(draft: str) -> Iterator[None]:
     """Remove a draft that a killed process left, and our own if it does not get its place."""
@@ -248,11 +247,10 @@ def _ask(descriptor: int, begin: int, size: int) -> int | None:
 
 def _others_of(identity: FileId, descriptor: int) -> bool:
     """Whether the process has a further descriptor of the file; True where that cannot be looked up."""
-    try:
-        names = os.listdir(DESCRIPTORS)
-    except OSError:
+    numbers = open_numbers()
+    if numbers is None:
         return True
-    return any(int(name) != descriptor and file_id(int(name)) == identity for name in names)
+    return any(number != descriptor and file_id(number) == identity for number in numbers)
 
 
 # The holds of this process
@@ -282,13 +280,9 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
         try:
             for name in (f"{real}", f"{real}-shm", f"{real}-wal"):
                 opened.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
-            ids = [file_id(descriptor) for descriptor in opened]
-            assert ids[1] is not None
-            assert ids[2] is not None
-            if ids[0] != identity:
+            hold = Hold(real, opened, [_require_id(descriptor) for descriptor in opened])
+            if hold.main_id != identity:
                 raise FileNotFoundError(real)
-            main, shm, wal = opened
-            hold = Hold(real, main, shm, wal, identity, ids[1], ids[2], users=1)
             if HAS_OPEN_FILE_LOCKS:
                 _set(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
                 _set(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
@@ -316,9 +310,18 @@ def give_back(hold: Hold) -> bool:
 
 def abandon(hold: Hold) -> None:
     """Forget a hold whose descriptors something else has closed; the numbers may be the user's files now."""
+    hold.is_given_up = True
     with _lock:
         if _HOLDS.get(hold.main_id) is hold:
             del _HOLDS[hold.main_id]
+
+
+def find_lost() -> Hold | None:
+    """Return a hold of this process whose descriptors something else has closed, or None."""
+    for hold in list(_HOLDS.values()):
+        if not hold.is_intact():
+            return hold
+    return None
 
 
 def is_open_elsewhere() -> bool:
@@ -329,12 +332,7 @@ def is_open_elsewhere() -> bool:
 
 def _is_open_besides(hold: Hold) -> bool:
     own = {hold.main, hold.shm, hold.wal, *_KEPT}
-    wanted = {hold.main_id, hold.shm_id, hold.wal_id}
-    try:
-        names = os.listdir(DESCRIPTORS)
-    except OSError:
-        return False
-    return any(int(name) not in own and file_id(int(name)) in wanted for name in names)
+    return any(file_id(number) in hold.ids for number in (open_numbers() or frozenset()) - own)
 
 
 def _leave_to_parent() -> None:
@@ -342,8 +340,8 @@ def _leave_to_parent() -> None:
     global _lock
     _lock = threading.Lock()
     for hold in _HOLDS.values():
-        for descriptor in (hold.main, hold.shm, hold.wal):
-            with suppress(OSError):
+        for descriptor, identity in zip((hold.main, hold.shm, hold.wal), hold.ids, strict=True):
+            if file_id(descriptor) == identity:
                 os.close(descriptor)
     _HOLDS.clear()
     _KEPT.clear()

@@ -110,14 +110,17 @@ def commit_often(connection: Connection) -> None:
 
 
 def test_a_checkpoint_that_fails_is_told_once_and_the_commits_stand(
-    connection: Connection, caplog: pytest.LogCaptureFixture
+    connection: Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with changing(connection):
         add_name(connection, "a")
-    # Checkpoints run on a connection of their own; this one cannot write to the file.
-    handle = connection._handle()
-    place = f"{connection.path.as_uri()}?mode=ro"
-    handle.checkpointer = sqlite3.connect(place, uri=True, check_same_thread=False)
+    broken = sqlite3.OperationalError("disk I/O error")
+    broken.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+
+    def fail(_handle: object) -> None:
+        raise broken
+
+    monkeypatch.setattr(connection, "_checkpoint", fail)
     commit_often(connection)
     (record,) = caplog.records
     words = record.getMessage()

@@ -59,7 +59,7 @@ class Connection(OpenedFile):
 
     # Sections and readings
 
-    def section(self, work: Callable[[], _T], *, repeatable: bool = True) -> _T:
+    def section(self, work: Callable[[], _T]) -> _T:
         """Run a change whole, in the thread for changes; in place inside another section.
 
         Inside a reading it runs in that thread too, so the reading sees it only if it has not read before.
@@ -72,7 +72,7 @@ class Connection(OpenedFile):
         self.require_open()
         if self.before_section is not None:
             self.before_section()
-        return self._sections.run(partial(self._run_inside, SECTION, work, ATTEMPTS if repeatable else 1))
+        return self._sections.run(partial(self._run_inside, SECTION, work, ATTEMPTS))
 
     def reading(self, work: Callable[[], _T]) -> _T:
         """Run several queries on the file as it is at the first of them; in place inside a section.

@@ -31,7 +31,7 @@ def test_another_file_at_the_number_is_neither_written_nor_closed(tmp_path: Path
     number = open_new(tmp_path / "users")
     os.set_inheritable(number, True)
     with set_aside([number], []):
-        with pytest.raises(OSError, match="Bad file descriptor|Illegal seek"):
+        with pytest.raises(OSError, match=r"Bad file descriptor|Illegal seek"):
             os.pwrite(number, b"page", 0)
         with pytest.raises(OSError, match="Bad file descriptor"):
             fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)

@@ -27,10 +27,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from exptrack.database import forks
-from exptrack.database.checkpoint_warning import warn_of_checkpoint
+from exptrack.database import forks, hold
+from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
 from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
 from exptrack.database.handle import Handle
@@ -101,7 +101,7 @@ class Connection(OpenedFile):
                     handle.raw.interrupt()
 
         try:
-            return reader.run(partial(self._run_inside, READING, read, 1), stop)
+            return reader.run(partial(self._run_inside, READING, read, ATTEMPTS), stop)
         finally:
             if self._closed:
                 reader.end()
@@ -116,7 +116,11 @@ class Connection(OpenedFile):
                 try:
                     return work()
                 except _AnotherWrite as found:
-                    again = found
+                    again: BaseException = found
+                except ArchiveIOError as error:
+                    if not self._wal_was_put_back():
+                        raise
+                    again = error
             raise ArchiveIOError(
                 f"the lock on {self.path} was dropped while it was being written, by something that opens and"
                 " closes its -shm file; stop it and try again",
@@ -147,6 +151,33 @@ class Connection(OpenedFile):
         """Whether the caller is inside a section's transaction."""
         handle: Handle | None = getattr(self._local, "handle", None)
         return handle is not None and handle.depth > 0
+
+    # Single statements that read
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return every row of a query."""
+        return self._read(lambda: OpenedFile.all(self, sql, parameters))
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        return self._read(lambda: OpenedFile.one(self, sql, parameters))
+
+    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
+        """Return what `take` makes of a query's rows; see :meth:`OpenedFile.fold`. It may be called twice."""
+        return self._read(lambda: OpenedFile.fold(self, sql, parameters, take))
+
+    def _read(self, read: Callable[[], _T]) -> _T:
+        """Read again where another process has put the WAL back, which this one still had open deleted."""
+        try:
+            return read()
+        except ArchiveIOError:
+            if self._inside or not self._wal_was_put_back():
+                raise
+        return read()
+
+    def _wal_was_put_back(self) -> bool:
+        held = self._hold
+        return held is not None and not held.has_own_wal() and held.was_put_back_by_another()
 
     # Transactions
 
@@ -188,7 +219,7 @@ class Connection(OpenedFile):
             handle.depth = 1
             try:
                 yield
-                self.check_identity()
+                self._require_own_file()
                 self._require_own_place(handle)
                 self._commit(raw)
             except BaseException as error:
@@ -233,6 +264,29 @@ class Connection(OpenedFile):
 
     # The side files, seen before and after each commit
 
+    def _require_own_file(self) -> None:
+        """Before a commit, with the write lock: refuse another main file; rescue one that was deleted.
+
+        Raises:
+            ArchiveMovedError: the file was moved, replaced or deleted.
+        """
+        try:
+            self.check_identity()
+        except ArchiveMovedError as moved:
+            held = self._hold
+            if held is None or not held.is_intact() or not held.is_deleted():
+                raise
+            try:
+                copy = held.rescue()
+            except OSError as error:
+                moved.add_note(f"what was committed could not be copied ({error.strerror})")
+                raise moved from error
+            raise ArchiveMovedError(
+                f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
+                f" all that was committed is in {copy}: compare the two, and keep one",
+                path=str(self.path),
+            ) from None
+
     def _require_own_place(self, handle: Handle) -> None:
         """Before a commit: refuse to write into a WAL or under a lock that is no longer ours; make good
         what can be.
@@ -261,7 +315,9 @@ class Connection(OpenedFile):
             self._mend(held, handle.raw)
 
     def _mend(self, held: Hold, raw: sqlite3.Connection) -> None:
-        if not held.was_put_back_by_another():
+        if held.lost_only_its_shared_memory():
+            self._renew_shared_memory(held)
+        elif not held.was_put_back_by_another():
             self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
             try:
                 if held.lost_only_its_wal():
@@ -286,17 +342,56 @@ class Connection(OpenedFile):
         else:
             self._open_afresh(held)
 
+    def _require_descriptors(self, handle: Handle | None) -> None:
+        """Look at the descriptors and the side files before a statement, reading or transaction.
+
+        Without a look, a reader of a deleted side file would read what was there, for ever.
+        """
+        super()._require_descriptors(handle)
+        held = self._hold
+        if held is not None and not held.has_own_side_files():
+            self._sections.run(partial(self._renew_side_files, held))
+
+    def _renew_side_files(self, held: Hold) -> None:
+        if self._hold is not held:
+            return  # another thread was faster
+        if held.lost_only_its_shared_memory():
+            self._renew_shared_memory(held)
+        elif held.was_put_back_by_another():
+            self._open_afresh(held)
+
+    def _renew_shared_memory(self, held: Hold) -> None:
+        """Open everything afresh, which makes the shared memory again from the WAL; hold the new one then.
+
+        The old hold keeps its locks until then, so that no other process folds the WAL meanwhile.
+        """
+        hold.abandon(held)
+        self._close_handles_of(held)
+        for connection in self._connections_of(held):
+            connection._hold = None
+        handle = self._handle()
+        with handle.busy:
+            self._raw(handle)
+        held.release_locks()
+        held.close_descriptors()
+
     def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
         held.reopen_wal()
-        for connection in forks.connections():
-            if isinstance(connection, Connection) and connection._hold is held:
-                for handle in list(connection._handles):
-                    if handle.busy.acquire(timeout=self.busy_wait_s):
-                        try:
-                            handle.close()
-                        finally:
-                            handle.busy.release()
+        self._close_handles_of(held)
+
+    @staticmethod
+    def _connections_of(held: Hold) -> list[Connection]:
+        return [one for one in forks.connections() if isinstance(one, Connection) and one._hold is held]
+
+    def _close_handles_of(self, held: Hold) -> None:
+        for connection in self._connections_of(held):
+            for handle in list(connection._handles):
+                if handle.busy.acquire(timeout=self.busy_wait_s):
+                    try:
+                        handle.close()
+                    finally:
+                        handle.busy.release()
 
     # Checkpoints
 
@@ -354,10 +449,12 @@ class Connection(OpenedFile):
         handle.keeper.execute("BEGIN IMMEDIATE")
         try:
             self._note_numbers(handle, before)
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _busy, frames, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
             handle.keeper.execute("ROLLBACK")
         handle.commits = 0
+        if copied < frames:
+            warn_of_long_reader(self.path)
 
     def vacuum_free_pages(self) -> int:
         """Give free pages back to the file system (SQLite's incremental vacuum); return how many bytes.

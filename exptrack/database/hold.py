@@ -50,22 +50,14 @@ class Hold:
 
     def __init__(self, path: Path, descriptors: Sequence[int], identities: Sequence[FileId]) -> None:
         self.path = path  # the real one: through a link the -wal lies beside the real file
+        self.wal_path, self.shm_path = f"{path}-wal", f"{path}-shm"
         self.main, self.shm, self.wal = descriptors
         self.main_id, self.shm_id, self.wal_id = identities
         self.sqlite: set[int] = set()  # every descriptor number that SQLite has opened for the archive
         self.users = 1
         self.is_given_up = False
+        self._rescued: Path | None = None
         self.guard = threading.Lock()
-
-    @property
-    def wal_path(self) -> str:
-        """Where the WAL belongs."""
-        return f"{self.path}-wal"
-
-    @property
-    def shm_path(self) -> str:
-        """Where the shared memory belongs."""
-        return f"{self.path}-shm"
 
     @property
     def ids(self) -> tuple[FileId, FileId, FileId]:
@@ -84,11 +76,16 @@ class Hold:
 
     def is_in_place(self) -> bool:
         """Whether main file, WAL and shared memory are still those that were opened."""
-        return (
-            file_id(self.path) == self.main_id
-            and file_id(self.wal_path) == self.wal_id
-            and file_id(self.shm_path) == self.shm_id
-        )
+        return file_id(self.path) == self.main_id and self.has_own_side_files()
+
+    def has_own_side_files(self) -> bool:
+        """Whether WAL and shared memory are still those that were opened."""
+        return file_id(self.wal_path) == self.wal_id and file_id(self.shm_path) == self.shm_id
+
+    def is_deleted(self) -> bool:
+        """Whether the main file has no name any more, so that only the open descriptors keep its bytes."""
+        status = os.fstat(self.main)
+        return not status.st_nlink and status.st_size > 0
 
     def has_own_wal(self) -> bool:
         """Whether the WAL that was opened still stands under its name."""
@@ -139,6 +136,10 @@ class Hold:
         except OSError:
             return False
 
+    def lost_only_its_shared_memory(self) -> bool:
+        """Whether main file and WAL are in place, so that opening everything afresh makes it good."""
+        return file_id(self.path) == self.main_id and self.has_own_wal()
+
     def was_put_back_by_another(self) -> bool:
         """Whether another process has put the WAL back: a file that begins as ours does and is no shorter."""
         if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
@@ -181,18 +182,20 @@ class Hold:
             self.wal, self.wal_id = opened, file_id(opened) or self.wal_id
 
     def rescue(self) -> Path:
-        """Copy the main file and the WAL that were opened to new files beside the archive; return the main
-        copy.
+        """Copy the main file and the WAL that were opened to new files beside the archive, at the first call;
+        return the main copy.
 
         For the case that another file stands in their place: nothing there is touched.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
         """
-        base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-        _copy(self.main, str(base), self._mode())
-        self._copy_wal(f"{base}-wal")
-        return base
+        if self._rescued is None:
+            base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+            _copy(self.main, str(base), self._mode())
+            self._copy_wal(f"{base}-wal")
+            self._rescued = base
+        return self._rescued
 
     def _copy_wal(self, target: str) -> None:
         _copy(self.wal, target, self._mode())
@@ -314,6 +317,14 @@ def abandon(hold: Hold) -> None:
     with _lock:
         if _HOLDS.get(hold.main_id) is hold:
             del _HOLDS[hold.main_id]
+
+
+def find_other_name(path: str | os.PathLike[str]) -> Path | None:
+    """Return the other name by which this process has the file open; None if it has not."""
+    real = Path(os.path.realpath(path))
+    identity = file_id(real)
+    held = _HOLDS.get(identity) if identity is not None else None
+    return held.path if held is not None and held.path != real else None
 
 
 def find_lost() -> Hold | None:

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -222,6 +223,13 @@ def _open_writable(place: Path) -> Connection:
     if not os.access(place, os.W_OK) or not os.access(place.parent, os.W_OK):
         raise ArchiveReadOnlyError(
             f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
+            path=str(place),
+        )
+    other = find_other_name(place)
+    if other is not None:
+        # Each name would have a WAL of its own.
+        raise ArchiveIOError(
+            f"{place} is a hard link to {other}, which this process has open; open it by that name",
             path=str(place),
         )
     connection = Connection(place)

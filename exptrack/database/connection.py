@@ -316,7 +316,7 @@ class Connection(OpenedFile):
 
     def _mend(self, held: Hold, raw: sqlite3.Connection) -> None:
         if held.lost_only_its_shared_memory():
-            self._renew_shared_memory(held)
+            self._renew_hold(held)
         elif not held.was_put_back_by_another():
             self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
             try:
@@ -349,18 +349,21 @@ class Connection(OpenedFile):
         """
         super()._require_descriptors(handle)
         held = self._hold
-        if held is not None and not held.has_own_side_files():
+        if held is None:
+            return
+        held.renew_if_droppable()
+        if not held.has_own_side_files():
             self._sections.run(partial(self._renew_side_files, held))
 
     def _renew_side_files(self, held: Hold) -> None:
         if self._hold is not held:
             return  # another thread was faster
         if held.lost_only_its_shared_memory():
-            self._renew_shared_memory(held)
+            self._renew_hold(held)
         elif held.was_put_back_by_another():
             self._open_afresh(held)
 
-    def _renew_shared_memory(self, held: Hold) -> None:
+    def _renew_hold(self, held: Hold) -> None:
         """Open everything afresh, which makes the shared memory again from the WAL; hold the new one then.
 
         The old hold keeps its locks until then, so that no other process folds the WAL meanwhile.
@@ -377,6 +380,9 @@ class Connection(OpenedFile):
 
     def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
+        if not hold.HAS_OPEN_FILE_LOCKS:  # then the last to close folds the WAL, and the next one is another
+            self._renew_hold(held)
+            return
         held.reopen_wal()
         self._close_handles_of(held)
 

@@ -103,10 +103,20 @@ class Hold:
         return found is not None and found == os.getpid()
 
     def renew(self) -> None:
-        """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process."""
+        """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
+
+        By ``lockf``, which knows how each system lays out a lock. Where another process holds the bytes alone,
+        SQLite tells of it.
+        """
         if fcntl is not None:
-            _set(self.main, fcntl.F_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
-            _set(self.shm, fcntl.F_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+            with suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(self.main, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_BYTES, SHARED_BEGIN)
+                fcntl.lockf(self.shm, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, DEAD_MAN_BYTE)
+
+    def renew_if_droppable(self) -> None:
+        """Set them again where the system has no locks that a close cannot drop."""
+        if not HAS_OPEN_FILE_LOCKS:
+            self.renew()
 
     def release_locks(self) -> None:
         """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive, ArchiveIOError, ArchiveMovedError
+from exptrack.database import hold
 from exptrack.database.hold import HAS_OPEN_FILE_LOCKS
 
 pytestmark = pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
@@ -53,8 +54,13 @@ def empty_wal(path: Path) -> None:
     Path(f"{path}-wal").touch()
 
 
+@pytest.mark.parametrize("locks", ["of open files", "of processes"])
 @pytest.mark.parametrize("change", [copy, copy_all, read, delete_wal, empty_wal])
-def test_every_acknowledged_change_is_there(tmp_path: Path, change: Callable[[Path], None]) -> None:
+def test_every_acknowledged_change_is_there(
+    tmp_path: Path, change: Callable[[Path], None], locks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if locks == "of processes":  # as on macOS
+        monkeypatch.setattr(hold, "HAS_OPEN_FILE_LOCKS", False)
     path = tmp_path / "lab.db"
     archive = Archive(path)
     run = archive.start_run()

@@ -28,7 +28,9 @@ from typing import Any
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ArchiveFullError,
-    ExptrackError,
+    ArchiveIOError,
+    ArchiveLockedError,
+    ArchiveMovedError,
     InvalidTypeError,
     InvalidValueError,
     RunFinishedError,
@@ -111,6 +113,7 @@ class MetricLog:
         self._writer: Writer | None = None
         # The reading of the monotonic clock at the run's start; of a resumed run, as if it had never stopped.
         self._zero = 0.0
+        self._is_resumed = False
         # By the row id of a series: how many points were logged, and their checksum.
         self._checksums: dict[int, tuple[int, int]] = {}
         self._series: dict[str, LoggedSeries] = {}
@@ -348,7 +351,7 @@ class MetricLog:
         journal = writer.journal
         known = self._series.get(name)
         if known is None:
-            top = self._find_top_step(name)
+            top = self._find_top_step(name, step)
             # A series that begins below zero goes on from there.
             following = top + 1 if top is not None else step or 0
             index = journal.series_count
@@ -364,12 +367,17 @@ class MetricLog:
         self._fast[name] = known
         return known
 
-    def _find_top_step(self, name: str) -> int | None:
+    def _find_top_step(self, name: str, step: int | None) -> int | None:
+        """Return the largest stored step of a metric that this handle logs for the first time, or None.
+
+        Where the archive cannot be read, there is none yet, for a run that began in this process or a point
+        with a step of its own: an archive in trouble ends no training.
+        """
         try:
             return find_top_step(self._connection, self._run, name)
-        except ExptrackError:
-            # The archive cannot be reached, which the writer thread tells. The point is kept all the same; its
-            # automatic steps begin at 0, as those of every metric that this process names first.
+        except (ArchiveIOError, ArchiveLockedError, ArchiveMovedError):
+            if self._is_resumed and step is None:
+                raise
             return None
 
     def _forget_series(self, writer: Writer) -> None:

@@ -44,7 +44,6 @@ PATIENCE_S, SHORT_PATIENCE_S = 5.0, 0.1  # for the lock, where no caller asks fo
 WARN_OF_LOCK_S = 30.0
 PREFAULT_STEP_BYTES = 1 << 18
 
-ARCHIVE_IDENTITY = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 SAVE_DRAINED = """
 INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
@@ -340,7 +339,7 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
 
 def read_archive_identity(connection: Connection) -> str:
     """Return a text that tells this archive from another at its path: time and hash of the first migration."""
-    return str(connection.value(ARCHIVE_IDENTITY))
+    return connection.birth
 
 
 # Which writer a live run uses

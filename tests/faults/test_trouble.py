@@ -67,14 +67,14 @@ def test_waits_for_a_lock_do_not_add_up(hasty: Archive) -> None:
     connection = hasty._connection
     connection.busy_wait_s = 1.5
     run = hasty.start_run()
-    assert connection._wait_s() == 1.5
+    assert connection._patience.seconds(1.5) == 1.5
     with locked(hasty.path):
         for _ in range(2):
             with pytest.raises(ArchiveLockedError, match=r"waiting \d+\.\d s was in vain"):
                 run.add_tag("x")
-            assert connection._wait_s() == 1.0
+            assert connection._patience.seconds(1.5) == 1.0
     run.add_tag("y")
-    assert connection._wait_s() == 1.5
+    assert connection._patience.seconds(1.5) == 1.5
     run.complete()
 
 

@@ -415,6 +415,7 @@ class OpenedFile:
 
     def _require_inside(self, what: str) -> None:
         if not self._inside:
+            self.require_open()  # a close in another thread forgets who is inside
             raise RuntimeError(f"{what} outside of a section or reading")
 
     # Which file it is

@@ -13,7 +13,9 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from exptrack import (
     Archive,
+    ArchiveFullError,
     ArchiveIOError,
+    ArchiveLockedError,
     ArchiveReadOnlyError,
     ArchiveTooNewError,
     ExptrackError,
@@ -87,10 +89,19 @@ def main(ctx: click.Context, db: str | None) -> None:
 
 
 def open_archive(db: str | None, *, writing: bool = False) -> Archive:
-    """Open the archive of a command. For reading, a read-only or newer archive will do too."""
+    """Open the archive of a command. For reading, one that cannot be written will do too.
+
+    It may be read-only, newer, on a full disk, or locked by a process that was stopped.
+    """
     try:
         return Archive(db, create=False)
-    except (ArchiveReadOnlyError, ArchiveTooNewError):
+    except (
+        ArchiveReadOnlyError,
+        ArchiveTooNewError,
+        ArchiveFullError,
+        ArchiveIOError,
+        ArchiveLockedError,
+    ):
         if writing:
             raise
         return Archive(db, mode="ro")

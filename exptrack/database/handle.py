@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 
+from exptrack.database.frozen import Look
+
 
 class Handle:
     """The SQLite connection of one thread, with its transaction depth. It is open while `raw` is not None.
@@ -19,6 +21,7 @@ class Handle:
         self.busy = threading.RLock()
         self.depth = 0
         self.commits = 0
+        self.seen: Look | None = None  # how the file looked when it was opened as immutable
 
     def close(self) -> None:
         """Close the connections; the next statement of the thread opens new ones. Call while `busy` is held."""

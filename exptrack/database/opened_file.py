@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from exptrack.database import forks, hold
 from exptrack.database.failures import primary_code, require_sqlite, translate
+from exptrack.database.frozen import look_at, run_unchanged
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import FileId, Hold, file_id
@@ -67,8 +68,10 @@ class OpenedFile:
     """Run statements on one archive file; safe to share between threads.
 
     `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
-    ``"immutable"`` (for a file without a WAL on a medium that cannot be written). The file is opened at the
-    first statement.
+    ``"immutable"`` (reads a file without a WAL without locks, as long as it has none). The file is opened at
+    the first statement.
+
+    `place` is where the archive is; `path` is another file only while a copy of it is read.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
     so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
@@ -77,7 +80,7 @@ class OpenedFile:
 
     def __init__(self, path: Path, mode: str = "rw") -> None:
         require_sqlite()
-        self.path = path
+        self.path = self.place = path
         self.mode = mode
         self.busy_wait_s = BUSY_WAIT_S
         self.trace: Callable[[str], None] | None = None
@@ -105,11 +108,11 @@ class OpenedFile:
 
     # Opening and closing
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection and set its pragmas."""
         try:
             raw = sqlite3.connect(
-                f"{self.path.as_uri()}?{self._query()}",
+                f"{self.path.as_uri()}?{'mode=ro&immutable=1' if immutable else self._query()}",
                 uri=True,
                 timeout=0,
                 isolation_level=None,
@@ -138,8 +141,6 @@ class OpenedFile:
         A reader that may write opens for writing too (``query_only`` refuses it): only so can it copy the
         WAL into the file when it is the last to leave.
         """
-        if self.mode == "immutable":
-            return "mode=ro&immutable=1"
         return "mode=rw" if self.mode == "rw" or os.access(self.path, os.W_OK) else "mode=ro"
 
     def _configure(self, raw: sqlite3.Connection) -> None:
@@ -214,7 +215,8 @@ class OpenedFile:
     def _raw(self, handle: Handle) -> sqlite3.Connection:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
         if handle.raw is None:
-            handle.raw = self._connect()
+            handle.seen = look_at(self.path) if self.mode == "immutable" else None
+            handle.raw = self._connect(immutable=handle.seen is not None)
             if self._hold is None:
                 self._take_hold(handle.raw)
         return handle.raw
@@ -238,8 +240,7 @@ class OpenedFile:
         handle = self._new_handle()
         with handle.busy:
             try:
-                handle.raw = self._connect()
-                yield handle.raw
+                yield self._raw(handle)
             finally:
                 handle.close()
 
@@ -336,6 +337,11 @@ class OpenedFile:
     # Inside a section or reading
 
     @property
+    def caller_has_given_up(self) -> bool:
+        """Whether the caller of the section under way, in which this is asked, waits for it no longer."""
+        return self._sections.is_here and self._sections.caller_has_given_up
+
+    @property
     def _inside(self) -> str:
         """What the calling thread is inside: SECTION, READING or nothing."""
         found: str = getattr(self._local, "inside", "")
@@ -407,14 +413,17 @@ class OpenedFile:
                     raise self.translate(error) from error
                 now = time.monotonic()
                 deadline = deadline or now + self.busy_wait_s
-                given_up = self._sections.is_here and self._sections.caller_has_given_up
-                if now >= deadline or self._closed or given_up:
+                if now >= deadline or self._closed or self.caller_has_given_up:
                     raise self.translate(error) from error
             time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
 
     def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
         """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
         if not handle.depth:
+            if self.mode == "immutable" and not self._inside:
+                return run_unchanged(
+                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
+                )
             return cast(_T, self._run_waiting(run))
         try:
             return run()
@@ -428,30 +437,28 @@ class OpenedFile:
         """Run one statement that changes something; return the rows it changed and the last row id."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            return self._run_statement(handle, lambda: _done(raw.execute(sql, parameters)))
+            return self._run_statement(handle, lambda: _done(self._raw(handle).execute(sql, parameters)))
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Call inside a transaction."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            self._run_statement(handle, lambda: _done(raw.executemany(sql, rows)))
+            self._run_statement(handle, lambda: _done(self._raw(handle).executemany(sql, rows)))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            return self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchall())
+            return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            row: Row | None = self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchone())
-            return row
+            return cast(
+                Row | None,
+                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
+            )
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first column of the first row, or None."""

@@ -34,6 +34,7 @@ from exptrack.errors import (
 from exptrack.metrics.journal import Journal, SlotRange
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
+READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
 PREFAULT_STEP_BYTES = 1 << 18
 
@@ -92,6 +93,7 @@ class Writer:
         self.users: set[WriterUser] = set()
         self.by_index: dict[int, LoggedSeries] = {}
         self.failure: Exception | None = None
+        self.readers_told = False  # that they read without the newest points
         self._failing = False
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -165,7 +167,8 @@ class Writer:
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
-                if isinstance(error, Exception):
+                # A reader that waits no longer is told nothing, and the next logging call neither.
+                if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._fail(error, told)
                 raise
         with journal.lock:
@@ -424,6 +427,7 @@ def drain_all(path: Path) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
+    It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
     for connection, writer in list(_WRITERS.items()):
         if connection.path != path and not _same_file(connection.path, path):
@@ -431,9 +435,14 @@ def drain_all(path: Path) -> None:
         if connection.closed or connection.in_transaction:
             continue
         try:
-            writer.drain(told=False)
+            connection.section(
+                partial(writer.drain, told=False), within_s=0 if writer.readers_told else READERS_WAIT_S
+            )
+            writer.readers_told = False
         except ExptrackError as error:
-            warn(f"reading {path} without the newest points, which are still in the journal: {error}")
+            if not writer.readers_told:
+                writer.readers_told = True
+                warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -24,7 +24,7 @@ from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.store import REOPEN_SERIES
 from exptrack.metrics.writer import hold_journal
-from exptrack.process import current_process, is_alive
+from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import new_run_id
@@ -44,6 +44,7 @@ UPDATE run SET status = 'running', ended_at = NULL, reason = NULL, traceback = N
                heartbeat_at = ?
 WHERE id = ?
 """
+PUBLIC_ID = "SELECT run_id FROM run WHERE id = ?"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 
 _P = ParamSpec("_P")
@@ -131,6 +132,8 @@ def resume_run(
 @in_section
 def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     interrupt_dead_runs(connection)
+    if take_over:
+        _store_points_of_owner(connection, run_id)
     with connection.transaction():
         row = resolve_run(connection, run_id)
         run = row["id"]
@@ -154,6 +157,14 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
     result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
     return result
+
+
+def _store_points_of_owner(connection: Connection, run_id: object) -> None:
+    """Store what the process that owns a run left in its journal; the caller says that it is dead."""
+    row = connection.one(SELECT_OWNER, (resolve_run(connection, run_id)["id"],))
+    if row is not None:
+        owner = identity_of_owner(row)
+        recover_journals(connection, lambda process: process == owner)
 
 
 def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> tuple[str, ...]:
@@ -183,34 +194,44 @@ def open_run(connection: Connection, run: int) -> Run:
     return Run(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
-def recover_journals(connection: Connection) -> None:
-    """Store the points that dead processes of this host left in their journals. Commits if there are any."""
+def recover_journals(
+    connection: Connection, is_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False
+) -> int:
+    """Store the points that dead processes left in their journals; return their number. Commits.
+
+    `is_dead` is asked about each process that cannot be seen from here.
+    """
 
     def reseal(run: int) -> None:
         state = connection.one(RUN_STATE, (run,))
         completed = state is not None and state["status"] == RunStatus.COMPLETED
         seal_run(connection, run, completed=completed)
 
-    recover(connection, reseal)
+    return recover(connection, reseal, is_dead)
 
 
 @in_section
-def interrupt_dead_runs(connection: Connection) -> None:
-    """Mark as interrupted every running run of this host whose process is gone. Commits if there is one.
+def interrupt_dead_runs(
+    connection: Connection, is_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False
+) -> list[str]:
+    """Mark as interrupted every running run whose process is gone; return their ids. Commits if there is one.
 
     The points in their journals are stored first. A process that dies only after its journal was looked at
-    is handled by the next call.
+    is handled by the next call. `is_dead` is asked about each process that cannot be seen from here.
     """
-    dead = find_dead_runs(connection)
+    dead = find_dead_runs(connection, is_dead)
     if not dead:
-        return
-    recover_journals(connection)
+        return []
+    recover_journals(connection, is_dead)
+    marked = []
     with connection.transaction():
-        for run in find_dead_runs(connection):
+        for run in find_dead_runs(connection, is_dead):
             if run not in dead:
                 continue
             reason = "its process died without ending the run"
+            marked.append(str(connection.value(PUBLIC_ID, (run,))))
             connection.execute(END_DEAD_RUN, (reason, run))
             connection.execute(DELETE_OWNER, (run,))
             record_end(connection, run, RunStatus.INTERRUPTED, reason)
             seal_run(connection, run, completed=False)
+    return marked

@@ -38,7 +38,7 @@ def info(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) -> None:
-    """Store what dead processes left beside the archive, and mark their runs.
+    """Store the points that dead processes left, and mark their runs.
 
     Every command does so for processes of this machine. --take-over does it also for processes of another host
     or of another container. Only you can know that these are dead.

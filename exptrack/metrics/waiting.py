@@ -11,9 +11,9 @@ from pathlib import Path
 
 from exptrack.database.connection import Connection
 from exptrack.metrics.journal import (
+    SLOT,
     Header,
     is_owner_alive,
-    is_stillborn,
     list_journals,
     read_header,
     read_points,
@@ -54,7 +54,8 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
     header = read_header(path)
     size = path.stat().st_size
     if header is None:
-        if is_stillborn(path):
+        # Its process writes the header at the very beginning, and may be about to.
+        if not any(_begin_of(path)) or read_header(path) is not None:
             return None
         return Waiting(str(path), size, None, "", "it is damaged, or of another version of exptrack; keep it")
     alive = is_owner_alive(header)
@@ -80,6 +81,11 @@ def _describe_owner(connection: Connection, header: Header, path: Path, run_ids:
     if not seen:
         seen = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(" ", "seconds")[:19]
     return f"process {header.owner.pid} on host {host}, last seen {seen[:19]} UTC"
+
+
+def _begin_of(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(SLOT)
 
 
 def _size_of(path: Path) -> int:

@@ -4,7 +4,8 @@ Invariants:
 
 - A journal is replayed only if it belongs to this archive and its process is known to be dead. Other files are
   left alone with a warning.
-- A journal is deleted only after its points are committed.
+- A journal is deleted only after its points are committed, and not while a process forked from its writer
+  lives: the lock on it says so.
 - The note on how far a journal is drained stays for ever: a copy of the journal may come back with the archive.
 - A replay checks under SQLite's write lock whether the file still exists, so of two openers only one replays.
 """
@@ -26,6 +27,7 @@ from exptrack.metrics.journal import (
     read_header,
     read_points,
 )
+from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
 
@@ -65,7 +67,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
                 " open the archive with the version of exptrack that wrote it"
             )
         return
-    if is_owner_alive(header) is not False:
+    if is_owner_alive(header) is not False or is_writer_alive(path):
         return
     if header.archive != read_archive_identity(connection):
         _warn_once(
@@ -78,6 +80,8 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
         if not path.exists():
             return
         drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
+        if drained == EVERYTHING and is_family_alive(path):
+            return
         batches: dict[tuple[str, str], NewPoints] = {}
         runs: dict[str, tuple[int, str] | None] = {}
         for point in read_points(path, header, drained):
@@ -109,7 +113,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
             f"the journal {path.name} holds points of runs that are not in {connection.path};"
             f" they are kept in {aside}, delete that file if you do not need them"
         )
-    else:
+    elif not is_family_alive(path):
         os.unlink(path)
 
 

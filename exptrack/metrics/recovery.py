@@ -4,7 +4,8 @@ Invariants:
 
 - A journal is replayed only if it belongs to this archive and its process is known to be dead, or cannot be
   seen and the caller says that it is dead. Other files are left alone with a warning.
-- A journal is deleted only after its points are committed.
+- A journal is deleted only after its points are committed, and not while a process forked from its writer
+  lives: the lock on it says so.
 - The note on how far a journal is drained stays for ever: a copy of the journal may come back with the archive.
 - A replay checks under SQLite's write lock whether the file still exists, so of two openers only one replays.
 """
@@ -26,6 +27,7 @@ from exptrack.metrics.journal import (
     read_header,
     read_points,
 )
+from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
 from exptrack.process import ProcessIdentity
@@ -37,18 +39,18 @@ _warned: set[str] = set()
 def recover(
     connection: Connection,
     reseal: Callable[[int], None],
-    is_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False,
+    declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False,
 ) -> int:
     """Store the points in journals of dead processes, and delete these journals. Return the number of points.
 
     Commits once for each journal. If this process is killed meanwhile, the next call finishes the work.
     `reseal` is called inside the transaction with the row id of each run that gained points although it had
-    ended. `is_dead` is asked about each process that cannot be seen from here.
+    ended. `declared_dead` is asked about each process that cannot be seen from here.
     """
     stored = 0
     for path in list_journals(connection.path):
         try:
-            stored += _recover_one(connection, path, reseal, is_dead)
+            stored += _recover_one(connection, path, reseal, declared_dead)
         except FileNotFoundError:
             continue  # its process or another opener has deleted it meanwhile
         except OSError as error:
@@ -64,7 +66,7 @@ def _recover_one(
     connection: Connection,
     path: Path,
     reseal: Callable[[int], None],
-    is_dead: Callable[[ProcessIdentity], bool],
+    declared_dead: Callable[[ProcessIdentity], bool],
 ) -> int:
     header = read_header(path)
     if header is None:
@@ -78,7 +80,7 @@ def _recover_one(
             )
         return 0
     alive = is_owner_alive(header)
-    if alive or (alive is None and not is_dead(header.owner)):
+    if alive or (alive is None and not declared_dead(header.owner)) or is_writer_alive(path):
         return 0
     if header.archive != read_archive_identity(connection):
         _warn_once(
@@ -91,6 +93,8 @@ def _recover_one(
         if not path.exists():
             return 0
         drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
+        if drained == EVERYTHING and is_family_alive(path):
+            return 0
         batches: dict[tuple[str, str], NewPoints] = {}
         runs: dict[str, tuple[int, str] | None] = {}
         for point in read_points(path, header, drained):
@@ -122,7 +126,7 @@ def _recover_one(
             f"the journal {path.name} holds points of runs that are not in {connection.path};"
             f" they are kept in {aside}, delete that file if you do not need them"
         )
-    else:
+    elif not is_family_alive(path):
         os.unlink(path)
     return sum(len(batch.steps) for batch in batches.values())
 

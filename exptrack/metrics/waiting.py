@@ -18,6 +18,7 @@ from exptrack.metrics.journal import (
     read_header,
     read_points,
 )
+from exptrack.metrics.journal_locks import is_family_alive
 from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity
 from exptrack.records import Waiting
 
@@ -59,7 +60,7 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
             return None
         return Waiting(str(path), size, None, "", "it is damaged, or of another version of exptrack; keep it")
     alive = is_owner_alive(header)
-    if alive:
+    if alive or is_family_alive(path):
         return None
     if header.archive != read_archive_identity(connection):
         return Waiting(

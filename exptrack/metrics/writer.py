@@ -32,6 +32,7 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.journal import Journal, SlotRange
+from exptrack.metrics.journal_locks import Family, give_up_mapping, is_ended_by_parent, is_worker
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
@@ -53,6 +54,7 @@ LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 _WRITERS: dict[Connection, Writer] = {}
 _writers_lock = threading.Lock()
 _over_fork = threading.local()
+_FAMILIES: list[Family] = []  # those that this process was forked into
 
 
 class LoggedSeries:
@@ -71,6 +73,16 @@ class LoggedSeries:
         self.epoch = -1
 
 
+class LeftByParent:
+    """What a forked child knows of the run that its parent's process writes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.owner = journal.header.owner
+        self.archive = journal.header.archive
+        self.family = journal.family
+        self.look_again = 0.0  # when to look next whether the owner lives
+
+
 class WriterUser(Protocol):
     """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
 
@@ -81,6 +93,9 @@ class WriterUser(Protocol):
 
     def lose_journal(self) -> None:
         """Stop using the journal: make every logging call a commit from now on. Must not block."""
+
+    def become_child(self, left: LeftByParent) -> None:
+        """In a forked child: lose the journal, which is the parent's. Must not block."""
 
 
 class Writer:
@@ -353,6 +368,9 @@ class _RunToBegin:
     def lose_journal(self) -> None:
         """Do nothing: this user does not log."""
 
+    def become_child(self, left: LeftByParent) -> None:
+        """Do nothing: this user does not log."""
+
 
 def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | None:
     """Return the handle of this process that logs the run through a journal; prefer this connection's."""
@@ -399,6 +417,8 @@ def _close(connection: Connection) -> None:
             user.lose_journal()
     writer.stop()
     writer.drain()
+    if writer.journal.family.is_alive():
+        return  # the file says so to all who look; the last of them or the next opener deletes it
     writer.journal.remove()
     _forget_journal_alone(connection, writer.journal.header.key)
 
@@ -458,7 +478,10 @@ def _same_file(a: Path, b: Path) -> bool:
 def _before_fork() -> None:
     """Drain each journal and hold each writer's locks, so that the child inherits none in use."""
     held = _over_fork.held = []
+    _over_fork.ended_by_parent = is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
+        writer.journal.family.join()
+        writer.journal.family.has_children |= not is_worker()
         if connection.closed or connection.in_transaction:
             continue
         try:
@@ -480,9 +503,14 @@ def _after_fork_in_child() -> None:
     _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
         connection.before_close = connection.before_section = None
+        give_up_mapping(writer.journal.map)
+        _FAMILIES.append(writer.journal.family)
         for user in writer.users:
-            user.lose_journal()
+            user.become_child(LeftByParent(writer.journal))
     _WRITERS.clear()
+    if getattr(_over_fork, "ended_by_parent", False):
+        for family in _FAMILIES:
+            family.leave()
 
 
 if hasattr(os, "register_at_fork"):

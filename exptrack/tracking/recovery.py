@@ -116,10 +116,10 @@ def take_over(connection: Connection) -> tuple[int, list[str]]:
     Returns the number of points stored, and the ids of the runs that became interrupted. Commits.
     """
 
-    def is_dead(_owner: ProcessIdentity) -> bool:
+    def declared_dead(_owner: ProcessIdentity) -> bool:
         return True
 
-    return recover_journals(connection, is_dead), interrupt_dead_runs(connection, is_dead)
+    return recover_journals(connection, declared_dead), interrupt_dead_runs(connection, declared_dead)
 
 
 def store_what_is_left(connection: Connection) -> tuple[int, list[str]]:

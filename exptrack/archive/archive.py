@@ -21,6 +21,7 @@ from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.opening import default_connection, open_connection, wal_bytes
+from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, RunBusyError
 from exptrack.metrics.writer import drain_all
 from exptrack.records import Artifact, Event, RecordedRun, RunStatus
@@ -387,7 +388,10 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
         drain_all(self._connection.path)
         report = verification.verify(self._connection, progress)
-        return replace(report, waiting=tuple(recovery.list_waiting(self._connection)))
+        lost = "it was damaged, so its last transactions are not in the file"
+        kept = [verification.Problem("log", str(path), lost) for path in list_kept(self._connection.place)]
+        waiting = recovery.list_waiting(self._connection)
+        return replace(report, problems=(*report.problems, *kept), waiting=tuple(waiting))
 
 
 def _moment_or_none(text: str | None) -> datetime | None:

@@ -65,6 +65,7 @@ class Hold:
     shm_id: FileId
     wal_id: FileId
     users: int = 0
+    leaves_wal: bool = False  # the WAL is damaged and no copy of it could be made: nothing may touch it
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -199,6 +200,18 @@ class Hold:
         _copy(self.main, str(base), self._mode())
         self._copy_wal(f"{base}-wal")
         return base
+
+    def keep_aside(self, base: str) -> None:
+        """Copy the main file and the WAL to `base` and its ``-wal``, which appear whole or not at all.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+        """
+        for source, target in ((self.main, base), (self.wal, f"{base}-wal")):
+            draft = f"{target}.draft"
+            with _replaced(draft):
+                _copy(source, draft, self._mode())
+                os.replace(draft, target)
 
     def _copy_wal(self, target: str) -> None:
         _copy(self.wal, target, self._mode())

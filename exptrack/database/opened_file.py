@@ -30,6 +30,7 @@ from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import FileId, Hold, file_id
 from exptrack.database.sections import SectionThread
+from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
     ArchiveClosedError,
     ArchiveMovedError,
@@ -232,6 +233,10 @@ class OpenedFile:
         with self._lock:
             if self._hold is None:
                 self._hold = hold.take(self.path)
+                if self._hold is not None and self._hold.users == 1:
+                    may_write = self.path == self.place and os.access(self.path, os.W_OK)
+                    page_bytes = raw.execute("PRAGMA page_size").fetchone()[0]
+                    keep_if_damaged(self._hold, self.place, page_bytes, may_write, self.mode == "rw")
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Connection]:
@@ -262,7 +267,7 @@ class OpenedFile:
         handles = list(self._handles)  # before the threads end, which drop theirs
         held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
-        if held is not None and last:
+        if held is not None and last and not held.leaves_wal:
             # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
             held.renew()
             held.release_locks()
@@ -276,7 +281,8 @@ class OpenedFile:
         self._local = threading.local()
         _end_threads(self._sections, self._idle_readers)
         if held is not None and last:
-            self._fold_what_is_left(held)
+            if not held.leaves_wal:
+                self._fold_what_is_left(held)
             held.close_descriptors()
 
     def _fold_what_is_left(self, held: Hold) -> None:

@@ -234,6 +234,7 @@ def _open_writable(place: Path) -> Connection:
         )
     connection = Connection(place)
     try:
+        connection.remember_identity()  # and see whether its WAL is damaged, before anything is written
         bring_up_to_date(connection)
         if connection.value("PRAGMA journal_mode") != "wal":
             _switch_to_wal(connection)
@@ -317,6 +318,7 @@ def _open_copy(place: Path) -> Connection:
     connection = Connection(copy, "ro")
     connection.place = place
     connection.on_close = lambda: shutil.rmtree(folder, ignore_errors=True)
+    connection.remember_identity()
     return connection
 
 

@@ -20,14 +20,16 @@ from exptrack.archive.studies import ArchiveStudies
 from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import SQLITE_VERSION
-from exptrack.database.opening import default_connection, open_connection, wal_bytes
+from exptrack.database.frozen import wal_bytes
+from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
-from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, RunBusyError
+from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.metrics.writer import drain_all
 from exptrack.records import Artifact, Event, RecordedRun, RunStatus
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
+from exptrack.validation import check_number
 
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
@@ -50,7 +52,8 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
     new archive unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child
-    may go on using it.
+    may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
+    the file.
 
     >>> with Archive(tmp_path / "lab.db") as archive:
     ...     with archive.start_run({"lr": 0.1}, name="first") as run:
@@ -69,10 +72,14 @@ class Archive(ArchiveQueries, ArchiveStudies):
         *,
         mode: str = "rw",
         create: bool = True,
+        wait_s: float = 30.0,
     ) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
             raise InvalidTypeError(f"path must be text or a Path, not {type(path).__name__}")
-        self._connection = open_connection(path, mode=mode, create=create)
+        wait_s = check_number(wait_s, "wait_s")
+        if not wait_s >= 0:
+            raise InvalidValueError(f"wait_s must be a number of seconds, 0 or more, not {wait_s!r}")
+        self._connection = open_connection(path, mode=mode, create=create, wait_s=wait_s)
         self._writable = mode == "rw"
         recovery.begin(self._connection)
 

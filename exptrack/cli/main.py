@@ -24,6 +24,7 @@ from exptrack import (
 )
 
 INTERRUPTED_EXIT = 130
+READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
 OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,7 +95,7 @@ def open_archive(db: str | None, *, writing: bool = False) -> Archive:
     It may be read-only, newer, on a full disk, or locked by a process that was stopped.
     """
     try:
-        return Archive(db, create=False)
+        return Archive(db, create=False) if writing else Archive(db, create=False, wait_s=READERS_WAIT_S)
     except (
         ArchiveReadOnlyError,
         ArchiveTooNewError,

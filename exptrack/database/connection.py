@@ -116,7 +116,7 @@ class Connection(OpenedFile):
                     return work()
 
             with handle.busy:
-                if self.mode != "immutable":
+                if self.mode != "frozen":
                     return once()
                 return run_unchanged(self.path, lambda: handle.seen, handle.close, once)
 

@@ -29,19 +29,25 @@ class Look(NamedTuple):
     inode: int
     modified_ns: int
     size: int
-    has_wal: bool
 
 
 def look_at(path: Path) -> Look | None:
-    """Look at a file that can be read as immutable; None if it is gone or both side files exist."""
-    real = os.path.realpath(path)
-    if side_files_exist(real):
+    """Look at a file that can be read as immutable; None if it is gone or something is in its WAL."""
+    if wal_bytes(path):
         return None
     try:
-        status = os.stat(real)
+        status = os.stat(path)
     except OSError:
         return None
-    return Look(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size, os.path.exists(f"{real}-wal"))
+    return Look(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def wal_bytes(path: Path) -> int:
+    """Return the size of the WAL beside the real file; 0 if there is none."""
+    try:
+        return os.stat(f"{os.path.realpath(path)}-wal").st_size
+    except OSError:
+        return 0
 
 
 def side_files_exist(real: str) -> bool:

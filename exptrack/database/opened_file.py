@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from exptrack.database import forks, hold
 from exptrack.database.failures import primary_code, require_sqlite, translate
-from exptrack.database.frozen import look_at, run_unchanged
+from exptrack.database.frozen import look_at, run_unchanged, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import FileId, Hold, file_id
@@ -69,8 +69,8 @@ class OpenedFile:
     """Run statements on one archive file; safe to share between threads.
 
     `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
-    ``"immutable"`` (reads a file without a WAL without locks, as long as it has none). The file is opened at
-    the first statement.
+    ``"immutable"`` (reads the main file alone, without locks) or ``"frozen"`` (the same, as long as nothing is
+    in its WAL). The file is opened at the first statement.
 
     `place` is where the archive is; `path` is another file only while a copy of it is read.
 
@@ -216,15 +216,15 @@ class OpenedFile:
     def _raw(self, handle: Handle) -> sqlite3.Connection:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
         if handle.raw is None:
-            handle.seen = look_at(self.path) if self.mode == "immutable" else None
-            handle.raw = self._connect(immutable=handle.seen is not None)
+            handle.seen = look_at(self.path) if self.mode == "frozen" else None
+            handle.raw = self._connect(immutable=self.mode == "immutable" or handle.seen is not None)
             if self._hold is None:
                 self._take_hold(handle.raw)
         return handle.raw
 
     def _take_hold(self, raw: sqlite3.Connection) -> None:
         """Keep the locks of the file, once SQLite has made its side files; a new file has none yet."""
-        if self.mode == "immutable" or self._identity is None:
+        if self.mode in ("immutable", "frozen") or self._identity is None:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -290,6 +290,8 @@ class OpenedFile:
 
         Of several processes that leave at once, each sees the others' locks, and none copies it.
         """
+        if not os.access(self.path, os.W_OK):
+            return  # said when it was opened
         for _ in range(FOLDS):
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
@@ -300,6 +302,12 @@ class OpenedFile:
                     raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
                 finally:
                     raw.close()
+        left = wal_bytes(self.path)
+        if left and not held.is_used_by_others():
+            warn(
+                f"{left:,} bytes of what was stored are still in {held.wal_path}, because they could not be"
+                f" copied into {self.path} (is the disk full?); copy both files, or make room and open it again"
+            )
 
     def __del__(self) -> None:
         # A connection that was dropped without close(): its threads, locks and descriptors end with it.
@@ -426,7 +434,7 @@ class OpenedFile:
     def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
         """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
         if not handle.depth:
-            if self.mode == "immutable" and not self._inside:
+            if self.mode == "frozen" and not self._inside:
                 return run_unchanged(
                     self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
                 )

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from exptrack.database.connection import Connection
-from exptrack.database.frozen import side_files_exist
+from exptrack.database.frozen import side_files_exist, wal_bytes
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
 from exptrack.database.opened_file import BUSY_WAIT_S
 from exptrack.errors import (
@@ -76,14 +76,20 @@ def default_connection() -> Connection:
 
 
 def open_connection(
-    path: str | os.PathLike[str] | None = None, *, mode: str = "rw", create: bool = True
+    path: str | os.PathLike[str] | None = None,
+    *,
+    mode: str = "rw",
+    create: bool = True,
+    wait_s: float = BUSY_WAIT_S,
 ) -> Connection:
     """Open an archive and, for writing, bring it to the current format first.
 
     `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create`, a missing or empty file becomes a new archive
     that only its owner can read. ``"ro"`` changes nothing, and works on a medium that cannot be written.
+    `wait_s` is how long to wait with ``"rw"`` for a process that lets no other open the file.
 
     Raises:
+        ArchiveLockedError: a process kept the file locked for `wait_s`.
         ArchiveNotFoundError: the file does not exist and is not to be created, or its folder does not exist.
         NotAnArchiveError: it is the file of another program, empty, a folder or a device; it is untouched.
         ArchiveTooNewError: a newer exptrack wrote the file, and `mode` is ``"rw"``.
@@ -119,7 +125,7 @@ def open_connection(
         raise NotAnArchiveError(
             f"{place} is empty, not an archive; start_run() makes it an archive", path=str(place)
         )
-    return _open_writable(place) if mode == "rw" else _open_readable(place)
+    return _open_writable(place, wait_s) if mode == "rw" else _open_readable(place)
 
 
 def _create_file(place: Path) -> None:
@@ -226,13 +232,14 @@ def _is_half_created(place: Path) -> bool:
     return journal.startswith(JOURNAL_MAGIC) and pages_before <= 1 and not journal.endswith(JOURNAL_MAGIC)
 
 
-def _open_writable(place: Path) -> Connection:
+def _open_writable(place: Path, wait_s: float) -> Connection:
     if not os.access(place, os.W_OK) or not os.access(os.path.dirname(os.path.realpath(place)), os.W_OK):
         raise ArchiveReadOnlyError(
             f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
             path=str(place),
         )
     connection = Connection(place)
+    connection.busy_wait_s = wait_s
     try:
         connection.remember_identity()  # and see whether its WAL is damaged, before anything is written
         bring_up_to_date(connection)
@@ -243,6 +250,7 @@ def _open_writable(place: Path) -> Connection:
     except BaseException:
         connection.close()
         raise
+    connection.busy_wait_s = BUSY_WAIT_S
     return connection
 
 
@@ -276,7 +284,7 @@ def _open_for_reading(place: Path) -> Connection:
             connection.close()
             if isinstance(error, ArchiveLockedError) and not wal_bytes(place):
                 raise
-    return _open_copy(place) if wal_bytes(place) else Connection(place, "immutable")
+    return _open_copy(place) if wal_bytes(place) else Connection(place, "frozen")
 
 
 def _may_use_side_files(place: Path) -> bool:
@@ -284,14 +292,6 @@ def _may_use_side_files(place: Path) -> bool:
     real = os.path.realpath(place)
     makes_none = side_files_exist(real)
     return makes_none or (os.access(real, os.W_OK) and os.access(os.path.dirname(real), os.W_OK))
-
-
-def wal_bytes(place: Path) -> int:
-    """Return the size of the WAL beside the real file; 0 if there is none."""
-    try:
-        return os.stat(f"{os.path.realpath(place)}-wal").st_size
-    except OSError:
-        return 0
 
 
 def _open_copy(place: Path) -> Connection:

@@ -134,8 +134,8 @@ def list_waiting(connection: Connection) -> list[Waiting]:
 
 
 def _warn_of(found: Iterable[Waiting]) -> None:
-    """Warn of each file that waits, once in this process."""
-    for waiting in found:
-        if waiting.path not in _told:
-            _told.add(waiting.path)
-            warn(str(waiting))
+    """Warn of each file that waits, once in this process and in one sentence."""
+    new = [waiting for waiting in found if waiting.path not in _told]
+    _told.update(waiting.path for waiting in new)
+    if new:
+        warn("; ".join(map(str, new)))

@@ -43,7 +43,7 @@ def folder() -> Iterator[Path]:
 
 
 def begin(user: int, act: Callable[[], Any]) -> tuple[int, int]:
-    """Fork a process of `user` that runs `act`; return its pid, and a pipe with what it returned and warned of."""
+    """Fork a process of `user` that runs `act`; return its pid, and a pipe with its result and warnings."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -162,7 +162,7 @@ def test_a_reader_without_rights_sees_what_a_writer_stores_meanwhile(folder: Pat
                 time.sleep(0.01)
             seen.append(len(archive.list_runs()))
             (folder / "begun").unlink()
-            while (folder / "holds").exists() or (folder / "lab.db-wal").exists():
+            while (folder / "holds").exists():
                 time.sleep(0.01)
             seen.append(archive.sql("SELECT count(*) FROM runs").rows[0][0])
             return [*seen, len(archive.list_runs())]

@@ -108,6 +108,10 @@ class Hold:
         found = ask_lock(self.shm, WRITER_BYTE, 1)
         return found is not None and found == os.getpid()
 
+    def is_written(self) -> bool:
+        """Whether any process holds SQLite's write lock; always False where that cannot be asked."""
+        return HAS_OPEN_FILE_LOCKS and ask_lock(self.shm, WRITER_BYTE, 1) is not None
+
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process."""
         if fcntl is not None:

@@ -16,10 +16,12 @@ from __future__ import annotations
 import os
 import re
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.hold import Hold
 from exptrack.errors import ArchiveIOError, warn
 
@@ -29,6 +31,7 @@ BIG_ENDIAN_SUMS, LITTLE_ENDIAN_SUMS = 0x377F0683, 0x377F0682
 # The index in shared memory: https://www.sqlite.org/walformat.html#the_wal_index_file_format
 INDEX = struct.Struct("=IIIBBHII")  # version, unused, changes, is set, big-endian, page size, frames, pages
 SALTS_AT = 16  # in the header
+SETTLING_S = 0.05  # where nothing tells whether a writer is between its frames and the new end
 WHOLE = 0xFFFFFFFF
 
 Sums = tuple[int, int]
@@ -43,11 +46,12 @@ class Frame(NamedTuple):
     sums: Sums
 
 
-def count_passed_over(wal: int, shm: int, page_bytes: int) -> int:
+def count_passed_over(held: Hold, page_bytes: int) -> int:
     """Return how many transactions stand in the WAL behind the end that SQLite found, although they verify.
 
-    `wal` and `shm` are descriptors. SQLite has read the WAL before.
+    SQLite has read the WAL before. While another process writes, the answer is 0.
     """
+    wal, shm = held.wal, held.shm
     frame_bytes = FRAME.size + page_bytes
     frames = (os.fstat(wal).st_size - HEADER.size) // frame_bytes
     end = _read_end(shm)
@@ -55,8 +59,12 @@ def count_passed_over(wal: int, shm: int, page_bytes: int) -> int:
         return 0
     log = _Log(wal, frame_bytes)
     found = sum(1 for _number in log.commits_behind(end, frames))
-    # A writer at work adds frames first and moves the end then.
-    return found if found and _read_end(shm) == end else 0
+    if not found:
+        return 0
+    # A writer adds frames first, then moves the end, then drops the lock. So look in the opposite order.
+    if not HAS_OPEN_FILE_LOCKS:
+        time.sleep(SETTLING_S)
+    return found if not held.is_written() and _read_end(shm) == end else 0
 
 
 def _read_end(shm: int) -> int | None:
@@ -76,7 +84,7 @@ def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, w
     Raises:
         ArchiveIOError: no copy could be made, and this process would overwrite the WAL.
     """
-    lost = count_passed_over(held.wal, held.shm, page_bytes)
+    lost = count_passed_over(held, page_bytes)
     if not lost:
         return
     behind = f"{lost} committed transaction{'s' * (lost != 1)} behind the damage cannot be read"

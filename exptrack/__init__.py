@@ -17,7 +17,7 @@ _NAMES_IN = {
         start_run resume_run list_runs show_run best_run diff_runs compare what_changed append_event
         read_events gc_artifacts verify current_trial
     """,
-    "archive.records": "ArchiveInfo DeleteReport SqlResult",
+    "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -57,7 +57,7 @@ _NAMES_IN = {
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus RecordedRun MetricPoint MetricSummary Note Event Artifact ArtifactUse
-        ConfigSource TrialState
+        ConfigSource TrialState Waiting
     """,
     # Errors
     "errors": """
@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from exptrack.archive.archive import Archive as Archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
     from exptrack.archive.records import DeleteReport as DeleteReport
+    from exptrack.archive.records import RecoveryReport as RecoveryReport
     from exptrack.archive.records import SqlResult as SqlResult
     from exptrack.archive.shortcuts import append_event as append_event
     from exptrack.archive.shortcuts import best_run as best_run
@@ -210,6 +211,7 @@ if TYPE_CHECKING:
     from exptrack.records import RunStatus as RunStatus
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
+    from exptrack.records import Waiting as Waiting
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler

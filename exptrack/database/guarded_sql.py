@@ -67,7 +67,7 @@ def run_guarded(
             f"the statement has {len(sql):,} characters, more than {MAX_SQL_CHARS:,};"
             " give long values as parameters"
         )
-    mode = "immutable" if connection.mode == "immutable" else "ro"
+    mode = "frozen" if connection.mode == "frozen" else "ro"
     denied: list[str] = []
     deadline = time.monotonic() + timeout_s
     with Connection(connection.path, mode) as apart, apart.apart() as raw:

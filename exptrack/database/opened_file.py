@@ -27,10 +27,12 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import primary_code, require_sqlite, translate
+from exptrack.database.frozen import look_at, run_unchanged, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Done, Handle, outcome
 from exptrack.database.hold import Hold
 from exptrack.database.sections import SectionThread
+from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
     ArchiveClosedError,
     ArchiveIOError,
@@ -58,8 +60,10 @@ class OpenedFile:
     """Run statements on one archive file; safe to share between threads.
 
     `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
-    ``"immutable"`` (for a file without a WAL on a medium that cannot be written). The file is opened at the
-    first statement.
+    ``"immutable"`` (reads the main file alone, without locks) or ``"frozen"`` (the same, as long as nothing is
+    in its WAL). The file is opened at the first statement.
+
+    `place` is where the archive is; `path` is another file only while a copy of it is read.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
     so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
@@ -68,7 +72,7 @@ class OpenedFile:
 
     def __init__(self, path: Path, mode: str = "rw") -> None:
         require_sqlite()
-        self.path = path
+        self.path = self.place = path
         self.mode = mode
         self.busy_wait_s = BUSY_WAIT_S
         self.trace: Callable[[str], None] | None = None
@@ -98,9 +102,9 @@ class OpenedFile:
 
     # Opening and closing
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection and set its pragmas."""
-        raw = self._connect_bare()
+        raw = self._connect_bare(immutable=immutable)
         raw.row_factory = sqlite3.Row
         if self.trace is not None:
             raw.set_trace_callback(self.trace)
@@ -112,11 +116,11 @@ class OpenedFile:
             raise
         return raw
 
-    def _connect_bare(self) -> sqlite3.Connection:
+    def _connect_bare(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection as SQLite makes it."""
         try:
             return sqlite3.connect(
-                f"{self.path.as_uri()}?{self._query()}",
+                f"{self.path.as_uri()}?{'mode=ro&immutable=1' if immutable else self._query()}",
                 uri=True,
                 timeout=0,
                 isolation_level=None,
@@ -137,8 +141,6 @@ class OpenedFile:
         A reader that may write opens for writing too (``query_only`` refuses it): only so can it copy the
         WAL into the file when it is the last to leave.
         """
-        if self.mode == "immutable":
-            return "mode=ro&immutable=1"
         return "mode=rw" if self.mode == "rw" or os.access(self.path, os.W_OK) else "mode=ro"
 
     def _configure(self, raw: sqlite3.Connection) -> None:
@@ -216,7 +218,8 @@ class OpenedFile:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
         if handle.raw is None:
             before = open_numbers()
-            handle.raw = self._connect()
+            handle.seen = look_at(self.path) if self.mode == "frozen" else None
+            handle.raw = self._connect(immutable=self.mode == "immutable" or handle.seen is not None)
             if self._hold is None:
                 self._take_hold(handle.raw)
             self._note_numbers(handle, before)
@@ -224,7 +227,7 @@ class OpenedFile:
 
     def _take_hold(self, raw: sqlite3.Connection) -> None:
         """Keep the locks of the file, once SQLite has made its side files; a new file has none yet."""
-        if self.mode == "immutable" or self._identity is None:
+        if self.mode in ("immutable", "frozen") or self._identity is None:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -233,6 +236,10 @@ class OpenedFile:
         with self._lock:
             if self._hold is None:
                 self._hold = hold.take(self.path)
+                if self._hold is not None and self._hold.users == 1:
+                    may_write = self.path == self.place and os.access(self.path, os.W_OK)
+                    page_bytes = raw.execute("PRAGMA page_size").fetchone()[0]
+                    keep_if_damaged(self._hold, self.place, page_bytes, may_write, self.mode == "rw")
 
     # Descriptors that something else closed
 
@@ -301,8 +308,7 @@ class OpenedFile:
         handle = self._new_handle()
         with handle.busy:
             try:
-                handle.raw = self._connect()
-                yield handle.raw
+                yield self._raw(handle)
             finally:
                 handle.close()
 
@@ -327,7 +333,7 @@ class OpenedFile:
             self._fold()
         held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
-        if held is not None and last:
+        if held is not None and last and not held.leaves_wal:
             # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
             held.renew()
             held.release_locks()
@@ -341,7 +347,8 @@ class OpenedFile:
         self._local = threading.local()
         _end_threads(self._sections, self._idle_readers)
         if held is not None and last:
-            self._fold_what_is_left(held)
+            if not held.leaves_wal:
+                self._fold_what_is_left(held)
             held.close_descriptors()
 
     def _fold_what_is_left(self, held: Hold) -> None:
@@ -349,11 +356,19 @@ class OpenedFile:
 
         Of several processes that leave at once, each sees the others' locks, and none copies it.
         """
+        if not os.access(self.path, os.W_OK):
+            return  # said when it was opened
         for _ in range(FOLDS):
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
             time.sleep(random.uniform(0, 0.002))
             self._fold()
+        left = wal_bytes(self.path)
+        if left and not held.is_used_by_others():
+            warn(
+                f"{left:,} bytes of what was stored are still in {held.wal_path}, because they could not be"
+                f" copied into {self.path} (is the disk full?); copy both files, or make room and open it again"
+            )
 
     def _fold(self) -> None:
         """Open the archive and close it, which copies the WAL into the file if no process has it open."""
@@ -408,6 +423,11 @@ class OpenedFile:
     # Inside a section or reading
 
     @property
+    def caller_has_given_up(self) -> bool:
+        """Whether the caller of the section under way, in which this is asked, waits for it no longer."""
+        return self._sections.is_here and self._sections.caller_has_given_up
+
+    @property
     def _inside(self) -> str:
         """What the calling thread is inside: SECTION, READING or nothing."""
         found: str = getattr(self._local, "inside", "")
@@ -422,7 +442,6 @@ class OpenedFile:
     def remember_identity(self) -> None:
         """Remember which file `path` leads to, so that the next commit notices a rename or replacement."""
         self._identity = file_id(self.path)
-        self._birth = str(self.value(BIRTH))
         handle = self._handle()
         with handle.busy:
             raw = self._raw(handle)
@@ -433,8 +452,11 @@ class OpenedFile:
     @property
     def birth(self) -> str:
         """When and from which schema the archive was made: tells it from another one at its path."""
-        if self._birth is None:
-            self._birth = str(self.value(BIRTH))
+        return self._birth or self.remember_birth()
+
+    def remember_birth(self) -> str:
+        """Read :attr:`birth` once, for the time when the archive cannot be read."""
+        self._birth = str(self.value(BIRTH))
         return self._birth
 
     def check_identity(self) -> None:
@@ -488,14 +510,17 @@ class OpenedFile:
                     raise self.translate(error) from error
                 now = time.monotonic()
                 deadline = deadline or now + self.busy_wait_s
-                given_up = self._sections.is_here and self._sections.caller_has_given_up
-                if now >= deadline or self._closed or given_up:
+                if now >= deadline or self._closed or self.caller_has_given_up:
                     raise self.translate(error) from error
             time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
 
     def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
         """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
         if not handle.depth:
+            if self.mode == "frozen" and not self._inside:
+                return run_unchanged(
+                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
+                )
             return cast(_T, self._run_waiting(run))
         try:
             return run()
@@ -509,30 +534,28 @@ class OpenedFile:
         """Run one statement that changes something; return the rows it changed and the last row id."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            return self._run_statement(handle, lambda: outcome(raw.execute(sql, parameters)))
+            return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Call inside a transaction."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            self._run_statement(handle, lambda: outcome(raw.executemany(sql, rows)))
+            self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            return self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchall())
+            return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            row: Row | None = self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchone())
-            return row
+            return cast(
+                Row | None,
+                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
+            )
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first column of the first row, or None."""

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from exptrack.errors import ArchiveFullError, warn
+from exptrack.metrics.journal_locks import Family, hold_for_writer, is_family_alive
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
 SUFFIX = ".points"
@@ -163,6 +164,7 @@ class Journal:
         self.nonce = self.header.nonce
         self.lock = threading.RLock()
         self.wake, self.batch_ready = Signal(), Signal()
+        self.family = Family(self.path)
         self.map = self._create()
         self.drained = 0  # the address up to which everything is in the archive
         self.series_count = 0  # the next free index of a series
@@ -182,6 +184,7 @@ class Journal:
             self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), PRIVATE
         )
         try:
+            hold_for_writer(descriptor)
             text = json.dumps([self.header.archive, list(self.header.owner), self.header.nonce]).encode()
             # The header comes first, so that a process killed here leaves a journal with a known owner.
             os.write(descriptor, _HEADER.pack(_MAGIC, FORMAT, len(text), zlib.crc32(text)) + text)
@@ -448,3 +451,19 @@ def _read_definitions(data: bytes, epoch: int, nonce: int) -> dict[int, tuple[st
 def is_owner_alive(header: Header) -> bool | None:
     """Return whether the journal's process still runs; None if it belongs to another host."""
     return is_alive(header.owner)
+
+
+def has_living_family(archive: Path, owner: ProcessIdentity) -> bool:
+    """Whether a process lives that was forked from `owner`, which is gone, and shares a run of this archive."""
+    mark = f"-{owner.pid}-"
+    try:
+        paths = [path for path in list_journals(archive) if mark in path.name]
+        return any(header_owner(path) == owner and is_family_alive(path) for path in paths)
+    except OSError:
+        return False  # a file vanished meanwhile, or may not be read
+
+
+def header_owner(path: Path) -> ProcessIdentity | None:
+    """Return the process that a journal names; None if the file does not begin with a header."""
+    header = read_header(path)
+    return None if header is None else header.owner

@@ -37,7 +37,15 @@ from exptrack.errors import (
 )
 from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, JournalParts
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
-from exptrack.metrics.writer import LoggedSeries, Writer, drain_all, find_user, open_writer, release_writer
+from exptrack.metrics.writer import (
+    LeftByParent,
+    LoggedSeries,
+    Writer,
+    drain_all,
+    find_user,
+    open_writer,
+    release_writer,
+)
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
@@ -102,6 +110,7 @@ class MetricLog:
     def __init__(self) -> None:
         self._journal: JournalParts = _NO_JOURNAL
         self._writer: Writer | None = None
+        self._left: LeftByParent | None = None  # in a forked child
         # The reading of the monotonic clock at the run's start; of a resumed run, as if it had never stopped.
         self._zero = 0.0
         self._is_resumed = False
@@ -255,6 +264,8 @@ class MetricLog:
             size = len(names) * SLOT
             # The definitions of new names may take this much too: a record stays within half a segment.
             most = size + sum(map(len, names)) * 4 + len(names) * 40
+            if writer is None and self._inherits():
+                continue
             if writer is None or not names or most > SEGMENT // 2:
                 self._commit(names, numbers, step, time_ms)
                 return
@@ -455,6 +466,15 @@ class MetricLog:
         """Make every call a commit from now on."""
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._templates = {}, {}
+
+    def become_child(self, left: LeftByParent) -> None:
+        """In a forked child: lose the journal, which is the parent's."""
+        self.lose_journal()
+        self._left = left
+
+    def _inherits(self) -> bool:
+        """Whether this process goes on with a run whose own process is gone, and has a journal for it now."""
+        return False
 
 
 def _append_or_refuse(connection: Connection, batches: list[NewPoints]) -> None:

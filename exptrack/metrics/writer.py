@@ -32,8 +32,10 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.journal import Journal, SlotRange
+from exptrack.metrics.journal_locks import Family, give_up_mapping, is_ended_by_parent, is_worker
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
+READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
 PREFAULT_STEP_BYTES = 1 << 18
 
@@ -51,6 +53,7 @@ LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 _WRITERS: dict[Connection, Writer] = {}
 _writers_lock = threading.Lock()
 _over_fork = threading.local()
+_FAMILIES: list[Family] = []  # those that this process was forked into
 
 
 class LoggedSeries:
@@ -69,6 +72,16 @@ class LoggedSeries:
         self.epoch = -1
 
 
+class LeftByParent:
+    """What a forked child knows of the run that its parent's process writes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.owner = journal.header.owner
+        self.archive = journal.header.archive
+        self.family = journal.family
+        self.look_again = 0.0  # when to look next whether the owner lives
+
+
 class WriterUser(Protocol):
     """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
 
@@ -79,6 +92,9 @@ class WriterUser(Protocol):
 
     def lose_journal(self) -> None:
         """Stop using the journal: make every logging call a commit from now on. Must not block."""
+
+    def become_child(self, left: LeftByParent) -> None:
+        """In a forked child: lose the journal, which is the parent's. Must not block."""
 
 
 class Writer:
@@ -91,6 +107,7 @@ class Writer:
         self.users: set[WriterUser] = set()
         self.by_index: dict[int, LoggedSeries] = {}
         self.failure: Exception | None = None
+        self.readers_told = False  # that they read without the newest points
         self._failing = False
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -164,7 +181,8 @@ class Writer:
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
-                if isinstance(error, Exception):
+                # A reader that waits no longer is told nothing, and the next logging call neither.
+                if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._fail(error, told)
                 raise
         with journal.lock:
@@ -349,6 +367,9 @@ class _RunToBegin:
     def lose_journal(self) -> None:
         """Do nothing: this user does not log."""
 
+    def become_child(self, left: LeftByParent) -> None:
+        """Do nothing: this user does not log."""
+
 
 def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | None:
     """Return the handle of this process that logs the run through a journal; prefer this connection's."""
@@ -395,6 +416,8 @@ def _close(connection: Connection) -> None:
             user.lose_journal()
     writer.stop()
     writer.drain()
+    if writer.journal.family.is_alive():
+        return  # the file says so to all who look; the last of them or the next opener deletes it
     writer.journal.remove()
     _forget_journal_alone(connection, writer.journal.header.key)
 
@@ -423,6 +446,7 @@ def drain_all(path: Path) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
+    It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
     for connection, writer in list(_WRITERS.items()):
         if connection.path != path and not _same_file(connection.path, path):
@@ -430,9 +454,14 @@ def drain_all(path: Path) -> None:
         if connection.closed or connection.in_transaction:
             continue
         try:
-            writer.drain(told=False)
+            connection.section(
+                partial(writer.drain, told=False), within_s=0 if writer.readers_told else READERS_WAIT_S
+            )
+            writer.readers_told = False
         except ExptrackError as error:
-            warn(f"reading {path} without the newest points, which are still in the journal: {error}")
+            if not writer.readers_told:
+                writer.readers_told = True
+                warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
 def _same_file(a: Path, b: Path) -> bool:
@@ -448,7 +477,10 @@ def _same_file(a: Path, b: Path) -> bool:
 def _before_fork() -> None:
     """Drain each journal and hold each writer's locks, so that the child inherits none in use."""
     held = _over_fork.held = []
+    _over_fork.ended_by_parent = is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
+        writer.journal.family.join()
+        writer.journal.family.has_children |= not is_worker()
         if connection.closed or connection.in_transaction:
             continue
         try:
@@ -470,9 +502,14 @@ def _after_fork_in_child() -> None:
     _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
         connection.before_close = connection.before_section = None
+        give_up_mapping(writer.journal.map)
+        _FAMILIES.append(writer.journal.family)
         for user in writer.users:
-            user.lose_journal()
+            user.become_child(LeftByParent(writer.journal))
     _WRITERS.clear()
+    if getattr(_over_fork, "ended_by_parent", False):
+        for family in _FAMILIES:
+            family.leave()
 
 
 if hasattr(os, "register_at_fork"):

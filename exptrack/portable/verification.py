@@ -24,7 +24,7 @@ from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import ArchiveCorruptError, ConfigError
 from exptrack.metrics.store import SELECT_POINTS, SERIES_OF_RUN, checksum_points, nan_if_null
 from exptrack.metrics.summary import Summary
-from exptrack.records import FOLDER_TYPE
+from exptrack.records import FOLDER_TYPE, Waiting
 from exptrack.runs.events import checksum_event
 from exptrack.runs.seal import RUN_CONFIG_ROWS, checksum_run
 
@@ -98,13 +98,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """How much ``verify`` checked, and the problems that it found; `ok` is true if there are none."""
+    """How much ``verify`` checked, and the problems that it found; `ok` is true if there are none.
+
+    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
+    """
 
     runs: int
     points: int
     blobs: int
     chunks: int
     problems: tuple[Problem, ...]
+    waiting: tuple[Waiting, ...] = ()
 
     @property
     def ok(self) -> bool:

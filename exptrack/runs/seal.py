@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from exptrack.config.store import SOURCES_OF, read_stored_config
 from exptrack.database.connection import Connection
 from exptrack.metrics.store import seal_series
+from exptrack.records import RunStatus
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,
@@ -33,6 +34,7 @@ SELECT n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s
        s.top_step, s.min_step, s.min_value, s.max_step, s.max_value, s.value_sum, s.completed, s.checksum
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? ORDER BY n.name
 """
+STATUS = "SELECT status FROM run WHERE id = ?"
 SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
 
 # One encoder for all lines: json.dumps() would make a new one at each call.
@@ -45,6 +47,12 @@ def seal_run(
     """Save the checksums of a run that has ended. Call inside a transaction; `known` as in `seal_series`."""
     seal_series(connection, run, completed=completed, known=known)
     save_run_checksum(connection, run)
+
+
+def reseal_run(connection: Connection, run: int) -> None:
+    """Seal a run that gained points after its end. Call inside a transaction."""
+    completed = connection.value(STATUS, (run,)) == RunStatus.COMPLETED
+    seal_run(connection, run, completed=completed)
 
 
 def save_run_checksum(connection: Connection, run: int) -> None:

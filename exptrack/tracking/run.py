@@ -3,7 +3,7 @@
 Invariants:
 
 - A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
-  another process that finds it dead (see ``lifecycle``).
+  one forked from it (see ``inheritance``), or another process that finds it dead (see ``lifecycle``).
 - Config and identity are frozen at the start. One exception: a trial's run gains each parameter when it is
   suggested.
 - Every change is one transaction together with its event.
@@ -33,7 +33,6 @@ from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
-from exptrack.metrics.log import MetricLog
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
@@ -45,6 +44,7 @@ from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note,
 from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import utc_text
 from exptrack.tracking.heartbeat import LIVE, announce
+from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_status, check_text
 
@@ -70,7 +70,7 @@ class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(MetricLog, MediaLog):
+class Run(Inheritance, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
@@ -442,10 +442,13 @@ class Run(MetricLog, MediaLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live:
+        if not self._live and not self.inherit():
             # The run ended inside the block, or this is a forked child that left the block too.
             return
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            if self._is_left_to_others(error):
+                self.hand_over()
+                return
             if isinstance(error, TrialPruned):
                 self.append_event(PRUNE_EVENT, {"step": error.step})
             self.complete()
@@ -457,6 +460,12 @@ class Run(MetricLog, MediaLog):
             self.interrupt("cancelled from outside")
         else:
             self.fail(error)
+
+    def _is_left_to_others(self, error: BaseException | None) -> bool:
+        """Whether the block ends in this process alone: its parent has gone, or it exits after a fork."""
+        writer = self._writer
+        forked = writer is not None and writer.journal.family.has_children
+        return (self._left is not None or (forked and error is not None)) and self.has_heirs()
 
 
 # Set by the signal handler: inside a coroutine the block sees CancelledError, not the exception of the handler.

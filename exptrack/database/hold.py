@@ -325,17 +325,17 @@ def _is_open_besides(hold: Hold) -> bool:
     return any(int(name) not in own and file_id(int(name)) in wanted for name in names)
 
 
-def _leave_to_parent() -> None:
+def leave_to_parent() -> None:
     """In a forked child: the locks are the parent's; closing our copies of its descriptors drops none."""
     global _lock
     _lock = threading.Lock()
     for hold in _HOLDS.values():
-        for descriptor in (hold.main, hold.shm, hold.wal):
-            with suppress(OSError):
+        for descriptor, identity in (
+            (hold.main, hold.main_id),
+            (hold.shm, hold.shm_id),
+            (hold.wal, hold.wal_id),
+        ):
+            if file_id(descriptor) == identity:  # else the parent had closed it: a file of the user's
                 os.close(descriptor)
     _HOLDS.clear()
     _KEPT.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)

@@ -27,7 +27,7 @@ from typing import Any
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import InvalidTypeError, InvalidValueError, RunFinishedError, RunNotFoundError
-from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, JournalParts
+from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal, JournalParts
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
     LeftByParent,
@@ -445,10 +445,10 @@ class MetricLog:
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._templates = {}, {}
 
-    def become_child(self, left: LeftByParent) -> None:
+    def become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's."""
         self.lose_journal()
-        self._left = left
+        self._left = LeftByParent(journal, self._left)
 
     def _inherits(self) -> bool:
         """Whether this process goes on with a run whose own process is gone, and has a journal for it now."""

@@ -22,6 +22,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ArchiveFullError,
@@ -75,10 +76,10 @@ class LoggedSeries:
 class LeftByParent:
     """What a forked child knows of the run that its parent's process writes."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, before: LeftByParent | None) -> None:
         self.owner = journal.header.owner
         self.archive = journal.header.archive
-        self.family = journal.family
+        self.families: list[Family] = [journal.family, *(before.families if before else ())]
         self.look_again = 0.0  # when to look next whether the owner lives
 
 
@@ -93,7 +94,7 @@ class WriterUser(Protocol):
     def lose_journal(self) -> None:
         """Stop using the journal: make every logging call a commit from now on. Must not block."""
 
-    def become_child(self, left: LeftByParent) -> None:
+    def become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's. Must not block."""
 
 
@@ -365,7 +366,7 @@ class _RunToBegin:
     def lose_journal(self) -> None:
         """Do nothing: this user does not log."""
 
-    def become_child(self, left: LeftByParent) -> None:
+    def become_child(self, journal: Journal) -> None:
         """Do nothing: this user does not log."""
 
 
@@ -484,8 +485,9 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    for lock in reversed(_over_fork.held):
+    for lock in reversed(getattr(_over_fork, "held", ())):
         lock.release()
+    _over_fork.held = []
 
 
 def _after_fork_in_child() -> None:
@@ -497,14 +499,13 @@ def _after_fork_in_child() -> None:
         give_up_mapping(writer.journal.map)
         _FAMILIES.append(writer.journal.family)
         for user in writer.users:
-            user.become_child(LeftByParent(writer.journal))
+            user.become_child(writer.journal)
     _WRITERS.clear()
     if getattr(_over_fork, "ended_by_parent", False):
         for family in _FAMILIES:
             family.leave()
 
 
+forks.run_in_child(_after_fork_in_child)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

@@ -58,8 +58,10 @@ class Inheritance(MetricLog):
         left = self._left
         if left is None or self._pid == os.getpid() or is_alive(left.owner) is not False:
             return False
+        if self._connection.find_danger() is not None:
+            return False  # the next opener ends the run
         try:
-            self._inherit(left.owner.pid, is_covered=left.family.is_joined)
+            self._inherit(left.owner.pid, is_covered=left.families[-1].is_joined)
         except (RunFinishedError, RunNotFoundError):
             return False
         return True
@@ -94,7 +96,7 @@ class Inheritance(MetricLog):
         writer, left = self._writer, self._left
         families = [] if writer is None else [writer.journal.family]
         if left is not None:
-            families.append(left.family)
+            families += left.families
         living = [family.is_alive() for family in families]  # a list, for this leaves each of them
         return True in living
 

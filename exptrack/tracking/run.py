@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
+from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.metrics.store import read_curve, read_last
@@ -486,12 +487,13 @@ def _is_cancellation(error: BaseException) -> bool:
 
 def _default_sigterm_in_child() -> None:
     """Let SIGTERM end a forked worker as it ends one without exptrack."""
-    if signal.getsignal(signal.SIGTERM) is _raise_terminated:
+    # Where C code forked in a thread, Python takes another thread for the main one, which alone may do this.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is _raise_terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_default_sigterm_in_child)
+forks.run_in_child(_default_sigterm_in_child)
 
 
 def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:

@@ -36,7 +36,8 @@ class Forkable(Protocol):
 
 _CONNECTIONS: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _IN_CHILD: list[Callable[[], None]] = []
-_process = os.getpid()
+_process = os.getpid()  # the one that the hooks, or `prepare_late`, have prepared
+_late = threading.Lock()
 _KEPT: list[object] = []  # inherited connections, which may be neither used nor closed
 _state = threading.local()
 
@@ -80,8 +81,10 @@ def is_unprepared() -> bool:
 
 def prepare_late() -> None:
     """Do in a child that C code forked what the hooks do in others; SQLite is not safe in it."""
-    _state.is_prepared = False
-    _after_in_child()
+    with _late:
+        if is_unprepared():
+            _state.is_prepared = False
+            _after_in_child()
 
 
 def _before() -> None:
@@ -116,13 +119,13 @@ def _after_in_child() -> None:
     if getattr(_state, "is_prepared", False):
         unsafe = _state.unsafe
     _state.is_prepared, _state.locks = False, []
-    _process = os.getpid()
     GATE = threading.RLock()
     hold.leave_to_parent()
     for connection in list(_CONNECTIONS):
         connection.begin_as_child(unsafe)
     for work in _IN_CHILD:
         work()
+    _process = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):

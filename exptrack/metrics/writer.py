@@ -97,9 +97,14 @@ class WriterUser(Protocol):
     def become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's. Must not block."""
 
+    def begin_file(self, journal: Journal) -> None:
+        """Log into this file from now on. The caller holds the lock of the one before."""
+
 
 class Writer:
     """Drains one journal: once a second, every 10,000 points, and before each read in this process."""
+
+    is_apart = False  # whether it may not use SQLite
 
     def __init__(self, connection: Connection, journal: Journal) -> None:
         self.connection = connection
@@ -341,6 +346,16 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
         return writer
 
 
+def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writer]) -> Writer:
+    """Return this connection's writer, made by `make` if there is none, with `user` added."""
+    with _writers_lock:
+        writer = _WRITERS.get(connection)
+        if writer is None:
+            writer = _WRITERS[connection] = make()
+        writer.users.add(user)
+        return writer
+
+
 @contextmanager
 def hold_journal(connection: Connection) -> Iterator[None]:
     """Hold a journal open while a run begins, so that a full disk is an error of the start.
@@ -367,6 +382,9 @@ class _RunToBegin:
         """Do nothing: this user does not log."""
 
     def become_child(self, journal: Journal) -> None:
+        """Do nothing: this user does not log."""
+
+    def begin_file(self, journal: Journal) -> None:
         """Do nothing: this user does not log."""
 
 
@@ -473,6 +491,7 @@ def _before_fork() -> None:
     _over_fork.ended_by_parent = is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
         writer.journal.family.join()
+        writer.journal.family.has_forked = True
         writer.journal.family.has_children |= not is_worker()
         if connection.closed or connection.in_transaction:
             continue

@@ -388,6 +388,7 @@ class Run(Inheritance, MediaLog):
     @in_section
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
+        self._store_journals_of_children()
         journal = self._return_journal()
         try:
             self._write_end(status, reason, traceback, journal)

@@ -96,6 +96,15 @@ class Archive(ArchiveQueries, ArchiveStudies):
     def __repr__(self) -> str:
         return f"Archive({self.path!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.path, self._connection.mode)
+
+    def __copy__(self) -> Archive:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Archive:
+        return self
+
     def close(self) -> None:
         """Close the file. Open runs stay ``running`` until their process ends; their points are stored.
 
@@ -360,6 +369,10 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
         drain_all(self._connection.path)
         return verification.verify(self._connection, progress)
+
+
+def _unpickle(path: str, mode: str) -> Archive:
+    return Archive(path, mode="rw" if mode == "rw" else "ro", create=False)
 
 
 def _size_or_zero(path: str) -> int:

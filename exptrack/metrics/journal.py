@@ -112,7 +112,7 @@ class JournalParts(Protocol):
 
     `at` is the place in the file of the next record; `at + base` is its address. A record that would reach
     beyond `limit` has to ask :meth:`Journal.make_room` first. `epoch` tells whether a definition still holds.
-    The first byte of `mark` is 0 in a process that C code has forked: there the journal is the parent's.
+    `mark[0]` is False in a process that C code has forked: there the journal is the parent's.
     """
 
     at: int
@@ -122,7 +122,7 @@ class JournalParts(Protocol):
     nonce: int
 
     @property
-    def mark(self) -> memoryview: ...
+    def mark(self) -> memoryview[bool]: ...
     @property
     def lock(self) -> AbstractContextManager[object]: ...
     @property

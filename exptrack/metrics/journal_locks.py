@@ -34,18 +34,18 @@ LAUNCHER = "multiprocessing.popen_fork"
 WIPE_ON_FORK = 18  # MADV_WIPEONFORK of Linux 4.14
 
 
-def make_fork_mark() -> memoryview:
-    """Return a byte that is 1 here and 0 in a forked copy of this process.
+def make_fork_mark() -> memoryview[bool]:
+    """Return a bool that is True here and False in a forked copy of this process.
 
-    A look at it takes 0.01 µs, a look at the process id 0.2 µs. Where the kernel wipes no page, it stays 1.
+    A look at it takes 0.01 µs, a look at the process id 0.2 µs. Where the kernel wipes no page, it stays True.
     """
     if sys.platform == "linux":
         with suppress(OSError):  # an older kernel, for instance
             page = mmap.mmap(-1, PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             page.madvise(WIPE_ON_FORK)
             page[0] = 1
-            return memoryview(page)
-    return memoryview(b"\1")
+            return memoryview(page).cast("?")  # a bool is tested faster than an int
+    return memoryview(b"\1").cast("?")
 
 
 def hold_for_writer(descriptor: int) -> None:

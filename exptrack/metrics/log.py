@@ -63,7 +63,7 @@ class _NoJournal:
     at = base = limit = nonce = 0
     epoch = -1
     map = bytearray()
-    mark = memoryview(b"\0")
+    mark = memoryview(b"\0").cast("?")
 
 
 _NO_JOURNAL: JournalParts = _NoJournal()

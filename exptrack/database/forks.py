@@ -22,6 +22,9 @@ from typing import Protocol
 from exptrack.database import hold
 
 WAIT_S = 10.0
+ADVICE = (
+    "start the process by spawn, forkserver or subprocess, or fork while the script uses no SQLite of its own"
+)
 
 # Held by a thread that forks, and for a moment by one that is about to open a connection.
 GATE = threading.RLock()
@@ -74,22 +77,22 @@ def run_in_child(work: Callable[[], None]) -> None:
     _IN_CHILD.append(work)
 
 
-def is_unprepared() -> bool:
-    """Whether C code forked this process, and :func:`prepare_late` has not been called yet."""
+def _is_unprepared() -> bool:
     return os.getpid() != _process
 
 
 def prepare_late() -> None:
     """Do in a child that C code forked what the hooks do in others; SQLite is not safe in it."""
+    if not _is_unprepared():
+        return
     with _late:
-        if is_unprepared():
+        if _is_unprepared():
             _state.is_prepared = False
             _after_in_child()
 
 
 def _before() -> None:
-    if is_unprepared():
-        prepare_late()
+    prepare_late()
     GATE.acquire()
     deadline = time.monotonic() + WAIT_S
     _state.is_prepared, _state.unsafe, _state.locks = True, None, []

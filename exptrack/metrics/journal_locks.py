@@ -25,8 +25,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exptrack.database import forks
+from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
-from exptrack.database.hold import FileId, file_id
 
 WRITER_BYTE, FAMILY_BYTE = 0, 1
 PAGE = mmap.PAGESIZE

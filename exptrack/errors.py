@@ -123,7 +123,7 @@ class ArchiveMovedError(ArchiveError):
 
 
 class ForkUnsafeError(ArchiveError):
-    """This process was forked while its parent was using SQLite, so SQLite cannot be used here."""
+    """This process was forked while its parent used SQLite, or by C code, so SQLite cannot be used here."""
 
     exit_code = 25
 

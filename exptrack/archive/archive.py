@@ -105,6 +105,15 @@ class Archive(ArchiveQueries, ArchiveStudies):
     def __repr__(self) -> str:
         return f"Archive({self.path!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.path, self._connection.mode)
+
+    def __copy__(self) -> Archive:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Archive:
+        return self
+
     def close(self) -> None:
         """Close the file. Open runs stay ``running`` until their process ends; their points are stored.
 
@@ -399,6 +408,10 @@ class Archive(ArchiveQueries, ArchiveStudies):
         kept = [verification.Problem("log", str(path), lost) for path in list_kept(self._connection.place)]
         waiting = recovery.list_waiting(self._connection)
         return replace(report, problems=(*report.problems, *kept), waiting=tuple(waiting))
+
+
+def _unpickle(path: str, mode: str) -> Archive:
+    return Archive(path, mode="rw" if mode == "rw" else "ro", create=False)
 
 
 def _moment_or_none(text: str | None) -> datetime | None:

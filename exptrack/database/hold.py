@@ -360,17 +360,13 @@ def _is_open_besides(hold: Hold) -> bool:
     return any(file_id(number) in hold.ids for number in (open_numbers() or frozenset()) - own)
 
 
-def _leave_to_parent() -> None:
+def leave_to_parent() -> None:
     """In a forked child: the locks are the parent's; closing our copies of its descriptors drops none."""
     global _lock
     _lock = threading.Lock()
     for hold in _HOLDS.values():
         for descriptor, identity in zip((hold.main, hold.shm, hold.wal), hold.ids, strict=True):
-            if file_id(descriptor) == identity:
+            if file_id(descriptor) == identity:  # else the parent had closed it: a file of the user's
                 os.close(descriptor)
     _HOLDS.clear()
     _KEPT.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)

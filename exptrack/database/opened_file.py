@@ -164,18 +164,24 @@ class OpenedFile:
 
         Raises:
             ArchiveClosedError: the connection was closed.
-            ForkUnsafeError: this process was forked while a thread of its parent was inside SQLite.
+            ForkUnsafeError: this process was forked while SQLite was in use, or by C code.
         """
         if self._closed:
             raise ArchiveClosedError(f"{self.path} was closed; open it again", path=str(self.path))
-        if not self._proven:
-            self._prove()
-        if self._unsafe is not None:
+        danger = self.find_danger()
+        if danger is not None:
             raise ForkUnsafeError(
-                f"{self.path} cannot be used in this process, which was forked while {self._unsafe};"
-                " start the process by spawn, forkserver or subprocess",
+                f"{self.path} can take only run.log() and run.log_metric() in this forked process, because"
+                f" {danger}; {forks.ADVICE}",
                 path=str(self.path),
             )
+
+    def find_danger(self) -> str | None:
+        """Return why SQLite may not be used in this process, which was forked; None if it may."""
+        forks.prepare_late()
+        if not self._proven:
+            self._prove()
+        return self._unsafe
 
     def _prove(self) -> None:
         """In a forked child: use SQLite for the first time, with a limit of 2 s.
@@ -316,6 +322,7 @@ class OpenedFile:
         """Close the connections of every thread. The last process that closes copies the WAL into the file."""
         if self._closed:
             return
+        forks.prepare_late()
         try:
             if self.before_close is not None and self._unsafe is None:
                 self.before_close()
@@ -382,6 +389,7 @@ class OpenedFile:
     def __del__(self) -> None:
         # A connection that was dropped without close(): its threads, locks and descriptors end with it.
         if not getattr(self, "_closed", True) and not sys.is_finalizing():
+            forks.prepare_late()
             self._close_handles()
 
     def __enter__(self) -> Self:

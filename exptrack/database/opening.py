@@ -45,6 +45,7 @@ JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 _OPEN: dict[Path, Connection] = {}  # connections of the default archive, by path
+_UNPICKLED: dict[tuple[Path, str], Connection] = {}
 
 
 def archive_path(path: str | os.PathLike[str] | None) -> Path:
@@ -73,6 +74,19 @@ def default_connection() -> Connection:
     connection = _OPEN.get(path)
     if connection is None or connection.closed or not path.exists():
         connection = _OPEN[path] = open_connection(path)
+    return connection
+
+
+def reopen_connection(path: str, mode: str) -> Connection:
+    """Open an archive for a handle that another process pickled; all such handles share one connection.
+
+    Raises:
+        ArchiveNotFoundError: there is no archive at this path, on this machine.
+    """
+    key = (Path(path), mode)
+    connection = _UNPICKLED.get(key)
+    if connection is None or connection.closed:
+        connection = _UNPICKLED[key] = open_connection(path, mode=mode, create=False)
     return connection
 
 

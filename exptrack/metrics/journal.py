@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from exptrack.errors import ArchiveFullError, warn
-from exptrack.metrics.journal_locks import Family, hold_for_writer, is_family_alive
+from exptrack.metrics.journal_locks import Family, hold_for_writer, is_family_alive, make_fork_mark
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
 SUFFIX = ".points"
@@ -112,6 +112,7 @@ class JournalParts(Protocol):
 
     `at` is the place in the file of the next record; `at + base` is its address. A record that would reach
     beyond `limit` has to ask :meth:`Journal.make_room` first. `epoch` tells whether a definition still holds.
+    `mark[0]` is False in a process that C code has forked: there the journal is the parent's.
     """
 
     at: int
@@ -120,6 +121,8 @@ class JournalParts(Protocol):
     epoch: int
     nonce: int
 
+    @property
+    def mark(self) -> memoryview[bool]: ...
     @property
     def lock(self) -> AbstractContextManager[object]: ...
     @property
@@ -162,6 +165,7 @@ class Journal:
         self.header = Header(identity, owner, secrets.randbits(32))
         self.path = place.parent / f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{self.header.key}{SUFFIX}"
         self.nonce = self.header.nonce
+        self.mark = make_fork_mark()
         self.lock = threading.RLock()
         self.wake, self.batch_ready = Signal(), Signal()
         self.family = Family(self.path)

@@ -7,6 +7,7 @@ Invariants:
 - An automatic step is one more than the largest step of its metric.
 - Without a journal every call is a commit: slower, and as safe. A run has no journal in a forked child, in a
   folder that cannot map files, and on a handle whose run is not live in this process.
+- A forked child that cannot use SQLite has a journal of its own (see ``writer_apart``).
 
 ``log_metric`` and ``log`` repeat the writing of a record instead of calling it: one scalar takes 0.7 µs, and
 each further method call would add a tenth. Only floats under known names take this fast path. All other
@@ -25,6 +26,7 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
+from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ArchiveIOError,
@@ -35,7 +37,7 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, JournalParts
+from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal, JournalParts
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
     LeftByParent,
@@ -46,6 +48,7 @@ from exptrack.metrics.writer import (
     open_writer,
     release_writer,
 )
+from exptrack.metrics.writer_apart import open_writer_apart
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
@@ -68,6 +71,7 @@ class _NoJournal:
     at = base = limit = nonce = 0
     epoch = -1
     map = bytearray()
+    mark = memoryview(b"\0").cast("?")
 
 
 _NO_JOURNAL: JournalParts = _NoJournal()
@@ -144,9 +148,9 @@ class MetricLog:
                 raised once. This point and later ones stay in the journal until it is full; the writer thread
                 goes on trying to store them.
         """
-        if type(value) is float and time is None and (step is None or type(step) is int):
+        journal = self._journal
+        if type(value) is float and journal.mark[0] and time is None and (step is None or type(step) is int):
             try:
-                journal = self._journal
                 with journal.lock:
                     series = self._fast[name]
                     chosen = series.next if step is None else step
@@ -174,11 +178,12 @@ class MetricLog:
         time: datetime | float | None = None,
     ) -> None:
         """Log several values at one step and time, all or none. Otherwise like :meth:`log_metric`."""
-        if type(values) is dict and time is None and (step is None or type(step) is int):
+        journal = self._journal
+        if type(values) is dict and journal.mark[0] and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
             if set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
-                    with self._journal.lock:
+                    with journal.lock:
                         template = self._templates.get(tuple(values))
                         if template is not None and self._write_record(
                             template, numbers, step, (monotonic() - self._zero) * 1e3
@@ -259,13 +264,14 @@ class MetricLog:
             raise InvalidValueError("the largest step of 64 bits is already logged; give a step") from None
 
     def _append(self, names: tuple[str, ...], numbers: list[float], step: int | None, time_ms: float) -> None:
+        forks.prepare_late()
         while True:
+            if self._writer is None:
+                self._take_journal_in_child()
             writer = self._writer
             size = len(names) * SLOT
             # The definitions of new names may take this much too: a record stays within half a segment.
             most = size + sum(map(len, names)) * 4 + len(names) * 40
-            if writer is None and self._inherits():
-                continue
             if writer is None or not names or most > SEGMENT // 2:
                 self._commit(names, numbers, step, time_ms)
                 return
@@ -337,7 +343,8 @@ class MetricLog:
         journal = writer.journal
         known = self._series.get(name)
         if known is None:
-            top = self._find_top_step(name)
+            # In a child that cannot ask the file, a name that its parent had not logged begins afresh.
+            top = None if writer.is_apart else self._find_top_step(name)
             # A series that begins below zero goes on from there.
             following = top + 1 if top is not None else step or 0
             index = journal.series_count
@@ -467,14 +474,37 @@ class MetricLog:
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._templates = {}, {}
 
-    def become_child(self, left: LeftByParent) -> None:
+    def become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's."""
         self.lose_journal()
-        self._left = left
+        self._left = LeftByParent(journal, self._left)
 
-    def _inherits(self) -> bool:
-        """Whether this process goes on with a run whose own process is gone, and has a journal for it now."""
-        return False
+    def begin_file(self, journal: Journal) -> None:
+        """Log into this file from now on. The caller holds the lock of the one before."""
+        self._fast, self._templates = {}, {}
+        for known in self._series.values():
+            known.epoch = -1
+        self._journal = journal
+
+    def _take_journal_in_child(self) -> None:
+        """In a forked child: log through a journal, if SQLite is not safe or the run was inherited."""
+        left = self._left
+        if left is None or self._connection.closed:
+            return
+        if self._connection.find_danger() is None:
+            self._inherit_if_orphaned()
+            return
+        writer = open_writer_apart(self._connection, left.archive, self)
+        journal = writer.journal
+        with journal.lock:
+            for known in self._series.values():
+                known.index = journal.series_count
+                journal.series_count += 1
+            self.begin_file(journal)
+            self._writer = writer
+
+    def _inherit_if_orphaned(self) -> None:
+        """Make the run live in this process if the one that started it is gone."""
 
 
 def _append_or_refuse(connection: Connection, batches: list[NewPoints]) -> None:

@@ -22,6 +22,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ArchiveFullError,
@@ -75,10 +76,10 @@ class LoggedSeries:
 class LeftByParent:
     """What a forked child knows of the run that its parent's process writes."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, before: LeftByParent | None) -> None:
         self.owner = journal.header.owner
         self.archive = journal.header.archive
-        self.family = journal.family
+        self.families: list[Family] = [journal.family, *(before.families if before else ())]
         self.look_again = 0.0  # when to look next whether the owner lives
 
 
@@ -93,12 +94,17 @@ class WriterUser(Protocol):
     def lose_journal(self) -> None:
         """Stop using the journal: make every logging call a commit from now on. Must not block."""
 
-    def become_child(self, left: LeftByParent) -> None:
+    def become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's. Must not block."""
+
+    def begin_file(self, journal: Journal) -> None:
+        """Log into this file from now on. The caller holds the lock of the one before."""
 
 
 class Writer:
     """Drains one journal: once a second, every 10,000 points, and before each read in this process."""
+
+    is_apart = False  # whether it may not use SQLite
 
     def __init__(self, connection: Connection, journal: Journal) -> None:
         self.connection = connection
@@ -342,6 +348,16 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
         return writer
 
 
+def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writer]) -> Writer:
+    """Return this connection's writer, made by `make` if there is none, with `user` added."""
+    with _writers_lock:
+        writer = _WRITERS.get(connection)
+        if writer is None:
+            writer = _WRITERS[connection] = make()
+        writer.users.add(user)
+        return writer
+
+
 @contextmanager
 def hold_journal(connection: Connection) -> Iterator[None]:
     """Hold a journal open while a run begins, so that a full disk is an error of the start.
@@ -367,7 +383,10 @@ class _RunToBegin:
     def lose_journal(self) -> None:
         """Do nothing: this user does not log."""
 
-    def become_child(self, left: LeftByParent) -> None:
+    def become_child(self, journal: Journal) -> None:
+        """Do nothing: this user does not log."""
+
+    def begin_file(self, journal: Journal) -> None:
         """Do nothing: this user does not log."""
 
 
@@ -480,6 +499,7 @@ def _before_fork() -> None:
     _over_fork.ended_by_parent = is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
         writer.journal.family.join()
+        writer.journal.family.has_forked = True
         writer.journal.family.has_children |= not is_worker()
         if connection.closed or connection.in_transaction:
             continue
@@ -492,8 +512,9 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    for lock in reversed(_over_fork.held):
+    for lock in reversed(getattr(_over_fork, "held", ())):
         lock.release()
+    _over_fork.held = []
 
 
 def _after_fork_in_child() -> None:
@@ -505,14 +526,13 @@ def _after_fork_in_child() -> None:
         give_up_mapping(writer.journal.map)
         _FAMILIES.append(writer.journal.family)
         for user in writer.users:
-            user.become_child(LeftByParent(writer.journal))
+            user.become_child(writer.journal)
     _WRITERS.clear()
     if getattr(_over_fork, "ended_by_parent", False):
         for family in _FAMILIES:
             family.leave()
 
 
+forks.run_in_child(_after_fork_in_child)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

@@ -16,6 +16,7 @@ Invariants:
 from __future__ import annotations
 
 import os
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -46,20 +47,21 @@ class Inheritance(MetricLog):
 
     # In the child
 
-    def _inherits(self) -> bool:
+    def _inherit_if_orphaned(self) -> None:
         left = self._left
-        if left is None or self._pid == os.getpid() or monotonic() < left.look_again:
-            return False
-        left.look_again = monotonic() + LOOK_S
-        return self.inherit() and self._writer is not None
+        if left is not None and self._pid != os.getpid() and monotonic() >= left.look_again:
+            left.look_again = monotonic() + LOOK_S
+            self.inherit()
 
     def inherit(self) -> bool:
         """Make the run live in this forked child if the process that started it is gone. Commits."""
         left = self._left
         if left is None or self._pid == os.getpid() or is_alive(left.owner) is not False:
             return False
+        if self._connection.find_danger() is not None:
+            return False  # the next opener ends the run
         try:
-            self._inherit(left.owner.pid, is_covered=left.family.is_joined)
+            self._inherit(left.owner.pid, is_covered=left.families[-1].is_joined)
         except (RunFinishedError, RunNotFoundError):
             return False
         return True
@@ -68,7 +70,7 @@ class Inheritance(MetricLog):
     def _inherit(self, parent: int, *, is_covered: bool) -> None:
         connection = self._connection
         # What the parent logged last comes first: automatic steps go on from there.
-        recover(connection, lambda run: reseal_run(connection, run))
+        recover(connection, partial(reseal_run, connection))
         with connection.transaction():
             self._require_running()
             if (
@@ -87,6 +89,14 @@ class Inheritance(MetricLog):
             _reopen_if_taken_for_dead(self._connection, self._run, self.run_id)
         super()._require_running()
 
+    # In the parent
+
+    def _store_journals_of_children(self) -> None:
+        """Store what children without SQLite logged that have ended. Commits if there is anything."""
+        writer = self._writer
+        if writer is not None and writer.journal.family.has_forked:
+            recover(self._connection, partial(reseal_run, self._connection))
+
     # Where a process leaves its run
 
     def has_heirs(self) -> bool:
@@ -94,7 +104,7 @@ class Inheritance(MetricLog):
         writer, left = self._writer, self._left
         families = [] if writer is None else [writer.journal.family]
         if left is not None:
-            families.append(left.family)
+            families += left.families
         living = [family.is_alive() for family in families]  # a list, for this leaves each of them
         return True in living
 

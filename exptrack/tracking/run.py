@@ -31,7 +31,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
+from exptrack.config.store import read_exp_config
+from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.opening import reopen_connection
 from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
@@ -42,7 +45,7 @@ from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note, record_end, replace_config
 from exptrack.runs.trial_link import TrialPruned
-from exptrack.times import utc_text
+from exptrack.times import moment, utc_text
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 
 SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
+RUN_BY_ID = "SELECT id, started_at FROM run WHERE run_id = ?"
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
 BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
 END_RUN = """
@@ -104,6 +108,17 @@ class Run(Inheritance, MediaLog):
         self._duration_ms = 0
         self._old_sigterm: Any = None
         self._sampler: SystemSampler | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As path and id: the copy logs to the run by commits, and leaves it to the process that owns it.
+        connection = self._connection
+        return _unpickle, (str(connection.path), connection.mode, self.run_id)
+
+    def __copy__(self) -> Run:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Run:
+        return self
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id} in {self._connection.path.name}>"
@@ -388,6 +403,7 @@ class Run(Inheritance, MediaLog):
     @in_section
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
+        self._store_journals_of_children()
         journal = self._return_journal()
         try:
             self._write_end(status, reason, traceback, journal)
@@ -468,6 +484,15 @@ class Run(Inheritance, MediaLog):
         return (self._left is not None or (forked and error is not None)) and self.has_heirs()
 
 
+def _unpickle(path: str, mode: str, run_id: str) -> Run:
+    connection = reopen_connection(path, mode)
+    row = connection.one(RUN_BY_ID, (run_id,))
+    if row is None:
+        raise RunNotFoundError(run_id, path)
+    config = read_exp_config(connection, row["id"]).interpolate(lazily=True)
+    return Run(connection, row["id"], run_id, moment(row["started_at"]), config)
+
+
 # Set by the signal handler: inside a coroutine the block sees CancelledError, not the exception of the handler.
 _arrived: list[int] = []
 
@@ -487,12 +512,13 @@ def _is_cancellation(error: BaseException) -> bool:
 
 def _default_sigterm_in_child() -> None:
     """Let SIGTERM end a forked worker as it ends one without exptrack."""
-    if signal.getsignal(signal.SIGTERM) is _raise_terminated:
+    # Where C code forked in a thread, Python takes another thread for the main one, which alone may do this.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is _raise_terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_default_sigterm_in_child)
+forks.run_in_child(_default_sigterm_in_child)
 
 
 def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:

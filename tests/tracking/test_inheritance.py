@@ -344,7 +344,7 @@ os._exit(0)
 """)
     child = script.await_word("child")
     script.say("executes")
-    while b"time.sleep(60)" not in Path(f"/proc/{child}/cmdline").read_bytes():
+    while b"become_daemon" in Path(f"/proc/{child}/cmdline").read_bytes():  # of the script
         time.sleep(0.005)
     archive, run = script.only_run()
     with archive:

@@ -70,7 +70,7 @@ _NAMES_IN = {
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
-        SweepPlanError SweepFileError
+        SweepPlanError SweepFileError OwnFileError
         ExportError
     """,
 }
@@ -174,6 +174,7 @@ if TYPE_CHECKING:
     from exptrack.errors import MissingPackageError as MissingPackageError
     from exptrack.errors import NotAnArchiveError as NotAnArchiveError
     from exptrack.errors import NotFoundError as NotFoundError
+    from exptrack.errors import OwnFileError as OwnFileError
     from exptrack.errors import QueryError as QueryError
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
+from exptrack import own_files
 from exptrack.errors import ExportError, UnsafePathError
 
 PREFIX = ".exptrack-"
@@ -201,6 +202,7 @@ class _Folder(NamedTuple):
 
     def write(self, pieces: Pieces, mode: int | None, *, overwrite: bool) -> int:
         """Write the target, a file in this folder, whole or not at all; return its size."""
+        own_files.require_foreign(self.target)
         temporary = PREFIX + os.urandom(8).hex()
         try:
             written = self.fill(temporary, pieces, mode)
@@ -237,6 +239,7 @@ def write_file(target: Path, pieces: Pieces, *, mode: int | None = None, overwri
     Raises:
         ExportError: `target` exists, or the system refused. `target` is as it was, unless only the last sync
             of its folder failed.
+        OwnFileError: `target` is a file of an archive that is open here.
 
     >>> write_file(tmp_path / "hello.txt", [b"hello ", b"world"])
     11
@@ -272,6 +275,7 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
     if isinstance(entries, list):
         check_tree((path, pieces is None) for path, _, pieces in entries)
     paths, modes, written = _TreePaths(), dict[Parts, int](), 0
+    own_files.require_foreign(target)
     # The tree is built in a folder closed to other users, so its entries have their final modes from the start.
     root = (PREFIX + os.urandom(8).hex(), "tree")
     with closing(_Folder.open(target.parent, target)) as home:

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
+from exptrack import own_files
 from exptrack.database import forks, hold
 from exptrack.database.failures import primary_code, require_sqlite, translate
 from exptrack.database.functions import register_functions
@@ -89,6 +90,8 @@ class OpenedFile:
         self._unsafe: str | None = None  # in a forked child: why SQLite may not be used
         self._proven = True
         self._begin_afresh()
+        if mode != "immutable":  # which takes no locks
+            own_files.register(self, path)
         forks.register(self)
 
     def _begin_afresh(self) -> None:
@@ -277,6 +280,7 @@ class OpenedFile:
         if held is not None and last:
             self._fold_what_is_left(held)
             held.close_descriptors()
+        own_files.forget(self)
 
     def _fold_what_is_left(self, held: Hold) -> None:
         """Copy the WAL into the file if it is still there and no process has the archive open.

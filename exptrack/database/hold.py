@@ -20,14 +20,14 @@ Where the system has no such locks, the POSIX locks are set again before each tr
 from __future__ import annotations
 
 import os
-import struct
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
 
 try:
     import fcntl
@@ -40,9 +40,6 @@ WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
 DESCRIPTORS = "/proc/self/fd"
-
-HAS_OPEN_FILE_LOCKS = sys.platform == "linux" and struct.calcsize("P") == 8 and hasattr(fcntl, "F_OFD_SETLK")
-_FLOCK = struct.Struct("hhqqi4x")  # type, whence, start, length, pid: 64-bit Linux
 
 FileId = tuple[int, int]
 
@@ -98,26 +95,29 @@ class Hold:
 
     def is_used_by_others(self) -> bool:
         """Whether another process has the archive open; to be asked once the locks are released."""
-        return not HAS_OPEN_FILE_LOCKS or _ask(self.main, SHARED_BEGIN, SHARED_BYTES) not in (None, os.getpid())
+        return not HAS_OPEN_FILE_LOCKS or ask_lock(self.main, SHARED_BEGIN, SHARED_BYTES) not in (
+            None,
+            os.getpid(),
+        )
 
     def has_write_lock(self) -> bool:
         """Whether this process holds SQLite's write lock; always True where that cannot be asked."""
         if not HAS_OPEN_FILE_LOCKS:
             return True
-        found = _ask(self.shm, WRITER_BYTE, 1)
+        found = ask_lock(self.shm, WRITER_BYTE, 1)
         return found is not None and found == os.getpid()
 
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process."""
         if fcntl is not None:
-            _set(self.main, fcntl.F_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
-            _set(self.shm, fcntl.F_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+            set_lock(self.main, fcntl.F_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
+            set_lock(self.shm, fcntl.F_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
 
     def release_locks(self) -> None:
         """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""
         if HAS_OPEN_FILE_LOCKS:
-            _set(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
-            _set(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
+            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
+            set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
 
     def close_descriptors(self) -> None:
         """Close what no other descriptor of this process could lose its locks by; keep the rest for ever."""
@@ -234,18 +234,6 @@ def _replaced(draft: str) -> Iterator[None]:
         raise
 
 
-def _set(descriptor: int, command: int, kind: int, begin: int, size: int) -> None:
-    """Set or drop a lock."""
-    fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, os.SEEK_SET, begin, size, 0))
-
-
-def _ask(descriptor: int, begin: int, size: int) -> int | None:
-    """The process that keeps a write lock on these bytes away from us; None if there is none, -1 if unknown."""
-    packed = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, begin, size, 0)
-    kind, _whence, _begin, _size, owner = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, packed))
-    return None if kind == fcntl.F_UNLCK else int(owner)
-
-
 def _others_of(identity: FileId, descriptor: int) -> bool:
     """Whether the process has a further descriptor of the file; True where that cannot be looked up."""
     try:
@@ -290,8 +278,8 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             main, shm, wal = opened
             hold = Hold(real, main, shm, wal, identity, ids[1], ids[2], users=1)
             if HAS_OPEN_FILE_LOCKS:
-                _set(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
-                _set(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+                set_lock(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
+                set_lock(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
         except OSError:
             # Closing one of them would drop the locks that SQLite has on it.
             _KEPT.extend(opened)

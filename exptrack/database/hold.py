@@ -240,7 +240,8 @@ def _others_of(identity: FileId, descriptor: int) -> bool:
         names = os.listdir(DESCRIPTORS)
     except OSError:
         return True
-    return any(int(name) != descriptor and file_id(int(name)) == identity for name in names)
+    own = {descriptor, *_KEPT}
+    return any(int(name) not in own and file_id(int(name)) == identity for name in names)
 
 
 # The holds of this process
@@ -307,6 +308,17 @@ def abandon(hold: Hold) -> None:
     with _lock:
         if _HOLDS.get(hold.main_id) is hold:
             del _HOLDS[hold.main_id]
+
+
+def count_as_ours(descriptor: int) -> None:
+    """Know a descriptor of an archive file as ours, not the user's; it stays open while the file exists."""
+    _KEPT.append(descriptor)
+
+
+def close_of_deleted(descriptor: int) -> None:
+    """Close a descriptor of ours whose file was deleted."""
+    _KEPT.remove(descriptor)
+    os.close(descriptor)
 
 
 def is_open_elsewhere() -> bool:

@@ -313,6 +313,11 @@ class OpenedFile:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def current_hold(self) -> Hold | None:
+        """The hold on the file; None before the first statement, after ``close()`` and on other systems."""
+        return self._hold
+
     # Forks
 
     def close_before_fork(self, deadline: float) -> list[threading.RLock] | None:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, overload
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row, in_section
-from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
+from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError, warn
 from exptrack.metrics.log import MetricLog
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
@@ -123,7 +123,10 @@ class Run(MetricLog, MediaLog):
             from exptrack.capture.system_metrics import SystemSampler
 
             folder = str(self._connection.path.parent)
-            self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            try:
+                self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            except Exception as error:  # no thread is left, for instance; the run goes on
+                warn(f"run {self.run_id} logs no system metrics: {error}")
 
     @property
     def _live(self) -> bool:

@@ -18,6 +18,7 @@ _NAMES_IN = {
         read_events gc_artifacts verify current_trial
     """,
     "archive.records": "ArchiveInfo DeleteReport SqlResult",
+    "portable.snapshot": "BackupReport",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -192,6 +193,7 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.snapshot import BackupReport as BackupReport
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail

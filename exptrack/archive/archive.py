@@ -20,7 +20,15 @@ from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.opening import default_connection, open_connection
-from exptrack.errors import InvalidTypeError, RunBusyError
+from exptrack.errors import (
+    ArchiveFullError,
+    ArchiveIOError,
+    ArchiveLockedError,
+    ArchiveReadOnlyError,
+    InvalidTypeError,
+    RunBusyError,
+    warn,
+)
 from exptrack.metrics.writer import drain_all
 from exptrack.records import Artifact, Event, RecordedRun, RunStatus
 from exptrack.runs import events, lookup
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
+    from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.tracking.run import Run
 
@@ -360,6 +369,49 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
         drain_all(self._connection.path)
         return verification.verify(self._connection, progress)
+
+    def backup(
+        self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> BackupReport:
+        """Copy the archive to a new file while it is in use, by this process or by others.
+
+        The copy holds everything of one moment in one file, and has the archive's permissions. It appears whole
+        and synced, or not at all. Writers go on meanwhile. The points that this process has logged are in it.
+        Other processes store theirs within about a second of logging them.
+
+        A run that is running stays ``running`` in the copy, until its process has ended and the copy is opened.
+        `progress` is called with the bytes done so far and the total.
+
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     run = archive.start_run()
+        ...     run.log({"loss": 0.5}, step=0)
+        ...     report = archive.backup(tmp_path / "backup.db")
+        ...     run.complete()
+        >>> with Archive(tmp_path / "backup.db", mode="ro") as copy:
+        ...     [(run.status, run.metrics) for run in copy.list_runs()]
+        [(<RunStatus.RUNNING: 'running'>, {'loss': 0.5})]
+
+        Raises:
+            ExportError: a file of that name exists, or one beside it that would become a part of the copy; or
+                the file cannot be written.
+            OwnFileError: the path is that of an open archive, or of a file that belongs to one.
+            ArchiveFullError: there is no room for the copy.
+            ArchiveCorruptError: a page of the archive cannot be read.
+        """
+        from exptrack.portable.snapshot import copy_archive
+
+        drain_all(self._connection.path)
+        if self._writable:
+            self._recover_what_can_be()
+        return copy_archive(self._connection, path, progress)
+
+    def _recover_what_can_be(self) -> None:
+        """Store what dead processes left; a full disk keeps no one from copying the archive to another one."""
+        try:
+            lifecycle.recover_journals(self._connection)
+            lifecycle.interrupt_dead_runs(self._connection)
+        except (ArchiveFullError, ArchiveLockedError, ArchiveIOError, ArchiveReadOnlyError) as error:
+            warn(f"{self.path} is copied without what dead processes left: {error}")
 
 
 def _size_or_zero(path: str) -> int:

@@ -39,6 +39,7 @@ JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: Windows follows it, and rep
 BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.rename, os.link, os.unlink, os.chmod} <= os.supports_dir_fd
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+OPEN_TO_SYNC = os.O_RDWR | NO_LINK | getattr(os, "O_BINARY", 0)
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_BINARY", 0)
 REASONS = {
     **dict.fromkeys(
@@ -246,6 +247,39 @@ def write_file(target: Path, pieces: Pieces, *, mode: int | None = None, overwri
     """
     with closing(_Folder.open(target.parent, target)) as folder:
         return folder.write(pieces, mode, overwrite=overwrite)
+
+
+@contextmanager
+def new_file(target: Path, mode: int) -> Iterator[Path]:
+    """Give an empty file to fill, which becomes `target` when the block ends; it is on disk then.
+
+    If the block fails, nothing is left. Errors that it raises pass unchanged.
+
+    Raises:
+        ExportError: `target` exists, or the system refused.
+        OwnFileError: `target` is a file of an archive that is open here.
+    """
+    own_files.require_foreign(target)
+    temporary = PREFIX + os.urandom(8).hex()
+    with closing(_Folder.open(target.parent, target)) as folder:
+        with folder.translate_errors():
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "it exists", str(target))
+        try:
+            folder.fill(temporary, (), 0o600)
+            yield target.parent / temporary
+            with folder.translate_errors():
+                fd = os.open(folder.at(temporary), OPEN_TO_SYNC, dir_fd=folder.fd)
+            try:
+                folder.settle(fd, mode)
+            finally:
+                os.close(fd)
+            with folder.translate_errors():
+                folder.place(temporary, target.name or ".", overwrite=False)
+        finally:
+            with suppress(OSError):
+                os.unlink(folder.at(temporary), dir_fd=folder.fd)
+        folder.settle(folder.fd)
 
 
 def write_into(folder: Path, path: str, pieces: Pieces, *, overwrite: bool = False) -> Path:

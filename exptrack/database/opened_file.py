@@ -236,12 +236,16 @@ class OpenedFile:
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Connection]:
-        """Open a SQLite connection for the block alone. A fork waits until the block has ended."""
+        """Open a SQLite connection for the block alone.
+
+        A fork in another thread waits until the block has ended, for up to 10 s.
+        """
         self.require_open()
         handle = self._new_handle()
         with handle.busy:
             try:
                 handle.raw = self._connect()
+                handle.depth = 1  # so that a fork of this thread leaves it open
                 yield handle.raw
             finally:
                 handle.close()

@@ -18,6 +18,7 @@ _NAMES_IN = {
         read_events gc_artifacts verify current_trial
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
+    "portable.snapshot": "BackupReport",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -70,7 +71,7 @@ _NAMES_IN = {
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
-        SweepPlanError SweepFileError
+        SweepPlanError SweepFileError OwnFileError
         ExportError
     """,
 }
@@ -175,6 +176,7 @@ if TYPE_CHECKING:
     from exptrack.errors import MissingPackageError as MissingPackageError
     from exptrack.errors import NotAnArchiveError as NotAnArchiveError
     from exptrack.errors import NotFoundError as NotFoundError
+    from exptrack.errors import OwnFileError as OwnFileError
     from exptrack.errors import QueryError as QueryError
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
@@ -192,6 +194,7 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.snapshot import BackupReport as BackupReport
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail

@@ -86,6 +86,12 @@ def _shares_processes(identity: ProcessIdentity, me: ProcessIdentity) -> bool:
     return same_boot and identity.host_id[HOST_CHARS:] == space and space not in ("", _digest("", ""))
 
 
+def shares_boot(identity: ProcessIdentity) -> bool:
+    """Whether the process ran, or runs, under the kernel of this process, in this boot of it."""
+    mine = current_process().boot_id
+    return identity.boot_id == mine and _is_from_kernel(mine)
+
+
 def _is_from_kernel(boot_id: str) -> bool:
     return not boot_id.isdigit()
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
+    from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.tracking.run import Run
 
@@ -408,6 +409,41 @@ class Archive(ArchiveQueries, ArchiveStudies):
         kept = [verification.Problem("log", str(path), lost) for path in list_kept(self._connection.place)]
         waiting = recovery.list_waiting(self._connection)
         return replace(report, problems=(*report.problems, *kept), waiting=tuple(waiting))
+
+    def backup(
+        self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> BackupReport:
+        """Copy the archive to a new file while it is in use, by this process or by others.
+
+        The copy holds everything of one moment in one file, and has the archive's permissions. It appears whole
+        and synced, or not at all. Writers go on meanwhile. The points that this process has logged are in it.
+        Other processes store theirs within about a second of logging them.
+
+        A run that is running stays ``running`` in the copy, until its process has ended and the copy is opened.
+        `progress` is called with the bytes done so far and the total.
+
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     run = archive.start_run()
+        ...     run.log({"loss": 0.5}, step=0)
+        ...     report = archive.backup(tmp_path / "backup.db")
+        ...     run.complete()
+        >>> with Archive(tmp_path / "backup.db", mode="ro") as copy:
+        ...     [(run.status, run.metrics) for run in copy.list_runs()]
+        [(<RunStatus.RUNNING: 'running'>, {'loss': 0.5})]
+
+        Raises:
+            ExportError: a file of that name exists, or one beside it that would become a part of the copy; or
+                the file cannot be written.
+            OwnFileError: the path is that of an open archive, or of a file that belongs to one.
+            ArchiveFullError: there is no room for the copy.
+            ArchiveCorruptError: a page of the archive cannot be read.
+        """
+        from exptrack.portable.snapshot import copy_archive
+
+        drain_all(self._connection.path)
+        if self._writable:
+            recovery.settle(self._connection, opening=True)
+        return copy_archive(self._connection, path, progress)
 
 
 def _unpickle(path: str, mode: str) -> Archive:

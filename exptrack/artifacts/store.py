@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
+from exptrack import own_files
 from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
 from exptrack.artifacts.folders import (
     ByteCount,
@@ -126,6 +127,7 @@ class ArtifactStore(Retention):
 
         Raises:
             InvalidTypeError: the content is of another type, or a file or iterable returns anything but bytes.
+            OwnFileError: the file is the archive itself, or belongs to it or to another open archive.
         """
         check_name(name, "artifact name")
         if isinstance(content, str):
@@ -148,6 +150,8 @@ class ArtifactStore(Retention):
 
         Raises:
             InvalidValueError: `path` is not a file, or cannot be read.
+            OwnFileError: it is the archive itself, or belongs to it or to another open archive;
+                :meth:`exptrack.Archive.backup` makes a copy that can be stored.
         """
         with open_for_reading(path) as source:
             said = Registration(name, "file", metadata, media_type=guess_type(path))
@@ -168,6 +172,7 @@ class ArtifactStore(Retention):
 
         Raises:
             InvalidValueError: `path` cannot be read.
+            OwnFileError: it is a file of an open archive.
         """
         said = Registration(name, "checkpoint", metadata, step=check_step(step))
         if Path(decode_path(path)).is_dir():
@@ -186,7 +191,8 @@ class ArtifactStore(Retention):
         """Store a folder and everything in it under a name; return the hash of its manifest. Commits.
 
         Names, permission bits and empty folders are kept; equal files are stored once. Symbolic links are
-        followed: the file or folder they point to is stored in their place.
+        followed: the file or folder they point to is stored in their place. The files of an archive that is
+        open in this process are left out, which a warning says once.
 
         Raises:
             InvalidValueError: a link points nowhere or to a folder above it, an entry is neither file nor
@@ -197,6 +203,7 @@ class ArtifactStore(Retention):
     def register(self, said: Registration, content: object) -> str:
         """Store content that is not a folder, as `said` describes it, and return its hash. Commits."""
         metadata = self._check_registration(said)
+        own_files.require_foreign_file(content)  # it would grow while it is read
         with Intake(self._connection) as intake:
             blob = intake.put(content)
             intake.attach(lambda: self._insert(said, metadata, blob))

@@ -267,7 +267,8 @@ def _others_of(identity: FileId, descriptor: int) -> bool:
     numbers = open_numbers()
     if numbers is None:
         return True
-    return any(number != descriptor and file_id(number) == identity for number in numbers)
+    own = {descriptor, *_KEPT}
+    return any(file_id(number) == identity for number in numbers - own)
 
 
 # The holds of this process
@@ -347,6 +348,17 @@ def find_lost() -> Hold | None:
         if not hold.is_intact():
             return hold
     return None
+
+
+def count_as_ours(descriptor: int) -> None:
+    """Know a descriptor of an archive file as ours, not the user's; it stays open while the file exists."""
+    _KEPT.append(descriptor)
+
+
+def close_of_deleted(descriptor: int) -> None:
+    """Close a descriptor of ours whose file was deleted."""
+    _KEPT.remove(descriptor)
+    os.close(descriptor)
 
 
 def is_open_elsewhere() -> bool:

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
+from exptrack import own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import primary_code, require_sqlite, translate
@@ -86,6 +87,8 @@ class OpenedFile:
         self._unsafe: str | None = None  # in a forked child: why SQLite may not be used
         self._proven = True
         self._begin_afresh()
+        if mode != "immutable":  # which takes no locks
+            own_files.register(self, path)
         forks.register(self)
 
     def _begin_afresh(self) -> None:
@@ -309,12 +312,17 @@ class OpenedFile:
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Connection]:
-        """Open a SQLite connection for the block alone. A fork waits until the block has ended."""
+        """Open a SQLite connection for the block alone.
+
+        A fork in another thread waits until the block has ended, for up to 10 s.
+        """
         self.require_open()
         handle = self._new_handle()
         with handle.busy:
             try:
-                yield self._raw(handle)
+                raw = self._raw(handle)
+                handle.depth = 1  # so that a fork of this thread leaves it open
+                yield raw
             finally:
                 handle.close()
 
@@ -357,6 +365,7 @@ class OpenedFile:
             if not held.leaves_wal:
                 self._fold_what_is_left(held)
             held.close_descriptors()
+        own_files.forget(self)
 
     def _fold_what_is_left(self, held: Hold) -> None:
         """Copy the WAL into the file if it is still there and no process has the archive open.
@@ -401,6 +410,11 @@ class OpenedFile:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def current_hold(self) -> Hold | None:
+        """The hold on the file; None before the first statement, after ``close()`` and on other systems."""
+        return self._hold
 
     # Forks
 

@@ -34,6 +34,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import open_connection
+from exptrack.database.presence import show_presence
 from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
 from exptrack.sweeps import optuna_rows as rows
@@ -97,12 +98,15 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._known: dict[int, _Known] = {}
-        self._owner = json.dumps(current_process()._asdict())
 
     def _renew_if_forked(self) -> None:
         """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
         if self._pid != os.getpid():
             self._begin_afresh()
+
+    def _name_owner(self) -> str:
+        """Return this process as a trial's row names it; `shown` says that a lock tells whether it lives."""
+        return json.dumps({**current_process()._asdict(), "shown": show_presence(self._connection)})
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -242,7 +246,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             state = template_trial.state
             started_at = rows.format_local(template_trial.datetime_start)
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
-        owner = self._owner if state == TrialState.RUNNING else None
+        owner = self._name_owner() if state == TrialState.RUNNING else None
         with self._connection.transaction():
             head = (state.name.lower(), started_at, ended_at, owner, study_id)
             cursor = self._connection.execute(rows.INSERT_TRIAL, head)
@@ -293,6 +297,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             ValueError: a value is NaN, or a complete trial lacks one for an objective.
         """
         self._renew_if_forked()
+        owner = self._name_owner() if state == TrialState.RUNNING else None
         with self._connection.transaction():
             study_id, before = self._require_open(trial_id)
             if state == TrialState.RUNNING and before != TrialState.WAITING:
@@ -303,7 +308,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             if state == TrialState.COMPLETE:
                 rows.require_values(self._connection, study_id, trial_id)
             if state == TrialState.RUNNING:
-                self._connection.execute(rows.BEGIN_TRIAL, (utc_text(), self._owner, trial_id))
+                self._connection.execute(rows.BEGIN_TRIAL, (utc_text(), owner, trial_id))
             elif state == TrialState.WAITING:
                 self._connection.execute(rows.REQUEUE_TRIAL, (trial_id,))
             else:

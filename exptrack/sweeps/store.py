@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
+from exptrack.database.presence import is_process_alive
 from exptrack.errors import StudyNotFoundError
-from exptrack.process import ProcessIdentity, is_alive
+from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.records import TrialState
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.times import moment, utc_text
@@ -74,6 +75,10 @@ COUNT_ATTEMPTS = """
 SELECT count(*) FROM trial AS t WHERE t.study = ? AND NOT EXISTS (
     SELECT 1 FROM trial_attribute AS a WHERE a.trial = t.id AND a.scope = 'system' AND a.name = ?
 )
+"""
+RETRIED_NUMBERS = """
+SELECT json_extract(a.value, '$') FROM trial AS t JOIN trial_attribute AS a ON a.trial = t.id
+WHERE t.study = ? AND a.scope = 'system' AND a.name = ?
 """
 RUNNING_TRIALS = (
     "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"
@@ -241,8 +246,32 @@ def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
 
 def read_dead_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is known to be dead."""
+    return [
+        row for row in connection.all(RUNNING_TRIALS, (study,)) if _is_owner_alive(connection, row) is False
+    ]
+
+
+def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
+    """Read the running trials (id, number) of which nobody here can know whether their process lives.
+
+    It ran on another host. On this host a process is seen, or its lock on the archive is.
+    """
     rows = connection.all(RUNNING_TRIALS, (study,))
-    return [row for row in rows if is_alive(ProcessIdentity(**json.loads(row["owner"]))) is False]
+    return [row for row in rows if _is_owner_alive(connection, row) is None]
+
+
+def _is_owner_alive(connection: Connection, row: Row) -> bool | None:
+    facts = json.loads(row["owner"])
+    shown = facts.pop("shown", False)
+    owner = ProcessIdentity(**facts)
+    alive = is_process_alive(connection, owner) if shown else is_alive(owner)
+    # A process here that hides when it started is not one of another host.
+    return True if alive is None and owner.host_id == current_process().host_id else alive
+
+
+def read_retried_numbers(connection: Connection, study: int) -> set[int]:
+    """Read the numbers of the trials that others repeat."""
+    return {row[0] for row in connection.all(RETRIED_NUMBERS, (study, RETRY_MARK))}
 
 
 def find_run(connection: Connection, trial: int) -> int | None:

@@ -38,6 +38,7 @@ from exptrack.sweeps.store import (
     read_dead_trials,
     read_trial,
     read_trials,
+    read_unseen_trials,
     stop_asked_since,
     study_info,
 )
@@ -406,20 +407,34 @@ class Study:
             self._core.storage.create_new_trial(self._core.row, make_waiting_trial(params, marks))
 
     @in_section
-    def fail_dead_trials(self) -> list[int]:
-        """Fail running trials whose process is dead; return their numbers. Commits if there is any."""
+    def fail_dead_trials(self, *, take_over: bool = False) -> list[int]:
+        """Fail running trials whose process is dead; return their numbers. Commits if there is any.
+
+        A trial of a sweep whose command had not begun waits to be begun again. `take_over` also fails trials of
+        processes that cannot be seen from here, as those of another host. Only you can know that they are dead.
+        """
         if self._connection.mode != "rw":
             return []
         failed = []
-        for row in read_dead_trials(self._connection, self._core.row):
+        dead = read_dead_trials(self._connection, self._core.row)
+        if take_over:
+            dead += read_unseen_trials(self._connection, self._core.row)
+        for row in dead:
             try:
                 with self._connection.transaction():
+                    if self._core.is_unbegun(row["id"]):
+                        self._core.storage.set_trial_state_values(row["id"], OptunaState.WAITING)
+                        continue
                     self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
                     self._core.storage.set_trial_state_values(row["id"], OptunaState.FAIL)
             except RuntimeError:
                 continue  # another process has failed it meanwhile
             failed.append(row["number"])
         return failed
+
+    def unseen_trials(self) -> list[int]:
+        """Return the numbers of the running trials whose process cannot be seen from here, dead or not."""
+        return [row["number"] for row in read_unseen_trials(self._connection, self._core.row)]
 
     # Stopping
 

@@ -30,6 +30,7 @@ from exptrack.validation import check_name
 
 SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
 SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND position = ?"
+PARAM_NAMES = "SELECT name FROM trial_param WHERE trial = ?"
 TAKE_SESSION = """
 INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:sessions', '1')
 ON CONFLICT (study, scope, name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
@@ -142,6 +143,14 @@ class StudyCore:
     def frozen_trials(self) -> list[FrozenTrial]:
         """Return all trials by number, as Optuna describes them. Never change them: they are shared."""
         return self.storage.get_all_trials(self.row, deepcopy=False)
+
+    def is_unbegun(self, trial: int) -> bool:
+        """Whether a trial of a sweep, by its row id, lacks params that its command would get.
+
+        A search of every combination could not go on beside a failed trial that lacks params.
+        """
+        space = {drawn["param"] for drawn in self.settings.get("sweep", {}).get("space", ())}
+        return not space <= {row[0] for row in self.connection.all(PARAM_NAMES, (trial,))}
 
     def config_for(self, params: Mapping[str, Any]) -> ExpConfig:
         """Lay params over the study's base config.

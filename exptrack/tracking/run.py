@@ -35,7 +35,7 @@ from exptrack.config.store import read_exp_config
 from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.opening import reopen_connection
-from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
+from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError, warn
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
@@ -139,7 +139,10 @@ class Run(Inheritance, MediaLog):
             from exptrack.capture.system_metrics import SystemSampler
 
             folder = str(self._connection.path.parent)
-            self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            try:
+                self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            except Exception as error:  # no thread is left, for instance; the run goes on
+                warn(f"run {self.run_id} logs no system metrics: {error}")
 
     @property
     def _live(self) -> bool:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from exptrack.database import forks, hold
-from exptrack.database.failures import primary_code, require_sqlite, translate
+from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import FileId, Hold, file_id
@@ -116,7 +116,7 @@ class OpenedFile:
                 check_same_thread=False,
                 cached_statements=256,
             )
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             if not self.path.exists():
                 raise ArchiveNotFoundError(
                     f"there is no archive at {self.path}; check the path", path=str(self.path)
@@ -187,7 +187,7 @@ class OpenedFile:
             raw = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=0, isolation_level=None)
             try:
                 raw.execute("PRAGMA user_version").fetchall()
-            except sqlite3.Error:
+            except SQLITE_FAILURE:
                 pass  # busy or damaged, but not hanging: the real use tells
             finally:
                 raw.close()
@@ -225,7 +225,7 @@ class OpenedFile:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-        except sqlite3.Error:
+        except SQLITE_FAILURE:
             return  # the statement that follows meets the same, and tells
         with self._lock:
             if self._hold is None:
@@ -287,7 +287,7 @@ class OpenedFile:
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
             time.sleep(random.uniform(0, 0.002))
-            with suppress(sqlite3.Error, ExptrackError):
+            with suppress(*SQLITE_FAILURE, ExptrackError):
                 raw = self._connect()
                 try:
                     raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -382,7 +382,7 @@ class OpenedFile:
 
     # Statements
 
-    def translate(self, error: sqlite3.Error) -> Exception:
+    def translate(self, error: Exception) -> Exception:
         """Return exptrack's error for one of SQLite, or the same error where there is none."""
         if self._closed:
             return ArchiveClosedError(
@@ -402,7 +402,7 @@ class OpenedFile:
         while True:
             try:
                 return run()
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY:
                     raise self.translate(error) from error
                 now = time.monotonic()
@@ -418,7 +418,7 @@ class OpenedFile:
             return cast(_T, self._run_waiting(run))
         try:
             return run()
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             raise self.translate(error) from error
 
     # Every statement is run and read in one expression: no cursor has a name, so none stays open behind an
@@ -469,7 +469,7 @@ class OpenedFile:
         try:
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
                 yield from rows
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             raise self.translate(error) from error
         finally:
             cursor.close()
@@ -486,7 +486,7 @@ class OpenedFile:
         with handle.busy:
             try:
                 return self._run_statement(handle, run)
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 raise self.translate(error) from error
 
 

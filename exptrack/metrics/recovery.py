@@ -27,7 +27,7 @@ from exptrack.metrics.journal import (
     read_points,
 )
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
+from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity, save_drained
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
 _warned: set[str] = set()
@@ -101,7 +101,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
         for run in runs.values():
             if run is not None and run[1] != "running":
                 reseal(run[0])
-        connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
+        save_drained(connection, header.key, EVERYTHING)
     if unclaimed:
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)

@@ -6,6 +6,7 @@ Invariant: a run is ``running`` exactly while a ``run_owner`` row names its proc
 from __future__ import annotations
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.process import ProcessIdentity, is_alive
 
 OWNERS = "SELECT run, host_id, boot_id, pid, pid_started FROM run_owner ORDER BY run"
@@ -14,6 +15,7 @@ INSERT_OWNER = "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) 
 DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"
 
 
+@decoding_rows
 def find_dead_runs(connection: Connection) -> list[int]:
     """Return the row ids of runs that are marked running although their process, on this host, is gone."""
     return [row["run"] for row in connection.all(OWNERS) if is_alive(identity_of_owner(row)) is False]

@@ -20,6 +20,7 @@ from exptrack.capture.environment import capture_environment
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.store import REOPEN_SERIES
@@ -30,6 +31,7 @@ from exptrack.runs.events import record_event
 from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import DELETE_OWNER, INSERT_OWNER, SELECT_OWNER, find_dead_runs, identity_of_owner
+from exptrack.runs.row_sums import changing_run, reopening_run
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
@@ -105,7 +107,8 @@ def start_run(
 def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
-        connection.execute(INSERT_OWNER, (run, *current_process()))
+        with changing_run(connection, run):
+            connection.execute(INSERT_OWNER, (run, *current_process()))
         if trial is not None:
             join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
@@ -141,10 +144,11 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
                 raise RunBusyError(row["run_id"], *_describe_owner(row, owner, alive))
         # References to the environment are filled in when read: a run can be resumed and tagged without them.
         config = read_exp_config(connection, run).interpolate(lazily=True)
-        connection.execute(REOPEN_RUN, (utc_text(), run))
+        with reopening_run(connection, run):
+            connection.execute(REOPEN_RUN, (utc_text(), run))
+            connection.execute(DELETE_OWNER, (run,))
+            connection.execute(INSERT_OWNER, (run, *current_process()))
         connection.execute(REOPEN_SERIES, (run,))
-        connection.execute(DELETE_OWNER, (run,))
-        connection.execute(INSERT_OWNER, (run, *current_process()))
         record_event(connection, run, "resume", {"after": row["status"]})
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run)
@@ -175,6 +179,7 @@ def _check_sampling(system_metrics: bool | float) -> float | None:
     return check_interval(system_metrics)
 
 
+@decoding_rows
 def open_run(connection: Connection, run: int) -> Run:
     """Return a handle on a run that is not live in it: finished, or written by another process."""
     row = connection.one(RUN_STATE, (run,))
@@ -210,7 +215,8 @@ def interrupt_dead_runs(connection: Connection) -> None:
             if run not in dead:
                 continue
             reason = "its process died without ending the run"
-            connection.execute(END_DEAD_RUN, (reason, run))
-            connection.execute(DELETE_OWNER, (run,))
+            with changing_run(connection, run):
+                connection.execute(END_DEAD_RUN, (reason, run))
+                connection.execute(DELETE_OWNER, (run,))
             record_end(connection, run, RunStatus.INTERRUPTED, reason)
             seal_run(connection, run, completed=False)

@@ -34,11 +34,13 @@ from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write
 from exptrack.artifacts.retention import Retention
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Row, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import default_connection
 from exptrack.errors import ArchiveCorruptError, ArtifactNotFoundError, InvalidValueError
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
+from exptrack.runs.row_sums import sum_artifact
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step, check_text
 
@@ -267,11 +269,13 @@ class ArtifactStore(Retention):
         artifact = self._connection.execute(INSERT_ARTIFACT, values).lastrowid
         assert artifact is not None
         data = {"name": said.name, "version": version, "hash": blob.hash}
-        record_event(self._connection, self._run, "artifact", data)
+        rows = sum_artifact(self._connection, self._run, artifact)
+        record_event(self._connection, self._run, "artifact", data, rows=rows)
         return artifact
 
     # Reading
 
+    @decoding_rows
     def _find(self, name: str, version: int | None) -> Row | None:
         checked = check_name(name, "artifact name")
         if version is not None:
@@ -389,6 +393,7 @@ class ArtifactStore(Retention):
         return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._describe(row)}")
 
     @in_reading
+    @decoding_rows
     def list_files(self, name: str, version: int | None = None) -> list[ArtifactFile]:
         """List the files and folders in a folder, by path; an empty list if the artifact is not a folder.
 
@@ -400,6 +405,7 @@ class ArtifactStore(Retention):
             entries = self._read_entries(self._get(name, version))
         return [ArtifactFile(e["path"], e["mode"], e["size_bytes"], e["hash"]) for e in entries]
 
+    @decoding_rows
     def list_artifacts(self) -> list[Artifact]:
         """List every version of every artifact of the run, by name."""
         return list(read_artifacts(self._connection, self._run))

@@ -27,7 +27,7 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 from exptrack import own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
-from exptrack.database.failures import primary_code, require_sqlite, translate
+from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
 from exptrack.database.frozen import look_at, run_unchanged, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Done, Handle, outcome
@@ -130,7 +130,7 @@ class OpenedFile:
                 check_same_thread=False,
                 cached_statements=256,
             )
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             self.check_identity()
             if not self.path.exists():
                 raise ArchiveNotFoundError(
@@ -197,7 +197,7 @@ class OpenedFile:
             raw = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=0, isolation_level=None)
             try:
                 raw.execute("PRAGMA user_version").fetchall()
-            except sqlite3.Error:
+            except SQLITE_FAILURE:
                 pass  # busy or damaged, but not hanging: the real use tells
             finally:
                 raw.close()
@@ -240,7 +240,7 @@ class OpenedFile:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-        except sqlite3.Error:
+        except SQLITE_FAILURE:
             return  # the statement that follows meets the same, and tells
         with self._lock:
             if self._hold is None:
@@ -388,7 +388,7 @@ class OpenedFile:
 
     def _fold(self) -> None:
         """Open the archive and close it, which copies the WAL into the file if no process has it open."""
-        with suppress(sqlite3.Error, ExptrackError):
+        with suppress(*SQLITE_FAILURE, ExptrackError):
             raw = self._connect()
             try:
                 raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -507,7 +507,7 @@ class OpenedFile:
 
     # Statements
 
-    def translate(self, error: sqlite3.Error) -> Exception:
+    def translate(self, error: Exception) -> Exception:
         """Return exptrack's error for one of SQLite, or the same error where there is none."""
         if self._closed:
             return ArchiveClosedError(
@@ -527,7 +527,7 @@ class OpenedFile:
         while True:
             try:
                 return run()
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY:
                     raise self.translate(error) from error
                 now = time.monotonic()
@@ -546,7 +546,7 @@ class OpenedFile:
             return cast(_T, self._run_waiting(run))
         try:
             return run()
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             raise self.translate(error) from error
 
     # Every statement is run and read in one expression: no cursor has a name, so none stays open behind an
@@ -595,7 +595,7 @@ class OpenedFile:
         try:
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
                 yield from rows
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             raise self.translate(error) from error
         finally:
             cursor.close()
@@ -612,7 +612,7 @@ class OpenedFile:
         with handle.busy:
             try:
                 return self._run_statement(handle, run)
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 raise self.translate(error) from error
 
 

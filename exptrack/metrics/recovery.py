@@ -29,7 +29,7 @@ from exptrack.metrics.journal import (
 )
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
+from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity, save_drained
 from exptrack.process import ProcessIdentity
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
@@ -118,7 +118,7 @@ def _recover_one(
         for run in runs.values():
             if run is not None and run[1] != "running":
                 reseal(run[0])
-        connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
+        save_drained(connection, header.key, EVERYTHING)
     if unclaimed:
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,
@@ -41,13 +42,13 @@ DRAIN_S = 1.0  # the longest time a point is queued while the archive can be wri
 PREFAULT_STEP_BYTES = 1 << 18
 
 SAVE_DRAINED = """
-INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
-ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
+INSERT INTO metric_journal (journal, drained, checksum) VALUES (?, ?, ?)
+ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained, checksum = excluded.checksum
 """
 SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
 FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
-LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
+LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every writer of this process, by the connection it drains through.
@@ -262,7 +263,7 @@ class Writer:
                     batches.append(batch)
                     drained.append(series)
             append_points(connection, batches)
-            connection.execute(SAVE_DRAINED, (self.journal.header.key, address))
+            save_drained(connection, self.journal.header.key, address)
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
@@ -308,9 +309,15 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
     if row is None:
         return False
     if row["checksum"] is not None:
-        connection.execute(LIFT_SEAL, (run,))
+        change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
+        connection.execute(LIFT_SEAL, (change, run))
         connection.execute(LIFT_SEALS_OF_SERIES, (run,))
     return True
+
+
+def save_drained(connection: Connection, key: str, address: int) -> None:
+    """Note how far a journal is drained. Call inside the transaction that stores its points."""
+    connection.execute(SAVE_DRAINED, (key, address, hash_row("journal", (key, address))))
 
 
 def read_archive_identity(connection: Connection) -> str:

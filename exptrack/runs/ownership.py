@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.metrics.journal import has_living_family
 from exptrack.metrics.store import REOPEN_SERIES
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
+from exptrack.runs.row_sums import changing_run, reopening_run
 from exptrack.times import utc_text
 
 OWNERS = "SELECT run, host_id, boot_id, pid, pid_started FROM run_owner ORDER BY run"
@@ -30,6 +32,7 @@ WHERE id = ?
 DIED = "its process died without ending the run"
 
 
+@decoding_rows
 def find_dead_runs(
     connection: Connection, declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False
 ) -> list[int]:
@@ -56,14 +59,20 @@ def is_dead(connection: Connection, owner: ProcessIdentity, *, declared: bool = 
 
 def reopen(connection: Connection, run: int, after: str, **facts: Any) -> None:
     """Make a run that has ended, or whose owner is gone, one of this process. Call inside a transaction."""
-    connection.execute(REOPEN_RUN, (utc_text(), run))
+    with reopening_run(connection, run):
+        connection.execute(REOPEN_RUN, (utc_text(), run))
+        _name_owner(connection, run)
     connection.execute(REOPEN_SERIES, (run,))
-    name_owner(connection, run)
     record_event(connection, run, "resume", {"after": after, **facts})
 
 
 def name_owner(connection: Connection, run: int) -> None:
     """Let this process own the run. Call inside a transaction."""
+    with changing_run(connection, run):
+        _name_owner(connection, run)
+
+
+def _name_owner(connection: Connection, run: int) -> None:
     connection.execute(DELETE_OWNER, (run,))
     connection.execute(INSERT_OWNER, (run, *current_process()))
 

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import is_process_alive
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.records import TrialState
+from exptrack.runs.row_sums import changing_study_attribute
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
@@ -120,6 +122,7 @@ def list_studies(connection: Connection) -> list[StudyInfo]:
         return [study_info(connection, row) for row in connection.all(SELECT_STUDIES)]
 
 
+@decoding_rows
 def study_info(connection: Connection, row: Row) -> StudyInfo:
     """Summarize a study; `row` is a row as :func:`find_study` returns it."""
     objectives = connection.all(OBJECTIVES, (row["id"],))
@@ -163,7 +166,8 @@ def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> Non
     """
     with connection.transaction():
         for mark in (STOP_MARK, STOP_NOW_MARK)[: 1 + now]:
-            connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
+            with changing_study_attribute(connection, study, "system", mark):
+                connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
 
 
 def stop_asked_since(connection: Connection, study: int, began: str, *, now: bool = False) -> bool:
@@ -197,6 +201,7 @@ def read_trial(connection: Connection, study: int, number: int) -> TrialRecord |
     return found[0] if found else None
 
 
+@decoding_rows
 def _read_records(connection: Connection, study: int, rows: Sequence[Row]) -> list[TrialRecord]:
     running = any(row["state"] == TrialState.RUNNING for row in rows)
     dead = {row["id"] for row in read_dead_trials(connection, study)} if running else set()
@@ -244,6 +249,7 @@ def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
     return {row["number"] for row in connection.all(INFEASIBLE_TRIALS, (study,))}
 
 
+@decoding_rows
 def read_dead_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is known to be dead."""
     return [
@@ -251,6 +257,7 @@ def read_dead_trials(connection: Connection, study: int) -> list[Row]:
     ]
 
 
+@decoding_rows
 def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) of which nobody here can know whether their process lives.
 

@@ -24,6 +24,7 @@ from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
+from exptrack.runs.row_sums import changing_trial
 from exptrack.runs.trial_link import TrialPruned, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit
 from exptrack.sweeps.optuna_bridge import StudyFull, allow_stop, make_waiting_trial, row_of, silence_optuna
@@ -335,7 +336,9 @@ class Study:
     @in_section
     def _note_failure(self, trial: Trial, reason: str) -> None:
         with self._connection.transaction():
-            self._connection.execute(NOTE_FAILURE, (reason, row_of(trial.optuna_trial)))
+            row = row_of(trial.optuna_trial)
+            with changing_trial(self._connection, row):
+                self._connection.execute(NOTE_FAILURE, (reason, row))
 
     # One trial at a time
 
@@ -425,7 +428,8 @@ class Study:
                     if self._core.is_unbegun(row["id"]):
                         self._core.storage.set_trial_state_values(row["id"], OptunaState.WAITING)
                         continue
-                    self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
+                    with changing_trial(self._connection, row["id"]):
+                        self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
                     self._core.storage.set_trial_state_values(row["id"], OptunaState.FAIL)
             except RuntimeError:
                 continue  # another process has failed it meanwhile

@@ -20,6 +20,7 @@ from exptrack.capture.environment import capture_environment
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
@@ -37,6 +38,7 @@ from exptrack.runs.ownership import (
     is_dead,
     reopen,
 )
+from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
@@ -108,7 +110,8 @@ def start_run(
 def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
-        connection.execute(INSERT_OWNER, (run, *current_process()))
+        with changing_run(connection, run):
+            connection.execute(INSERT_OWNER, (run, *current_process()))
         if trial is not None:
             join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
@@ -191,6 +194,7 @@ def _check_sampling(system_metrics: bool | float) -> float | None:
     return check_interval(system_metrics)
 
 
+@decoding_rows
 def open_run(connection: Connection, run: int) -> Run:
     """Return a handle on a run that is not live in it: finished, or written by another process."""
     row = connection.one(RUN_STATE, (run,))
@@ -229,8 +233,9 @@ def interrupt_dead_runs(
             if run not in dead:
                 continue
             marked.append(str(connection.value(PUBLIC_ID, (run,))))
-            connection.execute(END_DEAD_RUN, (DIED, run))
-            connection.execute(DELETE_OWNER, (run,))
+            with changing_run(connection, run):
+                connection.execute(END_DEAD_RUN, (DIED, run))
+                connection.execute(DELETE_OWNER, (run,))
             record_end(connection, run, RunStatus.INTERRUPTED, DIED)
             seal_run(connection, run, completed=False)
     return marked

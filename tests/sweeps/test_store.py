@@ -10,7 +10,7 @@ import pytest
 from exptrack import Archive, StudyNotFoundError, TrialState
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.process import current_process
-from tests.changes import changing
+from tests.changes import altering
 from tests.sweeps.elsewhere import CONTAINER, MACHINE, begin_trial
 from tests.sweeps.objectives import parabola
 
@@ -37,7 +37,7 @@ def test_a_trial_of_a_dead_process_counts_as_failed_although_nobody_has_said_so(
     assert before.info.counts[TrialState.RUNNING] == 1
     # The same pid, but another process began under it.
     other = json.dumps({**current_process()._asdict(), "started": "1"})
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute("UPDATE trial SET owner = ?", (other,))
     results = archive.study_results("dead")
     assert (results.info.counts[TrialState.RUNNING], results.info.counts[TrialState.FAIL]) == (0, 1)

@@ -6,7 +6,8 @@ every connection of the process, and both sides open afresh when they need to. T
 nothing is folded.
 
 Invariants: between the hooks no connection is open and none can be opened (`GATE`). Where a thread stays
-inside for over 10 s, the parent is unharmed and the child is told that SQLite is not safe there.
+inside for over 10 s, the parent is unharmed and the child is told that SQLite is not safe there. So is a child
+that C code forked: no hook of Python ran, its process id is another, and its first call finds that out.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from exptrack.database import hold
 
 WAIT_S = 10.0
+ADVICE = (
+    "start the process by spawn, forkserver or subprocess, or fork while the script uses no SQLite of its own"
+)
 
 # Held by a thread that forks, and for a moment by one that is about to open a connection.
 GATE = threading.RLock()
@@ -34,6 +38,9 @@ class Forkable(Protocol):
 
 
 _CONNECTIONS: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_IN_CHILD: list[Callable[[], None]] = []
+_process = os.getpid()  # the one that the hooks, or `prepare_late`, have prepared
+_late = threading.Lock()
 _KEPT: list[object] = []  # inherited connections, which may be neither used nor closed
 _state = threading.local()
 
@@ -65,10 +72,30 @@ def keep_for_ever(things: Iterable[object]) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
+def run_in_child(work: Callable[[], None]) -> None:
+    """Call `work` in each forked child, before any code of the user, in the order of these calls."""
+    _IN_CHILD.append(work)
+
+
+def _is_unprepared() -> bool:
+    return os.getpid() != _process
+
+
+def prepare_late() -> None:
+    """Do in a child that C code forked what the hooks do in others; SQLite is not safe in it."""
+    if not _is_unprepared():
+        return
+    with _late:
+        if _is_unprepared():
+            _state.is_prepared = False
+            _after_in_child()
+
+
 def _before() -> None:
+    prepare_late()
     GATE.acquire()
     deadline = time.monotonic() + WAIT_S
-    _state.unsafe, _state.locks = None, []
+    _state.is_prepared, _state.unsafe, _state.locks = True, None, []
     for connection in list(_CONNECTIONS):
         locks = connection.close_before_fork(deadline)
         if locks is None:
@@ -80,6 +107,9 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
+    if not getattr(_state, "is_prepared", False):
+        return  # C code called this hook without the one before
+    _state.is_prepared = False
     for lock in reversed(_state.locks):
         lock.release()
     _state.locks = []
@@ -87,12 +117,18 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    global GATE
-    unsafe = _state.unsafe
+    global GATE, _process
+    unsafe = "C code forked it without Python's hooks"
+    if getattr(_state, "is_prepared", False):
+        unsafe = _state.unsafe
+    _state.is_prepared, _state.locks = False, []
     GATE = threading.RLock()
+    hold.leave_to_parent()
     for connection in list(_CONNECTIONS):
         connection.begin_as_child(unsafe)
-    _state.locks = []
+    for work in _IN_CHILD:
+        work()
+    _process = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):

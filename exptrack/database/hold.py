@@ -20,8 +20,6 @@ Where the system has no such locks, the POSIX locks are set again before each tr
 from __future__ import annotations
 
 import os
-import struct
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +27,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exptrack.database.descriptors import FileId, file_id, open_numbers
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
 
 try:
     import fcntl
@@ -40,9 +39,6 @@ SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
 WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
-
-HAS_OPEN_FILE_LOCKS = sys.platform == "linux" and struct.calcsize("P") == 8 and hasattr(fcntl, "F_OFD_SETLK")
-_FLOCK = struct.Struct("hhqqi4x")  # type, whence, start, length, pid: 64-bit Linux
 
 
 class Hold:
@@ -56,6 +52,7 @@ class Hold:
         self.sqlite: set[int] = set()  # every descriptor number that SQLite has opened for the archive
         self.users = 1
         self.is_given_up = False
+        self.leaves_wal = False  # the WAL is damaged and no copy of it could be made: nothing may touch it
         self._rescued: Path | None = None
         self.guard = threading.Lock()
 
@@ -93,14 +90,21 @@ class Hold:
 
     def is_used_by_others(self) -> bool:
         """Whether another process has the archive open; to be asked once the locks are released."""
-        return not HAS_OPEN_FILE_LOCKS or _ask(self.main, SHARED_BEGIN, SHARED_BYTES) not in (None, os.getpid())
+        return not HAS_OPEN_FILE_LOCKS or ask_lock(self.main, SHARED_BEGIN, SHARED_BYTES) not in (
+            None,
+            os.getpid(),
+        )
 
     def has_write_lock(self) -> bool:
         """Whether this process holds SQLite's write lock; always True where that cannot be asked."""
         if not HAS_OPEN_FILE_LOCKS:
             return True
-        found = _ask(self.shm, WRITER_BYTE, 1)
+        found = ask_lock(self.shm, WRITER_BYTE, 1)
         return found is not None and found == os.getpid()
+
+    def is_written(self) -> bool:
+        """Whether any process holds SQLite's write lock; always False where that cannot be asked."""
+        return HAS_OPEN_FILE_LOCKS and ask_lock(self.shm, WRITER_BYTE, 1) is not None
 
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
@@ -121,8 +125,8 @@ class Hold:
     def release_locks(self) -> None:
         """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""
         if HAS_OPEN_FILE_LOCKS:
-            _set(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
-            _set(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
+            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
+            set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
 
     def close_descriptors(self) -> None:
         """Close what no other descriptor of this process could lose its locks by; keep the rest for ever."""
@@ -207,6 +211,18 @@ class Hold:
             self._rescued = base
         return self._rescued
 
+    def keep_aside(self, base: str) -> None:
+        """Copy the main file and the WAL to `base` and its ``-wal``, which appear whole or not at all.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+        """
+        for source, target in ((self.main, base), (self.wal, f"{base}-wal")):
+            draft = f"{target}.draft"
+            with _replaced(draft):
+                _copy(source, draft, self._mode())
+                os.replace(draft, target)
+
     def _copy_wal(self, target: str) -> None:
         _copy(self.wal, target, self._mode())
 
@@ -246,24 +262,13 @@ def _replaced(draft: str) -> Iterator[None]:
         raise
 
 
-def _set(descriptor: int, command: int, kind: int, begin: int, size: int) -> None:
-    """Set or drop a lock."""
-    fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, os.SEEK_SET, begin, size, 0))
-
-
-def _ask(descriptor: int, begin: int, size: int) -> int | None:
-    """The process that keeps a write lock on these bytes away from us; None if there is none, -1 if unknown."""
-    packed = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, begin, size, 0)
-    kind, _whence, _begin, _size, owner = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, packed))
-    return None if kind == fcntl.F_UNLCK else int(owner)
-
-
 def _others_of(identity: FileId, descriptor: int) -> bool:
     """Whether the process has a further descriptor of the file; True where that cannot be looked up."""
     numbers = open_numbers()
     if numbers is None:
         return True
-    return any(number != descriptor and file_id(number) == identity for number in numbers)
+    own = {descriptor, *_KEPT}
+    return any(file_id(number) == identity for number in numbers - own)
 
 
 # The holds of this process
@@ -297,8 +302,8 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             if hold.main_id != identity:
                 raise FileNotFoundError(real)
             if HAS_OPEN_FILE_LOCKS:
-                _set(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
-                _set(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+                set_lock(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
+                set_lock(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
         except OSError:
             # Closing one of them would drop the locks that SQLite has on it.
             _KEPT.extend(opened)
@@ -345,6 +350,17 @@ def find_lost() -> Hold | None:
     return None
 
 
+def count_as_ours(descriptor: int) -> None:
+    """Know a descriptor of an archive file as ours, not the user's; it stays open while the file exists."""
+    _KEPT.append(descriptor)
+
+
+def close_of_deleted(descriptor: int) -> None:
+    """Close a descriptor of ours whose file was deleted."""
+    _KEPT.remove(descriptor)
+    os.close(descriptor)
+
+
 def is_open_elsewhere() -> bool:
     """Whether this process has a held archive open besides the holds: by a connection or file of the user's."""
     with _lock:
@@ -356,17 +372,13 @@ def _is_open_besides(hold: Hold) -> bool:
     return any(file_id(number) in hold.ids for number in (open_numbers() or frozenset()) - own)
 
 
-def _leave_to_parent() -> None:
+def leave_to_parent() -> None:
     """In a forked child: the locks are the parent's; closing our copies of its descriptors drops none."""
     global _lock
     _lock = threading.Lock()
     for hold in _HOLDS.values():
         for descriptor, identity in zip((hold.main, hold.shm, hold.wal), hold.ids, strict=True):
-            if file_id(descriptor) == identity:
+            if file_id(descriptor) == identity:  # else the parent had closed it: a file of the user's
                 os.close(descriptor)
     _HOLDS.clear()
     _KEPT.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)

@@ -49,6 +49,7 @@ from exptrack.metrics.journal_file import (
     Header,
     JournalFile,
 )
+from exptrack.metrics.journal_locks import Family, give_up_mapping, make_fork_mark
 from exptrack.process import current_process
 
 BATCH_SLOTS = 10_000  # the writer thread is woken when this much is queued
@@ -77,7 +78,8 @@ class JournalParts(Protocol):
 
     `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
     :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no map.
-    `epoch` tells whether a definition still holds, and checks begin with `seed`.
+    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark[0]` is False in a
+    process that C code has forked: there the journal is the parent's.
     """
 
     at: int
@@ -87,6 +89,8 @@ class JournalParts(Protocol):
     seed: int
     kept: list[bytes | None]
 
+    @property
+    def mark(self) -> memoryview[bool]: ...
     @property
     def lock(self) -> AbstractContextManager[object]: ...
     @property
@@ -159,7 +163,9 @@ class Journal:
         name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()
+        self.mark = make_fork_mark()
         self.file = JournalFile(place.parent / name, header)
+        self.family = Family(self.file.path)
         self.map: mmap.mmap | None = self.file.map
         self.nonce = header.nonce
         self.tampered = False
@@ -183,6 +189,11 @@ class Journal:
     def path(self) -> Path:
         """Where the file is, or was."""
         return self.file.path
+
+    @property
+    def header(self) -> Header:
+        """The head of the file."""
+        return self.file.header
 
     @property
     def key(self) -> str:
@@ -471,14 +482,27 @@ class Journal:
                 image[at : at + len(body) + CHECK.size] = body + CHECK.pack(zlib.crc32(body, seed))
         return bytes(image)
 
-    def remove(self) -> None:
-        """Delete the file. Every point in it must already be in the archive."""
+    def give_up(self) -> None:
+        """Leave the file as it is, and let go of it: nothing is written into it any more."""
         with self.lock:
-            self.room = self.limit = 0  # a thread that waits for the lock cannot write any more
+            self.room = self.limit = 0  # a thread that waits for the lock cannot write either
             self._removed = True
         self.map = None
         for file in (self.file, *self._left):
             file.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: drop the mapping and the descriptors, and with them the lock of the writer.
+
+        Takes no lock: another thread of the parent may have held it.
+        """
+        give_up_mapping(self.map)
+        for file in (self.file, *self._left):
+            file.close()
+
+    def remove(self) -> None:
+        """Delete the file. Every point in it must already be in the archive."""
+        self.give_up()
         try:
             os.unlink(self.path)
         except FileNotFoundError:

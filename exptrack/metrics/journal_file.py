@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack.errors import ArchiveFullError
+from exptrack.metrics.journal_locks import hold_for_writer
 from exptrack.process import ProcessIdentity
 
 SUFFIX = ".points"
@@ -122,6 +123,7 @@ class JournalFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(path, flags, WRITING)
         try:
+            hold_for_writer(self._descriptor)
             allocate(self._descriptor, header.file_bytes)
             _write_at(self._descriptor, header.pack(), 0)
             status = os.fstat(self._descriptor)
@@ -226,6 +228,7 @@ class JournalFile:
         found = os.fstat(self._descriptor)
         if (found.st_dev, found.st_ino) != self._identity:
             raise FileNotFoundError(errno.ENOENT, "another file has its name", str(self.path))
+        hold_for_writer(self._descriptor)
 
     def close(self) -> None:
         """Close the descriptor. The mapping goes with its last user."""

@@ -27,9 +27,11 @@ from exptrack.metrics.journal_file import (
     SLOT,
     SUFFIX,
     Header,
+    list_journals,
     unpack_header,
 )
-from exptrack.process import current_process, is_alive
+from exptrack.metrics.journal_locks import is_family_alive
+from exptrack.process import ProcessIdentity, current_process, is_alive
 
 _SLOT = struct.Struct("=QQqddQ")
 GUESSES = 64  # of the epoch of a segment in which no definition is sound
@@ -95,6 +97,21 @@ def is_stillborn(path: Path) -> bool:
 def is_owner_alive(header: Header) -> bool | None:
     """Return whether the journal's process still runs; None if it belongs to another host."""
     return is_alive(header.owner)
+
+
+def has_living_family(archive: Path, owner: ProcessIdentity) -> bool:
+    """Whether a process lives that was forked from `owner`, which is gone, and shares a run of this archive."""
+    mark = f"-{owner.pid}-"
+    try:
+        paths = [path for path in list_journals(archive) if mark in path.name]
+        return any(_owner_of(path) == owner and is_family_alive(path) for path in paths)
+    except OSError:
+        return False  # a file vanished meanwhile, or may not be read
+
+
+def _owner_of(path: Path) -> ProcessIdentity | None:
+    header = read_header(path)
+    return None if header is None else header.owner
 
 
 class _Segment:

@@ -7,6 +7,7 @@ Invariants:
 - An automatic step is one more than the largest step of its metric.
 - Without a journal every call is a commit: slower, and as safe. A run has no journal in a forked child, in a
   folder that cannot map files, and on a handle whose run is not live in this process.
+- A forked child that cannot use SQLite has a journal of its own (see ``writer_apart``).
 
 ``log_metric`` and ``log`` repeat the writing of a record instead of calling it: one scalar takes 0.7 µs, and
 each further method call would add a tenth. Only floats under known names take this fast path. All other
@@ -25,6 +26,7 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
+from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     ArchiveFullError,
@@ -36,10 +38,19 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.metrics.journal import CHECK, POINT, SINGLE, JournalParts
+from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
-from exptrack.metrics.writer import LoggedSeries, Writer, drain_all, find_user, open_writer, release_writer
+from exptrack.metrics.writer import (
+    LeftByParent,
+    LoggedSeries,
+    Writer,
+    drain_all,
+    find_user,
+    open_writer,
+    release_writer,
+)
+from exptrack.metrics.writer_apart import open_writer_apart
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
@@ -63,6 +74,7 @@ class _NoJournal:
     epoch = -1
     map = bytearray()
     kept: list[bytes | None]
+    mark = memoryview(b"\0").cast("?")
 
     def __init__(self) -> None:
         self.kept = []
@@ -111,6 +123,7 @@ class MetricLog:
     def __init__(self) -> None:
         self._journal: JournalParts = _NO_JOURNAL
         self._writer: Writer | None = None
+        self._left: LeftByParent | None = None  # in a forked child
         # The reading of the monotonic clock at the run's start; of a resumed run, as if it had never stopped.
         self._zero = 0.0
         self._is_resumed = False
@@ -146,9 +159,9 @@ class MetricLog:
                 to grow. Until then points wait in the journal, a warning says so once, and the writer thread
                 goes on trying to store them.
         """
-        if type(value) is float and time is None and (step is None or type(step) is int):
+        journal = self._journal
+        if type(value) is float and journal.mark[0] and time is None and (step is None or type(step) is int):
             try:
-                journal = self._journal
                 with journal.lock:
                     series = self._fast[name]
                     chosen = series.next if step is None else step
@@ -175,11 +188,12 @@ class MetricLog:
         time: datetime | float | None = None,
     ) -> None:
         """Log several values at one step and time, all or none. Otherwise like :meth:`log_metric`."""
-        if type(values) is dict and time is None and (step is None or type(step) is int):
+        journal = self._journal
+        if type(values) is dict and journal.mark[0] and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
             if set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
-                    with self._journal.lock:
+                    with journal.lock:
                         template = self._templates.get(tuple(values))
                         if template is not None and self._write_record(
                             template, numbers, step, (monotonic() - self._zero) * 1e3
@@ -260,8 +274,11 @@ class MetricLog:
             raise InvalidValueError("the largest step of 64 bits is already logged; give a step") from None
 
     def _append(self, names: tuple[str, ...], numbers: list[float], step: int | None, time_ms: float) -> None:
+        forks.prepare_late()
         grow = False
         while True:
+            if self._writer is None:
+                self._take_journal_in_child()
             writer = self._writer
             # The definitions of new names may take this much too: a record stays within half a segment.
             most = len(names) * 4 * SLOT + sum(map(len, names)) * 4
@@ -351,7 +368,8 @@ class MetricLog:
         journal = writer.journal
         known = self._series.get(name)
         if known is None:
-            top = self._find_top_step(name, step)
+            # In a child that cannot ask the file, a name that its parent had not logged begins afresh.
+            top = None if writer.is_apart else self._find_top_step(name, step)
             # A series that begins below zero goes on from there.
             following = top + 1 if top is not None else step or 0
             index = journal.series_count
@@ -486,6 +504,38 @@ class MetricLog:
         """Make every call a commit from now on."""
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._templates = {}, {}
+
+    def become_child(self, journal: Journal) -> None:
+        """In a forked child: lose the journal, which is the parent's."""
+        self.lose_journal()
+        self._left = LeftByParent(journal, self._left)
+
+    def begin_file(self, journal: Journal) -> None:
+        """Log into this file from now on. The caller holds the lock of the one before."""
+        self._fast, self._templates = {}, {}
+        for known in self._series.values():
+            known.epoch = -1
+        self._journal = journal
+
+    def _take_journal_in_child(self) -> None:
+        """In a forked child: log through a journal, if SQLite is not safe or the run was inherited."""
+        left = self._left
+        if left is None or self._connection.closed:
+            return
+        if self._connection.find_danger() is None:
+            self._inherit_if_orphaned()
+            return
+        writer = open_writer_apart(self._connection, left.archive, self)
+        journal = writer.journal
+        with journal.lock:
+            for known in self._series.values():
+                known.index = journal.series_count
+                journal.series_count += 1
+            self.begin_file(journal)
+            self._writer = writer
+
+    def _inherit_if_orphaned(self) -> None:
+        """Make the run live in this process if the one that started it is gone."""
 
 
 def _append_or_refuse(connection: Connection, batches: list[NewPoints]) -> None:

@@ -23,7 +23,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveError,
     ArchiveFullError,
@@ -35,8 +37,10 @@ from exptrack.errors import (
 )
 from exptrack.metrics.journal import Journal, Waiting
 from exptrack.metrics.journal_file import FileState
+from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
+READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
 LOOK_S, LOOK_AGAIN_S = 0.05, 1.0  # between two looks at the journal's file; when it cannot be written again
 ROOM_WAIT_S = 1.0
@@ -45,19 +49,20 @@ WARN_OF_LOCK_S = 30.0
 PREFAULT_STEP_BYTES = 1 << 18
 
 SAVE_DRAINED = """
-INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
-ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
+INSERT INTO metric_journal (journal, drained, checksum) VALUES (?, ?, ?)
+ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained, checksum = excluded.checksum
 """
 SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
 FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
-LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
+LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
 _writers_lock = threading.Lock()
 _over_fork = threading.local()
+_FAMILIES: list[Family] = []  # those that this process was forked into
 
 
 class LoggedSeries:
@@ -76,6 +81,16 @@ class LoggedSeries:
         self.epoch = -1
 
 
+class LeftByParent:
+    """What a forked child knows of the run that its parent's process writes."""
+
+    def __init__(self, journal: Journal, before: LeftByParent | None) -> None:
+        self.owner = journal.header.owner
+        self.archive = journal.header.archive
+        self.families: list[Family] = [journal.family, *(before.families if before else ())]
+        self.look_again = 0.0  # when to look next whether the owner lives
+
+
 class WriterUser(Protocol):
     """A handle on a live run that logs through a writer. Releasing the last user deletes the journal."""
 
@@ -87,9 +102,17 @@ class WriterUser(Protocol):
     def lose_journal(self) -> None:
         """Stop using the journal: make every logging call a commit from now on. Must not block."""
 
+    def become_child(self, journal: Journal) -> None:
+        """In a forked child: lose the journal, which is the parent's. Must not block."""
+
+    def begin_file(self, journal: Journal) -> None:
+        """Log into this file from now on. The caller holds the lock of the one before."""
+
 
 class Writer:
     """Drains one journal: once a second, every 10,000 points, and before each read in this process."""
+
+    is_apart = False  # whether it may not use SQLite
 
     def __init__(self, connection: Connection, journal: Journal) -> None:
         self.connection = connection
@@ -98,6 +121,7 @@ class Writer:
         self.users: set[WriterUser] = set()
         self.by_index: dict[int, LoggedSeries] = {}
         self.trouble: Exception | None = None  # why the last attempt to store points failed
+        self.readers_told = False  # that they read without the newest points
         self._trouble_began = 0.0
         self._warned = False
         self._lost: RunNotFoundError | None = None
@@ -232,7 +256,8 @@ class Writer:
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
-                if isinstance(error, Exception):
+                # A reader that waits no longer is told nothing.
+                if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._note_trouble(error, told)
                 if told and isinstance(error, ArchiveError):
                     raise self._with_whereabouts(error) from error
@@ -288,7 +313,7 @@ class Writer:
                     batches.append(batch)
                     drained.append(series)
             append_points(connection, batches)
-            connection.execute(SAVE_DRAINED, (self.journal.key, waiting.address))
+            save_drained(connection, self.journal.key, waiting.address)
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
@@ -332,9 +357,15 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
     if row is None:
         return False
     if row["checksum"] is not None:
-        connection.execute(LIFT_SEAL, (run,))
+        change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
+        connection.execute(LIFT_SEAL, (change, run))
         connection.execute(LIFT_SEALS_OF_SERIES, (run,))
     return True
+
+
+def save_drained(connection: Connection, key: str, address: int) -> None:
+    """Note how far a journal is drained. Call inside the transaction that stores its points."""
+    connection.execute(SAVE_DRAINED, (key, address, hash_row("journal", (key, address))))
 
 
 def read_archive_identity(connection: Connection) -> str:
@@ -377,6 +408,16 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
         return writer
 
 
+def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writer]) -> Writer:
+    """Return this connection's writer, made by `make` if there is none, with `user` added."""
+    with _writers_lock:
+        writer = _WRITERS.get(connection)
+        if writer is None:
+            writer = _WRITERS[connection] = make()
+        writer.users.add(user)
+        return writer
+
+
 @contextmanager
 def hold_journal(connection: Connection) -> Iterator[None]:
     """Hold a journal open while a run begins, so that a full disk is an error of the start.
@@ -400,6 +441,12 @@ class _RunToBegin:
     run_id = ""
 
     def lose_journal(self) -> None:
+        """Do nothing: this user does not log."""
+
+    def become_child(self, journal: Journal) -> None:
+        """Do nothing: this user does not log."""
+
+    def begin_file(self, journal: Journal) -> None:
         """Do nothing: this user does not log."""
 
 
@@ -448,6 +495,10 @@ def _close(connection: Connection) -> None:
             user.lose_journal()
     writer.stop()
     writer.drain()
+    if writer.journal.family.is_alive():
+        # The file says so to all who look; the last of them or the next opener deletes it.
+        writer.journal.give_up()
+        return
     writer.journal.remove()
     _forget_journal_alone(connection, writer.journal.key)
 
@@ -476,15 +527,22 @@ def drain_all(path: Path) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
+    It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
     for connection, writer in list(_WRITERS.items()):
         if connection.path != path and not _same_file(connection.path, path):
             continue
         if connection.closed or connection.in_transaction:
             continue
-        before = writer.trouble
-        if not writer.drain_if_possible() and before is None:
-            warn(f"reading {path} without the newest points, which are still in the journal: {writer.trouble}")
+        try:
+            connection.section(
+                partial(writer.drain, told=False), within_s=0 if writer.readers_told else READERS_WAIT_S
+            )
+            writer.readers_told = False
+        except ExptrackError as error:
+            if not writer.readers_told:
+                writer.readers_told = True
+                warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
 def _same_file(a: Path, b: Path) -> bool:
@@ -500,7 +558,11 @@ def _same_file(a: Path, b: Path) -> bool:
 def _before_fork() -> None:
     """Drain each journal and hold each writer's locks, so that the child inherits none in use."""
     held = _over_fork.held = []
+    _over_fork.ended_by_parent = is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
+        writer.journal.family.join()
+        writer.journal.family.has_forked = True
+        writer.journal.family.has_children |= not is_worker()
         if connection.closed or connection.in_transaction:
             continue
         try:
@@ -512,8 +574,9 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    for lock in reversed(_over_fork.held):
+    for lock in reversed(getattr(_over_fork, "held", ())):
         lock.release()
+    _over_fork.held = []
 
 
 def _after_fork_in_child() -> None:
@@ -522,12 +585,16 @@ def _after_fork_in_child() -> None:
     _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
         connection.before_close = connection.before_section = None
+        writer.journal.leave_to_parent()
+        _FAMILIES.append(writer.journal.family)
         for user in writer.users:
-            user.lose_journal()
+            user.become_child(writer.journal)
     _WRITERS.clear()
+    if getattr(_over_fork, "ended_by_parent", False):
+        for family in _FAMILIES:
+            family.leave()
 
 
+forks.run_in_child(_after_fork_in_child)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

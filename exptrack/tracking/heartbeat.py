@@ -29,6 +29,9 @@ class LiveRun(Protocol):
     def _live(self) -> bool: ...
     def beat(self) -> None: ...
     def end_as_wanted(self) -> bool: ...
+    def inherit(self) -> bool: ...
+    def has_heirs(self) -> bool: ...
+    def hand_over(self) -> None: ...
     def interrupt(self, reason: str) -> None: ...
     def fail(self, reason: str | BaseException) -> None: ...
 
@@ -86,14 +89,18 @@ def _find_ending_error() -> BaseException | None:
 def _end_open_runs() -> None:
     """End the runs that are still open when the interpreter exits, by how the script ended."""
     error = _find_ending_error()
-    for run in _list_open_runs():
+    for run in list(LIVE):
         try:
+            if run._connection.closed or not (run._live or run.inherit()):
+                continue
             if run.end_as_wanted():
                 continue
             if isinstance(error, KeyboardInterrupt):
                 run.interrupt("interrupted from the keyboard")
             elif error is not None:
                 run.fail(error)
+            elif run.has_heirs():
+                run.hand_over()
             else:
                 run.interrupt("the script ended without complete() or fail(); start the run in a 'with' block")
         except (RunFinishedError, RunNotFoundError):

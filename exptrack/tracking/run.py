@@ -3,7 +3,7 @@
 Invariants:
 
 - A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
-  another process that finds it dead (see ``lifecycle``).
+  one forked from it (see ``inheritance``), or another process that finds it dead (see ``lifecycle``).
 - Config and identity are frozen at the start. One exception: a trial's run gains each parameter when it is
   suggested.
 - Every change is one transaction together with its event.
@@ -31,7 +31,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
+from exptrack.config.store import read_exp_config
+from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import decoding_rows
+from exptrack.database.opening import reopen_connection
+from exptrack.database.row_sums import hash_row
 from exptrack.errors import (
     ConfigError,
     ExptrackError,
@@ -40,18 +45,19 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.log import MetricLog
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.ownership import DELETE_OWNER
+from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note, record_end, replace_config
 from exptrack.runs.trial_link import TrialPruned
-from exptrack.times import utc_text
+from exptrack.times import moment, utc_text
 from exptrack.tracking.heartbeat import LIVE, announce
+from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_status, check_text
 
@@ -64,6 +70,7 @@ if TYPE_CHECKING:
 BEAT_WAIT_S = 5.0
 SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
+RUN_BY_ID = "SELECT id, started_at FROM run WHERE run_id = ?"
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
 BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
 END_RUN = """
@@ -78,7 +85,7 @@ class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(MetricLog, MediaLog):
+class Run(Inheritance, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
@@ -115,6 +122,17 @@ class Run(MetricLog, MediaLog):
         self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As path and id: the copy logs to the run by commits, and leaves it to the process that owns it.
+        connection = self._connection
+        return _unpickle, (str(connection.path), connection.mode, self.run_id)
+
+    def __copy__(self) -> Run:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Run:
+        return self
+
     def __repr__(self) -> str:
         return f"<Run {self.run_id} in {self._connection.path.name}>"
 
@@ -134,7 +152,10 @@ class Run(MetricLog, MediaLog):
             from exptrack.capture.system_metrics import SystemSampler
 
             folder = str(self._connection.path.parent)
-            self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            try:
+                self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            except Exception as error:  # no thread is left, for instance; the run goes on
+                warn(f"run {self.run_id} logs no system metrics: {error}")
 
     @property
     def _live(self) -> bool:
@@ -151,7 +172,8 @@ class Run(MetricLog, MediaLog):
 
     def _beat(self) -> None:
         duration = self._duration_ms + self._session_ms()
-        self._connection.execute(BEAT, (utc_text(), duration, self._run))
+        with changing_run(self._connection, self._run):
+            self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
     def _take_config(self, config: ExpConfig) -> None:
         """Replace the config: a trial's run gains each parameter when it is suggested. Commits."""
@@ -215,8 +237,10 @@ class Run(MetricLog, MediaLog):
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
-                if self._connection.execute(INSERT_TAG, (self._run, tag, utc_text())).rowcount:
-                    record_event(self._connection, self._run, "tag", {"tag": tag})
+                now = utc_text()
+                if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
+                    rows = hash_row("tag", (tag, now))
+                    record_event(self._connection, self._run, "tag", {"tag": tag}, rows=rows)
 
     def remove_tag(self, *tags: str) -> None:
         """Remove tags. A tag that the run does not have is ignored. Commits."""
@@ -227,7 +251,9 @@ class Run(MetricLog, MediaLog):
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
-                if self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount:
+                with removing_tag(self._connection, self._run, tag):
+                    removed = self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount
+                if removed:
                     record_event(self._connection, self._run, "untag", {"tag": tag})
 
     def add_note(self, text: str) -> None:
@@ -312,6 +338,7 @@ class Run(MetricLog, MediaLog):
     # State and end
 
     @property
+    @decoding_rows
     def status(self) -> RunStatus:
         """The status in the file, read now."""
         return RunStatus(self._state()["status"])
@@ -409,6 +436,7 @@ class Run(MetricLog, MediaLog):
     @in_section
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
+        self._store_journals_of_children()
         journal = self._return_journal()
         try:
             self._write_end(status, reason, traceback, journal)
@@ -437,8 +465,10 @@ class Run(MetricLog, MediaLog):
             if self._pid:
                 duration = self._duration_ms + self._session_ms()
             now = utc_text()
-            self._connection.execute(END_RUN, (status, reason, traceback, now, now, duration, self._run))
-            self._connection.execute(DELETE_OWNER, (self._run,))
+            with changing_run(self._connection, self._run):
+                ended = (status, reason, traceback, now, now, duration, self._run)
+                self._connection.execute(END_RUN, ended)
+                self._connection.execute(DELETE_OWNER, (self._run,))
             record_end(self._connection, self._run, status, reason)
             completed = status is RunStatus.COMPLETED
             seal_run(self._connection, self._run, completed=completed, known=self._checksums)
@@ -464,7 +494,7 @@ class Run(MetricLog, MediaLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live:
+        if not self._live and not self.inherit():
             # The run ended inside the block, or this is a forked child that left the block too.
             return
         try:
@@ -478,6 +508,9 @@ class Run(MetricLog, MediaLog):
     def _end_as(self, error: BaseException | None) -> None:
         """End the run by how its block was left."""
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            if self._is_left_to_others(error):
+                self.hand_over()
+                return
             if isinstance(error, TrialPruned):
                 self.append_event(PRUNE_EVENT, {"step": error.step})
             self.complete()
@@ -489,6 +522,21 @@ class Run(MetricLog, MediaLog):
             self.interrupt("cancelled from outside")
         else:
             self.fail(error)
+
+    def _is_left_to_others(self, error: BaseException | None) -> bool:
+        """Whether the block ends in this process alone: its parent has gone, or it exits after a fork."""
+        writer = self._writer
+        forked = writer is not None and writer.journal.family.has_children
+        return (self._left is not None or (forked and error is not None)) and self.has_heirs()
+
+
+def _unpickle(path: str, mode: str, run_id: str) -> Run:
+    connection = reopen_connection(path, mode)
+    row = connection.one(RUN_BY_ID, (run_id,))
+    if row is None:
+        raise RunNotFoundError(run_id, path)
+    config = read_exp_config(connection, row["id"]).interpolate(lazily=True)
+    return Run(connection, row["id"], run_id, moment(row["started_at"]), config)
 
 
 # Set by the signal handler: inside a coroutine the block sees CancelledError, not the exception of the handler.
@@ -510,12 +558,13 @@ def _is_cancellation(error: BaseException) -> bool:
 
 def _default_sigterm_in_child() -> None:
     """Let SIGTERM end a forked worker as it ends one without exptrack."""
-    if signal.getsignal(signal.SIGTERM) is _raise_terminated:
+    # Where C code forked in a thread, Python takes another thread for the main one, which alone may do this.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is _raise_terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_default_sigterm_in_child)
+forks.run_in_child(_default_sigterm_in_child)
 
 
 def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from exptrack.metrics import journal as journal_module
 from exptrack.metrics import journal_file
 from exptrack.metrics import writer as writer_module
 from exptrack.metrics.journal_file import SEGMENT_SLOTS
-from tests.changes import changing
+from tests.changes import altering, changing
 from tests.metrics.points import journals, killed, values_of
 
 
@@ -351,7 +351,7 @@ def test_a_deleted_journal_that_cannot_be_written_again_is_told_once_and_loses_n
 def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) -> None:
     run = archive.start_run()
     run.log_metric("x", 1.0)
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute("UPDATE run_owner SET pid_started = '0'")
     assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
     run.log_metric("x", 2.0)

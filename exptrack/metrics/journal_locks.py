@@ -1,0 +1,216 @@
+"""Tell by a journal's file whether its writer lives, and whether any process forked from it does.
+
+Two bytes of the file carry locks of an open file description. The journal's own mapping holds byte 0: its
+writer lives. A second mapping, the *family*, holds byte 1: the writer or a process forked from it lives. The
+kernel drops a lock with the last mapping and descriptor of its description, whatever ends the process. A daemon
+that closes all its descriptors keeps its mappings; a program that is executed keeps neither.
+
+Invariants:
+
+- The family is mapped before the first fork and inherited by every child, and by the children of that child.
+- A child gives up the journal's own mapping in the hook after the fork, before any code of the user runs.
+- A worker that its parent ends (``multiprocessing`` with ``daemon=True``, as in a Pool) leaves the family: it
+  would keep a run open that nobody trains any more.
+
+Where the system has no such locks, a run ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from exptrack.database import forks
+from exptrack.database.descriptors import FileId, file_id
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
+
+WRITER_BYTE, FAMILY_BYTE = 0, 1
+PAGE = mmap.PAGESIZE
+LAUNCHER = "multiprocessing.popen_fork"
+WIPE_ON_FORK = 18  # MADV_WIPEONFORK of Linux 4.14
+
+
+def make_fork_mark() -> memoryview[bool]:
+    """Return a bool that is True here and False in a forked copy of this process.
+
+    A look at it takes 0.01 µs, a look at the process id 0.2 µs. Where the kernel wipes no page, it stays True.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # an older kernel, for instance
+            page = mmap.mmap(-1, PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            page.madvise(WIPE_ON_FORK)
+            page[0] = 1
+            return memoryview(page).cast("?")  # a bool is tested faster than an int
+    return memoryview(b"\1").cast("?")
+
+
+def hold_for_writer(descriptor: int) -> None:
+    """Lock byte 0 of a new journal for as long as a mapping of this descriptor lives."""
+    _hold(descriptor, WRITER_BYTE)
+
+
+class Family:
+    """The mapping that says: the writer of this journal, or a process forked from it, lives."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.has_forked = False
+        self.has_children = False  # besides workers of multiprocessing, which it ends or waits for itself
+        self._address = 0
+        self._file: FileId | None = None
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether this process has a share of the lock."""
+        return self._address != 0
+
+    def join(self) -> None:
+        """Lock byte 1 of the file by a mapping that children inherit; call before a fork.
+
+        If the journal was deleted and written again, this locks the new file.
+        """
+        if not HAS_OPEN_FILE_LOCKS or (self._address and file_id(self.path) == self._file):
+            return
+        self.leave()
+        # For reading only: the file's mode forbids more. Every process of the family shares the lock.
+        with _opened(self.path, os.O_RDONLY) as descriptor:
+            if descriptor is not None and _hold(descriptor, FAMILY_BYTE, shared=True):
+                self._address, self._file = _map_page(descriptor), file_id(descriptor)
+
+    def leave(self) -> None:
+        """Give up this process's share of the lock."""
+        address, self._address = self._address, 0
+        if address:
+            _unmap(address, PAGE)
+
+    def is_alive(self) -> bool:
+        """Whether another process of the family lives; leaves the family first."""
+        self.leave()
+        return _is_held(self.path, FAMILY_BYTE, 1)
+
+
+def is_writer_alive(path: Path) -> bool:
+    """Whether a process maps this journal to write it. False also where that cannot be asked."""
+    return _is_held(path, WRITER_BYTE, 1)
+
+
+def is_family_alive(path: Path) -> bool:
+    """Whether the writer of this journal or a process forked from it lives. False where nobody can ask."""
+    return _is_held(path, WRITER_BYTE, 2)
+
+
+def give_up_mapping(mapping: mmap.mmap | None) -> None:
+    """In a forked child: unmap the journal of the parent, and close the descriptor that the mapping keeps.
+
+    Another file may have that descriptor's number by now, if the parent closed all of its descriptors.
+    """
+    if mapping is None:
+        return
+    try:
+        is_ours = mapping.size() == len(mapping)
+    except OSError:
+        is_ours = True  # the number is free: closing it harms nothing
+    if is_ours:
+        mapping.close()
+        return
+    import ctypes
+
+    length = len(mapping)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    forks.keep_for_ever([mapping])
+    _unmap(address, length)
+
+
+def is_ended_by_parent() -> bool:
+    """Whether the fork under way makes a worker that ``multiprocessing`` ends together with its parent."""
+    worker = _find_worker()
+    return worker is not None and bool(getattr(worker, "daemon", False))
+
+
+def is_worker() -> bool:
+    """Whether the fork under way makes a worker of ``multiprocessing``."""
+    return _find_worker() is not None
+
+
+def _find_worker() -> object | None:
+    """Return the ``multiprocessing`` process that the calling thread is about to fork."""
+    if LAUNCHER not in sys.modules:
+        return None
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == LAUNCHER:
+            found: object | None = frame.f_locals.get("process_obj")
+            return found
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int | None]:
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _hold(descriptor: int, byte: int, *, shared: bool = False) -> bool:
+    if not HAS_OPEN_FILE_LOCKS:
+        return False
+    import fcntl
+
+    try:
+        set_lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_RDLCK if shared else fcntl.F_WRLCK, byte, 1)
+    except OSError:
+        return False  # a file system without such locks
+    return True
+
+
+def _is_held(path: Path, begin: int, size: int) -> bool:
+    if not HAS_OPEN_FILE_LOCKS:
+        return False
+    with _opened(path, os.O_RDONLY) as descriptor:
+        if descriptor is None:
+            return False
+        try:
+            return ask_lock(descriptor, begin, size) is not None
+        except OSError:
+            return False
+
+
+# The C library maps the family: a mapping of Python's keeps a descriptor, and closes its number later, even if
+# that is another file by then.
+
+
+def _map_page(descriptor: int) -> int:
+    """Map one page of the file; return its address, or 0."""
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    library.mmap.restype = ctypes.c_void_p
+    library.mmap.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_long,
+    ]
+    address = library.mmap(None, PAGE, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+    return 0 if address in (None, ctypes.c_void_p(-1).value) else int(address)
+
+
+def _unmap(address: int, length: int) -> None:
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    library.munmap(address, length)

@@ -32,6 +32,7 @@ def fork_in_c() -> int:
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(60)
+    time.sleep(0.05)  # for threads that have begun to wait with the shorter interval
     child = int(ctypes.PyDLL(None).fork())
     sys.setswitchinterval(before)
     return child

@@ -17,7 +17,8 @@ _NAMES_IN = {
         start_run resume_run list_runs show_run best_run diff_runs compare what_changed append_event
         read_events gc_artifacts verify current_trial
     """,
-    "archive.records": "ArchiveInfo DeleteReport SqlResult",
+    "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
+    "portable.snapshot": "BackupReport",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -57,7 +58,7 @@ _NAMES_IN = {
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus RecordedRun MetricPoint MetricSummary Note Event Artifact ArtifactUse
-        ConfigSource TrialState
+        ConfigSource TrialState Waiting
     """,
     # Errors
     "errors": """
@@ -70,7 +71,7 @@ _NAMES_IN = {
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
-        SweepPlanError SweepFileError
+        SweepPlanError SweepFileError OwnFileError
         ExportError
     """,
 }
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from exptrack.archive.archive import Archive as Archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
     from exptrack.archive.records import DeleteReport as DeleteReport
+    from exptrack.archive.records import RecoveryReport as RecoveryReport
     from exptrack.archive.records import SqlResult as SqlResult
     from exptrack.archive.shortcuts import append_event as append_event
     from exptrack.archive.shortcuts import best_run as best_run
@@ -174,6 +176,7 @@ if TYPE_CHECKING:
     from exptrack.errors import MissingPackageError as MissingPackageError
     from exptrack.errors import NotAnArchiveError as NotAnArchiveError
     from exptrack.errors import NotFoundError as NotFoundError
+    from exptrack.errors import OwnFileError as OwnFileError
     from exptrack.errors import QueryError as QueryError
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
@@ -191,6 +194,7 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.snapshot import BackupReport as BackupReport
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail
@@ -210,6 +214,7 @@ if TYPE_CHECKING:
     from exptrack.records import RunStatus as RunStatus
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
+    from exptrack.records import Waiting as Waiting
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler

@@ -40,6 +40,7 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── QueryError                  54
     │   │   └── FilterError             56
     │   ├── UnsafePathError             55
+    │   ├── OwnFileError                59
     │   └── SweepPlanError              57
     │       └── SweepFileError          58
     └── ExportError (path)              61
@@ -404,6 +405,20 @@ class UnsafePathError(InvalidValueError):
         short = text if len(text) <= 2 * SHOWN_AROUND else text[: 2 * SHOWN_AROUND] + "…"
         super().__init__(f"the path {short} cannot be restored: {rule}; export it alone under another name")
         self.path = path
+
+
+class OwnFileError(InvalidValueError):
+    """A path leads to a file of an archive that this process has open; `archive` is the archive's path."""
+
+    exit_code = 59
+
+    def __init__(self, path: str, archive: str) -> None:
+        super().__init__(
+            f"{path!r} belongs to the archive {archive}, which is open here; make a copy with backup() or"
+            " 'exptrack snapshot', and use that"
+        )
+        self.path = path
+        self.archive = archive
 
 
 class ExportError(ExptrackError):

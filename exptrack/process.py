@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from typing import NamedTuple
 
 _READ_LIMIT = 1 << 20
@@ -75,12 +76,20 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
 def _shares_processes(identity: ProcessIdentity, me: ProcessIdentity) -> bool:
     """Whether a pid means the same here as for `identity`: on one host, or in one namespace of a booted kernel.
 
-    A machine that was given another name has still its boot id.
+    A machine that was given another name has still its boot id. That alone proves nothing where the namespaces
+    of a process cannot be read: it may be in another container.
     """
     if identity.host_id == me.host_id:
         return True
     same_boot = identity.boot_id == me.boot_id and _is_from_kernel(me.boot_id)
-    return same_boot and identity.host_id[HOST_CHARS:] == me.host_id[HOST_CHARS:] != ""
+    space = me.host_id[HOST_CHARS:]
+    return same_boot and identity.host_id[HOST_CHARS:] == space and space not in ("", _digest("", ""))
+
+
+def shares_boot(identity: ProcessIdentity) -> bool:
+    """Whether the process ran, or runs, under the kernel of this process, in this boot of it."""
+    mine = current_process().boot_id
+    return identity.boot_id == mine and _is_from_kernel(mine)
 
 
 def _is_from_kernel(boot_id: str) -> bool:
@@ -137,9 +146,20 @@ def _read_boot_id() -> str:
     kernel = read_small("/proc/sys/kernel/random/boot_id")
     if kernel is not None:
         return kernel.strip()
+    return str(round(_read_boot_time()))
+
+
+def _read_boot_time() -> float:
+    """Return when the machine was booted, in seconds since 1970; 0 where nothing tells."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    if clock is not None:
+        return time.time() - time.clock_gettime(clock)
     import psutil
 
-    return str(round(psutil.boot_time()))
+    try:
+        return psutil.boot_time()
+    except (psutil.Error, OSError, RuntimeError):
+        return 0.0
 
 
 def _read_start(pid: int) -> str | None:
@@ -179,6 +199,7 @@ def _read_start_portably(pid: int) -> str | None:
             return None
         return repr(process.create_time())
     except psutil.NoSuchProcess:
-        return None
-    except (psutil.Error, OSError):
-        return ""
+        # On Linux, psutil takes every process for gone where /proc is not mounted.
+        return "" if _exists(pid) else None
+    except (psutil.Error, OSError, RuntimeError):
+        return "" if _exists(pid) else None

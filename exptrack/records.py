@@ -40,6 +40,25 @@ class TrialState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file beside the archive whose content the archive does not hold yet.
+
+    `points` is how many logged points it holds; None if that is unknown, or if it is a write-ahead log. `owner`
+    names the process that wrote it, where that is known. `advice` says what has to be done.
+    """
+
+    path: str
+    size_bytes: int
+    points: int | None
+    owner: str
+    advice: str
+
+    def __str__(self) -> str:
+        amount = f"{self.size_bytes:,} bytes wait" if self.points is None else f"{self.points:,} points wait"
+        return f"{amount} in {self.path}{' of ' * bool(self.owner)}{self.owner}: {self.advice}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """One run in a list. `metrics` holds the last value of each metric.
 

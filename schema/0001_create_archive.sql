@@ -13,8 +13,12 @@ CREATE TABLE migration (
     name TEXT NOT NULL,             -- file name in schema/
     sha256 TEXT NOT NULL,           -- of that file's text
     applied_at TEXT NOT NULL,
-    library TEXT NOT NULL           -- version of exptrack that applied it
+    library TEXT NOT NULL,          -- version of exptrack that applied it
+    checksum INTEGER NOT NULL       -- hash of the row
 ) STRICT;
+
+-- A column rows_sum holds, modulo 2^64, the sum of the hashes of its row and of the rows that belong to it. Each
+-- change of such a row changes the sum by the difference. So the sum tells of rows that are changed, lost or added.
 
 -- A run: one execution of an experiment.
 CREATE TABLE run (
@@ -38,7 +42,8 @@ CREATE TABLE run (
     host TEXT NOT NULL,
     vcs_commit TEXT,
     vcs_dirty INTEGER CHECK (vcs_dirty IN (0, 1)), -- 1: tracked files differed from the commit
-    checksum TEXT                   -- SHA-256 (hex) over the run's facts, config and series, taken at its end
+    checksum TEXT,                  -- SHA-256 (hex) over the run's facts, config and series, taken at its end
+    rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row and the rows of all tables that name it; see docs/format.md
 ) STRICT;
 CREATE INDEX run_by_start ON run (started_at);
 CREATE INDEX run_by_status ON run (status, started_at);
@@ -161,6 +166,7 @@ CREATE TABLE metric_series (
     value_sum REAL NOT NULL,        -- of the points that are not NaN
     completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
     checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
+    rows_sum INTEGER NOT NULL DEFAULT 0, -- of this summary and its points
     UNIQUE (run, metric)
 ) STRICT;
 -- Of runs that have ended only, as these have a checksum: an index of live values would cost most of the logging
@@ -189,7 +195,8 @@ CREATE TABLE metric_point (
 -- stand in its process's journal only; the row goes with the journal, so this table stays small.
 CREATE TABLE metric_journal (
     journal TEXT PRIMARY KEY,       -- the last part of its file's name
-    drained INTEGER NOT NULL        -- what lies before this address of the journal is in this file
+    drained INTEGER NOT NULL,       -- what lies before this address of the journal is in this file
+    checksum INTEGER NOT NULL       -- hash of the row
 ) STRICT, WITHOUT ROWID;
 
 -- A blob: bytes that artifacts hold, stored once however many artifacts hold them.
@@ -229,6 +236,7 @@ CREATE TABLE blob_writer (
     pid INTEGER NOT NULL,
     pid_started TEXT NOT NULL,
     written_at TEXT NOT NULL,
+    checksum INTEGER NOT NULL,      -- hash of the row
     PRIMARY KEY (blob, holder)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_writer_by_holder ON blob_writer (holder);
@@ -284,7 +292,8 @@ CREATE TABLE study (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
-    settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
+    settings TEXT NOT NULL,         -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
+    rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row, its objectives, attributes and the numbers of its trials
 ) STRICT;
 CREATE TABLE study_objective (
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
@@ -312,6 +321,7 @@ CREATE TABLE trial (
     heartbeat_at TEXT,
     reason TEXT,                    -- why it failed
     owner TEXT,                     -- JSON: the process that runs it, known as in run_owner; NULL unless running
+    rows_sum INTEGER NOT NULL DEFAULT 0, -- of this row, its params, values, reports and attributes
     UNIQUE (study, number)
 ) STRICT;
 CREATE INDEX trial_by_state ON trial (study, state, number);

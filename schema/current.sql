@@ -46,6 +46,7 @@ CREATE TABLE blob_writer (
     pid INTEGER NOT NULL,
     pid_started TEXT NOT NULL,
     written_at TEXT NOT NULL,
+    checksum INTEGER NOT NULL,      -- hash of the row
     PRIMARY KEY (blob, holder)
 ) STRICT, WITHOUT ROWID;
 
@@ -97,7 +98,8 @@ CREATE TABLE event (
 
 CREATE TABLE metric_journal (
     journal TEXT PRIMARY KEY,       -- the last part of its file's name
-    drained INTEGER NOT NULL        -- what lies before this address of the journal is in this file
+    drained INTEGER NOT NULL,       -- what lies before this address of the journal is in this file
+    checksum INTEGER NOT NULL       -- hash of the row
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE metric_name (
@@ -133,6 +135,7 @@ CREATE TABLE metric_series (
     value_sum REAL NOT NULL,        -- of the points that are not NaN
     completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
     checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
+    rows_sum INTEGER NOT NULL DEFAULT 0, -- of this summary and its points
     UNIQUE (run, metric)
 ) STRICT;
 
@@ -141,7 +144,8 @@ CREATE TABLE migration (
     name TEXT NOT NULL,             -- file name in schema/
     sha256 TEXT NOT NULL,           -- of that file's text
     applied_at TEXT NOT NULL,
-    library TEXT NOT NULL           -- version of exptrack that applied it
+    library TEXT NOT NULL,          -- version of exptrack that applied it
+    checksum INTEGER NOT NULL       -- hash of the row
 ) STRICT;
 
 CREATE TABLE note (
@@ -173,7 +177,8 @@ CREATE TABLE run (
     host TEXT NOT NULL,
     vcs_commit TEXT,
     vcs_dirty INTEGER CHECK (vcs_dirty IN (0, 1)), -- 1: tracked files differed from the commit
-    checksum TEXT                   -- SHA-256 (hex) over the run's facts, config and series, taken at its end
+    checksum TEXT,                  -- SHA-256 (hex) over the run's facts, config and series, taken at its end
+    rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row and the rows of all tables that name it; see docs/format.md
 ) STRICT;
 
 CREATE TABLE run_config (
@@ -229,7 +234,8 @@ CREATE TABLE study (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
-    settings TEXT NOT NULL          -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
+    settings TEXT NOT NULL,         -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
+    rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row, its objectives, attributes and the numbers of its trials
 ) STRICT;
 
 CREATE TABLE study_attribute (
@@ -260,6 +266,7 @@ CREATE TABLE trial (
     heartbeat_at TEXT,
     reason TEXT,                    -- why it failed
     owner TEXT,                     -- JSON: the process that runs it, known as in run_owner; NULL unless running
+    rows_sum INTEGER NOT NULL DEFAULT 0, -- of this row, its params, values, reports and attributes
     UNIQUE (study, number)
 ) STRICT;
 

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from exptrack.database.connection import Connection
 from exptrack.database.opened_file import SECTION
+from exptrack.database.row_sums import hash_row
+from exptrack.portable.verification import WRITER_ROWS
+from exptrack.runs.row_sums import OF_RUN, OF_STUDY, OF_TRIAL, sum_all
 
 
 @contextmanager
@@ -39,3 +42,19 @@ def trace(connection: Connection, tell: Callable[[str], None] | None) -> None:
     for handle in list(connection._handles):
         with handle.busy:
             handle.close()
+
+
+@contextmanager
+def altering(connection: Connection) -> Iterator[None]:
+    """Open a transaction for SQL that writers do not run, and give the rows their checksums afterwards."""
+    with changing(connection):
+        yield
+        for table, parts in (("run", OF_RUN), ("study", OF_STUDY), ("trial", OF_TRIAL)):
+            for (row,) in connection.all(f"SELECT id FROM {table}"):
+                total = sum_all(connection, parts, row)
+                connection.execute(f"UPDATE {table} SET rows_sum = ? WHERE id = ?", (total, row))
+        for *row, _checksum in connection.all(WRITER_ROWS):
+            checksum = hash_row("writer", row)
+            connection.execute(
+                "UPDATE blob_writer SET checksum = ? WHERE blob = ? AND holder = ?", (checksum, *row[:2])
+            )

@@ -26,6 +26,7 @@ from exptrack import (
     InvalidValueError,
     MetricNotFoundError,
     NotAnArchiveError,
+    OwnFileError,
     QueryError,
     Run,
     RunBusyError,
@@ -313,8 +314,16 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     "export over a file": (
         ExportError,
         "exists",
+        lambda lab: lab.done.artifacts.export("model", __file__),
+    ),
+    "export over the archive": (
+        OwnFileError,
+        "backup",
         lambda lab: lab.done.artifacts.export("model", lab.archive.path),
     ),
+    "a copy over a file": (ExportError, "exists", lambda lab: lab.archive.backup(__file__)),
+    "a copy over the archive": (OwnFileError, "backup", lambda lab: lab.archive.backup(lab.archive.path)),
+    "a copy to a path of wrong type": (InvalidTypeError, "path", lambda lab: lab.archive.backup(3)),
     "export to a path of wrong type": (
         InvalidTypeError,
         "path",

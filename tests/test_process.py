@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from exptrack import process
+from exptrack import Archive, process
+from exptrack.database import hold
 from exptrack.process import ProcessIdentity, current_process, is_alive, read_small
 
 PORTABLE = "portable"
@@ -163,3 +166,69 @@ def test_only_regular_files_are_read(tmp_path: object) -> None:
     os.mkfifo(f"{tmp_path}/fifo")
     for path in (f"{tmp_path}/fifo", "/dev/zero", f"{tmp_path}", f"{tmp_path}/none", "a\0b"):
         assert read_small(path) is None
+
+
+def test_one_kernel_proves_nothing_where_namespaces_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_read_namespace", lambda kind: "")
+    monkeypatch.setattr(process, "_read_boot_id", lambda: "a-boot")
+    monkeypatch.setattr(process, "_current", None)
+    here = current_process()
+    monkeypatch.setattr(process, "node_name", lambda: "another container")
+    monkeypatch.setattr(process, "_current", None)
+    assert is_alive(here) is None
+
+
+@pytest.mark.parametrize("has_clock", [True, False])
+def test_a_run_starts_and_recovers_where_nothing_tells_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_clock: bool
+) -> None:
+    def hidden(*_: object) -> None:
+        raise FileNotFoundError("/proc/stat")
+
+    def gone(pid: int) -> None:
+        raise psutil.NoSuchProcess(pid)
+
+    readlink = os.readlink
+    monkeypatch.setattr(process, "read_small", lambda path: None)
+    monkeypatch.setattr(os, "readlink", lambda path: hidden() if "/proc" in str(path) else readlink(path))
+    monkeypatch.setattr(psutil, "boot_time", hidden)
+    monkeypatch.setattr(psutil, "Process", gone)
+    monkeypatch.setattr(hold, "DESCRIPTORS", str(tmp_path / "absent"))
+    if not has_clock:
+        monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    monkeypatch.setattr(process, "_current", None)
+    with Archive(tmp_path / "lab.db") as archive:
+        with archive.start_run(system_metrics=0.05) as run:
+            run.log({"loss": 1.0})
+            child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            its = current_process()._replace(pid=child.pid)
+            assert is_alive(its) is None
+            child.communicate(b"\n")
+            assert is_alive(its) is False
+        assert [run.status for run in archive.list_runs()] == ["completed"]
+        assert archive.verify().problems == ()
+    monkeypatch.setattr(process, "_current", None)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="hides /proc by mounting over it")
+def test_a_killed_run_is_recovered_without_proc(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys, exptrack
+assert not os.path.exists("/proc/self")
+pid = os.fork()
+if pid == 0:
+    run = exptrack.Archive("lab.db").start_run()
+    for step in range(100):
+        run.log({"loss": 1.0})
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(pid, 0)
+with exptrack.Archive("lab.db") as archive:
+    (run,) = archive.list_runs()
+    print(run.status, len(archive.series(run, "loss")), archive.verify().ok, archive.info().waiting)
+"""
+    (tmp_path / "script.py").write_text(script)
+    hide = f"mount -t tmpfs none /proc && exec {sys.executable} script.py"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", hide], cwd=tmp_path, capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("this container may not mount")
+    assert (done.stdout, done.stderr) == ("interrupted 100 True ()\n", "")

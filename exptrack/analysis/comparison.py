@@ -22,6 +22,7 @@ from exptrack.analysis.records import (
 from exptrack.config.store import read_leaves, read_sources_of
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, Row, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.metrics.store import read_summaries
 from exptrack.query.compiler import FEW
 from exptrack.records import MetricSummary
@@ -54,6 +55,7 @@ FROM run AS r LEFT JOIN run_environment AS e ON e.run = r.id WHERE r.run_id = ?
 
 
 @in_reading
+@decoding_rows
 def compare(connection: Connection, rows: Sequence[Row], all_keys: bool) -> RunComparison:
     """Compare runs side by side; see :meth:`exptrack.Archive.compare`."""
     runs = [row["id"] for row in rows]
@@ -96,6 +98,7 @@ def _read_metrics(connection: Connection, runs: Sequence[int]) -> dict[str, list
 # Two runs
 
 
+@decoding_rows
 def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
     """Return what differs between two runs; see :meth:`exptrack.Archive.diff_runs`."""
     row_a, row_b = resolve_run(connection, run_a), resolve_run(connection, run_b)
@@ -130,6 +133,7 @@ def _describe_change(in_a: bool, in_b: bool) -> str:
 
 
 @in_reading
+@decoding_rows
 def what_changed(connection: Connection, run_id: object) -> RunChanges | None:
     """Compare a run with the run before it; see :meth:`exptrack.Archive.what_changed`."""
     with connection.snapshot():

@@ -12,11 +12,13 @@ from exptrack.analysis.values import check_keys, rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection, in_reading
+from exptrack.database.damage import decoding_rows
 
 RUN_IDS = "SELECT id, run_id FROM run WHERE id IN (SELECT value FROM json_each(?))"
 
 
 @in_reading
+@decoding_rows
 def group_by(
     connection: Connection, keys: object, metric: object, where: object, statistic: object
 ) -> list[Group]:

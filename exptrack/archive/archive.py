@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
 from exptrack.archive.queries import ArchiveQueries
-from exptrack.archive.records import ArchiveInfo, DeleteReport
+from exptrack.archive.records import ArchiveInfo, DeleteReport, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import SQLITE_VERSION
+from exptrack.database.frozen import wal_bytes
 from exptrack.database.opening import default_connection, open_connection
-from exptrack.errors import InvalidTypeError, RunBusyError
+from exptrack.database.wal import list_kept
+from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.metrics.writer import drain_all
 from exptrack.records import Artifact, Event, RecordedRun, RunStatus
 from exptrack.runs import events, lookup
 from exptrack.times import moment
-from exptrack.tracking import lifecycle
+from exptrack.tracking import lifecycle, recovery
+from exptrack.validation import check_number
 
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
+    from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.tracking.run import Run
 
@@ -48,7 +53,8 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
     new archive unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child
-    may go on using it.
+    may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
+    the file.
 
     >>> with Archive(tmp_path / "lab.db") as archive:
     ...     with archive.start_run({"lr": 0.1}, name="first") as run:
@@ -67,14 +73,16 @@ class Archive(ArchiveQueries, ArchiveStudies):
         *,
         mode: str = "rw",
         create: bool = True,
+        wait_s: float = 30.0,
     ) -> None:
         if path is not None and not isinstance(path, (str, os.PathLike)):
             raise InvalidTypeError(f"path must be text or a Path, not {type(path).__name__}")
-        self._connection = open_connection(path, mode=mode, create=create)
+        wait_s = check_number(wait_s, "wait_s")
+        if not wait_s >= 0:
+            raise InvalidValueError(f"wait_s must be a number of seconds, 0 or more, not {wait_s!r}")
+        self._connection = open_connection(path, mode=mode, create=create, wait_s=wait_s)
         self._writable = mode == "rw"
-        if self._writable:
-            lifecycle.recover_journals(self._connection)
-            lifecycle.interrupt_dead_runs(self._connection)
+        recovery.begin(self._connection)
 
     @classmethod
     def _around(cls, connection: Connection) -> Archive:
@@ -86,12 +94,14 @@ class Archive(ArchiveQueries, ArchiveStudies):
     @classmethod
     def default(cls) -> Archive:
         """Return the default archive. Its connection is shared and stays open."""
-        return cls._around(default_connection())
+        connection = default_connection()
+        recovery.begin(connection)
+        return cls._around(connection)
 
     @property
     def path(self) -> str:
         """The path of the file."""
-        return str(self._connection.path)
+        return str(self._connection.place)
 
     def __repr__(self) -> str:
         return f"Archive({self.path!r})"
@@ -243,6 +253,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
     @in_section
     def _delete_rows(self, run_ids: Sequence[object]) -> tuple[tuple[str, ...], Collected]:
         from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
+        from exptrack.runs.row_sums import leave_run
 
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
@@ -251,6 +262,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             for run, row in rows.items():
                 if row["status"] == RunStatus.RUNNING:
                     raise RunBusyError(row["run_id"], f"on {row['host']}")
+                leave_run(self._connection, run)
                 self._connection.execute(DELETE_RUN, (run,))
             remove_unused_sources(self._connection, sources)
             removed = collect_unused(self._connection, blobs)
@@ -337,6 +349,29 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
     # The file
 
+    def recover(self, *, take_over: bool = False) -> RecoveryReport:
+        """Store the points that dead processes left in journals, and mark their runs as interrupted. Commits.
+
+        Opening the archive does the same for processes of this machine, as far as it can without waiting. Only
+        this call raises if it cannot. With `take_over`, it also stores and marks what belongs to processes that
+        cannot be seen from here: those of another host, or of another container. Only you can know that they
+        are dead. A process that lives on this machine keeps its journal and its run.
+
+        Raises:
+            ArchiveReadOnlyError: the archive was opened for reading.
+            ArchiveFullError: the disk has no room for the points.
+            ArchiveLockedError: another process held the write lock for over 30 s.
+        """
+        if not isinstance(take_over, bool):
+            raise InvalidTypeError(f"take_over must be True or False, not {type(take_over).__name__}")
+        if not self._writable:
+            raise ArchiveReadOnlyError(
+                f"{self.path} was opened for reading only; open it with mode 'rw'", path=self.path
+            )
+        store = recovery.take_over if take_over else recovery.store_what_is_left
+        points, runs = store(self._connection)
+        return RecoveryReport(points, tuple(runs), tuple(recovery.list_waiting(self._connection)))
+
     def info(self) -> ArchiveInfo:
         """Count the rows in the file and report its sizes and versions."""
         self._settle()
@@ -349,7 +384,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             library=__version__,
             sqlite=SQLITE_VERSION,
             file_bytes=connection.value("PRAGMA page_count") * page_bytes,
-            wal_bytes=_size_or_zero(f"{self.path}-wal"),
+            wal_bytes=wal_bytes(connection.place),
             free_bytes=connection.value("PRAGMA freelist_count") * page_bytes,
             runs={row[0]: row[1] for row in connection.all(COUNT_BY_STATUS)},
             rows=connection.count_rows(),
@@ -357,10 +392,13 @@ class Archive(ArchiveQueries, ArchiveStudies):
             stored_bytes=connection.value(STORED_BYTES),
             first_run=_moment_or_none(first),
             last_run=_moment_or_none(last),
+            waiting=tuple(recovery.list_waiting(connection)),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
         """Check everything in the file against its checksums. It reads the whole file and changes nothing.
+
+        What waits beside the file is no damage: `waiting` of the report lists it.
 
         `progress` is called with the name of a part (``"runs"``, ``"chunks"``, ``"artifacts"``), the number of
         its items checked so far and their total.
@@ -368,18 +406,50 @@ class Archive(ArchiveQueries, ArchiveStudies):
         from exptrack.portable import verification
 
         drain_all(self._connection.path)
-        return verification.verify(self._connection, progress)
+        report = verification.verify(self._connection, progress)
+        lost = "it was damaged, so its last transactions are not in the file"
+        kept = [verification.Problem("log", str(path), lost) for path in list_kept(self._connection.place)]
+        waiting = recovery.list_waiting(self._connection)
+        return replace(report, problems=(*report.problems, *kept), waiting=tuple(waiting))
+
+    def backup(
+        self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> BackupReport:
+        """Copy the archive to a new file while it is in use, by this process or by others.
+
+        The copy holds everything of one moment in one file, and has the archive's permissions. It appears whole
+        and synced, or not at all. Writers go on meanwhile. The points that this process has logged are in it.
+        Other processes store theirs within about a second of logging them.
+
+        A run that is running stays ``running`` in the copy, until its process has ended and the copy is opened.
+        `progress` is called with the bytes done so far and the total.
+
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     run = archive.start_run()
+        ...     run.log({"loss": 0.5}, step=0)
+        ...     report = archive.backup(tmp_path / "backup.db")
+        ...     run.complete()
+        >>> with Archive(tmp_path / "backup.db", mode="ro") as copy:
+        ...     [(run.status, run.metrics) for run in copy.list_runs()]
+        [(<RunStatus.RUNNING: 'running'>, {'loss': 0.5})]
+
+        Raises:
+            ExportError: a file of that name exists, or one beside it that would become a part of the copy; or
+                the file cannot be written.
+            OwnFileError: the path is that of an open archive, or of a file that belongs to one.
+            ArchiveFullError: there is no room for the copy.
+            ArchiveCorruptError: a page of the archive cannot be read.
+        """
+        from exptrack.portable.snapshot import copy_archive
+
+        drain_all(self._connection.path)
+        if self._writable:
+            recovery.settle(self._connection, opening=True)
+        return copy_archive(self._connection, path, progress)
 
 
 def _unpickle(path: str, mode: str) -> Archive:
     return Archive(path, mode="rw" if mode == "rw" else "ro", create=False)
-
-
-def _size_or_zero(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _moment_or_none(text: str | None) -> datetime | None:

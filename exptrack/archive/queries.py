@@ -17,7 +17,7 @@ from exptrack.metrics.writer import drain_all
 from exptrack.records import RunSummary
 from exptrack.runs import lookup
 from exptrack.times import moment
-from exptrack.tracking import lifecycle
+from exptrack.tracking.recovery import settle
 
 if TYPE_CHECKING:
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
@@ -40,10 +40,13 @@ class ArchiveQueries:
     _writable: bool
 
     def _settle(self) -> None:
-        """Store the points logged in this process, and mark dead runs if the archive is writable."""
+        """Store the points logged in this process, and mark dead runs if the archive is writable.
+
+        Waits for a second at most, and raises nothing: what is in the file can be read all the same.
+        """
         drain_all(self._connection.path)
         if self._writable:
-            lifecycle.interrupt_dead_runs(self._connection)
+            settle(self._connection)
 
     # Runs
 

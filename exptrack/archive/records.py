@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from exptrack.records import Waiting
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteReport:
@@ -28,7 +30,10 @@ class SqlResult:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveInfo:
-    """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status."""
+    """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status.
+
+    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
+    """
 
     path: str
     format: int
@@ -43,3 +48,13 @@ class ArchiveInfo:
     stored_bytes: int
     first_run: datetime | None
     last_run: datetime | None
+    waiting: tuple[Waiting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """How many points were stored, the runs that became interrupted, and what still waits."""
+
+    points: int
+    runs: tuple[str, ...]
+    waiting: tuple[Waiting, ...]

@@ -71,6 +71,7 @@ class ArchiveStudies:
         time_limit: float | str | None = None,
         retries: int | None = None,
         retry: bool = False,
+        take_over: bool = False,
         stop_on_failure: bool = False,
         after: Callable[[SweepTrial], None] | None = None,
         listener: Callable[[bytes, bool], None] | None = None,
@@ -84,9 +85,11 @@ class ArchiveStudies:
 
         The study remembers the plan, and the command unless that holds a secret. `jobs`, `max_trials`,
         `time_limit` (seconds, or text like ``"2h 30m"``) and `retries` replace the values of the plan. `retry`
-        repeats the trials that died or were interrupted earlier. `stop_on_failure` starts no more trials after
-        one failed. `after` is called with each trial that ended. `listener` is called with the output of the
-        commands: bytes, and whether they were written to standard error.
+        repeats the trials that died or were interrupted earlier. `take_over` also fails running trials whose
+        process cannot be seen from here, as on another host; only you can know that it is dead.
+        `stop_on_failure` starts no more trials after one failed. `after` is called with each trial that ended.
+        `listener` is called with the output of the commands: bytes, and whether they were written to standard
+        error.
 
         Ctrl-C and SIGTERM ask the commands to end; a second one kills them. Then this call raises
         KeyboardInterrupt or SystemExit.
@@ -109,6 +112,7 @@ class ArchiveStudies:
             time_limit=time_limit,
             retries=retries,
             retry=retry,
+            take_over=take_over,
             stop_on_failure=stop_on_failure,
             after=after,
             listener=listener,

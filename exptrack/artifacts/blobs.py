@@ -26,6 +26,8 @@ from typing import NamedTuple
 
 from exptrack.artifacts.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.database.connection import Connection, Row, in_reading, in_section
+from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import hash_row
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.times import utc_text
@@ -41,12 +43,14 @@ INSERT_CHUNK_DATA = "INSERT INTO chunk_data (chunk, data) VALUES (?, ?)"
 SELECT_BLOB = "SELECT id FROM blob WHERE hash = ?"
 INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, list_sha256, cutter) VALUES (?, ?, ?, ?)"
 FINISH_BLOB = "UPDATE blob SET hash = ?, size_bytes = ?, list_sha256 = ? WHERE id = ?"
+GROW_BLOB = "UPDATE blob SET size_bytes = ? WHERE id = ?"
 DELETE_BLOB = "DELETE FROM blob WHERE id = ?"
 INSERT_BLOB_CHUNK = "INSERT INTO blob_chunk (blob, offset_bytes, chunk) VALUES (?, ?, ?)"
 HELD_BLOBS = "SELECT blob FROM blob_writer WHERE holder = ?"
 INSERT_HOLD = """
-INSERT INTO blob_writer (blob, holder, host_id, boot_id, pid, pid_started, written_at)
-VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (blob, holder) DO UPDATE SET written_at = excluded.written_at
+INSERT INTO blob_writer (blob, holder, host_id, boot_id, pid, pid_started, written_at, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (blob, holder)
+DO UPDATE SET written_at = excluded.written_at, checksum = excluded.checksum
 """
 DELETE_HOLDS = "DELETE FROM blob_writer WHERE holder = ?"
 HOLDS = """
@@ -119,6 +123,7 @@ class NewBlob:
     def __init__(self) -> None:
         self.id: int | None = None
         self.hash = ""
+        self.name = ""  # in the file: its hash, once all of it was read
         self.size_bytes = 0
         self.list_sha256 = hashlib.sha256()
         self.parts: list[tuple[int, bytes]] = []  # offset and sha256 of the chunks still to be written
@@ -271,13 +276,16 @@ class Intake:
             if not blob.written:
                 self._write_blob(blob, ids)
                 if hold:
-                    owner = (*current_process(), utc_text())
-                    connection.execute(INSERT_HOLD, (blob.id, self._holder, *owner))
+                    row = (blob.id, self._holder, *current_process(), utc_text())
+                    connection.execute(INSERT_HOLD, (*row, hash_row("writer", (*row, blob.name))))
         self._pending, self._pending_bytes = [], 0
 
     def _write_blob(self, blob: NewBlob, ids: dict[bytes, int]) -> None:
         connection = self._connection
-        same = connection.value(SELECT_BLOB, (blob.hash,)) if blob.whole else None
+        same = None
+        if blob.whole:
+            blob.name = blob.hash
+            same = connection.value(SELECT_BLOB, (blob.hash,))
         if same is not None:
             self._has_spare = True
             if blob.id is not None:
@@ -285,12 +293,14 @@ class Intake:
             blob.id, blob.parts, blob.written = int(same), [], True
             return
         if blob.id is None:
-            name = blob.hash if blob.whole else f"writing:{self._holder}-{secrets.token_hex(4)}"
+            blob.name = blob.name or f"writing:{self._holder}-{secrets.token_hex(4)}"
             digest = blob.list_sha256.digest() if blob.whole else None
-            blob.id = connection.execute(INSERT_BLOB, (name, blob.size_bytes, digest, CUTTER)).lastrowid
+            blob.id = connection.execute(INSERT_BLOB, (blob.name, blob.size_bytes, digest, CUTTER)).lastrowid
         elif blob.whole:
             facts = (blob.hash, blob.size_bytes, blob.list_sha256.digest(), blob.id)
             connection.execute(FINISH_BLOB, facts)
+        else:
+            connection.execute(GROW_BLOB, (blob.size_bytes, blob.id))
         rows = [(blob.id, offset, ids[sha256]) for offset, sha256 in blob.parts]
         connection.execute_many(INSERT_BLOB_CHUNK, rows)
         blob.parts, blob.written = [], blob.whole
@@ -313,6 +323,7 @@ class StoredBlob:
         self._read_list(blob)
 
     @in_reading
+    @decoding_rows
     def _read_list(self, blob: int) -> None:
         connection = self._connection
         digests = bytearray()

@@ -1,8 +1,8 @@
 """Read files and folders that are to be stored, and build the manifest that names a folder's content.
 
-Invariants: nothing here writes. A folder is read in the order of names and links are followed. A name that some
-system cannot restore is refused. A manifest contains everything that is kept of a folder, so equal folders have
-equal manifests.
+Invariants: nothing here writes. A folder is read in the order of names and links are followed. Files of an
+archive that is open here are left out of it. A name that some system cannot restore is refused. A manifest
+contains everything that is kept of a folder, so equal folders have equal manifests.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 
+from exptrack import own_files
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
@@ -60,6 +62,8 @@ class ByteCount:
 def walk(top: str) -> Iterator[FolderEntry]:
     """Stream every file and folder in a folder, in the order of names; links are followed.
 
+    Files of an open archive are left out, with one warning for each folder.
+
     Raises:
         InvalidValueError: an entry cannot be read, or is neither file nor folder; or a link leads in a circle.
         UnsafePathError: a folder cannot be restored on every system.
@@ -71,11 +75,17 @@ def walk(top: str) -> Iterator[FolderEntry]:
             try:
                 status = os.stat(place)
             except OSError as error:
+                if own_files.find_owner(place) is not None:
+                    continue  # a journal, or a file of SQLite, that is gone by now
                 raise InvalidValueError(
                     f"cannot read {short_repr(place)} ({error.strerror}); make it readable or remove it"
                 ) from None
             mode = stat.S_IMODE(status.st_mode) & 0o777
             if stat.S_ISREG(status.st_mode):
+                owner = own_files.find_owner(place)
+                if owner is not None:
+                    left_out.setdefault(owner, []).append(path)
+                    continue
                 yield FolderEntry(path, mode, place, status.st_size)
             elif stat.S_ISDIR(status.st_mode):
                 here = (status.st_dev, status.st_ino)
@@ -93,10 +103,13 @@ def walk(top: str) -> Iterator[FolderEntry]:
         status = os.stat(top)
     except (OSError, ValueError) as error:
         raise _unreadable("folder", top, error) from None
+    left_out: dict[Path, list[str]] = {}
     try:
         yield from walk_below(top, "", ((status.st_dev, status.st_ino),))
     except OSError as error:
         raise _unreadable("folder", top, error) from None
+    for owner, names in left_out.items():
+        own_files.warn_of_left_out(top, names, owner)
 
 
 def build_manifest(lines: Iterable[tuple[str, int, tuple[str, int] | None]]) -> bytes:
@@ -137,12 +150,13 @@ def open_for_reading(path: object) -> BinaryIO:
 
     Raises:
         InvalidValueError: `path` is a folder, or cannot be read.
+        OwnFileError: `path` leads to a file of an archive that is open here.
     """
     place = decode_path(path)
     try:
         if os.path.isdir(place):
             raise InvalidValueError(f"{short_repr(place)} is a folder; store it with register_dir")
-        return open(place, "rb")
+        return own_files.open_for_reading(place)
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidValueError):
             raise

@@ -26,6 +26,8 @@ from exptrack.artifacts.listing import (
 from exptrack.artifacts.records import Lineage
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import hash_row
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
@@ -85,6 +87,7 @@ class UsedArtifact:
         return self._store.export(self.artifact.name, target, self.artifact.version, overwrite=overwrite)
 
 
+@decoding_rows
 def find_artifact(connection: Connection, reference: object) -> Artifact:
     """Find the artifact that a reference names; see :meth:`exptrack.Run.use_artifact`.
 
@@ -132,6 +135,7 @@ def _get_of_run(connection: Connection, run_id: str, name: str, version: int | N
     return build_artifact(row)
 
 
+@decoding_rows
 def list_registrations(connection: Connection, hash_or_prefix: str) -> list[Artifact]:
     """List the artifacts whose content has this hash, the oldest first. Six hex digits of it are enough.
 
@@ -158,13 +162,15 @@ def use_artifact(connection: Connection, run: int, reference: object) -> UsedArt
     with connection.transaction():
         found = find_artifact(connection, reference)
         facts = {"hash": found.hash, "from_run": found.run_id, "name": found.name, "version": found.version}
-        if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": utc_text()}).rowcount:
-            record_event(connection, run, "use", facts)
+        now = utc_text()
+        if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": now}).rowcount:
+            record_event(connection, run, "use", facts, rows=hash_row("input", (*facts.values(), now)))
     origin = resolve_run(connection, found.run_id)
     return UsedArtifact(found, ArtifactStore(connection, origin["id"], origin["run_id"]))
 
 
 @in_reading
+@decoding_rows
 def trace_lineage(connection: Connection, subject: object) -> Lineage:
     """Follow the uses before and after a run or artifact; see :meth:`exptrack.Archive.lineage`."""
     with connection.snapshot():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.times import moment
 
@@ -24,11 +25,13 @@ WHERE a.run = ? ORDER BY a.name, a.version
 INPUTS_OF = f"{USE_COLUMNS} WHERE i.run = ? ORDER BY i.seq"
 
 
+@decoding_rows
 def read_artifacts(connection: Connection, run: int) -> tuple[Artifact, ...]:
     """Read every version of every artifact of a run, by name."""
     return tuple(build_artifact(row) for row in connection.all(ARTIFACTS_OF, (run,)))
 
 
+@decoding_rows
 def read_inputs(connection: Connection, run: int) -> tuple[ArtifactUse, ...]:
     """Read the artifacts that a run used, in the order of use."""
     return tuple(build_use(row) for row in connection.all(INPUTS_OF, (run,)))

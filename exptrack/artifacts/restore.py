@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
+from exptrack import own_files
 from exptrack.errors import ExportError, UnsafePathError
 
 PREFIX = ".exptrack-"
@@ -38,6 +39,7 @@ JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: Windows follows it, and rep
 BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.rename, os.link, os.unlink, os.chmod} <= os.supports_dir_fd
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+OPEN_TO_SYNC = os.O_RDWR | NO_LINK | getattr(os, "O_BINARY", 0)
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_BINARY", 0)
 REASONS = {
     **dict.fromkeys(
@@ -201,6 +203,7 @@ class _Folder(NamedTuple):
 
     def write(self, pieces: Pieces, mode: int | None, *, overwrite: bool) -> int:
         """Write the target, a file in this folder, whole or not at all; return its size."""
+        own_files.require_foreign(self.target)
         temporary = PREFIX + os.urandom(8).hex()
         try:
             written = self.fill(temporary, pieces, mode)
@@ -237,12 +240,46 @@ def write_file(target: Path, pieces: Pieces, *, mode: int | None = None, overwri
     Raises:
         ExportError: `target` exists, or the system refused. `target` is as it was, unless only the last sync
             of its folder failed.
+        OwnFileError: `target` is a file of an archive that is open here.
 
     >>> write_file(tmp_path / "hello.txt", [b"hello ", b"world"])
     11
     """
     with closing(_Folder.open(target.parent, target)) as folder:
         return folder.write(pieces, mode, overwrite=overwrite)
+
+
+@contextmanager
+def new_file(target: Path, mode: int) -> Iterator[Path]:
+    """Give an empty file to fill, which becomes `target` when the block ends; it is on disk then.
+
+    If the block fails, nothing is left. Errors that it raises pass unchanged.
+
+    Raises:
+        ExportError: `target` exists, or the system refused.
+        OwnFileError: `target` is a file of an archive that is open here.
+    """
+    own_files.require_foreign(target)
+    temporary = PREFIX + os.urandom(8).hex()
+    with closing(_Folder.open(target.parent, target)) as folder:
+        with folder.translate_errors():
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "it exists", str(target))
+        try:
+            folder.fill(temporary, (), 0o600)
+            yield target.parent / temporary
+            with folder.translate_errors():
+                fd = os.open(folder.at(temporary), OPEN_TO_SYNC, dir_fd=folder.fd)
+            try:
+                folder.settle(fd, mode)
+            finally:
+                os.close(fd)
+            with folder.translate_errors():
+                folder.place(temporary, target.name or ".", overwrite=False)
+        finally:
+            with suppress(OSError):
+                os.unlink(folder.at(temporary), dir_fd=folder.fd)
+        folder.settle(folder.fd)
 
 
 def write_into(folder: Path, path: str, pieces: Pieces, *, overwrite: bool = False) -> Path:
@@ -272,6 +309,7 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
     if isinstance(entries, list):
         check_tree((path, pieces is None) for path, _, pieces in entries)
     paths, modes, written = _TreePaths(), dict[Parts, int](), 0
+    own_files.require_foreign(target)
     # The tree is built in a folder closed to other users, so its entries have their final modes from the start.
     root = (PREFIX + os.urandom(8).hex(), "tree")
     with closing(_Folder.open(target.parent, target)) as home:

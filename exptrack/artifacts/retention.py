@@ -15,6 +15,7 @@ from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError
 from exptrack.metrics.writer import drain_all
 from exptrack.runs.events import record_event
+from exptrack.runs.row_sums import changing_artifact
 from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, short_repr
 
@@ -148,7 +149,8 @@ class Retention:
         blobs = [blob[0] for row in rows for blob in connection.all(BLOBS_OF_ARTIFACT, {"id": row["id"]})]
         for row in rows:
             connection.execute(DELETE_ENTRIES, (row["id"],))
-            connection.execute(REMOVE_ARTIFACT, (now, row["id"]))
+            with changing_artifact(connection, self._run, row["id"]):
+                connection.execute(REMOVE_ARTIFACT, (now, row["id"]))
             facts = {"name": name, "version": row["version"]}
             record_event(connection, self._run, "artifact-removed", facts)
         removed = collect_unused(connection, blobs)

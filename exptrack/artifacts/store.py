@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
+from exptrack import own_files
 from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
 from exptrack.artifacts.folders import (
     ByteCount,
@@ -33,11 +34,13 @@ from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write
 from exptrack.artifacts.retention import Retention
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Row, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import default_connection
 from exptrack.errors import ArchiveCorruptError, ArtifactNotFoundError, InvalidValueError
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
+from exptrack.runs.row_sums import sum_artifact
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step, check_text
 
@@ -126,6 +129,7 @@ class ArtifactStore(Retention):
 
         Raises:
             InvalidTypeError: the content is of another type, or a file or iterable returns anything but bytes.
+            OwnFileError: the file is the archive itself, or belongs to it or to another open archive.
         """
         check_name(name, "artifact name")
         if isinstance(content, str):
@@ -148,6 +152,8 @@ class ArtifactStore(Retention):
 
         Raises:
             InvalidValueError: `path` is not a file, or cannot be read.
+            OwnFileError: it is the archive itself, or belongs to it or to another open archive;
+                :meth:`exptrack.Archive.backup` makes a copy that can be stored.
         """
         with open_for_reading(path) as source:
             said = Registration(name, "file", metadata, media_type=guess_type(path))
@@ -168,6 +174,7 @@ class ArtifactStore(Retention):
 
         Raises:
             InvalidValueError: `path` cannot be read.
+            OwnFileError: it is a file of an open archive.
         """
         said = Registration(name, "checkpoint", metadata, step=check_step(step))
         if Path(decode_path(path)).is_dir():
@@ -186,7 +193,8 @@ class ArtifactStore(Retention):
         """Store a folder and everything in it under a name; return the hash of its manifest. Commits.
 
         Names, permission bits and empty folders are kept; equal files are stored once. Symbolic links are
-        followed: the file or folder they point to is stored in their place.
+        followed: the file or folder they point to is stored in their place. The files of an archive that is
+        open in this process are left out, which a warning says once.
 
         Raises:
             InvalidValueError: a link points nowhere or to a folder above it, an entry is neither file nor
@@ -197,6 +205,7 @@ class ArtifactStore(Retention):
     def register(self, said: Registration, content: object) -> str:
         """Store content that is not a folder, as `said` describes it, and return its hash. Commits."""
         metadata = self._check_registration(said)
+        own_files.require_foreign_file(content)  # it would grow while it is read
         with Intake(self._connection) as intake:
             blob = intake.put(content)
             intake.attach(lambda: self._insert(said, metadata, blob))
@@ -260,11 +269,13 @@ class ArtifactStore(Retention):
         artifact = self._connection.execute(INSERT_ARTIFACT, values).lastrowid
         assert artifact is not None
         data = {"name": said.name, "version": version, "hash": blob.hash}
-        record_event(self._connection, self._run, "artifact", data)
+        rows = sum_artifact(self._connection, self._run, artifact)
+        record_event(self._connection, self._run, "artifact", data, rows=rows)
         return artifact
 
     # Reading
 
+    @decoding_rows
     def _find(self, name: str, version: int | None) -> Row | None:
         checked = check_name(name, "artifact name")
         if version is not None:
@@ -382,6 +393,7 @@ class ArtifactStore(Retention):
         return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._describe(row)}")
 
     @in_reading
+    @decoding_rows
     def list_files(self, name: str, version: int | None = None) -> list[ArtifactFile]:
         """List the files and folders in a folder, by path; an empty list if the artifact is not a folder.
 
@@ -393,6 +405,7 @@ class ArtifactStore(Retention):
             entries = self._read_entries(self._get(name, version))
         return [ArtifactFile(e["path"], e["mode"], e["size_bytes"], e["hash"]) for e in entries]
 
+    @decoding_rows
     def list_artifacts(self) -> list[Artifact]:
         """List every version of every artifact of the run, by name."""
         return list(read_artifacts(self._connection, self._run))

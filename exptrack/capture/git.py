@@ -3,7 +3,8 @@
 Invariants:
 
 - The git program and dulwich give the same answer, by git's rules.
-- Only regular files are opened.
+- Only regular files are opened, and no file of an archive that is open here. Such a file is no code, so it
+  counts as unchanged.
 - Git does not prompt, lock, run hooks, start a pager or use the network. At the deadline it is killed together
   with every process that it started.
 """
@@ -19,6 +20,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exptrack import own_files
+from exptrack.errors import OwnFileError
 from exptrack.process import read_small
 
 if TYPE_CHECKING:
@@ -46,7 +49,16 @@ def read_tree_state(root: str, deadline: float) -> TreeState:
     Raises:
         TimeoutError: there was no answer by `deadline`, in the seconds of ``time.monotonic``.
     """
-    return _compare_by_git(root, deadline) or _compare_by_dulwich(root, deadline)
+    found = _compare_by_git(root, deadline) or _compare_by_dulwich(root, deadline)
+    if not found.changed:
+        return found
+    base = os.fsencode(root)
+    code = {
+        path: mode
+        for path, mode in found.changed.items()
+        if own_files.find_owner(os.path.join(base, path)) is None
+    }
+    return found._replace(changed=code)
 
 
 def _require_time(deadline: float) -> None:
@@ -259,6 +271,8 @@ class _TreeLook:
         seen = self._lstat(path)
         if entry.mode == GITLINK:
             return self._changed_submodule(path, entry, seen)
+        if own_files.find_owner(os.path.join(self._root, path)) is not None:
+            return None
         if seen is None or stat.S_ISDIR(seen.st_mode):
             return 0
         mode = self._mode(entry.mode, seen)
@@ -373,13 +387,14 @@ def _is_binary(content: bytes) -> bool:
 
 
 def open_regular(path: bytes) -> int | None:
-    """Open a regular file and return its descriptor; None for anything else. Never waits for a FIFO."""
-    flags = (
-        os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    )
+    """Open a regular file and return its descriptor; None for anything else. Never waits for a FIFO.
+
+    A file of an archive that is open here counts as anything else.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
-    except OSError:
+        descriptor = own_files.open_descriptor(path, flags)
+    except (OSError, OwnFileError):
         return None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

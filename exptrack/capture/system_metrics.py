@@ -136,7 +136,11 @@ class SystemSampler:
 
     def _machine(self) -> dict[str, Sensor]:
         """Return the sensors of this machine, by name."""
-        sensors = _psutil_sensors(self._folder)
+        sensors: dict[str, Sensor] = {}
+        try:
+            sensors = _psutil_sensors(self._folder)
+        except Exception as error:  # without /proc, psutil does not even know this process
+            self._say_once("machine", error)
         try:
             sensors |= _gpu_sensors()
         except Exception as error:

@@ -17,6 +17,7 @@ from exptrack.cli import artifacts as artifacts  # isort: skip
 from exptrack.cli import config as config  # isort: skip
 from exptrack.cli import sql as sql  # isort: skip
 from exptrack.cli import archive as archive  # isort: skip
+from exptrack.cli import portable as portable  # isort: skip
 from exptrack.cli import demo as demo  # isort: skip
 from exptrack.cli.main import completion, main  # isort: skip
 

@@ -33,6 +33,30 @@ def info(db: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("file", required=False, type=click.Path())
+@click.option("--take-over", is_flag=True, help="Also what processes left that cannot be seen from here.")
+@json_option
+@click.pass_obj
+def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) -> None:
+    """Store the points that dead processes left, and mark their runs.
+
+    Every command does so for processes of this machine. --take-over does it also for processes of another host
+    or of another container. Only you can know that these are dead.
+
+    Example: exptrack recover --take-over lab.db
+    """
+    with open_archive(db if file is None else file, writing=True) as archive:
+        report = archive.recover(take_over=take_over)
+    if as_json:
+        print_json(Any, report)
+        return
+    from exptrack.terminal.archive import print_recovered
+    from exptrack.terminal.console import open_console
+
+    print_recovered(open_console(), report)
+
+
+@main.command()
 @json_option
 @click.pass_obj
 def verify(db: str | None, as_json: bool) -> None:

@@ -18,6 +18,7 @@ from exptrack import (
     SdnError,
     load_exp_config,
     load_sdn_config,
+    own_files,
     sdn,
 )
 from exptrack.cli.main import json_option, main
@@ -213,7 +214,8 @@ def _sdn_path(file: str) -> Path:
 def _read_sdn(path: Path) -> str:
     """Return the text of an SDN file, checked for syntax."""
     try:
-        data = path.read_bytes()
+        with own_files.open_for_reading(path) as opened:
+            data = opened.read()
         sdn.loads(data)
     except FileNotFoundError:
         raise ConfigNotFoundError(f"there is no config file {path}", path=str(path)) from None

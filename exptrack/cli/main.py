@@ -13,7 +13,9 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from exptrack import (
     Archive,
+    ArchiveFullError,
     ArchiveIOError,
+    ArchiveLockedError,
     ArchiveReadOnlyError,
     ArchiveTooNewError,
     ExptrackError,
@@ -22,6 +24,7 @@ from exptrack import (
 )
 
 INTERRUPTED_EXIT = 130
+READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
 OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,10 +90,19 @@ def main(ctx: click.Context, db: str | None) -> None:
 
 
 def open_archive(db: str | None, *, writing: bool = False) -> Archive:
-    """Open the archive of a command. For reading, a read-only or newer archive will do too."""
+    """Open the archive of a command. For reading, one that cannot be written will do too.
+
+    It may be read-only, newer, on a full disk, or locked by a process that was stopped.
+    """
     try:
-        return Archive(db, create=False)
-    except (ArchiveReadOnlyError, ArchiveTooNewError):
+        return Archive(db, create=False) if writing else Archive(db, create=False, wait_s=READERS_WAIT_S)
+    except (
+        ArchiveReadOnlyError,
+        ArchiveTooNewError,
+        ArchiveFullError,
+        ArchiveIOError,
+        ArchiveLockedError,
+    ):
         if writing:
             raise
         return Archive(db, mode="ro")

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from exptrack import ExportError, QueryError, SqlResult
+from exptrack import ExportError, QueryError, SqlResult, own_files
 from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_or_text
 from exptrack.extras import require
@@ -61,6 +61,8 @@ def sql(
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("give only one of --csv, --json and --parquet")
     with open_archive(db) as archive:
+        if parquet is not None:
+            own_files.require_foreign(parquet)
         result = archive.sql(statement, max_rows=max_rows, timeout_s=timeout)
     from exptrack.terminal.archive import print_sql_result
     from exptrack.terminal.console import open_console

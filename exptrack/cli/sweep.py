@@ -134,6 +134,9 @@ def run(
 @command_argument("[-- COMMAND...]")
 @running_options
 @click.option("--retry", is_flag=True, help="Repeat trials that died or were interrupted.")
+@click.option(
+    "--take-over", is_flag=True, help="Count trials of processes that cannot be seen from here as dead."
+)
 @json_option
 @click.pass_obj
 def resume(
@@ -146,12 +149,16 @@ def resume(
     retries: int | None,
     stop_on_failure: bool,
     retry: bool,
+    take_over: bool,
     as_json: bool,
 ) -> None:
     """Continue a sweep with its remembered plan and command.
 
     Trials whose process has died are marked failed first. Options and COMMAND replace the remembered ones, as
     in 'exptrack sweep run'.
+
+    The process of a trial cannot be seen if it ran on another host. If you know that it is dead, give
+    --take-over. This never ends a trial whose process lives on this machine.
 
     Example: exptrack sweep resume digits --retry --trials 40
     """
@@ -168,6 +175,7 @@ def resume(
             retries=retries,
             stop_on_failure=stop_on_failure,
             retry=retry,
+            take_over=take_over,
         )
 
 
@@ -262,6 +270,8 @@ def show(
         raise click.UsageError("give --csv or --json, not both")
     with open_archive(db) as archive:
         results = archive.study_results(name)
+        if results.unseen:
+            click.echo(f"exptrack: {results.describe_unseen()}", err=True)
         importance = importance or method is not None or metric is not None
         if as_csv or as_json:
             frames: dict[str, Frame] = {"trials": results.frame()} if trials else {}

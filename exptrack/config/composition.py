@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
-from exptrack import sdn
+from exptrack import own_files, sdn
 from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
-from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
+from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, OwnFileError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.records import ConfigSource
 from exptrack.validation import check_text, short_repr
@@ -241,12 +241,14 @@ def _is_inside(file: Path, folder: Path) -> bool:
 def _read(file: Path, name: str) -> _ReadFile:
     """Read the values of a file, and their lines if the notation tells them."""
     try:
-        with open(file, "rb") as source:
+        with own_files.open_for_reading(file) as source:
             data = source.read(sdn.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigNotFoundError(
             f"there is no config file {name}; check the name and the folder", path=str(file)
         ) from None
+    except OwnFileError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read {name} ({reason}); make it a readable file") from None

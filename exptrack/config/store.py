@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.config.exp_config import CANONICAL_VERSION, ExpConfig, parse_stored_config
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
 from exptrack.records import ConfigSource
 
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources
@@ -133,6 +134,7 @@ def remove_unused_sources(connection: Connection, sources: Iterable[int]) -> Non
     connection.execute_many(DELETE_UNUSED_SOURCE, [(source,) for source in sources])
 
 
+@decoding_rows
 def read_stored_config(connection: Connection, run: int) -> StoredConfig:
     """Read a run's config as it is stored."""
     row = connection.one(CONFIG_OF, (run,))
@@ -154,6 +156,7 @@ def read_sources_of(connection: Connection, runs: Sequence[int]) -> dict[int, di
     return found
 
 
+@decoding_rows
 def read_exp_config(connection: Connection, run: int) -> ExpConfig:
     """Read a run's config with its sources; references to the environment stay unresolved."""
     return parse_stored_config(*read_stored_config(connection, run), read_sources(connection, run))

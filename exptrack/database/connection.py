@@ -33,11 +33,19 @@ from exptrack.database import forks, hold
 from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
 from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
+from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
 from exptrack.database.opened_file import READING, SECTION, OpenedFile, Parameters, Row
 from exptrack.database.sections import SectionThread
-from exptrack.errors import ArchiveIOError, ArchiveMovedError, ArchiveReadOnlyError, ExptrackError
+from exptrack.errors import (
+    ArchiveIOError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    ArchiveReadOnlyError,
+    ExptrackError,
+)
 
 __all__ = ["Connection", "Parameters", "Row", "in_reading", "in_section"]
 
@@ -59,20 +67,32 @@ class Connection(OpenedFile):
 
     # Sections and readings
 
-    def section(self, work: Callable[[], _T]) -> _T:
+    def section(self, work: Callable[[], _T], *, within_s: float | None = None) -> _T:
         """Run a change whole, in the thread for changes; in place inside another section.
 
         Inside a reading it runs in that thread too, so the reading sees it only if it has not read before.
 
         `work` is called again if another process's write was found in the way of its commit: it changes nothing
         but the archive before its transaction has ended.
+
+        `within_s` is how long it may wait, for other sections and for locks; a section at work ends whole.
+
+        Raises:
+            ArchiveLockedError: it could not begin, or could not get the lock, `within_s` seconds long.
         """
         if self._inside == SECTION:
             return work()
         self.require_open()
         if self.before_section is not None:
             self.before_section()
-        return self._sections.run(partial(self._run_inside, SECTION, work, ATTEMPTS))
+        whole = partial(self._run_inside, SECTION, work, ATTEMPTS)
+        try:
+            return self._sections.run(whole, within_s=within_s)
+        except TimeoutError:
+            raise ArchiveLockedError(
+                f"{self.path} is still being written by an earlier call of this process; try again",
+                path=str(self.path),
+            ) from None
 
     def reading(self, work: Callable[[], _T]) -> _T:
         """Run several queries on the file as it is at the first of them; in place inside a section.
@@ -92,8 +112,15 @@ class Connection(OpenedFile):
         def read() -> _T:
             handle = self._handle()
             used.append(handle)
-            with handle.busy, self.snapshot():
-                return work()
+
+            def once() -> _T:
+                with self.snapshot():
+                    return work()
+
+            with handle.busy:
+                if self.mode != "frozen":
+                    return once()
+                return run_unchanged(self.path, lambda: handle.seen, handle.close, once)
 
         def stop() -> None:
             for handle in used:
@@ -380,7 +407,7 @@ class Connection(OpenedFile):
 
     def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
-        if not hold.HAS_OPEN_FILE_LOCKS:  # then the last to close folds the WAL, and the next one is another
+        if not HAS_OPEN_FILE_LOCKS:  # then the last to close folds the WAL, and the next one is another
             self._renew_hold(held)
             return
         held.reopen_wal()

@@ -22,6 +22,19 @@ from exptrack.errors import (
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 SQLITE_VERSION = sqlite3.sqlite_version
 
+# What reading a damaged row raises: an error of SQLite, or of the code that takes its value.
+DAMAGE = (
+    ArchiveCorruptError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    sqlite3.Error,
+)
+
 FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
     sqlite3.SQLITE_BUSY: (ArchiveLockedError, "another process held {path} for over 30 s; try again"),
     sqlite3.SQLITE_LOCKED: (
@@ -58,6 +71,10 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
 }
 
 
+# What SQLite's binding raises. Of a schema whose text is damaged, the message itself may not be UTF-8.
+SQLITE_FAILURE = (sqlite3.Error, UnicodeDecodeError)
+
+
 def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     """Refuse an SQLite library without STRICT tables.
 
@@ -71,15 +88,15 @@ def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> No
         )
 
 
-def primary_code(error: sqlite3.Error) -> int:
+def primary_code(error: Exception) -> int:
     """Return the low byte of an extended result code; 0 for errors of Python's binding itself."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
-def translate(error: sqlite3.Error, path: Path) -> Exception:
+def translate(error: Exception, path: Path) -> Exception:
     """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself."""
     code = primary_code(error)
-    if not code and str(error).startswith("Could not decode"):
+    if isinstance(error, UnicodeDecodeError) or (not code and str(error).startswith("Could not decode")):
         code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
     failure = FAILURES.get(code)
     if failure is None:

@@ -1,7 +1,7 @@
-"""Define SQL functions that pack several numbers into one blob, and unpack the blobs.
+"""Define SQL functions: add to a sum of hashes, and pack several numbers into one blob.
 
-SQLite calls the functions for each bucket of a long series. A subquery returns one value, so a blob saves a
-subquery for each further number.
+SQLite calls the packing functions for each bucket of a long series. A subquery returns one value, so a blob
+saves a subquery for each further number.
 
 Invariant: each ``pack_*`` function has one ``unpack_*`` function here that reads its format. No file holds the
 format.
@@ -20,8 +20,14 @@ _POINT = struct.Struct("qqd")
 
 def register_functions(raw: sqlite3.Connection) -> None:
     """Make the functions known to one SQLite connection."""
+    raw.create_function("add_wrapping", 2, add_wrapping, deterministic=True)
     raw.create_function("pack_extremes", 3, pack_extremes, deterministic=True)
     raw.create_function("pack_point", 3, pack_point, deterministic=True)
+
+
+def add_wrapping(total: int, change: int) -> int:
+    """Add two 64-bit integers modulo 2^64; SQLite's own addition turns a large sum into a float."""
+    return (total + change + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def pack_extremes(least: float | None, greatest: float | None, missing: int) -> bytes:

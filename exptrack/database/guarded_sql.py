@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from exptrack.database.connection import Connection, Parameters
-from exptrack.database.failures import FAILURES, primary_code
+from exptrack.database.failures import FAILURES, SQLITE_FAILURE, primary_code
 from exptrack.errors import QueryError
 
 MAX_SQL_CHARS = 100_000
@@ -67,7 +67,7 @@ def run_guarded(
             f"the statement has {len(sql):,} characters, more than {MAX_SQL_CHARS:,};"
             " give long values as parameters"
         )
-    mode = "immutable" if connection.mode == "immutable" else "ro"
+    mode = "frozen" if connection.mode == "frozen" else "ro"
     denied: list[str] = []
     deadline = time.monotonic() + timeout_s
     with Connection(connection.path, mode) as apart, apart.apart() as raw:
@@ -83,13 +83,13 @@ def run_guarded(
             rows = cursor.fetchmany(max_rows + 1)
         except (OverflowError, UnicodeEncodeError) as error:
             raise QueryError(f"a parameter or the text cannot be passed to SQLite: {error}") from None
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             if denied:
                 raise QueryError(f"{denied[0]} is not allowed here; only SELECT is") from None
             code = primary_code(error)
             if code == sqlite3.SQLITE_INTERRUPT:
                 raise QueryError(f"stopped after {timeout_s:g} s; narrow the query") from None
-            if code in FAILURES:
+            if code in FAILURES or isinstance(error, UnicodeDecodeError):
                 raise connection.translate(error) from error
             raise QueryError(f"SQL: {error}") from None
         columns = [column[0] for column in cursor.description]

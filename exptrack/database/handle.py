@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from exptrack.database.descriptors import FileId, file_id
+from exptrack.database.frozen import Look
 
 
 class Handle:
@@ -25,6 +26,7 @@ class Handle:
         self.commits = 0
         # The descriptors that SQLite opened for this handle. Replaced, never changed: read without `busy`.
         self.numbers: Mapping[int, FileId] = {}
+        self.seen: Look | None = None  # how the file looked when it was opened as immutable
 
     def has_own_numbers(self) -> bool:
         """Whether the descriptors that SQLite opened still lead to the files it opened."""

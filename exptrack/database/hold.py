@@ -27,8 +27,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exptrack.database.descriptors import FileId, file_id, open_numbers
-from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS as HAS_OPEN_FILE_LOCKS
-from exptrack.database.file_locks import ask_lock, set_lock
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
 
 try:
     import fcntl
@@ -53,6 +52,7 @@ class Hold:
         self.sqlite: set[int] = set()  # every descriptor number that SQLite has opened for the archive
         self.users = 1
         self.is_given_up = False
+        self.leaves_wal = False  # the WAL is damaged and no copy of it could be made: nothing may touch it
         self._rescued: Path | None = None
         self.guard = threading.Lock()
 
@@ -101,6 +101,10 @@ class Hold:
             return True
         found = ask_lock(self.shm, WRITER_BYTE, 1)
         return found is not None and found == os.getpid()
+
+    def is_written(self) -> bool:
+        """Whether any process holds SQLite's write lock; always False where that cannot be asked."""
+        return HAS_OPEN_FILE_LOCKS and ask_lock(self.shm, WRITER_BYTE, 1) is not None
 
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
@@ -207,6 +211,18 @@ class Hold:
             self._rescued = base
         return self._rescued
 
+    def keep_aside(self, base: str) -> None:
+        """Copy the main file and the WAL to `base` and its ``-wal``, which appear whole or not at all.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+        """
+        for source, target in ((self.main, base), (self.wal, f"{base}-wal")):
+            draft = f"{target}.draft"
+            with _replaced(draft):
+                _copy(source, draft, self._mode())
+                os.replace(draft, target)
+
     def _copy_wal(self, target: str) -> None:
         _copy(self.wal, target, self._mode())
 
@@ -251,7 +267,8 @@ def _others_of(identity: FileId, descriptor: int) -> bool:
     numbers = open_numbers()
     if numbers is None:
         return True
-    return any(number != descriptor and file_id(number) == identity for number in numbers)
+    own = {descriptor, *_KEPT}
+    return any(file_id(number) == identity for number in numbers - own)
 
 
 # The holds of this process
@@ -331,6 +348,17 @@ def find_lost() -> Hold | None:
         if not hold.is_intact():
             return hold
     return None
+
+
+def count_as_ours(descriptor: int) -> None:
+    """Know a descriptor of an archive file as ours, not the user's; it stays open while the file exists."""
+    _KEPT.append(descriptor)
+
+
+def close_of_deleted(descriptor: int) -> None:
+    """Close a descriptor of ours whose file was deleted."""
+    _KEPT.remove(descriptor)
+    os.close(descriptor)
 
 
 def is_open_elsewhere() -> bool:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from exptrack import __version__
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.row_sums import hash_row
 from exptrack.errors import ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
 from exptrack.times import utc_text
 
@@ -28,7 +29,7 @@ APPLICATION_ID = 0x45585054  # "EXPT"
 _MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")  # NNNN_verb_noun.sql
 
 INSERT_MIGRATION = """
-INSERT INTO migration (number, name, sha256, applied_at, library) VALUES (?, ?, ?, ?, ?)
+INSERT INTO migration (number, name, sha256, applied_at, library, checksum) VALUES (?, ?, ?, ?, ?, ?)
 """
 COUNT_OBJECTS = "SELECT count(*) FROM sqlite_schema"
 SCHEMA_OBJECTS = """
@@ -137,7 +138,8 @@ def _apply(connection: Connection, migration: Migration) -> None:
     for statement in split_statements(migration.text):
         connection.execute(statement)
     digest = hashlib.sha256(migration.text.encode()).hexdigest()
-    connection.execute(INSERT_MIGRATION, (migration.number, migration.name, digest, utc_text(), __version__))
+    row = (migration.number, migration.name, digest, utc_text(), __version__)
+    connection.execute(INSERT_MIGRATION, (*row, hash_row("migration", row)))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {migration.number}")
 
@@ -200,12 +202,28 @@ def require_own_schema(connection: Connection) -> None:
         )
     if version != latest_version():
         return
-    present = {str(row["sql"]).rstrip(";") for row in connection.all(SCHEMA_OBJECTS)}
-    missing = {text.rstrip(";\n") for text in _own_objects()} - present
-    if missing:
-        first = min(missing).split("\n", 1)[0]
+    missing = _find_missing_object(connection)
+    if missing is not None:
         raise NotAnArchiveError(
-            f"{connection.path} was not opened: {first!r} is missing from its schema or was changed;"
+            f"{connection.path} was not opened: {missing!r} is missing from its schema or was changed;"
             " restore it, or use a copy of the file",
             path=str(connection.path),
         )
+
+
+def _find_missing_object(connection: Connection) -> str | None:
+    """Return the first line of an object that the schema of the file lacks, or has otherwise; None if none."""
+    present = {str(row["sql"]).rstrip(";") for row in connection.all(SCHEMA_OBJECTS)}
+    missing = {text.rstrip(";\n") for text in _own_objects()} - present
+    return min(missing).split("\n", 1)[0] if missing else None
+
+
+def describe_foreign_schema(connection: Connection) -> str | None:
+    """Return what is wrong with the schema of a file of the present format; None if nothing is."""
+    trigger = connection.value(FOREIGN_TRIGGERS)
+    if trigger is not None:
+        return f"exptrack did not make the trigger {trigger!r}"
+    if int(connection.value("PRAGMA user_version")) != latest_version():
+        return None
+    missing = _find_missing_object(connection)
+    return None if missing is None else f"{missing!r} is missing or was changed"

@@ -24,13 +24,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
+from exptrack import own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
-from exptrack.database.failures import primary_code, require_sqlite, translate
+from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
+from exptrack.database.frozen import look_at, run_unchanged, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Done, Handle, outcome
 from exptrack.database.hold import Hold
 from exptrack.database.sections import SectionThread
+from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
     ArchiveClosedError,
     ArchiveIOError,
@@ -58,8 +61,10 @@ class OpenedFile:
     """Run statements on one archive file; safe to share between threads.
 
     `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
-    ``"immutable"`` (for a file without a WAL on a medium that cannot be written). The file is opened at the
-    first statement.
+    ``"immutable"`` (reads the main file alone, without locks) or ``"frozen"`` (the same, as long as nothing is
+    in its WAL). The file is opened at the first statement.
+
+    `place` is where the archive is; `path` is another file only while a copy of it is read.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
     so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
@@ -68,7 +73,7 @@ class OpenedFile:
 
     def __init__(self, path: Path, mode: str = "rw") -> None:
         require_sqlite()
-        self.path = path
+        self.path = self.place = path
         self.mode = mode
         self.busy_wait_s = BUSY_WAIT_S
         self.trace: Callable[[str], None] | None = None
@@ -82,6 +87,8 @@ class OpenedFile:
         self._unsafe: str | None = None  # in a forked child: why SQLite may not be used
         self._proven = True
         self._begin_afresh()
+        if mode != "immutable":  # which takes no locks
+            own_files.register(self, path)
         forks.register(self)
 
     def _begin_afresh(self) -> None:
@@ -98,9 +105,9 @@ class OpenedFile:
 
     # Opening and closing
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection and set its pragmas."""
-        raw = self._connect_bare()
+        raw = self._connect_bare(immutable=immutable)
         raw.row_factory = sqlite3.Row
         if self.trace is not None:
             raw.set_trace_callback(self.trace)
@@ -112,18 +119,18 @@ class OpenedFile:
             raise
         return raw
 
-    def _connect_bare(self) -> sqlite3.Connection:
+    def _connect_bare(self, *, immutable: bool = False) -> sqlite3.Connection:
         """Open one more SQLite connection as SQLite makes it."""
         try:
             return sqlite3.connect(
-                f"{self.path.as_uri()}?{self._query()}",
+                f"{self.path.as_uri()}?{'mode=ro&immutable=1' if immutable else self._query()}",
                 uri=True,
                 timeout=0,
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=256,
             )
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             self.check_identity()
             if not self.path.exists():
                 raise ArchiveNotFoundError(
@@ -137,8 +144,6 @@ class OpenedFile:
         A reader that may write opens for writing too (``query_only`` refuses it): only so can it copy the
         WAL into the file when it is the last to leave.
         """
-        if self.mode == "immutable":
-            return "mode=ro&immutable=1"
         return "mode=rw" if self.mode == "rw" or os.access(self.path, os.W_OK) else "mode=ro"
 
     def _configure(self, raw: sqlite3.Connection) -> None:
@@ -192,7 +197,7 @@ class OpenedFile:
             raw = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=0, isolation_level=None)
             try:
                 raw.execute("PRAGMA user_version").fetchall()
-            except sqlite3.Error:
+            except SQLITE_FAILURE:
                 pass  # busy or damaged, but not hanging: the real use tells
             finally:
                 raw.close()
@@ -222,7 +227,8 @@ class OpenedFile:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
         if handle.raw is None:
             before = open_numbers()
-            handle.raw = self._connect()
+            handle.seen = look_at(self.path) if self.mode == "frozen" else None
+            handle.raw = self._connect(immutable=self.mode == "immutable" or handle.seen is not None)
             if self._hold is None:
                 self._take_hold(handle.raw)
             self._note_numbers(handle, before)
@@ -230,15 +236,19 @@ class OpenedFile:
 
     def _take_hold(self, raw: sqlite3.Connection) -> None:
         """Keep the locks of the file, once SQLite has made its side files; a new file has none yet."""
-        if self.mode == "immutable" or self._identity is None:
+        if self.mode in ("immutable", "frozen") or self._identity is None:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-        except sqlite3.Error:
+        except SQLITE_FAILURE:
             return  # the statement that follows meets the same, and tells
         with self._lock:
             if self._hold is None:
                 self._hold = hold.take(self.path)
+                if self._hold is not None and self._hold.users == 1:
+                    may_write = self.path == self.place and os.access(self.path, os.W_OK)
+                    page_bytes = raw.execute("PRAGMA page_size").fetchone()[0]
+                    keep_if_damaged(self._hold, self.place, page_bytes, may_write, self.mode == "rw")
 
     # Descriptors that something else closed
 
@@ -302,13 +312,17 @@ class OpenedFile:
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Connection]:
-        """Open a SQLite connection for the block alone. A fork waits until the block has ended."""
+        """Open a SQLite connection for the block alone.
+
+        A fork in another thread waits until the block has ended, for up to 10 s.
+        """
         self.require_open()
         handle = self._new_handle()
         with handle.busy:
             try:
-                handle.raw = self._connect()
-                yield handle.raw
+                raw = self._raw(handle)
+                handle.depth = 1  # so that a fork of this thread leaves it open
+                yield raw
             finally:
                 handle.close()
 
@@ -334,7 +348,7 @@ class OpenedFile:
             self._fold()
         held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
-        if held is not None and last:
+        if held is not None and last and not held.leaves_wal:
             # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
             held.renew()
             held.release_locks()
@@ -348,23 +362,33 @@ class OpenedFile:
         self._local = threading.local()
         _end_threads(self._sections, self._idle_readers)
         if held is not None and last:
-            self._fold_what_is_left(held)
+            if not held.leaves_wal:
+                self._fold_what_is_left(held)
             held.close_descriptors()
+        own_files.forget(self)
 
     def _fold_what_is_left(self, held: Hold) -> None:
         """Copy the WAL into the file if it is still there and no process has the archive open.
 
         Of several processes that leave at once, each sees the others' locks, and none copies it.
         """
+        if not os.access(self.path, os.W_OK):
+            return  # said when it was opened
         for _ in range(FOLDS):
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
             time.sleep(random.uniform(0, 0.002))
             self._fold()
+        left = wal_bytes(self.path)
+        if left and not held.is_used_by_others():
+            warn(
+                f"{left:,} bytes of what was stored are still in {held.wal_path}, because they could not be"
+                f" copied into {self.path} (is the disk full?); copy both files, or make room and open it again"
+            )
 
     def _fold(self) -> None:
         """Open the archive and close it, which copies the WAL into the file if no process has it open."""
-        with suppress(sqlite3.Error, ExptrackError):
+        with suppress(*SQLITE_FAILURE, ExptrackError):
             raw = self._connect()
             try:
                 raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -386,6 +410,11 @@ class OpenedFile:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def current_hold(self) -> Hold | None:
+        """The hold on the file; None before the first statement, after ``close()`` and on other systems."""
+        return self._hold
 
     # Forks
 
@@ -416,6 +445,11 @@ class OpenedFile:
     # Inside a section or reading
 
     @property
+    def caller_has_given_up(self) -> bool:
+        """Whether the caller of the section under way, in which this is asked, waits for it no longer."""
+        return self._sections.is_here and self._sections.caller_has_given_up
+
+    @property
     def _inside(self) -> str:
         """What the calling thread is inside: SECTION, READING or nothing."""
         found: str = getattr(self._local, "inside", "")
@@ -430,7 +464,6 @@ class OpenedFile:
     def remember_identity(self) -> None:
         """Remember which file `path` leads to, so that the next commit notices a rename or replacement."""
         self._identity = file_id(self.path)
-        self._birth = str(self.value(BIRTH))
         handle = self._handle()
         with handle.busy:
             raw = self._raw(handle)
@@ -441,8 +474,11 @@ class OpenedFile:
     @property
     def birth(self) -> str:
         """When and from which schema the archive was made: tells it from another one at its path."""
-        if self._birth is None:
-            self._birth = str(self.value(BIRTH))
+        return self._birth or self.remember_birth()
+
+    def remember_birth(self) -> str:
+        """Read :attr:`birth` once, for the time when the archive cannot be read."""
+        self._birth = str(self.value(BIRTH))
         return self._birth
 
     def check_identity(self) -> None:
@@ -471,7 +507,7 @@ class OpenedFile:
 
     # Statements
 
-    def translate(self, error: sqlite3.Error) -> Exception:
+    def translate(self, error: Exception) -> Exception:
         """Return exptrack's error for one of SQLite, or the same error where there is none."""
         if self._closed:
             return ArchiveClosedError(
@@ -491,23 +527,26 @@ class OpenedFile:
         while True:
             try:
                 return run()
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY:
                     raise self.translate(error) from error
                 now = time.monotonic()
                 deadline = deadline or now + self.busy_wait_s
-                given_up = self._sections.is_here and self._sections.caller_has_given_up
-                if now >= deadline or self._closed or given_up:
+                if now >= deadline or self._closed or self.caller_has_given_up:
                     raise self.translate(error) from error
             time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
 
     def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
         """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
         if not handle.depth:
+            if self.mode == "frozen" and not self._inside:
+                return run_unchanged(
+                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
+                )
             return cast(_T, self._run_waiting(run))
         try:
             return run()
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             raise self.translate(error) from error
 
     # Every statement is run and read in one expression: no cursor has a name, so none stays open behind an
@@ -517,30 +556,28 @@ class OpenedFile:
         """Run one statement that changes something; return the rows it changed and the last row id."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            return self._run_statement(handle, lambda: outcome(raw.execute(sql, parameters)))
+            return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Call inside a transaction."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            self._run_statement(handle, lambda: outcome(raw.executemany(sql, rows)))
+            self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            return self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchall())
+            return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
-            row: Row | None = self._run_statement(handle, lambda: raw.execute(sql, parameters).fetchone())
-            return row
+            return cast(
+                Row | None,
+                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
+            )
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """Return the first column of the first row, or None."""
@@ -558,7 +595,7 @@ class OpenedFile:
         try:
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
                 yield from rows
-        except sqlite3.Error as error:
+        except SQLITE_FAILURE as error:
             raise self.translate(error) from error
         finally:
             cursor.close()
@@ -575,7 +612,7 @@ class OpenedFile:
         with handle.busy:
             try:
                 return self._run_statement(handle, run)
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 raise self.translate(error) from error
 
 

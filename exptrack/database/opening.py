@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -19,19 +20,26 @@ import time
 from pathlib import Path
 
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.frozen import side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
+from exptrack.database.opened_file import BUSY_WAIT_S
 from exptrack.errors import (
     ArchiveCorruptError,
+    ArchiveFullError,
     ArchiveIOError,
+    ArchiveLockedError,
     ArchiveNotFoundError,
     ArchiveReadOnlyError,
     InvalidValueError,
     NotAnArchiveError,
 )
+from exptrack.records import Waiting
 
 PRIVATE = 0o600
 CREATION_GRACE_S = 2.0  # how long to wait for another process that is creating the file
+READERS_WAIT_S = 2.0  # for a process that holds every lock; after that a copy is read
+COPY_TRIES = 20
 JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 # A rollback journal begins with these bytes; one that names a super-journal also ends with them.
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -83,14 +91,20 @@ def reopen_connection(path: str, mode: str) -> Connection:
 
 
 def open_connection(
-    path: str | os.PathLike[str] | None = None, *, mode: str = "rw", create: bool = True
+    path: str | os.PathLike[str] | None = None,
+    *,
+    mode: str = "rw",
+    create: bool = True,
+    wait_s: float = BUSY_WAIT_S,
 ) -> Connection:
     """Open an archive and, for writing, bring it to the current format first.
 
     `mode` is ``"rw"`` or ``"ro"``. With ``"rw"`` and `create`, a missing or empty file becomes a new archive
     that only its owner can read. ``"ro"`` changes nothing, and works on a medium that cannot be written.
+    `wait_s` is how long to wait with ``"rw"`` for a process that lets no other open the file.
 
     Raises:
+        ArchiveLockedError: a process kept the file locked for `wait_s`.
         ArchiveNotFoundError: the file does not exist and is not to be created, or its folder does not exist.
         NotAnArchiveError: it is the file of another program, empty, a folder or a device; it is untouched.
         ArchiveTooNewError: a newer exptrack wrote the file, and `mode` is ``"rw"``.
@@ -126,7 +140,7 @@ def open_connection(
         raise NotAnArchiveError(
             f"{place} is empty, not an archive; start_run() makes it an archive", path=str(place)
         )
-    return _open_writable(place) if mode == "rw" else _open_readable(place)
+    return _open_writable(place, wait_s) if mode == "rw" else _open_readable(place)
 
 
 def _create_file(place: Path) -> None:
@@ -233,8 +247,8 @@ def _is_half_created(place: Path) -> bool:
     return journal.startswith(JOURNAL_MAGIC) and pages_before <= 1 and not journal.endswith(JOURNAL_MAGIC)
 
 
-def _open_writable(place: Path) -> Connection:
-    if not os.access(place, os.W_OK) or not os.access(place.parent, os.W_OK):
+def _open_writable(place: Path, wait_s: float) -> Connection:
+    if not os.access(place, os.W_OK) or not os.access(os.path.dirname(os.path.realpath(place)), os.W_OK):
         raise ArchiveReadOnlyError(
             f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
             path=str(place),
@@ -247,30 +261,35 @@ def _open_writable(place: Path) -> Connection:
             path=str(place),
         )
     connection = Connection(place)
+    connection.busy_wait_s = wait_s
     try:
         _prepare(connection)
     except BaseException:
         connection.close()
         raise
+    connection.busy_wait_s = BUSY_WAIT_S
     return connection
 
 
 @in_section
 def _prepare(connection: Connection) -> None:
     """Make the file ready for writing, in one thread: each thread's connection parses the schema (0.7 ms)."""
+    if wal_bytes(connection.path):
+        connection.remember_identity()  # and see whether the WAL is damaged, before anything is written
     bring_up_to_date(connection)
     if connection.value("PRAGMA journal_mode") != "wal":
         _switch_to_wal(connection)
     require_own_schema(connection)
     connection.remember_identity()
+    connection.remember_birth()
 
 
 def _open_readable(place: Path) -> Connection:
     connection = _open_for_reading(place)
     try:
-        connection.value("PRAGMA schema_version")
         require_own_schema(connection)
         connection.remember_identity()
+        connection.remember_birth()
         return connection
     except BaseException:
         connection.close()
@@ -278,29 +297,102 @@ def _open_readable(place: Path) -> Connection:
 
 
 def _open_for_reading(place: Path) -> Connection:
-    """Open a connection for reading, also on a medium that cannot be written.
+    """Open a connection for reading, also on a full disk, on a medium that cannot be written, and beside a
+    process that was stopped while it held every lock.
 
-    A database in WAL mode needs a file of shared memory beside it. Where that file cannot be created, a
-    database without a WAL is opened as immutable, and one with a WAL is copied to a private folder with it.
+    A database in WAL mode needs a ``-wal`` and a ``-shm`` beside it. Where this process cannot make them, or
+    may not (see `frozen`), a database without a WAL is opened as immutable. One with a WAL is copied with it to
+    a private folder.
     """
-    folder_writable = os.access(place.parent, os.W_OK)
-    wal = Path(f"{place}-wal")
-    if folder_writable or Path(f"{place}-shm").exists():
-        return Connection(place, "ro")
-    if not wal.exists() or wal.stat().st_size == 0:
-        return Connection(place, "immutable")
-    return _open_copy(place, wal)
+    if _may_use_side_files(place):
+        connection = Connection(place, "ro")
+        connection.busy_wait_s = READERS_WAIT_S
+        try:
+            connection.remember_identity()
+            connection.value("PRAGMA schema_version")
+            connection.busy_wait_s = BUSY_WAIT_S
+            return connection
+        except (ArchiveLockedError, ArchiveFullError, ArchiveIOError, ArchiveReadOnlyError) as error:
+            connection.close()
+            if isinstance(error, ArchiveLockedError) and not wal_bytes(place):
+                raise
+    return _open_copy(place) if wal_bytes(place) else Connection(place, "frozen")
 
 
-def _open_copy(place: Path, wal: Path) -> Connection:
-    """Open a copy of the file and its WAL; closing the connection removes the copy."""
-    folder = Path(tempfile.mkdtemp(prefix="exptrack-"))
-    copy = folder / place.name
-    shutil.copyfile(place, copy)
-    shutil.copyfile(wal, Path(f"{copy}-wal"))
+def _may_use_side_files(place: Path) -> bool:
+    """Whether SQLite can read with ``-wal`` and ``-shm`` without making one that their owner cannot write."""
+    real = os.path.realpath(place)
+    makes_none = side_files_exist(real)
+    return makes_none or (os.access(real, os.W_OK) and os.access(os.path.dirname(real), os.W_OK))
+
+
+def _open_copy(place: Path) -> Connection:
+    """Open a copy of the file and its WAL; closing the connection removes the copy.
+
+    Raises:
+        ArchiveFullError: there is no room for the copy.
+        ArchiveLockedError: the file changed during each of several attempts.
+    """
+    folder: Path | None = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="exptrack-"))
+        copy = _copy_unchanged(place, folder)
+    except BaseException as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ArchiveFullError(
+                f"{place} can only be read by way of a copy, and there is no room for one in"
+                f" {tempfile.gettempdir()}; set TMPDIR to a folder with room",
+                path=str(place),
+            ) from error
+        raise
     connection = Connection(copy, "ro")
+    connection.place = place
     connection.on_close = lambda: shutil.rmtree(folder, ignore_errors=True)
+    connection.remember_identity()
     return connection
+
+
+def _copy_unchanged(place: Path, folder: Path) -> Path:
+    real = os.path.realpath(place)
+    copy = folder / place.name
+    for _ in range(COPY_TRIES):
+        before = _look_at_both(real)
+        shutil.copyfile(real, copy)
+        shutil.copyfile(f"{real}-wal", f"{copy}-wal")
+        if _look_at_both(real) == before:
+            return copy
+    raise ArchiveLockedError(f"{place} is being written; try again", path=str(place))
+
+
+def _look_at_both(real: str) -> tuple[tuple[int, int], ...]:
+    found = (os.stat(real), os.stat(f"{real}-wal"))
+    return tuple((status.st_mtime_ns, status.st_size) for status in found)
+
+
+def find_waiting_wal(connection: Connection) -> Waiting | None:
+    """Tell of a WAL that this connection does not copy into the file when it closes; None if there is none."""
+    size = wal_bytes(connection.place)
+    if not size or (connection.path == connection.place and os.access(connection.place, os.W_OK)):
+        return None
+    real = os.path.realpath(connection.place)
+    return Waiting(
+        f"{real}-wal",
+        size,
+        None,
+        "",
+        f"copy it together with {real}, or let {_owner_of(real)} open the archive",
+    )
+
+
+def _owner_of(path: str) -> str:
+    try:
+        import pwd
+
+        return f"its owner {pwd.getpwuid(os.stat(path).st_uid).pw_name}"
+    except (ImportError, KeyError, OSError):
+        return "its owner"
 
 
 def _switch_to_wal(connection: Connection) -> None:

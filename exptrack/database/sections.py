@@ -19,6 +19,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import time
 from _queue import SimpleQueue  # where `queue` has it from, which loads 0.5 ms more
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -32,14 +33,14 @@ PATIENCE_S = 5.0  # for a change under way, once its caller was interrupted
 class Ticket:
     """One section: the work, its outcome, and whether its caller has given up."""
 
-    __slots__ = ("cancelled", "done", "error", "result", "stop", "work")
+    __slots__ = ("begun", "cancelled", "done", "error", "result", "stop", "work")
 
     def __init__(self, work: Callable[[], Any], stop: Callable[[], None] | None) -> None:
         self.work: Callable[[], Any] | None = work
         self.stop = stop
         self.result: Any = None
         self.error: BaseException | None = None
-        self.cancelled = False
+        self.begun = self.cancelled = False
         self.done = _thread.allocate_lock()
         self.done.acquire()
 
@@ -64,27 +65,41 @@ class SectionThread:
         ticket = self._current
         return ticket is not None and ticket.cancelled
 
-    def run(self, work: Callable[[], _T], stop: Callable[[], None] | None = None) -> _T:
+    def run(
+        self, work: Callable[[], _T], stop: Callable[[], None] | None = None, within_s: float | None = None
+    ) -> _T:
         """Run `work` in the thread and return what it returns, or raise what it raises.
 
         An exception that reaches the caller meanwhile (KeyboardInterrupt, for instance) cancels a section
         that has not begun or only waits; one under way ends whole, which the caller awaits for up to 5 s.
         `stop` ends a section that only reads.
+
+        `within_s` cancels the section in the same way, after that time, without an exception of its own: one
+        that waits for a lock raises what it then raises.
+
+        Raises:
+            TimeoutError: the section had not begun after `within_s`, and does not begin any more.
         """
         if self.is_here or not self._start():
             return work()
         ticket = Ticket(work, stop)
+        deadline = None if within_s is None else time.monotonic() + within_s
         try:
             self._tickets.put(ticket)
             # A signal that another thread receives does not wake this one; it is seen at the next turn.
             while not ticket.done.acquire(timeout=LOOK_S):
-                pass
+                if deadline is not None and time.monotonic() > deadline:
+                    ticket.cancelled = True
+                    if self._current is not ticket:
+                        break
         except BaseException:
             ticket.cancelled = True
             if ticket.stop is not None:
                 ticket.stop()
             ticket.done.acquire(timeout=PATIENCE_S)
             raise
+        if not ticket.begun:
+            raise TimeoutError
         error, result = ticket.error, ticket.result
         if error is not None:
             ticket.error = None
@@ -126,6 +141,7 @@ class SectionThread:
             assert work is not None
             try:
                 if not ticket.cancelled:
+                    ticket.begun = True
                     ticket.result = work()
             except BaseException as error:
                 ticket.error = error

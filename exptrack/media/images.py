@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack import own_files
+from exptrack.errors import InvalidTypeError, InvalidValueError, OwnFileError
 from exptrack.extras import require
 from exptrack.media.encoded import (
     Encoded,
@@ -100,9 +101,11 @@ def encode_image(image: object) -> Encoded:
 def _read_image(path: str | os.PathLike[str]) -> bytes:
     """Read an image file; of any other file read the beginning, which is enough to refuse it."""
     try:
-        with Path(path).open("rb") as file:
+        with own_files.open_for_reading(Path(path)) as file:
             head = file.read(HEAD_BYTES)
             return head + file.read() if _recognise(head) else head
+    except OwnFileError:
+        raise
     except (OSError, TypeError, ValueError) as error:
         raise InvalidValueError(f"cannot read the image {short_repr(os.fspath(path))}: {error}") from None
 

@@ -2,8 +2,8 @@
 
 Invariants:
 
-- A journal is replayed only if it belongs to this archive and its process is known to be dead. Other files are
-  left alone with a warning.
+- A journal is replayed only if it belongs to this archive and its process is known to be dead, or cannot be
+  seen and the caller says that it is dead. Other files are left alone with a warning.
 - A journal is deleted only after its points are committed, and not while a process forked from its writer
   lives: the lock on it says so.
 - The note on how far a journal is drained stays for ever: a copy of the journal may come back with the archive.
@@ -29,22 +29,28 @@ from exptrack.metrics.journal import (
 )
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.metrics.writer import SAVE_DRAINED, SELECT_DRAINED, read_archive_identity
+from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity, save_drained
+from exptrack.process import ProcessIdentity
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
 _warned: set[str] = set()
 
 
-def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
-    """Store the points in journals of dead processes of this host, and delete these journals.
+def recover(
+    connection: Connection,
+    reseal: Callable[[int], None],
+    declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False,
+) -> int:
+    """Store the points in journals of dead processes, and delete these journals. Return the number of points.
 
     Commits once for each journal. If this process is killed meanwhile, the next call finishes the work.
     `reseal` is called inside the transaction with the row id of each run that gained points although it had
-    ended.
+    ended. `declared_dead` is asked about each process that cannot be seen from here.
     """
+    stored = 0
     for path in list_journals(connection.path):
         try:
-            _recover_one(connection, path, reseal)
+            stored += _recover_one(connection, path, reseal, declared_dead)
         except FileNotFoundError:
             continue  # its process or another opener has deleted it meanwhile
         except OSError as error:
@@ -52,10 +58,16 @@ def recover(connection: Connection, reseal: Callable[[int], None]) -> None:
                 f"the journal {path} cannot be read ({error.strerror}), and its points are not in the archive;"
                 " make it readable and open the archive again"
             )
+    return stored
 
 
 @in_section
-def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], None]) -> None:
+def _recover_one(
+    connection: Connection,
+    path: Path,
+    reseal: Callable[[int], None],
+    declared_dead: Callable[[ProcessIdentity], bool],
+) -> int:
     header = read_header(path)
     if header is None:
         if is_stillborn(path):
@@ -66,22 +78,23 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
                 f"{path} is not a journal that this version can read, and is left in place;"
                 " open the archive with the version of exptrack that wrote it"
             )
-        return
-    if is_owner_alive(header) is not False or is_writer_alive(path):
-        return
+        return 0
+    alive = is_owner_alive(header)
+    if alive or (alive is None and not declared_dead(header.owner)) or is_writer_alive(path):
+        return 0
     if header.archive != read_archive_identity(connection):
         _warn_once(
             f"the journal {path} belongs to another archive than {connection.path}, and is left in place;"
             " put it back beside its archive"
         )
-        return
+        return 0
     unclaimed = False
     with connection.transaction():
         if not path.exists():
-            return
+            return 0
         drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
         if drained == EVERYTHING and is_family_alive(path):
-            return
+            return 0
         batches: dict[tuple[str, str], NewPoints] = {}
         runs: dict[str, tuple[int, str] | None] = {}
         for point in read_points(path, header, drained):
@@ -105,7 +118,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
         for run in runs.values():
             if run is not None and run[1] != "running":
                 reseal(run[0])
-        connection.execute(SAVE_DRAINED, (header.key, EVERYTHING))
+        save_drained(connection, header.key, EVERYTHING)
     if unclaimed:
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)
@@ -115,6 +128,7 @@ def _recover_one(connection: Connection, path: Path, reseal: Callable[[int], Non
         )
     elif not is_family_alive(path):
         os.unlink(path)
+    return sum(len(batch.steps) for batch in batches.values())
 
 
 def _warn_once(message: str) -> None:

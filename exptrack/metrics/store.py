@@ -25,6 +25,8 @@ from operator import eq, lt
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
 from exptrack.metrics.summary import Summary
 from exptrack.records import MetricPoint, MetricSummary
 
@@ -32,7 +34,7 @@ SELECT_NAME = "SELECT id FROM metric_name WHERE name = ?"
 INSERT_NAME = "INSERT INTO metric_name (name) VALUES (?)"
 SELECT_SERIES = """
 SELECT id, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms, top_step,
-       min_step, min_value, max_step, max_value, value_sum
+       min_step, min_value, max_step, max_value, value_sum, rows_sum
 FROM metric_series WHERE run = ? AND metric = ?
 """
 INSERT_SERIES = """
@@ -44,14 +46,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 SAVE_SERIES = """
 INSERT INTO metric_series
     (id, run, metric, count, nan_count, first_step, first_value, last_step, last_value, last_time_ms,
-     top_step, min_step, min_value, max_step, max_value, value_sum, completed, checksum)
+     top_step, min_step, min_value, max_step, max_value, value_sum, completed, checksum, rows_sum)
 SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL
 ON CONFLICT (id) DO UPDATE
 SET count = excluded.count, nan_count = excluded.nan_count, first_step = excluded.first_step,
     first_value = excluded.first_value, last_step = excluded.last_step, last_value = excluded.last_value,
     last_time_ms = excluded.last_time_ms, top_step = excluded.top_step, min_step = excluded.min_step,
     min_value = excluded.min_value, max_step = excluded.max_step, max_value = excluded.max_value,
-    value_sum = excluded.value_sum
+    value_sum = excluded.value_sum, rows_sum = excluded.rows_sum
 """
 LAST_SERIES = "SELECT coalesce(max(id), 0) FROM metric_series"
 COUNTS = """
@@ -92,6 +94,7 @@ SERIES_OF_RUN = """
 SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? ORDER BY n.name
 """
+SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
 REOPEN_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
 
@@ -113,7 +116,7 @@ class NewPoints(NamedTuple):
 class SeriesRow:
     """The row of one series as this process remembers it. It is compared with the file before each use."""
 
-    __slots__ = ("checksum", "completed", "id", "metric", "name", "run", "summary")
+    __slots__ = ("checksum", "completed", "id", "metric", "name", "points_sum", "run", "summary")
 
     def __init__(self, run: int, name: str) -> None:
         self.run = run
@@ -129,6 +132,7 @@ class SeriesRow:
         # Kept up while all points come from this process with rising steps. Otherwise None until the run's end.
         self.checksum: PointsChecksum | None = None
         self.summary: Summary | None = None
+        self.points_sum = 0  # what the points add to the sum of the row
 
 
 # Writing points
@@ -157,12 +161,13 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
             series.checksum = None
         elif series.checksum is not None:
             series.checksum.add(new_steps, None, new_times, new_values)
+        series.points_sum += sum_points(new_steps, None, new_times, new_values)
         tops.append(top)
         fresh.append(beyond)
     # The series come before the points, which refer to them.
     saved = [_series_row(series) for series in known.values()]
     columns: list[list[Any]] = [list(column) for column in zip(*saved, strict=True)]
-    _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 18)})", columns)
+    _insert_rows(connection, SAVE_SERIES, f"({', '.join('?' * 19)})", columns)
     for (series, new_steps, new_times, new_values), top, beyond in zip(pending, tops, fresh, strict=True):
         assert series.id is not None
         if beyond:
@@ -177,6 +182,9 @@ def append_points(connection: Connection, batches: Iterable[NewPoints]) -> None:
             seqs = _count_repetitions(connection, series.id, new_steps, top)
             columns = [[series.id] * len(seqs), new_steps, seqs, new_times, new_values]
             _insert_rows(connection, INSERT_POINTS, "(?, ?, ?, ?, ?)", columns)
+            if any(seqs):
+                series.points_sum += sum_points((), seqs, (), ())
+                connection.execute(SAVE_SUM, (_series_row(series)[-1], series.id))
     _insert_rows(connection, INSERT_POINTS, "(?, ?, 0, ?, ?)", [ids, steps, times_ms, values])
 
 
@@ -189,6 +197,7 @@ def begin_series(
     the metric names known so far, and gains the new ones.
     """
     begun = []
+    names: dict[int, list[str]] = {}
     row_id = int(connection.value(LAST_SERIES))
     for run, name, completed in wanted:
         row_id += 1
@@ -198,7 +207,16 @@ def begin_series(
         series.id, series.metric, series.completed = row_id, metrics[name], completed
         series.summary, series.checksum = Summary(), PointsChecksum()
         begun.append(series)
+        names.setdefault(run, []).append(name)
+    for run, found in names.items():
+        _add_names(connection, run, found)
     return begun
+
+
+def _add_names(connection: Connection, run: int, names: Iterable[str]) -> None:
+    """Let the sum of a run tell which metrics it has."""
+    total = sum(hash_row(METRIC_KIND, (name,)) for name in names)
+    connection.execute(ADD_TO_RUN, (wrap_sum(total), run))
 
 
 def _series_row(series: SeriesRow) -> tuple[Any, ...]:
@@ -207,7 +225,15 @@ def _series_row(series: SeriesRow) -> tuple[Any, ...]:
     over = series.completed is not None and series.checksum is not None
     checksum = series.checksum.value() if over and series.checksum is not None else None
     numbers = series.summary.columns()
-    return (series.id, series.run, series.metric, *numbers, int(bool(over and series.completed)), checksum)
+    rows_sum = wrap_sum(hash_summary(series.id, series.run, series.name, numbers) + series.points_sum)
+    completed = int(bool(over and series.completed))
+    return (series.id, series.run, series.metric, *numbers, completed, checksum, rows_sum)
+
+
+def hash_summary(series: int | None, run: int, name: str, numbers: Iterable[float | None]) -> int:
+    """Return the hash of a summary; `numbers` are its columns from `count` to `value_sum`."""
+    # SQLite has no -0.0.
+    return hash_row("series", (series, run, name, *[None if one is None else one + 0 for one in numbers]))
 
 
 def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:
@@ -283,6 +309,8 @@ def _update_summary(
         series.summary = Summary(row)
         if row is not None:
             series.id = int(row["id"])
+            numbers = series.summary.columns()
+            series.points_sum = row["rows_sum"] - hash_summary(series.id, series.run, series.name, numbers)
         else:
             series.checksum = PointsChecksum()
     summary = series.summary
@@ -291,6 +319,7 @@ def _update_summary(
     if series.id is None:
         values_of_row = (series.run, series.metric, *summary.columns())
         series.id = connection.execute(INSERT_SERIES, values_of_row).lastrowid
+        _add_names(connection, series.run, [series.name])
     return top
 
 
@@ -303,6 +332,7 @@ def find_top_step(connection: Connection, run: int, name: str) -> int | None:
     return top
 
 
+@decoding_rows
 def read_curve(connection: Connection, run: int, name: str, started_at: datetime) -> list[MetricPoint]:
     """Return every point of one metric by step, repetitions in the order of logging."""
     return [
@@ -311,6 +341,7 @@ def read_curve(connection: Connection, run: int, name: str, started_at: datetime
     ]
 
 
+@decoding_rows
 def read_last(connection: Connection, run: int, name: str, started_at: datetime) -> MetricPoint | None:
     """Return the point logged last, or None if the run has no such metric."""
     row = connection.one(LAST_POINT, (run, name))
@@ -319,6 +350,7 @@ def read_last(connection: Connection, run: int, name: str, started_at: datetime)
     return MetricPoint(row[0], nan_if_null(row[2]), started_at + timedelta(milliseconds=row[1]))
 
 
+@decoding_rows
 def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tuple[MetricSummary, ...]]:
     """Return the metric summaries of these runs, each sorted by name; a run without metrics has none."""
     found: dict[int, list[MetricSummary]] = {run: [] for run in runs}

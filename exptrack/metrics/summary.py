@@ -10,25 +10,28 @@ import math
 
 from exptrack.database.connection import Row
 
+# The columns of a summary, in the order in which they are hashed.
+SUMMARY_COLUMNS = (
+    "count",
+    "nan_count",
+    "first_step",
+    "first_value",
+    "last_step",
+    "last_value",
+    "last_time_ms",
+    "top_step",
+    "min_step",
+    "min_value",
+    "max_step",
+    "max_value",
+    "value_sum",
+)
+
 
 class Summary:
     """The summary of one series: count, first, last, least and greatest value, sum."""
 
-    __slots__ = (
-        "count",
-        "first_step",
-        "first_value",
-        "last_step",
-        "last_time_ms",
-        "last_value",
-        "max_step",
-        "max_value",
-        "min_step",
-        "min_value",
-        "nan_count",
-        "top_step",
-        "value_sum",
-    )
+    __slots__ = SUMMARY_COLUMNS
 
     def __init__(self, row: Row | None = None) -> None:
         self.count = row["count"] if row else 0
@@ -87,7 +90,7 @@ class Summary:
         self.value_sum = total
 
     def columns(self) -> tuple[int | float | None, ...]:
-        """Return the fields in the order of INSERT_SERIES and SAVE_SERIES."""
+        """Return the fields in the order of SUMMARY_COLUMNS."""
         return (
             self.count,
             self.nan_count,

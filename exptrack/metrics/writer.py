@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,
@@ -36,17 +37,18 @@ from exptrack.metrics.journal import Journal, SlotRange
 from exptrack.metrics.journal_locks import Family, give_up_mapping, is_ended_by_parent, is_worker
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
+READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
 PREFAULT_STEP_BYTES = 1 << 18
 
 SAVE_DRAINED = """
-INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
-ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
+INSERT INTO metric_journal (journal, drained, checksum) VALUES (?, ?, ?)
+ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained, checksum = excluded.checksum
 """
 SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
 FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
-LIFT_SEAL = "UPDATE run SET checksum = NULL WHERE id = ?"
+LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every writer of this process, by the connection it drains through.
@@ -112,6 +114,7 @@ class Writer:
         self.users: set[WriterUser] = set()
         self.by_index: dict[int, LoggedSeries] = {}
         self.failure: Exception | None = None
+        self.readers_told = False  # that they read without the newest points
         self._failing = False
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -185,7 +188,8 @@ class Writer:
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
-                if isinstance(error, Exception):
+                # A reader that waits no longer is told nothing, and the next logging call neither.
+                if isinstance(error, Exception) and not self.connection.caller_has_given_up:
                     self._fail(error, told)
                 raise
         with journal.lock:
@@ -259,7 +263,7 @@ class Writer:
                     batches.append(batch)
                     drained.append(series)
             append_points(connection, batches)
-            connection.execute(SAVE_DRAINED, (self.journal.header.key, address))
+            save_drained(connection, self.journal.header.key, address)
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
@@ -305,9 +309,15 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
     if row is None:
         return False
     if row["checksum"] is not None:
-        connection.execute(LIFT_SEAL, (run,))
+        change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
+        connection.execute(LIFT_SEAL, (change, run))
         connection.execute(LIFT_SEALS_OF_SERIES, (run,))
     return True
+
+
+def save_drained(connection: Connection, key: str, address: int) -> None:
+    """Note how far a journal is drained. Call inside the transaction that stores its points."""
+    connection.execute(SAVE_DRAINED, (key, address, hash_row("journal", (key, address))))
 
 
 def read_archive_identity(connection: Connection) -> str:
@@ -462,6 +472,7 @@ def drain_all(path: Path) -> None:
     """Store every point that this process logged into `path`, so that a read sees it. Commits if there are any.
 
     Points that cannot be stored (disk full, file moved) stay in the journal. The next logging call raises.
+    It waits for a locked archive for a second only, and not again before a drain has succeeded.
     """
     for connection, writer in list(_WRITERS.items()):
         if connection.path != path and not _same_file(connection.path, path):
@@ -469,9 +480,14 @@ def drain_all(path: Path) -> None:
         if connection.closed or connection.in_transaction:
             continue
         try:
-            writer.drain(told=False)
+            connection.section(
+                partial(writer.drain, told=False), within_s=0 if writer.readers_told else READERS_WAIT_S
+            )
+            writer.readers_told = False
         except ExptrackError as error:
-            warn(f"reading {path} without the newest points, which are still in the journal: {error}")
+            if not writer.readers_told:
+                writer.readers_told = True
+                warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 
 def _same_file(a: Path, b: Path) -> bool:

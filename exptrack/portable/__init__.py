@@ -1,4 +1,4 @@
-"""Treat the archive file as a whole: verify it.
+"""Treat the archive file as a whole: verify it, copy it.
 
-Begin with `verification`.
+Begin with `snapshot`, or with `verification`; `run_checks`, `study_checks` and `artifact_checks` are its parts.
 """

@@ -14,6 +14,7 @@ from exptrack.artifacts.listing import read_artifacts, read_inputs
 from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import read_summaries
 from exptrack.query.run_filter import RunFilter
@@ -68,6 +69,7 @@ def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[Row]
     return [by_run[one.run] for one in found if one.run in by_run]
 
 
+@decoding_rows
 def show_run(connection: Connection, run_id: object) -> RunDetail:
     """Return everything about one run."""
     row = resolve_run(connection, run_id)

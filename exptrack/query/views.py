@@ -15,7 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.database.migrations import own_views
+from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
@@ -25,6 +27,8 @@ from exptrack.validation import short_repr
 
 MAX_NAME_CHARS = 64
 MAX_COLUMNS = 500
+# A view of another program has no such first line.
+_MARK = re.compile(r"CREATE VIEW (?P<name>\S+) AS -- checksum (?P<sum>-?[0-9]+)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Words that cannot be used as a name in SQLite without quotes.
 _KEYWORDS = frozenset(
@@ -38,8 +42,9 @@ _KEYWORDS = frozenset(
 OBJECT_NAMED = "SELECT name FROM sqlite_schema WHERE lower(name) = lower(?)"
 VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name"
 COLUMNS_OF = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
-CREATE_VIEW = """CREATE VIEW {name} AS
-SELECT
+CREATE_VIEW = """CREATE VIEW {name} AS -- checksum {checksum}
+{select}"""
+_SELECT_OF_VIEW = """SELECT
     {columns}
 FROM run AS r"""
 DROP_VIEW = "DROP VIEW {name}"
@@ -85,7 +90,9 @@ def _store_view(connection: Connection, checked: str, wanted: list[Field]) -> Us
             f"{_express_column(connection, field)} AS {_quote_name(column)}"
             for field, column in zip(wanted, _name_columns(wanted), strict=True)
         ]
-        connection.execute(CREATE_VIEW.format(name=checked, columns=",\n    ".join(columns)))
+        select = _SELECT_OF_VIEW.format(columns=",\n    ".join(columns))
+        checksum = hash_row("view", (checked, select))
+        connection.execute(CREATE_VIEW.format(name=checked, checksum=checksum, select=select))
         return _read_view(connection, checked)
 
 
@@ -109,6 +116,18 @@ def drop_view(connection: Connection, name: object) -> None:
         connection.execute(DROP_VIEW.format(name=checked))
 
 
+def find_changed_views(connection: Connection) -> list[str]:
+    """Return the names of the views whose text does not match the checksum in its first line."""
+    changed = []
+    for name, text in connection.all(VIEWS):
+        head, _line, select = text.partition("\n")
+        mark = _MARK.fullmatch(head)
+        if mark is not None and (mark["name"] != name or int(mark["sum"]) != hash_row("view", (name, select))):
+            changed.append(name)
+    return changed
+
+
+@decoding_rows
 def _read_view(connection: Connection, name: str) -> UserView:
     return UserView(name, tuple(row["name"] for row in connection.all(COLUMNS_OF, (name,))))
 

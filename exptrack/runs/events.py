@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
+from exptrack.database.row_sums import hash_row
 from exptrack.records import Event
+from exptrack.runs.row_sums import add_to_run
 from exptrack.times import moment, utc_text
 
 INSERT_EVENT = """
@@ -31,10 +34,12 @@ def record_event(
     data: Mapping[str, Any] | None = None,
     *,
     at: str | None = None,
+    rows: int = 0,
 ) -> None:
     """Append one event. Call inside the transaction of the change it reports.
 
-    `at` is the time it happened, as text of the archive; the default is now.
+    `at` is the time it happened, as text of the archive; the default is now. `rows` is the sum of the hashes of
+    rows that the change added to the run.
     """
     text = _encode(dict(data or {}))
     at = utc_text() if at is None else at
@@ -42,8 +47,10 @@ def record_event(
         INSERT_EVENT,
         {"run": run, "at": at, "kind": kind, "data": text, "checksum": checksum_event(at, kind, text)},
     )
+    add_to_run(connection, run, hash_row("event", (at, kind, text)) + rows)
 
 
+@decoding_rows
 def read_events(connection: Connection, run: int) -> tuple[Event, ...]:
     """Return the events of a run, oldest first."""
     return tuple(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import AmbiguousRunError, RunNotFoundError
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
@@ -57,6 +58,7 @@ def resolve_run(connection: Connection, run_id: object) -> Row:
     return row
 
 
+@decoding_rows
 def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
     """Return a summary of each row, with tags and last metric values.
 
@@ -100,6 +102,7 @@ def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[i
     ]
 
 
+@decoding_rows
 def read_notes(connection: Connection, run: int) -> tuple[Note, ...]:
     """Return the notes of a run, oldest first."""
     return tuple(Note(moment(r["written_at"]), r["text"]) for r in connection.all(NOTES_OF, (run,)))

@@ -6,13 +6,16 @@ process is gone and no process forked from it lives (see ``metrics/journal_locks
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from exptrack.database.connection import Connection, Row
+from exptrack.database.damage import decoding_rows
 from exptrack.metrics.journal import has_living_family
 from exptrack.metrics.store import REOPEN_SERIES
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
+from exptrack.runs.row_sums import changing_run, reopening_run
 from exptrack.times import utc_text
 
 OWNERS = "SELECT run, host_id, boot_id, pid, pid_started FROM run_owner ORDER BY run"
@@ -29,27 +32,47 @@ WHERE id = ?
 DIED = "its process died without ending the run"
 
 
-def find_dead_runs(connection: Connection) -> list[int]:
-    """Return the row ids of runs that are marked running although their processes, on this host, are gone."""
-    rows = connection.all(OWNERS)
-    return [row["run"] for row in rows if is_dead(connection, identity_of_owner(row))]
+@decoding_rows
+def find_dead_runs(
+    connection: Connection, declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False
+) -> list[int]:
+    """Return the row ids of runs that are marked running although their processes are gone.
+
+    `declared_dead` is asked about each process that cannot be seen from here.
+    """
+    dead = []
+    for row in connection.all(OWNERS):
+        owner = identity_of_owner(row)
+        if is_dead(connection, owner, declared=is_alive(owner) is None and declared_dead(owner)):
+            dead.append(row["run"])
+    return dead
 
 
-def is_dead(connection: Connection, owner: ProcessIdentity) -> bool:
-    """Whether the owner is known to be gone, and with it every process that was forked from it with the run."""
-    return is_alive(owner) is False and not has_living_family(connection.path, owner)
+def is_dead(connection: Connection, owner: ProcessIdentity, *, declared: bool = False) -> bool:
+    """Whether the owner is known to be gone, and with it every process that was forked from it with the run.
+
+    With `declared` the caller says that the owner is gone; the lock on its journal may prove the contrary.
+    """
+    gone = declared or is_alive(owner) is False
+    return gone and not has_living_family(connection.place, owner)
 
 
 def reopen(connection: Connection, run: int, after: str, **facts: Any) -> None:
     """Make a run that has ended, or whose owner is gone, one of this process. Call inside a transaction."""
-    connection.execute(REOPEN_RUN, (utc_text(), run))
+    with reopening_run(connection, run):
+        connection.execute(REOPEN_RUN, (utc_text(), run))
+        _name_owner(connection, run)
     connection.execute(REOPEN_SERIES, (run,))
-    name_owner(connection, run)
     record_event(connection, run, "resume", {"after": after, **facts})
 
 
 def name_owner(connection: Connection, run: int) -> None:
     """Let this process own the run. Call inside a transaction."""
+    with changing_run(connection, run):
+        _name_owner(connection, run)
+
+
+def _name_owner(connection: Connection, run: int) -> None:
     connection.execute(DELETE_OWNER, (run,))
     connection.execute(INSERT_OWNER, (run, *current_process()))
 

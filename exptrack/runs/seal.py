@@ -1,7 +1,8 @@
 """Seal a run at its end with a checksum, by which ``verify`` detects later changes.
 
 Invariant: the checksum covers everything about a run that does not change after its end. Tags, notes and the
-parent may change, so they are not part of it. Neither are row ids, which differ between files.
+parent may change, so they are not part of it; the sum of the run's rows covers them (see ``row_sums``). Neither
+are row ids, which differ between files.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Mapping
 
 from exptrack.config.store import SOURCES_OF, read_stored_config
 from exptrack.database.connection import Connection
+from exptrack.database.row_sums import SEAL_KIND, hash_row, sum_rows, wrap_sum
 from exptrack.metrics.store import seal_series
 from exptrack.records import RunStatus
+from exptrack.runs.row_sums import SEAL
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,
@@ -35,7 +38,7 @@ SELECT n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? ORDER BY n.name
 """
 STATUS = "SELECT status FROM run WHERE id = ?"
-SEAL_RUN = "UPDATE run SET checksum = ? WHERE id = ?"
+SEAL_RUN = "UPDATE run SET checksum = ?, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
 # One encoder for all lines: json.dumps() would make a new one at each call.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -57,7 +60,9 @@ def reseal_run(connection: Connection, run: int) -> None:
 
 def save_run_checksum(connection: Connection, run: int) -> None:
     """Save the checksum of a run whose series are sealed already. Call inside a transaction."""
-    connection.execute(SEAL_RUN, (checksum_run(connection, run), run))
+    checksum = checksum_run(connection, run)
+    change = hash_row(SEAL_KIND, (checksum,)) - sum_rows(connection, SEAL, (run,))
+    connection.execute(SEAL_RUN, (checksum, wrap_sum(change), run))
 
 
 def checksum_run(connection: Connection, run: int) -> str:

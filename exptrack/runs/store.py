@@ -15,10 +15,12 @@ from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection
+from exptrack.database.row_sums import hash_row
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import compute_fingerprint
+from exptrack.runs.row_sums import add_to_run, changing_run, sum_config, sum_new_run
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text, short_repr
 
@@ -110,17 +112,20 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
         ),
     )
     insert_config(connection, run, new.config, row_ids)
+    rows = sum_new_run(connection, run)
     for tag in new.tags:
         connection.execute(INSERT_TAG, (run, tag, began))
+        rows += hash_row("tag", (tag, began))
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
     if code.problem is not None:
         facts["code_problem"] = code.problem
-    record_event(connection, run, "start", facts, at=began)
+    record_event(connection, run, "start", facts, at=began, rows=rows)
     return run
 
 
 def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     """Replace a run's config, and the hashes computed from it. Call inside a transaction."""
+    before = sum_config(connection, run)
     sources = read_source_ids(connection, run)
     delete_config(connection, run)
     insert_config(connection, run, config)
@@ -128,14 +133,17 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
     declared = connection.one(DECLARED, (run,))
     digest, data = ("", {}) if declared is None else (declared[0], json.loads(declared[1]))
     identity = (config.hash(), config.family(), compute_fingerprint(config, digest, data))
-    connection.execute(SAVE_IDENTITY, (*identity, run))
+    add_to_run(connection, run, sum_config(connection, run) - before)
+    with changing_run(connection, run):
+        connection.execute(SAVE_IDENTITY, (*identity, run))
 
 
 def insert_note(connection: Connection, run: int, text: str, at: str | None = None) -> None:
     """Write a note and its event. Call inside a transaction."""
     at = utc_text() if at is None else at
     connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
-    record_event(connection, run, "note", {"characters": len(text)}, at=at)
+    rows = hash_row("note", (at, text))
+    record_event(connection, run, "note", {"characters": len(text)}, at=at, rows=rows)
 
 
 def record_end(

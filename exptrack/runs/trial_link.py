@@ -10,6 +10,7 @@ import os
 
 from exptrack.database.connection import Connection, Row
 from exptrack.records import TrialState
+from exptrack.runs.row_sums import changing_trial
 
 TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # "study/number", in the environment of a script that is a trial
 STUDY_CHARS = 900  # of a study's name, kept in the names of its runs so that the trial's number fits
@@ -50,4 +51,5 @@ def name_trial_run(study: str, number: int) -> str:
 
 def join_run(connection: Connection, trial: int, run: int) -> None:
     """Make this run the trial's run, unless the trial has one already. Call inside a transaction."""
-    connection.execute(JOIN_RUN, (run, trial))
+    with changing_trial(connection, trial):
+        connection.execute(JOIN_RUN, (run, trial))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from os import PathLike
 
+from exptrack import own_files
 from exptrack.errors import InvalidTypeError, SdnError
 from exptrack.keypath import split_path
 from exptrack.sdn.edit import Place, Places, find_leaf_lines, set_in_text
@@ -78,9 +79,10 @@ def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, 
 
     Raises:
         SdnError: the file is not valid UTF-8 or SDN, or exceeds a limit.
+        OwnFileError: the file belongs to an archive that is open here.
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
+    with own_files.open_for_reading(path) as file:
         return loads(file.read(max_bytes + 1), max_bytes=max_bytes)
 
 

@@ -7,7 +7,7 @@ this machine's time, without a zone. NaN is stored as NULL, because SQLite has n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from functools import lru_cache
 from math import isnan, nan
@@ -18,6 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
 from exptrack.times import moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
@@ -205,6 +206,15 @@ def format_local(when: datetime | None) -> str | None:
 # Reading
 
 
+@decoding_rows
+def read_trials_in(
+    connection: Connection, heads: Sequence[tuple[Any, ...]], states: Container[TrialState]
+) -> list[tuple[FrozenTrial, int | None]]:
+    """Read those of the trials with these heads that are in one of these states, as `read_frozen_trials`."""
+    return read_frozen_trials(connection, [head for head in heads if STATES[head[2]] in states])
+
+
+@decoding_rows
 def read_frozen_trials(
     connection: Connection, heads: Sequence[tuple[Any, ...]]
 ) -> list[tuple[FrozenTrial, int | None]]:

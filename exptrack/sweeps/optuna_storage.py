@@ -33,9 +33,12 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import open_connection
+from exptrack.database.presence import show_presence
 from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
+from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
 from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES
 from exptrack.times import utc_text
@@ -97,12 +100,15 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._known: dict[int, _Known] = {}
-        self._owner = json.dumps(current_process()._asdict())
 
     def _renew_if_forked(self) -> None:
         """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
         if self._pid != os.getpid():
             self._begin_afresh()
+
+    def _name_owner(self) -> str:
+        """Return this process as a trial's row names it; `shown` says that a lock tells whether it lives."""
+        return json.dumps({**current_process()._asdict(), "shown": show_presence(self._connection)})
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -140,7 +146,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             study_id = self._connection.execute(rows.INSERT_STUDY, (name, utc_text())).lastrowid
             objectives = [(study_id, position, word) for position, word in enumerate(words)]
             self._connection.execute_many(rows.INSERT_OBJECTIVE, objectives)
-        assert study_id is not None
+            assert study_id is not None
+            row_sums.begin_study_sum(self._connection, study_id)
         return study_id
 
     @in_section
@@ -166,7 +173,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     @in_section
     def _set_study_attribute(self, study_id: int, scope: str, key: str, value: Any) -> None:
         given = (scope, check_text(key, "the name of an attribute"), json.dumps(value), study_id)
-        with self._connection.transaction():
+        attribute = row_sums.changing_study_attribute(self._connection, study_id, scope, key)
+        with self._connection.transaction(), attribute:
             if not self._connection.execute(rows.SET_STUDY_ATTRIBUTE, given).rowcount:
                 raise _no_study(study_id)
 
@@ -205,6 +213,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             self.get_study_name_from_id(study_id)
         return found
 
+    @decoding_rows
     def _attributes(self, query: str, subject: int, scope: str) -> dict[str, Any]:
         return {name: json.loads(value) for name, value in self._connection.all(query, (subject, scope))}
 
@@ -242,7 +251,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             state = template_trial.state
             started_at = rows.format_local(template_trial.datetime_start)
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
-        owner = self._owner if state == TrialState.RUNNING else None
+        owner = self._name_owner() if state == TrialState.RUNNING else None
         with self._connection.transaction():
             head = (state.name.lower(), started_at, ended_at, owner, study_id)
             cursor = self._connection.execute(rows.INSERT_TRIAL, head)
@@ -252,6 +261,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             assert trial_id is not None
             if template_trial is not None:
                 rows.insert_details(self._connection, study_id, trial_id, template_trial)
+            number = self.get_trial_number_from_id(trial_id)
+            row_sums.begin_trial_sum(self._connection, study_id, trial_id, number)
         return trial_id
 
     @in_section
@@ -275,7 +286,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 found = self._connection.value(rows.FIRST_DISTRIBUTION, (param_name, study_id))
                 before = distribution if found is None else rows.decode_distribution(found)
             check_distribution_compatibility(before, distribution)
-            self._connection.execute(rows.SET_PARAM, (*param, trial_id))
+            with row_sums.changing_param(self._connection, trial_id, param_name):
+                self._connection.execute(rows.SET_PARAM, (*param, trial_id))
         known.setdefault(param_name, before)
 
     @in_section
@@ -293,26 +305,31 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             ValueError: a value is NaN, or a complete trial lacks one for an objective.
         """
         self._renew_if_forked()
+        owner = self._name_owner() if state == TrialState.RUNNING else None
         with self._connection.transaction():
             study_id, before = self._require_open(trial_id)
             if state == TrialState.RUNNING and before != TrialState.WAITING:
                 return False
             if values is not None:
-                self._connection.execute(rows.DELETE_VALUES, (trial_id,))
-                rows.insert_values(self._connection, trial_id, values)
+                with row_sums.changing_values(self._connection, trial_id):
+                    self._connection.execute(rows.DELETE_VALUES, (trial_id,))
+                    rows.insert_values(self._connection, trial_id, values)
             if state == TrialState.COMPLETE:
                 rows.require_values(self._connection, study_id, trial_id)
-            if state == TrialState.RUNNING:
-                self._connection.execute(rows.BEGIN_TRIAL, (utc_text(), self._owner, trial_id))
-            elif state == TrialState.WAITING:
-                self._connection.execute(rows.REQUEUE_TRIAL, (trial_id,))
-            else:
-                self._connection.execute(rows.END_TRIAL, (state.name.lower(), utc_text(), trial_id))
+            with row_sums.changing_trial(self._connection, trial_id):
+                if state == TrialState.RUNNING:
+                    self._connection.execute(rows.BEGIN_TRIAL, (utc_text(), owner, trial_id))
+                elif state == TrialState.WAITING:
+                    self._connection.execute(rows.REQUEUE_TRIAL, (trial_id,))
+                else:
+                    self._connection.execute(rows.END_TRIAL, (state.name.lower(), utc_text(), trial_id))
         return True
 
+    @in_section
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Report a value, which may be NaN or infinite, at a step of an unfinished trial. Commits."""
-        self._write(rows.SET_REPORT, step, float(intermediate_value), trial_id)
+        with self._connection.transaction(), row_sums.changing_report(self._connection, trial_id, step):
+            self._write(rows.SET_REPORT, step, float(intermediate_value), trial_id)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set a user's attribute of an unfinished trial to any value that JSON holds. Commits."""
@@ -322,16 +339,17 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """Set an attribute of Optuna's of an unfinished trial. Commits."""
         self._set_trial_attribute(trial_id, "system", key, value)
 
+    @in_section
     def _set_trial_attribute(self, trial_id: int, scope: str, key: str, value: Any) -> None:
         check_text(key, "the name of an attribute")
-        self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, json.dumps(value), trial_id)
+        attribute = row_sums.changing_trial_attribute(self._connection, trial_id, scope, key)
+        with self._connection.transaction(), attribute:
+            self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, json.dumps(value), trial_id)
 
-    @in_section
     def _write(self, statement: str, *given: Any) -> None:
         """Run a statement that inserts a row of the unfinished trial whose row id is given last."""
-        with self._connection.transaction():
-            if not self._connection.execute(statement, given).rowcount:
-                self._require_open(given[-1])
+        if not self._connection.execute(statement, given).rowcount:
+            self._require_open(given[-1])
 
     def _require_open(self, trial_id: int) -> tuple[int, TrialState]:
         """Return the study's row id and the state of a trial; raise if the trial is absent or has ended."""
@@ -494,15 +512,14 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             heads = self._connection.fold(query, {"study": study_id, **given}, list)
             if not heads:
                 raise _no_study(study_id)
-            wanted = [head for head in heads[1:] if rows.STATES[head[2]] in states]
-            return rows.read_frozen_trials(self._connection, wanted)
+            return rows.read_trials_in(self._connection, heads[1:], states)
 
     # Heartbeats
 
     @in_section
     def record_heartbeat(self, trial_id: int) -> None:
         """Note that a running trial is alive. Commits."""
-        with self._connection.transaction():
+        with self._connection.transaction(), row_sums.changing_trial(self._connection, trial_id):
             self._connection.execute(rows.BEAT, (utc_text(), trial_id))
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from exptrack import sdn
+from exptrack import own_files, sdn
 from exptrack.config.composition import load_exp_config
 from exptrack.config.exp_config import ExpConfig
 from exptrack.errors import (
     ConfigError,
     ConfigNotFoundError,
     InvalidTypeError,
+    OwnFileError,
     SdnError,
     SweepFileError,
     SweepPlanError,
@@ -66,10 +67,12 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
         raise InvalidTypeError(f"a path must be text or a Path, not {type(path).__name__}")
     file = Path(path)
     try:
-        with open(file, "rb") as opened:
+        with own_files.open_for_reading(file) as opened:
             data = opened.read(sdn.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigNotFoundError(f"there is no sweep file {file}; check the path", path=str(file)) from None
+    except OwnFileError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
     try:

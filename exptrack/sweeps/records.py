@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,3 +93,12 @@ class StudyInfo:
     def trials(self) -> int:
         """The count of all trials, whatever their state."""
         return sum(self.counts.values())
+
+
+def describe_unseen(study: str, numbers: Sequence[int]) -> str:
+    """Say which trials may run on another machine or be dead, and what to do about the dead."""
+    which = f"trial{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    return (
+        f"{which} of study {study!r} ran in a process that cannot be seen from here, and may be running still;"
+        f" if it is dead, 'exptrack sweep resume {study} --retry --take-over' repeats what it left"
+    )

@@ -17,8 +17,14 @@ from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageE
 from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
-from exptrack.sweeps.records import StudyInfo, TrialRecord
-from exptrack.sweeps.store import find_study, read_infeasible_trials, read_trials, study_info
+from exptrack.sweeps.records import StudyInfo, TrialRecord, describe_unseen
+from exptrack.sweeps.store import (
+    find_study,
+    read_infeasible_trials,
+    read_trials,
+    read_unseen_trials,
+    study_info,
+)
 from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
@@ -68,6 +74,7 @@ class StudyResults:
             row = find_study(connection, name)
             self.info: StudyInfo = study_info(connection, row)
             self.trials: tuple[TrialRecord, ...] = tuple(read_trials(connection, row["id"]))
+            self.unseen: tuple[int, ...] = tuple(r["number"] for r in read_unseen_trials(connection, row["id"]))
             self.infeasible: frozenset[int] = frozenset(read_infeasible_trials(connection, row["id"]))
             self._space: dict[str, dict[str, Any]] = {
                 name: json.loads(distribution)
@@ -81,6 +88,10 @@ class StudyResults:
     def name(self) -> str:
         """The study's name."""
         return self.info.name
+
+    def describe_unseen(self) -> str:
+        """Say which running trials may be dead, if their process cannot be seen from here; "" without any."""
+        return describe_unseen(self.name, self.unseen) if self.unseen else ""
 
     @property
     def metrics(self) -> tuple[str, ...]:

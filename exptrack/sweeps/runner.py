@@ -3,8 +3,9 @@
 Invariants: every trial that began here ends here, as complete, pruned or failed. If this process is killed,
 its trials stay running in the file. Readers show them as failed, and the next search stores that. Every trial
 has a run: its command started it, or this file records one. The command's output is the artifact ``output.txt``
-of that run. A trial's value is what its run logged, never what the command printed. A command is told to end
-before it is killed.
+of that run. A trial's value is what its run logged, never what the command printed. The trial ends before its
+output is stored, and an output that cannot be stored is a warning. A command is told to end before it is
+killed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import json
 import math
 import os
 import shlex
-import shutil
 import signal
 import threading
 import time
@@ -28,16 +28,9 @@ from typing import Any, NamedTuple
 
 from exptrack import sdn
 from exptrack.artifacts.store import ArtifactStore
-from exptrack.capture.redaction import redact_command, redact_text
+from exptrack.capture.redaction import redact_text
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import (
-    ExptrackError,
-    InvalidTypeError,
-    InvalidValueError,
-    StudyExistsError,
-    StudyNotFoundError,
-    SweepDiffersError,
-)
+from exptrack.errors import ExptrackError, InvalidValueError, warn
 from exptrack.metrics.store import read_summaries
 from exptrack.records import RecordedRun, RunStatus, TrialState
 from exptrack.runs.events import read_events
@@ -47,16 +40,25 @@ from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
 from exptrack.sweeps.records import SweepReport, SweepTrial
-from exptrack.sweeps.store import PROCESS_DIED, PRUNE_MARK, RETRY_MARK, find_run, stop_asked_since
+from exptrack.sweeps.store import PRUNE_MARK, RETRY_MARK, find_run, stop_asked_since
 from exptrack.sweeps.study import Study
-from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore
+from exptrack.sweeps.sweep_study import (
+    BROKE_OFF,
+    INTERRUPTED,
+    STOPPED,
+    begin_or_continue,
+    check_command,
+    open_sweep,
+    remember,
+    retry_cut_short,
+    warn_of_unseen,
+)
 from exptrack.sweeps.trial import Trial
 from exptrack.times import utc_text
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.run import PRUNE_EVENT, Terminated
-from exptrack.validation import check_text
 
 RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"
 
@@ -70,12 +72,6 @@ REASON_LINES, REASON_CHARS = 3, 500
 TRACEBACK = "Traceback (most recent call last):\n"
 TAIL_LINES = 12
 
-# Reasons of trials that were ended from outside. They are stored, so that `retry` finds these trials.
-INTERRUPTED = "interrupted"
-BROKE_OFF = "the sweep broke off"
-STOPPED = "stopped by 'exptrack sweep stop --now'"
-CUT_SHORT = (INTERRUPTED, BROKE_OFF, STOPPED, PROCESS_DIED)
-
 
 def run_sweep(
     connection: Connection,
@@ -87,6 +83,7 @@ def run_sweep(
     time_limit: float | str | None = None,
     retries: int | None = None,
     retry: bool = False,
+    take_over: bool = False,
     stop_on_failure: bool = False,
     after: Callable[[SweepTrial], None] | None = None,
     listener: Listener | None = None,
@@ -96,142 +93,25 @@ def run_sweep(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if time_limit is not None:
         changes["time_limit_s"] = check_time_limit(time_limit)
-    words = None if command is None else _check_command(command)
+    words = None if command is None else check_command(command)
     if isinstance(sweep, SweepPlan):
         if words is None:
             raise InvalidValueError("the command is missing; give one that trains, like ['python', 'train.py']")
         plan = replace(sweep, **changes)
-        core = _begin_or_continue(connection, plan, words)
+        core = begin_or_continue(connection, plan, words)
     else:
-        core, stored, remembered = _open_sweep(connection, sweep)
+        core, stored, remembered = open_sweep(connection, sweep)
         plan, words = replace(stored, **changes), words or remembered
         if words is None:
             raise InvalidValueError(f"sweep {core.name!r} remembers no command; give it after --")
-        _remember(core, plan, words)
+        remember(core, plan, words)
     study = Study(core)
-    study.fail_dead_trials()
+    study.fail_dead_trials(take_over=take_over)
+    warn_of_unseen(study)
     if retry:
-        _retry_cut_short(study, core)
+        retry_cut_short(study, core, plan)
     with core.translate_errors():
         return _Runner(core, plan, words, stop_on_failure, after, listener).run()
-
-
-# The study of a sweep
-
-
-def _check_command(command: Sequence[str]) -> list[str]:
-    is_list = isinstance(command, Sequence) and not isinstance(command, str)
-    if not is_list or not command or not all(isinstance(word, str) for word in command):
-        raise InvalidTypeError("a command must be a list of words, like ['python', 'train.py']")
-    for word in command:
-        if "\0" in check_text(word, "a word of the command"):
-            raise InvalidValueError("a word of the command holds NUL, which no command line takes")
-    if shutil.which(command[0]) is None:
-        raise InvalidValueError(f"there is no program {command[0]!r} to run; give its path")
-    return list(command)
-
-
-def _begin_or_continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
-    """Open the study of a plan, or make it if the archive has none of its name."""
-    try:
-        return _continue(connection, plan, words)
-    except StudyNotFoundError:
-        try:
-            return _begin(connection, plan, words)
-        except StudyExistsError:  # another process has made it meanwhile
-            return _continue(connection, plan, words)
-
-
-def _begin(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
-    config = StudyConfig(
-        plan.name,
-        plan.direction,
-        plan.sampler,
-        plan.pruner,
-        plan.max_trials,
-        plan.time_limit_s,
-        plan.metric,
-        plan.base,
-    )
-    return _store_study(connection, config, plan, words)
-
-
-@in_section
-def _store_study(
-    connection: Connection, config: StudyConfig, plan: SweepPlan, words: Sequence[str]
-) -> StudyCore:
-    with connection.transaction():
-        core = StudyCore.create(connection, config)
-        _remember(core, plan, words)
-    return core
-
-
-def _continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
-    core, stored, _remembered = _open_sweep(connection, plan.name)
-    differing = _find_differences(stored, plan)
-    if differing:
-        raise SweepDiffersError(plan.name, str(connection.path), differing)
-    _remember(core, plan, words)
-    return core
-
-
-def _open_sweep(connection: Connection, name: str) -> tuple[StudyCore, SweepPlan, list[str] | None]:
-    """Open the study of a sweep that has begun; return its plan, and its command if that was stored."""
-    core = StudyCore.open(connection, name)
-    settings = core.settings
-    if "sweep" not in settings:
-        raise InvalidValueError(
-            f"study {name!r} was created from Python, so only a program can continue it; choose another name"
-        )
-    plan = SweepPlan.from_settings(settings["sweep"])
-    words = settings.get("command")
-    return core, plan, None if words is None else [_expand_home(str(word)) for word in words]
-
-
-def _remember(core: StudyCore, plan: SweepPlan, words: Sequence[str]) -> None:
-    # A command with secrets is not stored: without them it would not run, and secrets are never stored.
-    kept = [_shorten_home(word) for word in words] if redact_command(words) == list(words) else None
-    core.remember(
-        max_trials=plan.max_trials, time_limit_s=plan.time_limit_s, sweep=plan.to_settings(), command=kept
-    )
-
-
-def _shorten_home(word: str) -> str:
-    home = os.path.expanduser("~")
-    return f"~{word[len(home) :]}" if word == home or word.startswith(home + os.sep) else word
-
-
-def _expand_home(word: str) -> str:
-    return os.path.expanduser(word) if word == "~" or word.startswith(f"~{os.sep}") else word
-
-
-def _find_differences(stored: SweepPlan, plan: SweepPlan) -> list[str]:
-    """Name the parts in which a plan would search differently; budget, jobs and retries may change."""
-    old, new = stored.to_settings(), plan.to_settings()
-    parts = ("metric", "direction", "reduce", "sampler", "pruner")
-    differing = [part for part in parts if _dump_exactly(old[part]) != _dump_exactly(new[part])]
-    old_space, new_space = (
-        {one["param"]: _dump_exactly(one) for one in settings["space"]} for settings in (old, new)
-    )
-    if list(old_space.items()) != list(new_space.items()):
-        params = [key for key in {**old_space, **new_space} if old_space.get(key) != new_space.get(key)]
-        differing.append(f"space ({', '.join(params) or 'its order'})")
-    bases = [None if settings["base"] is None else settings["base"]["values"] for settings in (old, new)]
-    return [*differing, "base"] if _dump_exactly(bases[0]) != _dump_exactly(bases[1]) else differing
-
-
-def _dump_exactly(value: object) -> str:
-    """Return JSON, in which 1, 1.0 and true differ; with == they are equal."""
-    return json.dumps(value, sort_keys=True)
-
-
-def _retry_cut_short(study: Study, core: StudyCore) -> None:
-    """Enqueue again the params of trials that died or were interrupted, unless that was done before."""
-    trials = core.frozen_trials()
-    retried = {trial.system_attrs[RETRY_MARK] for trial in trials if RETRY_MARK in trial.system_attrs}
-    for trial in study.failed_trials():
-        if trial.reason in CUT_SHORT and trial.params and trial.number not in retried:
-            study.enqueue(trial.params, retry_of=trial.number)
 
 
 # Running
@@ -404,11 +284,15 @@ class _Runner:
         verdict = self._judge(row, ended, reports)
         if verdict.reason is not None:
             verdict = _Verdict(reason=trial.config.mask(verdict.reason))
-        if find_run(self._connection, row) is None:
-            self._record_run(trial, verdict, started_at, reports)
-        self._keep_output(trial, ended.output)
         retried = self._ending is None and ended.killed and verdict.reason is not None and self._retry(trial)
-        self._tell(trial, verdict, ended, retried)
+        self._tell(trial, verdict, retried)
+        try:
+            if find_run(self._connection, row) is None:
+                self._record_run(trial, verdict, started_at, reports)
+            self._keep_output(trial, ended.output)
+        except Exception as error:  # the disk is full, for instance; the trial has ended all the same
+            warn(f"what trial {trial.number} of {self._study.name!r} printed is not stored: {error}")
+        self._report(trial, verdict, ended, retried)
 
     def _run_child(self, trial: Trial) -> Ended:
         environment = {
@@ -516,16 +400,20 @@ class _Runner:
         self._study.enqueue(trial.params, retry_of=first)
         return True
 
-    def _tell(self, trial: Trial, verdict: _Verdict, ended: Ended, retried: bool) -> None:
-        failed = verdict.reason is not None
-        if failed and self._stop_on_failure and not retried:
+    def _tell(self, trial: Trial, verdict: _Verdict, retried: bool) -> None:
+        """End the trial in its study."""
+        if verdict.reason is not None and self._stop_on_failure and not retried:
             self._close("failure")
+        with self._asking:
+            self._study.tell(trial, verdict.value, pruned=verdict.pruned, reason=verdict.reason)
+
+    def _report(self, trial: Trial, verdict: _Verdict, ended: Ended, retried: bool) -> None:
+        """Count a trial that has ended, and call `after`."""
         with self._telling:
-            with self._asking:
-                self._study.tell(trial, verdict.value, pruned=verdict.pruned, reason=verdict.reason)
             record, info = self._study.trial(trial.number), self._study.info
             self._counts[record.state] += 1
             if self._after is not None:
+                failed = verdict.reason is not None
                 tail = ended.output.rstrip().splitlines()[-TAIL_LINES:] if failed else []
                 self._after(SweepTrial(record, info.best_number, info.best_value, retried, tuple(tail)))
 

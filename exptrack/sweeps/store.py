@@ -14,9 +14,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
+from exptrack.database.damage import decoding_rows
+from exptrack.database.presence import is_process_alive
 from exptrack.errors import StudyNotFoundError
-from exptrack.process import ProcessIdentity, is_alive
+from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.records import TrialState
+from exptrack.runs.row_sums import changing_study_attribute
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
@@ -75,6 +78,10 @@ SELECT count(*) FROM trial AS t WHERE t.study = ? AND NOT EXISTS (
     SELECT 1 FROM trial_attribute AS a WHERE a.trial = t.id AND a.scope = 'system' AND a.name = ?
 )
 """
+RETRIED_NUMBERS = """
+SELECT json_extract(a.value, '$') FROM trial AS t JOIN trial_attribute AS a ON a.trial = t.id
+WHERE t.study = ? AND a.scope = 'system' AND a.name = ?
+"""
 RUNNING_TRIALS = (
     "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"
 )
@@ -115,6 +122,7 @@ def list_studies(connection: Connection) -> list[StudyInfo]:
         return [study_info(connection, row) for row in connection.all(SELECT_STUDIES)]
 
 
+@decoding_rows
 def study_info(connection: Connection, row: Row) -> StudyInfo:
     """Summarize a study; `row` is a row as :func:`find_study` returns it."""
     objectives = connection.all(OBJECTIVES, (row["id"],))
@@ -158,7 +166,8 @@ def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> Non
     """
     with connection.transaction():
         for mark in (STOP_MARK, STOP_NOW_MARK)[: 1 + now]:
-            connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
+            with changing_study_attribute(connection, study, "system", mark):
+                connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
 
 
 def stop_asked_since(connection: Connection, study: int, began: str, *, now: bool = False) -> bool:
@@ -192,6 +201,7 @@ def read_trial(connection: Connection, study: int, number: int) -> TrialRecord |
     return found[0] if found else None
 
 
+@decoding_rows
 def _read_records(connection: Connection, study: int, rows: Sequence[Row]) -> list[TrialRecord]:
     running = any(row["state"] == TrialState.RUNNING for row in rows)
     dead = {row["id"] for row in read_dead_trials(connection, study)} if running else set()
@@ -239,10 +249,36 @@ def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
     return {row["number"] for row in connection.all(INFEASIBLE_TRIALS, (study,))}
 
 
+@decoding_rows
 def read_dead_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is known to be dead."""
+    return [
+        row for row in connection.all(RUNNING_TRIALS, (study,)) if _is_owner_alive(connection, row) is False
+    ]
+
+
+@decoding_rows
+def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
+    """Read the running trials (id, number) of which nobody here can know whether their process lives.
+
+    It ran on another host. On this host a process is seen, or its lock on the archive is.
+    """
     rows = connection.all(RUNNING_TRIALS, (study,))
-    return [row for row in rows if is_alive(ProcessIdentity(**json.loads(row["owner"]))) is False]
+    return [row for row in rows if _is_owner_alive(connection, row) is None]
+
+
+def _is_owner_alive(connection: Connection, row: Row) -> bool | None:
+    facts = json.loads(row["owner"])
+    shown = facts.pop("shown", False)
+    owner = ProcessIdentity(**facts)
+    alive = is_process_alive(connection, owner) if shown else is_alive(owner)
+    # A process here that hides when it started is not one of another host.
+    return True if alive is None and owner.host_id == current_process().host_id else alive
+
+
+def read_retried_numbers(connection: Connection, study: int) -> set[int]:
+    """Read the numbers of the trials that others repeat."""
+    return {row[0] for row in connection.all(RETRIED_NUMBERS, (study, RETRY_MARK))}
 
 
 def find_run(connection: Connection, trial: int) -> int | None:

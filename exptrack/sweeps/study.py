@@ -24,6 +24,7 @@ from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
+from exptrack.runs.row_sums import changing_trial
 from exptrack.runs.trial_link import TrialPruned, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit
 from exptrack.sweeps.optuna_bridge import StudyFull, allow_stop, make_waiting_trial, row_of, silence_optuna
@@ -38,6 +39,7 @@ from exptrack.sweeps.store import (
     read_dead_trials,
     read_trial,
     read_trials,
+    read_unseen_trials,
     stop_asked_since,
     study_info,
 )
@@ -334,7 +336,9 @@ class Study:
     @in_section
     def _note_failure(self, trial: Trial, reason: str) -> None:
         with self._connection.transaction():
-            self._connection.execute(NOTE_FAILURE, (reason, row_of(trial.optuna_trial)))
+            row = row_of(trial.optuna_trial)
+            with changing_trial(self._connection, row):
+                self._connection.execute(NOTE_FAILURE, (reason, row))
 
     # One trial at a time
 
@@ -406,20 +410,35 @@ class Study:
             self._core.storage.create_new_trial(self._core.row, make_waiting_trial(params, marks))
 
     @in_section
-    def fail_dead_trials(self) -> list[int]:
-        """Fail running trials whose process is dead; return their numbers. Commits if there is any."""
+    def fail_dead_trials(self, *, take_over: bool = False) -> list[int]:
+        """Fail running trials whose process is dead; return their numbers. Commits if there is any.
+
+        A trial of a sweep whose command had not begun waits to be begun again. `take_over` also fails trials of
+        processes that cannot be seen from here, as those of another host. Only you can know that they are dead.
+        """
         if self._connection.mode != "rw":
             return []
         failed = []
-        for row in read_dead_trials(self._connection, self._core.row):
+        dead = read_dead_trials(self._connection, self._core.row)
+        if take_over:
+            dead += read_unseen_trials(self._connection, self._core.row)
+        for row in dead:
             try:
                 with self._connection.transaction():
-                    self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
+                    if self._core.is_unbegun(row["id"]):
+                        self._core.storage.set_trial_state_values(row["id"], OptunaState.WAITING)
+                        continue
+                    with changing_trial(self._connection, row["id"]):
+                        self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
                     self._core.storage.set_trial_state_values(row["id"], OptunaState.FAIL)
             except RuntimeError:
                 continue  # another process has failed it meanwhile
             failed.append(row["number"])
         return failed
+
+    def unseen_trials(self) -> list[int]:
+        """Return the numbers of the running trials whose process cannot be seen from here, dead or not."""
+        return [row["number"] for row in read_unseen_trials(self._connection, self._core.row)]
 
     # Stopping
 

@@ -21,6 +21,7 @@ from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
+from exptrack.runs.row_sums import changing_objectives, changing_study, changing_study_attribute
 from exptrack.sweeps.algorithms import Pruner, Sampler, restore_pruner, restore_sampler
 from exptrack.sweeps.optuna_bridge import LimitedStorage, StudyFull, find_hidden_error
 from exptrack.sweeps.optuna_storage import OptunaStorage
@@ -30,6 +31,8 @@ from exptrack.validation import check_name
 
 SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
 SAVE_METRIC = "UPDATE study_objective SET metric = ? WHERE study = ? AND position = ?"
+PARAM_NAMES = "SELECT name FROM trial_param WHERE trial = ?"
+SESSIONS = "exptrack:sessions"
 TAKE_SESSION = """
 INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', 'exptrack:sessions', '1')
 ON CONFLICT (study, scope, name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
@@ -99,7 +102,8 @@ class StudyCore:
                 **study_info(self.connection, find_study(self.connection, self.name)).settings,
                 **facts,
             }
-            self.connection.execute(SAVE_SETTINGS, (json.dumps(self.settings), self.row))
+            with changing_study(self.connection, self.row):
+                self.connection.execute(SAVE_SETTINGS, (json.dumps(self.settings), self.row))
         self.storage.max_trials = self.settings.get("max_trials")
 
     @property
@@ -128,7 +132,8 @@ class StudyCore:
         if self.connection.mode != "rw":
             return 0
         with self.connection.transaction():
-            self.connection.execute(TAKE_SESSION, (self.row,))
+            with changing_study_attribute(self.connection, self.row, "system", SESSIONS):
+                self.connection.execute(TAKE_SESSION, (self.row,))
             return int(self.connection.value(COUNT_SESSIONS, (self.row,))) - 1
 
     def begin_trial(self) -> optuna.Trial | None:
@@ -142,6 +147,14 @@ class StudyCore:
     def frozen_trials(self) -> list[FrozenTrial]:
         """Return all trials by number, as Optuna describes them. Never change them: they are shared."""
         return self.storage.get_all_trials(self.row, deepcopy=False)
+
+    def is_unbegun(self, trial: int) -> bool:
+        """Whether a trial of a sweep, by its row id, lacks params that its command would get.
+
+        A search of every combination could not go on beside a failed trial that lacks params.
+        """
+        space = {drawn["param"] for drawn in self.settings.get("sweep", {}).get("space", ())}
+        return not space <= {row[0] for row in self.connection.all(PARAM_NAMES, (trial,))}
 
     def config_for(self, params: Mapping[str, Any]) -> ExpConfig:
         """Lay params over the study's base config.
@@ -194,6 +207,8 @@ def _store_study(
 ) -> None:
     with connection.transaction():
         row = OptunaStorage(connection).create_new_study(directions, name)
-        connection.execute(SAVE_SETTINGS, (json.dumps(settings), row))
-        for position, metric in enumerate(metrics):
-            connection.execute(SAVE_METRIC, (metric, row, position))
+        with changing_study(connection, row):
+            connection.execute(SAVE_SETTINGS, (json.dumps(settings), row))
+        with changing_objectives(connection, row):
+            for position, metric in enumerate(metrics):
+                connection.execute(SAVE_METRIC, (metric, row, position))

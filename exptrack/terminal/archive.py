@@ -19,7 +19,7 @@ from exptrack.terminal.console import (
 )
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveInfo, SqlResult, UserView, VerifyReport
+    from exptrack import ArchiveInfo, RecoveryReport, SqlResult, UserView, VerifyReport, Waiting
 
 
 def print_info(out: Console, record: ArchiveInfo) -> None:
@@ -42,6 +42,7 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         pairs.append(
             ("first – last", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC")
         )
+    pairs += [("waiting", str(one)) for one in record.waiting]
     for key, value in pairs:
         grid.add_row(Text(key, style="dim"), Text(safe(value)))
     out.print(grid)
@@ -57,10 +58,24 @@ def print_verified(out: Console, record: VerifyReport) -> None:
     looked = f"{runs}, {points}, {_count(record.blobs, 'blob')} in {_count(record.chunks, 'chunk')}"
     if record.ok:
         out.print(Text(f"intact: {looked}", style="green"))
+        _print_waiting(out, record.waiting)
         return
     out.print(Text(f"{_count(len(record.problems), 'problem')} in {looked}", style="red"))
     columns = [("part", "left"), ("where", "left"), ("problem", "left")]
     print_table(out, columns, ([p.part, p.where, p.message] for p in record.problems))
+    _print_waiting(out, record.waiting)
+
+
+def print_recovered(out: Console, record: RecoveryReport) -> None:
+    """Print what was stored and marked, and what still waits."""
+    marked = f"{_count(len(record.runs), 'run')} marked as interrupted{': ' * bool(record.runs)}"
+    out.print(Text(f"{_count(record.points, 'point')} stored, {marked}{', '.join(record.runs)}"))
+    _print_waiting(out, record.waiting)
+
+
+def _print_waiting(out: Console, waiting: Sequence[Waiting]) -> None:
+    for one in waiting:
+        out.print(Text(f"not in the file: {safe(one)}", style="yellow"))
 
 
 def print_views(out: Console, found: Sequence[UserView]) -> None:

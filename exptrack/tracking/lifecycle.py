@@ -20,10 +20,11 @@ from exptrack.capture.environment import capture_environment
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
-from exptrack.process import current_process, is_alive
+from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
@@ -37,6 +38,7 @@ from exptrack.runs.ownership import (
     is_dead,
     reopen,
 )
+from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
@@ -46,6 +48,7 @@ from exptrack.tracking.run import RUN_STATE, Run
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = heartbeat_at, reason = ? WHERE id = ? AND status = 'running'
 """
+PUBLIC_ID = "SELECT run_id FROM run WHERE id = ?"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 
 _P = ParamSpec("_P")
@@ -107,7 +110,8 @@ def start_run(
 def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
-        connection.execute(INSERT_OWNER, (run, *current_process()))
+        with changing_run(connection, run):
+            connection.execute(INSERT_OWNER, (run, *current_process()))
         if trial is not None:
             join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
@@ -133,6 +137,8 @@ def resume_run(
 @in_section
 def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     interrupt_dead_runs(connection)
+    if take_over:
+        _store_points_of_owner(connection, run_id)
     with connection.transaction():
         row = resolve_run(connection, run_id)
         run = row["id"]
@@ -153,6 +159,14 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
     result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms, resumed=True)
     return result
+
+
+def _store_points_of_owner(connection: Connection, run_id: object) -> None:
+    """Store what the process that owns a run left in its journal; the caller says that it is dead."""
+    row = connection.one(SELECT_OWNER, (resolve_run(connection, run_id)["id"],))
+    if row is not None:
+        owner = identity_of_owner(row)
+        recover_journals(connection, lambda process: process == owner)
 
 
 def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> tuple[str, ...]:
@@ -180,6 +194,7 @@ def _check_sampling(system_metrics: bool | float) -> float | None:
     return check_interval(system_metrics)
 
 
+@decoding_rows
 def open_run(connection: Connection, run: int) -> Run:
     """Return a handle on a run that is not live in it: finished, or written by another process."""
     row = connection.one(RUN_STATE, (run,))
@@ -188,28 +203,39 @@ def open_run(connection: Connection, run: int) -> Run:
     return Run(connection, run, row["run_id"], moment(row["started_at"]), read_exp_config(connection, run))
 
 
-def recover_journals(connection: Connection) -> None:
-    """Store the points that dead processes of this host left in their journals. Commits if there are any."""
+def recover_journals(
+    connection: Connection, declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False
+) -> int:
+    """Store the points that dead processes left in their journals; return their number. Commits.
 
-    recover(connection, partial(reseal_run, connection))
+    `declared_dead` is asked about each process that cannot be seen from here.
+    """
+
+    return recover(connection, partial(reseal_run, connection), declared_dead)
 
 
 @in_section
-def interrupt_dead_runs(connection: Connection) -> None:
-    """Mark as interrupted every running run of this host whose process is gone. Commits if there is one.
+def interrupt_dead_runs(
+    connection: Connection, declared_dead: Callable[[ProcessIdentity], bool] = lambda _owner: False
+) -> list[str]:
+    """Mark as interrupted every running run whose process is gone; return their ids. Commits if there is one.
 
     The points in their journals are stored first. A process that dies only after its journal was looked at
-    is handled by the next call.
+    is handled by the next call. `declared_dead` is asked about each process that cannot be seen from here.
     """
-    dead = find_dead_runs(connection)
+    dead = find_dead_runs(connection, declared_dead)
     if not dead:
-        return
-    recover_journals(connection)
+        return []
+    recover_journals(connection, declared_dead)
+    marked = []
     with connection.transaction():
-        for run in find_dead_runs(connection):
+        for run in find_dead_runs(connection, declared_dead):
             if run not in dead:
                 continue
-            connection.execute(END_DEAD_RUN, (DIED, run))
-            connection.execute(DELETE_OWNER, (run,))
+            marked.append(str(connection.value(PUBLIC_ID, (run,))))
+            with changing_run(connection, run):
+                connection.execute(END_DEAD_RUN, (DIED, run))
+                connection.execute(DELETE_OWNER, (run,))
             record_end(connection, run, RunStatus.INTERRUPTED, DIED)
             seal_run(connection, run, completed=False)
+    return marked

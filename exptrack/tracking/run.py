@@ -34,14 +34,17 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import read_exp_config
 from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import reopen_connection
-from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError
+from exptrack.database.row_sums import hash_row
+from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError, warn
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.ownership import DELETE_OWNER
+from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note, record_end, replace_config
 from exptrack.runs.trial_link import TrialPruned
@@ -139,7 +142,10 @@ class Run(Inheritance, MediaLog):
             from exptrack.capture.system_metrics import SystemSampler
 
             folder = str(self._connection.path.parent)
-            self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            try:
+                self._sampler = SystemSampler(self.log, self.append_event, folder=folder, interval_s=every_s)
+            except Exception as error:  # no thread is left, for instance; the run goes on
+                warn(f"run {self.run_id} logs no system metrics: {error}")
 
     @property
     def _live(self) -> bool:
@@ -156,7 +162,8 @@ class Run(Inheritance, MediaLog):
 
     def _beat(self) -> None:
         duration = self._duration_ms + self._session_ms()
-        self._connection.execute(BEAT, (utc_text(), duration, self._run))
+        with changing_run(self._connection, self._run):
+            self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
     def _take_config(self, config: ExpConfig) -> None:
         """Replace the config: a trial's run gains each parameter when it is suggested. Commits."""
@@ -220,8 +227,10 @@ class Run(Inheritance, MediaLog):
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
-                if self._connection.execute(INSERT_TAG, (self._run, tag, utc_text())).rowcount:
-                    record_event(self._connection, self._run, "tag", {"tag": tag})
+                now = utc_text()
+                if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
+                    rows = hash_row("tag", (tag, now))
+                    record_event(self._connection, self._run, "tag", {"tag": tag}, rows=rows)
 
     def remove_tag(self, *tags: str) -> None:
         """Remove tags. A tag that the run does not have is ignored. Commits."""
@@ -232,7 +241,9 @@ class Run(Inheritance, MediaLog):
         with self._connection.transaction():
             self._require_present()
             for tag in checked:
-                if self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount:
+                with removing_tag(self._connection, self._run, tag):
+                    removed = self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount
+                if removed:
                     record_event(self._connection, self._run, "untag", {"tag": tag})
 
     def add_note(self, text: str) -> None:
@@ -317,6 +328,7 @@ class Run(Inheritance, MediaLog):
     # State and end
 
     @property
+    @decoding_rows
     def status(self) -> RunStatus:
         """The status in the file, read now."""
         return RunStatus(self._state()["status"])
@@ -431,8 +443,10 @@ class Run(Inheritance, MediaLog):
             if self._pid:
                 duration = self._duration_ms + self._session_ms()
             now = utc_text()
-            self._connection.execute(END_RUN, (status, reason, traceback, now, now, duration, self._run))
-            self._connection.execute(DELETE_OWNER, (self._run,))
+            with changing_run(self._connection, self._run):
+                ended = (status, reason, traceback, now, now, duration, self._run)
+                self._connection.execute(END_RUN, ended)
+                self._connection.execute(DELETE_OWNER, (self._run,))
             record_end(self._connection, self._run, status, reason)
             completed = status is RunStatus.COMPLETED
             seal_run(self._connection, self._run, completed=completed, known=self._checksums)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive
-from exptrack.database.hold import HAS_OPEN_FILE_LOCKS
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 
 pytestmark = pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
 

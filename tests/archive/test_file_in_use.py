@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive, ArchiveIOError, ArchiveMovedError
-from exptrack.database import hold
-from exptrack.database.hold import HAS_OPEN_FILE_LOCKS
+from exptrack.database import connection, hold
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 
 pytestmark = pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
 
@@ -60,7 +60,8 @@ def test_every_acknowledged_change_is_there(
     tmp_path: Path, change: Callable[[Path], None], locks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if locks == "of processes":  # as on macOS
-        monkeypatch.setattr(hold, "HAS_OPEN_FILE_LOCKS", False)
+        for module in (hold, connection):
+            monkeypatch.setattr(module, "HAS_OPEN_FILE_LOCKS", False)
     path = tmp_path / "lab.db"
     archive = Archive(path)
     run = archive.start_run()

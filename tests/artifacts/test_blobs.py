@@ -26,7 +26,7 @@ from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
-from tests.changes import changing, trace
+from tests.changes import altering, changing, trace
 
 BIG = random.Random(2).randbytes(12_000_000)
 SMALL = random.Random(3).randbytes(300_000)
@@ -296,7 +296,7 @@ def test_a_chunk_that_is_collected_between_look_up_and_writing_is_written_again(
 
 def set_owner(archive: Archive, **columns: object) -> None:
     for column, value in columns.items():
-        with changing(archive._connection):
+        with altering(archive._connection):
             archive._connection.execute(f"UPDATE blob_writer SET {column} = ?", (value,))
 
 

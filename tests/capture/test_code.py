@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -308,3 +309,33 @@ def test_starting_a_run_leaves_modes_and_times_of_the_tree_alone(repository: Pat
     by_both(repository)
     assert {path: path.lstat().st_mtime_ns for path in repository.rglob("*")} == before
     assert stat.S_IMODE((repository / "train.py").stat().st_mode) & 0o111 == 0
+
+
+def test_an_archive_in_the_repository_is_no_code(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither opened nor a change: SQLite would lose its locks, and equal code has an equal digest."""
+    clean = by_both(repository)
+    (repository / "lab.db").write_bytes(b"")
+    git(repository, "add", "lab.db")
+    opened: list[object] = []
+    real = os.open
+
+    def spy(path: object, *rest: Any, **more: Any) -> int:
+        opened.append(path)
+        return real(path, *rest, **more)  # type: ignore[call-overload, no-any-return]
+
+    with Archive(repository / "lab.db") as archive:
+        archive.start_run().complete()
+        monkeypatch.setattr(os, "open", spy)
+        with_staged = by_both(repository)
+        git(repository, "commit", "-m", "the archive too")
+        committed = by_both(repository)
+        archive.start_run().complete()
+        (repository / "train.py").write_text("changed\n")
+        changed = by_both(repository)
+        monkeypatch.setattr(os, "open", real)
+        archive.start_run().complete()
+        assert by_both(repository) == changed
+    assert (with_staged.digest, with_staged.dirty) == (clean.digest, False)
+    assert (committed.commit != clean.commit, committed.dirty, changed.dirty) == (True, False, True)
+    assert any(os.fsdecode(path).endswith("train.py") for path in opened if isinstance(path, bytes))
+    assert not any("lab.db" in os.fsdecode(path) for path in opened if isinstance(path, (str, bytes)))

@@ -193,3 +193,16 @@ def test_no_gpu_is_no_event_and_a_broken_one_is_one(
     with archive.start_run(system_metrics=0.01) as live:
         wait_for(lambda: live.get_last_metric("system/cpu_percent") is not None)
     assert len([event for event in live.read_events() if event.kind == "system_metrics"]) == said
+
+
+def test_a_run_starts_without_samples_where_no_thread_begins(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(SystemSampler, "__init__", refuse)
+    with archive.start_run(system_metrics=True) as run:
+        run.log({"loss": 1.0})
+    assert run.status == "completed"
+    assert "can't start new thread" in caplog.text

@@ -12,15 +12,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from exptrack import Archive, RunStatus, Sampler, Trial, TrialRecord, TrialState, load_sweep
+from exptrack import (
+    Archive,
+    Dimension,
+    RunStatus,
+    Sampler,
+    SweepPlan,
+    Trial,
+    TrialRecord,
+    TrialState,
+    load_sweep,
+)
 from exptrack.cli import main
 from tests.cli.calls import asked, call
+from tests.sweeps.elsewhere import MACHINE, begin_trial
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sweeps"
 
@@ -533,3 +545,24 @@ def test_a_shell_completes_the_names_of_studies(studies_db: Path) -> None:
         "COMP_CWORD": "5",
     }
     assert CliRunner().invoke(main, [], prog_name="exptrack", env=words).stdout.split() == ["plain,two"]
+
+
+def test_trials_of_another_machine_are_named_and_repeated_when_they_are_taken_over(tmp_path: Path) -> None:
+    db = tmp_path / "lab.db"
+    space = {"lr": Dimension("float", 0.0, 1.0)}
+    plan = SweepPlan("far", "acc", "maximize", space, sampler=Sampler.random(seed=1), max_trials=2)
+    code = "import exptrack\nwith exptrack.start_run() as run: run.log({'acc': 1.0})"
+    with Archive(db) as archive:
+        archive.run_sweep(replace(plan, max_trials=1), [sys.executable, "-c", code])
+        archive.study("far")._core.remember(max_trials=2)
+    with begin_trial(db, "far", MACHINE):
+        pass
+    advice = "exptrack sweep resume far --retry --take-over"
+    assert advice in call(db, "sweep", "show", "far").stderr
+    assert call(db, "sweep", "resume", "far", "--retry").exit_code == 0
+    with Archive(db) as archive:
+        assert [str(trial.state) for trial in archive.trials("far")] == ["complete", "running"]
+    assert call(db, "sweep", "resume", "far", "--retry", "--take-over").exit_code == 0
+    with Archive(db) as archive:
+        assert [str(trial.state) for trial in archive.trials("far")] == ["complete", "fail", "complete"]
+    assert call(db, "sweep", "show", "far").stderr == ""

@@ -14,9 +14,10 @@ import pytest
 
 from exptrack.database import hold as holds
 from exptrack.database.descriptors import file_id
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.hold import Hold
 
-pytestmark = pytest.mark.skipif(not holds.HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
+pytestmark = pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
 
 VISIT = """
 import sqlite3, sys

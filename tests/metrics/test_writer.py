@@ -22,7 +22,7 @@ from exptrack.errors import (
 )
 from exptrack.metrics import journal as journal_module
 from exptrack.metrics import writer as writer_module
-from tests.changes import changing
+from tests.changes import altering, changing
 from tests.metrics.points import journals, killed, values_of
 
 
@@ -291,7 +291,7 @@ def test_a_deleted_journal_that_cannot_be_written_again_is_an_error_and_loses_no
 def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) -> None:
     run = archive.start_run()
     run.log_metric("x", 1.0)
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute("UPDATE run_owner SET pid_started = '0'")
     assert archive.list_runs()[0].status is RunStatus.INTERRUPTED
     run.log_metric("x", 2.0)

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import create_trial
 
 import exptrack
-from exptrack import Archive
+from exptrack import Archive, Problem
 from tests.changes import changing
 
 
@@ -61,7 +61,7 @@ def test_verify_recomputes_the_summaries(archive: Archive, change: str) -> None:
     with changing(archive._connection):
         (before,) = archive._connection.all(f"SELECT {change.split()[0]} FROM metric_series")
         archive._connection.execute(f"UPDATE metric_series SET {change}")
-    assert [problem.part for problem in archive.verify().problems] == ["metric"]
+    assert {problem.part for problem in archive.verify().problems} == {"metric"}
     with changing(archive._connection):
         archive._connection.execute(f"UPDATE metric_series SET {change.split()[0]} = ?", tuple(before))
     run.complete()
@@ -90,5 +90,25 @@ def test_verification_finds_what_is_wrong_with_a_study(
     connection.commit()
     connection.close()
     with Archive(tmp_path / "lab.db") as archive:
-        (problem,) = archive.verify().problems
-    assert (problem.part, problem.where, problem.message) == ("study", where, what)
+        assert Problem("study", where, what) in archive.verify().problems
+
+
+def test_a_changed_view_of_the_user_is_told_and_a_strangers_is_let_be(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        with archive.start_run({"lr": 0.1, "seed": 1}):
+            pass
+        archive.create_view("mine", ["config.lr"])
+        assert archive.verify().ok
+    connection = sqlite3.connect(tmp_path / "lab.db")
+    connection.execute("CREATE VIEW theirs AS SELECT 1 AS one")
+    connection.commit()
+    with Archive(tmp_path / "lab.db") as archive:
+        assert archive.verify().ok
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'key = 1', 'key = 2') WHERE name = 'mine'")
+    connection.commit()
+    connection.close()
+    with Archive(tmp_path / "lab.db") as archive:
+        assert Problem("schema", "mine", "the text of this view does not match its checksum") in (
+            archive.verify().problems
+        )

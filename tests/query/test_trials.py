@@ -16,21 +16,21 @@ from exptrack.cli import main
 from exptrack.records import TrialState
 from exptrack.terminal.console import open_console
 from exptrack.terminal.runs import STATUS_STYLES, build_live_table
-from tests.changes import changing
+from tests.changes import altering
 
 NOW = "2026-01-01 00:00:00.000000"
 FACTS = ["study", "trial.number", "trial.state"]
 
 
 def make_study(archive: Archive, name: str) -> None:
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute(
             "INSERT INTO study (name, created_at, settings) VALUES (?, ?, '{}')", (name, NOW)
         )
 
 
 def make_trial(archive: Archive, run_id: str | None, study: str, number: int, state: str) -> None:
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute(
             """
             INSERT INTO trial (study, number, state, run, ended_at)
@@ -237,7 +237,7 @@ def test_summaries_and_details_tell_the_trial(lab: Archive) -> None:
 
 
 def test_a_deleted_study_leaves_runs_that_are_no_trials(lab: Archive) -> None:
-    with changing(lab._connection):
+    with altering(lab._connection):
         lab._connection.execute("DELETE FROM study")
     assert {run.study for run in lab.runs()} == {None}
     assert lab.runs().where("study is null").count() == 5

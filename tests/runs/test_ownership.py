@@ -6,11 +6,11 @@ import pytest
 
 from exptrack import Archive, RunBusyError, RunStatus
 from exptrack.process import current_process
-from tests.changes import changing
+from tests.changes import altering
 
 
 def _pretend_owner(archive: Archive, column: str, value: object) -> None:
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute(f"UPDATE run_owner SET {column} = ?", (value,))
 
 

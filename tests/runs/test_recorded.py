@@ -92,7 +92,7 @@ def test_what_is_recorded_is_what_logging_it_would_have_stored(tmp_path: Path, s
     machine = {"host", "vcs_commit", "vcs_dirty", "fingerprint"}
     moments = {"started_at", "ended_at", "heartbeat_at", "duration_ms"}
     for table, left_out in {
-        "run": {"id", "run_id", "checksum", *machine, *moments},
+        "run": {"id", "run_id", "checksum", "rows_sum", *machine, *moments},
         "run_config": set(),
         "config_key": set(),
         "config_value": set(),

@@ -134,4 +134,5 @@ def test_the_public_names_of_a_study_are_those_of_users() -> None:
         "tell",
         "trial",
         "trials",
+        "unseen_trials",
     ]

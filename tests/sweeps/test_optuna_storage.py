@@ -45,10 +45,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 import exptrack.database.connection
 from exptrack import Archive, ArchiveReadOnlyError, InvalidValueError, MissingPackageError
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.process import current_process
 from exptrack.sweeps.optuna_rows import DETAILS
 from exptrack.sweeps.optuna_storage import OptunaStorage
-from tests.changes import changing
+from tests.changes import altering
 
 MINIMIZE, MAXIMIZE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 pytestmark = [
@@ -593,7 +594,7 @@ def test_a_trial_without_a_heartbeat_for_long_is_failed_and_the_callback_told(ar
     for trial in (silent, alive):
         storage.record_heartbeat(trial)
     assert storage._get_stale_trial_ids(study._study_id) == []
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute("UPDATE trial SET heartbeat_at = '2020-01-01' WHERE id = ?", (silent,))
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     assert told == [("stale", 0, TrialState.FAIL)]
@@ -612,7 +613,7 @@ def test_optunas_own_callback_queues_the_failed_trial_again(archive: Archive) ->
     study = optuna.create_study(storage=storage)
     trial = storage.create_new_trial(study._study_id)
     storage.set_trial_param(trial, "x", 0.25, X)
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute("UPDATE trial SET heartbeat_at = '2020-01-01'")
     study.optimize(lambda trial: trial.suggest_float("x", -1, 1), n_trials=1)
     assert [(one.state, one.params) for one in study.trials] == [
@@ -624,7 +625,7 @@ def test_optunas_own_callback_queues_the_failed_trial_again(archive: Archive) ->
 def test_without_an_interval_nothing_is_stale(archive: Archive, storage: OptunaStorage) -> None:
     study = storage.create_new_study([MINIMIZE])
     storage.record_heartbeat(storage.create_new_trial(study))
-    with changing(archive._connection):
+    with altering(archive._connection):
         archive._connection.execute("UPDATE trial SET heartbeat_at = '2020-01-01'")
     assert storage._get_stale_trial_ids(study) == []
     assert storage.get_heartbeat_stale_trial_callback() is None
@@ -682,7 +683,7 @@ def test_a_running_trial_names_its_process(archive: Archive, storage: OptunaStor
 
     assert owner() is None
     trial = study.ask()
-    assert owner() == current_process()._asdict()
+    assert owner() == {**current_process()._asdict(), "shown": HAS_OPEN_FILE_LOCKS}
     study.tell(trial, 1.0)
     assert owner() is None
 

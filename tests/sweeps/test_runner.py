@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from exptrack import (
     Archive,
+    ArchiveFullError,
+    ArtifactStore,
     ConfigError,
     Dimension,
     ExpConfig,
@@ -272,6 +274,42 @@ def test_what_was_killed_is_tried_again_with_its_params(retries: int, states: st
     assert retried == ([None, 0, None, None] if retries else [None] * 3)
     assert (trials[0].params == trials[1].params) == bool(retries)
     assert [done.retried for done in told] == ([True, False, False, False] if retries else [False] * 3)
+
+
+@pytest.mark.parametrize("error", [ArchiveFullError("there is no room"), RuntimeError("anything")])
+@pytest.mark.parametrize("code", [TRAINS, "print('no run')"])
+def test_what_a_command_prints_decides_nothing_also_where_it_cannot_be_stored(
+    archive: Archive,
+    error: Exception,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(ArtifactStore, "register_data", refuse)
+    states: list[str] = []
+    archive.run_sweep(GRID, script(code), after=lambda done: states.append(str(done.trial.state)))
+    assert states == ["complete" if code == TRAINS else "fail"] * 3
+    assert [str(trial.state) for trial in archive.trials("grid")] == states
+    assert [str(error) in record.getMessage() for record in caplog.records] == [True] * 3
+    assert all("not stored" in record.getMessage() for record in caplog.records)
+
+
+def test_a_run_that_cannot_be_recorded_leaves_its_trial_as_it_ended(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> list[str]:
+        raise ArchiveFullError("there is no room")
+
+    monkeypatch.setattr(sweeprunner, "record_runs", refuse)
+    code = "import exptrack; exptrack.current_trial().report(0, 0.5)"
+    archive.run_sweep(GRID, script(code))
+    assert [(str(t.state), t.values, t.run_id) for t in archive.trials("grid")] == [
+        ("complete", (0.5,), None)
+    ] * 3
+    assert len(caplog.records) == 3
 
 
 # The whole

@@ -1,0 +1,87 @@
+"""Copy a live archive file by SQLite's backup, while other threads and processes go on writing.
+
+Invariants: the copy is the file of one moment. A read transaction holds that moment until the last page is
+copied, so no writer makes the copy begin again, and none waits. Meanwhile the WAL of the archive grows. The
+copy runs in the caller's thread, in steps, so ctrl-C ends it between two of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from exptrack import own_files
+from exptrack.database.connection import Connection
+from exptrack.database.failures import primary_code, translate
+from exptrack.errors import ArchiveIOError
+
+STEP_PAGES = 1024  # 4 MiB, copied in 5 to 20 ms
+# Codes that only the file being written gives; all others concern the archive.
+OF_TARGET = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY}
+OF_TARGET_IO = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}
+
+
+def copy_file(
+    connection: Connection, draft: Path, target: Path, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Copy the archive into `draft`, an empty file that errors call `target`. It is not synced.
+
+    `progress` is called with the bytes copied and their total.
+
+    Raises:
+        ArchiveFullError: there is no room for the copy.
+        ArchiveCorruptError: the archive is damaged.
+        ArchiveIOError: the operating system failed to read or write.
+        ArchiveClosedError: the archive was closed.
+    """
+    own_files.register(draft, draft)
+    try:
+        with connection.apart() as source, closing(_open_draft(draft)) as copy:
+            try:
+                connection._run_waiting(lambda: _begin(source))
+                size = _copy_pages(source, copy, progress)
+            except sqlite3.Error as error:
+                code = getattr(error, "sqlite_errorcode", 0)
+                is_targets = primary_code(error) in OF_TARGET or code in OF_TARGET_IO
+                raise translate(error, target if is_targets else connection.path) from error
+        if os.stat(draft).st_size != size:
+            raise ArchiveIOError(
+                f"the copy {target} came out short of {connection.path}; check the disk and try again",
+                path=str(target),
+            )
+    finally:
+        own_files.forget(draft)
+
+
+def _open_draft(draft: Path) -> sqlite3.Connection:
+    # Without a journal: if the copy fails, the draft is removed.
+    copy = sqlite3.connect(f"{draft.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
+    copy.execute("PRAGMA journal_mode = OFF")
+    copy.execute("PRAGMA synchronous = OFF")
+    return copy
+
+
+def _begin(source: sqlite3.Connection) -> None:
+    """Begin to read; the first query chooses the moment that is copied."""
+    if not source.in_transaction:
+        source.execute("BEGIN")
+    source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _copy_pages(
+    source: sqlite3.Connection, copy: sqlite3.Connection, progress: Callable[[int, int], None] | None
+) -> int:
+    """Copy all pages; return their bytes."""
+    page_bytes = int(source.execute("PRAGMA page_size").fetchone()[0])
+    pages = int(source.execute("PRAGMA page_count").fetchone()[0])
+
+    def tell(_status: int, remaining: int, _total: int) -> None:
+        # It is always passed: Python looks for signals only while it runs code of its own.
+        if progress is not None:
+            progress((pages - remaining) * page_bytes, pages * page_bytes)
+
+    source.backup(copy, pages=STEP_PAGES, progress=tell)
+    return pages * page_bytes

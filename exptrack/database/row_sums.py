@@ -1,0 +1,96 @@
+"""Keep the sum of the hashes of rows beside them, by which ``verify`` tells of rows that changed outside.
+
+Invariants:
+
+- The hash of a row is that of a JSON list: the kind of the row, then the values of its columns. A sum is taken
+  modulo 2^64 and stored as a signed integer. ``docs/format.md`` has the recipe.
+- A change of a row changes the sum by the difference of the hashes, in the same transaction. So a sum that
+  damage has made wrong stays wrong, however much is written afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import eq
+from typing import Any, NamedTuple
+
+from exptrack.database.connection import Connection, Parameters
+
+# One encoder for all rows: json.dumps() would make a new one at each call. A damaged column may hold bytes.
+_encode = json.JSONEncoder(separators=(",", ":"), default=bytes.hex).encode
+# A point adds its step, repetition, time and value, each times one of these odd numbers (digits of the golden
+# ratio and of pi). A product with an odd number differs for every change of the other factor.
+STEP, SEQ, TIME, VALUE = 0x9E3779B97F4A7C15, 0x3243F6A8885A308D, 0x313198A2E0370735, 0xA4093822299F31D1
+# Several files add to the sum of a run: its seal, and the names of its metrics.
+ADD_TO_RUN = "UPDATE run SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
+SEAL_KIND, METRIC_KIND = "seal", "metric"
+_HALF, _WHOLE = 1 << 63, 1 << 64
+
+
+class Rows(NamedTuple):
+    """Rows that enter a sum: the word that begins their hashes, and the query of their columns.
+
+    With `together`, all rows have one hash, of the list of them: cheaper where they are written at once.
+    """
+
+    kind: str
+    query: str
+    together: bool = False
+
+
+def hash_row(kind: str, row: Iterable[Any]) -> int:
+    """Return the hash of a row, a signed 64-bit integer."""
+    digest = hashlib.sha256(_encode([kind, *row]).encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def wrap_sum(total: int) -> int:
+    """Return a sum modulo 2^64, as the signed integer that a column holds."""
+    return (total + _HALF) % _WHOLE - _HALF
+
+
+def sum_rows(connection: Connection, rows: Rows, parameters: Parameters) -> int:
+    """Return the sum of the hashes of the rows that a query finds, not wrapped."""
+    found: list[tuple[Any, ...]] = connection.fold(rows.query, parameters, list)
+    if rows.together:
+        return hash_row(rows.kind, found)
+    return sum(hash_row(rows.kind, row) for row in found)
+
+
+@contextmanager
+def changing_rows(
+    connection: Connection, save: str, owner: int, parts: Sequence[Rows], parameters: Parameters
+) -> Iterator[None]:
+    """Change rows in the block, and by them the sum of the row with the id `owner`. Call inside a transaction.
+
+    `save` is a statement that adds its first parameter to the sum of the row whose id is the second.
+    """
+    before = sum(sum_rows(connection, rows, parameters) for rows in parts)
+    yield
+    change = sum(sum_rows(connection, rows, parameters) for rows in parts) - before
+    if change:
+        connection.execute(save, (wrap_sum(change), owner))
+
+
+def sum_points(
+    steps: Sequence[int], seqs: Sequence[int] | None, times_ms: Sequence[int], values: Sequence[float]
+) -> int:
+    """Return what points add to the sum of their series, not wrapped. Without `seqs`, no step repeats.
+
+    A value enters by the bits of its double, as a signed integer; every NaN by the same bits.
+    """
+    if 0.0 in values or not all(map(eq, values, values)):
+        values = [math.nan if value != value else value + 0.0 for value in values]
+    doubles = array("d", values)
+    bits = memoryview(doubles).cast("B").cast("q")
+    total = STEP * sum(steps) + TIME * sum(times_ms) + VALUE * sum(bits)
+    return total if seqs is None else total + SEQ * sum(seqs)
+
+
+assert array("d").itemsize == array("q").itemsize == 8, sys.platform

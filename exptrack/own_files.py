@@ -1,0 +1,192 @@
+"""Open the files that users name, and never a file of an archive that this process has open.
+
+A process loses SQLite's locks on a file when it closes any descriptor of it, and an archive that stores itself
+grows while it is read. So every opening of a user's path goes through this file. It compares device and inode,
+as links, hard links, relative names, ``/proc/self/fd`` and other spellings of a name lead to the same file.
+
+Invariants:
+
+- The files of an archive are: the file, its ``-wal``, ``-shm`` and ``-journal``, the journals of logged points,
+  and the copies that exptrack writes beside it after damage.
+- Nothing here locks or waits: a registration is one store into a dict.
+- If a path becomes that of an archive's file between the look and the opening, its descriptor stays open for
+  ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from exptrack.errors import OwnFileError, warn
+
+# The names of an archive's files, after its own name.
+ENDINGS = re.compile(
+    r"|-wal|-shm|-journal"
+    r"|-wal\.mend|\.rescued-.*"  # the copies that a connection writes
+    r"|\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.points.*"  # the journals, also those that were put aside
+)
+TICK_NS = 20_000_000  # a folder may change again within one tick of its clock without another time
+
+_FileId = tuple[int, int]
+
+
+class _OpenArchive:
+    """An archive that is open, and the files that belong to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._seen: set[_FileId] = set()  # the file itself, also after it was renamed
+        self._listed: tuple[int, int, frozenset[_FileId]] | None = None
+
+    def has(self, wanted: _FileId) -> bool:
+        """Whether the file of this device and inode belongs to the archive."""
+        main = _identify(self.path)
+        if main is not None:
+            self._seen.add(main)
+        if wanted in self._seen:
+            return True
+        folder = self.path.parent
+        if wanted in (_identify(f"{self.path}{end}") for end in ("-wal", "-shm", "-journal")):
+            return True
+        try:
+            changed = os.stat(folder).st_mtime_ns
+        except OSError:
+            return False
+        listed = self._listed
+        if listed is None or listed[0] != changed or listed[1] - changed < TICK_NS:
+            listed = self._listed = self._list(folder, changed)
+        return wanted in listed[2]
+
+    def _list(self, folder: Path, changed: int) -> tuple[int, int, frozenset[_FileId]]:
+        import time
+
+        now = time.time_ns()
+        found: set[_FileId] = set()
+        with suppress(OSError):
+            names = [name for name in os.listdir(folder) if self.is_name(name)]
+            found = {one for name in names if (one := _identify(folder / name)) is not None}
+        return changed, now, frozenset(found)
+
+    def is_name(self, name: str) -> bool:
+        """Whether a file of this name beside the archive belongs to it."""
+        own = self.path.name
+        return name.startswith(own) and ENDINGS.fullmatch(name[len(own) :]) is not None
+
+
+_OPEN: dict[int, _OpenArchive] = {}
+_KEPT: list[int] = []  # descriptors whose close would drop locks
+_told: set[tuple[str, Path]] = set()
+
+
+def register(key: object, path: Path) -> None:
+    """Keep the files of the archive at `path` from being opened, until `key` is forgotten."""
+    _OPEN[id(key)] = _OpenArchive(path)
+
+
+def forget(key: object) -> None:
+    """Undo :func:`register`."""
+    _OPEN.pop(id(key), None)
+
+
+def find_owner_of(status: os.stat_result) -> Path | None:
+    """Return the open archive that a file belongs to, by the file's status; None if there is none."""
+    wanted = (status.st_dev, status.st_ino)
+    if not status.st_ino:  # a file system without inodes
+        return None
+    return next((archive.path for archive in list(_OPEN.values()) if archive.has(wanted)), None)
+
+
+def find_owner(path: str | bytes | os.PathLike[str]) -> Path | None:
+    """Return the open archive that the file at `path` belongs to, or would belong to if it existed."""
+    if not _OPEN:
+        return None
+    with suppress(OSError, ValueError):
+        owner = find_owner_of(os.stat(path))
+        if owner is not None:
+            return owner
+    folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+    for archive in list(_OPEN.values()):
+        if archive.is_name(name) and _identify(folder) == _identify(archive.path.parent) is not None:
+            return archive.path
+    return None
+
+
+def require_foreign(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that leads to a file of an open archive.
+
+    Raises:
+        OwnFileError: it does.
+    """
+    owner = find_owner(path)
+    if owner is not None:
+        raise OwnFileError(os.fsdecode(path), str(owner))
+
+
+def require_foreign_file(file: object) -> None:
+    """Refuse an open file that is a file of an open archive; anything without a descriptor passes.
+
+    Raises:
+        OwnFileError: it is one.
+    """
+    descriptor = getattr(file, "fileno", None)
+    if not _OPEN or not callable(descriptor):
+        return
+    try:
+        owner = find_owner_of(os.fstat(descriptor()))
+    except (OSError, ValueError, TypeError):  # a file in memory, for instance
+        return
+    if owner is not None:
+        raise OwnFileError(str(getattr(file, "name", "the file")), str(owner))
+
+
+def open_descriptor(path: str | bytes | os.PathLike[str], flags: int) -> int:
+    """Open a file that a user named, and return its descriptor.
+
+    Raises:
+        OwnFileError: it belongs to an open archive.
+        OSError: it cannot be opened.
+    """
+    owner = find_owner(path)
+    if owner is None:
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+        owner = find_owner_of(os.fstat(descriptor)) if _OPEN else None
+        if owner is None:
+            return descriptor
+        _KEPT.append(descriptor)
+    raise OwnFileError(os.fsdecode(path), str(owner))
+
+
+def open_for_reading(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file that a user named, for reading its bytes.
+
+    Raises:
+        OwnFileError: it belongs to an open archive.
+        OSError: it cannot be opened.
+        ValueError: it is not a path.
+    """
+    return cast(BinaryIO, open(path, "rb", opener=open_descriptor))
+
+
+def warn_of_left_out(folder: str, names: Iterable[str], archive: Path) -> None:
+    """Say once of a folder that files of an open archive in it were not stored."""
+    place = (os.path.abspath(folder), archive)
+    if place not in _told:
+        _told.add(place)
+        some = ", ".join(sorted(names))
+        warn(
+            f"{some} in {folder} belong to the archive {archive}, which is open here, and were left out;"
+            " backup() or 'exptrack snapshot' makes a copy that can be stored"
+        )
+
+
+def _identify(path: str | Path) -> _FileId | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None

@@ -1,0 +1,230 @@
+"""Which rows the sums of runs, trials and studies cover, and how a change of a row changes its sum.
+
+Invariant: every statement that changes such a row runs beside a call of this file, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from exptrack.database.connection import Connection
+from exptrack.database.row_sums import (
+    ADD_TO_RUN,
+    METRIC_KIND,
+    SEAL_KIND,
+    Rows,
+    changing_rows,
+    hash_row,
+    sum_rows,
+    wrap_sum,
+)
+
+ADD_TO_TRIAL = "UPDATE trial SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
+ADD_TO_STUDY = "UPDATE study SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
+
+FACTS_SUMMED = """
+SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent, r.started_at,
+       r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family, r.fingerprint, r.host, r.vcs_commit,
+       r.vcs_dirty, o.host_id, o.boot_id, o.pid, o.pid_started
+FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
+"""
+ENVIRONMENT_SUMMED = """
+SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
+       data_references
+FROM run_environment WHERE run = ?
+"""
+CONFIG_SUMMED = "SELECT format, snapshot, source_files, overrides FROM run_config WHERE run = ?"
+SOURCES_SUMMED = """
+SELECT k.key, s.kind, s.name, s.line
+FROM config_value AS v
+JOIN config_key AS k ON k.id = v.key
+LEFT JOIN config_source AS s ON s.id = v.source
+WHERE v.run = ? ORDER BY k.key
+"""
+TAGS_SUMMED = "SELECT tag, added_at FROM run_tag WHERE run = ?"
+NOTES_SUMMED = "SELECT written_at, text FROM note WHERE run = ?"
+EVENTS_SUMMED = "SELECT happened_at, kind, data FROM event WHERE run = ?"
+INPUTS_SUMMED = "SELECT hash, from_run_id, name, version, used_at FROM run_input WHERE run = ?"
+ARTIFACTS_SUMMED = """
+SELECT id, name, version, kind, is_text, media_type, step, metadata, created_at, removed_at, checksum
+FROM artifact WHERE run = ?
+"""
+SEAL_SUMMED = "SELECT checksum FROM run WHERE id = ? AND checksum IS NOT NULL"
+METRICS_SUMMED = """
+SELECT n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ?
+"""
+TAG_SUMMED = f"{TAGS_SUMMED} AND tag = ?"
+ARTIFACT_SUMMED = f"{ARTIFACTS_SUMMED} AND id = ?"
+
+TRIAL_SUMMED = """
+SELECT id, number, state, run, started_at, ended_at, heartbeat_at, reason, owner FROM trial WHERE id = ?
+"""
+PARAMS_SUMMED = """
+SELECT position, name, value, type, num, text, distribution FROM trial_param WHERE trial = ?
+"""
+VALUES_SUMMED = "SELECT id, position, value FROM trial_value WHERE trial = ?"
+REPORTS_SUMMED = "SELECT id, step, value FROM trial_report WHERE trial = ?"
+TRIAL_ATTRIBUTES_SUMMED = "SELECT id, scope, name, value FROM trial_attribute WHERE trial = ?"
+PARAM_SUMMED = f"{PARAMS_SUMMED} AND name = ?"
+REPORT_SUMMED = f"{REPORTS_SUMMED} AND step = ?"
+TRIAL_ATTRIBUTE_SUMMED = f"{TRIAL_ATTRIBUTES_SUMMED} AND scope = ? AND name = ?"
+
+STUDY_SUMMED = "SELECT id, name, created_at, settings FROM study WHERE id = ?"
+OBJECTIVES_SUMMED = "SELECT position, direction, metric FROM study_objective WHERE study = ?"
+STUDY_ATTRIBUTES_SUMMED = "SELECT id, scope, name, value FROM study_attribute WHERE study = ?"
+NUMBERS_SUMMED = "SELECT number FROM trial WHERE study = ?"
+STUDY_ATTRIBUTE_SUMMED = f"{STUDY_ATTRIBUTES_SUMMED} AND scope = ? AND name = ?"
+
+CHILDREN_OF = "SELECT id FROM run WHERE parent = ?"
+LEAVE_PARENT = "UPDATE run SET parent = NULL WHERE id = ?"
+TRIALS_OF_RUN = "SELECT id FROM trial WHERE run = ?"
+LEAVE_RUN = "UPDATE trial SET run = NULL WHERE id = ?"
+
+SEAL = Rows(SEAL_KIND, SEAL_SUMMED)
+OF_RUN = (
+    Rows("run", FACTS_SUMMED),
+    Rows("environment", ENVIRONMENT_SUMMED),
+    Rows("config", CONFIG_SUMMED),
+    Rows("sources", SOURCES_SUMMED, together=True),
+    Rows("tag", TAGS_SUMMED),
+    Rows("note", NOTES_SUMMED),
+    Rows("event", EVENTS_SUMMED),
+    Rows("input", INPUTS_SUMMED),
+    Rows("artifact", ARTIFACTS_SUMMED),
+    Rows(METRIC_KIND, METRICS_SUMMED),
+    SEAL,
+)
+OF_TRIAL = (
+    Rows("trial", TRIAL_SUMMED),
+    Rows("param", PARAMS_SUMMED),
+    Rows("value", VALUES_SUMMED),
+    Rows("report", REPORTS_SUMMED),
+    Rows("attribute", TRIAL_ATTRIBUTES_SUMMED),
+)
+OF_STUDY = (
+    Rows("study", STUDY_SUMMED),
+    Rows("objective", OBJECTIVES_SUMMED),
+    Rows("attribute", STUDY_ATTRIBUTES_SUMMED),
+    Rows("number", NUMBERS_SUMMED),
+)
+_CONFIG = OF_RUN[2:4]
+_ARTIFACT = Rows("artifact", ARTIFACT_SUMMED)
+
+
+def sum_all(connection: Connection, parts: tuple[Rows, ...], owner: int) -> int:
+    """Return the sum of a run, trial or study, computed from its rows."""
+    return wrap_sum(sum(sum_rows(connection, rows, (owner,)) for rows in parts))
+
+
+# Runs
+
+
+def add_to_run(connection: Connection, run: int, change: int) -> None:
+    """Add hashes of new rows, as `hash_row` computes them, to the sum of a run. Call inside a transaction."""
+    connection.execute(ADD_TO_RUN, (wrap_sum(change), run))
+
+
+def sum_new_run(connection: Connection, run: int) -> int:
+    """Return the sum of the facts, environment and config of a run that was only just inserted."""
+    return sum(sum_rows(connection, rows, (run,)) for rows in OF_RUN[:4])
+
+
+def sum_config(connection: Connection, run: int) -> int:
+    """Return the sum of a run's config and its sources."""
+    return sum(sum_rows(connection, rows, (run,)) for rows in _CONFIG)
+
+
+def changing_run(connection: Connection, run: int) -> AbstractContextManager[None]:
+    """Change the row of a run, or its owner, in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (OF_RUN[0],), (run,))
+
+
+def reopening_run(connection: Connection, run: int) -> AbstractContextManager[None]:
+    """Change the row of a run, its owner and its seal in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (OF_RUN[0], SEAL), (run,))
+
+
+def removing_tag(connection: Connection, run: int, tag: str) -> AbstractContextManager[None]:
+    """Remove a tag in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("tag", TAG_SUMMED),), (run, tag))
+
+
+def sum_artifact(connection: Connection, run: int, artifact: int) -> int:
+    """Return the hash of the row of an artifact."""
+    return sum_rows(connection, _ARTIFACT, (run, artifact))
+
+
+def changing_artifact(connection: Connection, run: int, artifact: int) -> AbstractContextManager[None]:
+    """Change the row of an artifact in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (_ARTIFACT,), (run, artifact))
+
+
+def leave_run(connection: Connection, run: int) -> None:
+    """Let the children and the trial of a run forget it, before it is deleted. Call inside a transaction."""
+    for row in connection.all(CHILDREN_OF, (run,)):
+        with changing_run(connection, row["id"]):
+            connection.execute(LEAVE_PARENT, (row["id"],))
+    for row in connection.all(TRIALS_OF_RUN, (run,)):
+        with changing_trial(connection, row["id"]):
+            connection.execute(LEAVE_RUN, (row["id"],))
+
+
+# Trials and studies
+
+
+def changing_trial(connection: Connection, trial: int) -> AbstractContextManager[None]:
+    """Change the row of a trial in the block."""
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (OF_TRIAL[0],), (trial,))
+
+
+def changing_param(connection: Connection, trial: int, name: str) -> AbstractContextManager[None]:
+    """Set a parameter of a trial in the block."""
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (Rows("param", PARAM_SUMMED),), (trial, name))
+
+
+def changing_values(connection: Connection, trial: int) -> AbstractContextManager[None]:
+    """Replace the values of a trial in the block."""
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (OF_TRIAL[2],), (trial,))
+
+
+def changing_report(connection: Connection, trial: int, step: int) -> AbstractContextManager[None]:
+    """Report a value of a trial in the block."""
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (Rows("report", REPORT_SUMMED),), (trial, step))
+
+
+def changing_trial_attribute(
+    connection: Connection, trial: int, scope: str, name: str
+) -> AbstractContextManager[None]:
+    """Set an attribute of a trial in the block."""
+    rows = Rows("attribute", TRIAL_ATTRIBUTE_SUMMED)
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (rows,), (trial, scope, name))
+
+
+def begin_trial_sum(connection: Connection, study: int, trial: int, number: int) -> None:
+    """Sum up a trial that was only just inserted, with everything of it. Call inside the transaction."""
+    connection.execute(ADD_TO_TRIAL, (sum_all(connection, OF_TRIAL, trial), trial))
+    connection.execute(ADD_TO_STUDY, (hash_row("number", (number,)), study))
+
+
+def begin_study_sum(connection: Connection, study: int) -> None:
+    """Sum up a study that was only just inserted. Call inside the transaction."""
+    connection.execute(ADD_TO_STUDY, (sum_all(connection, OF_STUDY, study), study))
+
+
+def changing_study(connection: Connection, study: int) -> AbstractContextManager[None]:
+    """Change the row of a study in the block."""
+    return changing_rows(connection, ADD_TO_STUDY, study, (OF_STUDY[0],), (study,))
+
+
+def changing_objectives(connection: Connection, study: int) -> AbstractContextManager[None]:
+    """Change the objectives of a study in the block."""
+    return changing_rows(connection, ADD_TO_STUDY, study, (OF_STUDY[1],), (study,))
+
+
+def changing_study_attribute(
+    connection: Connection, study: int, scope: str, name: Any
+) -> AbstractContextManager[None]:
+    """Set an attribute of a study in the block."""
+    rows = Rows("attribute", STUDY_ATTRIBUTE_SUMMED)
+    return changing_rows(connection, ADD_TO_STUDY, study, (rows,), (study, scope, name))

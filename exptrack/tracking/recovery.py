@@ -1,0 +1,141 @@
+"""Tend what dead processes left in an archive, and tell what cannot be tended.
+
+Invariant: :func:`settle` belongs to opening and reading, which need nothing. It waits for a second at most,
+raises nothing that concerns the tending alone, and says once what has to wait.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Iterable
+
+from exptrack.database.connection import Connection
+from exptrack.database.opening import find_waiting_wal
+from exptrack.errors import (
+    ArchiveClosedError,
+    ArchiveError,
+    ArchiveFullError,
+    ArchiveLockedError,
+    ArchiveReadOnlyError,
+    ForkUnsafeError,
+    warn,
+)
+from exptrack.metrics.journal import list_journals
+from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
+from exptrack.process import ProcessIdentity
+from exptrack.records import Waiting
+from exptrack.runs.ownership import find_dead_runs
+from exptrack.tracking.lifecycle import interrupt_dead_runs, recover_journals
+
+PATIENCE_S = 1.0
+PAUSE_S = 10.0  # between two attempts, once one has failed
+
+# When an attempt on a connection failed; it is there only while something waits.
+_failed_at: weakref.WeakKeyDictionary[Connection, float] = weakref.WeakKeyDictionary()
+_begun: weakref.WeakSet[Connection] = weakref.WeakSet()
+_told: set[str] = set()
+
+
+def begin(connection: Connection) -> None:
+    """Settle a connection that was just opened, and warn of what waits beside its file. The second call does
+    nothing."""
+    if connection in _begun:
+        return
+    _begun.add(connection)
+    if connection.mode == "rw":
+        settle(connection, opening=True)
+    try:
+        _warn_of(list_waiting(connection))
+    except ArchiveError as error:
+        warn(f"whether anything waits beside {connection.path} is unknown: {error}")
+
+
+def settle(connection: Connection, *, opening: bool = False) -> None:
+    """Store and mark what dead processes of this machine left, if that can be done now; else say so once.
+
+    Runs whose process died become interrupted. Their points are stored first; while `opening`, also those of
+    runs that have ended. Commits if there are any.
+    """
+    if time.monotonic() < _failed_at.get(connection, 0) + PAUSE_S and connection in _failed_at:
+        return
+    try:
+        if find_dead_runs(connection) or (opening and _has_journals(connection)):
+            connection.section(lambda: _settle(connection), within_s=PATIENCE_S)
+    except (ArchiveClosedError, ForkUnsafeError):
+        raise
+    except ArchiveError as error:
+        if connection not in _failed_at:
+            warn(
+                f"{connection.path} is read as it is: {_left_by_the_dead(connection)} cannot be stored now,"
+                f" because {_reason(error)}; later calls try again"
+            )
+        _failed_at[connection] = time.monotonic()
+    else:
+        _failed_at.pop(connection, None)
+
+
+def _settle(connection: Connection) -> None:
+    recover_journals(connection)
+    interrupt_dead_runs(connection)
+
+
+def _has_journals(connection: Connection) -> bool:
+    try:
+        return bool(list_journals(connection.place))
+    except OSError:
+        return False  # a folder that may be entered but not listed
+
+
+def _left_by_the_dead(connection: Connection) -> str:
+    """Name the journals of dead processes that wait, of which no further warning is needed then."""
+    try:
+        left = [one for one in list_waiting_journals(connection) if one.advice == STORED_BY_RECOVER]
+    except ArchiveError:
+        left = []
+    _told.update(one.path for one in left)
+    points = sum(one.points or 0 for one in left)
+    where = f" ({points:,} points in {', '.join(one.path for one in left)})" if points else ""
+    return f"what dead processes left{where}"
+
+
+def _reason(error: ArchiveError) -> str:
+    if isinstance(error, ArchiveLockedError):
+        return "another process is writing the file"
+    if isinstance(error, ArchiveFullError):
+        return "the disk is full"
+    if isinstance(error, ArchiveReadOnlyError):
+        return "the file or its folder cannot be written"
+    return str(error)
+
+
+def take_over(connection: Connection) -> tuple[int, list[str]]:
+    """Store and mark what dead processes left, also those that cannot be seen from here: on another host, in
+    another container. The caller says that they are dead.
+
+    Returns the number of points stored, and the ids of the runs that became interrupted. Commits.
+    """
+
+    def declared_dead(_owner: ProcessIdentity) -> bool:
+        return True
+
+    return recover_journals(connection, declared_dead), interrupt_dead_runs(connection, declared_dead)
+
+
+def store_what_is_left(connection: Connection) -> tuple[int, list[str]]:
+    """Store and mark what dead processes of this machine left, as :func:`take_over` does. Commits."""
+    return recover_journals(connection), interrupt_dead_runs(connection)
+
+
+def list_waiting(connection: Connection) -> list[Waiting]:
+    """List what waits beside the archive: journals, and a WAL that this connection cannot copy into it."""
+    wal = find_waiting_wal(connection)
+    return [*list_waiting_journals(connection), *([] if wal is None else [wal])]
+
+
+def _warn_of(found: Iterable[Waiting]) -> None:
+    """Warn of each file that waits, once in this process and in one sentence."""
+    new = [waiting for waiting in found if waiting.path not in _told]
+    _told.update(waiting.path for waiting in new)
+    if new:
+        warn("; ".join(map(str, new)))

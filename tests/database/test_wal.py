@@ -1,0 +1,95 @@
+"""A damaged write-ahead log is kept and told of; a torn end, which was never acknowledged, is not damage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive
+from exptrack.database.wal import FRAME, HEADER, list_kept
+
+FRAME_BYTES = FRAME.size + 4096
+SCRIPT = """
+import os, signal, exptrack
+archive = exptrack.Archive("lab.db")
+for number in range(5):
+    with archive.start_run(name=str(number)) as run:
+        run.log({"x": 1.0})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a killed process left: the file, and a log with several commits."""
+    folder = tmp_path_factory.mktemp("left")
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=folder)
+    assert done.returncode == -signal.SIGKILL
+    return folder
+
+
+def flip(at: int) -> Callable[[Path], None]:
+    def damage(wal: Path) -> None:
+        with open(wal, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 1]))
+
+    return damage
+
+
+def copied(left: Path, folder: Path) -> Path:
+    for name in ("lab.db", "lab.db-wal"):
+        shutil.copy(left / name, folder / name)
+    return folder / "lab.db"
+
+
+# A place in each field of the header, of the first frame and of a later one.
+PLACES = [*range(0, HEADER.size, 4), *range(HEADER.size, HEADER.size + FRAME.size, 4), HEADER.size + 999]
+PLACES += [HEADER.size + 4 * FRAME_BYTES + at for at in (0, 5, 9, 17, 22, 2000)]
+
+
+@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_flipped_bit_is_told_and_the_log_kept(
+    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int, mode: str
+) -> None:
+    path = copied(left, tmp_path)
+    flip(at)(tmp_path / "lab.db-wal")
+    damaged = (tmp_path / "lab.db-wal").read_bytes()
+    with Archive(path, mode=mode) as archive:
+        assert [message for message in caplog.messages if "lab.db-wal is damaged" in message]
+        (kept,) = list_kept(path)
+        assert str(kept) in [problem.where for problem in archive.verify().problems]
+    assert kept.read_bytes() == damaged
+    assert Path(str(kept).removesuffix("-wal")).read_bytes() == (left / "lab.db").read_bytes()
+    with Archive(path):
+        assert list_kept(path) == [kept]
+
+
+@pytest.mark.parametrize("cut", [1, 100, FRAME_BYTES])
+def test_a_torn_end_is_no_damage(
+    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, cut: int
+) -> None:
+    path = copied(left, tmp_path)
+    size = (tmp_path / "lab.db-wal").stat().st_size
+    os.truncate(tmp_path / "lab.db-wal", size - cut)
+    Archive(path).close()
+    assert list_kept(path) == []
+    assert not [message for message in caplog.messages if "damaged" in message]
+
+
+def test_a_whole_log_is_no_damage(left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = copied(left, tmp_path)
+    with Archive(path) as archive:
+        assert len(archive.list_runs()) == 5
+        assert archive.verify().ok
+    assert (list_kept(path), caplog.messages) == ([], [])

@@ -26,8 +26,16 @@ Fork = Callable[[], int]
 
 
 def fork_in_c() -> int:
-    """Fork as a C library does. No hook of Python runs."""
-    return int(ctypes.PyDLL(None).fork())
+    """Fork as a C library does. No hook of Python runs.
+
+    Meanwhile no thread asks for the GIL: CPython would wait for that thread in the child, where it is not.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    time.sleep(0.05)  # for threads that have begun to wait with the shorter interval
+    child = int(ctypes.PyDLL(None).fork())
+    sys.setswitchinterval(before)
+    return child
 
 
 @pytest.fixture(params=["beside a connection of the user's", "in C"])

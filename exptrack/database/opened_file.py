@@ -1,11 +1,7 @@
-"""An archive file that is open: its SQLite connections, one a thread, and the statements on them.
+"""An archive file that is open: its SQLite connections, one a thread, and the locks that keep it.
 
-Invariants:
-
-- Nothing is opened before the first statement of a thread, and everything may be closed between two statements:
-  a fork does so.
-- Every statement is run and read in one expression. No cursor has a name, so none stays open behind an
-  exception.
+Invariant: nothing is opened before the first statement of a thread, and everything may be closed between two
+statements: a fork does so.
 """
 
 from __future__ import annotations

@@ -37,8 +37,9 @@ from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
-from exptrack.database.opened_file import READING, SECTION, OpenedFile, Parameters, Row
+from exptrack.database.opened_file import READING, SECTION
 from exptrack.database.sections import SectionThread
+from exptrack.database.statements import Parameters, Row, StatementRunner
 from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
@@ -57,7 +58,7 @@ VACUUM_PAGES = 8192  # freed in one transaction
 ATTEMPTS = 5  # of a section whose lock is dropped by something else
 
 
-class Connection(OpenedFile):
+class Connection(StatementRunner):
     """Run statements on one archive file; safe to share between threads and over a fork.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
@@ -183,15 +184,15 @@ class Connection(OpenedFile):
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""
-        return self._read(lambda: OpenedFile.all(self, sql, parameters))
+        return self._read(lambda: StatementRunner.all(self, sql, parameters))
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
-        return self._read(lambda: OpenedFile.one(self, sql, parameters))
+        return self._read(lambda: StatementRunner.one(self, sql, parameters))
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
-        """Return what `take` makes of a query's rows; see :meth:`OpenedFile.fold`. It may be called twice."""
-        return self._read(lambda: OpenedFile.fold(self, sql, parameters, take))
+        """Return what `take`, which may be called twice, makes of the rows of a query."""
+        return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:
         """Read again where another process has put the WAL back, which this one still had open deleted."""

@@ -1,11 +1,7 @@
-"""An archive file that is open: its SQLite connections, one a thread, and the statements on them.
+"""An archive file that is open: its SQLite connections, one a thread, and the locks that keep it.
 
-Invariants:
-
-- Nothing is opened before the first statement of a thread, and everything may be closed between two statements:
-  a fork does so.
-- Every statement is run and read in one expression. No cursor has a name, so none stays open behind an
-  exception.
+Invariant: nothing is opened before the first statement of a thread, and everything may be closed between two
+statements: a fork does so.
 """
 
 from __future__ import annotations
@@ -18,19 +14,19 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar, cast
+from typing import Any, Self
 
 from exptrack import own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
-from exptrack.database.frozen import look_at, run_unchanged, wal_bytes
+from exptrack.database.frozen import look_at, wal_bytes
 from exptrack.database.functions import register_functions
-from exptrack.database.handle import Done, Handle, outcome
+from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
 from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
 from exptrack.database.sections import SectionThread
@@ -45,29 +41,19 @@ from exptrack.errors import (
     warn,
 )
 
-Row: TypeAlias = sqlite3.Row
-Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
-_T = TypeVar("_T")
-
-ROWS_AT_ONCE = 256
 FOLDS = 5  # attempts of processes that leave at once
 PROOF_S = 2.0
 SECTION, READING = "section", "reading"
-BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 
 
 class OpenedFile:
-    """Run statements on one archive file; safe to share between threads.
+    """Open one archive file by SQLite connections, one a thread, and close it; safe to share between threads.
 
     `path` is absolute. `mode` is ``"rw"``, ``"ro"`` (reads, and sees the commits of other processes) or
     ``"immutable"`` (reads the main file alone, without locks) or ``"frozen"`` (the same, as long as nothing is
     in its WAL). The file is opened at the first statement.
 
     `place` is where the archive is; `path` is another file only while a copy of it is read.
-
-    A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
-    so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
-    reads of one moment as readings (:func:`in_reading`).
     """
 
     def __init__(self, path: Path, mode: str = "rw") -> None:
@@ -472,16 +458,6 @@ class OpenedFile:
                 self._take_hold(raw)
                 self._note_numbers(handle, self._opened_before)
 
-    @property
-    def birth(self) -> str:
-        """When and from which schema the archive was made: tells it from another one at its path."""
-        return self._birth or self.remember_birth()
-
-    def remember_birth(self) -> str:
-        """Read :attr:`birth` once, for the time when the archive cannot be read."""
-        self._birth = str(self.value(BIRTH))
-        return self._birth
-
     def check_identity(self) -> None:
         """Refuse to go on when `path` no longer leads to the file that was opened.
 
@@ -506,7 +482,7 @@ class OpenedFile:
                 path=str(self.path),
             )
 
-    # Statements
+    # Errors and waiting
 
     def translate(self, error: Exception, waited_s: float = 0.0) -> Exception:
         """Return exptrack's error for one of SQLite, or the same error where there is none.
@@ -544,85 +520,6 @@ class OpenedFile:
                 if run_out or self._closed or self.caller_has_given_up:
                     raise self.translate(error, waited_s) from error
             pause()
-
-    def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
-        """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
-        if not handle.depth:
-            if self.mode == "frozen" and not self._inside:
-                return run_unchanged(
-                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
-                )
-            return cast(_T, self._run_waiting(run))
-        try:
-            return run()
-        except SQLITE_FAILURE as error:
-            raise self.translate(error) from error
-
-    # Every statement is run and read in one expression: no cursor has a name, so none stays open behind an
-    # exception, and nothing is open between two calls.
-
-    def execute(self, sql: str, parameters: Parameters = ()) -> Done:
-        """Run one statement that changes something; return the rows it changed and the last row id."""
-        handle = self._handle()
-        with handle.busy:
-            return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
-
-    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for every row. Call inside a transaction."""
-        handle = self._handle()
-        with handle.busy:
-            self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
-
-    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Return every row of a query."""
-        handle = self._handle()
-        with handle.busy:
-            return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
-
-    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """Return the first row of a query, or None."""
-        handle = self._handle()
-        with handle.busy:
-            return cast(
-                Row | None,
-                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
-            )
-
-    def value(self, sql: str, parameters: Parameters = ()) -> Any:
-        """Return the first column of the first row, or None."""
-        row = self.one(sql, parameters)
-        return None if row is None else row[0]
-
-    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """Yield the rows of a query while SQLite finds them, 256 at a time. Call inside a section or reading.
-
-        The rows are read to the end, or the generator is closed, before the section ends.
-        """
-        self._require_inside("iterate")
-        handle = self._handle()
-        cursor = self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters))
-        try:
-            while rows := cursor.fetchmany(ROWS_AT_ONCE):
-                yield from rows
-        except SQLITE_FAILURE as error:
-            raise self.translate(error) from error
-        finally:
-            cursor.close()
-
-    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
-        """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
-        handle = self._handle()
-
-        def run() -> _T:
-            cursor = self._raw(handle).cursor()
-            cursor.row_factory = None
-            return take(cursor.execute(sql, parameters))
-
-        with handle.busy:
-            try:
-                return self._run_statement(handle, run)
-            except SQLITE_FAILURE as error:
-                raise self.translate(error) from error
 
 
 def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:

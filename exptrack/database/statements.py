@@ -1,0 +1,117 @@
+"""Run statements on an open archive file: each is run and read in one expression.
+
+No cursor has a name, so none stays open behind an exception, and nothing is open between two calls.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
+
+from exptrack.database.failures import SQLITE_FAILURE
+from exptrack.database.frozen import run_unchanged
+from exptrack.database.handle import Done, Handle, outcome
+from exptrack.database.opened_file import OpenedFile
+
+Row: TypeAlias = sqlite3.Row
+Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
+_T = TypeVar("_T")
+
+ROWS_AT_ONCE = 256
+BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
+
+
+class StatementRunner(OpenedFile):
+    """Run statements on one archive file; safe to share between threads.
+
+    A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
+    so that no exception thrown at the caller cuts it in two: changes as sections (:func:`in_section`),
+    reads of one moment as readings (:func:`in_reading`).
+    """
+
+    def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
+        """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
+        if not handle.depth:
+            if self.mode == "frozen" and not self._inside:
+                return run_unchanged(
+                    self.path, lambda: handle.seen, handle.close, lambda: cast(_T, self._run_waiting(run))
+                )
+            return cast(_T, self._run_waiting(run))
+        try:
+            return run()
+        except SQLITE_FAILURE as error:
+            raise self.translate(error) from error
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Done:
+        """Run one statement that changes something; return the rows it changed and the last row id."""
+        handle = self._handle()
+        with handle.busy:
+            return self._run_statement(handle, lambda: outcome(self._raw(handle).execute(sql, parameters)))
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for every row. Call inside a transaction."""
+        handle = self._handle()
+        with handle.busy:
+            self._run_statement(handle, lambda: outcome(self._raw(handle).executemany(sql, rows)))
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return every row of a query."""
+        handle = self._handle()
+        with handle.busy:
+            return self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchall())
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        handle = self._handle()
+        with handle.busy:
+            return cast(
+                Row | None,
+                self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters).fetchone()),
+            )
+
+    def value(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = self.one(sql, parameters)
+        return None if row is None else row[0]
+
+    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Yield the rows of a query while SQLite finds them, 256 at a time. Call inside a section or reading.
+
+        The rows are read to the end, or the generator is closed, before the section ends.
+        """
+        self._require_inside("iterate")
+        handle = self._handle()
+        cursor = self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters))
+        try:
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                yield from rows
+        except SQLITE_FAILURE as error:
+            raise self.translate(error) from error
+        finally:
+            cursor.close()
+
+    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
+        """Return what `take` makes of a query's rows. The rows are bare tuples, which are faster in bulk."""
+        handle = self._handle()
+
+        def run() -> _T:
+            cursor = self._raw(handle).cursor()
+            cursor.row_factory = None
+            return take(cursor.execute(sql, parameters))
+
+        with handle.busy:
+            try:
+                return self._run_statement(handle, run)
+            except SQLITE_FAILURE as error:
+                raise self.translate(error) from error
+
+    @property
+    def birth(self) -> str:
+        """When and from which schema the archive was made: tells it from another one at its path."""
+        return self._birth or self.remember_birth()
+
+    def remember_birth(self) -> str:
+        """Read :attr:`birth` once, for the time when the archive cannot be read."""
+        self._birth = str(self.value(BIRTH))
+        return self._birth

@@ -191,7 +191,7 @@ class Connection(StatementRunner):
         return self._read(lambda: StatementRunner.one(self, sql, parameters))
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
-        """Return what `take`, which may be called twice, makes of the rows; see :meth:`StatementRunner.fold`."""
+        """Return what `take`, which may be called twice, makes of the rows of a query."""
         return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:

@@ -1,15 +1,16 @@
 """Kill a process before its k-th system call, or let that call fail, for every k.
 
-Each script makes some public calls. A recording run under strace finds the system calls by which it changes the
-files of the archive. Then each of them is a try: the process is killed just before it (`KILL`), it fails once
-with ``ENOSPC``, ``EIO`` or ``EMFILE``, or it fails from then on as if the disk were full (`FULL`). After that
-another process opens the archive: what a call acknowledged is there once, what was not is there whole or not at
-all. After a single error the process itself goes on, and its later calls succeed.
+Each script makes some public calls. strace attaches to its process where the script says so. A recording finds
+the system calls by which the script changes the files of the archive. Then each of them is a try: the process
+is killed just before it (`KILL`), it fails once with ``ENOSPC``, ``EIO`` or ``EMFILE``, or it fails from then
+on as if the disk were full (`FULL`). After that another process opens the archive: what a call acknowledged is
+there once, what was not is there whole or not at all. After a single error the process itself goes on, and its
+later calls succeed.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import importlib
 import os
 import re
@@ -26,13 +27,14 @@ from exptrack import Archive, ExptrackError
 from tests.faults.deeds import Deeds
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger
-from tests.faults.tally import Tally, begin, end
+from tests.faults.tally import Tally, begin, end, kill
 from tests.faults.tools import missing_tool
 
 ROOT = Path(__file__).parent.parent.parent
 MODULE = "tests.faults.system_calls"
-MARK = "here-the-script-begins"
+READY = "ready to be traced"
 WITHIN_S = 60.0
+PR_SET_PTRACER, PR_SET_PTRACER_ANY = 0x59616D61, 2**64 - 1
 UNFLUSHED = 120  # of Python, where its standard output could not be written
 
 # A name with "?" is not known on every architecture.
@@ -61,7 +63,7 @@ LATE = """
     exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
     exptrack.config.composition exptrack.portable.verification psutil pyfastcdc zstandard
 """.split()
-MOST_CALLS = 2048  # of one name in one script
+MOST_CALLS = 1024  # of one name in one script
 
 
 def start(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
@@ -203,8 +205,9 @@ def run_script(name: str, folder: Path, fault: str) -> None:
         leave_a_dead_process(folder)
 
     def mark() -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.open(folder / MARK, os.O_RDONLY)
+        allow_tracing()
+        os.write(1, f"{READY}\n".encode())
+        os.read(0, 1)
 
     ledger = Ledger(folder / "script.ledger")
     script = next(script for script in SCRIPTS if script.__name__ == name)
@@ -216,6 +219,36 @@ def run_script(name: str, folder: Path, fault: str) -> None:
     if fault in (ENOSPC, EIO, EMFILE) and deeds is not None and name != close.__name__:
         # Not with an archive opened again: its thread would count its calls from 1, and meet the error again.
         deeds.afterwards()
+
+
+def allow_tracing() -> None:
+    """Let a process that is no parent of this one trace it, where the system asks for that (Yama)."""
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(PR_SET_PTRACER_ANY), 0, 0, 0)
+
+
+def traced(name: str, folder: Path, fault: str, options: list[str]) -> tuple[int | None, str]:
+    """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said."""
+    command = [sys.executable, "-m", MODULE, name, str(folder), fault]
+    script = begin(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert script.stdin is not None
+    assert script.stdout is not None
+    said = ""
+    while READY not in said:
+        line = script.stdout.readline()
+        if not line:
+            return end(script, WITHIN_S)[0], said
+        said += line
+    tracer = begin(["strace", "-f", *options, "-p", str(script.pid)], stderr=subprocess.PIPE)
+    assert tracer.stderr is not None
+    attached = tracer.stderr.readline()
+    try:
+        assert "attached" in attached, attached
+        script.stdin.write("!")
+        code, rest = end(script, WITHIN_S)
+    finally:
+        kill(script)
+        end(tracer, WITHIN_S)
+    return code, said + rest
 
 
 @cache
@@ -241,30 +274,28 @@ def _begin_folder(name: str) -> Path:
 def record(name: str) -> dict[str, list[int]]:
     """Return which calls of a script change or read the files of its folder: their numbers, by name.
 
-    strace counts the calls of each name in each thread.
+    strace counts the calls of each name in each thread. Left out is a number under which another thread does
+    something else.
     """
     folder = _begin_folder(name)
     trace = folder.with_suffix(".trace")
     wanted = ",".join([*WRITES, *SYNCS, *NAMES, *OTHERS, *READS])
-    command = ["strace", "-f", "-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"]
-    command += [sys.executable, "-m", MODULE, name, str(folder), KILL]
-    subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    code, said = traced(name, folder, KILL, ["-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"])
+    assert code == 0, said
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
-    found: defaultdict[str, set[int]] = defaultdict(set)
-    marked = False
+    own: defaultdict[str, set[int]] = defaultdict(set)
+    others: defaultdict[str, set[int]] = defaultdict(set)
     for line in trace.read_text(errors="replace").splitlines():
         begun = re.match(r"(\d+) +(\w+)\((.*)", line)
         if begun is None:
             continue
         thread, call, words = begun.groups()
         counts[thread, call] += 1
-        marked = marked or MARK in words
-        own = ".ledger" in words or MARK in words or ("/tree/" in words and "O_RDONLY" not in words)
-        if marked and str(folder) in words and not own:
-            found[call].add(counts[thread, call])
+        is_own = str(folder) in words and ("/tree/" not in words or "O_RDONLY" in words)
+        (own if is_own else others)[call].add(counts[thread, call])
     trace.unlink()
     shutil.rmtree(folder)
-    return {call: sorted(numbers) for call, numbers in found.items()}
+    return {call: sorted(numbers - others[call]) for call, numbers in own.items() if numbers - others[call]}
 
 
 def describe(seed: int) -> tuple[str, str, str, int]:
@@ -282,14 +313,8 @@ def try_one(script: str, call: str, fault: str, number: int) -> Tally:
     tally = Tally(tries=1)
     folder = _begin_folder(script)
     injected = f"{ENOSPC}:when={number}+" if fault == FULL else f"{fault}:when={number}"
-    command = ["strace", "-f", "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:{injected}"]
-    if fault != KILL:
-        command.insert(2, "--seccomp-bpf")  # stops at no other calls; injects no signals
-    command += [sys.executable, "-m", MODULE, script, str(folder), fault]
-    process = begin(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    code, said = end(process, WITHIN_S)
+    options = ["-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:{injected}"]
+    code, said = traced(script, folder, fault, options)
     what = f"{script}, {call} number {number}, {fault}"
     if code is None:
         tally.blame("hung", what)

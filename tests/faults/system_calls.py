@@ -11,7 +11,6 @@ later calls succeed.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ from functools import cache
 from pathlib import Path
 
 from exptrack import Archive, ExptrackError
-from tests.faults.deeds import Deeds
+from tests.faults.deeds import Deeds, import_everything
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger
 from tests.faults.tally import Tally, begin, end, kill
@@ -56,13 +55,6 @@ FAULTS_OF = {
     "fcntl": {KILL},
     "mmap": {KILL},
 }
-# What a call imports when it is first made: a failing import is no fault of the archive's.
-LATE = """
-    exptrack.analysis.comparison exptrack.artifacts.lineage exptrack.artifacts.listing exptrack.runs.recorded
-    exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
-    exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
-    exptrack.config.composition exptrack.portable.verification psutil pyfastcdc zstandard
-""".split()
 MOST_CALLS = 1024  # of one name in one script
 
 
@@ -195,8 +187,7 @@ def leave_a_dead_process(folder: Path) -> None:
 
 def run_script(name: str, folder: Path, fault: str) -> None:
     """Run a script in this process; with an error as the fault, show afterwards that the archive works."""
-    for module in LATE:
-        importlib.import_module(module)
+    import_everything()
     from exptrack.artifacts import blobs, chunks
 
     chunks.BLOCK_BYTES = blobs.FLUSH_BYTES = 128 * 1024  # so that one artifact takes several transactions

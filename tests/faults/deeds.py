@@ -161,7 +161,7 @@ class Deeds:
     def put_folder(self) -> None:
         if (run := self.run) is not None:
             number = self.next()
-            top = Path(self.archive.path).parent / "tree" / str(number)
+            top = Path(self.archive.path).parent / "tree" / f"{self.prefix}{number}"
             files = {f"below/{one}": content_of(number + one, 20_000) for one in range(3)}
             try:
                 (top / "below").mkdir(parents=True)

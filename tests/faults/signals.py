@@ -103,7 +103,6 @@ def try_one(seed: int) -> Tally:
         time.sleep(chance.uniform(0, LONGEST_PAUSE_S))
     code, said = end(process, WITHIN_S)
     kill(process)
-    if code:
     if code is None:
         tally.blame("hung", said[-2000:])
     elif code != 0:  # what Python says of an interrupt inside a weak reference's callback is no failure

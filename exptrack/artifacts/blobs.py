@@ -19,6 +19,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -203,25 +204,39 @@ class Intake:
         return blob
 
     def _flush(self) -> None:
-        # Not to be run twice: what is written is no longer pending.
-        self._connection.section(self._flush_once, repeatable=False)
+        self._connection.section(self._flush_once)
 
     def _flush_once(self) -> None:
         self._holding = True
-        with self._connection.transaction():
+        with self._pending_again(), self._connection.transaction():
             self._write(packing=Packer(), hold=True)
             held = self._held_blobs()
         self._held = held
+
+    @contextmanager
+    def _pending_again(self) -> Iterator[None]:
+        """Let everything wait to be written as before if the transaction in the block is undone."""
+        pending = self._pending, self._pending_bytes, self._has_spare
+        chunks = len(self._chunks)
+        blobs = [(blob, blob.id, blob.parts, blob.written) for blob in self._blobs]
+        try:
+            yield
+        except BaseException:
+            self._pending, self._pending_bytes, self._has_spare = pending
+            del self._chunks[chunks:]
+            for blob, row, parts, written in blobs:
+                blob.id, blob.parts, blob.written = row, parts, written
+            raise
 
     def _held_blobs(self) -> set[int]:
         return {row[0] for row in self._connection.all(HELD_BLOBS, (self._holder,))}
 
     def attach(self, name: Callable[[], object], *, durable: bool = False) -> None:
         """Call `name` in a transaction in which every blob put so far is in the file, to be named there."""
-        self._connection.section(partial(self._attach_once, name, durable), repeatable=False)
+        self._connection.section(partial(self._attach_once, name, durable))
 
     def _attach_once(self, name: Callable[[], object], durable: bool) -> None:
-        with self._connection.transaction(durable=durable):
+        with self._pending_again(), self._connection.transaction(durable=durable):
             self._write(packing=Packer(), hold=False)
             name()
             if self._holding:

@@ -1,4 +1,5 @@
-"""Warn of a checkpoint that fails after a commit. The commit stands, so it is no error of the caller.
+"""Warn of a checkpoint that fails after a commit, or that a reader holds up. The commit stands, so it is no
+error of the caller.
 
 Without a warning, the WAL beside the archive would grow for ever and nothing would say why.
 """
@@ -10,8 +11,11 @@ from pathlib import Path
 
 from exptrack.errors import ArchiveClosedError, warn
 
-# Archives of whose checkpoints this process has warned.
+# Archives of whose checkpoints, and of whose long readers, this process has warned.
 _warned: set[Path] = set()
+_read: set[Path] = set()
+
+LARGE_WAL_BYTES = 256 * 1024 * 1024
 
 
 def warn_of_checkpoint(path: Path, error: Exception) -> None:
@@ -23,6 +27,19 @@ def warn_of_checkpoint(path: Path, error: Exception) -> None:
     warn(
         f"the checkpoint of {path} failed: {error}. Nothing is lost, but {path.name}-wal ({wal_mib:.1f} MiB)"
         " grows until a checkpoint succeeds; remove the cause, or end every process that uses the archive"
+    )
+
+
+def warn_of_long_reader(path: Path) -> None:
+    """Warn, once per process and archive, that a reader keeps a large WAL from being copied whole."""
+    size = _size(f"{path}-wal")
+    if path in _read or size < LARGE_WAL_BYTES:
+        return
+    _read.add(path)
+    warn(
+        f"{path}-wal has grown to {size / 2**20:.0f} MiB, because a process has been reading the archive for"
+        " long. Nothing is lost, and the file shrinks once that reader ends; end readings that hang, such as"
+        " the open cursor of a notebook"
     )
 
 

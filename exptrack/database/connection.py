@@ -13,7 +13,7 @@ Invariants, and what they prevent:
 - Every write happens in ``BEGIN IMMEDIATE``. A read transaction that becomes a write transaction gets BUSY at
   once, whatever the timeout. exptrack itself waits for locks, in random steps of 0.5 to 4 ms: SQLite's own
   back-off let one writer of sixteen wait for seconds.
-- A checkpoint runs on a second connection, only while this process holds SQLite's write lock, and automatic
+- A checkpoint runs only while a second connection of this process holds SQLite's write lock, and automatic
   checkpoints are off. The WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs another connection to commit during a
   checkpoint, so it cannot happen between exptrack's processes. (When the last connection closes, SQLite
   checkpoints under its exclusive file lock.)
@@ -25,12 +25,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database import forks, hold
-from exptrack.database.checkpoint_warning import warn_of_checkpoint
+from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
+from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
@@ -58,7 +59,7 @@ class Connection(OpenedFile):
 
     # Sections and readings
 
-    def section(self, work: Callable[[], _T], *, repeatable: bool = True) -> _T:
+    def section(self, work: Callable[[], _T]) -> _T:
         """Run a change whole, in the thread for changes; in place inside another section.
 
         Inside a reading it runs in that thread too, so the reading sees it only if it has not read before.
@@ -71,7 +72,7 @@ class Connection(OpenedFile):
         self.require_open()
         if self.before_section is not None:
             self.before_section()
-        return self._sections.run(partial(self._run_inside, SECTION, work, ATTEMPTS if repeatable else 1))
+        return self._sections.run(partial(self._run_inside, SECTION, work, ATTEMPTS))
 
     def reading(self, work: Callable[[], _T]) -> _T:
         """Run several queries on the file as it is at the first of them; in place inside a section.
@@ -100,7 +101,7 @@ class Connection(OpenedFile):
                     handle.raw.interrupt()
 
         try:
-            return reader.run(partial(self._run_inside, READING, read, 1), stop)
+            return reader.run(partial(self._run_inside, READING, read, ATTEMPTS), stop)
         finally:
             if self._closed:
                 reader.end()
@@ -111,10 +112,15 @@ class Connection(OpenedFile):
         self._local.inside = kind
         try:
             for _ in range(attempts):
+                self._require_descriptors(getattr(self._local, "handle", None))
                 try:
                     return work()
                 except _AnotherWrite as found:
-                    again = found
+                    again: BaseException = found
+                except ArchiveIOError as error:
+                    if not self._wal_was_put_back():
+                        raise
+                    again = error
             raise ArchiveIOError(
                 f"the lock on {self.path} was dropped while it was being written, by something that opens and"
                 " closes its -shm file; stop it and try again",
@@ -146,6 +152,33 @@ class Connection(OpenedFile):
         handle: Handle | None = getattr(self._local, "handle", None)
         return handle is not None and handle.depth > 0
 
+    # Single statements that read
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return every row of a query."""
+        return self._read(lambda: OpenedFile.all(self, sql, parameters))
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        return self._read(lambda: OpenedFile.one(self, sql, parameters))
+
+    def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
+        """Return what `take` makes of a query's rows; see :meth:`OpenedFile.fold`. It may be called twice."""
+        return self._read(lambda: OpenedFile.fold(self, sql, parameters, take))
+
+    def _read(self, read: Callable[[], _T]) -> _T:
+        """Read again where another process has put the WAL back, which this one still had open deleted."""
+        try:
+            return read()
+        except ArchiveIOError:
+            if self._inside or not self._wal_was_put_back():
+                raise
+        return read()
+
+    def _wal_was_put_back(self) -> bool:
+        held = self._hold
+        return held is not None and not held.has_own_wal() and held.was_put_back_by_another()
+
     # Transactions
 
     @contextmanager
@@ -166,6 +199,7 @@ class Connection(OpenedFile):
             with self._savepoint(handle):
                 yield
             return
+        self._require_descriptors(handle)
         if self.mode != "rw":
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=str(self.path)
@@ -177,7 +211,6 @@ class Connection(OpenedFile):
 
     @contextmanager
     def _outermost(self, handle: Handle, durable: bool) -> Iterator[None]:
-        self._require_intact_hold()
         raw = self._raw(handle)
         if durable:
             raw.execute("PRAGMA synchronous = FULL")
@@ -186,13 +219,15 @@ class Connection(OpenedFile):
             handle.depth = 1
             try:
                 yield
-                self.check_identity()
+                self._require_own_file()
                 self._require_own_place(handle)
                 self._commit(raw)
             except BaseException as error:
                 # After some failures (disk full, I/O) SQLite has rolled back already.
                 if handle.raw is raw and raw.in_transaction:
                     raw.execute("ROLLBACK")
+                if isinstance(error, ArchiveIOError) and not self._has_descriptors(handle):
+                    raise _AnotherWrite from error
                 if isinstance(error, sqlite3.Error):
                     self.check_identity()  # another file in this one's place lacks our tables
                 raise
@@ -229,12 +264,28 @@ class Connection(OpenedFile):
 
     # The side files, seen before and after each commit
 
-    def _require_intact_hold(self) -> None:
-        """Open everything afresh after a program closed our descriptors. SQLite has lost its own too."""
-        held = self._hold
-        if held is not None and not held.is_intact():
-            hold.abandon(held)
-            self._open_afresh(held, abandon=True)
+    def _require_own_file(self) -> None:
+        """Before a commit, with the write lock: refuse another main file; rescue one that was deleted.
+
+        Raises:
+            ArchiveMovedError: the file was moved, replaced or deleted.
+        """
+        try:
+            self.check_identity()
+        except ArchiveMovedError as moved:
+            held = self._hold
+            if held is None or not held.is_intact() or not held.is_deleted():
+                raise
+            try:
+                copy = held.rescue()
+            except OSError as error:
+                moved.add_note(f"what was committed could not be copied ({error.strerror})")
+                raise moved from error
+            raise ArchiveMovedError(
+                f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
+                f" all that was committed is in {copy}: compare the two, and keep one",
+                path=str(self.path),
+            ) from None
 
     def _require_own_place(self, handle: Handle) -> None:
         """Before a commit: refuse to write into a WAL or under a lock that is no longer ours; make good
@@ -245,9 +296,13 @@ class Connection(OpenedFile):
             ArchiveMovedError: another file stands in the place of the WAL.
         """
         held = self._hold
+        raw = self._raw(handle)
+        if not self._has_descriptors(handle):
+            with suppress(sqlite3.Error):
+                raw.execute("ROLLBACK")
+            raise _AnotherWrite
         if held is None or (held.is_in_place() and held.has_write_lock()):
             return
-        raw = self._raw(handle)
         raw.execute("ROLLBACK")
         if not held.is_in_place():
             self._mend(held, raw)
@@ -264,6 +319,9 @@ class Connection(OpenedFile):
 
         Until it has succeeded the connections stay open: they alone still read what is in the deleted WAL.
         """
+        if held.lost_only_its_shared_memory():
+            self._renew_hold(held)
+            return
         if held.was_put_back_by_another():
             self._open_afresh(held)
             return
@@ -291,23 +349,62 @@ class Connection(OpenedFile):
                 path=str(self.path),
             )
 
-    def _open_afresh(self, held: Hold, *, abandon: bool = False) -> None:
+    def _require_descriptors(self, handle: Handle | None) -> None:
+        """Look at the descriptors and the side files before a statement, reading or transaction.
+
+        Without a look, a reader of a deleted side file would read what was there, for ever.
+        """
+        super()._require_descriptors(handle)
+        held = self._hold
+        if held is None:
+            return
+        held.renew_if_droppable()
+        if not held.has_own_side_files():
+            self._sections.run(partial(self._renew_side_files, held))
+
+    def _renew_side_files(self, held: Hold) -> None:
+        if self._hold is not held:
+            return  # another thread was faster
+        if held.lost_only_its_shared_memory():
+            self._renew_hold(held)
+        elif held.was_put_back_by_another():
+            self._open_afresh(held)
+
+    def _renew_hold(self, held: Hold) -> None:
+        """Open everything afresh, which makes the shared memory again from the WAL; hold the new one then.
+
+        The old hold keeps its locks until then, so that no other process folds the WAL meanwhile.
+        """
+        hold.abandon(held)
+        self._close_handles_of(held)
+        for connection in self._connections_of(held):
+            connection._hold = None
+        handle = self._handle()
+        with handle.busy:
+            self._raw(handle)
+        held.release_locks()
+        held.close_descriptors()
+
+    def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
-        if not abandon:  # those descriptors may be the user's files by now
-            held.reopen_wal()
-        for connection in forks.connections():
-            if isinstance(connection, Connection) and connection._hold is held:
-                for handle in list(connection._handles):
-                    if handle.busy.acquire(timeout=self.busy_wait_s):
-                        try:
-                            if abandon:
-                                forks.keep_for_ever(handle.abandon())
-                            else:
-                                handle.close()
-                        finally:
-                            handle.busy.release()
-                if abandon:
-                    connection._hold = None
+        if not hold.HAS_OPEN_FILE_LOCKS:  # then the last to close folds the WAL, and the next one is another
+            self._renew_hold(held)
+            return
+        held.reopen_wal()
+        self._close_handles_of(held)
+
+    @staticmethod
+    def _connections_of(held: Hold) -> list[Connection]:
+        return [one for one in forks.connections() if isinstance(one, Connection) and one._hold is held]
+
+    def _close_handles_of(self, held: Hold) -> None:
+        for connection in self._connections_of(held):
+            for handle in list(connection._handles):
+                if handle.busy.acquire(timeout=self.busy_wait_s):
+                    try:
+                        handle.close()
+                    finally:
+                        handle.busy.release()
 
     # Checkpoints
 
@@ -352,20 +449,25 @@ class Connection(OpenedFile):
                 warn_of_checkpoint(self.path, self.translate(error))
 
     def _checkpoint(self, handle: Handle) -> None:
-        """Checkpoint on a second connection while this one holds the write lock in an empty transaction.
+        """Checkpoint while a second connection holds the write lock in an empty transaction.
 
         So no process can commit meanwhile and reset the WAL. The transaction has to be empty: frames written in
-        it would keep the next writer from starting the WAL afresh.
+        it would keep the next writer from starting the WAL afresh. Which connection does which part matters: a
+        checkpoint needs the schema, 0.6 ms to parse, which the first connection has; the lock needs nothing.
         """
         raw = self._raw(handle)
-        if handle.checkpointer is None:
-            handle.checkpointer = self._connect()
-        raw.execute("BEGIN IMMEDIATE")
+        before = open_numbers() if handle.keeper is None else None
+        if handle.keeper is None:
+            handle.keeper = self._connect_bare()
+        handle.keeper.execute("BEGIN IMMEDIATE")
         try:
-            handle.checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._note_numbers(handle, before)
+            _busy, frames, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
-            raw.execute("ROLLBACK")
+            handle.keeper.execute("ROLLBACK")
         handle.commits = 0
+        if copied < frames:
+            warn_of_long_reader(self.path)
 
     def vacuum_free_pages(self) -> int:
         """Give free pages back to the file system (SQLite's incremental vacuum); return how many bytes.

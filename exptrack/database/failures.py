@@ -49,6 +49,11 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
         ArchiveIOError,
         "the operating system failed to read or write {path} ({error}); check the disk",
     ),
+    sqlite3.SQLITE_PROTOCOL: (
+        ArchiveIOError,
+        "{path} cannot be locked ({error}), because something closed the descriptors of another connection of"
+        " this process to it; start the process again",
+    ),
     sqlite3.SQLITE_PERM: (ArchiveReadOnlyError, "{path} may not be accessed; check its permissions"),
 }
 

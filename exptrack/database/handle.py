@@ -1,9 +1,13 @@
-"""One SQLite connection and the lock that says whether a thread is inside it."""
+"""One SQLite connection, the lock that says whether a thread is inside it, and what a statement did."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from exptrack.database.descriptors import FileId, file_id
 
 
 class Handle:
@@ -15,23 +19,49 @@ class Handle:
 
     def __init__(self) -> None:
         self.raw: sqlite3.Connection | None = None
-        self.checkpointer: sqlite3.Connection | None = None
+        self.keeper: sqlite3.Connection | None = None  # holds the write lock during a checkpoint
         self.busy = threading.RLock()
         self.depth = 0
         self.commits = 0
+        # The descriptors that SQLite opened for this handle. Replaced, never changed: read without `busy`.
+        self.numbers: Mapping[int, FileId] = {}
+
+    def has_own_numbers(self) -> bool:
+        """Whether the descriptors that SQLite opened still lead to the files it opened."""
+        return all(file_id(number) == identity for number, identity in self.numbers.items())
+
+    def has_own_lowest_number(self) -> bool:
+        """Whether the lowest of them does: a program that closes a range closes it too."""
+        numbers = self.numbers
+        return not numbers or file_id(lowest := min(numbers)) == numbers[lowest]
 
     def close(self) -> None:
         """Close the connections; the next statement of the thread opens new ones. Call while `busy` is held."""
-        raw, checkpointer = self.raw, self.checkpointer
-        self.raw = self.checkpointer = None
+        raw, keeper = self.raw, self.keeper
+        self.raw = self.keeper = None
         self.depth = 0
-        for one in (checkpointer, raw):
+        self.numbers = {}
+        for one in (keeper, raw):
             if one is not None:
                 one.close()
 
     def abandon(self) -> list[sqlite3.Connection]:
         """Give the connections up without closing them; return them, to be kept alive for ever."""
-        left = [one for one in (self.raw, self.checkpointer) if one is not None]
-        self.raw = self.checkpointer = None
+        left = [one for one in (self.raw, self.keeper) if one is not None]
+        self.raw = self.keeper = None
         self.depth = 0
         return left
+
+
+class Done(NamedTuple):
+    """What a changing statement did."""
+
+    rowcount: int
+    lastrowid: int | None
+
+
+def outcome(cursor: sqlite3.Cursor) -> Done:
+    """What the statement of a cursor did; closes the cursor."""
+    done = Done(cursor.rowcount, cursor.lastrowid)
+    cursor.close()
+    return done

@@ -24,10 +24,11 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from exptrack.database.descriptors import FileId, file_id, open_numbers
 
 try:
     import fcntl
@@ -39,58 +40,52 @@ SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
 WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
-DESCRIPTORS = "/proc/self/fd"
 
 HAS_OPEN_FILE_LOCKS = sys.platform == "linux" and struct.calcsize("P") == 8 and hasattr(fcntl, "F_OFD_SETLK")
 _FLOCK = struct.Struct("hhqqi4x")  # type, whence, start, length, pid: 64-bit Linux
 
-FileId = tuple[int, int]
 
-
-def file_id(path: str | os.PathLike[str] | int) -> FileId | None:
-    """Device and inode of a path or descriptor; None if there is no such file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-@dataclass(eq=False)
 class Hold:
     """The descriptors of one archive file that this process keeps, with the locks on them."""
 
-    path: Path  # the real one: through a link the -wal lies beside the real file
-    main: int
-    shm: int
-    wal: int
-    main_id: FileId
-    shm_id: FileId
-    wal_id: FileId
-    users: int = 0
-    guard: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, path: Path, descriptors: Sequence[int], identities: Sequence[FileId]) -> None:
+        self.path = path  # the real one: through a link the -wal lies beside the real file
+        self.wal_path, self.shm_path = f"{path}-wal", f"{path}-shm"
+        self.main, self.shm, self.wal = descriptors
+        self.main_id, self.shm_id, self.wal_id = identities
+        self.sqlite: set[int] = set()  # every descriptor number that SQLite has opened for the archive
+        self.users = 1
+        self.is_given_up = False
+        self._rescued: Path | None = None
+        self.guard = threading.Lock()
 
     @property
-    def wal_path(self) -> str:
-        """Where the WAL belongs."""
-        return f"{self.path}-wal"
-
-    @property
-    def shm_path(self) -> str:
-        """Where the shared memory belongs."""
-        return f"{self.path}-shm"
+    def ids(self) -> tuple[FileId, FileId, FileId]:
+        """The files of the archive: main file, shared memory, WAL."""
+        return self.main_id, self.shm_id, self.wal_id
 
     def is_intact(self) -> bool:
         """Whether the descriptors are still ours: a daemon that closed all of them closed SQLite's too."""
         return file_id(self.main) == self.main_id and file_id(self.shm) == self.shm_id
 
+    def numbers_since(self, before: frozenset[int]) -> dict[int, FileId]:
+        """What SQLite has opened of the archive's files since `before`, by descriptor number."""
+        own = {self.main, self.shm, self.wal}
+        found = {number: file_id(number) for number in (open_numbers() or frozenset()) - before - own}
+        return {number: identity for number, identity in found.items() if identity in self.ids}
+
     def is_in_place(self) -> bool:
         """Whether main file, WAL and shared memory are still those that were opened."""
-        return (
-            file_id(self.path) == self.main_id
-            and file_id(self.wal_path) == self.wal_id
-            and file_id(self.shm_path) == self.shm_id
-        )
+        return file_id(self.path) == self.main_id and self.has_own_side_files()
+
+    def has_own_side_files(self) -> bool:
+        """Whether WAL and shared memory are still those that were opened."""
+        return file_id(self.wal_path) == self.wal_id and file_id(self.shm_path) == self.shm_id
+
+    def is_deleted(self) -> bool:
+        """Whether the main file has no name any more, so that only the open descriptors keep its bytes."""
+        status = os.fstat(self.main)
+        return not status.st_nlink and status.st_size > 0
 
     def has_own_wal(self) -> bool:
         """Whether the WAL that was opened still stands under its name."""
@@ -108,10 +103,20 @@ class Hold:
         return found is not None and found == os.getpid()
 
     def renew(self) -> None:
-        """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process."""
+        """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
+
+        By ``lockf``, which knows how each system lays out a lock. Where another process holds the bytes alone,
+        SQLite tells of it.
+        """
         if fcntl is not None:
-            _set(self.main, fcntl.F_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
-            _set(self.shm, fcntl.F_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+            with suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(self.main, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_BYTES, SHARED_BEGIN)
+                fcntl.lockf(self.shm, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, DEAD_MAN_BYTE)
+
+    def renew_if_droppable(self) -> None:
+        """Set them again where the system has no locks that a close cannot drop."""
+        if not HAS_OPEN_FILE_LOCKS:
+            self.renew()
 
     def release_locks(self) -> None:
         """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""
@@ -121,11 +126,7 @@ class Hold:
 
     def close_descriptors(self) -> None:
         """Close what no other descriptor of this process could lose its locks by; keep the rest for ever."""
-        for descriptor, identity in (
-            (self.main, self.main_id),
-            (self.shm, self.shm_id),
-            (self.wal, self.wal_id),
-        ):
+        for descriptor, identity in zip((self.main, self.shm, self.wal), self.ids, strict=True):
             if file_id(descriptor) == identity and not _others_of(identity, descriptor):
                 os.close(descriptor)
 
@@ -144,6 +145,10 @@ class Hold:
             return True
         except OSError:
             return False
+
+    def lost_only_its_shared_memory(self) -> bool:
+        """Whether main file and WAL are in place, so that opening everything afresh makes it good."""
+        return file_id(self.path) == self.main_id and self.has_own_wal()
 
     def was_put_back_by_another(self) -> bool:
         """Whether another process has put the WAL back: a file that begins as ours does and is no shorter."""
@@ -182,23 +187,25 @@ class Hold:
                 opened = os.open(self.wal_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except OSError:
                 return
-            with suppress(OSError):
+            if file_id(self.wal) == self.wal_id:
                 os.close(self.wal)
             self.wal, self.wal_id = opened, file_id(opened) or self.wal_id
 
     def rescue(self) -> Path:
-        """Copy the main file and the WAL that were opened to new files beside the archive; return the main
-        copy.
+        """Copy the main file and the WAL that were opened to new files beside the archive, at the first call;
+        return the main copy.
 
         For the case that another file stands in their place: nothing there is touched.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
         """
-        base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-        _copy(self.main, str(base), self._mode())
-        self._copy_wal(f"{base}-wal")
-        return base
+        if self._rescued is None:
+            base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+            _copy(self.main, str(base), self._mode())
+            self._copy_wal(f"{base}-wal")
+            self._rescued = base
+        return self._rescued
 
     def _copy_wal(self, target: str) -> None:
         _copy(self.wal, target, self._mode())
@@ -219,6 +226,11 @@ def _copy(source: int, target: str, mode: int) -> None:
         os.fsync(out)
     finally:
         os.close(out)
+
+
+def _require_id(descriptor: int) -> FileId:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -248,11 +260,10 @@ def _ask(descriptor: int, begin: int, size: int) -> int | None:
 
 def _others_of(identity: FileId, descriptor: int) -> bool:
     """Whether the process has a further descriptor of the file; True where that cannot be looked up."""
-    try:
-        names = os.listdir(DESCRIPTORS)
-    except OSError:
+    numbers = open_numbers()
+    if numbers is None:
         return True
-    return any(int(name) != descriptor and file_id(int(name)) == identity for name in names)
+    return any(number != descriptor and file_id(number) == identity for number in numbers)
 
 
 # The holds of this process
@@ -282,13 +293,9 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
         try:
             for name in (f"{real}", f"{real}-shm", f"{real}-wal"):
                 opened.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
-            ids = [file_id(descriptor) for descriptor in opened]
-            assert ids[1] is not None
-            assert ids[2] is not None
-            if ids[0] != identity:
+            hold = Hold(real, opened, [_require_id(descriptor) for descriptor in opened])
+            if hold.main_id != identity:
                 raise FileNotFoundError(real)
-            main, shm, wal = opened
-            hold = Hold(real, main, shm, wal, identity, ids[1], ids[2], users=1)
             if HAS_OPEN_FILE_LOCKS:
                 _set(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
                 _set(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
@@ -316,9 +323,26 @@ def give_back(hold: Hold) -> bool:
 
 def abandon(hold: Hold) -> None:
     """Forget a hold whose descriptors something else has closed; the numbers may be the user's files now."""
+    hold.is_given_up = True
     with _lock:
         if _HOLDS.get(hold.main_id) is hold:
             del _HOLDS[hold.main_id]
+
+
+def find_other_name(path: str | os.PathLike[str]) -> Path | None:
+    """Return the other name by which this process has the file open; None if it has not."""
+    real = Path(os.path.realpath(path))
+    identity = file_id(real)
+    held = _HOLDS.get(identity) if identity is not None else None
+    return held.path if held is not None and held.path != real else None
+
+
+def find_lost() -> Hold | None:
+    """Return a hold of this process whose descriptors something else has closed, or None."""
+    for hold in list(_HOLDS.values()):
+        if not hold.is_intact():
+            return hold
+    return None
 
 
 def is_open_elsewhere() -> bool:
@@ -329,12 +353,7 @@ def is_open_elsewhere() -> bool:
 
 def _is_open_besides(hold: Hold) -> bool:
     own = {hold.main, hold.shm, hold.wal, *_KEPT}
-    wanted = {hold.main_id, hold.shm_id, hold.wal_id}
-    try:
-        names = os.listdir(DESCRIPTORS)
-    except OSError:
-        return False
-    return any(int(name) not in own and file_id(int(name)) in wanted for name in names)
+    return any(file_id(number) in hold.ids for number in (open_numbers() or frozenset()) - own)
 
 
 def _leave_to_parent() -> None:
@@ -342,8 +361,8 @@ def _leave_to_parent() -> None:
     global _lock
     _lock = threading.Lock()
     for hold in _HOLDS.values():
-        for descriptor in (hold.main, hold.shm, hold.wal):
-            with suppress(OSError):
+        for descriptor, identity in zip((hold.main, hold.shm, hold.wal), hold.ids, strict=True):
+            if file_id(descriptor) == identity:
                 os.close(descriptor)
     _HOLDS.clear()
     _KEPT.clear()

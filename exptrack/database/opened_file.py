@@ -19,18 +19,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from exptrack.database import forks, hold
+from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import primary_code, require_sqlite, translate
 from exptrack.database.functions import register_functions
-from exptrack.database.handle import Handle
-from exptrack.database.hold import FileId, Hold, file_id
+from exptrack.database.handle import Done, Handle, outcome
+from exptrack.database.hold import Hold
 from exptrack.database.sections import SectionThread
 from exptrack.errors import (
     ArchiveClosedError,
+    ArchiveIOError,
     ArchiveMovedError,
     ArchiveNotFoundError,
     ExptrackError,
@@ -48,19 +51,7 @@ ROWS_AT_ONCE = 256
 FOLDS = 5  # attempts of processes that leave at once
 PROOF_S = 2.0
 SECTION, READING = "section", "reading"
-
-
-class Done(NamedTuple):
-    """What a changing statement did."""
-
-    rowcount: int
-    lastrowid: int | None
-
-
-def _done(cursor: sqlite3.Cursor) -> Done:
-    done = Done(cursor.rowcount, cursor.lastrowid)
-    cursor.close()
-    return done
+BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 
 
 class OpenedFile:
@@ -85,6 +76,8 @@ class OpenedFile:
         self.before_close: Callable[[], None] | None = None  # called while statements still run
         self.on_close: Callable[[], None] | None = None
         self._identity: FileId | None = None
+        self._birth: str | None = None
+        self._opened_before = open_numbers()
         self._closed = False
         self._unsafe: str | None = None  # in a forked child: why SQLite may not be used
         self._proven = True
@@ -107,8 +100,22 @@ class OpenedFile:
 
     def _connect(self) -> sqlite3.Connection:
         """Open one more SQLite connection and set its pragmas."""
+        raw = self._connect_bare()
+        raw.row_factory = sqlite3.Row
+        if self.trace is not None:
+            raw.set_trace_callback(self.trace)
         try:
-            raw = sqlite3.connect(
+            self._run_waiting(lambda: self._configure(raw))
+            self.check_identity()
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _connect_bare(self) -> sqlite3.Connection:
+        """Open one more SQLite connection as SQLite makes it."""
+        try:
+            return sqlite3.connect(
                 f"{self.path.as_uri()}?{self._query()}",
                 uri=True,
                 timeout=0,
@@ -117,20 +124,12 @@ class OpenedFile:
                 cached_statements=256,
             )
         except sqlite3.Error as error:
+            self.check_identity()
             if not self.path.exists():
                 raise ArchiveNotFoundError(
                     f"there is no archive at {self.path}; check the path", path=str(self.path)
                 ) from None
             raise self.translate(error) from error
-        raw.row_factory = sqlite3.Row
-        if self.trace is not None:
-            raw.set_trace_callback(self.trace)
-        try:
-            self._run_waiting(lambda: self._configure(raw))
-        except BaseException:
-            raw.close()
-            raise
-        return raw
 
     def _query(self) -> str:
         """Return how SQLite is to open the file.
@@ -200,6 +199,8 @@ class OpenedFile:
         """Return this thread's handle. Use its connection only by :meth:`_raw`, while its `busy` is held."""
         self.require_open()
         handle: Handle | None = getattr(self._local, "handle", None)
+        if not self._inside:
+            self._require_descriptors(handle)
         if handle is None:
             handle = self._new_handle()
             self._local.handle = handle
@@ -214,9 +215,11 @@ class OpenedFile:
     def _raw(self, handle: Handle) -> sqlite3.Connection:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
         if handle.raw is None:
+            before = open_numbers()
             handle.raw = self._connect()
             if self._hold is None:
                 self._take_hold(handle.raw)
+            self._note_numbers(handle, before)
         return handle.raw
 
     def _take_hold(self, raw: sqlite3.Connection) -> None:
@@ -230,6 +233,66 @@ class OpenedFile:
         with self._lock:
             if self._hold is None:
                 self._hold = hold.take(self.path)
+
+    # Descriptors that something else closed
+
+    def _note_numbers(self, handle: Handle, before: frozenset[int] | None) -> None:
+        """Remember which descriptors SQLite has opened for the handle since `before`."""
+        if self._hold is not None and before is not None:
+            handle.numbers = {**handle.numbers, **self._hold.numbers_since(before)}
+            self._hold.sqlite.update(handle.numbers)
+
+    def _require_descriptors(self, handle: Handle | None) -> None:
+        """Open everything afresh if a program has closed our descriptors, as daemonizers do.
+
+        Call before `busy` is held. SQLite has lost its descriptors too, and their numbers may lead to files of
+        the user by now.
+
+        Raises:
+            ArchiveIOError: the process has no descriptor left.
+        """
+        held = self._hold
+        if held is None:
+            held = hold.find_lost()
+        elif file_id(held.main) == held.main_id and (handle is None or handle.has_own_lowest_number()):
+            return
+        if held is not None:
+            self._sections.run(partial(self._renew_descriptors, held))
+
+    def _has_descriptors(self, handle: Handle) -> bool:
+        held = self._hold
+        return held is None or (held.is_intact() and handle.has_own_numbers())
+
+    def _renew_descriptors(self, held: Hold) -> None:
+        """Close every connection of the process to the archive, but nothing that stands at a lost number.
+
+        The next statements open them again. Nothing committed is lost: without locks and connections, this
+        process is to the archive as one that was killed.
+        """
+        with forks.GATE, ExitStack() as stack:
+            users = [one for one in forks.connections() if isinstance(one, OpenedFile) and one._hold is held]
+            handles = [handle for user in users for handle in list(user._handles)]
+            free = [handle for handle in handles if handle.busy.acquire(timeout=self.busy_wait_s)]
+            for handle in free:
+                stack.callback(handle.busy.release)
+            if held.is_given_up or (held.is_intact() and all(handle.has_own_numbers() for handle in free)):
+                return  # another thread was faster, or a handle was closed while it was looked at
+            try:
+                with set_aside(held.sqlite, held.ids):
+                    for handle in free:
+                        with suppress(sqlite3.Error):
+                            handle.close()
+            except OSError as error:
+                raise ArchiveIOError(
+                    f"a program closed the descriptors of {self.path}, and it cannot be opened again"
+                    f" ({error.strerror}); allow the process more open files",
+                    path=str(self.path),
+                ) from error
+            held.sqlite.clear()
+            if not held.is_intact():
+                hold.abandon(held)
+                for user in users:
+                    user._hold = None
 
     @contextmanager
     def apart(self) -> Iterator[sqlite3.Connection]:
@@ -259,6 +322,9 @@ class OpenedFile:
     def _close_handles(self) -> None:
         self._closed = True
         handles = list(self._handles)  # before the threads end, which drop theirs
+        if self._hold is not None and not all(self._has_descriptors(handle) for handle in handles):
+            self._sections.run(partial(self._renew_descriptors, self._hold))
+            self._fold()
         held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
         if held is not None and last:
@@ -287,12 +353,16 @@ class OpenedFile:
             if not os.path.exists(held.wal_path) or held.is_used_by_others():
                 return
             time.sleep(random.uniform(0, 0.002))
-            with suppress(sqlite3.Error, ExptrackError):
-                raw = self._connect()
-                try:
-                    raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-                finally:
-                    raw.close()
+            self._fold()
+
+    def _fold(self) -> None:
+        """Open the archive and close it, which copies the WAL into the file if no process has it open."""
+        with suppress(sqlite3.Error, ExptrackError):
+            raw = self._connect()
+            try:
+                raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+            finally:
+                raw.close()
 
     def __del__(self) -> None:
         # A connection that was dropped without close(): its threads, locks and descriptors end with it.
@@ -314,6 +384,8 @@ class OpenedFile:
     def close_before_fork(self, deadline: float) -> list[threading.RLock] | None:
         """Close every SQLite connection; return the locks that keep them closed, or None if one is in use."""
         held: list[threading.RLock] = []
+        if self._hold is not None and not all(self._has_descriptors(handle) for handle in list(self._handles)):
+            self._renew_descriptors(self._hold)
         for handle in list(self._handles):
             entered = handle.busy.acquire(timeout=max(0.0, deadline - time.monotonic()))
             if entered:
@@ -350,11 +422,20 @@ class OpenedFile:
     def remember_identity(self) -> None:
         """Remember which file `path` leads to, so that the next commit notices a rename or replacement."""
         self._identity = file_id(self.path)
+        self._birth = str(self.value(BIRTH))
         handle = self._handle()
         with handle.busy:
             raw = self._raw(handle)
             if self._hold is None:
                 self._take_hold(raw)
+                self._note_numbers(handle, self._opened_before)
+
+    @property
+    def birth(self) -> str:
+        """When and from which schema the archive was made: tells it from another one at its path."""
+        if self._birth is None:
+            self._birth = str(self.value(BIRTH))
+        return self._birth
 
     def check_identity(self) -> None:
         """Refuse to go on when `path` no longer leads to the file that was opened.
@@ -429,14 +510,14 @@ class OpenedFile:
         handle = self._handle()
         with handle.busy:
             raw = self._raw(handle)
-            return self._run_statement(handle, lambda: _done(raw.execute(sql, parameters)))
+            return self._run_statement(handle, lambda: outcome(raw.execute(sql, parameters)))
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Call inside a transaction."""
         handle = self._handle()
         with handle.busy:
             raw = self._raw(handle)
-            self._run_statement(handle, lambda: _done(raw.executemany(sql, rows)))
+            self._run_statement(handle, lambda: outcome(raw.executemany(sql, rows)))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return every row of a query."""

@@ -18,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_section
+from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -224,17 +225,30 @@ def _open_writable(place: Path) -> Connection:
             f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
             path=str(place),
         )
+    other = find_other_name(place)
+    if other is not None:
+        # Each name would have a WAL of its own.
+        raise ArchiveIOError(
+            f"{place} is a hard link to {other}, which this process has open; open it by that name",
+            path=str(place),
+        )
     connection = Connection(place)
     try:
-        bring_up_to_date(connection)
-        if connection.value("PRAGMA journal_mode") != "wal":
-            _switch_to_wal(connection)
-        require_own_schema(connection)
-        connection.remember_identity()
+        _prepare(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+@in_section
+def _prepare(connection: Connection) -> None:
+    """Make the file ready for writing, in one thread: each thread's connection parses the schema (0.7 ms)."""
+    bring_up_to_date(connection)
+    if connection.value("PRAGMA journal_mode") != "wal":
+        _switch_to_wal(connection)
+    require_own_schema(connection)
+    connection.remember_identity()
 
 
 def _open_readable(place: Path) -> Connection:
@@ -242,6 +256,7 @@ def _open_readable(place: Path) -> Connection:
     try:
         connection.value("PRAGMA schema_version")
         require_own_schema(connection)
+        connection.remember_identity()
         return connection
     except BaseException:
         connection.close()

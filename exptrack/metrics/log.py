@@ -26,7 +26,15 @@ from time import monotonic
 from typing import Any
 
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import InvalidTypeError, InvalidValueError, RunFinishedError, RunNotFoundError
+from exptrack.errors import (
+    ArchiveIOError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    InvalidTypeError,
+    InvalidValueError,
+    RunFinishedError,
+    RunNotFoundError,
+)
 from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, JournalParts
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import LoggedSeries, Writer, drain_all, find_user, open_writer, release_writer
@@ -96,6 +104,7 @@ class MetricLog:
         self._writer: Writer | None = None
         # The reading of the monotonic clock at the run's start; of a resumed run, as if it had never stopped.
         self._zero = 0.0
+        self._is_resumed = False
         # By the row id of a series: how many points were logged, and their checksum.
         self._checksums: dict[int, tuple[int, int]] = {}
         self._series: dict[str, LoggedSeries] = {}
@@ -317,7 +326,7 @@ class MetricLog:
         journal = writer.journal
         known = self._series.get(name)
         if known is None:
-            top = find_top_step(self._connection, self._run, name)
+            top = self._find_top_step(name)
             # A series that begins below zero goes on from there.
             following = top + 1 if top is not None else step or 0
             index = journal.series_count
@@ -332,6 +341,19 @@ class MetricLog:
             known.epoch = epoch
         self._fast[name] = known
         return known
+
+    def _find_top_step(self, name: str) -> int | None:
+        """Return the largest stored step of a metric that this handle logs for the first time, or None.
+
+        Where the archive cannot be read, a run that began in this process is taken to have none yet: an archive
+        in trouble ends no training.
+        """
+        try:
+            return find_top_step(self._connection, self._run, name)
+        except (ArchiveIOError, ArchiveLockedError, ArchiveMovedError):
+            if self._is_resumed:
+                raise
+            return None
 
     def _forget_series(self, writer: Writer) -> None:
         """Free the memory of many names. Needs every point in the archive, where the names are read again."""

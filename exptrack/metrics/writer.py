@@ -37,7 +37,6 @@ from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
 PREFAULT_STEP_BYTES = 1 << 18
 
-ARCHIVE_IDENTITY = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 SAVE_DRAINED = """
 INSERT INTO metric_journal (journal, drained) VALUES (?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained
@@ -292,7 +291,7 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
 
 def read_archive_identity(connection: Connection) -> str:
     """Return a text that tells this archive from another at its path: time and hash of the first migration."""
-    return str(connection.value(ARCHIVE_IDENTITY))
+    return connection.birth
 
 
 # Which writer a live run uses

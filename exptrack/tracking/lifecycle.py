@@ -109,7 +109,7 @@ def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | No
         if trial is not None:
             join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
-    result._go_live(duration_ms=0, time_ms=0)
+    result._go_live(duration_ms=0, time_ms=0, resumed=False)
     return result
 
 
@@ -152,7 +152,7 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     since_start = datetime.now(UTC) - result.started_at
     # If the clock was set back, new points still come after the old ones.
     time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
-    result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms)
+    result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms, resumed=True)
     return result
 
 

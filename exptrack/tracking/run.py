@@ -110,11 +110,12 @@ class Run(MetricLog, MediaLog):
 
     # Being live
 
-    def _go_live(self, *, duration_ms: int, time_ms: int) -> None:
+    def _go_live(self, *, duration_ms: int, time_ms: int, resumed: bool) -> None:
         self._pid = os.getpid()
         self._began = time.monotonic()
         self._zero = self._began - time_ms / 1000
         self._duration_ms = duration_ms
+        self._is_resumed = resumed
         self._take_journal()
         announce(self)
 

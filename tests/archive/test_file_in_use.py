@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveMovedError
+from exptrack import Archive, ArchiveIOError, ArchiveMovedError
+from exptrack.database import hold
 from exptrack.database.hold import HAS_OPEN_FILE_LOCKS
 
 pytestmark = pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
@@ -52,8 +54,13 @@ def empty_wal(path: Path) -> None:
     Path(f"{path}-wal").touch()
 
 
+@pytest.mark.parametrize("locks", ["of open files", "of processes"])
 @pytest.mark.parametrize("change", [copy, copy_all, read, delete_wal, empty_wal])
-def test_every_acknowledged_change_is_there(tmp_path: Path, change: Callable[[Path], None]) -> None:
+def test_every_acknowledged_change_is_there(
+    tmp_path: Path, change: Callable[[Path], None], locks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if locks == "of processes":  # as on macOS
+        monkeypatch.setattr(hold, "HAS_OPEN_FILE_LOCKS", False)
     path = tmp_path / "lab.db"
     archive = Archive(path)
     run = archive.start_run()
@@ -102,3 +109,103 @@ def test_a_reader_that_leaves_last_folds_the_log_of_others(tmp_path: Path) -> No
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
     reader.close()
     assert sorted(os.listdir(tmp_path)) == ["lab.db"]
+
+
+LOOKING = """
+import sys, exptrack
+archive = exptrack.Archive(sys.argv[1], mode="ro")
+def look():
+    print(*archive.list_runs()[0].tags, flush=True)
+look()
+for _ in sys.stdin:
+    look()
+archive.close()
+"""
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_a_deleted_side_file_is_made_good_for_the_writer_a_reader_and_a_newcomer(
+    tmp_path: Path, end: str
+) -> None:
+    path = tmp_path / "lab.db"
+    archive = Archive(path)
+    run = archive.start_run(tags=["t0"])
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOKING, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "t0\n"
+        expected = "t0"
+        for number in range(1, 4):
+            os.unlink(f"{path}{end}")
+            run.add_tag(f"t{number}")
+            expected += f" t{number}"
+            assert tags_seen_elsewhere(path) == expected
+            print(file=reader.stdin, flush=True)
+            assert reader.stdout.readline() == f"{expected}\n"
+        reader.stdin.close()
+    assert reader.returncode == 0
+    run.complete()
+    archive.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lab.db"]
+    with Archive(path) as again:
+        assert again.verify().problems == ()
+
+
+def test_what_was_committed_to_a_deleted_file_is_in_a_rescued_copy(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    archive = Archive(path)
+    run = archive.start_run(tags=["kept"])
+    os.unlink(path)
+    for _ in range(2):
+        with pytest.raises(ArchiveMovedError, match=r"all that was committed is in .*rescued"):
+            run.add_tag("refused")
+    (copy,) = (entry for entry in tmp_path.iterdir() if "rescued" in entry.name and entry.suffix[-4:] != "-wal")
+    assert tags_seen_elsewhere(copy) == "kept"
+
+
+def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(tmp_path / "other.db") as other:
+        other.start_run(tags=["foreign"]).complete()
+    archive = Archive(path)
+    archive.start_run(tags=["own"])
+    os.rename(tmp_path / "other.db", path)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ArchiveMovedError):
+        pool.submit(lambda: archive._connection.value("SELECT count(*) FROM tags")).result()
+
+
+def test_a_hard_link_to_an_open_archive_is_refused_by_its_other_name(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        os.link(tmp_path / "lab.db", tmp_path / "link.db")
+        with pytest.raises(ArchiveIOError, match=r"link\.db is a hard link to .*lab\.db"):
+            Archive(tmp_path / "link.db")
+        archive.start_run().complete()
+
+
+def test_opening_and_closing_leaves_no_descriptor_and_no_thread_behind(tmp_path: Path) -> None:
+    code = """
+import os, sys, time, exptrack
+
+def count():
+    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+def use(mode):
+    archive = exptrack.Archive(sys.argv[1], mode=mode)
+    if mode == "rw":
+        with archive.start_run() as run:
+            run.log({"x": 1.0})
+    archive.list_runs()
+    archive.close()
+
+use("rw")
+before = count()
+for number in range(100):
+    use("rw")
+    use("ro")
+while count()[1] > before[1]:
+    time.sleep(0.01)
+assert count() == before, (before, count())
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "lab.db")], check=True, timeout=120)

@@ -15,6 +15,7 @@ import pytest
 
 import exptrack
 from exptrack import Archive, ArchiveMovedError, ArchiveReadOnlyError, UnsupportedSqliteError
+from exptrack.database import checkpoint_warning
 from exptrack.database.connection import CHECKPOINT_COMMITS, Connection
 from exptrack.database.failures import require_sqlite
 from exptrack.database.opening import open_connection
@@ -110,14 +111,17 @@ def commit_often(connection: Connection) -> None:
 
 
 def test_a_checkpoint_that_fails_is_told_once_and_the_commits_stand(
-    connection: Connection, caplog: pytest.LogCaptureFixture
+    connection: Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with changing(connection):
         add_name(connection, "a")
-    # Checkpoints run on a connection of their own; this one cannot write to the file.
-    handle = connection._handle()
-    place = f"{connection.path.as_uri()}?mode=ro"
-    handle.checkpointer = sqlite3.connect(place, uri=True, check_same_thread=False)
+    broken = sqlite3.OperationalError("disk I/O error")
+    broken.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+
+    def fail(_handle: object) -> None:
+        raise broken
+
+    monkeypatch.setattr(connection, "_checkpoint", fail)
     commit_often(connection)
     (record,) = caplog.records
     words = record.getMessage()
@@ -127,6 +131,24 @@ def test_a_checkpoint_that_fails_is_told_once_and_the_commits_stand(
     commit_often(connection)
     assert len(caplog.records) == 1
     assert names(connection) == ["a"]
+
+
+def test_a_reader_that_keeps_a_large_wal_is_told_once(
+    connection: Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_warning, "LARGE_WAL_BYTES", 100_000)
+    reader = sqlite3.connect(connection.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM run").fetchall()
+    for number in range(200):
+        with changing(connection):
+            add_name(connection, f"{number}-" + "x" * 1000)
+    (record,) = caplog.records
+    assert "a process has been reading the archive for long" in record.getMessage()
+    reader.execute("ROLLBACK")
+    commit_often(connection)
+    assert len(names(connection)) == 200
+    reader.close()
 
 
 def test_a_checkpoint_that_finds_another_writer_is_no_failure(

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from exptrack.database import hold as holds
-from exptrack.database.hold import Hold, file_id
+from exptrack.database.descriptors import file_id
+from exptrack.database.hold import Hold
 
 pytestmark = pytest.mark.skipif(not holds.HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
 

@@ -1,0 +1,92 @@
+"""The descriptor numbers of this process: which files they lead to, and how SQLite closes some it has lost.
+
+A program may close descriptors that are not its own, as daemonizers do with ``os.closerange``. The numbers then
+go to other files, while SQLite still takes them for its own: it would read, write, lock and close those files.
+It lets go of a number only by closing it, so :func:`set_aside` puts a pipe there meanwhile, which refuses to be
+written or locked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+try:
+    import fcntl
+except ImportError:  # Windows: SQLite has handles there, which no descriptor number closes
+    fcntl = None  # type: ignore[assignment]
+
+FileId = tuple[int, int]
+
+LISTINGS = ("/proc/self/fd", "/dev/fd")  # Linux, macOS
+
+
+def file_id(path: str | os.PathLike[str] | int) -> FileId | None:
+    """Device and inode of a path or descriptor; None if there is no such file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def open_numbers() -> frozenset[int] | None:
+    """The descriptor numbers that are open in this process; None where the system does not list them."""
+    for listing in LISTINGS:
+        try:
+            names = os.listdir(listing)
+        except OSError:
+            continue
+        # The descriptor that listed the folder is among them, and closed by now.
+        return frozenset(number for number in map(int, names) if file_id(number) is not None)
+    return None
+
+
+@contextmanager
+def set_aside(numbers: Iterable[int], own: Iterable[FileId]) -> Iterator[None]:
+    """Keep whatever others have opened at `numbers` from being closed inside the block.
+
+    Numbers that lead to a file in `own` are left alone. After the block, the descriptors of others stand at
+    their numbers again. POSIX locks that the process has on those files are lost, as by any close of them.
+
+    Raises:
+        OSError: the process has no descriptor left.
+    """
+    wanted, files = sorted(set(numbers)), set(own)
+    if fcntl is None or not wanted:
+        yield
+        return
+    high = wanted[-1] + 1
+    reading, writing = os.pipe()
+    os.close(writing)
+    pipe = fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, high)
+    os.close(reading)
+    moved: list[tuple[int, int, bool]] = []
+    try:
+        for number in wanted:
+            if file_id(number) in files or _fill_free(number, pipe):
+                continue
+            inheritable = os.get_inheritable(number)
+            moved.append((number, fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, high), inheritable))
+            os.dup2(pipe, number, inheritable=False)
+        yield
+    finally:
+        for number, kept, inheritable in moved:
+            os.dup2(kept, number, inheritable=inheritable)
+            os.close(kept)
+        known = file_id(pipe)
+        for number in wanted:
+            if file_id(number) == known:
+                os.close(number)
+        os.close(pipe)
+
+
+def _fill_free(number: int, pipe: int) -> bool:
+    """Put the pipe at a number that is free; False if it is not free."""
+    if file_id(number) is not None:
+        return False
+    got = fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, number)
+    if got != number:  # another thread was faster
+        os.close(got)
+    return got == number

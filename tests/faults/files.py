@@ -21,11 +21,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from exptrack import Archive
-from exptrack.database.hold import HAS_OPEN_FILE_LOCKS
 from tests.faults.deeds import Deeds
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger, expect, read_lines
 from tests.faults.tally import Tally, begin, end
+from tests.faults.tools import missing_tool
 
 ROOT = Path(__file__).parent.parent.parent
 MODULE = "tests.faults.files"
@@ -194,7 +194,7 @@ def run(tries: int, seed: int) -> Tally:
 
 def missing() -> str:
     """Return what this system lacks, or nothing."""
-    return "" if HAS_OPEN_FILE_LOCKS else "locks of open file descriptions (Linux)"
+    return missing_tool("files")
 
 
 if __name__ == "__main__":

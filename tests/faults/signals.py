@@ -7,6 +7,7 @@ next calls succeed, no lock is left behind, and nothing is stored twice.
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import shutil
@@ -26,6 +27,7 @@ from tests.faults.deeds import Deeds, import_everything
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, STUCK, Ledger, expect, read_lines
 from tests.faults.tally import Tally, begin, end, kill
+from tests.faults.tools import missing_tool
 
 _T = TypeVar("_T")
 
@@ -63,6 +65,7 @@ def work(folder: Path, seed: int) -> None:
     ledger = Ledger(folder / "one.ledger")
     deeds = Interrupted(archive, ledger, seed)
     import_everything()
+    importlib.import_module("sqlite_utils")  # with pandas; Python ends with -2 after an interrupt in its exec()
     deeds.listen()
     print("ready", flush=True)
     until = time.monotonic() + BUSY_S
@@ -133,7 +136,7 @@ def run(tries: int, seed: int) -> Tally:
 
 def missing() -> str:
     """Return what this system lacks, or nothing."""
-    return "" if os.name == "posix" else "signals of POSIX"
+    return missing_tool("signals")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive
+from tests.faults import tools
 from tests.faults.__main__ import find_kinds, main, run_kinds
 from tests.faults.deeds import Deeds
 from tests.faults.judge import judge
@@ -17,6 +18,7 @@ from tests.faults.tally import Tally
 
 FAKE = """
 import os, time
+from tests.faults import tools
 from tests.faults.tally import Tally
 LONGEST_S = 3.0
 def run(tries, seed):
@@ -66,7 +68,7 @@ def test_nothing_tried_is_no_success(fake: str, capsys: pytest.CaptureFixture[st
 
 
 def test_every_kind_is_known_by_its_file() -> None:
-    assert {"system_calls"} <= set(find_kinds())
+    assert {"system_calls", "files", "signals", "crowd"} <= set(find_kinds())
     assert "tally" not in find_kinds()
     with pytest.raises(SystemExit):
         main(["--only", "tally"])
@@ -140,3 +142,11 @@ def test_an_error_without_a_type_is_unreported(tmp_path: Path) -> None:
     tally = Tally()
     judge(tmp_path / "lab.db", [tmp_path / "one.ledger"], tally)
     assert tally.unreported == 1
+
+
+def test_a_kind_without_its_tool_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.faults.tools.shutil.which", lambda _tool: None)
+    monkeypatch.setattr("tests.faults.tools.sys.platform", "linux")
+    assert tools.tests_that_do_not_apply() == {"test_system_calls.py": "strace"}
+    monkeypatch.setattr("tests.faults.tools.sys.platform", "darwin")
+    assert tools.tests_that_do_not_apply() == {"test_files.py": "Linux", "test_system_calls.py": "Linux"}

@@ -6,20 +6,26 @@ A kind that lacks its tool does not apply. Its tests are not collected, pytest s
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 
 TOOL_OF = {"system_calls": "strace"}  # a Debian package of the same name has it
+ONLY_ON_LINUX = {"system_calls", "files"}  # for files: locks of open file descriptions
+ONLY_ON_POSIX = {"signals"}
 
 
 def missing_tool(kind: str) -> str:
-    """Return the tool that a kind of faults needs and this machine lacks; nothing if it lacks none."""
-    tool = TOOL_OF.get(kind)
-    if tool is None or (sys.platform == "linux" and shutil.which(tool)):
-        return ""
-    return tool if sys.platform == "linux" else f"Linux with {tool}"
+    """Return what a kind of faults needs and this machine lacks; nothing if it lacks nothing."""
+    if kind in ONLY_ON_LINUX and sys.platform != "linux":
+        return "Linux"
+    if kind in ONLY_ON_POSIX and os.name != "posix":
+        return "signals of POSIX"
+    tool = TOOL_OF.get(kind, "")
+    return "" if not tool or shutil.which(tool) else tool
 
 
 def tests_that_do_not_apply() -> dict[str, str]:
-    """Return the test files of kinds that lack their tool, each with that tool."""
-    return {f"test_{kind}.py": missing for kind in TOOL_OF if (missing := missing_tool(kind))}
+    """Return the test files of kinds that do not apply to this machine, each with what they need."""
+    kinds = sorted({*TOOL_OF, *ONLY_ON_LINUX, *ONLY_ON_POSIX})
+    return {f"test_{kind}.py": missing for kind in kinds if (missing := missing_tool(kind))}

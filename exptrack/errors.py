@@ -88,7 +88,7 @@ class ArchiveTooNewError(ArchiveError):
 
 
 class ArchiveLockedError(ArchiveError):
-    """Another process held the write lock for over 30 s, or this thread holds it in an interrupted call."""
+    """Another process held the write lock for too long, or this thread holds it in an interrupted call."""
 
     exit_code = 14
 

@@ -22,7 +22,7 @@ from exptrack import (
     own_files,
     sdn,
 )
-from exptrack.metrics.journal import list_journals
+from exptrack.metrics.journal_file import list_journals
 
 
 @pytest.fixture

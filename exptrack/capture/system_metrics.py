@@ -76,6 +76,7 @@ class SystemSampler:
         self._interval_s = interval_s
         self._sensors = sensors
         self._failed: set[str] = set()
+        self._refused = False  # since a sample could not be logged, of which a warning told
         self._pid = os.getpid()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._sample_until_stopped, name="exptrack-system", daemon=True)
@@ -111,10 +112,13 @@ class SystemSampler:
             return
         try:
             self._log({f"system/{name}": value for name, value in values.items()})
+            self._refused = False
         except (RunFinishedError, RunNotFoundError, ArchiveClosedError):
             raise
         except ExptrackError as error:
-            _warn("no system metrics: %s", error)
+            if not self._refused:
+                self._refused = True
+                _warn("no system metrics: %s", error)
 
     def _read(self, name: str, sensor: Sensor) -> Mapping[str, float]:
         try:

@@ -213,12 +213,13 @@ class Connection(StatementRunner):
     def transaction(self, *, durable: bool = False) -> Iterator[None]:
         """Write everything in the block or nothing of it. Call inside a section.
 
-        Blocks nest: a failure in an inner block undoes the inner part only. Waits up to 30 s for other writers.
-        When the outermost block ends, its changes survive a SIGKILL; with `durable` also a power cut.
+        Blocks nest: a failure in an inner block undoes the inner part only. Waits up to 30 s for other writers;
+        after a wait in vain, later calls wait 1 s until one has begun. When the outermost block ends, its
+        changes survive a SIGKILL; with `durable` also a power cut.
 
         Raises:
             ArchiveReadOnlyError: the connection was opened for reading.
-            ArchiveLockedError: another process held the write lock for over 30 s.
+            ArchiveLockedError: another process held the write lock all the time.
             ArchiveMovedError: the file was moved, replaced or deleted.
         """
         self._require_inside("transaction")
@@ -244,6 +245,7 @@ class Connection(StatementRunner):
             raw.execute("PRAGMA synchronous = FULL")
         try:
             self._run_statement(handle, lambda: raw.execute("BEGIN IMMEDIATE"))
+            self._patience.got_the_lock()
             handle.depth = 1
             try:
                 yield

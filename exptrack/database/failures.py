@@ -36,7 +36,11 @@ DAMAGE = (
 )
 
 FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
-    sqlite3.SQLITE_BUSY: (ArchiveLockedError, "another process held {path} for over 30 s; try again"),
+    sqlite3.SQLITE_BUSY: (
+        ArchiveLockedError,
+        "another process holds the lock of {path}, and waiting {waited_s:.1f} s was in vain; try again when"
+        " that process has ended",
+    ),
     sqlite3.SQLITE_LOCKED: (
         ArchiveLockedError,
         "{path} is locked by a statement of this process that is still running; finish it first",
@@ -93,8 +97,11 @@ def primary_code(error: Exception) -> int:
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
-def translate(error: Exception, path: Path) -> Exception:
-    """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself."""
+def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
+    """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself.
+
+    `waited_s` is how long the call has waited for the lock.
+    """
     code = primary_code(error)
     if isinstance(error, UnicodeDecodeError) or (not code and str(error).startswith("Could not decode")):
         code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
@@ -102,4 +109,4 @@ def translate(error: Exception, path: Path) -> Exception:
     if failure is None:
         return error
     kind, message = failure
-    return kind(message.format(path=path, error=error), path=str(path))  # type: ignore[call-arg]
+    return kind(message.format(path=path, error=error, waited_s=waited_s), path=str(path))  # type: ignore[call-arg]

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +28,7 @@ from exptrack.database.frozen import look_at, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
+from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
 from exptrack.database.sections import SectionThread
 from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
@@ -40,8 +41,6 @@ from exptrack.errors import (
     warn,
 )
 
-BUSY_WAIT_S = 30.0
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.004  # between two attempts to get a lock
 FOLDS = 5  # attempts of processes that leave at once
 PROOF_S = 2.0
 SECTION, READING = "section", "reading"
@@ -80,6 +79,7 @@ class OpenedFile:
     def _begin_afresh(self) -> None:
         """Start without any SQLite connection, thread or lock of the process before a fork."""
         self._local = threading.local()
+        self._patience = Patience()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._hold: Hold | None = None
@@ -443,6 +443,7 @@ class OpenedFile:
 
     def _require_inside(self, what: str) -> None:
         if not self._inside:
+            self.require_open()  # a close in another thread forgets who is inside
             raise RuntimeError(f"{what} outside of a section or reading")
 
     # Which file it is
@@ -483,13 +484,16 @@ class OpenedFile:
 
     # Errors and waiting
 
-    def translate(self, error: Exception) -> Exception:
-        """Return exptrack's error for one of SQLite, or the same error where there is none."""
+    def translate(self, error: Exception, waited_s: float = 0.0) -> Exception:
+        """Return exptrack's error for one of SQLite, or the same error where there is none.
+
+        `waited_s` is how long the call has waited for the lock.
+        """
         if self._closed:
             return ArchiveClosedError(
                 f"{self.path} was closed by another thread; open it again", path=str(self.path)
             )
-        found = translate(error, self.path)
+        found = translate(error, self.path, waited_s)
         if found is error:  # "no such table": of another file in this one's place, perhaps
             try:
                 self.check_identity()
@@ -497,20 +501,25 @@ class OpenedFile:
                 return moved
         return found
 
+    def waiting_at_most(self, seconds: float | None) -> AbstractContextManager[None]:
+        """Wait at most this long for other writers in the block, if a time is given. Call inside a section."""
+        return self._patience.at_most(seconds)
+
     def _run_waiting(self, run: Callable[[], Any]) -> Any:
         """Call `run` outside a transaction, and again while another connection holds the lock."""
-        deadline: float | None = None
+        began: float | None = None
         while True:
             try:
                 return run()
             except SQLITE_FAILURE as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY:
                     raise self.translate(error) from error
-                now = time.monotonic()
-                deadline = deadline or now + self.busy_wait_s
-                if now >= deadline or self._closed or self.caller_has_given_up:
-                    raise self.translate(error) from error
-            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))
+                began = began or time.monotonic()
+                waited_s = time.monotonic() - began
+                run_out = self._patience.has_run_out(waited_s, self.busy_wait_s)
+                if run_out or self._closed or self.caller_has_given_up:
+                    raise self.translate(error, waited_s) from error
+            pause()
 
 
 def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:

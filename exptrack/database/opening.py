@@ -23,7 +23,7 @@ from exptrack.database.connection import Connection, in_section
 from exptrack.database.frozen import side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
-from exptrack.database.opened_file import BUSY_WAIT_S
+from exptrack.database.patience import BUSY_WAIT_S
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,

@@ -76,8 +76,9 @@ class Family:
         if not HAS_OPEN_FILE_LOCKS or (self._address and file_id(self.path) == self._file):
             return
         self.leave()
-        with _opened(self.path, os.O_RDWR) as descriptor:
-            if descriptor is not None and _hold(descriptor, FAMILY_BYTE):
+        # For reading only: the file's mode forbids more. Every process of the family shares the lock.
+        with _opened(self.path, os.O_RDONLY) as descriptor:
+            if descriptor is not None and _hold(descriptor, FAMILY_BYTE, shared=True):
                 self._address, self._file = _map_page(descriptor), file_id(descriptor)
 
     def leave(self) -> None:
@@ -102,11 +103,13 @@ def is_family_alive(path: Path) -> bool:
     return _is_held(path, WRITER_BYTE, 2)
 
 
-def give_up_mapping(mapping: mmap.mmap) -> None:
+def give_up_mapping(mapping: mmap.mmap | None) -> None:
     """In a forked child: unmap the journal of the parent, and close the descriptor that the mapping keeps.
 
     Another file may have that descriptor's number by now, if the parent closed all of its descriptors.
     """
+    if mapping is None:
+        return
     try:
         is_ours = mapping.size() == len(mapping)
     except OSError:
@@ -159,13 +162,13 @@ def _opened(path: Path, flags: int) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _hold(descriptor: int, byte: int) -> bool:
+def _hold(descriptor: int, byte: int, *, shared: bool = False) -> bool:
     if not HAS_OPEN_FILE_LOCKS:
         return False
     import fcntl
 
     try:
-        set_lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, byte, 1)
+        set_lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_RDLCK if shared else fcntl.F_WRLCK, byte, 1)
     except OSError:
         return False  # a file system without such locks
     return True

@@ -29,6 +29,7 @@ from typing import Any
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
+    ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
     ArchiveMovedError,
@@ -37,7 +38,8 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.metrics.journal import CHECK, POINT, SEGMENT, SINGLE, SLOT, Journal, JournalParts
+from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
+from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
     LeftByParent,
@@ -68,10 +70,17 @@ class _NoJournal:
     # Guards nothing. A real lock shared by all runs could be held by another thread at a fork, and the child
     # would inherit it locked.
     lock = nullcontext()
-    at = base = limit = nonce = 0
+    at = limit = room = seed = 0
     epoch = -1
     map = bytearray()
+    kept: list[bytes | None]
     mark = memoryview(b"\0").cast("?")
+
+    def __init__(self) -> None:
+        self.kept = []
+
+    def write(self, slot: int, data: bytes) -> None:
+        """Do nothing: no record fits."""
 
 
 _NO_JOURNAL: JournalParts = _NoJournal()
@@ -84,13 +93,13 @@ class _RecordTemplate:
     template is valid for one epoch of the journal: the next epoch has to define its series again.
     """
 
-    __slots__ = ("epoch", "flat", "pack", "series", "size")
+    __slots__ = ("epoch", "flat", "pack", "series", "slots")
 
     def __init__(self, series: list[LoggedSeries], epoch: int) -> None:
         count = len(series)
         self.series = series
         self.epoch = epoch
-        self.size = count * SLOT
+        self.slots = count
         self.pack = _compile_pack(count)
         self.flat: list[Any] = [field for one in series for field in (0, one.index, 0, 0.0, 0.0, 0)][:-1]
         if count > 1:
@@ -134,7 +143,8 @@ class MetricLog:
     ) -> None:
         """Log one value. Crash-safe: a SIGKILL right after loses nothing; :meth:`flush` is power-safe.
 
-        Returns without waiting for the archive, unless 40,000 points are already queued.
+        Returns without waiting for the archive, unless 40,000 points are already queued; then it waits for up
+        to a second.
 
         `value` is anything with ``__float__``: a bool counts as 0 or 1, an int beyond 2^53 is rounded. NaN and
         the infinities are kept. Without `step` the point follows the largest step of its metric. Repeated and
@@ -144,8 +154,9 @@ class MetricLog:
         Raises:
             InvalidTypeError, InvalidValueError: the name, the value or the step cannot be stored.
             RunFinishedError: the run has ended.
-            ArchiveError: earlier points could not be moved into the archive (disk full, file moved). This is
-                raised once. This point and later ones stay in the journal until it is full; the writer thread
+            RunNotFoundError: another process has deleted the run. This is raised once.
+            ArchiveError: the archive cannot be written, and the journal holds a million points or has no room
+                to grow. Until then points wait in the journal, a warning says so once, and the writer thread
                 goes on trying to store them.
         """
         journal = self._journal
@@ -155,17 +166,16 @@ class MetricLog:
                     series = self._fast[name]
                     chosen = series.next if step is None else step
                     start = journal.at
-                    end = start + 48
-                    body = _pack_point(
-                        journal.base + start, series.index, chosen, (monotonic() - self._zero) * 1e3, value
-                    )
-                    check = _crc(body, journal.nonce)
+                    end = start + 1
+                    body = _pack_point(start, series.index, chosen, (monotonic() - self._zero) * 1e3, value)
+                    check = _crc(body, journal.seed)
                     # A signal handler may have logged until here. From here to the write none can run.
                     if end <= journal.limit and journal.at == start and journal.epoch == series.epoch:
                         journal.at = end
                         if chosen >= series.next:
                             series.next = chosen + 1
-                        _put_single(journal.map, start, body, check)
+                        journal.kept[start] = body
+                        _put_single(journal.map, start * 48, body, check)  # type: ignore[arg-type]  # limit is 0 without a map
                         return
             except (KeyError, TypeError, struct.error):
                 pass  # a new name, or a value that _log_slowly refuses with a message
@@ -265,55 +275,66 @@ class MetricLog:
 
     def _append(self, names: tuple[str, ...], numbers: list[float], step: int | None, time_ms: float) -> None:
         forks.prepare_late()
+        grow = False
         while True:
             if self._writer is None:
                 self._take_journal_in_child()
             writer = self._writer
-            size = len(names) * SLOT
             # The definitions of new names may take this much too: a record stays within half a segment.
-            most = size + sum(map(len, names)) * 4 + len(names) * 40
-            if writer is None or not names or most > SEGMENT // 2:
-                self._commit(names, numbers, step, time_ms)
+            most = len(names) * 4 * SLOT + sum(map(len, names)) * 4
+            if writer is None or not names or most > SEGMENT_BYTES // 2:
+                self._log_by_commit(names, numbers, step, time_ms)
                 return
             journal = writer.journal
             if len(self._series) >= MAX_SERIES:
                 self._forget_series(writer)
             room = True
-            with journal.lock:
-                seen = journal.drained
-                if self._journal is journal:
-                    template = self._template(writer, names, step)
-                    if template is not None and self._write_record(template, numbers, step, time_ms):
-                        break
-                    # If the definitions do not fit, ask for a whole segment: the next epoch has room.
-                    room = journal.make_room(size if template is not None else SEGMENT)
+            try:
+                with journal.lock:
+                    seen = journal.drained
+                    if self._journal is journal:
+                        if journal.resting:
+                            journal.make_room(0)
+                        template = self._template(writer, names, step)
+                        if template is not None and self._write_record(template, numbers, step, time_ms):
+                            break
+                        # If the definitions do not fit, ask for a whole segment: the next epoch has room.
+                        slots = len(names) if template is not None else SEGMENT_SLOTS
+                        room = journal.make_room(slots, grow=grow)
+            except (OSError, ArchiveFullError) as error:
+                raise writer.refusal(error) from error
             if not room:
-                writer.drain(seen=seen)
-        failure = writer.take_failure()
-        if failure is not None:
-            raise failure
+                if grow:
+                    raise writer.refusal()
+                grow = not writer.wait_for_room(seen)
+        writer.raise_if_lost()
 
     def _write_record(
         self, template: _RecordTemplate, numbers: list[Any], step: int | None, time_ms: float
     ) -> bool:
         """Write one record and return True, or return False if it does not fit. The caller holds the lock."""
         journal = self._journal
-        start, size, series = journal.at, template.size, template.series
-        end = start + size
-        first = journal.base + start
+        start, slots, series = journal.at, template.slots, template.series
+        end = start + slots
+        if end > journal.room:
+            return False
         flat = template.flat[:]
-        flat[0::6] = range(first, first + size, SLOT)
+        flat[0::6] = range(start, end)
         flat[2::6] = [one.next for one in series] if step is None else [step] * len(series)
         flat[3::6] = [time_ms] * len(series)
         flat[4::6] = numbers
         body = template.pack(*flat)
-        check = _crc(body, journal.nonce)
+        check = _crc(body, journal.seed)
+        mapped = journal.map
+        if mapped is None:
+            journal.write(start, body + CHECK.pack(check))
         # A signal handler may have logged until here. From here to the write none can run.
-        if end > journal.limit or journal.at != start or journal.epoch != template.epoch:
+        if end > journal.room or journal.at != start or journal.epoch != template.epoch:
+            return False
+        if journal.map is not mapped:
             return False
         journal.at = end
-        journal.map[start : end - 8] = body
-        _put_check(journal.map, end - 8, check)
+        journal.kept[start] = body
         if step is None:
             for one in series:
                 one.next += 1
@@ -322,6 +343,10 @@ class MetricLog:
             for one in series:
                 if one.next < step:
                     one.next = step
+        if mapped is not None:
+            begin, last = start * SLOT, end * SLOT - 8
+            mapped[begin:last] = body
+            _put_check(mapped, last, check)
         return True
 
     def _template(self, writer: Writer, names: tuple[str, ...], step: int | None) -> _RecordTemplate | None:
@@ -344,7 +369,7 @@ class MetricLog:
         known = self._series.get(name)
         if known is None:
             # In a child that cannot ask the file, a name that its parent had not logged begins afresh.
-            top = None if writer.is_apart else self._find_top_step(name)
+            top = None if writer.is_apart else self._find_top_step(name, step)
             # A series that begins below zero goes on from there.
             following = top + 1 if top is not None else step or 0
             index = journal.series_count
@@ -360,35 +385,41 @@ class MetricLog:
         self._fast[name] = known
         return known
 
-    def _find_top_step(self, name: str) -> int | None:
+    def _find_top_step(self, name: str, step: int | None) -> int | None:
         """Return the largest stored step of a metric that this handle logs for the first time, or None.
 
-        Where the archive cannot be read, a run that began in this process is taken to have none yet: an archive
-        in trouble ends no training.
+        Where the archive cannot be read, there is none yet, for a run that began in this process or a point
+        with a step of its own: an archive in trouble ends no training.
         """
         try:
             return find_top_step(self._connection, self._run, name)
         except (ArchiveIOError, ArchiveLockedError, ArchiveMovedError):
-            if self._is_resumed:
+            if self._is_resumed and step is None:
                 raise
             return None
 
     def _forget_series(self, writer: Writer) -> None:
-        """Free the memory of many names. Needs every point in the archive, where the names are read again."""
-        writer.drain()
+        """Free the memory of many names, once every point is in the archive, where the names are read again."""
+        if writer.trouble is not None or not writer.drain_if_possible():
+            return  # the names take memory for longer
         with writer.journal.lock:
-            if not writer.journal.waiting()[0]:
+            if not writer.journal.count_waiting():
                 for known in self._series.values():
                     writer.by_index.pop(known.index, None)
                 self._series, self._fast, self._templates = {}, {}, {}
 
-    @in_section
-    def _commit(self, names: Sequence[str], numbers: list[float], step: int | None, time_ms: float) -> None:
+    def _log_by_commit(
+        self, names: tuple[str, ...], numbers: list[float], step: int | None, time_ms: float
+    ) -> None:
         """Log in a transaction, or through the live handle of this connection if there is one."""
         live = self._live_handle()
         if live is not self and live._connection is self._connection:
-            live._append(tuple(names), numbers, step, time_ms)
-            return
+            live._append(names, numbers, step, time_ms)
+        else:
+            self._commit(names, numbers, step, time_ms)
+
+    @in_section
+    def _commit(self, names: Sequence[str], numbers: list[float], step: int | None, time_ms: float) -> None:
         drain_all(self._connection.path)
         batches = []
         with self._connection.transaction():
@@ -467,7 +498,7 @@ class MetricLog:
         for stored in (known.stored for known in logged.values()):
             if stored.id is not None and stored.summary is not None and stored.checksum is not None:
                 self._checksums[stored.id] = (stored.summary.count, stored.checksum.value())
-        return writer.journal.header.key if release_writer(self._connection, self) else None
+        return writer.journal.key if release_writer(self._connection, self) else None
 
     def lose_journal(self) -> None:
         """Make every call a commit from now on."""

@@ -18,21 +18,16 @@ from pathlib import Path
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import warn
-from exptrack.metrics.journal import (
-    EVERYTHING,
-    SLOT,
-    is_owner_alive,
-    is_stillborn,
-    list_journals,
-    read_header,
-    read_points,
-)
+from exptrack.metrics.journal import EVERYTHING
+from exptrack.metrics.journal_file import SLOT, list_journals
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
+from exptrack.metrics.journal_reader import Damage, is_owner_alive, is_stillborn, read_header, read_points
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity, save_drained
 from exptrack.process import ProcessIdentity
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
+PUT_ASIDE = EVERYTHING - 1  # the note on a journal that is replayed, but holds what could not be stored
 _warned: set[str] = set()
 
 
@@ -88,19 +83,18 @@ def _recover_one(
             " put it back beside its archive"
         )
         return 0
-    unclaimed = False
+    damage = Damage()
     with connection.transaction():
         if not path.exists():
             return 0
         drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
-        if drained == EVERYTHING and is_family_alive(path):
+        # A process that has replayed it may have been killed before it put the file away.
+        replayed, unclaimed = drained >= PUT_ASIDE, drained == PUT_ASIDE
+        if replayed and is_family_alive(path):
             return 0
         batches: dict[tuple[str, str], NewPoints] = {}
         runs: dict[str, tuple[int, str] | None] = {}
-        for point in read_points(path, header, drained):
-            if point is None:
-                unclaimed = True
-                continue
+        for point in () if replayed else read_points(path, header, drained, damage):
             if point.run_id not in runs:
                 row = connection.one(RUN_OF_POINTS, (point.run_id,))
                 runs[point.run_id] = None if row is None else (row["id"], row["status"])
@@ -114,17 +108,25 @@ def _recover_one(
             batch.steps.append(point.step)
             batch.times_ms.append(point.time_ms)
             batch.values.append(point.value)
-        append_points(connection, batches.values())
-        for run in runs.values():
-            if run is not None and run[1] != "running":
-                reseal(run[0])
-        save_drained(connection, header.key, EVERYTHING)
-    if unclaimed:
+        if not replayed:
+            append_points(connection, batches.values())
+            for run in runs.values():
+                if run is not None and run[1] != "running":
+                    reseal(run[0])
+            save_drained(connection, header.key, PUT_ASIDE if damage or unclaimed else EVERYTHING)
+    if damage:
+        aside = path.with_name(f"{path.name}.damaged")
+        os.replace(path, aside)
+        _warn_once(
+            f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
+            f" are in {connection.path}, and the file is kept as {aside}"
+        )
+    elif unclaimed:
         aside = path.with_name(f"{path.name}.unclaimed")
         os.replace(path, aside)
         _warn_once(
-            f"the journal {path.name} holds points of runs that are not in {connection.path};"
-            f" they are kept in {aside}, delete that file if you do not need them"
+            f"the journal {path.name} holds points that could not be stored, as their run is not in"
+            f" {connection.path} or they are damaged; {aside} keeps them: delete it if you do not need it"
         )
     elif not is_family_alive(path):
         os.unlink(path)

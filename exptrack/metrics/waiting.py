@@ -10,15 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exptrack.database.connection import Connection
-from exptrack.metrics.journal import (
-    SLOT,
-    Header,
-    is_owner_alive,
-    list_journals,
-    read_header,
-    read_points,
-)
+from exptrack.metrics.journal_file import SLOT, Header, list_journals
 from exptrack.metrics.journal_locks import is_family_alive
+from exptrack.metrics.journal_reader import Damage, is_owner_alive, read_header, read_points
 from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity
 from exptrack.records import Waiting
 
@@ -67,7 +61,7 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
             str(path), size, None, "", "it belongs to another archive; put it back beside that archive"
         )
     drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
-    points = [point for point in read_points(path, header, drained) if point is not None]
+    points = list(read_points(path, header, drained, Damage()))
     owner = _describe_owner(connection, header, path, {point.run_id for point in points})
     advice = STORED_BY_RECOVER if alive is False else STORED_BY_TAKE_OVER
     return Waiting(str(path), size, len(points), owner, advice)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
+    ArchiveError,
     ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
@@ -33,12 +35,17 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.journal import Journal, SlotRange
-from exptrack.metrics.journal_locks import Family, give_up_mapping, is_ended_by_parent, is_worker
+from exptrack.metrics.journal import Journal, Waiting
+from exptrack.metrics.journal_file import FileState
+from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
+LOOK_S, LOOK_AGAIN_S = 0.05, 1.0  # between two looks at the journal's file; when it cannot be written again
+ROOM_WAIT_S = 1.0
+PATIENCE_S, SHORT_PATIENCE_S = 5.0, 0.1  # for the lock, where no caller asks for points to be stored
+WARN_OF_LOCK_S = 30.0
 PREFAULT_STEP_BYTES = 1 << 18
 
 SAVE_DRAINED = """
@@ -113,54 +120,116 @@ class Writer:
         self.pid = os.getpid()
         self.users: set[WriterUser] = set()
         self.by_index: dict[int, LoggedSeries] = {}
-        self.failure: Exception | None = None
+        self.trouble: Exception | None = None  # why the last attempt to store points failed
         self.readers_told = False  # that they read without the newest points
-        self._failing = False
+        self._trouble_began = 0.0
+        self._warned = False
+        self._lost: RunNotFoundError | None = None
         self._stopped = False
-        self._thread: threading.Thread | None = None
 
-    # The thread
+    # The threads
 
     def start(self) -> None:
         """Start the thread that drains the journal."""
-        self._thread = threading.Thread(target=self._work, name="exptrack-writer", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._work, name="exptrack-writer", daemon=True).start()
 
     def _work(self) -> None:
         journal = self.journal
+        watched = False
         while True:
             journal.wake.wait()
+            if not watched:  # begun here, so that the start of a run does not wait for it
+                watched = True
+                threading.Thread(target=self._watch, name="exptrack-watch", daemon=True).start()
             while not self._stopped and journal.prefault(PREFAULT_STEP_BYTES):
                 pass
             journal.batch_ready.wait(DRAIN_S)
             if self._stopped:
                 return
             try:
-                self.drain(told=False)
+                self.drain(told=False, patience_s=PATIENCE_S)
             except Exception:
-                # drain() keeps it for the next logging call. Training goes on; the thread tries again.
+                # drain() has noted it, and warns if it lasts. Training goes on; the thread tries again.
                 journal.wake.set()
 
+    def _watch(self) -> None:
+        """While points wait, look after the file: other programs may cut or delete it."""
+        journal = self.journal
+        while True:
+            journal.begun.wait()
+            while not self._stopped and not journal.resting:
+                time.sleep(LOOK_S if journal.is_safe else LOOK_AGAIN_S)
+                if journal.file.state() is not FileState.WHOLE:
+                    with journal.lock:
+                        journal.look()
+            if self._stopped:
+                return
+
     def stop(self) -> None:
-        """Let the thread end. Points that are not drained stay in the journal."""
+        """Let the threads end. Points that are not drained stay in the journal."""
         self._stopped = True
         self.journal.wake.set()
+        self.journal.begun.set()
         self.journal.batch_ready.set()
+
+    # What logging calls need
+
+    def wait_for_room(self, seen: int) -> bool:
+        """Wait until the journal is drained beyond the address `seen`; return False if that takes too long.
+
+        Waits for a second at most, and not at all while the archive cannot be written.
+        """
+        deadline = time.monotonic() + ROOM_WAIT_S
+        if self.journal.held_by_this_thread():
+            return False  # a signal handler inside a logging call: the writer thread waits for its lock
+        while self.journal.drained == seen:
+            if self.trouble is not None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
+        return True
+
+    def refusal(self, cause: Exception | None = None) -> ArchiveError:
+        """Return the error of a logging call whose points cannot be kept."""
+        reason = cause or self.trouble or ArchiveLockedError("it takes too long to write")
+        kind = type(reason) if isinstance(reason, ArchiveError) else ArchiveIOError
+        return kind(
+            f"this call is not kept: {self.journal.count_waiting():,} points wait in {self.journal.path}, which"
+            f" cannot take more; remove the cause and log again: {reason}",
+            path=str(self.connection.path),
+        )
+
+    def raise_if_lost(self) -> None:
+        """Raise, once, that a run was deleted together with the points that were to be stored."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            raise lost
 
     # Draining
 
-    def drain(self, *, told: bool = True, seen: int | None = None) -> None:
-        """Store the points in the journal. Commits.
+    def drain(self, *, told: bool = True, patience_s: float | None = None) -> None:
+        """Store the points in the journal. Commits once for each four segments.
 
-        Pass `seen`, the address drained so far, if you only need room: if another drain has moved past it, this
-        returns at once. `told` is false if the caller does not pass an exception on to the user; the next
-        logging call then raises it.
+        `told` is false if the caller does not pass an exception on to the user; a warning then says so once.
+        `patience_s` is how long to wait for other writers, 30 s if it is not given.
 
         Raises:
             ExptrackError: the points could not be stored. They stay in the journal, and ``flush()`` and the
                 end of the run try again.
         """
-        self._drain(told, seen)
+        journal = self.journal
+        with journal.lock:
+            end = journal.address
+        self._drain(told, patience_s)
+        while journal.drained < end:
+            self._drain(told, patience_s)
+
+    def drain_if_possible(self) -> bool:
+        """Store the points without waiting long; return whether they are in the archive now."""
+        try:
+            self.drain(told=False, patience_s=SHORT_PATIENCE_S if self.trouble else PATIENCE_S)
+        except ExptrackError:
+            return False
+        return True
 
     def refuse_inside_logging(self) -> None:
         """Refuse a change that a signal handler asks for while it interrupts a logging call of this thread.
@@ -175,85 +244,66 @@ class Writer:
             )
 
     @in_section
-    def _drain(self, told: bool, seen: int | None) -> None:
+    def _drain(self, told: bool, patience_s: float | None) -> None:
         journal = self.journal
-        if seen is not None and journal.drained != seen:
-            return
         with journal.lock:
-            spans, address = journal.waiting()
+            waiting = journal.waiting()
         lost: RunNotFoundError | None = None
-        if spans:
+        if waiting.slots:
             try:
-                lost = self._store(spans, address)
+                with self.connection.waiting_at_most(patience_s):
+                    lost = self._store(waiting)
             except BaseException as error:
                 for series in list(self.by_index.values()):
                     series.stored.forget()
-                # A reader that waits no longer is told nothing, and the next logging call neither.
+                # A reader that waits no longer is told nothing.
                 if isinstance(error, Exception) and not self.connection.caller_has_given_up:
-                    self._fail(error, told)
+                    self._note_trouble(error, told)
+                if told and isinstance(error, ArchiveError):
+                    raise self._with_whereabouts(error) from error
                 raise
         with journal.lock:
-            if not journal.drained_to(address):
+            if not journal.drained_to(waiting.address):
                 journal.wake.set()
-        if spans:
-            self._restore(journal, told)
-        self._failing, self.failure = False, None
+        self.trouble, self._warned = None, False
         if lost is not None:
-            self._fail(lost, False)
-
-    def _restore(self, journal: Journal, told: bool) -> None:
-        """Write the journal's file again if it was deleted: without it, a kill would lose the next points."""
-        if os.path.exists(journal.path):
-            return
-        try:
             with journal.lock:
-                while not journal.restore():
-                    pass
-        except OSError as error:
-            lost = ArchiveIOError(
-                f"the journal {journal.path} was deleted and cannot be written again ({error.strerror});"
-                " make its folder writable, or a kill loses the next points",
-                path=str(journal.path),
-            )
-            self._fail(lost, told)
-            raise lost from error
-        except ArchiveFullError as full:
-            self._fail(full, told)
-            raise
-        warn(
-            f"the journal {journal.path} was deleted by another program; it was written again, nothing is lost"
+                self._lost = lost
+                journal.nudge()
+            warn(f"logged points are dropped, as their run was deleted: {lost}")
+
+    def _with_whereabouts(self, error: ArchiveError) -> ArchiveError:
+        return type(error)(
+            f"{error}. {self.journal.count_waiting():,} logged points are not in the archive: they wait in"
+            f" {self.journal.path}, and the next flush or the next opening of the archive stores them",
+            path=error.path,
         )
 
-    def _fail(self, error: Exception, told: bool) -> None:
-        """Keep the first of consecutive failures for the next logging call, unless this caller is told."""
-        begun, self._failing = self._failing, True
-        if told:
-            self.failure = None
-        elif not begun:
-            with self.journal.lock:
-                self.failure = error
-                self.journal.nudge()
-            warn(f"logged points stay in the journal until they can be stored: {error}")
+    def _note_trouble(self, error: Exception, told: bool) -> None:
+        """Warn once of consecutive failures that no caller is told of: at once, or of a lock after 30 s."""
+        now = time.monotonic()
+        if self.trouble is None:
+            self._trouble_began = now
+        self.trouble = error
+        brief = isinstance(error, ArchiveLockedError) and now - self._trouble_began < WARN_OF_LOCK_S
+        if not told and not brief and not self._warned:
+            self._warned = True
+            warn(f"logged points wait in {self.journal.path} until they can be stored: {error}")
 
-    def take_failure(self) -> Exception | None:
-        """Return the failure that no caller has been told of, once; None if a later drain succeeded."""
-        failure, self.failure = self.failure, None
-        return failure
-
-    def _store(self, spans: list[SlotRange], address: int) -> RunNotFoundError | None:
+    def _store(self, waiting: Waiting) -> RunNotFoundError | None:
         connection = self.connection
         with connection.transaction():
-            drained_in_file = int(connection.value(SELECT_DRAINED, (self.journal.header.key,)) or 0)
+            drained_in_file = int(connection.value(SELECT_DRAINED, (self.journal.key,)) or 0)
             if drained_in_file > self.journal.drained:
                 # An earlier drain has committed, but failed before it could note so here.
                 with self.journal.lock:
                     self.journal.drained = drained_in_file
-                    spans, address = self.journal.waiting()
+                    waiting = self.journal.waiting()
             missing: dict[int, str] = {}
             checked: set[int] = set()
             batches: list[NewPoints] = []
             drained: list[LoggedSeries] = []
-            for series, batch in self._batches(spans):
+            for series, batch in self._batches(waiting.slots) if waiting.slots else ():
                 run = batch.series.run
                 if run not in checked:
                     checked.add(run)
@@ -263,7 +313,7 @@ class Writer:
                     batches.append(batch)
                     drained.append(series)
             append_points(connection, batches)
-            save_drained(connection, self.journal.header.key, address)
+            save_drained(connection, self.journal.key, waiting.address)
         with self.journal.lock:
             for series in drained:
                 # A forked child may have logged steps that this process has not counted.
@@ -271,16 +321,14 @@ class Writer:
                     series.next = max(series.next, series.stored.summary.top_step + 1)
         return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
 
-    def _batches(self, spans: list[SlotRange]) -> Iterator[tuple[LoggedSeries, NewPoints]]:
-        for span in spans:
-            part = memoryview(self.journal.map[span.begin : span.end])
-            integers, floats = part.cast("q"), part.cast("d")
-            indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
-            times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
-            for index, take in _split_by_series(indexes):
-                series = self.by_index[index]
-                new_times = list(map(int, take(times_ms)))
-                yield series, NewPoints(series.stored, take(steps), new_times, take(values))
+    def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
+        part = memoryview(slots)
+        integers, floats = part.cast("q"), part.cast("d")
+        indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
+        times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
+        for index, take in _split_by_series(indexes):
+            series = self.by_index[index]
+            yield series, NewPoints(series.stored, take(steps), list(map(int, take(times_ms))), take(values))
 
 
 def _split_by_series(indexes: list[int]) -> Iterator[tuple[int, Callable[[list[Any]], list[Any]]]]:
@@ -329,7 +377,7 @@ def read_archive_identity(connection: Connection) -> str:
 
 
 def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
-    """Return this connection's writer, made if there is none, with `user` added; None if no file can be mapped.
+    """Return this connection's writer, made if there is none, with `user` added; None if no file can be made.
 
     Raises:
         ArchiveFullError: the disk has no room for the journal.
@@ -343,10 +391,15 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
                 raise
             except OSError as error:
                 warn(
-                    f"no journal can be mapped beside {connection.path} ({error.strerror}):"
+                    f"no journal can be made beside {connection.path} ({error.strerror}):"
                     " each log call is a commit, 20 times slower; keep the archive on a local disk"
                 )
                 return None
+            if journal.map is None:
+                warn(
+                    f"the journal {journal.path} cannot be mapped: each log call is a system call, six times"
+                    " slower; keep the archive on a local disk"
+                )
             writer = _WRITERS[connection] = Writer(connection, journal)
             connection.before_close = lambda: _close(connection)
             connection.before_section = writer.refuse_inside_logging
@@ -443,9 +496,11 @@ def _close(connection: Connection) -> None:
     writer.stop()
     writer.drain()
     if writer.journal.family.is_alive():
-        return  # the file says so to all who look; the last of them or the next opener deletes it
+        # The file says so to all who look; the last of them or the next opener deletes it.
+        writer.journal.give_up()
+        return
     writer.journal.remove()
-    _forget_journal_alone(connection, writer.journal.header.key)
+    _forget_journal_alone(connection, writer.journal.key)
 
 
 @in_section
@@ -511,7 +566,7 @@ def _before_fork() -> None:
         if connection.closed or connection.in_transaction:
             continue
         try:
-            writer.drain(told=False)
+            writer.drain(told=False, patience_s=PATIENCE_S)
         except Exception as error:  # nothing may keep a fork from happening; the points stay in the journal
             warn(f"forking while points are still in the journal of {connection.path}: {error}")
         writer.journal.lock.acquire()
@@ -530,7 +585,7 @@ def _after_fork_in_child() -> None:
     _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
         connection.before_close = connection.before_section = None
-        give_up_mapping(writer.journal.map)
+        writer.journal.leave_to_parent()
         _FAMILIES.append(writer.journal.family)
         for user in writer.users:
             user.become_child(writer.journal)

@@ -12,7 +12,8 @@ import threading
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveIOError
-from exptrack.metrics.journal import SEGMENT, Journal
+from exptrack.metrics.journal import Journal
+from exptrack.metrics.journal_file import SEGMENT_SLOTS
 from exptrack.metrics.writer import Writer, WriterUser, use_writer
 
 
@@ -26,8 +27,11 @@ class WriterApart(Writer):
         self._archive = archive
         self._turning = threading.RLock()
 
-    def drain(self, *, told: bool = True, seen: int | None = None) -> None:
-        """Begin the next file if this one is full.
+    def drain(self, *, told: bool = True, patience_s: float | None = None) -> None:
+        """Do nothing: the next opener of the archive stores the points."""
+
+    def wait_for_room(self, seen: int) -> bool:
+        """Begin the next file if this one is full. Return True: then there is room.
 
         Raises:
             ArchiveFullError: the disk has no room for it.
@@ -37,14 +41,14 @@ class WriterApart(Writer):
             full = self.journal
             with full.lock:
                 # No record is longer than this.
-                if full.make_room(SEGMENT // 2):
-                    return
-                journal = _begin_journal(self.connection, self._archive)
-                journal.series_count = full.series_count
-                full.limit = 0
-                self.journal = journal
-                for user in list(self.users):
-                    user.begin_file(journal)
+                if not full.make_room(SEGMENT_SLOTS // 2):
+                    journal = _begin_journal(self.connection, self._archive)
+                    journal.series_count = full.series_count
+                    self.journal = journal
+                    for user in list(self.users):
+                        user.begin_file(journal)
+                    full.give_up()
+        return True
 
 
 def open_writer_apart(connection: Connection, archive: str, user: WriterUser) -> Writer:

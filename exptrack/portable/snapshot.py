@@ -22,7 +22,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.copying import copy_file
 from exptrack.database.opening import archive_path
 from exptrack.errors import ArchiveIOError, ExportError
-from exptrack.metrics.journal import list_journals
+from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.waiting import list_waiting_journals
 
 

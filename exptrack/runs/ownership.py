@@ -11,7 +11,7 @@ from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
-from exptrack.metrics.journal import has_living_family
+from exptrack.metrics.journal_reader import has_living_family
 from exptrack.metrics.store import REOPEN_SERIES
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event

@@ -28,6 +28,7 @@ class LiveRun(Protocol):
     @property
     def _live(self) -> bool: ...
     def beat(self) -> None: ...
+    def end_as_wanted(self) -> bool: ...
     def inherit(self) -> bool: ...
     def has_heirs(self) -> bool: ...
     def hand_over(self) -> None: ...
@@ -56,16 +57,22 @@ def _list_open_runs() -> list[LiveRun]:
 
 
 def _beat_forever() -> None:
+    failing: set[LiveRun] = set()
     while True:
         time.sleep(HEARTBEAT_S)
-        for run in _list_open_runs():
+        runs = _list_open_runs()
+        failing.intersection_update(runs)
+        for run in runs:
             try:
                 run.beat()
+                failing.discard(run)
             except ArchiveClosedError:
                 continue
             except ExptrackError as error:
                 # Training goes on. The next flush() raises the same error if its cause remains.
-                warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
+                if run not in failing:
+                    failing.add(run)
+                    warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
 
 
 def _find_ending_error() -> BaseException | None:
@@ -85,6 +92,8 @@ def _end_open_runs() -> None:
     for run in list(LIVE):
         try:
             if run._connection.closed or not (run._live or run.inherit()):
+                continue
+            if run.end_as_wanted():
                 continue
             if isinstance(error, KeyboardInterrupt):
                 run.interrupt("interrupted from the keyboard")

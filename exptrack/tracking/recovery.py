@@ -21,7 +21,7 @@ from exptrack.errors import (
     ForkUnsafeError,
     warn,
 )
-from exptrack.metrics.journal import list_journals
+from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
 from exptrack.process import ProcessIdentity
 from exptrack.records import Waiting

@@ -37,7 +37,14 @@ from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import reopen_connection
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ConfigError, InvalidValueError, RunFinishedError, RunNotFoundError, warn
+from exptrack.errors import (
+    ConfigError,
+    ExptrackError,
+    InvalidValueError,
+    RunFinishedError,
+    RunNotFoundError,
+    warn,
+)
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own, forget_journal
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
@@ -60,6 +67,7 @@ if TYPE_CHECKING:
     from exptrack.capture.system_metrics import SystemSampler
     from exptrack.metrics.series import Buckets, Series
 
+BEAT_WAIT_S = 5.0
 SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
 RUN_BY_ID = "SELECT id, started_at FROM run WHERE run_id = ?"
@@ -110,6 +118,8 @@ class Run(Inheritance, MediaLog):
         self._began = 0.0
         self._duration_ms = 0
         self._old_sigterm: Any = None
+        # The end that was asked for, while it could not be stored: status, reason and traceback.
+        self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -156,8 +166,8 @@ class Run(Inheritance, MediaLog):
 
     @in_section
     def beat(self) -> None:
-        """Store that the run is alive. Commits."""
-        with self._connection.transaction():
+        """Store that the run is alive. Commits. Waits for 5 s at most: the calls of the training come first."""
+        with self._connection.waiting_at_most(BEAT_WAIT_S), self._connection.transaction():
             self._beat()
 
     def _beat(self) -> None:
@@ -347,7 +357,6 @@ class Run(Inheritance, MediaLog):
         return row
 
     @in_section
-    @in_section
     def flush(self) -> None:
         """Store everything logged so far, so that it survives a power cut. Commits, power-safe.
 
@@ -407,9 +416,21 @@ class Run(Inheritance, MediaLog):
             RunStatus.INTERRUPTED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
         )
 
+    def end_as_wanted(self) -> bool:
+        """Store the end that was asked for but could not be stored; return whether there was one.
+
+        Commits.
+        """
+        if self._wanted_end is None:
+            return False
+        self._end(*self._wanted_end)
+        return True
+
     def _end(self, status: RunStatus, reason: str | None = None, traceback: str | None = None) -> None:
         if self._sampler is not None:
             self._sampler.stop()
+        if self._live:
+            self._wanted_end = status, reason, traceback
         self._end_whole(status, reason, traceback)
 
     @in_section
@@ -427,6 +448,7 @@ class Run(Inheritance, MediaLog):
             if journal is not None:
                 self._take_journal()
             raise
+        self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
         if journal is not None:
@@ -475,6 +497,16 @@ class Run(Inheritance, MediaLog):
         if not self._live and not self.inherit():
             # The run ended inside the block, or this is a forked child that left the block too.
             return
+        try:
+            self._end_as(error)
+        except ExptrackError as problem:
+            if error is None:
+                raise
+            # The caller's own exception matters more. The end is tried again when the interpreter exits.
+            warn(f"the end of run {self.run_id} is not stored: {problem}")
+
+    def _end_as(self, error: BaseException | None) -> None:
+        """End the run by how its block was left."""
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             if self._is_left_to_others(error):
                 self.hand_over()

@@ -21,19 +21,34 @@ from exptrack.database.migrations import migrations
 
 CREATOR = """
 import sys, exptrack
+print("imported", flush=True)
+sys.stdin.readline()
 with exptrack.Archive(sys.argv[1]) as archive:
     with archive.start_run() as run:
         run.log({"x": 1.0})
 """
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(5))
 def test_sixteen_processes_create_one_archive(tmp_path: Path, attempt: int) -> None:
     path = tmp_path / "lab.db"
     processes = [
-        subprocess.Popen([sys.executable, "-c", CREATOR, str(path)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", CREATOR, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(16)
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "imported\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("begin\n")
+        process.stdin.flush()
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert errors == [""] * 16
     with Archive(path) as archive:

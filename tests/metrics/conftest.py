@@ -15,7 +15,7 @@ from exptrack.metrics import writer as writer_module
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer thread never drains by itself: what is stored was drained for a reason the test gives."""
     monkeypatch.setattr(writer_module, "DRAIN_S", 3600.0)
-    monkeypatch.setattr(journal_module, "BATCH_BYTES", 1 << 40)
+    monkeypatch.setattr(journal_module, "BATCH_SLOTS", 1 << 40)
 
 
 @pytest.fixture(scope="module")

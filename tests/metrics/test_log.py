@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 
 from exptrack import Archive, InvalidTypeError, InvalidValueError, RunFinishedError
-from exptrack.metrics import journal as journal_module
+from exptrack.metrics import journal_file
 from exptrack.metrics import log as log_module
-from tests.metrics.points import journals, values_of
+from exptrack.metrics import writer as writer_module
+from tests.metrics.points import journals, killed, values_of
 
 
 class Tensor:
@@ -297,14 +298,14 @@ def test_series_that_were_forgotten_for_their_number_go_on(
     assert [step for step, _ in values_of(other, "all")] == list(range(300))
 
 
-def test_where_no_file_can_be_mapped_every_call_is_a_commit(
+def test_where_no_file_can_be_made_every_call_is_a_commit(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(errno.ENODEV, "No such device")
+        raise OSError(errno.EROFS, "Read-only file system")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module.mmap, "mmap", refuse)
+        patch.setattr(writer_module, "Journal", refuse)
         run = archive.start_run()
     assert "each log call is a commit" in caplog.text
     assert journals(Path(archive.path).parent) == []
@@ -314,6 +315,45 @@ def test_where_no_file_can_be_mapped_every_call_is_a_commit(
     assert archive._connection.value("SELECT sum(count) FROM metric_series") == 9
     run.complete()
     assert [step for step, _ in values_of(run, "x")] == list(range(6))
+
+
+def _refuse_to_map(*_: object) -> None:
+    raise OSError(errno.ENODEV, "No such device")
+
+
+def test_where_no_file_can_be_mapped_points_are_written_by_system_calls(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_file.mmap, "mmap", _refuse_to_map)
+        run = archive.start_run()
+    assert "cannot be mapped" in caplog.text
+    for step in range(30_000):
+        run.log_metric("x", float(step))
+        if step % 3 == 0:
+            run.log({"x": float(step), f"y{step % 50}": 1.0})
+    run.complete()
+    assert [step for step, _ in values_of(run, "x")] == list(range(40_000))
+    assert archive.verify().problems == ()
+
+
+def test_a_kill_loses_nothing_where_no_file_can_be_mapped(tmp_path: Path) -> None:
+    body = """
+    import logging, mmap, errno
+    logging.disable()
+    def refuse(*_):
+        raise OSError(errno.ENODEV, "No such device")
+    mmap.mmap = refuse
+    run = archive.start_run()
+    for step in range(50):
+        run.log_metric("x", float(step))
+        run.log({"x": float(step), "y": 1.0})
+    """
+    killed(tmp_path, body)
+    with Archive(tmp_path / "lab.db") as archive:
+        newest = archive.get_run(archive.list_runs()[0].run_id)
+        assert [step for step, _ in values_of(newest, "x")] == list(range(100))
+        assert len(newest.get_metric("y")) == 50
 
 
 def test_threads_number_a_series_without_gap_or_repetition(archive: Archive) -> None:

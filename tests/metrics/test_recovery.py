@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive
+from exptrack.metrics.journal_file import HEADER_BYTES, SLOT
 from tests.metrics.points import journals, killed, values_of
 
 
@@ -99,7 +100,67 @@ def test_a_damaged_journal_never_stops_an_opener(tmp_path: Path, damage: Callabl
         with Archive(tmp_path / "lab.db") as archive:
             assert [r.status for r in archive.list_runs()] == ["interrupted"]
             assert archive.verify().problems == ()
-    assert journals(tmp_path) == ([path] if damage is _garbage else [])
+    aside = path.with_name(f"{path.name}.damaged")
+    assert journals(tmp_path) == {_garbage: [path], _short: [aside]}.get(damage, [])
+
+
+def _flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_damage_in_the_middle_is_told_the_file_kept_and_the_sound_points_stored_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(tmp_path, "for step in range(1000): run.log({'loss': float(step)}, step)")
+    (path,) = journals(tmp_path)
+    _flip(path, HEADER_BYTES + 500 * SLOT + 32)
+    before = path.read_bytes()
+    for _ in range(2):
+        with Archive(tmp_path / "lab.db") as archive:
+            run = archive.get_run(archive.list_runs()[0].run_id)
+            assert [step for step, _ in values_of(run, "loss")] == [*range(498), *range(499, 1000)]
+            assert archive.verify().problems == ()
+    assert caplog.text.count("48 bytes do not verify") == 1
+    (aside,) = journals(tmp_path)
+    assert aside.name.endswith(".points.damaged")
+    assert aside.read_bytes() == before
+
+
+def test_damaged_definitions_are_told_with_the_number_of_points(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'a': 1.0, 'b': 2.0}, step)")
+    (path,) = journals(tmp_path)
+    _flip(path, HEADER_BYTES + 20)
+    with Archive(tmp_path / "lab.db") as archive:
+        assert archive.list_runs()[0].metrics == {"b": 2.0}
+    assert "the names of 100 points do not verify" in caplog.text
+    assert [one.suffix for one in journals(tmp_path)] == [".damaged"]
+
+
+def test_a_damaged_journal_whose_replay_was_cut_off_is_still_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'a': 1.0}, step)")
+    (path,) = journals(tmp_path)
+    _flip(path, HEADER_BYTES + 50 * SLOT)
+
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "as if killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("exptrack.metrics.recovery.os.replace", fail)
+        Archive(tmp_path / "lab.db").close()
+    assert journals(tmp_path) == [path]
+    with Archive(tmp_path / "lab.db") as archive:
+        assert len(archive.get_run(archive.list_runs()[0].run_id).get_metric("a")) == 99
+    (aside,) = journals(tmp_path)
+    assert aside.suffix == ".unclaimed"
+    assert str(aside) in caplog.text
 
 
 def test_the_journal_of_another_archive_is_left_alone(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.metrics import journal as journal_module
+from exptrack.metrics import journal_file
 from exptrack.metrics import writer as writer_module
+from exptrack.metrics.journal_file import SEGMENT_SLOTS
 from tests.changes import altering, changing
 from tests.metrics.points import journals, killed, values_of
 
@@ -159,10 +161,11 @@ def test_a_full_journal_is_drained_by_who_logs(archive: Archive) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_failure_of_the_writer_is_raised_once_and_the_points_are_kept(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
+def test_points_wait_while_the_archive_cannot_be_written_and_a_warning_says_so_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = archive.start_run()
+    assert run._writer is not None
     run.log_metric("x", 0.0)
     full = ArchiveFullError("no room to write", path=archive.path)
 
@@ -171,29 +174,31 @@ def test_a_failure_of_the_writer_is_raised_once_and_the_points_are_kept(
 
     with monkeypatch.context() as patch:
         patch.setattr(writer_module, "append_points", refuse)
-        run._journal.batch_ready.set()
-        while run._writer is None or run._writer.failure is None:
+        run._writer.journal.batch_ready.set()
+        while run._writer.trouble is None:
             time.sleep(0.001)
-        with pytest.raises(ArchiveFullError):
-            run.log_metric("x", 1.0)
+        run.log_metric("x", 1.0)
         run.log_metric("x", 2.0)
         run.log({"x": 3.0})
         for call in (run.flush, run.complete):
-            with pytest.raises(ArchiveFullError):
+            with pytest.raises(ArchiveFullError, match=r"room to write. 4 logged points .* wait in .*points"):
                 call()
         assert archive.get_run(run.run_id).get_metric("x") == []
+        for _ in range(3):
+            assert not run._writer.drain_if_possible()
+    assert caplog.text.count("WARNING") == 1
+    assert "until they can be stored: no room to write" in caplog.text
     run.log_metric("x", 4.0)
     run.complete()
     assert [value for _, value in values_of(run, "x")] == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_full_journal_that_cannot_be_drained_refuses_the_call(
+def test_the_journal_grows_while_it_cannot_be_drained_and_refuses_when_it_may_not_grow(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal_module, "MOST_SEGMENTS", 5)
     run = archive.start_run()
-    assert run._writer is not None
-    run._writer.stop()
     full = ArchiveFullError("no room to write", path=archive.path)
 
     def refuse(*_: object) -> None:
@@ -211,9 +216,59 @@ def test_a_full_journal_that_cannot_be_drained_refuses_the_call(
                 raised.append(step)
             else:
                 kept.append(step)
-        assert len(kept) > 40_000
+        assert len(kept) == 5 * (SEGMENT_SLOTS - 2)  # in each, two define the series
+    run.flush()
+    assert run._writer is not None
+    assert run._writer.trouble is None
+    run.log_metric("x", 0.5)
     run.complete()
-    assert [step for step, _ in values_of(run, "x")] == kept
+    assert [step for step, _ in values_of(run, "x")] == [*kept, len(kept)]
+    assert archive.verify().problems == ()
+
+
+def test_a_journal_that_has_grown_is_replayed_after_a_kill(tmp_path: Path) -> None:
+    body = """
+    from exptrack.errors import ArchiveFullError
+    from exptrack.metrics import writer
+    import logging
+    logging.disable()
+    def refuse(*_):
+        raise ArchiveFullError("no room to write")
+    writer.append_points = refuse
+    for step in range(100_000):
+        run.log_metric("x", float(step), step)
+        if step % 1000 == 0:
+            run.log({"x": -1.0, f"y{step}": 1.0}, step)
+    """
+    killed(tmp_path, body)
+    with Archive(tmp_path / "lab.db") as archive:
+        (summary,) = archive.list_runs()
+        run = archive.get_run(summary.run_id)
+        assert len(run.get_metric("x")) == 100_100
+        assert len(summary.metrics) == 101
+        assert archive.verify().problems == ()
+    assert journals(tmp_path) == []
+
+
+def test_no_room_to_grow_refuses_the_call(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = archive.start_run()
+
+    def refuse(*_: object) -> None:
+        raise ArchiveFullError("no room to write", path=archive.path)
+
+    def refuse_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(writer_module, "append_points", refuse)
+        patch.setattr(journal_file, "allocate", refuse_room)
+        with pytest.raises(ArchiveFullError, match="no room for the journal"):
+            for kept in range(10 * SEGMENT_SLOTS):
+                run.log_metric("x", float(kept), kept)
+        assert kept > 40_000
+    run.complete()
+    assert len(run.get_metric("x")) == kept
 
 
 def test_a_run_that_is_not_there_any_more_ends_with_that_error_and_leaves_no_journal(
@@ -247,9 +302,9 @@ def test_a_journal_that_somebody_deletes_is_written_again(
         """
         import time
         run.log_metric("x", 0.0)
-        os.unlink(run._journal.path)
+        os.unlink(run._writer.journal.path)
         run.log_metric("x", 1.0)
-        while not os.path.exists(run._journal.path):
+        while not os.path.exists(run._writer.journal.path):
             time.sleep(0.001)
         # Not what the drained part says, but what a killed process left in the new file:
         threading.Thread(target=run._connection.section, args=(lambda: time.sleep(60),), daemon=True).start()
@@ -259,7 +314,7 @@ def test_a_journal_that_somebody_deletes_is_written_again(
         """.replace("import time", "import logging, threading, time; logging.disable()"),
     )
     (journal,) = journals(tmp_path)
-    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o400
     with Archive(tmp_path / "lab.db") as archive:
         run = archive.get_run(archive.list_runs()[0].run_id)
         assert values_of(run, "x") == [(number, float(number)) for number in range(6)]
@@ -267,25 +322,30 @@ def test_a_journal_that_somebody_deletes_is_written_again(
         assert archive.verify().problems == ()
 
 
-def test_a_deleted_journal_that_cannot_be_written_again_is_an_error_and_loses_nothing(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
+def test_a_deleted_journal_that_cannot_be_written_again_is_told_once_and_loses_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = archive.start_run()
     run.log_metric("x", 0.0)
-    os.unlink(run._journal.path)
+    assert run._writer is not None
+    journal = run._writer.journal
+    os.unlink(journal.path)
 
-    def refuse(_descriptor: int) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module, "_allocate", refuse)
-        with pytest.raises(ArchiveFullError, match="no room for the journal"):
+        patch.setattr(journal_file, "allocate", refuse)
+        for number in range(1, 4):
             run.flush()
-        run.log_metric("x", 1.0)
+            run.log_metric("x", float(number))
+        assert not journal.is_safe
+        assert caplog.text.count("cannot be written again") == 1
     run.flush()
-    assert run._journal.path.exists()
+    run.log_metric("x", 4.0)
+    assert journal.path.exists()
     run.complete()
-    assert [value for _, value in values_of(run, "x")] == [0.0, 1.0]
+    assert [value for _, value in values_of(run, "x")] == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 def test_a_run_that_somebody_else_ended_keeps_what_was_logged(archive: Archive) -> None:

@@ -19,7 +19,7 @@ from exptrack import Archive, Run
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ForkUnsafeError
-from exptrack.metrics import journal as journal_module
+from exptrack.metrics.journal_file import SEGMENT_SLOTS, SEGMENTS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 Fork = Callable[[], int]
@@ -103,7 +103,7 @@ def test_what_it_logs_is_stored_by_the_next_opener(archive: Archive, fork: Fork)
 
 def test_it_begins_the_next_file_when_one_is_full(archive: Archive, fork: Fork) -> None:
     run = archive.start_run()
-    most = 2 * journal_module.SEGMENT // journal_module.SLOT
+    most = SEGMENTS * SEGMENT_SLOTS
     count = most + 5_000
 
     def log() -> None:

@@ -27,7 +27,7 @@ from exptrack import (
     RunStatus,
 )
 from exptrack.database import copying
-from exptrack.metrics.journal import list_journals
+from exptrack.metrics.journal_file import list_journals
 from tests.changes import changing
 
 

@@ -1,0 +1,171 @@
+"""Reading a journal: whole records and nothing else; damage to any byte is told or changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive
+from exptrack.metrics.journal import Journal
+from exptrack.metrics.journal_file import HEADER_BYTES, PAGE, SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
+from exptrack.metrics.journal_reader import Damage, JournalPoint, read_header, read_points
+from exptrack.tracking.run import Run
+
+
+@pytest.fixture
+def logged(archive: Archive, quiet: None) -> Iterator[tuple[Run, Journal]]:
+    """A run with a single record, one of three values, and a single one again, in its journal only."""
+    run = archive.start_run()
+    run.log_metric("a", 1.0)
+    run.log({"a": 2.0, "b": 2.0, "c": 2.0})
+    run.log_metric("a", 3.0)
+    assert isinstance(run._journal, Journal)
+    yield run, run._journal
+    run.complete()
+
+
+GROUP = [("a", 2.0), ("b", 2.0), ("c", 2.0)]
+ALL = [("a", 1.0), *GROUP, ("a", 3.0)]
+
+
+def left(path: Path, drained: int = 0) -> tuple[list[tuple[str, float]], Damage]:
+    header = read_header(path)
+    assert header is not None
+    damage = Damage()
+    points: list[JournalPoint] = list(read_points(path, header, drained, damage))
+    return [(point.name, point.value) for point in points], damage
+
+
+def test_a_damaged_record_is_told_and_its_neighbours_are_there(
+    logged: tuple[Run, Journal], tmp_path: Path
+) -> None:
+    """Every byte of a group of three is damaged in turn: the group is gone as a whole, nothing else is."""
+    _, journal = logged
+    whole = journal.path.read_bytes()
+    copy = tmp_path / "copy.points"
+    copy.write_bytes(whole)
+    found, damage = left(copy)
+    assert (found, bool(damage)) == (ALL, False)
+    assert left(copy, 3)[0] == [*GROUP, ("a", 3.0)]
+    begin = (journal.at - 4) * SLOT
+    for place in range(begin, begin + 3 * SLOT):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x55
+        copy.write_bytes(damaged)
+        found, damage = left(copy)
+        assert (found, damage.bad_bytes) == ([("a", 1.0), ("a", 3.0)], 3 * SLOT)
+
+
+def test_each_flipped_bit_changes_nothing_or_is_told(logged: tuple[Run, Journal], tmp_path: Path) -> None:
+    """All bytes of the header, of the points and of the definitions, and some of the zeros after them."""
+    _, journal = logged
+    whole = journal.path.read_bytes()
+    copy = tmp_path / "copy.points"
+    end = HEADER_BYTES + SEGMENT_BYTES
+    places = [
+        *(place for place in range(2 * PAGE) if place % PAGE < 250),
+        *range(HEADER_BYTES, (journal.at + 1) * SLOT),
+        *range((journal.at + 1) * SLOT, end, 50_001),
+        *range(end, len(whole), 100_003),
+    ]
+    silent = 0
+    for number, place in enumerate(places):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << number % 8
+        copy.write_bytes(damaged)
+        found, damage = left(copy)
+        assert found == ALL or damage, place
+        assert set(found) <= set(ALL), place
+        silent += not damage
+    assert 0 < silent < len(places)
+
+
+def test_a_torn_last_record_is_not_told(logged: tuple[Run, Journal], tmp_path: Path) -> None:
+    """A kill leaves the beginning of the last record, without its check."""
+    run, journal = logged
+    copy = tmp_path / "copy.points"
+    for values in ({"a": 4.0}, {"a": 4.0, "b": 5.0, "c": 6.0}):
+        before, whole = journal.at, journal.path.read_bytes()
+        run.log(values)
+        record = journal.path.read_bytes()[before * SLOT : journal.at * SLOT]
+        for size in range(len(record) - 8):
+            torn = bytearray(whole)
+            torn[before * SLOT : before * SLOT + size] = record[:size]
+            copy.write_bytes(torn)
+            found, damage = left(copy)
+            assert (found[:5], bool(damage)) == (ALL, False), size
+
+
+@pytest.mark.parametrize("size", [0, 100, PAGE, 2 * PAGE, HEADER_BYTES, HEADER_BYTES + 3 * SLOT, 2_000_000])
+def test_a_lost_end_is_told(logged: tuple[Run, Journal], tmp_path: Path, size: int) -> None:
+    _, journal = logged
+    copy = tmp_path / "copy.points"
+    copy.write_bytes(journal.path.read_bytes()[:size])
+    if read_header(copy) is None:
+        assert size < PAGE
+        return
+    found, damage = left(copy)
+    assert damage.missing_bytes == journal.file.header.file_bytes - size
+    assert set(found) <= set(ALL)
+    assert found == ALL or size < 2_000_000
+
+
+def test_the_definitions_of_other_epochs_name_the_points_of_a_damaged_one(
+    archive: Archive, quiet: None, tmp_path: Path
+) -> None:
+    run = archive.start_run()
+    assert run._writer is not None
+    run._writer.stop()
+    journal, count = run._writer.journal, SEGMENT_SLOTS + 100
+    for step in range(count):
+        run.log_metric("x", float(step), step)
+    assert journal.epoch == 1
+    damaged = bytearray(journal.path.read_bytes())
+    damaged[HEADER_BYTES + 60] ^= 1
+    copy = tmp_path / "copy.points"
+    copy.write_bytes(damaged)
+    found, damage = left(copy)
+    assert [value for _, value in found] == list(range(count))
+    assert damage.bad_bytes == 2 * SLOT
+    run.complete()
+
+
+def test_an_epoch_that_is_gone_is_told(archive: Archive, quiet: None, tmp_path: Path) -> None:
+    run = archive.start_run()
+    assert run._writer is not None
+    run._writer.stop()
+    with run._writer.journal.lock:
+        pass
+    step = 0
+    while run._writer.journal.epoch < 2:
+        with run._writer.journal.lock:
+            run._writer.journal.make_room(SEGMENT_SLOTS, grow=True)
+        run.log_metric("x", float(step), step)
+        step += 1
+    damaged = bytearray(run._writer.journal.path.read_bytes())
+    begin = HEADER_BYTES + SEGMENT_BYTES
+    damaged[begin : begin + SEGMENT_BYTES] = bytes(SEGMENT_BYTES)
+    copy = tmp_path / "copy.points"
+    copy.write_bytes(damaged)
+    found, damage = left(copy)
+    assert len(found) < step
+    assert damage.bad_bytes == SEGMENT_BYTES
+    run.complete()
+
+
+def test_what_an_earlier_epoch_left_is_not_taken_again(archive: Archive, quiet: None) -> None:
+    run = archive.start_run()
+    step = 0
+    while run._journal.epoch < 3:
+        run.log_metric("x", float(step), step)
+        step += 1
+    assert isinstance(run._journal, Journal)
+    journal = run._journal
+    found, damage = left(journal.path, journal.drained)
+    assert [int(value) for _, value in found] == list(range(step - len(found), step))
+    assert not damage
+    assert len(found) < 2 * SEGMENT_SLOTS
+    assert left(journal.path, journal.address)[0] == []
+    run.complete()

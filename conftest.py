@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive
+from tests.faults.tools import tests_that_do_not_apply
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,12 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctest_namespa
     doctest_namespace["tmp_path"] = tmp_path
     for name in ("ExpConfig", "RunFilter", "merge_configs"):
         doctest_namespace[name] = getattr(exptrack, name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that do not apply to this machine: they are not skipped, and not run either."""
+    for name, tool in tests_that_do_not_apply().items():
+        terminalreporter.write_line(f"tests/faults/{name} does not apply here: it needs {tool}")
 
 
 @pytest.fixture

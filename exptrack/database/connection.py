@@ -345,32 +345,39 @@ class Connection(StatementRunner):
             self._mend(held, handle.raw)
 
     def _mend(self, held: Hold, raw: sqlite3.Connection) -> None:
+        """Put the WAL back, or rescue what is in it. If that fails, the next commit tries again.
+
+        Until it has succeeded the connections stay open: they alone still read what is in the deleted WAL.
+        """
         if held.lost_only_its_shared_memory():
             self._renew_hold(held)
-        elif not held.was_put_back_by_another():
-            self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
-            try:
-                if held.lost_only_its_wal():
-                    held.put_wal_back()
-                elif not held.was_put_back_by_another():
-                    copy = held.rescue()
-                    raise ArchiveMovedError(
-                        f"another file stands in the place of {held.wal_path}, so nothing more is written;"
-                        f" all that was committed is in {copy}: compare the two, and keep one",
-                        path=str(self.path),
-                    )
-            except OSError as error:
-                raise ArchiveIOError(
-                    f"{held.wal_path} was deleted and cannot be written again ({error.strerror}); make room and"
-                    " try again",
-                    path=str(self.path),
-                ) from error
-            finally:
-                if raw.in_transaction:
-                    raw.execute("ROLLBACK")
-                self._open_afresh(held)
-        else:
+            return
+        if held.was_put_back_by_another():
             self._open_afresh(held)
+            return
+        self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
+        copy = None
+        try:
+            if held.lost_only_its_wal():
+                held.put_wal_back()
+            elif not held.was_put_back_by_another():
+                copy = held.rescue()
+        except OSError as error:
+            raise ArchiveIOError(
+                f"{held.wal_path} was deleted and cannot be written again ({error.strerror}); make room and"
+                " try again",
+                path=str(self.path),
+            ) from error
+        finally:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+        self._open_afresh(held)
+        if copy is not None:
+            raise ArchiveMovedError(
+                f"another file stands in the place of {held.wal_path}, so nothing more is written;"
+                f" all that was committed is in {copy}: compare the two, and keep one",
+                path=str(self.path),
+            )
 
     def _require_descriptors(self, handle: Handle | None) -> None:
         """Look at the descriptors and the side files before a statement, reading or transaction.

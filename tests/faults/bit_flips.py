@@ -6,9 +6,11 @@ artifact, or raise an error that is not exptrack's.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
-import os
 import random
+import shutil
 import signal
 import sqlite3
 import tempfile
@@ -17,26 +19,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from exptrack import Archive, ExptrackError
 from tests.faults.full_lab import build, tables
+from tests.faults.tally import Tally
 
 LIMIT_S = 30
 # The stored form of a chunk may differ where its content does not: some bits of a frame mean nothing.
 NO_ANSWER = {"chunk_data"}
-
-
-class Outcome(NamedTuple):
-    """What became of the flips; `wrong` has a line for each that is counted beside `tries`."""
-
-    tries: int
-    lost: int  # a reading call returned other bytes of an artifact, or raised an error that is not exptrack's
-    doubled: int
-    unreported: int  # a reader gets something else, and verify says that all is sound
-    hung: int
-    wrong: tuple[str, ...]
-    changed: int  # flips that changed what a reader gets
 
 
 class _Hung(BaseException):
@@ -69,6 +60,8 @@ class Subject:
         self.path = folder / "flipped.db"
         build(folder / "full.db")
         self.sound = (folder / "full.db").read_bytes()
+        self.used = [place for place, byte in enumerate(self.sound) if byte]
+        self.changed = 0  # flips that changed what a reader gets
         self.tables = tables(folder / "full.db")
         self.path.write_bytes(self.sound)
         with Archive(self.path, mode="ro") as archive:
@@ -141,33 +134,35 @@ class Subject:
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         self.path.write_bytes(data)
 
-    def try_flip(self, bit: int) -> tuple[str, bool]:
-        """Flip a bit; return what is wrong, if anything, and whether a reader gets something else."""
+    def try_flip(self, bit: int) -> tuple[str, str] | None:
+        """Flip a bit; return the failure and what it was, or None."""
         self.flip(bit)
         try:
             with _limit():
                 return self._judge()
         except _Hung:
-            return "hung", True
+            return "hung", f"no answer within {LIMIT_S} s"
 
-    def _judge(self) -> tuple[str, bool]:
+    def _judge(self) -> tuple[str, str] | None:
         try:
             answers = self.ask()
             with Archive(self.path, mode="ro") as archive:
                 reported = not archive.verify().ok
         except ExptrackError:
-            return "", True  # it cannot be opened, and that is told
+            self.changed += 1
+            return None  # it cannot be opened, and that is told
         except Exception as error:
-            return f"lost: opening or verify raised {type(error).__name__}: {error}", True
-        changed = {name for name, answer in answers.items() if answer != self.answers[name]}
-        for name in changed:
+            return "lost", f"opening or verify raised {type(error).__name__}: {error}"
+        different = {name for name, answer in answers.items() if answer != self.answers[name]}
+        self.changed += bool(different)
+        for name in different:
             if answers[name].startswith("RAW"):
-                return f"lost: {name}: {answers[name]}", True
+                return "lost", f"{name}: {answers[name]}"
             if name.startswith("artifact") and not _is_told(answers[name]):
-                return f"lost: {name} returned {answers[name]}", True
-        if changed and not reported:
-            return f"unreported: {sorted(changed)}", True
-        return "", bool(changed)
+                return "lost", f"{name} returned {answers[name]}"
+        if different and not reported:
+            return "unreported", str(sorted(different))
+        return None
 
 
 def _selecting(view: str) -> Callable[[Archive], Any]:
@@ -206,24 +201,29 @@ def _read_artifact(archive: Archive, run_id: str, name: str, version: int) -> An
     return used, hashlib.sha256(data).hexdigest(), files
 
 
-def run(tries: int, seed: int) -> Outcome:
-    """Flip `tries` bits, chosen by `seed`; the numbers of the outcome but `tries` and `changed` must be 0."""
-    wrong: list[str] = []
-    changed = 0
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+@functools.cache
+def subject() -> Subject:
+    """The one sound archive of this process. Its ids and times are new in each process, so its bits are too."""
+    folder = tempfile.mkdtemp(prefix="exptrack-flips-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        subject = Subject(Path(folder))
-        chance = random.Random(seed)
-        used = [place for place, byte in enumerate(subject.sound) if byte]
-        for number in range(tries):
-            # Most of a small file is unused; every second flip hits a byte that is not 0.
-            place = chance.choice(used) if number % 2 else chance.randrange(len(subject.sound))
-            bit = 8 * place + chance.randrange(8)
-            problem, different = subject.try_flip(bit)
-            changed += different
-            if problem:
-                wrong.append(f"bit {bit} of {os.path.getsize(subject.path):,} bytes: {problem}")
-    kinds = [line.split(": ", 2)[1] for line in wrong]
-    return Outcome(
-        tries, kinds.count("lost"), 0, kinds.count("unreported"), kinds.count("hung"), tuple(wrong), changed
-    )
+        return Subject(Path(folder))
+
+
+def run(tries: int, seed: int) -> Tally:
+    """Flip one bit a try. `lost`: a reading call returned other bytes of an artifact, or an untyped error."""
+    tally = Tally()
+    archive = subject()
+    for number in range(seed, seed + tries):
+        chance = random.Random(number)
+        # Most of a small file is unused; every second flip hits a byte that is not 0.
+        place = chance.choice(archive.used) if number % 2 else chance.randrange(len(archive.sound))
+        bit = 8 * place + chance.randrange(8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            problem = archive.try_flip(bit)
+        tally.tries += 1
+        if problem:
+            tally.blame(problem[0], f"bit {bit} of {len(archive.sound):,} bytes: {problem[1]}")
+    return tally

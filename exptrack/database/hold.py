@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from exptrack.database.descriptors import FileId, file_id, open_numbers
+from exptrack.database.descriptors import FileId, file_id, may_be_sqlites, open_numbers
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
 
 try:
@@ -66,9 +66,14 @@ class Hold:
         return file_id(self.main) == self.main_id and file_id(self.shm) == self.shm_id
 
     def numbers_since(self, before: frozenset[int]) -> dict[int, FileId]:
-        """What SQLite has opened of the archive's files since `before`, by descriptor number."""
+        """What SQLite has opened of the archive's files since `before`, by descriptor number.
+
+        Not what a thread of the user has opened meanwhile, as for a copy: its end would look as if a program
+        had closed SQLite's descriptors.
+        """
         own = {self.main, self.shm, self.wal}
-        found = {number: file_id(number) for number in (open_numbers() or frozenset()) - before - own}
+        new = (open_numbers() or frozenset()) - before - own
+        found = {number: file_id(number) for number in new if may_be_sqlites(number)}
         return {number: identity for number, identity in found.items() if identity in self.ids}
 
     def is_in_place(self) -> bool:

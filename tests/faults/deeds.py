@@ -28,7 +28,8 @@ LATE = """
     exptrack.analysis.comparison exptrack.artifacts.lineage exptrack.artifacts.listing exptrack.runs.recorded
     exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
     exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
-    exptrack.config.composition exptrack.portable.verification psutil pyfastcdc zstandard
+    exptrack.config.composition exptrack.portable.verification concurrent.futures.thread psutil pyfastcdc
+    sqlite_utils zstandard
 """.split()
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from exptrack import Archive, process
-from exptrack.database import hold
+from exptrack.database import descriptors
 from exptrack.process import ProcessIdentity, current_process, is_alive, read_small
 
 PORTABLE = "portable"
@@ -193,7 +193,7 @@ def test_a_run_starts_and_recovers_where_nothing_tells_of_processes(
     monkeypatch.setattr(os, "readlink", lambda path: hidden() if "/proc" in str(path) else readlink(path))
     monkeypatch.setattr(psutil, "boot_time", hidden)
     monkeypatch.setattr(psutil, "Process", gone)
-    monkeypatch.setattr(hold, "DESCRIPTORS", str(tmp_path / "absent"))
+    monkeypatch.setattr(descriptors, "LISTINGS", (str(tmp_path / "absent"),))
     if not has_clock:
         monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
     monkeypatch.setattr(process, "_current", None)

@@ -16,9 +16,14 @@ class Handle:
 
     `busy` is held while a statement or a transaction runs: whoever closes the connection acquires it first,
     as a close under a statement crashes the interpreter.
+
+    A handle that its thread dropped as it ended puts its connections into `left`, for others to close: the
+    collector may run at any moment, also while the process forks. SQLite does not close them by itself before
+    the collector finds them, as each refers to itself by its cache of statements.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, left: list[sqlite3.Connection]) -> None:
+        self._left = left
         self.raw: sqlite3.Connection | None = None
         self.keeper: sqlite3.Connection | None = None  # holds the write lock during a checkpoint
         self.busy = threading.RLock()
@@ -53,6 +58,9 @@ class Handle:
         self.raw = self.keeper = None
         self.depth = 0
         return left
+
+    def __del__(self) -> None:
+        self._left += self.abandon()
 
 
 class Done(NamedTuple):

@@ -81,6 +81,7 @@ class OpenedFile:
         self._local = threading.local()
         self._patience = Patience()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self._left: list[sqlite3.Connection] = []  # by threads that have ended; to be closed
         self._lock = threading.Lock()
         self._hold: Hold | None = None
         self._sections = SectionThread()
@@ -204,10 +205,17 @@ class OpenedFile:
         return handle
 
     def _new_handle(self) -> Handle:
-        handle = Handle()
+        handle = Handle(self._left)
         with forks.GATE:
+            self._close_left()
             self._handles.add(handle)
         return handle
+
+    def _close_left(self) -> None:
+        """Close the connections of threads that have ended."""
+        while self._left:
+            with suppress(IndexError):  # another thread was faster
+                self._left.pop().close()
 
     def _raw(self, handle: Handle) -> sqlite3.Connection:
         """Return the handle's SQLite connection, opened if it is not; `busy` is held."""
@@ -347,6 +355,7 @@ class OpenedFile:
                     handle.busy.release()
         self._local = threading.local()
         _end_threads(self._sections, self._idle_readers)
+        self._close_left()
         if held is not None and last:
             if not held.leaves_wal:
                 self._fold_what_is_left(held)
@@ -409,6 +418,7 @@ class OpenedFile:
         held: list[threading.RLock] = []
         if self._hold is not None and not all(self._has_descriptors(handle) for handle in list(self._handles)):
             self._renew_descriptors(self._hold)
+        self._close_left()
         for handle in list(self._handles):
             entered = handle.busy.acquire(timeout=max(0.0, deadline - time.monotonic()))
             if entered:
@@ -424,6 +434,7 @@ class OpenedFile:
         """In a forked child: forget what belongs to the parent. `unsafe` says why SQLite may not be used."""
         for handle in list(self._handles):
             forks.keep_for_ever(handle.abandon())
+        forks.keep_for_ever(self._left)
         self._begin_afresh()
         self._unsafe = self._unsafe or unsafe
         self._proven = self._unsafe is not None

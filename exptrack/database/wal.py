@@ -121,7 +121,7 @@ class _Log:
     def __init__(self, wal: int, frame_bytes: int) -> None:
         self.wal = wal
         self.frame_bytes = frame_bytes
-        self.header = os.pread(wal, HEADER.size, 0)
+        self.header = self._read(HEADER.size, 0)
 
     def commits_behind(self, end: int, frames: int) -> Iterator[int]:
         """Yield the number of each commit behind frame `end` that verifies and belongs to this log.
@@ -142,7 +142,7 @@ class _Log:
 
     def _verifies(self, number: int, frame: Frame) -> bool:
         """Whether a frame continues the one before it, whose stored checksum may be what is damaged."""
-        body = os.pread(self.wal, self.frame_bytes, self._place(number))
+        body = self._read(self.frame_bytes, self._place(number))
         data = body[:8] + body[FRAME.size :]
         for big_endian in self._byte_orders():
             for before in self._before(number, big_endian):
@@ -158,7 +158,7 @@ class _Log:
             return
         yield self._frame(number - 1).sums
         before = HEADER.unpack(self.header)[6:] if number == 2 else self._frame(number - 2).sums
-        body = os.pread(self.wal, self.frame_bytes, self._place(number - 1))
+        body = self._read(self.frame_bytes, self._place(number - 1))
         yield add_sums(body[:8] + body[FRAME.size :], before, big_endian)
 
     def _byte_orders(self) -> tuple[bool, ...]:
@@ -171,10 +171,12 @@ class _Log:
     def _place(self, number: int) -> int:
         return HEADER.size + (number - 1) * self.frame_bytes
 
+    def _read(self, size: int, at: int) -> bytes:
+        """Read bytes, zeros beyond the end: another process may begin the log afresh and cut it meanwhile."""
+        return os.pread(self.wal, size, at).ljust(size, b"\0")
+
     def _frame(self, number: int) -> Frame:
-        page, pages, salt_1, salt_2, sum_1, sum_2 = FRAME.unpack(
-            os.pread(self.wal, FRAME.size, self._place(number))
-        )
+        page, pages, salt_1, salt_2, sum_1, sum_2 = FRAME.unpack(self._read(FRAME.size, self._place(number)))
         return Frame(page, pages, (salt_1, salt_2), (sum_1, sum_2))
 
 

@@ -15,13 +15,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
@@ -35,7 +33,8 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.journal import Journal, Waiting
+from exptrack.metrics.columns import split_by_series
+from exptrack.metrics.journal import Journal, Signal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
 from exptrack.metrics.journal_notes import forget_journal, read_drained, save_drained
@@ -118,9 +117,10 @@ class Writer:
         self.trouble: Exception | None = None  # why the last attempt to store points failed
         self.readers_told = False  # that they read without the newest points
         self._trouble_began = 0.0
-        self._warned = False
+        self.has_warned = False
         self._lost: RunNotFoundError | None = None
         self._stopped = False
+        self._end_of_watch = Signal()
 
     # The threads
 
@@ -153,7 +153,8 @@ class Writer:
         while True:
             journal.begun.wait()
             while not self._stopped and not journal.resting:
-                time.sleep(LOOK_S if journal.is_safe else LOOK_AGAIN_S)
+                if self._end_of_watch.wait(LOOK_S if journal.is_safe else LOOK_AGAIN_S):
+                    return
                 if journal.file.state() is not FileState.WHOLE:
                     with journal.lock:
                         journal.look()
@@ -163,6 +164,7 @@ class Writer:
     def stop(self) -> None:
         """Let the threads end. Points that are not drained stay in the journal."""
         self._stopped = True
+        self._end_of_watch.set()
         self.journal.wake.set()
         self.journal.begun.set()
         self.journal.batch_ready.set()
@@ -260,7 +262,7 @@ class Writer:
         with journal.lock:
             if not journal.drained_to(waiting.address):
                 journal.wake.set()
-        self.trouble, self._warned = None, False
+        self.trouble, self.has_warned = None, False
         if lost is not None:
             with journal.lock:
                 self._lost = lost
@@ -281,8 +283,8 @@ class Writer:
             self._trouble_began = now
         self.trouble = error
         brief = isinstance(error, ArchiveLockedError) and now - self._trouble_began < WARN_OF_LOCK_S
-        if not told and not brief and not self._warned:
-            self._warned = True
+        if not told and not brief and not self.has_warned:
+            self.has_warned = True
             warn(f"logged points wait in {self.journal.path} until they can be stored: {error}")
 
     def _store(self, waiting: Waiting) -> RunNotFoundError | None:
@@ -327,29 +329,9 @@ class Writer:
         integers, floats = part.cast("q"), part.cast("d")
         indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
         times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()
-        for index, take in _split_by_series(indexes):
+        for index, take in split_by_series(indexes):
             series = self.by_index[index]
             yield series, NewPoints(series.stored, take(steps), list(map(int, take(times_ms))), take(values))
-
-
-def _split_by_series(indexes: list[int]) -> Iterator[tuple[int, Callable[[list[Any]], list[Any]]]]:
-    """Yield each series index with a function that takes the elements of that series from a column."""
-    # A training loop logs the same metrics in turn. Slices then take a tenth of the time.
-    period = indexes.index(indexes[0], 1) if indexes.count(indexes[0]) > 1 else len(indexes)
-    turn = indexes[:period]
-    if len(set(turn)) == period and (turn * (len(indexes) // period + 1))[: len(indexes)] == indexes:
-        for begin, index in enumerate(turn):
-            yield index, itemgetter(slice(begin, None, period))
-        return
-    places: defaultdict[int, list[int]] = defaultdict(list)
-    for place, index in enumerate(indexes):
-        places[index].append(place)
-    for index, found in places.items():
-        yield index, partial(_pick, found)
-
-
-def _pick(places: list[int], column: list[Any]) -> list[Any]:
-    return [column[place] for place in places]
 
 
 def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
@@ -531,8 +513,8 @@ def drain_all(path: Path) -> None:
             )
             writer.readers_told = False
         except ExptrackError as error:
-            if not writer.readers_told:
-                writer.readers_told = True
+            told, writer.readers_told = writer.readers_told or writer.has_warned, True
+            if not told:
                 warn(f"reading {path} without the newest points, which are still in the journal: {error}")
 
 

@@ -140,7 +140,7 @@ def test_unknown_and_ambiguous_runs_have_their_exit_codes(lab: Path) -> None:
 def test_reading_falls_back_to_read_only(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive that cannot be opened for writing is read; a writing command says why not."""
 
-    def open_archive(path: Any, *, mode: str = "rw", create: bool = True) -> Archive:
+    def open_archive(path: Any, *, mode: str = "rw", **_: Any) -> Archive:
         if mode == "rw":
             raise exptrack.ArchiveReadOnlyError("cannot write here", path=str(path))
         return Archive(path, mode=mode)

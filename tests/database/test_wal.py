@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive
-from exptrack.database.wal import FRAME, HEADER, list_kept
+from exptrack.database.wal import FRAME, HEADER, _Log, list_kept
 
 FRAME_BYTES = FRAME.size + 4096
 SCRIPT = """
@@ -93,3 +93,14 @@ def test_a_whole_log_is_no_damage(left: Path, tmp_path: Path, caplog: pytest.Log
         assert len(archive.list_runs()) == 5
         assert archive.verify().ok
     assert (list_kept(path), caplog.messages) == ([], [])
+
+
+def test_a_log_that_is_cut_while_it_is_read_ends_there(tmp_path: Path) -> None:
+    """Another process begins its log afresh meanwhile, and cuts it."""
+    path = tmp_path / "wal"
+    path.write_bytes(bytes(32 + 24 + 100))
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        assert list(_Log(descriptor, 24 + 4096).commits_behind(0, 5)) == []
+    finally:
+        os.close(descriptor)

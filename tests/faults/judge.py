@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exptrack import Archive
-from exptrack.metrics.journal import list_journals
+from exptrack.metrics.journal_file import list_journals
 from tests.faults.deeds import Deeds, digest, digest_folder
 from tests.faults.ledger import RAW, STUCK, Ledger, State, expect, read_lines
 from tests.faults.tally import Tally

@@ -19,6 +19,7 @@ from exptrack import Archive, Run
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ForkUnsafeError
+from exptrack.metrics import writer as writer_module
 from exptrack.metrics.journal_file import SEGMENT_SLOTS, SEGMENTS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
@@ -39,11 +40,12 @@ def fork_in_c() -> int:
 
 
 @pytest.fixture(params=["beside a connection of the user's", "in C"])
-def fork(request: pytest.FixtureRequest, archive: Archive) -> Iterator[Fork]:
+def fork(request: pytest.FixtureRequest, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fork]:
     """A fork that makes a child which cannot use SQLite."""
     if request.param == "in C":
         if sys.platform != "linux":
             pytest.skip("only Linux tells a forked process by a page that it wipes")
+        monkeypatch.setattr(writer_module, "LOOK_S", 3600.0)  # the looking thread asks for the GIL, too
         yield fork_in_c
         return
     own = sqlite3.connect(archive.path)

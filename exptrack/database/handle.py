@@ -31,14 +31,23 @@ class Handle:
         self.commits = 0
         # The descriptors that SQLite opened for this handle. Replaced, never changed: read without `busy`.
         self.numbers: Mapping[int, FileId] = {}
+        self.is_in_doubt = False  # a look at all of them has found one that leads elsewhere
         self.seen: Look | None = None  # how the file looked when it was opened as immutable
 
     def has_own_numbers(self) -> bool:
         """Whether the descriptors that SQLite opened still lead to the files it opened."""
-        return all(file_id(number) == identity for number, identity in self.numbers.items())
+        own = all(file_id(number) == identity for number, identity in self.numbers.items())
+        self.is_in_doubt = not own
+        return own
 
     def has_own_lowest_number(self) -> bool:
-        """Whether the lowest of them does: a program that closes a range closes it too."""
+        """Whether the lowest of them does: a program that closes a range closes it too.
+
+        One that another thread opened and closed meanwhile may be noted as SQLite's. A commit finds it, and
+        from then on all are looked at, so that the connection is opened again.
+        """
+        if self.is_in_doubt:
+            return self.has_own_numbers()
         numbers = self.numbers
         return not numbers or file_id(lowest := min(numbers)) == numbers[lowest]
 
@@ -47,7 +56,7 @@ class Handle:
         raw, keeper = self.raw, self.keeper
         self.raw = self.keeper = None
         self.depth = 0
-        self.numbers = {}
+        self.numbers, self.is_in_doubt = {}, False
         for one in (keeper, raw):
             if one is not None:
                 one.close()

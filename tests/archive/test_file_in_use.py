@@ -210,3 +210,19 @@ while count()[1] > before[1]:
 assert count() == before, (before, count())
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "lab.db")], check=True, timeout=120)
+
+
+def test_a_descriptor_of_another_thread_noted_as_sqlites_stops_no_change(tmp_path: Path) -> None:
+    """It was opened and closed while SQLite opened its own, and is not the lowest of them."""
+    with Archive(tmp_path / "lab.db") as archive:
+        run = archive.start_run()
+        held = archive._connection._hold
+        assert held is not None
+        alien = os.open(tmp_path / "lab.db", os.O_RDONLY)
+        for handle in list(archive._connection._handles):
+            if handle.numbers:
+                handle.numbers = {**handle.numbers, alien: held.main_id}
+        os.close(alien)
+        run.add_tag("there")
+        assert run.tags == ("there",)
+        run.complete()

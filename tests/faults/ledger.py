@@ -23,16 +23,17 @@ BYTES = 16 << 20
 class Ledger:
     """The lines of one process, each there whole or not at all."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int = BYTES) -> None:
+        self._size = size
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(descriptor, BYTES)
-        self._map = mmap.mmap(descriptor, BYTES)
+        os.ftruncate(descriptor, size)
+        self._map = mmap.mmap(descriptor, size)
         os.close(descriptor)
         self._end = memoryview(self._map)[:8].cast("q")
 
     @property
     def is_full(self) -> bool:
-        return self._end[0] > BYTES - (1 << 20)
+        return self._end[0] > self._size - (1 << 20)
 
     def say(self, what: str, about: object, *more: object) -> None:
         """Append a line."""

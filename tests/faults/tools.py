@@ -12,7 +12,7 @@ import sys
 
 TOOL_OF = {"system_calls": "strace"}  # a Debian package of the same name has it
 ONLY_ON_LINUX = {"system_calls", "files"}  # for files: locks of open file descriptions
-ONLY_ON_POSIX = {"signals"}
+ONLY_ON_POSIX = {"forks", "signals"}
 
 
 def missing_tool(kind: str) -> str:
@@ -20,7 +20,7 @@ def missing_tool(kind: str) -> str:
     if kind in ONLY_ON_LINUX and sys.platform != "linux":
         return "Linux"
     if kind in ONLY_ON_POSIX and os.name != "posix":
-        return "signals of POSIX"
+        return "POSIX"
     tool = TOOL_OF.get(kind, "")
     return "" if not tool or shutil.which(tool) else tool
 

@@ -114,8 +114,12 @@ class Hold:
         return found is not None and found == os.getpid()
 
     def is_written(self) -> bool:
-        """Whether any process holds SQLite's write lock; always False where that cannot be asked."""
-        return HAS_OPEN_FILE_LOCKS and ask_lock(self.shm, WRITER_BYTE, 1) is not None
+        """Whether any writer is at work; always False where that cannot be asked."""
+        if self._order.locked():
+            return True
+        return HAS_OPEN_FILE_LOCKS and (
+            ask_lock(self.shm, WRITER_BYTE, 1) is not None or ask_lock(self.main, ORDER_BYTE, 1) is not None
+        )
 
     def begin_write(self) -> bool:
         """Keep all other writers out until :meth:`end_write`; False if one is at work.

@@ -4,7 +4,8 @@ Invariants:
 
 - Points and the address up to which the journal is drained commit together. So no point is stored twice or
   skipped, wherever the process is killed.
-- A journal file is deleted only after that commit.
+- A journal file is deleted only after that commit. Its address stays in the archive for ever: a copy of the
+  file may come back, or it could not be deleted.
 - Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
   :meth:`Writer.drain` while holding a transaction.
 - A forked child never writes, drains or deletes its parent's journals. It logs by commits.
@@ -52,7 +53,6 @@ INSERT INTO metric_journal (journal, drained, checksum) VALUES (?, ?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained, checksum = excluded.checksum
 """
 SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
-FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
@@ -462,11 +462,6 @@ def release_writer(connection: Connection, user: WriterUser) -> bool:
     return True
 
 
-def forget_journal(connection: Connection, key: str) -> None:
-    """Delete the row of a journal whose file is gone. Call inside a transaction."""
-    connection.execute(FORGET_JOURNAL, (key,))
-
-
 def _close(connection: Connection) -> None:
     """Store the points of runs that are still open when the archive is closed, and delete the journal."""
     writer = _WRITERS.pop(connection, None)
@@ -482,13 +477,6 @@ def _close(connection: Connection) -> None:
         writer.journal.give_up()
         return
     writer.journal.remove()
-    _forget_journal_alone(connection, writer.journal.key)
-
-
-@in_section
-def _forget_journal_alone(connection: Connection, key: str) -> None:
-    with connection.transaction():
-        forget_journal(connection, key)
 
 
 # Draining before a read

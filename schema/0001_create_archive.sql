@@ -192,7 +192,8 @@ CREATE TABLE metric_point (
 ) STRICT, WITHOUT ROWID;
 
 -- How far each journal beside this file is drained. While a run is open, its newest points (about a second of them)
--- stand in its process's journal only; the row goes with the journal, so this table stays small.
+-- stand in its process's journal only. The row outlives the file, a copy of which may come back. There is one row for
+-- each process that has logged.
 CREATE TABLE metric_journal (
     journal TEXT PRIMARY KEY,       -- the last part of its file's name
     drained INTEGER NOT NULL,       -- what lies before this address of the journal is in this file

@@ -98,6 +98,7 @@ def _read_metrics(connection: Connection, runs: Sequence[int]) -> dict[str, list
 # Two runs
 
 
+@in_reading
 @decoding_rows
 def diff_runs(connection: Connection, run_a: object, run_b: object) -> RunDiff:
     """Return what differs between two runs; see :meth:`exptrack.Archive.diff_runs`."""

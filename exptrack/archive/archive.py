@@ -18,14 +18,14 @@ from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, DeleteReport, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.config.store import read_source_ids, remove_unused_sources
-from exptrack.database.connection import Connection, in_section
+from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.metrics.writer import drain_all
-from exptrack.records import Artifact, Event, RecordedRun, RunStatus
+from exptrack.records import Artifact, Event, RecordedRun, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
@@ -231,6 +231,10 @@ class Archive(ArchiveQueries, ArchiveStudies):
             AmbiguousRunError: several runs begin with it.
         """
         self._settle()
+        return self._open_run(run_id)
+
+    @in_reading
+    def _open_run(self, run_id: object) -> Run:
         return lifecycle.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
 
     def delete_run(self, *run_ids: object) -> DeleteReport:
@@ -279,6 +283,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
         """
         self.get_run(run_id).append_event(kind, data)
 
+    @in_reading
     def read_events(self, run_id: object) -> tuple[Event, ...]:
         """Return the events of a run, oldest first.
 
@@ -375,6 +380,10 @@ class Archive(ArchiveQueries, ArchiveStudies):
     def info(self) -> ArchiveInfo:
         """Count the rows in the file and report its sizes and versions."""
         self._settle()
+        return self._count(tuple(recovery.list_waiting(self._connection)))
+
+    @in_reading
+    def _count(self, waiting: tuple[Waiting, ...]) -> ArchiveInfo:
         connection = self._connection
         first, last = connection.one(FIRST_AND_LAST) or (None, None)
         page_bytes = connection.value("PRAGMA page_size")
@@ -392,7 +401,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             stored_bytes=connection.value(STORED_BYTES),
             first_run=_moment_or_none(first),
             last_run=_moment_or_none(last),
-            waiting=tuple(recovery.list_waiting(connection)),
+            waiting=waiting,
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

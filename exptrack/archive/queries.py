@@ -6,12 +6,12 @@ also marks runs whose process died as interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, overload
 
 from exptrack.archive.records import SqlResult
-from exptrack.database.connection import Connection, Parameters, Row
+from exptrack.database.connection import Connection, Parameters, Row, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.records import RunSummary
@@ -141,9 +141,13 @@ class ArchiveQueries:
             AmbiguousRunError: several runs begin with one of the ids.
             InvalidValueError: `run_ids` is empty.
         """
+        self._settle()
+        return self._compare(_list_ids(run_ids), all_keys)
+
+    @in_reading
+    def _compare(self, run_ids: Sequence[object], all_keys: bool) -> RunComparison:
         from exptrack.analysis import comparison
 
-        self._settle()
         rows = self._resolve_each(run_ids)
         if not rows:
             raise InvalidValueError("there is no run to compare; give at least one run id")
@@ -239,6 +243,13 @@ class ArchiveQueries:
             RunNotFoundError: no run has this id.
             AmbiguousRunError: several runs begin with it.
         """
+        drain_all(self._connection.path)
+        return self._read_series(run_id, name, start, stop, buckets)
+
+    @in_reading
+    def _read_series(
+        self, run_id: object, name: str, start: int | None, stop: int | None, buckets: int | None
+    ) -> Series | Buckets:
         from exptrack.metrics.series import read_buckets, read_series
 
         address = _series_address(lookup.resolve_run(self._connection, run_id))
@@ -259,7 +270,7 @@ class ArchiveQueries:
         from exptrack.metrics.series import check_names
         from exptrack.metrics.tail import Tail
 
-        run_texts = [row["run_id"] for row in self._resolve_each(run_ids)]
+        run_texts = [row["run_id"] for row in self._resolve_each(_list_ids(run_ids))]
         return Tail(self._connection, run_texts, None if names is None else check_names(names))
 
     def align(
@@ -286,21 +297,25 @@ class ArchiveQueries:
             MissingPackageError: numpy is not installed.
         """
         from exptrack.metrics.alignment import align_series
-        from exptrack.metrics.series import check_names, read_series
+        from exptrack.metrics.series import check_names
 
-        addresses = [_series_address(row) for row in self._resolve_each(run_ids)]
-        checked = check_names(names)
-        found = (
-            read_series(self._connection, *address, name, start=start, stop=stop)
-            for address in addresses
-            for name in checked
-        )
-        return align_series(found, by, every)
+        drain_all(self._connection.path)
+        return align_series(self._read_each(_list_ids(run_ids), check_names(names), start, stop), by, every)
 
-    def _resolve_each(self, run_ids: object) -> list[Row]:
-        """Find the row of each run, once; a single run need not be in a list."""
-        if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
-            run_ids = [run_ids]
+    @in_reading
+    def _read_each(
+        self, run_ids: Sequence[object], names: Sequence[str], start: int | None, stop: int | None
+    ) -> list[Series]:
+        from exptrack.metrics.series import read_series
+
+        return [
+            read_series(self._connection, *_series_address(row), name, start=start, stop=stop)
+            for row in self._resolve_each(run_ids)
+            for name in names
+        ]
+
+    def _resolve_each(self, run_ids: Sequence[object]) -> list[Row]:
+        """Find the row of each run, once."""
         rows = (lookup.resolve_run(self._connection, run_id) for run_id in run_ids)
         return list({row["id"]: row for row in rows}.values())
 
@@ -365,6 +380,13 @@ class ArchiveQueries:
         from exptrack.query import views
 
         views.drop_view(self._connection, name)
+
+
+def _list_ids(run_ids: object) -> list[object]:
+    """Return run ids as a list; a single run need not be in one."""
+    if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
+        return [run_ids]
+    return list(run_ids)
 
 
 def _series_address(row: Row) -> tuple[int, str, datetime]:

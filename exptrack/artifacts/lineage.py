@@ -87,6 +87,7 @@ class UsedArtifact:
         return self._store.export(self.artifact.name, target, self.artifact.version, overwrite=overwrite)
 
 
+@in_reading
 @decoding_rows
 def find_artifact(connection: Connection, reference: object) -> Artifact:
     """Find the artifact that a reference names; see :meth:`exptrack.Run.use_artifact`.
@@ -165,7 +166,7 @@ def use_artifact(connection: Connection, run: int, reference: object) -> UsedArt
         now = utc_text()
         if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": now}).rowcount:
             record_event(connection, run, "use", facts, rows=hash_row("input", (*facts.values(), now)))
-    origin = resolve_run(connection, found.run_id)
+        origin = resolve_run(connection, found.run_id)
     return UsedArtifact(found, ArtifactStore(connection, origin["id"], origin["run_id"]))
 
 

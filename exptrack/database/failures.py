@@ -49,9 +49,10 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
         NotAnArchiveError,
         "{path} is not an exptrack archive and was left untouched; check the path",
     ),
+    # Of a read that fails with EIO too: SQLite takes it for a damaged file system, and keeps no code of it.
     sqlite3.SQLITE_CORRUPT: (
         ArchiveCorruptError,
-        "{path} is damaged ({error}); run 'exptrack verify' to see where",
+        "{path} is damaged, or the disk failed to read it ({error}); run 'exptrack verify' to see where",
     ),
     sqlite3.SQLITE_FULL: (ArchiveFullError, "there is no room to write {path}; free disk space and try again"),
     sqlite3.SQLITE_READONLY: (

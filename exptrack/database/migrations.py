@@ -22,7 +22,7 @@ from typing import NamedTuple
 from exptrack import __version__
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
+from exptrack.errors import ArchiveIOError, ArchiveTooNewError, ExptrackError, MigrationError, NotAnArchiveError
 from exptrack.times import utc_text
 
 APPLICATION_ID = 0x45585054  # "EXPT"
@@ -60,16 +60,54 @@ def migrations() -> tuple[Migration, ...]:
 
     Raises:
         MigrationError: the installation is broken: files are missing, or one has a wrong name.
+        ArchiveIOError: the operating system failed to read them.
     """
     found = []
-    for file in sorted(schema_folder().glob("[0-9]*.sql")):
-        match = _MIGRATION_NAME.fullmatch(file.name)
-        if match is None:
-            raise MigrationError(f"{file} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack")
-        found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
+    folder = schema_folder()
+    for name in _list_schema():
+        match = _MIGRATION_NAME.fullmatch(name)
+        if match is not None:
+            found.append(Migration(int(match[1]), name, _read_schema(name)))
+        elif name[0].isdecimal() and name.endswith(".sql"):
+            raise MigrationError(
+                f"{folder / name} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
+            )
     if not found or [m.number for m in found] != list(range(1, len(found) + 1)):
-        raise MigrationError(f"files are missing in {schema_folder()}; reinstall exptrack")
+        raise MigrationError(f"files are missing in {folder}; reinstall exptrack")
     return tuple(found)
+
+
+def _list_schema() -> list[str]:
+    """Return the names in the folder of the schema, sorted.
+
+    Raises:
+        ArchiveIOError: the folder cannot be read.
+    """
+    try:
+        return sorted(os.listdir(schema_folder()))
+    except OSError as error:
+        raise _unreadable(schema_folder(), error) from error
+
+
+def _read_schema(name: str) -> str:
+    """Return the text of a file of the schema.
+
+    Raises:
+        ArchiveIOError: the file cannot be read.
+    """
+    place = schema_folder() / name
+    try:
+        return place.read_text(encoding="utf-8")
+    except OSError as error:
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: Path, error: OSError) -> ArchiveIOError:
+    return ArchiveIOError(
+        f"{place}, a part of exptrack, cannot be read ({error.strerror}); remove the cause and try again, or"
+        " reinstall exptrack",
+        path=str(place),
+    )
 
 
 def latest_version() -> int:
@@ -80,7 +118,10 @@ def latest_version() -> int:
 @cache
 def _highest_number() -> int:
     # The names suffice: opening a current archive need not read the text of the schema.
-    return max(int(name[:4]) for name in os.listdir(schema_folder()) if _MIGRATION_NAME.fullmatch(name))
+    numbers = [int(name[:4]) for name in _list_schema() if _MIGRATION_NAME.fullmatch(name)]
+    if not numbers:
+        raise MigrationError(f"files are missing in {schema_folder()}; reinstall exptrack")
+    return max(numbers)
 
 
 @in_section
@@ -168,7 +209,7 @@ def schema_text(connection: Connection) -> str:
 
 @cache
 def _own_objects() -> frozenset[str]:
-    text = (schema_folder() / "current.sql").read_text(encoding="utf-8")
+    text = _read_schema("current.sql")
     return frozenset(text.rstrip("\n").split(";\n\n"))
 
 

@@ -502,9 +502,14 @@ class Journal:
             file.close()
 
     def remove(self) -> None:
-        """Delete the file. Every point in it must already be in the archive."""
+        """Delete the file, or warn if that fails. Every point in it must already be in the archive."""
         self.give_up()
         try:
             os.unlink(self.path)
         except FileNotFoundError:
             warn(f"the journal {self.path} was deleted by another program; leave *{SUFFIX} files in place")
+        except OSError as error:
+            warn(
+                f"the journal {self.path} cannot be deleted ({error.strerror}), but all its points are in the"
+                " archive; a later opening deletes it"
+            )

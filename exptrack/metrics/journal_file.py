@@ -23,7 +23,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from exptrack.errors import ArchiveFullError
+from exptrack.errors import ArchiveFullError, ArchiveIOError
 from exptrack.metrics.journal_locks import hold_for_writer
 from exptrack.process import ProcessIdentity
 
@@ -81,12 +81,25 @@ class FileState(Enum):
 
 
 def list_journals(archive: Path) -> list[Path]:
-    """Return the paths of all journals beside an archive, of every process and host."""
+    """Return the paths of all journals beside an archive, of every process and host.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
     place = Path(os.path.realpath(archive))
     # Exactly: the journals of lab.db.bak begin with lab.db, too.
     pattern = re.compile(re.escape(place.name) + JOURNAL_NAME)
     names = sorted(name for name in os.listdir(place.parent) if pattern.fullmatch(name))
     return [place.parent / name for name in names]
+
+
+def unlistable(archive: Path, error: OSError) -> ArchiveIOError:
+    """Return the error of a call that needs to know all journals beside an archive."""
+    return ArchiveIOError(
+        f"the folder of {archive} cannot be listed ({error.strerror}), so whether journals lie in it is"
+        " unknown; remove the cause and open the archive again",
+        path=str(archive),
+    )
 
 
 def unpack_header(page: bytes) -> Header | None:

@@ -16,7 +16,6 @@ INSERT INTO metric_journal (journal, drained, checksum) VALUES (?, ?, ?)
 ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained, checksum = excluded.checksum
 """
 SELECT_DRAINED = "SELECT drained, checksum FROM metric_journal WHERE journal = ?"
-FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 
 
 def save_drained(connection: Connection, key: str, address: int) -> None:
@@ -33,12 +32,3 @@ def read_drained(connection: Connection, key: str) -> int | None:
     if not isinstance(address, int) or row["checksum"] != _hash_note(key, address):
         return None
     return address
-
-
-def forget_journal(connection: Connection, key: str) -> None:
-    """Delete the note on a journal whose file is gone. Call inside a transaction."""
-    connection.execute(FORGET_JOURNAL, (key,))
-
-
-def _hash_note(key: str, address: int) -> int:
-    return hash_row("journal", (key, address))

@@ -109,8 +109,10 @@ def has_living_family(archive: Path, owner: ProcessIdentity) -> bool:
     try:
         paths = [path for path in list_journals(archive) if mark in path.name]
         return any(_owner_of(path) == owner and is_family_alive(path) for path in paths)
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return False  # a file vanished meanwhile, or may not be read
+    except OSError:
+        return True  # nothing can be read now: a run that cannot be looked at is not declared dead
 
 
 def _owner_of(path: Path) -> ProcessIdentity | None:

@@ -479,11 +479,11 @@ class MetricLog:
         if writer is not None:
             self._writer, self._journal = writer, writer.journal
 
-    def _return_journal(self) -> str | None:
-        """Store all points and stop using the journal; return its key if this was its last user."""
+    def _return_journal(self) -> bool:
+        """Store all points and stop using the journal; return whether this was its last user."""
         writer = self._writer
         if writer is None:
-            return None
+            return False
         with writer.journal.lock:
             self.lose_journal()
         try:
@@ -498,7 +498,7 @@ class MetricLog:
         for stored in (known.stored for known in logged.values()):
             if stored.id is not None and stored.summary is not None and stored.checksum is not None:
                 self._checksums[stored.id] = (stored.summary.count, stored.checksum.value())
-        return writer.journal.key if release_writer(self._connection, self) else None
+        return release_writer(self._connection, self)
 
     def lose_journal(self) -> None:
         """Make every call a commit from now on."""

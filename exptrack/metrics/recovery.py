@@ -23,7 +23,7 @@ from pathlib import Path
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import warn
 from exptrack.metrics.journal import EVERYTHING
-from exptrack.metrics.journal_file import SLOT, list_journals
+from exptrack.metrics.journal_file import SLOT, list_journals, unlistable
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, is_stillborn, read_header, read_points
@@ -46,9 +46,16 @@ def recover(
     Commits once for each journal. If this process is killed meanwhile, the next call finishes the work.
     `reseal` is called inside the transaction with the row id of each run that gained points although it had
     ended. `declared_dead` is asked about each process that cannot be seen from here.
+
+    Raises:
+        ArchiveIOError: the folder of the archive cannot be listed.
     """
     stored = 0
-    for path in list_journals(connection.path):
+    try:
+        paths = list_journals(connection.path)
+    except OSError as error:
+        raise unlistable(connection.path, error) from error
+    for path in paths:
         try:
             stored += _recover_one(connection, path, reseal, declared_dead)
         except FileNotFoundError:
@@ -71,7 +78,7 @@ def _recover_one(
     header = read_header(path)
     if header is None:
         if is_stillborn(path):
-            os.unlink(path)
+            _put_away(path)
         elif any(path.read_bytes()[:SLOT]) and read_header(path) is None:
             # Read twice, because its process may have been writing the header meanwhile.
             _warn_once(
@@ -130,20 +137,20 @@ def _recover_one(
                 save_drained(connection, header.key, max(drained, damage.end))
     if damage:
         aside = _aside(path, damage)
-        os.replace(path, aside)
-        _warn_once(
-            f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
-            f" are in {connection.path}, and the file is kept as {aside}"
-        )
+        if _put_away(path, aside):
+            _warn_once(
+                f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
+                f" are in {connection.path}, and the file is kept as {aside}"
+            )
     elif unclaimed:
         aside = _aside(path, damage)
-        os.replace(path, aside)
-        _warn_once(
-            f"the journal {path.name} holds points that could not be stored, as their run is not in"
-            f" {connection.path} or they are damaged; {aside} keeps them: delete it if you do not need it"
-        )
+        if _put_away(path, aside):
+            _warn_once(
+                f"the journal {path.name} holds points that could not be stored, as their run is not in"
+                f" {connection.path} or they are damaged; {aside} keeps them: delete it if you do not need it"
+            )
     elif not is_family_alive(path):
-        os.unlink(path)
+        _put_away(path)
     return sum(len(batch.steps) for batch in batches.values())
 
 
@@ -153,11 +160,29 @@ def _aside(path: Path, damage: Damage) -> Path:
 
 def _put_aside_for_note(connection: Connection, path: Path) -> None:
     aside = path.with_name(f"{path.name}.unclaimed")
-    os.replace(path, aside)
-    _warn_once(
-        f"the note in {connection.path} on how far the journal {path.name} is stored is damaged, so none of its"
-        f" points were stored now; {aside} keeps them: run `exptrack verify`"
-    )
+    if _put_away(path, aside):
+        _warn_once(
+            f"the note in {connection.path} on how far the journal {path.name} is stored is damaged, so none of"
+            f" its points were stored now; {aside} keeps them: run `exptrack verify`"
+        )
+
+
+def _put_away(path: Path, aside: Path | None = None) -> bool:
+    """Delete a journal that is replayed, or rename it; return whether its name is free now. Else say so."""
+    try:
+        if aside is None:
+            os.unlink(path)
+        else:
+            os.replace(path, aside)
+    except FileNotFoundError:
+        return False  # another opener was faster
+    except OSError as error:
+        _warn_once(
+            f"the journal {path} cannot be deleted or renamed ({error.strerror}), but its sound points are in"
+            " the archive; a later opening tries again"
+        )
+        return False
+    return True
 
 
 def _warn_once(message: str) -> None:

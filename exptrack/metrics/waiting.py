@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exptrack.database.connection import Connection
-from exptrack.metrics.journal_file import SLOT, Header, list_journals
+from exptrack.metrics.journal_file import SLOT, Header, list_journals, unlistable
 from exptrack.metrics.journal_locks import is_family_alive
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, read_header, read_points
@@ -26,12 +26,17 @@ def list_waiting_journals(connection: Connection) -> list[Waiting]:
     """List the journals with points that no process here is going to store by itself.
 
     The journal of a living process of this machine is not one of them: that process stores its points.
+
+    Raises:
+        ArchiveIOError: the folder of the archive cannot be listed, although it may be.
     """
     found = []
     try:
         paths = list_journals(connection.place)
-    except OSError:
+    except PermissionError:
         return []  # a folder that may be entered but not listed
+    except OSError as error:
+        raise unlistable(connection.place, error) from error
     for path in paths:
         try:
             waiting = _look_at(connection, path)

@@ -4,7 +4,8 @@ Invariants:
 
 - Points and the address up to which the journal is drained commit together. So no point is stored twice or
   skipped, wherever the process is killed.
-- A journal file is deleted only after that commit.
+- A journal file is deleted only after that commit. Its address stays in the archive for ever: a copy of the
+  file may come back, or it could not be deleted.
 - Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
   :meth:`Writer.drain` while holding a transaction.
 - A forked child never writes, drains or deletes its parent's journals. It logs by commits.
@@ -37,7 +38,7 @@ from exptrack.metrics.columns import split_by_series
 from exptrack.metrics.journal import Journal, Signal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
-from exptrack.metrics.journal_notes import forget_journal, read_drained, save_drained
+from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
@@ -473,13 +474,6 @@ def _close(connection: Connection) -> None:
         writer.journal.give_up()
         return
     writer.journal.remove()
-    _forget_journal_alone(connection, writer.journal.key)
-
-
-@in_section
-def _forget_journal_alone(connection: Connection, key: str) -> None:
-    with connection.transaction():
-        forget_journal(connection, key)
 
 
 # Draining before a read

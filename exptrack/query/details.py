@@ -13,7 +13,7 @@ from typing import Any
 from exptrack.artifacts.listing import read_artifacts, read_inputs
 from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_sources, read_stored_config
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import read_summaries
@@ -48,6 +48,7 @@ class RunDetail:
     inputs: tuple[ArtifactUse, ...] = ()
 
 
+@in_reading
 def list_runs(
     connection: Connection, run_filter: RunFilter | None = None, limit: int | None = None
 ) -> list[RunSummary]:
@@ -69,6 +70,7 @@ def read_rows(connection: Connection, found: Sequence[SelectedRun]) -> list[Row]
     return [by_run[one.run] for one in found if one.run in by_run]
 
 
+@in_reading
 @decoding_rows
 def show_run(connection: Connection, run_id: object) -> RunDetail:
     """Return everything about one run."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exptrack.database.connection import Connection
+from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidValueError
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
 from exptrack.query.conditions import PRUNED, And, Not, compare_attribute, names_pruned
@@ -36,6 +36,7 @@ BEST: dict[tuple[str, str], str] = {
 }
 
 
+@in_reading
 def best_runs(
     connection: Connection,
     metric: str,

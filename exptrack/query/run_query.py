@@ -18,7 +18,7 @@ from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.query import frames
 from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_attribute
 from exptrack.query.details import read_rows
-from exptrack.query.fields import read_fields, read_row_ids
+from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
@@ -128,9 +128,13 @@ class RunQuery:
     def count(self) -> int:
         """Return the number of runs."""
         self._settle()
-        dead = find_dead_runs(self._connection)
-        found = Selection(self._connection, self._condition, self._order, dead).count()
+        found = self._count()
         return found if self._limit is None else min(found, self._limit)
+
+    @in_reading
+    def _count(self) -> int:
+        dead = find_dead_runs(self._connection)
+        return Selection(self._connection, self._condition, self._order, dead).count()
 
     def first(self) -> RunSummary | None:
         """Return the first run, or None."""
@@ -177,10 +181,14 @@ class RunQuery:
 
     def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
         for page in self._pages():
-            runs = read_row_ids(self._connection, [run.run_id for run in page.runs])
-            columns = read_fields(self._connection, runs, wanted.values(), find_dead_runs(self._connection))
+            columns = self._read_columns([run.run_id for run in page.runs], wanted.values())
             for place, run in enumerate(page.runs):
                 yield run, {name: columns[field][place] for name, field in wanted.items()}
+
+    @in_reading
+    def _read_columns(self, run_ids: Sequence[str], fields: Iterable[Field]) -> dict[Field, Values]:
+        runs = read_row_ids(self._connection, run_ids)
+        return read_fields(self._connection, runs, fields, find_dead_runs(self._connection))
 
     def page(self, size: int = 100, after: SelectedRun | None = None) -> Page:
         """Return the first `size` runs, or those behind the page whose `after` is given.
@@ -190,6 +198,10 @@ class RunQuery:
         wanted = self.limit(size)._limit
         assert wanted is not None
         self._settle()
+        return self._read_page(wanted, after)
+
+    @in_reading
+    def _read_page(self, wanted: int, after: SelectedRun | None) -> Page:
         dead = find_dead_runs(self._connection)
         found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
         runs = summarize_runs(self._connection, read_rows(self._connection, found), dead)

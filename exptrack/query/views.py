@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exptrack.database.connection import Connection, in_section
+from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.migrations import own_views
 from exptrack.database.row_sums import hash_row
@@ -96,6 +96,7 @@ def _store_view(connection: Connection, checked: str, wanted: list[Field]) -> Us
         return _read_view(connection, checked)
 
 
+@in_reading
 def list_views(connection: Connection) -> list[UserView]:
     """Return every view that a user added to the file, by name."""
     names = [row["name"] for row in connection.all(VIEWS) if row["name"] not in own_views()]

@@ -21,7 +21,7 @@ from exptrack.errors import (
     ForkUnsafeError,
     warn,
 )
-from exptrack.metrics.journal_file import list_journals
+from exptrack.metrics.journal_file import list_journals, unlistable
 from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
 from exptrack.process import ProcessIdentity
 from exptrack.records import Waiting
@@ -83,8 +83,10 @@ def _settle(connection: Connection) -> None:
 def _has_journals(connection: Connection) -> bool:
     try:
         return bool(list_journals(connection.place))
-    except OSError:
+    except PermissionError:
         return False  # a folder that may be entered but not listed
+    except OSError as error:
+        raise unlistable(connection.place, error) from error
 
 
 def _left_by_the_dead(connection: Connection) -> str:

@@ -45,7 +45,6 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.journal_notes import forget_journal
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
@@ -438,28 +437,26 @@ class Run(Inheritance, MediaLog):
     def _end_whole(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         """Store what is logged, end the run and forget that it is live; all of it or nothing."""
         self._store_journals_of_children()
-        journal = self._return_journal()
+        was_last = self._return_journal()
         try:
-            self._write_end(status, reason, traceback, journal)
+            self._write_end(status, reason, traceback)
         except (RunFinishedError, RunNotFoundError):
             self._pid = 0
             LIVE.discard(self)
             raise
         except BaseException:
-            if journal is not None:
+            if was_last:
                 self._take_journal()
             raise
         self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
-        if journal is not None:
+        if was_last:
             # The last live run: from now on the main file alone holds everything, however the process ends.
             self._connection.checkpoint_if_free()
 
     @in_section
-    def _write_end(
-        self, status: RunStatus, reason: str | None, traceback: str | None, journal: str | None
-    ) -> None:
+    def _write_end(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         with self._connection.transaction(durable=True):
             self._require_running()
             duration = self._state()["duration_ms"]
@@ -473,8 +470,6 @@ class Run(Inheritance, MediaLog):
             record_end(self._connection, self._run, status, reason)
             completed = status is RunStatus.COMPLETED
             seal_run(self._connection, self._run, completed=completed, known=self._checksums)
-            if journal is not None:
-                forget_journal(self._connection, journal)
 
     def __enter__(self) -> Run:
         if threading.current_thread() is threading.main_thread():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from exptrack import (
     Archive,
+    ArchiveIOError,
     MigrationError,
     NotAnArchiveError,
 )
@@ -135,3 +138,20 @@ def test_a_users_own_views_and_tables_are_welcome(tmp_path: Path) -> None:
     connection.close()
     with Archive(path) as archive:
         assert archive.sql("SELECT count(*) FROM mine").rows == ((0,),)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO])
+def test_a_schema_that_cannot_be_read_is_an_error_of_ours(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    for place, name in ((os, "listdir"), (Path, "read_text")):
+        migrations.migrations.cache_clear()
+        migrations._highest_number.cache_clear()
+        with monkeypatch.context() as faulty:
+            faulty.setattr(place, name, refuse)
+            with pytest.raises(ArchiveIOError, match="a part of exptrack"):
+                Archive(tmp_path / f"{name}.db")
+        Archive(tmp_path / f"{name}.db").close()

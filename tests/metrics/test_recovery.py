@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, ArchiveIOError
 from exptrack.metrics.journal_file import HEADER_BYTES, SLOT
 from tests.metrics.points import journals, killed, values_of
 
@@ -186,3 +187,103 @@ def test_points_of_a_run_that_is_not_in_the_archive_are_set_aside(tmp_path: Path
         assert archive.list_runs() == []
     (aside,) = journals(tmp_path)
     assert aside.name.endswith(".points.unclaimed")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES])
+def test_a_journal_that_cannot_be_deleted_ends_no_run_with_an_error_and_is_never_stored_again(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: object, **_: object) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    with Archive(tmp_path / "lab.db") as archive:
+        run = archive.start_run()
+        run.log({"x": 1.0})
+        (left,) = journals(tmp_path)
+        with monkeypatch.context() as faulty:
+            faulty.setattr(os, "unlink", refuse)
+            run.complete()
+    assert f"{left} cannot be deleted ({os.strerror(code)})" in caplog.text
+    assert journals(tmp_path) == [left]
+    open_elsewhere = "import sys, exptrack; exptrack.Archive(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", open_elsewhere, str(tmp_path / "lab.db")], check=True)
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.recover()
+        assert values_of(archive.get_run(run.run_id), "x") == [(0, 1.0)]
+
+
+def test_a_journal_that_was_renamed_and_comes_back_is_not_stored_again(tmp_path: Path) -> None:
+    killed(
+        tmp_path,
+        """
+        import logging
+        logging.disable()  # of the warning that another program has deleted the journal
+        run.log({"x": 1.0})
+        run.flush()
+        path = run._writer.journal.path
+        aside = path.with_name("aside")
+        os.rename(path, aside)
+        run.log({"x": 2.0})
+        run.complete()
+        archive.close()
+        os.rename(aside, path)
+        """,
+    )
+    assert len(journals(tmp_path)) == 1
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        assert values_of(archive.get_run(run.run_id), "x") == [(0, 1.0), (1, 2.0)]
+        assert journals(tmp_path) == []
+        assert archive.verify().problems == ()
+
+
+@pytest.mark.parametrize("name", ["unlink", "replace"])
+def test_a_replayed_journal_that_cannot_be_put_away_is_told_as_that(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(tmp_path, "run.log({'x': 1.0})\nrun.log({'x': 2.0})")
+    (left,) = journals(tmp_path)
+    if name == "replace":
+        left.chmod(0o600)
+        with left.open("r+b") as file:
+            file.seek(HEADER_BYTES + SLOT * 2)
+            file.write(b"damage")
+    refused = PermissionError(errno.EPERM, "Operation not permitted")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise refused
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(os, name, refuse)
+        Archive(tmp_path / "lab.db").close()
+    assert f"the journal {left} cannot be deleted or renamed" in caplog.text
+    assert "cannot be read" not in caplog.text
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        assert len(values_of(archive.get_run(run.run_id), "x")) == (2 if name == "unlink" else 1)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOSPC, errno.EIO])
+def test_a_folder_that_cannot_be_listed_is_a_warning_of_the_opening_and_an_error_of_recover(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(tmp_path, "run.log({'x': 1.0})")
+    listdir = os.listdir
+
+    def refuse(path: str | Path = ".") -> list[str]:
+        if Path(path) == tmp_path:
+            raise OSError(code, os.strerror(code), str(path))
+        return listdir(path)
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(os, "listdir", refuse)
+        with Archive(tmp_path / "lab.db") as archive:
+            assert os.strerror(code) in caplog.text
+            assert len(archive.list_runs()) == 1
+            with pytest.raises(ArchiveIOError, match="cannot be listed"):
+                archive.recover()
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        assert values_of(archive.get_run(run.run_id), "x") == [(0, 1.0)]
+        assert run.status == "interrupted"

@@ -19,7 +19,7 @@ from pathlib import Path
 from exptrack import Archive
 from exptrack.tracking import heartbeat
 from tests.faults.deeds import Deeds, import_everything
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Ledger, read_lines
 from tests.faults.onlookers import begin_onlookers, begin_ready, end_all, is_over, stay
 from tests.faults.tally import Tally
 from tests.faults.tools import missing_tool
@@ -29,6 +29,8 @@ BUSY_S = 4.0
 LONGEST_PAUSE_S = 0.3
 JUMPS_S = (1, 60, 3_600, 86_400, 30 * 86_400)
 BEAT_EVERY_S = 0.1
+MOVED = "moved"  # in the ledger: the seconds between the lowest and the highest time of the process
+MOVES_AT_LEAST_S = 30.0
 LIBRARY = "/usr/$LIB/faketime/libfaketimeMT.so.1"  # where Debian has it; the linker knows $LIB
 
 
@@ -51,7 +53,7 @@ def work(folder: Path, seed: int) -> None:
         deeds.log()
         time.sleep(0.002)
         lowest_s, highest_s = min(lowest_s, time.time()), max(highest_s, time.time())
-    print(f"the clock went over {highest_s - lowest_s:.0f} s")
+    deeds.ledger.say(MOVED, highest_s - lowest_s)
     stay(deeds)
 
 
@@ -77,6 +79,9 @@ def try_one(seed: int, busy_s: float = BUSY_S) -> Tally:
         _set(clock, chance.choice((-1, 1)) * chance.choice(JUMPS_S))
         time.sleep(chance.uniform(0, LONGEST_PAUSE_S))
     end_all(folder, [process, *others], tally)
+    moved = [about for what, about, *_ in read_lines(folder / "clock.ledger") if what == MOVED]
+    if not moved or not isinstance(moved[0], float) or moved[0] < MOVES_AT_LEAST_S:
+        tally.blame("unreported", f"the fault was not made: the clock of the process moved by {moved} s")
     _judge_times(folder / "lab.db", time.monotonic() - begun, tally)
     shutil.rmtree(folder)
     return tally

@@ -120,7 +120,7 @@ def end_all(folder: Path, processes: Sequence[subprocess.Popen[str]], tally: Tal
             elif what == REFUSED and str(about).startswith("point "):
                 tally.blame("unreported", f"{path.stem}: a call of log raised {more[0]}, for {about}")
             elif what == REFUSED and not str(more[0]).startswith("ArchiveLockedError:"):
-                tally.blame("hung", f"{path.stem}: {about}: {more[0]}")
+                tally.blame("hung", f"{path.stem}: {about}: {more[0]}\n{more[1]}")
     judge(folder / "lab.db", ledgers, tally)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -334,7 +335,7 @@ def _run(archive: Archive, sweep: SweepPlan | str, as_json: bool, *, jobs: int |
         )
     except KeyboardInterrupt:
         name = sweep if isinstance(sweep, str) else sweep.name
-        click.echo(f"interrupted; 'exptrack sweep resume {name} --retry' continues it", err=True)
+        click.echo(f"interrupted; `exptrack sweep resume {quote(name)} --retry` continues it", err=True)
         raise
     _conclude(report, as_json)
 

@@ -36,7 +36,7 @@ from exptrack.database.failures import primary_code
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Handle
-from exptrack.database.hold import Hold
+from exptrack.database.hold import Hold, begin_alone
 from exptrack.database.opened_file import READING, SECTION
 from exptrack.database.sections import SectionThread
 from exptrack.database.statements import Parameters, Row, StatementRunner
@@ -244,31 +244,42 @@ class Connection(StatementRunner):
         if durable:
             raw.execute("PRAGMA synchronous = FULL")
         try:
-            self._run_statement(handle, lambda: raw.execute("BEGIN IMMEDIATE"))
-            self._patience.got_the_lock()
-            handle.depth = 1
-            try:
-                yield
-                self._require_own_file()
-                self._require_own_place(handle)
-                self._commit(raw)
-            except BaseException as error:
-                # After some failures (disk full, I/O) SQLite has rolled back already.
-                if handle.raw is raw and raw.in_transaction:
-                    raw.execute("ROLLBACK")
-                if isinstance(error, ArchiveIOError) and not self._has_descriptors(handle):
-                    raise _AnotherWrite from error
-                if isinstance(error, sqlite3.Error):
-                    self.check_identity()  # another file in this one's place lacks our tables
-                raise
-            finally:
-                handle.depth = 0
+            with self._alone(handle, lambda: raw.execute("BEGIN IMMEDIATE")):
+                self._patience.got_the_lock()
+                handle.depth = 1
+                try:
+                    yield
+                    self._require_own_file()
+                    self._require_own_place(handle)
+                    self._commit(raw)
+                except BaseException as error:
+                    # After some failures (disk full, I/O) SQLite has rolled back already.
+                    if handle.raw is raw and raw.in_transaction:
+                        raw.execute("ROLLBACK")
+                    if isinstance(error, ArchiveIOError) and not self._has_descriptors(handle):
+                        raise _AnotherWrite from error
+                    if isinstance(error, sqlite3.Error):
+                        self.check_identity()  # another file in this one's place lacks our tables
+                    raise
+                finally:
+                    handle.depth = 0
+                self._make_sure_of_commit(handle)
         finally:
             if durable and handle.raw is raw:
                 raw.execute("PRAGMA synchronous = NORMAL")
-        self._make_sure_of_commit(handle)
         if handle.raw is raw:
             self._checkpoint_if_due(handle)
+
+    @contextmanager
+    def _alone(self, handle: Handle, begin: Callable[[], object]) -> Iterator[None]:
+        """Call `begin`, which takes SQLite's write lock, and keep other writers out of the block."""
+        held = self._hold
+        self._run_statement(handle, lambda: begin_alone(held, begin))
+        try:
+            yield
+        finally:
+            if held is not None:
+                held.end_write()
 
     def _commit(self, raw: sqlite3.Connection) -> None:
         # Waits in rollback mode only, while a file is created: readers then keep a commit from its end.
@@ -428,6 +439,7 @@ class Connection(StatementRunner):
         return [one for one in forks.connections() if isinstance(one, Connection) and one._hold is held]
 
     def _close_handles_of(self, held: Hold) -> None:
+        held.end_write()  # the other connections may be waiting for it, while their handles are busy
         for connection in self._connections_of(held):
             for handle in list(connection._handles):
                 if handle.busy.acquire(timeout=self.busy_wait_s):
@@ -489,12 +501,15 @@ class Connection(StatementRunner):
         before = open_numbers() if handle.keeper is None else None
         if handle.keeper is None:
             handle.keeper = self._connect_bare()
-        handle.keeper.execute("BEGIN IMMEDIATE")
+        keeper, held = handle.keeper, self._hold
+        begin_alone(held, lambda: keeper.execute("BEGIN IMMEDIATE"))
         try:
             self._note_numbers(handle, before)
             _busy, frames, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
-            handle.keeper.execute("ROLLBACK")
+            keeper.execute("ROLLBACK")
+            if held is not None:
+                held.end_write()
         handle.commits = 0
         if copied < frames:
             warn_of_long_reader(self.path)
@@ -527,21 +542,12 @@ class Connection(StatementRunner):
         with handle.busy:
             raw = self._raw(handle)
             try:
-                self._run_statement(handle, lambda: raw.executescript(script))
+                with self._alone(handle, lambda: raw.executescript(script)):
+                    pass
             finally:
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
             self._checkpoint_if_due(handle)
-
-    def count_rows(self) -> dict[str, int]:
-        """Count the rows of each table, by name."""
-        import sqlite_utils
-
-        handle = self._handle()
-        with handle.busy:
-            database = sqlite_utils.Database(self._raw(handle))
-            names = [name for name in database.table_names() if not name.startswith("sqlite_")]
-            return {name: database.table(name).count for name in sorted(names)}
 
 
 class _AnotherWrite(BaseException):

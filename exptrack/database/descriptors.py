@@ -9,6 +9,7 @@ written or locked.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -41,6 +42,19 @@ def open_numbers() -> frozenset[int] | None:
         # The descriptor that listed the folder is among them, and closed by now.
         return frozenset(number for number in map(int, names) if file_id(number) is not None)
     return None
+
+
+def may_be_sqlites(number: int) -> bool:
+    """Whether SQLite may have opened this descriptor: it never follows a link, and Python's ``open`` does.
+
+    True on systems that do not tell how a descriptor was opened.
+    """
+    if sys.platform != "linux":
+        return True
+    try:
+        return bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NOFOLLOW)
+    except OSError:  # closed meanwhile
+        return False
 
 
 @contextmanager

@@ -110,3 +110,10 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
         return error
     kind, message = failure
     return kind(message.format(path=path, error=error, waited_s=waited_s), path=str(path))  # type: ignore[call-arg]
+
+
+def busy_error() -> sqlite3.Error:
+    """Return the error of SQLite that says that another connection holds the lock."""
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error

@@ -5,7 +5,8 @@ copy made by the training script is enough. Another process then folds and delet
 acknowledged afterwards goes into a deleted file, while ``integrity_check`` says ok. Locks of an *open file
 description* are dropped only by the last close of their own descriptor. The hold is such locks on the very
 bytes that SQLite locks for reading: in the main file the SHARED range, in the ``-shm`` the dead-man switch.
-They forbid nothing that SQLite's own locks do not forbid.
+They forbid nothing that SQLite's own locks do not forbid. A lock
+on a byte of our own gives the writers of exptrack their order, as SQLite's write lock can be dropped too.
 
 Invariants:
 
@@ -19,14 +20,16 @@ Where the system has no such locks, the POSIX locks are set again before each tr
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from exptrack.database.descriptors import FileId, file_id, open_numbers
+from exptrack.database.descriptors import FileId, file_id, may_be_sqlites, open_numbers
+from exptrack.database.failures import busy_error
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
 
 try:
@@ -37,6 +40,7 @@ except ImportError:  # Windows: its locks belong to the handle, and an open file
 # Where SQLite locks: https://www.sqlite.org/src/file/src/os_unix.c and .../src/wal.c
 SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
 WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
+ORDER_BYTE = 0x40000300  # of the main file; SQLite never touches it
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
 
@@ -55,6 +59,8 @@ class Hold:
         self.leaves_wal = False  # the WAL is damaged and no copy of it could be made: nothing may touch it
         self._rescued: Path | None = None
         self.guard = threading.Lock()
+        self._order = threading.Lock()  # of this process's writers, which share the descriptor
+        self._writer: int | None = None
 
     @property
     def ids(self) -> tuple[FileId, FileId, FileId]:
@@ -66,9 +72,14 @@ class Hold:
         return file_id(self.main) == self.main_id and file_id(self.shm) == self.shm_id
 
     def numbers_since(self, before: frozenset[int]) -> dict[int, FileId]:
-        """What SQLite has opened of the archive's files since `before`, by descriptor number."""
+        """What SQLite has opened of the archive's files since `before`, by descriptor number.
+
+        Not what a thread of the user has opened meanwhile, as for a copy: its end would look as if a program
+        had closed SQLite's descriptors.
+        """
         own = {self.main, self.shm, self.wal}
-        found = {number: file_id(number) for number in (open_numbers() or frozenset()) - before - own}
+        new = (open_numbers() or frozenset()) - before - own
+        found = {number: file_id(number) for number in new if may_be_sqlites(number)}
         return {number: identity for number, identity in found.items() if identity in self.ids}
 
     def is_in_place(self) -> bool:
@@ -103,8 +114,43 @@ class Hold:
         return found is not None and found == os.getpid()
 
     def is_written(self) -> bool:
-        """Whether any process holds SQLite's write lock; always False where that cannot be asked."""
-        return HAS_OPEN_FILE_LOCKS and ask_lock(self.shm, WRITER_BYTE, 1) is not None
+        """Whether any writer is at work; always False where that cannot be asked."""
+        if self._order.locked():
+            return True
+        return HAS_OPEN_FILE_LOCKS and (
+            ask_lock(self.shm, WRITER_BYTE, 1) is not None or ask_lock(self.main, ORDER_BYTE, 1) is not None
+        )
+
+    def begin_write(self) -> bool:
+        """Keep all other writers out until :meth:`end_write`; False if one is at work.
+
+        SQLite's write lock is dropped when the process closes any descriptor of the ``-shm``. Another process
+        would then write into the same place of the WAL. No close can drop this lock.
+        """
+        if not self._order.acquire(blocking=False):
+            return False
+        self._writer = threading.get_ident()
+        if HAS_OPEN_FILE_LOCKS:
+            try:
+                set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, ORDER_BYTE, 1)
+            except OSError as error:
+                if error.errno in (errno.EAGAIN, errno.EACCES):
+                    self._writer = None
+                    self._order.release()
+                    return False
+                # The descriptor was closed, or it only reads: the looks before the commit tell.
+        return True
+
+    def end_write(self) -> None:
+        """Let other writers in, if the calling thread keeps them out."""
+        if self._writer != threading.get_ident():
+            return
+        self._writer = None
+        try:
+            if HAS_OPEN_FILE_LOCKS and not self.is_given_up and file_id(self.main) == self.main_id:
+                set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, 1)
+        finally:
+            self._order.release()
 
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
@@ -126,6 +172,7 @@ class Hold:
         """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""
         if HAS_OPEN_FILE_LOCKS:
             set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
+            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, 1)
             set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
 
     def close_descriptors(self) -> None:
@@ -296,8 +343,10 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             return None
         opened: list[int] = []
         try:
-            for name in (f"{real}", f"{real}-shm", f"{real}-wal"):
-                opened.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+            # To lock a byte for writing, the descriptor has to be open for writing.
+            access = os.O_RDWR if os.access(real, os.W_OK) else os.O_RDONLY
+            for name, how in ((f"{real}", access), (f"{real}-shm", os.O_RDONLY), (f"{real}-wal", os.O_RDONLY)):
+                opened.append(os.open(name, how | os.O_CLOEXEC | os.O_NOFOLLOW))
             hold = Hold(real, opened, [_require_id(descriptor) for descriptor in opened])
             if hold.main_id != identity:
                 raise FileNotFoundError(real)
@@ -310,6 +359,18 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             return None
         _HOLDS[identity] = hold
         return hold
+
+
+def begin_alone(held: Hold | None, begin: Callable[[], object]) -> None:
+    """Call `begin` while no other writer of exptrack is at work; busy, as SQLite calls it, if one is."""
+    if held is not None and not held.begin_write():
+        raise busy_error()
+    try:
+        begin()
+    except BaseException:
+        if held is not None:
+            held.end_write()
+        raise
 
 
 def give_back(hold: Hold) -> bool:

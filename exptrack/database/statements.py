@@ -115,3 +115,14 @@ class StatementRunner(OpenedFile):
         """Read :attr:`birth` once, for the time when the archive cannot be read."""
         self._birth = str(self.value(BIRTH))
         return self._birth
+
+    def count_rows(self) -> dict[str, int]:
+        """Count the rows of each table, by name."""
+        handle = self._handle()
+        with handle.busy:
+            # A fork waits for `busy`: amid an import it would copy the module's lock, on which a child hangs.
+            import sqlite_utils
+
+            database = sqlite_utils.Database(self._raw(handle))
+            names = [name for name in database.table_names() if not name.startswith("sqlite_")]
+            return {name: database.table(name).count for name in sorted(names)}

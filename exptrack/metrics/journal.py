@@ -351,6 +351,7 @@ class Journal:
 
         In that case the next record wakes the writer thread.
         """
+        address = max(address, self.drained)  # another process may have stored more than the caller knew
         while len(self._epochs) > 1 and address >= self._epochs[0].base + self._epochs[0].end:
             self._free()
         first = self._epochs[0]

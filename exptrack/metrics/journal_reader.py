@@ -49,9 +49,13 @@ class JournalPoint(NamedTuple):
 
 
 class Damage:
-    """What could not be read in a journal: bytes that do not verify or are missing, points without a name."""
+    """What could not be read in a journal: bytes that do not verify or are missing, points without a name.
+
+    `end` is the address after the last sound record, known when all points are read.
+    """
 
     def __init__(self) -> None:
+        self.end = 0
         self.bad_bytes = 0
         self.missing_bytes = 0
         self.nameless = 0
@@ -220,6 +224,7 @@ def _read_segment(
                 damage.nameless += 1
             else:
                 yield JournalPoint(*known, step, int(time_ms), value)
+    damage.end = max(damage.end, epoch * SEGMENT_SLOTS + sound_to)
     damage.bad_bytes += _measure_rest(segment, sound_to, last)
 
 

@@ -6,6 +6,9 @@ Invariants:
   seen and the caller says that it is dead. Other files are left alone with a warning.
 - A journal is deleted only after its points are committed, and not while a process forked from its writer
   lives: the lock on it says so.
+- What a process that cannot be seen logs after it was declared dead is not lost. The note on its journal names
+  the end of what was read, and never everything. If it lives, it finds its file gone and writes it again.
+- A journal whose note is damaged is put aside: nobody can know which of its points are stored.
 - The note on how far a journal is drained stays for ever: a copy of the journal may come back with the archive.
 - A replay checks under SQLite's write lock whether the file still exists, so of two openers only one replays.
 """
@@ -13,6 +16,7 @@ Invariants:
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +25,10 @@ from exptrack.errors import warn
 from exptrack.metrics.journal import EVERYTHING
 from exptrack.metrics.journal_file import SLOT, list_journals
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
+from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, is_stillborn, read_header, read_points
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity, save_drained
+from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import ProcessIdentity
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
@@ -87,7 +92,10 @@ def _recover_one(
     with connection.transaction():
         if not path.exists():
             return 0
-        drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
+        drained = read_drained(connection, header.key)
+        if drained is None:
+            _put_aside_for_note(connection, path)
+            return 0
         # A process that has replayed it may have been killed before it put the file away.
         replayed, unclaimed = drained >= PUT_ASIDE, drained == PUT_ASIDE
         if replayed and is_family_alive(path):
@@ -113,16 +121,22 @@ def _recover_one(
             for run in runs.values():
                 if run is not None and run[1] != "running":
                     reseal(run[0])
-            save_drained(connection, header.key, PUT_ASIDE if damage or unclaimed else EVERYTHING)
+            if alive is False:
+                save_drained(connection, header.key, PUT_ASIDE if damage or unclaimed else EVERYTHING)
+            else:
+                if damage or unclaimed:
+                    # A replay that is killed after this commit leaves no note that the file is to be kept.
+                    shutil.copyfile(path, _aside(path, damage))
+                save_drained(connection, header.key, max(drained, damage.end))
     if damage:
-        aside = path.with_name(f"{path.name}.damaged")
+        aside = _aside(path, damage)
         os.replace(path, aside)
         _warn_once(
             f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
             f" are in {connection.path}, and the file is kept as {aside}"
         )
     elif unclaimed:
-        aside = path.with_name(f"{path.name}.unclaimed")
+        aside = _aside(path, damage)
         os.replace(path, aside)
         _warn_once(
             f"the journal {path.name} holds points that could not be stored, as their run is not in"
@@ -131,6 +145,19 @@ def _recover_one(
     elif not is_family_alive(path):
         os.unlink(path)
     return sum(len(batch.steps) for batch in batches.values())
+
+
+def _aside(path: Path, damage: Damage) -> Path:
+    return path.with_name(f"{path.name}.{'damaged' if damage else 'unclaimed'}")
+
+
+def _put_aside_for_note(connection: Connection, path: Path) -> None:
+    aside = path.with_name(f"{path.name}.unclaimed")
+    os.replace(path, aside)
+    _warn_once(
+        f"the note in {connection.path} on how far the journal {path.name} is stored is damaged, so none of its"
+        f" points were stored now; {aside} keeps them: run `exptrack verify`"
+    )
 
 
 def _warn_once(message: str) -> None:

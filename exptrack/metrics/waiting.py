@@ -12,8 +12,9 @@ from pathlib import Path
 from exptrack.database.connection import Connection
 from exptrack.metrics.journal_file import SLOT, Header, list_journals
 from exptrack.metrics.journal_locks import is_family_alive
+from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, read_header, read_points
-from exptrack.metrics.writer import SELECT_DRAINED, read_archive_identity
+from exptrack.metrics.writer import read_archive_identity
 from exptrack.records import Waiting
 
 STORED_BY_RECOVER = "'exptrack recover' stores them"
@@ -60,7 +61,11 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
         return Waiting(
             str(path), size, None, "", "it belongs to another archive; put it back beside that archive"
         )
-    drained = int(connection.value(SELECT_DRAINED, (header.key,)) or 0)
+    drained = read_drained(connection, header.key)
+    if drained is None:
+        return Waiting(
+            str(path), size, None, "", "the note on how far it is stored is damaged; run `exptrack recover`"
+        )
     points = list(read_points(path, header, drained, Damage()))
     owner = _describe_owner(connection, header, path, {point.run_id for point in points})
     advice = STORED_BY_RECOVER if alive is False else STORED_BY_TAKE_OVER

@@ -37,6 +37,7 @@ from exptrack.metrics.columns import split_by_series
 from exptrack.metrics.journal import Journal, Signal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
+from exptrack.metrics.journal_notes import forget_journal, read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
@@ -47,12 +48,6 @@ PATIENCE_S, SHORT_PATIENCE_S = 5.0, 0.1  # for the lock, where no caller asks fo
 WARN_OF_LOCK_S = 30.0
 PREFAULT_STEP_BYTES = 1 << 18
 
-SAVE_DRAINED = """
-INSERT INTO metric_journal (journal, drained, checksum) VALUES (?, ?, ?)
-ON CONFLICT (journal) DO UPDATE SET drained = excluded.drained, checksum = excluded.checksum
-"""
-SELECT_DRAINED = "SELECT drained FROM metric_journal WHERE journal = ?"
-FORGET_JOURNAL = "DELETE FROM metric_journal WHERE journal = ?"
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
@@ -295,11 +290,17 @@ class Writer:
     def _store(self, waiting: Waiting) -> RunNotFoundError | None:
         connection = self.connection
         with connection.transaction():
-            drained_in_file = int(connection.value(SELECT_DRAINED, (self.journal.key,)) or 0)
-            if drained_in_file > self.journal.drained:
-                # An earlier drain has committed, but failed before it could note so here.
+            drained_in_file = read_drained(connection, self.journal.key)
+            if drained_in_file is None:
+                warn(
+                    f"the note in {connection.path} on how far {self.journal.path} is stored is damaged; it is"
+                    " written again, and the newest points may be stored twice: run `exptrack verify`"
+                )
+            elif drained_in_file > self.journal.drained:
+                # An earlier drain has committed, but failed before it could note so here. Or someone has taken
+                # this process for dead, and stored what had been logged.
                 with self.journal.lock:
-                    self.journal.drained = drained_in_file
+                    self.journal.drained_to(drained_in_file)
                     waiting = self.journal.waiting()
             missing: dict[int, str] = {}
             checked: set[int] = set()
@@ -343,11 +344,6 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
         connection.execute(LIFT_SEAL, (change, run))
         connection.execute(LIFT_SEALS_OF_SERIES, (run,))
     return True
-
-
-def save_drained(connection: Connection, key: str, address: int) -> None:
-    """Note how far a journal is drained. Call inside the transaction that stores its points."""
-    connection.execute(SAVE_DRAINED, (key, address, hash_row("journal", (key, address))))
 
 
 def read_archive_identity(connection: Connection) -> str:
@@ -460,11 +456,6 @@ def release_writer(connection: Connection, user: WriterUser) -> bool:
     writer.stop()
     writer.journal.remove()
     return True
-
-
-def forget_journal(connection: Connection, key: str) -> None:
-    """Delete the row of a journal whose file is gone. Call inside a transaction."""
-    connection.execute(FORGET_JOURNAL, (key,))
 
 
 def _close(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 from exptrack.records import TrialState
@@ -100,5 +101,5 @@ def describe_unseen(study: str, numbers: Sequence[int]) -> str:
     which = f"trial{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
     return (
         f"{which} of study {study!r} ran in a process that cannot be seen from here, and may be running still;"
-        f" if it is dead, 'exptrack sweep resume {study} --retry --take-over' repeats what it left"
+        f" if it is dead, `exptrack sweep resume {quote(study)} --retry --take-over` repeats what it left"
     )

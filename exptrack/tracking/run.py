@@ -45,8 +45,9 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
+from exptrack.metrics.journal_notes import forget_journal
 from exptrack.metrics.store import read_curve, read_last
-from exptrack.metrics.writer import drain_all, drain_own, forget_journal
+from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
 from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lookup import read_notes

@@ -373,7 +373,7 @@ def test_ctrl_c_and_sigterm_end_the_commands_and_fail_their_trials(number: int, 
     assert [line.split()[1] for line in out.splitlines() if line.startswith("#")] == ["failed", "failed"]
     assert "Traceback" not in errors
     if code == 130:
-        assert errors == "interrupted; 'exptrack sweep resume tuning --retry' continues it\n"
+        assert errors == "interrupted; `exptrack sweep resume tuning --retry` continues it\n"
     assert [trial.reason for trial in lab.trials()] == ["interrupted"] * 2
     assert lab.statuses() == [RunStatus.INTERRUPTED] * 2
     (lab.folder / "go").touch()

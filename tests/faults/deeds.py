@@ -10,11 +10,12 @@ import importlib
 import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.artifact_kills import content_of
-from exptrack import Archive, ExptrackError, Run
+from exptrack import Archive, ExptrackError, MetricNotFoundError, Run
 from tests.faults.ledger import DELETED, RAW, REFUSED, STUCK, WILL_DELETE, Ledger, State
 
 _T = TypeVar("_T")
@@ -28,7 +29,8 @@ LATE = """
     exptrack.analysis.comparison exptrack.artifacts.lineage exptrack.artifacts.listing exptrack.runs.recorded
     exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
     exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
-    exptrack.config.composition exptrack.portable.verification psutil pyfastcdc zstandard
+    exptrack.config.composition exptrack.portable.verification concurrent.futures.thread psutil pyfastcdc
+    sqlite_utils zstandard
 """.split()
 
 
@@ -225,7 +227,7 @@ class Deeds:
             archive.list_runs,
             archive.info,
             archive.storage,
-            lambda: archive.best_runs("loss", "minimize"),
+            lambda: _if_logged(lambda: archive.best_runs("loss", "minimize")),
             lambda: archive.sql("SELECT count(*) FROM runs"),
             lambda: list(archive.runs().where("tag = 'begun'")),
             lambda: list(archive.runs()),
@@ -236,7 +238,7 @@ class Deeds:
                 lambda: archive.show_run(run.run_id),
                 lambda: archive.compare([run.run_id]),
                 lambda: archive.what_changed(run.run_id),
-                lambda: run.get_metric("loss"),
+                lambda: _if_logged(lambda: run.get_metric("loss")),
                 lambda: run.get_last_metric("x"),
                 lambda: run.tags,
                 lambda: run.notes,
@@ -288,3 +290,9 @@ class Deeds:
         ]
         for states, work in calls:
             yield self.act(states, lambda work=work: (work(),)) is not None  # type: ignore[misc]
+
+
+def _if_logged(read: Callable[[], object]) -> None:
+    """Read a metric that may have no point yet; the judge knows which points must be there."""
+    with suppress(MetricNotFoundError):
+        read()

@@ -168,7 +168,7 @@ CREATE TABLE run (
     group_name TEXT,                -- runs that belong together, for example one sweep
     parent INTEGER REFERENCES run (id) ON DELETE SET NULL,
     started_at TEXT NOT NULL,
-    ended_at TEXT,                  -- NULL while running
+    ended_at TEXT,                  -- NULL while running; not before started_at
     heartbeat_at TEXT NOT NULL,     -- when its process was last heard of
     duration_ms INTEGER NOT NULL DEFAULT 0, -- active time by the monotonic clock, resumptions added up
     config_hash TEXT NOT NULL,      -- SHA-256 (hex) of the canonical config
@@ -262,7 +262,7 @@ CREATE TABLE trial (
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'fail')),
     run INTEGER REFERENCES run (id) ON DELETE SET NULL,
     started_at TEXT,
-    ended_at TEXT,                  -- set when it is complete, pruned or failed
+    ended_at TEXT,                  -- set when it is complete, pruned or failed; not before started_at
     heartbeat_at TEXT,
     reason TEXT,                    -- why it failed
     owner TEXT,                     -- JSON: the process that runs it, known as in run_owner; NULL unless running

@@ -26,7 +26,7 @@ DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"
 
 REOPEN_RUN = """
 UPDATE run SET status = 'running', ended_at = NULL, reason = NULL, traceback = NULL, checksum = NULL,
-               heartbeat_at = ?
+               heartbeat_at = max(?, started_at)
 WHERE id = ?
 """
 DIED = "its process died without ending the run"

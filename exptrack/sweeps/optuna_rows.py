@@ -69,7 +69,10 @@ SELECT (SELECT count(*) FROM study_objective WHERE study = ?),
        (SELECT count(*) FROM trial_value WHERE trial = ?)
 """
 BEGIN_TRIAL = "UPDATE trial SET state = 'running', started_at = ?, owner = ? WHERE id = ?"
-END_TRIAL = "UPDATE trial SET state = ?, ended_at = ?, owner = NULL WHERE id = ?"
+# A trial that fails while it waits was never begun. Where the clock was set back, one ends when it began.
+END_TRIAL = """
+UPDATE trial SET state = ?, ended_at = max(?, coalesce(started_at, '')), owner = NULL WHERE id = ?
+"""
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
 STALE = "SELECT id FROM trial WHERE study = ? AND state = 'running' AND heartbeat_at < ? ORDER BY number"

@@ -72,9 +72,13 @@ SIGTERM_EXIT = 128 + 15
 PRUNE_EVENT = "prune"
 RUN_BY_ID = "SELECT id, started_at FROM run WHERE run_id = ?"
 RUN_STATE = "SELECT run_id, status, started_at, duration_ms FROM run WHERE id = ?"
-BEAT = "UPDATE run SET heartbeat_at = ?, duration_ms = ? WHERE id = ? AND status = 'running'"
+# Where the clock was set back, a run is heard of, and ends, when it began: not before.
+BEAT = """
+UPDATE run SET heartbeat_at = max(?, started_at), duration_ms = ? WHERE id = ? AND status = 'running'
+"""
 END_RUN = """
-UPDATE run SET status = ?, reason = ?, traceback = ?, ended_at = ?, heartbeat_at = ?, duration_ms = ?
+UPDATE run SET status = ?, reason = ?, traceback = ?, ended_at = max(?, started_at),
+               heartbeat_at = max(?, started_at), duration_ms = ?
 WHERE id = ?
 """
 DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"

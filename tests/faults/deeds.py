@@ -78,7 +78,8 @@ class Deeds:
         try:
             result = self.call(work)
         except ExptrackError as error:
-            self.ledger.say(REFUSED, next(iter(states), ""), f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {error}"
+            self.ledger.say(REFUSED, next(iter(states), ""), said, traceback.format_exc(limit=-8))
             return None
         except Exception:
             self.ledger.say(RAW, next(iter(states), ""), traceback.format_exc(limit=-6))

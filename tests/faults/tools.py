@@ -10,9 +10,9 @@ import os
 import shutil
 import sys
 
-TOOL_OF = {"system_calls": "strace"}  # a Debian package of the same name has it
-ONLY_ON_LINUX = {"system_calls", "files"}  # for files: locks of open file descriptions
-ONLY_ON_POSIX = {"forks", "signals"}
+TOOL_OF = {"clocks": "faketime", "system_calls": "strace"}  # Debian packages of the same name have them
+ONLY_ON_LINUX = {"clocks", "files", "system_calls"}  # for files: locks of open file descriptions
+ONLY_ON_POSIX = {"forks", "signals", "stopped"}
 
 
 def missing_tool(kind: str) -> str:

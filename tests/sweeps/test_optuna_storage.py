@@ -746,3 +746,15 @@ def test_optunas_dashboard_shows_the_studies_of_an_archive(storage: OptunaStorag
     assert [best["number"] for best in detail["best_trials"]] == [study.best_trial.number]
     shown = {param["name"] for trial in detail["trials"] for param in trial["params"]}
     assert shown == {name for trial in study.trials for name in trial.params}
+
+
+def test_no_trial_ends_before_it_began_where_the_clock_is_set_back(
+    archive: Archive, storage: OptunaStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(study_name="s", storage=storage)
+    trial = study.ask()
+    monkeypatch.setattr("exptrack.sweeps.optuna_storage.utc_text", lambda: "2001-01-01 00:00:00.000000")
+    study.tell(trial, 1.0)
+    ended = study.trials[0]
+    assert ended.datetime_complete == ended.datetime_start
+    assert archive.verify().problems == ()

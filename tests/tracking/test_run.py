@@ -45,3 +45,20 @@ def test_a_handle_on_a_deleted_run_touches_no_other(archive: Archive) -> None:
     assert [point.value for point in new.get_metric("loss")] == [7.0]
     assert (new.tags, new.notes) == ((), ())
     new.complete()
+
+
+def test_no_run_ends_before_it_began_where_the_clock_is_set_back(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    for module in ("exptrack.tracking.run", "exptrack.runs.ownership"):
+        monkeypatch.setattr(f"{module}.utc_text", lambda: "2001-01-01 00:00:00.000000")
+    run.beat()
+    assert archive.show_run(run.run_id).summary.heartbeat_at == run.started_at
+    run.complete()
+    summary = archive.show_run(run.run_id).summary
+    assert summary.ended_at == summary.heartbeat_at == summary.started_at
+    resumed = archive.resume_run(run.run_id)
+    assert archive.show_run(run.run_id).summary.heartbeat_at == run.started_at
+    resumed.complete()
+    assert archive.verify().problems == ()

@@ -32,3 +32,7 @@ def read_drained(connection: Connection, key: str) -> int | None:
     if not isinstance(address, int) or row["checksum"] != _hash_note(key, address):
         return None
     return address
+
+
+def _hash_note(key: str, address: int) -> int:
+    return hash_row("journal", (key, address))

@@ -207,7 +207,9 @@ for number in range(100):
     use("ro")
 while count()[1] > before[1]:
     time.sleep(0.01)
-assert count() == before, (before, count())
+after = count()
+# A thread of the first use may still have been ending when it was counted.
+assert after[0] == before[0] and after[1] <= before[1], (before, after)
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "lab.db")], check=True, timeout=120)
 

@@ -140,8 +140,12 @@ def test_threads_and_grandchildren_log_there_too(archive: Archive, fork: Fork) -
             other.log_metric(f"o {name}", float(number))
 
     def log_all() -> None:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(log, ("thread 0", "thread 1")))
+        if fork is fork_in_c:  # CPython itself may hang in threads that such a child begins
+            log("thread 0")
+            log("thread 1")
+        else:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(log, ("thread 0", "thread 1")))
         assert in_child(os.fork, lambda: log("grandchild")) == 0
         log("after")
 

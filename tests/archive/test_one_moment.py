@@ -20,8 +20,8 @@ READINGS: dict[str, Callable[[Archive, list[str]], object]] = {
 
 @pytest.mark.parametrize("name", READINGS)
 def test_a_change_amid_a_call_is_in_all_of_its_answer_or_in_none(tmp_path: Path, name: str) -> None:
-    """Another archive object changes a run before the k-th statement of the call, for each k."""
-    for number in count():
+    """Another archive object changes a run before the k-th statement of the call, for every third k."""
+    for number in count(0, 3):
         path = tmp_path / f"{number}.db"
         with Archive(path) as writer, Archive(path) as reader:
             runs = []

@@ -339,6 +339,44 @@ def test_the_page_of_durability_names_every_power_safe_call() -> None:
     assert [name for name in sorted(calls) if not re.search(rf"\b{name}`", page)] == []
 
 
+def tables(page: str) -> Iterator[list[list[str]]]:
+    """The tables of a page: rows of cells, the head first, without the line below it."""
+    for table in re.findall(r"(?:^\|.*\|\n)+", page, re.MULTILINE):
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        yield [rows[0], *rows[2:]]
+
+
+def test_every_row_of_the_page_of_durability_names_its_test() -> None:
+    """The last column names files below tests/, and ``file::function`` where one function proves the row."""
+    reasoned = 0
+    found = list(tables(PAGES["docs/durability.md"]))
+    assert len(found) >= 15
+    for head, *rows in found:
+        assert head[-1] == "test", head
+        for row in rows:
+            assert len(row) == len(head), row
+            reasoned += row[-1] == "by reasoning"
+            if row[-1] != "by reasoning":
+                assert re.fullmatch(r"`[\w/.:]+`(, `[\w/.:]+`)*", row[-1]), row
+                for name in re.findall(r"`(.+?)`", row[-1]):
+                    require_test(name)
+    assert reasoned <= 5, "a claim without a test is an exception"
+
+
+def require_test(name: str) -> None:
+    file, _, function = name.partition("::")
+    text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+    assert re.search(rf"^def {function or 'test_'}", text, re.MULTILINE), name
+    assert not function or re.search(rf"^def {function}\(", text, re.MULTILINE), name
+
+
+def test_the_prose_of_durability_names_tests_that_exist() -> None:
+    names = re.findall(r"`((?:\w+/)?test_\w+\.py(?:::\w+)?)`", PAGES["docs/durability.md"])
+    assert len(names) >= 100
+    for name in names:
+        require_test(name)
+
+
 def test_the_page_of_architecture_has_every_room_and_no_file_that_is_gone() -> None:
     page = PAGES["docs/architecture.md"]
     for folder in sorted(path.parent for path in PACKAGE.glob("*/__init__.py")):

@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # freed in one transaction
-ATTEMPTS = 5  # of a section whose lock is dropped by something else
+ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
 class Connection(StatementRunner):
@@ -73,8 +73,8 @@ class Connection(StatementRunner):
 
         Inside a reading it runs in that thread too, so the reading sees it only if it has not read before.
 
-        `work` is called again if another process's write was found in the way of its commit: it changes nothing
-        but the archive before its transaction has ended.
+        `work` runs again if the write lock or the WAL was lost before its commit. So it changes nothing but the
+        archive until its transaction has ended.
 
         `within_s` is how long it may wait, for other sections and for locks; a section at work ends whole.
 
@@ -191,11 +191,11 @@ class Connection(StatementRunner):
         return self._read(lambda: StatementRunner.one(self, sql, parameters))
 
     def fold(self, sql: str, parameters: Parameters, take: Callable[[Iterator[tuple[Any, ...]]], _T]) -> _T:
-        """Return what `take`, which may be called twice, makes of the rows of a query."""
+        """Give the rows of a query to `take`, and return its result. `take` may be called twice."""
         return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:
-        """Read again where another process has put the WAL back, which this one still had open deleted."""
+        """Read; read again if another process has put back a WAL that this one still had open, deleted."""
         try:
             return read()
         except ArchiveIOError:
@@ -214,8 +214,8 @@ class Connection(StatementRunner):
         """Write everything in the block or nothing of it. Call inside a section.
 
         Blocks nest: a failure in an inner block undoes the inner part only. Waits up to 30 s for other writers;
-        after a wait in vain, later calls wait 1 s until one has begun. When the outermost block ends, its
-        changes survive a SIGKILL; with `durable` also a power cut.
+        once a wait has run out, later calls wait 1 s, until a transaction has begun. When the outermost block
+        ends, its changes survive a SIGKILL; with `durable` also a power cut.
 
         Raises:
             ArchiveReadOnlyError: the connection was opened for reading.
@@ -329,8 +329,8 @@ class Connection(StatementRunner):
             ) from None
 
     def _require_own_place(self, handle: Handle) -> None:
-        """Before a commit: refuse to write into a WAL or under a lock that is no longer ours; make good
-        what can be.
+        """Before a commit: refuse a WAL or a write lock that is no longer ours, and restore what can be
+        restored.
 
         Raises:
             _AnotherWrite: the transaction has to be run again.
@@ -412,7 +412,7 @@ class Connection(StatementRunner):
             self._open_afresh(held)
 
     def _renew_hold(self, held: Hold) -> None:
-        """Open everything afresh, which makes the shared memory again from the WAL; hold the new one then.
+        """Open everything afresh, so that SQLite makes the shared memory again from the WAL; then take a hold.
 
         The old hold keeps its locks until then, so that no other process folds the WAL meanwhile.
         """
@@ -551,8 +551,7 @@ class Connection(StatementRunner):
 
 
 class _AnotherWrite(BaseException):
-    """The write lock or the WAL was lost before the commit; everything is in order again, run the section
-    again."""
+    """The write lock or the WAL was lost before the commit. Both are in order now: run the section again."""
 
 
 _Subject = TypeVar("_Subject")

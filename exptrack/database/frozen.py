@@ -58,7 +58,7 @@ def side_files_exist(real: str) -> bool:
 def run_unchanged(
     path: Path, seen: Callable[[], Look | None], reopen: Callable[[], None], read: Callable[[], _T]
 ) -> _T:
-    """Call `read`, and again as long as the file changed meanwhile; `reopen` comes before each repetition.
+    """Call `read` until the file does not change meanwhile; call `reopen` before each repetition.
 
     `seen` tells how the file looked when it was opened; None if it was not opened as immutable.
 

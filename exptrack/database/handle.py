@@ -14,8 +14,8 @@ from exptrack.database.frozen import Look
 class Handle:
     """The SQLite connection of one thread, with its transaction depth. It is open while `raw` is not None.
 
-    `busy` is held while a statement or a transaction runs: whoever closes the connection acquires it first,
-    as a close under a statement crashes the interpreter.
+    `busy` is held while a statement or a transaction runs. A thread acquires it before it closes the
+    connection: a close under a statement crashes the interpreter.
 
     A handle that its thread dropped as it ended puts its connections into `left`, for others to close: the
     collector may run at any moment, also while the process forks. SQLite does not close them by itself before
@@ -41,10 +41,10 @@ class Handle:
         return own
 
     def has_own_lowest_number(self) -> bool:
-        """Whether the lowest of them does: a program that closes a range closes it too.
+        """Whether the lowest number still leads to its file: a program that closes a range closes it too.
 
-        One that another thread opened and closed meanwhile may be noted as SQLite's. A commit finds it, and
-        from then on all are looked at, so that the connection is opened again.
+        A descriptor that another thread opened and closed meanwhile may be noted as SQLite's. A commit finds
+        that out. From then on all numbers are looked at, so that the connection is opened again.
         """
         if self.is_in_doubt:
             return self.has_own_numbers()

@@ -13,7 +13,7 @@ Invariants:
 - There is one hold for each archive file (device and inode) and process, whatever the number of connections.
 - No descriptor of the hold is closed while another descriptor of that file is open in the process: the
   close would drop the locks of the user's own ``sqlite3`` connection. Such descriptors are kept for ever.
-- Nothing here reads or writes the main file. The ``-wal`` is read only after somebody deleted it.
+- Nothing here reads or writes the main file. The ``-wal`` is read only after another program deleted it.
 
 Where the system has no such locks, the POSIX locks are set again before each transaction, and a window remains.
 """
@@ -74,8 +74,8 @@ class Hold:
     def numbers_since(self, before: frozenset[int]) -> dict[int, FileId]:
         """What SQLite has opened of the archive's files since `before`, by descriptor number.
 
-        Not what a thread of the user has opened meanwhile, as for a copy: its end would look as if a program
-        had closed SQLite's descriptors.
+        What a thread of the user has opened meanwhile, for a copy perhaps, is left out. Its close would look
+        as if a program had closed SQLite's descriptors.
         """
         own = {self.main, self.shm, self.wal}
         new = (open_numbers() or frozenset()) - before - own
@@ -176,12 +176,12 @@ class Hold:
             set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
 
     def close_descriptors(self) -> None:
-        """Close what no other descriptor of this process could lose its locks by; keep the rest for ever."""
+        """Close each descriptor whose close drops no lock of this process; keep the others open for ever."""
         for descriptor, identity in zip((self.main, self.shm, self.wal), self.ids, strict=True):
             if file_id(descriptor) == identity and not _others_of(identity, descriptor):
                 os.close(descriptor)
 
-    # A WAL that somebody deleted
+    # A WAL that another program deleted
 
     def lost_only_its_wal(self) -> bool:
         """Whether all that is missing is the WAL's name, so that :meth:`put_wal_back` makes it good.
@@ -246,7 +246,7 @@ class Hold:
         """Copy the main file and the WAL that were opened to new files beside the archive, at the first call;
         return the main copy.
 
-        For the case that another file stands in their place: nothing there is touched.
+        Meant for files whose place another file has taken. That other file is not touched.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
@@ -362,7 +362,7 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
 
 
 def begin_alone(held: Hold | None, begin: Callable[[], object]) -> None:
-    """Call `begin` while no other writer of exptrack is at work; busy, as SQLite calls it, if one is."""
+    """Call `begin` while no other writer of exptrack is at work; raise SQLite's busy error if one is."""
     if held is not None and not held.begin_write():
         raise busy_error()
     try:
@@ -374,9 +374,9 @@ def begin_alone(held: Hold | None, begin: Callable[[], object]) -> None:
 
 
 def give_back(hold: Hold) -> bool:
-    """Take one user away. True for the last one.
+    """Count one user less; return True for the last one.
 
-    The last drops the locks before its connections close, so that these can fold the WAL.
+    The last one drops the locks before its connections close, so that these can fold the WAL.
     """
     with _lock:
         hold.users -= 1

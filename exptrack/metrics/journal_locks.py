@@ -10,7 +10,7 @@ Invariants:
 - The family is mapped before the first fork and inherited by every child, and by the children of that child.
 - A child gives up the journal's own mapping in the hook after the fork, before any code of the user runs.
 - A worker that its parent ends (``multiprocessing`` with ``daemon=True``, as in a Pool) leaves the family: it
-  would keep a run open that nobody trains any more.
+  would keep a run open that no process trains any more.
 
 Where the system has no such locks, a run ends with the process that started it.
 """
@@ -99,7 +99,7 @@ def is_writer_alive(path: Path) -> bool:
 
 
 def is_family_alive(path: Path) -> bool:
-    """Whether the writer of this journal or a process forked from it lives. False where nobody can ask."""
+    """Whether the writer of this journal or a process forked from it lives; False where that is unknown."""
     return _is_held(path, WRITER_BYTE, 2)
 
 

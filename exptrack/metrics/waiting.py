@@ -69,7 +69,7 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
     drained = read_drained(connection, header.key)
     if drained is None:
         return Waiting(
-            str(path), size, None, "", "the note on how far it is stored is damaged; run `exptrack recover`"
+            str(path), size, None, "", "the note on how far it is stored is damaged; run 'exptrack recover'"
         )
     points = list(read_points(path, header, drained, Damage()))
     owner = _describe_owner(connection, header, path, {point.run_id for point in points})

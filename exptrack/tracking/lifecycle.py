@@ -170,7 +170,7 @@ def _store_points_of_owner(connection: Connection, run_id: object) -> None:
 
 
 def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> tuple[str, ...]:
-    """Tell where the run is running, and what to do about it if that is not to stop the process."""
+    """Tell where the run is running, and what to do if stopping the process may not help."""
     if alive is None:
         return (
             f"on {row['host']}, or its process died there (last heartbeat {row['heartbeat_at']} UTC)",
@@ -196,7 +196,7 @@ def _check_sampling(system_metrics: bool | float) -> float | None:
 
 @decoding_rows
 def open_run(connection: Connection, run: int) -> Run:
-    """Return a handle on a run that is not live in it: finished, or written by another process."""
+    """Return a handle that does not own its run: the run has ended, or another process writes it."""
     row = connection.one(RUN_STATE, (run,))
     if row is None:
         raise RunNotFoundError(str(run), str(connection.path))

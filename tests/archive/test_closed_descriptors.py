@@ -138,3 +138,27 @@ def test_everything_goes_on_and_no_file_of_the_user_is_touched(
         assert run.status == "completed"
         assert tags <= set(run.tags)
         assert archive.verify().problems == ()
+
+
+BESIDE_THE_USERS = """
+import sqlite3
+own = sqlite3.connect(folder / "lab.db")
+own.execute("SELECT count(*) FROM run").fetchall()
+close_all(take=False)
+try:
+    run.add_tag("refused")
+except exptrack.ArchiveIOError as error:
+    print(error)
+os._exit(0)
+"""
+
+
+def test_beside_a_connection_of_the_users_nothing_more_is_acknowledged(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BEGIN + BESIDE_THE_USERS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert str(tmp_path / "lab.db") in done.stdout, done.stderr
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        assert run.tags == ("begun",)
+        assert [point.value for point in archive.get_run(run.run_id).get_metric("x")] == [0.0]
+        assert archive.verify().problems == ()

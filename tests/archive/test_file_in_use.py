@@ -166,6 +166,18 @@ def test_what_was_committed_to_a_deleted_file_is_in_a_rescued_copy(tmp_path: Pat
     assert tags_seen_elsewhere(copy) == "kept"
 
 
+def test_what_was_committed_before_another_wal_came_is_in_a_rescued_copy(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    archive = Archive(path)
+    run = archive.start_run(tags=["kept"])
+    os.unlink(f"{path}-wal")
+    Path(f"{path}-wal").write_bytes(b"another" * 1000)
+    with pytest.raises(ArchiveMovedError, match=r"all that was committed is in .*rescued"):
+        run.add_tag("refused")
+    (copy,) = (entry for entry in tmp_path.iterdir() if "rescued" in entry.name and entry.suffix[-4:] != "-wal")
+    assert tags_seen_elsewhere(copy) == "kept"
+
+
 def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     with Archive(tmp_path / "other.db") as other:

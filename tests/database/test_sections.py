@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from exptrack.database import sections
 from exptrack.database.sections import SectionThread
 
 
@@ -191,3 +192,24 @@ def test_an_exception_thrown_at_the_caller_is_raised_there_and_the_change_ends(s
     thread.join()
     assert ended.is_set()
     assert len(caught) == 1
+
+
+def test_the_caller_leaves_a_change_that_takes_long_and_the_change_ends(
+    section: SectionThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "PATIENCE_S", 0.1)
+    leave = threading.Event()
+    steps: list[str] = []
+
+    def change() -> None:
+        steps.append("begun")
+        leave.wait(20)
+        steps.append("ended")
+
+    interrupt_after(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        section.run(change)
+    assert steps == ["begun"]
+    leave.set()
+    assert section.run(lambda: "next") == "next"
+    assert steps == ["begun", "ended"]

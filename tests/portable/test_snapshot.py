@@ -366,3 +366,52 @@ def test_a_fork_inside_progress_leaves_the_copy_whole(
     assert os.waitpid(children[0], 0)[1] == 0
     with Archive(tmp_path / "copy.db", mode="ro") as copy:
         assert copy.verify().ok
+
+
+KILLED = """
+import os, signal, sys, exptrack
+from exptrack.database import copying
+copying.STEP_PAGES = 8
+archive = exptrack.Archive(sys.argv[1])
+archive.backup(sys.argv[2], progress=lambda done, _total: done and os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_kill_leaves_a_draft_that_may_be_deleted(archive: Archive, tmp_path: Path) -> None:
+    run_id = fill(archive)
+    folder = tmp_path / "there"
+    folder.mkdir()
+    words = [sys.executable, "-c", KILLED, archive.path, str(folder / "copy.db")]
+    assert subprocess.run(words).returncode == -signal.SIGKILL
+    (draft,) = names(folder)
+    assert draft.startswith(".exptrack-")
+    (folder / draft).unlink()
+    archive.backup(folder / "copy.db")
+    assert names(folder) == ["copy.db"]
+    with Archive(folder / "copy.db", mode="ro") as copy:
+        assert copy.show_run(run_id).summary.status is RunStatus.COMPLETED
+
+
+COPIES = """
+import os, signal, sys, exptrack
+archive = exptrack.Archive(sys.argv[1])
+run = archive.start_run(name="live")
+archive.backup(sys.argv[2])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_run_that_was_running_ends_in_the_copy_once_its_process_has(archive: Archive, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", COPIES, archive.path, str(tmp_path / "copy.db")], check=False)
+    running = "SELECT status, heartbeat_at FROM run WHERE name = 'live'"
+    with Archive(tmp_path / "copy.db", mode="ro") as copy:
+        ((status, beat),) = copy.sql(running).rows
+        assert status == "running"
+    with Archive(tmp_path / "copy.db") as copy:
+        (run,) = copy.list_runs()
+        assert run.status is RunStatus.INTERRUPTED
+        assert copy.sql("SELECT ended_at FROM run WHERE name = 'live'").rows == ((beat,),)
+    with Archive(archive.path, mode="ro") as original:
+        assert original.sql(running).rows == (("running", beat),)

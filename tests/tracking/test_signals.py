@@ -37,6 +37,25 @@ def test_ctrl_c_under_asyncio_interrupts_the_run(archive: Archive) -> None:
     assert run.status == RunStatus.INTERRUPTED
 
 
+TERMINATED = """
+import asyncio, os, signal, exptrack
+async def train():
+    with exptrack.Archive("lab.db").start_run():
+        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(20)
+asyncio.run(train())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGTERM ends a Windows process at once")
+def test_sigterm_under_asyncio_interrupts_the_run(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", TERMINATED], cwd=tmp_path, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+    assert (run.status, run.reason) == (RunStatus.INTERRUPTED, "terminated by SIGTERM")
+
+
 def test_a_cancelled_task_interrupts_its_run(archive: Archive) -> None:
     async def train() -> None:
         with archive.start_run():

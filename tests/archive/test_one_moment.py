@@ -1,0 +1,50 @@
+"""These reading calls show the archive of one moment, whatever is written while they read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive
+from tests.changes import trace
+
+READINGS: dict[str, Callable[[Archive, list[str]], object]] = {
+    "diff_runs": lambda archive, runs: archive.diff_runs(*runs),
+    "group_by": lambda archive, _: archive.group_by("loss", "loss"),
+    "verify": lambda archive, _: archive.verify().problems,
+}
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_a_change_amid_a_call_is_in_all_of_its_answer_or_in_none(tmp_path: Path, name: str) -> None:
+    """Another archive object changes a run before the k-th statement of the call, for every third k."""
+    for number in count(0, 3):
+        path = tmp_path / f"{number}.db"
+        with Archive(path) as writer, Archive(path) as reader:
+            runs = []
+            for loss in (0.5, 0.4):
+                with writer.start_run({"loss": loss}, name=f"run {loss}") as run:
+                    run.log({"loss": loss})
+                runs.append(run.run_id)
+            read = READINGS[name]
+            before = repr(read(reader, runs))
+            left = [number]
+
+            def change(_statement: str, left: list[int] = left, run_id: str = runs[0]) -> None:
+                left[0] -= 1
+                if left[0] == -1:
+                    with writer.resume_run(run_id) as run:
+                        run.add_tag("late")
+                        run.add_note("late")
+                        run.log({"loss": 0.1})
+
+            trace(reader._connection, change)
+            found = repr(read(reader, runs))
+            trace(reader._connection, None)
+            if left[0] >= 0:
+                assert number > 0
+                return
+            assert found in (before, repr(read(reader, runs)))

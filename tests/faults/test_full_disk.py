@@ -1,0 +1,71 @@
+"""On a disk without any room left, what is stored can be read; what waits is stored once there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from exptrack import Archive, ArchiveIOError
+from tests.cli.calls import call
+from tests.metrics.points import journals, killed
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own, which a test may fill."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if sys.platform != "linux" or os.getuid() != 0:
+        pytest.skip("only root mounts a disk")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this system lets nobody mount a disk")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def fill(disk: Path) -> Path:
+    with open(disk / "filler", "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return disk / "filler"
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_what_a_dead_process_left_is_read_and_stored_later(
+    disk: Path, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed(disk, "for step in range(100): run.log({'x': 1.0}, step)")
+    filler = fill(disk)
+    with Archive(disk / "lab.db", mode=mode) as archive:
+        (run,) = archive.list_runs()
+        assert run.status == "interrupted"
+        assert archive.verify().ok
+        assert [waiting.points for waiting in archive.info().waiting] == [100]
+    assert len(caplog.messages) == 1
+    assert "100 points" in caplog.messages[0]
+    filler.unlink()
+    with Archive(disk / "lab.db") as archive:
+        assert len(archive.get_run(run.run_id).get_metric("x")) == 100
+    assert journals(disk) == []
+
+
+def test_reading_commands_need_no_room_and_opening_for_writing_does(disk: Path, tmp_path: Path) -> None:
+    path = disk / "lab.db"
+    with Archive(path) as archive:
+        archive.start_run().complete()
+    filler = fill(disk)
+    for words in (("ls",), ("info",), ("verify",), ("snapshot", str(tmp_path / "copy.db"))):
+        assert call(path, *words).exit_code == 0
+    with pytest.raises(ArchiveIOError):
+        Archive(path)
+    filler.unlink()
+    for place in (path, tmp_path / "copy.db"):
+        with Archive(place) as archive:
+            assert len(archive.list_runs()) == 1

@@ -1,0 +1,205 @@
+"""What a call promises the moment it returns: a kill loses nothing, and power-safe calls have synced."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exptrack import Archive, Run
+from tests.metrics.points import killed, values_of
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "durability.md").read_text(encoding="utf-8")
+
+
+class Promise(NamedTuple):
+    """A call: what comes before it, the call itself, and whether its effect is there."""
+
+    before: str
+    call: str
+    is_there: Callable[[Archive, Run], object]
+
+
+def versions(run: Run) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for artifact in run.artifacts.list_artifacts():
+        found.setdefault(artifact.name, []).append(artifact.version)
+    return found
+
+
+def kinds(run: Run) -> list[str]:
+    return [event.kind for event in run.read_events()]
+
+
+def has_artifact(archive: Archive, run: Run) -> bool:
+    return versions(run) == {"a": [1]} and archive.verify().ok
+
+
+THREE = "for _ in range(3): run.artifacts.register_data('a', os.urandom(1000))"
+GARBAGE = f"""
+sys.path.insert(0, {str(ROOT)!r})
+from tests.changes import altering
+run.artifacts.register_data('a', os.urandom(1000))
+with altering(archive._connection): archive._connection.execute('DELETE FROM artifact')
+"""
+STUDY = "study = archive.create_study('s')"
+TRIAL = f"{STUDY}; trial = study.ask()"
+ENDED = "run.complete(); other = run; run = archive.start_run()"
+
+SAFE = {
+    "log": Promise("", "run.log({'x': 1.0, 'y': 2.0})", lambda _, run: values_of(run, "y") == [(0, 2.0)]),
+    "log_metric": Promise("", "run.log_metric('x', 1.0)", lambda _, run: values_of(run, "x") == [(0, 1.0)]),
+    "log_many": Promise("", "run.log_many('x', [3], [1.0])", lambda _, run: values_of(run, "x") == [(3, 1.0)]),
+    "add_tag": Promise("", "run.add_tag('t')", lambda _, run: run.tags == ("t",)),
+    "remove_tag": Promise("run.add_tag('t')", "run.remove_tag('t')", lambda _, run: run.tags == ()),
+    "add_note": Promise("", "run.add_note('n')", lambda _, run: [note.text for note in run.notes] == ["n"]),
+    "append_event": Promise("", "run.append_event('e')", lambda _, run: "e" in kinds(run)),
+    "start_run": Promise("", "archive.start_run(name='b')", lambda a, _: a.list_runs()[0].name == "b"),
+    "resume_run": Promise(
+        "run.complete()", "archive.resume_run(run.run_id)", lambda _, run: "resume" in kinds(run)
+    ),
+    "record_runs": Promise(
+        "from datetime import datetime",
+        "archive.record_runs([exptrack.RecordedRun({}, datetime(2020, 1, 1), name='old')])",
+        lambda a, _: "old" in [run.name for run in a.list_runs()],
+    ),
+    "register_data": Promise("", "run.artifacts.register_data('a', os.urandom(300_000))", has_artifact),
+    "register_file": Promise(
+        "open('f', 'wb').write(b'1')", "run.artifacts.register_file('a', 'f')", has_artifact
+    ),
+    "register_dir": Promise(
+        "os.mkdir('d'); open('d/f', 'wb').write(b'1')", "run.artifacts.register_dir('a', 'd')", has_artifact
+    ),
+    "register_checkpoint": Promise(
+        "open('f', 'wb').write(b'1')", "run.artifacts.register_checkpoint('a', 'f', 1)", has_artifact
+    ),
+    "log_image": Promise(
+        "", "run.log_image('a', b'<svg xmlns=\"http://www.w3.org/2000/svg\"/>')", has_artifact
+    ),
+    "log_text": Promise("", "run.log_text('a', 'text')", has_artifact),
+    "log_table": Promise("", "run.log_table('a', [{'x': 1}])", has_artifact),
+    "log_histogram": Promise("", "run.log_histogram('a', [1.0, 2.0])", has_artifact),
+    "use_artifact": Promise(
+        "run.log_text('a', 'text')",
+        "archive.start_run().use_artifact('a')",
+        lambda a, _: len(a.get_run(a.list_runs()[0].run_id).inputs) == 1,
+    ),
+    "create_study": Promise("", STUDY, lambda a, _: [one.name for one in a.studies()] == ["s"]),
+    "suggest_float": Promise(
+        TRIAL, "trial.suggest_float('p', 0.5, 0.5)", lambda a, _: a.trials("s")[0].params == {"p": 0.5}
+    ),
+    "report": Promise(TRIAL, "trial.report(3, 0.5)", lambda a, _: a.trials("s")[0].reports == {3: 0.5}),
+    "tell": Promise(TRIAL, "study.tell(trial, 0.5)", lambda a, _: a.trials("s")[0].values == (0.5,)),
+    "create_view": Promise(
+        "", "archive.create_view('v', ['status'])", lambda a, _: [one.name for one in a.list_views()] == ["v"]
+    ),
+    "drop_view": Promise(
+        "archive.create_view('v', ['status'])", "archive.drop_view('v')", lambda a, _: a.list_views() == []
+    ),
+    "delete_study": Promise(STUDY, "archive.delete_study('s')", lambda a, _: a.studies() == []),
+}
+POWER_SAFE = {
+    "flush": Promise("run.log({'x': 1.0})", "run.flush()", lambda _, run: values_of(run, "x") == [(0, 1.0)]),
+    "finish": Promise("", "run.finish()", lambda _, run: run.status == "completed"),
+    "complete": Promise("", "run.complete()", lambda _, run: run.status == "completed"),
+    "fail": Promise("", "run.fail('why')", lambda _, run: run.status == "failed"),
+    "interrupt": Promise("", "run.interrupt('why')", lambda _, run: run.status == "interrupted"),
+    "with": Promise("", "run.__exit__(None, None, None)", lambda _, run: run.status == "completed"),
+    "delete_run": Promise(ENDED, "archive.delete_run(other)", lambda a, _: len(a.list_runs()) == 1),
+    "keep": Promise(THREE, "run.artifacts.keep('a', last=1)", lambda _, run: versions(run) == {"a": [3]}),
+    "gc_artifacts": Promise(GARBAGE, "archive.gc_artifacts()", lambda a, _: a.info().stored_bytes == 0),
+    "remove": Promise(THREE, "run.artifacts.remove('a', 2)", lambda _, run: versions(run) == {"a": [1, 3]}),
+}
+
+
+@pytest.mark.parametrize("name", [*SAFE, *POWER_SAFE])
+def test_a_kill_right_after_a_call_loses_nothing(tmp_path: Path, name: str) -> None:
+    promise = {**SAFE, **POWER_SAFE}[name]
+    killed(tmp_path, f"os.chdir({str(tmp_path)!r})\n{promise.before}\n{promise.call}")
+    with Archive(tmp_path / "lab.db") as archive:
+        run = archive.get_run(archive.list_runs()[-1].run_id)
+        assert promise.is_there(archive, run)
+        assert archive.verify().problems == ()
+
+
+def test_the_page_promises_no_call_that_is_not_tried() -> None:
+    rows = re.findall(r"^\| (.+?) \| yes \|", PAGE, re.MULTILINE)
+    called = {name for row in rows for name in re.findall(r"`(?:\w+\.)*(\w+?)_?…?`", row)}
+    tried = {*SAFE, *POWER_SAFE}
+    assert len(called) >= 25
+    assert [name for name in called if not any(one.startswith(name) for one in tried)] == []
+
+
+# Power cuts
+
+SYNCED = re.compile(r'(?:fsync|fdatasync)\(\d+<[^>]*lab\.db-wal>\)|write\(\d+<[^>]*>, "(begin|end) (\w+)')
+TRACED = """
+import os, sys, exptrack
+os.chdir(sys.argv[1])
+said = os.open("said", os.O_WRONLY | os.O_CREAT)
+archive = exptrack.Archive("lab.db")
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_power_safe_call_has_synced_when_it_returns(tmp_path: Path) -> None:
+    """What survives a cut is tried by ``benchmarks.power_cuts``; here, that each of the calls syncs at all."""
+    script = TRACED
+    for name, promise in POWER_SAFE.items():
+        script += f"""
+run = archive.start_run()
+{promise.before}
+os.write(said, b"begin {name}")
+{promise.call}
+os.write(said, b"end {name}")
+"""
+    # Where there is nothing to remove, nothing is written and nothing is synced.
+    script += 'os.write(said, b"begin nothing"); archive.gc_artifacts(); os.write(said, b"end nothing")'
+    tracer = ["strace", "-f", "-y", "-e", "trace=write,fsync,fdatasync", "-o", str(tmp_path / "trace")]
+    subprocess.run([*tracer, sys.executable, "-c", script, str(tmp_path)], check=True)
+    inside, synced = "", set()
+    for line in (tmp_path / "trace").read_text().splitlines():
+        if found := SYNCED.search(line):
+            inside = inside if found[1] is None else found[2] if found[1] == "begin" else ""
+            if found[1] is None and inside:
+                synced.add(inside)
+    assert synced == set(POWER_SAFE)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_cuts_of_the_power_lose_nothing_that_a_power_safe_call_returned_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from benchmarks.power_cuts import main
+
+    main(["--cuts", "6"])
+    assert capsys.readouterr().out.endswith("{'sound': 6}\n")
+
+
+# Batches
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_kill_between_trials_leaves_those_that_ended(tmp_path: Path) -> None:
+    killed(
+        tmp_path,
+        """
+        def objective(trial):
+            if trial.number == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return trial.suggest_float('p', 0, 1)
+        archive.create_study('s').optimize(objective, n_trials=5)
+        """,
+    )
+    with Archive(tmp_path / "lab.db") as archive:
+        assert len(archive.study("s").completed_trials()) == 3
+        assert [trial.state for trial in archive.trials("s")][3] == "fail"
+        assert archive.verify().problems == ()

@@ -27,7 +27,7 @@ from exptrack.errors import OwnFileError, warn
 # The names of an archive's files, after its own name.
 ENDINGS = re.compile(
     r"|-wal|-shm|-journal"
-    r"|-wal\.mend|\.rescued-.*"  # the copies that a connection writes
+    r"|-wal\.mend|\.rescued-.*|\.damaged-.*"  # the copies that a connection writes
     r"|\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.points.*"  # the journals, also those that were put aside
 )
 TICK_NS = 20_000_000  # a folder may change again within one tick of its clock without another time

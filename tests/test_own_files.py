@@ -167,6 +167,7 @@ def test_a_folder_is_stored_without_the_archive_and_says_so_once(
     journal = list_journals(lab / "lab.db")[0]
     journal.with_name(f"{journal.name}.unclaimed").write_bytes(b"4")
     (lab / "lab.db.rescued-20260101-000000-1").write_bytes(b"5")
+    (lab / "lab.db.damaged-0123456789abcdef").write_bytes(b"6")
     (lab / "link").symlink_to("lab.db")
     os.link(lab / "lab.db-wal", lab / "sub" / "wal")
     own = ids(*(p for p in lab.glob("lab.db*") if p.name != "lab.db.bak"))

@@ -21,7 +21,7 @@ from exptrack.tracking import heartbeat
 from tests.faults.deeds import Deeds, import_everything
 from tests.faults.ledger import Ledger, read_lines
 from tests.faults.onlookers import begin_onlookers, begin_ready, end_all, is_over, stay
-from tests.faults.tally import Tally
+from tests.faults.tally import Tally, sum_tries
 from tests.faults.tools import missing_tool
 
 MODULE = "tests.faults.clocks"
@@ -115,10 +115,7 @@ def _judge_times(path: Path, longest_s: float, tally: Tally) -> None:
 
 def run(tries: int, seed: int) -> Tally:
     """Make the tries that the seeds from `seed` on stand for."""
-    total = Tally()
-    for one in range(seed, seed + tries):
-        total.add(try_one(one))
-    return total
+    return sum_tries(try_one, tries, seed)
 
 
 def missing() -> str:

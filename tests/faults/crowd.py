@@ -19,7 +19,7 @@ from exptrack import Archive
 from tests.faults.deeds import Deeds
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger, expect, read_lines
-from tests.faults.tally import Tally, begin, end, kill
+from tests.faults.tally import Tally, begin, end, kill, sum_tries
 
 ROOT = Path(__file__).parent.parent.parent
 MODULE = "tests.faults.crowd"
@@ -90,10 +90,7 @@ def try_one(seed: int, writers: int = WRITERS, busy_s: float = BUSY_S) -> Tally:
 
 def run(tries: int, seed: int) -> Tally:
     """Make the tries that the seeds from `seed` on stand for."""
-    total = Tally()
-    for one in range(seed, seed + tries):
-        total.add(try_one(one))
-    return total
+    return sum_tries(try_one, tries, seed)
 
 
 def main(folder: Path, seed: int, busy_s: float, part: str) -> None:

@@ -24,7 +24,7 @@ from exptrack import Archive
 from tests.faults.deeds import Deeds
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger, expect, read_lines
-from tests.faults.tally import Tally, begin, end
+from tests.faults.tally import Tally, begin, end, sum_tries
 from tests.faults.tools import missing_tool
 
 ROOT = Path(__file__).parent.parent.parent
@@ -186,10 +186,7 @@ def try_one(seed: int) -> Tally:
 
 def run(tries: int, seed: int) -> Tally:
     """Make the tries that the seeds from `seed` on stand for."""
-    total = Tally()
-    for one in range(seed, seed + tries):
-        total.add(try_one(one))
-    return total
+    return sum_tries(try_one, tries, seed)
 
 
 def missing() -> str:

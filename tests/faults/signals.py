@@ -26,7 +26,7 @@ from exptrack import Archive, ArchiveError
 from tests.faults.deeds import Deeds, import_everything
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, STUCK, Ledger, expect, read_lines
-from tests.faults.tally import Tally, begin, end, kill
+from tests.faults.tally import Tally, begin, end, kill, sum_tries
 from tests.faults.tools import missing_tool
 
 _T = TypeVar("_T")
@@ -128,10 +128,7 @@ ARCHIVE_ERRORS = _names_below(ArchiveError)
 
 def run(tries: int, seed: int) -> Tally:
     """Make the tries that the seeds from `seed` on stand for."""
-    total = Tally()
-    for one in range(seed, seed + tries):
-        total.add(try_one(one))
-    return total
+    return sum_tries(try_one, tries, seed)
 
 
 def missing() -> str:

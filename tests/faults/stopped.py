@@ -24,7 +24,7 @@ from exptrack import Archive
 from tests.faults.deeds import Deeds, import_everything
 from tests.faults.ledger import RAW, Ledger
 from tests.faults.onlookers import WITHIN_S, begin_onlookers, begin_ready, end_all, is_over, stay
-from tests.faults.tally import Tally
+from tests.faults.tally import Tally, sum_tries
 from tests.faults.tools import missing_tool
 
 MODULE = "tests.faults.stopped"
@@ -141,10 +141,7 @@ def _is_stopped(process: subprocess.Popen[str]) -> bool:
 
 def run(tries: int, seed: int) -> Tally:
     """Make the tries that the seeds from `seed` on stand for."""
-    total = Tally()
-    for one in range(seed, seed + tries):
-        total.add(try_one(one))
-    return total
+    return sum_tries(try_one, tries, seed)
 
 
 def missing() -> str:

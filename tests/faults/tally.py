@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -53,6 +53,14 @@ class Tally:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def sum_tries(try_one: Callable[[int], Tally], tries: int, seed: int) -> Tally:
+    """Make the tries that the seeds from `seed` on stand for, and add up their tallies."""
+    total = Tally()
+    for one in range(seed, seed + tries):
+        total.add(try_one(one))
+    return total
 
 
 def begin(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:

@@ -16,6 +16,7 @@ Invariants:
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -42,8 +43,9 @@ class Inheritance(MetricLog):
 
     _pid: int
 
+    @abstractmethod
     def _beat(self) -> None:
-        raise NotImplementedError
+        """Store that the run is alive. Call inside a transaction."""
 
     # In the child
 
@@ -73,9 +75,8 @@ class Inheritance(MetricLog):
         recover(connection, partial(reseal_run, connection))
         with connection.transaction():
             self._require_running()
-            if (
-                not is_covered
-            ):  # by the lock of the parent's journal, which tells others that this process lives
+            # The lock of the parent's journal, if this process has a share of it, says that it lives.
+            if not is_covered:
                 name_owner(connection, self._run)
             record_event(connection, self._run, INHERIT, {"pid": os.getpid(), "from_pid": parent})
             self._beat()
@@ -108,12 +109,9 @@ class Inheritance(MetricLog):
         living = [family.is_alive() for family in families]  # a list, for this leaves each of them
         return True in living
 
+    @in_section
     def hand_over(self) -> None:
         """Leave the run, open, to another process of the family. Commits."""
-        self._hand_over()
-
-    @in_section
-    def _hand_over(self) -> None:
         drain_own(self._connection)
         with self._connection.transaction(durable=True):
             self._require_running()

@@ -373,8 +373,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=self.path
             )
-        store = recovery.take_over if take_over else recovery.store_what_is_left
-        points, runs = store(self._connection)
+        points, runs = recovery.store_what_is_left(self._connection, take_over=take_over)
         return RecoveryReport(points, tuple(runs), tuple(recovery.list_waiting(self._connection)))
 
     def info(self) -> ArchiveInfo:

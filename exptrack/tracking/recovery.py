@@ -111,22 +111,19 @@ def _reason(error: ArchiveError) -> str:
     return str(error)
 
 
-def take_over(connection: Connection) -> tuple[int, list[str]]:
-    """Store and mark what dead processes left, also those that cannot be seen from here: on another host, in
-    another container. The caller says that they are dead.
+def store_what_is_left(connection: Connection, *, take_over: bool = False) -> tuple[int, list[str]]:
+    """Store and mark what dead processes of this machine left.
+
+    With `take_over` also what those left that cannot be seen from here: on another host, in another container.
+    The caller says that they are dead.
 
     Returns the number of points stored, and the ids of the runs that became interrupted. Commits.
     """
 
     def declared_dead(_owner: ProcessIdentity) -> bool:
-        return True
+        return take_over
 
     return recover_journals(connection, declared_dead), interrupt_dead_runs(connection, declared_dead)
-
-
-def store_what_is_left(connection: Connection) -> tuple[int, list[str]]:
-    """Store and mark what dead processes of this machine left, as :func:`take_over` does. Commits."""
-    return recover_journals(connection), interrupt_dead_runs(connection)
 
 
 def list_waiting(connection: Connection) -> list[Waiting]:

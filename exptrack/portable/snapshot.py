@@ -43,7 +43,7 @@ def copy_archive(
     """Copy the archive to `target`; see :meth:`exptrack.Archive.backup`."""
     place = archive_path(decode_path(target))
     own_files.require_foreign(place)
-    _require_no_side_files(place)
+    _require_free_name(place)
     connection.require_open()
     connection.check_identity()
     with new_file(place, _mode_of(connection.path)) as draft:
@@ -52,8 +52,10 @@ def copy_archive(
     return BackupReport(str(place), size, tuple(one.path for one in list_waiting_journals(connection)))
 
 
-def _require_no_side_files(place: Path) -> None:
-    """Refuse a name beside which files lie that SQLite or exptrack would take for parts of the copy."""
+def _require_free_name(place: Path) -> None:
+    """Refuse a name that is taken, or beside which files lie that would be taken for parts of the copy."""
+    if os.path.lexists(place):
+        raise ExportError(f"cannot write {place}: it exists; remove it or choose another name", path=str(place))
     sides = [Path(f"{place}{end}") for end in ("-wal", "-shm", "-journal")]
     with suppress(OSError):  # a folder that is missing or cannot be listed
         sides += list_journals(place)

@@ -128,7 +128,7 @@ def test_nothing_that_exists_is_replaced(archive: Archive, tmp_path: Path) -> No
     (tmp_path / "link").symlink_to("nowhere")
     before = names(tmp_path)
     for name in ("there", "folder", "link"):
-        with pytest.raises(ExportError, match="exists"):
+        with pytest.raises(ExportError, match="it exists; remove it or choose another name"):
             archive.backup(tmp_path / name)
     with pytest.raises(ExportError, match="folder is missing"):
         archive.backup(tmp_path / "absent" / "copy.db")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, RunStatus
 from exptrack.metrics.journal_file import HEADER_BYTES, SLOT
 from tests.metrics.points import journals, values_of
 from tests.sweeps.elsewhere import MACHINE
@@ -36,6 +36,13 @@ for line in sys.stdin:
             time.sleep(0.01)
     elif word == "close":
         archive.close()
+    elif word == "complete":
+        try:
+            run.complete()
+        except exptrack.RunFinishedError:
+            pass
+        else:
+            sys.exit("the run could be completed")
     print("done", flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -107,6 +114,20 @@ def test_a_writer_that_was_taken_for_dead_stores_what_it_logs_later_once(tmp_pat
         training.do("close")
     assert stored(path) == first(count + 100)
     assert journals(tmp_path) == []
+
+
+def test_the_run_of_such_a_writer_stays_interrupted_with_all_its_points(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with training_elsewhere(path) as training:
+        training.do("log", 100)
+        take_over(path)
+        training.do("log", 100)
+        training.do("complete")
+    with Archive(path) as archive:
+        (run,) = archive.list_runs()
+        assert run.status == RunStatus.INTERRUPTED
+        assert archive.verify().problems == ()
+    assert stored(path) == first(200)
 
 
 def test_such_a_writer_writes_its_file_again_so_that_its_kill_loses_nothing(tmp_path: Path) -> None:

@@ -25,25 +25,23 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from exptrack.database import forks, hold
 from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
 from exptrack.database.descriptors import open_numbers
 from exptrack.database.failures import primary_code
-from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Handle
-from exptrack.database.hold import Hold, begin_alone
+from exptrack.database.hold import begin_alone
 from exptrack.database.opened_file import READING, SECTION
 from exptrack.database.sections import SectionThread
+from exptrack.database.side_files import AnotherWrite, SideFiles
 from exptrack.database.statements import Parameters, Row, StatementRunner
 from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
-    ArchiveMovedError,
     ArchiveReadOnlyError,
     ExptrackError,
 )
@@ -58,7 +56,7 @@ VACUUM_PAGES = 8192  # freed in one transaction
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
-class Connection(StatementRunner):
+class Connection(SideFiles):
     """Run statements on one archive file; safe to share between threads and over a fork.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
@@ -143,7 +141,7 @@ class Connection(StatementRunner):
                 self._require_descriptors(getattr(self._local, "handle", None))
                 try:
                     return work()
-                except _AnotherWrite as found:
+                except AnotherWrite as found:
                     again: BaseException = found
                 except ArchiveIOError as error:
                     if not self._wal_was_put_back():
@@ -257,7 +255,7 @@ class Connection(StatementRunner):
                     if handle.raw is raw and raw.in_transaction:
                         raw.execute("ROLLBACK")
                     if isinstance(error, ArchiveIOError) and not self._has_descriptors(handle):
-                        raise _AnotherWrite from error
+                        raise AnotherWrite from error
                     if isinstance(error, sqlite3.Error):
                         self.check_identity()  # another file in this one's place lacks our tables
                     raise
@@ -302,151 +300,6 @@ class Connection(StatementRunner):
             raw.execute(f"RELEASE {name}")
         finally:
             handle.depth -= 1
-
-    # The side files, seen before and after each commit
-
-    def _require_own_file(self) -> None:
-        """Before a commit, with the write lock: refuse another main file; rescue one that was deleted.
-
-        Raises:
-            ArchiveMovedError: the file was moved, replaced or deleted.
-        """
-        try:
-            self.check_identity()
-        except ArchiveMovedError as moved:
-            held = self._hold
-            if held is None or not held.is_intact() or not held.is_deleted():
-                raise
-            try:
-                copy = held.rescue()
-            except OSError as error:
-                moved.add_note(f"what was committed could not be copied ({error.strerror})")
-                raise moved from error
-            raise ArchiveMovedError(
-                f"{self.path} was moved, replaced or deleted while it was open, so nothing more is written;"
-                f" all that was committed is in {copy}: compare the two, and keep one",
-                path=str(self.path),
-            ) from None
-
-    def _require_own_place(self, handle: Handle) -> None:
-        """Before a commit: refuse a WAL or a write lock that is no longer ours, and restore what can be
-        restored.
-
-        Raises:
-            _AnotherWrite: the transaction has to be run again.
-            ArchiveMovedError: another file stands in the place of the WAL.
-        """
-        held = self._hold
-        raw = self._raw(handle)
-        if not self._has_descriptors(handle):
-            with suppress(sqlite3.Error):
-                raw.execute("ROLLBACK")
-            raise _AnotherWrite
-        if held is None or (held.is_in_place() and held.has_write_lock()):
-            return
-        raw.execute("ROLLBACK")
-        if not held.is_in_place():
-            self._mend(held, raw)
-        raise _AnotherWrite
-
-    def _make_sure_of_commit(self, handle: Handle) -> None:
-        """After a commit, before it is acknowledged: put the WAL back if it was deleted meanwhile."""
-        held = self._hold
-        if held is not None and not held.has_own_wal() and handle.raw is not None:
-            self._mend(held, handle.raw)
-
-    def _mend(self, held: Hold, raw: sqlite3.Connection) -> None:
-        """Put the WAL back, or rescue what is in it. If that fails, the next commit tries again.
-
-        Until it has succeeded the connections stay open: they alone still read what is in the deleted WAL.
-        """
-        if held.lost_only_its_shared_memory():
-            self._renew_hold(held)
-            return
-        if held.was_put_back_by_another():
-            self._open_afresh(held)
-            return
-        self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
-        copy = None
-        try:
-            if held.lost_only_its_wal():
-                held.put_wal_back()
-            elif not held.was_put_back_by_another():
-                copy = held.rescue()
-        except OSError as error:
-            raise ArchiveIOError(
-                f"{held.wal_path} was deleted and cannot be written again ({error.strerror}); make room and"
-                " try again",
-                path=str(self.path),
-            ) from error
-        finally:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-        self._open_afresh(held)
-        if copy is not None:
-            raise ArchiveMovedError(
-                f"another file stands in the place of {held.wal_path}, so nothing more is written;"
-                f" all that was committed is in {copy}: compare the two, and keep one",
-                path=str(self.path),
-            )
-
-    def _require_descriptors(self, handle: Handle | None) -> None:
-        """Look at the descriptors and the side files before a statement, reading or transaction.
-
-        Without a look, a reader of a deleted side file would read what was there, for ever.
-        """
-        super()._require_descriptors(handle)
-        held = self._hold
-        if held is None:
-            return
-        held.renew_if_droppable()
-        if not held.has_own_side_files():
-            self._sections.run(partial(self._renew_side_files, held))
-
-    def _renew_side_files(self, held: Hold) -> None:
-        if self._hold is not held:
-            return  # another thread was faster
-        if held.lost_only_its_shared_memory():
-            self._renew_hold(held)
-        elif held.was_put_back_by_another():
-            self._open_afresh(held)
-
-    def _renew_hold(self, held: Hold) -> None:
-        """Open everything afresh, so that SQLite makes the shared memory again from the WAL; then take a hold.
-
-        The old hold keeps its locks until then, so that no other process folds the WAL meanwhile.
-        """
-        hold.abandon(held)
-        self._close_handles_of(held)
-        for connection in self._connections_of(held):
-            connection._hold = None
-        handle = self._handle()
-        with handle.busy:
-            self._raw(handle)
-        held.release_locks()
-        held.close_descriptors()
-
-    def _open_afresh(self, held: Hold) -> None:
-        """Let every connection of the process to this file open it again at its next statement."""
-        if not HAS_OPEN_FILE_LOCKS:  # then the last to close folds the WAL, and the next one is another
-            self._renew_hold(held)
-            return
-        held.reopen_wal()
-        self._close_handles_of(held)
-
-    @staticmethod
-    def _connections_of(held: Hold) -> list[Connection]:
-        return [one for one in forks.connections() if isinstance(one, Connection) and one._hold is held]
-
-    def _close_handles_of(self, held: Hold) -> None:
-        held.end_write()  # the other connections may be waiting for it, while their handles are busy
-        for connection in self._connections_of(held):
-            for handle in list(connection._handles):
-                if handle.busy.acquire(timeout=self.busy_wait_s):
-                    try:
-                        handle.close()
-                    finally:
-                        handle.busy.release()
 
     # Checkpoints
 
@@ -505,6 +358,8 @@ class Connection(StatementRunner):
         begin_alone(held, lambda: keeper.execute("BEGIN IMMEDIATE"))
         try:
             self._note_numbers(handle, before)
+            if held is not None:
+                self._require_whole_wal(held)
             _busy, frames, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         finally:
             keeper.execute("ROLLBACK")
@@ -548,10 +403,6 @@ class Connection(StatementRunner):
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
             self._checkpoint_if_due(handle)
-
-
-class _AnotherWrite(BaseException):
-    """The write lock or the WAL was lost before the commit. Both are in order now: run the section again."""
 
 
 _Subject = TypeVar("_Subject")

@@ -169,17 +169,43 @@ class Hold:
             self.renew()
 
     def release_locks(self) -> None:
-        """Drop the locks, so that the last connection of the process can fold the WAL as it closes."""
+        """Drop the locks, so that the last connection of the process can fold the WAL as it closes.
+
+        That of the shared memory goes first, as SQLite's does; see `places`.
+        """
         if HAS_OPEN_FILE_LOCKS:
+            set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
             set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
             set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, 1)
-            set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
 
     def close_descriptors(self) -> None:
         """Close each descriptor whose close drops no lock of this process; keep the others open for ever."""
         for descriptor, identity in zip((self.main, self.shm, self.wal), self.ids, strict=True):
-            if file_id(descriptor) == identity and not _others_of(identity, descriptor):
-                os.close(descriptor)
+            if file_id(descriptor) == identity:
+                close_if_harmless(descriptor)
+
+    # Another file in the place of the main file
+
+    def is_beside_another_file(self) -> bool:
+        """Whether another file stands in the place of the main file, with our side files beside it."""
+        there = file_id(self.path)
+        own = self.has_own_wal() or file_id(self.shm_path) == self.shm_id
+        return there is not None and there != self.main_id and own
+
+    def clear_place(self) -> Path | None:
+        """Remove our WAL and shared memory from beside another file, whose next opener would read them as its
+        own. First copy the main file and the WAL that were opened, see :meth:`rescue`; return the main copy.
+
+        Copies nothing and returns None if the WAL is empty.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written; nothing is removed.
+        """
+        copy = self.rescue() if os.fstat(self.wal).st_size else None
+        for path, identity in ((self.shm_path, self.shm_id), (self.wal_path, self.wal_id)):
+            if file_id(path) == identity:
+                os.unlink(path)
+        return copy
 
     # A WAL that another program deleted
 
@@ -201,9 +227,21 @@ class Hold:
         """Whether main file and WAL are in place, so that opening everything afresh makes it good."""
         return file_id(self.path) == self.main_id and self.has_own_wal()
 
+    def lost_its_shared_memory(self) -> bool:
+        """Whether the shared memory that was opened no longer stands under its name."""
+        return file_id(self.shm_path) != self.shm_id
+
+    def lost_both_side_files(self) -> bool:
+        """Whether WAL and shared memory have lost their names, and no process has made others.
+
+        Then :meth:`put_wal_back` makes it good, and SQLite makes the shared memory again.
+        """
+        gone = not os.path.lexists(self.wal_path) and not os.path.lexists(self.shm_path)
+        return gone and file_id(self.path) == self.main_id
+
     def was_put_back_by_another(self) -> bool:
         """Whether another process has put the WAL back: a file that begins as ours does and is no shorter."""
-        if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
+        if file_id(self.path) != self.main_id:
             return False
         try:
             with open(self.wal_path, "rb") as other:
@@ -225,10 +263,15 @@ class Hold:
         draft = f"{self.wal_path}.mend"
         with _replaced(draft):
             self._copy_wal(draft)
-            if not self.lost_only_its_wal():
+            if self.lost_both_side_files():
+                # No lock keeps SQLite from making both again, so this must not replace what it has made.
+                os.link(draft, self.wal_path)
+                os.unlink(draft)
+            elif self.lost_only_its_wal():
+                os.rename(draft, self.wal_path)
+            else:
                 os.unlink(draft)
                 return
-            os.rename(draft, self.wal_path)
         self.wal_id = file_id(self.wal_path) or self.wal_id
 
     def reopen_wal(self) -> None:
@@ -409,6 +452,20 @@ def find_lost() -> Hold | None:
         if not hold.is_intact():
             return hold
     return None
+
+
+def is_held(identity: FileId | None) -> bool:
+    """Whether this process has the archive file open, and its side files too."""
+    return identity in _HOLDS
+
+
+def close_if_harmless(descriptor: int) -> bool:
+    """Close a descriptor of ours, unless that drops locks of this process; then it stays open for ever."""
+    if _others_of(_require_id(descriptor), descriptor):
+        _KEPT.append(descriptor)
+        return False
+    os.close(descriptor)
+    return True
 
 
 def count_as_ours(descriptor: int) -> None:

@@ -30,7 +30,7 @@ from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
 from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
 from exptrack.database.sections import SectionThread
-from exptrack.database.wal import keep_if_damaged
+from exptrack.database.wal import empty_if_stale, is_cut, keep_if_damaged
 from exptrack.errors import (
     ArchiveClosedError,
     ArchiveIOError,
@@ -342,7 +342,10 @@ class OpenedFile:
             self._fold()
         held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
+        if held is not None and last:
+            _leave_cut_wal(held)
         if held is not None and last and not held.leaves_wal:
+            self._leave_to_another_file(held)
             # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
             held.renew()
             held.release_locks()
@@ -361,6 +364,22 @@ class OpenedFile:
                 self._fold_what_is_left(held)
             held.close_descriptors()
         own_files.forget(self)
+
+    def _leave_to_another_file(self, held: Hold) -> None:
+        """Take the side files away if another file stands in this one's place; keep what is in them.
+
+        SQLite leaves them there, and the next opener of the other file would read this file's WAL.
+        """
+        if not held.is_intact() or not held.is_beside_another_file():
+            return
+        told = f"another file was put in the place of {self.path} while it was open"
+        try:
+            copy = held.clear_place()
+        except OSError as error:
+            warn(f"{told}, and its WAL still lies beside that ({error.strerror}); move both to another folder")
+        else:
+            if copy is not None:
+                warn(f"{told}; all that was committed is in {copy}: compare the two, and keep one")
 
     def _fold_what_is_left(self, held: Hold) -> None:
         """Copy the WAL into the file if it is still there and no process has the archive open.
@@ -531,6 +550,18 @@ class OpenedFile:
                 if run_out or self._closed or self.caller_has_given_up:
                     raise self.translate(error, waited_s) from error
             pause()
+
+
+def _leave_cut_wal(held: Hold) -> None:
+    """Before the last close: keep SQLite from copying a WAL into the file that another program cut."""
+    if held.is_intact() and held.has_own_side_files() and held.begin_write():
+        try:
+            if is_cut(held):
+                held.leaves_wal = True
+                empty_if_stale(held)
+                warn(f"another program cut {held.wal_path} short, so what was committed last may be lost")
+        finally:
+            held.end_write()
 
 
 def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:

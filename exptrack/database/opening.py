@@ -24,6 +24,7 @@ from exptrack.database.frozen import side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
+from exptrack.database.places import require_own_side_files
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -107,6 +108,7 @@ def open_connection(
         ArchiveLockedError: a process kept the file locked for `wait_s`.
         ArchiveNotFoundError: the file does not exist and is not to be created, or its folder does not exist.
         NotAnArchiveError: it is the file of another program, empty, a folder or a device; it is untouched.
+        ArchiveMovedError: it was put in the place of a file that a process still has open.
         ArchiveTooNewError: a newer exptrack wrote the file, and `mode` is ``"rw"``.
         ArchiveReadOnlyError: the file or its folder cannot be written, and `mode` is ``"rw"``.
         MigrationError: a migration failed; the file is unchanged.
@@ -135,6 +137,7 @@ def open_connection(
         kind = "a folder" if place.is_dir() else "a device or pipe"
         raise NotAnArchiveError(f"{place} is {kind}, not an archive; give the path of a file", path=str(place))
     if size:
+        require_own_side_files(place)
         _require_ours(place, writing=mode == "rw")
     elif mode == "ro" or not create:
         raise NotAnArchiveError(

@@ -1,4 +1,4 @@
-"""Find transactions that SQLite passes over in a damaged write-ahead log.
+"""Find what SQLite does not see of a damaged write-ahead log: transactions that it passes over, and a lost end.
 
 SQLite reads a WAL up to the first frame that does not verify, and the next writer overwrites the rest. A kill
 or a power cut can tear the last transaction only, which was never acknowledged. So a commit that stands behind
@@ -30,6 +30,7 @@ FRAME = struct.Struct(">6I")  # page, pages after a commit (else 0), salt 1, sal
 BIG_ENDIAN_SUMS, LITTLE_ENDIAN_SUMS = 0x377F0683, 0x377F0682
 # The index in shared memory: https://www.sqlite.org/walformat.html#the_wal_index_file_format
 INDEX = struct.Struct("=IIIBBHII")  # version, unused, changes, is set, big-endian, page size, frames, pages
+COPIED, COPIED_AT = struct.Struct("=I"), 96  # in the index: how many frames are copied into the file
 SALTS_AT = 16  # in the header
 SETTLING_S = 0.05  # where nothing tells whether a writer is between its frames and the new end
 WHOLE = 0xFFFFFFFF
@@ -67,13 +68,49 @@ def count_passed_over(held: Hold, page_bytes: int) -> int:
     return found if not held.is_written() and _read_end(shm) == end else 0
 
 
+def is_cut(held: Hold) -> bool:
+    """Whether the WAL ends before the last frame that SQLite takes for valid."""
+    index = _read_index(held.shm)
+    if index is None:
+        return False
+    # Another process may have begun the log afresh meanwhile.
+    return os.fstat(held.wal).st_size < _whole_bytes(*index) and _read_index(held.shm) == index
+
+
+def empty_if_stale(held: Hold) -> None:
+    """Empty a WAL that was cut, if all that is left of it is in the file already. Call while no one writes.
+
+    The file then also has later changes of the same pages. The next opener would read the older ones over them.
+    """
+    index = _read_index(held.shm)
+    copied = os.pread(held.shm, COPIED.size, COPIED_AT)
+    if (
+        index is not None
+        and len(copied) == COPIED.size
+        and _whole_bytes(index[0], *COPIED.unpack(copied)) > (os.fstat(held.wal).st_size)
+    ):
+        os.truncate(held.wal_path, 0)
+
+
+def _whole_bytes(page_size: int, frames: int) -> int:
+    """Return how long a WAL of that many frames is. The index has the page size in two bytes: 65,536 as 1."""
+    frame_bytes = FRAME.size + (page_size if page_size > 1 else 1 << 16)
+    return HEADER.size + frames * frame_bytes if frames else 0
+
+
 def _read_end(shm: int) -> int | None:
     """Return how many frames SQLite takes for valid; None if there is no index."""
+    index = _read_index(shm)
+    return None if index is None else index[1]
+
+
+def _read_index(shm: int) -> tuple[int, int] | None:
+    """Return the page size and the number of valid frames in the index; None if there is none."""
     raw = os.pread(shm, INDEX.size, 0)
     if len(raw) < INDEX.size:
         return None
-    _version, _unused, _changes, is_set, _big_endian, _page_size, frames, _pages = INDEX.unpack(raw)
-    return int(frames) if is_set else None
+    _version, _unused, _changes, is_set, _big_endian, page_size, frames, _pages = INDEX.unpack(raw)
+    return (int(page_size), int(frames)) if is_set else None
 
 
 def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, writes: bool) -> None:

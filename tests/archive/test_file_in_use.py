@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveIOError, ArchiveMovedError
-from exptrack.database import connection, hold
+from exptrack import Archive, ArchiveCorruptError, ArchiveIOError, ArchiveMovedError
+from exptrack.database import hold, side_files
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 
 pytestmark = pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
@@ -49,18 +49,23 @@ def delete_wal(path: Path) -> None:
     os.unlink(f"{path}-wal")
 
 
+def delete_both(path: Path) -> None:
+    os.unlink(f"{path}-wal")
+    os.unlink(f"{path}-shm")
+
+
 def empty_wal(path: Path) -> None:
     os.unlink(f"{path}-wal")
     Path(f"{path}-wal").touch()
 
 
 @pytest.mark.parametrize("locks", ["of open files", "of processes"])
-@pytest.mark.parametrize("change", [copy, copy_all, read, delete_wal, empty_wal])
+@pytest.mark.parametrize("change", [copy, copy_all, read, delete_wal, empty_wal, delete_both])
 def test_every_acknowledged_change_is_there(
     tmp_path: Path, change: Callable[[Path], None], locks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if locks == "of processes":  # as on macOS
-        for module in (hold, connection):
+        for module in (hold, side_files):
             monkeypatch.setattr(module, "HAS_OPEN_FILE_LOCKS", False)
     path = tmp_path / "lab.db"
     archive = Archive(path)
@@ -124,9 +129,9 @@ archive.close()
 """
 
 
-@pytest.mark.parametrize("end", ["-wal", "-shm"])
+@pytest.mark.parametrize("ends", [("-wal",), ("-shm",), ("-wal", "-shm")])
 def test_a_deleted_side_file_is_made_good_for_the_writer_a_reader_and_a_newcomer(
-    tmp_path: Path, end: str
+    tmp_path: Path, ends: tuple[str, ...]
 ) -> None:
     path = tmp_path / "lab.db"
     archive = Archive(path)
@@ -139,7 +144,8 @@ def test_a_deleted_side_file_is_made_good_for_the_writer_a_reader_and_a_newcomer
         assert reader.stdout.readline() == "t0\n"
         expected = "t0"
         for number in range(1, 4):
-            os.unlink(f"{path}{end}")
+            for end in ends:
+                os.unlink(f"{path}{end}")
             run.add_tag(f"t{number}")
             expected += f" t{number}"
             assert tags_seen_elsewhere(path) == expected
@@ -176,6 +182,54 @@ def test_what_was_committed_before_another_wal_came_is_in_a_rescued_copy(tmp_pat
         run.add_tag("refused")
     (copy,) = (entry for entry in tmp_path.iterdir() if "rescued" in entry.name and entry.suffix[-4:] != "-wal")
     assert tags_seen_elsewhere(copy) == "kept"
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_nothing_is_written_behind_the_end_of_a_wal_that_was_cut(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "lab.db"
+    archive = Archive(path)
+    run = archive.start_run(tags=["kept"])
+    archive._connection.checkpoint()
+    for number in range(5):
+        run.add_tag(f"t{number}")
+    os.truncate(f"{path}-wal", int(os.stat(f"{path}-wal").st_size * share))
+    size = os.stat(f"{path}-wal").st_size
+    for _ in range(2):
+        with pytest.raises((ArchiveCorruptError, ArchiveIOError)):
+            run.add_tag("refused")
+    assert os.stat(f"{path}-wal").st_size == size
+    archive.close()
+    with Archive(path) as again:
+        assert "kept" in again.list_runs()[0].tags
+        assert again.verify().problems == ()
+
+
+def test_what_is_left_of_a_cut_wal_does_not_cover_what_the_file_has(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    archive = Archive(path)
+    run = archive.start_run()
+    for number in range(5):
+        run.add_tag(f"t{number}")
+    archive._connection.checkpoint()
+    assert os.stat(f"{path}-wal").st_size > 100_000
+    os.truncate(f"{path}-wal", os.stat(f"{path}-wal").st_size // 2)
+    with pytest.raises((ArchiveCorruptError, ArchiveIOError)):
+        run.add_tag("refused")
+    archive.close()
+    with Archive(path) as again:
+        assert again.list_runs()[0].tags == ("t0", "t1", "t2", "t3", "t4")
+        assert again.verify().problems == ()
+
+
+def test_a_close_tells_of_a_wal_that_was_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "lab.db"
+    archive = Archive(path)
+    run = archive.start_run(tags=["first"])
+    archive._connection.checkpoint()
+    run.add_tag("second")
+    os.truncate(f"{path}-wal", 0)
+    archive._connection.close()
+    assert "cut" in caplog.text
 
 
 def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 Invariants: stored paths are untrusted. A path that could leave the target folder, or could mean another file on
 Windows or macOS, is refused on every system. A file or folder appears under its name whole and synced to disk,
 or not at all. Until then it is a ``.exptrack-…`` of mode 0600 (a folder: 0700) beside its target; a kill leaves
-nothing else. Nothing that exists is replaced unless the caller asks for it. No symbolic link below the target
-folder is followed, even one swapped in meanwhile: each step starts from a descriptor of the folder before it.
+nothing else, and a later call removes that (`drafts`). Nothing that exists is replaced unless the caller asks.
+No symbolic link below the target folder is followed, even one swapped in meanwhile: each step starts from a
+descriptor of the folder before it.
 Windows has neither these descriptors nor modes: there each folder is checked for links, and no mode is set.
 """
 
@@ -22,9 +23,9 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from exptrack import own_files
+from exptrack.artifacts.drafts import draft_name, lock_draft, locked, remove_dead_drafts
 from exptrack.errors import ExportError, UnsafePathError
 
-PREFIX = ".exptrack-"
 MAX_PARTS = 100  # removing a deeper tree recurses too far and holds a descriptor open for each level
 UNSAFE = (
     (r"^/", "it is absolute"),
@@ -166,6 +167,7 @@ class _Folder(NamedTuple):
             fd = os.open(self.at(name), NEW_FILE, 0o666 if mode is None else 0o600, dir_fd=self.fd)
         written = 0
         try:
+            lock_draft(fd)
             final = os.fstat(fd).st_mode if mode is None else mode
             with self.translate_errors():
                 if BY_DESCRIPTOR:
@@ -204,7 +206,8 @@ class _Folder(NamedTuple):
     def write(self, pieces: Pieces, mode: int | None, *, overwrite: bool) -> int:
         """Write the target, a file in this folder, whole or not at all; return its size."""
         own_files.require_foreign(self.target)
-        temporary = PREFIX + os.urandom(8).hex()
+        remove_dead_drafts(self.fd)
+        temporary = draft_name()
         try:
             written = self.fill(temporary, pieces, mode)
             with self.translate_errors():
@@ -260,14 +263,16 @@ def new_file(target: Path, mode: int) -> Iterator[Path]:
         OwnFileError: `target` is a file of an archive that is open here.
     """
     own_files.require_foreign(target)
-    temporary = PREFIX + os.urandom(8).hex()
+    temporary = draft_name()
     with closing(_Folder.open(target.parent, target)) as folder:
         with folder.translate_errors():
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, "it exists", str(target))
+        remove_dead_drafts(folder.fd)
         try:
             folder.fill(temporary, (), 0o600)
-            yield target.parent / temporary
+            with locked(temporary, folder.fd):
+                yield target.parent / temporary
             with folder.translate_errors():
                 fd = os.open(folder.at(temporary), OPEN_TO_SYNC, dir_fd=folder.fd)
             try:
@@ -311,23 +316,25 @@ def write_tree(target: Path, entries: Iterable[tuple[str, int, Pieces | None]]) 
     paths, modes, written = _TreePaths(), dict[Parts, int](), 0
     own_files.require_foreign(target)
     # The tree is built in a folder closed to other users, so its entries have their final modes from the start.
-    root = (PREFIX + os.urandom(8).hex(), "tree")
+    root = (draft_name(), "tree")
     with closing(_Folder.open(target.parent, target)) as home:
         with home.translate_errors():
             if os.path.lexists(target) and (target.is_symlink() or any(target.iterdir())):
                 raise FileExistsError(errno.EEXIST, "it exists", str(target))
+            remove_dead_drafts(home.fd)
             os.mkdir(home.at(root[0]), 0o700, dir_fd=home.fd)
         try:
-            for path, mode, pieces in entries:
-                parts = paths.add(path, is_folder=pieces is None)
-                if pieces is None:
-                    modes[parts] = mode
-                    continue
-                with home.open_below(*root, *parts[:-1]) as folder:
-                    written += folder.fill(parts[-1], pieces, mode)
-            for parts in [*paths.folders(), ()]:
-                with home.open_below(*root, *parts) as folder:
-                    folder.settle(folder.fd, modes.get(parts))
+            with locked(root[0], home.fd):
+                for path, mode, pieces in entries:
+                    parts = paths.add(path, is_folder=pieces is None)
+                    if pieces is None:
+                        modes[parts] = mode
+                        continue
+                    with home.open_below(*root, *parts[:-1]) as folder:
+                        written += folder.fill(parts[-1], pieces, mode)
+                for parts in [*paths.folders(), ()]:
+                    with home.open_below(*root, *parts) as folder:
+                        folder.settle(folder.fd, modes.get(parts))
             with home.translate_errors():
                 if home.fd is None and target.exists():
                     os.rmdir(target)  # Windows replaces nothing by a rename, not even an empty folder

@@ -262,7 +262,7 @@ class Hold:
         """
         draft = f"{self.wal_path}.mend"
         with _replaced(draft):
-            self._copy_wal(draft)
+            _copy(self.wal, draft, self._mode())
             if self.lost_both_side_files():
                 # No lock keeps SQLite from making both again, so this must not replace what it has made.
                 os.link(draft, self.wal_path)
@@ -296,25 +296,26 @@ class Hold:
         """
         if self._rescued is None:
             base = Path(f"{self.path}.rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-            _copy(self.main, str(base), self._mode())
-            self._copy_wal(f"{base}-wal")
+            self._keep(self.wal, f"{base}-wal")  # first: the main copy alone would look complete
+            self._keep(self.main, str(base))
             self._rescued = base
         return self._rescued
 
     def keep_aside(self, base: str) -> None:
-        """Copy the main file and the WAL to `base` and its ``-wal``, which appear whole or not at all.
+        """Copy the main file and the WAL to `base` and its ``-wal``; the WAL's copy appears last.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
         """
-        for source, target in ((self.main, base), (self.wal, f"{base}-wal")):
-            draft = f"{target}.draft"
-            with _replaced(draft):
-                _copy(source, draft, self._mode())
-                os.replace(draft, target)
+        self._keep(self.main, base)
+        self._keep(self.wal, f"{base}-wal")
 
-    def _copy_wal(self, target: str) -> None:
-        _copy(self.wal, target, self._mode())
+    def _keep(self, source: int, target: str) -> None:
+        """Copy one of the files to `target`, which appears whole or not at all."""
+        draft = f"{target}.draft"
+        with _replaced(draft):
+            _copy(source, draft, self._mode())
+            os.replace(draft, target)
 
     def _mode(self) -> int:
         return os.fstat(self.main).st_mode & 0o777

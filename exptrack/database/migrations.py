@@ -36,6 +36,7 @@ SCHEMA_OBJECTS = """
 SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'
 ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
 """
+LAST_MIGRATION = "SELECT max(number) FROM migration"
 FOREIGN_TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' LIMIT 1"
 
 
@@ -157,7 +158,7 @@ def _apply_missing(connection: Connection) -> None:
         return
     place = connection.path
     version = int(connection.value("PRAGMA user_version"))
-    if version == 0 and int(connection.value(COUNT_OBJECTS)):
+    if version < 0 or (version == 0 and int(connection.value(COUNT_OBJECTS))):
         raise NotAnArchiveError(
             f"{place} holds tables of another program and was left untouched; choose another path",
             path=str(place),
@@ -230,7 +231,7 @@ def require_own_schema(connection: Connection) -> None:
         NotAnArchiveError: an object of exptrack is missing or changed, or there is a trigger.
     """
     version = int(connection.value("PRAGMA user_version"))
-    if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version == 0:
+    if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version < 1:
         raise NotAnArchiveError(
             f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
         )
@@ -260,11 +261,17 @@ def _find_missing_object(connection: Connection) -> str | None:
 
 
 def describe_foreign_schema(connection: Connection) -> str | None:
-    """Return what is wrong with the schema of a file of the present format; None if nothing is."""
+    """Return what is wrong with the format or the schema of a file; None if nothing is.
+
+    The schema of another format is not compared.
+    """
     trigger = connection.value(FOREIGN_TRIGGERS)
     if trigger is not None:
         return f"exptrack did not make the trigger {trigger!r}"
-    if int(connection.value("PRAGMA user_version")) != latest_version():
+    version, last = int(connection.value("PRAGMA user_version")), connection.value(LAST_MIGRATION)
+    if version != last:
+        return f"its header says format {version}, and its last migration is {last}"
+    if version != latest_version():
         return None
     missing = _find_missing_object(connection)
     return None if missing is None else f"{missing!r} is missing or was changed"

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,8 @@ from hypothesis import strategies as st
 
 from exptrack import ExportError, ExptrackError, InvalidValueError, UnsafePathError
 from exptrack.artifacts import restore
-from exptrack.artifacts.restore import PREFIX, check_tree, safe_parts, write_file, write_into, write_tree
+from exptrack.artifacts.drafts import GRACE_S, PREFIX
+from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_into, write_tree
 
 DEVICES = [
     "CON",
@@ -684,3 +686,10 @@ def test_a_kill_leaves_a_recognisable_temporary_and_nothing_else(tmp_path: Path,
     if way == "descriptors":
         assert permissions(left) == (0o700 if kind == "tree" else 0o600)
     assert (tmp_path / "old").read_bytes() == b"old"
+    write_file(tmp_path / "b", [b"1"])
+    assert left.exists()  # it is not yet old enough for all to see that it is dead
+    long_ago = time.time() - 2 * GRACE_S
+    os.utime(left, (long_ago, long_ago))
+    write_file(tmp_path / "c", [b"1"])
+    assert left.exists() == (way != "descriptors")
+    assert {path.name for path in tmp_path.iterdir()} - {left.name} == {"old", "b", "c"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,30 @@ def test_a_schema_that_cannot_be_read_is_an_error_of_ours(
             with pytest.raises(ArchiveIOError, match="a part of exptrack"):
                 Archive(tmp_path / f"{name}.db")
         Archive(tmp_path / f"{name}.db").close()
+
+
+@pytest.mark.parametrize("version", [2, 65, 1 << 30])
+def test_verify_tells_of_a_header_whose_format_is_not_that_of_the_last_migration(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "lab.db"
+    Archive(path).close()
+    with closing(sqlite3.connect(path)) as program:
+        program.execute(f"PRAGMA user_version = {version}")
+    with Archive(path, mode="ro") as archive:
+        (problem,) = archive.verify().problems
+        assert (problem.part, problem.message) == (
+            "schema",
+            f"its header says format {version}, and its last migration is 1",
+        )
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+@pytest.mark.parametrize("version", [0, -1, -(1 << 31)])
+def test_a_format_that_no_version_has_is_refused(tmp_path: Path, version: int, mode: str) -> None:
+    path = tmp_path / "lab.db"
+    Archive(path).close()
+    with closing(sqlite3.connect(path)) as program:
+        program.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(NotAnArchiveError):
+        Archive(path, mode=mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, ArchiveError
 from tests.metrics.points import journals, killed, values_of
 
 LEAVES = """
@@ -104,3 +104,16 @@ def test_a_row_that_is_edited_by_sql_is_told_by_verify(tmp_path: Path) -> None:
     editor.close()
     with Archive(tmp_path / "lab.db") as archive:
         assert any(run.run_id in str(problem) for problem in archive.verify().problems)
+
+
+def test_the_wal_of_a_killed_process_damages_another_file_in_its_place(tmp_path: Path) -> None:
+    path = leave(tmp_path)
+    with Archive(tmp_path / "another.db") as archive, archive.start_run(name="another") as run:
+        run.log({f"name {number}": 1.0 for number in range(500)})
+    os.replace(tmp_path / "another.db", path)
+    try:
+        with Archive(path) as archive:
+            sound = archive.verify().ok and [run.name for run in archive.list_runs()] == ["another"]
+    except ArchiveError:
+        sound = False
+    assert not sound

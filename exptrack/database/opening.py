@@ -55,7 +55,9 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
     The default is the path in ``EXPTRACK_DB``, or ``exptrack.db`` in the working folder if that is not set.
 
     Raises:
-        InvalidValueError: the path is empty, contains a NUL or cannot be encoded.
+        InvalidValueError: the path is empty, contains a NUL or cannot be encoded; or the name is so long that
+            the names of its ``-wal`` and ``-journal`` cannot exist.
+        ArchiveNotFoundError: the path is relative, and the working folder was deleted.
     """
     chosen = path if path is not None else os.environ.get("EXPTRACK_DB") or "exptrack.db"
     text = os.fsdecode(chosen)
@@ -66,7 +68,21 @@ def archive_path(path: str | os.PathLike[str] | None) -> Path:
     if not text or "\0" in text:
         problem = "it holds a NUL" if text else "it is empty"
         raise InvalidValueError(f"{text!r} is not a path: {problem}; give another path")
-    return Path(os.path.abspath(text))
+    try:
+        place = os.path.abspath(text)
+    except FileNotFoundError:
+        raise ArchiveNotFoundError(
+            f"{text!r} cannot be found: the working folder was deleted; change to another, or give a full path",
+            path=text,
+        ) from None
+    try:
+        os.lstat(f"{place}-journal")
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidValueError(
+                f"{place!r} is too long for the files beside it; choose a shorter name"
+            ) from None
+    return Path(place)
 
 
 def default_connection() -> Connection:

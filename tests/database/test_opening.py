@@ -15,6 +15,7 @@ from exptrack import (
     Archive,
     ArchiveNotFoundError,
     ArchiveTooNewError,
+    InvalidValueError,
     NotAnArchiveError,
 )
 from exptrack.database.migrations import migrations
@@ -178,3 +179,31 @@ def test_a_read_only_folder_can_be_read_and_not_written(with_wal: bool) -> None:
     finally:
         folder.chmod(0o755)
         shutil.rmtree(folder)
+
+
+def test_a_relative_path_in_a_deleted_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    try:
+        folder.rmdir()
+    except OSError:
+        pytest.skip("the system keeps the working folder")
+    with pytest.raises(ArchiveNotFoundError, match="working folder was deleted"):
+        Archive("lab.db")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other limits")
+@pytest.mark.parametrize("size", [248, 255, 256, 5000])
+def test_a_name_too_long_for_the_side_files_is_refused_before_a_file_is_made(tmp_path: Path, size: int) -> None:
+    with pytest.raises(InvalidValueError, match="too long for the files beside it"):
+        Archive(tmp_path / ("n" * size))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other limits")
+def test_the_longest_name_holds_a_run(tmp_path: Path) -> None:
+    with Archive(tmp_path / ("n" * 247)) as archive, archive.start_run() as run:
+        run.log({"x": 1.0})
+    with Archive(tmp_path / ("n" * 247)) as archive:
+        assert archive.verify().points == 1

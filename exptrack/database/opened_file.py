@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -224,13 +224,18 @@ class OpenedFile:
             handle.seen = look_at(self.path) if self.mode == "frozen" else None
             handle.raw = self._connect(immutable=self.mode == "immutable" or handle.seen is not None)
             if self._hold is None:
-                self._take_hold(handle.raw)
+                self._take_hold(handle)
             self._note_numbers(handle, before)
         return handle.raw
 
-    def _take_hold(self, raw: sqlite3.Connection) -> None:
-        """Keep the locks of the file, once SQLite has made its side files; a new file has none yet."""
-        if self.mode in ("immutable", "frozen") or self._identity is None:
+    def _take_hold(self, handle: Handle) -> None:
+        """Keep the locks of the file, once SQLite has made its side files; a new file has none yet.
+
+        Raises:
+            ArchiveMovedError: another process has the file open by another name.
+        """
+        raw = handle.raw
+        if self.mode in ("immutable", "frozen") or self._identity is None or raw is None:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -240,9 +245,23 @@ class OpenedFile:
             if self._hold is None:
                 self._hold = hold.take(self.path)
                 if self._hold is not None and self._hold.users == 1:
+                    if self._hold.has_another_name():
+                        self._refuse_name(self._hold, handle)
                     may_write = self.path == self.place and os.access(self.path, os.W_OK)
                     page_bytes = raw.execute("PRAGMA page_size").fetchone()[0]
                     keep_if_damaged(self._hold, self.place, page_bytes, may_write, self.mode == "rw")
+
+    def _refuse_name(self, held: Hold, handle: Handle) -> None:
+        self._hold = None
+        hold.give_back(held)
+        held.release_locks()
+        handle.close()
+        held.close_descriptors()
+        raise ArchiveMovedError(
+            f"another process has {self.path} open by another name: the file was moved, linked or mounted"
+            " there; its newest changes are in the -wal beside that name: use that name, or end that process",
+            path=str(self.path),
+        )
 
     # Descriptors that something else closed
 
@@ -346,6 +365,8 @@ class OpenedFile:
             # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
             held.renew()
             held.release_locks()
+            if held.is_renamed():
+                self._fold_renamed(held, handles)
         for handle in handles:
             # If a thread is still busy after the wait, its handle is closed when the thread drops it.
             if handle.busy.acquire(timeout=self.busy_wait_s):
@@ -361,6 +382,25 @@ class OpenedFile:
                 self._fold_what_is_left(held)
             held.close_descriptors()
         own_files.forget(self)
+
+    def _fold_renamed(self, held: Hold, handles: Iterable[Handle]) -> None:
+        """Copy the WAL into a file that has got another name, by a connection that has both open.
+
+        SQLite does not, as it closes, and whoever opens the file by its new name finds no WAL there. The WAL is
+        emptied: it would damage the file if that gets its old name again.
+        """
+        done = False
+        if held.lock_alone():
+            for handle in handles:
+                with handle.busy, suppress(sqlite3.Error):
+                    if handle.raw is not None and not done:
+                        ((busy, *_),) = handle.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                        done = not busy
+        if not done and wal_bytes(held.path):
+            warn(
+                f"{held.path} was moved while it was open, and what was stored last is still in"
+                f" {held.wal_path}; move that along, as the new name with -wal at its end"
+            )
 
     def _fold_what_is_left(self, held: Hold) -> None:
         """Copy the WAL into the file if it is still there and no process has the archive open.
@@ -464,9 +504,9 @@ class OpenedFile:
         self._identity = file_id(self.path)
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
+            self._raw(handle)
             if self._hold is None:
-                self._take_hold(raw)
+                self._take_hold(handle)
                 self._note_numbers(handle, self._opened_before)
 
     def check_identity(self) -> None:

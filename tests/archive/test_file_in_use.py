@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveIOError, ArchiveMovedError
+from exptrack import Archive, ArchiveMovedError
 from exptrack.database import connection, hold
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 
@@ -189,12 +190,76 @@ def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: 
         pool.submit(lambda: archive._connection.value("SELECT count(*) FROM tags")).result()
 
 
-def test_a_hard_link_to_an_open_archive_is_refused_by_its_other_name(tmp_path: Path) -> None:
-    with Archive(tmp_path / "lab.db") as archive:
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_hard_link_to_an_open_archive_is_refused_by_its_other_name(tmp_path: Path, mode: str) -> None:
+    with Archive(tmp_path / "lab.db"):
         os.link(tmp_path / "lab.db", tmp_path / "link.db")
-        with pytest.raises(ArchiveIOError, match=r"link\.db is a hard link to .*lab\.db"):
-            Archive(tmp_path / "link.db")
-        archive.start_run().complete()
+        with pytest.raises(ArchiveMovedError, match=r"link\.db is a hard link to .*lab\.db"):
+            Archive(tmp_path / "link.db", mode=mode)
+    with Archive(tmp_path / "link.db") as archive:
+        assert archive.list_runs() == []
+
+
+def open_elsewhere(path: Path, mode: str) -> str:
+    """Open the archive in another process and begin a run, or list the runs; return the names, or the error."""
+    code = """
+import sys
+from exptrack import Archive, ExptrackError
+try:
+    with Archive(sys.argv[1], mode=sys.argv[2]) as archive:
+        if sys.argv[2] == "rw":
+            archive.start_run(name="elsewhere").complete()
+        print(*sorted(str(run.name) for run in archive.list_runs()))
+except ExptrackError as error:
+    print(type(error).__name__)
+"""
+    command = [sys.executable, "-c", code, str(path), mode]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+@pytest.mark.parametrize("give_name", [os.link, os.rename])
+def test_another_process_is_refused_by_another_name(
+    tmp_path: Path, give_name: Callable[[Path, Path], None], mode: str
+) -> None:
+    path, other = tmp_path / "lab.db", tmp_path / "other.db"
+    archive = Archive(path)
+    run = archive.start_run(name="first")
+    run.log({"loss": 0.5})
+    run.flush()
+    give_name(path, other)
+    assert open_elsewhere(other, mode) == "ArchiveMovedError"
+    if give_name is os.rename:
+        os.rename(other, path)
+    assert open_elsewhere(path, "rw") == "elsewhere first"
+    run.complete()
+    archive.close()
+    with Archive(path) as again:
+        assert {run.name: str(run.status) for run in again.list_runs()} == {
+            "first": "completed",
+            "elsewhere": "completed",
+        }
+        assert again.verify().problems == ()
+
+
+def test_a_file_renamed_while_it_was_open_holds_everything_by_its_new_name(tmp_path: Path) -> None:
+    path, other = tmp_path / "lab.db", tmp_path / "other.db"
+    archive = Archive(path)
+    run = archive.start_run(name="first")
+    run.log({"loss": 0.5})
+    run.flush()
+    os.rename(path, other)
+    with pytest.raises(ArchiveMovedError):
+        run.add_tag("late")
+    archive.close()
+    with sqlite3.connect(other) as plain:  # in this process, where the run would still count as running
+        assert plain.execute("SELECT count(*) FROM points").fetchone() == (1,)
+    plain.close()
+    assert open_elsewhere(other, "rw") == "elsewhere first"
+    os.rename(other, path)  # the log that lies there must not come back over what was stored since
+    assert open_elsewhere(path, "ro") == "elsewhere first"
+    with Archive(path) as again:
+        assert again.verify().problems == ()
 
 
 def test_opening_and_closing_leaves_no_descriptor_and_no_thread_behind(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ Invariants, and what they prevent:
 - A checkpoint runs only while a second connection of this process holds SQLite's write lock, and automatic
   checkpoints are off. The WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs another connection to commit during a
   checkpoint, so it cannot happen between exptrack's processes. (When the last connection closes, SQLite
-  checkpoints under its exclusive file lock.)
+  checkpoints under its exclusive file lock, and so does exptrack where the file was renamed.)
 - ``synchronous`` is NORMAL. It is FULL for a transaction that promises to survive a power cut.
 """
 

@@ -40,6 +40,7 @@ from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
+from exptrack.process import begin_thread
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -120,14 +121,19 @@ class Writer:
         self._trouble_began = 0.0
         self.has_warned = False
         self._lost: RunNotFoundError | None = None
-        self._stopped = False
+        self._stopped = self._has_thread = False
         self._end_of_watch = Signal()
 
     # The threads
 
     def start(self) -> None:
-        """Start the thread that drains the journal."""
-        threading.Thread(target=self._work, name="exptrack-writer", daemon=True).start()
+        """Start the thread that drains the journal; where none can begin, warn: calls that wait drain it."""
+        self._has_thread = begin_thread(self._work, "exptrack-writer")
+        if not self._has_thread:
+            warn(
+                f"the process may begin no more threads, so points wait in {self.journal.path} until a reading"
+                " or a flush stores them, or the journal is full; allow it more threads"
+            )
 
     def _work(self) -> None:
         journal = self.journal
@@ -135,8 +141,7 @@ class Writer:
         while True:
             journal.wake.wait()
             if not watched:  # begun here, so that the start of a run does not wait for it
-                watched = True
-                threading.Thread(target=self._watch, name="exptrack-watch", daemon=True).start()
+                watched = begin_thread(self._watch, "exptrack-watch")
             while not self._stopped and journal.prefault(PREFAULT_STEP_BYTES):
                 pass
             journal.batch_ready.wait(DRAIN_S)
@@ -180,6 +185,8 @@ class Writer:
         deadline = time.monotonic() + ROOM_WAIT_S
         if self.journal.held_by_this_thread():
             return False  # a signal handler inside a logging call: the writer thread waits for its lock
+        if not self._has_thread:
+            return self.drain_if_possible()
         while self.journal.drained == seen:
             if self.trouble is not None or time.monotonic() > deadline:
                 return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -41,6 +43,26 @@ def test_everybody_in_the_process_reads_what_was_logged(archive: Archive) -> Non
             assert reader.list_runs()[0].metrics == {"x": step}
             assert other.sql("SELECT count FROM metrics").rows == ((step + 1,),)
     run.complete()
+
+
+def test_a_process_that_may_begin_no_thread_logs_all_the_same(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.list_runs()
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    run = archive.start_run()
+    points = 2 * SEGMENT_SLOTS + 1000  # more than the journal holds
+    for step in range(points):
+        run.log_metric("x", 0.5, step)
+    run.add_tag("t")
+    assert len(run.get_metric("x")) == points
+    run.complete()
+    assert caplog.text.count("may begin no more threads") == 1
 
 
 def test_idle_writers_sleep(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -384,6 +384,7 @@ class Connection(StatementRunner):
                 raw.execute("ROLLBACK")
         self._open_afresh(held)
         if copy is not None:
+            self.rescued = copy
             raise ArchiveMovedError(
                 f"another file stands in the place of {held.wal_path}, so nothing more is written;"
                 f" all that was committed is in {copy}: compare the two, and keep one",
@@ -428,7 +429,8 @@ class Connection(StatementRunner):
 
     def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
-        if not HAS_OPEN_FILE_LOCKS:  # then the last to close folds the WAL, and the next one is another
+        # Without such locks the last to close folds the WAL, and the next one is another.
+        if not HAS_OPEN_FILE_LOCKS or not held.has_own_shared_memory():
             self._renew_hold(held)
             return
         held.reopen_wal()

@@ -100,6 +100,10 @@ class Hold:
         status = os.fstat(self.main)
         return not status.st_nlink and status.st_size > 0
 
+    def has_own_shared_memory(self) -> bool:
+        """Whether the shared memory that was opened still stands under its name."""
+        return file_id(self.shm_path) == self.shm_id
+
     def has_own_wal(self) -> bool:
         """Whether the WAL that was opened still stands under its name."""
         return file_id(self.wal_path) == self.wal_id
@@ -226,9 +230,10 @@ class Hold:
     def lost_only_its_wal(self) -> bool:
         """Whether all that is missing is the WAL's name, so that :meth:`put_wal_back` makes it good.
 
-        With the hold in place and the shared memory unchanged, no other process can have folded the WAL.
+        With the hold in place and the shared memory unchanged, no other process can have folded the WAL. Nor if
+        the shared memory is missing too, for a newcomer would have made another one.
         """
-        if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
+        if file_id(self.path) != self.main_id or file_id(self.shm_path) not in (self.shm_id, None):
             return False
         try:
             return os.stat(self.wal_path).st_size == 0
@@ -243,7 +248,7 @@ class Hold:
 
     def was_put_back_by_another(self) -> bool:
         """Whether another process has put the WAL back: a file that begins as ours does and is no shorter."""
-        if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
+        if file_id(self.path) != self.main_id:
             return False
         try:
             with open(self.wal_path, "rb") as other:

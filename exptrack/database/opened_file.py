@@ -65,6 +65,7 @@ class OpenedFile:
         self.before_section: Callable[[], None] | None = None  # raises where waiting for one would never end
         self.before_close: Callable[[], None] | None = None  # called while statements still run
         self.on_close: Callable[[], None] | None = None
+        self.rescued: Path | None = None  # the copy of what was committed before another WAL took its place
         self._identity: FileId | None = None
         self._birth: str | None = None
         self._opened_before = open_numbers()

@@ -30,6 +30,7 @@ from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
+    ArchiveMovedError,
     ExptrackError,
     RunNotFoundError,
     warn,
@@ -311,6 +312,7 @@ class Writer:
                     self.journal.drained_to(drained_in_file)
                     waiting = self.journal.waiting()
             missing: dict[int, str] = {}
+            is_older = drained_in_file is not None and drained_in_file < self.journal.drained
             checked: set[int] = set()
             batches: list[NewPoints] = []
             drained: list[LoggedSeries] = []
@@ -323,6 +325,14 @@ class Writer:
                 if run not in missing:
                     batches.append(batch)
                     drained.append(series)
+            if connection.rescued is not None and (missing or is_older):
+                # The journal still has what the file lacks: the next opener goes by the note in the file.
+                raise ArchiveMovedError(
+                    f"{connection.path} is older than what was stored, because another file took the place of"
+                    f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
+                    " under this name",
+                    path=str(connection.path),
+                )
             append_points(connection, batches)
             save_drained(connection, self.journal.key, waiting.address)
         with self.journal.lock:

@@ -50,13 +50,18 @@ def delete_wal(path: Path) -> None:
     os.unlink(f"{path}-wal")
 
 
+def delete_both(path: Path) -> None:
+    os.unlink(f"{path}-wal")
+    os.unlink(f"{path}-shm")
+
+
 def empty_wal(path: Path) -> None:
     os.unlink(f"{path}-wal")
     Path(f"{path}-wal").touch()
 
 
 @pytest.mark.parametrize("locks", ["of open files", "of processes"])
-@pytest.mark.parametrize("change", [copy, copy_all, read, delete_wal, empty_wal])
+@pytest.mark.parametrize("change", [copy, copy_all, read, delete_wal, delete_both, empty_wal])
 def test_every_acknowledged_change_is_there(
     tmp_path: Path, change: Callable[[Path], None], locks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,9 +130,9 @@ archive.close()
 """
 
 
-@pytest.mark.parametrize("end", ["-wal", "-shm"])
+@pytest.mark.parametrize("ends", [["-wal"], ["-shm"], ["-wal", "-shm"]])
 def test_a_deleted_side_file_is_made_good_for_the_writer_a_reader_and_a_newcomer(
-    tmp_path: Path, end: str
+    tmp_path: Path, ends: list[str]
 ) -> None:
     path = tmp_path / "lab.db"
     archive = Archive(path)
@@ -140,7 +145,8 @@ def test_a_deleted_side_file_is_made_good_for_the_writer_a_reader_and_a_newcomer
         assert reader.stdout.readline() == "t0\n"
         expected = "t0"
         for number in range(1, 4):
-            os.unlink(f"{path}{end}")
+            for end in ends:
+                os.unlink(f"{path}{end}")
             run.add_tag(f"t{number}")
             expected += f" t{number}"
             assert tags_seen_elsewhere(path) == expected
@@ -177,6 +183,40 @@ def test_what_was_committed_before_another_wal_came_is_in_a_rescued_copy(tmp_pat
         run.add_tag("refused")
     (copy,) = (entry for entry in tmp_path.iterdir() if "rescued" in entry.name and entry.suffix[-4:] != "-wal")
     assert tags_seen_elsewhere(copy) == "kept"
+
+
+def test_points_logged_after_an_older_wal_came_wait_for_the_rescued_copy(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    code = """
+import os, shutil, exptrack
+archive = exptrack.Archive("lab.db")
+archive.record_runs([])
+for end in ("-wal", "-shm"):
+    shutil.copyfile(f"lab.db{end}", f"early{end}")
+run = archive.start_run()
+run.log({"loss": 0.5})
+run.flush()
+for end in ("-wal", "-shm"):
+    os.replace(f"early{end}", f"lab.db{end}")
+for call in (lambda: run.add_tag("refused"), run.flush, run.complete):
+    run.log({"loss": 0.4})
+    try:
+        call()
+    except exptrack.ArchiveMovedError:
+        print("told")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["told"] * 3
+    (copy,) = tmp_path.glob("*.rescued-*-wal")
+    for end in ("", "-wal"):
+        os.replace(f"{str(copy)[:-4]}{end}", f"{path}{end}")
+    (tmp_path / "lab.db-shm").unlink(missing_ok=True)
+    with Archive(path) as archive:
+        (run,) = archive.list_runs()
+        assert [point.value for point in archive.get_run(run.run_id).get_metric("loss")] == [0.5] + [0.4] * 3
+        assert archive.verify().problems == ()
 
 
 def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ class OpenedFile:
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._left: list[sqlite3.Connection] = []  # by threads that have ended; to be closed
         self._lock = threading.Lock()
+        self.journal_guard = threading.RLock()  # while the journal of this connection is made or deleted
         self._hold: Hold | None = None
         self._sections = SectionThread()
         self._idle_readers: list[SectionThread] = []

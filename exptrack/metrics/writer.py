@@ -6,6 +6,8 @@ Invariants:
   skipped, wherever the process is killed.
 - A journal file is deleted only after that commit. Its address stays in the archive for ever: a copy of the
   file may come back, or it could not be deleted.
+- A run takes and returns its journal in the section thread. In the caller's thread a signal handler that ends
+  another run would wait for the guard that its own thread holds.
 - Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
   :meth:`Writer.drain` while holding a transaction.
 - A forked child never writes, drains or deletes its parent's journals. It logs by commits.
@@ -57,7 +59,6 @@ LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
-_writers_lock = threading.Lock()
 _over_fork = threading.local()
 _FAMILIES: list[Family] = []  # those that this process was forked into
 
@@ -378,7 +379,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
     Raises:
         ArchiveFullError: the disk has no room for the journal.
     """
-    with _writers_lock:
+    with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             try:
@@ -406,7 +407,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
 
 def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writer]) -> Writer:
     """Return this connection's writer, made by `make` if there is none, with `user` added."""
-    with _writers_lock:
+    with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             writer = _WRITERS[connection] = make()
@@ -462,7 +463,7 @@ def release_writer(connection: Connection, user: WriterUser) -> bool:
 
     Every point must be drained before.
     """
-    with _writers_lock:
+    with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             return False
@@ -565,8 +566,6 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     """Forget the journals in the child: they belong to the parent."""
-    global _writers_lock
-    _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
         connection.before_close = connection.before_section = None
         writer.journal.leave_to_parent()

@@ -118,7 +118,7 @@ class ArchiveClosedError(ArchiveError):
 
 
 class ArchiveMovedError(ArchiveError):
-    """The file was renamed, replaced or deleted while it was open."""
+    """The file was renamed, replaced or deleted while it was open, or it is open by another name."""
 
     exit_code = 19
 

@@ -4,7 +4,7 @@ Invariants:
 
 - A process is identified by its host, boot, pid and start time together.
 - A process counts as dead only with proof: the kernel does not know the pid, or the pid started at another
-  time, or the machine was booted since.
+  time, or it executes another program by now, or the machine was booted since.
 - A process that cannot be seen is unknown, never dead: on another host, or of another user where ``/proc`` is
   mounted with hidepid.
 - A forked child uses nothing that its parent has cached.
@@ -15,11 +15,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 _READ_LIMIT = 1 << 20
 HOST_CHARS = 8  # of each half of a host id
+STACK = "+"  # stands before the place of the stack in a start time
 
 
 class ProcessIdentity(NamedTuple):
@@ -29,6 +32,15 @@ class ProcessIdentity(NamedTuple):
     boot_id: str
     pid: int
     started: str
+
+
+def begin_thread(work: Callable[[], None], name: str) -> bool:
+    """Begin a daemon thread; return False where the system has no room for one more."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 _current: ProcessIdentity | None = None
@@ -70,7 +82,13 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
         return False
     if not started or not identity.started:
         return None
-    return started == identity.started
+    return _is_same_start(started, identity.started)
+
+
+def _is_same_start(one: str, other: str) -> bool:
+    """Whether two start times are equal, and the places of the stack too, if both are known."""
+    (time_1, _, stack_1), (time_2, _, stack_2) = one.partition(STACK), other.partition(STACK)
+    return time_1 == time_2 and (stack_1 == stack_2 or not stack_1 or not stack_2)
 
 
 def _shares_processes(identity: ProcessIdentity, me: ProcessIdentity) -> bool:
@@ -165,7 +183,8 @@ def _read_boot_time() -> float:
 def _read_start(pid: int) -> str | None:
     """Return the start time of a process as text to compare; "" when it is hidden, None when it does not exist.
 
-    A zombie counts as gone: it will never write again.
+    A zombie counts as gone: it will never write again. On Linux the place of the stack follows, unless the
+    kernel hides it: a process that executes another program keeps its pid and start time, but gets a new stack.
     """
     if not 0 < pid < 1 << 31:
         return None
@@ -176,7 +195,8 @@ def _read_start(pid: int) -> str | None:
         return "" if _exists(pid) else None
     # The command name is in parentheses and may itself contain parentheses.
     fields = seen[seen.rfind(")") + 1 :].split()
-    return None if fields[0] in "ZX" else fields[19]
+    stack = "" if fields[25] == "0" else STACK + fields[25]
+    return None if fields[0] in "ZX" else fields[19] + stack
 
 
 def _exists(pid: int) -> bool:

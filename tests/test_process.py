@@ -133,6 +133,23 @@ def test_a_process_whose_start_was_never_known_is_not_dead() -> None:
     assert is_alive(current_process()._replace(started="")) is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells where the stack is")
+def test_a_process_that_executes_another_program_is_another() -> None:
+    code = """
+import os, sys
+from exptrack.process import current_process, is_alive, ProcessIdentity
+if len(sys.argv) == 1:
+    os.execv(sys.executable, [sys.executable, "-c", os.environ["CODE"], *map(str, current_process())])
+host, boot, pid, started = sys.argv[1:]
+before = ProcessIdentity(host, boot, int(pid), started)
+hidden = before._replace(started=started.partition("+")[0])
+print(before.pid == os.getpid(), is_alive(before), is_alive(hidden), is_alive(current_process()))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, "CODE": code}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "True", "True"]
+
+
 def test_a_forked_child_is_another_process() -> None:
     code = """
 import os, sys

@@ -16,7 +16,7 @@ Invariants, and what they prevent:
 - A checkpoint runs only while a second connection of this process holds SQLite's write lock, and automatic
   checkpoints are off. The WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs another connection to commit during a
   checkpoint, so it cannot happen between exptrack's processes. (When the last connection closes, SQLite
-  checkpoints under its exclusive file lock.)
+  checkpoints under its exclusive file lock, and so does exptrack where the file was renamed.)
 - ``synchronous`` is NORMAL. It is FULL for a transaction that promises to survive a power cut.
 """
 
@@ -144,7 +144,7 @@ class Connection(SideFiles):
                 except AnotherWrite as found:
                     again: BaseException = found
                 except ArchiveIOError as error:
-                    if not self._wal_was_put_back():
+                    if not self._has_its_wal_again():
                         raise
                     again = error
             raise ArchiveIOError(
@@ -193,17 +193,13 @@ class Connection(SideFiles):
         return self._read(lambda: StatementRunner.fold(self, sql, parameters, take))
 
     def _read(self, read: Callable[[], _T]) -> _T:
-        """Read; read again if another process has put back a WAL that this one still had open, deleted."""
+        """Read; read again where a deleted WAL has been put back."""
         try:
             return read()
         except ArchiveIOError:
-            if self._inside or not self._wal_was_put_back():
+            if self._inside or not self._has_its_wal_again():
                 raise
         return read()
-
-    def _wal_was_put_back(self) -> bool:
-        held = self._hold
-        return held is not None and not held.has_own_wal() and held.was_put_back_by_another()
 
     # Transactions
 
@@ -267,17 +263,6 @@ class Connection(SideFiles):
                 raw.execute("PRAGMA synchronous = NORMAL")
         if handle.raw is raw:
             self._checkpoint_if_due(handle)
-
-    @contextmanager
-    def _alone(self, handle: Handle, begin: Callable[[], object]) -> Iterator[None]:
-        """Call `begin`, which takes SQLite's write lock, and keep other writers out of the block."""
-        held = self._hold
-        self._run_statement(handle, lambda: begin_alone(held, begin))
-        try:
-            yield
-        finally:
-            if held is not None:
-                held.end_write()
 
     def _commit(self, raw: sqlite3.Connection) -> None:
         # Waits in rollback mode only, while a file is created: readers then keep a commit from its end.

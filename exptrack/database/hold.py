@@ -5,8 +5,10 @@ copy made by the training script is enough. Another process then folds and delet
 acknowledged afterwards goes into a deleted file, while ``integrity_check`` says ok. Locks of an *open file
 description* are dropped only by the last close of their own descriptor. The hold is such locks on the very
 bytes that SQLite locks for reading: in the main file the SHARED range, in the ``-shm`` the dead-man switch.
-They forbid nothing that SQLite's own locks do not forbid. A lock
-on a byte of our own gives the writers of exptrack their order, as SQLite's write lock can be dropped too.
+They forbid nothing that SQLite's own locks do not forbid. A lock on a byte of our own gives the writers of
+exptrack their order, as SQLite's write lock can be dropped too. Another such byte stands for the name by which
+the file is open: under each name (a hard link, a file mounted alone, the file renamed meanwhile) SQLite would
+have a WAL of its own, and two of them damage the file.
 
 Invariants:
 
@@ -24,6 +26,7 @@ import errno
 import os
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +44,7 @@ except ImportError:  # Windows: its locks belong to the handle, and an open file
 SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
 WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
 ORDER_BYTE = 0x40000300  # of the main file; SQLite never touches it
+NAMES_BEGIN, NAMES_BYTES = 1 << 51, (1 << 32) + 2  # a byte for each name; behind those of `presence`
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
 
@@ -60,6 +64,7 @@ class Hold:
         self._rescued: Path | None = None
         self.guard = threading.Lock()
         self._order = threading.Lock()  # of this process's writers, which share the descriptor
+        self._name_byte = _name_byte(path)
         self._writer: int | None = None
 
     @property
@@ -95,9 +100,34 @@ class Hold:
         status = os.fstat(self.main)
         return not status.st_nlink and status.st_size > 0
 
+    def has_own_shared_memory(self) -> bool:
+        """Whether the shared memory that was opened still stands under its name."""
+        return file_id(self.shm_path) == self.shm_id
+
     def has_own_wal(self) -> bool:
         """Whether the WAL that was opened still stands under its name."""
         return file_id(self.wal_path) == self.wal_id
+
+    def is_renamed(self) -> bool:
+        """Whether the main file still exists, but no longer by the name under which it was opened."""
+        return file_id(self.path) != self.main_id and os.fstat(self.main).st_nlink > 0
+
+    def show_name(self) -> None:
+        """Let other processes see by which name this one has the file open.
+
+        Raises:
+            OSError: the file system has no such locks.
+        """
+        if HAS_OPEN_FILE_LOCKS:
+            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, self._name_byte, 1)
+
+    def has_another_name(self) -> bool:
+        """Whether another process has the file open by another name; False where that cannot be asked."""
+        if not HAS_OPEN_FILE_LOCKS:
+            return False
+        mine, end = self._name_byte, NAMES_BEGIN + NAMES_BYTES
+        ranges = ((NAMES_BEGIN, mine - NAMES_BEGIN), (mine + 1, end - mine - 1))
+        return any(ask_lock(self.main, begin, size) is not None for begin, size in ranges)
 
     def is_used_by_others(self) -> bool:
         """Whether another process has the archive open; to be asked once the locks are released."""
@@ -152,6 +182,25 @@ class Hold:
         finally:
             self._order.release()
 
+    def lock_as_sqlite(self) -> None:
+        """Take SQLite's write lock, so that nobody commits until :meth:`unlock_as_sqlite`.
+
+        A connection that has opened an empty WAL cannot take it: it would have to read the WAL first.
+
+        Raises:
+            sqlite3.OperationalError: busy, another writer has it.
+        """
+        try:
+            set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, WRITER_BYTE, 1)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                raise busy_error() from None
+            raise
+
+    def unlock_as_sqlite(self) -> None:
+        """Give SQLite's write lock back."""
+        set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, WRITER_BYTE, 1)
+
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
 
@@ -178,8 +227,22 @@ class Hold:
             set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
             set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, 1)
 
+    def lock_alone(self) -> bool:
+        """Keep every other process out of the main file until the descriptors are closed; False if one is in.
+
+        By a POSIX lock, which belongs to the process and so lets its own connections work. Call once the locks
+        of the hold are released.
+        """
+        try:
+            fcntl.lockf(self.main, fcntl.LOCK_EX | fcntl.LOCK_NB, SHARED_BYTES, SHARED_BEGIN)
+        except OSError:
+            return False
+        return True
+
     def close_descriptors(self) -> None:
         """Close each descriptor whose close drops no lock of this process; keep the others open for ever."""
+        if HAS_OPEN_FILE_LOCKS and file_id(self.main) == self.main_id:
+            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, NAMES_BEGIN, NAMES_BYTES)
         for descriptor, identity in zip((self.main, self.shm, self.wal), self.ids, strict=True):
             if file_id(descriptor) == identity:
                 close_if_harmless(descriptor)
@@ -214,7 +277,7 @@ class Hold:
 
         With the hold in place and the shared memory unchanged, no other process can have folded the WAL.
         """
-        if file_id(self.path) != self.main_id or file_id(self.shm_path) != self.shm_id:
+        if file_id(self.path) != self.main_id or not self.has_own_shared_memory():
             return False
         try:
             return os.stat(self.wal_path).st_size == 0
@@ -226,10 +289,6 @@ class Hold:
     def lost_only_its_shared_memory(self) -> bool:
         """Whether main file and WAL are in place, so that opening everything afresh makes it good."""
         return file_id(self.path) == self.main_id and self.has_own_wal()
-
-    def lost_its_shared_memory(self) -> bool:
-        """Whether the shared memory that was opened no longer stands under its name."""
-        return file_id(self.shm_path) != self.shm_id
 
     def lost_both_side_files(self) -> bool:
         """Whether WAL and shared memory have lost their names, and no process has made others.
@@ -335,6 +394,12 @@ def _copy(source: int, target: str, mode: int) -> None:
         os.close(out)
 
 
+def _name_byte(real: Path) -> int:
+    """Return the byte that stands for a name: by the folder itself, which may be mounted at other paths too."""
+    folder = file_id(real.parent) or (0, 0)
+    return NAMES_BEGIN + 1 + zlib.crc32(os.fsencode(f"{folder[0]} {folder[1]} {real.name}"))
+
+
 def _require_id(descriptor: int) -> FileId:
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino
@@ -387,9 +452,9 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             return None
         opened: list[int] = []
         try:
-            # To lock a byte for writing, the descriptor has to be open for writing.
-            access = os.O_RDWR if os.access(real, os.W_OK) else os.O_RDONLY
-            for name, how in ((f"{real}", access), (f"{real}-shm", os.O_RDONLY), (f"{real}-wal", os.O_RDONLY)):
+            for name, may_write in ((f"{real}", True), (f"{real}-shm", True), (f"{real}-wal", False)):
+                # To lock a byte for writing, the descriptor has to be open for writing.
+                how = os.O_RDWR if may_write and os.access(name, os.W_OK) else os.O_RDONLY
                 opened.append(os.open(name, how | os.O_CLOEXEC | os.O_NOFOLLOW))
             hold = Hold(real, opened, [_require_id(descriptor) for descriptor in opened])
             if hold.main_id != identity:
@@ -397,6 +462,7 @@ def take(path: str | os.PathLike[str]) -> Hold | None:
             if HAS_OPEN_FILE_LOCKS:
                 set_lock(hold.main, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, SHARED_BEGIN, SHARED_BYTES)
                 set_lock(hold.shm, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, DEAD_MAN_BYTE, 1)
+            hold.show_name()
         except OSError:
             # Closing one of them would drop the locks that SQLite has on it.
             _KEPT.extend(opened)

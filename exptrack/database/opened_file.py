@@ -28,9 +28,10 @@ from exptrack.database.frozen import look_at, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
+from exptrack.database.last_close import fold_renamed, leave_cut_wal, leave_to_another_file
 from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
 from exptrack.database.sections import SectionThread
-from exptrack.database.wal import empty_if_stale, is_cut, keep_if_damaged
+from exptrack.database.wal import keep_if_damaged
 from exptrack.errors import (
     ArchiveClosedError,
     ArchiveIOError,
@@ -65,6 +66,7 @@ class OpenedFile:
         self.before_section: Callable[[], None] | None = None  # raises where waiting for one would never end
         self.before_close: Callable[[], None] | None = None  # called while statements still run
         self.on_close: Callable[[], None] | None = None
+        self.rescued: Path | None = None  # the copy of what was committed before another WAL took its place
         self._identity: FileId | None = None
         self._birth: str | None = None
         self._opened_before = open_numbers()
@@ -83,6 +85,7 @@ class OpenedFile:
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._left: list[sqlite3.Connection] = []  # by threads that have ended; to be closed
         self._lock = threading.Lock()
+        self.journal_guard = threading.RLock()  # while the journal of this connection is made or deleted
         self._hold: Hold | None = None
         self._sections = SectionThread()
         self._idle_readers: list[SectionThread] = []
@@ -224,13 +227,18 @@ class OpenedFile:
             handle.seen = look_at(self.path) if self.mode == "frozen" else None
             handle.raw = self._connect(immutable=self.mode == "immutable" or handle.seen is not None)
             if self._hold is None:
-                self._take_hold(handle.raw)
+                self._take_hold(handle)
             self._note_numbers(handle, before)
         return handle.raw
 
-    def _take_hold(self, raw: sqlite3.Connection) -> None:
-        """Keep the locks of the file, once SQLite has made its side files; a new file has none yet."""
-        if self.mode in ("immutable", "frozen") or self._identity is None:
+    def _take_hold(self, handle: Handle) -> None:
+        """Keep the locks of the file, once SQLite has made its side files; a new file has none yet.
+
+        Raises:
+            ArchiveMovedError: another process has the file open by another name.
+        """
+        raw = handle.raw
+        if self.mode in ("immutable", "frozen") or self._identity is None or raw is None:
             return
         try:
             raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -240,9 +248,23 @@ class OpenedFile:
             if self._hold is None:
                 self._hold = hold.take(self.path)
                 if self._hold is not None and self._hold.users == 1:
+                    if self._hold.has_another_name():
+                        self._refuse_name(self._hold, handle)
                     may_write = self.path == self.place and os.access(self.path, os.W_OK)
                     page_bytes = raw.execute("PRAGMA page_size").fetchone()[0]
                     keep_if_damaged(self._hold, self.place, page_bytes, may_write, self.mode == "rw")
+
+    def _refuse_name(self, held: Hold, handle: Handle) -> None:
+        self._hold = None
+        hold.give_back(held)
+        held.release_locks()
+        handle.close()
+        held.close_descriptors()
+        raise ArchiveMovedError(
+            f"another process has {self.path} open by another name: the file was moved, linked or mounted"
+            " there; its newest changes are in the -wal beside that name: use that name, or end that process",
+            path=str(self.path),
+        )
 
     # Descriptors that something else closed
 
@@ -343,12 +365,14 @@ class OpenedFile:
         held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
         if held is not None and last:
-            _leave_cut_wal(held)
+            leave_cut_wal(held)
         if held is not None and last and not held.leaves_wal:
-            self._leave_to_another_file(held)
+            leave_to_another_file(held)
             # SQLite's own locks first: an open and close elsewhere in this process may have dropped them.
             held.renew()
             held.release_locks()
+            if held.is_renamed():
+                fold_renamed(held, handles)
         for handle in handles:
             # If a thread is still busy after the wait, its handle is closed when the thread drops it.
             if handle.busy.acquire(timeout=self.busy_wait_s):
@@ -364,22 +388,6 @@ class OpenedFile:
                 self._fold_what_is_left(held)
             held.close_descriptors()
         own_files.forget(self)
-
-    def _leave_to_another_file(self, held: Hold) -> None:
-        """Take the side files away if another file stands in this one's place; keep what is in them.
-
-        SQLite leaves them there, and the next opener of the other file would read this file's WAL.
-        """
-        if not held.is_intact() or not held.is_beside_another_file():
-            return
-        told = f"another file was put in the place of {self.path} while it was open"
-        try:
-            copy = held.clear_place()
-        except OSError as error:
-            warn(f"{told}, and its WAL still lies beside that ({error.strerror}); move both to another folder")
-        else:
-            if copy is not None:
-                warn(f"{told}; all that was committed is in {copy}: compare the two, and keep one")
 
     def _fold_what_is_left(self, held: Hold) -> None:
         """Copy the WAL into the file if it is still there and no process has the archive open.
@@ -483,9 +491,9 @@ class OpenedFile:
         self._identity = file_id(self.path)
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
+            self._raw(handle)
             if self._hold is None:
-                self._take_hold(raw)
+                self._take_hold(handle)
                 self._note_numbers(handle, self._opened_before)
 
     def check_identity(self) -> None:
@@ -550,18 +558,6 @@ class OpenedFile:
                 if run_out or self._closed or self.caller_has_given_up:
                     raise self.translate(error, waited_s) from error
             pause()
-
-
-def _leave_cut_wal(held: Hold) -> None:
-    """Before the last close: keep SQLite from copying a WAL into the file that another program cut."""
-    if held.is_intact() and held.has_own_side_files() and held.begin_write():
-        try:
-            if is_cut(held):
-                held.leaves_wal = True
-                empty_if_stale(held)
-                warn(f"another program cut {held.wal_path} short, so what was committed last may be lost")
-        finally:
-            held.end_write()
 
 
 def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:

@@ -28,6 +28,7 @@ from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
+    ArchiveMovedError,
     ArchiveNotFoundError,
     ArchiveReadOnlyError,
     InvalidValueError,
@@ -270,13 +271,7 @@ def _open_writable(place: Path, wait_s: float) -> Connection:
             f"{place} or its folder cannot be written; check their permissions, or open it with mode 'ro'",
             path=str(place),
         )
-    other = find_other_name(place)
-    if other is not None:
-        # Each name would have a WAL of its own.
-        raise ArchiveIOError(
-            f"{place} is a hard link to {other}, which this process has open; open it by that name",
-            path=str(place),
-        )
+    _require_one_name(place)
     connection = Connection(place)
     connection.busy_wait_s = wait_s
     try:
@@ -288,11 +283,22 @@ def _open_writable(place: Path, wait_s: float) -> Connection:
     return connection
 
 
+def _require_one_name(place: Path) -> None:
+    """Refuse a second name of a file that this process has open: under each name it would have another WAL."""
+    other = find_other_name(place)
+    if other is not None:
+        raise ArchiveMovedError(
+            f"{place} is a hard link to {other}, which this process has open; open it by that name",
+            path=str(place),
+        )
+
+
 @in_section
 def _prepare(connection: Connection) -> None:
     """Make the file ready for writing, in one thread: each thread's connection parses the schema (0.7 ms)."""
-    if wal_bytes(connection.path):
-        connection.remember_identity()  # and see whether the WAL is damaged, before anything is written
+    if connection.path.stat().st_size:
+        # And see whether the WAL is damaged, or another name has one, before anything is written.
+        connection.remember_identity()
     bring_up_to_date(connection)
     if connection.value("PRAGMA journal_mode") != "wal":
         _switch_to_wal(connection)
@@ -321,6 +327,7 @@ def _open_for_reading(place: Path) -> Connection:
     may not (see `frozen`), a database without a WAL is opened as immutable. One with a WAL is copied with it to
     a private folder.
     """
+    _require_one_name(place)
     if _may_use_side_files(place):
         connection = Connection(place, "ro")
         connection.busy_wait_s = READERS_WAIT_S

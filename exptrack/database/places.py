@@ -20,7 +20,7 @@ from exptrack.database import hold
 from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock
 from exptrack.database.hold import DEAD_MAN_BYTE, SHARED_BEGIN, SHARED_BYTES
-from exptrack.errors import ArchiveIOError, ArchiveMovedError
+from exptrack.errors import ArchiveMovedError
 
 PATIENCE_S = 2.0  # for a process that is just opening or closing the file
 PAUSE_S = 0.005
@@ -32,7 +32,7 @@ def require_own_side_files(place: str | os.PathLike[str]) -> None:
 
     Raises:
         ArchiveMovedError: a process has a file open that stood here before, and its WAL lies here.
-        ArchiveIOError: a process has this file open by another name, with another WAL.
+        ArchiveMovedError: or a process has this file open by another name, with another WAL.
     """
     real = os.path.realpath(place)
     if not HAS_OPEN_FILE_LOCKS or hold.is_held(file_id(real)):
@@ -66,7 +66,7 @@ def _find_contradiction(real: str) -> Exception | None:
             path=real,
         )
     if of_main is not None and of_shm is None and not _has_open(of_main, f"{real}-shm"):
-        return ArchiveIOError(
+        return ArchiveMovedError(
             f"{real} is open by another name, such as a hard link or a mount of the single file, where it has"
             " another -wal; open it by that name, or mount its folder",
             path=real,

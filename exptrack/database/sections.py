@@ -33,14 +33,14 @@ PATIENCE_S = 5.0  # for a change under way, once its caller was interrupted
 class Ticket:
     """One section: the work, its outcome, and whether its caller has given up."""
 
-    __slots__ = ("begun", "cancelled", "done", "error", "result", "stop", "work")
+    __slots__ = ("begun", "cancelled", "done", "error", "is_over", "result", "stop", "work")
 
     def __init__(self, work: Callable[[], Any], stop: Callable[[], None] | None) -> None:
         self.work: Callable[[], Any] | None = work
         self.stop = stop
         self.result: Any = None
         self.error: BaseException | None = None
-        self.begun = self.cancelled = False
+        self.begun = self.cancelled = self.is_over = False
         self.done = _thread.allocate_lock()
         self.done.acquire()
 
@@ -96,7 +96,8 @@ class SectionThread:
             ticket.cancelled = True
             if ticket.stop is not None:
                 ticket.stop()
-            ticket.done.acquire(timeout=PATIENCE_S)
+            if not ticket.is_over:  # else the lock may be taken: the exception came as the wait ended
+                ticket.done.acquire(timeout=PATIENCE_S)
             raise
         if not ticket.begun:
             raise TimeoutError
@@ -147,5 +148,6 @@ class SectionThread:
                 ticket.error = error
             self._current = None
             del work
+            ticket.is_over = True
             ticket.done.release()
             del ticket

@@ -10,13 +10,14 @@ Invariant: until a deleted WAL is put back or copied, the connections stay open:
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from exptrack.database import forks, hold
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.handle import Handle
-from exptrack.database.hold import Hold
+from exptrack.database.hold import Hold, begin_alone
 from exptrack.database.statements import StatementRunner
 from exptrack.database.wal import empty_if_stale, is_cut
 from exptrack.errors import ArchiveCorruptError, ArchiveIOError, ArchiveMovedError
@@ -79,7 +80,7 @@ class SideFiles(StatementRunner):
             return
         raw.execute("ROLLBACK")
         if not held.is_in_place():
-            self._mend(held, raw)
+            self._mend(held, lambda: raw)
         raise AnotherWrite
 
     def _require_whole_wal(self, held: Hold) -> None:
@@ -102,10 +103,10 @@ class SideFiles(StatementRunner):
     def _make_sure_of_commit(self, handle: Handle) -> None:
         """After a commit, before it is acknowledged: put the WAL back if it was deleted meanwhile."""
         held = self._hold
-        if held is not None and not held.has_own_wal() and handle.raw is not None:
-            self._mend(held, handle.raw)
+        if held is not None and not held.has_own_wal():
+            self._mend(held, lambda: self._raw(handle))
 
-    def _mend(self, held: Hold, raw: sqlite3.Connection) -> None:
+    def _mend(self, held: Hold, raw: Callable[[], sqlite3.Connection]) -> None:
         """Put the WAL back, or rescue what is in it. If that fails, the next commit tries again.
 
         Until it has succeeded the connections stay open: they alone still read what is in the deleted WAL.
@@ -116,10 +117,11 @@ class SideFiles(StatementRunner):
         if held.was_put_back_by_another():
             self._open_afresh(held)
             return
-        self._run_waiting(lambda: raw.execute("BEGIN IMMEDIATE"))
+        by_us = HAS_OPEN_FILE_LOCKS
+        self._run_waiting(held.lock_as_sqlite if by_us else lambda: raw().execute("BEGIN IMMEDIATE"))
         copy = None
         try:
-            if held.lost_only_its_wal() or held.lost_both_side_files():
+            if _may_put_wal_back(held):
                 held.put_wal_back()
             elif not held.was_put_back_by_another():
                 copy = held.rescue()
@@ -130,10 +132,13 @@ class SideFiles(StatementRunner):
                 path=str(self.path),
             ) from error
         finally:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
+            if by_us:
+                held.unlock_as_sqlite()
+            else:
+                raw().execute("ROLLBACK")
         self._open_afresh(held)
         if copy is not None:
+            self.rescued = copy
             raise ArchiveMovedError(
                 f"another file stands in the place of {held.wal_path}, so nothing more is written;"
                 f" all that was committed is in {copy}: compare the two, and keep one",
@@ -160,6 +165,34 @@ class SideFiles(StatementRunner):
             self._renew_hold(held)
         elif held.was_put_back_by_another():
             self._open_afresh(held)
+        elif self.mode == "rw" and _may_put_wal_back(held):
+            self._put_wal_back(held)
+
+    def _put_wal_back(self, held: Hold) -> None:
+        """Put it back before a connection opens in its place an empty one, with which it could read nothing."""
+        handle = getattr(self._local, "handle", None) or self._new_handle()  # _handle() would look again
+        with handle.busy, self._alone(handle, lambda: None):
+            if _may_put_wal_back(held):
+                self._mend(held, lambda: self._raw(handle))
+
+    def _has_its_wal_again(self) -> bool:
+        """After a failure: whether the WAL had been deleted and now stands there again, put back if need be."""
+        held = self._hold
+        if held is None or held.has_own_wal():
+            return False
+        self._sections.run(partial(self._renew_side_files, held))
+        return held.has_own_wal() or self._hold is not held
+
+    @contextmanager
+    def _alone(self, handle: Handle, begin: Callable[[], object]) -> Iterator[None]:
+        """Call `begin`, which takes SQLite's write lock, and keep other writers out of the block."""
+        held = self._hold
+        self._run_statement(handle, lambda: begin_alone(held, begin))
+        try:
+            yield
+        finally:
+            if held is not None:
+                held.end_write()
 
     def _renew_hold(self, held: Hold) -> None:
         """Open everything afresh, so that SQLite makes the shared memory again from the WAL; then take a hold.
@@ -179,7 +212,7 @@ class SideFiles(StatementRunner):
     def _open_afresh(self, held: Hold) -> None:
         """Let every connection of the process to this file open it again at its next statement."""
         # Without such locks the last to close folds the WAL, and the next one is another.
-        if not HAS_OPEN_FILE_LOCKS or held.lost_its_shared_memory():
+        if not HAS_OPEN_FILE_LOCKS or not held.has_own_shared_memory():
             held.reopen_wal()
             self._renew_hold(held)
             return
@@ -199,3 +232,7 @@ class SideFiles(StatementRunner):
                         handle.close()
                     finally:
                         handle.busy.release()
+
+
+def _may_put_wal_back(held: Hold) -> bool:
+    return held.lost_only_its_wal() or held.lost_both_side_files()

@@ -6,6 +6,8 @@ Invariants:
   skipped, wherever the process is killed.
 - A journal file is deleted only after that commit. Its address stays in the archive for ever: a copy of the
   file may come back, or it could not be deleted.
+- A run takes and returns its journal in the section thread. In the caller's thread a signal handler that ends
+  another run would wait for the guard that its own thread holds.
 - Locks are taken in this order: `Writer.draining`, SQLite's write lock, `Journal.lock`. Never call
   :meth:`Writer.drain` while holding a transaction.
 - A forked child never writes, drains or deletes its parent's journals. It logs by commits.
@@ -30,6 +32,7 @@ from exptrack.errors import (
     ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
+    ArchiveMovedError,
     ExptrackError,
     RunNotFoundError,
     warn,
@@ -40,6 +43,7 @@ from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
+from exptrack.process import begin_thread
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -55,7 +59,6 @@ LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
-_writers_lock = threading.Lock()
 _over_fork = threading.local()
 _FAMILIES: list[Family] = []  # those that this process was forked into
 
@@ -120,14 +123,19 @@ class Writer:
         self._trouble_began = 0.0
         self.has_warned = False
         self._lost: RunNotFoundError | None = None
-        self._stopped = False
+        self._stopped = self._has_thread = False
         self._end_of_watch = Signal()
 
     # The threads
 
     def start(self) -> None:
-        """Start the thread that drains the journal."""
-        threading.Thread(target=self._work, name="exptrack-writer", daemon=True).start()
+        """Start the thread that drains the journal; where none can begin, warn: calls that wait drain it."""
+        self._has_thread = begin_thread(self._work, "exptrack-writer")
+        if not self._has_thread:
+            warn(
+                f"the process may begin no more threads, so points wait in {self.journal.path} until a reading"
+                " or a flush stores them, or the journal is full; allow it more threads"
+            )
 
     def _work(self) -> None:
         journal = self.journal
@@ -135,8 +143,7 @@ class Writer:
         while True:
             journal.wake.wait()
             if not watched:  # begun here, so that the start of a run does not wait for it
-                watched = True
-                threading.Thread(target=self._watch, name="exptrack-watch", daemon=True).start()
+                watched = begin_thread(self._watch, "exptrack-watch")
             while not self._stopped and journal.prefault(PREFAULT_STEP_BYTES):
                 pass
             journal.batch_ready.wait(DRAIN_S)
@@ -180,6 +187,8 @@ class Writer:
         deadline = time.monotonic() + ROOM_WAIT_S
         if self.journal.held_by_this_thread():
             return False  # a signal handler inside a logging call: the writer thread waits for its lock
+        if not self._has_thread:
+            return self.drain_if_possible()
         while self.journal.drained == seen:
             if self.trouble is not None or time.monotonic() > deadline:
                 return False
@@ -304,6 +313,7 @@ class Writer:
                     self.journal.drained_to(drained_in_file)
                     waiting = self.journal.waiting()
             missing: dict[int, str] = {}
+            is_older = drained_in_file is not None and drained_in_file < self.journal.drained
             checked: set[int] = set()
             batches: list[NewPoints] = []
             drained: list[LoggedSeries] = []
@@ -316,6 +326,14 @@ class Writer:
                 if run not in missing:
                     batches.append(batch)
                     drained.append(series)
+            if connection.rescued is not None and (missing or is_older):
+                # The journal still has what the file lacks: the next opener goes by the note in the file.
+                raise ArchiveMovedError(
+                    f"{connection.path} is older than what was stored, because another file took the place of"
+                    f" its -wal; all is in {connection.rescued}: end this process, and keep one of the two"
+                    " under this name",
+                    path=str(connection.path),
+                )
             append_points(connection, batches)
             save_drained(connection, self.journal.key, waiting.address)
         with self.journal.lock:
@@ -361,7 +379,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
     Raises:
         ArchiveFullError: the disk has no room for the journal.
     """
-    with _writers_lock:
+    with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             try:
@@ -389,7 +407,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
 
 def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writer]) -> Writer:
     """Return this connection's writer, made by `make` if there is none, with `user` added."""
-    with _writers_lock:
+    with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             writer = _WRITERS[connection] = make()
@@ -445,7 +463,7 @@ def release_writer(connection: Connection, user: WriterUser) -> bool:
 
     Every point must be drained before.
     """
-    with _writers_lock:
+    with connection.journal_guard:
         writer = _WRITERS.get(connection)
         if writer is None:
             return False
@@ -548,8 +566,6 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     """Forget the journals in the child: they belong to the parent."""
-    global _writers_lock
-    _writers_lock = threading.Lock()
     for connection, writer in _WRITERS.items():
         connection.before_close = connection.before_section = None
         writer.journal.leave_to_parent()

@@ -9,12 +9,12 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 import time
 from typing import Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
+from exptrack.process import begin_thread
 
 HEARTBEAT_S = 30.0
 
@@ -47,9 +47,9 @@ def announce(run: LiveRun) -> None:
     """
     global _heartbeat_pid
     LIVE.add(run)
-    if _heartbeat_pid != os.getpid():
+    # Where no thread can begin, the next run tries again; `flush` stores that the run is alive too.
+    if _heartbeat_pid != os.getpid() and begin_thread(_beat_forever, "exptrack-heartbeat"):
         _heartbeat_pid = os.getpid()
-        threading.Thread(target=_beat_forever, name="exptrack-heartbeat", daemon=True).start()
 
 
 def _list_open_runs() -> list[LiveRun]:

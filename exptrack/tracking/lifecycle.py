@@ -66,7 +66,6 @@ def _hold_journal(begin: _Begin[_P]) -> _Begin[_P]:
     return wrapped
 
 
-@_hold_journal
 def start_run(
     connection: Connection,
     config: object = None,
@@ -107,6 +106,7 @@ def start_run(
 
 
 @in_section
+@_hold_journal
 def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
@@ -119,7 +119,6 @@ def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | No
     return result
 
 
-@_hold_journal
 def resume_run(
     connection: Connection,
     run_id: object,
@@ -135,6 +134,7 @@ def resume_run(
 
 
 @in_section
+@_hold_journal
 def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
     interrupt_dead_runs(connection)
     if take_over:

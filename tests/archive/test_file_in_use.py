@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,6 +82,52 @@ def test_every_acknowledged_change_is_there(
     assert tags_seen_elsewhere(path) == " ".join(expected)
     with Archive(path) as again:
         assert again.verify().problems == ()
+
+
+@pytest.mark.parametrize("change", [delete_wal, delete_both, empty_wal])
+@pytest.mark.parametrize("use", ["reads", "writes"])
+def test_a_connection_that_opens_after_the_wal_was_deleted_has_everything(
+    tmp_path: Path, change: Callable[[Path], None], use: str
+) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.add_tag("before")
+        for handle in list(archive._connection._handles):
+            handle.close()  # SQLite opens the WAL again at the next statement
+        change(path)
+        if use == "reads":
+            assert run.tags == ("before",)
+        run.add_tag("after")
+    with Archive(path, mode="ro") as archive:
+        assert archive.get_run(run.run_id).tags == ("after", "before")
+        assert archive.verify().ok
+
+
+@pytest.mark.parametrize("change", [delete_wal, empty_wal])
+@pytest.mark.parametrize("nth", range(1, 8))
+def test_a_wal_that_is_deleted_while_a_connection_opens_is_put_back(
+    tmp_path: Path, change: Callable[[Path], None], nth: int
+) -> None:
+    path = tmp_path / "lab.db"
+    statements = []
+
+    def meddle(statement: str) -> None:
+        statements.append(statement)
+        if len(statements) == nth:
+            change(path)
+            tags_seen_elsewhere(path)
+
+    with Archive(path) as archive, archive.start_run() as run:
+        run.add_tag("before")
+        for handle in list(archive._connection._handles):
+            handle.close()
+        archive._connection.trace = meddle
+        assert run.tags == ("before",)
+        run.add_tag("after")
+        archive._connection.trace = None
+    with Archive(path, mode="ro") as archive:
+        assert archive.get_run(run.run_id).tags == ("after", "before")
+        assert archive.verify().ok
 
 
 def test_an_emptied_file_is_told_before_anything_more_is_acknowledged(tmp_path: Path) -> None:
@@ -232,6 +279,40 @@ def test_a_close_tells_of_a_wal_that_was_cut(tmp_path: Path, caplog: pytest.LogC
     assert "cut" in caplog.text
 
 
+def test_points_logged_after_an_older_wal_came_wait_for_the_rescued_copy(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    code = """
+import os, shutil, exptrack
+archive = exptrack.Archive("lab.db")
+archive.record_runs([])
+for end in ("-wal", "-shm"):
+    shutil.copyfile(f"lab.db{end}", f"early{end}")
+run = archive.start_run()
+run.log({"loss": 0.5})
+run.flush()
+for end in ("-wal", "-shm"):
+    os.replace(f"early{end}", f"lab.db{end}")
+for call in (lambda: run.add_tag("refused"), run.flush, run.complete):
+    run.log({"loss": 0.4})
+    try:
+        call()
+    except exptrack.ArchiveMovedError:
+        print("told")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["told"] * 3
+    (copy,) = tmp_path.glob("*.rescued-*-wal")
+    for end in ("", "-wal"):
+        os.replace(f"{str(copy)[:-4]}{end}", f"{path}{end}")
+    (tmp_path / "lab.db-shm").unlink(missing_ok=True)
+    with Archive(path) as archive:
+        (run,) = archive.list_runs()
+        assert [point.value for point in archive.get_run(run.run_id).get_metric("loss")] == [0.5] + [0.4] * 3
+        assert archive.verify().problems == ()
+
+
 def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     with Archive(tmp_path / "other.db") as other:
@@ -243,12 +324,76 @@ def test_a_thread_that_comes_late_reads_no_other_archive_in_the_place(tmp_path: 
         pool.submit(lambda: archive._connection.value("SELECT count(*) FROM tags")).result()
 
 
-def test_a_hard_link_to_an_open_archive_is_refused_by_its_other_name(tmp_path: Path) -> None:
-    with Archive(tmp_path / "lab.db") as archive:
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_hard_link_to_an_open_archive_is_refused_by_its_other_name(tmp_path: Path, mode: str) -> None:
+    with Archive(tmp_path / "lab.db"):
         os.link(tmp_path / "lab.db", tmp_path / "link.db")
-        with pytest.raises(ArchiveIOError, match=r"link\.db is a hard link to .*lab\.db"):
-            Archive(tmp_path / "link.db")
-        archive.start_run().complete()
+        with pytest.raises(ArchiveMovedError, match=r"link\.db is a hard link to .*lab\.db"):
+            Archive(tmp_path / "link.db", mode=mode)
+    with Archive(tmp_path / "link.db") as archive:
+        assert archive.list_runs() == []
+
+
+def open_elsewhere(path: Path, mode: str) -> str:
+    """Open the archive in another process and begin a run, or list the runs; return the names, or the error."""
+    code = """
+import sys
+from exptrack import Archive, ExptrackError
+try:
+    with Archive(sys.argv[1], mode=sys.argv[2]) as archive:
+        if sys.argv[2] == "rw":
+            archive.start_run(name="elsewhere").complete()
+        print(*sorted(str(run.name) for run in archive.list_runs()))
+except ExptrackError as error:
+    print(type(error).__name__)
+"""
+    command = [sys.executable, "-c", code, str(path), mode]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+@pytest.mark.parametrize("give_name", [os.link, os.rename])
+def test_another_process_is_refused_by_another_name(
+    tmp_path: Path, give_name: Callable[[Path, Path], None], mode: str
+) -> None:
+    path, other = tmp_path / "lab.db", tmp_path / "other.db"
+    archive = Archive(path)
+    run = archive.start_run(name="first")
+    run.log({"loss": 0.5})
+    run.flush()
+    give_name(path, other)
+    assert open_elsewhere(other, mode) == "ArchiveMovedError"
+    if give_name is os.rename:
+        os.rename(other, path)
+    assert open_elsewhere(path, "rw") == "elsewhere first"
+    run.complete()
+    archive.close()
+    with Archive(path) as again:
+        assert {run.name: str(run.status) for run in again.list_runs()} == {
+            "first": "completed",
+            "elsewhere": "completed",
+        }
+        assert again.verify().problems == ()
+
+
+def test_a_file_renamed_while_it_was_open_holds_everything_by_its_new_name(tmp_path: Path) -> None:
+    path, other = tmp_path / "lab.db", tmp_path / "other.db"
+    archive = Archive(path)
+    run = archive.start_run(name="first")
+    run.log({"loss": 0.5})
+    run.flush()
+    os.rename(path, other)
+    with pytest.raises(ArchiveMovedError):
+        run.add_tag("late")
+    archive.close()
+    with sqlite3.connect(other) as plain:  # in this process, where the run would still count as running
+        assert plain.execute("SELECT count(*) FROM points").fetchone() == (1,)
+    plain.close()
+    assert open_elsewhere(other, "rw") == "elsewhere first"
+    os.rename(other, path)  # the log that lies there must not come back over what was stored since
+    assert open_elsewhere(path, "ro") == "elsewhere first"
+    with Archive(path) as again:
+        assert again.verify().problems == ()
 
 
 def test_opening_and_closing_leaves_no_descriptor_and_no_thread_behind(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveIOError, ArchiveMovedError
+from exptrack import Archive, ArchiveMovedError
 from exptrack.database import places
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 
@@ -117,7 +117,7 @@ def test_a_file_that_is_open_by_another_name_elsewhere_is_refused(tmp_path: Path
     path, link = tmp_path / "lab.db", tmp_path / "link.db"
     with open_elsewhere(path) as process:
         os.link(path, link)
-        with pytest.raises(ArchiveIOError, match="open by another name"):
+        with pytest.raises(ArchiveMovedError, match="open by another name"):
             Archive(link, mode=mode)
         assert tell(process, "more") == "stored\n"
     assert not [name for name in os.listdir(tmp_path) if name.startswith("link.db-")]

@@ -194,6 +194,32 @@ def test_an_exception_thrown_at_the_caller_is_raised_there_and_the_change_ends(s
     assert len(caught) == 1
 
 
+def test_an_exception_that_comes_as_the_wait_ends_is_raised_at_once(
+    section: SectionThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "LOOK_S", 3600)  # the caller sees the exception only when the change is over
+    monkeypatch.setattr(sections, "PATIENCE_S", 3600)
+    working, go_on = threading.Event(), threading.Event()
+    caught: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            section.run(lambda: (working.set(), go_on.wait()))
+        except ZeroDivisionError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    working.wait()
+    assert thread.ident is not None
+    error = ctypes.py_object(ZeroDivisionError)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), error)
+    go_on.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert len(caught) == 1
+
+
 def test_the_caller_leaves_a_change_that_takes_long_and_the_change_ends(
     section: SectionThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:

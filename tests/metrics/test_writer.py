@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -41,6 +43,59 @@ def test_everybody_in_the_process_reads_what_was_logged(archive: Archive) -> Non
             assert reader.list_runs()[0].metrics == {"x": step}
             assert other.sql("SELECT count FROM metrics").rows == ((step + 1,),)
     run.complete()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_a_signal_handler_ends_a_run_while_another_begins(tmp_path: Path) -> None:
+    code = """
+import signal
+from exptrack import Archive
+from exptrack.metrics import writer
+
+archive, other = Archive("lab.db"), Archive("other.db")
+first, second = archive.start_run(name="first"), other.start_run(name="second")
+make_journal = writer.Journal
+
+def interrupt(*about):
+    journal = make_journal(*about)
+    signal.raise_signal(signal.SIGALRM)  # the handler runs in the main thread, now or when that is next at work
+    return journal
+
+def end(*_):
+    writer.Journal = make_journal
+    first.complete()
+    second.complete()
+
+signal.signal(signal.SIGALRM, end)
+writer.Journal = interrupt
+with Archive("third.db") as third:
+    third.start_run().complete()
+print(first.status, second.status)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "completed completed\n"
+
+
+def test_a_process_that_may_begin_no_thread_logs_all_the_same(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.list_runs()
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    run = archive.start_run()
+    points = 2 * SEGMENT_SLOTS + 1000  # more than the journal holds
+    for step in range(points):
+        run.log_metric("x", 0.5, step)
+    run.add_tag("t")
+    assert len(run.get_metric("x")) == points
+    run.complete()
+    assert caplog.text.count("may begin no more threads") == 1
 
 
 def test_idle_writers_sleep(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,3 +165,24 @@ def test_what_waits_is_told_in_a_reading_archive_too(elsewhere: Path, caplog: py
     with caplog.at_level(logging.WARNING), Archive(elsewhere, mode="ro") as archive:
         assert archive.list_runs()[0].status == "running"
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process executes another program")
+def test_a_script_that_executes_itself_anew_goes_on_with_its_run(tmp_path: Path) -> None:
+    code = """
+import os, sys, exptrack
+archive = exptrack.Archive("lab.db")
+if len(sys.argv) == 1:
+    run = archive.start_run()
+    run.log({"loss": 0.5})
+    os.execv(sys.executable, [sys.executable, __file__, run.run_id])
+with archive.resume_run(sys.argv[1]) as run:
+    run.log({"loss": 0.4})
+"""
+    script = tmp_path / "train.py"
+    script.write_text(code, encoding="utf-8")
+    subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=True)
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        assert run.status == "completed"
+        assert [point.value for point in archive.get_run(run.run_id).get_metric("loss")] == [0.5, 0.4]

@@ -104,3 +104,16 @@ def test_a_row_that_is_edited_by_sql_is_told_by_verify(tmp_path: Path) -> None:
     editor.close()
     with Archive(tmp_path / "lab.db") as archive:
         assert any(run.run_id in str(problem) for problem in archive.verify().problems)
+
+
+def test_a_backup_that_is_written_into_the_open_file_is_told_by_verify(tmp_path: Path) -> None:
+    path, old = tmp_path / "lab.db", tmp_path / "old.db"
+    with Archive(path) as archive:
+        archive.backup(old)
+        with archive.start_run({f"key{number}": "x" * 500 for number in range(2000)}):
+            pass
+        subprocess.run(["cp", old, path], check=True)
+        with archive.start_run():
+            pass
+    with Archive(path) as archive:
+        assert archive.verify().problems != ()

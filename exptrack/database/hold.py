@@ -5,7 +5,7 @@ copy made by the training script is enough. Another process then folds and delet
 acknowledged afterwards goes into a deleted file, while ``integrity_check`` says ok. Locks of an *open file
 description* are dropped only by the last close of their own descriptor. The hold is such locks on the very
 bytes that SQLite locks for reading: in the main file the SHARED range, in the ``-shm`` the dead-man switch.
-They forbid nothing that SQLite's own locks do not forbid. SQLite's write lock can be dropped too, so a lock on
+They forbid nothing that SQLite's own locks do not forbid. SQLite's write lock can be dropped too. So a lock on
 a byte of our own lets only one writer of exptrack write at a time.
 
 Invariants:
@@ -159,8 +159,8 @@ class Hold:
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
 
-        By ``lockf``, which knows how each system lays out a lock. Where another process holds the bytes alone,
-        SQLite tells of it.
+        ``lockf`` lays out a lock as the system wants it. Where another process holds the bytes alone, this sets
+        nothing, and SQLite raises an error at its next lock.
         """
         if fcntl is not None:
             with suppress(BlockingIOError, PermissionError):

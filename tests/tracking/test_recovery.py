@@ -165,3 +165,18 @@ def test_what_waits_is_told_in_a_reading_archive_too(elsewhere: Path, caplog: py
     with caplog.at_level(logging.WARNING), Archive(elsewhere, mode="ro") as archive:
         assert archive.list_runs()[0].status == "running"
     assert len(caplog.messages) == 1
+
+
+def test_the_report_includes_what_the_opening_has_stored(tmp_path: Path) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'loss': 1.0})")
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        report = archive.recover()
+        assert (report.points, report.runs) == (100, (run.run_id,))
+        assert archive.recover().points == 0
+
+
+def test_the_command_tells_what_it_stored(tmp_path: Path) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'loss': 1.0})")
+    done = call(tmp_path / "lab.db", "recover")
+    assert done.stdout.startswith("100 points stored, 1 run marked as interrupted: ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -26,7 +25,7 @@ def info(db: str | None, file: str | None, as_json: bool) -> None:
     with open_archive(db if file is None else file) as archive:
         found = archive.info()
     if as_json:
-        print_json(Any, found)
+        print_json(found)
         return
     from exptrack.terminal.archive import print_info
     from exptrack.terminal.console import open_console
@@ -54,7 +53,7 @@ def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) ->
     with open_archive(db if file is None else file, writing=True) as archive:
         report = archive.recover(take_over=take_over)
     if as_json:
-        print_json(Any, report)
+        print_json(report)
         return
     from exptrack.terminal.archive import print_recovered
     from exptrack.terminal.console import open_console
@@ -79,7 +78,7 @@ def verify(db: str | None, file: str | None, as_json: bool) -> None:
     with open_archive(db if file is None else file) as archive, show_progress_of_parts() as update:
         found = archive.verify(update)
     if as_json:
-        print_json(Any, found)
+        print_json(found)
     else:
         print_verified(open_console(), found)
     if not found.ok:

@@ -17,7 +17,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── ArchiveClosedError          18
     │   ├── ArchiveMovedError           19
     │   ├── MigrationError              20
-    │   └── ArchiveIOError              21
+    │   ├── ArchiveIOError              21
+    │   └── ForkUnsafeError             25
     ├── UnsupportedSqliteError          22
     ├── MissingPackageError             24
     ├── NotFoundError (LookupError)     30
@@ -124,7 +125,7 @@ class ArchiveMovedError(ArchiveError):
 
 
 class ForkUnsafeError(ArchiveError):
-    """This process was forked while its parent used SQLite, or by C code, so SQLite cannot be used here."""
+    """This process was forked while its parent used SQLite, or by C code, so it cannot use SQLite."""
 
     exit_code = 25
 
@@ -412,10 +413,11 @@ class OwnFileError(InvalidValueError):
 
     exit_code = 59
 
-    def __init__(self, path: str, archive: str) -> None:
+    def __init__(self, path: str, archive: str, *, writing: bool = False) -> None:
+        advice = "make a copy with backup() or 'exptrack snapshot', and use that"
         super().__init__(
-            f"{path!r} belongs to the archive {archive}, which is open here; make a copy with backup() or"
-            " 'exptrack snapshot', and use that"
+            f"{path!r} belongs to the archive {archive}, which is open here;"
+            f" {'choose another name to write to' if writing else advice}"
         )
         self.path = path
         self.archive = archive

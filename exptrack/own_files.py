@@ -117,14 +117,14 @@ def find_owner(path: str | bytes | os.PathLike[str]) -> Path | None:
 
 
 def require_foreign(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that leads to a file of an open archive.
+    """Refuse to write to a path that leads to a file of an open archive.
 
     Raises:
         OwnFileError: it does.
     """
     owner = find_owner(path)
     if owner is not None:
-        raise OwnFileError(os.fsdecode(path), str(owner))
+        raise OwnFileError(os.fsdecode(path), str(owner), writing=True)
 
 
 def require_foreign_file(file: object) -> None:

@@ -318,11 +318,11 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     ),
     "export over the archive": (
         OwnFileError,
-        "backup",
+        "another name",
         lambda lab: lab.done.artifacts.export("model", lab.archive.path),
     ),
     "a copy over a file": (ExportError, "exists", lambda lab: lab.archive.backup(__file__)),
-    "a copy over the archive": (OwnFileError, "backup", lambda lab: lab.archive.backup(lab.archive.path)),
+    "a copy over the archive": (OwnFileError, "another name", lambda lab: lab.archive.backup(lab.archive.path)),
     "a copy to a path of wrong type": (InvalidTypeError, "path", lambda lab: lab.archive.backup(3)),
     "export to a path of wrong type": (
         InvalidTypeError,

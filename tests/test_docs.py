@@ -347,7 +347,7 @@ def tables(page: str) -> Iterator[list[list[str]]]:
 
 
 def test_every_row_of_the_page_of_durability_names_its_test() -> None:
-    """The last column names files below tests/, and ``file::function`` where one function proves the row."""
+    """The last column names ``file::function`` below tests/. No test can show the lack of locks elsewhere."""
     reasoned = 0
     found = list(tables(PAGES["docs/durability.md"]))
     assert len(found) >= 15
@@ -357,17 +357,16 @@ def test_every_row_of_the_page_of_durability_names_its_test() -> None:
             assert len(row) == len(head), row
             reasoned += row[-1] == "by reasoning"
             if row[-1] != "by reasoning":
-                assert re.fullmatch(r"`[\w/.:]+`(, `[\w/.:]+`)*", row[-1]), row
+                assert re.fullmatch(r"`[\w/.]+::\w+`(, `[\w/.]+::\w+`)*", row[-1]), row
                 for name in re.findall(r"`(.+?)`", row[-1]):
                     require_test(name)
-    assert reasoned <= 5, "a claim without a test is an exception"
+    assert reasoned <= 2, "a claim without a test is an exception"
 
 
 def require_test(name: str) -> None:
     file, _, function = name.partition("::")
     text = (ROOT / "tests" / file).read_text(encoding="utf-8")
-    assert re.search(rf"^def {function or 'test_'}", text, re.MULTILINE), name
-    assert not function or re.search(rf"^def {function}\(", text, re.MULTILINE), name
+    assert re.search(rf"^def {function}\(" if function else "^def test_", text, re.MULTILINE), name
 
 
 def test_the_prose_of_durability_names_tests_that_exist() -> None:

@@ -117,3 +117,16 @@ def test_the_wal_of_a_killed_process_damages_another_file_in_its_place(tmp_path:
     except ArchiveError:
         sound = False
     assert not sound
+
+
+def test_a_backup_that_is_written_into_the_open_file_is_told_by_verify(tmp_path: Path) -> None:
+    path, old = tmp_path / "lab.db", tmp_path / "old.db"
+    with Archive(path) as archive:
+        archive.backup(old)
+        with archive.start_run({f"key{number}": "x" * 500 for number in range(2000)}):
+            pass
+        subprocess.run(["cp", old, path], check=True)
+        with archive.start_run():
+            pass
+    with Archive(path) as archive:
+        assert archive.verify().problems != ()

@@ -358,7 +358,8 @@ class Archive(ArchiveQueries, ArchiveStudies):
         """Store the points that dead processes left in journals, and mark their runs as interrupted. Commits.
 
         Opening the archive does the same for processes of this machine, as far as it can without waiting. Only
-        this call raises if it cannot. With `take_over`, it also stores and marks what belongs to processes that
+        this call raises if it cannot. The report includes what opening and reading this archive stored before.
+        With `take_over`, it also stores and marks what belongs to processes that
         cannot be seen from here: those of another host, or of another container. Only you can know that they
         are dead. A process that lives on this machine keeps its journal and its run.
 

@@ -10,17 +10,19 @@ from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_json, show_progress_of_parts
 
 DAMAGED_EXIT = 17
+file_argument = click.argument("file", required=False, type=click.Path())
 
 
 @main.command()
+@file_argument
 @json_option
 @click.pass_obj
-def info(db: str | None, as_json: bool) -> None:
+def info(db: str | None, file: str | None, as_json: bool) -> None:
     """Show the contents of the file: runs, rows, sizes, versions.
 
     Example: exptrack info
     """
-    with open_archive(db) as archive:
+    with open_archive(db if file is None else file) as archive:
         found = archive.info()
     if as_json:
         print_json(found)
@@ -32,8 +34,12 @@ def info(db: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("file", required=False, type=click.Path())
-@click.option("--take-over", is_flag=True, help="Also what processes left that cannot be seen from here.")
+@file_argument
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Do so for processes of other hosts and containers too.",
+)
 @json_option
 @click.pass_obj
 def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) -> None:
@@ -56,19 +62,20 @@ def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) ->
 
 
 @main.command()
+@file_argument
 @json_option
 @click.pass_obj
-def verify(db: str | None, as_json: bool) -> None:
+def verify(db: str | None, file: str | None, as_json: bool) -> None:
     """Check all data against its checksums.
 
     The exit code is 17 if anything is damaged.
 
-    Example: exptrack verify
+    Example: exptrack verify backup.db
     """
     from exptrack.terminal.archive import print_verified
     from exptrack.terminal.console import open_console
 
-    with open_archive(db) as archive, show_progress_of_parts() as update:
+    with open_archive(db if file is None else file) as archive, show_progress_of_parts() as update:
         found = archive.verify(update)
     if as_json:
         print_json(found)

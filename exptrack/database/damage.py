@@ -1,4 +1,4 @@
-"""Tell of rows that cannot be what was stored, where they are made into records."""
+"""Report rows that differ from what was stored, where they are made into records."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A program may close descriptors that are not its own, as daemonizers do with ``os.closerange``. The numbers then
 go to other files, while SQLite still takes them for its own: it would read, write, lock and close those files.
-It lets go of a number only by closing it, so :func:`set_aside` puts a pipe there meanwhile, which refuses to be
+SQLite gives up a number only by closing it. So :func:`set_aside` puts a pipe there meanwhile, which cannot be
 written or locked.
 """
 

@@ -1,13 +1,13 @@
 """Let no SQLite connection cross a fork.
 
-A fork copies SQLite's table of locks, but not the kernel's locks: a child that went on with it would
-believe in locks that it does not have. So the forking thread waits until no thread is inside SQLite, closes
-every connection of the process, and both sides open afresh when they need to. The hold stays meanwhile, so
-nothing is folded.
+A fork copies SQLite's table of locks, but not the locks themselves. A child that used the copied table would
+write without any lock. So the forking thread waits until no thread is inside SQLite, and closes every
+connection of the process. Parent and child open their own when they need one. The hold stays meanwhile, so no
+WAL is folded.
 
 Invariants: between the hooks no connection is open and none can be opened (`GATE`). Where a thread stays
-inside for over 10 s, the parent is unharmed and the child is told that SQLite is not safe there. So is a child
-that C code forked: no hook of Python ran, its process id is another, and its first call finds that out.
+inside for over 10 s, the parent is unharmed, and calls in the child raise `ForkUnsafeError`. The same holds for
+a child that C code forked: no hook of Python ran, and its first call finds another process id.
 """
 
 from __future__ import annotations

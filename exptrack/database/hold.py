@@ -5,10 +5,10 @@ copy made by the training script is enough. Another process then folds and delet
 acknowledged afterwards goes into a deleted file, while ``integrity_check`` says ok. Locks of an *open file
 description* are dropped only by the last close of their own descriptor. The hold is such locks on the very
 bytes that SQLite locks for reading: in the main file the SHARED range, in the ``-shm`` the dead-man switch.
-They forbid nothing that SQLite's own locks do not forbid. A lock on a byte of our own gives the writers of
-exptrack their order, as SQLite's write lock can be dropped too. Another such byte stands for the name by which
-the file is open: under each name (a hard link, a file mounted alone, the file renamed meanwhile) SQLite would
-have a WAL of its own, and two of them damage the file.
+They forbid nothing that SQLite's own locks do not forbid. SQLite's write lock can be dropped too. So a lock on
+a byte of our own lets only one writer of exptrack write at a time. Another such byte stands for the name by
+which the file is open: under each name (a hard link, a file mounted alone, the file renamed meanwhile) SQLite
+would have a WAL of its own, and two of them damage the file.
 
 Invariants:
 
@@ -140,8 +140,12 @@ class Hold:
         """Whether this process holds SQLite's write lock; always True where that cannot be asked."""
         if not HAS_OPEN_FILE_LOCKS:
             return True
-        found = ask_lock(self.shm, WRITER_BYTE, 1)
-        return found is not None and found == os.getpid()
+        try:
+            return ask_lock(self.shm, WRITER_BYTE, 1) == os.getpid()
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            return False  # another thread closed the descriptors, and so dropped SQLite's locks
 
     def is_written(self) -> bool:
         """Whether any writer is at work; always False where that cannot be asked."""
@@ -204,8 +208,8 @@ class Hold:
     def renew(self) -> None:
         """Set SQLite's own POSIX locks again, in case the process dropped them; they belong to the process.
 
-        By ``lockf``, which knows how each system lays out a lock. Where another process holds the bytes alone,
-        SQLite tells of it.
+        ``lockf`` lays out a lock as the system wants it. Where another process holds the bytes alone, this sets
+        nothing, and SQLite raises an error at its next lock.
         """
         if fcntl is not None:
             with suppress(BlockingIOError, PermissionError):

@@ -405,7 +405,7 @@ class OpenedFile:
         if left and not held.is_used_by_others():
             warn(
                 f"{left:,} bytes of what was stored are still in {held.wal_path}, because they could not be"
-                f" copied into {self.path} (is the disk full?); copy both files, or make room and open it again"
+                f" copied into {self.path}; keep both files together, make room on the disk, and open it again"
             )
 
     def _fold(self) -> None:

@@ -320,8 +320,9 @@ def _open_readable(place: Path) -> Connection:
 
 
 def _open_for_reading(place: Path) -> Connection:
-    """Open a connection for reading, also on a full disk, on a medium that cannot be written, and beside a
-    process that was stopped while it held every lock.
+    """Open a connection for reading.
+
+    The disk may be full, the medium read-only, or every lock held by a process that was stopped.
 
     A database in WAL mode needs a ``-wal`` and a ``-shm`` beside it. Where this process cannot make them, or
     may not (see `frozen`), a database without a WAL is opened as immutable. One with a WAL is copied with it to
@@ -401,7 +402,7 @@ def _look_at_both(real: str) -> tuple[tuple[int, int], ...]:
 
 
 def find_waiting_wal(connection: Connection) -> Waiting | None:
-    """Tell of a WAL that this connection does not copy into the file when it closes; None if there is none."""
+    """Return a WAL that this connection does not copy into the file when it closes; None if there is none."""
     size = wal_bytes(connection.place)
     if not size or (connection.path == connection.place and os.access(connection.place, os.W_OK)):
         return None

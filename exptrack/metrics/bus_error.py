@@ -1,9 +1,9 @@
 """Survive a store into a mapped journal that another program has just cut short.
 
-The kernel answers such a store with SIGBUS. A handler set by ``signal.signal`` is of no use: it only notes the
-signal, and the store repeats for ever. A C handler that gives the file its length again lets the store succeed.
-This is a function of Python that ctypes makes callable from C. It may run there, because the signal comes from
-the store itself: the thread is inside that one call, and holds the GIL.
+Linux and macOS send the process SIGBUS for such a store. A handler set by ``signal.signal`` is of no use: it
+only notes the signal, and the store repeats for ever. A C handler that gives the file its length again lets the
+store succeed. Ours is a function of Python that ctypes makes callable from C. It may run there, because the
+signal comes from the store itself: the thread is inside that one call, and holds the GIL.
 
 Invariants:
 

@@ -11,8 +11,8 @@ Invariants:
   last 8 bytes of a record hold the CRC-32 of all its other bytes, begun with the epoch's seed. A reader accepts
   the whole record or none of it.
 - Slots name their series by an index. A definition (index, run id, metric name) is a record too, before the
-  first point that needs it. Each epoch defines every series it uses, so a segment can be read without the
-  others, and what is left of a file that was cut has its names.
+  first point that needs it. Each epoch defines every series it uses. So a segment can be read without the
+  others, and the rest of a file that was cut still names its series.
 - `kept` holds all undrained records in memory. The archive gets them from there, and so does a file that
   another program has cut, replaced or deleted. Nothing is read back from the file.
 - All writing happens under `lock`. Space is reserved only when a record's bytes and check are ready. No signal

@@ -5,8 +5,8 @@ Invariants:
 - When a call returns, its points are in the journal (see ``journal``), and a SIGKILL loses none of them.
 - A value that cannot be stored is refused at the call, before any part of the call is written.
 - An automatic step is one more than the largest step of its metric.
-- Without a journal every call is a commit: slower, and as safe. A run has no journal in a forked child, in a
-  folder that cannot map files, and on a handle whose run is not live in this process.
+- Without a journal every call is a commit: slower, and as safe. A run has none in a forked child, and none in
+  a folder where files cannot be mapped. A handle whose run is not live in this process has none either.
 - A forked child that cannot use SQLite has a journal of its own (see ``writer_apart``).
 
 ``log_metric`` and ``log`` repeat the writing of a record instead of calling it: one scalar takes 0.7 µs, and
@@ -388,8 +388,8 @@ class MetricLog:
     def _find_top_step(self, name: str, step: int | None) -> int | None:
         """Return the largest stored step of a metric that this handle logs for the first time, or None.
 
-        Where the archive cannot be read, there is none yet, for a run that began in this process or a point
-        with a step of its own: an archive in trouble ends no training.
+        An archive in trouble ends no training. If it cannot be read, this returns None for a run that began in
+        this process, and for a point with a step of its own.
         """
         try:
             return find_top_step(self._connection, self._run, name)

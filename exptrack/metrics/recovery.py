@@ -2,13 +2,13 @@
 
 Invariants:
 
-- A journal is replayed only if it belongs to this archive and its process is known to be dead, or cannot be
-  seen and the caller says that it is dead. Other files are left alone with a warning.
+- A journal is replayed only if it belongs to this archive and its process is dead. If the process cannot be
+  seen, the caller has to say that it is dead. Other files are left alone with a warning.
 - A journal is deleted only after its points are committed, and not while a process forked from its writer
   lives: the lock on it says so.
-- What a process that cannot be seen logs after it was declared dead is not lost. The note on its journal names
-  the end of what was read, and never everything. If it lives, it finds its file gone and writes it again.
-- A journal whose note is damaged is put aside: nobody can know which of its points are stored.
+- A process that was declared dead and lives loses none of its later points. The note on its journal names the
+  address up to which the replay read. The process finds its file gone, and writes it again.
+- A journal whose note is damaged is put aside, because the archive cannot tell which of its points are stored.
 - The note on how far a journal is drained stays for ever: a copy of the journal may come back with the archive.
 - A replay checks under SQLite's write lock whether the file still exists, so of two openers only one replays.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ STATUS_STYLES = {
 }
 MOST_METRIC_COLUMNS = 4
 MOST_EVENTS_IN_A_ROW = 3  # of one kind; more of them share a line
+FRESH_S = 60.0  # two heartbeats; a process that is silent for longer may have ended
 SHOWN_DIGITS = 16  # of a config's hash or a fingerprint
 
 
@@ -58,7 +59,7 @@ def print_runs(out: Console, records: Sequence[RunSummary]) -> None:
         "status": ("left", [style_status(r) for r in records]),
         "name": ("left", [r.name or "" for r in records]),
         "started": ("left", [format_age(r.started_at) for r in records]),
-        "took": ("right", [format_duration(r.duration_s) for r in records]),
+        "took": ("right", [format_duration(_elapsed_s(r)) for r in records]),
     }
     for name in metrics:
         shown = [format_number(r.metrics[name]) if name in r.metrics else "" for r in records]
@@ -67,6 +68,14 @@ def print_runs(out: Console, records: Sequence[RunSummary]) -> None:
     print_fitted(
         out, columns, (*(f"metric {name}" for name in metrics[:0:-1]), "tags", "took", "started", "name")
     )
+
+
+def _elapsed_s(record: RunSummary) -> float:
+    """How long a run took. The stored duration of a running run is that of its last heartbeat."""
+    since_s = (datetime.now(UTC) - record.heartbeat_at).total_seconds()
+    if record.status is RunStatus.RUNNING and 0 < since_s < FRESH_S:
+        return record.duration_s + since_s
+    return record.duration_s
 
 
 def print_fields(
@@ -136,7 +145,7 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
     pairs += [("trial", trial), ("name", head.name), ("group", head.group), ("parent", head.parent)]
     pairs += [("started", f"{head.started_at:%Y-%m-%d %H:%M:%S} UTC ({format_age(head.started_at)})")]
-    pairs += [("took", format_duration(head.duration_s)), ("tags", ", ".join(head.tags)), ("host", head.host)]
+    pairs += [("took", format_duration(_elapsed_s(head))), ("tags", ", ".join(head.tags)), ("host", head.host)]
     dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
     pairs += [("commit", f"{head.vcs_commit}{dirty}" if head.vcs_commit else None)]
     pairs += [("command", " ".join(record.environment.get("command", [])))]

@@ -42,13 +42,14 @@ from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
-from exptrack.times import moment
+from exptrack.times import moment, utc_text
 from exptrack.tracking.run import RUN_STATE, Run
 
 END_DEAD_RUN = """
-UPDATE run SET status = 'interrupted', ended_at = heartbeat_at, reason = ? WHERE id = ? AND status = 'running'
+UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
+WHERE id = ? AND status = 'running'
 """
-PUBLIC_ID = "SELECT run_id FROM run WHERE id = ?"
+LAST_HEARD = "SELECT run_id, started_at, heartbeat_at, duration_ms FROM run WHERE id = ?"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 
 _P = ParamSpec("_P")
@@ -232,10 +233,23 @@ def interrupt_dead_runs(
         for run in find_dead_runs(connection, declared_dead):
             if run not in dead:
                 continue
-            marked.append(str(connection.value(PUBLIC_ID, (run,))))
-            with changing_run(connection, run):
-                connection.execute(END_DEAD_RUN, (DIED, run))
-                connection.execute(DELETE_OWNER, (run,))
-            record_end(connection, run, RunStatus.INTERRUPTED, DIED)
-            seal_run(connection, run, completed=False)
+            marked.append(_end_dead_run(connection, run))
     return marked
+
+
+def _end_dead_run(connection: Connection, run: int) -> str:
+    """End a run at the later of its last heartbeat and its last point; return its id. Call in a transaction."""
+    row = connection.one(LAST_HEARD, (run,))
+    assert row is not None
+    began, heard = moment(row["started_at"]), moment(row["heartbeat_at"])
+    # The script may have given points a time that is still to come.
+    until_now = (datetime.now(UTC) - began) // timedelta(milliseconds=1)
+    last_ms = min(connection.value(LAST_TIME, (run,)), until_now)
+    ended = max(heard, began + timedelta(milliseconds=last_ms))
+    duration_ms = row["duration_ms"] + (ended - heard) // timedelta(milliseconds=1)
+    with changing_run(connection, run):
+        connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, DIED, run))
+        connection.execute(DELETE_OWNER, (run,))
+    record_end(connection, run, RunStatus.INTERRUPTED, DIED)
+    seal_run(connection, run, completed=False)
+    return str(row["run_id"])

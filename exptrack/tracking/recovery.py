@@ -35,6 +35,8 @@ PAUSE_S = 10.0  # between two attempts, once one has failed
 _failed_at: weakref.WeakKeyDictionary[Connection, float] = weakref.WeakKeyDictionary()
 _begun: weakref.WeakSet[Connection] = weakref.WeakSet()
 _told: set[str] = set()
+# What openings and readings stored and marked, until it is reported: the number of points, and ids of runs.
+_settled: weakref.WeakKeyDictionary[Connection, tuple[int, list[str]]] = weakref.WeakKeyDictionary()
 
 
 def begin(connection: Connection) -> None:
@@ -76,8 +78,11 @@ def settle(connection: Connection, *, opening: bool = False) -> None:
 
 
 def _settle(connection: Connection) -> None:
-    recover_journals(connection)
-    interrupt_dead_runs(connection)
+    stored = recover_journals(connection)
+    marked = interrupt_dead_runs(connection)
+    if stored or marked:
+        points, runs = _settled.get(connection, (0, []))
+        _settled[connection] = (points + stored, [*runs, *marked])
 
 
 def _has_journals(connection: Connection) -> bool:
@@ -117,13 +122,17 @@ def store_what_is_left(connection: Connection, *, take_over: bool = False) -> tu
     With `take_over` also what those left that cannot be seen from here: on another host, in another container.
     The caller says that they are dead.
 
-    Returns the number of points stored, and the ids of the runs that became interrupted. Commits.
+    Returns the number of points stored, and the ids of the runs that became interrupted. Both count what
+    opening and reading the archive stored and marked since the last report. Commits.
     """
 
     def declared_dead(_owner: ProcessIdentity) -> bool:
         return take_over
 
-    return recover_journals(connection, declared_dead), interrupt_dead_runs(connection, declared_dead)
+    stored = recover_journals(connection, declared_dead)
+    marked = interrupt_dead_runs(connection, declared_dead)
+    points, runs = _settled.pop(connection, (0, []))
+    return points + stored, [*runs, *marked]
 
 
 def list_waiting(connection: Connection) -> list[Waiting]:

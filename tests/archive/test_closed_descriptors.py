@@ -113,6 +113,23 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0
 """
 
+AMID_A_COMMIT = """
+from exptrack.database import hold
+ask_lock = hold.ask_lock
+
+def close_and_ask(*arguments):
+    # The look at the descriptors is over, and the commit not yet begun.
+    if not closed:
+        closed.append(True)
+        close_all(take={take})
+    return ask_lock(*arguments)
+
+closed = []
+hold.ask_lock = close_and_ask
+run.add_tag("amid")
+assert closed
+"""
+
 
 @pytest.mark.parametrize(
     ("script", "tags"),
@@ -125,6 +142,10 @@ assert os.waitpid(child, 0)[1] == 0
             BY_ANOTHER_OBJECT + END, {"begun", "first", "other", "third", "again"}, id="other-objects"
         ),
         pytest.param(BEFORE_A_FORK + END, {"begun", "child"}, id="before-a-fork"),
+        pytest.param(AMID_A_COMMIT.replace("{take}", "False") + END, {"begun", "amid"}, id="amid-a-commit"),
+        pytest.param(
+            AMID_A_COMMIT.replace("{take}", "True") + END, {"begun", "amid"}, id="amid-a-commit-taken"
+        ),
     ],
 )
 def test_everything_goes_on_and_no_file_of_the_user_is_touched(

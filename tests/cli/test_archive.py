@@ -6,6 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+from exptrack import Archive
 from tests.cli.calls import call
 
 
@@ -29,3 +30,11 @@ def test_verify_is_silent_about_nothing_and_exits_17_on_damage(lab: Path, tmp_pa
     as_json = call(damaged, "verify", "--json")
     assert as_json.exit_code == 17
     assert json.loads(as_json.stdout)["problems"]
+
+
+def test_a_file_may_be_named_after_the_command(lab: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    Archive(empty).close()
+    for words in (["info", str(lab)], ["verify", str(lab)], ["recover", str(lab)]):
+        assert call(lab, *words).stdout == call(empty, *words).stdout
+    assert call(empty, "verify", "").exit_code != 0, "an empty name is no archive, and not the default"

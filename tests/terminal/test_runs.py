@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, RunStatus, RunSummary
 from exptrack.terminal.runs import print_fields, print_runs
 
 
@@ -45,3 +47,20 @@ def test_columns_that_have_no_room_get_a_line_a_value_and_nothing_is_cut(lr_lab:
         for run, (fingerprint, _hash) in found:
             assert run.run_id in shown
             assert fingerprint[:16] in shown
+
+
+def test_a_running_run_took_the_time_until_now(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    def took(record: RunSummary) -> str:
+        out = io.StringIO()
+        print_runs(Console(file=out, width=200, color_system=None), [record])
+        return out.getvalue()
+
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run():
+        (record,) = archive.list_runs()
+    heard = datetime.now(UTC) - timedelta(seconds=20)
+    running = replace(record, status=RunStatus.RUNNING, heartbeat_at=heard, duration_s=3590.0)
+    assert "1 h 00 m" in took(running)
+    silent = replace(running, heartbeat_at=heard - timedelta(hours=5))
+    assert "1 h 00 m" not in took(silent), "its process may have ended"

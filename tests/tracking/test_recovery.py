@@ -186,3 +186,18 @@ with archive.resume_run(sys.argv[1]) as run:
         (run,) = archive.list_runs()
         assert run.status == "completed"
         assert [point.value for point in archive.get_run(run.run_id).get_metric("loss")] == [0.5, 0.4]
+
+
+def test_the_report_includes_what_the_opening_has_stored(tmp_path: Path) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'loss': 1.0})")
+    with Archive(tmp_path / "lab.db") as archive:
+        (run,) = archive.list_runs()
+        report = archive.recover()
+        assert (report.points, report.runs) == (100, (run.run_id,))
+        assert archive.recover().points == 0
+
+
+def test_the_command_tells_what_it_stored(tmp_path: Path) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'loss': 1.0})")
+    done = call(tmp_path / "lab.db", "recover")
+    assert done.stdout.startswith("100 points stored, 1 run marked as interrupted: ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import random
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -35,8 +36,12 @@ LATE = """
 
 
 def import_everything() -> None:
+    """Import what calls import late; without pandas, which sqlite_utils would take along and no deed uses."""
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     for module in LATE:
         importlib.import_module(module)
+    if sys.modules["pandas"] is None:
+        del sys.modules["pandas"]
 
 
 def digest(content: bytes) -> str:

@@ -7,7 +7,6 @@ next calls succeed, no lock is left behind, and nothing is stored twice.
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
 import shutil
@@ -65,7 +64,6 @@ def work(folder: Path, seed: int) -> None:
     ledger = Ledger(folder / "one.ledger")
     deeds = Interrupted(archive, ledger, seed)
     import_everything()
-    importlib.import_module("sqlite_utils")  # with pandas; Python ends with -2 after an interrupt in its exec()
     deeds.listen()
     print("ready", flush=True)
     until = time.monotonic() + BUSY_S

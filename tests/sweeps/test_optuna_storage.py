@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import optuna_dashboard
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -734,6 +733,8 @@ def asked(app: Any, path: str) -> Any:
 
 
 def test_optunas_dashboard_shows_the_studies_of_an_archive(storage: OptunaStorage) -> None:
+    import optuna_dashboard  # takes scikit-learn along, which collecting the tests need not wait for
+
     study = made(storage, 12, objective, sampler=RandomSampler(seed=1))
     app = optuna_dashboard.wsgi(storage)
     (listed,) = asked(app, "/api/studies")["study_summaries"]

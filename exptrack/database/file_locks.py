@@ -39,6 +39,13 @@ def ask_lock(descriptor: int, begin: int, size: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else int(owner)
 
 
+def ask_length(descriptor: int, begin: int) -> int | None:
+    """Return the length of the lock that keeps a write lock on byte `begin` away from us; None without one."""
+    packed = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, begin, 1, 0)
+    kind, _whence, _begin, size, _owner = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, packed))
+    return None if kind == fcntl.F_UNLCK else int(size)
+
+
 # The C library maps the page: a mapping of Python's keeps a descriptor, and closes its number later, even if
 # that is another file by then.
 

@@ -24,6 +24,7 @@ from typing import Protocol
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.presence import show_presence
 from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveError,
@@ -528,6 +529,7 @@ def _before_fork() -> None:
     _over_fork.ended_by_parent = forks.is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
         writer.journal.family.join()
+        show_presence(connection)
         writer.journal.family.has_forked = True
         writer.journal.family.has_children |= not forks.is_worker()
         if connection.closed or connection.in_transaction:

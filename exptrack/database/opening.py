@@ -15,8 +15,6 @@ from __future__ import annotations
 import copyreg
 import errno
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -354,6 +352,9 @@ def _open_copy(place: Path) -> Connection:
         ArchiveFullError: there is no room for the copy.
         ArchiveLockedError: the file changed during each of several attempts.
     """
+    import shutil  # both take longer to import than a file takes to open
+    import tempfile
+
     folder: Path | None = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="exptrack-"))
@@ -376,6 +377,8 @@ def _open_copy(place: Path) -> Connection:
 
 
 def _copy_unchanged(place: Path, folder: Path) -> Path:
+    import shutil
+
     real = os.path.realpath(place)
     copy = folder / place.name
     for _ in range(COPY_TRIES):

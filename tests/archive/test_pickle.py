@@ -30,6 +30,7 @@ from exptrack import (
     StudyNotFoundError,
     Trial,
 )
+from exptrack.database import opening
 from tests.archive.everything import make, objective, promised_classes, public_classes
 
 
@@ -38,6 +39,14 @@ def workers() -> Iterator[Pool]:
     """Two processes that share nothing with this one."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         yield pool
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_unpickled() -> Iterator[None]:
+    """Unpickled handles share a connection, which otherwise stays open until the process ends."""
+    yield
+    while opening._UNPICKLED:
+        opening._UNPICKLED.popitem()[1].close()
 
 
 METHODS = sorted({"spawn", "forkserver"} & set(multiprocessing.get_all_start_methods()))

@@ -50,6 +50,7 @@ inherit from it too, so that code which does not know exptrack can catch them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 SHOWN_AROUND = 60  # characters shown on each side of an error's place in a text
 
@@ -58,6 +59,10 @@ class ExptrackError(Exception):
     """The base of every error that exptrack raises."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would call the class with the message alone. A Pool hangs on an error that it cannot unpickle.
+        return _rebuild, (type(self), self.args), self.__dict__
 
 
 class ArchiveError(ExptrackError):
@@ -431,6 +436,11 @@ class ExportError(ExptrackError):
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+
+def _rebuild(kind: type[ExptrackError], args: tuple[Any, ...]) -> ExptrackError:
+    """Make an unpickled error, of which the pickle restores the attributes."""
+    return kind.__new__(kind, *args)
 
 
 def _show_place(problem: str, line: int, column: int, source: str, file: str) -> str:

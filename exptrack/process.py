@@ -91,6 +91,16 @@ def _is_same_start(one: str, other: str) -> bool:
     return time_1 == time_2 and (stack_1 == stack_2 or not stack_1 or not stack_2)
 
 
+def identify_space(identity: ProcessIdentity, bits: int) -> int:
+    """Return a number that tells the host and namespace in which the pid of a process means that process."""
+    return int(hashlib.sha256(identity.host_id.encode()).hexdigest(), 16) >> (256 - bits)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no process of this host and namespace has the pid, or only a zombie."""
+    return _read_start(pid) is None
+
+
 def _shares_processes(identity: ProcessIdentity, me: ProcessIdentity) -> bool:
     """Whether a pid means the same here as for `identity`: on one host, or in one namespace of a booted kernel.
 

@@ -33,10 +33,10 @@ from exptrack.artifacts.records import ArtifactFile
 from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_tree
 from exptrack.artifacts.retention import Retention
 from exptrack.config.exp_config import ExpConfig
-from exptrack.database.connection import Row, in_reading
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import default_connection
-from exptrack.errors import ArchiveCorruptError, ArtifactNotFoundError, InvalidValueError
+from exptrack.errors import ArchiveCorruptError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
@@ -93,6 +93,16 @@ class Registration(NamedTuple):
     step: int | None = None
 
 
+class ArtifactReader(io.BufferedReader):
+    """The content of an artifact as a binary file, from :meth:`ArtifactStore.open`."""
+
+    def __reduce_ex__(self, _protocol: object) -> str:
+        raise InvalidTypeError(
+            "an open artifact cannot be pickled or copied; hand over the store or the used artifact, and call"
+            " open() in the other process"
+        )
+
+
 class ArtifactStore(Retention):
     """The artifacts of one run: store content under a name, read it, restore it, remove it.
 
@@ -106,6 +116,9 @@ class ArtifactStore(Retention):
     ...         len(file.read()), run.artifacts.get_blob("words")
     (10, 'to be or not to be')
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self._connection, self.run_id)
 
     @classmethod
     def for_run(cls, run_id: str) -> ArtifactStore:
@@ -371,7 +384,7 @@ class ArtifactStore(Retention):
                 blob = self._open_blob(row)
             else:
                 blob = self._open_entry(row, self._get_entry(row, file))
-        return cast(BinaryIO, io.BufferedReader(BlobStream(blob)))
+        return cast(BinaryIO, ArtifactReader(BlobStream(blob)))
 
     def _read_entries(self, row: Row) -> list[Row]:
         """Read the entries of a folder, by path, and verify them; an empty list if it is not a folder."""
@@ -488,6 +501,10 @@ class ArtifactStore(Retention):
             is_folder = entry["blob"] is None
             pieces = None if is_folder else count.pieces(self._open_entry(row, entry))
             yield entry["path"], entry["mode"], pieces
+
+
+def _unpickle(connection: Connection, run_id: str) -> ArtifactStore:
+    return ArtifactStore(connection, resolve_run(connection, run_id)["id"], run_id)
 
 
 def artifact_checksum(row: Row | Mapping[str, Any]) -> int:

@@ -13,6 +13,7 @@ a child that C code forked: no hook of Python ran, and its first call finds anot
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -22,6 +23,7 @@ from typing import Protocol
 from exptrack.database import hold
 
 WAIT_S = 10.0
+LAUNCHER = "multiprocessing.popen_fork"
 ADVICE = (
     "start the process by spawn, forkserver or subprocess, or fork while the script uses no SQLite of its own"
 )
@@ -70,6 +72,30 @@ def keep_for_ever(things: Iterable[object]) -> None:
     for thing in things:
         _KEPT.append(thing)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def is_ended_by_parent() -> bool:
+    """Whether the fork under way makes a worker that ``multiprocessing`` ends together with its parent."""
+    worker = _find_worker()
+    return worker is not None and bool(getattr(worker, "daemon", False))
+
+
+def is_worker() -> bool:
+    """Whether the fork under way makes a worker of ``multiprocessing``."""
+    return _find_worker() is not None
+
+
+def _find_worker() -> object | None:
+    """Return the ``multiprocessing`` process that the calling thread is about to fork."""
+    if LAUNCHER not in sys.modules:
+        return None
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == LAUNCHER:
+            found: object | None = frame.f_locals.get("process_obj")
+            return found
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def run_in_child(work: Callable[[], None]) -> None:

@@ -29,11 +29,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from exptrack.database.descriptors import FileId, file_id, may_be_sqlites, open_numbers
 from exptrack.database.failures import busy_error
-from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_length, ask_lock, set_lock
+from exptrack.process import current_process, identify_space, is_gone
 
 try:
     import fcntl
@@ -45,6 +47,9 @@ SHARED_BEGIN, SHARED_BYTES = 0x40000002, 510
 WRITER_BYTE, DEAD_MAN_BYTE = 120, 128
 ORDER_BYTE = 0x40000300  # of the main file; SQLite never touches it
 NAMES_BEGIN, NAMES_BYTES = 1 << 51, (1 << 32) + 2  # a byte for each name; behind those of `presence`
+# The lock begins there, and its length names the process that took it: the pid, and above it the namespace.
+PID_BITS, SPACE_BITS = 22, 24
+ORDER_BYTES = 1 << (PID_BITS + SPACE_BITS)
 WAL_HEADER_BYTES = 32
 COPY_BYTES = 1 << 20
 
@@ -66,6 +71,12 @@ class Hold:
         self._order = threading.Lock()  # of this process's writers, which share the descriptor
         self._name_byte = _name_byte(path)
         self._writer: int | None = None
+
+    @cached_property
+    def _order_length(self) -> int:
+        """The length of this process's lock on the order byte."""
+        me = current_process()
+        return 1 + (identify_space(me, SPACE_BITS) << PID_BITS | me.pid)
 
     @property
     def ids(self) -> tuple[FileId, FileId, FileId]:
@@ -151,9 +162,10 @@ class Hold:
         """Whether any writer is at work; always False where that cannot be asked."""
         if self._order.locked():
             return True
-        return HAS_OPEN_FILE_LOCKS and (
-            ask_lock(self.shm, WRITER_BYTE, 1) is not None or ask_lock(self.main, ORDER_BYTE, 1) is not None
-        )
+        if not HAS_OPEN_FILE_LOCKS:
+            return False
+        is_ordered = ask_lock(self.main, ORDER_BYTE, 1) is not None and not self._is_order_left_behind()
+        return is_ordered or ask_lock(self.shm, WRITER_BYTE, 1) is not None
 
     def begin_write(self) -> bool:
         """Keep all other writers out until :meth:`end_write`; False if one is at work.
@@ -166,14 +178,28 @@ class Hold:
         self._writer = threading.get_ident()
         if HAS_OPEN_FILE_LOCKS:
             try:
-                set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, ORDER_BYTE, 1)
+                set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, ORDER_BYTE, self._order_length)
             except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.EACCES):
+                if error.errno in (errno.EAGAIN, errno.EACCES) and not self._is_order_left_behind():
                     self._writer = None
                     self._order.release()
                     return False
                 # The descriptor was closed, or it only reads: the looks before the commit tell.
         return True
+
+    def _is_order_left_behind(self) -> bool:
+        """Whether the writer that took the order byte is gone, and a child that C code forked keeps the lock.
+
+        No hook of ours ran in that child, and it never writes by what it inherited. SQLite's write lock, which
+        no child inherits, then orders the writers alone.
+        """
+        length = ask_length(self.main, ORDER_BYTE)
+        if length is None:
+            return False
+        space, pid = divmod(length - 1, 1 << PID_BITS)
+        if space != identify_space(current_process(), SPACE_BITS) or not is_gone(pid):
+            return False
+        return ask_length(self.main, ORDER_BYTE) == length  # else another writer has it by now
 
     def end_write(self) -> None:
         """Let other writers in, if the calling thread keeps them out."""
@@ -182,7 +208,7 @@ class Hold:
         self._writer = None
         try:
             if HAS_OPEN_FILE_LOCKS and not self.is_given_up and file_id(self.main) == self.main_id:
-                set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, 1)
+                set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, ORDER_BYTES)
         finally:
             self._order.release()
 
@@ -229,7 +255,7 @@ class Hold:
         if HAS_OPEN_FILE_LOCKS:
             set_lock(self.shm, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, DEAD_MAN_BYTE, 1)
             set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, SHARED_BEGIN, SHARED_BYTES)
-            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, 1)
+            set_lock(self.main, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, ORDER_BYTE, ORDER_BYTES)
 
     def lock_alone(self) -> bool:
         """Keep every other process out of the main file until the descriptors are closed; False if one is in.

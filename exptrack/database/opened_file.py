@@ -93,6 +93,13 @@ class OpenedFile:
     def __repr__(self) -> str:
         return f"Connection({str(self.path)!r}, {self.mode!r})"
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        # A copy of what holds a connection reads and writes through the same one.
+        return self
+
     # Opening and closing
 
     def _connect(self, *, immutable: bool = False) -> sqlite3.Connection:

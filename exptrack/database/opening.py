@@ -12,10 +12,12 @@ Invariants:
 
 from __future__ import annotations
 
+import copyreg
 import errno
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.frozen import side_files_exist, wal_bytes
@@ -88,7 +90,7 @@ def default_connection() -> Connection:
     """Return the connection of the default archive; the first call opens it and creates a missing file."""
     path = archive_path(None)
     connection = _OPEN.get(path)
-    if connection is None or connection.closed or not path.exists():
+    if connection is None or not _is_open_at_its_place(connection):
         connection = _OPEN[path] = open_connection(path)
     return connection
 
@@ -101,9 +103,27 @@ def reopen_connection(path: str, mode: str) -> Connection:
     """
     key = (Path(path), mode)
     connection = _UNPICKLED.get(key)
-    if connection is None or connection.closed:
+    if connection is None or not _is_open_at_its_place(connection):
         connection = _UNPICKLED[key] = open_connection(path, mode=mode, create=False)
     return connection
+
+
+def _is_open_at_its_place(connection: Connection) -> bool:
+    """Whether the connection is open on the file that its path leads to: not on one that was there before."""
+    try:
+        connection.check_identity()
+    except ArchiveMovedError:
+        return False
+    return not connection.closed
+
+
+def _reduce_connection(connection: Connection) -> tuple[Any, ...]:
+    mode = "rw" if connection.mode == "rw" else "ro"
+    return reopen_connection, (str(connection.place), mode)
+
+
+# Whatever holds a connection can be handed to another process, where it opens the archive by its path.
+copyreg.pickle(Connection, _reduce_connection)
 
 
 def open_connection(

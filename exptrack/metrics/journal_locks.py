@@ -26,11 +26,9 @@ from pathlib import Path
 
 from exptrack.database import forks
 from exptrack.database.descriptors import FileId, file_id
-from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock, set_lock
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, PAGE, ask_lock, map_page, set_lock, unmap
 
 WRITER_BYTE, FAMILY_BYTE = 0, 1
-PAGE = mmap.PAGESIZE
-LAUNCHER = "multiprocessing.popen_fork"
 WIPE_ON_FORK = 18  # MADV_WIPEONFORK of Linux 4.14
 
 
@@ -79,13 +77,13 @@ class Family:
         # For reading only: the file's mode forbids more. Every process of the family shares the lock.
         with _opened(self.path, os.O_RDONLY) as descriptor:
             if descriptor is not None and _hold(descriptor, FAMILY_BYTE, shared=True):
-                self._address, self._file = _map_page(descriptor), file_id(descriptor)
+                self._address, self._file = map_page(descriptor), file_id(descriptor)
 
     def leave(self) -> None:
         """Give up this process's share of the lock."""
         address, self._address = self._address, 0
         if address:
-            _unmap(address, PAGE)
+            unmap(address, PAGE)
 
     def is_alive(self) -> bool:
         """Whether another process of the family lives; leaves the family first."""
@@ -122,31 +120,7 @@ def give_up_mapping(mapping: mmap.mmap | None) -> None:
     length = len(mapping)
     address = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
     forks.keep_for_ever([mapping])
-    _unmap(address, length)
-
-
-def is_ended_by_parent() -> bool:
-    """Whether the fork under way makes a worker that ``multiprocessing`` ends together with its parent."""
-    worker = _find_worker()
-    return worker is not None and bool(getattr(worker, "daemon", False))
-
-
-def is_worker() -> bool:
-    """Whether the fork under way makes a worker of ``multiprocessing``."""
-    return _find_worker() is not None
-
-
-def _find_worker() -> object | None:
-    """Return the ``multiprocessing`` process that the calling thread is about to fork."""
-    if LAUNCHER not in sys.modules:
-        return None
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__") == LAUNCHER:
-            found: object | None = frame.f_locals.get("process_obj")
-            return found
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
+    unmap(address, length)
 
 
 @contextmanager
@@ -184,33 +158,3 @@ def _is_held(path: Path, begin: int, size: int) -> bool:
             return ask_lock(descriptor, begin, size) is not None
         except OSError:
             return False
-
-
-# The C library maps the family: a mapping of Python's keeps a descriptor, and closes its number later, even if
-# that is another file by then.
-
-
-def _map_page(descriptor: int) -> int:
-    """Map one page of the file; return its address, or 0."""
-    import ctypes
-
-    library = ctypes.CDLL(None)
-    library.mmap.restype = ctypes.c_void_p
-    library.mmap.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_size_t,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_long,
-    ]
-    address = library.mmap(None, PAGE, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
-    return 0 if address in (None, ctypes.c_void_p(-1).value) else int(address)
-
-
-def _unmap(address: int, length: int) -> None:
-    import ctypes
-
-    library = ctypes.CDLL(None)
-    library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    library.munmap(address, length)

@@ -26,6 +26,7 @@ from typing import Protocol
 
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.presence import show_presence
 from exptrack.database.row_sums import SEAL_KIND, hash_row, wrap_sum
 from exptrack.errors import (
     ArchiveError,
@@ -40,7 +41,7 @@ from exptrack.errors import (
 from exptrack.metrics.columns import split_by_series
 from exptrack.metrics.journal import Journal, Signal, Waiting
 from exptrack.metrics.journal_file import FileState
-from exptrack.metrics.journal_locks import Family, is_ended_by_parent, is_worker
+from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.process import begin_thread
@@ -543,11 +544,12 @@ def _same_file(a: Path, b: Path) -> bool:
 def _before_fork() -> None:
     """Drain each journal and hold each writer's locks, so that the child inherits none in use."""
     held = _over_fork.held = []
-    _over_fork.ended_by_parent = is_ended_by_parent()
+    _over_fork.ended_by_parent = forks.is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
         writer.journal.family.join()
+        show_presence(connection)
         writer.journal.family.has_forked = True
-        writer.journal.family.has_children |= not is_worker()
+        writer.journal.family.has_children |= not forks.is_worker()
         if connection.closed or connection.in_transaction:
             continue
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
+from exptrack.database.presence import has_living_child
 from exptrack.metrics.journal_reader import has_living_family
 from exptrack.metrics.store import REOPEN_SERIES
 from exptrack.process import ProcessIdentity, current_process, is_alive
@@ -54,7 +55,8 @@ def is_dead(connection: Connection, owner: ProcessIdentity, *, declared: bool = 
     With `declared` the caller says that the owner is gone; the lock on its journal may prove the contrary.
     """
     gone = declared or is_alive(owner) is False
-    return gone and not has_living_family(connection.place, owner)
+    # The journal may have been deleted and written again since the fork; the archive file was not.
+    return gone and not has_living_family(connection.place, owner) and not has_living_child(connection, owner)
 
 
 def reopen(connection: Connection, run: int, after: str, **facts: Any) -> None:

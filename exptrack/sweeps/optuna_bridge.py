@@ -8,7 +8,7 @@ Optuna, compare this file with it, then ``optuna_storage`` and ``optuna_rows``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,28 @@ class LimitedStorage(OptunaStorage):
             if self._connection.value(COUNT_ATTEMPTS, (study_id, RETRY_MARK)) >= self.max_trials:
                 raise StudyFull
             return super().create_new_trial(study_id)
+
+
+def take_apart(trial: optuna.trial.Trial | FrozenTrial) -> dict[str, Any] | FrozenTrial:
+    """Return what a pickle holds of a trial: all but its study, which the other process opens itself.
+
+    Relies on the two attributes of a Trial that hold its study and the storage.
+    """
+    if isinstance(trial, FrozenTrial):
+        return trial
+    return {name: value for name, value in vars(trial).items() if name not in ("study", "storage")}
+
+
+def put_together(
+    study: Callable[[], optuna.Study], parts: dict[str, Any] | FrozenTrial
+) -> optuna.trial.Trial | FrozenTrial:
+    """Undo :func:`take_apart` without asking the sampler, as making a Trial would."""
+    if isinstance(parts, FrozenTrial):
+        return parts
+    trial = optuna.trial.Trial.__new__(optuna.trial.Trial)
+    opened = study()
+    vars(trial).update(parts, study=opened, storage=opened._storage)
+    return trial
 
 
 def row_of(trial: optuna.trial.Trial | FrozenTrial) -> int:

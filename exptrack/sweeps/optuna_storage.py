@@ -19,7 +19,6 @@ from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime, timedelta
 from math import nan
 from operator import attrgetter, itemgetter
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import optuna
@@ -34,7 +33,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.opening import open_connection
 from exptrack.database.presence import show_presence
 from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
@@ -43,6 +41,8 @@ from exptrack.sweeps import optuna_rows as rows
 from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES
 from exptrack.times import utc_text
 from exptrack.validation import check_text
+
+OF_THIS_PROCESS = {"_pid", "_lock", "_known"}
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
@@ -111,17 +111,11 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         return json.dumps({**current_process()._asdict(), "shown": show_presence(self._connection)})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "path": str(self._connection.path),
-            "mode": "rw" if self._connection.mode == "rw" else "ro",
-            "heartbeat_interval": self._heartbeat_interval,
-            "grace_period": self._grace_period,
-            "failed_trial_callback": self._failed_trial_callback,
-        }
+        return {name: value for name, value in vars(self).items() if name not in OF_THIS_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        path, mode = Path(state.pop("path")), state.pop("mode")
-        self.__init__(open_connection(path, mode=mode, create=False), **state)  # type: ignore[misc]
+        vars(self).update(state)
+        self._begin_afresh()
 
     # Studies
 

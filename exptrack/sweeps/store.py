@@ -1,8 +1,8 @@
 """Read studies and trials, delete studies, and ask searches to stop: all without Optuna.
 
 Invariants: a trial is joined to at most one run, the first that began for it. Each call reads the state of one
-moment. The numbers of trials count from 0 within their study. A running trial whose process is dead reads as
-failed, also before :meth:`Study.fail_dead_trials` has written that.
+moment. The numbers of trials count from 0 within their study. A running trial whose process is dead, with every
+process forked from it, reads as failed, also before :meth:`Study.fail_dead_trials` has written that.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import difflib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from typing import Any
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.presence import is_process_alive
+from exptrack.database.presence import has_living_child, is_process_alive
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.records import TrialState
@@ -249,31 +250,46 @@ def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
     return {row["number"] for row in connection.all(INFEASIBLE_TRIALS, (study,))}
 
 
-@decoding_rows
 def read_dead_trials(connection: Connection, study: int) -> list[Row]:
-    """Read the running trials (id, number) whose process is known to be dead."""
-    return [
-        row for row in connection.all(RUNNING_TRIALS, (study,)) if _is_owner_alive(connection, row) is False
-    ]
+    """Read the running trials (id, number) whose process is known to be dead, and all forked from it."""
+    return _read_running(connection, study, _Owner.DEAD)
 
 
-@decoding_rows
 def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) of which nobody here can know whether their process lives.
 
     It ran on another host. On this host a process is seen, or its lock on the archive is.
     """
-    rows = connection.all(RUNNING_TRIALS, (study,))
-    return [row for row in rows if _is_owner_alive(connection, row) is None]
+    return _read_running(connection, study, _Owner.UNSEEN)
 
 
-def _is_owner_alive(connection: Connection, row: Row) -> bool | None:
+def read_inherited_trials(connection: Connection, study: int) -> list[Row]:
+    """Read the running trials (id, number) whose process is dead, while one that was forked from it lives."""
+    return _read_running(connection, study, _Owner.INHERITED)
+
+
+class _Owner(Enum):
+    """What is known of the process that began a trial."""
+
+    ALIVE, DEAD, UNSEEN, INHERITED = range(4)
+
+
+@decoding_rows
+def _read_running(connection: Connection, study: int, wanted: _Owner) -> list[Row]:
+    return [row for row in connection.all(RUNNING_TRIALS, (study,)) if _look_at(connection, row) is wanted]
+
+
+def _look_at(connection: Connection, row: Row) -> _Owner:
     facts = json.loads(row["owner"])
     shown = facts.pop("shown", False)
     owner = ProcessIdentity(**facts)
     alive = is_process_alive(connection, owner) if shown else is_alive(owner)
-    # A process here that hides when it started is not one of another host.
-    return True if alive is None and owner.host_id == current_process().host_id else alive
+    if alive is None:
+        # A process here that hides when it started is not one of another host.
+        return _Owner.ALIVE if owner.host_id == current_process().host_id else _Owner.UNSEEN
+    if not alive and shown and has_living_child(connection, owner):
+        return _Owner.INHERITED
+    return _Owner.ALIVE if alive else _Owner.DEAD
 
 
 def read_retried_numbers(connection: Connection, study: int) -> set[int]:

@@ -37,6 +37,7 @@ from exptrack.sweeps.store import (
     ask_to_stop,
     find_study,
     read_dead_trials,
+    read_inherited_trials,
     read_trial,
     read_trials,
     read_unseen_trials,
@@ -413,8 +414,9 @@ class Study:
     def fail_dead_trials(self, *, take_over: bool = False) -> list[int]:
         """Fail running trials whose process is dead; return their numbers. Commits if there is any.
 
-        A trial of a sweep whose command had not begun waits to be begun again. `take_over` also fails trials of
-        processes that cannot be seen from here, as those of another host. Only you can know that they are dead.
+        A process that was forked from it keeps a trial running. A trial of a sweep whose command had not begun
+        waits to be begun again. `take_over` also fails trials that a forked process keeps running, and those of
+        processes that cannot be seen from here, as on another host. Only you can know that nothing runs them.
         """
         if self._connection.mode != "rw":
             return []
@@ -422,6 +424,7 @@ class Study:
         dead = read_dead_trials(self._connection, self._core.row)
         if take_over:
             dead += read_unseen_trials(self._connection, self._core.row)
+            dead += read_inherited_trials(self._connection, self._core.row)
         for row in dead:
             try:
                 with self._connection.transaction():

@@ -63,6 +63,15 @@ class StudyCore:
         self._optuna: optuna.Study | None = None
         self._opening = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.connection, self.name, self.row, *self._given)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
     @classmethod
     def create(cls, connection: Connection, config: StudyConfig) -> Self:
         """Make a study and open it; see :meth:`exptrack.Study.create`. Commits."""
@@ -195,6 +204,16 @@ class StudyCore:
             if not isinstance(error, AssertionError):
                 self.require_present()
             raise
+
+
+def _unpickle(connection: Connection, name: str, row: int, sampler: object, pruner: object) -> StudyCore:
+    core = StudyCore.open(connection, name, sampler=sampler, pruner=pruner)
+    if core.row != row:
+        raise StudyNotFoundError(name, str(connection.path))
+    given = None if sampler is None else Sampler.of(sampler).given
+    if given is not None:
+        given.reseed_rng()  # otherwise its copies in several processes would all suggest the same
+    return core
 
 
 @in_section

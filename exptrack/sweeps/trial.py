@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any, SupportsIndex
+from typing import Any, Self, SupportsIndex
 
 import optuna
 
@@ -18,7 +18,7 @@ from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
-from exptrack.sweeps.optuna_bridge import row_of
+from exptrack.sweeps.optuna_bridge import put_together, row_of, take_apart
 from exptrack.sweeps.store import PRUNE_MARK, find_run
 from exptrack.sweeps.study_core import StudyCore
 from exptrack.tracking.lifecycle import open_run
@@ -44,6 +44,19 @@ class Trial:
         self.number = source.number
         self.run = run
         self._reported: dict[int, float] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_source": take_apart(self._source)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._source = put_together(lambda: self._core.optuna_study, state["_source"])
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return f"<Trial {self.number} of study {self._core.name!r}>"

@@ -35,7 +35,6 @@ from exptrack.config.store import read_exp_config
 from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.opening import reopen_connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import (
     ConfigError,
@@ -127,9 +126,8 @@ class Run(Inheritance, MediaLog):
         self._sampler: SystemSampler | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # As path and id: the copy logs to the run by commits, and leaves it to the process that owns it.
-        connection = self._connection
-        return _unpickle, (str(connection.path), connection.mode, self.run_id)
+        # The copy logs to the run by commits, and leaves it to the process that owns it.
+        return _unpickle, (self._connection, self.run_id)
 
     def __copy__(self) -> Run:
         return self
@@ -530,11 +528,10 @@ class Run(Inheritance, MediaLog):
         return (self._left is not None or (forked and error is not None)) and self.has_heirs()
 
 
-def _unpickle(path: str, mode: str, run_id: str) -> Run:
-    connection = reopen_connection(path, mode)
+def _unpickle(connection: Connection, run_id: str) -> Run:
     row = connection.one(RUN_BY_ID, (run_id,))
     if row is None:
-        raise RunNotFoundError(run_id, path)
+        raise RunNotFoundError(run_id, str(connection.path))
     config = read_exp_config(connection, row["id"]).interpolate(lazily=True)
     return Run(connection, row["id"], run_id, moment(row["started_at"]), config)
 

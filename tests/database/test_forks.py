@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import ArchiveError
+import exptrack
+from exptrack import ArchiveError, ArchiveLockedError
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.opening import open_connection
 from exptrack.errors import ForkUnsafeError
 
@@ -170,3 +173,47 @@ def test_a_closed_connection_stays_closed_in_a_child(tmp_path: Path) -> None:
     connection = open_connection(tmp_path / "a.db")
     connection.close()
     assert in_child(lambda: add(connection, "child")) == 3
+
+
+WRITES_AND_FORKS_IN_C = """
+import ctypes, os, sys, time
+import exptrack
+
+archive = exptrack.Archive(sys.argv[1])
+connection = archive._connection
+
+def change():
+    with connection.transaction():
+        connection.execute("UPDATE run SET name = 'half'")
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:
+            while True:  # without any call that would find out that this is a child
+                time.sleep(600)
+        print(child, flush=True)
+        time.sleep(600)
+
+connection.section(change)
+"""
+
+
+@pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
+def test_a_child_of_c_code_keeps_nobody_from_writing_when_its_parent_was_killed(tmp_path: Path) -> None:
+    with exptrack.Archive(tmp_path / "lab.db") as archive:
+        run = archive.start_run(name="whole")
+        code = [sys.executable, "-c", WRITES_AND_FORKS_IN_C, archive.path]
+        with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as parent:
+            assert parent.stdout is not None
+            child = int(parent.stdout.readline())
+            try:
+                with pytest.raises(ArchiveLockedError):
+                    archive._connection.section(lambda: run.add_tag("beside a living writer"), within_s=0.2)
+                parent.kill()
+                parent.wait()
+                run.add_tag("after its death")
+                assert os.path.exists(f"/proc/{child}")
+            finally:
+                os.kill(child, signal.SIGKILL)
+        run.complete()
+        (found,) = archive.list_runs()
+        assert (found.name, found.tags) == ("whole", ("after its death",))
+        assert archive.verify().problems == ()

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +75,61 @@ def test_a_trial_of_another_machine_fails_only_when_it_is_taken_over(archive: Ar
     assert archive.study_results("machine").describe_unseen() == ""
     study.tell(here, 1.0)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+BECOMES_A_DAEMON = """
+import os, sys, time, exptrack
+from pathlib import Path
+study = exptrack.Archive("lab.db").study("search")
+trial = study.ask()
+lr = trial.suggest_float("lr", 0, 1)
+if os.fork():
+    os._exit(0)
+os.setsid()
+os.closerange(0, 256)
+Path("away").write_text(str(os.getpid()))
+while not Path("go").exists():
+    time.sleep(0.005)
+trial.report(0, lr)
+study.tell(trial, lr)
+Path("told").write_text("")
+"""
+
+
+@pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_trial_runs_on_in_a_child_of_the_process_that_began_it(
+    archive: Archive, tmp_path: Path, killed: bool
+) -> None:
+    study = archive.create_study("search")
+    subprocess.run([sys.executable, "-c", BECOMES_A_DAEMON], cwd=tmp_path, check=True)
+    child = int(_await(tmp_path / "away"))
+    assert study.fail_dead_trials() == study.unseen_trials() == []
+    assert archive.study_results("search").info.counts[TrialState.RUNNING] == 1
+    if killed:
+        os.kill(child, signal.SIGKILL)
+        while not (failed := study.fail_dead_trials()):
+            time.sleep(0.005)
+        assert failed == [0]
+        return
+    (tmp_path / "go").touch()
+    _await(tmp_path / "told")
+    (trial,) = study.completed_trials()
+    assert trial.reports == {0: trial.values[0]} == {0: trial.params["lr"]}
+
+
+@pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
+def test_a_trial_that_a_silent_child_keeps_can_be_taken_over(archive: Archive, tmp_path: Path) -> None:
+    study = archive.create_study("search")
+    subprocess.run([sys.executable, "-c", BECOMES_A_DAEMON], cwd=tmp_path, check=True)
+    child = int(_await(tmp_path / "away"))
+    assert study.fail_dead_trials(take_over=True) == [0]
+    os.kill(child, signal.SIGKILL)
+
+
+def _await(file: Path) -> str:
+    deadline = time.monotonic() + 60
+    while not file.exists() or (file.name == "away" and not file.read_text()):
+        assert time.monotonic() < deadline, f"{file.name} does not come"
+        time.sleep(0.005)
+    return file.read_text()

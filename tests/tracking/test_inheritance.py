@@ -283,10 +283,11 @@ with archive.start_run() as run:
 
 
 def test_a_run_taken_for_dead_is_reopened_by_the_child_that_logs(script: Script) -> None:
-    # As where the system has no such locks, or a user looks who may not read the journal.
+    # As where the system has no such locks.
     script.run("""
+from exptrack.database import presence
 from exptrack.metrics import journal_locks
-journal_locks.HAS_OPEN_FILE_LOCKS = False
+journal_locks.HAS_OPEN_FILE_LOCKS = presence.HAS_OPEN_FILE_LOCKS = False
 run = archive.start_run()
 run.log({"loss": 1.0})
 become_daemon()
@@ -349,3 +350,36 @@ os._exit(0)
     archive, run = script.only_run()
     with archive:
         assert run.status == RunStatus.INTERRUPTED
+
+
+@needs_locks
+def test_a_journal_that_was_deleted_after_the_fork_does_not_make_the_run_a_dead_one(script: Script) -> None:
+    script.run("""
+run = archive.start_run()
+run.log({"loss": 1.0})
+if os.fork() == 0:
+    say("forked")
+    await_word("go")
+    run.log({"loss": 0.5})
+    run.complete()
+    archive.close()
+    say("done")
+    os._exit(0)
+await_word("forked")
+journal = run._writer.journal.path
+journal.unlink()
+while not journal.exists():  # the parent writes it again, as another file
+    run.log({"loss": 0.9})
+    time.sleep(0.01)
+os._exit(0)
+""")
+    script.await_word("forked")
+    archive, run = script.only_run()
+    with archive:
+        assert run.status == RunStatus.RUNNING
+        script.say("go")
+        script.await_end(script.await_word("done"))
+        assert run.status == RunStatus.COMPLETED
+        values = [point.value for point in run.get_metric("loss")]
+        assert (values[0], values[-1], set(values)) == (1.0, 0.5, {1.0, 0.9, 0.5})
+        assert archive.verify().problems == ()

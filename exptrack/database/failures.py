@@ -78,6 +78,8 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
 
 # What SQLite's binding raises. Of a schema whose text is damaged, the message itself may not be UTF-8.
 SQLITE_FAILURE = (sqlite3.Error, UnicodeDecodeError)
+# How messages without a code of their own begin: a statement of exptrack met a value that it never stores.
+OF_WRONG_VALUES = ("Could not decode", "user-defined ", "malformed JSON", "integer overflow", "JSON ")
 
 
 def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
@@ -98,14 +100,21 @@ def primary_code(error: Exception) -> int:
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
+def is_of_wrong_value(error: Exception) -> bool:
+    """Whether a statement of exptrack failed because of a value that exptrack never stores."""
+    if primary_code(error) not in (0, sqlite3.SQLITE_ERROR):
+        return False
+    return isinstance(error, UnicodeDecodeError) or str(error).startswith(OF_WRONG_VALUES)
+
+
 def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
     """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself.
 
     `waited_s` is how long the call has waited for the lock.
     """
     code = primary_code(error)
-    if isinstance(error, UnicodeDecodeError) or (not code and str(error).startswith("Could not decode")):
-        code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
+    if is_of_wrong_value(error):
+        code = sqlite3.SQLITE_CORRUPT
     failure = FAILURES.get(code)
     if failure is None:
         return error

@@ -5,9 +5,11 @@ Invariant: a result code that the table does not know stays an error of SQLite: 
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
+from exptrack.database.disk import NO_ROOM, find_obstacle
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -54,10 +56,15 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
         ArchiveCorruptError,
         "{path} is damaged, or the disk failed to read it ({error}); run 'exptrack verify' to see where",
     ),
-    sqlite3.SQLITE_FULL: (ArchiveFullError, "there is no room to write {path}; free disk space and try again"),
+    sqlite3.SQLITE_FULL: (
+        ArchiveFullError,
+        "there is no room to write {path}, because its disk is full or a quota is used up; free disk space and"
+        " try again",
+    ),
     sqlite3.SQLITE_READONLY: (
         ArchiveReadOnlyError,
-        "{path} cannot be written; check the permissions of the file and its folder",
+        "{path} cannot be written; check the permissions of the file and its folder, and whether its disk is"
+        " mounted for reading only",
     ),
     sqlite3.SQLITE_CANTOPEN: (
         ArchiveIOError,
@@ -115,11 +122,21 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
     code = primary_code(error)
     if is_of_wrong_value(error):
         code = sqlite3.SQLITE_CORRUPT
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        code = _find_cause(code, path)
     failure = FAILURES.get(code)
     if failure is None:
         return error
     kind, message = failure
     return kind(message.format(path=path, error=error, waited_s=waited_s), path=str(path))  # type: ignore[call-arg]
+
+
+def _find_cause(code: int, path: Path) -> int:
+    """Return the code that says why a file could not be written, where the system tells it again."""
+    obstacle = find_obstacle(path)
+    if obstacle in NO_ROOM:
+        return sqlite3.SQLITE_FULL
+    return sqlite3.SQLITE_READONLY if obstacle == errno.EROFS else code
 
 
 def busy_error() -> sqlite3.Error:

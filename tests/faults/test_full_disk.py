@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveIOError
+from exptrack import Archive, ArchiveFullError, ArchiveReadOnlyError, ExportError
 from tests.cli.calls import call
 from tests.metrics.points import journals, killed
 
@@ -63,9 +63,53 @@ def test_reading_commands_need_no_room_and_opening_for_writing_does(disk: Path, 
     filler = fill(disk)
     for words in (("ls",), ("info",), ("verify",), ("snapshot", str(tmp_path / "copy.db"))):
         assert call(path, *words).exit_code == 0
-    with pytest.raises(ArchiveIOError):
-        Archive(path)
+    for place in (path, disk / "new.db"):
+        with pytest.raises(ArchiveFullError, match="its disk is full"):
+            Archive(place)
     filler.unlink()
     for place in (path, tmp_path / "copy.db"):
         with Archive(place) as archive:
             assert len(archive.list_runs()) == 1
+
+
+def test_each_call_that_needs_room_says_that_there_is_none(disk: Path, tmp_path: Path) -> None:
+    with Archive(tmp_path / "other.db") as other, Archive(disk / "lab.db") as archive:
+        stored = other.start_run()
+        stored.artifacts.register_data("x", os.urandom(300_000))
+        stored.complete()
+        run = archive.start_run()
+        filler = fill(disk)
+        run.log({"x": 1.0})
+        calls = [
+            lambda: archive.start_run(),
+            lambda: run.add_tag("z"),
+            lambda: run.flush(),
+            lambda: run.artifacts.register_data("y", os.urandom(300_000)),
+            lambda: other.backup(disk / "copy.db"),
+        ]
+        for need in calls:
+            with pytest.raises(ArchiveFullError, match="free disk space"):
+                need()
+        with pytest.raises(ExportError, match="there is no room"):
+            stored.artifacts.export_all(disk / "out")
+        filler.unlink()
+        run.complete()
+        assert [point.value for point in run.get_metric("x")] == [1.0]
+        assert archive.verify().ok
+
+
+def test_a_disk_that_becomes_read_only_is_told_as_such(disk: Path, tmp_path: Path) -> None:
+    path = disk / "lab.db"
+    with Archive(path) as archive, Archive(tmp_path / "other.db") as other:
+        archive.start_run().complete()
+        stored = other.start_run()
+        stored.complete()
+        archive.close()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for place in (path, disk / "new.db"):
+            with pytest.raises(ArchiveReadOnlyError):
+                Archive(place)
+        with pytest.raises(ExportError, match="not permitted"):
+            other.backup(disk / "copy.db")
+        with Archive(path, mode="ro") as reader:
+            assert reader.verify().ok

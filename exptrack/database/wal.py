@@ -4,6 +4,10 @@ SQLite reads a WAL up to the first frame that does not verify, and the next writ
 or a power cut can tear the last transaction only, which was never acknowledged. So a commit that stands behind
 the end that SQLite found, and that verifies, was acknowledged: the log is damaged before it.
 
+The last transaction itself may be what is damaged. SQLite writes the head of a frame, then its page. So after a
+kill the last whole frame verifies; if it does not, it is damaged, or a power cut has torn it. A log that was
+written since the system began has seen no power cut.
+
 The format is described at https://www.sqlite.org/fileformat2.html#the_write_ahead_log. The checksums are
 cumulative: each frame's continues that of the frame before it. Behind a damaged frame they are recomputed from
 the checksum that the frame before stores, or from the one that it ought to store.
@@ -18,12 +22,14 @@ import re
 import struct
 import time
 from collections.abc import Iterator
+from operator import eq
 from pathlib import Path
 from typing import NamedTuple
 
+from exptrack.database.disk import NO_ROOM
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.hold import Hold
-from exptrack.errors import ArchiveIOError, warn
+from exptrack.errors import ArchiveFullError, ArchiveIOError, warn
 
 HEADER = struct.Struct(">8I")  # magic, format, page size, sequence, salt 1, salt 2, checksum 1, checksum 2
 FRAME = struct.Struct(">6I")  # page, pages after a commit (else 0), salt 1, salt 2, checksum 1, checksum 2
@@ -59,12 +65,21 @@ def count_passed_over(held: Hold, page_bytes: int) -> int:
         return 0
     log = _Log(wal, frame_bytes)
     found = sum(1 for _number in log.commits_behind(end, frames))
+    if not found and _written_since_boot(wal) and log.is_last_damaged(end, frames):
+        found = 1
     if not found:
         return 0
     # A writer adds frames first, then moves the end, then drops the lock. So look in the opposite order.
     if not HAS_OPEN_FILE_LOCKS:
         time.sleep(SETTLING_S)
     return found if not held.is_written() and _read_end(shm) == end else 0
+
+
+def _written_since_boot(wal: int) -> bool:
+    """Whether no power cut can have torn the log: it was written since the system began."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    up_s = time.monotonic() if clock is None else time.clock_gettime(clock)
+    return os.fstat(wal).st_mtime > time.time() - up_s
 
 
 def _read_end(shm: int) -> int | None:
@@ -82,12 +97,13 @@ def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, w
     `may_write` is false where SQLite leaves the file alone, so that no copy is needed.
 
     Raises:
-        ArchiveIOError: no copy could be made, and this process would overwrite the WAL.
+        ArchiveFullError: there is no room for a copy, and this process would overwrite the WAL.
+        ArchiveIOError: no copy could be made for another reason, and this process would overwrite the WAL.
     """
     lost = count_passed_over(held, page_bytes)
     if not lost:
         return
-    behind = f"{lost} committed transaction{'s' * (lost != 1)} behind the damage cannot be read"
+    behind = f"{lost} committed transaction{'s' * (lost != 1)} in it cannot be read"
     told = f"{held.wal_path} is damaged: {behind}"
     if not may_write:
         warn(f"{told}; let a user who may write {place} open it")
@@ -101,7 +117,8 @@ def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, w
         held.leaves_wal = True
         message = f"{told}, and no copy of it can be kept ({error.strerror}); make room, or copy it away"
         if writes:
-            raise ArchiveIOError(message, path=str(place)) from error
+            kind = ArchiveFullError if error.errno in NO_ROOM else ArchiveIOError
+            raise kind(message, path=str(place)) from error
         warn(message)
     else:
         warn(f"{told}; the file and its log are kept as {base} and {base}-wal")
@@ -133,6 +150,13 @@ class _Log:
             frame = self._frame(number)
             if frame.pages_after_commit and frame.salts == salts and self._verifies(number, frame):
                 yield number
+
+    def is_last_damaged(self, end: int, frames: int) -> bool:
+        """Whether the last whole frame belongs to this log and does not verify."""
+        frame = self._frame(frames)
+        # A damaged frame may have one wrong salt. In the frames of an earlier log both differ.
+        matches = list(map(eq, frame.salts, self._salts(end, frames)))
+        return any(matches) and not (all(matches) and self._verifies(frames, frame))
 
     def _salts(self, end: int, frames: int) -> Sums:
         """The salts of this log: those in its header, or, if the header is damaged, those of its frames."""

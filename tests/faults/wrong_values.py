@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
-from exptrack import Archive, ExptrackError, InvalidValueError
+from exptrack import Archive, ConfigError, ExptrackError, InvalidTypeError, QueryError, SdnError
 from exptrack.cli import main
 from exptrack.database.migrations import migrations
 from tests.faults.full_lab import build, tables
@@ -47,6 +47,8 @@ NASTY: dict[str, Any] = {
     "32 bytes": b"\xff" * 32,
     "bytes": b"",
 }
+
+OF_OPTUNA = ('"there is no study named', "'no study has the id", '"no study', "no trial of the study")
 
 
 class Sound(NamedTuple):
@@ -187,10 +189,10 @@ def read_everything(path: Path, commands: int = 0, first: int = 0) -> list[str]:
 
 
 def _judge(name: str, error: BaseException) -> list[str]:
-    """Whether an error is exptrack's, and blames the file and not what the caller gave."""
-    if isinstance(error, ExptrackError) and not (
-        isinstance(error, InvalidValueError) and "damaged" not in str(error)
-    ):
+    """Whether an error is exptrack's, and says what is damaged or missing rather than blame an argument."""
+    blames_caller = isinstance(error, (InvalidTypeError, ConfigError, SdnError, QueryError))
+    # Optuna asks for KeyError where a study is unknown.
+    if (isinstance(error, ExptrackError) and not blames_caller) or str(error).startswith(OF_OPTUNA):
         return []
     place = traceback.extract_tb(error.__traceback__)[-1]
     return [f"{name}: {type(error).__name__}: {str(error)[:200]} ({place.filename}:{place.lineno})"]

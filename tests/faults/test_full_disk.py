@@ -113,3 +113,26 @@ def test_a_disk_that_becomes_read_only_is_told_as_such(disk: Path, tmp_path: Pat
             other.backup(disk / "copy.db")
         with Archive(path, mode="ro") as reader:
             assert reader.verify().ok
+
+
+def test_a_log_that_cannot_be_folded_at_the_end_is_told_and_kept(
+    disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = disk / "lab.db"
+    with Archive(path) as archive:
+        archive.start_run().complete()
+    archive = Archive(path)
+    run = archive.start_run()
+    words = [f"{number} {'x' * 30_000}" for number in range(10)]
+    run.complete()  # which folds the log, so what makes the file grow comes after it
+    for text in words:
+        run.add_note(text)
+    filler = fill(disk)
+    archive.close()
+    told = [message for message in caplog.messages if "lab.db-wal, because they could not be copied" in message]
+    assert len(told) == 1
+    filler.unlink()
+    with Archive(path) as archive:
+        assert [note.text for note in archive.get_run(run.run_id).notes] == words
+        assert archive.verify().ok
+    assert not path.with_name("lab.db-wal").exists()

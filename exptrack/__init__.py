@@ -23,6 +23,7 @@ _NAMES_IN = {
     # A run
     "tracking.run": "Run",
     "runs.trial_link": "TrialPruned",
+    "runs.recorded": "RecordedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -57,7 +58,7 @@ _NAMES_IN = {
     "sweeps.records": "StudyInfo TrialRecord SweepTrial SweepReport",
     # Records that several of these return or take
     "records": """
-        RunSummary RunStatus RecordedRun MetricPoint MetricSummary Note Event Artifact ArtifactUse
+        RunSummary RunStatus MetricPoint MetricSummary Note Event Artifact ArtifactUse
         ConfigSource TrialState Waiting
     """,
     # Errors
@@ -210,11 +211,11 @@ if TYPE_CHECKING:
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note
-    from exptrack.records import RecordedRun as RecordedRun
     from exptrack.records import RunStatus as RunStatus
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
+    from exptrack.runs.recorded import RecordedRun as RecordedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler

@@ -1,4 +1,4 @@
-"""Define the records that several subpackages return, and `RecordedRun`, which a caller fills in.
+"""Define the records that several subpackages return.
 
 Invariants:
 
@@ -7,15 +7,15 @@ Invariants:
 - Every moment is an aware UTC ``datetime``, and every size is in bytes.
 - The value of a metric is a float, NaN and the infinities included; it is None where there is no point.
 - A record that one subpackage alone returns lives in that subpackage.
+- The records here are named tuples. Every start of a run imports them, and a dataclass takes seven times as
+  long to define.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 FOLDER_TYPE = "application/vnd.exptrack.folder+json"
 
@@ -39,8 +39,7 @@ class TrialState(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A file beside the archive whose content the archive does not hold yet.
 
     `points` is how many logged points it holds; None if that is unknown, or if it is a write-ahead log. `owner`
@@ -58,8 +57,7 @@ class Waiting:
         return f"{amount} in {self.path}{' of ' * bool(self.owner)}{self.owner}: {self.advice}"
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(NamedTuple):
     """One run in a list. `metrics` holds the last value of each metric.
 
     `study`, `trial_number` and `trial_state` are None for a run that is not a trial. For a run with several
@@ -94,42 +92,7 @@ class RunSummary:
         return self.status is RunStatus.COMPLETED and self.trial_state is TrialState.PRUNED
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedRun:
-    """A run that happened elsewhere or earlier, to give to :meth:`exptrack.Archive.record_runs`.
-
-    `config` is anything that ``start_run`` takes. `started_at` counts as UTC unless it has a time zone.
-    `status` is completed, failed or interrupted. `parent` is a run of the archive. Leave host, Python and code
-    empty where they are not known.
-
-    `metrics` maps each name to ``(steps, values)`` or ``(steps, values, times)``: columns of equal length, in
-    the order of logging. Times are datetimes or seconds since 1970; without them every point counts as logged
-    at the start.
-    """
-
-    config: object
-    started_at: datetime
-    duration_s: float = 0.0
-    status: RunStatus | str = RunStatus.COMPLETED
-    reason: str | None = None
-    traceback: str | None = None
-    name: str | None = None
-    group: str | None = None
-    parent: object = None
-    tags: Iterable[str] = ()
-    notes: Iterable[str] = ()
-    metrics: Mapping[str, tuple[Iterable[Any], ...]] = field(default_factory=dict)
-    data: Mapping[str, str] | Iterable[str] | None = None
-    host: str = ""
-    python: str = ""
-    script: str | None = None
-    commit: str | None = None
-    dirty: bool | None = None
-    branch: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MetricPoint:
+class MetricPoint(NamedTuple):
     """One logged value of a metric, with its step and the time of logging."""
 
     step: int
@@ -137,12 +100,11 @@ class MetricPoint:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class MetricSummary:
+class MetricSummary(NamedTuple):
     """The summary of one metric of one run. `last` was logged last; `min`, `max` and `mean` leave out NaN."""
 
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     nan_count: int
     first: float
     first_step: int
@@ -155,16 +117,14 @@ class MetricSummary:
     mean: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A note on a run and the time of writing."""
 
     written_at: datetime
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One entry of a run's log of events."""
 
     seq: int
@@ -173,8 +133,7 @@ class Event:
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """One version of an artifact. `hash` is ``sha256:…`` over its bytes; for a folder, over its manifest."""
 
     run_id: str
@@ -195,8 +154,7 @@ class Artifact:
         return self.media_type == FOLDER_TYPE
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactUse:
+class ArtifactUse(NamedTuple):
     """The use of an artifact by a run. `from_run` registered it; the archive may no longer hold either."""
 
     run_id: str
@@ -207,8 +165,7 @@ class ArtifactUse:
     used_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSource:
+class ConfigSource(NamedTuple):
     """The origin of a value in a config.
 
     `kind` is file, override, default, code or trial. `name` is the file, relative to the folder of the config;

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, InvalidValueError, RunBusyError
 from exptrack.metrics.writer import drain_all
-from exptrack.records import Artifact, Event, RecordedRun, RunStatus, Waiting
+from exptrack.records import Artifact, Event, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
+    from exptrack.runs.recorded import RecordedRun
     from exptrack.tracking.run import Run
 
 DELETE_RUN = "DELETE FROM run WHERE id = ?"
@@ -420,7 +420,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
         lost = "it was damaged, so its last transactions are not in the file"
         kept = [verification.Problem("log", str(path), lost) for path in list_kept(self._connection.place)]
         waiting = recovery.list_waiting(self._connection)
-        return replace(report, problems=(*report.problems, *kept), waiting=tuple(waiting))
+        return report._replace(problems=(*report.problems, *kept), waiting=tuple(waiting))
 
     def backup(
         self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from exptrack.records import Waiting
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteReport:
+class DeleteReport(NamedTuple):
     """The result of deleting runs; the file shrank by `file_bytes`."""
 
     runs: tuple[str, ...]
@@ -19,8 +17,7 @@ class DeleteReport:
     file_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SqlResult:
+class SqlResult(NamedTuple):
     """The rows of a query; `truncated` says that there were more than the allowed number."""
 
     columns: tuple[str, ...]
@@ -28,8 +25,7 @@ class SqlResult:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveInfo:
+class ArchiveInfo(NamedTuple):
     """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status.
 
     `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
@@ -51,8 +47,7 @@ class ArchiveInfo:
     waiting: tuple[Waiting, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RecoveryReport:
+class RecoveryReport(NamedTuple):
     """How many points were stored, the runs that became interrupted, and what still waits."""
 
     points: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -24,7 +23,7 @@ def info(db: str | None, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.info()
     if as_json:
-        print_json(Any, found)
+        print_json(found)
         return
     from exptrack.terminal.archive import print_info
     from exptrack.terminal.console import open_console
@@ -48,7 +47,7 @@ def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) ->
     with open_archive(db if file is None else file, writing=True) as archive:
         report = archive.recover(take_over=take_over)
     if as_json:
-        print_json(Any, report)
+        print_json(report)
         return
     from exptrack.terminal.archive import print_recovered
     from exptrack.terminal.console import open_console
@@ -72,7 +71,7 @@ def verify(db: str | None, as_json: bool) -> None:
     with open_archive(db) as archive, show_progress_of_parts() as update:
         found = archive.verify(update)
     if as_json:
-        print_json(Any, found)
+        print_json(found)
     else:
         print_verified(open_console(), found)
     if not found.ok:

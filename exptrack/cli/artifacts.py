@@ -64,7 +64,7 @@ def ls(db: str | None, run: str, name: str | None, version: int | None, as_json:
                     f"artifact {name!r} of run {store.run_id} is not a folder; omit --files"
                 )
     if as_json:
-        print_json(list[Any], found)
+        print_json(found)
     elif name is None:
         print_artifacts(open_console(), found)
     else:
@@ -231,7 +231,7 @@ def rm(
         else:
             report = store.remove(name, version)
     if as_json:
-        print_json(Any, report)
+        print_json(report)
         return
     if not report.versions:
         click.echo("nothing to remove")
@@ -255,7 +255,7 @@ def du(db: str | None, limit: int, as_json: bool) -> None:
     with open_archive(db) as archive:
         found, facts = archive.storage(), archive.info()
     if as_json:
-        print_json(list[Any], found[:limit])
+        print_json(found[:limit])
         return
     from exptrack.terminal.artifacts import print_storage
     from exptrack.terminal.console import open_console
@@ -279,7 +279,7 @@ def gc(db: str | None, as_json: bool) -> None:
     with open_archive(db, writing=True) as archive, show_status("removing unused bytes"):
         report = archive.gc_artifacts()
     if as_json:
-        print_json(Any, report)
+        print_json(report)
         return
     words = "nothing to remove"
     if report.blobs or report.chunks:
@@ -301,7 +301,7 @@ def lineage(db: str | None, subject: str, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.lineage(subject)
     if as_json:
-        print_json(Any, found)
+        print_json(found)
         return
     from exptrack.terminal.artifacts import print_lineage
     from exptrack.terminal.console import open_console

@@ -46,7 +46,7 @@ def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys:
             return
         found = archive.compare(chosen, all_keys=all_keys)
     if as_json:
-        print_json(Any, found)
+        print_json(found)
         return
     from exptrack.terminal.comparison import print_comparison
     from exptrack.terminal.console import open_console
@@ -67,7 +67,7 @@ def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.diff_runs(run_a, run_b)
     if as_json:
-        print_json(Any, found)
+        print_json(found)
         return
     from exptrack.terminal.comparison import print_diff
     from exptrack.terminal.console import open_console
@@ -89,7 +89,7 @@ def changes(db: str | None, run: str, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.what_changed(run)
     if as_json:
-        print_json(Any, found)
+        print_json(found)
         return
     from exptrack.terminal.comparison import print_changes
     from exptrack.terminal.console import open_console
@@ -120,7 +120,7 @@ def groups(
     with open_archive(db) as archive:
         found = archive.group_by(keys, metric, where=_join_filters(where), statistic=statistic)
     if as_json:
-        print_json(list[Any], found)
+        print_json(found)
         return
     from exptrack.terminal.comparison import print_groups
     from exptrack.terminal.console import open_console
@@ -153,7 +153,7 @@ def importance(
     with open_archive(db) as archive:
         found = archive.importance(metric, where=_join_filters(where), statistic=statistic, method=method)
     if as_json:
-        print_json(list[Any], found)
+        print_json(found)
         return
     from exptrack.terminal.comparison import print_importances
     from exptrack.terminal.console import open_console

@@ -74,7 +74,7 @@ def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> No
     found = load_exp_config(file, overrides)
     if as_json:
         facts = {"values": found.stored_values, "sources": found.sources, "hash": found.hash()}
-        print_json(dict[str, Any], facts)
+        print_json(facts)
     elif as_sdn:
         # click.echo would strip colour codes from the text.
         sys.stdout.write(found.to_sdn())
@@ -104,7 +104,7 @@ def get(file: str, key: str, overrides: Sequence[str], as_json: bool) -> None:
         )
     value = found[key]
     if as_json:
-        print_json(Any, value)
+        print_json(value)
     elif isinstance(value, dict):
         sys.stdout.write(sdn.dumps(value))
     else:
@@ -163,7 +163,7 @@ def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
             )
         _replace(path, normal)
     if as_json:
-        print_json(dict[str, Any], {"normal": normal == text, "written": written})
+        print_json({"normal": normal == text, "written": written})
     elif not (write or only_check):
         sys.stdout.write(normal)
     if only_check and normal != text:
@@ -195,7 +195,7 @@ def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
         except OSError as error:
             raise ConfigError(f"cannot write {output}: {error.strerror}") from None
     if as_json:
-        print_json(dict[str, Any], {"format": target, "text": text, "output": output})
+        print_json({"format": target, "text": text, "output": output})
     elif output is None:
         sys.stdout.write(text)
 

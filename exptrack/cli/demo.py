@@ -50,7 +50,7 @@ def demo(ctx: click.Context, path: str | None, as_json: bool) -> None:
         said = ctx.find_root().get_parameter_source("db") is ParameterSource.COMMANDLINE
         path = ctx.obj if said else DEMO_FILE
     if as_json:
-        print_json(dict[str, Any], {"path": path, "runs": run_demo(path, lambda *_: None)})
+        print_json({"path": path, "runs": run_demo(path, lambda *_: None)})
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -6,7 +6,6 @@ import difflib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import click
 
@@ -108,7 +107,7 @@ def _require_metrics(archive: Archive, runs: Sequence[str], metrics: Sequence[st
 
 def _print_points(found: Sequence[Series], as_csv: bool) -> None:
     if not as_csv:
-        print_json(list[Any], [{"run_id": one.run_id, "metric": one.name, **one.lists()} for one in found])
+        print_json([{"run_id": one.run_id, "metric": one.name, **one.lists()} for one in found])
         return
     points = (
         (one.run_id, one.name, *point) for one in found for point in zip(*one.lists().values(), strict=True)

@@ -6,8 +6,9 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import click
@@ -16,20 +17,29 @@ import click
 PATIENCE_S = 1.0
 
 
-def print_json(kind: Any, value: object) -> None:
-    """Print a value of type `kind` as one JSON document."""
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a value as one JSON document, its records as objects."""
     from pydantic import ConfigDict, TypeAdapter
 
     # JSON has no numbers for NaN and the infinities: they become texts.
-    text = TypeAdapter(kind).dump_python(value, mode="python")
-    click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(text, indent=2))
+    adapter: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings"))
+    click.echo(adapter.dump_json(_name_fields(value), indent=indent))
 
 
 def print_json_line(value: dict[str, Any]) -> None:
     """Print one JSON document on its own line, for programs that read line by line."""
-    from pydantic import ConfigDict, TypeAdapter
+    print_json(value, indent=None)
 
-    click.echo(TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings")).dump_json(value))
+
+def _name_fields(value: object) -> object:
+    """Return the value with each record in it, dataclass or named tuple, as a map of its fields."""
+    if isinstance(value, Mapping):
+        return {key: _name_fields(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: _name_fields(item) for name, item in zip(value._fields, value, strict=True)}
+    if is_dataclass(value):
+        return {field.name: _name_fields(getattr(value, field.name)) for field in fields(value)}
+    return [_name_fields(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -45,7 +55,7 @@ def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def print_json_or_text(as_json: bool, facts: dict[str, Any], words: str) -> None:
     """Print the facts for a program, or the words for a person."""
     if as_json:
-        print_json(dict[str, Any], facts)
+        print_json(facts)
         return
     from exptrack.terminal.console import open_console, safe
 

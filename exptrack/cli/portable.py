@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from exptrack.cli.main import json_option, main, open_archive
@@ -29,6 +27,6 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
     for journal in report.waiting:
         click.echo(f"exptrack: the points in {safe(journal)} are not in the copy", err=True)
     if as_json:
-        print_json(Any, report)
+        print_json(report)
     else:
         click.echo(f"copied to {safe(report.path)} ({format_size(report.file_bytes)})")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -74,7 +73,7 @@ def ls(
         found = query.list() if columns is None else []
     if as_json:
         rows = [{"run_id": run.run_id, **values} for run, values in valued]
-        print_json(list[Any], found if columns is None else rows)
+        print_json(found if columns is None else rows)
         return
     from exptrack.terminal.console import open_console
     from exptrack.terminal.runs import print_fields, print_runs
@@ -98,7 +97,7 @@ def show(db: str | None, run: str, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.show_run(run)
         if as_json:
-            print_json(Any, found)
+            print_json(found)
             return
         from exptrack.terminal.charts import SPARK_CHARS, draw_sparkline
         from exptrack.terminal.console import open_console
@@ -147,7 +146,7 @@ def best(
     with open_archive(db) as archive:
         found = archive.best_runs(metric, direction, by=by, limit=limit, where=where)
     if as_json:
-        print_json(list[Any], [{"run": run, "value": value} for run, value in found])
+        print_json([{"run": run, "value": value} for run, value in found])
         return
     from exptrack.terminal.console import open_console
     from exptrack.terminal.runs import print_ranking
@@ -186,7 +185,7 @@ def top(db: str | None, field: str, least_first: bool, where: Sequence[str], lim
                 break
             found.append((run, value))
     if as_json:
-        print_json(list[Any], [{"run": run, "value": value} for run, value in found])
+        print_json([{"run": run, "value": value} for run, value in found])
         return
     from exptrack.terminal.console import open_console
     from exptrack.terminal.runs import print_ranking
@@ -257,6 +256,6 @@ def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
             report = archive.delete_run(*found)
     words = f"deleted {', '.join(report.runs)}; the file is {format_size(report.file_bytes)} smaller"
     if as_json:
-        print_json(Any, report)
+        print_json(report)
     else:
         click.echo(words)

@@ -75,7 +75,7 @@ def sql(
             {c: v.hex() if isinstance(v, bytes) else v for c, v in zip(result.columns, row, strict=True)}
             for row in result.rows
         ]
-        print_json(dict[str, Any], {"rows": rows, "truncated": result.truncated})
+        print_json({"rows": rows, "truncated": result.truncated})
     elif as_csv:
         shown = ([v.hex() if isinstance(v, bytes) else v for v in row] for row in result.rows)
         print_csv(result.columns, shown)
@@ -155,7 +155,7 @@ def view(
         with open_archive(db) as archive:
             found = archive.list_views()
         if as_json:
-            print_json(list[Any], found)
+            print_json(found)
             return
         from exptrack.terminal.archive import print_views
         from exptrack.terminal.console import open_console

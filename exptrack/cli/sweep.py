@@ -221,7 +221,7 @@ def list_studies(db: str | None, as_json: bool) -> None:
     with open_archive(db) as archive:
         found = archive.studies()
     if as_json:
-        print_json(list[Any], found)
+        print_json(found)
         return
     from exptrack.terminal.console import open_console
     from exptrack.terminal.studies import print_studies
@@ -315,10 +315,10 @@ def _print_tables(results: StudyResults, frames: dict[str, Frame], as_csv: bool)
         (frame,) = (frames or {"trials": results.frame()}).values()
         print_csv(frame.columns, [list(row.values()) for row in frame])
     elif frames:
-        print_json(dict[str, Any], {name: frame.to_dicts() for name, frame in frames.items()})
+        print_json({name: frame.to_dicts() for name, frame in frames.items()})
     else:
         best = [trial.number for trial in results.best_trials]
-        print_json(dict[str, Any], {"study": results.info, "best": best, "trials": results.trials})
+        print_json({"study": results.info, "best": best, "trials": results.trials})
 
 
 def _run(archive: Archive, sweep: SweepPlan | str, as_json: bool, *, jobs: int | None, **options: Any) -> None:

@@ -7,16 +7,19 @@ value is told apart from one that was set.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import enum
+import sys
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.errors import ConfigError
 from exptrack.records import ConfigSource
 from exptrack.validation import short_repr
+
+if TYPE_CHECKING:
+    import dataclasses
 
 Keys: TypeAlias = tuple[str, ...]
 # Each field by name: its value, and whether that is its declared default.
@@ -50,7 +53,8 @@ def _read_fields(thing: object) -> _Fields | None:
     """Read the fields of a dataclass, model or namespace; None for any other object."""
     if isinstance(thing, type):
         return None
-    if dataclasses.is_dataclass(thing):
+    dataclasses = sys.modules.get("dataclasses")
+    if dataclasses is not None and dataclasses.is_dataclass(thing):
         return {f.name: (getattr(thing, f.name), _is_default(f, thing)) for f in dataclasses.fields(thing)}
     given = getattr(thing, "model_fields_set", None)
     if isinstance(given, set) and hasattr(type(thing), "model_fields"):
@@ -82,12 +86,14 @@ def _holds_models(value: object) -> bool:
 
 
 def _is_default(field: dataclasses.Field[Any], thing: object) -> bool:
+    from dataclasses import MISSING
+
     value = getattr(thing, field.name)
     default = field.default
-    if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+    if default is MISSING and field.default_factory is not MISSING:
         default = field.default_factory()
     # Compared by their text, because 1, 1.0 and True are equal, and comparing arrays gives no bool.
-    return default is not dataclasses.MISSING and type(default) is type(value) and repr(default) == repr(value)
+    return default is not MISSING and type(default) is type(value) and repr(default) == repr(value)
 
 
 def _convert_fields(

@@ -13,8 +13,6 @@ Invariants:
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -330,6 +328,9 @@ def _open_copy(place: Path) -> Connection:
         ArchiveFullError: there is no room for the copy.
         ArchiveLockedError: the file changed during each of several attempts.
     """
+    import shutil  # both take longer to import than a file takes to open
+    import tempfile
+
     folder: Path | None = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="exptrack-"))
@@ -352,6 +353,8 @@ def _open_copy(place: Path) -> Connection:
 
 
 def _copy_unchanged(place: Path, folder: Path) -> Path:
+    import shutil
+
     real = os.path.realpath(place)
     copy = folder / place.name
     for _ in range(COPY_TRIES):

@@ -25,7 +25,7 @@ from __future__ import annotations
 import _thread
 import mmap
 import os
-import secrets
+import random
 import struct
 import threading
 import zlib
@@ -159,7 +159,7 @@ class Journal:
     def __init__(self, archive: Path, identity: str) -> None:
         place = Path(os.path.realpath(archive))
         owner = current_process()
-        header = Header(identity, owner, secrets.randbits(32))
+        header = Header(identity, owner, random.SystemRandom().getrandbits(32))
         name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()
@@ -183,7 +183,6 @@ class Journal:
         self.at = HEADER_SLOTS
         self._rest()
         self.prefault(PREFAULT_BYTES)
-        protect(self)
 
     @property
     def path(self) -> Path:
@@ -268,6 +267,7 @@ class Journal:
             OSError: the file cannot be written any more.
         """
         if self.resting:
+            protect(self)  # not before: what it imports would make the start of each run dearer
             self.look()
             self.resting = False
             self._batch_begin = self.address

@@ -16,7 +16,6 @@ Invariants:
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +132,8 @@ def _recover_one(
             else:
                 if damage or unclaimed:
                     # A replay that is killed after this commit leaves no note that the file is to be kept.
+                    import shutil  # a start of a run imports this file, and has no other use for it
+
                     shutil.copyfile(path, _aside(path, damage))
                 save_drained(connection, header.key, max(drained, damage.end))
     if damage:

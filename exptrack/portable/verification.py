@@ -9,8 +9,8 @@ points have one each; runs, series, studies and trials have a sum over all rows 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.failures import DAMAGE
@@ -49,8 +49,7 @@ FROM blob_writer AS w LEFT JOIN blob AS b ON b.id = w.blob
 """
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(NamedTuple):
     """How much ``verify`` checked, and the problems that it found; `ok` is true if there are none.
 
     `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.

@@ -6,7 +6,7 @@ Invariant: one process never makes the same id twice, and later ids sort later, 
 from __future__ import annotations
 
 import json
-import secrets
+import random
 import threading
 import time
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def new_run_id() -> str:
 
 def make_run_id(milliseconds: int) -> str:
     """Return an id for a start: its milliseconds since 1970, then 35 random bits, in base 32."""
-    chance = secrets.randbits(5 * _ID_CHANCE_CHARS)
+    chance = random.SystemRandom().getrandbits(5 * _ID_CHANCE_CHARS)
     return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
 
 

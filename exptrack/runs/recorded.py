@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
@@ -24,7 +25,7 @@ from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
-from exptrack.records import RecordedRun, RunStatus
+from exptrack.records import RunStatus
 from exptrack.runs.identity import make_run_id
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.seal import save_run_checksum, seal_run
@@ -59,6 +60,40 @@ POINTS_AT_ONCE = 200_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, milliseconds, values
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run that happened elsewhere or earlier, to give to :meth:`exptrack.Archive.record_runs`.
+
+    `config` is anything that ``start_run`` takes. `started_at` counts as UTC unless it has a time zone.
+    `status` is completed, failed or interrupted. `parent` is a run of the archive. Leave host, Python and code
+    empty where they are not known.
+
+    `metrics` maps each name to ``(steps, values)`` or ``(steps, values, times)``: columns of equal length, in
+    the order of logging. Times are datetimes or seconds since 1970; without them every point counts as logged
+    at the start.
+    """
+
+    config: object
+    started_at: datetime
+    duration_s: float = 0.0
+    status: RunStatus | str = RunStatus.COMPLETED
+    reason: str | None = None
+    traceback: str | None = None
+    name: str | None = None
+    group: str | None = None
+    parent: object = None
+    tags: Iterable[str] = ()
+    notes: Iterable[str] = ()
+    metrics: Mapping[str, tuple[Iterable[Any], ...]] = field(default_factory=dict)
+    data: Mapping[str, str] | Iterable[str] | None = None
+    host: str = ""
+    python: str = ""
+    script: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    branch: str | None = None
 
 
 class _CheckedRecord(NamedTuple):

@@ -32,10 +32,10 @@ from exptrack.capture.redaction import redact_text
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidValueError, warn
 from exptrack.metrics.store import read_summaries
-from exptrack.records import RecordedRun, RunStatus, TrialState
+from exptrack.records import RunStatus, TrialState
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.recorded import record_runs
+from exptrack.runs.recorded import RecordedRun, record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit

@@ -67,6 +67,6 @@ def test_lineage_of_a_very_long_chain_is_drawn(lab: Lab) -> None:
     with Archive(lab.db) as archive:
         base = archive.lineage(lab.user)
     (use,) = base.upstream
-    chain = tuple(replace(use, run_id=f"r{i}", from_run=f"r{i + 1}") for i in range(1500))
+    chain = tuple(use._replace(run_id=f"r{i}", from_run=f"r{i + 1}") for i in range(1500))
     lines = drawn(100, print_lineage, replace(base, subject="r0", upstream=chain, artifacts=()))
     assert "r1" in lines[1]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from pathlib import Path
 
 from exptrack.errors import ArchiveError, ArchiveFullError, ArchiveIOError, ArchiveReadOnlyError
@@ -22,6 +21,8 @@ def find_obstacle(path: Path) -> int | None:
 
     Writes a file without a name, or one that is removed at once.
     """
+    import tempfile
+
     try:
         with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path)), buffering=0) as probe:
             left = memoryview(bytes(PROBE_BYTES))

@@ -32,7 +32,7 @@ def test_the_reason_is_asked_of_the_system(
         raise OSError(number, os.strerror(number or 0))
 
     if number is not None:
-        monkeypatch.setattr("exptrack.database.disk.tempfile.TemporaryFile", refuse)
+        monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = code
     found = translate(error, tmp_path / "lab.db")

@@ -4,10 +4,6 @@ SQLite reads a WAL up to the first frame that does not verify, and the next writ
 or a power cut can tear the last transaction only, which was never acknowledged. So a commit that stands behind
 the end that SQLite found, and that verifies, was acknowledged: the log is damaged before it.
 
-The last transaction itself may be what is damaged. SQLite writes the head of a frame, then its page. So after a
-kill the last whole frame verifies; if it does not, it is damaged, or a power cut has torn it. A log that was
-written since the system began has seen no power cut.
-
 The format is described at https://www.sqlite.org/fileformat2.html#the_write_ahead_log. The checksums are
 cumulative: each frame's continues that of the frame before it. Behind a damaged frame they are recomputed from
 the checksum that the frame before stores, or from the one that it ought to store.
@@ -22,7 +18,6 @@ import re
 import struct
 import time
 from collections.abc import Iterator
-from operator import eq
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,21 +60,12 @@ def count_passed_over(held: Hold, page_bytes: int) -> int:
         return 0
     log = _Log(wal, frame_bytes)
     found = sum(1 for _number in log.commits_behind(end, frames))
-    if not found and _written_since_boot(wal) and log.is_last_damaged(end, frames):
-        found = 1
     if not found:
         return 0
     # A writer adds frames first, then moves the end, then drops the lock. So look in the opposite order.
     if not HAS_OPEN_FILE_LOCKS:
         time.sleep(SETTLING_S)
     return found if not held.is_written() and _read_end(shm) == end else 0
-
-
-def _written_since_boot(wal: int) -> bool:
-    """Whether no power cut can have torn the log: it was written since the system began."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    up_s = time.monotonic() if clock is None else time.clock_gettime(clock)
-    return os.fstat(wal).st_mtime > time.time() - up_s
 
 
 def _read_end(shm: int) -> int | None:
@@ -150,13 +136,6 @@ class _Log:
             frame = self._frame(number)
             if frame.pages_after_commit and frame.salts == salts and self._verifies(number, frame):
                 yield number
-
-    def is_last_damaged(self, end: int, frames: int) -> bool:
-        """Whether the last whole frame belongs to this log and does not verify."""
-        frame = self._frame(frames)
-        # A damaged frame may have one wrong salt. In the frames of an earlier log both differ.
-        matches = list(map(eq, frame.salts, self._salts(end, frames)))
-        return any(matches) and not (all(matches) and self._verifies(frames, frame))
 
     def _salts(self, end: int, frames: int) -> Sums:
         """The salts of this log: those in its header, or, if the header is damaged, those of its frames."""

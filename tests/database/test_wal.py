@@ -88,21 +88,6 @@ def test_a_torn_end_is_no_damage(
     assert not [message for message in caplog.messages if "damaged" in message]
 
 
-@pytest.mark.parametrize("at", [0, 9, 17, 22, FRAME.size + 2000])
-@pytest.mark.parametrize("is_old", [False, True])
-def test_a_last_transaction_that_is_damaged_is_told_unless_a_power_cut_may_have_torn_it(
-    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int, is_old: bool
-) -> None:
-    path = copied(left, tmp_path)
-    wal = tmp_path / "lab.db-wal"
-    flip(wal.stat().st_size - FRAME_BYTES + at)(wal)
-    if is_old:
-        os.utime(wal, (0, 0))
-    Archive(path).close()
-    assert len(list_kept(path)) == (not is_old)
-    assert any("1 committed transaction in it cannot be read" in m for m in caplog.messages) is not is_old
-
-
 @pytest.mark.parametrize("mode", ["rw", "ro"])
 def test_a_damaged_log_that_cannot_be_copied_is_not_overwritten(
     left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, mode: str

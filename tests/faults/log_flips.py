@@ -23,6 +23,7 @@ from tests.faults.judge import compare, read_states
 from tests.faults.ledger import REFUSED, Ledger, expect, read_lines
 from tests.faults.tally import Tally
 
+FRAME_BYTES = 24 + 4096
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = """
 import os, signal, sys
@@ -58,8 +59,8 @@ def left() -> Path:
 
 
 def flip(wal: Path, chance: random.Random) -> int:
-    """Flip a bit of a file, and return which."""
-    bit = chance.randrange(8 * wal.stat().st_size)
+    """Flip a bit of a log, and return which: none of its last frame, which may be torn without damage."""
+    bit = chance.randrange(8 * (wal.stat().st_size - FRAME_BYTES))
     with open(wal, "r+b") as file:
         file.seek(bit // 8)
         byte = file.read(1)[0]

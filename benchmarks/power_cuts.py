@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import shutil
@@ -238,6 +239,7 @@ def main(argv: list[str] | None = None) -> None:
         left.mkdir()
         for name, content in disk.after_a_cut(chance).items():
             (left / name).write_bytes(content)
+            os.utime(left / name, (0, 0))  # written before the system began again
         verdicts[judge(left, disk.acknowledged)] += 1
         shutil.rmtree(left)
     print(f"{given.cuts} power cuts in {len(calls)} calls, synchronous {given.synchronous}: {dict(verdicts)}")

@@ -13,6 +13,7 @@ from exptrack.analysis.records import Importance
 from exptrack.analysis.values import rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
 from exptrack.database.connection import Connection, in_reading
+from exptrack.database.damage import telling_damage
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
 from exptrack.validation import short_repr
@@ -39,10 +40,11 @@ def importance(
                 f" {short_repr(metric)}; there are {len(finite)}"
             )
         leaves = read_leaves(connection, list(finite))
-    varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
     rate: Callable[[dict[int, float], dict[str, dict[int, StoredValue]]], list[Importance]]
     rate = _rate_by_forest if method == "forest" else _rate_by_ranks
-    return sorted(rate(finite, varying), key=lambda one: (-one.importance, one.key))
+    with telling_damage(connection):
+        varying = {key: stored for key, stored in leaves.items() if _varies(stored, len(finite))}
+        return sorted(rate(finite, varying), key=lambda one: (-one.importance, one.key))
 
 
 def _varies(stored: dict[int, StoredValue], runs: int) -> bool:

@@ -18,6 +18,7 @@ from exptrack.archive.records import ArchiveInfo, DeleteReport, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.config.store import read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opening import default_connection, open_connection
@@ -383,6 +384,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
         return self._count(tuple(recovery.list_waiting(self._connection)))
 
     @in_reading
+    @decoding_rows
     def _count(self, waiting: tuple[Waiting, ...]) -> ArchiveInfo:
         connection = self._connection
         first, last = connection.one(FIRST_AND_LAST) or (None, None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, overload
 
 from exptrack.archive.records import SqlResult
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.records import RunSummary
@@ -252,7 +253,7 @@ class ArchiveQueries:
     ) -> Series | Buckets:
         from exptrack.metrics.series import read_buckets, read_series
 
-        address = _series_address(lookup.resolve_run(self._connection, run_id))
+        address = _series_address(self._connection, lookup.resolve_run(self._connection, run_id))
         if buckets is None:
             return read_series(self._connection, *address, name, start=start, stop=stop)
         return read_buckets(self._connection, *address, name, buckets, start=start, stop=stop)
@@ -309,7 +310,7 @@ class ArchiveQueries:
         from exptrack.metrics.series import read_series
 
         return [
-            read_series(self._connection, *_series_address(row), name, start=start, stop=stop)
+            read_series(self._connection, *_series_address(self._connection, row), name, start=start, stop=stop)
             for row in self._resolve_each(run_ids)
             for name in names
         ]
@@ -389,6 +390,7 @@ def _list_ids(run_ids: object) -> list[object]:
     return list(run_ids)
 
 
-def _series_address(row: Row) -> tuple[int, str, datetime]:
+@decoding_rows
+def _series_address(_connection: Connection, row: Row) -> tuple[int, str, datetime]:
     """Return the row id, run id and start by which series are read."""
     return row["id"], row["run_id"], moment(row["started_at"])

@@ -482,6 +482,7 @@ class ArtifactStore(Retention):
             write_tree(place, (entry for row in rows for entry in self._iter_named_tree(row, count)))
         return place
 
+    @decoding_rows
     def _count_bytes(self, row: Row) -> int:
         if row["media_type"] != FOLDER_TYPE:
             return int(row["size_bytes"])

@@ -228,7 +228,6 @@ def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
     if kind == "float":
         return num if text is None else float(text)
     if kind == "int":
-        assert num is not None
-        return int(num) if text is None else int(text)
+        return int(text or "") if num is None or text is not None else int(num)
     value: ConfigValue = json.loads(text or "")
     return value

@@ -5,9 +5,11 @@ Invariant: a result code that the table does not know stays an error of SQLite: 
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
+from exptrack.database.disk import NO_ROOM, find_obstacle
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -54,10 +56,15 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
         ArchiveCorruptError,
         "{path} is damaged, or the disk failed to read it ({error}); run 'exptrack verify' to see where",
     ),
-    sqlite3.SQLITE_FULL: (ArchiveFullError, "there is no room to write {path}; free disk space and try again"),
+    sqlite3.SQLITE_FULL: (
+        ArchiveFullError,
+        "there is no room to write {path}, because its disk is full or a quota is used up; free disk space and"
+        " try again",
+    ),
     sqlite3.SQLITE_READONLY: (
         ArchiveReadOnlyError,
-        "{path} cannot be written; check the permissions of the file and its folder",
+        "{path} cannot be written; check the permissions of the file and its folder, and whether its disk is"
+        " mounted for reading only",
     ),
     sqlite3.SQLITE_CANTOPEN: (
         ArchiveIOError,
@@ -78,6 +85,8 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
 
 # What SQLite's binding raises. Of a schema whose text is damaged, the message itself may not be UTF-8.
 SQLITE_FAILURE = (sqlite3.Error, UnicodeDecodeError)
+# How messages without a code of their own begin: a statement of exptrack met a value that it never stores.
+OF_WRONG_VALUES = ("Could not decode", "user-defined ", "malformed JSON", "integer overflow", "JSON ")
 
 
 def require_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
@@ -98,19 +107,36 @@ def primary_code(error: Exception) -> int:
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
+def is_of_wrong_value(error: Exception) -> bool:
+    """Whether a statement of exptrack failed because of a value that exptrack never stores."""
+    if primary_code(error) not in (0, sqlite3.SQLITE_ERROR):
+        return False
+    return isinstance(error, UnicodeDecodeError) or str(error).startswith(OF_WRONG_VALUES)
+
+
 def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
     """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself.
 
     `waited_s` is how long the call has waited for the lock.
     """
     code = primary_code(error)
-    if isinstance(error, UnicodeDecodeError) or (not code and str(error).startswith("Could not decode")):
-        code = sqlite3.SQLITE_CORRUPT  # Python's binding says so of text that is not UTF-8
+    if is_of_wrong_value(error):
+        code = sqlite3.SQLITE_CORRUPT
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        code = _find_cause(code, path)
     failure = FAILURES.get(code)
     if failure is None:
         return error
     kind, message = failure
     return kind(message.format(path=path, error=error, waited_s=waited_s), path=str(path))  # type: ignore[call-arg]
+
+
+def _find_cause(code: int, path: Path) -> int:
+    """Return the code that says why a file could not be written, where the system tells it again."""
+    obstacle = find_obstacle(path)
+    if obstacle in NO_ROOM:
+        return sqlite3.SQLITE_FULL
+    return sqlite3.SQLITE_READONLY if obstacle == errno.EROFS else code
 
 
 def busy_error() -> sqlite3.Error:

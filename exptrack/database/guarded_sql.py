@@ -89,7 +89,8 @@ def run_guarded(
             code = primary_code(error)
             if code == sqlite3.SQLITE_INTERRUPT:
                 raise QueryError(f"stopped after {timeout_s:g} s; narrow the query") from None
-            if code in FAILURES or isinstance(error, UnicodeDecodeError):
+            is_undecodable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode")
+            if code in FAILURES or is_undecodable:
                 raise connection.translate(error) from error
             raise QueryError(f"SQL: {error}") from None
         columns = [column[0] for column in cursor.description]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.disk import NO_ROOM, error_of
 from exptrack.database.frozen import side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
@@ -193,10 +194,7 @@ def _create_file(place: Path) -> None:
             path=str(place),
         ) from None
     except OSError as error:
-        raise ArchiveReadOnlyError(
-            f"{place} cannot be created ({error.strerror}); check the permissions of its folder",
-            path=str(place),
-        ) from None
+        raise error_of(error, place, "cannot be created") from None
     if os.name == "posix":
         folder = os.open(place.parent, os.O_RDONLY)
         try:
@@ -388,7 +386,7 @@ def _open_copy(place: Path) -> Connection:
     except BaseException as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise ArchiveFullError(
                 f"{place} can only be read by way of a copy, and there is no room for one in"
                 f" {tempfile.gettempdir()}; set TMPDIR to a folder with room",

@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from exptrack.database.disk import NO_ROOM
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.hold import Hold
-from exptrack.errors import ArchiveIOError, warn
+from exptrack.errors import ArchiveFullError, ArchiveIOError, warn
 
 HEADER = struct.Struct(">8I")  # magic, format, page size, sequence, salt 1, salt 2, checksum 1, checksum 2
 FRAME = struct.Struct(">6I")  # page, pages after a commit (else 0), salt 1, salt 2, checksum 1, checksum 2
@@ -119,12 +120,13 @@ def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, w
     `may_write` is false where SQLite leaves the file alone, so that no copy is needed.
 
     Raises:
-        ArchiveIOError: no copy could be made, and this process would overwrite the WAL.
+        ArchiveFullError: there is no room for a copy, and this process would overwrite the WAL.
+        ArchiveIOError: no copy could be made for another reason, and this process would overwrite the WAL.
     """
     lost = count_passed_over(held, page_bytes)
     if not lost:
         return
-    behind = f"{lost} committed transaction{'s' * (lost != 1)} behind the damage cannot be read"
+    behind = f"{lost} committed transaction{'s' * (lost != 1)} in it cannot be read"
     told = f"{held.wal_path} is damaged: {behind}"
     if not may_write:
         warn(f"{told}; let a user who may write {place} open it")
@@ -138,7 +140,8 @@ def keep_if_damaged(held: Hold, place: Path, page_bytes: int, may_write: bool, w
         held.leaves_wal = True
         message = f"{told}, and no copy of it can be kept ({error.strerror}); make room, or copy it away"
         if writes:
-            raise ArchiveIOError(message, path=str(place)) from error
+            kind = ArchiveFullError if error.errno in NO_ROOM else ArchiveIOError
+            raise kind(message, path=str(place)) from error
         warn(message)
     else:
         warn(f"{told}; the file and its log are kept as {base} and {base}-wal")

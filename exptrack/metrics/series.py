@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.database.functions import unpack_extremes, unpack_points
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require
@@ -301,6 +302,7 @@ def _check_range(start: object, stop: object) -> tuple[int, int]:
 # Points into buffers
 
 
+@decoding_rows
 def read_points(connection: Connection, series: int, count: int, last_ms: int, low: int, high: int) -> Buffers:
     """Read the points of a series in a range of steps; both ends are included."""
     bounds = {"series": series, "low": low, "high": high}
@@ -319,6 +321,7 @@ def read_points(connection: Connection, series: int, count: int, last_ms: int, l
     return connection.fold(POINTS, bounds, _collect_in_numpy)
 
 
+@decoding_rows
 def read_in_bulk(connection: Connection, sql: str, parameters: Parameters) -> Buffers:
     """Read a query's rows of step, milliseconds and value; with numpy where it is installed."""
     return connection.fold(sql, parameters, _collect_in_numpy if _has_numpy() else collect_in_python)
@@ -348,6 +351,7 @@ def _collect_floats(rows: Iterator[tuple[Any, ...]]) -> FloatArray:
 # Buckets into columns
 
 
+@decoding_rows
 def _read_bucket_columns(
     connection: Connection, row: Row, low: int, high: int, width: int
 ) -> dict[str, Buffer]:

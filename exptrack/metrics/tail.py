@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import RunNotFoundError
 from exptrack.metrics.series import Buffers, Series, collect_in_python, read_points
 from exptrack.metrics.writer import drain_all
@@ -84,6 +85,7 @@ class Tail:
                     updates.append(self._update(row))
         return updates
 
+    @decoding_rows
     def _update(self, row: Row) -> Update:
         series, key = row["id"], (row["run_id"], row["name"])
         count, step, seq = self._seen.get(key, (0, 0, 0))

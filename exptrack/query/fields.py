@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from exptrack.config.store import read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
@@ -66,6 +67,7 @@ def read_fields(
     return found
 
 
+@decoding_rows
 def read_attributes(
     connection: Connection, runs: Sequence[int], fields: Iterable[Field], dead: Sequence[int]
 ) -> dict[Field, Values]:
@@ -106,6 +108,7 @@ def _read_words(connection: Connection, runs: Sequence[int], name: str) -> dict[
     return {run: tuple(sorted(several)) for run, several in found.items()}
 
 
+@decoding_rows
 def read_configs(
     connection: Connection, runs: Sequence[int], fields: Iterable[Field] | None = None
 ) -> dict[Field, Values]:
@@ -123,6 +126,7 @@ def read_configs(
     return found
 
 
+@decoding_rows
 def read_metrics(
     connection: Connection,
     runs: Sequence[int],

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import (
     ArchiveCorruptError,
     InvalidTypeError,
@@ -224,9 +225,13 @@ def infer_column(cells: list[Any]) -> Column:
 
 def read_point_table(connection: Connection, runs: Sequence[int], names: str | Iterable[str] | None) -> Points:
     """Read points of runs; see :meth:`exptrack.RunQuery.metrics_to_pandas`. Call inside a snapshot."""
+    return _read_points(connection, runs, None if names is None else check_names(names))
+
+
+@decoding_rows
+def _read_points(connection: Connection, runs: Sequence[int], checked: Sequence[str] | None) -> Points:
     wanted, sql = {"runs": json.dumps(list(runs))}, HEADS
-    if names is not None:
-        checked = check_names(names)
+    if checked is not None:
         metrics = {row["name"]: row["id"] for row in connection.all(METRIC_IDS, (json.dumps(checked),))}
         for name in checked:
             if name not in metrics:

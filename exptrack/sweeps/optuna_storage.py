@@ -15,7 +15,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from math import nan
 from operator import attrgetter, itemgetter
@@ -32,7 +32,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
-from exptrack.database.damage import decoding_rows
+from exptrack.database.damage import decoding_rows, telling_damage
 from exptrack.database.presence import show_presence
 from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
@@ -45,6 +45,10 @@ from exptrack.validation import check_text
 OF_THIS_PROCESS = {"_pid", "_lock", "_known"}
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
+
+
+# Trials are numbered without gaps, and a page of new ones is read at once.
+MOST_UNSEEN = 1_000_000
 
 
 class _Known:
@@ -191,7 +195,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         objectives = self._connection.all(OBJECTIVES, (study_id,))
         if not objectives:
             raise _no_study(study_id)
-        return [rows.DIRECTIONS[row["direction"]] for row in objectives]
+        with telling_damage(self):
+            return [rows.DIRECTIONS[row["direction"]] for row in objectives]
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the users' attributes of a study; KeyError if there is no such study."""
@@ -445,8 +450,9 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             if others:
                 raise RuntimeError("a study with several objectives has no best trial; use study.best_trials")
             sign = -1 if first == StudyDirection.MAXIMIZE else 1
-            ranked = [((sign * trial.values[0], rank), trial) for rank, trial in seen.unranked]
-            best = min([*ranked, *([seen.best] if seen.best else [])], key=itemgetter(0))
+            with telling_damage(self):
+                ranked = [((sign * trial.values[0], rank), trial) for rank, trial in seen.unranked]
+                best = min([*ranked, *([seen.best] if seen.best else [])], key=itemgetter(0))
             seen.best = best
             seen.unranked.clear()
         return best[1]
@@ -483,8 +489,15 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             found = self._read_trials(study_id, rows.HEADS_IN, {"states": words}, states)
             return [trial for trial, _rank in found]
         given = {"seen": len(seen.by_number), "open": json.dumps(list(seen.open))}
+        return self._keep(seen, self._read_trials(study_id, rows.HEADS, given, states | rows.FINISHED))
+
+    @decoding_rows
+    def _keep(self, seen: _Known, found: Iterable[tuple[FrozenTrial, int | None]]) -> list[FrozenTrial]:
+        """Keep the finished ones of the trials found; return the others."""
         unfinished = []
-        for trial, rank in self._read_trials(study_id, rows.HEADS, given, states | rows.FINISHED):
+        for trial, rank in found:
+            if trial.number > len(seen.by_number) + MOST_UNSEEN:
+                raise ValueError(f"a trial has the number {trial.number}")
             while len(seen.by_number) <= trial.number:
                 seen.open.add(len(seen.by_number))
                 seen.by_number.append(None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
@@ -111,6 +112,7 @@ class StudyResults:
         return next((trial for trial in self.trials if trial.number == self.info.best_number), None)
 
     @property
+    @decoding_rows
     def best_trials(self) -> list[TrialRecord]:
         """The best trial; with several objectives, the Pareto front.
 
@@ -150,6 +152,7 @@ class StudyResults:
 
     # Tables
 
+    @decoding_rows
     def frame(self) -> Frame:
         """Return a row for each trial: its facts, its values and a column ``params.NAME`` for each param.
 
@@ -169,6 +172,7 @@ class StudyResults:
             table[f"params.{name}"] = infer_column([trial.params.get(name) for trial in self.trials])
         return Frame(table)
 
+    @decoding_rows
     def history(self) -> Frame:
         """Return a row for each trial, by number: how the search went.
 
@@ -212,6 +216,7 @@ class StudyResults:
         }
         return Frame(table | self._value_columns(trials))
 
+    @decoding_rows
     def reports(self) -> Frame:
         """Return a row for each reported value (number, state, step, value): all learning curves."""
         points = [(trial, step) for trial in self.trials for step in trial.reports]
@@ -224,6 +229,7 @@ class StudyResults:
             }
         )
 
+    @decoding_rows
     def space(self) -> Frame:
         """Return a row for each param: the range or choices that its values were last drawn from.
 

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial
 
 from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
 from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import telling_damage
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
@@ -56,10 +57,11 @@ class StudyCore:
         names = zip(info.metrics, default_metrics(len(info.metrics)), strict=True)
         self.metrics = tuple(name or default for name, default in names)
         self.settings = info.settings
-        self.storage = LimitedStorage(connection, self.settings.get("max_trials"))
         self._given = (sampler, pruner)
-        origin = self.settings.get("base_origin", {"files": [], "sources": {}})
-        self._base = decode_config({"values": self.settings.get("base") or {}, **origin})
+        with telling_damage(connection):
+            self.storage = LimitedStorage(connection, self.settings.get("max_trials"))
+            origin = self.settings.get("base_origin", {"files": [], "sources": {}})
+            self._base = decode_config({"values": self.settings.get("base") or {}, **origin})
         self._optuna: optuna.Study | None = None
         self._opening = threading.Lock()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, ArchiveFullError
 from exptrack.database.wal import FRAME, HEADER, _Log, list_kept
 
 FRAME_BYTES = FRAME.size + 4096
@@ -85,6 +86,37 @@ def test_a_torn_end_is_no_damage(
     Archive(path).close()
     assert list_kept(path) == []
     assert not [message for message in caplog.messages if "damaged" in message]
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_damaged_log_that_cannot_be_copied_is_not_overwritten(
+    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    path = copied(left, tmp_path)
+    wal = tmp_path / "lab.db-wal"
+    flip(PLACES[-1])(wal)
+    damaged = wal.read_bytes()
+    main = path.read_bytes()
+    write = os.write
+
+    def no_room(descriptor: int, data: bytes) -> int:
+        write(descriptor, data[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr("exptrack.database.hold.os.write", no_room)
+        if mode == "rw":
+            with pytest.raises(ArchiveFullError, match=r"no copy of it can be kept .*; make room"):
+                Archive(path)
+        else:
+            Archive(path, mode="ro").close()
+            assert [m for m in caplog.messages if "no copy of it can be kept" in m]
+        assert (wal.read_bytes(), path.read_bytes()) == (damaged, main)
+        assert list_kept(path) == []
+        assert not list(tmp_path.glob("*.draft"))
+    with Archive(path):
+        (kept,) = list_kept(path)
+        assert kept.read_bytes() == damaged
 
 
 def test_a_whole_log_is_no_damage(left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

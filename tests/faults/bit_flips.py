@@ -1,14 +1,14 @@
 """Flip single bits of an archive that uses every table, and see whether ``verify`` and the readers tell.
 
 A flip that changes what any reader gets must be reported. No reading call may return other bytes of an
-artifact, or raise an error that is not exptrack's.
+artifact, or raise an error that is not exptrack's. Every fourth try flips a bit of the log instead.
 """
 
 from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
+import os
 import random
 import shutil
 import signal
@@ -16,13 +16,14 @@ import sqlite3
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from exptrack import Archive, ExptrackError
+from tests.faults import log_flips
 from tests.faults.full_lab import build, tables
+from tests.faults.readings import list_readings
 from tests.faults.tally import Tally
 
 LIMIT_S = 30
@@ -66,44 +67,8 @@ class Subject:
         self.path.write_bytes(self.sound)
         with Archive(self.path, mode="ro") as archive:
             assert archive.verify().problems == ()
-            self.runs = [run.run_id for run in archive.list_runs()]
-            self.names = [
-                (run_id, artifact.name, artifact.version)
-                for run_id in self.runs
-                for artifact in archive.show_run(run_id).artifacts
-            ]
-            self.readings = dict(self._readings())
+            self.readings = list_readings(archive)
         self.answers = self.ask()
-
-    def _readings(self) -> Iterator[tuple[str, Callable[[Archive], Any]]]:
-        yield "list_runs", lambda a: a.list_runs()
-        yield "runs where", lambda a: [run.run_id for run in a.runs().where("config.lr < 0.45 and tag = smoke")]
-        yield "runs by trial", lambda a: [r.run_id for r in a.runs().where("trial.state = complete")]
-        yield "best_runs", lambda a: a.best_runs("loss", "minimize")
-        yield "studies", lambda a: a.studies()
-        yield "trials", lambda a: a.trials("widths")
-        yield "study_results", lambda a: a.study_results("widths")
-        yield "optuna", lambda a: _optuna_trials(a)
-        yield "storage", lambda a: a.storage()
-        yield "views", lambda a: a.list_views()
-        yield "own view", lambda a: a.sql("SELECT * FROM best").rows
-        yield "compare", lambda a: a.compare(self.runs[:3])
-        yield "diff_runs", lambda a: a.diff_runs(self.runs[0], self.runs[1])
-        yield "group_by", lambda a: a.group_by("loss", "config.lr")
-        yield (
-            "series",
-            lambda a: [[list(s.steps), list(s.values)] for s in a.series(self.runs, "loss").values()],
-        )
-        for view in ("runs", "configs", "tags", "notes", "events", "metrics", "points", "artifacts"):
-            yield f"view {view}", _selecting(view)
-        for view in ("artifact_files", "inputs", "lineage", "run_storage", "studies", "trials", "trial_params"):
-            yield f"view {view}", _selecting(view)
-        for run_id in self.runs:
-            yield f"show_run {run_id}", lambda a, r=run_id: a.show_run(r)  # type: ignore[misc]
-            yield f"lineage {run_id}", lambda a, r=run_id: a.lineage(r)  # type: ignore[misc]
-            yield f"handle {run_id}", lambda a, r=run_id: _read_handle(a, r)  # type: ignore[misc]
-        for place in self.names:
-            yield f"artifact {place}", lambda a, p=place: _read_artifact(a, *p)  # type: ignore[misc]
 
     def ask(self) -> dict[str, str]:
         """What each reading call, and SQL on each table, makes of the file as it is now."""
@@ -165,40 +130,8 @@ class Subject:
         return None
 
 
-def _selecting(view: str) -> Callable[[Archive], Any]:
-    return lambda archive: archive.sql(f"SELECT * FROM {view}").rows
-
-
 def _is_told(answer: str) -> bool:
     return answer.startswith(("Archive", "ArtifactNotFoundError", "RunNotFoundError"))
-
-
-def _optuna_trials(archive: Archive) -> Any:
-    storage = archive.optuna_storage()
-    study = storage.get_study_id_from_name("widths")
-    facts = (storage.get_study_user_attrs(study), storage.get_study_directions(study))
-    return facts, storage.get_all_trials(study)
-
-
-def _read_handle(archive: Archive, run_id: str) -> Any:
-    run = archive.get_run(run_id)
-    metrics = {name: run.get_metric(name) for name in ("loss", "acc")}
-    last = run.get_last_metric("loss")
-    facts = (run.tags, run.notes, run.read_events(), run.inputs, run.status, run.config.to_sdn())
-    return metrics, last, facts, run.artifacts.list_artifacts()
-
-
-def _read_artifact(archive: Archive, run_id: str, name: str, version: int) -> Any:
-    store = archive.artifacts(run_id)
-    content = store.get_blob(name, version)
-    data = content.encode() if isinstance(content, str) else content or b""
-    used = archive.find_artifact(f"{run_id}/{name}:v{version}")
-    files = []
-    if used.kind == "folder":
-        for file in store.list_files(name, version):
-            with store.open(name, version, file=file.path) as stream:
-                files.append((file, hashlib.sha256(stream.read()).hexdigest()))
-    return used, hashlib.sha256(data).hexdigest(), files
 
 
 @functools.cache
@@ -216,6 +149,9 @@ def run(tries: int, seed: int) -> Tally:
     tally = Tally()
     archive = subject()
     for number in range(seed, seed + tries):
+        if number % 4 == 0 and os.name == "posix":  # elsewhere an open log cannot be written
+            tally.add(log_flips.try_one(number // 4))
+            continue
         chance = random.Random(number)
         # Most of a small file is unused; every second flip hits a byte that is not 0.
         place = chance.choice(archive.used) if number % 2 else chance.randrange(len(archive.sound))

@@ -19,10 +19,11 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from exptrack import Archive, ExptrackError
+from exptrack import Archive, ExptrackError, RecordedRun
 from tests.faults.deeds import Deeds, import_everything
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger
@@ -55,6 +56,7 @@ FAULTS_OF = {
     "fcntl": {KILL},
     "mmap": {KILL},
 }
+BEGUN = datetime(2024, 1, 1, tzinfo=UTC)  # of recorded runs
 MOST_CALLS = 1024  # of one name in one script
 
 
@@ -164,7 +166,39 @@ def close(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
     return deeds
 
 
-SCRIPTS = [start, log, annotate, complete, register, remove, collect, recover, resume, mend, close]
+def snapshot(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
+    deeds = annotate(folder, ledger, lambda: None)
+    mark()
+    deeds.act({}, lambda: deeds.archive.backup(folder / "copy.db"))
+    deeds.tag()
+    return deeds
+
+
+def export(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
+    deeds = register(folder, ledger, lambda: None)
+    run = deeds.run
+    mark()
+    if run is not None:
+        deeds.act({}, lambda: run.artifacts.export_all(folder / "out"))
+    deeds.tag()
+    return deeds
+
+
+def record_runs(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
+    deeds = start(folder, ledger, lambda: None)
+    mark()
+    for number in range(3):
+        name = f"recorded{number}"
+        points = {f"point {name}/loss/{step}": step / 3 for step in range(5)}
+        one = RecordedRun({}, BEGUN, name=name, metrics={"loss": (range(5), [step / 3 for step in range(5)])})
+        deeds.act({f"run {name}": "completed", **points}, lambda one=one: deeds.archive.record_runs([one]))
+    return deeds
+
+
+SCRIPTS = [
+    start, log, annotate, complete, register, remove, collect, recover, resume, mend, close, snapshot, export,
+    record_runs,
+]  # fmt: skip
 
 
 def leave_a_dead_process(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveIOError
+from exptrack import Archive, ArchiveFullError, ArchiveReadOnlyError, ExportError
 from tests.cli.calls import call
 from tests.metrics.points import journals, killed
 
@@ -63,9 +63,76 @@ def test_reading_commands_need_no_room_and_opening_for_writing_does(disk: Path, 
     filler = fill(disk)
     for words in (("ls",), ("info",), ("verify",), ("snapshot", str(tmp_path / "copy.db"))):
         assert call(path, *words).exit_code == 0
-    with pytest.raises(ArchiveIOError):
-        Archive(path)
+    for place in (path, disk / "new.db"):
+        with pytest.raises(ArchiveFullError, match="its disk is full"):
+            Archive(place)
     filler.unlink()
     for place in (path, tmp_path / "copy.db"):
         with Archive(place) as archive:
             assert len(archive.list_runs()) == 1
+
+
+def test_each_call_that_needs_room_says_that_there_is_none(disk: Path, tmp_path: Path) -> None:
+    with Archive(tmp_path / "other.db") as other, Archive(disk / "lab.db") as archive:
+        stored = other.start_run()
+        stored.artifacts.register_data("x", os.urandom(300_000))
+        stored.complete()
+        run = archive.start_run()
+        filler = fill(disk)
+        run.log({"x": 1.0})
+        calls = [
+            lambda: archive.start_run(),
+            lambda: run.add_tag("z"),
+            lambda: run.flush(),
+            lambda: run.artifacts.register_data("y", os.urandom(300_000)),
+            lambda: other.backup(disk / "copy.db"),
+        ]
+        for need in calls:
+            with pytest.raises(ArchiveFullError, match="free disk space"):
+                need()
+        with pytest.raises(ExportError, match="there is no room"):
+            stored.artifacts.export_all(disk / "out")
+        filler.unlink()
+        run.complete()
+        assert [point.value for point in run.get_metric("x")] == [1.0]
+        assert archive.verify().ok
+
+
+def test_a_disk_that_becomes_read_only_is_told_as_such(disk: Path, tmp_path: Path) -> None:
+    path = disk / "lab.db"
+    with Archive(path) as archive, Archive(tmp_path / "other.db") as other:
+        archive.start_run().complete()
+        stored = other.start_run()
+        stored.complete()
+        archive.close()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for place in (path, disk / "new.db"):
+            with pytest.raises(ArchiveReadOnlyError):
+                Archive(place)
+        with pytest.raises(ExportError, match="not permitted"):
+            other.backup(disk / "copy.db")
+        with Archive(path, mode="ro") as reader:
+            assert reader.verify().ok
+
+
+def test_a_log_that_cannot_be_folded_at_the_end_is_told_and_kept(
+    disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = disk / "lab.db"
+    with Archive(path) as archive:
+        archive.start_run().complete()
+    archive = Archive(path)
+    run = archive.start_run()
+    words = [f"{number} {'x' * 30_000}" for number in range(10)]
+    run.complete()  # which folds the log, so what makes the file grow comes after it
+    for text in words:
+        run.add_note(text)
+    filler = fill(disk)
+    archive.close()
+    told = [message for message in caplog.messages if "lab.db-wal, because they could not be copied" in message]
+    assert len(told) == 1
+    filler.unlink()
+    with Archive(path) as archive:
+        assert [note.text for note in archive.get_run(run.run_id).notes] == words
+        assert archive.verify().ok
+    assert not path.with_name("lab.db-wal").exists()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,25 @@ def test_a_backup_that_is_written_into_the_open_file_is_told_by_verify(tmp_path:
             pass
     with Archive(path) as archive:
         assert archive.verify().problems != ()
+
+
+CUTS_THE_SHARED_MEMORY = """
+import os, sys, exptrack
+archive = exptrack.Archive(sys.argv[1])
+run = archive.start_run()
+for number in range(5):
+    run.add_tag(f"t{number}")
+    print(f"t{number}", flush=True)
+    if number == 2:
+        os.truncate(f"{sys.argv[1]}-shm", 0)
+"""
+
+
+def test_a_process_whose_shm_is_cut_ends_and_loses_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CUTS_THE_SHARED_MEMORY, str(tmp_path / "lab.db")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    acknowledged = done.stdout.split()
+    assert (done.returncode, len(acknowledged)) == (-signal.SIGBUS, 3)
+    with Archive(tmp_path / "lab.db") as archive:
+        assert list(archive.list_runs()[0].tags) == acknowledged
+        assert archive.verify().problems == ()

@@ -91,7 +91,7 @@ def default_connection() -> Connection:
     """Return the connection of the default archive; the first call opens it and creates a missing file."""
     path = archive_path(None)
     connection = _OPEN.get(path)
-    if connection is None or not _is_open_at_its_place(connection):
+    if connection is None or not _keep_if_at_its_place(connection):
         connection = _OPEN[path] = open_connection(path)
     return connection
 
@@ -104,17 +104,20 @@ def reopen_connection(path: str, mode: str) -> Connection:
     """
     key = (Path(path), mode)
     connection = _UNPICKLED.get(key)
-    if connection is None or not _is_open_at_its_place(connection):
+    if connection is None or not _keep_if_at_its_place(connection):
         connection = _UNPICKLED[key] = open_connection(path, mode=mode, create=False)
     return connection
 
 
-def _is_open_at_its_place(connection: Connection) -> bool:
-    """Whether the connection is open on the file that its path leads to: not on one that was there before."""
+def _keep_if_at_its_place(connection: Connection) -> bool:
+    """Return whether the connection is open on the file that its path leads to.
+
+    One on a file that was there before is closed: its WAL would be taken for that of the file there now.
+    """
     try:
         connection.check_identity()
     except ArchiveMovedError:
-        return False
+        connection.close()
     return not connection.closed
 
 

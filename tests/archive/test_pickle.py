@@ -190,6 +190,8 @@ def test_a_store_finds_its_run_in_a_file_that_numbers_its_runs_otherwise(
         other.start_run().complete()
         with pytest.raises(RunNotFoundError):
             pickle.loads(pickled)
+    for connection in opening._UNPICKLED.values():
+        connection.close()
     (tmp_path / "lab.db").unlink()
     (tmp_path / "old.db").rename(tmp_path / "lab.db")
     archive.__init__(tmp_path / "lab.db")  # type: ignore[misc]

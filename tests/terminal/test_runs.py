@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def test_a_running_run_took_the_time_until_now(tmp_path: Path) -> None:
     with Archive(tmp_path / "lab.db") as archive, archive.start_run():
         (record,) = archive.list_runs()
     heard = datetime.now(UTC) - timedelta(seconds=20)
-    running = replace(record, status=RunStatus.RUNNING, heartbeat_at=heard, duration_s=3590.0)
+    running = record._replace(status=RunStatus.RUNNING, heartbeat_at=heard, duration_s=3590.0)
     assert "1 h 00 m" in took(running)
-    silent = replace(running, heartbeat_at=heard - timedelta(hours=5))
+    silent = running._replace(heartbeat_at=heard - timedelta(hours=5))
     assert "1 h 00 m" not in took(silent), "its process may have ended"

@@ -124,5 +124,9 @@ class StatementRunner(OpenedFile):
             import sqlite_utils
 
             database = sqlite_utils.Database(self._raw(handle))
-            names = [name for name in database.table_names() if not name.startswith("sqlite_")]
-            return {name: database.table(name).count for name in sorted(names)}
+
+            def count() -> dict[str, int]:
+                names = [name for name in database.table_names() if not name.startswith("sqlite_")]
+                return {name: database.table(name).count for name in sorted(names)}
+
+            return self._run_statement(handle, count)

@@ -1,8 +1,10 @@
 """Find what SQLite does not see of a damaged write-ahead log: transactions that it passes over, and a lost end.
 
 SQLite reads a WAL up to the first frame that does not verify, and the next writer overwrites the rest. A kill
-or a power cut can tear the last transaction only, which was never acknowledged. So a commit that stands behind
-the end that SQLite found, and that verifies, was acknowledged: the log is damaged before it.
+can tear the last transaction only, which was never acknowledged. So a commit that stands behind the end that
+SQLite found, and that verifies, was acknowledged: the log is damaged before it. A power cut can tear any frame
+that was not synced, and nobody was promised those. So nothing is told of a log that was last written before the
+system began.
 
 The format is described at https://www.sqlite.org/fileformat2.html#the_write_ahead_log. The checksums are
 cumulative: each frame's continues that of the frame before it. Behind a damaged frame they are recomputed from
@@ -57,7 +59,7 @@ def count_passed_over(held: Hold, page_bytes: int) -> int:
     frame_bytes = FRAME.size + page_bytes
     frames = (os.fstat(wal).st_size - HEADER.size) // frame_bytes
     end = _read_end(shm)
-    if end is None or frames <= end:
+    if end is None or frames <= end or not _written_since_boot(wal):
         return 0
     log = _Log(wal, frame_bytes)
     found = sum(1 for _number in log.commits_behind(end, frames))
@@ -67,6 +69,13 @@ def count_passed_over(held: Hold, page_bytes: int) -> int:
     if not HAS_OPEN_FILE_LOCKS:
         time.sleep(SETTLING_S)
     return found if not held.is_written() and _read_end(shm) == end else 0
+
+
+def _written_since_boot(wal: int) -> bool:
+    """Whether no power cut can have torn the log."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    up_s = time.monotonic() if clock is None else time.clock_gettime(clock)
+    return os.fstat(wal).st_mtime > time.time() - up_s
 
 
 def is_cut(held: Hold) -> bool:

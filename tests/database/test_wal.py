@@ -88,6 +88,17 @@ def test_a_torn_end_is_no_damage(
     assert not [message for message in caplog.messages if "damaged" in message]
 
 
+def test_a_log_that_a_power_cut_may_have_torn_is_no_damage(
+    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = copied(left, tmp_path)
+    flip(PLACES[-1])(tmp_path / "lab.db-wal")
+    os.utime(tmp_path / "lab.db-wal", (0, 0))  # last written before the system began
+    Archive(path).close()
+    assert list_kept(path) == []
+    assert not [message for message in caplog.messages if "damaged" in message]
+
+
 @pytest.mark.parametrize("mode", ["rw", "ro"])
 def test_a_damaged_log_that_cannot_be_copied_is_not_overwritten(
     left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, mode: str

@@ -8,6 +8,7 @@ written or locked.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -79,11 +80,16 @@ def set_aside(numbers: Iterable[int], own: Iterable[FileId]) -> Iterator[None]:
     moved: list[tuple[int, int, bool]] = []
     try:
         for number in wanted:
-            if file_id(number) in files or _fill_free(number, pipe):
-                continue
-            inheritable = os.get_inheritable(number)
-            moved.append((number, fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, high), inheritable))
-            os.dup2(pipe, number, inheritable=False)
+            while file_id(number) not in files and not _fill_free(number, pipe):
+                try:
+                    inheritable = os.get_inheritable(number)
+                    moved.append((number, fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, high), inheritable))
+                except OSError as error:
+                    if error.errno != errno.EBADF:
+                        raise
+                    continue  # another thread has just closed it
+                os.dup2(pipe, number, inheritable=False)
+                break
         yield
     finally:
         for number, kept, inheritable in moved:

@@ -43,6 +43,24 @@ def test_another_file_at_the_number_is_neither_written_nor_closed(tmp_path: Path
     assert (tmp_path / "users").read_bytes() == b"mine"
 
 
+def test_a_number_that_another_thread_closes_meanwhile_counts_as_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = open_new(tmp_path / "users")
+    ask = os.get_inheritable
+
+    def close_first(descriptor: int) -> bool:
+        monkeypatch.setattr(os, "get_inheritable", ask)
+        os.close(descriptor)
+        return ask(descriptor)
+
+    monkeypatch.setattr(os, "get_inheritable", close_first)
+    with set_aside([number], []):
+        with pytest.raises(OSError, match=r"Bad file descriptor|Illegal seek"):
+            os.pwrite(number, b"page", 0)
+    assert file_id(number) is None
+
+
 def test_a_free_number_is_kept_free_for_nobody_else(tmp_path: Path) -> None:
     number = open_new(tmp_path / "file")
     os.close(number)

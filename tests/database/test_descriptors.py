@@ -55,9 +55,8 @@ def test_a_number_that_another_thread_closes_meanwhile_counts_as_free(
         return ask(descriptor)
 
     monkeypatch.setattr(os, "get_inheritable", close_first)
-    with set_aside([number], []):
-        with pytest.raises(OSError, match=r"Bad file descriptor|Illegal seek"):
-            os.pwrite(number, b"page", 0)
+    with set_aside([number], []), pytest.raises(OSError, match=r"Bad file descriptor|Illegal seek"):
+        os.pwrite(number, b"page", 0)
     assert file_id(number) is None
 
 

@@ -1,4 +1,4 @@
-"""Bring a file to the current format by applying ``schema/``, and compare its schema with exptrack's.
+"""Bring a file to the current format by applying ``schema/``.
 
 Invariants:
 
@@ -36,8 +36,6 @@ SCHEMA_OBJECTS = """
 SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'
 ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
 """
-LAST_MIGRATION = "SELECT max(number) FROM migration"
-FOREIGN_TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' LIMIT 1"
 
 
 class Migration(NamedTuple):
@@ -68,7 +66,7 @@ def migrations() -> tuple[Migration, ...]:
     for name in _list_schema():
         match = _MIGRATION_NAME.fullmatch(name)
         if match is not None:
-            found.append(Migration(int(match[1]), name, _read_schema(name)))
+            found.append(Migration(int(match[1]), name, read_schema(name)))
         elif name[0].isdecimal() and name.endswith(".sql"):
             raise MigrationError(
                 f"{folder / name} is not named NNNN_verb_noun.sql; rename it or reinstall exptrack"
@@ -90,7 +88,7 @@ def _list_schema() -> list[str]:
         raise _unreadable(schema_folder(), error) from error
 
 
-def _read_schema(name: str) -> str:
+def read_schema(name: str) -> str:
     """Return the text of a file of the schema.
 
     Raises:
@@ -206,72 +204,3 @@ def schema_text(connection: Connection) -> str:
     """Return the schema of the file as text, in the order of ``schema/current.sql``."""
     rows = connection.all(SCHEMA_OBJECTS)
     return "\n\n".join(f"{row['sql']};" for row in rows) + "\n"
-
-
-@cache
-def _own_objects() -> frozenset[str]:
-    text = _read_schema("current.sql")
-    return frozenset(text.rstrip("\n").split(";\n\n"))
-
-
-@cache
-def own_views() -> frozenset[str]:
-    """Return the names of the views that ``schema/`` defines."""
-    heads = (text.split(None, 3) for text in _own_objects())
-    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", "VIEW"])
-
-
-def require_own_schema(connection: Connection) -> None:
-    """Refuse a file that lacks exptrack's tables and views as ``schema/`` defines them, or that has a trigger.
-
-    Tables and views that users add are accepted. The schema of an older or newer format is not compared: such a
-    file is only read.
-
-    Raises:
-        NotAnArchiveError: an object of exptrack is missing or changed, or there is a trigger.
-    """
-    version = int(connection.value("PRAGMA user_version"))
-    if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version < 1:
-        raise NotAnArchiveError(
-            f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
-        )
-    trigger = connection.value(FOREIGN_TRIGGERS)
-    if trigger is not None:
-        raise NotAnArchiveError(
-            f"{connection.path} was not opened: exptrack did not make its trigger {trigger!r};"
-            " drop the trigger with sqlite3 if you trust the file",
-            path=str(connection.path),
-        )
-    if version != latest_version():
-        return
-    missing = _find_missing_object(connection)
-    if missing is not None:
-        raise NotAnArchiveError(
-            f"{connection.path} was not opened: {missing!r} is missing from its schema or was changed;"
-            " restore it, or use a copy of the file",
-            path=str(connection.path),
-        )
-
-
-def _find_missing_object(connection: Connection) -> str | None:
-    """Return the first line of an object that the schema of the file lacks, or has otherwise; None if none."""
-    present = {str(row["sql"]).rstrip(";") for row in connection.all(SCHEMA_OBJECTS)}
-    missing = {text.rstrip(";\n") for text in _own_objects()} - present
-    return min(missing).split("\n", 1)[0] if missing else None
-
-
-def describe_foreign_schema(connection: Connection) -> str | None:
-    """Return what is wrong with the format or the schema of a file; None if nothing is.
-
-    The schema of another format is not compared.
-    """
-    trigger = connection.value(FOREIGN_TRIGGERS)
-    if trigger is not None:
-        return f"exptrack did not make the trigger {trigger!r}"
-    version, last = int(connection.value("PRAGMA user_version")), connection.value(LAST_MIGRATION)
-    if version != last:
-        return f"its header says format {version}, and its last migration is {last}"
-    if version != latest_version():
-        return None
-    missing = _find_missing_object(connection)
-    return None if missing is None else f"{missing!r} is missing or was changed"

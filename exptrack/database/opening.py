@@ -23,9 +23,10 @@ from exptrack.database.connection import Connection, in_section
 from exptrack.database.disk import NO_ROOM, error_of
 from exptrack.database.frozen import side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
-from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date, require_own_schema
+from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date
+from exptrack.database.own_schema import require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
-from exptrack.database.places import require_own_side_files
+from exptrack.database.places import require_own_side_files, require_plain_side_files
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -46,6 +47,7 @@ COPY_TRIES = 20
 JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 # A rollback journal begins with these bytes; one that names a super-journal also ends with them.
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+JOURNAL_HEAD_BYTES = 20  # up to the number of pages that the file had before
 
 _OPEN: dict[Path, Connection] = {}  # connections of the default archive, by path
 _UNPICKLED: dict[tuple[Path, str], Connection] = {}
@@ -175,6 +177,7 @@ def open_connection(
         # A pipe or device has size 0, like a new archive.
         kind = "a folder" if place.is_dir() else "a device or pipe"
         raise NotAnArchiveError(f"{place} is {kind}, not an archive; give the path of a file", path=str(place))
+    require_plain_side_files(place)
     if size:
         require_own_side_files(place)
         _require_ours(place, writing=mode == "rw")
@@ -279,11 +282,14 @@ def _is_half_created(place: Path) -> bool:
     Undoing it would change those other files.
     """
     try:
-        journal = Path(f"{place}-journal").read_bytes()
+        with open(f"{place}-journal", "rb") as journal:
+            begin = journal.read(JOURNAL_HEAD_BYTES)
+            journal.seek(-min(len(begin), len(JOURNAL_MAGIC)), os.SEEK_END)
+            end = journal.read(len(JOURNAL_MAGIC))
     except OSError:
         return False
-    pages_before = int.from_bytes(journal[16:20], "big")
-    return journal.startswith(JOURNAL_MAGIC) and pages_before <= 1 and not journal.endswith(JOURNAL_MAGIC)
+    pages_before = int.from_bytes(begin[16:20], "big")
+    return begin.startswith(JOURNAL_MAGIC) and pages_before <= 1 and end != JOURNAL_MAGIC
 
 
 def _open_writable(place: Path, wait_s: float) -> Connection:

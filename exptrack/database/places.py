@@ -1,4 +1,4 @@
-"""Refuse to open a file when the side files beside it belong to another one, or its own lie elsewhere.
+"""Refuse to open a file when the side files beside it belong to another one, or are no files.
 
 SQLite finds the ``-wal`` and ``-shm`` by the name of the file. So it mixes two files if another was put in the
 place of one that is open. And it writes two logs to one file that is open by two names: a hard link, or a mount
@@ -14,17 +14,39 @@ nothing where the system has no locks of open files.
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from exptrack.database import hold
 from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock
 from exptrack.database.hold import DEAD_MAN_BYTE, SHARED_BEGIN, SHARED_BYTES
-from exptrack.errors import ArchiveMovedError
+from exptrack.errors import ArchiveIOError, ArchiveMovedError
 
 PATIENCE_S = 2.0  # for a process that is just opening or closing the file
 PAUSE_S = 0.005
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}
 WAL_VERSIONS_AT, WAL_VERSIONS = 18, b"\2\2"  # in the main file: it is written and read by way of a WAL
+
+
+def require_plain_side_files(place: str | os.PathLike[str]) -> None:
+    """Refuse a pipe, device, folder or link in the place of a side file: reading one may never end.
+
+    Raises:
+        ArchiveIOError: one stands there.
+    """
+    real = os.path.realpath(place)
+    for ending in ("-wal", "-shm", "-journal"):
+        try:
+            mode = os.lstat(f"{real}{ending}").st_mode
+        except OSError:
+            continue  # there is none
+        if not stat.S_ISREG(mode):
+            raise ArchiveIOError(
+                f"{real}{ending} is {_KINDS.get(stat.S_IFMT(mode), 'a device')} and not a file, so SQLite"
+                " cannot use it; move it away",
+                path=real,
+            )
 
 
 def require_own_side_files(place: str | os.PathLike[str]) -> None:

@@ -19,6 +19,12 @@ Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
 _T = TypeVar("_T")
 
 ROWS_AT_ONCE = 256
+# A virtual table has no page, and its program may be missing here or count for ever.
+ORDINARY_TABLES = r"""
+SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+ORDER BY name
+"""
+COUNT = "SELECT count(*) FROM {}"
 BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 
 
@@ -117,16 +123,18 @@ class StatementRunner(OpenedFile):
         return self._birth
 
     def count_rows(self) -> dict[str, int]:
-        """Count the rows of each table, by name."""
+        """Count the rows of each table that is not virtual, by name."""
         handle = self._handle()
         with handle.busy:
-            # A fork waits for `busy`: amid an import it would copy the module's lock, on which a child hangs.
-            import sqlite_utils
-
-            database = sqlite_utils.Database(self._raw(handle))
+            raw = self._raw(handle)
 
             def count() -> dict[str, int]:
-                names = [name for name in database.table_names() if not name.startswith("sqlite_")]
-                return {name: database.table(name).count for name in sorted(names)}
+                names = [row[0] for row in raw.execute(ORDINARY_TABLES).fetchall()]
+                return {name: raw.execute(COUNT.format(_quote(name))).fetchone()[0] for name in names}
 
             return self._run_statement(handle, count)
+
+
+def _quote(name: str) -> str:
+    """Return a name as an identifier of SQL, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'

@@ -37,6 +37,9 @@ COPIED, COPIED_AT = struct.Struct("=I"), 96  # in the index: how many frames are
 SALTS_AT = 16  # in the header
 SETTLING_S = 0.05  # where nothing tells whether a writer is between its frames and the new end
 WHOLE = 0xFFFFFFFF
+# A file that was made to deceive may be endless: of a log no more is looked at than these.
+MOST_FRAMES = 1 << 18  # 1 GiB of usual pages
+MOST_VERIFIED = 2_000
 
 Sums = tuple[int, int]
 
@@ -178,10 +181,15 @@ class _Log:
         The frames of an earlier log, which was read to its end and begun afresh, have other salts.
         """
         salts = self._salts(end, frames)
-        for number in range(end + 1, frames + 1):
+        tries = 0
+        for number in range(end + 1, min(frames, end + MOST_FRAMES) + 1):
             frame = self._frame(number)
-            if frame.pages_after_commit and frame.salts == salts and self._verifies(number, frame):
-                yield number
+            if frame.pages_after_commit and frame.salts == salts:
+                tries += 1
+                if self._verifies(number, frame):
+                    yield number
+                if tries == MOST_VERIFIED:
+                    return
 
     def _salts(self, end: int, frames: int) -> Sums:
         """The salts of this log: those in its header, or, if the header is damaged, those of its frames."""

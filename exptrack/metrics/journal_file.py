@@ -7,6 +7,8 @@ Invariants:
 - The header stands there twice, so damage to one copy loses nothing.
 - Other programs may cut, replace or delete the file at any time. So its process reads nothing back from it,
   and writes it again from memory.
+- A file of this name may be anything: only a regular file is opened, a header is believed only if every value
+  in it can be right, and no more is read than the longest journal has.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import mmap
 import os
 import re
+import stat
 import struct
 import zlib
 from contextlib import suppress
@@ -83,6 +86,8 @@ class FileState(Enum):
 def list_journals(archive: Path) -> list[Path]:
     """Return the paths of all journals beside an archive, of every process and host.
 
+    A pipe, device, folder or link with the name of a journal is none.
+
     Raises:
         OSError: the folder cannot be listed.
     """
@@ -90,7 +95,25 @@ def list_journals(archive: Path) -> list[Path]:
     # Exactly: the journals of lab.db.bak begin with lab.db, too.
     pattern = re.compile(re.escape(place.name) + JOURNAL_NAME)
     names = sorted(name for name in os.listdir(place.parent) if pattern.fullmatch(name))
-    return [place.parent / name for name in names]
+    return [path for name in names if _is_file(path := place.parent / name)]
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    return False
+
+
+def read_journal(path: Path, size: int) -> bytes:
+    """Return up to `size` bytes from the beginning of a journal.
+
+    Raises:
+        OSError: it cannot be read, or is a link by now.
+    """
+    # Not to wait for a pipe that was put in its place after the folder was listed.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with open(path, "rb", opener=lambda name, how: os.open(name, how | flags)) as file:
+        return file.read(size)
 
 
 def unlistable(archive: Path, error: OSError) -> ArchiveIOError:
@@ -118,8 +141,21 @@ def _unpack_copy(page: bytes) -> Header | None:
         return None
     if zlib.crc32(page[: _HEADER.size - 4] + text) != check:
         return None
-    archive, owner, nonce, segments = json.loads(text)
-    return Header(archive, ProcessIdentity(*owner), nonce, segments)
+    try:
+        archive, owner, nonce, segments = json.loads(text)
+        header = Header(archive, ProcessIdentity(*owner), nonce, segments)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return header if _is_possible(header) else None
+
+
+def _is_possible(header: Header) -> bool:
+    """Whether a process can have written this header; its checksum agrees with any values."""
+    texts = (header.archive, header.owner.host_id, header.owner.boot_id, header.owner.started)
+    numbers = ((header.owner.pid, 1 << 32), (header.nonce, 1 << 32), (header.segments, MOST_SEGMENTS + 1))
+    return all(isinstance(text, str) for text in texts) and all(
+        type(number) is int and 0 <= number < end for number, end in numbers
+    )
 
 
 class JournalFile:

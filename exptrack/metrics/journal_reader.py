@@ -6,6 +6,8 @@ Invariants:
 - Only the last record can be torn by a kill: its check, written last, is still zero. Anything else that does
   not verify is damage, and is counted.
 - Points before the address `drained` are in the archive already. They are neither returned nor checked.
+- A file that was made to deceive has valid checks too. So no value in it is believed that exptrack cannot have
+  written, and the bytes that are checked are limited.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +31,7 @@ from exptrack.metrics.journal_file import (
     SUFFIX,
     Header,
     list_journals,
+    read_journal,
     unpack_header,
 )
 from exptrack.metrics.journal_locks import is_family_alive
@@ -36,6 +40,8 @@ from exptrack.process import ProcessIdentity, current_process, is_alive
 _SLOT = struct.Struct("=QQqddQ")
 GUESSES = 64  # of the epoch of a segment in which no definition is sound
 PROBES = 256  # slots that a guess is tried on
+MOST_CHECKED = 128 * SEGMENT_BYTES  # of a segment, as records may overlap in a file that was made to deceive
+LATEST_MS = 1 << 62
 
 
 class JournalPoint(NamedTuple):
@@ -75,15 +81,13 @@ class Damage:
 
 def read_header(path: Path) -> Header | None:
     """Return the header of a journal, or None if the file has no sound one."""
-    with open(path, "rb") as file:
-        return unpack_header(file.read(2 * PAGE))
+    return unpack_header(read_journal(path, 2 * PAGE))
 
 
 def is_stillborn(path: Path) -> bool:
     """Return whether a process, now dead, made this file and was killed before it wrote the header."""
-    with open(path, "rb") as file:
-        if any(file.read(2 * PAGE)):
-            return False
+    if any(read_journal(path, 2 * PAGE)):
+        return False
     maker = path.name[: -len(SUFFIX)].rpartition(".")[2].split("-")
     me = current_process()
     if len(maker) != 3 or maker[0] != me.host_id[:8] or not maker[1].isdecimal():
@@ -128,6 +132,7 @@ class _Segment:
         self.data = data
         self.epoch: int | None = None
         self.names: dict[int, tuple[str, str]] = {}
+        self._checked = 0
 
     def find_definitions(self, nonce: int) -> None:
         """Read the sound definitions, and take the epoch from them."""
@@ -137,8 +142,9 @@ class _Segment:
             _, index, size, epoch, run_id, _ = DEFINITION.unpack_from(self.data, begin)
             if self.count_slots(at, seed_of(epoch, nonce)):
                 self.epoch = epoch
-                name = self.data[begin + SLOT : begin + SLOT + size].decode()
-                self.names[index ^ IS_DEFINITION] = run_id.decode("ascii"), name
+                name = self.data[begin + SLOT : begin + SLOT + size]
+                with suppress(UnicodeDecodeError):
+                    self.names[index ^ IS_DEFINITION] = run_id.decode("ascii"), name.decode()
 
     def guess_epoch(self, nonce: int, candidates: range) -> None:
         """Find the epoch whose seed some record verifies with."""
@@ -158,15 +164,16 @@ class _Segment:
             return 0
         count: int = (check >> 32) or 1
         end = begin + count * SLOT
-        if end > len(self.data):
+        if end > len(self.data) or self._checked > MOST_CHECKED:
             return 0
+        self._checked += end - begin
         (expected,) = CHECK.unpack_from(self.data, end - CHECK.size)
         return count if zlib.crc32(self.data[begin : end - CHECK.size], seed) == expected else 0
 
 
 def read_points(path: Path, header: Header, drained: int, damage: Damage) -> Iterator[JournalPoint]:
     """Yield every sound point from the address `drained` on, in the order of logging; add to `damage`."""
-    data = path.read_bytes()
+    data = read_journal(path, header.file_bytes)
     damage.missing_bytes += max(0, header.file_bytes - len(data))
     segments = []
     for number, begin in enumerate(range(HEADER_BYTES, header.file_bytes, SEGMENT_BYTES)):
@@ -224,6 +231,8 @@ def _read_segment(
             known = names.get(index)
             if known is None:
                 damage.nameless += 1
+            elif not abs(time_ms) < LATEST_MS:  # NaN, for instance
+                damage.bad_bytes += SLOT
             else:
                 yield JournalPoint(*known, step, int(time_ms), value)
     damage.end = max(damage.end, epoch * SEGMENT_SLOTS + sound_to)

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import warn
 from exptrack.metrics.journal import EVERYTHING
-from exptrack.metrics.journal_file import SLOT, list_journals, unlistable
+from exptrack.metrics.journal_file import SLOT, Header, list_journals, read_journal, unlistable
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, is_stillborn, read_header, read_points
@@ -78,7 +79,7 @@ def _recover_one(
     if header is None:
         if is_stillborn(path):
             _put_away(path)
-        elif any(path.read_bytes()[:SLOT]) and read_header(path) is None:
+        elif any(read_journal(path, SLOT)) and read_header(path) is None:
             # Read twice, because its process may have been writing the header meanwhile.
             _warn_once(
                 f"{path} is not a journal that this version can read, and is left in place;"
@@ -132,9 +133,7 @@ def _recover_one(
             else:
                 if damage or unclaimed:
                     # A replay that is killed after this commit leaves no note that the file is to be kept.
-                    import shutil  # a start of a run imports this file, and has no other use for it
-
-                    shutil.copyfile(path, _aside(path, damage))
+                    _copy_aside(path, header, _aside(path, damage))
                 save_drained(connection, header.key, max(drained, damage.end))
     if damage:
         aside = _aside(path, damage)
@@ -157,6 +156,14 @@ def _recover_one(
 
 def _aside(path: Path, damage: Damage) -> Path:
     return path.with_name(f"{path.name}.{'damaged' if damage else 'unclaimed'}")
+
+
+def _copy_aside(path: Path, header: Header, aside: Path) -> None:
+    """Copy a journal; what a killed replay left under that name is removed first, and no link is followed."""
+    with suppress(FileNotFoundError):
+        os.unlink(aside)
+    with open(aside, "xb") as copy:
+        copy.write(read_journal(path, header.file_bytes))
 
 
 def _put_aside_for_note(connection: Connection, path: Path) -> None:

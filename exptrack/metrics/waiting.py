@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exptrack.database.connection import Connection
-from exptrack.metrics.journal_file import SLOT, Header, list_journals, unlistable
+from exptrack.metrics.journal_file import SLOT, Header, list_journals, read_journal, unlistable
 from exptrack.metrics.journal_locks import is_family_alive
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, is_owner_alive, read_header, read_points
@@ -56,7 +56,7 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
     size = path.stat().st_size
     if header is None:
         # Its process writes the header at the very beginning, and may be about to.
-        if not any(_begin_of(path)) or read_header(path) is not None:
+        if not any(read_journal(path, SLOT)) or read_header(path) is not None:
             return None
         return Waiting(str(path), size, None, "", "it is damaged, or of another version of exptrack; keep it")
     alive = is_owner_alive(header)
@@ -86,11 +86,6 @@ def _describe_owner(connection: Connection, header: Header, path: Path, run_ids:
     if not seen:
         seen = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(" ", "seconds")[:19]
     return f"process {header.owner.pid} on host {host}, last seen {seen[:19]} UTC"
-
-
-def _begin_of(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(SLOT)
 
 
 def _size_of(path: Path) -> int:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.failures import DAMAGE
-from exptrack.database.migrations import describe_foreign_schema
+from exptrack.database.own_schema import describe_foreign_schema
 from exptrack.database.row_sums import hash_row
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
 from exptrack.portable.findings import Problem, guard

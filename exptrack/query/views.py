@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.migrations import own_views
+from exptrack.database.own_schema import own_views
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS

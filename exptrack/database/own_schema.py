@@ -1,0 +1,178 @@
+"""Compare the schema of a file with exptrack's own, before anything else is read from it.
+
+Tables, views, indexes and triggers that users add are welcome, as long as none of them changes what a statement
+of exptrack does.
+
+Invariants:
+
+- Which triggers a statement of exptrack would run is asked of SQLite, which compiles the statement. The columns
+  of ``sqlite_schema`` that name the table of a trigger can be forged.
+- Of another format exptrack reads only ordinary tables with the columns that it knows: a view or a generated
+  column under such a name may never end.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from functools import cache
+
+from exptrack.database.connection import Connection
+from exptrack.database.migrations import APPLICATION_ID, SCHEMA_OBJECTS, latest_version, read_schema
+from exptrack.errors import ArchiveTooNewError, NotAnArchiveError
+
+LAST_MIGRATION = "SELECT max(number) FROM migration"
+ORDINARY_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
+COLUMNS = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0"
+UNIQUE_INDEXES = """
+SELECT i.name FROM pragma_index_list(?) AS i WHERE i."unique" AND i.origin = 'c'
+"""
+SCHEMA_OF_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?"
+READ_VIEW = "run_storage"  # the one view that calls besides sql() read
+# Whether an object of a user may change what a statement of exptrack does; then SQLite is asked.
+MAY_REACH_OURS = re.compile(
+    r"\s*CREATE\s+(TEMP\w*\s+)?(TRIGGER|UNIQUE)|.*\bREFERENCES\b", re.IGNORECASE | re.DOTALL
+)
+
+
+@cache
+def _own_objects() -> frozenset[str]:
+    text = read_schema("current.sql")
+    return frozenset(text.rstrip("\n").split(";\n\n"))
+
+
+@cache
+def own_views() -> frozenset[str]:
+    """Return the names of the views that ``schema/`` defines."""
+    heads = (text.split(None, 3) for text in _own_objects())
+    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", "VIEW"])
+
+
+@cache
+def _own_columns() -> dict[str, tuple[str, ...]]:
+    """Return the columns of each table that ``schema/`` defines."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        empty.executescript(read_schema("current.sql"))
+        names = [name for (name,) in empty.execute(ORDINARY_TABLES) if not name.startswith("sqlite_")]
+        return {name: tuple(row[0] for row in empty.execute(COLUMNS, (name,))) for name in names}
+
+
+@cache
+def _own_unique_indexes() -> frozenset[str]:
+    with closing(sqlite3.connect(":memory:")) as empty:
+        empty.executescript(read_schema("current.sql"))
+        return frozenset(row[0] for name in _own_columns() for row in empty.execute(UNIQUE_INDEXES, (name,)))
+
+
+def require_own_schema(connection: Connection) -> None:
+    """Refuse a file that lacks exptrack's tables and views as ``schema/`` defines them, or that changes them.
+
+    The schema of an older or newer format need only have the tables and columns that exptrack reads.
+
+    Raises:
+        NotAnArchiveError: an object of exptrack is missing or changed; or a trigger, an index or a foreign key
+            that a user added changes what is written to a table of exptrack.
+        ArchiveTooNewError: the file has another format, which this exptrack cannot read.
+    """
+    version = int(connection.value("PRAGMA user_version"))
+    if int(connection.value("PRAGMA application_id")) != APPLICATION_ID or version < 1:
+        raise NotAnArchiveError(
+            f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
+        )
+    if version != latest_version():
+        unknown = _find_unreadable(connection)
+        if unknown is not None:
+            raise ArchiveTooNewError(
+                f"{connection.path} was not opened: it has format {version}, and this exptrack cannot read"
+                f" {unknown} of it; upgrade exptrack",
+                path=str(connection.path),
+            )
+        return
+    missing, foreign = _compare(connection)
+    if missing is not None:
+        raise NotAnArchiveError(
+            f"{connection.path} was not opened: {missing!r} is missing from its schema or was changed;"
+            " restore it, or use a copy of the file",
+            path=str(connection.path),
+        )
+    intruder = _find_intruder(connection) if foreign else None
+    if intruder is not None:
+        raise NotAnArchiveError(
+            f"{connection.path} was not opened: exptrack did not make {intruder};"
+            " drop it with sqlite3 if you trust the file",
+            path=str(connection.path),
+        )
+
+
+def _compare(connection: Connection) -> tuple[str | None, bool]:
+    """Return the first line of an object that the file lacks or has otherwise, None if there is none.
+
+    Also return whether an object that exptrack did not make may reach one of its tables.
+    """
+    own = {text.rstrip(";\n") for text in _own_objects()}
+    present = {str(row["sql"]).rstrip(";") for row in connection.all(SCHEMA_OBJECTS)}
+    missing = own - present
+    foreign = any(MAY_REACH_OURS.match(text) for text in present - own)
+    return min(missing).split("\n", 1)[0] if missing else None, foreign
+
+
+def _find_intruder(connection: Connection) -> str | None:
+    """Return what a user added that changes statements on tables of exptrack; None if nothing does."""
+    seen: list[str] = []
+
+    def note(_action: int, _one: object, _two: object, _schema: object, trigger: str | None) -> int:
+        if trigger is not None:
+            seen.append(trigger)
+        return sqlite3.SQLITE_OK
+
+    with connection.apart() as raw:
+        raw.set_authorizer(note)
+        for table, columns in _own_columns().items():
+            for row in raw.execute(UNIQUE_INDEXES, (table,)).fetchall():
+                if row[0] not in _own_unique_indexes():
+                    return f"its unique index {row[0]!r}, which limits the table {table}"
+            changes = ", ".join(f'"{name}" = "{name}"' for name in columns)
+            for statement in (
+                f"DELETE FROM {table}",
+                f"UPDATE {table} SET {changes}",
+                f"INSERT INTO {table} DEFAULT VALUES",
+            ):
+                seen.clear()
+                try:
+                    raw.execute(f"EXPLAIN {statement}").fetchall()
+                except sqlite3.Error as error:
+                    return f"a foreign key or trigger that keeps the table {table} from being changed ({error})"
+                if seen:
+                    return f"its trigger {seen[0]!r}, which runs when the table {table} changes"
+    return None
+
+
+def _find_unreadable(connection: Connection) -> str | None:
+    """Return a table or view of another format that calls of exptrack cannot read; None if there is none."""
+    tables = {row["name"] for row in connection.all(ORDINARY_TABLES)}
+    for table, columns in _own_columns().items():
+        if table not in tables or not {row["name"] for row in connection.all(COLUMNS, (table,))}.issuperset(
+            columns
+        ):
+            return f"the table {table!r}"
+    if f"{connection.value(SCHEMA_OF_VIEW, (READ_VIEW,))}" not in _own_objects():
+        return f"the view {READ_VIEW!r}"
+    return None
+
+
+def describe_foreign_schema(connection: Connection) -> str | None:
+    """Return what is wrong with the format or the schema of a file; None if nothing is.
+
+    The schema of another format is not compared.
+    """
+    version, last = int(connection.value("PRAGMA user_version")), connection.value(LAST_MIGRATION)
+    if version != last:
+        return f"its header says format {version}, and its last migration is {last}"
+    if version != latest_version():
+        return None
+    missing, foreign = _compare(connection)
+    if missing is not None:
+        return f"{missing!r} is missing or was changed"
+    intruder = _find_intruder(connection) if foreign else None
+    return None if intruder is None else f"exptrack did not make {intruder}"

@@ -156,7 +156,9 @@ def confirm(question: str, yes: bool) -> None:
         raise InvalidValueError(
             "there is no terminal to ask for confirmation; give --yes to go on without a question"
         )
-    click.confirm(question, abort=True, err=True)
+    from exptrack.terminal.console import safe
+
+    click.confirm(safe(question), abort=True, err=True)
 
 
 @click.command()

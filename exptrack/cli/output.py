@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +17,9 @@ import click
 
 # A task that takes no longer gets no progress bar.
 PATIENCE_S = 1.0
+# Characters that act on a terminal: controls, and marks that turn the direction of what follows. Not among them
+# are the tab and the ends of lines.
+ACTING = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
@@ -23,7 +28,9 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
     # JSON has no numbers for NaN and the infinities: they become texts.
     adapter: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings"))
-    click.echo(adapter.dump_json(_name_fields(value), indent=indent))
+    text = adapter.dump_json(_name_fields(value), indent=indent).decode()
+    # Such characters stand in texts only, and JSON may spell them out: on a terminal they would act.
+    click.echo(ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def print_json_line(value: dict[str, Any]) -> None:
@@ -43,13 +50,18 @@ def _name_fields(value: object) -> object:
 
 
 def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as CSV under their heads."""
+    """Print rows as CSV under their heads.
+
+    CSV cannot spell out control characters, and is often shown on a terminal. So those besides tabs and line
+    ends are escaped as in a table; JSON and Parquet keep every character.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows(rows)
-    # click.echo would strip colour codes from the text; programs get it unchanged.
-    sys.stdout.write(out.getvalue())
+    sys.stdout.write(
+        ACTING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), out.getvalue())
+    )
 
 
 def print_json_or_text(as_json: bool, facts: dict[str, Any], words: str) -> None:

@@ -247,7 +247,7 @@ def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
 
     Example: exptrack rm 1k3f 1k3g
     """
-    from exptrack.terminal.console import format_size
+    from exptrack.terminal.console import format_size, safe
 
     with open_archive(db, writing=True) as archive:
         found = [archive.get_run(run).run_id for run in runs]
@@ -258,4 +258,4 @@ def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        click.echo(words)
+        click.echo(safe(words))

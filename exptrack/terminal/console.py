@@ -1,7 +1,8 @@
 """Print safe text, tables, numbers, durations and sizes in a terminal or a pipe.
 
 Invariants: text from an archive is printed as text only, without markup and with control characters escaped, so
-a hostile name cannot draw on the terminal. Piped output is never cut and has no colour.
+a hostile name cannot draw on the terminal. The console itself sees to that, whatever is printed on it. Piped
+output is never cut and has no colour.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    RenderableType,
+    RenderHook,
+    RenderResult,
+)
+from rich.control import Control
+from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -31,9 +42,29 @@ def open_console(*, stderr: bool = False) -> Console:
     """Return a console for stdout or stderr: styled in a terminal, else plain and never cut."""
     spell_out(sys.stderr if stderr else sys.stdout)
     made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    return (
-        made if made.is_terminal else Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH)
-    )
+    if not made.is_terminal:
+        made = Console(stderr=stderr, markup=False, highlight=False, width=PIPED_WIDTH)
+    made.push_render_hook(_EscapeControls())
+    return made
+
+
+class _EscapeControls(RenderHook):
+    """Escape the control characters in everything that a console prints."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [one if isinstance(one, Control) else _Escaped(one) for one in renderables]
+
+
+class _Escaped:
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._inner)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self._inner, options):
+            yield Segment(text if control else "\n".join(map(safe, text.split("\n"))), style, control)
 
 
 def safe(value: object) -> str:

@@ -26,7 +26,10 @@ def test_sql_prints_tables_csv_and_json(lab: Path) -> None:
     assert rows[0] == ["name", "status"]
     assert rows[3][0] == MARKUP
     kept = call(lab, "sql", "SELECT text FROM configs WHERE key = 'note'", "--csv").stdout
-    assert list(csv.reader(io.StringIO(kept)))[1] == [HOSTILE], "CSV is for programs: words stay as they are"
+    spelled = HOSTILE.replace("\x1b", "\\x1b").replace("\x07", "\\x07").replace("\u202e", "\\u202e")
+    assert list(csv.reader(io.StringIO(kept)))[1] == [spelled], "and CSV is shown on terminals, too"
+    exact = json.loads(call(lab, "sql", "SELECT text FROM configs WHERE key = 'note'", "--json").stdout)
+    assert exact["rows"] == [{"text": HOSTILE}], "JSON is for programs: words stay as they are"
     found = json.loads(call(lab, "sql", query, "--json").stdout)
     assert found["rows"][0] == {"name": "lr0.1", "status": "completed"}
     cut = call(lab, "sql", query, "--json", "--max-rows", "1")

@@ -333,9 +333,11 @@ class ArchiveQueries:
         """Run one SELECT over the documented views and return its rows.
 
         It can only read and cannot change anything. It stops at `max_rows` rows and after `timeout_s` seconds.
+        A statement with a value of more than 20,000 bytes runs in a process of its own, with 512 MiB of memory.
+        Pragmas that describe the schema, such as ``PRAGMA table_info(run)``, are allowed too.
 
         Raises:
-            QueryError: the statement is wrong, is not a SELECT, or took too long.
+            QueryError: the statement is wrong, is not a SELECT, or took too long; or it needs too much memory.
         """
         from exptrack.database.guarded_sql import run_guarded
 

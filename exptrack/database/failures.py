@@ -16,6 +16,7 @@ from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
     ArchiveReadOnlyError,
+    ConflictError,
     ExptrackError,
     NotAnArchiveError,
     UnsupportedSqliteError,
@@ -119,6 +120,11 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
 
     `waited_s` is how long the call has waited for the lock.
     """
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return ConflictError(
+            f"a table in {path} that exptrack did not make refers to what is to be deleted; delete its rows"
+            " first, or declare its foreign key with ON DELETE CASCADE"
+        )
     code = primary_code(error)
     if is_of_wrong_value(error):
         code = sqlite3.SQLITE_CORRUPT

@@ -5,24 +5,57 @@ Invariants, each enforced by SQLite itself and not by reading the text:
 - The statement runs on a connection of its own, opened read-only and with ``query_only``.
 - An authorizer allows SELECT, READ, recursion, a few pragmas without an argument and the functions listed here.
   Everything else is denied, also ATTACH, ``load_extension()`` and writes through a view.
-- Its time, the number of its rows, the length of its text and the size of each value are limited.
+- Its time, the number and the size of its rows, the length of its text and the size of each value are limited.
+- SQLite looks at no clock inside a function, and a statement may hold thousands of values at once. So a
+  statement runs in this process only as long as all its values are short. One with a longer value runs in a
+  process of its own (``sql_child``), whose memory is limited and which is killed at the end of its time.
 """
 
 from __future__ import annotations
 
+import marshal
 import math
 import sqlite3
+import subprocess
+import sys
 import time
-from typing import Any
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.database.connection import Connection, Parameters
 from exptrack.database.failures import FAILURES, SQLITE_FAILURE, primary_code
 from exptrack.errors import QueryError
 
 MAX_SQL_CHARS = 100_000
+# instr() of two such values takes 10 ms at worst, and the clock is looked at about every hundred calls.
+SHORT_VALUE_BYTES = 20_000
 MAX_VALUE_BYTES = 64 * 1024 * 1024
+MAX_RESULT_BYTES = 512 * 1024 * 1024
+MAX_PATTERN_BYTES = 1_000  # of LIKE and GLOB
+GRACE_S = 0.5  # for the child to start and to answer by itself
+CHILD = (
+    "import marshal, sys; order = marshal.load(sys.stdin.buffer); sys.path[:] = order[0]; "
+    "from exptrack.database.sql_child import answer; answer(order[1:])"
+)
 STEPS_PER_CHECK = 1_000  # of SQLite's virtual machine, between two looks at the clock
-SAFE_PRAGMAS = frozenset({"application_id", "user_version", "page_count", "page_size"})
+SAFE_PRAGMAS = frozenset(
+    {
+        "application_id",
+        "user_version",
+        "page_count",
+        "page_size",
+        "freelist_count",
+        "encoding",
+        "schema_version",
+        "journal_mode",
+    }
+)
+# These only describe the schema, also with an argument. As functions (pragma_table_info) they are tables.
+SCHEMA_PRAGMAS = frozenset(
+    {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
+    | {"collation_list", "function_list", "database_list", "compile_options"}
+)
 SAFE_FUNCTIONS = frozenset(
     (
         "abs acos asin atan atan2 avg ceil ceiling changes char coalesce concat concat_ws cos count cume_dist "
@@ -50,14 +83,30 @@ ACTION_NAMES = {
     sqlite3.SQLITE_DROP_VIEW: "DROP VIEW",
 }
 
+Selected: TypeAlias = tuple[list[str], list[tuple[Any, ...]], bool]
+
+
+class Limits(NamedTuple):
+    """How much a statement may take. `deadline` is a time of ``time.monotonic()`` in this process."""
+
+    max_rows: int
+    timeout_s: float
+    deadline: float
+    value_bytes: int
+
+    def time_is_up(self) -> QueryError:
+        """Return the error of a statement that was stopped."""
+        return QueryError(f"stopped after {self.timeout_s:g} s; narrow the query")
+
 
 def run_guarded(
     connection: Connection, sql: str, parameters: Parameters, *, max_rows: int, timeout_s: float
-) -> tuple[list[str], list[tuple[Any, ...]], bool]:
+) -> Selected:
     """Run one untrusted SELECT; return its columns, its rows and whether rows were left out.
 
     Raises:
-        QueryError: the text is not a single SELECT, uses something forbidden, is too long or takes too long.
+        QueryError: the text is not a single SELECT, uses something forbidden, is too long or takes too long; or
+            a value or the rows are too large.
     """
     if not 0 < max_rows < 2**31 or not 0 < timeout_s < math.inf:
         raise QueryError("max_rows must be from 1 to 2,147,483,647, and timeout_s a finite time above 0 s")
@@ -68,33 +117,73 @@ def run_guarded(
             " give long values as parameters"
         )
     mode = "frozen" if connection.mode == "frozen" else "ro"
-    denied: list[str] = []
-    deadline = time.monotonic() + timeout_s
-    with Connection(connection.path, mode) as apart, apart.apart() as raw:
-        raw.row_factory = None
-        raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
-        raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_CHARS * 4)  # bytes of UTF-8
-        _allow_reading_only(raw, denied)
-        raw.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_CHECK)
+    limits = Limits(max_rows, timeout_s, time.monotonic() + timeout_s, SHORT_VALUE_BYTES)
+    with Connection(connection.path, mode) as apart:
         try:
-            cursor = raw.execute(sql, parameters)
-            if cursor.description is None:
-                raise QueryError("the statement returns no rows; give one SELECT statement")
-            rows = cursor.fetchmany(max_rows + 1)
-        except (OverflowError, UnicodeEncodeError) as error:
-            raise QueryError(f"a parameter or the text cannot be passed to SQLite: {error}") from None
+            try:
+                with apart.apart() as raw:
+                    return select(raw, sql, parameters, limits)
+            except sqlite3.Error as error:
+                if primary_code(error) != sqlite3.SQLITE_TOOBIG:
+                    raise
+            return run_in_child(connection.path, mode, sql, parameters, limits)
         except SQLITE_FAILURE as error:
-            if denied:
-                raise QueryError(f"{denied[0]} is not allowed here; only SELECT is") from None
-            code = primary_code(error)
-            if code == sqlite3.SQLITE_INTERRUPT:
-                raise QueryError(f"stopped after {timeout_s:g} s; narrow the query") from None
             is_undecodable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode")
-            if code in FAILURES or is_undecodable:
+            if primary_code(error) in FAILURES or is_undecodable:
                 raise connection.translate(error) from error
             raise QueryError(f"SQL: {error}") from None
-        columns = [column[0] for column in cursor.description]
-        return columns, rows[:max_rows], len(rows) > max_rows
+
+
+def select(raw: sqlite3.Connection, sql: str, parameters: Parameters, limits: Limits) -> Selected:
+    """Run one SELECT on a connection that serves nothing else.
+
+    Raises:
+        QueryError: see :func:`run_guarded`.
+        sqlite3.Error, UnicodeDecodeError: another failure; the caller says what it means.
+    """
+    denied: list[str] = []
+    raw.row_factory = None
+    raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.value_bytes)
+    raw.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN_BYTES)
+    raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_CHARS * 4)  # bytes of UTF-8
+    _allow_reading_only(raw, denied)
+    raw.set_progress_handler(lambda: time.monotonic() > limits.deadline, STEPS_PER_CHECK)
+    try:
+        cursor = raw.execute(sql, parameters)
+        if cursor.description is None:
+            raise QueryError("the statement returns no rows; give one SELECT statement")
+        rows, more = _fetch(cursor, limits.max_rows)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise QueryError(f"a parameter or the text cannot be passed to SQLite: {error}") from None
+    except MemoryError:
+        raise QueryError("the statement needs too much memory; narrow the query") from None
+    except sqlite3.Error as error:
+        if denied:
+            raise QueryError(f"{denied[0]} is not allowed here; only SELECT is") from None
+        if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
+            raise limits.time_is_up() from None
+        raise
+    return [column[0] for column in cursor.description], rows, more
+
+
+def _fetch(cursor: sqlite3.Cursor, max_rows: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """Fetch up to `max_rows` rows; return them and whether there are more.
+
+    Raises:
+        QueryError: the texts and blobs in the rows are too large together.
+    """
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in cursor:
+        if len(rows) == max_rows:
+            return rows, True
+        size += sum([len(value) for value in row if value.__class__ is str or value.__class__ is bytes])
+        if size > MAX_RESULT_BYTES:
+            raise QueryError(
+                f"the rows hold more than {MAX_RESULT_BYTES >> 20} MiB of text and blobs; select fewer of them"
+            )
+        rows.append(row)
+    return rows, False
 
 
 def _allow_reading_only(raw: sqlite3.Connection, denied: list[str]) -> None:
@@ -105,10 +194,16 @@ def _allow_reading_only(raw: sqlite3.Connection, denied: list[str]) -> None:
     ) -> int:
         if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE):
             return sqlite3.SQLITE_OK
+        # SQLite says so when it meets a function that is a table, such as json_each() or pragma_table_info().
+        # It lets no statement change the schema by an UPDATE.
+        if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+            return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in SAFE_FUNCTIONS:
             return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_PRAGMA and first in SAFE_PRAGMAS and second is None:
-            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_PRAGMA and first is not None:
+            name = first.lower()
+            if name in SCHEMA_PRAGMAS or (name in SAFE_PRAGMAS and second is None):
+                return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION:
             denied.append(f"the function {second}()")
         else:
@@ -116,3 +211,57 @@ def _allow_reading_only(raw: sqlite3.Connection, denied: list[str]) -> None:
         return sqlite3.SQLITE_DENY
 
     raw.set_authorizer(authorize)
+
+
+def run_in_child(path: Path, mode: str, sql: str, parameters: Parameters, limits: Limits) -> Selected:
+    """Run a SELECT in a process of its own, for the rest of its time.
+
+    Raises:
+        QueryError: see :func:`run_guarded`.
+        sqlite3.Error: another failure, with its result code; the caller says what it means.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise QueryError(
+            f"a value is longer than {SHORT_VALUE_BYTES:,} bytes, and this program cannot start Python for it;"
+            " select its length or a part of it"
+        )
+    rest_s = limits.deadline - time.monotonic()
+    uri = f"{path.as_uri()}?mode=ro{'&immutable=1' * (mode == 'frozen')}"
+    order = marshal.dumps((sys.path, uri, sql, _plain(parameters), limits.max_rows, limits.timeout_s, rest_s))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", CHILD],
+            input=order,
+            capture_output=True,
+            timeout=max(rest_s, 0) + GRACE_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise limits.time_is_up() from None
+    except OSError as error:
+        raise QueryError(
+            f"a value is longer than {SHORT_VALUE_BYTES:,} bytes, and no process can be started for it"
+            f" ({error.strerror}); select its length or a part of it"
+        ) from None
+    if done.returncode:
+        raise QueryError("the statement needs too much memory or ended its process; narrow the query")
+    kind, found = marshal.loads(done.stdout)
+    if kind == "refused":
+        raise QueryError(found)
+    if kind == "failed":
+        failure = sqlite3.OperationalError(found[1])
+        failure.sqlite_errorcode = found[0]
+        raise failure
+    selected: Selected = found
+    return selected
+
+
+def _plain(parameters: Parameters) -> Any:
+    """Return parameters as the values that SQLite stores for them."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+
+        def adapt(value: Any) -> Any:
+            return empty.execute("SELECT ?", (value,)).fetchone()[0]
+
+        if isinstance(parameters, dict):
+            return {str(name): adapt(value) for name, value in parameters.items()}
+        return [adapt(value) for value in parameters]

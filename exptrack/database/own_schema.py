@@ -5,8 +5,8 @@ of exptrack does.
 
 Invariants:
 
-- Which triggers a statement of exptrack would run is asked of SQLite, which compiles the statement. The columns
-  of ``sqlite_schema`` that name the table of a trigger can be forged.
+- Which triggers a statement of exptrack would run is asked of SQLite, which compiles the statement: a foreign
+  key may lead from a table of exptrack to a trigger on another one.
 - Of another format exptrack reads only ordinary tables with the columns that it knows: a view or a generated
   column under such a name may never end.
 """

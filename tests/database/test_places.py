@@ -7,13 +7,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveMovedError
+from exptrack import Archive, ArchiveIOError, ArchiveMovedError
 from exptrack.database import places
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 
@@ -168,3 +168,44 @@ def test_a_copy_beside_no_open_file_is_opened_at_once(tmp_path: Path) -> None:
         shutil.copyfile(tmp_path / "copy.db", tmp_path / "second.db")
         with Archive(tmp_path / "second.db") as second:
             assert second.verify().problems == ()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices have names on POSIX only")
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("a pipe", os.mkfifo),
+        ("a folder", os.mkdir),
+        ("a link", lambda path: os.symlink("/dev/zero", path)),
+        ("a link", lambda path: os.symlink(path, path)),
+    ],
+)
+def test_what_is_no_file_beside_the_archive_is_refused_by_name(
+    tmp_path: Path, end: str, kind: str, make: Callable[[str], None]
+) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive:
+        archive.start_run().complete()
+    make(f"{path}{end}")
+    for mode in ("rw", "ro"):
+        with pytest.raises(ArchiveIOError, match=f"lab.db{end} is {kind} and not a file"):
+            Archive(path, mode=mode)
+    damaged = path.read_bytes()[:4096]
+    path.write_bytes(damaged + bytes(4096))
+    with pytest.raises(ArchiveIOError, match="not a file"):
+        Archive(path)
+
+
+@pytest.mark.parametrize("begin", [b"garbage", bytes.fromhex("377f0682002de218") + bytes(24), b""])
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_of_a_huge_file_of_holes_little_is_read(tmp_path: Path, end: str, begin: bytes) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive:
+        archive.start_run().complete()
+    with open(f"{path}{end}", "wb") as file:
+        file.write(begin)
+        file.truncate(20 << 30)
+    with Archive(path) as archive:
+        assert len(archive.list_runs()) == 1
+        assert archive.verify().ok

@@ -248,6 +248,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             RunNotFoundError: no run has one of the ids; nothing is deleted.
             AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
             RunBusyError: one of the runs is running; nothing is deleted.
+            ConflictError: a table that you added refers to one of the runs; nothing is deleted.
         """
         self._settle()
         wanted = [getattr(one, "run_id", one) for one in run_ids]

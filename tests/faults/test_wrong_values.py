@@ -5,7 +5,19 @@ A part of the columns; ``python -m tests.faults --only wrong_values`` tries ever
 
 from __future__ import annotations
 
-from tests.faults.wrong_values import COLUMNS, NASTY, describe, run, try_one
+import pytest
+
+from tests.faults.wrong_values import (
+    COLUMNS,
+    NASTY,
+    _folder,
+    _readings,
+    describe,
+    put,
+    read_everything,
+    run,
+    try_one,
+)
 
 SEEDS = range(0, 2 * len(COLUMNS), 9)
 # One that hung, and one of each kind of value that a call met without a guard once.
@@ -32,6 +44,15 @@ def test_values_that_were_met_without_a_guard_are_told() -> None:
         assert describe(seed)[:3] == place
         for one in (seed, seed + 1):
             assert try_one(one, commands=1).notes == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("run", "run_id"), ("run", "host"), ("metric_series", "name"), ("artifact", "name")]
+)
+def test_no_command_lets_a_text_steer_the_terminal(table: str, column: str) -> None:
+    path = _folder() / "lab.db"
+    assert put(path, table, column, "steering", NASTY["steering"])
+    assert read_everything(path, commands=len(_readings()[1])) == []
 
 
 def test_each_seed_stands_for_another_try() -> None:

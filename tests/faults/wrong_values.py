@@ -41,6 +41,7 @@ NASTY: dict[str, Any] = {
     "surrogate": '{"a": "\\ud800"}',
     "list": "[]",
     "long number": "9" * 5000,
+    "steering": "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202e\x08",
     "no date": "2024-13-45",
     "infinite": 9e999,
     "huge": -1e308,
@@ -48,6 +49,8 @@ NASTY: dict[str, Any] = {
     "bytes": b"",
 }
 
+# No terminal is to get these: they move the cursor, change colours and titles, or turn the direction of text.
+STEERS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 OF_OPTUNA = ('"there is no study named', "'no study has the id", '"no study', "no trial of the study")
 
 
@@ -182,9 +185,11 @@ def read_everything(path: Path, commands: int = 0, first: int = 0) -> list[str]:
                 wrong += _judge(name, error)
     for number in range(first, first + commands):
         words = lines[number % len(lines)]
-        error = CliRunner().invoke(main, ["--db", str(path), *words]).exception
-        if error is not None and not isinstance(error, SystemExit):
-            wrong += _judge(" ".join(words), error)
+        done = CliRunner().invoke(main, ["--db", str(path), *words])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            wrong += _judge(" ".join(words), done.exception)
+        if STEERS.search(done.output):
+            wrong.append(f"{' '.join(words)}: a character that steers the terminal is printed")
     return wrong
 
 

@@ -47,7 +47,7 @@ def test_values_that_were_met_without_a_guard_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("run", "run_id"), ("run", "host"), ("metric_series", "name"), ("artifact", "name")]
+    ("table", "column"), [("run", "run_id"), ("run", "host"), ("note", "text"), ("artifact", "name")]
 )
 def test_no_command_lets_a_text_steer_the_terminal(table: str, column: str) -> None:
     path = _folder() / "lab.db"

@@ -48,8 +48,12 @@ def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows(rows)
-    # click.echo would strip colour codes from the text; programs get it unchanged.
-    sys.stdout.write(out.getvalue())
+    print_document(out.getvalue())
+
+
+def print_document(text: str) -> None:
+    """Print text for programs and files as it is: in UTF-8, whatever the terminal has, and unchanged."""
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
 def print_json_or_text(as_json: bool, facts: dict[str, Any], words: str) -> None:

@@ -1,4 +1,4 @@
-"""Name and lock what is written beside its target until it is whole; remove what killed processes left of that.
+"""Lock what is written beside its target until it is whole; remove what killed processes left of that.
 
 Invariants: a process keeps its draft locked while it fills it, and the kernel drops the lock with the process.
 So an unlocked draft that has not changed for a minute belongs to nobody. Only files and folders of the caller's
@@ -15,20 +15,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from exptrack.new_files import DRAFT_PREFIX
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-PREFIX = ".exptrack-"
-NAME = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
+NAME = re.compile(re.escape(DRAFT_PREFIX) + "[0-9a-f]{16}")
 GRACE_S = 60.0  # a draft is not locked for an instant after it was made, and before it gets its place
 TO_LOCK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-def draft_name() -> str:
-    """Return a new name for a draft."""
-    return PREFIX + os.urandom(8).hex()
 
 
 def lock_draft(descriptor: int) -> bool:

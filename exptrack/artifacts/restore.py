@@ -23,8 +23,9 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from exptrack import own_files
-from exptrack.artifacts.drafts import draft_name, lock_draft, locked, remove_dead_drafts
+from exptrack.artifacts.drafts import lock_draft, locked, remove_dead_drafts
 from exptrack.errors import ExportError, UnsafePathError
+from exptrack.new_files import NEW_FILE, draft_name, give_name
 
 MAX_PARTS = 100  # removing a deeper tree recurses too far and holds a descriptor open for each level
 UNSAFE = (
@@ -41,7 +42,6 @@ BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.rename, os.link, os.unlink, os.c
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 OPEN_TO_SYNC = os.O_RDWR | NO_LINK | getattr(os, "O_BINARY", 0)
-NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_BINARY", 0)
 REASONS = {
     **dict.fromkeys(
         (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "there is no room; free some or choose another folder"
@@ -186,22 +186,7 @@ class _Folder(NamedTuple):
 
     def place(self, temporary: str, name: str, *, overwrite: bool) -> None:
         """Give a finished file its final name; it may keep the temporary one. `overwrite` replaces a file."""
-        source, goal, fd = self.at(temporary), self.at(name), self.fd
-        if not overwrite:
-            try:
-                os.link(source, goal, src_dir_fd=fd, dst_dir_fd=fd)
-                return
-            except OSError:
-                # The name is taken, or there are no hard links (FAT, some networks). So make an empty file of
-                # this name and replace that. A kill may leave it; but checking first and then renaming could
-                # replace a file that another process wrote in between.
-                os.close(os.open(goal, NEW_FILE, 0o600, dir_fd=fd))
-        try:
-            os.replace(source, goal, src_dir_fd=fd, dst_dir_fd=fd)
-        except OSError:
-            if not overwrite:
-                os.unlink(goal, dir_fd=fd)
-            raise
+        give_name(self.at(temporary), self.at(name), overwrite=overwrite, folder=self.fd)
 
     def write(self, pieces: Pieces, mode: int | None, *, overwrite: bool) -> int:
         """Write the target, a file in this folder, whole or not at all; return its size."""

@@ -8,6 +8,7 @@ import click
 
 from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_json, show_progress_of_parts
+from exptrack.cli.streams import keep_working
 
 DAMAGED_EXIT = 17
 file_argument = click.argument("file", required=False, type=click.Path())
@@ -77,9 +78,10 @@ def verify(db: str | None, file: str | None, as_json: bool) -> None:
 
     with open_archive(db if file is None else file) as archive, show_progress_of_parts() as update:
         found = archive.verify(update)
-    if as_json:
-        print_json(found)
-    else:
-        print_verified(open_console(), found)
-    if not found.ok:
-        sys.exit(DAMAGED_EXIT)
+    with keep_working():  # a reader that leaves early does not turn damage into success
+        if as_json:
+            print_json(found)
+        else:
+            print_verified(open_console(), found)
+        if not found.ok:
+            sys.exit(DAMAGED_EXIT)

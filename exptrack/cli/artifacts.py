@@ -102,6 +102,8 @@ def get(
         raise click.UsageError("give the NAME of one artifact, or --all")
     if everything and (output in (None, "-") or version is not None or file is not None):
         raise click.UsageError("--all needs -o FOLDER, and takes neither --version nor --file")
+    if output == "-" and as_json:
+        raise click.UsageError("-o - prints the artifact itself, which does not go with --json")
     with open_archive(db) as archive, show_progress("writing") as update:
         store = archive.artifacts(run)
         if output == "-" and name is not None:
@@ -168,7 +170,7 @@ def put(
     with open_archive(db, writing=True) as archive, show_progress("storing") as update:
         store = archive.artifacts(run)
         if path == "-":
-            digest = store.register_data(stored, sys.stdin.buffer, facts.values)
+            digest = store.register_data(stored, _open_input(), facts.values)
         elif step is not None:
             digest = store.register_checkpoint(stored, path, step, facts.values, progress=update)
         elif os.path.isdir(path):
@@ -179,6 +181,12 @@ def put(
     assert found is not None, "it was registered just now"
     said = {"run_id": found.run_id, "name": stored, "version": found.version, "hash": digest}
     print_json_or_text(as_json, said, f"{found.run_id}: {stored} version {found.version}, {digest}")
+
+
+def _open_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise InvalidValueError("there is no standard input to read; give the PATH of a file")
+    return sys.stdin.buffer
 
 
 @artifacts.command()

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from exptrack import RunComparison
 from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
 from exptrack.cli.output import print_json
 
@@ -41,12 +42,12 @@ def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys:
         chosen: list[Any] = list(runs)
         if where:
             chosen = archive.runs().where(_join_filters(where) or "").limit(MOST_COMPARED).list()
-        if not chosen:
-            click.echo("no run matches the filter")
-            return
-        found = archive.compare(chosen, all_keys=all_keys)
+        found = archive.compare(chosen, all_keys=all_keys) if chosen else RunComparison((), (), ())
     if as_json:
         print_json(found)
+        return
+    if not chosen:
+        click.echo("no run matches the filter")
         return
     from exptrack.terminal.comparison import print_comparison
     from exptrack.terminal.console import open_console

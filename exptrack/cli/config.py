@@ -22,7 +22,8 @@ from exptrack import (
     sdn,
 )
 from exptrack.cli.main import json_option, main
-from exptrack.cli.output import print_json, print_json_or_text
+from exptrack.cli.output import print_document, print_json, print_json_or_text
+from exptrack.new_files import write_new_file
 
 DIFFERS_EXIT = 1
 
@@ -76,8 +77,7 @@ def show(file: str, overrides: Sequence[str], as_sdn: bool, as_json: bool) -> No
         facts = {"values": found.stored_values, "sources": found.sources, "hash": found.hash()}
         print_json(facts)
     elif as_sdn:
-        # click.echo would strip colour codes from the text.
-        sys.stdout.write(found.to_sdn())
+        print_document(found.to_sdn())
     else:
         from exptrack.terminal.console import open_console
         from exptrack.terminal.runs import print_config
@@ -106,10 +106,10 @@ def get(file: str, key: str, overrides: Sequence[str], as_json: bool) -> None:
     if as_json:
         print_json(value)
     elif isinstance(value, dict):
-        sys.stdout.write(sdn.dumps(value))
+        print_document(sdn.dumps(value))
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        sys.stdout.write(f"{text}\n")
+        print_document(f"{text}\n")
 
 
 @config.command(name="set")
@@ -165,7 +165,7 @@ def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
     if as_json:
         print_json({"normal": normal == text, "written": written})
     elif not (write or only_check):
-        sys.stdout.write(normal)
+        print_document(normal)
     if only_check and normal != text:
         sys.exit(DIFFERS_EXIT)
 
@@ -188,8 +188,7 @@ def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
         text = json.dumps(found.stored_values, indent=2, ensure_ascii=False) + "\n"
     if output is not None:
         try:
-            with open(output, "x", encoding="utf-8", newline="") as opened:
-                opened.write(text)
+            write_new_file(output, text.encode("utf-8"))
         except FileExistsError:
             raise ConfigError(f"{output} exists already; choose another name or remove it first") from None
         except OSError as error:
@@ -197,7 +196,7 @@ def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"format": target, "text": text, "output": output})
     elif output is None:
-        sys.stdout.write(text)
+        print_document(text)
 
 
 def _sdn_path(file: str) -> Path:
@@ -229,16 +228,9 @@ def _read_sdn(path: Path) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Replace the text of a file, whole or not at all."""
-    real = Path(os.path.realpath(path))
-    new = real.with_name(f".{real.name}.{os.getpid()}.new")
+    real = os.path.realpath(path)
     try:
-        mode = real.stat().st_mode & 0o777
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(text.encode("utf-8"))
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.chmod(new, mode)
-        os.replace(new, real)
+        mode = os.stat(real).st_mode & 0o777
+        write_new_file(real, text.encode("utf-8"), overwrite=True, mode=mode)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,10 +20,10 @@ from exptrack import (
     InvalidValueError,
     __version__,
 )
+from exptrack.cli.streams import OutputFailedError, prepare_streams
 
 INTERRUPTED_EXIT = 130
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
-OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +33,15 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        prepare_streams()
+        try:
+            return super().main(*args, **options)
+        except OutputFailedError as failure:
+            if not failure.reader_has_left:
+                click.echo(f"exptrack: {failure}", err=True)
+            sys.exit(failure.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -49,21 +56,6 @@ class _Commands(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED_EXIT)
-        except BrokenPipeError:
-            # The reader of the pipe (head, less) has closed it.
-            _drop_output()
-            ctx.exit(0)
-        except OSError as error:
-            if error.filename is not None or error.errno not in OUTPUT_FAILURES:
-                raise
-            click.echo(f"exptrack: cannot write the output: {error.strerror}", err=True)
-            _drop_output()
-            ctx.exit(ArchiveIOError.exit_code)
-
-
-def _drop_output() -> None:
-    """Discard further output, so that Python does not complain when it flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -152,7 +144,7 @@ def confirm(question: str, yes: bool) -> None:
     """Ask a question and abort the command unless the user agrees; `yes` agrees without asking."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise InvalidValueError(
             "there is no terminal to ask for confirmation; give --yes to go on without a question"
         )

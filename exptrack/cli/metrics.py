@@ -206,7 +206,9 @@ def _looks(watching: _Watching, every: float, looks: int | None) -> Iterator[lis
 def _print_growth(watching: _Watching, every: float, looks: int | None, as_json: bool) -> None:
     from exptrack.terminal.console import format_number, safe
 
-    for updates in _looks(watching, every, looks):
+    for look, updates in enumerate(_looks(watching, every, looks)):
+        if not look and not watching.records and not as_json:
+            click.echo("no run is running")
         for update in updates:
             series = update.series
             points = series.lists()

@@ -59,9 +59,13 @@ def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows(rows)
-    sys.stdout.write(
-        ACTING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), out.getvalue())
-    )
+    escaped = ACTING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), out.getvalue())
+    print_document(escaped)
+
+
+def print_document(text: str) -> None:
+    """Print text for programs and files as it is: in UTF-8, whatever the terminal has, and unchanged."""
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
 def print_json_or_text(as_json: bool, facts: dict[str, Any], words: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -15,6 +13,7 @@ from exptrack import ExportError, QueryError, SqlResult, own_files
 from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_or_text
 from exptrack.extras import require
+from exptrack.new_files import write_new_file
 
 EXACT_INT = 2**53  # a float holds every whole number up to here exactly
 
@@ -38,7 +37,8 @@ EXACT_INT = 2**53  # a float holds every whole number up to here exactly
     help="Give up after this time.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--parquet", metavar="FILE", help="Write Parquet to FILE; - prints it.")
+@click.option("--parquet", metavar="FILE", help="Write Parquet to the new FILE; - prints it.")
+@click.option("--overwrite", is_flag=True, help="With --parquet: replace an existing file.")
 @json_option
 @click.pass_obj
 def sql(
@@ -48,6 +48,7 @@ def sql(
     timeout: float,
     as_csv: bool,
     parquet: str | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Run one SELECT over the views; it cannot change anything.
@@ -60,6 +61,8 @@ def sql(
     """
     if as_csv + as_json + (parquet is not None) > 1:
         raise click.UsageError("give only one of --csv, --json and --parquet")
+    if overwrite and parquet is None:
+        raise click.UsageError("--overwrite needs --parquet FILE")
     with open_archive(db) as archive:
         if parquet is not None:
             own_files.require_foreign(parquet)
@@ -68,7 +71,7 @@ def sql(
     from exptrack.terminal.console import open_console
 
     if parquet is not None:
-        _write_parquet(result, parquet)
+        _write_parquet(result, parquet, overwrite)
     elif as_json:
         _require_distinct(result.columns)
         rows = [
@@ -90,8 +93,10 @@ def _require_distinct(columns: Sequence[str]) -> None:
         raise QueryError("two columns have the same name; rename one with AS")
 
 
-def _write_parquet(result: SqlResult, path: str) -> None:
-    """Write rows as a Parquet file, whole or not at all."""
+def _write_parquet(result: SqlResult, path: str, overwrite: bool) -> None:
+    """Write rows as a Parquet file, whole or not at all; an existing file is replaced with `overwrite` only."""
+    from exptrack.terminal.console import safe
+
     pyarrow = require("pyarrow", "Parquet", "media")
     parquet = require("pyarrow.parquet", "Parquet", "media")
     _require_distinct(result.columns)
@@ -102,16 +107,15 @@ def _write_parquet(result: SqlResult, path: str) -> None:
     if path == "-":
         sys.stdout.buffer.write(written.getvalue())
         return
-    unfinished = f"{path}.writing"
     try:
-        with open(unfinished, "wb") as file:
-            file.write(written.getvalue())
-        os.replace(unfinished, path)
+        write_new_file(path, written.getvalue(), overwrite=overwrite)
+    except FileExistsError:
+        raise ExportError(
+            f"cannot write {path}: it exists; choose another name, or give --overwrite", path=path
+        ) from None
     except OSError as error:
-        with suppress(OSError):
-            os.remove(unfinished)
         raise ExportError(f"cannot write {path}: {error.strerror}", path=path) from None
-    click.echo(f"{len(result.rows):,} rows written to {path}", err=True)
+    click.echo(f"{len(result.rows):,} rows written to {safe(path)}", err=True)
 
 
 def _build_parquet_column(values: Sequence[Any]) -> Any:

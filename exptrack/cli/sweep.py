@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
 from exptrack.cli.main import F, json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text
+from exptrack.cli.streams import keep_working
 
 if TYPE_CHECKING:
     from exptrack import Frame, StudyResults
@@ -326,18 +327,19 @@ def _run(archive: Archive, sweep: SweepPlan | str, as_json: bool, *, jobs: int |
     # The output of several commands at once would be mixed.
     streams = jobs == 1 and not as_json
     try:
-        report = archive.run_sweep(
-            sweep,
-            jobs=jobs,
-            after=_print_fact if as_json else _make_teller(streams),
-            listener=_pass_on if streams else None,
-            **options,
-        )
+        with keep_working():
+            report = archive.run_sweep(
+                sweep,
+                jobs=jobs,
+                after=_print_fact if as_json else _make_teller(streams),
+                listener=_pass_on if streams else None,
+                **options,
+            )
+            _conclude(report, as_json)
     except KeyboardInterrupt:
         name = sweep if isinstance(sweep, str) else sweep.name
         click.echo(f"interrupted; `exptrack sweep resume {quote(name)} --retry` continues it", err=True)
         raise
-    _conclude(report, as_json)
 
 
 def _pass_on(data: bytes, is_error: bool) -> None:

@@ -18,8 +18,11 @@ BY_DOTS = " ..::==##"
 
 
 def spell_out(stream: TextIO) -> None:
-    """Make a stream without Unicode write likenesses instead of failing."""
-    if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+    """Make a stream write likenesses of the characters that it lacks, instead of failing.
+
+    A stream with Unicode lacks lone surrogates only: the bytes of a file's name that are not UTF-8.
+    """
+    if isinstance(stream, io.TextIOWrapper):
         codecs.register_error(ERRORS, _likeness)
         stream.reconfigure(errors=ERRORS)
 

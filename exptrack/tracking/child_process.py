@@ -22,7 +22,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, NamedTuple, TypeAlias
 
-# Called with each piece of output as it comes, and with True if it was written to standard error.
+from exptrack.errors import warn
+
+# Called with each piece of output as it comes, and with True if it was written to standard error. After its
+# first exception it is called no more.
 Listener: TypeAlias = "Callable[[bytes, bool], None]"
 
 READ_BYTES = 64 * 1024
@@ -95,9 +98,13 @@ class Child:
             if self._listener is not None:
                 try:
                     self._listener(data, is_error)
-                except OSError:
-                    # The listener's pipe is closed. Go on reading, so that the child does not block.
+                except Exception as error:
+                    # Go on reading, so that the child neither blocks nor finds its pipe closed.
                     self._listener = None
+                    warn(
+                        f"the listener of a command's output raised {type(error).__name__}, and is called no"
+                        " more; the output is stored all the same"
+                    )
 
     def _keep(self, text: str, is_error: bool) -> None:
         with self._writing:

@@ -83,7 +83,22 @@ def _find_ending_error() -> BaseException | None:
     if hasattr(sys, "ps1") or sys.flags.interactive:
         return None
     error: BaseException | None = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    return error
+    return error if error is not None and _left_the_script(error) else None
+
+
+def _left_the_script(error: BaseException) -> bool:
+    """Whether an exception went up to the interpreter itself.
+
+    Test runners and consoles inside a script leave theirs in ``sys`` too, but catch it in a frame of their own.
+    """
+    trace = error.__traceback__
+    if trace is None:  # something has removed it; nothing speaks against the error
+        return True
+    outermost, script = trace.tb_frame, sys.modules.get("__main__")
+    # `python -m` starts a module by a function of runpy.
+    return outermost.f_globals is getattr(script, "__dict__", None) or (
+        outermost.f_code.co_name == "_run_module_as_main"
+    )
 
 
 def _end_open_runs() -> None:

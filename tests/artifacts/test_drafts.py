@@ -12,6 +12,7 @@ import pytest
 from exptrack import Archive
 from exptrack.artifacts import drafts
 from exptrack.artifacts.restore import new_file, write_file, write_tree
+from exptrack.new_files import draft_name
 
 pytestmark = pytest.mark.skipif(drafts.fcntl is None, reason="the system has no locks that end with a process")
 
@@ -28,8 +29,8 @@ def names(folder: Path) -> set[str]:
 
 def test_a_snapshot_a_file_and_a_folder_remove_dead_drafts(archive: Archive, tmp_path: Path) -> None:
     def leave_drafts() -> None:
-        (tmp_path / drafts.draft_name()).write_bytes(b"half")
-        folder = tmp_path / drafts.draft_name()
+        (tmp_path / draft_name()).write_bytes(b"half")
+        folder = tmp_path / draft_name()
         (folder / "tree" / "deep").mkdir(parents=True)
         (folder / "tree" / "deep" / "file").touch()
         for draft in tmp_path.glob(".exptrack-*"):
@@ -68,9 +69,9 @@ def test_what_a_living_process_fills_stays(tmp_path: Path) -> None:
 
 def test_files_that_only_look_like_drafts_stay(tmp_path: Path) -> None:
     (tmp_path / "target").touch()
-    link = tmp_path / drafts.draft_name()
+    link = tmp_path / draft_name()
     link.symlink_to(tmp_path / "target")
-    pipe = tmp_path / drafts.draft_name()
+    pipe = tmp_path / draft_name()
     os.mkfifo(pipe)
     like = [
         tmp_path / name

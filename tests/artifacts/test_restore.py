@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from exptrack import ExportError, ExptrackError, InvalidValueError, UnsafePathError
 from exptrack.artifacts import restore
-from exptrack.artifacts.drafts import GRACE_S, PREFIX
+from exptrack.artifacts.drafts import GRACE_S
 from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_into, write_tree
+from exptrack.new_files import DRAFT_PREFIX
 
 DEVICES = [
     "CON",
@@ -344,7 +345,7 @@ def test_permission_bits_alone_are_set_and_the_umask_decides_where_none_are_give
 def test_while_it_is_written_a_file_is_for_its_owner_alone(tmp_path: Path, mode: int | None) -> None:
     def pieces() -> Iterator[bytes]:
         (temporary,) = tmp_path.iterdir()
-        assert temporary.name.startswith(PREFIX)
+        assert temporary.name.startswith(DRAFT_PREFIX)
         assert permissions(temporary) == 0o600
         yield b"secret"
 
@@ -526,7 +527,7 @@ def test_a_tree_is_built_in_a_private_folder_beside_its_place(tmp_path: Path) ->
     def entries() -> Iterator[tuple[str, int, list[bytes]]]:
         yield "a", 0o644, [b"1"]
         (temporary,) = tmp_path.iterdir()
-        assert temporary.name.startswith(PREFIX)
+        assert temporary.name.startswith(DRAFT_PREFIX)
         assert permissions(temporary) == 0o700
 
     assert write_tree(tmp_path / "t", entries()) == 1
@@ -682,7 +683,7 @@ def test_a_kill_leaves_a_recognisable_temporary_and_nothing_else(tmp_path: Path,
     done = subprocess.run(command, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL
     (left,) = (path for path in tmp_path.iterdir() if path.name != "old")
-    assert left.name.startswith(PREFIX)
+    assert left.name.startswith(DRAFT_PREFIX)
     if way == "descriptors":
         assert permissions(left) == (0o700 if kind == "tree" else 0o600)
     assert (tmp_path / "old").read_bytes() == b"old"

@@ -114,7 +114,7 @@ def test_watch_prints_what_grows_until_the_named_run_has_ended(lr_lab: Path) -> 
 
 def test_watch_looks_as_often_as_asked_and_follows_only_what_runs(lr_lab: Path) -> None:
     done = call(lr_lab, "watch", "-n", "2", "--every", "0.05")
-    assert (done.exit_code, done.stdout) == (0, "")
+    assert (done.exit_code, done.stdout) == (0, "no run is running\n")
     assert call(lr_lab, "watch", "zzzz").exit_code == 31
 
 

@@ -49,11 +49,20 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
     assert ended(r"import os; os.write(1, b'a\xff\xc3'); os.write(1, b'\xa4')").output == "a\ufffdä"
 
 
-def test_a_listener_that_has_gone_holds_nothing_up() -> None:
-    def gone(_data: bytes, _is_error: bool) -> None:
-        raise BrokenPipeError
+@pytest.mark.parametrize("kind", [BrokenPipeError, ValueError, RecursionError])
+def test_a_listener_that_raises_holds_nothing_up_and_is_named_once(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
 
-    assert len(ended("for n in range(100_000): print('line')", listener=gone).output) == 500_000
+    def gone(_data: bytes, _is_error: bool) -> None:
+        calls.append(1)
+        raise kind
+
+    done = ended("for n in range(100_000): print('line')", listener=gone)
+    (told,) = caplog.messages
+    assert kind.__name__ in told
+    assert (len(done.output), done.returncode, len(calls)) == (500_000, 0, 1)
 
 
 def test_a_child_reads_nothing_and_is_told_its_environment() -> None:

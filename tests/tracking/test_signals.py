@@ -115,3 +115,18 @@ def test_an_error_in_an_earlier_cell_says_nothing_about_a_run(tmp_path: Path) ->
         (run,) = archive.list_runs()
     assert run.status == RunStatus.INTERRUPTED
     assert "typo" not in (run.reason or "")
+
+
+def test_only_an_error_that_ended_the_script_ends_its_run(tmp_path: Path) -> None:
+    """A console inside the script leaves its errors in `sys`, as a test runner does."""
+    begin = "import code, exptrack, sys\nrun = exptrack.start_run()\n"
+    console = "code.InteractiveInterpreter().runsource('typo')\n"
+    (tmp_path / "dies.py").write_text(f"{begin}{console}def last():\n    1 / 0\nlast()\n")
+    (tmp_path / "goes_on.py").write_text(f"{begin}{console}assert sys.last_value\n")
+    for words in (["goes_on.py"], ["-m", "goes_on"], ["dies.py"], ["-m", "dies"]):
+        subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True)
+    with Archive(tmp_path / "exptrack.db") as archive:
+        ended = [(run.status, (run.reason or "").partition(":")[0]) for run in archive.list_runs()]
+    unfinished = "the script ended without complete() or fail(); start the run in a 'with' block"
+    died, went_on = (RunStatus.FAILED, "ZeroDivisionError"), (RunStatus.INTERRUPTED, unfinished)
+    assert ended == [died, died, went_on, went_on]

@@ -1,0 +1,78 @@
+"""Write files that a user named, whole or not at all, and in the place of another only if that is asked for.
+
+Invariants: bytes go to a draft beside the target, whose name nobody else has. Once it is synced, the draft gets
+its final name by a call that fails if that is taken: nothing looks first and writes then. So a file that
+another process makes meanwhile stays. A symbolic link is a name that is taken, also one that leads nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from exptrack import own_files
+
+DRAFT_PREFIX = ".exptrack-"
+NEW_FILE = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+
+
+def draft_name() -> str:
+    """Return a new name for a draft."""
+    return DRAFT_PREFIX + os.urandom(8).hex()
+
+
+def write_new_file(path: str, data: bytes, *, overwrite: bool = False, mode: int | None = None) -> None:
+    """Write a file and sync it. With `overwrite` it may replace a file or a link.
+
+    Without `mode` the umask decides the mode of the file.
+
+    Raises:
+        FileExistsError: `path` exists, and `overwrite` is not given.
+        OwnFileError: `path` is a file of an archive that is open here.
+        OSError: the system refused; `path` is as it was.
+    """
+    own_files.require_foreign(path)
+    draft = os.path.join(os.path.dirname(path), draft_name())
+    descriptor = os.open(draft, NEW_FILE, 0o666 if mode is None else 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if mode is not None:
+            os.chmod(draft, mode)
+        give_name(draft, path, overwrite=overwrite)
+    finally:
+        with suppress(OSError):  # mostly it has its final name already
+            os.unlink(draft)
+
+
+def give_name(draft: str, name: str, *, overwrite: bool, folder: int | None = None) -> None:
+    """Give a finished file its final name; it may keep its own too. `folder` is a descriptor of where both lie.
+
+    Raises:
+        FileExistsError: `name` is taken, and `overwrite` is not given.
+        OSError: the system refused.
+    """
+    if not overwrite:
+        try:
+            os.link(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+            return
+        except OSError:
+            # The name is taken, or there are no hard links (FAT, some networks). So make an empty file of this
+            # name and replace that. A kill may leave it; but checking first and then renaming could replace a
+            # file that another process wrote in between.
+            os.close(os.open(name, NEW_FILE, 0o600, dir_fd=folder))
+    try:
+        os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        if not overwrite:
+            os.unlink(name, dir_fd=folder)
+        raise

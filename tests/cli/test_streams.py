@@ -1,0 +1,247 @@
+"""Every command does its work and ends by a code that is documented, whatever its standard streams are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+import pytest
+
+from exptrack import Archive
+from tests.cli.calls import call
+from tests.cli.test_main import COMMANDS, WITHOUT_JSON
+
+NO_PLACE = 21  # the code of an output that cannot be written
+NAMES = [name for name, command in COMMANDS.items() if not isinstance(command, click.Group)]
+# A call of every command, in a folder with lab.db and the files that `lab` makes. RUN is the id of a run.
+CALLS = {
+    "ls": "",
+    "show": "RUN",
+    "best": "loss --min",
+    "top": "metrics.loss",
+    "tag": "RUN größer",
+    "note": "RUN 'größer 日本'",
+    "rm": "RUN --yes",
+    "history": "RUN loss",
+    "watch": "--looks 1 --every 0.05",
+    "compare": "--where 'name != x'",
+    "diff": "RUN RUN",
+    "changes": "RUN",
+    "groups": "loss a",
+    "importance": "loss",
+    "sweep run": f"s.sdn -- {sys.executable} train.py",
+    "sweep resume": f"old --trials 2 -- {sys.executable} train.py",
+    "sweep stop": "old",
+    "sweep ls": "",
+    "sweep show": "old",
+    "artifacts ls": "RUN",
+    "artifacts get": "RUN w -o new",
+    "artifacts put": "RUN config.sdn",
+    "artifacts rm": "RUN w --yes",
+    "artifacts du": "",
+    "artifacts gc": "",
+    "lineage": "RUN",
+    "config check": "config.sdn",
+    "config show": "config.sdn --sdn",
+    "config get": "config.sdn a",
+    "config set": "config.sdn a=größer",
+    "config fmt": "config.sdn",
+    "config convert": "config.sdn --to json",
+    "sql": "'SELECT name FROM runs' --csv",
+    "view": "mine config.a",
+    "info": "",
+    "recover": "",
+    "verify": "",
+    "snapshot": "new",
+    "demo": "demo.db",
+    "completion": "bash",
+}
+WORKS = {
+    "tag": "SELECT 1 FROM tags WHERE tag = 'größer'",
+    "note": "SELECT 1 FROM notes WHERE text = 'größer 日本'",
+    "rm": "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE name = '日本')",
+    "artifacts put": "SELECT 1 FROM artifacts WHERE name = 'config.sdn'",
+    "artifacts rm": "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM artifacts WHERE name = 'w')",
+    "sweep run": "SELECT count(*) = 2 FROM trials WHERE study = 's' AND state = 'complete'",
+    "sweep resume": "SELECT count(*) = 2 FROM trials WHERE study = 'old' AND state = 'complete'",
+    "view": "SELECT 1 FROM mine LIMIT 1",
+}
+SWEEP = """
+objective: {metric: loss, direction: minimize}
+space:
+    lr: {low: 0.1, high: 1.0}
+budget: {max_trials: 2}
+"""
+TRAIN = """
+import exptrack, sys
+with exptrack.start_run(exptrack.current_trial().config) as run:
+    for stream in (sys.stdout, sys.stderr):
+        stream.buffer.write("é".encode() * 300_000 + b"\\n")
+    run.log({"loss": 1.0})
+"""
+COMMAND = [sys.executable, "-m", "exptrack"]
+WALKED = [name for name in NAMES if name != "demo"]  # it trains for long, and prints as the others do
+DOCUMENTS = ("config show", "config get", "config fmt", "config convert", "sql")  # they print files
+LINES = ("watch", "sweep run", "sweep resume")
+FAILING = [
+    ("| true; exit ${PIPESTATUS[0]}", 0, ""),
+    (">/dev/full", NO_PLACE, "No space left on device"),
+    ("1</dev/null", NO_PLACE, "Bad file descriptor"),
+]
+MISSING = [">&-", "<&-", "2>&-", "2>/dev/full", "2>&1 | true; exit ${PIPESTATUS[0]}"]
+ENCODINGS = [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C"}]
+Lab: TypeAlias = tuple[Path, str]  # a folder, and the id of a run
+posix = pytest.mark.skipif(os.name == "nt", reason="redirections of a POSIX shell")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A folder with an archive, a config and a sweep; and the id of a run."""
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "config.sdn").write_text("a: 日本\nb: 1\n", encoding="utf-8")
+    (folder / "s.sdn").write_text(SWEEP, encoding="utf-8")
+    (folder / "train.py").write_text(TRAIN, encoding="utf-8")
+    with Archive(folder / "lab.db") as archive:
+        for number in range(3):
+            with archive.start_run({"b": number}) as run:
+                run.log({"loss": float(number)})
+    with Archive(folder / "lab.db") as archive, archive.start_run({"a": "日本"}, ["ü"], name="日本") as run:
+        for step in range(9):
+            run.log({"loss": 1 / (step + 1), "é": 1.0}, step)
+        run.artifacts.register_data("w", b"bytes")
+    words = ["--db", "lab.db", "sweep", "run", "s.sdn", "--name", "old", "--trials", "1"]
+    subprocess.run([*COMMAND, *words, "--", sys.executable, "train.py"], cwd=folder, check=True)
+    return folder, run.run_id
+
+
+def ended(
+    lab: Lab, folder: Path, name: str, redirection: str, more: str = "", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a new folder with the files of the lab, by a shell that redirects its streams."""
+    shutil.copytree(lab[0], folder)
+    words = f"{name} {CALLS[name]}".replace("RUN", lab[1])
+    if more:  # --json, which does not go with other forms
+        words = words.replace("--csv", "").replace("--sdn", "")
+    head, dashes, command = words.partition(" -- ")
+    script = f"{shlex.join([*COMMAND, '--db', 'lab.db'])} {head} {more} {dashes}{command} {redirection}"
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, capture_output=True, timeout=120, env={**os.environ, **environment}
+    )
+
+
+def require_work(folder: Path, name: str) -> None:
+    """Check that a command has changed what it is there to change."""
+    if name in WORKS:
+        with Archive(folder / "lab.db") as archive:
+            assert archive.sql(WORKS[name]).rows == ((1,),)
+    if name in ("artifacts get", "snapshot"):
+        assert (folder / "new").is_file()
+    if name == "config set":
+        assert (folder / "config.sdn").read_text(encoding="utf-8").startswith('a: "größer"')
+
+
+def test_a_call_of_each_command_is_known() -> None:
+    assert sorted(CALLS) == sorted(NAMES)
+
+
+@posix
+@pytest.mark.parametrize("name", WALKED)
+def test_a_command_works_without_any_standard_stream(name: str, lab: Lab, tmp_path: Path) -> None:
+    done = ended(lab, tmp_path / "lab", name, "<&- >&- 2>&-")
+    assert done.returncode == 0
+    require_work(tmp_path / "lab", name)
+
+
+@posix
+@pytest.mark.parametrize("name", WALKED)
+def test_a_command_works_into_an_output_that_fails(name: str, lab: Lab, tmp_path: Path) -> None:
+    place, code, reason = FAILING[NAMES.index(name) % len(FAILING)]
+    done = ended(lab, tmp_path / "lab", name, place)
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+    assert done.stderr.decode().endswith(f"exptrack: cannot write the output: {reason}\n" if code else "")
+    require_work(tmp_path / "lab", name)
+
+
+@posix
+@pytest.mark.parametrize("name", WALKED)
+def test_a_command_works_where_some_streams_are_missing(name: str, lab: Lab, tmp_path: Path) -> None:
+    place = MISSING[NAMES.index(name) % len(MISSING)]
+    assert ended(lab, tmp_path / "lab", name, place).returncode == 0, place
+    require_work(tmp_path / "lab", name)
+
+
+@posix
+@pytest.mark.parametrize("name", WALKED)
+def test_a_command_prints_in_any_encoding(name: str, lab: Lab, tmp_path: Path) -> None:
+    environment = ENCODINGS[NAMES.index(name) % len(ENCODINGS)]
+    done = ended(lab, tmp_path / "lab", name, "</dev/null", **environment)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    if name in DOCUMENTS:
+        assert "日本" in done.stdout.decode("utf-8")
+    elif not name.startswith("sweep r"):  # these pass on the bytes of their command
+        done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+    require_work(tmp_path / "lab", name)
+
+
+@posix
+@pytest.mark.parametrize("name", [name for name in WALKED if name not in WITHOUT_JSON])
+def test_json_is_json_in_any_encoding(name: str, lab: Lab, tmp_path: Path) -> None:
+    environment = ENCODINGS[-1 - NAMES.index(name) % len(ENCODINGS)]
+    done = ended(lab, tmp_path / "lab", name, "</dev/null", "--json", **environment)
+    assert done.returncode == 0, done.stderr
+    for document in done.stdout.decode("utf-8").splitlines() if name in LINES else [done.stdout]:
+        json.loads(document)
+
+
+@posix
+def test_a_reader_that_leaves_does_not_hide_that_every_trial_failed(lab: Lab, tmp_path: Path) -> None:
+    shutil.copytree(lab[0], tmp_path / "lab")
+    (tmp_path / "lab" / "train.py").write_text("raise SystemExit(3)")
+    for number, place in enumerate(("| true; exit ${PIPESTATUS[0]}", ">/dev/full")):
+        done = ended((tmp_path / "lab", lab[1]), tmp_path / str(number), "sweep run", place)
+        assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ls --where 'name = nobody'",
+        "top metrics.nobody",
+        "compare --where 'name = nobody'",
+        "compare --all --where 'name = nobody'",
+        "sql 'SELECT 1 WHERE 0'",
+        "view --list",
+    ],
+)
+def test_json_of_an_empty_answer_is_json(words: str, lab: Lab) -> None:
+    done = call(lab[0] / "lab.db", *shlex.split(words), "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert not any(found.values() if isinstance(found, dict) else found)
+
+
+@posix
+@pytest.mark.parametrize("redirection", ["</dev/null", "<&-"])
+def test_nothing_is_asked_without_a_terminal(redirection: str, lab: Lab, tmp_path: Path) -> None:
+    shutil.copytree(lab[0], tmp_path / "lab")
+    head = shlex.join([*COMMAND, "--db", "lab.db"])
+    for words in (f"rm {lab[1]}", f"artifacts rm {lab[1]} w"):
+        script = f"{head} {words} {redirection}"
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path / "lab", capture_output=True, timeout=60)
+        assert (done.returncode, b"give --yes" in done.stderr) == (50, True)
+
+
+@posix
+def test_what_nobody_can_hand_over_is_not_stored(lab: Lab, tmp_path: Path) -> None:
+    shutil.copytree(lab[0], tmp_path / "lab")
+    script = f"{shlex.join([*COMMAND, '--db', 'lab.db', 'artifacts', 'put', lab[1], '-', '--name', 'x'])} <&-"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path / "lab", capture_output=True, timeout=60)
+    assert (done.returncode, b"no standard input" in done.stderr) == (50, True)

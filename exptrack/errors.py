@@ -52,6 +52,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from exptrack.known_secrets import mask_secrets
+
 SHOWN_AROUND = 60  # characters shown on each side of an error's place in a text
 
 
@@ -455,4 +457,4 @@ def warn(message: str) -> None:
     """Log a warning about a failure that no caller can receive as an exception."""
     import logging
 
-    logging.getLogger("exptrack").warning("%s", message)
+    logging.getLogger("exptrack").warning("%s", mask_secrets(message))

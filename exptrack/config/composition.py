@@ -16,9 +16,11 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from exptrack import own_files, sdn
+from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, OwnFileError, SdnError
 from exptrack.keypath import join_path, path_of
+from exptrack.known_secrets import mask_secrets
 from exptrack.records import ConfigSource
 from exptrack.validation import check_text, short_repr
 
@@ -90,7 +92,7 @@ def load_exp_config(
         _refuse_unknown_choice(root, config, key, text)
         config = config.with_override(key, text)
     # Overrides that selected a file count as used too.
-    used = [f"{key}={text}" for key, text in overrides]
+    used = map(mask_secrets, know_secrets_of_command([f"{key}={text}" for key, text in overrides]))
     return replace_origin(config, config.source_files, used, config.sources).interpolate()
 
 

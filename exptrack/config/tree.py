@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
+from exptrack.known_secrets import has_secrets, mask_number, mask_setting
 from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
@@ -155,16 +156,40 @@ def merge_into(base: dict[str, ConfigValue], overlay: dict[str, ConfigValue]) ->
     return base
 
 
-def iter_differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
-    """Stream each text that resolving has changed, as (resolved, written)."""
+def iter_differing_texts(
+    written: ConfigValue, resolved: ConfigValue, path: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Stream each text that resolving has changed, as (path, resolved, written)."""
     if isinstance(written, dict) and isinstance(resolved, dict):
         for key in written.keys() & resolved.keys():
-            yield from iter_differing_texts(written[key], resolved[key])
+            yield from iter_differing_texts(written[key], resolved[key], join_path(path, key))
     elif isinstance(written, list) and isinstance(resolved, list):
-        for one, other in zip(written, resolved, strict=False):
-            yield from iter_differing_texts(one, other)
+        for place, (one, other) in enumerate(zip(written, resolved, strict=False)):
+            yield from iter_differing_texts(one, other, f"{path}[{place}]")
     elif isinstance(written, str) and isinstance(resolved, str) and written != resolved:
-        yield resolved, written
+        yield path, resolved, written
+
+
+def hide_secrets(tree: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
+    """Return the tree with what is shown for each known secret in its place; the same tree if there is none."""
+    if not has_secrets():
+        return tree
+    hidden = _hide("", tree)
+    assert isinstance(hidden, dict)
+    return tree if hidden == tree else hidden
+
+
+def _hide(path: str, value: ConfigValue) -> ConfigValue:
+    if isinstance(value, str):
+        return mask_setting(path, value)
+    if isinstance(value, dict):
+        return {key: _hide(join_path(path, key), item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hide(f"{path}[{place}]", item) for place, item in enumerate(value)]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        stored = mask_number(path, value)
+        return value if stored is None else stored
+    return value
 
 
 # The canonical form

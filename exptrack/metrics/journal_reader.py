@@ -21,6 +21,7 @@ from exptrack.metrics.journal import CHECK, DEFINITION, IS_DEFINITION, seed_of
 from exptrack.metrics.journal_file import (
     HEADER_BYTES,
     HEADER_SLOTS,
+    MOST_SEGMENTS,
     PAGE,
     SEGMENT_BYTES,
     SEGMENT_SLOTS,
@@ -141,10 +142,11 @@ class _Segment:
                 self.names[index ^ IS_DEFINITION] = run_id.decode("ascii"), name
 
     def guess_epoch(self, nonce: int, candidates: range) -> None:
-        """Find the epoch whose seed some record verifies with."""
+        """Find the epoch whose seed some record verifies with, from the first slot on that is not zeros."""
+        begin = (len(self.data) - len(self.data.lstrip(b"\0"))) // SLOT
         for epoch in candidates:
             seed = seed_of(epoch, nonce)
-            if any(self.count_slots(at, seed) for at in range(PROBES)):
+            if any(self.count_slots(at, seed) for at in range(begin, begin + PROBES)):
                 self.epoch = epoch
                 return
 
@@ -182,7 +184,9 @@ def read_points(path: Path, header: Header, drained: int, damage: Damage) -> Ite
     begun = min([drained // SEGMENT_SLOTS, *known])
     for one in segments:
         if one.epoch is None:
-            one.guess_epoch(header.nonce, range(begun, max([begun, *known]) + GUESSES))
+            # It may be an epoch that is drained: the writer was killed while it filled the segment with zeros.
+            candidates = range(max(0, begun - MOST_SEGMENTS), max([begun, *known]) + GUESSES)
+            one.guess_epoch(header.nonce, candidates)
         if one.epoch is None:
             damage.bad_bytes += len(one.data.strip(b"\0"))
     sound = sorted((one.epoch, one.first) for one in segments if one.epoch is not None)

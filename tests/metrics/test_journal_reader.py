@@ -70,6 +70,28 @@ def test_a_damaged_record_is_told_and_its_neighbours_are_there(
         assert (found, damage.bad_bytes) == ([("a", 1.0), ("a", 3.0)], 3 * SLOT)
 
 
+@pytest.mark.parametrize("zeros", [1, SLOT, 1000 * SLOT + 20, SEGMENT_BYTES // 2 + 4, SEGMENT_BYTES - SLOT - 3])
+def test_a_kill_while_a_drained_segment_is_emptied_is_no_damage(
+    archive: Archive, quiet: None, tmp_path: Path, zeros: int
+) -> None:
+    run = archive.start_run()
+    journal = run._journal
+    assert isinstance(journal, Journal)
+    for step in range(SEGMENT_SLOTS + 100):
+        run.log_metric("a", float(step), step)
+    assert journal.epoch == 1
+    drained = SEGMENT_SLOTS + 10
+    content = bytearray(journal.path.read_bytes())
+    content[HEADER_BYTES : HEADER_BYTES + zeros] = bytes(zeros)
+    copy = tmp_path / "copy.points"
+    copy.write_bytes(content)
+    found, damage = left(copy, drained)
+    assert not damage, damage.describe()
+    assert found == left(journal.path, drained)[0]
+    assert found[-1] == ("a", SEGMENT_SLOTS + 99.0)
+    run.complete()
+
+
 def test_each_flipped_bit_changes_nothing_or_is_told(logged: tuple[Run, Journal], tmp_path: Path) -> None:
     """All bytes of the points and of the definitions, and some of the zeros after them."""
     _, journal = logged

@@ -62,6 +62,10 @@ class ExptrackError(Exception):
 
     exit_code = 1
 
+    def __init__(self, *args: object) -> None:
+        # A message quotes what the caller gave, and is printed.
+        super().__init__(*(mask_secrets(one) if isinstance(one, str) else one for one in args))
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Python would call the class with the message alone. A Pool hangs on an error that it cannot unpickle.
         return _rebuild, (type(self), self.args), self.__dict__

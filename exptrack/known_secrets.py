@@ -68,14 +68,18 @@ def mask_secrets(text: str) -> str:
     """Replace every known secret in `text`, and every long enough part of one, by what is shown for it."""
     if not _known:
         return text
-    # Longer ones first: one secret may contain another.
-    for value, shown in sorted(list(_known.items()), key=lambda pair: -len(pair[0])):
+    for value, shown in _longest_first():
         for form in _forms_of(value):
             if form in text:
                 text = text.replace(form, shown)
         if len(value) >= LONG_SECRET:
             text = _mask_parts(text, value, shown)
     return text
+
+
+def _longest_first() -> list[tuple[str, str]]:
+    # One secret may contain another. A copy, because another thread may add one meanwhile.
+    return sorted(_known.copy().items(), key=lambda pair: -len(pair[0]))
 
 
 def mask_bytes(data: bytes) -> bytes:
@@ -99,28 +103,31 @@ def count_begun(data: bytes) -> int:
     return longest
 
 
-def mask_setting(path: str, value: str) -> str:
-    """Replace every known secret in the text at a path of a config."""
-    stored = _filled_in.get(path, {}).get(value)
-    if stored is not None:
-        return stored
-    for secret, shown in sorted(list(_known.items()), key=lambda pair: -len(pair[0])):
-        if secret in value and (len(secret) >= PART or secret == value):
-            value = value.replace(secret, shown)
-    return value
+def mask_setting(path: str, value: str | float, *, is_from_code: bool) -> str | None:
+    """Return what is stored for a text or number at a path of a config that is a secret or contains one.
 
-
-def mask_number(path: str, value: float) -> str | None:
-    """Return what is stored for a number that is a secret, as a model or a parser of arguments has read it."""
-    if _known.get(str(value)) == REDACTED:
-        return REDACTED
+    Returns None for any other value. A value of the environment that comes back `is_from_code`, as in a model,
+    is also found if it is short, or a number by now.
+    """
     for text, stored in _filled_in.get(path, {}).items():
-        try:
-            if float(text) == value:
-                return stored
-        except ValueError:
-            continue  # this text is no number
-    return None
+        if (is_from_code or stored == REDACTED) and _is_same(value, text):
+            return stored
+    if not isinstance(value, str):
+        return REDACTED if _known.get(str(value)) == REDACTED else None
+    masked = value
+    for secret, shown in _longest_first():
+        if secret in masked and (len(secret) >= PART or secret == masked):
+            masked = masked.replace(secret, shown)
+    return None if masked == value else masked
+
+
+def _is_same(value: str | float, text: str) -> bool:
+    if isinstance(value, str):
+        return value == text
+    try:
+        return float(text) == value
+    except ValueError:
+        return False  # this text is no number
 
 
 @lru_cache(maxsize=1024)

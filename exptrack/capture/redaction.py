@@ -339,6 +339,7 @@ def know_secrets_of_command(argv: Sequence[str]) -> list[str]:
     hidden = redact_command(argv)
     for word, shown in zip(argv, hidden, strict=True):
         if word != shown:
+            know_secret(word, shown)
             # Of NAME=VALUE, the value alone stands in a config.
             name = word[: word.find("=") + 1]
             begin = len(name) if name and shown.startswith(name) else 0

@@ -22,7 +22,6 @@ from exptrack import (
     InvalidValueError,
     __version__,
 )
-from exptrack.known_secrets import mask_secrets
 
 INTERRUPTED_EXIT = 130
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
@@ -46,8 +45,7 @@ class _Commands(click.Group):
             from exptrack.terminal.console import safe
 
             # A message may quote a file or an argument, whose control characters must not reach the terminal.
-            words = mask_secrets(f"exptrack: {error}")
-            click.echo("\n".join(safe(line) for line in words.split("\n")), err=True)
+            click.echo("\n".join(safe(line) for line in f"exptrack: {error}".split("\n")), err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED_EXIT)

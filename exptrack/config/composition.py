@@ -20,7 +20,7 @@ from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, OwnFileError, SdnError
 from exptrack.keypath import join_path, path_of
-from exptrack.known_secrets import mask_secrets
+from exptrack.known_secrets import REDACTED, mask_secrets
 from exptrack.records import ConfigSource
 from exptrack.validation import check_text, short_repr
 
@@ -99,6 +99,8 @@ def load_exp_config(
 def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
     """Pick the words ``key=value`` out of a command line; options and other words are left out.
 
+    The value of an option like ``--token`` is a secret and left out too, also if it contains ``=``.
+
     >>> parse_cli_overrides(["train.py", "--out=x", "model=resnet", "-v", "optim.lr=3e-4"])
     ['model=resnet', 'optim.lr=3e-4']
 
@@ -108,7 +110,12 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
     if isinstance(argv, str) or not isinstance(argv, Iterable):
         raise InvalidTypeError(f"a command line cannot be {short_repr(argv)}; give a list of words")
     words = [check_text(word, "a word of the command line") for word in argv]
-    return [word for word in words if "=" in word and not word.startswith(("-", "="))]
+    hidden = know_secrets_of_command(words)
+    return [
+        word
+        for word, shown in zip(words, hidden, strict=True)
+        if "=" in word and not word.startswith(("-", "=")) and shown != REDACTED
+    ]
 
 
 def _check_path(path: object) -> Path:

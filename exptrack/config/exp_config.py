@@ -184,6 +184,8 @@ class ExpConfig:
         from pydantic import TypeAdapter, ValidationError
         from pydantic.errors import PydanticUserError
 
+        if isinstance(model, str):
+            raise InvalidTypeError(f"a model is a type, not the text {short_repr(model)}; give the type itself")
         # As JSON: from JSON even a strict model accepts paths, dates and tuples in their written form.
         values = json.dumps(self._tree())
         try:
@@ -226,14 +228,14 @@ class ExpConfig:
         The program sees the same values. A value that the environment filled in may come back in a model, and a
         secret may be an argument of the command line.
         """
-        if hide_secrets(self._values) is self._values:
+        if hide_secrets(self._values, self._kind_of) is self._values:
             return self
         sources = {
             path: ConfigSource(one.kind, mask_secrets(one.name), one.line)
             for path, one in self._sources.items()
         }
         seen = self._written if self._shown is None else self._shown
-        written, overrides = hide_secrets(self._written), map(mask_secrets, self._overrides)
+        written, overrides = hide_secrets(self._written, self._kind_of), map(mask_secrets, self._overrides)
         config = _rebuild(written, self._source_files, overrides, sources, seen, self._interpolated)
         config._set(_live=self._live)
         return config
@@ -248,13 +250,17 @@ class ExpConfig:
             live = check_values(interpolator.resolve())
             for value, reference in interpolator.inserted.items():
                 know_secret(value, reference)
-            _know_differing(self._values, live)
+            for path, value, stored in iter_differing_texts(self._values, live):
+                know_filled_in(path, value, stored)
             self._set(_live=live)
         assert self._live is not None
         return self._live
 
+    def _kind_of(self, path: str) -> str:
+        return self.source_of(path).kind
+
     def _applies(self, path: str) -> bool:
-        return self.source_of(path).kind in _INTERPOLATED
+        return self._kind_of(path) in _INTERPOLATED
 
     def mask(self, text: str) -> str:
         """Replace values of the environment in `text` by their references, for messages that are stored."""
@@ -442,14 +448,16 @@ def _rebuild(
     if shown_tree is not None:
         live = check_values(shown_tree)
         know_variables(encode_canonical(config._written))
-        _know_differing(config._written, live)
+        for path, value, stored in iter_differing_texts(config._written, live):
+            know_secret(value, stored)
+            know_filled_in(path, value, stored)
         config._set(_shown=live, _live=live)
     if interpolated:
         from exptrack.config.interpolation import Interpolator
 
-        stored = Interpolator(config._written, config._applies, None).resolve()
-        know_variables(encode_canonical(stored))
-        config._set(_interpolated=True, _live=None, _values=check_values(stored))
+        values = Interpolator(config._written, config._applies, None).resolve()
+        know_variables(encode_canonical(values))
+        config._set(_interpolated=True, _live=None, _values=check_values(values))
         if eagerly:
             config._tree()
     return config
@@ -462,13 +470,6 @@ def _know_secret_setting(leaf: Leaf) -> None:
         (word,) = know_secrets_of_command([f"{leaf.key}={text}"])
         if word == f"{leaf.key}={REDACTED}":
             know_filled_in(leaf.key, text, REDACTED)
-
-
-def _know_differing(stored: dict[str, ConfigValue], live: dict[str, ConfigValue]) -> None:
-    """Know each text that resolving has changed, as what is stored for it."""
-    for path, value, written in iter_differing_texts(stored, live):
-        know_secret(value, written)
-        know_filled_in(path, value, written)
 
 
 def _check_sources(sources: Mapping[str, ConfigSource]) -> dict[str, ConfigSource]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
-from exptrack.known_secrets import has_secrets, mask_number, mask_setting
+from exptrack.known_secrets import has_secrets, mask_setting
 from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
@@ -170,26 +170,31 @@ def iter_differing_texts(
         yield path, resolved, written
 
 
-def hide_secrets(tree: dict[str, ConfigValue]) -> dict[str, ConfigValue]:
-    """Return the tree with what is shown for each known secret in its place; the same tree if there is none."""
+def hide_secrets(
+    tree: dict[str, ConfigValue], kind_of: Callable[[str], str] = lambda _path: "code"
+) -> dict[str, ConfigValue]:
+    """Return the tree with what is shown for each known secret in its place; the same tree if there is none.
+
+    `kind_of` returns the kind of source that set the value at a path. A search draws its values, so they are no
+    secrets.
+    """
     if not has_secrets():
         return tree
-    hidden = _hide("", tree)
+    hidden = _hide("", tree, kind_of)
     assert isinstance(hidden, dict)
     return tree if hidden == tree else hidden
 
 
-def _hide(path: str, value: ConfigValue) -> ConfigValue:
-    if isinstance(value, str):
-        return mask_setting(path, value)
+def _hide(path: str, value: ConfigValue, kind_of: Callable[[str], str]) -> ConfigValue:
     if isinstance(value, dict):
-        return {key: _hide(join_path(path, key), item) for key, item in value.items()}
+        return {key: _hide(join_path(path, key), item, kind_of) for key, item in value.items()}
     if isinstance(value, list):
-        return [_hide(f"{path}[{place}]", item) for place, item in enumerate(value)]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        stored = mask_number(path, value)
-        return value if stored is None else stored
-    return value
+        return [_hide(f"{path}[{place}]", item, kind_of) for place, item in enumerate(value)]
+    if value is None or isinstance(value, bool):
+        return value
+    kind = kind_of(path.partition("[")[0])
+    stored = None if kind == "trial" else mask_setting(path, value, is_from_code=kind in ("code", "default"))
+    return value if stored is None else stored
 
 
 # The canonical form

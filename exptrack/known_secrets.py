@@ -27,7 +27,7 @@ REDACTED = "***"
 # Where a child tells its secrets to the sweep that started it; see `secret_channel`.
 CHANNEL_VARIABLE = "EXPTRACK_SECRET_CHANNEL"
 
-_NAMED = re.compile(r"\$\{(env|oc\.env):([A-Za-z_][A-Za-z0-9_]*)")
+_NAMED = r"\$\{(env|oc\.env):([A-Za-z_][A-Za-z0-9_]*)"  # compiled at its first use
 
 # Each secret, and what is shown for it: a reference like ${env:NAME}, or ***.
 _known: dict[str, str] = {}
@@ -54,7 +54,7 @@ def know_filled_in(path: str, value: str, stored: str) -> None:
 def know_variables(text: str, environ: Mapping[str, str] | None = None) -> None:
     """Hide the values of the variables that the references in `text` name, where they are set."""
     found = os.environ if environ is None else environ
-    for kind, name in _NAMED.findall(text) if "env:" in text else ():
+    for kind, name in re.findall(_NAMED, text) if "env:" in text else ():
         if name in found:
             know_secret(found[name], f"${{{kind}:{name}}}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, known_secrets
 from tests.faults.tools import tests_that_do_not_apply
 
 # The tests start hundreds of interpreters. Half of the start is compiling, unless each keeps what it compiled.
@@ -22,6 +22,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctest_namespa
     """The working folder is empty, the default archive is in it, and doctests know `tmp_path`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EXPTRACK_DB", raising=False)
+    # What one test hides must not be hidden in the next.
+    monkeypatch.setattr(known_secrets, "_known", {})
+    monkeypatch.setattr(known_secrets, "_filled_in", {})
     import exptrack
 
     doctest_namespace["tmp_path"] = tmp_path

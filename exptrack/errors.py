@@ -52,6 +52,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from exptrack.known_secrets import mask_secrets
+
 SHOWN_AROUND = 60  # characters shown on each side of an error's place in a text
 
 
@@ -59,6 +61,10 @@ class ExptrackError(Exception):
     """The base of every error that exptrack raises."""
 
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        # A message quotes what the caller gave, and is printed.
+        super().__init__(*(mask_secrets(one) if isinstance(one, str) else one for one in args))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Python would call the class with the message alone. A Pool hangs on an error that it cannot unpickle.
@@ -455,4 +461,4 @@ def warn(message: str) -> None:
     """Log a warning about a failure that no caller can receive as an exception."""
     import logging
 
-    logging.getLogger("exptrack").warning("%s", message)
+    logging.getLogger("exptrack").warning("%s", mask_secrets(message))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, SupportsFloat, SupportsIndex
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.known_secrets import mask_secrets
 from exptrack.records import RunStatus
 
 MAX_NAME_CHARS = 1_000
@@ -24,11 +25,13 @@ DIRECTIONS = ("minimize", "maximize")
 
 
 def short_repr(value: object) -> str:
-    """Return ``repr(value)``, cut to 40 characters so that it fits into one line of an error."""
+    """Return ``repr(value)`` without known secrets, cut to 40 characters: it fits into one line of an error."""
     try:
         text = repr(value)
     except ValueError:  # an int of thousands of digits
         text = f"<{type(value).__name__} too long to show>"
+    # Before the cut, since no mask recognises a short part of a secret.
+    text = mask_secrets(text)
     return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
 
 

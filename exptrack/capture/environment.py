@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from exptrack.capture.paths import relative_path, shorten_paths, working_folder
-from exptrack.capture.redaction import escape_surrogates, redact_command, remove_secrets_and_paths
+from exptrack.capture.redaction import escape_surrogates, know_secrets_of_command, remove_secrets_and_paths
+from exptrack.known_secrets import mask_secrets
 from exptrack.process import node_name
 
 VARIABLES = (
@@ -53,11 +54,20 @@ def capture_environment() -> Environment:
         python=_python(),
         platform=f"{system['os']}-{system['release']}-{system['machine']}",
         system=dict(system),
-        command=list(_command(tuple(map(str, getattr(sys, "argv", ()))), working_folder())),
+        command=[mask_secrets(word) for word in _command(_arguments(), working_folder())],
         variables={
             name: remove_secrets_and_paths(os.environ[name]) for name in VARIABLES if name in os.environ
         },
     )
+
+
+def hide_arguments() -> None:
+    """Hide the secrets among the arguments of this process in every text from now on."""
+    _command(_arguments(), working_folder())
+
+
+def _arguments() -> tuple[str, ...]:
+    return tuple(map(str, getattr(sys, "argv", ())))
 
 
 @lru_cache(maxsize=4)
@@ -66,7 +76,7 @@ def _command(argv: Sequence[str], _working: str) -> tuple[str, ...]:
 
     `_working` is not used. It is part of the cache's key, because paths become relative to the working folder.
     """
-    words = redact_command(argv)
+    words = know_secrets_of_command(argv)
     return tuple(
         escape_surrogates(shorten_paths(word) if position else relative_path(word))
         for position, word in enumerate(words)

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from exptrack.capture.paths import shorten_paths
-
-REDACTED = "***"
+from exptrack.known_secrets import REDACTED, know_secret, mask_secrets
 
 # Patterns are texts and compiled at their first use: compiling all of them at import would cost 10 ms.
 
@@ -335,9 +334,28 @@ def redact_command(argv: Sequence[str]) -> list[str]:
     return result
 
 
+def know_secrets_of_command(argv: Sequence[str]) -> list[str]:
+    """Remove secrets from the words of a command line, and hide them in every other text from now on."""
+    hidden = redact_command(argv)
+    for word, shown in zip(argv, hidden, strict=True):
+        if word != shown:
+            know_secret(word, shown)
+            # Of NAME=VALUE, the value alone stands in a config.
+            name = word[: word.find("=") + 1]
+            begin = len(name) if name and shown.startswith(name) else 0
+            know_secret(word[begin:], shown[begin:])
+    return hidden
+
+
+def remove_secrets(text: str) -> str:
+    """Remove the secrets that are known, then all that look like one."""
+    # The known ones first: redaction may change a part of one, and then it would not be found.
+    return redact_text(mask_secrets(text))
+
+
 def remove_secrets_and_paths(text: str) -> str:
     """Make a message, traceback or setting fit to record: no secrets, no paths of this machine, UTF-8."""
-    return escape_surrogates(shorten_paths(redact_text(text)))
+    return escape_surrogates(shorten_paths(remove_secrets(text)))
 
 
 def escape_surrogates(text: str) -> str:

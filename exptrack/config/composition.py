@@ -16,9 +16,11 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from exptrack import own_files, sdn
+from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, OwnFileError, SdnError
 from exptrack.keypath import join_path, path_of
+from exptrack.known_secrets import REDACTED, mask_secrets
 from exptrack.records import ConfigSource
 from exptrack.validation import check_text, short_repr
 
@@ -90,12 +92,14 @@ def load_exp_config(
         _refuse_unknown_choice(root, config, key, text)
         config = config.with_override(key, text)
     # Overrides that selected a file count as used too.
-    used = [f"{key}={text}" for key, text in overrides]
+    used = map(mask_secrets, know_secrets_of_command([f"{key}={text}" for key, text in overrides]))
     return replace_origin(config, config.source_files, used, config.sources).interpolate()
 
 
 def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
     """Pick the words ``key=value`` out of a command line; options and other words are left out.
+
+    The value of an option like ``--token`` is a secret and left out too, also if it contains ``=``.
 
     >>> parse_cli_overrides(["train.py", "--out=x", "model=resnet", "-v", "optim.lr=3e-4"])
     ['model=resnet', 'optim.lr=3e-4']
@@ -106,7 +110,12 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
     if isinstance(argv, str) or not isinstance(argv, Iterable):
         raise InvalidTypeError(f"a command line cannot be {short_repr(argv)}; give a list of words")
     words = [check_text(word, "a word of the command line") for word in argv]
-    return [word for word in words if "=" in word and not word.startswith(("-", "="))]
+    hidden = know_secrets_of_command(words)
+    return [
+        word
+        for word, shown in zip(words, hidden, strict=True)
+        if "=" in word and not word.startswith(("-", "=")) and shown != REDACTED
+    ]
 
 
 def _check_path(path: object) -> Path:

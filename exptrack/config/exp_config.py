@@ -23,6 +23,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.tree import (
     MAX_VALUES,
     ConfigValue,
@@ -32,7 +33,9 @@ from exptrack.config.tree import (
     copied,
     copied_tree,
     encode_canonical,
+    hide_secrets,
     iter_differing_texts,
+    leaf_value,
     list_leaves,
     merge_into,
     sha256_text,
@@ -40,12 +43,18 @@ from exptrack.config.tree import (
 )
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
+from exptrack.known_secrets import (
+    REDACTED,
+    know_filled_in,
+    know_secret,
+    know_variables,
+    mask_secrets,
+)
 from exptrack.records import ConfigSource
 from exptrack.validation import check_text, short_repr
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
-SHORTEST_SECRET = 6  # shorter values are no secrets, and masking them would garble every message
 SHOWN_OVERRIDE = 200  # characters of an override that name it as a source
 IN_CODE = ConfigSource("code", "dict")
 SOURCE_KINDS = ("file", "override", "default", "code", "trial")
@@ -73,7 +82,6 @@ class ExpConfig:
 
     __slots__ = (
         "_hash",
-        "_inserted",
         "_interpolated",
         "_live",
         "_overrides",
@@ -88,7 +96,6 @@ class ExpConfig:
     _shown: dict[str, ConfigValue] | None  # resolved by another library; _written has the references
     _values: dict[str, ConfigValue]
     _live: dict[str, ConfigValue] | None  # None: not resolved yet
-    _inserted: dict[str, str]
     _interpolated: bool
     _source_files: tuple[str, ...]
     _overrides: tuple[str, ...]
@@ -108,7 +115,6 @@ class ExpConfig:
             _shown=None,
             _values=checked,
             _live=checked,
-            _inserted={},
             _interpolated=False,
             _source_files=_check_texts(source_files, "source file"),
             _overrides=_check_texts(overrides, "override"),
@@ -159,12 +165,12 @@ class ExpConfig:
         if isinstance(thing, ExpConfig):
             return thing
         if type(thing) is dict:
-            return cls(thing)
+            return cls(thing).hide_secrets()
         from exptrack.config.objects import read_settings
 
         values, sources, resolved = read_settings(thing)
         named = {path_of(keys): source for keys, source in sources.items()}
-        return _rebuild(values, (), (), named, resolved, False)
+        return _rebuild(values, (), (), named, resolved, False).hide_secrets()
 
     def as_model(self, model: type[_M]) -> _M:
         """Convert the config to a pydantic model or a dataclass, validated by pydantic.
@@ -178,6 +184,8 @@ class ExpConfig:
         from pydantic import TypeAdapter, ValidationError
         from pydantic.errors import PydanticUserError
 
+        if isinstance(model, str):
+            raise InvalidTypeError(f"a model is a type, not the text {short_repr(model)}; give the type itself")
         # As JSON: from JSON even a strict model accepts paths, dates and tuples in their written form.
         values = json.dumps(self._tree())
         try:
@@ -188,8 +196,8 @@ class ExpConfig:
             ) from None
         except ValidationError as error:
             message = str(error)
-            if self._inserted:
-                # Without the values: pydantic shortens long ones, and mask() does not recognise half a secret.
+            if self._tree() != self._values:
+                # Without the values: pydantic shortens long ones, and no mask recognises a short part.
                 lines = (
                     f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
                 )
@@ -208,10 +216,28 @@ class ExpConfig:
         """
         # Most configs contain no reference, and do not pay for importing the interpolator.
         if not self._sources or "${" not in encode_canonical(self._written):
-            return self
+            return self.hide_secrets()
         config = _rebuild(self._written, self._source_files, self._overrides, self._sources, self._shown, True)
         if not lazily:
             config._tree()
+        return config.hide_secrets()
+
+    def hide_secrets(self) -> ExpConfig:
+        """Return this config such that what is stored and shown of it holds no secret that is known by now.
+
+        The program sees the same values. A value that the environment filled in may come back in a model, and a
+        secret may be an argument of the command line.
+        """
+        if hide_secrets(self._values, self._kind_of) is self._values:
+            return self
+        sources = {
+            path: ConfigSource(one.kind, mask_secrets(one.name), one.line)
+            for path, one in self._sources.items()
+        }
+        seen = self._written if self._shown is None else self._shown
+        written, overrides = hide_secrets(self._written, self._kind_of), map(mask_secrets, self._overrides)
+        config = _rebuild(written, self._source_files, overrides, sources, seen, self._interpolated)
+        config._set(_live=self._live)
         return config
 
     def _tree(self) -> dict[str, ConfigValue]:
@@ -222,20 +248,23 @@ class ExpConfig:
             written = self._written if self._shown is None else self._shown
             interpolator = Interpolator(written, self._applies, os.environ)
             live = check_values(interpolator.resolve())
-            self._set(_live=live, _inserted=self._inserted | interpolator.inserted)
+            for value, reference in interpolator.inserted.items():
+                know_secret(value, reference)
+            for path, value, stored in iter_differing_texts(self._values, live):
+                know_filled_in(path, value, stored)
+            self._set(_live=live)
         assert self._live is not None
         return self._live
 
+    def _kind_of(self, path: str) -> str:
+        return self.source_of(path).kind
+
     def _applies(self, path: str) -> bool:
-        return self.source_of(path).kind in _INTERPOLATED
+        return self._kind_of(path) in _INTERPOLATED
 
     def mask(self, text: str) -> str:
         """Replace values of the environment in `text` by their references, for messages that are stored."""
-        for value in sorted(self._inserted, key=len, reverse=True):
-            if len(value) >= SHORTEST_SECRET:
-                for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1]):
-                    text = text.replace(form, self._inserted[value])
-        return text
+        return mask_secrets(text)
 
     @property
     def values(self) -> dict[str, ConfigValue]:
@@ -349,14 +378,19 @@ class ExpConfig:
                 value = sdn.parse_value(check_text(value, f"override of {path!r}"))
             except InvalidValueError as error:
                 raise ConfigError(f"override of {path!r}: {error}", key=path) from None
-        override = f"{path}={text}"
+        for leaf in list_leaves(path_of(parts), value):
+            _know_secret_setting(leaf)
+        override = mask_secrets(know_secrets_of_command([f"{path}={text}"])[0])
         name = override if len(override) <= SHOWN_OVERRIDE else f"{override[:SHOWN_OVERRIDE]}…"
         sources = _drop_sources(self._sources, path) | {path_of(parts): ConfigSource("override", name)}
         shown_tree = None if self._shown is None else _replace_value(self._shown, parts, value)
         written = _replace_value(self._written, parts, value)
         overrides = (*self._overrides, override)
         interpolated = self._interpolated
-        return _rebuild(written, self._source_files, overrides, sources, shown_tree, interpolated, eagerly=True)
+        config = _rebuild(
+            written, self._source_files, overrides, sources, shown_tree, interpolated, eagerly=True
+        )
+        return config.hide_secrets()
 
     def to_sdn(self) -> str:
         """Write the config as SDN text, in its own order of keys; every ``${env:…}`` stays unresolved."""
@@ -413,16 +447,29 @@ def _rebuild(
     config = ExpConfig(written, source_files, overrides, sources)
     if shown_tree is not None:
         live = check_values(shown_tree)
-        inserted = dict(iter_differing_texts(config._written, live))
-        config._set(_shown=live, _live=live, _inserted=inserted)
+        know_variables(encode_canonical(config._written))
+        for path, value, stored in iter_differing_texts(config._written, live):
+            know_secret(value, stored)
+            know_filled_in(path, value, stored)
+        config._set(_shown=live, _live=live)
     if interpolated:
         from exptrack.config.interpolation import Interpolator
 
-        stored = Interpolator(config._written, config._applies, None).resolve()
-        config._set(_interpolated=True, _live=None, _values=check_values(stored))
+        values = Interpolator(config._written, config._applies, None).resolve()
+        know_variables(encode_canonical(values))
+        config._set(_interpolated=True, _live=None, _values=check_values(values))
         if eagerly:
             config._tree()
     return config
+
+
+def _know_secret_setting(leaf: Leaf) -> None:
+    """Hide the value of a setting that the command line would hide, because its name is that of a secret."""
+    if leaf.type == "text" or leaf.num is not None:
+        text = encode_canonical(leaf_value(*leaf[1:])) if leaf.type != "text" else leaf.text or ""
+        (word,) = know_secrets_of_command([f"{leaf.key}={text}"])
+        if word == f"{leaf.key}={REDACTED}":
+            know_filled_in(leaf.key, text, REDACTED)
 
 
 def _check_sources(sources: Mapping[str, ConfigSource]) -> dict[str, ConfigSource]:
@@ -511,6 +558,7 @@ def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapp
 def encode_config(config: ExpConfig) -> dict[str, Any]:
     """Encode a config, with the source of each key, for JSON; environment references stay unresolved."""
     sources = {path: [one.kind, one.name, one.line] for path, one in config.sources.items() if one != IN_CODE}
+    config = config.hide_secrets()
     return {"values": config.stored_values, "files": list(config.source_files), "sources": sources}
 
 

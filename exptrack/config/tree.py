@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
+from exptrack.known_secrets import has_secrets, mask_setting
 from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
@@ -155,16 +156,45 @@ def merge_into(base: dict[str, ConfigValue], overlay: dict[str, ConfigValue]) ->
     return base
 
 
-def iter_differing_texts(written: ConfigValue, resolved: ConfigValue) -> Iterator[tuple[str, str]]:
-    """Stream each text that resolving has changed, as (resolved, written)."""
+def iter_differing_texts(
+    written: ConfigValue, resolved: ConfigValue, path: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Stream each text that resolving has changed, as (path, resolved, written)."""
     if isinstance(written, dict) and isinstance(resolved, dict):
         for key in written.keys() & resolved.keys():
-            yield from iter_differing_texts(written[key], resolved[key])
+            yield from iter_differing_texts(written[key], resolved[key], join_path(path, key))
     elif isinstance(written, list) and isinstance(resolved, list):
-        for one, other in zip(written, resolved, strict=False):
-            yield from iter_differing_texts(one, other)
+        for place, (one, other) in enumerate(zip(written, resolved, strict=False)):
+            yield from iter_differing_texts(one, other, f"{path}[{place}]")
     elif isinstance(written, str) and isinstance(resolved, str) and written != resolved:
-        yield resolved, written
+        yield path, resolved, written
+
+
+def hide_secrets(
+    tree: dict[str, ConfigValue], kind_of: Callable[[str], str] = lambda _path: "code"
+) -> dict[str, ConfigValue]:
+    """Return the tree with what is shown for each known secret in its place; the same tree if there is none.
+
+    `kind_of` returns the kind of source that set the value at a path. A search draws its values, so they are no
+    secrets.
+    """
+    if not has_secrets():
+        return tree
+    hidden = _hide("", tree, kind_of)
+    assert isinstance(hidden, dict)
+    return tree if hidden == tree else hidden
+
+
+def _hide(path: str, value: ConfigValue, kind_of: Callable[[str], str]) -> ConfigValue:
+    if isinstance(value, dict):
+        return {key: _hide(join_path(path, key), item, kind_of) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hide(f"{path}[{place}]", item, kind_of) for place, item in enumerate(value)]
+    if value is None or isinstance(value, bool):
+        return value
+    kind = kind_of(path.partition("[")[0])
+    stored = None if kind == "trial" else mask_setting(path, value, is_from_code=kind in ("code", "default"))
+    return value if stored is None else stored
 
 
 # The canonical form

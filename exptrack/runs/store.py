@@ -17,6 +17,7 @@ from exptrack.config.store import RowIds, delete_config, insert_config, read_sou
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.known_secrets import mask_secrets
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import compute_fingerprint
@@ -162,7 +163,7 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     """Return the tags, each once."""
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise InvalidTypeError(f"tags must be a list of texts, like ['baseline'], not {short_repr(tags)}")
-    return list(dict.fromkeys(check_name(tag, "tag") for tag in tags))
+    return list(dict.fromkeys(mask_secrets(check_name(tag, "tag")) for tag in tags))
 
 
 def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
@@ -172,7 +173,10 @@ def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]
     if isinstance(data, str) or not isinstance(data, Iterable):
         raise InvalidTypeError(f"data must be a mapping of names to references, not {short_repr(data)}")
     pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
-    return {check_name(k, "data name"): check_text(v, "data reference") for k, v in pairs}
+    return {
+        mask_secrets(check_name(k, "data name")): mask_secrets(check_text(v, "data reference"))
+        for k, v in pairs
+    }
 
 
 def check_note(text: object) -> str:
@@ -180,9 +184,9 @@ def check_note(text: object) -> str:
     checked = check_text(text, "note")
     if not checked.strip():
         raise InvalidValueError("the note is empty; give it some text")
-    return checked
+    return mask_secrets(checked)
 
 
 def check_optional_name(value: object, what: str) -> str | None:
     """Return a name, or None for None."""
-    return None if value is None else check_name(value, what)
+    return None if value is None else mask_secrets(check_name(value, what))

@@ -28,15 +28,18 @@ from typing import Any, NamedTuple
 
 from exptrack import sdn
 from exptrack.artifacts.store import ArtifactStore
-from exptrack.capture.redaction import redact_text
+from exptrack.capture.redaction import remove_secrets
+from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidValueError, warn
+from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret, know_variables
 from exptrack.metrics.store import read_summaries
 from exptrack.records import RunStatus, TrialState
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import RecordedRun, record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
+from exptrack.secret_channel import SecretChannel
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
 from exptrack.sweeps.records import SweepReport, SweepTrial
@@ -156,11 +159,16 @@ class _Runner:
         self._ending: str | None = None  # why the children are being ended
         self._ending_since = 0.0
         self._pushed = 0  # 0: the children were interrupted at most, 1: terminated, 2: killed
+        self._channel = SecretChannel()
         self._signals: list[int] = []  # those that came, in their order
 
     def run(self) -> SweepReport:
         """Run trials until no more may begin and all have ended."""
-        with _note_signals(self._signals), ThreadPoolExecutor(self._plan.jobs) as pool:
+        with (
+            self._channel,
+            _note_signals(self._signals),
+            ThreadPoolExecutor(self._plan.jobs) as pool,
+        ):
             self._watch([pool.submit(self._work) for _ in range(self._plan.jobs)])
         if signal.SIGTERM in self._signals:
             raise Terminated(128 + signal.SIGTERM)
@@ -280,10 +288,9 @@ class _Runner:
             raise InvalidValueError(problem) from None
         interrupt_dead_runs(self._connection)
         row = row_of(trial.optuna_trial)
+        ended = self._hide_secrets(row, ended)
         reports = self._core.storage.get_trial(row).intermediate_values
         verdict = self._judge(row, ended, reports)
-        if verdict.reason is not None:
-            verdict = _Verdict(reason=trial.config.mask(verdict.reason))
         retried = self._ending is None and ended.killed and verdict.reason is not None and self._retry(trial)
         self._tell(trial, verdict, retried)
         try:
@@ -301,17 +308,32 @@ class _Runner:
             "EXPTRACK_DB": str(self._connection.path),
             TRIAL_VARIABLE: f"{self._study.name}/{trial.number}",
             PARAMS_VARIABLE: json.dumps(trial.params),
+            CHANNEL_VARIABLE: self._channel.variable,
         }
         with self._changing:
             if self._ending is not None:
                 return Ended(1, False, "not started", "", "")
-            child = Child(command_words(self._command, trial.params), environment, self._listener)
+            words = command_words(self._command, trial.params)
+            child = Child(words, environment, self._listener, self._know_told_secrets)
             self._children.add(child)
         try:
             return child.wait()
         finally:
             with self._changing:
                 self._children.discard(child)
+
+    def _know_told_secrets(self) -> None:
+        for value, shown in self._channel.listen():
+            know_secret(value, shown)
+
+    def _hide_secrets(self, trial: int, ended: Ended) -> Ended:
+        """Remove the secrets that the command has told from its output, and those of its run's config."""
+        self._know_told_secrets()
+        run = find_run(self._connection, trial)
+        if run is not None:
+            # A command in a container cannot tell; it has the variables of this process all the same.
+            know_variables(read_stored_config(self._connection, run).canonical)
+        return ended._replace(output=remove_secrets(ended.output), errors=remove_secrets(ended.errors))
 
     def _judge(self, trial: int, ended: Ended, reports: Mapping[int, float]) -> _Verdict:
         """Decide how a trial ends; `trial` is its row id."""
@@ -389,7 +411,7 @@ class _Runner:
         row = None if run is None else self._connection.one(RUN_ENDING, (run,))
         if output and run is not None and row is not None:
             store = ArtifactStore(self._connection, run, row["run_id"])
-            store.register_data(OUTPUT, redact_text(trial.config.mask(output)))
+            store.register_data(OUTPUT, output)
 
     def _retry(self, trial: Trial) -> bool:
         """Enqueue a trial's params again, unless that was done `retries` times; return whether it was."""

@@ -297,7 +297,7 @@ class Study:
         except (TrialPruned, optuna.TrialPruned) as pruned:
             raise optuna.TrialPruned(str(pruned)) from None
         except BaseException as error:
-            self._note_failure(trial, describe(error, trial.config.mask)[0])
+            self._note_failure(trial, describe(error)[0])
             if not isinstance(error, (Exception, KeyboardInterrupt)):
                 # Optuna lets others, like SystemExit, pass without ending the trial in the storage.
                 self._core.storage.set_trial_state_values(row_of(source), OptunaState.FAIL)

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from exptrack.capture.redaction import redact_command
+from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     InvalidTypeError,
@@ -117,7 +117,7 @@ def open_sweep(connection: Connection, name: str) -> tuple[StudyCore, SweepPlan,
 def remember(core: StudyCore, plan: SweepPlan, words: Sequence[str]) -> None:
     """Store a plan, and its command if that holds no secret. Commits."""
     # A command with secrets is not stored: without them it would not run, and secrets are never stored.
-    kept = [_shorten_home(word) for word in words] if redact_command(words) == list(words) else None
+    kept = [_shorten_home(word) for word in words] if know_secrets_of_command(words) == list(words) else None
     core.remember(
         max_trials=plan.max_trials, time_limit_s=plan.time_limit_s, sweep=plan.to_settings(), command=kept
     )

@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import IO, NamedTuple, TypeAlias
 
 from exptrack.errors import warn
+from exptrack.known_secrets import count_begun, mask_bytes
 
 # Called with each piece of output as it comes, and with True if it was written to standard error. After its
 # first exception it is called no more.
@@ -53,10 +54,17 @@ class Ended(NamedTuple):
 
 
 class Child:
-    """A child process, started with the given command line and environment."""
+    """A child process, started with the given command line and environment.
+
+    `listener` gets its output without known secrets; `before_passing` is called before each piece.
+    """
 
     def __init__(
-        self, words: Sequence[str], environment: Mapping[str, str], listener: Listener | None = None
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        listener: Listener | None = None,
+        before_passing: Callable[[], None] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             words,
@@ -68,6 +76,7 @@ class Child:
             creationflags=NEW_GROUP,
         )
         self._listener = listener
+        self._before_passing = before_passing
         self._output = _HeadAndTail(KEPT_CHARS)
         self._errors = _HeadAndTail(KEPT_ERROR_CHARS)
         self._writing = threading.Lock()
@@ -83,19 +92,29 @@ class Child:
     def _listen(self, pipe: IO[bytes], is_error: bool) -> None:
         # The two streams are read by two threads; whole lines are kept together, but their order may change.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        begun = ""
+        begun, held = "", b""
         with pipe:
             while data := os.read(pipe.fileno(), READ_BYTES):
-                self._pass_on(data, is_error)
+                held = self._pass_on_masked(held + data, is_error)
                 begun += decoder.decode(data)
                 lines = len(begun) if len(begun) > READ_BYTES else begun.rfind("\n") + 1
                 self._keep(begun[:lines], is_error)
                 begun = begun[lines:]
+        self._pass_on(mask_bytes(held), is_error)
         self._keep(begun + decoder.decode(b"", final=True), is_error)
+
+    def _pass_on_masked(self, data: bytes, is_error: bool) -> bytes:
+        """Pass output on without secrets; return the end of it, where a secret may have begun."""
+        if self._before_passing is not None and self._listener is not None:
+            self._before_passing()
+        done = len(data) - count_begun(data)
+        # A secret across this place would be cut in two, and both parts be passed on.
+        self._pass_on(mask_bytes(data[:done]), is_error)
+        return data[done:]
 
     def _pass_on(self, data: bytes, is_error: bool) -> None:
         with self._writing:
-            if self._listener is not None:
+            if self._listener is not None and data:
                 try:
                     self._listener(data, is_error)
                 except Exception as error:

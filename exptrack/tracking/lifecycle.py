@@ -16,7 +16,7 @@ from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
 from exptrack.capture.code import capture_code
-from exptrack.capture.environment import capture_environment
+from exptrack.capture.environment import capture_environment, hide_arguments
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
@@ -90,6 +90,7 @@ def start_run(
         trial = surrounding["id"]
         group = surrounding["study"] if group is None else group
         name = name_trial_run(surrounding["study"], surrounding["number"]) if name is None else name
+    hide_arguments()
     new = NewRun(
         config=make_config(config).interpolate(),
         tags=check_tags(tags),

@@ -24,7 +24,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, overload
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import read_exp_config
+from exptrack.config.tree import hide_secrets
 from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
@@ -272,7 +273,7 @@ class Run(Inheritance, MediaLog):
         """Append an event to the run's log. `data` holds values that a config may hold. Commits."""
         checked = check_name(kind, "event kind")
         try:
-            facts = ExpConfig({} if data is None else data).values
+            facts = hide_secrets(ExpConfig({} if data is None else data).values)
         except ConfigError as error:
             raise InvalidValueError(f"event data: {error}") from None
         self._store_event(checked, facts)
@@ -401,12 +402,9 @@ class Run(Inheritance, MediaLog):
             RunFinishedError: the run has already ended.
         """
         if isinstance(reason, BaseException):
-            # A message or a line of code may contain a secret from the environment that the config refers to.
-            self._end(RunStatus.FAILED, *describe(reason, self.config.mask))
+            self._end(RunStatus.FAILED, *describe(reason))
         else:
-            self._end(
-                RunStatus.FAILED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
-            )
+            self._end(RunStatus.FAILED, remove_secrets_and_paths(check_text(reason, "reason")))
 
     def interrupt(self, reason: str) -> None:
         """End the run as interrupted: stopped from outside, neither completed nor failed. Commits, power-safe.
@@ -414,9 +412,7 @@ class Run(Inheritance, MediaLog):
         Raises:
             RunFinishedError: the run has already ended.
         """
-        self._end(
-            RunStatus.INTERRUPTED, remove_secrets_and_paths(self.config.mask(check_text(reason, "reason")))
-        )
+        self._end(RunStatus.INTERRUPTED, remove_secrets_and_paths(check_text(reason, "reason")))
 
     def end_as_wanted(self) -> bool:
         """Store the end that was asked for but could not be stored; return whether there was one.
@@ -564,11 +560,10 @@ def _default_sigterm_in_child() -> None:
 forks.run_in_child(_default_sigterm_in_child)
 
 
-def describe(error: BaseException, mask: Callable[[str], str]) -> tuple[str, str]:
+def describe(error: BaseException) -> tuple[str, str]:
     """Return reason and traceback of an exception, without secrets and this machine's paths."""
     import traceback
 
     reason = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
-    # Mask first: redaction may change a part of a secret value, and then mask() would not find it.
-    return remove_secrets_and_paths(mask(reason)), remove_secrets_and_paths(mask(trace))
+    return remove_secrets_and_paths(reason), remove_secrets_and_paths(trace)

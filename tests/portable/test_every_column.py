@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive, ExptrackError, VerifyReport
@@ -83,6 +83,8 @@ def assert_told(path: Path, table: str, column: str, value: Any, name: str) -> N
 def test_a_random_value_never_makes_verification_raise(
     tmp_path: Path, place: tuple[str, str], value: Any
 ) -> None:
+    # A sequence is the highest row id ever given, so a larger one is as after a deletion.
+    assume(place != ("sqlite_sequence", "seq") or not isinstance(value, (int, float)) or not 0 < value < 2**48)
     assert_told(tmp_path / "lab.db", *place, value, "random")
 
 

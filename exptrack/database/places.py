@@ -53,8 +53,8 @@ def require_own_side_files(place: str | os.PathLike[str]) -> None:
     """Refuse a file that is not the one to which the side files beside it belong.
 
     Raises:
-        ArchiveMovedError: a process has a file open that stood here before, and its WAL lies here.
-        ArchiveMovedError: or a process has this file open by another name, with another WAL.
+        ArchiveMovedError: a process has a file open that stood here before, and whose WAL lies here. Or one has
+            this file open by another name, with another WAL.
     """
     real = os.path.realpath(place)
     if not HAS_OPEN_FILE_LOCKS or hold.is_held(file_id(real)):

@@ -169,7 +169,7 @@ class SideFiles(StatementRunner):
             self._put_wal_back(held)
 
     def _put_wal_back(self, held: Hold) -> None:
-        """Put it back before a connection opens in its place an empty one, with which it could read nothing."""
+        """Put the WAL back before a connection opens an empty one in its place, and then can read nothing."""
         handle = getattr(self._local, "handle", None) or self._new_handle()  # _handle() would look again
         with handle.busy, self._alone(handle, lambda: None):
             if _may_put_wal_back(held):

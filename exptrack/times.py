@@ -1,12 +1,17 @@
 """Read and write times: wall-clock times of the archive, milliseconds since a start, durations.
 
-Invariant: the archive stores a moment as UTC text with microseconds, so texts sort as the moments do.
+Invariants: the archive stores a moment as UTC text with microseconds, so texts sort as the moments do. A time
+between two moments of one process is measured by `steady_s`, never by the time of day.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
+import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +24,26 @@ SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(
     rf"\s*([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(SECONDS, key=len, reverse=True))})(?![a-z])"
 )
+
+
+# `read_clock(CLOCK)` is `steady_s()` for the logging calls, which it saves 30 ns. time.monotonic() stands still
+# while Linux or macOS sleeps; on Windows it goes on.
+read_clock: Callable[[Any], float]
+CLOCK: Any
+if sys.platform == "linux":
+    read_clock, CLOCK = time.clock_gettime, time.CLOCK_BOOTTIME
+elif sys.platform == "darwin":
+    read_clock, CLOCK = time.clock_gettime, time.CLOCK_MONOTONIC
+else:
+    read_clock, CLOCK = operator.call, time.monotonic
+
+
+def steady_s() -> float:
+    """Return the seconds of a clock that goes on while the machine sleeps.
+
+    Setting the time of day does not move it. Only differences of two readings mean anything.
+    """
+    return read_clock(CLOCK)
 
 
 def moment(text: str) -> datetime:

@@ -35,7 +35,7 @@ CREATE TABLE run (
     started_at TEXT NOT NULL,
     ended_at TEXT,                  -- NULL while running; not before started_at
     heartbeat_at TEXT NOT NULL,     -- when its process was last heard of
-    duration_ms INTEGER NOT NULL DEFAULT 0, -- active time by the monotonic clock, resumptions added up
+    duration_ms INTEGER NOT NULL DEFAULT 0, -- from start to end, and from each resumption to its end, added up
     config_hash TEXT NOT NULL,      -- SHA-256 (hex) of the canonical config
     family TEXT NOT NULL,           -- names the config without its seeds: equal for runs that differ by seed
     fingerprint TEXT NOT NULL,      -- SHA-256 (hex) of config, code and declared data: the same experiment

@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from time import monotonic
 from typing import Any
 
 from exptrack.database import forks
@@ -52,7 +51,7 @@ from exptrack.metrics.writer import (
 )
 from exptrack.metrics.writer_apart import open_writer_apart
 from exptrack.records import RunStatus
-from exptrack.times import milliseconds_since
+from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
@@ -124,7 +123,7 @@ class MetricLog:
         self._journal: JournalParts = _NO_JOURNAL
         self._writer: Writer | None = None
         self._left: LeftByParent | None = None  # in a forked child
-        # The reading of the monotonic clock at the run's start; of a resumed run, as if it had never stopped.
+        # The reading of `steady_s` at the run's start; of a resumed run, as if it had never stopped.
         self._zero = 0.0
         self._is_resumed = False
         # By the row id of a series: how many points were logged, and their checksum.
@@ -167,7 +166,9 @@ class MetricLog:
                     chosen = series.next if step is None else step
                     start = journal.at
                     end = start + 1
-                    body = _pack_point(start, series.index, chosen, (monotonic() - self._zero) * 1e3, value)
+                    body = _pack_point(
+                        start, series.index, chosen, (read_clock(CLOCK) - self._zero) * 1e3, value
+                    )
                     check = _crc(body, journal.seed)
                     # A signal handler may have logged until here. From here to the write none can run.
                     if end <= journal.limit and journal.at == start and journal.epoch == series.epoch:
@@ -196,7 +197,7 @@ class MetricLog:
                     with journal.lock:
                         template = self._templates.get(tuple(values))
                         if template is not None and self._write_record(
-                            template, numbers, step, (monotonic() - self._zero) * 1e3
+                            template, numbers, step, (read_clock(CLOCK) - self._zero) * 1e3
                         ):
                             return
                 except (TypeError, struct.error):
@@ -462,7 +463,10 @@ class MetricLog:
 
     def _now_ms(self) -> float:
         """Return the milliseconds since the run's start."""
-        return (monotonic() - self._zero) * 1e3 if self._zero else float(self._given_time(datetime.now(UTC)))
+        if self._zero:
+            return (steady_s() - self._zero) * 1e3
+        # Where the clock was set back, no point lies before the start.
+        return float(max(0, self._given_time(datetime.now(UTC))))
 
     def _given_time(self, when: object) -> int:
         return milliseconds_since(self.started_at, when)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -154,6 +155,34 @@ def test_automatic_steps_go_on_after_a_resumption(archive: Archive) -> None:
     again.complete()
     assert values_of(again, "a") == [(41, 1.0), (42, 2.0), (43, 3.0), (44, 4.0)]
     assert values_of(again, "b") == [(41, 1.0), (42, 2.0), (43, 3.0), (44, 4.0), (45, 5.0)]
+
+
+SLEEPING = """
+import sys, time
+real, slept_s = time.monotonic, 0.0
+time.monotonic = lambda: real() - slept_s
+from datetime import UTC, datetime, timedelta
+import exptrack
+from exptrack.tracking import lifecycle
+insert_run = lifecycle.insert_run
+lifecycle.insert_run = lambda *args: (time.sleep(0.5), insert_run(*args))[1]
+with exptrack.Archive(sys.argv[1]) as archive, archive.start_run() as run:
+    for loss in (0.5, 1):
+        time.sleep(0.5)
+        slept_s += 0.5
+        earliest = datetime.now(UTC) - timedelta(seconds=0.2)
+        run.log({"loss": loss})
+        assert earliest < run.get_last_metric("loss").time <= datetime.now(UTC), loss
+    assert run.elapsed_s >= 1.4
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there time.monotonic() goes on while the machine sleeps")
+def test_a_point_has_the_time_at_which_it_was_logged(tmp_path: Path) -> None:
+    """Also after the machine slept, for which the monotonic clock stands still, and after a slow start."""
+    path = tmp_path / "lab.db"
+    done = subprocess.run([sys.executable, "-c", SLEEPING, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_given_times_are_kept_to_the_millisecond(archive: Archive) -> None:

@@ -195,7 +195,7 @@ def encode_param(name: str, internal: float, distribution: BaseDistribution) -> 
     elif isinstance(value, float):
         kind, num = "float", float(value)
     elif isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX:
-        kind, num = "int", float(value)
+        kind, num = "int", int(value)
     else:
         kind, text = "bool" if isinstance(value, bool) else "other", json.dumps(value)
     return name, float(internal), kind, num, text, distribution_to_json(distribution)

@@ -58,6 +58,9 @@ from exptrack.validation import INT64_MAX, INT64_MIN, check_text, short_repr
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
+MAX_DIGITS = 400  # of a whole number that is read as one: more than the greatest float has
+FLOAT_BITS = 1024  # of the whole part of the greatest float
+BEYOND = "the number is beyond every float; compare with inf"
 MAX_DEPTH = 100
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
@@ -376,6 +379,8 @@ class _Parser:
             value = _unquote(token.text)
         elif token.kind == "number":
             value = _read_number(token.text)
+            if _find_kind(field) not in ("text", "set") and value in (math.inf, -math.inf):
+                raise self.error(BEYOND, token)
         elif token.kind == "bare":
             # Ids and hashes often begin with a digit. In other fields this is more likely a mistyped number.
             if _find_kind(field) not in ("text", "set"):
@@ -413,6 +418,8 @@ class _Parser:
         """Return the value as it will be compared, if it can be compared with the field."""
         kind = _find_kind(field)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if kind not in ("text", "set") and is_number and isinstance(value, int):
+            value = self._check_whole(value, token)
         if isinstance(value, float) and math.isnan(value):
             raise self.error(f"nothing equals NaN; to find NaN, write: {field} is null", token)
         if isinstance(value, str):
@@ -453,6 +460,20 @@ class _Parser:
                 else str(value)
             )
         return value  # type: ignore[no-any-return]
+
+    def _check_whole(self, value: int, token: _Token) -> int | float:
+        """Return a whole number as an int of 64 bits, or as the float that equals it."""
+        if INT64_MIN <= value <= INT64_MAX:
+            return value
+        try:
+            near = float(value)
+        except OverflowError:
+            raise self.error(BEYOND, token) from None
+        if near != value:
+            # As a float it would equal numbers that it is not.
+            problem = f"no number of 64 bits is {short_repr(value)}; the nearest is {near!r}"
+            raise self.error(problem, token)
+        return near
 
     def _read_moment(self, value: Any, token: _Token) -> str:
         text = value if isinstance(value, str) else ""
@@ -495,8 +516,8 @@ def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | 
     if isinstance(value, (str, bool, float, list, datetime)):
         return value
     if isinstance(value, int):
-        if not INT64_MIN <= value <= INT64_MAX:
-            raise parser.error(f"{short_repr(value)} does not fit into 64 bits", token)
+        if value.bit_length() > FLOAT_BITS:
+            raise parser.error(BEYOND, token)
         return value
     item = getattr(value, "item", None)
     if callable(item):
@@ -512,8 +533,5 @@ def _unquote(text: str) -> str:
 
 def _read_number(text: str) -> int | float:
     plain = text.replace("_", "")
-    if re.fullmatch(r"[+-]?\d{1,18}", plain):
-        return int(plain)
-    if re.fullmatch(r"[+-]?\d{1,19}", plain) and INT64_MIN <= int(plain) <= INT64_MAX:
-        return int(plain)
-    return float(plain)
+    is_whole = re.fullmatch(r"[+-]?\d+", plain) and len(plain) <= MAX_DIGITS
+    return int(plain) if is_whole else float(plain)

@@ -106,7 +106,8 @@ def check_number(value: object, what: str) -> float:
     else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass.
 
     Raises:
-        InvalidTypeError: it is text, bytes, a complex number, or an array with more than one element.
+        InvalidTypeError: it is text, bytes, a complex number, a time of numpy, or an array with more than one
+            element.
         InvalidValueError: it is an int or a Decimal too large for a float.
     """
     if type(value) is float:
@@ -115,7 +116,7 @@ def check_number(value: object, what: str) -> float:
     try:
         if not isinstance(value, (SupportsFloat, str)) and hasattr(value, "item"):
             number = value.item()
-        if isinstance(number, SupportsFloat) and not _is_text_or_complex(number):
+        if isinstance(number, SupportsFloat) and not _is_no_number(number):
             found = float(number)
             if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
                 raise OverflowError  # float() turns a large Decimal into an infinity without an error
@@ -131,16 +132,21 @@ def check_number(value: object, what: str) -> float:
     raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {short_repr(value)}")
 
 
-def _is_text_or_complex(value: object) -> bool:
-    """Whether `value` is text or complex. ``float()`` takes both from numpy, and drops the imaginary part."""
+def _is_no_number(value: object) -> bool:
+    """Whether `value` is text, complex or a time.
+
+    ``float()`` takes them from numpy: it drops the imaginary part, and the unit of a time.
+    """
     if isinstance(value, (str, bytes, bytearray, complex)):
         return True
     kind = getattr(getattr(value, "dtype", None), "kind", None)
-    return isinstance(kind, str) and kind in "cSU"
+    return isinstance(kind, str) and kind in "cSUmM"
 
 
 def iter_elements(values: Any, what: str) -> Iterator[Any]:
     """Iterate over the elements of a column; an array is turned into Python numbers 50,000 at a time.
+
+    The times of an array stay those of numpy.
 
     Raises:
         InvalidTypeError: `values` is text, or has no elements to iterate over, like a number or a 0-d array.
@@ -161,8 +167,11 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
 
 
 def _iter_array(values: Any) -> Iterator[Any]:
+    # As Python numbers, times would lose their unit.
+    are_times = getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M")
     for begin in range(0, len(values), MANY_AT_ONCE):
-        yield from values[begin : begin + MANY_AT_ONCE].tolist()
+        some = values[begin : begin + MANY_AT_ONCE]
+        yield from some if are_times else some.tolist()
 
 
 def check_status(status: object) -> RunStatus:

@@ -147,8 +147,9 @@ class MetricLog:
 
         `value` is anything with ``__float__``: a bool counts as 0 or 1, an int beyond 2^53 is rounded. NaN and
         the infinities are kept. Without `step` the point follows the largest step of its metric. Repeated and
-        decreasing steps are kept. `time` is an aware datetime or seconds since 1970, kept to the millisecond;
-        the default is now.
+        decreasing steps are kept. `time` is a datetime, a datetime64 or seconds since 1970, kept to the
+        millisecond; the default is now. A datetime without a time zone is local time. Those of numpy and pandas
+        are UTC, as these libraries have it.
 
         Raises:
             InvalidTypeError, InvalidValueError: the name, the value or the step cannot be stored.

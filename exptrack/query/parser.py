@@ -53,7 +53,7 @@ from exptrack.query.conditions import (
     Or,
     Scalar,
 )
-from exptrack.times import SECONDS, utc_text
+from exptrack.times import SECONDS, is_moment, read_moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text, short_repr
 
 MAX_CHARS = 100_000
@@ -490,6 +490,7 @@ class _Parser:
                 moment = words[text.lower()]
             else:
                 moment = datetime.fromisoformat(text)
+            # A text without a zone is UTC, as the archive shows times.
             return utc_text(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
         except (ValueError, OverflowError):
             raise self.error("a time (UTC) is like 2026-01-31, -7d, -12h or today", token) from None
@@ -508,12 +509,17 @@ def _find_kind(field: Field) -> str:
 
 
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
+    if is_moment(value):
+        try:
+            return read_moment(value, "the time")
+        except InvalidValueError as error:
+            raise parser.error(str(error), token) from None
     if isinstance(value, list):
         try:
             check_text(encode_canonical(value), "list")
         except (TypeError, ValueError, RecursionError) as error:
             raise parser.error(f"a list can hold only JSON values: {error}", token) from None
-    if isinstance(value, (str, bool, float, list, datetime)):
+    if isinstance(value, (str, bool, float, list)):
         return value
     if isinstance(value, int):
         if value.bit_length() > FLOAT_BITS:

@@ -104,7 +104,11 @@ def start_run(
         environment=capture_environment(),
         started_at=datetime.now(UTC),
     )
-    result = _begin_run(connection, new_run_id(), new, steady_s(), trial)
+    began_s = steady_s()
+    # Whole milliseconds, so that a time that is given in milliseconds for a point comes back as it was.
+    rest = timedelta(microseconds=new.started_at.microsecond % 1000)
+    new = new._replace(started_at=new.started_at - rest)
+    result = _begin_run(connection, new_run_id(), new, began_s - rest.total_seconds(), trial)
     result._sample_system(sample_every_s)
     return result
 

@@ -57,7 +57,7 @@ _LONG_ONLY = frozenset(["pat", "sas", "sig", "signature"])
 # Every secret name contains one of these, so a text without any of them is not searched further.
 _STEMS = "pass pwd secret token key auth bearer cookie cred pat psk sas sig jwt oauth otp webhook".split()
 _HARMLESS = frozenset(["", "true", "false", "yes", "no", "on", "off", "none", "null", REDACTED])
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?"
 # Numbers that no secret is: too short to be one, or with a fraction or an exponent.
 _SETTING = r"[-+]?(?:\d{1,3}|\d{1,9}\.\d{0,20}|\.\d{1,20}|\d{1,3}(?:\.\d{0,20})?[eE][-+]?\d{1,3})"
 

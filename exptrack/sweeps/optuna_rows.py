@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.runs.ownership import DIED
 from exptrack.times import moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
@@ -70,8 +71,14 @@ SELECT (SELECT count(*) FROM study_objective WHERE study = ?),
 """
 BEGIN_TRIAL = "UPDATE trial SET state = 'running', started_at = ?, owner = ? WHERE id = ?"
 # A trial that fails while it waits was never begun. Where the clock was set back, one ends when it began.
-END_TRIAL = """
-UPDATE trial SET state = ?, ended_at = max(?, coalesce(started_at, '')), owner = NULL WHERE id = ?
+# A trial whose run died ended with that run, however much later this is noticed.
+END_TRIAL = f"""
+UPDATE trial
+SET state = ?1, owner = NULL,
+    ended_at = max(coalesce(started_at, ''), coalesce(
+        (SELECT r.ended_at FROM run AS r
+         WHERE r.id = trial.run AND r.status = 'interrupted' AND r.reason = '{DIED}'), ?2))
+WHERE id = ?3
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"

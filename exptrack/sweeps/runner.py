@@ -58,7 +58,7 @@ from exptrack.sweeps.sweep_study import (
     warn_of_unseen,
 )
 from exptrack.sweeps.trial import Trial
-from exptrack.times import steady_s, utc_text
+from exptrack.times import utc_text
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.run import PRUNE_EVENT, Terminated
@@ -279,7 +279,7 @@ class _Runner:
 
     def _attempt(self, trial: Trial) -> None:
         """Run one trial from its command to its end."""
-        started_at, began_s = datetime.now(UTC), steady_s()
+        started_at = datetime.now(UTC)
         try:
             ended = self._run_child(trial)
         except OSError as error:
@@ -295,7 +295,7 @@ class _Runner:
         self._tell(trial, verdict, retried)
         try:
             if find_run(self._connection, row) is None:
-                self._record_run(trial, verdict, started_at, steady_s() - began_s, reports)
+                self._record_run(trial, verdict, started_at, reports)
             self._keep_output(trial, ended.output)
         except Exception as error:  # the disk is full, for instance; the trial has ended all the same
             warn(f"what trial {trial.number} of {self._study.name!r} printed is not stored: {error}")
@@ -382,12 +382,7 @@ class _Runner:
         return _Verdict(value=value)
 
     def _record_run(
-        self,
-        trial: Trial,
-        verdict: _Verdict,
-        started_at: datetime,
-        duration_s: float,
-        reports: Mapping[int, float],
+        self, trial: Trial, verdict: _Verdict, started_at: datetime, reports: Mapping[int, float]
     ) -> None:
         """Record a run for a command that started none, so that its output is kept."""
         failed = verdict.reason is not None
@@ -395,7 +390,7 @@ class _Runner:
         record = RecordedRun(
             trial.config,
             started_at,
-            duration_s,
+            (datetime.now(UTC) - started_at).total_seconds(),
             RunStatus.FAILED if failed else RunStatus.COMPLETED,
             verdict.reason,
             name=name_trial_run(self._study.name, trial.number),

@@ -102,8 +102,8 @@ def check_step(value: object) -> int:
 def check_number(value: object, what: str) -> float:
     """Return `value` as a float: the value of a metric, a time or another number.
 
-    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars, 0-d arrays),
-    else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass.
+    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars), arrays of one
+    element, else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass.
 
     Raises:
         InvalidTypeError: it is text, bytes, a complex number, a time of numpy, or an array with more than one
@@ -114,9 +114,11 @@ def check_number(value: object, what: str) -> float:
         return value
     number = value
     try:
-        if not isinstance(value, (SupportsFloat, str)) and hasattr(value, "item"):
+        # From numpy 2.4 on, float() takes no array of one element that has a dimension.
+        is_array = bool(getattr(value, "ndim", 0)) or not isinstance(value, (SupportsFloat, str))
+        if is_array and hasattr(value, "item"):
             number = value.item()
-        if isinstance(number, SupportsFloat) and not _is_no_number(number):
+        if isinstance(number, SupportsFloat) and not _is_no_number(value) and not _is_no_number(number):
             found = float(number)
             if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
                 raise OverflowError  # float() turns a large Decimal into an infinity without an error

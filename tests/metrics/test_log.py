@@ -74,6 +74,9 @@ class Tensors:
         (-math.inf, -math.inf),
         (-0.0, 0.0),
         (5e-324, 5e-324),
+        (np.array(0.5), 0.5),
+        (np.array([0.5]), 0.5),
+        (np.array([[0.5]], np.float32), 0.5),
     ],
 )
 def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> None:
@@ -96,6 +99,9 @@ def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> N
         b"1",
         Decimal("sNaN"),
         np.array([1.0, 2.0]),
+        np.array([]),
+        np.array([1j]),
+        np.array(["0.5"]),
         np.array("0.5"),
         np.complex64(1 + 2j),
         Scalar("0.5"),

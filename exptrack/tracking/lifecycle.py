@@ -255,7 +255,9 @@ def _end_dead_run(connection: Connection, run: int) -> str:
         last_ms = min(last_ms, until_now)
     ended = max(heard, began + last_ms * MILLISECOND)
     if connection.value(HAS_RESUMED, (run,)):
-        duration_ms = row["duration_ms"] + (ended - heard) // MILLISECOND
+        # A clock that was set back makes the time since the last heartbeat too long.
+        whole_ms = max(row["duration_ms"], (ended - began) // MILLISECOND)
+        duration_ms = min(row["duration_ms"] + (ended - heard) // MILLISECOND, whole_ms)
     else:
         # Both count from the start and follow no clock that is set.
         duration_ms = max(row["duration_ms"], last_ms)

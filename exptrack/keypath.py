@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exptrack.errors import ConfigError
-from exptrack.validation import check_text, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_text
 
 
 def join_path(path: str, key: str) -> str:

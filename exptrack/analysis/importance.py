@@ -16,7 +16,7 @@ from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import telling_damage
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 METHODS = ("spearman", "forest")
 # Two points always lie on a line, so Spearman needs three.

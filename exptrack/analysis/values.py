@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from exptrack.config.store import StoredValue
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.query.compiler import METRIC_VALUES
 from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_attribute, names_pruned
 from exptrack.query.fields import check_statistic
@@ -21,7 +22,7 @@ from exptrack.query.names import check_names_exist, find_key, get_metric, sugges
 from exptrack.query.parser import parse_filter
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, check_text, short_repr
+from exptrack.validation import check_name, check_text
 
 VALUES = """
 SELECT s.run, {value} FROM metric_series AS s WHERE s.metric = :metric AND s.completed = 1

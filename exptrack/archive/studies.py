@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require_optuna
+from exptrack.plain import short_repr
 from exptrack.records import TrialState
-from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback

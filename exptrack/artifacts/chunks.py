@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 if TYPE_CHECKING:
     import zstandard

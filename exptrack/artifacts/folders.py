@@ -19,7 +19,7 @@ from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 MANIFEST_FORMAT = 1
 

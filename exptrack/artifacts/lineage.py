@@ -29,11 +29,12 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
-from exptrack.validation import check_name, short_repr
+from exptrack.validation import check_name
 
 _REFERENCE = re.compile(r"(?s)(?P<name>.+?)(?::(?:v(?P<version>[0-9]{1,18})|latest))?")
 LEAST_HASH_CHARS = len("sha256:") + 6

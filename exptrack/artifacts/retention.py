@@ -14,10 +14,11 @@ from exptrack.artifacts.records import GcReport, RemovalReport, RunStorage
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError
 from exptrack.metrics.writer import drain_all
+from exptrack.plain import short_repr
 from exptrack.runs.events import record_event
 from exptrack.runs.row_sums import changing_artifact
 from exptrack.times import utc_text
-from exptrack.validation import check_direction, check_name, check_step, short_repr
+from exptrack.validation import check_direction, check_name, check_step
 
 RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
 VERSIONS_OF = """

@@ -21,8 +21,9 @@ from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, re
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, OwnFileError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.known_secrets import REDACTED, mask_secrets
+from exptrack.plain import short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, short_repr
+from exptrack.validation import check_text
 
 BASE = "config"
 GROUPS = "configs"

@@ -50,8 +50,9 @@ from exptrack.known_secrets import (
     know_variables,
     mask_secrets,
 )
+from exptrack.plain import short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, short_repr
+from exptrack.validation import check_text
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})

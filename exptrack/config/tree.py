@@ -16,7 +16,8 @@ from typing import NamedTuple, TypeAlias
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, mask_setting
-from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 

@@ -21,7 +21,8 @@ from typing import Any, SupportsIndex
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, convert_tensor, is_array, is_tensor
-from exptrack.validation import INT64_MAX, check_number, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import INT64_MAX, check_number
 
 MAX_BINS = 65_536
 # An array is converted to float64 in blocks of this size, so that a large one is not copied as a whole.

@@ -24,7 +24,7 @@ from exptrack.media.encoded import (
     is_array,
     is_tensor,
 )
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"

@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.media.encoded import Encoded, check_unmasked, comes_from, convert_tensor, is_array, is_tensor
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text
 
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"

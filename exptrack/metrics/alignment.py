@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.series import Series, import_numpy
-from exptrack.validation import check_number, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_number
 
 if TYPE_CHECKING:
     import numpy

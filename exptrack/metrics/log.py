@@ -33,7 +33,6 @@ from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
     ArchiveMovedError,
-    InvalidTypeError,
     InvalidValueError,
     RunFinishedError,
     RunNotFoundError,
@@ -51,9 +50,10 @@ from exptrack.metrics.writer import (
     release_writer,
 )
 from exptrack.metrics.writer_apart import open_writer_apart
+from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
-from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
+from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text, iter_elements
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again
@@ -159,6 +159,8 @@ class MetricLog:
                 to grow. Until then points wait in the journal, a warning says so once, and the writer thread
                 goes on trying to store them.
         """
+        if type(name) is not str:
+            name = check_text(name, "metric name")
         journal = self._journal
         if type(value) is float and journal.mark[0] and time is None and (step is None or type(step) is int):
             try:
@@ -262,12 +264,15 @@ class MetricLog:
     # The slow path
 
     def _log_slowly(self, values: Mapping[str, object], step: object, time: object) -> None:
-        if not isinstance(values, Mapping):
-            raise InvalidTypeError(f"log() takes a mapping of names to values, not {short_repr(values)}")
+        items = read_items(values, "the values of log()")
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
-        names = tuple(check_name(name, "metric name") for name in values)
-        numbers = [check_number(values[name], f"metric {name!r}") for name in values]
+        names = tuple(check_name(name, "metric name") for name, _ in items)
+        numbers = [
+            check_number(value, f"metric {name!r}") for name, (_, value) in zip(names, items, strict=True)
+        ]
+        if len(set(names)) < len(names):  # two keys of classes of their own, which say that they differ
+            raise InvalidValueError("two names of the values of log() are the same text; give each once")
         try:
             self._append(names, numbers, checked_step, time_ms)
         except (struct.error, OverflowError):

@@ -28,7 +28,8 @@ from exptrack.database.functions import unpack_extremes, unpack_points
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require
 from exptrack.metrics.writer import drain_all
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step
 
 if TYPE_CHECKING:
     import numpy

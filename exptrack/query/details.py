@@ -17,13 +17,13 @@ from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import read_summaries
+from exptrack.plain import short_repr
 from exptrack.query.run_filter import RunFilter
 from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import short_repr
 
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
 

@@ -17,11 +17,11 @@ from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
 from exptrack.times import moment
-from exptrack.validation import short_repr
 
 OF_RUNS = "IN (SELECT value FROM json_each(:runs))"
 ROW_IDS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"

@@ -22,6 +22,7 @@ from exptrack.errors import (
 )
 from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
+from exptrack.plain import short_repr
 from exptrack.query.conditions import ATTRIBUTES, Field
 from exptrack.query.fields import (
     METRIC_IDS,
@@ -35,7 +36,7 @@ from exptrack.query.fields import (
 )
 from exptrack.query.names import check_field_exists
 from exptrack.query.parser import parse_field
-from exptrack.validation import check_text, short_repr
+from exptrack.validation import check_text
 
 if TYPE_CHECKING:
     import pandas

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple, cast
 from exptrack.config.tree import encode_canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
+from exptrack.plain import short_repr
 from exptrack.query.conditions import (
     ATTRIBUTES,
     BARE_PART,
@@ -54,7 +55,7 @@ from exptrack.query.conditions import (
     Scalar,
 )
 from exptrack.times import SECONDS, utc_text
-from exptrack.validation import INT64_MAX, INT64_MIN, check_text, short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
 from exptrack.query.conditions import PRUNED, And, Not, compare_attribute, names_pruned
 from exptrack.query.names import check_names_exist, get_metric
 from exptrack.query.parser import parse_filter
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
-from exptrack.validation import check_direction, check_name, short_repr
+from exptrack.validation import check_direction, check_name
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. Of equal runs, the one stored first wins.

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_attribute
 from exptrack.records import RunStatus
 from exptrack.times import utc_text
-from exptrack.validation import check_name, short_repr
+from exptrack.validation import check_name
 
 _P = ParamSpec("_P")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.query import frames
 from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_attribute
 from exptrack.query.details import read_rows
@@ -26,7 +27,7 @@ from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import summarize_runs
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, short_repr
+from exptrack.validation import check_name
 
 if TYPE_CHECKING:
     import pandas

@@ -19,11 +19,11 @@ from exptrack.database.damage import decoding_rows
 from exptrack.database.own_schema import own_views
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
+from exptrack.plain import short_repr
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
 from exptrack.query.names import find_key, find_metric, suggest_key, suggest_metric
 from exptrack.query.parser import parse_field
-from exptrack.validation import short_repr
 
 MAX_NAME_CHARS = 64
 MAX_COLUMNS = 500

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 
 from exptrack.errors import ConfigError, InvalidTypeError
+from exptrack.plain import short_repr
 from exptrack.sdn.scalars import ESCAPES, INT_LIMIT, MAX_DEPTH, MAX_DIGITS, Value
-from exptrack.validation import short_repr
 
 _INDENT = "    "
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require_optuna
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

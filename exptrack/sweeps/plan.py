@@ -19,9 +19,10 @@ from exptrack.config.composition import parse_cli_overrides
 from exptrack.config.exp_config import ExpConfig, decode_config, encode_config
 from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
+from exptrack.plain import short_repr
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
-from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, short_repr
+from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text
 
 Choice: TypeAlias = "str | int | float | bool | None"
 

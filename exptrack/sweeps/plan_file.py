@@ -23,10 +23,10 @@ from exptrack.errors import (
     SweepPlanError,
 )
 from exptrack.keypath import path_of, split_path
+from exptrack.plain import short_repr
 from exptrack.records import ConfigSource
 from exptrack.sweeps.algorithms import Pruner, Sampler
 from exptrack.sweeps.plan import Dimension, SweepPlan, place_of, suggest_word
-from exptrack.validation import short_repr
 
 TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
 FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")

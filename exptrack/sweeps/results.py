@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.plain import short_repr
 from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
@@ -26,7 +27,6 @@ from exptrack.sweeps.store import (
     read_unseen_trials,
     study_info,
 )
-from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -22,6 +22,7 @@ from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
 from exptrack.runs.row_sums import changing_trial
@@ -50,7 +51,7 @@ from exptrack.sweeps.trial import Trial, check_choice, is_trial_of, last_step_of
 from exptrack.times import utc_text
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
-from exptrack.validation import INT64_MAX, check_name, check_number, check_text, short_repr
+from exptrack.validation import INT64_MAX, check_name, check_number, check_text
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

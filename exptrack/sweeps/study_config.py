@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack.config.exp_config import encode_config, make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import short_repr
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
-from exptrack.validation import check_direction, check_name, short_repr
+from exptrack.validation import check_direction, check_name
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

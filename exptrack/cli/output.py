@@ -30,7 +30,7 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings"))
     text = adapter.dump_json(_name_fields(value), indent=indent).decode()
     # Such characters stand in texts only, and JSON may spell them out: on a terminal they would act.
-    click.echo(ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    print_document(ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
 def print_json_line(value: dict[str, Any]) -> None:

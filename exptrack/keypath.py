@@ -27,7 +27,7 @@ def split_path(path: str) -> list[str]:
     Raises:
         ConfigError: a part is empty, a quote is not closed, or a quote is not followed by a dot.
     """
-    check_text(path, "config path")
+    path = check_text(path, "config path")
     parts: list[str] = []
     position = 0
     while True:

@@ -52,6 +52,7 @@ def plain(value: Any) -> Any:
 
 
 _BASES = (str, int, float, bytes)
+_NOT_LISTS = (str, bytes, bytearray, memoryview)
 _OWN = {*_BASES, bool, type(None), list, dict, tuple}
 
 
@@ -73,13 +74,15 @@ def short_repr(value: object) -> str:
 class reading:  # reads as a phrase: with reading("a tag")
     """Within this block a caller's object is asked something: what it raises becomes an InvalidValueError.
 
-    A TypeError becomes an InvalidTypeError. The errors of exptrack pass.
+    A TypeError becomes an InvalidTypeError, and with `kind` every error becomes one of that class. The errors
+    of exptrack pass.
     """
 
-    __slots__ = ("_what",)
+    __slots__ = ("_kind", "_what")
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, kind: type[InvalidValueError] | None = None) -> None:
         self._what = what
+        self._kind = kind
 
     def __enter__(self) -> None:
         return None
@@ -88,13 +91,11 @@ class reading:  # reads as a phrase: with reading("a tag")
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, ExptrackError):
-            raise unreadable(self._what, error) from error
-
-
-def unreadable(what: str, error: Exception) -> InvalidValueError:
-    """Return the error to raise when a caller's object raised `error` as it was read."""
-    kind = InvalidTypeError if isinstance(error, TypeError) else InvalidValueError
-    return kind(f"{what} cannot be read: {type(error).__name__}: {describe_error(error)}; give plain values")
+            default = InvalidTypeError if isinstance(error, TypeError) else InvalidValueError
+            name, text = type(error).__name__, describe_error(error)
+            raise (self._kind or default)(
+                f"{self._what} cannot be read: {name}: {text}; give plain values"
+            ) from error
 
 
 def describe_error(error: BaseException) -> str:
@@ -114,7 +115,7 @@ def iter_any(values: object, what: str) -> Iterator[Any]:
         InvalidValueError: it raises as it is read.
     """
     with reading(what):
-        if is_text(values) or not isinstance(values, Iterable):
+        if issubclass(type(values), _NOT_LISTS) or not isinstance(values, Iterable):
             raise InvalidTypeError(f"{what} must be a list, not {type(values).__name__} {short_repr(values)}")
         elements = iter(values)
     while True:
@@ -147,7 +148,7 @@ def read_elements(values: object, what: str, *, like: str = "", most: int = MAX_
     if type(values) is list or type(values) is tuple:
         return [*values]
     with reading(what):
-        if issubclass(kind, (str, bytes, bytearray)) or not isinstance(values, Iterable):
+        if issubclass(kind, _NOT_LISTS) or not isinstance(values, Iterable):
             example = f", like {like}" if like else ""
             raise InvalidTypeError(f"{what} must be a list{example}, not {kind.__name__} {short_repr(values)}")
         return list(_count_up_to(iter(values), what, most))

@@ -20,7 +20,7 @@ MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MANY_AT_ONCE = 50_000
-MAX_COLUMN = 50_000_000  # points of one call: 1.2 GB with their steps and times
+MAX_COLUMN = 20_000_000  # points of one call: 480 MB with their steps and times
 DIRECTIONS = ("minimize", "maximize")
 
 
@@ -188,7 +188,7 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
 
     Raises:
         InvalidTypeError: `values` is text, or has no elements to iterate over, like a number or a 0-d array.
-        InvalidValueError: there are more than 50,000,000 elements, or they cannot be read.
+        InvalidValueError: there are more than 20,000,000 elements, or they cannot be read.
     """
     if type(values) in (list, tuple):
         return iter(values)

@@ -18,8 +18,8 @@ from exptrack import own_files
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
-from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.plain import short_repr
+from exptrack.errors import InvalidValueError
+from exptrack.plain import read_path, short_repr
 
 MANIFEST_FORMAT = 1
 
@@ -128,9 +128,7 @@ def build_manifest_of_rows(entries: Iterable[Row]) -> bytes:
 
 def decode_path(path: object) -> str:
     """Return a path as text."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path cannot be {short_repr(path)}; give text or a Path")
-    return os.fsdecode(path)
+    return read_path(path)
 
 
 def file_size(file: BinaryIO) -> int:
@@ -157,9 +155,7 @@ def open_for_reading(path: object) -> BinaryIO:
         if os.path.isdir(place):
             raise InvalidValueError(f"{short_repr(place)} is a folder; store it with register_dir")
         return own_files.open_for_reading(place)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InvalidValueError):
-            raise
+    except OSError as error:
         raise _unreadable("file", place, error) from None
 
 

@@ -190,7 +190,7 @@ class ArtifactStore(Retention):
             OwnFileError: it is a file of an open archive.
         """
         said = Registration(name, "checkpoint", metadata, step=check_step(step))
-        if Path(decode_path(path)).is_dir():
+        if os.path.isdir(decode_path(path)):
             return self._register_folder(said, path, progress)
         with open_for_reading(path) as source:
             return self.register(said, ByteCount(progress, file_size(source)).blocks(source))

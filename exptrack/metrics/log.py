@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -227,8 +228,12 @@ class MetricLog:
         # Read everything first: the iterator may log itself, and other processes may write meanwhile.
         numbers = array("d", (check_number(v, f"metric {checked!r}") for v in iter_elements(values, "values")))
         count = len(numbers)
-        given = None if steps is None else array("q", map(check_step, iter_elements(steps, "steps")))
-        moments = None if times is None else array("q", map(self._given_time, iter_elements(times, "times")))
+        # One element more shows that a column is longer; it may be endless.
+        given = moments = None
+        if steps is not None:
+            given = array("q", map(check_step, islice(iter_elements(steps, "steps"), count + 1)))
+        if times is not None:
+            moments = array("q", map(self._given_time, islice(iter_elements(times, "times"), count + 1)))
         if any(column is not None and len(column) != count for column in (given, moments)):
             raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
         self._store_many(checked, now_ms, numbers, given, moments)

@@ -41,9 +41,6 @@ MESSAGE_CHARS = 4_000
 
 # Calls that one part of the library makes of another; a user has nothing to give them.
 OF_THE_LIBRARY = {"Run.become_child", "Run.begin_file"}
-RECORDS_OF_ANSWERS = {
-    "Alignment", "BackupReport", "Buckets", "Frame", "Problem", "Series", "Study", "StudyResults", "Tail", "Trial"
-}  # fmt: skip
 
 
 class Call(NamedTuple):

@@ -127,6 +127,14 @@ def iter_any(values: object, what: str) -> Iterator[Any]:
         yield one
 
 
+def is_iterable(value: object) -> bool:
+    """Whether a value says that it can be iterated over."""
+    try:
+        return isinstance(value, Iterable)
+    except Exception:
+        return False
+
+
 def is_mapping(value: object) -> bool:
     """Whether a value is a mapping, as far as it can tell."""
     try:
@@ -159,6 +167,11 @@ def _count_up_to(values: Iterator[Any], what: str, most: int) -> Iterator[Any]:
         if count == most:
             raise InvalidValueError(f"{what} must have at most {most:,} elements; give fewer")
         yield value
+
+
+def read_names(value: object, what: str, *, like: str = "") -> list[Any]:
+    """Return the elements as :func:`read_elements` does; a single text need not be in a list."""
+    return [value] if is_text(value) else read_elements(value, what, like=like)
 
 
 def read_items(values: object, what: str) -> list[tuple[Any, Any]]:

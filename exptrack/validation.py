@@ -115,6 +115,31 @@ def check_whole(value: object, what: str, least: int, most: int = INT64_MAX) -> 
     return number
 
 
+def check_sql_value(value: object) -> str | int | float | bytes | None:
+    """Return a value that a caller gives for a question mark of a statement, as SQLite takes it.
+
+    Raises:
+        InvalidTypeError: SQLite has no such type.
+        InvalidValueError: it is an integer beyond 64 bits or a text without a UTF-8 form.
+    """
+    found = plain(value)
+    if type(found).__module__ == "numpy" and type(found).__name__ != "ndarray":
+        with reading("a parameter"):
+            found = plain(found.item())
+    if found is None or isinstance(found, float):
+        return found
+    if isinstance(found, int):
+        return check_whole(int(found), "a parameter", INT64_MIN)
+    if isinstance(found, str):
+        return check_text(found, "a parameter")
+    if isinstance(found, (bytes, bytearray, memoryview)):
+        with reading("a parameter"):
+            return bytes(found)
+    raise InvalidTypeError(
+        f"a parameter must be text, a number, bytes or None, not {type(value).__name__} {short_repr(value)}"
+    )
+
+
 def check_flag(value: object, what: str) -> bool:
     """Return `value` as a bool: True, False, or numpy's.
 

@@ -61,9 +61,6 @@ IN_CODE = ConfigSource("code", "dict")
 SOURCE_KINDS = ("file", "override", "default", "code", "trial")
 _INTERPOLATED = frozenset({"file", "override"})
 
-# What pydantic raises of an object that is no type, beside an error of its own.
-_NO_TYPE = (AttributeError, NameError, RuntimeError, SyntaxError, TypeError, ValueError, LookupError)
-
 _M = TypeVar("_M")
 
 
@@ -187,7 +184,6 @@ class ExpConfig:
             InvalidTypeError: `model` is not a type that pydantic can validate.
         """
         from pydantic import TypeAdapter, ValidationError
-        from pydantic.errors import PydanticUserError
 
         # pydantic takes text as an expression, and asks an object for its schema.
         if is_text(model):
@@ -196,7 +192,7 @@ class ExpConfig:
         values = json.dumps(self._tree())
         try:
             adapter = TypeAdapter(model)
-        except (PydanticUserError, *_NO_TYPE) as error:
+        except Exception as error:  # pydantic asks the object and its class for a schema
             raise InvalidTypeError(
                 f"a model is a pydantic model or a dataclass, not {short_repr(model)}; give one of these"
             ) from error
@@ -272,7 +268,7 @@ class ExpConfig:
 
     def mask(self, text: str) -> str:
         """Replace values of the environment in `text` by their references, for messages that are stored."""
-        return mask_secrets(text)
+        return mask_secrets(check_text(text, "text"))
 
     @property
     def values(self) -> dict[str, ConfigValue]:
@@ -291,6 +287,7 @@ class ExpConfig:
 
     def source_of(self, path: str) -> ConfigSource:
         """Return the source that set the value at a dotted path, or that set a map around it as a whole."""
+        path = check_text(path, "config path")
         found = self._sources.get(path)
         if found is None and self._sources:
             keys = split_path(path)
@@ -329,7 +326,7 @@ class ExpConfig:
     def __getitem__(self, path: str) -> ConfigValue:
         found, value = self._find(path)
         if not found:
-            raise KeyError(path)
+            raise KeyError(plain(path))
         return copied(value)
 
     def _find(self, path: str) -> tuple[bool, ConfigValue]:

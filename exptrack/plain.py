@@ -24,6 +24,7 @@ from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 
 SHOWN_CHARS = 40
+MAX_PATH_CHARS = 32_767
 MAX_ELEMENTS = 1_000_000  # tags, names, ids: no archive has more
 
 
@@ -207,6 +208,10 @@ def read_path(path: object, what: str = "path") -> str:
             text = os.fsdecode(text) if isinstance(text, bytes) else text
     assert is_text(text)
     whole = str.__str__(text)
+    if len(whole) > MAX_PATH_CHARS:
+        raise InvalidValueError(
+            f"{what} {short_repr(whole)} has {len(whole):,} characters, more than any system takes; shorten it"
+        )
     if "\0" in whole:
         raise InvalidValueError(f"{what} {short_repr(whole)} contains a NUL character; remove it")
     try:

@@ -75,7 +75,7 @@ class Retention:
             rows = self._read_versions(name)
             chosen = [row for row in rows if number is None or row["version"] == number]
             if not chosen:
-                raise ArtifactNotFoundError(name, self.run_id, version)
+                raise ArtifactNotFoundError(check_name(name, "artifact name"), self.run_id, number)
             report = self._remove(name, chosen)
         return replace(report, file_bytes=self._connection.vacuum_free_pages())
 
@@ -115,7 +115,7 @@ class Retention:
         with self._connection.transaction(durable=True):
             rows = self._read_versions(name)
             if not rows:
-                raise ArtifactNotFoundError(name, self.run_id)
+                raise ArtifactNotFoundError(check_name(name, "artifact name"), self.run_id)
             kept = {row["id"] for row in rows[-last:]} if last is not None else set()
             if best is not None and metric is not None:
                 kept |= self._choose_best(rows, best, metric, direction or "")

@@ -116,7 +116,7 @@ class Frame:
         return len(next(iter(self._table.values())).cells) if self._table else 0
 
     def __getitem__(self, column: str) -> list[Any]:
-        return list(self._table[column].cells)
+        return list(self._table[check_text(column, "column")].cells)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.to_dicts())

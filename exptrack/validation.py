@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sized
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeVar
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import describe_error, is_text, is_whole, plain, reading, short_repr
 from exptrack.records import RunStatus
+
+_F = TypeVar("_F")
 
 MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
@@ -105,13 +107,15 @@ def check_whole(value: object, what: str, least: int, most: int = INT64_MAX) -> 
         InvalidValueError: it is too small or too large.
     """
     if type(value) is bool or not (is_whole(value) or hasattr(type(value), "__index__")):
-        raise InvalidTypeError(
-            f"{what} must be a whole number, {least} or more, not {type(value).__name__} {short_repr(value)}"
-        )
+        raise InvalidTypeError(f"{what} must be a whole number, not {type(value).__name__} {short_repr(value)}")
     number = _index(value, what)
     if not least <= number <= most:
-        beyond = f"{least} or more" if number < least else f"{most:,} at most"
-        raise InvalidValueError(f"{what} must be a whole number, {beyond}, not {short_repr(number)}")
+        least_text = "" if least == INT64_MIN else f" from {least:,}"
+        most_text = " within 64 bits" if most == INT64_MAX and number > most else f" to {most:,}"
+        most_text = "" if most == INT64_MAX and number < least and least_text else most_text
+        raise InvalidValueError(
+            f"{what} must be a whole number{least_text}{most_text}, not {short_repr(number)}"
+        )
     return number
 
 
@@ -151,6 +155,17 @@ def check_flag(value: object, what: str) -> bool:
     if type(value).__name__ in ("bool", "bool_") and type(value).__module__ == "numpy":
         return bool(value)
     raise InvalidTypeError(f"{what} must be True or False, not {type(value).__name__} {short_repr(value)}")
+
+
+def check_function(value: _F, what: str) -> _F:
+    """Return `value` if it is a function, or None.
+
+    Raises:
+        InvalidTypeError: it is anything else.
+    """
+    if value is not None and not callable(value):
+        raise InvalidTypeError(f"{what} must be a function, not {type(value).__name__} {short_repr(value)}")
+    return value
 
 
 def check_choice(value: object, what: str, choices: Iterable[str]) -> str:
@@ -219,7 +234,9 @@ def iter_elements(values: Any, what: str) -> Iterator[Any]:
         return iter(values)
     with reading(what):
         if is_text(values) or isinstance(values, (bytes, bytearray)) or not isinstance(values, Iterable):
-            raise InvalidTypeError(f"{what} must be a list or an array, not {short_repr(values)}")
+            raise InvalidTypeError(
+                f"{what} must be a list or an array, not {type(values).__name__} {short_repr(values)}"
+            )
         if hasattr(values, "to_numpy"):  # pandas slices by label
             values = values.to_numpy()
         if isinstance(values, Sized):

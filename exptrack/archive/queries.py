@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 from exptrack.archive.records import SqlResult
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.errors import InvalidValueError
+from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import is_iterable, is_mapping, is_text, read_elements, read_items, read_names
 from exptrack.records import RunSummary
@@ -346,9 +346,13 @@ class ArchiveQueries:
         """
         from exptrack.database.guarded_sql import run_guarded
 
-        text = check_text(sql, "sql")
-        most, seconds = check_whole(max_rows, "max_rows", 0), check_number(timeout_s, "timeout_s")
-        values = _read_parameters(parameters)
+        try:
+            text, values = check_text(sql, "the text of the statement"), _read_parameters(parameters)
+            most, seconds = check_whole(max_rows, "max_rows", 1), check_number(timeout_s, "timeout_s")
+        except InvalidTypeError:
+            raise
+        except InvalidValueError as error:
+            raise QueryError(str(error)) from error.__cause__
         self._settle()
         columns, rows, more = run_guarded(self._connection, text, values, max_rows=most, timeout_s=seconds)
         return SqlResult(tuple(columns), tuple(rows), more)

@@ -20,6 +20,7 @@ from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_path, short_repr
+from exptrack.validation import check_function
 
 MANIFEST_FORMAT = 1
 
@@ -39,7 +40,7 @@ class ByteCount:
     """Counts bytes as they pass and reports them to `progress`."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
+        self._progress = check_function(progress, "progress")
         self._total = total
         self._done = 0
 

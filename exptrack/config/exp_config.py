@@ -431,7 +431,11 @@ class ExpConfig:
 
 
 def _check_texts(items: Iterable[str], what: str) -> tuple[str, ...]:
-    return tuple(check_text(item, what) for item in read_elements(items, f"{what}s"))
+    try:
+        given = read_elements(items, f"{what}s")
+    except InvalidValueError as error:
+        raise ConfigError(str(error)) from error.__cause__
+    return tuple(check_text(item, what) for item in given)
 
 
 def _drop_seeds(value: ConfigValue) -> ConfigValue:

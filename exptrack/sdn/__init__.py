@@ -17,7 +17,7 @@ from os import PathLike
 from exptrack import own_files
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import split_path
-from exptrack.plain import plain, read_path, short_repr
+from exptrack.plain import is_text, plain, read_path, short_repr
 from exptrack.sdn.edit import Place, Places, find_leaf_lines, set_in_text
 from exptrack.sdn.reader import Reader
 from exptrack.sdn.scalars import (
@@ -31,7 +31,7 @@ from exptrack.sdn.scalars import (
     utf8,
 )
 from exptrack.sdn.writer import dumps
-from exptrack.validation import check_text, check_whole
+from exptrack.validation import check_whole
 
 __all__ = [
     "MAX_BYTES",
@@ -111,7 +111,7 @@ def parse_value(text: str) -> Value:
         SdnError: a text that starts with ``"``, ``[`` or ``{`` is not a complete value or exceeds a default
             limit of `loads` (the value counts as level 2), or a number is out of range.
     """
-    text = check_text(text, "an SDN value", max_chars=MAX_STRING)
+    text = _plain_text(text)
     trimmed = text.strip(" \t")
     if not trimmed.startswith(('"', "[", "{")):
         value = classify(trimmed)
@@ -165,7 +165,7 @@ def set_value(text: str, path: str, value: Value) -> str:
         ConfigError: the path leads through a value that is not a map, or to a table, or `value` has no SDN
             form.
     """
-    text = check_text(text, "SDN")
+    text = _plain_text(text)
     return set_in_text(text, _make_tracing_reader(text, MAX_BYTES), split_path(path), value)
 
 
@@ -182,6 +182,12 @@ def has_comments(text: str | bytes) -> bool:
 
 def _make_tracing_reader(text: str | bytes, max_bytes: int) -> Reader:
     return Reader(_decode(text, max_bytes), MAX_DEPTH, MAX_SCALARS, MAX_STRING, trace=True)
+
+
+def _plain_text(text: object) -> str:
+    if not is_text(text):
+        raise InvalidTypeError(f"SDN must be text, not {type(text).__name__} {short_repr(text)}")
+    return str.__str__(text)
 
 
 def _decode(text: str | bytes, max_bytes: int) -> str:

@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
-from exptrack.plain import plain, read_elements, reading, short_repr
+from exptrack.plain import plain, reading, short_repr
+from exptrack.sweeps.optuna_arguments import check_values, encode_json
 from exptrack.times import moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_number, check_step, check_text
 
@@ -163,23 +164,6 @@ def insert_details(connection: Connection, study_id: int, trial_id: int, trial: 
         insert_values(connection, trial_id, check_values(trial.values))
     if trial.state == TrialState.COMPLETE:
         require_values(connection, study_id, trial_id)
-
-
-def check_values(values: object) -> list[float]:
-    """Return the values of a trial as floats."""
-    return [
-        check_number(value, "a value of a trial") for value in read_elements(values, "values", like="[0.5]")
-    ]
-
-
-def encode_json(value: object) -> str:
-    """Encode an attribute, any value that JSON holds.
-
-    Raises:
-        InvalidTypeError, InvalidValueError: JSON does not hold it.
-    """
-    with reading("the value of an attribute"):
-        return json.dumps(value)
 
 
 def insert_values(connection: Connection, trial_id: int, values: Sequence[float]) -> None:

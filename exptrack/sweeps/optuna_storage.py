@@ -34,14 +34,30 @@ from optuna.trial import FrozenTrial, TrialState
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
 from exptrack.database.presence import show_presence
-from exptrack.errors import InvalidTypeError
-from exptrack.plain import read_elements, reading, short_repr
+from exptrack.plain import reading
 from exptrack.process import current_process
 from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
+from exptrack.sweeps.optuna_arguments import (
+    check_directions,
+    check_id,
+    check_interval,
+    check_state,
+    check_template,
+    check_values,
+    encode_json,
+)
 from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES
 from exptrack.times import utc_text
-from exptrack.validation import INT64_MIN, check_flag, check_number, check_step, check_text, check_whole
+from exptrack.validation import (
+    INT64_MIN,
+    check_flag,
+    check_function,
+    check_number,
+    check_step,
+    check_text,
+    check_whole,
+)
 
 OF_THIS_PROCESS = {"_pid", "_lock", "_known"}
 
@@ -50,9 +66,6 @@ StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
 # Trials are numbered without gaps, and a page of new ones is read at once.
 MOST_UNSEEN = 1_000_000
-
-
-CENTURY_S = 100 * 366 * 86_400
 
 
 class _Known:
@@ -95,14 +108,10 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         grace_period: int | None = None,
         failed_trial_callback: StaleTrialCallback | None = None,
     ) -> None:
-        interval, grace = heartbeat_interval, grace_period
         self._connection = connection
-        # A century is as good as never, and can be subtracted from the present time.
-        self._heartbeat_interval = (
-            None if interval is None else check_whole(interval, "heartbeat_interval", 1, CENTURY_S)
-        )
-        self._grace_period = None if grace is None else check_whole(grace, "grace_period", 1, CENTURY_S)
-        self._failed_trial_callback = failed_trial_callback
+        self._heartbeat_interval = check_interval(heartbeat_interval, "heartbeat_interval")
+        self._grace_period = check_interval(grace_period, "grace_period")
+        self._failed_trial_callback = check_function(failed_trial_callback, "failed_trial_callback")
         self._begin_afresh()
 
     def _begin_afresh(self) -> None:
@@ -138,12 +147,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """
         name = DEFAULT_STUDY_NAME_PREFIX + str(uuid.uuid4()) if study_name is None else study_name
         name = check_text(name, "the name of a study")
-        words = [
-            direction.name.lower() if isinstance(direction, StudyDirection) else short_repr(direction)
-            for direction in read_elements(directions, "directions")
-        ]
-        if not words or not set(words) <= set(rows.DIRECTIONS):
-            raise ValueError(f"each objective is minimized or maximized, not {words}")
+        words = check_directions(directions)
         with self._connection.transaction():
             if self._connection.value(rows.STUDY_BY_NAME, (name,)) is not None:
                 raise DuplicatedStudyError(
@@ -182,7 +186,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     @in_section
     def _set_study_attribute(self, study_id: int, scope: str, key: str, value: Any) -> None:
         key = check_text(key, "the name of an attribute")
-        given = (scope, key, rows.encode_json(value), study_id)
+        given = (scope, key, encode_json(value), study_id)
         attribute = row_sums.changing_study_attribute(self._connection, study_id, scope, key)
         with self._connection.transaction(), attribute:
             if not self._connection.execute(rows.SET_STUDY_ATTRIBUTE, given).rowcount:
@@ -265,11 +269,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         state, ended_at = TrialState.RUNNING, None
         started_at: str | None = utc_text()
         if template_trial is not None:
-            if not isinstance(template_trial, FrozenTrial):
-                raise InvalidTypeError(
-                    f"a template must be a FrozenTrial, not {type(template_trial).__name__}"
-                    f" {short_repr(template_trial)}"
-                )
+            template_trial = check_template(template_trial)
             state = template_trial.state
             started_at = rows.format_local(template_trial.datetime_start)
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
@@ -330,9 +330,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """
         trial_id = check_id(trial_id, "trial")
         self._renew_if_forked()
-        if not isinstance(state, TrialState):
-            raise InvalidTypeError(f"a state must be a TrialState, not {short_repr(state)}")
-        numbers = None if values is None else rows.check_values(values)
+        state = check_state(state)
+        numbers = None if values is None else check_values(values)
         owner = self._name_owner() if state == TrialState.RUNNING else None
         with self._connection.transaction():
             study_id, before = self._require_open(trial_id)
@@ -373,7 +372,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     @in_section
     def _set_trial_attribute(self, trial_id: int, scope: str, key: str, value: Any) -> None:
-        key, text = check_text(key, "the name of an attribute"), rows.encode_json(value)
+        key, text = check_text(key, "the name of an attribute"), encode_json(value)
         attribute = row_sums.changing_trial_attribute(self._connection, trial_id, scope, key)
         with self._connection.transaction(), attribute:
             self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, text, trial_id)
@@ -591,11 +590,6 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     def get_heartbeat_stale_trial_callback(self) -> StaleTrialCallback | None:
         """Return the function to call with a study and its trial whose heartbeats stopped."""
         return self._failed_trial_callback
-
-
-def check_id(value: object, what: str) -> int:
-    """Return the row id of a study or trial that Optuna or a caller gives."""
-    return check_whole(value, f"the id of a {what}", INT64_MIN)
 
 
 def _no_study(study_id: int) -> KeyError:

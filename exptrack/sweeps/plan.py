@@ -218,7 +218,7 @@ class SweepPlan:
             SweepPlanError: the settings describe no plan.
         """
         try:
-            facts = dict(_check_part("space", read_items, settings, "the settings"))
+            facts = dict(read_items(settings, "the settings"))
             space: dict[str, Dimension] = {}
             for one in facts.pop("space"):
                 values = dict(one)

@@ -31,10 +31,9 @@ from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import remove_secrets
 from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError, warn
+from exptrack.errors import ExptrackError, InvalidValueError, warn
 from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret, know_variables
 from exptrack.metrics.store import read_summaries
-from exptrack.plain import short_repr
 from exptrack.records import RunStatus, TrialState
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
@@ -63,7 +62,7 @@ from exptrack.times import utc_text
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.run import PRUNE_EVENT, Terminated
-from exptrack.validation import check_flag
+from exptrack.validation import check_flag, check_function
 
 RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"
 
@@ -100,9 +99,7 @@ def run_sweep(
         changes["time_limit_s"] = check_time_limit(time_limit)
     retry, take_over = check_flag(retry, "retry"), check_flag(take_over, "take_over")
     stop_on_failure = check_flag(stop_on_failure, "stop_on_failure")
-    for function, what in ((after, "after"), (listener, "listener")):
-        if function is not None and not callable(function):
-            raise InvalidTypeError(f"{what} must be a function, not {short_repr(function)}")
+    after, listener = check_function(after, "after"), check_function(listener, "listener")
     words = None if command is None else check_command(command)
     if isinstance(sweep, SweepPlan):
         if words is None:

@@ -55,6 +55,7 @@ from exptrack.validation import (
     INT64_MIN,
     check_choice,
     check_flag,
+    check_function,
     check_name,
     check_number,
     check_text,
@@ -261,9 +262,9 @@ class Study:
             InvalidValueError: an option is invalid; the message names it.
             StudyNotFoundError: the study was deleted in the meantime.
         """
-        for function, what in ((objective, "objective"), (after, "after")):
-            if not callable(function) and (what == "objective" or function is not None):
-                raise InvalidTypeError(f"{what} must be a function, not {short_repr(function)}")
+        if objective is None or not callable(check_function(objective, "objective")):
+            raise InvalidTypeError("objective must be a function that takes a Trial, not None")
+        after = check_function(after, "after")
         on_error = check_choice(on_error, "on_error", ("stop", "continue"))
         n_trials = None if n_trials is None else check_whole(n_trials, "n_trials", 1)
         jobs = check_whole(jobs, "jobs", 1, MAX_JOBS)

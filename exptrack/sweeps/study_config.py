@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exptrack.config.exp_config import encode_config, make_config
-from exptrack.errors import InvalidValueError
-from exptrack.plain import read_names, short_repr
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import is_mapping, read_names, short_repr
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
 from exptrack.validation import check_direction, check_name, check_whole
 
@@ -49,6 +49,8 @@ class StudyConfig:
         Raises:
             InvalidValueError: a direction is another word, or no direction is given.
         """
+        if is_mapping(self.direction):
+            raise InvalidTypeError(f"direction must be a word or a list, not {short_repr(self.direction)}")
         given = read_names(self.direction, "direction", like="['minimize', 'maximize']")
         if not given:
             raise InvalidValueError("a study needs at least one objective; give a direction for each")

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from exptrack.errors import InvalidValueError, OwnFileError, warn
-from exptrack.plain import attribute, read_path, short_repr
+from exptrack.plain import attribute, read_path, short_path
 
 # The names of an archive's files, after its own name.
 ENDINGS = re.compile(
@@ -227,11 +227,11 @@ class _RegularFile(io.FileIO):
                 ends = self._is_sized or count < left or not super().read(1)
             except OSError as error:
                 raise InvalidValueError(
-                    f"cannot read the file {short_repr(self._path)} ({error.strerror}); check the path"
+                    f"cannot read the file {short_path(self._path)} ({error.strerror}); check the path"
                 ) from None
         if not ends:
             raise InvalidValueError(
-                f"the file {short_repr(self._path)} has no size and does not end; store its output as bytes"
+                f"the file {short_path(self._path)} has no size and does not end; store its output as bytes"
             )
         return count
 

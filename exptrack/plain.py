@@ -24,6 +24,7 @@ from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 
 SHOWN_CHARS = 40
+SHOWN_PATH_CHARS = 1_000
 MAX_PATH_CHARS = 32_767
 MAX_ELEMENTS = 1_000_000  # tags, names, ids: no archive has more
 
@@ -70,6 +71,13 @@ def short_repr(value: object) -> str:
     text = mask_secrets(text)
     text = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def short_path(path: str) -> str:
+    """Return a path in quotes for a message: whole, unless it is longer than any that is in use."""
+    if len(path) > SHOWN_PATH_CHARS:
+        return short_repr(path)
+    return mask_secrets(repr(path)).encode("utf-8", "backslashreplace").decode()
 
 
 class reading:  # reads as a phrase: with reading("a tag")

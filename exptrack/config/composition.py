@@ -72,7 +72,7 @@ def load_exp_config(
             leads nowhere or in a circle.
     """
     place = _check_path(base_dir)
-    is_file = os.path.isfile(place)
+    is_file = os.path.lexists(place) and not os.path.isdir(place)
     root = place.parent if is_file else place
     base = place if is_file else _find_file(root, BASE)
     if base is None and not os.path.isdir(root / GROUPS):

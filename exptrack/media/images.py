@@ -23,7 +23,7 @@ from exptrack.media.encoded import (
     is_array,
     is_tensor,
 )
-from exptrack.plain import read_path, short_repr
+from exptrack.plain import read_path, short_path, short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"
@@ -83,7 +83,7 @@ def encode_image(image: object) -> Encoded:
         return _encode_file(bytes(image), "the bytes")
     if isinstance(image, (str, os.PathLike)):
         path = read_path(image, "the path of an image")
-        return _encode_file(_read_image(path), f"the file {short_repr(path)}")
+        return _encode_file(_read_image(path), f"the file {short_path(path)}")
     if comes_from(image, "PIL") and hasattr(image, "mode") and hasattr(image, "save"):
         return _encode_pillow(image)
     if is_array(image):
@@ -106,7 +106,7 @@ def _read_image(path: str) -> bytes:
             return head + file.read() if _recognise(head) else head
     except OSError as error:
         raise InvalidValueError(
-            f"cannot read the image {short_repr(path)} ({error.strerror}); check the path"
+            f"cannot read the image {short_path(path)} ({error.strerror}); check the path"
         ) from None
 
 

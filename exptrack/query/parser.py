@@ -391,8 +391,9 @@ class _Parser:
         kind = _find_kind(field)
         if lowered in ("true", "false"):
             return lowered == "true"
-        if token.kind == "null":
-            raise self.error(f"null cannot be compared; write: {field} is null", token)
+        # The text None has to be quoted, as a config more often means Python's None.
+        if token.kind == "null" or (token.text == "None" and kind not in ("text", "set")):
+            raise self.error(f"{token.text} cannot be compared; write: {field} is null", token)
         if kind in ("number", "config") and lowered.lstrip("+-") in ("inf", "infinity", "nan"):
             return float(lowered)
         return token.text

@@ -17,7 +17,7 @@ from os import PathLike
 from exptrack import own_files
 from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import split_path
-from exptrack.plain import is_text, plain, read_path, short_repr
+from exptrack.plain import is_text, plain, read_path, short_path, short_repr
 from exptrack.sdn.edit import Place, Places, find_leaf_lines, set_in_text
 from exptrack.sdn.reader import Reader
 from exptrack.sdn.scalars import (
@@ -92,9 +92,9 @@ def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, 
             data = file.read(limit + 1)
     except FileNotFoundError:
         place = read_path(path)
-        raise ConfigNotFoundError(f"there is no file {short_repr(place)}; check the path", path=place) from None
+        raise ConfigNotFoundError(f"there is no file {short_path(place)}; check the path", path=place) from None
     except OSError as error:
-        raise ConfigError(f"cannot read {short_repr(read_path(path))} ({error.strerror})") from None
+        raise ConfigError(f"cannot read {short_path(read_path(path))} ({error.strerror})") from None
     return loads(data, max_bytes=limit)
 
 

@@ -70,7 +70,6 @@ class Lab:
             "name: sweep\nmetric: loss\ndirection: minimize\nspace:\n  lr:\n    float: [0.1, 1.0]\n"
         )
         self.work.mkdir()
-        os.environ["EXPTRACK_DB"] = str(self.path)
         self._archive: exptrack.Archive | None = None
         self._run: exptrack.Run | None = None
         with self.archive.start_run({"lr": 0.1, "loss": 1}, ["smoke"], name="first") as run:
@@ -418,6 +417,21 @@ class TookTooLong(BaseException):
 
 
 @contextmanager
+def _inside_lab() -> Iterator[None]:
+    """Make the lab the default archive, and its folder the working folder, within the block."""
+    here, before = os.getcwd(), os.environ.get("EXPTRACK_DB")
+    os.chdir(lab().folder)
+    os.environ["EXPTRACK_DB"] = str(lab().path)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+        os.environ.pop("EXPTRACK_DB")
+        if before is not None:
+            os.environ["EXPTRACK_DB"] = before
+
+
+@contextmanager
 def _limited(seconds: float) -> Iterator[None]:
     """Raise TookTooLong in the block after a time, where the system can."""
     if os.name != "posix" or threading.current_thread() is not threading.main_thread():
@@ -484,7 +498,7 @@ def try_one(one: Try, *, look: bool = True) -> Tally:
     """Make one call; with `look`, compare what the archive and the folder hold, and verify."""
     tally = Tally(tries=1)
     before = None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _inside_lab():
         warnings.simplefilter("ignore")
         try:
             bound = one.call.bind(lab())
@@ -508,7 +522,6 @@ def try_one(one: Try, *, look: bool = True) -> Tally:
                 tally.blame("unreported", f"{one}: {wrong}")
             if before is not None and (after := lab().state()) != before:
                 tally.blame("doubled", f"{one}: left something half done: {_differences(before, after)}")
-        os.chdir(lab().folder)
         if look:
             for problem in lab().wrong():
                 tally.blame("unreported", f"{one}: {problem}")

@@ -226,8 +226,10 @@ class _RegularFile(io.FileIO):
                 count = super().readinto(flat[: max(0, left)]) or 0
                 ends = self._is_sized or count < left or not super().read(1)
             except OSError as error:
+                # The system's own words for it speak of output too.
+                reason = "the system failed to read it" if error.errno == errno.EIO else error.strerror
                 raise InvalidValueError(
-                    f"cannot read the file {short_path(self._path)} ({error.strerror}); check the path"
+                    f"cannot read the file {short_path(self._path)} ({reason}); check the path"
                 ) from None
         if not ends:
             raise InvalidValueError(

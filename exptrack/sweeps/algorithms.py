@@ -122,6 +122,7 @@ class Sampler:
             InvalidValueError: there is no such sampler, or it does not take these options.
         """
         if self.given is not None:
+            _require_instance(self.given, "samplers", "BaseSampler")
             return self.given
         seed = None if self.seed is None else check_whole(self.seed, "a seed", 0, MAX_SEED)
         session = check_whole(session, "session", 0)
@@ -204,6 +205,7 @@ class Pruner:
             InvalidValueError: there is no such pruner, or it does not take these options.
         """
         if self.given is not None:
+            _require_instance(self.given, "pruners", "BasePruner")
             return self.given
         name, options = _check_named("pruner", self.name, self.options)
         found = _find_class("pruners", PRUNERS.get(name, name), "BasePruner", list(PRUNERS), name)
@@ -262,6 +264,11 @@ def _check_named(what: str, name: object, options: object) -> tuple[str, dict[st
 
 def _is_instance(thing: object, module: str, base: str) -> bool:
     return issubclass(type(thing), getattr(optuna_module(f"optuna.{module}"), base))
+
+
+def _require_instance(given: object, module: str, base: str) -> None:
+    if not _is_instance(given, module, base):
+        raise InvalidTypeError(f"given must be an object of Optuna's {base}, not {short_repr(given)}")
 
 
 def _find_class(module: str, kind: str, base: str, ours: list[str], name: str) -> Any:

@@ -139,6 +139,7 @@ class StudyResults:
         Raises:
             InvalidValueError: no trial has such a param.
         """
+        name = check_name(name, "param name")
         if name not in self.params:
             known = ", ".join(self.params) or "none"
             raise InvalidValueError(f"study {self.name!r} has no param {short_repr(name)}; it has {known}")

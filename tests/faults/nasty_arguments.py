@@ -148,10 +148,6 @@ HANDLES: dict[type, Callable[[Lab], Any]] = {
 }
 
 
-def _space(**words: Any) -> dict[str, Any]:
-    return {"name": "plan", "metric": "loss", "direction": "minimize", **words}
-
-
 # Sound values for the parameters that have no default, by the call and by name alone.
 SOUND: dict[str, Callable[[Lab], Any]] = {
     "run_id": lambda lab: lab.first,
@@ -378,37 +374,30 @@ def _value(name: str) -> Any:
 
 
 def make_arguments(one: Try) -> tuple[list[Any], dict[str, Any]]:
+    """Return what is given by place and by name: the nasty values, and sound ones where a value is needed."""
     args: list[Any] = []
     words: dict[str, Any] = {}
-    for name, parameter in one.call.signature.parameters.items():
+    parameters = one.call.signature.parameters.values()
+    has_star = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    for parameter in parameters:
+        name, kind = parameter.name, parameter.kind
+        is_optional = parameter.default is not parameter.empty or kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        )
         if name in one.nasty:
             value = _value(one.nasty[name])
-        elif (
-            (
-                parameter.default is not inspect.Parameter.empty
-                or parameter.kind is inspect.Parameter.VAR_KEYWORD
-            )
-            and f"{one.call.name}.{name}" not in SOUND
-        ) or (parameter.kind is inspect.Parameter.VAR_POSITIONAL and f"{one.call.name}.{name}" not in SOUND):
+        elif is_optional and f"{one.call.name}.{name}" not in SOUND:
             continue
         else:
             value = sound_value(lab(), one.call.name, name)
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            args.append(value)
-        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            words["option"] = value
-        elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        # What stands before a star cannot be given by name.
+        if kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL) or (
+            has_star and kind is parameter.POSITIONAL_OR_KEYWORD
+        ):
             args.append(value)
         else:
-            words[name] = value
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in one.call.signature.parameters.values()):
-        # What stands before the star cannot be given by name.
-        before = [
-            n
-            for n, p in one.call.signature.parameters.items()
-            if n in words and p.kind is p.POSITIONAL_OR_KEYWORD
-        ]
-        args = [words.pop(name) for name in before] + args
+            words["option" if kind is parameter.VAR_KEYWORD else name] = value
     return args, words
 
 
@@ -477,9 +466,9 @@ def is_of_callback(one: Try) -> bool:
 
 def judge(error: BaseException) -> str:
     """What is wrong with an error; empty if nothing is."""
-    if not isinstance(error, (exptrack.ExptrackError, TypeError, ValueError, LookupError)) or isinstance(
-        error, UnicodeError
-    ):
+    # A storage of Optuna's raises Optuna's errors too.
+    allowed = (exptrack.ExptrackError, TypeError, ValueError, LookupError, optuna.exceptions.OptunaError)
+    if not isinstance(error, allowed) or isinstance(error, UnicodeError):
         place = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in place if "exptrack" in frame.filename and "faults" not in frame.filename]
         where = ours[-1] if ours else place[-1]
@@ -511,7 +500,7 @@ def try_one(one: Try, *, look: bool = True) -> Tally:
                 tally.blame("unreported", f"{one}: the end of the process was swallowed")
         except TookTooLong:
             tally.blame("hung", f"{one} did not return")
-        except exptrack.TrialPruned:
+        except exptrack.TrialPruned:  # it is a SystemExit
             if one.call.name != "Trial.prune":
                 tally.blame("unreported", f"{one}: pruned a trial")
         except SystemExit:

@@ -385,7 +385,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "endless numbers": lambda: itertools.count(),
     "object": object,
     "class": lambda: dict,
-    "function": lambda: print,
+    "function": lambda: id,
     "module": lambda: os,
     "no attributes": HasNoAttributes,
     "every attribute": HasEverything,

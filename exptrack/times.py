@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import INT64_MIN, check_number, short_repr
+from exptrack.plain import attribute, is_whole, plain, reading, short_repr
+from exptrack.validation import INT64_MIN, check_number
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 # A datetime can hold the years 1 to 9999 only.
@@ -69,7 +70,12 @@ def utc_text(when: datetime | None = None) -> str:
 
 def is_moment(value: object) -> bool:
     """Whether `value` is a datetime, or a datetime64 of numpy."""
-    return isinstance(value, datetime) or getattr(getattr(value, "dtype", None), "kind", None) == "M"
+    return issubclass(type(value), datetime) or _is_datetime64(value)
+
+
+def _is_datetime64(value: object) -> bool:
+    kind = attribute(attribute(value, "dtype"), "kind")
+    return type(kind) is str and kind == "M"
 
 
 def read_moment(value: object, what: str) -> datetime:
@@ -103,14 +109,15 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
 
 def _count_microseconds(when: Any, what: str) -> int:
     """Count the microseconds from 1970 to a time."""
-    if hasattr(when, "to_datetime64"):  # pandas
-        when = when.to_datetime64()
-    if isinstance(when, datetime):
-        found = _count_to_datetime(when)
-    elif is_moment(when):
-        found = _count_to_datetime64(when, what)
-    else:
-        found = _count_seconds(when, what)
+    with reading(what):
+        if attribute(when, "to_datetime64") is not None:  # pandas
+            when = when.to_datetime64()
+        if issubclass(type(when), datetime):
+            found = _count_to_datetime(when)
+        elif _is_datetime64(when):
+            found = _count_to_datetime64(when, what)
+        else:
+            found = _count_seconds(when, what)
     if found is None or not _FIRST_US <= found <= _LAST_US:
         raise InvalidValueError(
             f"{what} {short_repr(when)} is outside the years 1 to 9999; give seconds since 1970 or a datetime"
@@ -144,8 +151,8 @@ def _count_to_datetime64(when: Any, what: str) -> int | None:
 
 
 def _count_seconds(when: object, what: str) -> int | None:
-    if type(when) is int:
-        return when * 1_000_000
+    if is_whole(when):
+        return int.__int__(when) * 1_000_000
     try:
         seconds = check_number(when, what)
     except InvalidTypeError:
@@ -165,6 +172,7 @@ def seconds_of(time: object) -> float:
         InvalidValueError: it is neither, or it is not above 0.
     """
     seconds = 0.0
+    time = plain(time)
     if type(time) in (int, float):
         seconds = _float_or_infinite(time)
     elif isinstance(time, str):

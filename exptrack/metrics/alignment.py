@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidValueError
 from exptrack.metrics.series import Series, import_numpy
-from exptrack.validation import INT64_MAX, INT64_MIN, check_number, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     import numpy
@@ -45,21 +46,15 @@ class Alignment:
 def align_series(series: Iterable[Series], by: str, every: float | None) -> Alignment:
     """Put series side by side; see :meth:`exptrack.Archive.align`."""
     numpy = import_numpy()
-    if by not in ("step", "time"):
-        raise InvalidValueError(f"by must be 'step' or 'time', not {short_repr(by)}")
-    if every is not None and not 0 < check_number(every, "every") < math.inf:
-        raise InvalidValueError(f"every must be above 0, not {short_repr(every)}")
+    by = check_choice(by, "by", ("step", "time"))
     if every is not None and by == "step":
-        if not isinstance(every, int):
-            raise InvalidTypeError(f"every counts steps; it must be a whole number, not {short_repr(every)}")
-        if every > INT64_MAX:
-            raise InvalidValueError(f"every {short_repr(every)} does not fit into 64 bits; give a smaller one")
-    if every is not None and by == "time":
-        every = check_number(every, "every")
-        if every < LEAST_S:
-            raise InvalidValueError(
-                f"times are kept to the millisecond; every must be {LEAST_S} s or more, not {every!r}"
-            )
+        every = check_whole(every, "every", 1)
+    elif every is not None and not 0 < (every := check_number(every, "every")) < math.inf:
+        raise InvalidValueError(f"every must be above 0, not {short_repr(every)}")
+    if every is not None and by == "time" and every < LEAST_S:
+        raise InvalidValueError(
+            f"times are kept to the millisecond; every must be {LEAST_S} s or more, not {every!r}"
+        )
     kept: dict[str, tuple[Any, Any]] = {}
     for one in series:
         values = one.values

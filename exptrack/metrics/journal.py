@@ -78,7 +78,7 @@ class JournalParts(Protocol):
 
     `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
     :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no map.
-    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark[0]` is False in a
+    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark` is false in a
     process that C code has forked: there the journal is the parent's.
     """
 
@@ -90,7 +90,7 @@ class JournalParts(Protocol):
     kept: list[bytes | None]
 
     @property
-    def mark(self) -> memoryview[bool]: ...
+    def mark(self) -> object: ...
     @property
     def lock(self) -> AbstractContextManager[object]: ...
     @property

@@ -74,7 +74,7 @@ class _NoJournal:
     epoch = -1
     map = bytearray()
     kept: list[bytes | None]
-    mark = memoryview(b"\0").cast("?")
+    mark = False
 
     def __init__(self) -> None:
         self.kept = []
@@ -163,7 +163,7 @@ class MetricLog:
         if type(name) is not str:
             name = check_text(name, "metric name")
         journal = self._journal
-        if type(value) is float and journal.mark[0] and time is None and (step is None or type(step) is int):
+        if type(value) is float and journal.mark and time is None and (step is None or type(step) is int):
             try:
                 with journal.lock:
                     series = self._fast[name]
@@ -194,7 +194,7 @@ class MetricLog:
     ) -> None:
         """Log several values at one step and time, all or none. Otherwise like :meth:`log_metric`."""
         journal = self._journal
-        if type(values) is dict and journal.mark[0] and time is None and (step is None or type(step) is int):
+        if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
             if set(map(type, numbers)) == _ONLY_FLOATS:
                 try:

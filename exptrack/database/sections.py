@@ -34,16 +34,30 @@ PATIENCE_S = 5.0  # for a change under way, once its caller was interrupted
 class Ticket:
     """One section: the work, its outcome, and whether its caller has given up."""
 
-    __slots__ = ("begun", "cancelled", "done", "error", "is_over", "result", "stop", "work")
+    __slots__ = ("_free", "cancelled", "done", "error", "is_over", "result", "stop", "work")
 
     def __init__(self, work: Callable[[], Any], stop: Callable[[], None] | None) -> None:
         self.work: Callable[[], Any] | None = work
         self.stop = stop
         self.result: Any = None
         self.error: BaseException | None = None
-        self.begun = self.cancelled = self.is_over = False
+        self.cancelled = self.is_over = False
         self.done = _thread.allocate_lock()
         self.done.acquire()
+        self._free = [True]  # until the thread takes the ticket or the caller withdraws it: one of them can pop
+
+    def take(self) -> bool:
+        """Let the work begin; return False if its caller has withdrawn it."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return False
+
+    def withdraw(self) -> bool:
+        """Keep the work from beginning; return False if it has begun, or was withdrawn before."""
+        is_withdrawn = self.take()
+        self.is_over |= is_withdrawn
+        return is_withdrawn
 
 
 class SectionThread:
@@ -93,24 +107,22 @@ class SectionThread:
         deadline = None if within_s is None else time.monotonic() + within_s
         try:
             self._tickets.put(ticket)
-            if not self._start():
-                ticket.cancelled = True  # for the thread of a later section
+            if not self._start() and ticket.withdraw():
                 return work()
             # A signal that another thread receives does not wake this one; it is seen at the next turn.
             while not ticket.done.acquire(timeout=LOOK_S):
                 if deadline is not None and time.monotonic() > deadline:
                     ticket.cancelled = True
-                    if self._current is not ticket:
-                        break
+                    if ticket.withdraw():
+                        raise TimeoutError
         except BaseException:
             ticket.cancelled = True
             if ticket.stop is not None:
                 ticket.stop()
-            if not ticket.is_over:  # else the lock may be taken: the exception came as the wait ended
+            # If it is over, the lock may be taken already: the exception came as the wait ended.
+            if not ticket.withdraw() and not ticket.is_over:
                 ticket.done.acquire(timeout=PATIENCE_S)
             raise
-        if not ticket.begun:
-            raise TimeoutError
         error, result = ticket.error, ticket.result
         if error is not None:
             ticket.error = None
@@ -170,8 +182,7 @@ class SectionThread:
             work, ticket.work = ticket.work, None
             assert work is not None
             try:
-                if not ticket.cancelled:
-                    ticket.begun = True
+                if ticket.take():
                     ticket.result = work()
             except BaseException as error:
                 ticket.error = error

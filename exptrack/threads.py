@@ -58,6 +58,8 @@ class Endable(Protocol):
     native_id: int
 
     @property
+    def is_ending(self) -> bool: ...
+    @property
     def is_running(self) -> bool: ...
     @property
     def is_here(self) -> bool: ...
@@ -86,6 +88,11 @@ class Worker:
     def has_to_end(self) -> bool:
         """Whether the work has to return, at the end for good or until the process has forked."""
         return self._is_stopped or self._is_forking
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the thread runs, but will not for long."""
+        return self.has_to_end and self.is_running
 
     @property
     def is_here(self) -> bool:
@@ -163,7 +170,7 @@ def list_workers() -> list[Worker]:
 def end_before_fork(threads: Iterable[Endable]) -> None:
     """Ask these threads to end, and wait until the system has none of them, for 1 s at most.
 
-    The calling thread goes on, if it is one of them.
+    The calling thread goes on, if it is one of them. So does one to which other threads give work meanwhile.
     """
     threads = [thread for thread in threads if not thread.is_here]
     for thread in threads:
@@ -171,7 +178,8 @@ def end_before_fork(threads: Iterable[Endable]) -> None:
     deadline = time.monotonic() + END_WAIT_S
     for thread in threads:
         # The system counts a thread for a moment after Python has left it.
-        while thread.is_running or os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        path = f"/proc/self/task/{thread.native_id}"
+        while thread.is_ending or (not thread.is_running and os.path.exists(path)):
             if time.monotonic() > deadline:
                 return
             time.sleep(LOOK_S)

@@ -68,6 +68,7 @@ class SectionThread:
         self._claim = threading.Lock()
         self._ident: int | None = None
         self.native_id = 0
+        self.is_ending = False  # it was asked to end, and has not done what was queued before
         self._current: Ticket | None = None
 
     @property
@@ -141,6 +142,7 @@ class SectionThread:
 
     def ask_to_end(self) -> None:
         """Let the thread end after what is queued."""
+        self.is_ending = True
         self._tickets.put(None)
 
     def _start(self) -> bool:
@@ -163,6 +165,7 @@ class SectionThread:
             finally:
                 _RUNNING.discard(self)
                 self._ident = None
+                self.is_ending = False
             # A caller that queued its section before `_ident` was None has begun no other thread for it.
             if self._tickets.empty():
                 return

@@ -41,7 +41,8 @@ with exptrack.Archive(sys.argv[1]) as archive, archive.start_run(system_metrics=
             time.sleep(0.01)
         run.log({"loss": 3.0})
         # No reading asks for the point: the writer thread alone stores it.
-        while run._writer.journal.drained < run._writer.journal.address:
+        end = run._writer.journal.address
+        while run._writer.journal.drained < end:
             time.sleep(0.01)
     assert [point.value for point in run.get_metric("loss")] == [1.0, 2.0, 3.0] * 2
 print(found)

@@ -100,10 +100,9 @@ class Worker:
         return threading.current_thread() is self._thread
 
     def begin(self) -> bool:
-        """Begin the thread; return False where the system has no room for one more."""
+        """Begin the thread, unless it runs or has to end; return False where the system has no room for it."""
         with self._lock:
-            self._is_forking = False
-            if self.is_running or self._is_stopped:
+            if self.is_running or self.has_to_end:
                 return True
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self.is_running = True
@@ -111,8 +110,8 @@ class Worker:
             try:
                 self._thread.start()
             except RuntimeError:
-                self.is_running, self._thread = False, None
-                _WORKERS.discard(self)
+                self._thread = None
+                self._leave()
                 return False
             self.native_id = self._thread.native_id or 0
         return True
@@ -136,6 +135,7 @@ class Worker:
     def begin_again(self) -> None:
         """Undo :meth:`ask_to_end`; warn where the thread cannot begin."""
         self._signal.wait(0)
+        self._is_forking = False
         if not self.begin():
             warn(f"the process may begin no more threads, so {self._name} ended; allow it more threads")
         elif self._wake is not None:
@@ -148,15 +148,22 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            while True:
+            self._work()
+            while not self._leaves():  # the fork was over before the work returned
                 self._work()
-                with self._lock:
-                    if self.has_to_end:  # else the fork was over before the work returned
-                        self.is_running = False
-                        return
-        finally:
-            self.is_running = False
-            _WORKERS.discard(self)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leaves(self) -> bool:
+        with self._lock:
+            if self.has_to_end:
+                self._leave()
+            return self.has_to_end
+
+    def _leave(self) -> None:
+        self.is_running = False
+        _WORKERS.discard(self)
 
 
 _WORKERS: set[Worker] = set()  # those whose thread runs
@@ -189,8 +196,9 @@ def begin_again(workers: Iterable[Worker]) -> None:
     """Begin the workers again in the parent of a fork.
 
     Where Python counts the threads after the hooks, the main thread begins them once ``os.fork`` has returned.
+    If another thread forks, the main thread is counted anyway, and may wait for long.
     """
-    if COUNTS_LATE:
+    if COUNTS_LATE and threading.current_thread() is threading.main_thread():
         _LATE.extend(workers)
         return
     for worker in workers:

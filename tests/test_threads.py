@@ -16,7 +16,7 @@ from exptrack import threads
 from exptrack.threads import Worker
 
 FORKS = """
-import os, sys, time
+import os, sys, threading, time, warnings
 found = []
 # What is registered first runs last before a fork.
 os.register_at_fork(before=lambda: found.append(len(os.listdir("/proc/self/task"))))
@@ -25,25 +25,31 @@ import exptrack
 def count():
     return len(run.get_metric("system/cpu_percent"))
 
+def fork():
+    run.log({"loss": 1.0})
+    before = count()
+    while count() < before + 2:
+        time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        run.log({"loss": 2.0})
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    before = count()
+    while count() < before + 2:
+        time.sleep(0.01)
+    run.log({"loss": 3.0})
+    # No reading asks for the point: the writer thread alone stores it.
+    end = run._writer.journal.address
+    while run._writer.journal.drained < end:
+        time.sleep(0.01)
+
 with exptrack.Archive(sys.argv[1]) as archive, archive.start_run(system_metrics=0.02) as run:
-    for turn in range(2):
-        run.log({"loss": 1.0})
-        before = count()
-        while count() < before + 2:
-            time.sleep(0.01)
-        child = os.fork()
-        if child == 0:
-            run.log({"loss": 2.0})
-            os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        before = count()
-        while count() < before + 2:
-            time.sleep(0.01)
-        run.log({"loss": 3.0})
-        # No reading asks for the point: the writer thread alone stores it.
-        end = run._writer.journal.address
-        while run._writer.journal.drained < end:
-            time.sleep(0.01)
+    fork()
+    warnings.simplefilter("ignore")  # the main thread is one more when another one forks
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
     assert [point.value for point in run.get_metric("loss")] == [1.0, 2.0, 3.0] * 2
 print(found)
 """
@@ -86,7 +92,7 @@ def test_a_process_with_a_live_run_forks_without_a_thread_of_ours(tmp_path: Path
         text=True,
         timeout=120,
     )
-    assert (done.stdout, done.stderr) == ("[1, 1]\n", "")
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
 
 
 def test_a_worker_ends_and_goes_on(worker: Worker) -> None:
@@ -121,6 +127,28 @@ def test_a_worker_that_was_too_busy_to_end_goes_on(monkeypatch: pytest.MonkeyPat
     worker.stop(60)
     assert set(rounds) == {rounds[0]}
     assert not worker.is_running
+
+
+def test_a_worker_begins_only_after_the_fork(worker: Worker) -> None:
+    """The writer thread begins that which watches its file: perhaps while the process is about to fork."""
+    assert worker.begin()
+    threads.end_before_fork([worker])
+    assert worker.begin()
+    assert not worker.is_running
+    worker.begin_again()
+    assert works(worker)
+
+
+def test_a_worker_whose_work_raises_can_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failure: told.append(failure.exc_type))
+    worker = Worker(lambda: print(1 // 0), "short")
+    for turn in range(2):
+        assert worker.begin()
+        wait_for(lambda turn=turn: len(told) > turn)  # type: ignore[misc]
+        assert not worker.is_running
+        assert worker not in threads.list_workers()
+    assert told == [ZeroDivisionError] * 2
 
 
 def test_a_worker_that_has_stopped_begins_no_more(worker: Worker) -> None:

@@ -61,8 +61,15 @@ def rdb_in_wal_mode(path: str) -> optuna.storages.BaseStorage:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_mode = WAL")
 
-    storage.engine.dispose()
+    close(storage)  # those that are opened from now on are configured
     return storage
+
+
+def close(storage: optuna.storages.BaseStorage) -> None:
+    """Close the connections of Optuna's own storage. Python 3.13 warns of those that the collector closes."""
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def in_memory(_path: str) -> optuna.storages.BaseStorage:
@@ -127,6 +134,7 @@ def measure(
         outcomes = [one.get() for one in waiting]
     told = [pair for outcome in outcomes for pair in outcome.told]
     found = {trial.number: trial for trial in optuna.load_study(study_name=STUDY, storage=storage).trials}
+    close(storage)
     twice = len(told) - len(dict(told))
     lost = sum(
         number not in found or found[number].value != value or len(found[number].intermediate_values) != REPORTS

@@ -157,9 +157,10 @@ class Worker:
 
     def _leaves(self) -> bool:
         with self._lock:
-            if self.has_to_end:
-                self._leave()
-            return self.has_to_end
+            if not self.has_to_end:
+                return False
+            self._leave()
+            return True
 
     def _leave(self) -> None:
         self.is_running = False

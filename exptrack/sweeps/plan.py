@@ -357,7 +357,7 @@ def _check_algorithm(algorithm: object, kind: type[Sampler] | type[Pruner], know
         if type(option) is not str or not option.isidentifier():
             raise SweepPlanError(
                 f"{short_repr(option)} cannot name an option of a {what}; use letters, digits and _",
-                key=f"{what}.{short_repr(option)}",
+                key=f"{what}.{option if type(option) is str else short_repr(option)}",
             )
     seed = getattr(algorithm, "seed", None)
     if seed is not None and (type(seed) is not int or not 0 <= seed <= MAX_SEED):

@@ -17,7 +17,6 @@ Where the system has no such locks, a run ends with the process that started it.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import sys
@@ -39,6 +38,8 @@ def make_fork_mark() -> object:
     A look at it takes 0.01 µs, a look at the process id 0.2 µs. Where the kernel wipes no page, it stays true.
     """
     if sys.platform == "linux":
+        import ctypes  # with the first point, which needs it anyway
+
         with suppress(OSError):  # an older kernel, for instance
             page = mmap.mmap(-1, PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             page.madvise(WIPE_ON_FORK)

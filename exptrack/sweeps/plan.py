@@ -30,6 +30,7 @@ REDUCTIONS = ("last", "min", "max")
 # These samplers try every value, so each parameter needs a finite number of them.
 EXHAUSTIVE = ("grid", "BruteForceSampler")
 MAX_STEPS = 10**15
+MAX_JOBS = 1000  # each is a process, with two open files and three threads of the sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class SweepPlan:
         _check_algorithm(self.pruner, tuple(PRUNERS), "Pruner")
         if self.max_trials is not None:
             _check_count(self.max_trials, "max_trials", least=1)
-        _check_count(self.jobs, "jobs", least=1)
+        check_jobs(self.jobs)
         _check_count(self.retries, "retries", least=0)
         if self.time_limit_s is not None:
             object.__setattr__(self, "time_limit_s", check_time_limit(self.time_limit_s))
@@ -245,6 +246,19 @@ def check_time_limit(time: object) -> float:
         return seconds_of(time)
     except InvalidValueError as error:
         raise SweepPlanError(str(error), key="time_limit_s") from None
+
+
+def check_jobs(jobs: object) -> int:
+    """Return a number of trials that run at once.
+
+    Raises:
+        SweepPlanError: it is not a whole number from 1 to `MAX_JOBS`.
+    """
+    if type(jobs) is not int or not 1 <= jobs <= MAX_JOBS:
+        raise SweepPlanError(
+            f"jobs must be a whole number from 1 to {MAX_JOBS:,}, not {short_repr(jobs)}", key="jobs"
+        )
+    return jobs
 
 
 def _check_part(key: str, check: Callable[..., object], *arguments: object) -> None:

@@ -153,7 +153,20 @@ def test_the_search_goes_on_past_failures_when_asked(archive: Archive) -> None:
     assert states(study) == ["complete", "fail", "complete", "fail"]
 
 
-@pytest.mark.parametrize("returned", [None, "text", math.nan, [1.0, 2.0], [None]])
+def test_an_objective_that_diverges_fails_its_trial_and_the_search_goes_on(archive: Archive) -> None:
+    study = archive.create_study("diverges", ["minimize", "maximize"], metric=["a", "b"])
+    study.optimize(lambda trial: (1.0, [math.nan, math.inf, 2.0][trial.number]), 3)
+    assert states(study) == ["fail", "complete", "complete"]
+    failed, infinite, _last = study.trials
+    assert (failed.values, infinite.values) == ((), (1.0, math.inf))
+    assert failed.reason == "the objective returned NaN, which cannot be compared"
+    assert archive.get_run(failed.run_id).status is RunStatus.FAILED
+    without_runs = archive.create_study("no runs")
+    without_runs.optimize(lambda trial: math.nan, 2, start_runs=False)
+    assert states(without_runs) == ["fail", "fail"]
+
+
+@pytest.mark.parametrize("returned", [None, "text", "0.5", [1.0, 2.0], [None]])
 def test_a_value_that_is_none_fails_the_trial(archive: Archive, returned: Any) -> None:
     study = archive.create_study("values")
     with pytest.raises(InvalidValueError):

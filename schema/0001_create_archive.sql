@@ -73,7 +73,7 @@ CREATE TABLE run_environment (
     script TEXT,                    -- main script, relative to its repository
     vcs_branch TEXT,
     vcs_remote TEXT,                -- without credentials
-    code_digest TEXT NOT NULL,      -- SHA-256 (hex) of commit and changed tracked files, or of the script
+    code_digest TEXT NOT NULL,      -- SHA-256 (hex) of commit, changed and untracked code, or of the script
     system TEXT NOT NULL,           -- JSON object
     variables TEXT NOT NULL,        -- JSON object: an allow-list of environment variables
     data_references TEXT NOT NULL   -- JSON object: name to the reference the caller declared

@@ -155,7 +155,7 @@ def test_no_file_is_longer_than_600_lines() -> None:
 
 
 HEAVY = (
-    "sqlite3 pydantic click rich zstandard dulwich psutil numpy dataclasses"
+    "sqlite3 pydantic click rich zstandard sqlite_utils dulwich psutil numpy dataclasses"
     " pyfastcdc PIL pyarrow pandas polars matplotlib optuna"
 )
 
@@ -173,7 +173,7 @@ def test_import_exptrack_imports_nothing_heavy() -> None:
 def test_a_run_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
     path = str(tmp_path / "a.db")
     statement = f"import exptrack\nwith exptrack.Archive({path!r}).start_run() as r: r.log({{'x': 1}})"
-    unwanted = {"pydantic", "click", "rich", "dulwich", "numpy", "zstandard", "pyfastcdc"}
+    unwanted = {"pydantic", "click", "rich", "sqlite_utils", "dulwich", "numpy", "zstandard", "pyfastcdc"}
     unwanted |= {"PIL", "pyarrow", "pandas", "polars", "matplotlib", "optuna", "exptrack.media"}
     unwanted |= {f"exptrack.{room}" for room in ("analysis", "portable", "query", "sweeps")}
     unwanted |= {f"exptrack.artifacts.{name}" for name in ("store", "blobs", "chunks", "lineage", "listing")}

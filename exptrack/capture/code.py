@@ -16,10 +16,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from exptrack.capture.git import GITLINK, TreeState, find_git_folders, open_regular, read_head, read_tree_state
@@ -41,6 +43,7 @@ WHOLE_TREE_BYTES = 64 << 20  # of all changed files; beyond it, every file count
 END_BYTES = 1 << 16  # read at each end of a file that is not read whole
 WATCHED_FILES = 16  # changed files whose times tell whether the last answer still holds
 REMEMBERED_FOLDERS = 16
+USED_FILES = 1000  # paths handed to git; a command line has room for these
 
 
 class CodeVersion(NamedTuple):
@@ -68,8 +71,9 @@ _captured: dict[tuple[str | None, ...], _Captured] = {}
 def capture_code(folder: Path | None = None) -> CodeVersion:
     """Return the version of the code in `folder`: by default that of the main script, else the working folder.
 
-    In a git repository it has commit, branch, remote, and whether tracked files differ from the commit. The git
-    program compares them, or dulwich where git is not installed. Outside a repository these facts are None, and
+    In a git repository it has commit, branch, remote, and whether the code differs from the commit: a tracked
+    file that was changed, or a main script or imported module that git does not track. The git program
+    compares them, or dulwich where git is not installed. Outside a repository these facts are None, and
     the digest is that of the main script.
     """
     script = find_main_script()
@@ -110,7 +114,7 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
     try:
         root = find_repository_root(start)
         if root is not None:
-            state = read_tree_state(root, deadline)
+            state = read_tree_state(root, deadline, _find_used_code(root, script))
     except Exception as error:  # dulwich raises many kinds on a broken repository; the run goes on
         problem = remove_secrets_and_paths(f"{type(error).__name__}: {error}")
         with suppress(Exception):  # it fails for the same reason, which is in `problem`
@@ -134,6 +138,24 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
     dirty = None if state.changed is None else bool(state.changed)
     branch = None if state.branch is None else escape_surrogates(state.branch)
     return CodeVersion(state.commit, dirty, branch, _read_remote(root), name, digest, problem), tuple(watched)
+
+
+def _find_used_code(root: str, script: str | None) -> list[bytes]:
+    """Find the main script and the imported modules in a work tree, as paths relative to it.
+
+    Not among them is what belongs to a virtual environment there.
+    """
+    # Asking a lazy module for an attribute would import it; its dictionary alone does not.
+    modules = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+    files = {object.__getattribute__(module, "__dict__").get("__file__") for module in modules} | {script}
+    begin, environment = os.path.join(root, ""), os.path.join(os.path.realpath(sys.prefix), "")
+    found: list[bytes] = []
+    for path in {os.path.realpath(file) for file in files if isinstance(file, str)}:
+        relative = path.removeprefix(begin)
+        belongs = environment.startswith(begin) and path.startswith(environment)
+        if relative != path and not belongs and f"site-packages{os.sep}" not in relative:
+            found.append(os.fsencode(relative.replace(os.sep, "/")))
+    return sorted(found)[:USED_FILES]
 
 
 def _digest_file(path: bytes, budget: int) -> tuple[str, int]:

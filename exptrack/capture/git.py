@@ -17,6 +17,7 @@ import re
 import signal
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,15 +26,18 @@ from exptrack.errors import OwnFileError
 from exptrack.process import read_small
 
 if TYPE_CHECKING:
+    import subprocess
+
     from dulwich.index import IndexEntry
     from dulwich.repo import Repo
 
 GITLINK = 0o160000
+UNTRACKED = stat.S_IFREG | 0o644  # git knows no mode of a file that it does not track
 TEXT_BYTES = 64 << 20  # a larger file is compared as it is, without regard to its line ends
 
 
 class TreeState(NamedTuple):
-    """HEAD, and the tracked paths (relative to the root) that differ from it, with their mode in the work tree.
+    """HEAD, and the paths (relative to the root) that differ from it, with their mode in the work tree.
 
     A deleted path has mode 0. `changed` is None when the tree could not be compared.
     """
@@ -43,13 +47,15 @@ class TreeState(NamedTuple):
     changed: dict[bytes, int] | None
 
 
-def read_tree_state(root: str, deadline: float) -> TreeState:
+def read_tree_state(root: str, deadline: float, used: Sequence[bytes] = ()) -> TreeState:
     """Compare the work tree with HEAD: with the git program, or with dulwich where there is none.
+
+    `used` are paths of code that runs. Those that git does not track differ from HEAD too.
 
     Raises:
         TimeoutError: there was no answer by `deadline`, in the seconds of ``time.monotonic``.
     """
-    found = _compare_by_git(root, deadline) or _compare_by_dulwich(root, deadline)
+    found = _compare_by_git(root, deadline, used) or _compare_by_dulwich(root, deadline, used)
     if not found.changed:
         return found
     base = os.fsencode(root)
@@ -112,38 +118,57 @@ def _git_environment(root: str) -> dict[str, str]:
     return kept
 
 
-def _compare_by_git(root: str, deadline: float) -> TreeState | None:
+def _compare_by_git(root: str, deadline: float, used: Sequence[bytes]) -> TreeState | None:
     """Return the answer of the git program, or None when there is no git or it fails.
 
     Raises:
         TimeoutError: git had not finished by `deadline`.
     """
-    import subprocess
-
-    command = ["git", *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, "status"]
-    command += ["--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=untracked"]
-    command += ["--no-renames", "--no-ahead-behind", "-z"]
+    status: list[str | bytes] = ["status"]
+    status += ["--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=untracked"]
+    status += ["--no-renames", "--no-ahead-behind", "-z"]
+    others: list[str | bytes] = ["--literal-pathspecs", "ls-files", "--others", "-z", "--", *used]
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        # A session of its own has no terminal to prompt on, and can be killed as a whole.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_git_environment(root),
-            start_new_session=True,
-        )
+        for command in [status, others] if used else [status]:
+            started.append(_start_git(root, command))
+        outputs = [_read_git(process, deadline) for process in started]
     except OSError:
         return None
-    with process:
-        try:
-            output, _nothing = process.communicate(timeout=max(deadline - time.monotonic(), 0.01))
-        except BaseException as error:
-            _end_session(process.pid)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise TimeoutError("git status took too long") from None
-            raise
-    return None if process.returncode else _parse_status(output)
+    finally:
+        for process in started:
+            if process.returncode is None:
+                _end_session(process.pid)
+                process.communicate()
+    if any(process.returncode for process in started):
+        return None
+    found = _parse_status(outputs[0])
+    assert found.changed is not None
+    untracked = {path for output in outputs[1:] for path in output.split(b"\0")}.intersection(used)
+    found.changed.update(dict.fromkeys(untracked, UNTRACKED))
+    return found
+
+
+def _start_git(root: str, arguments: Sequence[str | bytes]) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    return subprocess.Popen(
+        ["git", *(part for option in _GIT_OPTIONS for part in ("-c", option)), "-C", root, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_git_environment(root),
+        start_new_session=True,  # it has no terminal to prompt on, and can be killed as a whole
+    )
+
+
+def _read_git(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    import subprocess
+
+    try:
+        return process.communicate(timeout=max(deadline - time.monotonic(), 0.01))[0]
+    except subprocess.TimeoutExpired:
+        raise TimeoutError("git took too long") from None
 
 
 def _end_session(pid: int) -> None:
@@ -199,7 +224,7 @@ def _head(repository: Repo) -> TreeState:
     return TreeState(None if head is None else head.decode(), branch, None)
 
 
-def _compare_by_dulwich(root: str, deadline: float) -> TreeState:
+def _compare_by_dulwich(root: str, deadline: float, used: Sequence[bytes] = ()) -> TreeState:
     """Compare with dulwich, by git's rules for what counts as a change.
 
     Raises:
@@ -237,6 +262,7 @@ def _compare_by_dulwich(root: str, deadline: float) -> TreeState:
             mode = look.changed_mode(path, entry)
             if mode is not None or path in staged:
                 changed[path] = entry.mode if mode is None else mode
+        changed.update((path, UNTRACKED) for path in used if path not in index)
         return head._replace(changed=changed)
 
 

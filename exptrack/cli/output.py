@@ -30,7 +30,7 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="strings"))
     text = adapter.dump_json(_name_fields(value), indent=indent).decode()
     # Such characters stand in texts only, and JSON may spell them out: on a terminal they would act.
-    click.echo(ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    print_document(ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
 def print_json_line(value: dict[str, Any]) -> None:
@@ -59,13 +59,20 @@ def print_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
     writer.writerows(rows)
-    escaped = ACTING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), out.getvalue())
-    print_document(escaped)
+    print_document(_spell_out(out.getvalue()))
 
 
 def print_document(text: str) -> None:
-    """Print text for programs and files as it is: in UTF-8, whatever the terminal has, and unchanged."""
-    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    """Print text for programs and files: in UTF-8, whatever the terminal has, and unchanged.
+
+    Only on a terminal itself, characters that would act there are escaped.
+    """
+    shown = _spell_out(text) if sys.stdout.isatty() else text
+    click.echo(shown.encode("utf-8", "backslashreplace"), nl=False)
+
+
+def _spell_out(text: str) -> str:
+    return ACTING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def print_json_or_text(as_json: bool, facts: dict[str, Any], words: str) -> None:

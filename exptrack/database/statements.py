@@ -24,7 +24,6 @@ ORDINARY_TABLES = r"""
 SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
 ORDER BY name
 """
-COUNT = "SELECT count(*) FROM {}"
 BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 
 
@@ -126,15 +125,13 @@ class StatementRunner(OpenedFile):
         """Count the rows of each table that is not virtual, by name."""
         handle = self._handle()
         with handle.busy:
-            raw = self._raw(handle)
+            # A fork waits for `busy`: amid an import it would copy the module's lock, on which a child hangs.
+            import sqlite_utils
+
+            database = sqlite_utils.Database(self._raw(handle))
 
             def count() -> dict[str, int]:
-                names = [row[0] for row in raw.execute(ORDINARY_TABLES).fetchall()]
-                return {name: raw.execute(COUNT.format(_quote(name))).fetchone()[0] for name in names}
+                names = [name for (name,) in database.execute(ORDINARY_TABLES).fetchall()]
+                return {name: database.table(name).count for name in names}
 
             return self._run_statement(handle, count)
-
-
-def _quote(name: str) -> str:
-    """Return a name as an identifier of SQL, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'

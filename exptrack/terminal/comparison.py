@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,17 @@ def print_comparison(out: Console, record: RunComparison) -> None:
         ("name", [run.name or "" for run in record.runs]),
         ("started", [format_age(run.started_at) for run in record.runs]),
     ]
+    names = Counter([name for name, _cells in facts])
+    names.update(key.key for key in record.config)
+    names.update(metric.name for metric in record.metrics)
     for key in record.config:
         cells = [format_setting(v) if here else "" for v, here in zip(key.values, key.present, strict=True)]
-        facts.append((key.key, _colour_by_value(cells) if key.differs else list(cells)))
+        name = f"config.{key.key}" if names[key.key] > 1 else key.key
+        facts.append((name, _colour_by_value(cells) if key.differs else list(cells)))
+    metrics: list[str] = []
     for metric in record.metrics:
-        facts.append((metric.name, [format_number(one.last) if one else "" for one in metric.summaries]))
+        metrics.append(f"metrics.{metric.name}" if names[metric.name] > 1 else metric.name)
+        facts.append((metrics[-1], [format_number(one.last) if one else "" for one in metric.summaries]))
     rows: Columns = {name: ("left", cells) for name, cells in facts}
     columns: Columns = {"": ("left", list(rows))}
     for place, head in enumerate(heads):
@@ -71,7 +78,6 @@ def print_comparison(out: Console, record: RunComparison) -> None:
             out, [(name, "left") for name in columns], zip(*(c for _j, c in columns.values()), strict=True)
         )
     else:
-        metrics = [metric.name for metric in record.metrics]
         print_fitted(
             out,
             {"run": ("left", [Text(h, style="bold") for h in heads]), **rows},

@@ -8,7 +8,9 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -119,6 +121,75 @@ def test_a_small_file_after_the_budget_is_spent_is_told_from_another(
     assert len(digests) == 2
 
 
+# Code that git does not track
+
+
+def leave_untracked(repository: Path, script: Path) -> None:
+    """A new script beside a commit."""
+
+
+def ignore(repository: Path, script: Path) -> None:
+    (repository / ".gitignore").write_text("*.py\n")
+    git(repository, "add", ".gitignore")
+    git(repository, "commit", "-m", "second")
+
+
+def begin_anew(repository: Path, script: Path) -> None:
+    """A repository without a commit."""
+    shutil.rmtree(repository / ".git")
+    git(repository, "init")
+
+
+@pytest.mark.parametrize("before", [leave_untracked, ignore, begin_anew])
+@pytest.mark.parametrize("is_module", [False, True])
+def test_untracked_code_that_runs_is_code_too(
+    before: Callable[[Path, Path], None], is_module: bool, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = repository / "sub" / "größe [a].py"
+    script.write_text("1")
+    before(repository, script)
+    if is_module:
+        module = ModuleType("loaded")
+        module.__file__ = str(script)
+        monkeypatch.setitem(sys.modules, "loaded", module)
+    else:
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script))
+    one = by_both(repository)
+    script.write_text("2")
+    two = by_both(repository)
+    assert (one.dirty, two.dirty) == (True, True)
+    assert one.digest != two.digest
+    script.write_text("1")
+    assert by_both(repository) == one
+    git(repository, "add", "--all", "--force")
+    git(repository, "commit", "-m", "all")
+    assert by_both(repository).dirty is False
+
+
+def test_what_an_environment_in_the_work_tree_imports_is_no_code(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = repository / ".venv" / "bin" / "launch"
+    packages = repository / "env" / "lib" / "site-packages" / "a.py"
+    for file, name in ((inside, "launch"), (packages, "a")):
+        file.parent.mkdir(parents=True)
+        file.write_text("1")
+        module = ModuleType(name)
+        module.__file__ = str(file)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(sys, "prefix", str(repository / ".venv"))
+    assert by_both(repository).dirty is False
+
+
+def test_a_lazy_module_stays_lazy(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(f"asked for {name}")
+
+    monkeypatch.setitem(sys.modules, "lazy", Lazy("lazy"))
+    assert capture_code(repository).problem is None
+
+
 # Remotes
 
 
@@ -158,9 +229,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls: list[str] = []
     real = capture_git._compare_by_git
 
-    def counted(root: str, deadline: float) -> capture_git.TreeState | None:
+    def counted(root: str, *rest: Any) -> capture_git.TreeState | None:
         calls.append(root)
-        return real(root, deadline)
+        return real(root, *rest)
 
     monkeypatch.setattr(capture_git, "_compare_by_git", counted)
     monkeypatch.setattr(capture, "CODE_FRESH_S", 3600.0)

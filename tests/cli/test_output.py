@@ -36,6 +36,22 @@ def test_piped_output_is_plain_and_never_cut(lab: Path) -> None:
     assert done.stderr == ""
 
 
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal, b"a\\x1b[2J\\x9bm\tb\n"), (io.TextIOWrapper, None)])
+def test_a_document_steers_no_terminal_and_reaches_a_pipe_unchanged(
+    stream: type[io.TextIOWrapper], shown: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = "a\x1b[2J\x9bm\tb\n"
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", stream(out, encoding="utf-8"))
+    output.print_document(document)
+    assert out.getvalue() == (shown or document.encode())
+
+
 class Screen(io.StringIO):
     def isatty(self) -> bool:
         return True

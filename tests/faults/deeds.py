@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import random
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -30,14 +31,17 @@ LATE = """
     exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
     exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
     exptrack.config.composition exptrack.portable.verification concurrent.futures.thread psutil pyfastcdc
-    zstandard
+    sqlite_utils zstandard
 """.split()
 
 
 def import_everything() -> None:
-    """Import what calls import late."""
+    """Import what calls import late; without pandas, which sqlite_utils would take along and no deed uses."""
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     for module in LATE:
         importlib.import_module(module)
+    if sys.modules["pandas"] is None:
+        del sys.modules["pandas"]
 
 
 def digest(content: bytes) -> str:

@@ -21,6 +21,7 @@ PRIVATE_MODULE = re.compile(r"optuna(\.\w+)*\._\w+")
 # Underscored names of others that the files of sweeps may use, and why.
 ALLOWED = {
     "_asdict": "the public method of every named tuple",
+    "_replace": "the public method of every named tuple",
     "_take_config": "a run takes params into its config only from its trial; users must not call it",
 }
 

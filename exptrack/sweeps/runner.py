@@ -162,6 +162,7 @@ class _Runner:
 
     def run(self) -> SweepReport:
         """Run trials until no more may begin and all have ended."""
+        self._core.require_sampler()
         with self._channel, _note_signals(self._signals):
             try:
                 self._watch()
@@ -262,23 +263,35 @@ class _Runner:
                 self._close("time")
             if self._stops.came():
                 self._close("stopped")
-            if self._closed is not None or self._is_exhausted():
+            if self._closed is not None:
                 return None
-            source = self._core.begin_trial()
-            if source is None:
-                return None
-            trial = Trial(self._core, source)
-            try:
-                self._suggest(trial)
-            except ExptrackError as error:
-                self._study.tell(trial, reason=str(error))
-                raise
+            trial, error = self._draw_alone() if self._plan.sampler.name in EXHAUSTIVE else self._draw()
+            if error is not None:
+                raise error
             return trial
+
+    def _draw(self) -> tuple[Trial | None, ExptrackError | None]:
+        """Begin a trial with its params; return it, or the error for which it has failed."""
+        source = self._core.begin_trial()
+        if source is None:
+            return None, None
+        trial = Trial(self._core, source)
+        try:
+            self._suggest(trial)
+        except ExptrackError as error:
+            self._study.tell(trial, reason=str(error))
+            return None, error
+        return trial, None
+
+    @in_section
+    def _draw_alone(self) -> tuple[Trial | None, ExptrackError | None]:
+        """Begin a trial while no other process begins one, so that no two try the same combination."""
+        with self._connection.transaction():
+            self._core.require_present()
+            return (None, None) if self._is_exhausted() else self._draw()
 
     def _is_exhausted(self) -> bool:
         """Return whether a sampler that tries every combination has tried all of them."""
-        if self._plan.sampler.name not in EXHAUSTIVE:
-            return False
         trials = self._core.frozen_trials()
         if any(trial.state.name == "WAITING" for trial in trials):
             return False

@@ -137,6 +137,10 @@ class StudyCore:
                 )
             return self._optuna
 
+    def require_sampler(self) -> None:
+        """Open Optuna's study now: inside a section, it would wait for another thread that opens it."""
+        _ = self.optuna_study
+
     def _choose_sampler(self) -> Sampler:
         given = self._given[0]
         return restore_sampler(self.settings.get("sampler"), self.name) if given is None else Sampler.of(given)

@@ -56,8 +56,17 @@ def check_command(command: Sequence[str]) -> list[str]:
         if "\0" in check_text(word, "a word of the command"):
             raise InvalidValueError("a word of the command holds NUL, which no command line takes")
     if shutil.which(command[0]) is None:
-        raise InvalidValueError(f"there is no program {command[0]!r} to run; give its path")
+        raise InvalidValueError(_describe_missing(command[0]))
     return list(command)
+
+
+def _describe_missing(program: str) -> str:
+    """Say why a program cannot be run."""
+    if os.path.isdir(program):
+        return f"{program!r} is a folder; give the program to run"
+    if os.path.exists(program):
+        return f"{program!r} is no program that you may execute; give what runs it, like python {program}"
+    return f"there is no program {program!r} to run; give its path"
 
 
 def begin_or_continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:

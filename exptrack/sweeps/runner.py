@@ -444,7 +444,8 @@ class _Runner:
 
     def _tell_again(self) -> None:
         """Try once more to store the end of trials, now that the sweep ends; say what is lost if that fails."""
-        for trial, verdict in self._untold:
+        untold, self._untold = self._untold, []
+        for trial, verdict in untold:
             try:
                 self._tell(trial, verdict)
             except ArchiveError as error:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -151,6 +152,17 @@ def test_the_search_goes_on_past_failures_when_asked(archive: Archive) -> None:
     study = archive.create_study("goes on")
     study.optimize(objective, 4, on_error="continue")
     assert states(study) == ["complete", "fail", "complete", "fail"]
+
+
+def test_a_time_limit_does_not_believe_the_clock(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed_s = iter([0.0, 0.0, 2.0, 4.0, 11.0])
+    monkeypatch.setattr("exptrack.sweeps.study.time", SimpleNamespace(monotonic=lambda: next(passed_s)))
+    study = archive.create_study("limited")
+    study.optimize(lambda trial: 0.5, time_limit=10.0)
+    assert len(study.trials) == 3
+    passed_s = iter([0.0, 11.0])
+    study.optimize(lambda trial: 0.5, time_limit=10.0)
+    assert len(study.trials) == 3
 
 
 def test_an_objective_that_diverges_fails_its_trial_and_the_search_goes_on(archive: Archive) -> None:

@@ -75,7 +75,10 @@ UPDATE trial SET state = ?, ended_at = max(?, coalesce(started_at, '')), owner =
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
-STALE = "SELECT id FROM trial WHERE study = ? AND state = 'running' AND heartbeat_at < ? ORDER BY number"
+BEATING = """
+SELECT id, heartbeat_at FROM trial
+WHERE study = ? AND state = 'running' AND heartbeat_at IS NOT NULL ORDER BY number
+"""
 
 STATE_OF_TRIAL = "SELECT study, state FROM trial WHERE id = ?"
 NUMBER_OF_TRIAL = "SELECT number FROM trial WHERE id = ?"

@@ -14,9 +14,9 @@ import copy
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Container, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from math import nan
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
@@ -38,11 +38,11 @@ from exptrack.errors import InvalidValueError
 from exptrack.process import current_process
 from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
-from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES
+from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES, Owner, look_at_owners
 from exptrack.times import utc_text
 from exptrack.validation import check_text
 
-OF_THIS_PROCESS = {"_pid", "_lock", "_known"}
+OF_THIS_PROCESS = {"_pid", "_lock", "_known", "_beats"}
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
@@ -65,11 +65,12 @@ class _Known:
 class OptunaStorage(BaseStorage, BaseHeartbeat):
     """An archive as Optuna's storage, for ``optuna.create_study(storage=…)``. Every change commits.
 
-    `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial is stale once its last
-    heartbeat is older than `grace_period` seconds, by default twice the interval. The next process that runs
-    the study fails stale trials and calls `failed_trial_callback` with the study and the trial. Threads may
-    share a storage, and a forked child may go on using it. An unpickled storage opens the archive again by its
-    path.
+    `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial with heartbeats is stale once
+    its process is known to be dead. If its process cannot be seen from here, it is stale once this storage has
+    seen no new heartbeat for `grace_period` seconds, by default twice the interval. No clock is compared with
+    that of another process. A process that runs the study fails stale trials, and calls `failed_trial_callback`
+    with the study and the trial. Threads may share a storage, and a forked child may go on using it. An
+    unpickled storage opens the archive again by its path.
 
     >>> import optuna, exptrack
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -104,6 +105,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._known: dict[int, _Known] = {}
+        self._beats: dict[int, dict[int, tuple[str, float]]] = {}  # study, trial: last beat, when first seen
 
     def _renew_if_forked(self) -> None:
         """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
@@ -533,8 +535,20 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         if self._heartbeat_interval is None:
             return []
         grace_s = 2 * self._heartbeat_interval if self._grace_period is None else self._grace_period
-        last = utc_text(datetime.now(UTC) - timedelta(seconds=grace_s))
-        return [row[0] for row in self._connection.all(rows.STALE, (study_id, last))]
+        found = self._connection.all(rows.BEATING, (study_id,))
+        owners, now_s = look_at_owners(self._connection, study_id), time.monotonic()
+        beats, stale = {}, []
+        with self._own_lock():
+            before = self._beats.get(study_id, {})
+            for trial, beat in found:
+                last, since_s = before.get(trial, (beat, now_s))
+                beats[trial] = (beat, since_s if last == beat else now_s)
+                silent = now_s - beats[trial][1] > grace_s
+                owner = owners.get(trial, Owner.UNSEEN)
+                if owner is Owner.DEAD or (owner is Owner.UNSEEN and silent):
+                    stale.append(trial)
+            self._beats[study_id] = beats
+        return stale
 
     def get_heartbeat_interval(self) -> int | None:
         """Return the seconds between heartbeats; None if heartbeats are off."""

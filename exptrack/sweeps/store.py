@@ -302,7 +302,7 @@ def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
 
 def read_dead_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is known to be dead, and all forked from it."""
-    return _read_running(connection, study, _Owner.DEAD)
+    return _read_running(connection, study, Owner.DEAD)
 
 
 def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
@@ -310,46 +310,51 @@ def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
 
     It ran on another host. On this host a process is seen, or its lock on the archive is.
     """
-    return _read_running(connection, study, _Owner.UNSEEN)
+    return _read_running(connection, study, Owner.UNSEEN)
 
 
 def read_inherited_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is dead, while one that was forked from it lives."""
-    return _read_running(connection, study, _Owner.INHERITED)
+    return _read_running(connection, study, Owner.INHERITED)
 
 
-class _Owner(Enum):
+def look_at_owners(connection: Connection, study: int) -> dict[int, Owner]:
+    """Return what is known of the process of each running trial, by the trial's row id."""
+    return {row["id"]: _look_at(connection, row) for row in connection.all(RUNNING_TRIALS, (study,))}
+
+
+class Owner(Enum):
     """What is known of the process that began a trial."""
 
     ALIVE, DEAD, UNSEEN, INHERITED = range(4)
 
 
 @decoding_rows
-def _read_running(connection: Connection, study: int, wanted: _Owner) -> list[Row]:
+def _read_running(connection: Connection, study: int, wanted: Owner) -> list[Row]:
     return [row for row in connection.all(RUNNING_TRIALS, (study,)) if _look_at(connection, row) is wanted]
 
 
-def _look_at(connection: Connection, row: Row) -> _Owner:
+def _look_at(connection: Connection, row: Row) -> Owner:
     facts = json.loads(row["owner"])
     shown = facts.pop("shown", False)
     owner = ProcessIdentity(**facts)
     alive = is_process_alive(connection, owner) if shown else is_alive(owner)
     if alive is None:
         # A process here that hides when it started is not one of another host.
-        return _Owner.ALIVE if owner.host_id == current_process().host_id else _Owner.UNSEEN
+        return Owner.ALIVE if owner.host_id == current_process().host_id else Owner.UNSEEN
     if alive:
-        return _Owner.ALIVE
-    of_run = _Owner.DEAD if row["pid"] is None else _look_at_run(connection, identity_of_owner(row))
-    if of_run is not _Owner.DEAD:
+        return Owner.ALIVE
+    of_run = Owner.DEAD if row["pid"] is None else _look_at_run(connection, identity_of_owner(row))
+    if of_run is not Owner.DEAD:
         return of_run
-    return _Owner.INHERITED if shown and has_living_child(connection, owner) else _Owner.DEAD
+    return Owner.INHERITED if shown and has_living_child(connection, owner) else Owner.DEAD
 
 
-def _look_at_run(connection: Connection, owner: ProcessIdentity) -> _Owner:
+def _look_at_run(connection: Connection, owner: ProcessIdentity) -> Owner:
     """Look at the command of a trial whose sweep is gone: it may run on, and then it has its trial."""
     if is_dead(connection, owner, declared=is_alive(owner) is None and shares_boot(owner)):
-        return _Owner.DEAD
-    return _Owner.UNSEEN if is_alive(owner) is None and not shares_boot(owner) else _Owner.ALIVE
+        return Owner.DEAD
+    return Owner.UNSEEN if is_alive(owner) is None and not shares_boot(owner) else Owner.ALIVE
 
 
 def read_retried_numbers(connection: Connection, study: int) -> set[int]:

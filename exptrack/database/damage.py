@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from datetime import datetime
+from functools import cache, wraps
+from itertools import chain
+from types import NoneType
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database.connection import _connection_of
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import ArchiveCorruptError, ConfigError, ExptrackError, SdnError
 
 SAID_CHARS = 200
+# What a column can hold for a field of a record with this annotation. A whole number may be an integer.
+TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "datetime": (datetime,),
+}
 _Subject = TypeVar("_Subject")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -23,13 +33,16 @@ def decoding_rows(
     """Decorate a function that makes rows into records, and calls nothing of the user's.
 
     Its first argument is a connection, or has one as `_connection` or `connection`. A value that cannot be
-    decoded (no date, no JSON, of another type) raises ArchiveCorruptError.
+    decoded (no date, no JSON, of another type) raises ArchiveCorruptError. So does a field of a returned record
+    that is of another type than its class says: only a damaged file has texts where numbers should be.
     """
 
     @wraps(function)
     def run(subject: _Subject, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         with telling_damage(subject):
-            return function(subject, *args, **kwargs)
+            found = function(subject, *args, **kwargs)
+            _require_types(found)
+            return found
 
     return run
 
@@ -50,3 +63,43 @@ def telling_damage(subject: object) -> Iterator[None]:
             " run 'exptrack verify' to see where",
             path=path,
         ) from error
+
+
+def _require_types(found: Any) -> None:
+    """Check the fields of a record, of records in a row, or of such rows in a dict.
+
+    Raises:
+        TypeError: a field is of another type than the class of the record says.
+    """
+    if isinstance(found, dict):
+        rows = [value for value in found.values() if isinstance(value, (list, tuple))]
+        found = list(chain.from_iterable(rows))
+    elif hasattr(found, "_fields"):
+        found = [found]
+    if isinstance(found, (list, tuple)):
+        kinds = set(map(type, found))
+        if len(kinds) == 1 and hasattr(kind := kinds.pop(), "_fields"):
+            _require_types_of(kind, found)
+
+
+def _require_types_of(kind: Any, records: Iterable[tuple[Any, ...]]) -> None:
+    columns = zip(*records, strict=True)
+    for name, (allowed, is_dict), column in zip(kind._fields, _allowed_types(kind), columns, strict=True):
+        values = chain.from_iterable(one.values() for one in column) if is_dict else column
+        for one in set(map(type, values)) if allowed else ():
+            if not issubclass(one, allowed):
+                raise TypeError(f"{kind.__name__}.{name} is of type {one.__name__}")
+
+
+@cache
+def _allowed_types(kind: Any) -> tuple[tuple[tuple[type, ...], bool], ...]:
+    """Return the types that each field may have, none for any; and whether its values in a dict have them."""
+    found: list[tuple[tuple[type, ...], bool]] = []
+    for name in kind._fields:
+        annotation = kind.__annotations__[name]
+        text = str(getattr(annotation, "__forward_arg__", annotation))
+        inside = text.removeprefix("dict[str, ").removesuffix("]")
+        words = inside.split(" | ")
+        allowed = TYPES.get(words[0], ())
+        found.append(((*allowed, NoneType) if allowed and words[1:] == ["None"] else allowed, inside != text))
+    return tuple(found)

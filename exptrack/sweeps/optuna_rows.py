@@ -74,6 +74,7 @@ END_TRIAL = """
 UPDATE trial SET state = ?, ended_at = max(?, coalesce(started_at, '')), owner = NULL WHERE id = ?
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
+SET_OWNER = "UPDATE trial SET owner = ? WHERE id = ? AND state = 'running'"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
 BEATING = """
 SELECT id, heartbeat_at FROM trial

@@ -35,7 +35,7 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
 from exptrack.database.presence import show_presence
 from exptrack.errors import InvalidValueError
-from exptrack.process import current_process
+from exptrack.process import ProcessIdentity, current_process
 from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
 from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES, Owner, look_at_owners
@@ -112,9 +112,19 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         if self._pid != os.getpid():
             self._begin_afresh()
 
-    def _name_owner(self) -> str:
-        """Return this process as a trial's row names it; `shown` says that a lock tells whether it lives."""
-        return json.dumps({**current_process()._asdict(), "shown": show_presence(self._connection)})
+    def _name_owner(self, command: ProcessIdentity | None = None) -> str:
+        """Return this process as a trial's row names it; `shown` says that a lock tells whether it lives.
+
+        `command` is a process that runs the trial for this one.
+        """
+        facts: dict[str, Any] = {**current_process()._asdict(), "shown": show_presence(self._connection)}
+        return json.dumps(facts if command is None else {**facts, "command": [command.pid, command.started]})
+
+    @in_section
+    def name_command(self, trial_id: int, command: ProcessIdentity) -> None:
+        """Note which process runs a trial for this one: the trial goes on with it if this one dies. Commits."""
+        with self._connection.transaction(), row_sums.changing_trial(self._connection, trial_id):
+            self._connection.execute(rows.SET_OWNER, (self._name_owner(command), trial_id))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in OF_THIS_PROCESS}

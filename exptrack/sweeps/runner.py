@@ -33,7 +33,7 @@ from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ArchiveError, ExptrackError, InvalidValueError, warn
 from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret, know_variables
-from exptrack.process import begin_thread
+from exptrack.process import begin_thread, identify_child
 from exptrack.records import RunStatus, TrialState
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import RecordedRun, record_runs
@@ -359,6 +359,7 @@ class _Runner:
         if isinstance(child, Ended):
             return child
         try:
+            self._name_command(trial, child)
             return child.wait()
         finally:
             with self._changing:
@@ -381,6 +382,12 @@ class _Runner:
                 return None
             self._children.add(child)
             return child
+
+    def _name_command(self, trial: Trial, child: Child) -> None:
+        try:
+            self._core.storage.name_command(row_of(trial.optuna_trial), identify_child(child.pid))
+        except ArchiveError as error:  # the command runs; that matters only if this process is killed before it
+            warn(f"the process of trial {trial.number} of {self._study.name!r} is not stored: {error}")
 
     def _know_told_secrets(self) -> None:
         for value, shown in self._channel.listen():

@@ -318,6 +318,7 @@ def read_inherited_trials(connection: Connection, study: int) -> list[Row]:
     return _read_running(connection, study, Owner.INHERITED)
 
 
+@decoding_rows
 def look_at_owners(connection: Connection, study: int) -> dict[int, Owner]:
     """Return what is known of the process of each running trial, by the trial's row id."""
     return {row["id"]: _look_at(connection, row) for row in connection.all(RUNNING_TRIALS, (study,))}
@@ -336,13 +337,13 @@ def _read_running(connection: Connection, study: int, wanted: Owner) -> list[Row
 
 def _look_at(connection: Connection, row: Row) -> Owner:
     facts = json.loads(row["owner"])
-    shown = facts.pop("shown", False)
+    shown, command = facts.pop("shown", False), facts.pop("command", None)
     owner = ProcessIdentity(**facts)
     alive = is_process_alive(connection, owner) if shown else is_alive(owner)
     if alive is None:
         # A process here that hides when it started is not one of another host.
         return Owner.ALIVE if owner.host_id == current_process().host_id else Owner.UNSEEN
-    if alive:
+    if alive or (command and is_alive(owner._replace(pid=command[0], started=command[1]))):
         return Owner.ALIVE
     of_run = Owner.DEAD if row["pid"] is None else _look_at_run(connection, identity_of_owner(row))
     if of_run is not Owner.DEAD:

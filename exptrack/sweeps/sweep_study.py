@@ -175,10 +175,12 @@ def retry_cut_short(study: Study, core: StudyCore, plan: SweepPlan) -> None:
     """
     with core.connection.transaction():
         core.require_present()
+        study.fail_dead_trials()
         failed = read_trials(core.connection, core.row, (TrialState.FAIL,))
         retried = read_retried_numbers(core.connection, core.row)
         for trial in failed:
-            is_whole = trial.params.keys() >= plan.space.keys()
+            # Without an end, it has died since. As that is not stored, its command may yet begin its run.
+            is_whole = trial.ended_at is not None and trial.params.keys() >= plan.space.keys()
             if trial.reason in CUT_SHORT and is_whole and trial.number not in retried:
                 study.enqueue(trial.params, retry_of=trial.number)
 

@@ -143,6 +143,11 @@ class Child:
             if is_error:
                 self._errors.add(text)
 
+    @property
+    def pid(self) -> int:
+        """The process id of the child."""
+        return self._process.pid
+
     def wait(self) -> Ended:
         """Wait until the child has ended; return how it ended."""
         returncode = self._process.wait()

@@ -6,6 +6,7 @@ The commands are functions of the test, called where a sweep would run a process
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -63,6 +64,10 @@ class Commands:
         study = self._archive.study("s")
         frozen = study.optuna_study.get_trials(deepcopy=False)[self._number]
         return self._work(study, Trial(study._core, frozen))
+
+    @property
+    def pid(self) -> int:
+        return os.getpid()
 
     def interrupt(self) -> None:
         """Nothing to end: the function returns."""

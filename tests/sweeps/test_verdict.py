@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +123,40 @@ def test_a_trial_whose_command_outlives_its_sweep_goes_on(archive: Archive) -> N
         assert (trial.state, trial.values) == (TrialState.COMPLETE, (0.5,))
         assert trial.ended_at is not None
         assert study.best_value == 0.5
+
+
+# A sweep that is killed when its command has begun, and has no run yet.
+KILLED = """
+import os, signal, sys, exptrack
+from exptrack.sweeps import runner
+real = runner._Runner._name_command
+def die(*given):
+    real(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+runner._Runner._name_command = die
+exptrack.Archive.default().run_sweep("s", [sys.executable, "-c", sys.argv[1]], time_limit=60.0)
+"""
+BEGINS_LATE = """
+import os, time, exptrack
+while not os.path.exists("go"):
+    time.sleep(0.01)
+with exptrack.start_run() as run:
+    run.log({"acc": 0.5})
+"""
+
+
+@KILLS
+def test_a_command_that_has_no_run_yet_keeps_its_trial_too(archive: Archive, tmp_path: Path) -> None:
+    begin_sweep(archive)
+    words = [sys.executable, "-c", KILLED, BEGINS_LATE]
+    done = subprocess.run(
+        words, env={**os.environ, "EXPTRACK_DB": archive.path}, capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    study = archive.study("s")
+    assert study.fail_dead_trials(take_over=True) == []
+    assert [trial.state for trial in archive.trials("s")] == [TrialState.RUNNING]
+    (tmp_path / "go").touch()
+    while (trial := archive.trials("s")[0]).state == TrialState.RUNNING:
+        time.sleep(0.01)
+    assert (trial.state, trial.values) == (TrialState.COMPLETE, (0.5,))

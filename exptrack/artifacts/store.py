@@ -386,6 +386,7 @@ class ArtifactStore(Retention):
                 blob = self._open_entry(row, self._get_entry(row, file))
         return cast(BinaryIO, ArtifactReader(BlobStream(blob)))
 
+    @decoding_rows
     def _read_entries(self, row: Row) -> list[Row]:
         """Read the entries of a folder, by path, and verify them; an empty list if it is not a folder."""
         if row["media_type"] != FOLDER_TYPE:

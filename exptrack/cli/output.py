@@ -39,9 +39,14 @@ def print_json_line(value: dict[str, Any]) -> None:
 
 
 def _name_fields(value: object) -> object:
-    """Return the value with each record in it, dataclass or named tuple, as a map of its fields."""
+    """Return the value with each record in it, dataclass or named tuple, as a map of its fields.
+
+    JSON has no lone surrogates, which a damaged or hostile text may hold: they are spelled out.
+    """
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {key: _name_fields(item) for key, item in value.items()}
+        return {_name_fields(key): _name_fields(item) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: _name_fields(item) for name, item in zip(value._fields, value, strict=True)}
     if is_dataclass(value):

@@ -36,6 +36,11 @@ def test_piped_output_is_plain_and_never_cut(lab: Path) -> None:
     assert done.stderr == ""
 
 
+def test_json_spells_out_what_it_cannot_hold(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    output.print_json({"a\ud800": ["ü", "\udfff"]})
+    assert json.loads(capfdbinary.readouterr().out) == {"a\\ud800": ["ü", "\\udfff"]}
+
+
 class Terminal(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True

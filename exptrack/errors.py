@@ -411,12 +411,20 @@ class UnsafePathError(InvalidValueError):
 
     exit_code = 55
 
-    def __init__(self, path: str, rule: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        rule: str,
+        *,
+        problem: str = "cannot be restored",
+        advice: str = "export it alone under another name",
+    ) -> None:
         # ascii() makes lone surrogates, control characters and look-alikes visible.
         text = ascii(path)
         short = text if len(text) <= 2 * SHOWN_AROUND else text[: 2 * SHOWN_AROUND] + "…"
-        super().__init__(f"the path {short} cannot be restored: {rule}; export it alone under another name")
+        super().__init__(f"the path {short} {problem}: {rule}; {advice}")
         self.path = path
+        self.rule = rule
 
 
 class OwnFileError(InvalidValueError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exptrack.errors import ConfigError
-from exptrack.validation import check_text, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_text
 
 
 def join_path(path: str, key: str) -> str:
@@ -26,7 +27,7 @@ def split_path(path: str) -> list[str]:
     Raises:
         ConfigError: a part is empty, a quote is not closed, or a quote is not followed by a dot.
     """
-    check_text(path, "config path")
+    path = check_text(path, "config path")
     parts: list[str] = []
     position = 0
     while True:

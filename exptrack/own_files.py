@@ -1,4 +1,4 @@
-"""Open the files that users name, and never a file of an archive that this process has open.
+"""Open the files that users name: regular files alone, and none of an archive that this process has open.
 
 A process loses SQLite's locks on a file when it closes any descriptor of it, and an archive that stores itself
 grows while it is read. So every opening of a user's path goes through this file. It compares device and inode,
@@ -11,18 +11,24 @@ Invariants:
 - Nothing here locks or waits: a registration is one store into a dict.
 - If a path becomes that of an archive's file between the look and the opening, its descriptor stays open for
   ever.
+- A FIFO, a socket or a device is refused before it is opened: it may wait for ever, or never end. A file that
+  grows is read as far as it went when it was opened.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
-from exptrack.errors import OwnFileError, warn
+from exptrack.errors import InvalidValueError, OwnFileError, warn
+from exptrack.plain import attribute, read_path, short_path
 
 # The names of an archive's files, after its own name.
 ENDINGS = re.compile(
@@ -30,6 +36,8 @@ ENDINGS = re.compile(
     r"|-wal\.mend|\.rescued-.*|\.damaged-.*"  # the copies that a connection writes
     r"|\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.points.*"  # the journals, also those that were put aside
 )
+MAX_WITHOUT_SIZE = 64 * 1024 * 1024
+READ_BYTES = 1024 * 1024
 TICK_NS = 20_000_000  # a folder may change again within one tick of its clock without another time
 
 _FileId = tuple[int, int]
@@ -133,12 +141,12 @@ def require_foreign_file(file: object) -> None:
     Raises:
         OwnFileError: it is one.
     """
-    descriptor = getattr(file, "fileno", None)
+    descriptor = attribute(file, "fileno")
     if not _OPEN or not callable(descriptor):
         return
     try:
         owner = find_owner_of(os.fstat(descriptor()))
-    except (OSError, ValueError, TypeError):  # a file in memory, for instance
+    except Exception:  # a file in memory, for instance, or an object that is no file
         return
     if owner is not None:
         raise OwnFileError(str(getattr(file, "name", "the file")), str(owner))
@@ -162,14 +170,81 @@ def open_descriptor(path: str | bytes | os.PathLike[str], flags: int) -> int:
 
 
 def open_for_reading(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file that a user named, for reading its bytes.
+    """Open a regular file that a user named, for reading its bytes.
+
+    Its bytes end where the file ended when it was opened. A read that the system refuses raises an
+    InvalidValueError with the path.
 
     Raises:
         OwnFileError: it belongs to an open archive.
-        OSError: it cannot be opened.
-        ValueError: it is not a path.
+        OSError: it cannot be opened, or is no regular file.
+        InvalidTypeError, InvalidValueError: it is not a path.
     """
-    return cast(BinaryIO, open(path, "rb", opener=open_descriptor))
+    place = read_path(path)
+    _require_regular(os.stat(place), place)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = open_descriptor(place, flags)
+    try:
+        status = os.fstat(descriptor)
+        _require_regular(status, place)
+        return io.BufferedReader(_RegularFile(descriptor, place, status.st_size))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_regular(status: os.stat_result, path: str) -> None:
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    names = {
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    kind = names.get(stat.S_IFMT(mode), "a special file")
+    raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", path)
+
+
+class _RegularFile(io.FileIO):
+    """An open file, read up to the size that it had when it was opened."""
+
+    def __init__(self, descriptor: int, path: str, size_bytes: int) -> None:
+        super().__init__(descriptor, "rb")
+        self._path = path
+        # The files of /proc say that they are empty.
+        self._is_sized = size_bytes > 0
+        self._limit = size_bytes or MAX_WITHOUT_SIZE
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._limit - self.tell()
+        with memoryview(buffer) as view, view.cast("B") as flat:
+            try:
+                count = super().readinto(flat[: max(0, left)]) or 0
+                ends = self._is_sized or count < left or not super().read(1)
+            except OSError as error:
+                # The system's own words for it speak of output too.
+                reason = "the system failed to read it" if error.errno == errno.EIO else error.strerror
+                raise InvalidValueError(
+                    f"cannot read the file {short_path(self._path)} ({reason}); check the path"
+                ) from None
+        if not ends:
+            raise InvalidValueError(
+                f"the file {short_path(self._path)} has no size and does not end; store its output as bytes"
+            )
+        return count
+
+    def readall(self) -> bytes:
+        return b"".join(iter(lambda: self.read(READ_BYTES), b""))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return self.readall()
+        buffer = bytearray(size)
+        return bytes(buffer[: self.readinto(buffer)])
 
 
 def warn_of_left_out(folder: str, names: Iterable[str], archive: Path) -> None:

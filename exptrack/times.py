@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exptrack.errors import InvalidValueError
-from exptrack.validation import check_number, short_repr
+from exptrack.plain import plain, reading, short_repr
+from exptrack.validation import check_number
 
 # Seconds since 1970: a datetime can hold the years 1 to 9999 only.
 EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_800
@@ -42,8 +43,9 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
         InvalidValueError: it is outside the years 1 to 9999.
     """
     if isinstance(when, datetime):
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-        offset = (when - started_at) / timedelta(milliseconds=1)
+        with reading("time"):
+            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+            offset = (when - started_at) / timedelta(milliseconds=1)
     else:
         offset = (check_number(when, "time") - started_at.timestamp()) * 1000
     if not EARLIEST_S < offset / 1000 + started_at.timestamp() < LATEST_S:
@@ -63,6 +65,7 @@ def seconds_of(time: object) -> float:
         InvalidValueError: it is neither, or it is not above 0.
     """
     seconds = 0.0
+    time = plain(time)
     if type(time) in (int, float):
         seconds = _float_or_infinite(time)
     elif isinstance(time, str):

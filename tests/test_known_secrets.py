@@ -22,7 +22,7 @@ from exptrack.known_secrets import (
     mask_secrets,
     mask_setting,
 )
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 SECRET = 'qz\'Kanarie\n"7431"/é-geheim9'
 

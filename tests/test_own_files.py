@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from exptrack import (
     Archive,
+    ConfigError,
+    ConfigNotFoundError,
+    InvalidValueError,
     OwnFileError,
     Run,
     load_exp_config,
@@ -22,7 +26,9 @@ from exptrack import (
     own_files,
     sdn,
 )
+from exptrack.cli import main
 from exptrack.metrics.journal_file import list_journals
+from tests.faults.nasty_values import special_files
 
 
 @pytest.fixture
@@ -262,3 +268,87 @@ def test_the_commands_refuse_the_archive_too(tmp_path: Path, words: list[str], a
     assert advice in done.stderr
     with Archive(tmp_path / "lab.db") as archive:
         assert [a.name for a in archive.artifacts(run.run_id).list_artifacts()] == ["w"]
+
+
+# Special files
+
+
+@pytest.fixture
+def special(tmp_path: Path) -> dict[str, Path]:
+    return special_files(tmp_path / "special")
+
+
+def test_only_a_regular_file_is_opened(special: dict[str, Path], run: Run, tmp_path: Path) -> None:
+    ways: dict[str, Callable[[Path], object]] = {
+        "open_for_reading": own_files.open_for_reading,
+        "register_file": lambda path: run.artifacts.register_file("x", path),
+        "register_checkpoint": lambda path: run.artifacts.register_checkpoint("x", path, 0),
+        "log_image": lambda path: run.log_image("x", path),
+        "sdn.load": sdn.load,
+        "load_sdn_config": load_sdn_config,
+        "load_sweep": load_sweep,
+    }
+    for kind, path in special.items():
+        if kind in ("folder", "memory"):
+            continue
+        for name, call in ways.items():
+            with pytest.raises((InvalidValueError, ConfigNotFoundError, OSError)) as caught:
+                call(path)
+            assert isinstance(caught.value, OSError) == (name == "open_for_reading"), (kind, name)
+            assert path.name in str(caught.value), (kind, name)
+    assert run.artifacts.list_artifacts() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no FIFOs in folders")
+def test_a_config_that_extends_a_fifo_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "below.sdn")
+    (tmp_path / "config.sdn").write_text("extends: below.sdn\n")
+    with pytest.raises(ConfigError, match=r"cannot read below.sdn \(it is a FIFO, not a regular file\)"):
+        load_sdn_config(tmp_path / "config.sdn")
+
+
+def test_a_file_that_grows_is_read_as_far_as_it_went(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"begin")
+    with own_files.open_for_reading(path) as file, open(path, "ab") as writer:
+        assert file.read(2) == b"be"
+        writer.write(b" and end")
+        writer.flush()
+        assert file.read() == b"gin"
+    with own_files.open_for_reading(path) as file:
+        assert file.read() == b"begin and end"
+
+
+def test_a_file_that_shrinks_ends_earlier(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(bytes(1_000_000))
+    with own_files.open_for_reading(path) as file:
+        os.truncate(path, 10)
+        assert len(file.read()) == 10
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_a_file_without_a_size_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with own_files.open_for_reading("/proc/self/status") as file:
+        assert file.read().startswith(b"Name:")
+    monkeypatch.setattr(own_files, "MAX_WITHOUT_SIZE", 10)
+    for path, problem in (("/proc/self/status", "has no size"), ("/proc/self/mem", "cannot read the file")):
+        with own_files.open_for_reading(path) as file, pytest.raises(InvalidValueError, match=problem):
+            file.read()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no FIFOs in folders")
+def test_the_commands_refuse_a_fifo_at_once(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        pass
+    os.mkfifo(tmp_path / "fifo.sdn")
+    for words in (
+        ["artifacts", "put", run.run_id, "fifo.sdn", "--name", "x"],
+        ["config", "fmt", "fifo.sdn"],
+        ["config", "check", "fifo.sdn"],
+        ["sweep", "run", "fifo.sdn", "--", "true"],
+    ):
+        done = CliRunner().invoke(main, ["--db", "lab.db", *words])
+        assert done.exit_code in (50, 52), (words, done.output)
+        assert "fifo.sdn" in done.output, words
+        assert "not a regular file" in done.output, words

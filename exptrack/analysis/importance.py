@@ -16,7 +16,8 @@ from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import telling_damage
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_choice
 
 METHODS = ("spearman", "forest")
 # Two points always lie on a line, so Spearman needs three.
@@ -29,8 +30,7 @@ def importance(
     connection: Connection, metric: object, where: object, statistic: object, method: object
 ) -> list[Importance]:
     """Rate how much each key says about a metric; see :meth:`exptrack.Archive.importance`."""
-    if not isinstance(method, str) or method not in METHODS:
-        raise InvalidValueError(f"method must be 'spearman' or 'forest', not {short_repr(method)}")
+    method = check_choice(method, "method", METHODS)
     with connection.snapshot():
         values = read_metric(connection, metric, where, statistic)
         finite = {run: value for run, value in values.items() if math.isfinite(value)}

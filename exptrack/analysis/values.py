@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 
 from exptrack.config.store import StoredValue
 from exptrack.database.connection import Connection
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidValueError
+from exptrack.plain import read_names, short_repr
 from exptrack.query.compiler import METRIC_VALUES
 from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_attribute, names_pruned
 from exptrack.query.fields import check_statistic
@@ -21,7 +21,7 @@ from exptrack.query.names import check_names_exist, find_key, get_metric, sugges
 from exptrack.query.parser import parse_filter
 from exptrack.query.selection import NEWEST_FIRST, Selection
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, check_text, short_repr
+from exptrack.validation import check_name, check_text
 
 VALUES = """
 SELECT s.run, {value} FROM metric_series AS s WHERE s.metric = :metric AND s.completed = 1
@@ -56,17 +56,15 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
 def _read_filter(connection: Connection, where: object) -> Condition:
     if where is None:
         return EVERYTHING
-    condition = parse_filter(where)
-    assert isinstance(where, str)
-    check_names_exist(connection, condition, where)
+    text = check_text(where, "filter")
+    condition = parse_filter(text)
+    check_names_exist(connection, condition, text)
     return condition
 
 
 def check_keys(connection: Connection, keys: object) -> list[str]:
     """Return config keys, given as one text or several, if each belongs to some run."""
-    several = [keys] if isinstance(keys, str) else keys
-    if not isinstance(several, Iterable):
-        raise InvalidTypeError(f"keys must be config keys, like 'optimizer.lr', not {short_repr(keys)}")
+    several = read_names(keys, "keys", like="['optimizer.lr']")
     checked = list(dict.fromkeys(check_text(key, "config key") for key in several))
     if not checked:
         raise InvalidValueError("no config key is given; name at least one, like 'optimizer.lr'")

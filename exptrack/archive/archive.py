@@ -23,13 +23,14 @@ from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
-from exptrack.errors import ArchiveReadOnlyError, InvalidTypeError, InvalidValueError, RunBusyError
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError, RunBusyError
 from exptrack.metrics.writer import drain_all
+from exptrack.plain import read_path
 from exptrack.records import Artifact, Event, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
-from exptrack.validation import check_number
+from exptrack.validation import check_choice, check_flag, check_number
 
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Collected
@@ -76,8 +77,8 @@ class Archive(ArchiveQueries, ArchiveStudies):
         create: bool = True,
         wait_s: float = 30.0,
     ) -> None:
-        if path is not None and not isinstance(path, (str, os.PathLike)):
-            raise InvalidTypeError(f"path must be text or a Path, not {type(path).__name__}")
+        path = None if path is None else read_path(path)
+        mode, create = check_choice(mode, "mode", ("rw", "ro")), check_flag(create, "create")
         wait_s = check_number(wait_s, "wait_s")
         if not wait_s >= 0:
             raise InvalidValueError(f"wait_s must be a number of seconds, 0 or more, not {wait_s!r}")
@@ -251,7 +252,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             ConflictError: a table that you added refers to one of the runs; nothing is deleted.
         """
         self._settle()
-        wanted = [getattr(one, "run_id", one) for one in run_ids]
+        wanted = [lookup.id_of(one) for one in run_ids]
         names, removed = self._delete_rows(wanted)
         freed = self._connection.vacuum_free_pages()
         return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
@@ -370,8 +371,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             ArchiveFullError: the disk has no room for the points.
             ArchiveLockedError: another process held the write lock for over 30 s.
         """
-        if not isinstance(take_over, bool):
-            raise InvalidTypeError(f"take_over must be True or False, not {type(take_over).__name__}")
+        take_over = check_flag(take_over, "take_over")
         if not self._writable:
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=self.path

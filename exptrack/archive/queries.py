@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, overload
 from exptrack.archive.records import SqlResult
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
 from exptrack.metrics.writer import drain_all
+from exptrack.plain import is_iterable, is_mapping, is_text, read_elements, read_items, read_names
 from exptrack.records import RunSummary
 from exptrack.runs import lookup
+from exptrack.runs.lookup import id_of
 from exptrack.times import moment
 from exptrack.tracking.recovery import settle
+from exptrack.validation import check_flag, check_name, check_number, check_sql_value, check_text, check_whole
 
 if TYPE_CHECKING:
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
@@ -112,10 +115,10 @@ class ArchiveQueries:
         """
         from exptrack.query import ranking
 
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**31:
-            raise InvalidValueError(f"limit must be a whole number, 0 or more, not {limit!r}")
+        limit = check_whole(limit, "limit", 0)
+        filters = read_names(where, "where", like="['config.lr > 0.1']")
         self._settle()
-        return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=where)
+        return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=filters)
 
     # Comparisons
 
@@ -142,8 +145,9 @@ class ArchiveQueries:
             AmbiguousRunError: several runs begin with one of the ids.
             InvalidValueError: `run_ids` is empty.
         """
+        wanted, show_all = _list_ids(run_ids), check_flag(all_keys, "all_keys")
         self._settle()
-        return self._compare(_list_ids(run_ids), all_keys)
+        return self._compare(wanted, show_all)
 
     @in_reading
     def _compare(self, run_ids: Sequence[object], all_keys: bool) -> RunComparison:
@@ -187,8 +191,9 @@ class ArchiveQueries:
         """
         from exptrack.analysis import grouping
 
+        names = read_names(keys, "keys", like="['optimizer.lr']")
         self._settle()
-        return grouping.group_by(self._connection, keys, metric, where, statistic)
+        return grouping.group_by(self._connection, names, metric, where, statistic)
 
     def importance(
         self, metric: str, *, where: str | None = None, statistic: str = "last", method: str = "spearman"
@@ -341,14 +346,15 @@ class ArchiveQueries:
         """
         from exptrack.database.guarded_sql import run_guarded
 
-        if not isinstance(sql, str):
-            raise InvalidTypeError(f"sql must be text, not {type(sql).__name__}")
-        if not isinstance(max_rows, int) or not isinstance(timeout_s, (int, float)):
-            raise InvalidTypeError("max_rows must be a whole number and timeout_s a number of seconds")
+        try:
+            text, values = check_text(sql, "the text of the statement"), _read_parameters(parameters)
+            most, seconds = check_whole(max_rows, "max_rows", 1), check_number(timeout_s, "timeout_s")
+        except InvalidTypeError:
+            raise
+        except InvalidValueError as error:
+            raise QueryError(str(error)) from error.__cause__
         self._settle()
-        columns, rows, more = run_guarded(
-            self._connection, sql, parameters, max_rows=max_rows, timeout_s=timeout_s
-        )
+        columns, rows, more = run_guarded(self._connection, text, values, max_rows=most, timeout_s=seconds)
         return SqlResult(tuple(columns), tuple(rows), more)
 
     def create_view(self, name: str, fields: Iterable[str]) -> UserView:
@@ -387,9 +393,18 @@ class ArchiveQueries:
 
 def _list_ids(run_ids: object) -> list[object]:
     """Return run ids as a list; a single run need not be in one."""
-    if isinstance(run_ids, str) or hasattr(run_ids, "run_id") or not isinstance(run_ids, Iterable):
+    if is_text(run_ids) or id_of(run_ids) is not run_ids or not is_iterable(run_ids):
         return [run_ids]
-    return list(run_ids)
+    return read_elements(run_ids, "run ids")
+
+
+def _read_parameters(parameters: object) -> Parameters:
+    """Return the values for a statement's question marks or names, as SQLite takes them."""
+    if is_mapping(parameters):
+        pairs = read_items(parameters, "the parameters")
+        return {check_name(name, "the name of a parameter"): check_sql_value(value) for name, value in pairs}
+    elements = read_elements(parameters, "the parameters", like="[0.1, 'adam']")
+    return tuple(check_sql_value(value) for value in elements)
 
 
 @decoding_rows

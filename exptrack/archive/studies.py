@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
-from exptrack.errors import InvalidValueError
 from exptrack.extras import require_optuna
 from exptrack.records import TrialState
-from exptrack.validation import short_repr
+from exptrack.validation import check_choice, check_flag
 
 if TYPE_CHECKING:
     from exptrack.sweeps.optuna_storage import OptunaStorage, StaleTrialCallback
@@ -166,13 +165,9 @@ class ArchiveStudies:
         """
         from exptrack.sweeps.store import find_study, read_trials
 
-        for state in states:
-            if state not in tuple(TrialState):
-                raise InvalidValueError(
-                    f"a trial state must be one of {', '.join(TrialState)}; not {short_repr(state)}"
-                )
+        chosen = tuple(TrialState(check_choice(state, "a trial state", TrialState)) for state in states)
         found = find_study(self._connection, study)["id"]
-        return read_trials(self._connection, found, states or tuple(TrialState))
+        return read_trials(self._connection, found, chosen or tuple(TrialState))
 
     def study_results(self, study: str) -> StudyResults:
         """Read the results of a study as they are now: trials, history, slices, reports. Needs no Optuna.
@@ -195,8 +190,9 @@ class ArchiveStudies:
         """
         from exptrack.sweeps.store import ask_to_stop, find_study, study_info
 
+        at_once = check_flag(now, "now")
         row = find_study(self._connection, name)
-        ask_to_stop(self._connection, row["id"], now=now)
+        ask_to_stop(self._connection, row["id"], now=at_once)
         return study_info(self._connection, row).counts[TrialState.RUNNING]
 
     def delete_study(self, name: str) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
-from exptrack.validation import short_repr
+from exptrack.plain import plain, reading, short_repr
 
 if TYPE_CHECKING:
     import zstandard
@@ -121,12 +121,25 @@ def iter_blocks(source: object) -> Iterator[bytes | memoryview]:
         yield bytes(waiting)
 
 
+def guard_content(content: object) -> object:
+    """Return the content that a caller gives, such that an error of its reading is an InvalidValueError."""
+    content = plain(content)
+    if isinstance(content, (bytes, bytearray)):
+        return content
+    return _iter_guarded(content)
+
+
+def _iter_guarded(content: object) -> Iterator[bytes | memoryview]:
+    with reading("the content"):
+        yield from iter_blocks(content)
+
+
 def _iter_slices(data: bytes | bytearray | memoryview) -> Iterator[bytes | memoryview]:
     """Stream the bytes in blocks. Mutable data is copied: if it changed, chunks and hash would not agree."""
     view = memoryview(data)
     # Python casts only these formats to bytes; others are copied.
-    plain = view.c_contiguous and view.nbytes and view.format in PLAIN_FORMATS
-    flat = view.cast("B") if plain else memoryview(bytes(view))
+    castable = view.c_contiguous and view.nbytes and view.format in PLAIN_FORMATS
+    flat = view.cast("B") if castable else memoryview(bytes(view))
     for begin in range(0, len(flat), BLOCK_BYTES):
         part = flat[begin : begin + BLOCK_BYTES]
         yield part if isinstance(data, bytes) else bytes(part)

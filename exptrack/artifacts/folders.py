@@ -18,8 +18,9 @@ from exptrack import own_files
 from exptrack.artifacts.chunks import BLOCK_BYTES
 from exptrack.artifacts.restore import safe_parts
 from exptrack.database.connection import Row
-from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import short_repr
+from exptrack.errors import InvalidValueError
+from exptrack.plain import read_path, short_path
+from exptrack.validation import check_function
 
 MANIFEST_FORMAT = 1
 
@@ -39,7 +40,7 @@ class ByteCount:
     """Counts bytes as they pass and reports them to `progress`."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
+        self._progress = check_function(progress, "progress")
         self._total = total
         self._done = 0
 
@@ -78,7 +79,7 @@ def walk(top: str) -> Iterator[FolderEntry]:
                 if own_files.find_owner(place) is not None:
                     continue  # a journal, or a file of SQLite, that is gone by now
                 raise InvalidValueError(
-                    f"cannot read {short_repr(place)} ({error.strerror}); make it readable or remove it"
+                    f"cannot read {short_path(place)} ({error.strerror}); make it readable or remove it"
                 ) from None
             mode = stat.S_IMODE(status.st_mode) & 0o777
             if stat.S_ISREG(status.st_mode):
@@ -91,13 +92,13 @@ def walk(top: str) -> Iterator[FolderEntry]:
                 here = (status.st_dev, status.st_ino)
                 if here in above and os.path.islink(place):
                     raise InvalidValueError(
-                        f"the link {short_repr(place)} points to a folder that contains it; remove the link"
+                        f"the link {short_path(place)} points to a folder that contains it; remove the link"
                     )
                 safe_parts(path)  # stops before it reads a tree that is too deep to restore
                 yield FolderEntry(path, mode, None)
                 yield from walk_below(place, f"{path}/", (*above, here))
             else:
-                raise InvalidValueError(f"{short_repr(place)} is neither a file nor a folder; remove it")
+                raise InvalidValueError(f"{short_path(place)} is neither a file nor a folder; remove it")
 
     try:
         status = os.stat(top)
@@ -128,9 +129,7 @@ def build_manifest_of_rows(entries: Iterable[Row]) -> bytes:
 
 def decode_path(path: object) -> str:
     """Return a path as text."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path cannot be {short_repr(path)}; give text or a Path")
-    return os.fsdecode(path)
+    return read_path(path)
 
 
 def file_size(file: BinaryIO) -> int:
@@ -155,14 +154,12 @@ def open_for_reading(path: object) -> BinaryIO:
     place = decode_path(path)
     try:
         if os.path.isdir(place):
-            raise InvalidValueError(f"{short_repr(place)} is a folder; store it with register_dir")
+            raise InvalidValueError(f"{short_path(place)} is a folder; store it with register_dir")
         return own_files.open_for_reading(place)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InvalidValueError):
-            raise
+    except OSError as error:
         raise _unreadable("file", place, error) from None
 
 
 def _unreadable(kind: str, place: str, error: OSError | ValueError) -> InvalidValueError:
     reason = getattr(error, "strerror", None) or error
-    return InvalidValueError(f"cannot read the {kind} {short_repr(place)} ({reason}); check the path")
+    return InvalidValueError(f"cannot read the {kind} {short_path(place)} ({reason}); check the path")

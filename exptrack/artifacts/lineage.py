@@ -29,11 +29,12 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
+from exptrack.plain import is_text, plain, short_repr
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
-from exptrack.validation import check_name, short_repr
+from exptrack.validation import check_name, check_step
 
 _REFERENCE = re.compile(r"(?s)(?P<name>.+?)(?::(?:v(?P<version>[0-9]{1,18})|latest))?")
 LEAST_HASH_CHARS = len("sha256:") + 6
@@ -98,9 +99,10 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
         RunNotFoundError: no run has the id in the reference.
         AmbiguousRunError: several runs begin with it.
     """
-    if isinstance(reference, Artifact):
-        return _get_of_run(connection, reference.run_id, reference.name, reference.version)
-    if not isinstance(reference, str):
+    if type(reference) is Artifact:
+        name = check_name(reference.name, "artifact name")
+        return _get_of_run(connection, reference.run_id, name, check_step(reference.version))
+    if not is_text(reference):
         raise InvalidTypeError(
             f"{short_repr(reference)} does not name an artifact; give its record, hash, name or RUN/NAME"
         )
@@ -175,8 +177,9 @@ def use_artifact(connection: Connection, run: int, reference: object) -> UsedArt
 def trace_lineage(connection: Connection, subject: object) -> Lineage:
     """Follow the uses before and after a run or artifact; see :meth:`exptrack.Archive.lineage`."""
     with connection.snapshot():
-        if isinstance(subject, Artifact) or (isinstance(subject, str) and subject.startswith("sha256:")):
-            text = subject.hash if isinstance(subject, Artifact) else check_name(subject, "hash")
+        subject = subject.hash if type(subject) is Artifact else plain(subject)
+        if isinstance(subject, str) and subject.startswith("sha256:"):
+            text = check_name(subject, "hash")
             made = list_registrations(connection, text)
             uses = [build_use(row) for row in connection.all(USES_OF_HASH, _hash_range(text))]
             hashes = list(dict.fromkeys([*(a.hash for a in made), *(u.hash for u in uses)]))

@@ -71,6 +71,20 @@ def safe_parts(path: str) -> Parts:
     return parts
 
 
+@contextmanager
+def storing_folder() -> Iterator[None]:
+    """Let an UnsafePathError say that a folder cannot be stored: it could not be restored on every system."""
+    try:
+        yield
+    except UnsafePathError as error:
+        raise UnsafePathError(
+            error.path,
+            error.rule,
+            problem="in the folder cannot be stored, since not every system can have it",
+            advice="rename it, or store that file alone with register_file",
+        ) from None
+
+
 class _TreePaths:
     """Collects the paths of one tree, as a file system sees them that ignores case and composition."""
 

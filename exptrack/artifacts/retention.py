@@ -17,7 +17,7 @@ from exptrack.metrics.writer import drain_all
 from exptrack.runs.events import record_event
 from exptrack.runs.row_sums import changing_artifact
 from exptrack.times import utc_text
-from exptrack.validation import check_direction, check_name, check_step, short_repr
+from exptrack.validation import check_direction, check_name, check_step, check_whole
 
 RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
 VERSIONS_OF = """
@@ -69,12 +69,13 @@ class Retention:
         Raises:
             ArtifactNotFoundError: the run has no such artifact.
         """
+        number = None if version is None else check_step(version)
         with self._connection.transaction(durable=True):
             self._require_run()
             rows = self._read_versions(name)
-            chosen = [row for row in rows if version is None or row["version"] == check_step(version)]
+            chosen = [row for row in rows if number is None or row["version"] == number]
             if not chosen:
-                raise ArtifactNotFoundError(name, self.run_id, version)
+                raise ArtifactNotFoundError(check_name(name, "artifact name"), self.run_id, number)
             report = self._remove(name, chosen)
         return replace(report, file_bytes=self._connection.vacuum_free_pages())
 
@@ -98,9 +99,8 @@ class Retention:
             InvalidValueError: neither `last` nor `best` is given, or `best` without metric and direction.
             ArtifactNotFoundError: the run has no such artifact.
         """
-        for option, count in (("last", last), ("best", best)):
-            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-                raise InvalidValueError(f"{option} must be a whole number from 1, not {short_repr(count)}")
+        last = None if last is None else check_whole(last, "last", 1)
+        best = None if best is None else check_whole(best, "best", 1)
         if last is None and best is None:
             raise InvalidValueError(
                 "keep() was not told how many versions; give last=3, or best=3 with metric and direction"
@@ -109,14 +109,16 @@ class Retention:
             raise InvalidValueError(
                 "best, metric and direction go together; give all three (direction: 'minimize' or 'maximize')"
             )
+        if metric is not None:
+            metric, direction = check_name(metric, "metric"), check_direction(direction)
         drain_all(self._connection.path)
         with self._connection.transaction(durable=True):
             rows = self._read_versions(name)
             if not rows:
-                raise ArtifactNotFoundError(name, self.run_id)
+                raise ArtifactNotFoundError(check_name(name, "artifact name"), self.run_id)
             kept = {row["id"] for row in rows[-last:]} if last is not None else set()
             if best is not None and metric is not None:
-                kept |= self._choose_best(rows, best, metric, check_direction(direction))
+                kept |= self._choose_best(rows, best, metric, direction or "")
             report = self._remove(name, [row for row in rows if row["id"] not in kept])
         return replace(report, file_bytes=self._connection.vacuum_free_pages())
 

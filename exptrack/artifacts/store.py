@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from exptrack import own_files
 from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
+from exptrack.artifacts.chunks import guard_content
 from exptrack.artifacts.folders import (
     ByteCount,
     Progress,
@@ -30,19 +31,27 @@ from exptrack.artifacts.folders import (
 )
 from exptrack.artifacts.listing import ARTIFACT_COLUMNS, build_artifact, read_artifacts
 from exptrack.artifacts.records import ArtifactFile
-from exptrack.artifacts.restore import check_tree, safe_parts, write_file, write_tree
+from exptrack.artifacts.restore import check_tree, safe_parts, storing_folder, write_file, write_tree
 from exptrack.artifacts.retention import Retention
+from exptrack.artifacts.target_names import choose_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import default_connection
-from exptrack.errors import ArchiveCorruptError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArtifactNotFoundError,
+    InvalidTypeError,
+    InvalidValueError,
+    warn,
+)
+from exptrack.plain import MAX_PATH_CHARS, is_text, short_repr
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.row_sums import sum_artifact
 from exptrack.times import utc_text
-from exptrack.validation import check_name, check_step, check_text
+from exptrack.validation import check_flag, check_name, check_step, check_text
 
 FOLDER = "folder"
 # A damaged row may name the intact blob of another artifact, so the checksum of a row covers these fields.
@@ -144,11 +153,12 @@ class ArtifactStore(Retention):
             InvalidTypeError: the content is of another type, or a file or iterable returns anything but bytes.
             OwnFileError: the file is the archive itself, or belongs to it or to another open archive.
         """
-        check_name(name, "artifact name")
-        if isinstance(content, str):
+        name = check_name(name, "artifact name")
+        if is_text(content):
             data = check_text(content, f"artifact {name!r}").encode("utf-8")
             return self.register(Registration(name, "data", metadata, is_text=True), data)
-        return self.register(Registration(name, "data", metadata), content)
+        own_files.require_foreign_file(content)
+        return self.register(Registration(name, "data", metadata), guard_content(content))
 
     def register_file(
         self,
@@ -190,7 +200,7 @@ class ArtifactStore(Retention):
             OwnFileError: it is a file of an open archive.
         """
         said = Registration(name, "checkpoint", metadata, step=check_step(step))
-        if Path(decode_path(path)).is_dir():
+        if os.path.isdir(decode_path(path)):
             return self._register_folder(said, path, progress)
         with open_for_reading(path) as source:
             return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
@@ -217,7 +227,7 @@ class ArtifactStore(Retention):
 
     def register(self, said: Registration, content: object) -> str:
         """Store content that is not a folder, as `said` describes it, and return its hash. Commits."""
-        metadata = self._check_registration(said)
+        said, metadata = self._check_registration(said)
         own_files.require_foreign_file(content)  # it would grow while it is read
         with Intake(self._connection) as intake:
             blob = intake.put(content)
@@ -227,9 +237,10 @@ class ArtifactStore(Retention):
     def _register_folder(
         self, said: Registration, path: str | os.PathLike[str], progress: Progress | None
     ) -> str:
-        metadata = self._check_registration(said)
-        found = list(walk(decode_path(path)))
-        check_tree([(entry.path, entry.source is None) for entry in found])
+        said, metadata = self._check_registration(said)
+        with storing_folder():
+            found = list(walk(decode_path(path)))
+            check_tree([(entry.path, entry.source is None) for entry in found])
         count = ByteCount(progress, sum(entry.size_bytes for entry in found))
         with Intake(self._connection) as intake:
             blobs: list[NewBlob | None] = []
@@ -256,12 +267,27 @@ class ArtifactStore(Retention):
             intake.attach(name_folder)
         return manifest.hash
 
-    def _check_registration(self, said: Registration) -> str:
-        """Return the metadata as JSON. Call it before reading content, which may be large."""
-        check_name(said.name, "artifact name")
+    def _check_registration(self, said: Registration) -> tuple[Registration, str]:
+        """Return the registration with plain values, and the metadata as JSON.
+
+        Call it before reading content, which may be large.
+        """
+        if not isinstance(said, Registration):
+            raise InvalidTypeError(
+                f"register() takes a Registration, not {short_repr(said)}; call register_data or register_file"
+            )
+        media_type, step = said.media_type, said.step
+        checked = Registration(
+            check_name(said.name, "artifact name"),
+            check_name(said.kind, "artifact kind"),
+            None,
+            check_flag(said.is_text, "is_text"),
+            None if media_type is None else check_name(media_type, "media type"),
+            None if step is None else check_step(step),
+        )
         metadata = ExpConfig({} if said.metadata is None else said.metadata).canonical()
         self._require_run()
-        return metadata
+        return checked, metadata
 
     def _insert(self, said: Registration, metadata: str, blob: NewBlob) -> int:
         self._require_run()
@@ -311,7 +337,8 @@ class ArtifactStore(Retention):
     def _get(self, name: str, version: int | None) -> Row:
         row = self._find(name, version)
         if row is None:
-            raise ArtifactNotFoundError(name, self.run_id, version)
+            wanted = None if version is None else check_step(version)
+            raise ArtifactNotFoundError(check_name(name, "artifact name"), self.run_id, wanted)
         return row
 
     def _open_blob(self, row: Row) -> StoredBlob:
@@ -358,7 +385,7 @@ class ArtifactStore(Retention):
             row = self._get(name, version)
             if row["kind"] != "table":
                 raise InvalidValueError(
-                    f"artifact {name!r} is not a table but of kind {row['kind']}; read it with get_blob()"
+                    f"artifact {row['name']!r} is of kind {row['kind']}, not a table; read it with get_blob()"
                 )
             data = b"".join(self._open_blob(row))
         return decode_table(data, row["media_type"])
@@ -379,7 +406,7 @@ class ArtifactStore(Retention):
             if file is None:
                 if row["media_type"] == FOLDER_TYPE:
                     raise InvalidValueError(
-                        f"artifact {name!r} is a folder; name a file in it: open({name!r}, file=…)"
+                        f"artifact {row['name']!r} is a folder; name a file in it: open(…, file=…)"
                     )
                 blob = self._open_blob(row)
             else:
@@ -397,11 +424,11 @@ class ArtifactStore(Retention):
         return entries
 
     def _get_entry(self, row: Row, file: str) -> Row:
-        checked = check_text(file, "file")
+        checked = check_text(file, "file", max_chars=MAX_PATH_CHARS)
         for entry in self._read_entries(row):
             if entry["path"] == checked and entry["blob"] is not None:
                 return entry
-        raise ArtifactNotFoundError(f"{row['name']}/{file}", self.run_id, row["version"])
+        raise ArtifactNotFoundError(f"{row['name']}/{checked}", self.run_id, row["version"])
 
     def _open_entry(self, row: Row, entry: Row) -> StoredBlob:
         return StoredBlob(self._connection, entry["blob"], f"{entry['path']} of {self._describe(row)}")
@@ -453,11 +480,11 @@ class ArtifactStore(Retention):
             ExportError: the target exists, or cannot be written.
             ArchiveCorruptError: the stored content or metadata is damaged; the target is unchanged.
         """
-        place = Path(decode_path(target))
+        place, overwrite = Path(decode_path(target)), check_flag(overwrite, "overwrite")
         with self._connection.snapshot():
             row = self._get(name, version)
             entry = None if file is None else self._get_entry(row, file)
-            if place.is_dir():
+            if os.path.isdir(place):
                 place = place / safe_parts(row["name"] if entry is None else entry["path"])[-1]
             if entry is None and row["media_type"] == FOLDER_TYPE:
                 write_tree(place, self._iter_tree(row, ByteCount(progress, self._count_bytes(row))))
@@ -470,17 +497,25 @@ class ArtifactStore(Retention):
     def export_all(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write the newest version of every artifact, under its name, into a new folder; all or nothing.
 
+        A name that is unsafe on some system, or equal to another there, is replaced by a similar one:
+        ``val:best`` becomes ``val_best``. A warning tells which.
+
         Raises:
-            UnsafePathError: a name could lead out of the folder, or two names are equal on some system.
             ExportError: the target exists and is not an empty folder, or cannot be written.
             ArchiveCorruptError: the stored content or metadata is damaged.
         """
         place = Path(decode_path(target))
         with self._connection.snapshot():
             newest = {artifact.name: artifact.version for artifact in self.list_artifacts()}
+            paths = choose_paths(newest)
             rows = [self._get(name, version) for name, version in newest.items()]
             count = ByteCount(progress, sum(self._count_bytes(row) for row in rows))
-            write_tree(place, (entry for row in rows for entry in self._iter_named_tree(row, count)))
+            write_tree(
+                place, (e for row in rows for e in self._iter_named_tree(row, paths[row["name"]], count))
+            )
+        changed = [f"{name!a} as {path!r}" for name, path in paths.items() if name != path]
+        if changed:
+            warn(f"not every system takes the names of all artifacts, so {place} holds {', '.join(changed)}")
         return place
 
     @decoding_rows
@@ -489,8 +524,7 @@ class ArtifactStore(Retention):
             return int(row["size_bytes"])
         return int(self._connection.value(TREE_BYTES, (row["id"],)))
 
-    def _iter_named_tree(self, row: Row, count: ByteCount) -> Iterator[_Entry]:
-        name = row["name"]
+    def _iter_named_tree(self, row: Row, name: str, count: ByteCount) -> Iterator[_Entry]:
         if row["media_type"] != FOLDER_TYPE:
             yield name, FILE_MODE, count.pieces(self._open_blob(row))
             return

@@ -25,7 +25,8 @@ from exptrack.errors import (
     RunFinishedError,
     RunNotFoundError,
 )
-from exptrack.validation import check_number, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_number
 
 INTERVAL_S = 10.0
 SHORTEST_INTERVAL_S = 0.01

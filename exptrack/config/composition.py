@@ -18,11 +18,12 @@ from typing import Any, TypeAlias
 from exptrack import own_files, sdn
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.config.exp_config import ExpConfig, make_config, merge_configs, replace_origin
-from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, OwnFileError, SdnError
+from exptrack.errors import ConfigError, ConfigNotFoundError, SdnError
 from exptrack.keypath import join_path, path_of
 from exptrack.known_secrets import REDACTED, mask_secrets
+from exptrack.plain import read_elements, read_path, short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, short_repr
+from exptrack.validation import check_text
 
 BASE = "config"
 GROUPS = "configs"
@@ -71,9 +72,10 @@ def load_exp_config(
             leads nowhere or in a circle.
     """
     place = _check_path(base_dir)
-    root = place.parent if place.is_file() else place
-    base = place if place.is_file() else _find_file(root, BASE)
-    if base is None and not (root / GROUPS).is_dir():
+    is_file = os.path.lexists(place) and not os.path.isdir(place)
+    root = place.parent if is_file else place
+    base = place if is_file else _find_file(root, BASE)
+    if base is None and not os.path.isdir(root / GROUPS):
         raise ConfigNotFoundError(
             f"there is no {BASE}.sdn in {place}; write one, or name another folder", path=str(place)
         )
@@ -107,9 +109,7 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
     Raises:
         InvalidTypeError: a word is not text.
     """
-    if isinstance(argv, str) or not isinstance(argv, Iterable):
-        raise InvalidTypeError(f"a command line cannot be {short_repr(argv)}; give a list of words")
-    words = [check_text(word, "a word of the command line") for word in argv]
+    words = [check_text(word, "a word of the command line") for word in read_elements(argv, "a command line")]
     hidden = know_secrets_of_command(words)
     return [
         word
@@ -119,18 +119,12 @@ def parse_cli_overrides(argv: Sequence[str]) -> list[str]:
 
 
 def _check_path(path: object) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path cannot be of type {type(path).__name__}; give text or a Path")
-    return Path(path)
+    return Path(read_path(path))
 
 
 def _split_overrides(cli_overrides: Iterable[str]) -> list[tuple[str, str]]:
-    if isinstance(cli_overrides, str) or not isinstance(cli_overrides, Iterable):
-        raise ConfigError(
-            f"overrides cannot be {short_repr(cli_overrides)}; give a list of texts like 'optim.lr=0.1'"
-        )
     found = []
-    for override in cli_overrides:
+    for override in read_elements(cli_overrides, "overrides", like="['optim.lr=0.1']"):
         key, equals, text = check_text(override, "override").partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"{short_repr(override)} is not an override; write key=value")
@@ -149,7 +143,7 @@ def _load_defaults(defaults: object) -> ExpConfig:
 
 def _find_file(folder: Path, name: str) -> Path | None:
     """Find the config file of this name, in any notation."""
-    found = [file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}").is_file()]
+    found = [file for suffix in SUFFIXES if os.path.isfile(file := folder / f"{name}{suffix}")]
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
         raise ConfigError(
@@ -168,7 +162,11 @@ def _find_selected(root: Path, key: str, text: str) -> Path | None:
 def _refuse_unknown_choice(root: Path, config: ExpConfig, key: str, text: str) -> None:
     """Refuse a word in place of a whole section for which there are files: it is a misspelt choice."""
     folder = root / GROUPS / key
-    if not _WORD.fullmatch(key) or not folder.is_dir() or not isinstance(config.stored_values.get(key), dict):
+    if (
+        not _WORD.fullmatch(key)
+        or not os.path.isdir(folder)
+        or not isinstance(config.stored_values.get(key), dict)
+    ):
         return
     if isinstance(sdn.parse_value(text), dict):
         return
@@ -256,11 +254,8 @@ def _read(file: Path, name: str) -> _ReadFile:
         raise ConfigNotFoundError(
             f"there is no config file {name}; check the name and the folder", path=str(file)
         ) from None
-    except OwnFileError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"cannot read {name} ({reason}); make it a readable file") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {name} ({error.strerror}); make it a readable file") from None
     suffix = file.suffix.lower()
     if suffix in (".json", ".toml", ".yaml", ".yml"):
         return _read_foreign(data, suffix, name)

@@ -50,8 +50,9 @@ from exptrack.known_secrets import (
     know_variables,
     mask_secrets,
 )
+from exptrack.plain import is_text, plain, read_elements, read_items, reading, short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, short_repr
+from exptrack.validation import check_text, check_whole
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
@@ -118,7 +119,7 @@ class ExpConfig:
             _interpolated=False,
             _source_files=_check_texts(source_files, "source file"),
             _overrides=_check_texts(overrides, "override"),
-            _sources=_check_sources(sources or {}),
+            _sources={} if sources is None else _check_sources(sources),
             _hash=None,
         )
 
@@ -168,7 +169,8 @@ class ExpConfig:
             return cls(thing).hide_secrets()
         from exptrack.config.objects import read_settings
 
-        values, sources, resolved = read_settings(thing)
+        with reading("the config", ConfigError):
+            values, sources, resolved = read_settings(thing)
         named = {path_of(keys): source for keys, source in sources.items()}
         return _rebuild(values, (), (), named, resolved, False).hide_secrets()
 
@@ -182,18 +184,20 @@ class ExpConfig:
             InvalidTypeError: `model` is not a type that pydantic can validate.
         """
         from pydantic import TypeAdapter, ValidationError
-        from pydantic.errors import PydanticUserError
 
-        if isinstance(model, str):
+        # pydantic takes text as an expression, and asks an object for its schema.
+        if is_text(model):
             raise InvalidTypeError(f"a model is a type, not the text {short_repr(model)}; give the type itself")
         # As JSON: from JSON even a strict model accepts paths, dates and tuples in their written form.
         values = json.dumps(self._tree())
         try:
-            return TypeAdapter(model).validate_json(values, by_alias=True, by_name=True)
-        except PydanticUserError:
+            adapter = TypeAdapter(model)
+        except Exception as error:  # pydantic asks the object and its class for a schema
             raise InvalidTypeError(
                 f"a model is a pydantic model or a dataclass, not {short_repr(model)}; give one of these"
-            ) from None
+            ) from error
+        try:
+            return adapter.validate_json(values, by_alias=True, by_name=True)
         except ValidationError as error:
             message = str(error)
             if self._tree() != self._values:
@@ -264,7 +268,7 @@ class ExpConfig:
 
     def mask(self, text: str) -> str:
         """Replace values of the environment in `text` by their references, for messages that are stored."""
-        return mask_secrets(text)
+        return mask_secrets(check_text(text, "text"))
 
     @property
     def values(self) -> dict[str, ConfigValue]:
@@ -283,6 +287,7 @@ class ExpConfig:
 
     def source_of(self, path: str) -> ConfigSource:
         """Return the source that set the value at a dotted path, or that set a map around it as a whole."""
+        path = check_text(path, "config path")
         found = self._sources.get(path)
         if found is None and self._sources:
             keys = split_path(path)
@@ -316,12 +321,12 @@ class ExpConfig:
         return len(self._tree())
 
     def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and self._find(path)[0]
+        return is_text(path) and self._find(path)[0]
 
     def __getitem__(self, path: str) -> ConfigValue:
         found, value = self._find(path)
         if not found:
-            raise KeyError(path)
+            raise KeyError(plain(path))
         return copied(value)
 
     def _find(self, path: str) -> tuple[bool, ConfigValue]:
@@ -370,14 +375,18 @@ class ExpConfig:
             ConfigError: a part of the path is not a map, or a config cannot hold the value.
         """
         parts = split_path(path)
-        text = value if isinstance(value, str) else encode_canonical(check_value(value, path, 1, [MAX_VALUES]))
-        if isinstance(value, str):
+        path = str.__str__(path)
+        if is_text(value):
             from exptrack import sdn
 
             try:
-                value = sdn.parse_value(check_text(value, f"override of {path!r}"))
+                text = check_text(value, f"override of {path!r}")
+                value = sdn.parse_value(text)
             except InvalidValueError as error:
                 raise ConfigError(f"override of {path!r}: {error}", key=path) from None
+        else:
+            value = check_value(value, path, 1, [MAX_VALUES])
+            text = encode_canonical(value)
         for leaf in list_leaves(path_of(parts), value):
             _know_secret_setting(leaf)
         override = mask_secrets(know_secrets_of_command([f"{path}={text}"])[0])
@@ -422,9 +431,11 @@ class ExpConfig:
 
 
 def _check_texts(items: Iterable[str], what: str) -> tuple[str, ...]:
-    if isinstance(items, str) or not isinstance(items, Iterable):
-        raise ConfigError(f"{what}s cannot be {short_repr(items)}; give a list of texts")
-    return tuple(check_text(item, what) for item in items)
+    try:
+        given = read_elements(items, f"{what}s")
+    except InvalidValueError as error:
+        raise ConfigError(str(error)) from error.__cause__
+    return tuple(check_text(item, what) for item in given)
 
 
 def _drop_seeds(value: ConfigValue) -> ConfigValue:
@@ -473,14 +484,22 @@ def _know_secret_setting(leaf: Leaf) -> None:
 
 
 def _check_sources(sources: Mapping[str, ConfigSource]) -> dict[str, ConfigSource]:
-    for path, source in sources.items():
-        if not isinstance(source, ConfigSource) or source.kind not in SOURCE_KINDS:
+    checked: dict[str, ConfigSource] = {}
+    for key, source in read_items(sources, "sources"):
+        path = check_text(key, "config path")
+        # A source that the archive stored has plain parts already, and there are many.
+        if type(source) is not ConfigSource or plain(source.kind) not in SOURCE_KINDS:
             raise ConfigError(
                 f"the source of {path!r} cannot be {short_repr(source)}; give a ConfigSource of kind"
                 f" {', '.join(SOURCE_KINDS)}"
             )
+        name, line = source.name, source.line
+        if type(source.kind) is not str or type(name) is not str or type(line) is not int:
+            line = check_whole(line, f"the line of the source of {path!r}", 0)
+            source = ConfigSource(plain(source.kind), check_text(name, "the name of a source"), line)
         check_text(source.name, f"the name of the source of {path!r}")
-    return dict(sources)
+        checked[path] = source
+    return checked
 
 
 def _replace_value(tree: dict[str, ConfigValue], parts: Sequence[str], value: Any) -> dict[str, ConfigValue]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.errors import ConfigError
 from exptrack.keypath import path_of, split_path
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 Keys: TypeAlias = tuple[str, ...]
 

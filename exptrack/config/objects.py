@@ -15,8 +15,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exptrack.errors import ConfigError
+from exptrack.plain import short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import short_repr
 
 if TYPE_CHECKING:
     import dataclasses

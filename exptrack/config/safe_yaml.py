@@ -13,7 +13,7 @@ import re
 from typing import Any, NamedTuple
 
 from exptrack.errors import ConfigError
-from exptrack.validation import short_repr
+from exptrack.plain import short_repr
 
 MAX_DEPTH = 50
 MAX_VALUES = 100_000

@@ -16,7 +16,8 @@ from typing import NamedTuple, TypeAlias
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, mask_setting
-from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text, short_repr
+from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 
@@ -50,7 +51,7 @@ def check_values(values: object) -> dict[str, ConfigValue]:
     Raises:
         ConfigError: it is not a map, or holds a value that no config can hold; the message names its path.
     """
-    if not isinstance(values, Mapping):
+    if not is_mapping(values):
         raise ConfigError(f"a config cannot be {type(values).__name__} {short_repr(values)}; give a map")
     checked = check_value(values, "", 1, [MAX_VALUES])
     assert isinstance(checked, dict)
@@ -72,7 +73,7 @@ def check_value(value: object, path: str, depth: int, budget: list[int]) -> Conf
         raise ConfigError(
             f"config holds more than {MAX_VALUES:,} values; store large data as an artifact", key=path
         )
-    if value is None or isinstance(value, bool):
+    if value is None or value is True or value is False:
         return value
     kind = type(value)
     if kind is float and math.isfinite(value):  # type: ignore[arg-type]
@@ -80,23 +81,28 @@ def check_value(value: object, path: str, depth: int, budget: list[int]) -> Conf
     if kind is int and INT64_MIN <= value <= INT64_MAX:  # type: ignore[operator]
         return value  # type: ignore[return-value]
     where = f"config value {path!r}" if path else "config"
+    value = plain(value)
     if isinstance(value, str):
         try:
-            return check_text(str.__str__(value), where)
+            return check_text(value, where)
         except InvalidValueError as error:
             raise ConfigError(str(error), key=path) from None
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
             raise ConfigError(
-                f"{where} does not fit into 64 bits; write it as text: {short_repr(int(value))}", key=path
+                f"{where} does not fit into 64 bits; write it as text: {short_repr(value)}", key=path
             )
-        return int(value)
+        return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ConfigError(
-                f"{where} is {float(value)}, which a config cannot hold; write it as text", key=path
-            )
-        return float(value)
+            raise ConfigError(f"{where} is {value}, which a config cannot hold; write it as text", key=path)
+        return value
+    with reading(where, ConfigError):
+        return _check_part(value, path, where, depth, budget)
+
+
+def _check_part(value: object, path: str, where: str, depth: int, budget: list[int]) -> ConfigValue:
+    """Check a map, a list, or an object that may hold a value, as numpy's scalars do."""
     if isinstance(value, Mapping):
         result: dict[str, ConfigValue] = {}
         for key, item in value.items():
@@ -107,9 +113,9 @@ def check_value(value: object, path: str, depth: int, budget: list[int]) -> Conf
         return [check_value(v, f"{path}[{i}]", depth + 1, budget) for i, v in enumerate(value)]
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", None) == 0:
-        plain = item()
-        if isinstance(plain, (bool, int, float, str)):
-            return check_value(plain, path, depth, budget)
+        held = item()
+        if isinstance(held, (bool, int, float, str)):
+            return check_value(held, path, depth, budget)
     raise ConfigError(
         f"{where} is of type {type(value).__name__}, which a config cannot hold; give text, numbers, bools,"
         " None, lists or maps",
@@ -118,12 +124,12 @@ def check_value(value: object, path: str, depth: int, budget: list[int]) -> Conf
 
 
 def _check_key(key: object, path: str) -> str:
-    if not isinstance(key, str):
+    if not is_text(key):
         raise ConfigError(
             f"config key {short_repr(key)} under {path!r} is {type(key).__name__}; give text", key=path
         )
     try:
-        return check_text(str.__str__(key), "config key", max_chars=MAX_NAME_CHARS)
+        return check_text(key, "config key", max_chars=MAX_NAME_CHARS)
     except InvalidValueError as error:
         raise ConfigError(str(error), key=path) from None
 

@@ -18,6 +18,7 @@ from exptrack.errors import (
     ArchiveReadOnlyError,
     ConflictError,
     ExptrackError,
+    InvalidTypeError,
     NotAnArchiveError,
     UnsupportedSqliteError,
 )
@@ -87,6 +88,7 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
 # What SQLite's binding raises. Of a schema whose text is damaged, the message itself may not be UTF-8.
 SQLITE_FAILURE = (sqlite3.Error, UnicodeDecodeError)
 # How messages without a code of their own begin: a statement of exptrack met a value that it never stores.
+SQLITE_CONSTRAINT_DATATYPE = sqlite3.SQLITE_CONSTRAINT | 12 << 8  # sqlite3 has no name for it
 OF_WRONG_VALUES = ("Could not decode", "user-defined ", "malformed JSON", "integer overflow", "JSON ")
 
 
@@ -115,6 +117,12 @@ def is_of_wrong_value(error: Exception) -> bool:
     return isinstance(error, UnicodeDecodeError) or str(error).startswith(OF_WRONG_VALUES)
 
 
+def is_of_argument(error: Exception) -> bool:
+    """Whether a caller's value has a type that SQLite, or the column, does not take."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code == SQLITE_CONSTRAINT_DATATYPE or str(error).startswith("Error binding parameter")
+
+
 def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
     """Return exptrack's error for an error of SQLite on the file at `path`, or that error itself.
 
@@ -125,6 +133,8 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
             f"a table in {path} that exptrack did not make refers to what is to be deleted; delete its rows"
             " first, or declare its foreign key with ON DELETE CASCADE"
         )
+    if is_of_argument(error):
+        return InvalidTypeError(f"this is no value for {path} ({error}); give text, a number, bytes or None")
     code = primary_code(error)
     if is_of_wrong_value(error):
         code = sqlite3.SQLITE_CORRUPT

@@ -9,7 +9,8 @@ import re
 from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.validation import check_text, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_text
 
 Fact: TypeAlias = int | float | str | list[Any] | dict[str, Any] | None
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, SupportsIndex
+from typing import Any
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.media.encoded import Encoded, Fact, check_unmasked, convert_tensor, is_array, is_tensor
-from exptrack.validation import INT64_MAX, check_number, short_repr
+from exptrack.plain import read_elements, short_repr
+from exptrack.validation import INT64_MAX, check_number, check_whole, iter_elements
 
 MAX_BINS = 65_536
 # An array is converted to float64 in blocks of this size, so that a large one is not copied as a whole.
@@ -56,13 +56,7 @@ def encode_histogram(
         )
     if counts is not None:
         return _encode(*_check_ready(counts, edges), nan=0, low=0, high=0)
-    if isinstance(bins, bool) or not isinstance(bins, SupportsIndex):
-        raise InvalidTypeError(
-            f"the number of bins must be a whole number, not {type(bins).__name__} {short_repr(bins)}"
-        )
-    bins = operator.index(bins)
-    if not 1 <= bins <= MAX_BINS:
-        raise InvalidValueError(f"a histogram has 1 to {MAX_BINS:,} bins, not {short_repr(bins)}")
+    bins = check_whole(bins, "the number of bins", 1, MAX_BINS)
     chosen = None if range is None else _divide_range(range, bins)
     numbers: Any = convert_tensor(values) if is_tensor(values) else values
     if is_array(numbers) and numbers.dtype.kind in "buif":
@@ -98,9 +92,9 @@ def _check_ready(counts: object, edges: object) -> tuple[list[float], list[int]]
 
 
 def _iter_items(values: object, what: str) -> Iterator[object]:
-    if isinstance(values, (str, bytes, bytearray)) or not isinstance(values, Iterable):
+    if isinstance(values, Mapping):
         raise InvalidTypeError(f"{what} must be numbers, not {type(values).__name__} {short_repr(values)}")
-    return iter(values)
+    return iter_elements(values, what)
 
 
 def _are_increasing(edges: list[float]) -> bool:
@@ -116,7 +110,7 @@ def _spread(low: float, high: float, bins: int) -> list[float]:
 
 
 def _divide_range(limits: tuple[float, float], bins: int) -> list[float]:
-    given = [check_number(limit, "a limit of the range") for limit in _iter_items(limits, "a range")]
+    given = [check_number(limit, "a limit of the range") for limit in read_elements(limits, "a range", most=2)]
     if len(given) != 2:
         raise InvalidValueError(f"a range must be two numbers, not {short_repr(limits)}")
     low, high = given

@@ -9,11 +9,10 @@ from __future__ import annotations
 import io
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 from exptrack import own_files
-from exptrack.errors import InvalidTypeError, InvalidValueError, OwnFileError
+from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.extras import require
 from exptrack.media.encoded import (
     Encoded,
@@ -24,7 +23,7 @@ from exptrack.media.encoded import (
     is_array,
     is_tensor,
 )
-from exptrack.validation import short_repr
+from exptrack.plain import read_path, short_path, short_repr
 
 PNG = "image/png"
 SVG = "image/svg+xml"
@@ -83,7 +82,8 @@ def encode_image(image: object) -> Encoded:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _encode_file(bytes(image), "the bytes")
     if isinstance(image, (str, os.PathLike)):
-        return _encode_file(_read_image(image), f"the file {short_repr(os.fspath(image))}")
+        path = read_path(image, "the path of an image")
+        return _encode_file(_read_image(path), f"the file {short_path(path)}")
     if comes_from(image, "PIL") and hasattr(image, "mode") and hasattr(image, "save"):
         return _encode_pillow(image)
     if is_array(image):
@@ -98,16 +98,16 @@ def encode_image(image: object) -> Encoded:
     )
 
 
-def _read_image(path: str | os.PathLike[str]) -> bytes:
+def _read_image(path: str) -> bytes:
     """Read an image file; of any other file read the beginning, which is enough to refuse it."""
     try:
-        with own_files.open_for_reading(Path(path)) as file:
+        with own_files.open_for_reading(path) as file:
             head = file.read(HEAD_BYTES)
             return head + file.read() if _recognise(head) else head
-    except OwnFileError:
-        raise
-    except (OSError, TypeError, ValueError) as error:
-        raise InvalidValueError(f"cannot read the image {short_repr(os.fspath(path))}: {error}") from None
+    except OSError as error:
+        raise InvalidValueError(
+            f"cannot read the image {short_path(path)} ({error.strerror}); check the path"
+        ) from None
 
 
 def _recognise(data: bytes) -> str | None:

@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.media.encoded import Encoded, check_unmasked, comes_from, convert_tensor, is_array, is_tensor
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text, short_repr
+from exptrack.plain import plain, read_elements, read_items, short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_text
 
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"
@@ -63,7 +64,12 @@ def encode_table(table: object, columns: Sequence[str] | None = None) -> Encoded
     elif is_array(table):
         held = _split_array(table, chosen)
     elif isinstance(table, Mapping):
-        held = _select({name: _check_column(name, table[name]) for name in _check_names(table)}, chosen)
+        cells = read_items(table, "the table")
+        names = _check_names([name for name, _ in cells])
+        columns_by_name = {
+            name: _check_column(name, column) for name, (_, column) in zip(names, cells, strict=True)
+        }
+        held = _select(columns_by_name, chosen)
     elif isinstance(table, (list, tuple)):
         held = _split_rows(table, chosen)
     else:
@@ -121,9 +127,7 @@ def _is_a(value: object, package: str, name: str) -> bool:
 
 
 def _check_names(names: Iterable[object]) -> list[str]:
-    if isinstance(names, str):
-        raise InvalidTypeError(f"columns is a list of names, not the text {short_repr(names)}")
-    checked = [check_name(name, "column name") for name in names]
+    checked = [check_name(name, "column name") for name in read_elements(names, "columns", like="['a', 'b']")]
     if not checked:
         raise InvalidValueError("a table has at least one column")
     if len(set(checked)) < len(checked):
@@ -201,8 +205,12 @@ def _split_array(array: Any, chosen: list[str] | None) -> _Columns:
 
 def _split_rows(rows: Sequence[Any], chosen: list[str] | None) -> _Columns:
     if all(isinstance(row, Mapping) for row in rows) and (rows or chosen is not None):
-        names = chosen or _check_names(dict.fromkeys(key for row in rows for key in row))
-        return {name: [row.get(name) for row in rows] for name in names}
+        plain_rows = [
+            {check_name(key, "column name"): cell for key, cell in read_items(row, f"row {number}")}
+            for number, row in enumerate(rows)
+        ]
+        names = chosen or _check_names(dict.fromkeys(key for row in plain_rows for key in row))
+        return {name: [row.get(name) for row in plain_rows] for name in names}
     if chosen is None:
         raise InvalidValueError("the rows do not name their columns: give columns=[…], or rows as dicts")
     for number, row in enumerate(rows):
@@ -293,6 +301,7 @@ def _classify_cell(value: Any, row: int, name: str) -> tuple[str | None, Any]:
             value = value.item()
         elif comes_from(value, "pandas") and type(value).__name__ in ("NAType", "NaTType"):
             value = None
+    value = plain(value)
     if value is None:
         return None, None
     if isinstance(value, datetime) and not getattr(value, "nanosecond", 0):
@@ -300,15 +309,15 @@ def _classify_cell(value: Any, row: int, name: str) -> tuple[str | None, Any]:
     if isinstance(value, bool) or type(value) is date:
         return type(value).__name__, value
     if isinstance(value, str):
-        return "text", check_text(str.__str__(value), f"row {row} of column {name!r}")
+        return "text", check_text(value, f"row {row} of column {name!r}")
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
             raise InvalidValueError(
                 f"{short_repr(value)} in row {row} of column {name!r} does not fit into 64 bits"
             )
-        return "int", int(value)
+        return "int", value
     if isinstance(value, float):
-        return "float", float(value)
+        return "float", value
     raise InvalidTypeError(
         f"row {row} of column {name!r} holds {type(value).__name__} {short_repr(value)}, which no table can"
         " hold; give it as text or as a number"

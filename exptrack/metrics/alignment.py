@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidValueError
 from exptrack.metrics.series import Series, import_numpy
-from exptrack.validation import check_number, short_repr
+from exptrack.plain import short_repr
+from exptrack.validation import check_choice, check_number, check_whole
 
 if TYPE_CHECKING:
     import numpy
@@ -42,12 +43,11 @@ class Alignment:
 def align_series(series: Iterable[Series], by: str, every: float | None) -> Alignment:
     """Put series side by side; see :meth:`exptrack.Archive.align`."""
     numpy = import_numpy()
-    if by not in ("step", "time"):
-        raise InvalidValueError(f"by must be 'step' or 'time', not {short_repr(by)}")
-    if every is not None and not 0 < check_number(every, "every") < math.inf:
+    by = check_choice(by, "by", ("step", "time"))
+    if every is not None and by == "step":
+        every = check_whole(every, "every", 1)
+    elif every is not None and not 0 < (every := check_number(every, "every")) < math.inf:
         raise InvalidValueError(f"every must be above 0, not {short_repr(every)}")
-    if every is not None and by == "step" and not isinstance(every, int):
-        raise InvalidTypeError(f"every counts steps; it must be a whole number, not {short_repr(every)}")
     kept: dict[str, tuple[Any, Any]] = {}
     for one in series:
         values = one.values

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -33,7 +34,6 @@ from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
     ArchiveMovedError,
-    InvalidTypeError,
     InvalidValueError,
     RunFinishedError,
     RunNotFoundError,
@@ -51,9 +51,10 @@ from exptrack.metrics.writer import (
     release_writer,
 )
 from exptrack.metrics.writer_apart import open_writer_apart
+from exptrack.plain import read_items
 from exptrack.records import RunStatus
 from exptrack.times import milliseconds_since
-from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, iter_elements, short_repr
+from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text, iter_elements
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again
@@ -159,6 +160,8 @@ class MetricLog:
                 to grow. Until then points wait in the journal, a warning says so once, and the writer thread
                 goes on trying to store them.
         """
+        if type(name) is not str:
+            name = check_text(name, "metric name")
         journal = self._journal
         if type(value) is float and journal.mark[0] and time is None and (step is None or type(step) is int):
             try:
@@ -225,8 +228,12 @@ class MetricLog:
         # Read everything first: the iterator may log itself, and other processes may write meanwhile.
         numbers = array("d", (check_number(v, f"metric {checked!r}") for v in iter_elements(values, "values")))
         count = len(numbers)
-        given = None if steps is None else array("q", map(check_step, iter_elements(steps, "steps")))
-        moments = None if times is None else array("q", map(self._given_time, iter_elements(times, "times")))
+        # One element more shows that a column is longer; it may be endless.
+        given = moments = None
+        if steps is not None:
+            given = array("q", map(check_step, islice(iter_elements(steps, "steps"), count + 1)))
+        if times is not None:
+            moments = array("q", map(self._given_time, islice(iter_elements(times, "times"), count + 1)))
         if any(column is not None and len(column) != count for column in (given, moments)):
             raise InvalidValueError(f"metric {checked!r}: steps, values and times differ in length")
         self._store_many(checked, now_ms, numbers, given, moments)
@@ -262,12 +269,15 @@ class MetricLog:
     # The slow path
 
     def _log_slowly(self, values: Mapping[str, object], step: object, time: object) -> None:
-        if not isinstance(values, Mapping):
-            raise InvalidTypeError(f"log() takes a mapping of names to values, not {short_repr(values)}")
+        items = read_items(values, "the values of log()")
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
-        names = tuple(check_name(name, "metric name") for name in values)
-        numbers = [check_number(values[name], f"metric {name!r}") for name in values]
+        names = tuple(check_name(name, "metric name") for name, _ in items)
+        numbers = [
+            check_number(value, f"metric {name!r}") for name, (_, value) in zip(names, items, strict=True)
+        ]
+        if len(set(names)) < len(names):  # two keys of classes of their own, which say that they differ
+            raise InvalidValueError("two names of the values of log() are the same text; give each once")
         try:
             self._append(names, numbers, checked_step, time_ms)
         except (struct.error, OverflowError):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.functions import unpack_extremes, unpack_points
-from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.errors import MissingPackageError
 from exptrack.extras import require
 from exptrack.metrics.writer import drain_all
-from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, short_repr
+from exptrack.plain import read_names
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_step, check_whole
 
 if TYPE_CHECKING:
     import numpy
@@ -264,10 +265,7 @@ def read_buckets(
 ) -> Buckets:
     """Read one metric of one run, downsampled; see :meth:`exptrack.Run.series`."""
     checked = check_name(name, "metric name")
-    if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MAX_BUCKETS:
-        raise InvalidValueError(
-            f"buckets must be a whole number from 1 to {MAX_BUCKETS:,}, not {short_repr(buckets)}"
-        )
+    count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
     low, high = _check_range(start, stop)
     drain_all(connection.path)
     width, columns = 1, _unpack_buckets([])
@@ -278,18 +276,15 @@ def read_buckets(
             found = connection.one(STEP_BOUNDS, {"series": row["id"], "low": low, "high": high})
             if found is not None and found[0] is not None:
                 low, high = found
-                width = -((low - high - 1) // buckets)
+                width = -((low - high - 1) // count)
                 columns = _read_bucket_columns(connection, row, low, high, width)
     return Buckets(run_id, checked, started_at, width, columns)
 
 
 def check_names(names: object) -> list[str]:
     """Return metric names, each once. A single name need not be in a list."""
-    if isinstance(names, str):
-        return [check_name(names, "metric name")]
-    if not isinstance(names, Iterable):
-        raise InvalidTypeError(f"names must be a list of metric names, not {short_repr(names)}")
-    return list(dict.fromkeys(check_name(name, "metric name") for name in names))
+    found = read_names(names, "names", like="['loss', 'accuracy']")
+    return list(dict.fromkeys(check_name(name, "metric name") for name in found))
 
 
 def _check_range(start: object, stop: object) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from exptrack.database.opening import archive_path
 from exptrack.errors import ArchiveIOError, ExportError
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.waiting import list_waiting_journals
+from exptrack.validation import check_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,13 @@ def copy_archive(
 ) -> BackupReport:
     """Copy the archive to `target`; see :meth:`exptrack.Archive.backup`."""
     place = archive_path(decode_path(target))
+    tell = check_function(progress, "progress")
     own_files.require_foreign(place)
     _require_free_name(place)
     connection.require_open()
     connection.check_identity()
     with new_file(place, _mode_of(connection.path)) as draft:
-        copy_file(connection, draft, place, progress)
+        copy_file(connection, draft, place, tell)
         size = os.stat(draft).st_size
     return BackupReport(str(place), size, tuple(one.path for one in list_waiting_journals(connection)))
 

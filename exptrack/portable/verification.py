@@ -22,6 +22,7 @@ from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
 from exptrack.records import Waiting
+from exptrack.validation import check_function
 
 __all__ = ["Problem", "VerifyReport", "verify"]
 
@@ -74,7 +75,7 @@ def verify(connection: Connection, progress: Callable[[str, int, int], None] | N
     `progress` is called with a part (``"runs"``, ``"chunks"``, ``"artifacts"``), how many of them are done and
     how many there are. Damage is reported, never raised.
     """
-    tell = progress or (lambda _part, _done, _total: None)
+    tell = (lambda _part, _done, _total: None) if progress is None else check_function(progress, "progress")
     file = str(connection.path)
     runs, points, blobs, chunks = (
         _count(connection, sql) for sql in (COUNT_RUNS, COUNT_POINTS, COUNT_BLOBS, COUNT_CHUNKS)

@@ -15,15 +15,16 @@ from exptrack.config.exp_config import parse_stored_config
 from exptrack.config.store import read_sources, read_stored_config
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidTypeError
 from exptrack.metrics.store import read_summaries
+from exptrack.plain import short_repr
 from exptrack.query.run_filter import RunFilter
 from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import short_repr
+from exptrack.validation import check_whole
 
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
 
@@ -56,8 +57,7 @@ def list_runs(
     wanted = RunFilter() if run_filter is None else run_filter
     if not isinstance(wanted, RunFilter):
         raise InvalidTypeError(f"list_runs takes a RunFilter, not {short_repr(run_filter)}")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise InvalidValueError(f"limit must be a whole number, 0 or more, not {short_repr(limit)}")
+    limit = None if limit is None else check_whole(limit, "limit", 0)
     dead = find_dead_runs(connection)
     found = Selection(connection, wanted.condition(), NEWEST_FIRST, dead).rows(limit)
     return summarize_runs(connection, read_rows(connection, found), dead)

@@ -16,12 +16,11 @@ from exptrack.config.store import read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.errors import InvalidValueError
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
 from exptrack.times import moment
-from exptrack.validation import short_repr
+from exptrack.validation import check_choice
 
 OF_RUNS = "IN (SELECT value FROM json_each(:runs))"
 ROW_IDS = "SELECT run_id, id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -167,9 +166,7 @@ def read_metrics(
 
 def check_statistic(statistic: object) -> str:
     """Return `statistic` if it names a value of a metric."""
-    if not isinstance(statistic, str) or statistic not in STATISTICS:
-        raise InvalidValueError(f"a statistic is one of {', '.join(STATISTICS)}, not {short_repr(statistic)}")
-    return statistic
+    return check_choice(statistic, "a statistic", STATISTICS)
 
 
 def read_row_ids(connection: Connection, run_ids: Sequence[str]) -> list[int]:

@@ -16,12 +16,12 @@ from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import (
     ArchiveCorruptError,
-    InvalidTypeError,
     InvalidValueError,
     MetricNotFoundError,
 )
 from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
+from exptrack.plain import read_elements, read_names
 from exptrack.query.conditions import ATTRIBUTES, Field
 from exptrack.query.fields import (
     METRIC_IDS,
@@ -35,7 +35,7 @@ from exptrack.query.fields import (
 )
 from exptrack.query.names import check_field_exists
 from exptrack.query.parser import parse_field
-from exptrack.validation import check_text, short_repr
+from exptrack.validation import check_text
 
 if TYPE_CHECKING:
     import pandas
@@ -116,7 +116,7 @@ class Frame:
         return len(next(iter(self._table.values())).cells) if self._table else 0
 
     def __getitem__(self, column: str) -> list[Any]:
-        return list(self._table[column].cells)
+        return list(self._table[check_text(column, "column")].cells)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.to_dicts())
@@ -176,11 +176,7 @@ def read_table(
 
 
 def _check_statistics(statistic: object) -> tuple[str, ...]:
-    several = [statistic] if isinstance(statistic, str) else statistic
-    if not isinstance(several, Iterable):
-        raise InvalidTypeError(
-            f"statistic must be the name of a statistic, like 'max', or several, not {short_repr(statistic)}"
-        )
+    several = read_names(statistic, "statistic", like="['min', 'max']")
     found = tuple(dict.fromkeys(check_statistic(one) for one in several))
     if not found:
         raise InvalidValueError("no statistic is given; name at least one, like 'max'")
@@ -188,13 +184,10 @@ def _check_statistics(statistic: object) -> tuple[str, ...]:
 
 
 def _check_columns(connection: Connection, columns: object) -> dict[str, Field]:
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
-        raise InvalidTypeError(
-            f"columns must be a list of fields, like ['run_id', 'config.lr'], not {short_repr(columns)}"
-        )
     chosen = {}
-    for name in columns:
-        field = chosen[check_text(name, "column")] = parse_field(name)
+    for one in read_elements(columns, "columns", like="['run_id', 'config.lr']"):
+        name = check_text(one, "column")
+        field = chosen[name] = parse_field(name)
         check_field_exists(connection, field, name)
     if not chosen:
         raise InvalidValueError("no column is chosen; name at least one, like 'config.lr'")

@@ -32,9 +32,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from exptrack.config.tree import encode_canonical
+from exptrack.config.tree import check_value, encode_canonical
 from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidValueError
 from exptrack.keypath import path_of, split_path
+from exptrack.plain import attribute, is_text, plain, reading, short_repr
 from exptrack.query.conditions import (
     ATTRIBUTES,
     BARE_PART,
@@ -54,7 +55,7 @@ from exptrack.query.conditions import (
     Scalar,
 )
 from exptrack.times import SECONDS, utc_text
-from exptrack.validation import INT64_MAX, INT64_MIN, check_text, short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
@@ -78,6 +79,7 @@ _TOKEN = rf"""(?sx)\s*(?:
 _SIGN = r"\s*([+-]?)\s*"
 _SPAN = r"(\d+(?:\.\d+)?)(s|min|m|h|d|w)"
 _KEYWORDS = frozenset("and or not in like is null exists".split())
+MAX_LIST = 10_000  # values in a list that a config value is compared with
 _OPERATORS = {"==": "=", "<>": "!="}
 
 
@@ -95,10 +97,7 @@ def parse_filter(text: object, parameters: Sequence[object] = ()) -> Condition:
     Raises:
         FilterError: the filter is wrong; the message shows where.
     """
-    if not isinstance(text, str):
-        raise InvalidTypeError(f"a filter must be text, not {short_repr(text)}")
-    check_text(text, "filter", max_chars=MAX_CHARS)
-    return _Parser(text, parameters).filter()
+    return _Parser(check_text(text, "filter", max_chars=MAX_CHARS), parameters).filter()
 
 
 def parse_field(text: object) -> Field:
@@ -107,7 +106,7 @@ def parse_field(text: object) -> Field:
     Raises:
         FilterError: there is no such field.
     """
-    if not isinstance(text, str):
+    if not is_text(text):
         raise InvalidTypeError(f"a field must be text, like 'metrics.acc.max', not {short_repr(text)}")
     parser = _Parser(check_text(text, "field", max_chars=MAX_CHARS), ())
     token = parser.take()
@@ -122,7 +121,7 @@ def parse_columns(text: object) -> dict[str, Field]:
     Raises:
         FilterError: there is no such field.
     """
-    if not isinstance(text, str):
+    if not is_text(text):
         raise InvalidTypeError(
             f"columns must be text, like 'config.lr, metrics.acc.max', not {short_repr(text)}"
         )
@@ -146,9 +145,9 @@ def parse_order(text: object) -> list[tuple[Field, bool]]:
     Raises:
         FilterError: there is no such field.
     """
-    if not isinstance(text, str):
+    if not is_text(text):
         raise InvalidTypeError(f"an order must be text, like '-metrics.acc.max', not {short_repr(text)}")
-    check_text(text, "order", max_chars=MAX_CHARS)
+    text = check_text(text, "order", max_chars=MAX_CHARS)
     found = []
     position = 0
     while True:
@@ -392,8 +391,9 @@ class _Parser:
         kind = _find_kind(field)
         if lowered in ("true", "false"):
             return lowered == "true"
-        if token.kind == "null":
-            raise self.error(f"null cannot be compared; write: {field} is null", token)
+        # The text None has to be quoted, as a config more often means Python's None.
+        if token.kind == "null" or (token.text == "None" and kind not in ("text", "set")):
+            raise self.error(f"{token.text} cannot be compared; write: {field} is null", token)
         if kind in ("number", "config") and lowered.lstrip("+-") in ("inf", "infinity", "nan"):
             return float(lowered)
         return token.text
@@ -470,7 +470,7 @@ class _Parser:
             else:
                 moment = datetime.fromisoformat(text)
             return utc_text(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
-        except (ValueError, OverflowError):
+        except Exception:  # the zone of a caller's datetime may raise anything
             raise self.error("a time (UTC) is like 2026-01-31, -7d, -12h or today", token) from None
 
     def _read_seconds(self, field: Field, value: Any, token: _Token) -> float:
@@ -487,20 +487,28 @@ def _find_kind(field: Field) -> str:
 
 
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
-    if isinstance(value, list):
+    value = plain(value)
+    if issubclass(type(value), (list, tuple)):
         try:
-            check_text(encode_canonical(value), "list")
-        except (TypeError, ValueError, RecursionError) as error:
+            # A list of a config, to be compared with one: it may hold what a config may.
+            held = check_value(value, "", 1, [MAX_LIST])
+            check_text(encode_canonical(held), "list")
+        except InvalidValueError as error:
             raise parser.error(f"a list can hold only JSON values: {error}", token) from None
+        assert isinstance(held, list)
+        return cast(Scalar, held)
     if isinstance(value, (str, bool, float, list, datetime)):
         return value
     if isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
             raise parser.error(f"{short_repr(value)} does not fit into 64 bits", token)
         return value
-    item = getattr(value, "item", None)
+    item = attribute(value, "item")
     if callable(item):
-        return _check_parameter(item(), token, parser)
+        with reading("a parameter"):
+            held = plain(item())
+        if isinstance(held, (str, bool, int, float, list, datetime)):
+            return _check_parameter(held, token, parser)
     raise parser.error(f"expected text, a number, a bool, a list or a datetime, not {short_repr(value)}", token)
 
 

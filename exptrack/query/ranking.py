@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exptrack.database.connection import Connection, in_reading
-from exptrack.errors import InvalidValueError
+from exptrack.plain import read_names
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
 from exptrack.query.conditions import PRUNED, And, Not, compare_attribute, names_pruned
 from exptrack.query.names import check_names_exist, get_metric
 from exptrack.query.parser import parse_filter
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
-from exptrack.validation import check_direction, check_name, short_repr
+from exptrack.validation import check_choice, check_direction, check_name, check_text
 
 # A statement for each value and direction, because an index holds each order. The bounds exclude NaN, which is
 # NULL, and the infinities. Of equal runs, the one stored first wins.
@@ -57,10 +57,10 @@ def best_runs(
         FilterError: a filter is wrong; the message shows where.
     """
     name = check_name(metric, "metric")
-    check_direction(direction)
-    if not isinstance(by, str) or by not in RANKED_VALUES:
-        raise InvalidValueError(f"by must be 'last', 'min' or 'max', not {short_repr(by)}")
-    filters = {text: parse_filter(text) for text in ([where] if isinstance(where, str) else where)}
+    direction = check_direction(direction)
+    by = check_choice(by, "by", RANKED_VALUES)
+    texts = [check_text(text, "filter") for text in read_names(where, "where")]
+    filters = {text: parse_filter(text) for text in texts}
     for text, condition in filters.items():
         check_names_exist(connection, condition, text)
     row_id = get_metric(connection, name)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import is_text, read_elements, reading, short_repr
 from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_attribute
 from exptrack.records import RunStatus
 from exptrack.times import utc_text
-from exptrack.validation import check_name, short_repr
+from exptrack.validation import check_choice, check_name
 
 _P = ParamSpec("_P")
 
@@ -120,16 +121,18 @@ class RunFilter:
 
     def condition(self) -> Condition:
         """Return the filter as a tree of conditions."""
-        found: list[Condition] = [compare_attribute("status", "=", status) for status in self.statuses]
-        found += [compare_attribute("tag", "=", tag) for tag in self.tags]
-        for attribute, operator, value in (
-            ("group", "=", self.group),
-            ("fingerprint", "=", self.fingerprint),
-            ("started", ">=", self.started_after),
-            ("started", "<", self.started_before),
-        ):
+        statuses = map(check_filter_status, read_elements(self.statuses, "statuses", like="('failed',)"))
+        tags = (check_name(tag, "tag") for tag in read_elements(self.tags, "tags", like="('baseline',)"))
+        found: list[Condition] = [compare_attribute("status", "=", status) for status in statuses]
+        found += [compare_attribute("tag", "=", tag) for tag in tags]
+        for attribute, value in (("group", self.group), ("fingerprint", self.fingerprint)):
             if value is not None:
-                found.append(compare_attribute(attribute, operator, value))
+                found.append(compare_attribute(attribute, "=", check_name(value, attribute)))
+        after = _check_time_bound(self.started_after, "started_after")
+        before = _check_time_bound(self.started_before, "started_before")
+        for operator, bound in ((">=", after), ("<", before)):
+            if bound is not None:
+                found.append(compare_attribute("started", operator, bound))
         return And(tuple(found))
 
 
@@ -137,21 +140,20 @@ def _check_time_bound(value: datetime | str | None, what: str) -> str | None:
     """Return a bound as the archive stores times; a time without a zone is UTC."""
     if value is None:
         return None
-    if isinstance(value, str):
+    if is_text(value):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(str.__str__(value))
         except ValueError:
             raise InvalidValueError(
                 f"{what} must be an ISO date or time like '2026-01-31', not {short_repr(value)}"
             ) from None
     if not isinstance(value, datetime):
         raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {short_repr(value)}")
-    return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+    with reading(what):
+        return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
 
 
 def check_filter_status(status: object) -> str:
     """Return `status` as text if runs can be filtered by it: a RunStatus, or pruned."""
-    known = STATE_WORDS["status"]
-    if not isinstance(status, str) or status not in known:
-        raise InvalidValueError(f"status must be one of {', '.join(known)}; not {short_repr(status)}")
+    return check_choice(status, "status", STATE_WORDS["status"])
     return str(status)

@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidTypeError
+from exptrack.plain import short_repr
 from exptrack.query import frames
 from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_attribute
 from exptrack.query.details import read_rows
@@ -22,11 +23,11 @@ from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
-from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection
+from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import summarize_runs
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, short_repr
+from exptrack.validation import check_name, check_text, check_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -73,6 +74,7 @@ class RunQuery:
             FilterError: the filter is wrong, or names a misspelled key or metric; the message shows where.
         """
         condition = parse_filter(text, parameters)
+        text = check_text(text, "filter")
         check_names_exist(self._connection, condition, text)
         return self._and(condition)
 
@@ -108,14 +110,14 @@ class RunQuery:
             FilterError: there is no such field.
         """
         order = tuple(Order(*one) for field in fields for one in parse_order(field))
+        whole = ", ".join(check_text(field, "order") for field in fields)
         for one in order:
-            check_field_exists(self._connection, one.field, ", ".join(map(str, fields)))
+            check_field_exists(self._connection, one.field, whole)
         return replace(self, _order=order or NEWEST_FIRST)
 
     def limit(self, count: int) -> RunQuery:
         """Keep at most the first `count` runs."""
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 2**62:
-            raise InvalidValueError(f"limit must be a whole number, 0 or more, not {short_repr(count)}")
+        count = check_whole(count, "limit", 0)
         return replace(self, _limit=count if self._limit is None else min(count, self._limit))
 
     def _and(self, *conditions: Condition) -> RunQuery:
@@ -196,6 +198,7 @@ class RunQuery:
         If the query has a limit, no page has more runs than that.
         """
         wanted = self.limit(size)._limit
+        after = None if after is None else check_place(after)
         assert wanted is not None
         self._settle()
         return self._read_page(wanted, after)

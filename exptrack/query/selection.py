@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import read_elements, short_repr
 from exptrack.query.compiler import (
     FEW,
     INDEXED_VALUES,
@@ -25,6 +27,7 @@ from exptrack.query.compiler import (
 )
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Or
 from exptrack.query.names import find_metric
+from exptrack.validation import check_sql_value, check_step
 
 # A statement that only counts has no order to walk along, so more candidates are worth a look.
 MOST_WHEN_COUNTING = 100_000
@@ -43,6 +46,18 @@ class SelectedRun(NamedTuple):
 
     run: int
     values: tuple[Any, ...]
+
+
+def check_place(after: object) -> SelectedRun:
+    """Return the place of a page, made of plain values.
+
+    Raises:
+        InvalidTypeError: it is not the `after` of a page.
+    """
+    if not isinstance(after, SelectedRun):
+        raise InvalidTypeError(f"after must be the `after` of a page, not {short_repr(after)}")
+    values = read_elements(after.values, "the values of a place")
+    return SelectedRun(check_step(after.run), tuple(check_sql_value(value) for value in values))
 
 
 NEWEST_FIRST = (Order(Field("attribute", "started"), True),)
@@ -104,6 +119,10 @@ class Selection:
         sql = f"SELECT r.id{columns} FROM {source} WHERE {test.sql.format(id='r.id')}"
         values += test.values
         if after is not None:
+            if len(after.values) != len(self._order):
+                raise InvalidValueError(
+                    "after is a place in another order; give the one of a page of this query"
+                )
             behind = self._test_behind(after, [value.sql for value in orders], orders, "r.id")
             sql, values = f"{sql} AND {behind.sql}", values + behind.values
         terms = [self._write_term(one, value.sql) for one, value in zip(self._order, orders, strict=True)]

@@ -18,12 +18,13 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.own_schema import own_views
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ConflictError, FilterError, InvalidTypeError, InvalidValueError, NotFoundError
+from exptrack.errors import ConflictError, FilterError, InvalidValueError, NotFoundError
+from exptrack.plain import read_elements, short_repr
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
 from exptrack.query.names import find_key, find_metric, suggest_key, suggest_metric
 from exptrack.query.parser import parse_field
-from exptrack.validation import short_repr
+from exptrack.validation import check_text
 
 MAX_NAME_CHARS = 64
 MAX_COLUMNS = 500
@@ -71,9 +72,8 @@ class UserView:
 def create_view(connection: Connection, name: object, fields: Iterable[str]) -> UserView:
     """Create a view; see :meth:`exptrack.Archive.create_view`."""
     checked = _check_name(name)
-    if isinstance(fields, str) or not isinstance(fields, Iterable):
-        raise InvalidTypeError(f"fields must be a list of names like 'config.lr', not {short_repr(fields)}")
-    wanted = list(dict.fromkeys(parse_field(field) for field in fields))
+    found = read_elements(fields, "fields", like="['config.lr']")
+    wanted = list(dict.fromkeys(parse_field(field) for field in found))
     if not 0 < len(wanted) <= MAX_COLUMNS:
         raise InvalidValueError(f"a view must have 1 to {MAX_COLUMNS} fields, not {len(wanted)}")
     return _store_view(connection, checked, wanted)
@@ -135,8 +135,7 @@ def _read_view(connection: Connection, name: str) -> UserView:
 
 def _check_name(name: object) -> str:
     """Return `name` if it can name a view without quotes."""
-    if not isinstance(name, str):
-        raise InvalidTypeError(f"the name of a view must be text, not {short_repr(name)}")
+    name = check_text(name, "the name of a view")
     if len(name) > MAX_NAME_CHARS or not _NAME.fullmatch(name):
         raise InvalidValueError(
             f"the name of a view must be 1 to {MAX_NAME_CHARS} letters, digits and underscores, and must not"

@@ -10,6 +10,7 @@ from operator import itemgetter
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import AmbiguousRunError, RunNotFoundError
+from exptrack.plain import attribute, is_text
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
 from exptrack.validation import check_name
@@ -37,6 +38,11 @@ NOTES_OF = "SELECT written_at, text FROM note WHERE run = ? ORDER BY seq"
 _by_run_and_name = itemgetter(0, 1)
 
 
+def id_of(run: object) -> object:
+    """Return the id of a run or of a record of one; anything else as it is."""
+    return run if is_text(run) else attribute(run, "run_id", run)
+
+
 def resolve_run(connection: Connection, run_id: object) -> Row:
     """Return the row of the run with this id, or of the only run whose id begins with it.
 
@@ -44,7 +50,7 @@ def resolve_run(connection: Connection, run_id: object) -> Row:
         RunNotFoundError: no run has this id.
         AmbiguousRunError: several runs begin with it.
     """
-    wanted = check_name(getattr(run_id, "run_id", run_id), "run id").lower()
+    wanted = check_name(id_of(run_id), "run id").lower()
     row = connection.one(RUN_BY_ID, (wanted,))
     if row is None:
         found = connection.all(RUNS_BY_PREFIX, (wanted, wanted + "\U0010ffff"))

@@ -25,6 +25,7 @@ from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
+from exptrack.plain import iter_any, read_elements, read_items, reading, short_repr
 from exptrack.records import RunStatus
 from exptrack.runs.identity import make_run_id
 from exptrack.runs.lookup import resolve_run
@@ -43,13 +44,13 @@ from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, utc_text
 from exptrack.validation import (
     INT64_MAX,
     INT64_MIN,
+    check_flag,
     check_name,
     check_number,
     check_status,
     check_step,
     check_text,
     iter_elements,
-    short_repr,
 )
 
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
@@ -120,17 +121,19 @@ def _check_in_batches(
     """Check the records, and yield as many at a time as one transaction stores."""
     batch: list[_CheckedRecord] = []
     points = 0
-    for position, record in enumerate(records):
-        try:
+    position = 0
+    try:
+        for record in iter_any(records, "records"):
             checked = _check_record(connection, record)
-        except ExptrackError as error:
-            error.add_note(f"in record {position} (from 0); the first {len(run_ids)} are stored, no other is")
-            raise
-        batch.append(checked)
-        points += sum(len(steps) for steps, _times, _values in checked.metrics.values())
-        if len(batch) >= RUNS_AT_ONCE or points >= POINTS_AT_ONCE:
-            yield batch
-            batch, points = [], 0
+            batch.append(checked)
+            points += sum(len(steps) for steps, _times, _values in checked.metrics.values())
+            position += 1
+            if len(batch) >= RUNS_AT_ONCE or points >= POINTS_AT_ONCE:
+                yield batch
+                batch, points = [], 0
+    except ExptrackError as error:
+        error.add_note(f"in record {position} (from 0); the first {len(run_ids)} are stored, no other is")
+        raise
     if batch:
         yield batch
 
@@ -206,7 +209,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
         parent=None if record.parent is None else resolve_run(connection, record.parent)["id"],
         code=CodeVersion(
             commit=check_optional_name(record.commit, "commit"),
-            dirty=None if record.dirty is None else bool(record.dirty),
+            dirty=None if record.dirty is None else check_flag(record.dirty, "dirty"),
             branch=check_optional_name(record.branch, "branch"),
             remote=None,
             script=None if record.script is None else _redact_name(check_name(record.script, "script")),
@@ -228,15 +231,15 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
         reason=_redact_text(record.reason, "reason"),
         traceback=_redact_text(record.traceback, "traceback"),
     )
-    if isinstance(record.notes, str) or not isinstance(record.notes, Iterable):
-        raise InvalidTypeError(f"notes must be a list of texts, not {short_repr(record.notes)}")
-    return _CheckedRecord(new, [check_note(note) for note in record.notes], _check_metrics(record, started))
+    notes = [check_note(note) for note in read_elements(record.notes, "notes")]
+    return _CheckedRecord(new, notes, _check_metrics(record, started))
 
 
 def _check_start(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidTypeError(f"started_at must be a datetime, not {short_repr(value)}")
-    start = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    with reading("started_at"):
+        start = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if start < _EPOCH or start.year >= 3000:
         raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {short_repr(value)}")
     return start
@@ -252,14 +255,11 @@ def _redact_name(text: str) -> str:
 
 
 def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:
-    if not isinstance(record.metrics, Mapping):
-        raise InvalidTypeError(
-            f"metrics must be a mapping of names to steps and values, not {short_repr(record.metrics)}"
-        )
     found: dict[str, _Columns] = {}
-    for name, columns in record.metrics.items():
+    for name, columns in read_items(record.metrics, "metrics"):
         checked = check_name(name, "metric name")
-        if not isinstance(columns, (tuple, list)) or len(columns) not in (2, 3):
+        columns = read_elements(columns, f"metric {checked!r}", like="(steps, values)", most=3)
+        if len(columns) < 2:
             raise InvalidTypeError(f"metric {checked!r} must be (steps, values) or (steps, values, times)")
         steps, values = _check_steps(columns[0]), _check_values(columns[1], f"metric {checked!r}")
         times = _check_times(columns[2], started) if len(columns) == 3 else [0] * len(steps)

@@ -16,14 +16,15 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.errors import InvalidValueError
 from exptrack.known_secrets import mask_secrets
+from exptrack.plain import is_mapping, read_elements, read_items
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import compute_fingerprint
 from exptrack.runs.row_sums import add_to_run, changing_run, sum_config, sum_new_run
 from exptrack.times import utc_text
-from exptrack.validation import check_name, check_text, short_repr
+from exptrack.validation import check_name, check_text
 
 INSERT_RUN = """
 INSERT INTO run
@@ -161,18 +162,18 @@ def record_end(
 
 def check_tags(tags: Iterable[str]) -> list[str]:
     """Return the tags, each once."""
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidTypeError(f"tags must be a list of texts, like ['baseline'], not {short_repr(tags)}")
-    return list(dict.fromkeys(mask_secrets(check_name(tag, "tag")) for tag in tags))
+    found = read_elements(tags, "tags", like="['baseline']")
+    return list(dict.fromkeys(mask_secrets(check_name(tag, "tag")) for tag in found))
 
 
 def check_data(data: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
     """Return references to data by name. A reference without a name is its own name."""
     if data is None:
         return {}
-    if isinstance(data, str) or not isinstance(data, Iterable):
-        raise InvalidTypeError(f"data must be a mapping of names to references, not {short_repr(data)}")
-    pairs = data.items() if isinstance(data, Mapping) else ((item, item) for item in data)
+    if is_mapping(data):
+        pairs = read_items(data, "data")
+    else:
+        pairs = [(item, item) for item in read_elements(data, "data", like="{'train': 's3://bucket/train'}")]
     return {
         mask_secrets(check_name(k, "data name")): mask_secrets(check_text(v, "data reference"))
         for k, v in pairs

@@ -15,8 +15,9 @@ from __future__ import annotations
 from os import PathLike
 
 from exptrack import own_files
-from exptrack.errors import InvalidTypeError, SdnError
+from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from exptrack.keypath import split_path
+from exptrack.plain import is_text, plain, read_path, short_path, short_repr
 from exptrack.sdn.edit import Place, Places, find_leaf_lines, set_in_text
 from exptrack.sdn.reader import Reader
 from exptrack.sdn.scalars import (
@@ -30,6 +31,7 @@ from exptrack.sdn.scalars import (
     utf8,
 )
 from exptrack.sdn.writer import dumps
+from exptrack.validation import check_whole
 
 __all__ = [
     "MAX_BYTES",
@@ -69,7 +71,8 @@ def loads(
         SdnError: the text is not valid SDN or exceeds a limit.
         InvalidTypeError: `text` is neither text nor bytes.
     """
-    return Reader(_decode(text, max_bytes), max_depth, max_scalars, max_string).document()
+    limits = (("max_depth", max_depth), ("max_scalars", max_scalars), ("max_string", max_string))
+    return Reader(_decode(text, max_bytes), *(check_whole(limit, name, 0) for name, limit in limits)).document()
 
 
 def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, Value]:
@@ -80,10 +83,19 @@ def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, 
     Raises:
         SdnError: the file is not valid UTF-8 or SDN, or exceeds a limit.
         OwnFileError: the file belongs to an archive that is open here.
-        OSError: the file cannot be read.
+        ConfigNotFoundError: there is no such file.
+        ConfigError: it is no regular file, or cannot be read.
     """
-    with own_files.open_for_reading(path) as file:
-        return loads(file.read(max_bytes + 1), max_bytes=max_bytes)
+    limit = check_whole(max_bytes, "max_bytes", 0)
+    try:
+        with own_files.open_for_reading(path) as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        place = read_path(path)
+        raise ConfigNotFoundError(f"there is no file {short_path(place)}; check the path", path=place) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {short_path(read_path(path))} ({error.strerror})") from None
+    return loads(data, max_bytes=limit)
 
 
 def parse_value(text: str) -> Value:
@@ -99,6 +111,7 @@ def parse_value(text: str) -> Value:
         SdnError: a text that starts with ``"``, ``[`` or ``{`` is not a complete value or exceeds a default
             limit of `loads` (the value counts as level 2), or a number is out of range.
     """
+    text = _plain_text(text)
     trimmed = text.strip(" \t")
     if not trimmed.startswith(('"', "[", "{")):
         value = classify(trimmed)
@@ -152,6 +165,7 @@ def set_value(text: str, path: str, value: Value) -> str:
         ConfigError: the path leads through a value that is not a map, or to a table, or `value` has no SDN
             form.
     """
+    text = _plain_text(text)
     return set_in_text(text, _make_tracing_reader(text, MAX_BYTES), split_path(path), value)
 
 
@@ -170,7 +184,15 @@ def _make_tracing_reader(text: str | bytes, max_bytes: int) -> Reader:
     return Reader(_decode(text, max_bytes), MAX_DEPTH, MAX_SCALARS, MAX_STRING, trace=True)
 
 
+def _plain_text(text: object) -> str:
+    if not is_text(text):
+        raise InvalidTypeError(f"SDN must be text, not {type(text).__name__} {short_repr(text)}")
+    return str.__str__(text)
+
+
 def _decode(text: str | bytes, max_bytes: int) -> str:
+    max_bytes = check_whole(max_bytes, "max_bytes", 0)
+    text = plain(text)
     if not isinstance(text, (str, bytes)):
         raise InvalidTypeError(f"SDN must be text or bytes, not {type(text).__name__}")
     data = utf8(text) if isinstance(text, str) else text

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from exptrack.errors import ConfigError
+from exptrack.plain import reading
 from exptrack.sdn.reader import Reader
-from exptrack.sdn.scalars import MAX_DEPTH, MAX_SCALARS, MAX_STRING, Value, error_at
+from exptrack.sdn.scalars import MAX_DEPTH, MAX_SCALARS, MAX_STRING, Value, classify, error_at
 from exptrack.sdn.writer import Writer, dumps
 
 
@@ -93,7 +94,8 @@ def set_in_text(text: str, reader: Reader, keys: Sequence[str], value: Value) ->
     root = reader.document()
     holder, depth = _find_holder(root, keys)
     key = keys[depth]
-    new = value
+    # Read back from its text, so that nothing of a caller's class is left in it.
+    new = _read_inline(_write_inline(value, ".".join(keys)))
     for part in reversed(keys[depth + 1 :]):
         new = {part: new}
     path = ".".join(keys)
@@ -127,7 +129,14 @@ def _find_holder(root: dict[str, Value], keys: Sequence[str]) -> tuple[dict[str,
 
 
 def _write_inline(value: Value, path: str) -> str:
-    return Writer(strict_keys=False).value(value, path, 1)
+    with reading("the value"):
+        return Writer(strict_keys=False).value(value, path, 1)
+
+
+def _read_inline(words: str) -> Value:
+    if words.startswith(('"', "[", "{")):
+        return Reader(words, MAX_DEPTH, MAX_SCALARS, MAX_STRING).single_value()
+    return classify(words)
 
 
 def _plan_replacement(

@@ -11,6 +11,7 @@ import re
 from typing import TypeAlias
 
 from exptrack.errors import SdnError
+from exptrack.validation import check_text
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 
@@ -40,6 +41,7 @@ def classify(text: str) -> Value:
     Raises:
         SdnError: a number has more than 4,000 digits or is too large for a float.
     """
+    text = check_text(text, "an SDN value")
     try:
         return classified(text)
     except ValueError as error:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 
 from exptrack.errors import ConfigError, InvalidTypeError
+from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
 from exptrack.sdn.scalars import ESCAPES, INT_LIMIT, MAX_DEPTH, MAX_DIGITS, Value
-from exptrack.validation import short_repr
+from exptrack.validation import check_flag
 
 _INDENT = "    "
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*+")
@@ -37,10 +38,11 @@ def dumps(values: Mapping[str, Value], *, strict_keys: bool = False) -> str:
             is nested deeper than 50 levels, or has a key that `strict_keys` refuses. `key` is its path.
         InvalidTypeError: a key is not text, or a value has a type without an SDN form.
     """
-    if not isinstance(values, Mapping):
+    if not is_mapping(values):
         raise InvalidTypeError(f"a config is a dict, not {type(values).__name__}")
-    writer = Writer(strict_keys)
-    writer.block(values, "", 1)
+    writer = Writer(check_flag(strict_keys, "strict_keys"))
+    with reading("the config"):
+        writer.block(values, "", 1)
     return "".join(writer.lines)
 
 
@@ -68,9 +70,9 @@ class Writer:
             raise ConfigError(f"{path} is nested deeper than {MAX_DEPTH} levels", key=path)
 
     def key(self, key: object, path: str) -> str:
-        if not isinstance(key, str):
+        if not is_text(key):
             raise InvalidTypeError(f"a key must be text, not {type(key).__name__}: {path}")
-        written = self.text(key, path)
+        written = self.text(str.__str__(key), path)
         if self.strict_keys and written.startswith('"'):
             raise ConfigError(
                 f"{path} has a key in quotes, which only exptrack reads; rename the key", key=path
@@ -79,7 +81,7 @@ class Writer:
 
     def text(self, text: str, path: str) -> str:
         if _BARE_WORD.fullmatch(text) and text not in _NOT_BARE:
-            return str.__str__(text)
+            return text
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
@@ -93,19 +95,18 @@ class Writer:
             return "null"
         if isinstance(value, bool):
             return "true" if value else "false"
+        # Subclasses such as IntEnum, and numpy's floats, have a repr of their own.
+        value = plain(value)
         if isinstance(value, str):
             return self.text(value, path)
         if isinstance(value, int):
             if abs(value) >= INT_LIMIT:
                 raise ConfigError(f"{path} has more than {MAX_DIGITS:,} digits; write it as text", key=path)
-            # Subclasses such as IntEnum, and numpy's floats below, have a repr of their own.
-            return int.__repr__(value)
+            return repr(value)
         if isinstance(value, float):
             if not math.isfinite(value):
-                raise ConfigError(
-                    f"{path} is {float(value)}, which has no SDN form; write it as text", key=path
-                )
-            return float.__repr__(value)
+                raise ConfigError(f"{path} is {value}, which has no SDN form; write it as text", key=path)
+            return repr(value)
         if isinstance(value, (list, tuple)):
             self.enter(level + 1, path)
             items = (self.value(item, f"{path}[{n}]", level + 1) for n, item in enumerate(value))
@@ -122,7 +123,7 @@ class Writer:
 
 def _extend_path(path: str, key: object) -> str:
     # A key that is not text is named by its type: its repr may fail, as that of an int of many digits does.
-    step = short_repr(key) if isinstance(key, str) else f"({type(key).__name__})"
-    if isinstance(key, str) and _BARE_WORD.fullmatch(key):
-        step = key
+    step = short_repr(key) if is_text(key) else f"({type(key).__name__})"
+    if is_text(key) and _BARE_WORD.fullmatch(key):
+        step = str.__str__(key)
     return f"{path}.{step}" if path else step

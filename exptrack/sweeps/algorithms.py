@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.extras import require_optuna
-from exptrack.validation import short_repr
+from exptrack.plain import describe_error, is_text, plain, read_elements, read_items, short_repr
+from exptrack.validation import check_name, check_whole
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -74,15 +75,15 @@ class Sampler:
 
         `space` maps each param to its values. Without it, the steps and choices of the objective give them.
         """
-        if space is not None and not (
-            isinstance(space, Mapping)
-            and all(isinstance(values, Iterable) and not isinstance(values, str) for values in space.values())
-        ):
-            raise InvalidTypeError(
-                f"the space of a grid must map params to lists of values, not {short_repr(space)}"
-            )
-        options = {} if space is None else {"space": {name: list(values) for name, values in space.items()}}
-        return cls("grid", seed, options)
+        if space is None:
+            return cls("grid", seed, {})
+        lists = {
+            check_name(name, "param name"): [
+                plain(value) for value in read_elements(values, f"the values of param {short_repr(name)}")
+            ]
+            for name, values in read_items(space, "the space of a grid")
+        }
+        return cls("grid", seed, {"space": lists})
 
     @classmethod
     def tpe(cls, seed: int | None = None, **options: Any) -> Self:
@@ -98,10 +99,10 @@ class Sampler:
         Raises:
             InvalidTypeError: `sampler` is neither a name nor a sampler.
         """
-        if isinstance(sampler, cls):
+        if type(sampler) is cls:
             return sampler
-        if isinstance(sampler, str):
-            return cls(sampler, seed, options)
+        if is_text(sampler):
+            return cls(check_name(sampler, "a sampler"), seed, options)
         if not _is_instance(sampler, "samplers", "BaseSampler"):
             raise InvalidTypeError(
                 f"a sampler must be 'tpe', Sampler.tpe() or one of Optuna's, not {short_repr(sampler)}"
@@ -110,7 +111,8 @@ class Sampler:
 
     def settings(self) -> dict[str, Any]:
         """Return it as a study stores it."""
-        return _dump_settings("sampler", self.name, self.options, self.given, {"seed": self.seed})
+        seed = None if self.seed is None else check_whole(self.seed, "a seed", 0, MAX_SEED)
+        return _dump_settings("sampler", self.name, self.options, self.given, {"seed": seed})
 
     def build(self, session: int = 0) -> BaseSampler:
         """Build Optuna's sampler, for the n-th session (from 0) of a study.
@@ -120,26 +122,25 @@ class Sampler:
             InvalidValueError: there is no such sampler, or it does not take these options.
         """
         if self.given is not None:
+            _require_instance(self.given, "samplers", "BaseSampler")
             return self.given
-        if self.seed is not None and (type(self.seed) is not int or not 0 <= self.seed <= MAX_SEED):
-            raise InvalidValueError(
-                f"a seed must be a whole number from 0 to {MAX_SEED}, not {short_repr(self.seed)}"
-            )
-        options = dict(self.options)
-        if self.name == "grid":
+        seed = None if self.seed is None else check_whole(self.seed, "a seed", 0, MAX_SEED)
+        session = check_whole(session, "session", 0)
+        name, options = _check_named("sampler", self.name, self.options)
+        if name == "grid":
             kind = "GridSampler" if "space" in options else "BruteForceSampler"
             if "space" in options:
                 options["search_space"] = options.pop("space")
         else:
-            kind = SAMPLERS.get(self.name, self.name)
-        found = _find_class("samplers", kind, "BaseSampler", [*SAMPLERS, "grid"], self.name)
-        if self.seed is not None and "seed" in inspect.signature(found).parameters:
+            kind = SAMPLERS.get(name, name)
+        found = _find_class("samplers", kind, "BaseSampler", [*SAMPLERS, "grid"], name)
+        if seed is not None and "seed" in inspect.signature(found).parameters:
             # GridSampler shuffles its combinations by the seed and knows them by their place in that order.
             shift = 0 if kind == "GridSampler" else session * _GOLDEN
-            options["seed"] = (self.seed + shift) % 2**32 if shift else self.seed
+            options["seed"] = (seed + shift) % 2**32 if shift else seed
         if kind == "GridSampler":
             found = optuna_module("exptrack.sweeps.optuna_bridge").Grid
-        built: BaseSampler = _build(found, options, f"sampler {self.name!r}")
+        built: BaseSampler = _build(found, options, f"sampler {name!r}")
         return built
 
 
@@ -184,10 +185,10 @@ class Pruner:
         Raises:
             InvalidTypeError: `pruner` is neither a name nor a pruner.
         """
-        if isinstance(pruner, cls):
+        if type(pruner) is cls:
             return pruner
-        if isinstance(pruner, str):
-            return cls(pruner, options)
+        if is_text(pruner):
+            return cls(check_name(pruner, "a pruner"), options)
         if not _is_instance(pruner, "pruners", "BasePruner"):
             raise InvalidTypeError(
                 f"a pruner must be 'median', Pruner.median() or one of Optuna's, not {short_repr(pruner)}"
@@ -206,10 +207,11 @@ class Pruner:
             InvalidValueError: there is no such pruner, or it does not take these options.
         """
         if self.given is not None:
+            _require_instance(self.given, "pruners", "BasePruner")
             return self.given
-        kind = PRUNERS.get(self.name, self.name)
-        found = _find_class("pruners", kind, "BasePruner", list(PRUNERS), self.name)
-        built: BasePruner = _build(found, dict(self.options), f"pruner {self.name!r}")
+        name, options = _check_named("pruner", self.name, self.options)
+        found = _find_class("pruners", PRUNERS.get(name, name), "BasePruner", list(PRUNERS), name)
+        built: BasePruner = _build(found, options, f"pruner {name!r}")
         return built
 
 
@@ -244,19 +246,31 @@ def _require_rebuildable(settings: Mapping[str, Any], what: str, study: str) -> 
 def _dump_settings(
     what: str, name: str, options: Mapping[str, Any], given: object, more: dict[str, Any]
 ) -> dict[str, Any]:
-    if not isinstance(name, str) or not isinstance(options, Mapping):
-        raise InvalidTypeError(f"a {what} has a name and a map of options, not {short_repr((name, options))}")
+    name, plain_options = _check_named(what, name, options)
+    return {"name": name, **more, "options": plain_options, **({} if given is None else {"given": True})}
+
+
+def _check_named(what: str, name: object, options: object) -> tuple[str, dict[str, Any]]:
+    """Return the name of a sampler or pruner and its options, as JSON holds them."""
+    checked = check_name(name, f"the name of a {what}")
+    found = {check_name(key, "an option"): value for key, value in read_items(options, f"options of a {what}")}
     try:
-        json.dumps(dict(options))
-    except (TypeError, ValueError) as error:
+        copy: dict[str, Any] = json.loads(json.dumps(found))
+    except Exception as error:  # JSON does not hold a value, or the value raises
         raise InvalidTypeError(
-            f"these options of {what} {name!r} cannot be stored ({error}); give Optuna's object instead"
-        ) from None
-    return {"name": name, **more, "options": dict(options), **({} if given is None else {"given": True})}
+            f"these options of {what} {checked!r} cannot be stored ({describe_error(error)});"
+            " give Optuna's object instead"
+        ) from error
+    return checked, copy
 
 
 def _is_instance(thing: object, module: str, base: str) -> bool:
-    return isinstance(thing, getattr(optuna_module(f"optuna.{module}"), base))
+    return issubclass(type(thing), getattr(optuna_module(f"optuna.{module}"), base))
+
+
+def _require_instance(given: object, module: str, base: str) -> None:
+    if not _is_instance(given, module, base):
+        raise InvalidTypeError(f"given must be an object of Optuna's {base}, not {short_repr(given)}")
 
 
 def _find_class(module: str, kind: str, base: str, ours: list[str], name: str) -> Any:
@@ -278,8 +292,8 @@ def _build(kind: Any, options: dict[str, Any], what: str) -> Any:
             return kind(**options)
         except ImportError as error:
             raise MissingPackageError(str(error.name or error), what, "sweep") from error
-        except (TypeError, ValueError) as error:
-            raise InvalidValueError(f"{what}: {error}") from None
+        except Exception as error:  # Optuna checks some options by assertions, others where they are used
+            raise InvalidValueError(f"{what}: {describe_error(error)}") from error
 
 
 def check_limit(value: object, what: str) -> float | None:
@@ -290,6 +304,7 @@ def check_limit(value: object, what: str) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_LIMIT_S:
+    number = plain(value)
+    if type(number) not in (int, float) or not 0 < number <= MAX_LIMIT_S:
         raise InvalidValueError(f"{what} must be a number above 0, not {short_repr(value)}")
-    return value
+    return cast(float, number)

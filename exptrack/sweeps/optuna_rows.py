@@ -19,8 +19,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
+from exptrack.errors import InvalidTypeError
+from exptrack.plain import plain, reading, short_repr
+from exptrack.sweeps.optuna_arguments import check_values, encode_json
 from exptrack.times import moment, utc_text
-from exptrack.validation import INT64_MAX, INT64_MIN, check_text
+from exptrack.validation import INT64_MAX, INT64_MIN, check_number, check_step, check_text
 
 STUDY_BY_NAME = "SELECT id FROM study WHERE name = ?"
 STUDY_NAME = "SELECT name FROM study WHERE id = ?"
@@ -76,10 +79,6 @@ UPDATE trial SET state = ?, ended_at = max(?, coalesce(started_at, '')), owner =
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
 SET_OWNER = "UPDATE trial SET owner = ? WHERE id = ? AND state = 'running'"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
-BEATING = """
-SELECT id, heartbeat_at FROM trial
-WHERE study = ? AND state = 'running' AND heartbeat_at IS NOT NULL ORDER BY number
-"""
 
 STATE_OF_TRIAL = "SELECT study, state FROM trial WHERE id = ?"
 NUMBER_OF_TRIAL = "SELECT number FROM trial WHERE id = ?"
@@ -145,9 +144,12 @@ def insert_details(connection: Connection, study_id: int, trial_id: int, trial: 
         distribution = trial.distributions[name]
         internal = distribution.to_internal_repr(value)
         params.append((trial_id, position, *encode_param(name, internal, distribution)))
-    reports = [(trial_id, step, float(value)) for step, value in trial.intermediate_values.items()]
+    reports = [
+        (trial_id, check_step(step), check_number(value, "a reported value"))
+        for step, value in trial.intermediate_values.items()
+    ]
     attributes = [
-        (trial_id, scope, check_text(name, "the name of an attribute"), json.dumps(value))
+        (trial_id, scope, check_text(name, "the name of an attribute"), encode_json(value))
         for scope, found in (("user", trial.user_attrs), ("system", trial.system_attrs))
         for name, value in found.items()
     ]
@@ -159,7 +161,7 @@ def insert_details(connection: Connection, study_id: int, trial_id: int, trial: 
         if rows:
             connection.execute_many(statement, rows)
     if trial.values is not None:
-        insert_values(connection, trial_id, trial.values)
+        insert_values(connection, trial_id, check_values(trial.values))
     if trial.state == TrialState.COMPLETE:
         require_values(connection, study_id, trial_id)
 
@@ -170,7 +172,7 @@ def insert_values(connection: Connection, trial_id: int, values: Sequence[float]
     Raises:
         ValueError: a value is NaN.
     """
-    rows = [(trial_id, position, float(value)) for position, value in enumerate(values)]
+    rows = [(trial_id, position, value) for position, value in enumerate(values)]
     if any(isnan(row[2]) for row in rows):
         raise ValueError("NaN is no value of a trial; Optuna fails a trial that returns it")
     connection.execute_many(INSERT_VALUE, rows)
@@ -189,8 +191,14 @@ def require_values(connection: Connection, study_id: int, trial_id: int) -> None
 
 def encode_param(name: str, internal: float, distribution: BaseDistribution) -> tuple[Any, ...]:
     """Return a row of trial_param, from the name on."""
-    check_text(name, "the name of a parameter")
-    value = distribution.to_external_repr(internal)
+    name = check_text(name, "the name of a parameter")
+    internal = check_number(internal, f"param {name!r}")
+    if not isinstance(distribution, BaseDistribution):
+        raise InvalidTypeError(
+            f"param {name!r} needs a distribution of Optuna's, not {short_repr(distribution)}"
+        )
+    with reading(f"param {name!r}"):
+        value = plain(distribution.to_external_repr(internal))
     num, text = None, None
     if value is None:
         kind = "null"
@@ -201,8 +209,8 @@ def encode_param(name: str, internal: float, distribution: BaseDistribution) -> 
     elif isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX:
         kind, num = "int", float(value)
     else:
-        kind, text = "bool" if isinstance(value, bool) else "other", json.dumps(value)
-    return name, float(internal), kind, num, text, distribution_to_json(distribution)
+        kind, text = "bool" if isinstance(value, bool) else "other", encode_json(value)
+    return name, internal, kind, num, text, distribution_to_json(distribution)
 
 
 def format_local(when: datetime | None) -> str | None:

@@ -14,7 +14,6 @@ import copy
 import json
 import os
 import threading
-import time
 import uuid
 from collections.abc import Callable, Container, Iterable, Sequence
 from math import nan
@@ -33,16 +32,33 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
-from exptrack.database.presence import show_presence
-from exptrack.errors import InvalidValueError
-from exptrack.process import ProcessIdentity, current_process
+from exptrack.plain import reading
+from exptrack.process import ProcessIdentity
 from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
-from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES, Owner, look_at_owners
+from exptrack.sweeps.heartbeats import Heartbeats
+from exptrack.sweeps.optuna_arguments import (
+    check_directions,
+    check_id,
+    check_interval,
+    check_state,
+    check_template,
+    check_values,
+    encode_json,
+)
+from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES, describe_owner
 from exptrack.times import utc_text
-from exptrack.validation import check_text
+from exptrack.validation import (
+    INT64_MIN,
+    check_flag,
+    check_function,
+    check_number,
+    check_step,
+    check_text,
+    check_whole,
+)
 
-OF_THIS_PROCESS = {"_pid", "_lock", "_known", "_beats"}
+OF_THIS_PROCESS = {"_pid", "_lock", "_known", "_heartbeats"}
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
@@ -66,11 +82,10 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     """An archive as Optuna's storage, for ``optuna.create_study(storage=…)``. Every change commits.
 
     `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial with heartbeats is stale once
-    its process is known to be dead. If its process cannot be seen from here, it is stale once this storage has
-    seen no new heartbeat for `grace_period` seconds, by default twice the interval. No clock is compared with
-    that of another process. A process that runs the study fails stale trials, and calls `failed_trial_callback`
-    with the study and the trial. Threads may share a storage, and a forked child may go on using it. An
-    unpickled storage opens the archive again by its path.
+    its process is dead, or cannot be seen and this storage saw no new heartbeat for `grace_period` seconds, by
+    default twice the interval. A process that runs the study fails stale trials, and calls
+    `failed_trial_callback` with the study and the trial. Threads may share a storage, and a forked child may go
+    on using it. An unpickled storage opens the archive again by its path.
 
     >>> import optuna, exptrack
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -92,39 +107,28 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         grace_period: int | None = None,
         failed_trial_callback: StaleTrialCallback | None = None,
     ) -> None:
-        for name, seconds in (("heartbeat_interval", heartbeat_interval), ("grace_period", grace_period)):
-            if seconds is not None and not seconds > 0:
-                raise InvalidValueError(f"{name} must be seconds above 0, not {seconds}")
         self._connection = connection
-        self._heartbeat_interval = heartbeat_interval
-        self._grace_period = grace_period
-        self._failed_trial_callback = failed_trial_callback
+        self._heartbeat_interval = check_interval(heartbeat_interval, "heartbeat_interval")
+        self._grace_period = check_interval(grace_period, "grace_period")
+        self._failed_trial_callback = check_function(failed_trial_callback, "failed_trial_callback")
         self._begin_afresh()
 
     def _begin_afresh(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._known: dict[int, _Known] = {}
-        self._beats: dict[int, dict[int, tuple[str, float]]] = {}  # study, trial: last beat, when first seen
+        self._heartbeats = Heartbeats()
 
     def _renew_if_forked(self) -> None:
         """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
         if self._pid != os.getpid():
             self._begin_afresh()
 
-    def _name_owner(self, command: ProcessIdentity | None = None) -> str:
-        """Return this process as a trial's row names it; `shown` says that a lock tells whether it lives.
-
-        `command` is a process that runs the trial for this one.
-        """
-        facts: dict[str, Any] = {**current_process()._asdict(), "shown": show_presence(self._connection)}
-        return json.dumps(facts if command is None else {**facts, "command": [command.pid, command.started]})
-
     @in_section
     def name_command(self, trial_id: int, command: ProcessIdentity) -> None:
         """Note which process runs a trial for this one: the trial goes on with it if this one dies. Commits."""
         with self._connection.transaction(), row_sums.changing_trial(self._connection, trial_id):
-            self._connection.execute(rows.SET_OWNER, (self._name_owner(command), trial_id))
+            self._connection.execute(rows.SET_OWNER, (describe_owner(self._connection, command), trial_id))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in OF_THIS_PROCESS}
@@ -144,10 +148,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             InvalidValueError: the name cannot be stored.
         """
         name = DEFAULT_STUDY_NAME_PREFIX + str(uuid.uuid4()) if study_name is None else study_name
-        check_text(name, "the name of a study")
-        words = [direction.name.lower() for direction in directions]
-        if not words or not set(words) <= set(rows.DIRECTIONS):
-            raise ValueError(f"each objective is minimized or maximized, not {words}")
+        name = check_text(name, "the name of a study")
+        words = check_directions(directions)
         with self._connection.transaction():
             if self._connection.value(rows.STUDY_BY_NAME, (name,)) is not None:
                 raise DuplicatedStudyError(
@@ -167,6 +169,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         Raises:
             KeyError: no study has this id.
         """
+        study_id = check_id(study_id, "study")
         with self._connection.transaction():
             if not self._connection.execute(DELETE_STUDY, (study_id,)).rowcount:
                 raise _no_study(study_id)
@@ -174,15 +177,18 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Set a user's attribute of a study to any value that JSON holds. Commits."""
+        study_id = check_id(study_id, "study")
         self._set_study_attribute(study_id, "user", key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         """Set an attribute of Optuna's of a study. Commits."""
+        study_id = check_id(study_id, "study")
         self._set_study_attribute(study_id, "system", key, value)
 
     @in_section
     def _set_study_attribute(self, study_id: int, scope: str, key: str, value: Any) -> None:
-        given = (scope, check_text(key, "the name of an attribute"), json.dumps(value), study_id)
+        key = check_text(key, "the name of an attribute")
+        given = (scope, key, encode_json(value), study_id)
         attribute = row_sums.changing_study_attribute(self._connection, study_id, scope, key)
         with self._connection.transaction(), attribute:
             if not self._connection.execute(rows.SET_STUDY_ATTRIBUTE, given).rowcount:
@@ -190,6 +196,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_study_id_from_name(self, study_name: str) -> int:
         """Return the row id of the study with this name; KeyError if there is none."""
+        study_name = check_text(study_name, "the name of a study")
         found = self._connection.value(rows.STUDY_BY_NAME, (study_name,))
         if found is None:
             raise KeyError(f"there is no study named {study_name!r}")
@@ -197,6 +204,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_study_name_from_id(self, study_id: int) -> str:
         """Return the name of a study; KeyError if there is none."""
+        study_id = check_id(study_id, "study")
         found = self._connection.value(rows.STUDY_NAME, (study_id,))
         if found is None:
             raise _no_study(study_id)
@@ -204,6 +212,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         """Return the directions of a study's objectives; KeyError if there is no such study."""
+        study_id = check_id(study_id, "study")
         objectives = self._connection.all(OBJECTIVES, (study_id,))
         if not objectives:
             raise _no_study(study_id)
@@ -212,11 +221,11 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the users' attributes of a study; KeyError if there is no such study."""
-        return self._study_attributes(study_id, "user")
+        return self._study_attributes(check_id(study_id, "study"), "user")
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """Return Optuna's attributes of a study; KeyError if there is no such study."""
-        return self._study_attributes(study_id, "system")
+        return self._study_attributes(check_id(study_id, "study"), "system")
 
     def _study_attributes(self, study_id: int, scope: str) -> dict[str, Any]:
         found = self._attributes(rows.STUDY_ATTRIBUTES, study_id, scope)
@@ -255,14 +264,16 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         Raises:
             KeyError: no study has this id.
         """
+        study_id = check_id(study_id, "study")
         self._renew_if_forked()
         state, ended_at = TrialState.RUNNING, None
         started_at: str | None = utc_text()
         if template_trial is not None:
+            template_trial = check_template(template_trial)
             state = template_trial.state
             started_at = rows.format_local(template_trial.datetime_start)
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
-        owner = self._name_owner() if state == TrialState.RUNNING else None
+        owner = describe_owner(self._connection) if state == TrialState.RUNNING else None
         with self._connection.transaction():
             head = (state.name.lower(), started_at, ended_at, owner, study_id)
             cursor = self._connection.execute(rows.INSERT_TRIAL, head)
@@ -287,7 +298,9 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             UpdateFinishedTrialError: the trial has ended.
             ValueError: an earlier trial of the study drew this parameter from a distribution of another kind.
         """
+        trial_id = check_id(trial_id, "trial")
         self._renew_if_forked()
+        param_name = check_text(param_name, "the name of a parameter")
         param = rows.encode_param(param_name, param_value_internal, distribution)
         with self._connection.transaction():
             study_id, _state = self._require_open(trial_id)
@@ -315,16 +328,19 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             UpdateFinishedTrialError: the trial has ended.
             ValueError: a value is NaN, or a complete trial lacks one for an objective.
         """
+        trial_id = check_id(trial_id, "trial")
         self._renew_if_forked()
-        owner = self._name_owner() if state == TrialState.RUNNING else None
+        state = check_state(state)
+        numbers = None if values is None else check_values(values)
+        owner = describe_owner(self._connection) if state == TrialState.RUNNING else None
         with self._connection.transaction():
             study_id, before = self._require_open(trial_id)
             if state == TrialState.RUNNING and before != TrialState.WAITING:
                 return False
-            if values is not None:
+            if numbers is not None:
                 with row_sums.changing_values(self._connection, trial_id):
                     self._connection.execute(rows.DELETE_VALUES, (trial_id,))
-                    rows.insert_values(self._connection, trial_id, values)
+                    rows.insert_values(self._connection, trial_id, numbers)
             if state == TrialState.COMPLETE:
                 rows.require_values(self._connection, study_id, trial_id)
             with row_sums.changing_trial(self._connection, trial_id):
@@ -339,23 +355,27 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     @in_section
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Report a value, which may be NaN or infinite, at a step of an unfinished trial. Commits."""
+        trial_id = check_id(trial_id, "trial")
+        step, value = check_step(step), check_number(intermediate_value, "a reported value")
         with self._connection.transaction(), row_sums.changing_report(self._connection, trial_id, step):
-            self._write(rows.SET_REPORT, step, float(intermediate_value), trial_id)
+            self._write(rows.SET_REPORT, step, value, trial_id)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set a user's attribute of an unfinished trial to any value that JSON holds. Commits."""
+        trial_id = check_id(trial_id, "trial")
         self._set_trial_attribute(trial_id, "user", key, value)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set an attribute of Optuna's of an unfinished trial. Commits."""
+        trial_id = check_id(trial_id, "trial")
         self._set_trial_attribute(trial_id, "system", key, value)
 
     @in_section
     def _set_trial_attribute(self, trial_id: int, scope: str, key: str, value: Any) -> None:
-        check_text(key, "the name of an attribute")
+        key, text = check_text(key, "the name of an attribute"), encode_json(value)
         attribute = row_sums.changing_trial_attribute(self._connection, trial_id, scope, key)
         with self._connection.transaction(), attribute:
-            self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, json.dumps(value), trial_id)
+            self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, text, trial_id)
 
     def _write(self, statement: str, *given: Any) -> None:
         """Run a statement that inserts a row of the unfinished trial whose row id is given last."""
@@ -375,6 +395,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """Return the row id of a study's trial with this number; KeyError if there is none."""
+        study_id = check_id(study_id, "study")
+        trial_number = check_whole(trial_number, "the number of a trial", INT64_MIN)
         found = self._connection.value(rows.TRIAL_BY_NUMBER, (study_id, trial_number))
         if found is None:
             raise KeyError(f"study {study_id} has no trial number {trial_number}")
@@ -382,6 +404,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_trial_number_from_id(self, trial_id: int) -> int:
         """Return the number of a trial in its study; KeyError if there is no such trial."""
+        trial_id = check_id(trial_id, "trial")
         found = self._connection.value(rows.NUMBER_OF_TRIAL, (trial_id,))
         if found is None:
             raise _no_trial(trial_id)
@@ -389,6 +412,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_trial_param(self, trial_id: int, param_name: str) -> float:
         """Return a parameter as samplers see it; KeyError if there is no such trial or parameter."""
+        trial_id = check_id(trial_id, "trial")
+        param_name = check_text(param_name, "the name of a parameter")
         row = self._connection.one(rows.PARAM, (trial_id, param_name))
         if row is None:
             raise KeyError(f"trial {trial_id} has no parameter {param_name!r}")
@@ -396,10 +421,12 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_trial_user_attrs(self, trial_id: int) -> dict[str, Any]:
         """Return the users' attributes of a trial; KeyError if there is no such trial."""
+        trial_id = check_id(trial_id, "trial")
         return self._trial_attributes(trial_id, "user")
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
         """Return Optuna's attributes of a trial; KeyError if there is no such trial."""
+        trial_id = check_id(trial_id, "trial")
         return self._trial_attributes(trial_id, "system")
 
     def _trial_attributes(self, trial_id: int, scope: str) -> dict[str, Any]:
@@ -411,6 +438,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     @in_reading
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Read a trial; KeyError if there is none."""
+        trial_id = check_id(trial_id, "trial")
         with self._connection.snapshot():
             heads = self._connection.fold(rows.HEAD, (trial_id,), list)
             if not heads:
@@ -425,7 +453,10 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         Raises:
             KeyError: no study has this id.
         """
-        wanted = {state for state in TrialState if states is None or state in states}
+        study_id = check_id(study_id, "study")
+        with reading("states"):
+            wanted = {state for state in TrialState if states is None or state in states}
+        deepcopy = check_flag(deepcopy, "deepcopy")
         with self._own_lock():
             unfinished = self._read_new(study_id, wanted)
             known = self._known_of(study_id).by_number if wanted & rows.FINISHED else []
@@ -439,11 +470,13 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_n_trials(self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None) -> int:
         """Count the trials of a study, or those in some states; KeyError if there is no such study."""
+        study_id = check_id(study_id, "study")
         counts = self._connection.all(COUNTS_BY_STATE, (study_id,))
         if not counts:
             self.get_study_name_from_id(study_id)
         states = (state,) if isinstance(state, TrialState) else state
-        return sum(count for word, count in counts if states is None or rows.STATES[word] in states)
+        with reading("state"):
+            return sum(count for word, count in counts if states is None or rows.STATES[word] in states)
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
         """Return the complete trial with the best value; of equal ones, the trial told first.
@@ -453,6 +486,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             ValueError: no trial is complete yet.
             RuntimeError: the study has several objectives.
         """
+        study_id = check_id(study_id, "study")
         first, *others = self.get_study_directions(study_id)
         with self._own_lock():
             self._read_new(study_id, {TrialState.COMPLETE})
@@ -538,6 +572,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     @in_section
     def record_heartbeat(self, trial_id: int) -> None:
         """Note that a running trial is alive. Commits."""
+        trial_id = check_id(trial_id, "trial")
         with self._connection.transaction(), row_sums.changing_trial(self._connection, trial_id):
             self._connection.execute(rows.BEAT, (utc_text(), trial_id))
 
@@ -545,20 +580,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         if self._heartbeat_interval is None:
             return []
         grace_s = 2 * self._heartbeat_interval if self._grace_period is None else self._grace_period
-        found = self._connection.all(rows.BEATING, (study_id,))
-        owners, now_s = look_at_owners(self._connection, study_id), time.monotonic()
-        beats, stale = {}, []
-        with self._own_lock():
-            before = self._beats.get(study_id, {})
-            for trial, beat in found:
-                last, since_s = before.get(trial, (beat, now_s))
-                beats[trial] = (beat, since_s if last == beat else now_s)
-                silent = now_s - beats[trial][1] > grace_s
-                owner = owners.get(trial, Owner.UNSEEN)
-                if owner is Owner.DEAD or (owner is Owner.UNSEEN and silent):
-                    stale.append(trial)
-            self._beats[study_id] = beats
-        return stale
+        return self._heartbeats.find_stale(self._connection, study_id, grace_s)
 
     def get_heartbeat_interval(self) -> int | None:
         """Return the seconds between heartbeats; None if heartbeats are off."""

@@ -13,16 +13,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from exptrack.config.composition import parse_cli_overrides
 from exptrack.config.exp_config import ExpConfig, decode_config, encode_config
 from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
+from exptrack.plain import describe_error, plain, read_items, short_repr
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
-from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, short_repr
+from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, check_whole
 
+_T = TypeVar("_T")
 Choice: TypeAlias = "str | int | float | bool | None"
 
 RANGES = ("float", "int")
@@ -55,18 +57,18 @@ class Dimension:
     choices: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_word(self.kind, (*RANGES, "choice"), "kind")
+        object.__setattr__(self, "kind", _check_word(self.kind, (*RANGES, "choice"), "kind"))
         if self.kind == "choice":
             for name, nothing in (("low", None), ("high", None), ("step", None), ("log", False)):
                 if getattr(self, name) is not nothing:
                     raise SweepPlanError(f"choices take no {name}; leave it out", key=name)
-            _check_choices(self.choices)
+            object.__setattr__(self, "choices", _check_choices(self.choices))
             return
-        if self.choices != ():
+        if type(self.choices) is not tuple or self.choices:
             raise SweepPlanError(f"a range of kind {self.kind} takes no choices; leave them out", key="choices")
         low, high = self._convert_bound("low"), self._convert_bound("high")
         step = None if self.step is None else self._convert_bound("step")
-        if not isinstance(self.log, bool):
+        if self.log is not True and self.log is not False:
             raise SweepPlanError(f"log must be true or false, not {short_repr(self.log)}", key="log")
         if low > high:
             raise SweepPlanError(f"low {low} is above high {high}; exchange them", key="low")
@@ -91,7 +93,7 @@ class Dimension:
 
     def _convert_bound(self, name: str) -> float | int:
         """Check a bound or step of the range, and keep it in the type of its kind."""
-        value: object = getattr(self, name)
+        value: object = plain(getattr(self, name))
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
             problem = (
                 f"a range needs {name}"
@@ -145,23 +147,39 @@ class SweepPlan:
 
     def __post_init__(self) -> None:
         for name in ("name", "metric"):
-            _check_part(name, check_name, getattr(self, name), name)
-        _check_word(self.direction, DIRECTIONS, "direction")
-        _check_word(self.reduce, REDUCTIONS, "reduce")
-        _check_algorithm(self.sampler, (*SAMPLERS, "grid"), "Sampler")
-        _check_algorithm(self.pruner, tuple(PRUNERS), "Pruner")
+            self._set(name, _check_part(name, check_name, getattr(self, name), name))
+        self._set("direction", _check_word(self.direction, DIRECTIONS, "direction"))
+        self._set("reduce", _check_word(self.reduce, REDUCTIONS, "reduce"))
+        _check_algorithm(self.sampler, Sampler, (*SAMPLERS, "grid"))
+        _check_algorithm(self.pruner, Pruner, tuple(PRUNERS))
         if self.max_trials is not None:
-            _check_count(self.max_trials, "max_trials", least=1)
-        check_jobs(self.jobs)
-        _check_count(self.retries, "retries", least=0)
+            self._set("max_trials", _check_count(self.max_trials, "max_trials", least=1))
+        self._set("jobs", check_jobs(self.jobs))
+        self._set("retries", _check_count(self.retries, "retries", least=0))
         if self.time_limit_s is not None:
-            object.__setattr__(self, "time_limit_s", check_time_limit(self.time_limit_s))
-        if not self.space:
-            raise SweepPlanError("there is no parameter to search; give one in space or choices", key="space")
+            self._set("time_limit_s", check_time_limit(self.time_limit_s))
+        if self.base is not None and not isinstance(self.base, ExpConfig):
+            raise SweepPlanError(f"base must be an ExpConfig, not {short_repr(self.base)}", key="base")
+        self._set("space", self._check_space())
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_space(self) -> dict[str, Dimension]:
+        found: dict[str, Dimension] = {}
         taken: dict[tuple[str, ...], str] = {}
-        for key, dimension in self.space.items():
+        for name, dimension in _check_part("space", read_items, self.space, "space"):
+            key = _check_part(place_of(name), check_name, name, "a parameter")
+            if not isinstance(dimension, Dimension):
+                raise SweepPlanError(
+                    f"a parameter has a Dimension, not {short_repr(dimension)}", key=place_of(key)
+                )
             taken[_split_key(key, taken)] = key
             self._check_searchable(key, dimension)
+            found[key] = dimension
+        if not found:
+            raise SweepPlanError("there is no parameter to search; give one in space or choices", key="space")
+        return found
 
     def _check_searchable(self, key: str, dimension: Dimension) -> None:
         if dimension.count is None and self.sampler.name in EXHAUSTIVE:
@@ -201,7 +219,7 @@ class SweepPlan:
             SweepPlanError: the settings describe no plan.
         """
         try:
-            facts = dict(settings)
+            facts = dict(read_items(settings, "the settings"))
             space: dict[str, Dimension] = {}
             for one in facts.pop("space"):
                 values = dict(one)
@@ -215,8 +233,8 @@ class SweepPlan:
             return cls(space=space, sampler=sampler, pruner=pruner, base=config, **facts)
         except SweepPlanError:
             raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise SweepPlanError(f"these settings describe no sweep: {error}") from None
+        except Exception as error:  # they may be anything
+            raise SweepPlanError(f"these settings describe no sweep: {describe_error(error)}") from error
 
 
 # What plan_file shares
@@ -224,12 +242,12 @@ class SweepPlan:
 
 def place_of(key: object) -> str:
     """Name a parameter in an error, so that it is not mistaken for a part of the plan of the same name."""
-    return f"space.{key}"
+    return f"space.{key if type(key) is str else short_repr(key)}"
 
 
 def suggest_word(word: object, known: Iterable[str]) -> str:
     """Return the end of an error that suggests the known word nearest to this one; empty if none is near."""
-    close = difflib.get_close_matches(word, known, n=1) if isinstance(word, str) else []
+    close = difflib.get_close_matches(word, known, n=1) if type(word) is str and len(word) < 100 else []
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -254,17 +272,13 @@ def check_jobs(jobs: object) -> int:
     Raises:
         SweepPlanError: it is not a whole number from 1 to `MAX_JOBS`.
     """
-    if type(jobs) is not int or not 1 <= jobs <= MAX_JOBS:
-        raise SweepPlanError(
-            f"jobs must be a whole number from 1 to {MAX_JOBS:,}, not {short_repr(jobs)}", key="jobs"
-        )
-    return jobs
+    return _check_part("jobs", check_whole, jobs, "jobs", 1, MAX_JOBS)
 
 
-def _check_part(key: str, check: Callable[..., object], *arguments: object) -> None:
+def _check_part(key: str, check: Callable[..., _T], *arguments: object) -> _T:
     """Call a check and raise its InvalidValueError as an error of this part of the plan."""
     try:
-        check(*arguments)
+        return check(*arguments)
     except InvalidValueError as error:
         raise SweepPlanError(str(error), key=key) from None
 
@@ -274,17 +288,21 @@ def _join_words(words: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def _check_word(word: object, known: tuple[str, ...], what: str) -> None:
-    if word not in known:
+def _check_word(word: object, known: tuple[str, ...], what: str) -> str:
+    word = plain(word)
+    if type(word) is not str or word not in known:
         hint = suggest_word(word, known)
         raise SweepPlanError(f"{what} must be {_join_words(known)}, not {short_repr(word)}{hint}", key=what)
+    return word
 
 
-def _check_count(value: object, what: str, *, least: int) -> None:
+def _check_count(value: object, what: str, *, least: int) -> int:
+    value = plain(value)
     if type(value) is not int or not least <= value <= INT64_MAX:
         raise SweepPlanError(
             f"{what} must be a whole number, {least} or more, not {short_repr(value)}", key=what
         )
+    return value
 
 
 def _check_step_of_range(low: float | int, high: float | int, step: float | int) -> None:
@@ -302,17 +320,18 @@ def _check_step_of_range(low: float | int, high: float | int, step: float | int)
         raise SweepPlanError(problem, key="step")
 
 
-def _check_choices(choices: object) -> None:
-    if not isinstance(choices, tuple) or not choices:
+def _check_choices(choices: object) -> tuple[Choice, ...]:
+    if type(choices) is not tuple or not choices:
         raise SweepPlanError("choices is empty or not a list; give at least one value", key="choices")
     seen: list[Choice] = []
-    for choice in choices:
+    for choice in map(plain, choices):
         _check_choice(choice)
         for other in seen:
             if choice == other:
                 same = "appears twice" if type(choice) is type(other) else f"equals {short_repr(other)}"
                 raise SweepPlanError(f"the choice {short_repr(choice)} {same}; remove one", key="choices")
         seen.append(choice)
+    return tuple(seen)
 
 
 def _check_choice(choice: object) -> None:
@@ -330,12 +349,13 @@ def _check_choice(choice: object) -> None:
         raise SweepPlanError(f"the choice {short_repr(choice)} {problem}", key="choices")
 
 
-def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending: str) -> None:
+def _check_algorithm(algorithm: object, kind: type[Sampler] | type[Pruner], known: tuple[str, ...]) -> None:
+    ending = kind.__name__
     what = ending.lower()
+    if not isinstance(algorithm, (Sampler, Pruner)) or type(algorithm) is not kind:
+        raise SweepPlanError(f"{what} must be a {ending}, not {short_repr(algorithm)}", key=what)
     name, options = algorithm.name, algorithm.options
-    if name not in known and not re.fullmatch(
-        rf"[A-Z][A-Za-z0-9]*{ending}", name if isinstance(name, str) else ""
-    ):
+    if type(name) is not str or (name not in known and not re.fullmatch(rf"[A-Z][A-Za-z0-9]*{ending}", name)):
         problem = (
             f"a {what} must be {_join_words(known)}, or a class of Optuna whose name ends in {ending},"
             f" not {short_repr(name)}"
@@ -343,13 +363,11 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
         raise SweepPlanError(problem + suggest_word(name, known), key=f"{what}.name")
     if algorithm.given is not None:
         raise SweepPlanError(f"a plan cannot hold the object of a {what}; give its name and options", key=what)
-    if not isinstance(options, Mapping):
-        raise SweepPlanError(f"options of a {what} must be a map, not {short_repr(options)}", key=what)
-    for option in options:
-        if not isinstance(option, str) or not option.isidentifier():
+    for option, _value in _check_part(what, read_items, options, f"options of a {what}"):
+        if type(option) is not str or not option.isidentifier():
             raise SweepPlanError(
                 f"{short_repr(option)} cannot name an option of a {what}; use letters, digits and _",
-                key=f"{what}.{option}",
+                key=f"{what}.{short_repr(option)}",
             )
     seed = getattr(algorithm, "seed", None)
     if seed is not None and (type(seed) is not int or not 0 <= seed <= MAX_SEED):
@@ -358,14 +376,12 @@ def _check_algorithm(algorithm: Sampler | Pruner, known: tuple[str, ...], ending
         )
 
 
-def _split_key(key: object, taken: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+def _split_key(key: str, taken: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
     """Return the parts of a parameter's key, which a command line must be able to override.
 
     `taken` maps the parts of the earlier parameters to their keys.
     """
     place = place_of(key)
-    _check_part(place, check_name, key, "a parameter")
-    assert isinstance(key, str)
     if key != key.strip() or "=" in key or not parse_cli_overrides([f"{key}=1"]):
         raise SweepPlanError(f"a command line cannot set the key {short_repr(key)}; rename it", key=place)
     _check_part(place, split_path, key)

@@ -16,17 +16,15 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.errors import (
     ConfigError,
     ConfigNotFoundError,
-    InvalidTypeError,
-    OwnFileError,
     SdnError,
     SweepFileError,
     SweepPlanError,
 )
 from exptrack.keypath import path_of, split_path
+from exptrack.plain import read_path, short_repr
 from exptrack.records import ConfigSource
 from exptrack.sweeps.algorithms import Pruner, Sampler
 from exptrack.sweeps.plan import Dimension, SweepPlan, place_of, suggest_word
-from exptrack.validation import short_repr
 
 TOP = ("name", "objective", "space", "choices", "sampler", "pruner", "budget", "jobs", "retries", "base")
 FIELDS = ("param", "kind", "low", "high", "step", "log", "choices")
@@ -63,18 +61,14 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
         SweepFileError: the file describes no sweep; the message shows where.
         SdnError, ConfigError: the file, or the base config, cannot be read.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(f"a path must be text or a Path, not {type(path).__name__}")
-    file = Path(path)
+    file = Path(read_path(path))
     try:
         with own_files.open_for_reading(file) as opened:
             data = opened.read(sdn.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigNotFoundError(f"there is no sweep file {file}; check the path", path=str(file)) from None
-    except OwnFileError:
-        raise
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
     try:
         values, places = sdn.loads_with_places(data)
     except SdnError as error:

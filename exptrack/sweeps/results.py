@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from exptrack.errors import InvalidValueError, MissingPackageError
+from exptrack.plain import read_elements, short_repr
 from exptrack.query.frames import Column, Frame, Table, infer_column
 from exptrack.records import TrialState
 from exptrack.sweeps.algorithms import optuna_module
@@ -26,7 +27,7 @@ from exptrack.sweeps.store import (
     read_unseen_trials,
     study_info,
 )
-from exptrack.validation import short_repr
+from exptrack.validation import check_choice, check_name
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -138,6 +139,7 @@ class StudyResults:
         Raises:
             InvalidValueError: no trial has such a param.
         """
+        name = check_name(name, "param name")
         if name not in self.params:
             known = ", ".join(self.params) or "none"
             raise InvalidValueError(f"study {self.name!r} has no param {short_repr(name)}; it has {known}")
@@ -203,9 +205,9 @@ class StudyResults:
         Raises:
             InvalidValueError: no trial has such a param.
         """
-        if isinstance(params, str) or not (params is None or isinstance(params, Iterable)):
-            raise InvalidTypeError(f"params must be a list of names, not {short_repr(params)}")
-        chosen = self.params if params is None else [self.check_param(name) for name in params]
+        chosen = self.params
+        if params is not None:
+            chosen = [self.check_param(name) for name in read_elements(params, "params", like="['lr']")]
         pairs = [(trial, name) for trial in self.trials for name in trial.params if name in chosen]
         trials = [trial for trial, _name in pairs]
         table = {
@@ -293,8 +295,8 @@ class StudyResults:
                 varies, or the method or metric is unknown.
             MissingPackageError: Optuna is not installed, or scikit-learn, which fanova and mdi need.
         """
-        if not isinstance(method, str) or method not in EVALUATORS:
-            raise InvalidValueError(f"method must be one of {', '.join(EVALUATORS)}, not {short_repr(method)}")
+        method = check_choice(method, "method", EVALUATORS)
+        metric = None if metric is None else check_name(metric, "metric")
         place = self._choose_objective(metric, method)
         of_trial: Callable[[Any], Sequence[float]] = (
             (lambda trial: trial.values) if place is None else (lambda trial: (trial.values[place],))

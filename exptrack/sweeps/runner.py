@@ -62,6 +62,7 @@ from exptrack.sweeps.verdict import Verdict, find_run, judge_command, read_repor
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
 from exptrack.tracking.run import Terminated
+from exptrack.validation import check_flag, check_function
 
 RUN_ID = "SELECT run_id FROM run WHERE id = ?"
 
@@ -96,6 +97,9 @@ def run_sweep(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if time_limit is not None:
         changes["time_limit_s"] = check_time_limit(time_limit)
+    retry, take_over = check_flag(retry, "retry"), check_flag(take_over, "take_over")
+    stop_on_failure = check_flag(stop_on_failure, "stop_on_failure")
+    after, listener = check_function(after, "after"), check_function(listener, "listener")
     words = None if command is None else check_command(command)
     if isinstance(sweep, SweepPlan):
         if words is None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.presence import has_living_child, is_process_alive
+from exptrack.database.presence import has_living_child, is_process_alive, show_presence
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive, shares_boot
 from exptrack.records import TrialState
@@ -322,6 +322,15 @@ def read_inherited_trials(connection: Connection, study: int) -> list[Row]:
 def look_at_owners(connection: Connection, study: int) -> dict[int, Owner]:
     """Return what is known of the process of each running trial, by the trial's row id."""
     return {row["id"]: _look_at(connection, row) for row in connection.all(RUNNING_TRIALS, (study,))}
+
+
+def describe_owner(connection: Connection, command: ProcessIdentity | None = None) -> str:
+    """Return this process as the row of a trial names it; `shown` says that a lock tells whether it lives.
+
+    `command` is a process that runs the trial for this one.
+    """
+    facts: dict[str, Any] = {**current_process()._asdict(), "shown": show_presence(connection)}
+    return json.dumps(facts if command is None else {**facts, "command": [command.pid, command.started]})
 
 
 class Owner(Enum):

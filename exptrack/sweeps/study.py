@@ -23,6 +23,7 @@ from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
+from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
 from exptrack.runs.trial_link import TrialPruned, name_trial_run
@@ -46,11 +47,20 @@ from exptrack.sweeps.store import (
 )
 from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore
-from exptrack.sweeps.trial import Trial, check_choice, is_trial_of, last_step_of
+from exptrack.sweeps.trial import Trial, check_param_value, is_trial_of, last_step_of
 from exptrack.sweeps.verdict import Verdict, judge_left
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
-from exptrack.validation import INT64_MAX, check_name, check_number, check_text, short_repr
+from exptrack.validation import (
+    INT64_MIN,
+    check_choice,
+    check_flag,
+    check_function,
+    check_name,
+    check_number,
+    check_text,
+    check_whole,
+)
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -107,7 +117,7 @@ class Study:
             if isinstance(name, StudyConfig)
             else StudyConfig(name, direction, sampler, pruner, max_trials, time_limit, metric, base)
         )
-        connection = default_connection() if archive is None else getattr(archive, "_connection", None)
+        connection = default_connection() if archive is None else attribute(archive, "_connection")
         if not isinstance(connection, Connection):
             raise InvalidTypeError(f"archive must be an Archive, not {short_repr(archive)}")
         return cls(StudyCore.create(connection, config))
@@ -185,8 +195,8 @@ class Study:
         Raises:
             InvalidValueError: the study has no trial of this number.
         """
-        known = type(number) is int and 0 <= number <= INT64_MAX
-        found = read_trial(self._connection, self._core.row, number) if known else None
+        number = check_whole(number, "the number of a trial", INT64_MIN)
+        found = read_trial(self._connection, self._core.row, number)
         if found is None:
             raise InvalidValueError(f"study {self.name!r} has no trial {short_repr(number)}")
         return found
@@ -253,14 +263,13 @@ class Study:
             InvalidValueError: an option is invalid; the message names it.
             StudyNotFoundError: the study was deleted in the meantime.
         """
-        for function, what in ((objective, "objective"), (after, "after")):
-            if not callable(function) and (what == "objective" or function is not None):
-                raise InvalidTypeError(f"{what} must be a function, not {short_repr(function)}")
-        if on_error not in ("stop", "continue"):
-            raise InvalidValueError(f"on_error must be 'stop' or 'continue', not {short_repr(on_error)}")
-        check_jobs(jobs)
-        if n_trials is not None and (type(n_trials) is not int or n_trials < 1):
-            raise InvalidValueError(f"n_trials must be a whole number above 0, not {short_repr(n_trials)}")
+        if objective is None or not callable(check_function(objective, "objective")):
+            raise InvalidTypeError("objective must be a function that takes a Trial, not None")
+        after = check_function(after, "after")
+        on_error = check_choice(on_error, "on_error", ("stop", "continue"))
+        n_trials = None if n_trials is None else check_whole(n_trials, "n_trials", 1)
+        jobs = check_jobs(jobs)
+        start_runs = check_flag(start_runs, "start_runs")
         given = self.settings.get("time_limit_s") if time_limit is None else time_limit
         seconds = check_limit(given, "time_limit")
         # Optuna's own limit believes the clock of the machine, which may be set meanwhile.
@@ -341,11 +350,9 @@ class Study:
         return values
 
     def _convert_values(self, returned: object) -> list[float]:
-        given = (
-            [returned]
-            if not isinstance(returned, Sequence) or isinstance(returned, (str, bytes))
-            else list(returned)
-        )
+        with reading("the value of an objective"):
+            is_one = not isinstance(returned, Sequence) or isinstance(returned, (str, bytes))
+        given = [returned] if is_one else read_elements(returned, "the values of an objective")
         if len(given) != len(self.directions):
             raise InvalidValueError(
                 f"the objective returned {len(given)} values; study {self.name!r} needs {len(self.directions)}"
@@ -385,8 +392,7 @@ class Study:
             raise InvalidTypeError(f"a trial must come from Study.ask(), not {short_repr(trial)}")
         if not is_trial_of(trial, self._core):
             raise InvalidValueError(f"{trial!r} does not belong to study {self.name!r}")
-        if not isinstance(pruned, bool):
-            raise InvalidTypeError(f"pruned must be True or False, not {short_repr(pruned)}")
+        pruned = check_flag(pruned, "pruned")
         if (values is not None) + pruned + (reason is not None) != 1:
             raise InvalidValueError(
                 "a trial ends with its values, as pruned, or as failed for a reason: give one of them"
@@ -412,14 +418,13 @@ class Study:
         Raises:
             InvalidTypeError, InvalidValueError: params are not names with texts, numbers, bools or None.
         """
-        if not isinstance(params, Mapping):
-            raise InvalidTypeError(f"params must be a map of names to values, not {short_repr(params)}")
-        for name, value in params.items():
-            check_choice(check_name(name, "param name"), value)
-        self._core.config_for(params)
-        marks = {} if retry_of is None else {RETRY_MARK: retry_of}
+        chosen = {check_name(name, "param name"): plain(value) for name, value in read_items(params, "params")}
+        for name, value in chosen.items():
+            check_param_value(name, value)
+        self._core.config_for(chosen)
+        marks = {} if retry_of is None else {RETRY_MARK: check_whole(retry_of, "retry_of", 0)}
         with self._core.translate_errors():
-            self._core.storage.create_new_trial(self._core.row, make_waiting_trial(params, marks))
+            self._core.storage.create_new_trial(self._core.row, make_waiting_trial(chosen, marks))
 
     @in_section
     def fail_dead_trials(self, *, take_over: bool = False) -> list[int]:
@@ -430,6 +435,7 @@ class Study:
         again. `take_over` also fails trials that a forked process keeps running, and those of processes that
         cannot be seen from here, as on another host. Only you can know that nothing runs them.
         """
+        take_over = check_flag(take_over, "take_over")
         if self._connection.mode != "rw":
             return []
         plan = self.settings.get("sweep")

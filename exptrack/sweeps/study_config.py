@@ -5,14 +5,15 @@ Invariant: invalid settings are refused here, before the study is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exptrack.config.exp_config import encode_config, make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import is_mapping, read_names, short_repr
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit
-from exptrack.validation import check_direction, check_name, short_repr
+from exptrack.validation import check_direction, check_name, check_whole
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -48,7 +49,9 @@ class StudyConfig:
         Raises:
             InvalidValueError: a direction is another word, or no direction is given.
         """
-        given = _as_list(self.direction, "a direction must be 'minimize' or 'maximize', or a list of these")
+        if is_mapping(self.direction):
+            raise InvalidTypeError(f"direction must be a word or a list, not {short_repr(self.direction)}")
+        given = read_names(self.direction, "direction", like="['minimize', 'maximize']")
         if not given:
             raise InvalidValueError("a study needs at least one objective; give a direction for each")
         return tuple(check_direction(direction) for direction in given)
@@ -59,12 +62,13 @@ class StudyConfig:
         count = len(self.directions)
         if self.metric is None:
             return default_metrics(count)
-        given = _as_list(self.metric, "a metric is a name, or a list of them")
+        names = read_names(self.metric, "metric", like="['loss', 'seconds']")
+        given = [check_name(name, "metric name") for name in names]
         if len(given) != count or len(set(given)) != count:
             raise InvalidValueError(
                 f"{count} objectives need {count} different metrics, not {short_repr(given)}"
             )
-        return tuple(check_name(name, "metric name") for name in given)
+        return tuple(given)
 
     @property
     def chosen_sampler(self) -> Sampler:
@@ -82,29 +86,17 @@ class StudyConfig:
         Raises:
             InvalidValueError: a limit, the sampler, the pruner or the base is invalid; the message names it.
         """
-        if self.max_trials is not None and (type(self.max_trials) is not int or self.max_trials < 1):
-            raise InvalidValueError(
-                f"max_trials must be a whole number above 0, not {short_repr(self.max_trials)}"
-            )
+        most = None if self.max_trials is None else check_whole(self.max_trials, "max_trials", 1)
         base = encode_config(make_config(self.base))
         origin = {"base_origin": {key: base[key] for key in ("files", "sources")}} if base["sources"] else {}
         return {
             "sampler": self.chosen_sampler.settings(),
             "pruner": self.chosen_pruner.settings(),
-            "max_trials": self.max_trials,
+            "max_trials": most,
             "time_limit_s": check_limit(self.time_limit, "time_limit"),
             "base": base["values"],
             **origin,
         }
-
-
-def _as_list(given: object, form: str) -> list[Any]:
-    """Return a list of one word, or of several."""
-    if isinstance(given, str):
-        return [given]
-    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
-        raise InvalidTypeError(f"{form}, not {short_repr(given)}")
-    return list(given)
 
 
 def default_metrics(count: int) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from exptrack.errors import (
     SweepDiffersError,
     warn,
 )
+from exptrack.plain import read_elements, short_repr
 from exptrack.records import TrialState
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import SweepPlan
@@ -49,24 +50,24 @@ def check_command(command: Sequence[str]) -> list[str]:
     Raises:
         InvalidTypeError, InvalidValueError: it cannot; the message says why.
     """
-    is_list = isinstance(command, Sequence) and not isinstance(command, str)
-    if not is_list or not command or not all(isinstance(word, str) for word in command):
+    given = read_elements(command, "a command", like="['python', 'train.py']")
+    if not given:
         raise InvalidTypeError("a command must be a list of words, like ['python', 'train.py']")
-    for word in command:
-        if "\0" in check_text(word, "a word of the command"):
-            raise InvalidValueError("a word of the command holds NUL, which no command line takes")
-    if shutil.which(command[0]) is None:
-        raise InvalidValueError(_describe_missing(command[0]))
-    return list(command)
+    words = [check_text(word, "a word of the command") for word in given]
+    if any("\0" in word for word in words):
+        raise InvalidValueError("a word of the command holds NUL, which no command line takes")
+    if shutil.which(words[0]) is None:
+        raise InvalidValueError(_describe_missing(words[0]))
+    return words
 
 
 def _describe_missing(program: str) -> str:
     """Say why a program cannot be run."""
     if os.path.isdir(program):
-        return f"{program!r} is a folder; give the program to run"
+        return f"{short_repr(program)} is a folder; give the program to run"
     if os.path.exists(program):
-        return f"{program!r} is no program that you may execute; give what runs it, like python {program}"
-    return f"there is no program {program!r} to run; give its path"
+        return f"{short_repr(program)} is no program that you may execute; give what runs it too, like python"
+    return f"there is no program {short_repr(program)} to run; give its path"
 
 
 def begin_or_continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:

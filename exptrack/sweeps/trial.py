@@ -7,15 +7,15 @@ it has one. A call that is refused changes nothing. A step is reported once.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable
-from typing import Any, Self, SupportsIndex
+from typing import Any, Self
 
 import optuna
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
+from exptrack.plain import plain, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_bridge import put_together, row_of, take_apart
@@ -23,7 +23,9 @@ from exptrack.sweeps.study_core import StudyCore
 from exptrack.sweeps.verdict import PRUNE_MARK, find_run
 from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
-from exptrack.validation import check_name, check_number, check_step, short_repr
+from exptrack.validation import check_flag, check_name, check_number, check_step, check_text, check_whole
+
+MAX_CHOICES = 100_000
 
 
 class Trial:
@@ -91,7 +93,8 @@ class Trial:
         bounds = [self._check_bound(name, bound) for bound in (low, high)]
         self._check_bound(name, bounds[1] - bounds[0])
         exact = None if step is None else self._check_bound(name, step)
-        return float(self._suggest("suggest_float", name, *bounds, step=exact, log=log))
+        scaled = check_flag(log, "log")
+        return float(self._suggest("suggest_float", name, *bounds, step=exact, log=scaled))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Suggest a whole number from `low` to `high`, both included. Commits.
@@ -100,24 +103,25 @@ class Trial:
         :meth:`suggest_float`.
         """
         low, high, exact = (self._check_whole(name, bound) for bound in (low, high, step))
-        return int(self._suggest("suggest_int", name, low, high, step=exact, log=log))
+        scaled = check_flag(log, "log")
+        return int(self._suggest("suggest_int", name, low, high, step=exact, log=scaled))
 
     def suggest_choice(self, name: str, choices: Iterable[Any]) -> Any:
         """Suggest one of these texts, numbers, bools or None. Commits; raises as :meth:`suggest_float`."""
-        if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
-            raise InvalidTypeError(
-                f"choices of {short_repr(name)} must be a list of scalars, not {short_repr(choices)}"
-            )
-        found = tuple(choices)
+        given = read_elements(
+            choices, f"choices of {short_repr(name)}", like="['relu', 'tanh']", most=MAX_CHOICES
+        )
+        found = tuple(plain(choice) for choice in given)
         for choice in found:
-            check_choice(name, choice)
-        for place, choice in enumerate(found):
-            for other in found[:place]:
-                if choice == other and type(choice) is not type(other):
-                    raise InvalidValueError(
-                        f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are"
-                        " equal, so that Optuna cannot tell them apart; leave one out"
-                    )
+            check_param_value(name, choice)
+        seen: dict[Any, Any] = {}
+        for choice in found:
+            other = seen.setdefault(choice, choice)
+            if type(choice) is not type(other):
+                raise InvalidValueError(
+                    f"the choices {short_repr(other)} and {short_repr(choice)} of {short_repr(name)} are"
+                    " equal, so that Optuna cannot tell them apart; leave one out"
+                )
         return self._suggest("suggest_categorical", name, found)
 
     def _check_bound(self, name: str, given: object) -> float:
@@ -127,16 +131,8 @@ class Trial:
         return bound
 
     def _check_whole(self, name: str, given: object) -> int:
-        if isinstance(given, bool) or not isinstance(given, SupportsIndex):
-            raise InvalidTypeError(
-                f"bounds and step of param {short_repr(name)} must be whole numbers, not {short_repr(given)}"
-            )
-        bound = operator.index(given)
-        if abs(bound) > MAX_WHOLE:
-            raise InvalidValueError(
-                f"bounds and step of param {short_repr(name)} must be within 2^53, not {short_repr(bound)}"
-            )
-        return bound
+        what = f"a bound or step of param {short_repr(name)}"
+        return check_whole(given, what, -MAX_WHOLE, MAX_WHOLE)
 
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
@@ -210,6 +206,7 @@ class Trial:
         Raises:
             TrialPruned: always; the objective must not catch it.
         """
+        message = check_text(message, "message")
         step = last_step_of(self)
         if self.run is None:
             with self._core.translate_errors():
@@ -241,13 +238,13 @@ def attached_trial() -> Trial | None:
     return Trial(core, core.storage.get_trial(row["id"]))
 
 
-def check_choice(name: str, value: object) -> None:
+def check_param_value(name: str, value: object) -> None:
     """Refuse a value that no param takes or no config stores.
 
     Raises:
         InvalidTypeError, InvalidValueError: the value is one of these.
     """
-    if value is not None and not isinstance(value, (str, int, float)):
+    if value is not None and not isinstance(plain(value), (str, int, float)):
         raise InvalidTypeError(
             f"param {short_repr(name)} must be text, a number, a bool or None, not {short_repr(value)}"
         )

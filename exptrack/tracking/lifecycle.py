@@ -44,6 +44,7 @@ from exptrack.runs.store import NewRun, check_data, check_optional_name, check_t
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import moment, utc_text
 from exptrack.tracking.run import RUN_STATE, Run
+from exptrack.validation import check_flag
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -130,6 +131,7 @@ def resume_run(
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
     sample_every_s = _check_sampling(system_metrics)
+    take_over = check_flag(take_over, "take_over")
     result = _reopen_run(connection, run_id, take_over)
     result._sample_system(sample_every_s)
     return result

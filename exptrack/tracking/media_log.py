@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
+from exptrack.plain import reading
 from exptrack.validation import check_name, check_step, check_text
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class MediaLog:
         details = self._check_details(name, step, caption)
         from exptrack.media import encode_image
 
-        return details.store("image", encode_image(image))
+        with reading("the image"):
+            encoded = encode_image(image)
+        return details.store("image", encoded)
 
     def log_text(
         self,
@@ -120,7 +123,9 @@ class MediaLog:
         details = self._check_details(name, step, caption)
         from exptrack.media import encode_table
 
-        return details.store("table", encode_table(table, columns))
+        with reading("the table"):
+            encoded = encode_table(table, columns)
+        return details.store("table", encoded)
 
     def log_histogram(
         self,
@@ -146,4 +151,6 @@ class MediaLog:
         details = self._check_details(name, step, caption)
         from exptrack.media import encode_histogram
 
-        return details.store("histogram", encode_histogram(values, bins, range, counts=counts, edges=edges))
+        with reading("the histogram"):
+            encoded = encode_histogram(values, bins, range, counts=counts, edges=edges)
+        return details.store("histogram", encoded)

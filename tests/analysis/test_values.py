@@ -25,7 +25,7 @@ from tests.analysis.runs import finished
         (lambda a: a.group_by("learning", "loss"), InvalidValueError, "no run has a config key"),
         (lambda a: a.group_by("config.lr", "loss"), InvalidValueError, "did you mean lr"),
         (lambda a: a.group_by([], "loss"), InvalidValueError, "no config key"),
-        (lambda a: a.group_by(3, "loss"), InvalidTypeError, "config keys"),
+        (lambda a: a.group_by(3, "loss"), InvalidTypeError, "keys must be a list, like"),
         (lambda a: a.group_by([3], "loss"), InvalidTypeError, "text"),
         (lambda a: a.group_by("lr", "los"), MetricNotFoundError, "loss"),
         (lambda a: a.group_by("lr", "loss", statistic="median"), InvalidValueError, "nan_count"),

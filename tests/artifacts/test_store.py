@@ -271,11 +271,14 @@ def test_a_name_that_leads_elsewhere_is_refused_into_a_folder(
 ) -> None:
     store.register_data(name, b"x")
     (tmp_path / "there").mkdir()
-    for target in (tmp_path / "there", tmp_path / "all"):
-        with pytest.raises(UnsafePathError):
-            store.export(name, target) if target.exists() else store.export_all(target)
+    with pytest.raises(UnsafePathError):
+        store.export(name, tmp_path / "there")
     assert store.export(name, tmp_path / "named").read_bytes() == b"x"
     assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("lab.db")) == ["named", "there"]
+    (content,) = [found for found in tree(store.export_all(tmp_path / "all")).values() if found is not None]
+    assert content == b"x"
+    beside = sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("lab.db"))
+    assert beside == ["all", "named", "there"]
 
 
 def test_export_all_writes_the_newest_of_each_under_its_name(store: ArtifactStore, tmp_path: Path) -> None:
@@ -301,12 +304,16 @@ def test_export_all_writes_the_newest_of_each_under_its_name(store: ArtifactStor
     assert tree(store.export_all(tmp_path / "hollow")) == expected
 
 
-def test_export_all_refuses_names_that_cannot_be_side_by_side(store: ArtifactStore, tmp_path: Path) -> None:
-    store.register_data("a", b"1")
-    store.register_data("A", b"2")
-    with pytest.raises(UnsafePathError):
-        store.export_all(tmp_path / "all")
-    assert not (tmp_path / "all").exists()
+def test_export_all_gives_names_that_cannot_be_side_by_side_other_ones(
+    store: ArtifactStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, name in enumerate(["a", "A", "a/b", "val:best"]):
+        store.register_data(name, str(number))
+    found = {path: content for path, content in tree(store.export_all(tmp_path / "all")).items() if content}
+    assert sorted(found.values()) == [b"0", b"1", b"2", b"3"]
+    assert found["val_best"] == b"3"
+    assert len({path.casefold() for path in found}) == 4
+    assert "'val:best' as 'val_best'" in caplog.text
 
 
 def test_damaged_content_leaves_every_target_as_it_was(tmp_path: Path) -> None:

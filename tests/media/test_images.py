@@ -152,7 +152,7 @@ NOT_IMAGES: list[tuple[Any, str]] = [
     ([[1]], "not list"),
     (matplotlib, "not module"),
     ("gone.png", "cannot read the image 'gone.png'"),
-    ("a\0b", "cannot read the image"),
+    ("a\0b", "contains a NUL character"),
     (Path("."), "cannot read the image"),
     (b"", "the bytes, beginning b''"),
     (b"BM is a car", "not an image .PNG, JPEG, GIF"),

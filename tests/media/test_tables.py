@@ -241,7 +241,7 @@ NOT_TABLES: list[tuple[Any, Any, str]] = [
     (pl.DataFrame(), None, "at least one column"),
     (pa.table({}), None, "at least one column"),
     ([[1]], [], "at least one column"),
-    ([[1]], "a", "columns is a list of names, not the text 'a'"),
+    ([[1]], "a", "columns must be a list, like .*, not str 'a'"),
     ([[1, 2]], ["a", "a"], "column name 'a' is given twice"),
     (pa.table([[1], [2]], ["a", "a"]), None, "column name 'a' is given twice"),
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), None, "column name 'a' is given twice"),

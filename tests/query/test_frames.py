@@ -305,8 +305,8 @@ def test_a_missing_package_is_said_with_its_extra(
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda q: q.to_dicts("run_id"), InvalidTypeError, "list of fields"),
-        (lambda q: q.to_dicts(3), InvalidTypeError, "list of fields"),
+        (lambda q: q.to_dicts("run_id"), InvalidTypeError, "columns must be a list, like"),
+        (lambda q: q.to_dicts(3), InvalidTypeError, "columns must be a list, like"),
         (lambda q: q.to_dicts([3]), InvalidTypeError, "text"),
         (lambda q: q.to_dicts([]), InvalidValueError, "no column"),
         (lambda q: q.to_pandas(["lr"]), FilterError, "config.lr"),
@@ -318,7 +318,7 @@ def test_a_missing_package_is_said_with_its_extra(
         (lambda q: q.to_dicts(statistic=[]), InvalidValueError, "no statistic"),
         (lambda q: q.to_dicts(["metrics.loss"], statistic="max"), InvalidValueError, "default columns"),
         (lambda q: q.metrics_to_pandas("los"), MetricNotFoundError, "los"),
-        (lambda q: q.metrics_to_pandas(3), InvalidTypeError, "list of metric names"),
+        (lambda q: q.metrics_to_pandas(3), InvalidTypeError, "names must be a list, like"),
         (lambda q: q.metrics_to_polars([""]), InvalidValueError, "empty"),
     ],
 )

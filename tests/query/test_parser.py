@@ -282,6 +282,8 @@ def test_a_numpy_scalar_is_a_value() -> None:
         ("metrics.acc like 'a'", 12, "it is not text"),
         ("config.lr = nan", 12, "nothing equals NaN"),
         ("config.lr = null", 12, "config.lr is null"),
+        ("config.lr = None", 12, "config.lr is null"),
+        ("metrics.loss != None", 16, "metrics.loss is null"),
         ("config.lr < true", 12, "only numbers and texts have an order"),
         ("config.lr < [1]", 12, "only numbers and texts have an order"),
         ("config.lr = [1", 12, "as in JSON"),

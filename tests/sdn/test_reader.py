@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import sdn
-from exptrack.errors import InvalidTypeError, SdnError
+from exptrack.errors import ConfigError, ConfigNotFoundError, InvalidTypeError, SdnError
 from tests.sdn.values import TEXTS, same
 
 READ: list[tuple[str, object]] = [
@@ -352,14 +352,16 @@ def test_a_lone_surrogate_is_refused_when_read() -> None:
         sdn.parse_value('"\ud800"')
 
 
-def test_load_reads_files_and_passes_their_errors_through(tmp_path: Path) -> None:
+def test_load_reads_regular_files_alone(tmp_path: Path) -> None:
     path = tmp_path / "config.sdn"
     path.write_bytes(b"\xef\xbb\xbfa: 1\r\n")
     assert sdn.load(path) == sdn.load(str(path)) == {"a": 1}
     with pytest.raises(SdnError, match="larger than 3 bytes"):
         sdn.load(path, max_bytes=3)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ConfigNotFoundError, match="there is no file"):
         sdn.load(tmp_path / "missing.sdn")
+    with pytest.raises(ConfigError, match="cannot read"):
+        sdn.load(tmp_path)
 
 
 def test_only_text_and_bytes_are_read() -> None:

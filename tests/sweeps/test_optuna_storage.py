@@ -593,7 +593,7 @@ def put_far_away(archive: Archive, trial: int) -> None:
 def passed_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of the storage's clock, in a list so that a test moves it."""
     now_s = [0.0]
-    monkeypatch.setattr("exptrack.sweeps.optuna_storage.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr("exptrack.sweeps.heartbeats.time", SimpleNamespace(monotonic=lambda: now_s[0]))
     return now_s
 
 

@@ -276,7 +276,7 @@ def test_a_thousand_jobs_begin_no_more_threads_than_there_is_work_for(
     assert ends(sweep(report, jobs=1000)) == [("complete", (0.5,), None)] * 2
     assert 1 <= len(begun) <= 3
     for jobs in (0, -1, 1001, 2**62, 10**30, True):
-        with pytest.raises(SweepPlanError, match="jobs must be a whole number from 1 to 1,000, not"):
+        with pytest.raises(SweepPlanError, match="jobs must be a whole number"):
             sweep(report, jobs=jobs)
         with pytest.raises(InvalidValueError, match="jobs must be a whole number"):
             archive.study("s").optimize(lambda _trial: 0.5, 1, jobs=jobs)

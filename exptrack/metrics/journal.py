@@ -141,7 +141,7 @@ class Journal:
         name = f"{place.name}.{owner.host_id[:8]}-{owner.pid}-{header.key}{SUFFIX}"
         self.lock = threading.RLock()
         self.wake, self.begun, self.batch_ready = Signal(), Signal(), Signal()
-        self.mark = make_fork_mark()
+        self.mark: object = False  # until the first point, see `begin_mark`
         self.file = JournalFile(place.parent / name, header)
         self.family = Family(self.file.path)
         self.map: mmap.mmap | None = self.file.map
@@ -190,6 +190,10 @@ class Journal:
             file.write(slot * SLOT, data)
             if file is self.file:  # otherwise a signal handler has just made another
                 return
+
+    def begin_mark(self) -> None:
+        """Let :attr:`mark` tell from now on whether C code has forked this process."""
+        self.mark = self.mark or make_fork_mark()
 
     def prefault(self, count: int) -> bool:
         """Make the next `count` bytes cheap to write. Return True while there are more."""

@@ -298,6 +298,7 @@ class MetricLog:
                 self._log_by_commit(names, numbers, step, time_ms)
                 return
             journal = writer.journal
+            journal.begin_mark()
             if len(self._series) >= MAX_SERIES:
                 self._forget_series(writer)
             room = True

@@ -160,8 +160,6 @@ class MetricLog:
                 to grow. Until then points wait in the journal, a warning says so once, and the writer thread
                 goes on trying to store them.
         """
-        if type(name) is not str:
-            name = check_text(name, "metric name")
         journal = self._journal
         if type(value) is float and journal.mark and time is None and (step is None or type(step) is int):
             try:
@@ -182,9 +180,9 @@ class MetricLog:
                         journal.kept[start] = body
                         _put_single(journal.map, start * 48, body, check)  # type: ignore[arg-type]  # limit is 0 without a map
                         return
-            except (KeyError, TypeError, struct.error):
-                pass  # a new name, or a value that _log_slowly refuses with a message
-        self._log_slowly({name: value}, step, time)
+            except Exception:
+                pass  # a name that is new or cannot be looked up, or a value that _log_slowly refuses in words
+        self._log_slowly({check_text(name, "metric name"): value}, step, time)
 
     def log(
         self,

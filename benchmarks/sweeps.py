@@ -18,6 +18,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,8 +61,15 @@ def rdb_in_wal_mode(path: str) -> optuna.storages.BaseStorage:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_mode = WAL")
 
-    storage.engine.dispose()
+    close(storage)  # those that are opened from now on are configured
     return storage
+
+
+def close(storage: optuna.storages.BaseStorage) -> None:
+    """Close the connections of Optuna's own storage. Python 3.13 warns of those that the collector closes."""
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def in_memory(_path: str) -> optuna.storages.BaseStorage:
@@ -103,25 +111,30 @@ def in_a_process(
 
 
 def measure(
-    opener: Callable[[str], optuna.storages.BaseStorage], path: str, processes: int, trials: int
+    opener: Callable[[str], optuna.storages.BaseStorage],
+    path: str,
+    processes: int,
+    trials: int,
+    pool: Pool,
+    gate: Any,
 ) -> tuple[list[Outcome], int, int]:
-    """Make the trials of a new study; return the outcomes, the numbers given twice and the values lost."""
+    """Make the trials of a new study; return the outcomes, the numbers given twice and the values lost.
+
+    Several processes are those of the pool: one of them waits at the gate for the others.
+    """
     storage = opener(path)
     optuna.create_study(storage=storage, study_name=STUDY)
     share = trials // processes
     if processes == 1:
         outcomes = [make_trials(storage, 0, share)]
     else:
-        context = multiprocessing.get_context("spawn")
-        with context.Manager() as manager, context.Pool(processes) as pool:
-            gate = manager.Barrier(processes)
-            waiting = [
-                pool.apply_async(in_a_process, (opener, path, number, share, gate))
-                for number in range(processes)
-            ]
-            outcomes = [one.get() for one in waiting]
+        waiting = [
+            pool.apply_async(in_a_process, (opener, path, number, share, gate)) for number in range(processes)
+        ]
+        outcomes = [one.get() for one in waiting]
     told = [pair for outcome in outcomes for pair in outcome.told]
     found = {trial.number: trial for trial in optuna.load_study(study_name=STUDY, storage=storage).trials}
+    close(storage)
     twice = len(told) - len(dict(told))
     lost = sum(
         number not in found or found[number].value != value or len(found[number].intermediate_values) != REPORTS
@@ -143,7 +156,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows, rates = [], {}
     errors = twice = lost = 0
-    with tempfile.TemporaryDirectory() as name:
+    context = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as name,
+        context.Manager() as manager,
+        context.Pool(processes) as pool,
+    ):
+        gate = manager.Barrier(processes)
         for title, opener, count in (
             ("Optuna in memory, 1 process", in_memory, 1),
             ("Optuna RDBStorage, 1 process", rdb, 1),
@@ -154,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             (f"exptrack, {processes} processes", ours, processes),
         ):
             path = Path(name) / f"{opener.__name__}{count}.db"
-            outcomes, doubled, missing = measure(opener, str(path), count, trials)
+            outcomes, doubled, missing = measure(opener, str(path), count, trials, pool, gate)
             failed = [outcome.error for outcome in outcomes if outcome.error]
             for error in failed:
                 print(f"error: {title}: {error}")

@@ -15,9 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import threading
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 _READ_LIMIT = 1 << 20
@@ -32,15 +30,6 @@ class ProcessIdentity(NamedTuple):
     boot_id: str
     pid: int
     started: str
-
-
-def begin_thread(work: Callable[[], None], name: str) -> bool:
-    """Begin a daemon thread; return False where the system has no room for one more."""
-    try:
-        threading.Thread(target=work, name=name, daemon=True).start()
-    except RuntimeError:
-        return False
-    return True
 
 
 _current: ProcessIdentity | None = None

@@ -184,21 +184,24 @@ def check_choice(value: object, what: str, choices: Iterable[str]) -> str:
 def check_number(value: object, what: str) -> float:
     """Return `value` as a float: the value of a metric, a time or another number.
 
-    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars, 0-d arrays),
-    else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass. A subclass of int or
-    float is the number that it equals.
+    Takes everything with ``__float__`` (int, float, Decimal, Fraction, numpy and torch scalars), arrays of one
+    element, else everything with ``.item()``, and ``bool`` as 0 or 1. NaN and the infinities pass. A subclass
+    of int or float is the number that it equals.
 
     Raises:
-        InvalidTypeError: it is text, bytes, a complex number, or an array with more than one element.
+        InvalidTypeError: it is text, bytes, a complex number, a time of numpy, or an array with more than one
+            element.
         InvalidValueError: it is an int or a Decimal too large for a float.
     """
     if type(value) is float:
         return value
     try:
         number = plain(value)
-        if not isinstance(number, (SupportsFloat, str)) and hasattr(number, "item"):
+        # From numpy 2.4 on, float() takes no array of one element that has a dimension.
+        is_array = bool(getattr(number, "ndim", 0)) or not isinstance(number, (SupportsFloat, str))
+        if is_array and hasattr(number, "item"):
             number = plain(number.item())
-        if isinstance(number, SupportsFloat) and not _is_text_or_complex(number):
+        if isinstance(number, SupportsFloat) and not _is_no_number(value) and not _is_no_number(number):
             found = float.__float__(float(number))
             if math.isinf(found) and callable(finite := getattr(number, "is_finite", None)) and finite():
                 raise OverflowError  # float() turns a large Decimal into an infinity without an error
@@ -215,16 +218,21 @@ def check_number(value: object, what: str) -> float:
     raise InvalidTypeError(f"{what} must be a number, not {type(value).__name__} {short_repr(value)}")
 
 
-def _is_text_or_complex(value: object) -> bool:
-    """Whether `value` is text or complex. ``float()`` takes both from numpy, and drops the imaginary part."""
+def _is_no_number(value: object) -> bool:
+    """Whether `value` is text, complex or a time.
+
+    ``float()`` takes them from numpy: it drops the imaginary part, and the unit of a time.
+    """
     if isinstance(value, (str, bytes, bytearray, complex)):
         return True
     kind = getattr(getattr(value, "dtype", None), "kind", None)
-    return isinstance(kind, str) and kind in "cSU"
+    return isinstance(kind, str) and kind in "cSUmM"
 
 
 def iter_elements(values: Any, what: str) -> Iterator[Any]:
     """Iterate over the elements of a column; an array is turned into Python numbers 50,000 at a time.
+
+    The times of an array stay those of numpy.
 
     Raises:
         InvalidTypeError: `values` is text, or has no elements to iterate over, like a number or a 0-d array.
@@ -258,8 +266,11 @@ def _require_few(count: int, what: str) -> None:
 
 def _iter_array(values: Any, what: str) -> Iterator[Any]:
     with reading(what):
+        # As Python numbers, times would lose their unit.
+        are_times = getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M")
         for begin in range(0, len(values), MANY_AT_ONCE):
-            yield from values[begin : begin + MANY_AT_ONCE].tolist()
+            some = values[begin : begin + MANY_AT_ONCE]
+            yield from some if are_times else some.tolist()
 
 
 def _iter_column(values: Iterator[Any], what: str) -> Iterator[Any]:

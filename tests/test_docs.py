@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shlex
 import sqlite3
@@ -231,6 +232,41 @@ def test_all_places_run_the_same_checks() -> None:
     assert "sphinx -q -W --keep-going -b html docs build/docs" in ci
     for check in ("ruff check .", "ruff format --check .", "mypy"):
         assert f"\n{check}\n" in ci
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the script is for bash")
+def test_the_tests_run_on_the_oldest_and_the_newest_python_that_works(tmp_path: Path) -> None:
+    """A name on PATH may lead to nothing, to a version that is too old, or to one that is not released."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    choice = script[script.index("\nis_suitable=") : script.index("\n# The tools by which")]
+    works = f'exec {sys.executable} "$@"'
+    for name, does in {
+        "python3": works,
+        "python3.38": works,  # the same version by another name
+        "python3.39": "echo 3.39 /somewhere/python3.39",
+        "python3.40": "echo pyenv: python3.40: command not found >&2; exit 127",
+        "pyenv": f"echo {tmp_path}/root",
+        "root/versions/3.10.0/bin/python": "exit 0",
+        "root/versions/3.37.1/bin/python": "echo 3.37 /somewhere/python3.37",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    said = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", choice],
+        env={"PATH": f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    listed = [line.split(" ", 1) for line in said[1:-1]]
+    minors = [int(version.split(".")[1]) for version, _ in listed]
+    assert minors == sorted(set(minors))
+    assert 11 <= minors[0] <= sys.version_info.minor
+    assert minors[-2:] == [37, 39]
+    assert said[-1] == f"the tests run on Python 3.{minors[0]} and 3.39"
+    mine = dict(listed)[f"3.{sys.version_info.minor}"]
+    assert Path(mine).resolve() == Path(sys.executable).resolve()
 
 
 def test_the_classifiers_claim_no_version_that_the_workflow_does_not_try() -> None:

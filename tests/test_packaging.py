@@ -42,10 +42,11 @@ def test_the_wheel_works_in_an_empty_environment(
 ) -> None:
     """It brings its schema and its dependencies along, and the command runs."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = next(p for p in (tmp_path / "venv/bin/python", tmp_path / "venv/Scripts/python.exe") if p.exists())
     (wheel,) = built.glob("*.whl")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True, cwd=tmp_path)
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile", wheel]
+    subprocess.run(install, check=True, cwd=tmp_path)
     code = "import exptrack\nwith exptrack.start_run({'a': 1}) as r: r.log({'x': 1})\nprint(exptrack.__file__)"
     done = subprocess.run([python, "-c", code], check=True, cwd=tmp_path, capture_output=True, text=True)
     assert str(tmp_path) in done.stdout

@@ -57,6 +57,9 @@ _LONG_ONLY = frozenset(["pat", "sas", "sig", "signature"])
 # Every secret name contains one of these, so a text without any of them is not searched further.
 _STEMS = "pass pwd secret token key auth bearer cookie cred pat psk sas sig jwt oauth otp webhook".split()
 _HARMLESS = frozenset(["", "true", "false", "yes", "no", "on", "off", "none", "null", REDACTED])
+_NUMBER = r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?"
+# Numbers that no secret is: too short to be one, or with a fraction or an exponent.
+_SETTING = r"[-+]?(?:\d{1,3}|\d{1,9}\.\d{0,20}|\.\d{1,20}|\d{1,3}(?:\.\d{0,20})?[eE][-+]?\d{1,3})"
 
 
 def is_secret_name(name: str) -> bool:
@@ -96,10 +99,10 @@ def _may_name_secret(lowered: str) -> bool:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Whether a value under a secret's name is not a secret: a switch, or shorter than random text would be."""
+    """Whether a value under a secret's name is not one: a switch, a number, or shorter than a random text."""
     if len(value) < 12 and name.lower() in _LONG_ONLY:
         return True
-    return value.lower() in _HARMLESS
+    return value.lower() in _HARMLESS or re.fullmatch(_SETTING, value) is not None
 
 
 # Shapes: tokens that are recognised without a name
@@ -316,17 +319,22 @@ def redact_command(argv: Sequence[str]) -> list[str]:
     """Remove secrets from the words of a command line."""
     result: list[str] = []
     hide_next = False
+    name = ""  # of the option whose value is the next word
     options: tuple[str, ...] = ()
     glued = ""
     for word in argv:
-        if hide_next and not word.startswith("--") and word.lower() not in _HARMLESS:
+        # As a word of its own, a short text under a name in doubt is hidden; a number is not.
+        is_number = name and re.fullmatch(_NUMBER, word) is not None and _is_harmless(name, word)
+        is_harmless = is_number or word.lower() in _HARMLESS
+        if hide_next and not word.startswith("--") and not is_harmless:
             result.append(REDACTED)
             hide_next = word.lower() in _AUTH_SCHEMES
             continue
         program = word.rpartition("/")[2]
         options = _SECRET_OPTIONS.get(program, options)
         glued = _GLUED_OPTIONS.get(program, glued)
-        hide_next = word in options or word.lower() == "bearer" or _is_secret_option(word)
+        name = word.strip("-:=") if _is_secret_option(word) else ""
+        hide_next = word in options or word.lower() == "bearer" or bool(name)
         if glued and word.startswith(glued) and len(word) > len(glued):
             result.append(glued + REDACTED)
         else:

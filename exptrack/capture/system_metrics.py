@@ -5,6 +5,7 @@ Invariants:
 - Sampling never stops the training. The first failure of a sensor becomes an event of the run, and the other
   sensors go on. A sample that cannot be logged becomes a warning.
 - The thread ends with its run, does not delay the end of the interpreter, and does not exist in a forked child.
+- A fork changes neither the sensors nor the time of the next sample.
 - The thread imports psutil and NVML, so starting a run does not wait for them.
 """
 
@@ -26,6 +27,7 @@ from exptrack.errors import (
     RunNotFoundError,
 )
 from exptrack.plain import short_repr
+from exptrack.threads import Worker
 from exptrack.validation import check_number
 
 INTERVAL_S = 10.0
@@ -79,37 +81,38 @@ class SystemSampler:
         self._failed: set[str] = set()
         self._refused = False  # since a sample could not be logged, of which a warning told
         self._pid = os.getpid()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._sample_until_stopped, name="exptrack-system", daemon=True)
-        self._thread.start()
+        self._ready: dict[str, Sensor] | None = None  # from the first readings on
+        self._due = 0.0
+        self._worker = Worker(self._sample_until_stopped, "exptrack-system")
+        if not self._worker.begin():
+            raise RuntimeError("the process may begin no more threads; allow it more threads")
 
     def stop(self) -> None:
         """Take no more samples; waits up to 5 s for a sample that is being logged."""
         if self._pid != os.getpid():
             return  # a forked child does not have the thread, and its copy of the locks may be held for ever
-        self._stopped.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(STOP_WAIT_S)
+        self._worker.stop(STOP_WAIT_S)
 
     def _sample_until_stopped(self) -> None:
         try:
-            sensors = dict(self._machine() if self._sensors is None else self._sensors)
-            # Percentages and rates cover the time since the previous reading, so the first reading has none.
-            for name, sensor in sensors.items():
-                self._read(name, sensor)
-            wait_s = min(self._interval_s, FIRST_SAMPLE_S)
-            while not self._stopped.wait(wait_s):
-                wait_s = self._interval_s
-                self._log_one(sensors)
+            if self._ready is None:
+                self._ready = dict(self._machine() if self._sensors is None else self._sensors)
+                # Percentages and rates cover the time since the previous reading, so the first has none.
+                for name, sensor in self._ready.items():
+                    self._read(name, sensor)
+                self._due = time.monotonic() + min(self._interval_s, FIRST_SAMPLE_S)
+            while not self._worker.wait(self._due - time.monotonic()):
+                self._due = time.monotonic() + self._interval_s
+                self._log_one(self._ready)
         except (RunFinishedError, RunNotFoundError, ArchiveClosedError):
             # Another thread ended the run or closed the archive: there is nothing left to sample for.
-            return
+            self._worker.stop()
 
     def _log_one(self, sensors: Mapping[str, Sensor]) -> None:
         values: dict[str, float] = {}
         for name, sensor in sensors.items():
             values.update(self._read(name, sensor))
-        if self._stopped.is_set() or not values:
+        if self._worker.has_to_end or not values:
             return
         try:
             self._log({f"system/{name}": value for name, value in values.items()})

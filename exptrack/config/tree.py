@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -24,21 +25,19 @@ ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[st
 MAX_DEPTH = 50
 MAX_VALUES = 1_000_000
 
-EXACT_INT = 2**53  # integers up to here are exact as floats
-
 # Made once: json.dumps() makes an encoder for each call, which takes longer than encoding a short text.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Leaf(NamedTuple):
-    """One row of a config. A number is in `num`, and in `text` too if SQLite would not show it exactly.
+    """One row of a config. A number is in `num`, and a float in `text` too if SQLite would not show it exactly.
 
     Null is in neither. Every other value is in `text`.
     """
 
     key: str
     type: str
-    num: float | None
+    num: int | float | None
     text: str | None
 
 
@@ -242,7 +241,7 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
     elif isinstance(value, bool):
         found.append(Leaf(path, "bool", None, "true" if value else "false"))
     elif isinstance(value, int):
-        found.append(Leaf(path, "int", float(value), None if abs(value) <= EXACT_INT else str(value)))
+        found.append(Leaf(path, "int", value, None))
     elif isinstance(value, float):
         # SQLite shows 15 digits, and has no negative zero.
         text = repr(value)
@@ -255,15 +254,19 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
         found.append(Leaf(path, type_name(value), None, encode_canonical(value)))
 
 
-def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
-    """Return the value of a leaf: the inverse of :func:`list_leaves`."""
+def leaf_value(kind: str, num: int | float | None, text: str | None) -> ConfigValue:
+    """Return the value of a leaf: the inverse of :func:`list_leaves`.
+
+    Raises:
+        TypeError, ValueError: no value is stored so; the file is damaged.
+    """
     if kind == "text" or kind == "null":
         return text
     if kind == "bool":
         return text == "true"
     if kind == "float":
-        return num if text is None else float(text)
+        return float(num if text is None else text)  # type: ignore[arg-type]
     if kind == "int":
-        return int(text or "") if num is None or text is not None else int(num)
+        return operator.index(num)  # type: ignore[arg-type]
     value: ConfigValue = json.loads(text or "")
     return value

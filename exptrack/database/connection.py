@@ -130,7 +130,7 @@ class Connection(SideFiles):
             return reader.run(partial(self._run_inside, READING, read, ATTEMPTS), stop)
         finally:
             if self._closed:
-                reader.end()
+                reader.ask_to_end()
             else:
                 self._idle_readers.append(reader)
 

@@ -3,7 +3,7 @@
 A fork copies SQLite's table of locks, but not the locks themselves. A child that used the copied table would
 write without any lock. So the forking thread waits until no thread is inside SQLite, and closes every
 connection of the process. Parent and child open their own when they need one. The hold stays meanwhile, so no
-WAL is folded.
+WAL is folded. No thread of exptrack runs at the fork, unless one is busy for a second.
 
 Invariants: between the hooks no connection is open and none can be opened (`GATE`). Where a thread stays
 inside for over 10 s, the parent is unharmed, and calls in the child raise `ForkUnsafeError`. The same holds for
@@ -17,10 +17,11 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from exptrack.database import hold
+from exptrack import threads
+from exptrack.database import hold, sections
 
 WAIT_S = 10.0
 LAUNCHER = "multiprocessing.popen_fork"
@@ -32,6 +33,12 @@ ADVICE = (
 GATE = threading.RLock()
 
 
+class Lock(Protocol):
+    """A lock that is held over a fork."""
+
+    def release(self) -> None: ...
+
+
 class Forkable(Protocol):
     """A set of SQLite connections that a fork must not copy."""
 
@@ -40,6 +47,8 @@ class Forkable(Protocol):
 
 
 _CONNECTIONS: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_BEFORE: list[Callable[[], None]] = []
+_HOLDERS: list[Callable[[], Sequence[Lock]]] = []
 _IN_CHILD: list[Callable[[], None]] = []
 _process = os.getpid()  # the one that the hooks, or `prepare_late`, have prepared
 _late = threading.Lock()
@@ -98,6 +107,15 @@ def _find_worker() -> object | None:
     return None
 
 
+def run_before(work: Callable[[], None], hold_locks: Callable[[], Sequence[Lock]]) -> None:
+    """Call `work` before each fork, while connections can be used; then `hold_locks`, after the last section.
+
+    The parent releases the locks that `hold_locks` returns.
+    """
+    _BEFORE.append(work)
+    _HOLDERS.append(hold_locks)
+
+
 def run_in_child(work: Callable[[], None]) -> None:
     """Call `work` in each forked child, before any code of the user, in the order of these calls."""
     _IN_CHILD.append(work)
@@ -117,11 +135,22 @@ def prepare_late() -> None:
             _after_in_child()
 
 
-def _before() -> None:
+def _end_threads() -> None:
     prepare_late()
+    threads.await_return_of_fork()
+    _state.workers = threads.list_workers()
+    threads.end_before_fork(_state.workers)
+    for work in _BEFORE:
+        work()
+    # A section may open a connection, which waits for the gate. So the gate is still open here.
+    threads.end_before_fork(sections.list_running())
+
+
+def _close_connections() -> None:
+    _state.locks = [lock for hold_locks in _HOLDERS for lock in hold_locks()]
     GATE.acquire()
     deadline = time.monotonic() + WAIT_S
-    _state.is_prepared, _state.unsafe, _state.locks = True, None, []
+    _state.is_prepared, _state.unsafe = True, None
     for connection in list(_CONNECTIONS):
         locks = connection.close_before_fork(deadline)
         if locks is None:
@@ -133,13 +162,14 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
-    if not getattr(_state, "is_prepared", False):
-        return  # C code called this hook without the one before
-    _state.is_prepared = False
-    for lock in reversed(_state.locks):
-        lock.release()
-    _state.locks = []
-    GATE.release()
+    if getattr(_state, "is_prepared", False):  # else C code called this hook without the one before
+        _state.is_prepared = False
+        for lock in reversed(_state.locks):
+            lock.release()
+        _state.locks = []
+        GATE.release()
+    workers, _state.workers = getattr(_state, "workers", ()), ()
+    threads.begin_again(workers)
 
 
 def _after_in_child() -> None:
@@ -147,8 +177,10 @@ def _after_in_child() -> None:
     unsafe = "C code forked it without Python's hooks"
     if getattr(_state, "is_prepared", False):
         unsafe = _state.unsafe
-    _state.is_prepared, _state.locks = False, []
+    _state.is_prepared, _state.locks, _state.workers = False, [], ()
     GATE = threading.RLock()
+    threads.forget_workers()
+    sections.forget_running()
     hold.leave_to_parent()
     for connection in list(_CONNECTIONS):
         connection.begin_as_child(unsafe)
@@ -158,4 +190,7 @@ def _after_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(
+        before=_close_connections, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )
+    os.register_at_fork(before=_end_threads)  # what is registered last runs first before a fork

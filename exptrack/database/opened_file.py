@@ -569,7 +569,7 @@ class OpenedFile:
 
 def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:
     for thread in (sections, *readers):
-        thread.end()
+        thread.ask_to_end()
 
 
 def _close_all() -> None:

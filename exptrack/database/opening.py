@@ -21,7 +21,7 @@ from typing import Any
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.disk import NO_ROOM, error_of
-from exptrack.database.frozen import side_files_exist, wal_bytes
+from exptrack.database.frozen import Look, look_at, side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date
 from exptrack.database.own_schema import require_own_schema
@@ -212,7 +212,9 @@ def _create_file(place: Path) -> None:
 def _require_ours(place: Path, *, writing: bool) -> None:
     """Refuse a file that is not an archive. For writing, an SQLite file without a table is accepted too."""
     deadline = time.monotonic() + CREATION_GRACE_S
+    before: Look | None = None
     while True:
+        look = look_at(place)
         # Look for the journal first. If the creation ends after this line, the file below is complete.
         being_created = Path(f"{place}-journal").exists()
         problem = f"{place} is an SQLite file of another program and was left untouched; choose another path"
@@ -221,9 +223,12 @@ def _require_ours(place: Path, *, writing: bool) -> None:
         except NotAnArchiveError as error:
             problem = str(error)
         except ArchiveCorruptError:
-            # The last connection may have closed and removed its WAL between the two attempts to read.
-            if time.monotonic() > deadline:
+            # The last connection may have closed and removed its WAL between the two attempts to read. The file
+            # of a second failure in a row then looks other than that of the first.
+            is_unchanged = look is not None and look == before and not being_created
+            if is_unchanged or time.monotonic() > deadline:
                 raise
+            before = look
             time.sleep(0.005)
             continue
         else:

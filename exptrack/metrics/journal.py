@@ -22,7 +22,6 @@ Invariants:
 
 from __future__ import annotations
 
-import _thread
 import mmap
 import os
 import random
@@ -51,6 +50,7 @@ from exptrack.metrics.journal_file import (
 )
 from exptrack.metrics.journal_locks import Family, give_up_mapping, make_fork_mark
 from exptrack.process import current_process
+from exptrack.threads import Signal
 
 BATCH_SLOTS = 10_000  # the writer thread is woken when this much is queued
 EPOCHS_AT_ONCE = 4  # drained in one transaction
@@ -78,7 +78,7 @@ class JournalParts(Protocol):
 
     `at` is the slot of the next record in the file. A record that would reach beyond `room` has to ask
     :meth:`Journal.make_room` first. `limit` is the same for stores into `map`; it is 0 while there is no map.
-    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark[0]` is False in a
+    `epoch` tells whether a definition still holds, and checks begin with `seed`. `mark` is false in a
     process that C code has forked: there the journal is the parent's.
     """
 
@@ -90,34 +90,12 @@ class JournalParts(Protocol):
     kept: list[bytes | None]
 
     @property
-    def mark(self) -> memoryview[bool]: ...
+    def mark(self) -> object: ...
     @property
     def lock(self) -> AbstractContextManager[object]: ...
     @property
     def map(self) -> mmap.mmap | bytearray | None: ...
     def write(self, slot: int, data: bytes) -> None: ...
-
-
-class Signal:
-    """Wakes one waiting thread, once for any number of calls of :meth:`set`.
-
-    A bare lock: an interrupt inside ``threading.Event.set()`` leaves the event's own lock held for ever.
-    """
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = _thread.allocate_lock()
-        self._lock.acquire()
-
-    def set(self) -> None:
-        """Let the next or the present :meth:`wait` return."""
-        with suppress(RuntimeError):  # it is set already
-            self._lock.release()
-
-    def wait(self, timeout_s: float = -1) -> bool:
-        """Wait for the signal and take it back; return False if the time is over."""
-        return self._lock.acquire(timeout=timeout_s)
 
 
 class _Epoch:

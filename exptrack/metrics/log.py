@@ -24,7 +24,6 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
-from time import monotonic
 from typing import Any
 
 from exptrack.database import forks
@@ -53,7 +52,7 @@ from exptrack.metrics.writer import (
 from exptrack.metrics.writer_apart import open_writer_apart
 from exptrack.plain import read_items
 from exptrack.records import RunStatus
-from exptrack.times import milliseconds_since
+from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text, iter_elements
 
 RUN_STATUS = "SELECT status FROM run WHERE id = ?"
@@ -75,7 +74,7 @@ class _NoJournal:
     epoch = -1
     map = bytearray()
     kept: list[bytes | None]
-    mark = memoryview(b"\0").cast("?")
+    mark = False
 
     def __init__(self) -> None:
         self.kept = []
@@ -125,7 +124,7 @@ class MetricLog:
         self._journal: JournalParts = _NO_JOURNAL
         self._writer: Writer | None = None
         self._left: LeftByParent | None = None  # in a forked child
-        # The reading of the monotonic clock at the run's start; of a resumed run, as if it had never stopped.
+        # The reading of `steady_s` at the run's start; of a resumed run, as if it had never stopped.
         self._zero = 0.0
         self._is_resumed = False
         # By the row id of a series: how many points were logged, and their checksum.
@@ -149,8 +148,9 @@ class MetricLog:
 
         `value` is anything with ``__float__``: a bool counts as 0 or 1, an int beyond 2^53 is rounded. NaN and
         the infinities are kept. Without `step` the point follows the largest step of its metric. Repeated and
-        decreasing steps are kept. `time` is an aware datetime or seconds since 1970, kept to the millisecond;
-        the default is now.
+        decreasing steps are kept. `time` is a datetime, a datetime64 or seconds since 1970, kept to the
+        millisecond; the default is now. A datetime without a time zone is local time. Those of numpy and pandas
+        are UTC, as these libraries have it.
 
         Raises:
             InvalidTypeError, InvalidValueError: the name, the value or the step cannot be stored.
@@ -163,14 +163,16 @@ class MetricLog:
         if type(name) is not str:
             name = check_text(name, "metric name")
         journal = self._journal
-        if type(value) is float and journal.mark[0] and time is None and (step is None or type(step) is int):
+        if type(value) is float and journal.mark and time is None and (step is None or type(step) is int):
             try:
                 with journal.lock:
                     series = self._fast[name]
                     chosen = series.next if step is None else step
                     start = journal.at
                     end = start + 1
-                    body = _pack_point(start, series.index, chosen, (monotonic() - self._zero) * 1e3, value)
+                    body = _pack_point(
+                        start, series.index, chosen, (read_clock(CLOCK) - self._zero) * 1e3, value
+                    )
                     check = _crc(body, journal.seed)
                     # A signal handler may have logged until here. From here to the write none can run.
                     if end <= journal.limit and journal.at == start and journal.epoch == series.epoch:
@@ -192,14 +194,14 @@ class MetricLog:
     ) -> None:
         """Log several values at one step and time, all or none. Otherwise like :meth:`log_metric`."""
         journal = self._journal
-        if type(values) is dict and journal.mark[0] and time is None and (step is None or type(step) is int):
+        if type(values) is dict and journal.mark and time is None and (step is None or type(step) is int):
             numbers = list(values.values())
             if set(map(type, numbers)) == _ONLY_FLOATS:
                 try:
                     with journal.lock:
                         template = self._templates.get(tuple(values))
                         if template is not None and self._write_record(
-                            template, numbers, step, (monotonic() - self._zero) * 1e3
+                            template, numbers, step, (read_clock(CLOCK) - self._zero) * 1e3
                         ):
                             return
                 except (TypeError, struct.error):
@@ -472,7 +474,10 @@ class MetricLog:
 
     def _now_ms(self) -> float:
         """Return the milliseconds since the run's start."""
-        return (monotonic() - self._zero) * 1e3 if self._zero else float(self._given_time(datetime.now(UTC)))
+        if self._zero:
+            return (steady_s() - self._zero) * 1e3
+        # Where the clock was set back, no point lies before the start.
+        return float(max(0, self._given_time(datetime.now(UTC))))
 
     def _given_time(self, when: object) -> int:
         return milliseconds_since(self.started_at, when)

@@ -39,12 +39,12 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.columns import split_by_series
-from exptrack.metrics.journal import Journal, Signal, Waiting
+from exptrack.metrics.journal import Journal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
-from exptrack.process import begin_thread
+from exptrack.threads import Worker
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
 DRAIN_S = 1.0  # the longest time a point is queued while the archive can be written
@@ -124,31 +124,29 @@ class Writer:
         self._trouble_began = 0.0
         self.has_warned = False
         self._lost: RunNotFoundError | None = None
-        self._stopped = self._has_thread = False
-        self._end_of_watch = Signal()
+        self._storing = Worker(self._work, "exptrack-writer", self._wake)
+        self._watching = Worker(self._watch, "exptrack-watch", journal.begun.set)
 
     # The threads
 
     def start(self) -> None:
         """Start the thread that drains the journal; where none can begin, warn: calls that wait drain it."""
-        self._has_thread = begin_thread(self._work, "exptrack-writer")
-        if not self._has_thread:
+        if not self._storing.begin():
             warn(
                 f"the process may begin no more threads, so points wait in {self.journal.path} until a reading"
                 " or a flush stores them, or the journal is full; allow it more threads"
             )
 
     def _work(self) -> None:
-        journal = self.journal
-        watched = False
+        journal, worker = self.journal, self._storing
         while True:
             journal.wake.wait()
-            if not watched:  # begun here, so that the start of a run does not wait for it
-                watched = begin_thread(self._watch, "exptrack-watch")
-            while not self._stopped and journal.prefault(PREFAULT_STEP_BYTES):
+            if not worker.has_to_end:
+                self._watching.begin()  # here, so that the start of a run does not wait for it
+            while not worker.has_to_end and journal.prefault(PREFAULT_STEP_BYTES):
                 pass
             journal.batch_ready.wait(DRAIN_S)
-            if self._stopped:
+            if worker.has_to_end:
                 return
             try:
                 self.drain(told=False, patience_s=PATIENCE_S)
@@ -158,24 +156,25 @@ class Writer:
 
     def _watch(self) -> None:
         """While points wait, look after the file: other programs may cut or delete it."""
-        journal = self.journal
+        journal, worker = self.journal, self._watching
         while True:
             journal.begun.wait()
-            while not self._stopped and not journal.resting:
-                if self._end_of_watch.wait(LOOK_S if journal.is_safe else LOOK_AGAIN_S):
+            while not worker.has_to_end and not journal.resting:
+                if worker.wait(LOOK_S if journal.is_safe else LOOK_AGAIN_S):
                     return
                 if journal.file.state() is not FileState.WHOLE:
                     with journal.lock:
                         journal.look()
-            if self._stopped:
+            if worker.has_to_end:
                 return
 
     def stop(self) -> None:
         """Let the threads end. Points that are not drained stay in the journal."""
-        self._stopped = True
-        self._end_of_watch.set()
+        self._storing.stop()
+        self._watching.stop()
+
+    def _wake(self) -> None:
         self.journal.wake.set()
-        self.journal.begun.set()
         self.journal.batch_ready.set()
 
     # What logging calls need
@@ -188,7 +187,7 @@ class Writer:
         deadline = time.monotonic() + ROOM_WAIT_S
         if self.journal.held_by_this_thread():
             return False  # a signal handler inside a logging call: the writer thread waits for its lock
-        if not self._has_thread:
+        if not self._storing.is_running:
             return self.drain_if_possible()
         while self.journal.drained == seen:
             if self.trouble is not None or time.monotonic() > deadline:
@@ -541,9 +540,8 @@ def _same_file(a: Path, b: Path) -> bool:
 # Forks
 
 
-def _before_fork() -> None:
-    """Drain each journal and hold each writer's locks, so that the child inherits none in use."""
-    held = _over_fork.held = []
+def _drain_before_fork() -> None:
+    """Drain each journal, so that the child inherits no points that only its parent can store."""
     _over_fork.ended_by_parent = forks.is_ended_by_parent()
     for connection, writer in list(_WRITERS.items()):
         writer.journal.family.join()
@@ -556,14 +554,16 @@ def _before_fork() -> None:
             writer.drain(told=False, patience_s=PATIENCE_S)
         except Exception as error:  # nothing may keep a fork from happening; the points stay in the journal
             warn(f"forking while points are still in the journal of {connection.path}: {error}")
-        writer.journal.lock.acquire()
-        held.append(writer.journal.lock)
 
 
-def _after_fork_in_parent() -> None:
-    for lock in reversed(getattr(_over_fork, "held", ())):
-        lock.release()
-    _over_fork.held = []
+def _hold_over_fork() -> list[forks.Lock]:
+    """Hold each journal's lock, so that the child inherits none in use; return those locks."""
+    held: list[forks.Lock] = []
+    for connection, writer in list(_WRITERS.items()):
+        if not connection.closed and not connection.in_transaction:
+            writer.journal.lock.acquire()
+            held.append(writer.journal.lock)
+    return held
 
 
 def _after_fork_in_child() -> None:
@@ -580,6 +580,5 @@ def _after_fork_in_child() -> None:
             family.leave()
 
 
+forks.run_before(_drain_before_fork, _hold_over_fork)
 forks.run_in_child(_after_fork_in_child)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

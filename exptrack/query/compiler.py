@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from exptrack.config.tree import EXACT_INT, encode_canonical
+from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.names import find_key, find_metric
@@ -343,9 +343,8 @@ def match_config_value(operator: str, value: Any) -> Fragment:
         # Values of other types never have this text, so the index alone answers.
         unmistakable = operator == "=" and value[:1].isalpha() and value not in ("true", "false")
         return match if unmistakable else Fragment(f"({match.sql} AND v.type = 'text')", match.values)
-    if operator == "=" and isinstance(value, int) and abs(value) > EXACT_INT:
-        return Fragment("(v.text = ? AND v.type = 'int')", (str(value),))
-    return match_value("v.num", operator, (float(value),))
+    # SQLite compares an int with a float exactly, however large.
+    return match_value("v.num", operator, (value,))
 
 
 def express_field(connection: Connection, field: Field) -> Fragment:

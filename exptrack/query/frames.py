@@ -2,8 +2,8 @@
 
 Invariants: a table shows one moment. A fixed number of statements reads it, however many runs there are. Values
 keep their types: whole numbers stay whole beside missing cells, and a column that holds several types holds its
-values unchanged. A logged NaN is NaN; what a run lacks is missing. Each column is named as a filter names its
-field.
+values unchanged. Only in pandas and polars, ints beside floats become the floats that equal them. A logged NaN
+is NaN; what a run lacks is missing. Each column is named as a filter names its field.
 """
 
 from __future__ import annotations
@@ -71,11 +71,14 @@ KINDS = {
     "number": "int",
 }
 KIND_OF_TYPE = {str: "text", int: "int", float: "float", bool: "bool", list: "list"}
-POLARS_TYPES = {"text": "String", "int": "Int64", "float": "Float64", "bool": "Boolean"}
+POLARS_TYPES = {"text": "String", "int": "Int64", "float": "Float64", "number": "Float64", "bool": "Boolean"}
 
 
 class Column(NamedTuple):
-    """Cells of one kind, or None: text, int, float, bool, time, list, or object for everything else."""
+    """Cells of one kind, or None: text, int, float, bool, time, list, or object for everything else.
+
+    A number is an int or a float that a column of floats holds exactly.
+    """
 
     kind: str
     cells: list[Any]
@@ -208,8 +211,14 @@ def _make_column(field: Field, values: Values) -> Column:
 
 
 def infer_column(cells: list[Any]) -> Column:
-    """Make a column of the type that all cells have; several types, and lists of lists, make it an object."""
+    """Make a column of the type that all cells have.
+
+    Ints and floats make a column of numbers, if a float equals each int. Other mixtures, and lists of lists,
+    make a column of objects.
+    """
     types = {type(cell) for cell in cells} - {type(None)}
+    if types == {int, float} and all(cell is None or float(cell) == cell for cell in cells):
+        return Column("number", cells)
     return Column(KIND_OF_TYPE.get(types.pop(), "object") if len(types) == 1 else "object", cells)
 
 
@@ -273,7 +282,7 @@ def _make_pandas_column(pd: Any, column: Column) -> Any:
     missing = numpy.fromiter((cell is None for cell in cells), bool, len(cells))
     of, empty, dtype = {
         "int": (pd.arrays.IntegerArray, 0, "int64"),
-        "float": (pd.arrays.FloatingArray, 0.0, "float64"),
+        **dict.fromkeys(("float", "number"), (pd.arrays.FloatingArray, 0.0, "float64")),
         "bool": (pd.arrays.BooleanArray, False, "bool"),
     }[kind]
     return of(numpy.array([empty if cell is None else cell for cell in cells], dtype), missing)

@@ -54,11 +54,14 @@ from exptrack.query.conditions import (
     Or,
     Scalar,
 )
-from exptrack.times import SECONDS, utc_text
+from exptrack.times import SECONDS, is_moment, read_moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_text
 
 MAX_CHARS = 100_000
 MAX_CONDITIONS = 1_000
+MAX_DIGITS = 400  # of a whole number that is read as one: more than the greatest float has
+FLOAT_BITS = 1024  # of the whole part of the greatest float
+BEYOND = "the number is beyond every float; compare with inf"
 MAX_DEPTH = 100
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\""
 _WORD = r"[^\W\d][\w/\-:@+%#$~^&|]*"
@@ -375,6 +378,8 @@ class _Parser:
             value = _unquote(token.text)
         elif token.kind == "number":
             value = _read_number(token.text)
+            if _find_kind(field) not in ("text", "set") and value in (math.inf, -math.inf):
+                raise self.error(BEYOND, token)
         elif token.kind == "bare":
             # Ids and hashes often begin with a digit. In other fields this is more likely a mistyped number.
             if _find_kind(field) not in ("text", "set"):
@@ -413,6 +418,8 @@ class _Parser:
         """Return the value as it will be compared, if it can be compared with the field."""
         kind = _find_kind(field)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if kind not in ("text", "set") and is_number and isinstance(value, int):
+            value = self._check_whole(value, token)
         if isinstance(value, float) and math.isnan(value):
             raise self.error(f"nothing equals NaN; to find NaN, write: {field} is null", token)
         if isinstance(value, str):
@@ -454,6 +461,20 @@ class _Parser:
             )
         return value  # type: ignore[no-any-return]
 
+    def _check_whole(self, value: int, token: _Token) -> int | float:
+        """Return a whole number as an int of 64 bits, or as the float that equals it."""
+        if INT64_MIN <= value <= INT64_MAX:
+            return value
+        try:
+            near = float(value)
+        except OverflowError:
+            raise self.error(BEYOND, token) from None
+        if near != value:
+            # As a float it would equal numbers that it is not.
+            problem = f"no number of 64 bits is {short_repr(value)}; the nearest is {near!r}"
+            raise self.error(problem, token)
+        return near
+
     def _read_moment(self, value: Any, token: _Token) -> str:
         text = value if isinstance(value, str) else ""
         now = datetime.now(UTC)
@@ -469,6 +490,7 @@ class _Parser:
                 moment = words[text.lower()]
             else:
                 moment = datetime.fromisoformat(text)
+            # A text without a zone is UTC, as the archive shows times.
             return utc_text(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
         except Exception:  # the zone of a caller's datetime may raise anything
             raise self.error("a time (UTC) is like 2026-01-31, -7d, -12h or today", token) from None
@@ -487,6 +509,11 @@ def _find_kind(field: Field) -> str:
 
 
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:
+    if is_moment(value):
+        try:
+            return read_moment(value, "the time")
+        except InvalidValueError as error:
+            raise parser.error(str(error), token) from None
     value = plain(value)
     if issubclass(type(value), (list, tuple)):
         try:
@@ -497,11 +524,11 @@ def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | 
             raise parser.error(f"a list can hold only JSON values: {error}", token) from None
         assert isinstance(held, list)
         return cast(Scalar, held)
-    if isinstance(value, (str, bool, float, list, datetime)):
+    if isinstance(value, (str, bool, float)):
         return value
     if isinstance(value, int):
-        if not INT64_MIN <= value <= INT64_MAX:
-            raise parser.error(f"{short_repr(value)} does not fit into 64 bits", token)
+        if value.bit_length() > FLOAT_BITS:
+            raise parser.error(BEYOND, token)
         return value
     item = attribute(value, "item")
     if callable(item):
@@ -520,8 +547,5 @@ def _unquote(text: str) -> str:
 
 def _read_number(text: str) -> int | float:
     plain = text.replace("_", "")
-    if re.fullmatch(r"[+-]?\d{1,18}", plain):
-        return int(plain)
-    if re.fullmatch(r"[+-]?\d{1,19}", plain) and INT64_MIN <= int(plain) <= INT64_MAX:
-        return int(plain)
-    return float(plain)
+    is_whole = re.fullmatch(r"[+-]?\d+", plain) and len(plain) <= MAX_DIGITS
+    return int(plain) if is_whole else float(plain)

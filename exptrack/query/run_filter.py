@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
-from exptrack.plain import is_text, read_elements, reading, short_repr
+from exptrack.plain import is_text, read_elements, short_repr
 from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_attribute
 from exptrack.records import RunStatus
-from exptrack.times import utc_text
+from exptrack.times import is_moment, read_moment, utc_text
 from exptrack.validation import check_choice, check_name
 
 _P = ParamSpec("_P")
@@ -137,20 +137,20 @@ class RunFilter:
 
 
 def _check_time_bound(value: datetime | str | None, what: str) -> str | None:
-    """Return a bound as the archive stores times; a time without a zone is UTC."""
+    """Return a bound as the archive stores times; a text without a zone is UTC, a datetime local time."""
     if value is None:
         return None
     if is_text(value):
         try:
-            value = datetime.fromisoformat(str.__str__(value))
-        except ValueError:
+            read = datetime.fromisoformat(str.__str__(value))
+            return utc_text(read.replace(tzinfo=UTC) if read.tzinfo is None else read)
+        except (ValueError, OverflowError):
             raise InvalidValueError(
                 f"{what} must be an ISO date or time like '2026-01-31', not {short_repr(value)}"
             ) from None
-    if not isinstance(value, datetime):
+    if not is_moment(value):
         raise InvalidTypeError(f"{what} must be a datetime or ISO text, not {short_repr(value)}")
-    with reading(what):
-        return utc_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+    return utc_text(read_moment(value, what))
 
 
 def check_filter_status(status: object) -> str:

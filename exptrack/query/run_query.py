@@ -98,7 +98,10 @@ class RunQuery:
         return self._and(run_filter.condition())
 
     def started(self, after: datetime | str | None = None, before: datetime | str | None = None) -> RunQuery:
-        """Keep only runs started at or after `after` and before `before`."""
+        """Keep only runs started at or after `after` and before `before`.
+
+        A text without a time zone is UTC, a datetime without one is local time.
+        """
         return self.matching(RunFilter.all(after, before))
 
     def order_by(self, *fields: str) -> RunQuery:

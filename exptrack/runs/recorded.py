@@ -25,7 +25,7 @@ from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.metrics.store import NewPoints, append_points, begin_series
-from exptrack.plain import iter_any, read_elements, read_items, reading, short_repr
+from exptrack.plain import iter_any, read_elements, read_items, short_repr
 from exptrack.records import RunStatus
 from exptrack.runs.identity import make_run_id
 from exptrack.runs.lookup import resolve_run
@@ -40,7 +40,7 @@ from exptrack.runs.store import (
     insert_run,
     record_end,
 )
-from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, utc_text
+from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, read_moment, utc_text
 from exptrack.validation import (
     INT64_MAX,
     INT64_MIN,
@@ -67,13 +67,13 @@ _Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, millise
 class RecordedRun:
     """A run that happened elsewhere or earlier, to give to :meth:`exptrack.Archive.record_runs`.
 
-    `config` is anything that ``start_run`` takes. `started_at` counts as UTC unless it has a time zone.
+    `config` is anything that ``start_run`` takes. `started_at` is local time unless it has a time zone.
     `status` is completed, failed or interrupted. `parent` is a run of the archive. Leave host, Python and code
     empty where they are not known.
 
     `metrics` maps each name to ``(steps, values)`` or ``(steps, values, times)``: columns of equal length, in
-    the order of logging. Times are datetimes or seconds since 1970; without them every point counts as logged
-    at the start.
+    the order of logging. Times are as in :meth:`exptrack.Run.log_metric`; without them every point counts as
+    logged at the start.
     """
 
     config: object
@@ -236,10 +236,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
 
 
 def _check_start(value: object) -> datetime:
-    if not isinstance(value, datetime):
-        raise InvalidTypeError(f"started_at must be a datetime, not {short_repr(value)}")
-    with reading("started_at"):
-        start = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    start = read_moment(value, "started_at")
     if start < _EPOCH or start.year >= 3000:
         raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {short_repr(value)}")
     return start

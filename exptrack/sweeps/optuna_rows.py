@@ -21,6 +21,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import plain, reading, short_repr
+from exptrack.runs.ownership import DIED
 from exptrack.sweeps.optuna_arguments import check_values, encode_json
 from exptrack.times import moment, utc_text
 from exptrack.validation import INT64_MAX, INT64_MIN, check_number, check_step, check_text
@@ -73,8 +74,14 @@ SELECT (SELECT count(*) FROM study_objective WHERE study = ?),
 """
 BEGIN_TRIAL = "UPDATE trial SET state = 'running', started_at = ?, owner = ? WHERE id = ?"
 # A trial that fails while it waits was never begun. Where the clock was set back, one ends when it began.
-END_TRIAL = """
-UPDATE trial SET state = ?, ended_at = max(?, coalesce(started_at, '')), owner = NULL WHERE id = ?
+# A trial whose run died ended with that run, however much later this is noticed.
+END_TRIAL = f"""
+UPDATE trial
+SET state = ?1, owner = NULL,
+    ended_at = max(coalesce(started_at, ''), coalesce(
+        (SELECT r.ended_at FROM run AS r
+         WHERE r.id = trial.run AND r.status = 'interrupted' AND r.reason = '{DIED}'), ?2))
+WHERE id = ?3
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
@@ -207,7 +214,7 @@ def encode_param(name: str, internal: float, distribution: BaseDistribution) -> 
     elif isinstance(value, float):
         kind, num = "float", float(value)
     elif isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX:
-        kind, num = "int", float(value)
+        kind, num = "int", int(value)
     else:
         kind, text = "bool" if isinstance(value, bool) else "other", encode_json(value)
     return name, internal, kind, num, text, distribution_to_json(distribution)

@@ -7,6 +7,7 @@ whatever the values. Series differ by colour, or by letter where there is no col
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +29,7 @@ LABEL_CHARS = 10
 LEAST_WIDTH, LEAST_HEIGHT = 20, 3
 ROWS_A_LABEL = 3
 DOTS_ACROSS, DOTS_UP = 2, 4  # of a character
+LEAST_FLOAT, MOST_FLOAT = math.ulp(0.0), sys.float_info.max
 
 
 class Line(NamedTuple):
@@ -69,10 +71,18 @@ def _bar(value: float, least: float, greatest: float) -> str:
         return GAP
     if math.isinf(value):
         return UP if value > 0 else DOWN
-    # Halves, because the difference of two floats can be too large for one.
-    span = greatest / 2 - least / 2
-    part = (value / 2 - least / 2) / span if span else 0.5
+    part = _share(value, least, greatest)
     return BARS[min(int(part * len(BARS)), len(BARS) - 1)]
+
+
+def _share(value: float, least: float, greatest: float) -> float:
+    """Return where a value stands in a range: 0 at its least end, 1 at its greatest, 0.5 in an empty range."""
+    span = greatest - least
+    if not span:
+        return 0.5
+    if math.isinf(span):  # the difference of two floats can be too large for one
+        return (value / 2 - least / 2) / (greatest / 2 - least / 2)
+    return (value - least) / span
 
 
 def draw_lines(
@@ -87,7 +97,7 @@ def draw_lines(
     parts = [Text(f"{title}{' (log)' * log}", style="bold")]
     if drawn:
         x_range = _pad_range([x for x, _y in drawn])
-        y_range = _pad_range([y for _x, y in drawn])
+        y_range = _pad_range([y for _x, y in drawn], log)
         layers = [
             Layer(line.label, path, "" if plain else _letter(place), _colour(place), joined=True)
             for place, (line, path) in enumerate(zip(lines, points, strict=True))
@@ -127,8 +137,8 @@ def draw_points(
     columns = max(width - LABEL_CHARS - 3, LEAST_WIDTH)
     parts = [Text(f"{title}{' (log)' * log_y}", style="bold")]
     if everything:
-        x_range = (-0.5, len(names) - 0.5) if names else _pad_range([x for x, _y in everything])
-        y_range = _pad_range([y for _x, y in everything])
+        x_range = (-0.5, len(names) - 0.5) if names else _pad_range([x for x, _y in everything], log_x)
+        y_range = _pad_range([y for _x, y in everything], log_y)
         shown = [layer._replace(points=points) for layer, points in zip(layers, drawn, strict=True)]
         drawing = _plot(shown, columns, max(height, LEAST_HEIGHT), x_range, y_range, colour)
         parts += _beside_axis(drawing, y_range, log_y)
@@ -182,7 +192,8 @@ def _points(buckets: Buckets, by: str, log: bool) -> Iterator[tuple[float, float
     first, last = ("first_step", "last_step") if by == "step" else ("first_time_s", "last_time_s")
     for place in range(len(buckets)):
         low, high = values_of[first][place], values_of[last][place]
-        middle = (low + high) / 2
+        # Half of a large step as a float can lie outside of its bucket.
+        middle = (low + high) // 2 if by == "step" else (low + high) / 2
         values = [
             (low, values_of["first"]),
             (middle, values_of["finite_min"]),
@@ -210,14 +221,15 @@ def _left_out(buckets: Buckets, log: bool) -> str:
     return f"  without {', '.join(words)}" if words else ""
 
 
-def _pad_range(values: Sequence[float]) -> tuple[float, float]:
-    """Return the range of an axis: never empty, and narrow enough that its span is a float."""
+def _pad_range(values: Sequence[float], log: bool = False) -> tuple[float, float]:
+    """Return the range of an axis: never empty, and finite at both ends."""
     least, greatest = min(values), max(values)
-    if least == greatest:
-        pad = abs(least) / 10 or 1.0
-        least, greatest = least - pad, greatest + pad
-    limit = 4e307
-    return max(least, -limit), min(greatest, limit)
+    if least < greatest:
+        return least, greatest
+    pad = abs(least) / 10 or 1.0
+    if log:
+        return max(least - pad, math.log10(LEAST_FLOAT)), min(greatest + pad, math.log10(MOST_FLOAT))
+    return max(least - pad, -MOST_FLOAT), min(greatest + pad, MOST_FLOAT)
 
 
 def _plot(
@@ -231,27 +243,23 @@ def _plot(
     """Draw layers on a canvas, each over those before it; return its lines. A NaN breaks a joined line."""
     from plotille import Canvas
 
-    canvas = Canvas(columns, rows, *_bounds(columns, rows, x_range, y_range))
+    # The canvas knows only shares of the ranges: its own arithmetic overflows with large floats. A share of 1
+    # is on the last dot.
+    more_x, more_y = 1 / (columns * DOTS_ACROSS - 1), 1 / (rows * DOTS_UP - 1)
+    canvas = Canvas(columns, rows, 0, 0, 1 + more_x, 1 + more_y)
     for layer in layers:
         shade = layer.style if colour else None
-        points = [(x, min(max(y, y_range[0]), y_range[1])) for x, y in layer.points]
+        places = [
+            None if math.isnan(y) else (_share(x, *x_range), _share(y, *y_range)) for x, y in layer.points
+        ]
         if layer.joined:
-            for (x, y), (next_x, next_y) in pairwise(points):
-                if not math.isnan(y) and not math.isnan(next_y):
-                    canvas.line(x, y, next_x, next_y, color=shade)
-        for x, y in points:
-            if not math.isnan(y):
-                canvas.point(x, y, color=shade, marker=layer.mark or None)
+            for here, there in pairwise(places):
+                if here is not None and there is not None:
+                    canvas.line(*here, *there, color=shade)
+        for place in places:
+            if place is not None:
+                canvas.point(*place, color=shade, marker=layer.mark or None)
     return canvas.plot().splitlines()  # type: ignore[no-any-return]
-
-
-def _bounds(
-    columns: int, rows: int, x_range: tuple[float, float], y_range: tuple[float, float]
-) -> tuple[float, float, float, float]:
-    """Return canvas limits, least then greatest, that put the ends of the ranges on its last dots."""
-    (left, right), (low, high) = x_range, y_range
-    more_x, more_y = 1 / (columns * DOTS_ACROSS - 1), 1 / (rows * DOTS_UP - 1)
-    return left, low, right + (right - left) * more_x, high + (high - low) * more_y
 
 
 def _beside_axis(drawing: Sequence[str], y_range: tuple[float, float], log: bool) -> list[Text]:
@@ -262,7 +270,8 @@ def _beside_axis(drawing: Sequence[str], y_range: tuple[float, float], log: bool
         label = ""
         if row % ROWS_A_LABEL == 0 or row == rows - 1:
             part = 1 - row / (rows - 1)
-            label = _label(y_range[0] * (1 - part) + y_range[1] * part, log)
+            value = y_range[0] * (1 - part) + y_range[1] * part
+            label = _label(min(max(value, y_range[0]), y_range[1]), log)
         found.append(Text(f"{label:>{LABEL_CHARS}} │", style="dim").append_text(Text.from_ansi(dots)))
     return found
 
@@ -282,5 +291,7 @@ def _ruler(x_range: tuple[float, float], columns: int, unit: str, log: bool) -> 
 
 def _label(value: float, log: bool) -> str:
     if log:
-        value = 10**value
-    return f"{value:.4g}"
+        # The logarithm of the greatest float is rounded up, so that its power can overflow.
+        value = 10**value if value < math.log10(MOST_FLOAT) else MOST_FLOAT
+    text = f"{value:.4g}"
+    return text if len(text) <= LABEL_CHARS else f"{value:.3g}"

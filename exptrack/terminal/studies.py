@@ -343,7 +343,7 @@ def print_param_importances(
         [
             row["param"],
             f"{row['importance']:.1%}",
-            Text("█" * round(chars * row["importance"] / greatest), style="cyan"),
+            Text("█" * round(chars * row["importance"] / greatest if greatest > 0 else 0), style="cyan"),
         ]
         for row in shown
     )

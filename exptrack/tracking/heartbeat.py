@@ -14,7 +14,7 @@ from typing import Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
-from exptrack.process import begin_thread
+from exptrack.threads import Worker
 
 HEARTBEAT_S = 30.0
 
@@ -37,7 +37,6 @@ class LiveRun(Protocol):
 
 
 LIVE: set[LiveRun] = set()
-_heartbeat_pid = 0
 
 
 def announce(run: LiveRun) -> None:
@@ -45,34 +44,50 @@ def announce(run: LiveRun) -> None:
 
     One daemon thread serves all runs of a process. A forked child does not inherit it and starts its own.
     """
-    global _heartbeat_pid
+    global _heartbeat
     LIVE.add(run)
+    if _heartbeat is None or _heartbeat.pid != os.getpid():
+        _heartbeat = _Heartbeat()
     # Where no thread can begin, the next run tries again; `flush` stores that the run is alive too.
-    if _heartbeat_pid != os.getpid() and begin_thread(_beat_forever, "exptrack-heartbeat"):
-        _heartbeat_pid = os.getpid()
+    _heartbeat.worker.begin()
 
 
 def _list_open_runs() -> list[LiveRun]:
     return [run for run in list(LIVE) if run._live and not run._connection.closed]
 
 
-def _beat_forever() -> None:
-    failing: set[LiveRun] = set()
-    while True:
-        time.sleep(HEARTBEAT_S)
+class _Heartbeat:
+    """The thread that stores the heartbeats of one process's runs, every 30 s; a fork does not move them."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.worker = Worker(self._beat_until_stopped, "exptrack-heartbeat")
+        self._failing: set[LiveRun] = set()
+        self._due = time.monotonic() + HEARTBEAT_S
+
+    def _beat_until_stopped(self) -> None:
+        while not self.worker.wait(self._due - time.monotonic()):
+            self._due = time.monotonic() + HEARTBEAT_S
+            self.beat_once()
+
+    def beat_once(self) -> None:
+        """Store a heartbeat of each open run. Warn of a run where this fails, unless it failed before."""
         runs = _list_open_runs()
-        failing.intersection_update(runs)
+        self._failing.intersection_update(runs)
         for run in runs:
             try:
                 run.beat()
-                failing.discard(run)
+                self._failing.discard(run)
             except ArchiveClosedError:
                 continue
             except ExptrackError as error:
                 # Training goes on. The next flush() raises the same error if its cause remains.
-                if run not in failing:
-                    failing.add(run)
+                if run not in self._failing:
+                    self._failing.add(run)
                     warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
+
+
+_heartbeat: _Heartbeat | None = None
 
 
 def _find_ending_error() -> BaseException | None:

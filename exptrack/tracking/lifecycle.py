@@ -42,7 +42,7 @@ from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
-from exptrack.times import moment, utc_text
+from exptrack.times import moment, steady_s, utc_text
 from exptrack.tracking.run import RUN_STATE, Run
 from exptrack.validation import check_flag
 
@@ -51,7 +51,9 @@ UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_
 WHERE id = ? AND status = 'running'
 """
 LAST_HEARD = "SELECT run_id, started_at, heartbeat_at, duration_ms FROM run WHERE id = ?"
+HAS_RESUMED = "SELECT EXISTS (SELECT 1 FROM event WHERE run = ? AND kind = 'resume')"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
+MILLISECOND = timedelta(milliseconds=1)
 
 _P = ParamSpec("_P")
 _Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
@@ -103,14 +105,18 @@ def start_run(
         environment=capture_environment(),
         started_at=datetime.now(UTC),
     )
-    result = _begin_run(connection, new_run_id(), new, trial)
+    began_s = steady_s()
+    # Whole milliseconds, so that a time that is given in milliseconds for a point comes back as it was.
+    rest = timedelta(microseconds=new.started_at.microsecond % 1000)
+    new = new._replace(started_at=new.started_at - rest)
+    result = _begin_run(connection, new_run_id(), new, began_s - rest.total_seconds(), trial)
     result._sample_system(sample_every_s)
     return result
 
 
 @in_section
 @_hold_journal
-def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | None) -> Run:
+def _begin_run(connection: Connection, run_id: str, new: NewRun, began_s: float, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
         with changing_run(connection, run):
@@ -118,7 +124,7 @@ def _begin_run(connection: Connection, run_id: str, new: NewRun, trial: int | No
         if trial is not None:
             join_run(connection, trial, run)
     result = Run(connection, run, run_id, new.started_at, new.config)
-    result._go_live(duration_ms=0, time_ms=0, resumed=False)
+    result._go_live(began_s, duration_ms=0, time_ms=0, resumed=False)
     return result
 
 
@@ -158,10 +164,10 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run)
     result.config = config
-    since_start = datetime.now(UTC) - result.started_at
+    began_s, since_start = steady_s(), datetime.now(UTC) - result.started_at
     # If the clock was set back, new points still come after the old ones.
-    time_ms = max(since_start // timedelta(milliseconds=1), last_ms)
-    result._go_live(duration_ms=row["duration_ms"], time_ms=time_ms, resumed=True)
+    time_ms = max(since_start // MILLISECOND, last_ms)
+    result._go_live(began_s, duration_ms=row["duration_ms"], time_ms=time_ms, resumed=True)
     return result
 
 
@@ -245,11 +251,18 @@ def _end_dead_run(connection: Connection, run: int) -> str:
     row = connection.one(LAST_HEARD, (run,))
     assert row is not None
     began, heard = moment(row["started_at"]), moment(row["heartbeat_at"])
-    # The script may have given points a time that is still to come.
-    until_now = (datetime.now(UTC) - began) // timedelta(milliseconds=1)
-    last_ms = min(connection.value(LAST_TIME, (run,)), until_now)
-    ended = max(heard, began + timedelta(milliseconds=last_ms))
-    duration_ms = row["duration_ms"] + (ended - heard) // timedelta(milliseconds=1)
+    last_ms, until_now = connection.value(LAST_TIME, (run,)), (datetime.now(UTC) - began) // MILLISECOND
+    # The script may have given points a time that is still to come. A clock that was set back does not tell.
+    if until_now >= 0:
+        last_ms = min(last_ms, until_now)
+    ended = max(heard, began + last_ms * MILLISECOND)
+    if connection.value(HAS_RESUMED, (run,)):
+        # A clock that was set back makes the time since the last heartbeat too long.
+        whole_ms = max(row["duration_ms"], (ended - began) // MILLISECOND)
+        duration_ms = min(row["duration_ms"] + (ended - heard) // MILLISECOND, whole_ms)
+    else:
+        # Both count from the start and follow no clock that is set.
+        duration_ms = max(row["duration_ms"], last_ms)
     with changing_run(connection, run):
         connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, DIED, run))
         connection.execute(DELETE_OWNER, (run,))

@@ -23,7 +23,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from types import FrameType, TracebackType
@@ -55,7 +54,7 @@ from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note, record_end, replace_config
 from exptrack.runs.trial_link import TrialPruned
-from exptrack.times import moment, utc_text
+from exptrack.times import moment, steady_s, utc_text
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
@@ -141,10 +140,11 @@ class Run(Inheritance, MediaLog):
 
     # Being live
 
-    def _go_live(self, *, duration_ms: int, time_ms: int, resumed: bool) -> None:
+    def _go_live(self, began_s: float, *, duration_ms: int, time_ms: int, resumed: bool) -> None:
+        """Own the run, which began or went on at `began_s` by `steady_s`, `time_ms` after its start."""
         self._pid = os.getpid()
-        self._began = time.monotonic()
-        self._zero = self._began - time_ms / 1000
+        self._began = began_s
+        self._zero = began_s - time_ms / 1000
         self._duration_ms = duration_ms
         self._is_resumed = resumed
         self._take_journal()
@@ -165,7 +165,7 @@ class Run(Inheritance, MediaLog):
         return self._pid == os.getpid()
 
     def _session_ms(self) -> int:
-        return int((time.monotonic() - self._began) * 1000) if self._pid else 0
+        return int((steady_s() - self._began) * 1000) if self._pid else 0
 
     @in_section
     def beat(self) -> None:
@@ -348,7 +348,10 @@ class Run(Inheritance, MediaLog):
 
     @property
     def elapsed_s(self) -> float:
-        """The active time in seconds, summed over resumptions. It grows while the run is live."""
+        """The seconds from start to end, without those between an end and a resumption.
+
+        It grows while the run is live, also while the machine sleeps. Setting the time of day changes nothing.
+        """
         if self._live:
             return (self._duration_ms + self._session_ms()) / 1000
         return float(self._state()["duration_ms"]) / 1000

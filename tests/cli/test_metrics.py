@@ -61,13 +61,17 @@ def test_history_says_what_cannot_be_drawn(tmp_path: Path) -> None:
         run.log_many("nan", [5], [math.nan])
         run.log_many("one", [5], [3.0])
         run.log_many("far", [-(2**63), 2**63 - 1], [1.0, 2.0])
+        run.log_many("late", [2**63 - 3, 2**63 - 2, 2**63 - 1], [1e308, -1e308, 5e-324])
     shown = call(path, "history", run.run_id, "odd", "--log").stdout
     assert "nothing can be drawn" in shown
     assert "without 1 NaN, infinite values, values without a logarithm" in shown
     assert "without 1 NaN, infinite values" in call(path, "history", run.run_id, "odd").stdout
     assert "nothing can be drawn" in call(path, "history", run.run_id, "nan").stdout
-    for name in ("huge", "one", "far"):
-        assert "└" in call(path, "history", run.run_id, name).stdout
+    for name in ("huge", "one", "far", "late"):
+        for options in ([], ["--log"], ["--by", "time"]):
+            assert "└" in call(path, "history", run.run_id, name, *options).stdout
+    for words in (["show", run.run_id], ["watch", run.run_id, "--looks", "1"]):
+        assert "late" in call(path, *words, env={"COLUMNS": "20"}).stdout
 
 
 def test_history_of_a_metric_that_was_not_logged_is_an_error(lr_lab: Path) -> None:

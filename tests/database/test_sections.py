@@ -17,6 +17,7 @@ import pytest
 
 from exptrack.database import sections
 from exptrack.database.sections import SectionThread
+from exptrack.threads import end_before_fork
 
 
 @pytest.fixture
@@ -113,6 +114,52 @@ def test_a_section_learns_that_its_caller_has_given_up(section: SectionThread) -
     assert seen == [True]
 
 
+def test_the_caller_of_a_change_that_waits_its_turn_is_free_at_once(
+    section: SectionThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "PATIENCE_S", 3600)
+    busy, leave = threading.Event(), threading.Event()
+    first = threading.Thread(target=section.run, args=(lambda: (busy.set(), leave.wait()),))
+    first.start()
+    busy.wait()
+    ran: list[int] = []
+    with pytest.raises(TimeoutError):
+        section.run(lambda: ran.append(1), within_s=0)
+    interrupt_after(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        section.run(lambda: ran.append(2))
+    leave.set()
+    first.join()
+    assert section.run(lambda: "next") == "next"
+    assert ran == []
+
+
+def test_a_section_begins_again_after_the_thread_has_ended(section: SectionThread) -> None:
+    first = section.run(threading.get_ident), section.native_id
+    assert section in sections.list_running()
+    end_before_fork([section])
+    assert not section.is_running
+    assert section not in sections.list_running()
+    assert section.run(lambda: section.is_here)
+    assert (section.run(threading.get_ident), section.native_id) != first
+
+
+def test_no_section_is_lost_while_the_thread_ends_again_and_again(section: SectionThread) -> None:
+    """As the thread ends before each fork, while other threads queue their sections."""
+    results: dict[int, list[int]] = {}
+
+    def work(number: int) -> None:
+        results[number] = [section.run(lambda turn=turn: turn) for turn in range(200)]  # type: ignore[misc]
+
+    callers = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for caller in callers:
+        caller.start()
+    while any(caller.is_alive() for caller in callers):
+        section.ask_to_end()
+        time.sleep(0.0001)
+    assert results == {number: list(range(200)) for number in range(4)}
+
+
 # Interrupts at every place
 
 # Where CPython looks for signals: after calls, at the begin of functions, at jumps back.
@@ -138,9 +185,11 @@ def interrupt_at(place: int, work: Callable[[], Any]) -> bool:
         return local
 
     def trace(frame: FrameType, _event: str, _argument: object) -> Any:
+        frame.f_trace = local  # before the next: so Python 3.13 wants it
         frame.f_trace_opcodes = True
         return local
 
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 asks in settrace() whether any frame does
     sys.settrace(trace)
     try:
         work()

@@ -29,7 +29,6 @@ def interrupt_at(place: int, call: Callable[[], Any]) -> bool:
     def trace(frame: FrameType, _event: str, _argument: object) -> Any:
         if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
-        frame.f_trace_opcodes = True
         code, checked = frame.f_code.co_code, False
 
         def trace_opcodes(frame: FrameType, event: str, _argument: object) -> Any:
@@ -43,9 +42,12 @@ def interrupt_at(place: int, call: Callable[[], Any]) -> bool:
                 checked = code[frame.f_lasti] in CHECKED
             return trace_opcodes
 
+        frame.f_trace = trace_opcodes  # before the next: so Python 3.13 wants it
+        frame.f_trace_opcodes = True
         return trace_opcodes
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 asks in settrace() whether any frame does
     sys.settrace(trace)
     try:
         call()

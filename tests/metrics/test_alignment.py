@@ -70,6 +70,9 @@ def test_alignment_holds_every_series(lab: Archive, series_points: list[list[tup
         (lambda archive: archive.align([], "loss", every=0), InvalidValueError),
         (lambda archive: archive.align([], "loss", every=math.nan), InvalidValueError),
         (lambda archive: archive.align([], "loss", every=1.5), InvalidTypeError),
+        (lambda archive: archive.align([], "loss", every=2**63), InvalidValueError),
+        (lambda archive: archive.align([], "loss", by="time", every=0.0004), InvalidValueError),
+        (lambda archive: archive.align([], "loss", by="time", every=5e-324), InvalidValueError),
         (lambda archive: archive.align([], 3), InvalidTypeError),
         (lambda archive: archive.tail([], [""]), InvalidValueError),
         (lambda archive: archive.tail("none"), RunNotFoundError),
@@ -80,3 +83,18 @@ def test_wrong_questions_are_refused(
 ) -> None:
     with pytest.raises(error):
         call(archive)
+
+
+def test_steps_and_times_at_the_edges_are_rounded_down_exactly(archive: Archive) -> None:
+    steps = [-(2**63), -(2**53) - 1, -1, 0, 2**53 + 1, 2**63 - 2, 2**63 - 1]
+    with archive.start_run() as run:
+        run.log_many("loss", steps, [1.0] * len(steps))
+        start = run.started_at.timestamp()
+        run.log_many("late", None, [1.0] * 3, [start + 0.459, start - 0.459, start + 1e9 + 0.001])
+    for every in (1, 2, 3, 2**53 + 1, 2**62, 2**63 - 1):
+        found = archive.align(run, "loss", every=every).index.tolist()
+        assert found == sorted({max(step // every * every, -(2**63)) for step in steps})
+    for every_ms in (1, 10, 100, 250, 1000):
+        found = archive.align(run, "late", by="time", every=every_ms / 1000).index.tolist()
+        milliseconds = (-459, 459, 10**12 + 1)
+        assert found == sorted({ms // every_ms * every_ms / 1000 for ms in milliseconds})

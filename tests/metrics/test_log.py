@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import math
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from exptrack import Archive, InvalidTypeError, InvalidValueError, RunFinishedError
+from exptrack import Archive, InvalidTypeError, InvalidValueError, RecordedRun, RunFinishedError
 from exptrack.metrics import journal_file
 from exptrack.metrics import log as log_module
 from exptrack.metrics import writer as writer_module
@@ -71,6 +74,9 @@ class Tensors:
         (-math.inf, -math.inf),
         (-0.0, 0.0),
         (5e-324, 5e-324),
+        (np.array(0.5), 0.5),
+        (np.array([0.5]), 0.5),
+        (np.array([[0.5]], np.float32), 0.5),
     ],
 )
 def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> None:
@@ -93,6 +99,9 @@ def test_numbers_of_every_kind(archive: Archive, value: Any, stored: float) -> N
         b"1",
         Decimal("sNaN"),
         np.array([1.0, 2.0]),
+        np.array([]),
+        np.array([1j]),
+        np.array(["0.5"]),
         np.array("0.5"),
         np.complex64(1 + 2j),
         Scalar("0.5"),
@@ -156,19 +165,152 @@ def test_automatic_steps_go_on_after_a_resumption(archive: Archive) -> None:
     assert values_of(again, "b") == [(41, 1.0), (42, 2.0), (43, 3.0), (44, 4.0), (45, 5.0)]
 
 
-def test_given_times_are_kept_to_the_millisecond(archive: Archive) -> None:
+SLEEPING = """
+import sys, time
+real, slept_s = time.monotonic, 0.0
+time.monotonic = lambda: real() - slept_s
+from datetime import UTC, datetime, timedelta
+import exptrack
+from exptrack.tracking import lifecycle
+insert_run = lifecycle.insert_run
+lifecycle.insert_run = lambda *args: (time.sleep(0.5), insert_run(*args))[1]
+with exptrack.Archive(sys.argv[1]) as archive, archive.start_run() as run:
+    for loss in (0.5, 1):
+        time.sleep(0.5)
+        slept_s += 0.5
+        earliest = datetime.now(UTC) - timedelta(seconds=0.2)
+        run.log({"loss": loss})
+        assert earliest < run.get_last_metric("loss").time <= datetime.now(UTC), loss
+    assert run.elapsed_s >= 1.4
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there time.monotonic() goes on while the machine sleeps")
+def test_a_point_has_the_time_at_which_it_was_logged(tmp_path: Path) -> None:
+    """Also after the machine slept, for which the monotonic clock stands still, and after a slow start."""
+    path = tmp_path / "lab.db"
+    done = subprocess.run([sys.executable, "-c", SLEEPING, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+NOON = datetime(2026, 1, 31, 12, 0, 0, 123_000, UTC)
+NOON64 = np.datetime64("2026-01-31T12:00:00.123")
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if not hasattr(time, "tzset"):
+        pytest.skip("the zone of a process cannot be set")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_given_times_come_back_to_the_millisecond(archive: Archive) -> None:
+    given = [
+        NOON,
+        datetime(2026, 1, 31, 21, 0, 0, 123_000),
+        NOON.timestamp(),
+        Decimal("1769860800.123"),
+        NOON64,
+    ]
+    given += [np.array(NOON64), pd.Timestamp(NOON64), pd.Timestamp(NOON), pd.Timestamp(NOON64, tz="UTC")]
+    given += [NOON64.astype(f"datetime64[{unit}]") for unit in ("ms", "us", "ns")]
+    for minutes in (-1439, -754, -1, 0, 1, 330, 840, 1439):
+        given.append(NOON.astimezone(timezone(timedelta(minutes=minutes, seconds=minutes % 60))))
     run = archive.start_run()
-    moments = [datetime(1969, 7, 20, 20, 17, 40, 29_000, UTC), datetime(2026, 1, 1, 0, 0, 0, 1_000, UTC)]
-    for moment in moments:
-        run.log_metric("x", 1.0, time=moment)
-    run.log_many("y", None, [1.0, 2.0], moments)
-    run.complete()
+    for when in given:
+        run.log_metric("x", 1.0, time=when)
+    run.log_many("y", None, [1.0] * len(given), given)
+    columns = [np.full(2, NOON64.astype(f"datetime64[{unit}]")) for unit in ("ms", "us", "ns")]
+    columns += [pd.Series(columns[0]), pd.DatetimeIndex(columns[0], tz="UTC"), pl.Series(columns[0])]
+    for column in columns:
+        run.log_many("y", None, [1.0, 2.0], column)
+    record = RecordedRun(
+        {}, pd.Timestamp(NOON), metrics={"x": ([*range(len(given))], [1.0] * len(given), given)}
+    )
+    (recorded,) = archive.record_runs([record])
     for name in ("x", "y"):
-        found = [point.time for point in run.get_metric(name)]
-        assert [abs((a - b).total_seconds()) < 0.001 for a, b in zip(found, moments, strict=True)] == [
-            True,
-            True,
-        ]
+        assert {point.time for point in run.get_metric(name)} == {NOON}
+    assert {point.time for point in archive.get_run(recorded).get_metric("x")} == {NOON}
+    assert {row[0] for row in archive.sql("SELECT logged_at FROM points").rows} == {"2026-01-31 12:00:00.123"}
+    starts = [datetime(2026, 1, 31, 21), NOON.replace(microsecond=0), np.datetime64("2026-01-31T12")]
+    for run_id in archive.record_runs([RecordedRun({}, start) for start in starts]):
+        assert archive.get_run(run_id).started_at == NOON.replace(microsecond=0)
+    for bound in (datetime(2026, 1, 31, 20, 59), np.datetime64("2026-01-31T11:59"), "2026-01-31T11:59"):
+        assert (
+            archive.runs().started(after=bound).count()
+            == archive.runs().where("started > ?", bound).count()
+            == 5
+        )
+    run.complete()
+
+
+def test_times_of_every_unit_of_numpy_and_at_the_edges(archive: Archive) -> None:
+    run = archive.start_run()
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(microsecond=999_000, tzinfo=UTC)
+    expected = [(first, first), (datetime.max.replace(tzinfo=UTC), last), (first.timestamp(), first)]
+    expected += [
+        (int(last.timestamp()), last.replace(microsecond=0)),
+        (np.datetime64("9999-12-31T23:59:59.999"), last),
+    ]
+    for unit in ("Y", "M", "W", "D", "h", "m", "s"):
+        when = NOON64.astype(f"datetime64[{unit}]")
+        expected.append((when, when.astype("datetime64[ms]").item().replace(tzinfo=UTC)))
+        expected.append(
+            (np.datetime64(1, unit), np.datetime64(1, unit).astype("datetime64[ms]").item().replace(tzinfo=UTC))
+        )
+    for unit in ("us", "ns", "ps", "fs", "as"):
+        expected.append((np.datetime64(1, unit), datetime(1970, 1, 1, tzinfo=UTC)))
+    for when, back in expected:
+        run.log_metric("x", 1.0, time=when)
+        assert run.get_last_metric("x").time == back, when  # type: ignore[union-attr]
+    run.complete()
+
+
+NO_TIMES: list[Any] = [
+    *(np.datetime64("NaT"), np.datetime64("NaT", "ns"), pd.NaT, math.nan, math.inf, 1e308, 10**400),
+    *(np.datetime64(2**62, unit) for unit in ("Y", "M", "W", "D", "h", "m", "s", "ms")),
+    *(np.datetime64("0000"), np.datetime64("10000"), -62_135_596_801, 253_402_300_800),
+    *(
+        "2026-01-31",
+        date(2026, 1, 31),
+        timedelta(1),
+        np.timedelta64(1, "s"),
+        np.array([NOON64, NOON64]),
+        [],
+    ),
+    datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+    datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+]
+
+
+def test_what_is_no_time_is_refused(archive: Archive) -> None:
+    run = archive.start_run()
+    for wrong in NO_TIMES:
+        record = RecordedRun({}, NOON, metrics={"x": ([0], [1.0], [wrong])})
+        for call in (
+            lambda wrong=wrong: run.log_metric("x", 1.0, time=wrong),
+            lambda wrong=wrong: run.log({"x": 1.0}, time=wrong),
+            lambda wrong=wrong: run.log_many("x", None, [1.0], [wrong]),
+            lambda record=record: archive.record_runs([record]),
+        ):
+            with pytest.raises(
+                (InvalidTypeError, InvalidValueError), match=r"^time .*(must be|outside the years)"
+            ):
+                call()
+    assert run.get_metric("x") == []
+    for wrong in (NOON64, np.timedelta64(1, "s"), np.datetime64(1, "ns")):
+        for call in (
+            lambda wrong=wrong: run.log_metric("x", wrong),
+            lambda wrong=wrong: run.log_many("x", None, np.array([wrong])),
+        ):
+            with pytest.raises(InvalidTypeError, match="must be a number, not"):
+                call()
+    run.complete()
 
 
 @pytest.mark.parametrize(

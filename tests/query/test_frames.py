@@ -402,3 +402,24 @@ def test_times_are_aware_utc(lab: Archive) -> None:
     assert cell.to_pydatetime() == row.started_at
     assert row.started_at.tzinfo is UTC
     assert isinstance(lab.runs().limit(1).to_polars(["started_at"])["started_at"][0], datetime)
+
+
+def test_ints_beside_floats_are_numbers_if_floats_equal_them(archive: Archive) -> None:
+    values: list[dict[str, object]] = [
+        {"decay": 0, "seed": 2**53 + 1},
+        {"decay": 0.25, "seed": 0.5},
+        {"decay": 2**53, "seed": 1},
+        {},
+    ]
+    for config in values:
+        with archive.start_run(config):
+            pass
+    query = archive.runs().order_by("started")
+    assert [repr(row["config.decay"]) for row in query.to_dicts()] == ["0", "0.25", str(2**53), "None"]
+    with_pandas, with_polars = query.to_pandas(), query.to_polars()
+    assert str(with_pandas.dtypes["config.decay"]) == "Float64"
+    assert with_pandas["config.decay"].tolist()[:3] == [0.0, 0.25, 2.0**53]
+    assert with_polars["config.decay"].to_list() == [0.0, 0.25, 2.0**53, None]
+    assert with_polars.filter(polars.col("config.decay") > 0.1).height == 2
+    assert with_pandas["config.seed"].tolist()[:3] == [2**53 + 1, 0.5, 1]
+    assert with_polars["config.seed"].to_list() == [2**53 + 1, 0.5, 1, None]

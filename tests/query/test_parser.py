@@ -146,6 +146,7 @@ def test_config_keys_and_metrics_are_named_quoted_or_not(text: str, expected: Fi
         ("9223372036854775807", 2**63 - 1),
         ("-9223372036854775808", -(2**63)),
         ("9223372036854775808", 2.0**63),
+        ("100000000000000000000", 1e20),
         ("inf", math.inf),
         ("-infinity", -math.inf),
         ("true", True),
@@ -227,6 +228,8 @@ def test_today_and_yesterday_are_midnights_in_utc() -> None:
         ("config.lr = ?", [1], [1]),
         ("name = ?", "?", "?"),
         ("name = ?", 7, "7"),
+        ("config.lr = ?", 10**19, 1e19),
+        ("name = ?", 2**63, "9223372036854775808"),
         (
             "started > ?",
             datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1))),
@@ -300,6 +303,10 @@ def test_a_numpy_scalar_is_a_value() -> None:
         ("started > 2026-13-01", 10, "a time (UTC) is like"),
         ("started > -99999999999d", 10, "a time (UTC) is like"),
         ("duration > long", 11, "in seconds"),
+        ("config.lr < 9223372036854775809", 12, "the nearest is 9.223372036854776e+18"),
+        ("metrics.loss < 1e309", 15, "compare with inf"),
+        ("metrics.loss < 1" + "0" * 400, 15, "compare with inf"),
+        ("config.lr = -1" + "0" * 309, 12, "compare with inf"),
         ("1 = 1", 0, "a field"),
         ("name = ?", 7, "no value for this question mark"),
         ("config.a = 1 = 2", 13, "'and', 'or' or the end"),
@@ -320,7 +327,7 @@ def test_what_is_wrong_is_refused_with_its_place(text: str, place: int, problem:
 def test_parameters_must_be_as_many_as_question_marks_and_of_a_type_that_is_compared() -> None:
     with pytest.raises(FilterError, match="2 values were given for 1 question marks"):
         parse_filter("name = ?", ["a", "b"])
-    for wrong in (object(), None, {"a": 1}, 2**63, b"x", [object()], ["\ud800"], "\ud800", math.nan, 1j):
+    for wrong in (object(), None, {"a": 1}, 10**5000, b"x", [object()], ["\ud800"], "\ud800", math.nan, 1j):
         with pytest.raises(FilterError):
             parse_filter("config.lr = ?", [wrong])
     with pytest.raises(FilterError, match="no times"):

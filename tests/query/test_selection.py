@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ def is_number(value: object) -> bool:
 
 
 def alike(value: Any, operator: str, wanted: Any) -> bool:
-    """Compare a config value with one of the same kind; large whole numbers are compared exactly."""
+    """Compare a config value with one of the same kind; numbers are compared exactly, as Python compares."""
     if isinstance(wanted, bool) or isinstance(value, bool):
         return value is wanted
     if isinstance(wanted, list) or isinstance(value, (list, dict)):
@@ -243,9 +244,7 @@ def alike(value: Any, operator: str, wanted: Any) -> bool:
         return isinstance(wanted, str) and isinstance(value, str) and COMPARE[operator](value, wanted)
     if value is None:
         return False
-    if operator == "=" and isinstance(wanted, int) and abs(wanted) > 2**53:
-        return isinstance(value, int) and value == wanted
-    return COMPARE[operator](float(value), float(wanted))
+    return COMPARE[operator](value, wanted)
 
 
 def holds(run: Model, condition: Condition) -> bool:
@@ -325,7 +324,7 @@ def sort_key(run: Model, asked: Field) -> Any:
         value = run.attributes[asked.name]
     if value is None:
         return None
-    return (0, float(value)) if is_number(value) else (1, value)
+    return (0, value) if is_number(value) else (1, value)
 
 
 def in_order(runs: list[tuple[int, Model]], orders: list[Order]) -> list[int]:
@@ -541,3 +540,65 @@ def test_a_condition_on_one_metric_is_kept_while_another_orders(
             run.log({"loss": loss, "acc": 1 - loss})
     found = archive.runs().where("metrics.loss.mean > 0.5").order_by("-metrics.acc").limit(1)
     assert [run.metrics["loss"] for run in found] == [0.9]
+
+
+def test_numbers_at_the_edges_are_told_apart_by_every_operator_and_order(archive: Archive) -> None:
+    edges: list[int | float] = [2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**63 - 2, 2**63 - 1, 1, 1.0, 0.1]
+    edges += [
+        0.1 + 2**-56,
+        5e-324,
+        1e308,
+        2.0**53,
+        2.0**63,
+        -(2**63),
+        -(2**53) - 1,
+        -(2.0**53),
+        1e18,
+        10**18 + 1,
+    ]
+    values: dict[str, object] = {}
+    for value in [*edges, True, "1", "9007199254740993", [2**53], [2**53 + 1], None]:
+        with archive.start_run({"x": value}) as run:
+            run.log_metric("loss", 1.0)
+        values[run.run_id] = value
+    numbers = {run: value for run, value in values.items() if is_number(value)}
+    for wanted in [*edges, 2**63, 10**19]:
+        for operator, compare in COMPARE.items():
+            expected = {run for run, value in numbers.items() if compare(value, wanted)}
+            if operator == "!=":
+                expected |= {run for run in values.keys() - numbers.keys() if values[run] is not None}
+            for text, asked in ((f"config.x {operator} {wanted!r}", ()), (f"config.x {operator} ?", (wanted,))):
+                assert {run.run_id for run in archive.runs().where(text, *asked)} == expected, text
+        found = archive.runs().where(f"config.x in ({wanted!r}, 2)")
+        assert {run.run_id for run in found} == {run for run, value in numbers.items() if value == wanted}
+    for order in ("config.x", "-config.x"):
+        ordered = archive.runs().order_by(order)
+        sorted_runs = [run.run_id for run in ordered]
+        shown = [numbers[run] for run in sorted_runs if run in numbers]
+        assert shown == sorted(shown, reverse=order[0] == "-")
+        pages, page = list[str](), ordered.page(4)
+        while page.runs:
+            pages += [run.run_id for run in page.runs]
+            if page.after is None:
+                break
+            page = ordered.page(4, after=page.after)
+        assert pages == sorted_runs
+    groups = archive.group_by("x", "loss")
+    assert sorted(map(repr, (group.config["x"] for group in groups))) == sorted(map(repr, values.values()))
+    compared = archive.compare(list(values)).config
+    assert list(map(repr, compared[0].values)) == list(map(repr, values.values()))
+    held = {row["run_id"]: row["config.x"] for row in archive.runs().to_dicts()}
+    assert {run: repr(value) for run, value in held.items()} == {r: repr(v) for r, v in values.items()}
+    for run, other in pairwise(values):
+        assert len(archive.diff_runs(run, other).config) == 1
+    archive.create_view("edges", ["config.x"])
+    seen = {row[0]: row[-1] for row in archive.sql("SELECT * FROM edges").rows if row[0] in numbers}
+    assert {run: repr(x) for run, x in seen.items()} == {run: repr(x) for run, x in numbers.items()}
+
+
+def test_neighbours_beyond_the_exact_floats_matter_to_a_metric(archive: Archive) -> None:
+    for seed in range(4):
+        with archive.start_run({"seed": 2**53 + seed}) as run:
+            run.log_metric("loss", float(seed))
+    (found,) = archive.importance("loss")
+    assert (found.key, found.values, found.correlation) == ("seed", 4, pytest.approx(1.0))

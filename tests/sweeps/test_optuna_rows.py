@@ -59,6 +59,7 @@ def test_the_views_show_what_the_objective_saw(archive: Archive, storage: Optuna
         "inf": math.inf,
         "nan": math.nan,
         "huge": 10**20,
+        "big": 2**53 + 1,
     }
     trial.suggest_int("n", 4, 4)
     trial.suggest_float("x", 0.5, 0.5)
@@ -77,6 +78,7 @@ def test_the_views_show_what_the_objective_saw(archive: Archive, storage: Optuna
         "inf": (math.inf, "float", math.inf),
         "nan": (None, "float", None),
         "huge": (str(10**20), "other", None),
+        "big": (2**53 + 1, "int", 2**53 + 1),
     }
     rows = archive.sql("SELECT study, number, state, run_id, value, reason FROM trials ORDER BY number").rows
     assert rows == (("seen", 0, "complete", None, 0.25, None), ("seen", 1, "fail", None, None, None))

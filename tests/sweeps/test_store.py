@@ -51,6 +51,37 @@ def test_a_trial_of_a_dead_process_counts_as_failed_although_nobody_has_said_so(
     assert [trial.number for trial in archive.trials("dead", TrialState.FAIL)] == [number]
 
 
+KILLED = """
+import os, signal, sys, time, exptrack
+study = exptrack.Archive(sys.argv[1]).create_study("killed")
+def objective(trial):
+    time.sleep(0.1)
+    trial.report(0, 0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+study.optimize(objective, 1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_killed_trial_ends_with_the_last_point_of_its_run(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)])
+    assert done.returncode == -signal.SIGKILL
+    with Archive(path) as archive:
+        (dead,) = archive.study("killed").failed_trials()
+        (metric,) = archive.show_run(str(dead.run_id)).metrics
+        (point,) = archive.get_run(str(dead.run_id)).get_metric(metric.name)
+        assert dead.started_at is not None
+        assert dead.ended_at is not None
+        assert dead.ended_at == point.time == archive.list_runs()[0].ended_at
+        ((duration_s, ended, of_run),) = archive.sql(
+            "SELECT t.duration_s, t.ended_at, r.ended_at FROM trials AS t JOIN runs AS r USING (run_id)"
+        ).rows
+        assert duration_s == pytest.approx((dead.ended_at - dead.started_at).total_seconds(), abs=0.002)
+        assert ended == of_run
+        assert archive.verify().ok
+
+
 @pytest.mark.skipif(not HAS_OPEN_FILE_LOCKS, reason="the system has no open-file locks")
 def test_a_trial_of_another_container_is_dead_once_its_process_is(archive: Archive) -> None:
     study = archive.create_study("container")

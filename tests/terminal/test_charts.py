@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+import sys
+from itertools import pairwise, permutations, product
 
 import pytest
 
@@ -20,7 +21,8 @@ from exptrack.terminal.charts import Layer, draw_bars, draw_points
         ([math.inf, 0.0, -math.inf, 1.0], "↑▁↓█"),
         ([math.nan], "·"),
         ([-1.7e308, 1.7e308, 0.0], "▁█▅"),
-        ([5e-324, 0.0], "▅▅"),
+        ([5e-324, 0.0], "█▁"),
+        ([7.0, 7.0], "▅▅"),
     ],
 )
 def test_bars_stand_for_values_and_other_signs_for_what_is_none(values: list[float], drawn: str) -> None:
@@ -63,3 +65,43 @@ def test_names_without_room_become_numbers_with_a_key() -> None:
     long = drawing([Layer("p", points, "o", "")], names=["a" * 30, "b" * 30, "c"])
     assert long[-3].split() == ["1", "2", "3"]
     assert long[-2] == f"1 = {'a' * 30}, 2 = {'b' * 30}, 3 = c"
+
+
+MOST = sys.float_info.max
+EXTREMES = [
+    0.0,
+    math.ulp(0.0),
+    1e-320,
+    1.0,
+    1 + 2**-52,
+    5e307,
+    1e308,
+    MOST,
+    -MOST,
+    2**53 + 1,
+    2**63 - 1,
+    -(2**63),
+]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_every_range_of_numbers_is_drawn_to_its_ends(log: bool) -> None:
+    for first, second in permutations(EXTREMES, 2):
+        if log and min(first, second) <= 0:
+            continue
+        low, high = sorted([first, second])
+        for width in (1, 53):
+            marks = Layer("p", [(low, low), (high, high)], "o", "", joined=True)
+            found = draw_points("t", [marks], width, 5, unit="x", log_x=log, log_y=log, colour=False)
+            lines = found.plain.splitlines()
+            rows = [line.split("│")[1] for line in lines[1:6]]
+            assert (rows[0][-1], rows[4][0]) == ("o", "o"), (low, high, lines)
+            assert {len(line.split("│")[0]) for line in lines[1:6]} == {11}, lines
+
+
+def test_one_value_alone_is_drawn_in_the_middle() -> None:
+    for value, log in product([*EXTREMES, math.nextafter(MOST, 0)], [False, True]):
+        if value > 0 or not log:
+            shown = drawing([Layer("p", [(0, value), (1, value)], "o", "")], log_y=log)
+            assert sum(line[12:].count("o") for line in shown[1:6]) == 2
+            assert "inf" not in "".join(shown)

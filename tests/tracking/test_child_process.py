@@ -120,7 +120,8 @@ def test_what_a_child_started_does_not_outlive_it_when_it_is_told_to_end() -> No
 import subprocess, sys, time
 helper = subprocess.Popen([sys.executable, "-c", "{helper} time.sleep(600)"])
 print(helper.pid, flush=True)
-time.sleep(600)
+while True:  # a signal between the interpreter's last look and the sleep waits until the sleep ends
+    time.sleep(0.05)
 """
     written: list[str] = []
     child = Child([PYTHON, "-c", code], dict(os.environ), lambda data, _: written.append(data.decode()))

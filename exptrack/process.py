@@ -54,6 +54,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)
 
 
+def identify_child(pid: int) -> ProcessIdentity:
+    """Return the identity of a child of this process, which stays the same if it executes other programs."""
+    return current_process()._replace(pid=pid, started=(_read_start(pid) or "").partition(STACK)[0])
+
+
 def is_alive(identity: ProcessIdentity) -> bool | None:
     """Whether the process still runs; None when this process cannot know."""
     me = current_process()

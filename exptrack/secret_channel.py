@@ -44,8 +44,8 @@ class SecretChannel:
         self._path = os.path.join(self._folder, "told")
         self._reading = threading.Lock()
         self._read = 0  # bytes
-        with open(self._path, "xb"):
-            pass
+        # Kept open, so that it can be read also where no file can be opened or one was deleted.
+        self._file = open(self._path, "x+b")  # noqa: SIM115
         self.variable = f"{self._key}:{self._path}"
 
     def __enter__(self) -> Self:
@@ -57,16 +57,16 @@ class SecretChannel:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        self._file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def listen(self) -> list[tuple[str, str]]:
         """Return each secret that was told since the last call, and what is shown for it."""
         with self._reading:
-            if os.stat(self._path).st_size == self._read:
+            if os.fstat(self._file.fileno()).st_size == self._read:
                 return []
-            with open(self._path, "rb") as file:
-                file.seek(self._read)
-                told = file.read()
+            self._file.seek(self._read)
+            told = self._file.read()
             whole = told.rfind(b"\n") + 1
             self._read += whole
         facts = (self._decrypt(line) for line in told[:whole].splitlines())

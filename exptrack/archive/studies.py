@@ -130,9 +130,9 @@ class ArchiveStudies:
         commits.
 
         `heartbeat_interval` is the time in seconds between the heartbeats that Optuna's ``optimize`` writes for
-        a trial. A trial without one for `grace_period` seconds (by default twice the interval) is marked failed
-        by the next process that runs the study. That process calls `failed_trial_callback` with the study
-        and the trial.
+        a trial. A process that runs the study marks a trial with heartbeats failed once the trial's process is
+        dead. If it cannot see that process, it waits until no new heartbeat has come for `grace_period` seconds
+        (by default twice the interval). It then calls `failed_trial_callback` with the study and the trial.
 
         Raises:
             MissingPackageError: optuna 5 or newer is not installed.

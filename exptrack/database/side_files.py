@@ -13,8 +13,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 from exptrack.database import forks, hold
+from exptrack.database.disk import error_of
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold, begin_alone
@@ -90,8 +92,13 @@ class SideFiles(StatementRunner):
 
         Raises:
             ArchiveCorruptError: the WAL was cut.
+            ArchiveIOError: the system cannot read its index.
         """
-        if is_cut(held):
+        try:
+            cut = is_cut(held)
+        except OSError as error:
+            raise error_of(error, Path(held.wal_path), "has an index that cannot be read") from error
+        if cut:
             held.leaves_wal = True
             empty_if_stale(held)
             raise ArchiveCorruptError(

@@ -138,6 +138,8 @@ class Sampler:
             # GridSampler shuffles its combinations by the seed and knows them by their place in that order.
             shift = 0 if kind == "GridSampler" else session * _GOLDEN
             options["seed"] = (seed + shift) % 2**32 if shift else seed
+        if kind == "GridSampler":
+            found = optuna_module("exptrack.sweeps.optuna_bridge").Grid
         built: BaseSampler = _build(found, options, f"sampler {name!r}")
         return built
 

@@ -8,7 +8,7 @@ Optuna, compare this file with it, then ``optuna_storage`` and ``optuna_rows``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,6 +78,19 @@ def put_together(
 def row_of(trial: optuna.trial.Trial | FrozenTrial) -> int:
     """Return the row id of a trial, which is the id that our storage gave it."""
     return trial._trial_id
+
+
+class Grid(optuna.samplers.GridSampler):
+    """Optuna's sampler of a grid, whose trials may also be enqueued: these have no place in the grid."""
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Stop the search once the whole grid was tried."""
+        if "grid_id" in trial.system_attrs:
+            super().after_trial(study, trial, state, values)
+        elif self.is_exhausted(study):
+            study.stop()
 
 
 def make_waiting_trial(params: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial:

@@ -84,8 +84,8 @@ SET state = ?1, owner = NULL,
 WHERE id = ?3
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
+SET_OWNER = "UPDATE trial SET owner = ? WHERE id = ? AND state = 'running'"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
-STALE = "SELECT id FROM trial WHERE study = ? AND state = 'running' AND heartbeat_at < ? ORDER BY number"
 
 STATE_OF_TRIAL = "SELECT study, state FROM trial WHERE id = ?"
 NUMBER_OF_TRIAL = "SELECT number FROM trial WHERE id = ?"

@@ -16,7 +16,6 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Container, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from math import nan
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
@@ -33,11 +32,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
-from exptrack.database.presence import show_presence
 from exptrack.plain import reading
-from exptrack.process import current_process
+from exptrack.process import ProcessIdentity
 from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
+from exptrack.sweeps.heartbeats import Heartbeats
 from exptrack.sweeps.optuna_arguments import (
     check_directions,
     check_id,
@@ -47,7 +46,7 @@ from exptrack.sweeps.optuna_arguments import (
     check_values,
     encode_json,
 )
-from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES
+from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES, describe_owner
 from exptrack.times import utc_text
 from exptrack.validation import (
     INT64_MIN,
@@ -59,7 +58,7 @@ from exptrack.validation import (
     check_whole,
 )
 
-OF_THIS_PROCESS = {"_pid", "_lock", "_known"}
+OF_THIS_PROCESS = {"_pid", "_lock", "_known", "_heartbeats"}
 
 StaleTrialCallback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 
@@ -82,11 +81,11 @@ class _Known:
 class OptunaStorage(BaseStorage, BaseHeartbeat):
     """An archive as Optuna's storage, for ``optuna.create_study(storage=…)``. Every change commits.
 
-    `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial is stale once its last
-    heartbeat is older than `grace_period` seconds, by default twice the interval. The next process that runs
-    the study fails stale trials and calls `failed_trial_callback` with the study and the trial. Threads may
-    share a storage, and a forked child may go on using it. An unpickled storage opens the archive again by its
-    path.
+    `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial with heartbeats is stale once
+    its process is dead, or cannot be seen and this storage saw no new heartbeat for `grace_period` seconds, by
+    default twice the interval. A process that runs the study fails stale trials, and calls
+    `failed_trial_callback` with the study and the trial. Threads may share a storage, and a forked child may go
+    on using it. An unpickled storage opens the archive again by its path.
 
     >>> import optuna, exptrack
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -118,15 +117,18 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._known: dict[int, _Known] = {}
+        self._heartbeats = Heartbeats()
 
     def _renew_if_forked(self) -> None:
         """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
         if self._pid != os.getpid():
             self._begin_afresh()
 
-    def _name_owner(self) -> str:
-        """Return this process as a trial's row names it; `shown` says that a lock tells whether it lives."""
-        return json.dumps({**current_process()._asdict(), "shown": show_presence(self._connection)})
+    @in_section
+    def name_command(self, trial_id: int, command: ProcessIdentity) -> None:
+        """Note which process runs a trial for this one: the trial goes on with it if this one dies. Commits."""
+        with self._connection.transaction(), row_sums.changing_trial(self._connection, trial_id):
+            self._connection.execute(rows.SET_OWNER, (describe_owner(self._connection, command), trial_id))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in OF_THIS_PROCESS}
@@ -219,13 +221,11 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the users' attributes of a study; KeyError if there is no such study."""
-        study_id = check_id(study_id, "study")
-        return self._study_attributes(study_id, "user")
+        return self._study_attributes(check_id(study_id, "study"), "user")
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """Return Optuna's attributes of a study; KeyError if there is no such study."""
-        study_id = check_id(study_id, "study")
-        return self._study_attributes(study_id, "system")
+        return self._study_attributes(check_id(study_id, "study"), "system")
 
     def _study_attributes(self, study_id: int, scope: str) -> dict[str, Any]:
         found = self._attributes(rows.STUDY_ATTRIBUTES, study_id, scope)
@@ -273,7 +273,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             state = template_trial.state
             started_at = rows.format_local(template_trial.datetime_start)
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
-        owner = self._name_owner() if state == TrialState.RUNNING else None
+        owner = describe_owner(self._connection) if state == TrialState.RUNNING else None
         with self._connection.transaction():
             head = (state.name.lower(), started_at, ended_at, owner, study_id)
             cursor = self._connection.execute(rows.INSERT_TRIAL, head)
@@ -332,7 +332,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         self._renew_if_forked()
         state = check_state(state)
         numbers = None if values is None else check_values(values)
-        owner = self._name_owner() if state == TrialState.RUNNING else None
+        owner = describe_owner(self._connection) if state == TrialState.RUNNING else None
         with self._connection.transaction():
             study_id, before = self._require_open(trial_id)
             if state == TrialState.RUNNING and before != TrialState.WAITING:
@@ -580,8 +580,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         if self._heartbeat_interval is None:
             return []
         grace_s = 2 * self._heartbeat_interval if self._grace_period is None else self._grace_period
-        last = utc_text(datetime.now(UTC) - timedelta(seconds=grace_s))
-        return [row[0] for row in self._connection.all(rows.STALE, (study_id, last))]
+        return self._heartbeats.find_stale(self._connection, study_id, grace_s)
 
     def get_heartbeat_interval(self) -> int | None:
         """Return the seconds between heartbeats; None if heartbeats are off."""

@@ -22,7 +22,7 @@ from exptrack.keypath import split_path
 from exptrack.plain import describe_error, plain, read_items, short_repr
 from exptrack.sweeps.algorithms import MAX_SEED, MAX_WHOLE, PRUNERS, SAMPLERS, Pruner, Sampler
 from exptrack.times import seconds_of
-from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text
+from exptrack.validation import DIRECTIONS, INT64_MAX, INT64_MIN, check_name, check_text, check_whole
 
 _T = TypeVar("_T")
 Choice: TypeAlias = "str | int | float | bool | None"
@@ -32,6 +32,7 @@ REDUCTIONS = ("last", "min", "max")
 # These samplers try every value, so each parameter needs a finite number of them.
 EXHAUSTIVE = ("grid", "BruteForceSampler")
 MAX_STEPS = 10**15
+MAX_JOBS = 1000  # each is a process, with two open files and three threads of the sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class SweepPlan:
         _check_algorithm(self.pruner, Pruner, tuple(PRUNERS))
         if self.max_trials is not None:
             self._set("max_trials", _check_count(self.max_trials, "max_trials", least=1))
-        self._set("jobs", _check_count(self.jobs, "jobs", least=1))
+        self._set("jobs", check_jobs(self.jobs))
         self._set("retries", _check_count(self.retries, "retries", least=0))
         if self.time_limit_s is not None:
             self._set("time_limit_s", check_time_limit(self.time_limit_s))
@@ -263,6 +264,15 @@ def check_time_limit(time: object) -> float:
         return seconds_of(time)
     except InvalidValueError as error:
         raise SweepPlanError(str(error), key="time_limit_s") from None
+
+
+def check_jobs(jobs: object) -> int:
+    """Return a number of trials that run at once.
+
+    Raises:
+        SweepPlanError: it is not a whole number from 1 to `MAX_JOBS`.
+    """
+    return _check_part("jobs", check_whole, jobs, "jobs", 1, MAX_JOBS)
 
 
 def _check_part(key: str, check: Callable[..., _T], *arguments: object) -> _T:

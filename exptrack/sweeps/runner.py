@@ -10,7 +10,7 @@ killed.
 
 from __future__ import annotations
 
-import difflib
+import errno
 import json
 import math
 import os
@@ -19,31 +19,30 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from exptrack import sdn
 from exptrack.artifacts.store import ArtifactStore
 from exptrack.capture.redaction import remove_secrets
 from exptrack.config.store import read_stored_config
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import ExptrackError, InvalidValueError, warn
+from exptrack.errors import ArchiveError, ExptrackError, InvalidValueError, warn
 from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret, know_variables
-from exptrack.metrics.store import read_summaries
+from exptrack.process import identify_child
 from exptrack.records import RunStatus, TrialState
-from exptrack.runs.events import read_events
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import RecordedRun, record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.secret_channel import SecretChannel
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
-from exptrack.sweeps.records import SweepReport, SweepTrial
-from exptrack.sweeps.store import PRUNE_MARK, RETRY_MARK, find_run, stop_asked_since
+from exptrack.sweeps.records import SweepReport, SweepTrial, TrialRecord
+from exptrack.sweeps.store import ENDS, StopRequests
 from exptrack.sweeps.study import Study
 from exptrack.sweeps.study_core import StudyCore
 from exptrack.sweeps.sweep_study import (
@@ -52,19 +51,21 @@ from exptrack.sweeps.sweep_study import (
     STOPPED,
     begin_or_continue,
     check_command,
+    fail_and_retry,
     open_sweep,
     remember,
     retry_cut_short,
     warn_of_unseen,
 )
 from exptrack.sweeps.trial import Trial
-from exptrack.times import utc_text
+from exptrack.sweeps.verdict import Verdict, find_run, judge_command, read_reports
+from exptrack.times import steady_s
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
-from exptrack.tracking.run import PRUNE_EVENT, Terminated
+from exptrack.tracking.run import Terminated
 from exptrack.validation import check_flag, check_function
 
-RUN_ENDING = "SELECT run_id, status, reason FROM run WHERE id = ?"
+RUN_ID = "SELECT run_id FROM run WHERE id = ?"
 
 PARAMS_VARIABLE = "EXPTRACK_PARAMS"  # the params as JSON, in the environment of a command
 OVERRIDES = "{overrides}"
@@ -72,9 +73,9 @@ OUTPUT = "output.txt"
 
 POLL_S = 0.2
 PATIENCE_S = 10.0  # from telling a command to end until it is terminated, then until it is killed
-REASON_LINES, REASON_CHARS = 3, 500
-TRACEBACK = "Traceback (most recent call last):\n"
-TAIL_LINES = 12
+TAIL_LINES, TAIL_CHARS = 12, 500  # of what the command of a failed trial printed; characters of each line
+# A command cannot begin now, and can once another has ended.
+SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 def run_sweep(
@@ -112,24 +113,17 @@ def run_sweep(
         if words is None:
             raise InvalidValueError(f"sweep {core.name!r} remembers no command; give it after --")
         remember(core, plan, words)
+    stops = StopRequests(connection, core.row)
     study = Study(core)
     study.fail_dead_trials(take_over=take_over)
     warn_of_unseen(study)
     if retry:
         retry_cut_short(study, core, plan)
     with core.translate_errors():
-        return _Runner(core, plan, words, stop_on_failure, after, listener).run()
+        return _Runner(core, plan, words, stops, stop_on_failure, after, listener).run()
 
 
 # Running
-
-
-class _Verdict(NamedTuple):
-    """How a trial ends: with a value, as pruned, or failed with a reason."""
-
-    value: float | None = None
-    pruned: bool = False
-    reason: str | None = None
 
 
 class _Runner:
@@ -140,6 +134,7 @@ class _Runner:
         core: StudyCore,
         plan: SweepPlan,
         command: Sequence[str],
+        stops: StopRequests,
         stop_on_failure: bool,
         after: Callable[[SweepTrial], None] | None,
         listener: Listener | None,
@@ -148,11 +143,12 @@ class _Runner:
         self._study = Study(core)
         self._connection = core.connection
         self._plan = plan
+        self._settings = plan.to_settings()
         self._command = list(command)
         self._stop_on_failure = stop_on_failure
         self._after = after
         self._listener = listener
-        self._began = utc_text()
+        self._stops = stops
         self._deadline = math.inf if plan.time_limit_s is None else time.monotonic() + plan.time_limit_s
         self._asking = threading.Lock()  # Optuna's samplers are not safe to share between threads
         self._telling = threading.Lock()  # so that `after` is called for one trial at a time
@@ -163,17 +159,20 @@ class _Runner:
         self._ending: str | None = None  # why the children are being ended
         self._ending_since = 0.0
         self._pushed = 0  # 0: the children were interrupted at most, 1: terminated, 2: killed
+        self._workers = 0  # that were begun
+        self._ended: SimpleQueue[BaseException | None] = SimpleQueue()  # an entry of each worker at its end
+        self._untold: list[tuple[Trial, Verdict]] = []  # trials whose end could not be stored
         self._channel = SecretChannel()
         self._signals: list[int] = []  # those that came, in their order
 
     def run(self) -> SweepReport:
         """Run trials until no more may begin and all have ended."""
-        with (
-            self._channel,
-            _note_signals(self._signals),
-            ThreadPoolExecutor(self._plan.jobs) as pool,
-        ):
-            self._watch([pool.submit(self._work) for _ in range(self._plan.jobs)])
+        self._core.require_sampler()
+        with self._channel, _note_signals(self._signals):
+            try:
+                self._watch()
+            finally:
+                self._tell_again()
         if signal.SIGTERM in self._signals:
             raise Terminated(128 + signal.SIGTERM)
         if self._signals:
@@ -183,15 +182,18 @@ class _Runner:
             self._study.name, self._counts, self._closed or "done", info.best_number, info.best_value
         )
 
-    def _watch(self, workers: Sequence[Future[None]]) -> None:
+    def _watch(self) -> None:
         """Wait for the workers and obey signals and requests to stop; raise the first error of a worker."""
         problem: BaseException | None = None
-        pending = set(workers)
-        while pending:
-            done, pending = wait(pending, POLL_S)
+        ended = 0
+        self._begin_worker()
+        while ended < self._workers:  # each begins the next one before it ends
             try:
-                for worker in done:
-                    worker.result()
+                with suppress(Empty):
+                    error = self._ended.get(timeout=POLL_S)
+                    ended += 1
+                    if error is not None:
+                        raise error
                 self._obey(asked=problem is None)
             except BaseException as error:
                 problem = problem or error
@@ -203,15 +205,19 @@ class _Runner:
         """End the children if a signal or, with `asked`, another process wants it; push those that linger."""
         if self._signals:
             self._end_children(INTERRUPTED)
-        elif asked and stop_asked_since(self._connection, self._core.row, self._began):
+        elif asked and self._stops.came():
             self._close("stopped")
-            if stop_asked_since(self._connection, self._core.row, self._began, now=True):
+            if self._stops.came(now=True):
                 self._end_children(STOPPED)
         with self._changing:
-            if self._ending is not None:
-                patience_over = int((time.monotonic() - self._ending_since) / PATIENCE_S)
-                # A second Ctrl-C kills at once.
-                self._push(2 if len(self._signals) > 1 else min(patience_over, 2))
+            if self._ending is None:
+                return
+            if len(self._signals) > 1:
+                self._push(2)  # a second Ctrl-C kills at once
+            elif time.monotonic() - self._ending_since > PATIENCE_S:
+                # One step at a time: this process may itself have been stopped for long.
+                self._ending_since = time.monotonic()
+                self._push(min(self._pushed + 1, 2))
 
     def _close(self, why: str) -> None:
         if self._closed is None:
@@ -233,34 +239,68 @@ class _Runner:
 
     # The work of one thread
 
+    def _begin_worker(self) -> None:
+        """Begin one more worker; without room for its thread, go on with those that there are."""
+        self._workers += 1
+        try:
+            threading.Thread(target=self._work, name="exptrack-sweep", daemon=True).start()
+        except RuntimeError:
+            self._workers -= 1
+            if not self._workers:
+                raise ExptrackError(
+                    "the system lets this process begin no thread; end some processes first"
+                ) from None
+            warn(f"only {self._workers} trials run at once: the system lets this process begin no more threads")
+
     def _work(self) -> None:
-        while (trial := self._begin_trial()) is not None:
-            self._attempt(trial)
+        error: BaseException | None = None
+        is_first = True
+        try:
+            while (trial := self._begin_trial()) is not None:
+                if is_first and self._workers < self._plan.jobs:
+                    self._begin_worker()  # now that there was work for this one
+                is_first = False
+                self._attempt(trial)
+        except BaseException as problem:
+            error = problem
+        self._ended.put(error)
 
     def _begin_trial(self) -> Trial | None:
         """Begin a trial and suggest its params; return None when no more may begin."""
         with self._asking:
             if time.monotonic() >= self._deadline:
                 self._close("time")
-            if stop_asked_since(self._connection, self._core.row, self._began):
+            if self._stops.came():
                 self._close("stopped")
-            if self._closed is not None or self._is_exhausted():
+            if self._closed is not None:
                 return None
-            source = self._core.begin_trial()
-            if source is None:
-                return None
-            trial = Trial(self._core, source)
-            try:
-                self._suggest(trial)
-            except ExptrackError as error:
-                self._study.tell(trial, reason=str(error))
-                raise
+            trial, error = self._draw_alone() if self._plan.sampler.name in EXHAUSTIVE else self._draw()
+            if error is not None:
+                raise error
             return trial
+
+    def _draw(self) -> tuple[Trial | None, ExptrackError | None]:
+        """Begin a trial with its params; return it, or the error for which it has failed."""
+        source = self._core.begin_trial()
+        if source is None:
+            return None, None
+        trial = Trial(self._core, source)
+        try:
+            self._suggest(trial)
+        except ExptrackError as error:
+            self._study.tell(trial, reason=str(error))
+            return None, error
+        return trial, None
+
+    @in_section
+    def _draw_alone(self) -> tuple[Trial | None, ExptrackError | None]:
+        """Begin a trial while no other process begins one, so that no two try the same combination."""
+        with self._connection.transaction():
+            self._core.require_present()
+            return (None, None) if self._is_exhausted() else self._draw()
 
     def _is_exhausted(self) -> bool:
         """Return whether a sampler that tries every combination has tried all of them."""
-        if self._plan.sampler.name not in EXHAUSTIVE:
-            return False
         trials = self._core.frozen_trials()
         if any(trial.state.name == "WAITING" for trial in trials):
             return False
@@ -283,27 +323,35 @@ class _Runner:
 
     def _attempt(self, trial: Trial) -> None:
         """Run one trial from its command to its end."""
-        started_at = datetime.now(UTC)
+        row = row_of(trial.optuna_trial)
+        started_at, started_s = datetime.now(UTC), steady_s()
         try:
             ended = self._run_child(trial)
         except OSError as error:
             problem = f"cannot run {self._command[0]}: {error.strerror or error}"
             self._study.tell(trial, reason=problem)
             raise InvalidValueError(problem) from None
-        interrupt_dead_runs(self._connection)
-        row = row_of(trial.optuna_trial)
-        ended = self._hide_secrets(row, ended)
-        reports = self._core.storage.get_trial(row).intermediate_values
-        verdict = self._judge(row, ended, reports)
-        retried = self._ending is None and ended.killed and verdict.reason is not None and self._retry(trial)
-        self._tell(trial, verdict, retried)
+        lasted_s = steady_s() - started_s
         try:
+            interrupt_dead_runs(self._connection)
+        except ArchiveError as error:  # other runs; storing the end of this trial may work all the same
+            warn(f"what dead processes left is not stored yet: {error}")
+        self._know_secrets(row)
+        ended = ended._replace(errors=remove_secrets(ended.errors))
+        verdict = judge_command(self._connection, self._settings, row, ended, self._ending)
+        retried = self._tell(trial, verdict, killed=ended.killed)
+        record = self._study.trial(trial.number)
+        if record.state == TrialState.FAIL and self._stop_on_failure and not retried:
+            self._close("failure")
+        output = ""
+        try:
+            output = remove_secrets(ended.output)
             if find_run(self._connection, row) is None:
-                self._record_run(trial, verdict, started_at, reports)
-            self._keep_output(trial, ended.output)
+                self._record_run(trial, record, started_at, lasted_s)
+            self._keep_output(row, output)
         except Exception as error:  # the disk is full, for instance; the trial has ended all the same
             warn(f"what trial {trial.number} of {self._study.name!r} printed is not stored: {error}")
-        self._report(trial, verdict, ended, retried)
+        self._report(trial.number, output, retried)
 
     def _run_child(self, trial: Trial) -> Ended:
         environment = {
@@ -314,89 +362,65 @@ class _Runner:
             PARAMS_VARIABLE: json.dumps(trial.params),
             CHANNEL_VARIABLE: self._channel.variable,
         }
-        with self._changing:
-            if self._ending is not None:
-                return Ended(1, False, "not started", "", "")
-            words = command_words(self._command, trial.params)
-            child = Child(words, environment, self._listener, self._know_told_secrets)
-            self._children.add(child)
+        words = command_words(self._command, trial.params)
+        while (child := self._begin_child(words, environment)) is None:
+            time.sleep(POLL_S)
+        if isinstance(child, Ended):
+            return child
         try:
+            self._name_command(trial, child)
             return child.wait()
         finally:
             with self._changing:
                 self._children.discard(child)
 
+    def _begin_child(self, words: Sequence[str], environment: Mapping[str, str]) -> Child | Ended | None:
+        """Begin a command, unless commands are being ended; None if it must wait until another has ended.
+
+        Raises:
+            OSError: the command cannot be run.
+        """
+        with self._changing:
+            if self._ending is not None:
+                return Ended(1, False, "not started", "", "")
+            try:
+                child = Child(words, environment, self._listener, self._know_told_secrets)
+            except OSError as error:
+                if error.errno not in SHORTAGES or not self._children:
+                    raise
+                return None
+            self._children.add(child)
+            return child
+
+    def _name_command(self, trial: Trial, child: Child) -> None:
+        try:
+            self._core.storage.name_command(row_of(trial.optuna_trial), identify_child(child.pid))
+        except ArchiveError as error:  # the command runs; that matters only if this process is killed before it
+            warn(f"the process of trial {trial.number} of {self._study.name!r} is not stored: {error}")
+
     def _know_told_secrets(self) -> None:
         for value, shown in self._channel.listen():
             know_secret(value, shown)
 
-    def _hide_secrets(self, trial: int, ended: Ended) -> Ended:
-        """Remove the secrets that the command has told from its output, and those of its run's config."""
+    def _know_secrets(self, trial: int) -> None:
+        """Know the secrets that the command has told, and those of its run's config."""
         self._know_told_secrets()
         run = find_run(self._connection, trial)
         if run is not None:
             # A command in a container cannot tell; it has the variables of this process all the same.
             know_variables(read_stored_config(self._connection, run).canonical)
-        return ended._replace(output=remove_secrets(ended.output), errors=remove_secrets(ended.errors))
 
-    def _judge(self, trial: int, ended: Ended, reports: Mapping[int, float]) -> _Verdict:
-        """Decide how a trial ends; `trial` is its row id."""
-        run = find_run(self._connection, trial)
-        row = None if run is None else self._connection.one(RUN_ENDING, (run,))
-        if not ended.killed and self._gave_up(trial, run, reports):
-            return _Verdict(pruned=True)
-        if ended.returncode == 0 and (row is None or row["status"] == RunStatus.COMPLETED):
-            return self._read_value(run, reports)
-        if self._ending is not None:
-            return _Verdict(reason=self._ending)
-        if ended.returncode == 0 and row is not None:
-            return _Verdict(reason=_describe_ending(row["status"], row["reason"]))
-        what = row["reason"] if row is not None and row["status"] == RunStatus.FAILED else None
-        return _Verdict(reason=f"{ended.words}: {what or _last_lines(ended.errors)}".rstrip(": "))
-
-    def _gave_up(self, trial: int, run: int | None, reports: Mapping[int, float]) -> bool:
-        """Return whether the command ended because it was told to give up: it reported nothing after that."""
-        attributes = self._core.storage.get_trial_system_attrs(trial)
-        if PRUNE_MARK in attributes and attributes[PRUNE_MARK] == max(reports, default=None):
-            return True
-        return run is not None and any(
-            event.kind == PRUNE_EVENT for event in read_events(self._connection, run)
-        )
-
-    def _read_value(self, run: int | None, reports: Mapping[int, float]) -> _Verdict:
-        """Read the trial's value from its run, or else from its reports."""
-        metric, reduce = self._plan.metric, self._plan.reduce
-        summaries = () if run is None else read_summaries(self._connection, [run])[run]
-        logged = {summary.name: summary for summary in summaries}
-        value: float | None = None
-        if metric in logged:
-            value = getattr(logged[metric], reduce)
-            value = math.nan if value is None else value
-        elif reports:
-            comparable = [one for one in reports.values() if not math.isnan(one)] or [math.nan]
-            value = {"last": reports[max(reports)], "min": min(comparable), "max": max(comparable)}[reduce]
-        if value is None:
-            if run is None:
-                return _Verdict(reason=f"it started no run (exptrack.start_run) that logs {metric}")
-            close = difflib.get_close_matches(metric, logged)
-            others = f"; did it mean {close[0]}?" if close else f", only {', '.join(logged)}" if logged else ""
-            return _Verdict(reason=f"its run logged no {metric}{others}")
-        if math.isnan(value):
-            return _Verdict(reason=f"{metric} is NaN, which cannot be compared")
-        return _Verdict(value=value)
-
-    def _record_run(
-        self, trial: Trial, verdict: _Verdict, started_at: datetime, reports: Mapping[int, float]
-    ) -> None:
+    def _record_run(self, trial: Trial, ended: TrialRecord, started_at: datetime, lasted_s: float) -> None:
         """Record a run for a command that started none, so that its output is kept."""
-        failed = verdict.reason is not None
+        failed = ended.state == TrialState.FAIL
+        reports = read_reports(self._connection, row_of(trial.optuna_trial))
         metrics = {self._plan.metric: (list(reports), list(reports.values()))} if reports else {}
         record = RecordedRun(
             trial.config,
             started_at,
-            (datetime.now(UTC) - started_at).total_seconds(),
+            lasted_s,
             RunStatus.FAILED if failed else RunStatus.COMPLETED,
-            verdict.reason,
+            ended.reason,
             name=name_trial_run(self._study.name, trial.number),
             group=self._study.name,
             metrics=metrics,
@@ -410,38 +434,50 @@ class _Runner:
             run = resolve_run(self._connection, run_id)["id"]
             join_run(self._connection, row_of(trial.optuna_trial), run)
 
-    def _keep_output(self, trial: Trial, output: str) -> None:
-        run = find_run(self._connection, row_of(trial.optuna_trial))
-        row = None if run is None else self._connection.one(RUN_ENDING, (run,))
-        if output and run is not None and row is not None:
-            store = ArtifactStore(self._connection, run, row["run_id"])
-            store.register_data(OUTPUT, output)
+    def _keep_output(self, trial: int, output: str) -> None:
+        run = find_run(self._connection, trial)
+        run_id = None if run is None else self._connection.value(RUN_ID, (run,))
+        if output and run is not None and run_id is not None:
+            ArtifactStore(self._connection, run, run_id).register_data(OUTPUT, output)
 
-    def _retry(self, trial: Trial) -> bool:
-        """Enqueue a trial's params again, unless that was done `retries` times; return whether it was."""
-        trials = self._core.frozen_trials()
-        first = trials[trial.number].system_attrs.get(RETRY_MARK, trial.number)
-        if sum(one.system_attrs.get(RETRY_MARK) == first for one in trials) >= self._plan.retries:
-            return False
-        self._study.enqueue(trial.params, retry_of=first)
-        return True
+    def _tell(self, trial: Trial, verdict: Verdict, *, killed: bool = False) -> bool:
+        """End a trial in its study, unless it has been ended; return whether its params are tried again."""
+        try:
+            cut_short = killed and verdict.reason is not None and self._ending is None
+            if cut_short and fail_and_retry(self._core, trial, str(verdict.reason), self._plan.retries):
+                return True
+            with self._asking:
+                self._study.tell(trial, verdict.value, pruned=verdict.pruned, reason=verdict.reason)
+        except InvalidValueError:
+            # Its command told it, or another process has taken it over. What it was told stays.
+            self._core.require_present()
+            if self._study.trial(trial.number).state not in ENDS:
+                raise
+        except ArchiveError:
+            self._untold.append((trial, verdict))
+            raise
+        return False
 
-    def _tell(self, trial: Trial, verdict: _Verdict, retried: bool) -> None:
-        """End the trial in its study."""
-        if verdict.reason is not None and self._stop_on_failure and not retried:
-            self._close("failure")
-        with self._asking:
-            self._study.tell(trial, verdict.value, pruned=verdict.pruned, reason=verdict.reason)
+    def _tell_again(self) -> None:
+        """Try once more to store the end of trials, now that the sweep ends; say what is lost if that fails."""
+        untold, self._untold = self._untold, []
+        for trial, verdict in untold:
+            try:
+                self._tell(trial, verdict)
+            except ArchiveError as error:
+                end = f"value {verdict.value}" if verdict.reason is None else f"reason {verdict.reason!r}"
+                warn(f"the {end} of trial {trial.number} of {self._study.name!r} is not stored: {error}")
 
-    def _report(self, trial: Trial, verdict: _Verdict, ended: Ended, retried: bool) -> None:
+    def _report(self, number: int, output: str, retried: bool) -> None:
         """Count a trial that has ended, and call `after`."""
         with self._telling:
-            record, info = self._study.trial(trial.number), self._study.info
+            record, info = self._study.trial(number), self._study.info
             self._counts[record.state] += 1
             if self._after is not None:
-                failed = verdict.reason is not None
-                tail = ended.output.rstrip().splitlines()[-TAIL_LINES:] if failed else []
-                self._after(SweepTrial(record, info.best_number, info.best_value, retried, tuple(tail)))
+                failed = record.state == TrialState.FAIL
+                lines = output.rstrip().splitlines()[-TAIL_LINES:] if failed else []
+                tail = tuple(line if len(line) <= TAIL_CHARS else f"{line[:TAIL_CHARS]} …" for line in lines)
+                self._after(SweepTrial(record, info.best_number, info.best_value, retried, tail))
 
 
 def command_words(command: Sequence[str], params: Mapping[str, Any]) -> list[str]:
@@ -465,21 +501,6 @@ def _format_override(value: object) -> str:
     if isinstance(value, str) and not value.startswith(('"', "[", "{")) and sdn.parse_value(value) == value:
         return value
     return sdn.dumps({"value": value}).partition(" ")[2].rstrip("\n")  # type: ignore[dict-item]
-
-
-def _describe_ending(status: str, reason: str | None) -> str:
-    """Say why a run that did not complete leaves its trial without a value, although the command succeeded."""
-    if reason:
-        return f"its run is {status}: {reason}"
-    words = "failed without a reason" if status == RunStatus.FAILED else f"is {status}"
-    return f"its run {words}: the script did not call complete() or fail()"
-
-
-def _last_lines(text: str) -> str:
-    """Return the end of standard error; of a Python traceback only the error, without the lines of code."""
-    lines = [line.rstrip() for line in text.rpartition(TRACEBACK)[2].splitlines() if line.strip()]
-    lines = [line.strip() for line in lines if not line.startswith("  ")] or [line.strip() for line in lines]
-    return " / ".join(lines[-REASON_LINES:])[-REASON_CHARS:]
 
 
 @contextmanager

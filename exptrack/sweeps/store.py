@@ -2,7 +2,8 @@
 
 Invariants: a trial is joined to at most one run, the first that began for it. Each call reads the state of one
 moment. The numbers of trials count from 0 within their study. A running trial whose process is dead, with every
-process forked from it, reads as failed, also before :meth:`Study.fail_dead_trials` has written that.
+process forked from it and its command, reads as :meth:`Study.fail_dead_trials` will write it: failed, or with
+the value of its run.
 """
 
 from __future__ import annotations
@@ -11,30 +12,34 @@ import difflib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.presence import has_living_child, is_process_alive
+from exptrack.database.presence import has_living_child, is_process_alive, show_presence
 from exptrack.errors import StudyNotFoundError
-from exptrack.process import ProcessIdentity, current_process, is_alive
+from exptrack.process import ProcessIdentity, current_process, is_alive, shares_boot
 from exptrack.records import TrialState
+from exptrack.runs.ownership import identity_of_owner, is_dead
 from exptrack.runs.row_sums import changing_study_attribute
 from exptrack.sweeps.records import StudyInfo, TrialRecord
-from exptrack.times import moment, utc_text
+from exptrack.sweeps.verdict import Verdict, judge_left, last_report
+from exptrack.times import moment
 from exptrack.validation import check_name
 
 # The attributes of studies and trials that are exptrack's, among Optuna's.
-STOP_MARK = "exptrack:stop"  # of a study: when it was last asked to begin no more trials
-STOP_NOW_MARK = "exptrack:stop_now"  # of a study: when it was last asked to end running trials too
+STOP_MARK = "exptrack:stop"  # of a study: how often it was asked to begin no more trials
+STOP_NOW_MARK = "exptrack:stop_now"  # of a study: how often it was asked to end running trials too
 RETRY_MARK = "exptrack:retry_of"  # of a trial that repeats an earlier one: the number of the earlier trial
-PRUNE_MARK = "exptrack:should_prune"  # of a trial that was told to give up: the last step reported before
 
 PROCESS_DIED = "its process died"  # a stored reason
+ENDS = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
 
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
 SELECT_STUDIES = "SELECT id, name, created_at, settings FROM study ORDER BY created_at DESC, id DESC"
+SETTINGS_OF = "SELECT settings FROM study WHERE id = ?"
 STUDY_NAMES = "SELECT name FROM study ORDER BY id DESC LIMIT 1000"
 OBJECTIVES = "SELECT direction, metric FROM study_objective WHERE study = ? ORDER BY position"
 COUNTS_BY_STATE = "SELECT state, count(*) FROM trial WHERE study = ? GROUP BY state"
@@ -83,19 +88,20 @@ RETRIED_NUMBERS = """
 SELECT json_extract(a.value, '$') FROM trial AS t JOIN trial_attribute AS a ON a.trial = t.id
 WHERE t.study = ? AND a.scope = 'system' AND a.name = ?
 """
-RUNNING_TRIALS = (
-    "SELECT id, number, owner FROM trial WHERE study = ? AND state = 'running' AND owner IS NOT NULL"
-)
-RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
+RUNNING_TRIALS = """
+SELECT t.id, t.number, t.owner, o.host_id, o.boot_id, o.pid, o.pid_started
+FROM trial AS t LEFT JOIN run_owner AS o ON o.run = t.run
+WHERE t.study = ? AND t.state = 'running' AND t.owner IS NOT NULL
+"""
 # A trial that has ended keeps the reason it ended for.
 NOTE_FAILURE = "UPDATE trial SET reason = ? WHERE id = ? AND state = 'running'"
 DELETE_STUDY = "DELETE FROM study WHERE id = ?"
 ASK_TO_STOP = """
-INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', ?, json_quote(?))
-ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
+INSERT INTO study_attribute (study, scope, name, value) VALUES (?, 'system', ?, '1')
+ON CONFLICT (study, scope, name) DO UPDATE SET value = CAST(value AS INTEGER) + 1
 """
-STOP_ASKED = """
-SELECT json_extract(value, '$') FROM study_attribute WHERE study = ? AND scope = 'system' AND name = ?
+COUNT_STOPS = """
+SELECT CAST(value AS INTEGER) FROM study_attribute WHERE study = ? AND scope = 'system' AND name = ?
 """
 
 
@@ -129,22 +135,25 @@ def study_info(connection: Connection, row: Row) -> StudyInfo:
     objectives = connection.all(OBJECTIVES, (row["id"],))
     directions = tuple(objective["direction"] for objective in objectives)
     counts = {TrialState(state): count for state, count in connection.all(COUNTS_BY_STATE, (row["id"],))}
-    dead = len(read_dead_trials(connection, row["id"]))
-    if dead:
-        counts[TrialState.RUNNING] -= dead
-        counts[TrialState.FAIL] = counts.get(TrialState.FAIL, 0) + dead
+    ends = _find_ends(connection, row["id"], row["settings"])
+    for end in ends.values():
+        counts[TrialState.RUNNING] -= 1
+        counts[end.state] = counts.get(end.state, 0) + 1
     best = None
     if len(directions) == 1:
         sign = 1 if directions[0] == "minimize" else -1
-        best = connection.one(BEST_TRIAL, {"study": row["id"], "sign": sign})
+        found = connection.one(BEST_TRIAL, {"study": row["id"], "sign": sign})
+        complete = [(end.values[0], end.number) for end in ends.values() if end.state is TrialState.COMPLETE]
+        complete += [] if found is None else [(found["value"], found["number"])]
+        best = min(complete, key=lambda one: (sign * one[0], one[1]), default=None)
     return StudyInfo(
         name=row["name"],
         created_at=moment(row["created_at"]),
         directions=directions,
         metrics=tuple(objective["metric"] for objective in objectives),
         counts={state: counts.get(state, 0) for state in TrialState},
-        best_value=None if best is None else best["value"],
-        best_number=None if best is None else best["number"],
+        best_value=None if best is None else best[0],
+        best_number=None if best is None else best[1],
         settings=json.loads(row["settings"]),
     )
 
@@ -168,13 +177,24 @@ def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> Non
     with connection.transaction():
         for mark in (STOP_MARK, STOP_NOW_MARK)[: 1 + now]:
             with changing_study_attribute(connection, study, "system", mark):
-                connection.execute(ASK_TO_STOP, (study, mark, utc_text()))
+                connection.execute(ASK_TO_STOP, (study, mark))
 
 
-def stop_asked_since(connection: Connection, study: int, began: str, *, now: bool = False) -> bool:
-    """Return whether a stop was asked for since this time; with `now`, one that ends running trials too."""
-    asked = connection.value(STOP_ASKED, (study, STOP_NOW_MARK if now else STOP_MARK))
-    return asked is not None and str(asked) >= began
+class StopRequests:
+    """The requests to stop a study that come after this object was made. They are counted: no clock matters."""
+
+    def __init__(self, connection: Connection, study: int) -> None:
+        self._connection = connection
+        self._study = study
+        self._before = {now: self._count(now) for now in (False, True)}
+
+    def _count(self, now: bool) -> int:
+        found = self._connection.value(COUNT_STOPS, (self._study, STOP_NOW_MARK if now else STOP_MARK))
+        return 0 if found is None else int(found)
+
+    def came(self, *, now: bool = False) -> bool:
+        """Whether one came; with `now`, one that ends running trials too."""
+        return self._count(now) != self._before[now]
 
 
 # Trials
@@ -187,7 +207,7 @@ def read_trials(
     """Read the trials of a study that are in one of these states, by number."""
     asked = set(states)
     # In the file the trial of a dead process is still running.
-    looked_up = asked | {TrialState.RUNNING} if TrialState.FAIL in asked else asked
+    looked_up = asked | {TrialState.RUNNING} if asked & ENDS else asked
     with connection.snapshot():
         rows = connection.all(TRIALS_OF, (study, json.dumps(sorted(looked_up))))
         found = _read_records(connection, study, rows)
@@ -205,25 +225,55 @@ def read_trial(connection: Connection, study: int, number: int) -> TrialRecord |
 @decoding_rows
 def _read_records(connection: Connection, study: int, rows: Sequence[Row]) -> list[TrialRecord]:
     running = any(row["state"] == TrialState.RUNNING for row in rows)
-    dead = {row["id"] for row in read_dead_trials(connection, study)} if running else set()
+    ends = _find_ends(connection, study, connection.value(SETTINGS_OF, (study,))) if running else {}
     wanted = (json.dumps([row["id"] for row in rows]),)
     values = _group_by_trial(connection.all(VALUES_OF, wanted))
     params = _group_by_trial(connection.all(PARAMS_OF, wanted))
     reports = _group_by_trial(connection.all(REPORTS_OF, wanted))
-    return [
+    found = [
         TrialRecord(
             number=row["number"],
-            state=TrialState.FAIL if row["id"] in dead else TrialState(row["state"]),
+            state=TrialState(row["state"]),
             values=tuple(value for (value,) in values.get(row["id"], ())),
             params={name: _decode_param(value, drawn) for name, value, drawn in params.get(row["id"], ())},
             reports={step: math.nan if value is None else value for step, value in reports.get(row["id"], ())},
             run_id=row["run_id"],
             started_at=None if row["started_at"] is None else moment(row["started_at"]),
             ended_at=None if row["ended_at"] is None else moment(row["ended_at"]),
-            reason=PROCESS_DIED if row["id"] in dead else row["reason"],
+            reason=row["reason"],
         )
         for row in rows
     ]
+    for place, row in enumerate(rows):
+        if end := ends.get(row["id"]):
+            found[place] = replace(found[place], state=end.state, values=end.values, reason=end.reason)
+    return found
+
+
+class _End(NamedTuple):
+    """How a trial ends whose process is dead, before that is written."""
+
+    number: int
+    state: TrialState
+    values: tuple[float, ...] = ()
+    reason: str | None = None
+
+
+def _find_ends(connection: Connection, study: int, settings: str) -> dict[int, _End]:
+    """Return how each running trial ends whose process is dead, by its row id."""
+    dead = read_dead_trials(connection, study)
+    plan = json.loads(settings).get("sweep") if dead else None
+    ends = {}
+    for row in dead:
+        verdict = judge_left(connection, plan, row["id"]) or Verdict(reason=PROCESS_DIED)
+        if verdict.value is not None:
+            ends[row["id"]] = _End(row["number"], TrialState.COMPLETE, (verdict.value,))
+        elif verdict.pruned:
+            reported = tuple(last_report(connection, row["id"]))
+            ends[row["id"]] = _End(row["number"], TrialState.PRUNED, reported)
+        else:
+            ends[row["id"]] = _End(row["number"], TrialState.FAIL, (), verdict.reason)
+    return ends
 
 
 def _group_by_trial(rows: Sequence[Row]) -> dict[int, list[tuple[Any, ...]]]:
@@ -252,7 +302,7 @@ def read_infeasible_trials(connection: Connection, study: int) -> set[int]:
 
 def read_dead_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is known to be dead, and all forked from it."""
-    return _read_running(connection, study, _Owner.DEAD)
+    return _read_running(connection, study, Owner.DEAD)
 
 
 def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
@@ -260,44 +310,63 @@ def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
 
     It ran on another host. On this host a process is seen, or its lock on the archive is.
     """
-    return _read_running(connection, study, _Owner.UNSEEN)
+    return _read_running(connection, study, Owner.UNSEEN)
 
 
 def read_inherited_trials(connection: Connection, study: int) -> list[Row]:
     """Read the running trials (id, number) whose process is dead, while one that was forked from it lives."""
-    return _read_running(connection, study, _Owner.INHERITED)
+    return _read_running(connection, study, Owner.INHERITED)
 
 
-class _Owner(Enum):
+@decoding_rows
+def look_at_owners(connection: Connection, study: int) -> dict[int, Owner]:
+    """Return what is known of the process of each running trial, by the trial's row id."""
+    return {row["id"]: _look_at(connection, row) for row in connection.all(RUNNING_TRIALS, (study,))}
+
+
+def describe_owner(connection: Connection, command: ProcessIdentity | None = None) -> str:
+    """Return this process as the row of a trial names it; `shown` says that a lock tells whether it lives.
+
+    `command` is a process that runs the trial for this one.
+    """
+    facts: dict[str, Any] = {**current_process()._asdict(), "shown": show_presence(connection)}
+    return json.dumps(facts if command is None else {**facts, "command": [command.pid, command.started]})
+
+
+class Owner(Enum):
     """What is known of the process that began a trial."""
 
     ALIVE, DEAD, UNSEEN, INHERITED = range(4)
 
 
 @decoding_rows
-def _read_running(connection: Connection, study: int, wanted: _Owner) -> list[Row]:
+def _read_running(connection: Connection, study: int, wanted: Owner) -> list[Row]:
     return [row for row in connection.all(RUNNING_TRIALS, (study,)) if _look_at(connection, row) is wanted]
 
 
-def _look_at(connection: Connection, row: Row) -> _Owner:
+def _look_at(connection: Connection, row: Row) -> Owner:
     facts = json.loads(row["owner"])
-    shown = facts.pop("shown", False)
+    shown, command = facts.pop("shown", False), facts.pop("command", None)
     owner = ProcessIdentity(**facts)
     alive = is_process_alive(connection, owner) if shown else is_alive(owner)
     if alive is None:
         # A process here that hides when it started is not one of another host.
-        return _Owner.ALIVE if owner.host_id == current_process().host_id else _Owner.UNSEEN
-    if not alive and shown and has_living_child(connection, owner):
-        return _Owner.INHERITED
-    return _Owner.ALIVE if alive else _Owner.DEAD
+        return Owner.ALIVE if owner.host_id == current_process().host_id else Owner.UNSEEN
+    if alive or (command and is_alive(owner._replace(pid=command[0], started=command[1]))):
+        return Owner.ALIVE
+    of_run = Owner.DEAD if row["pid"] is None else _look_at_run(connection, identity_of_owner(row))
+    if of_run is not Owner.DEAD:
+        return of_run
+    return Owner.INHERITED if shown and has_living_child(connection, owner) else Owner.DEAD
+
+
+def _look_at_run(connection: Connection, owner: ProcessIdentity) -> Owner:
+    """Look at the command of a trial whose sweep is gone: it may run on, and then it has its trial."""
+    if is_dead(connection, owner, declared=is_alive(owner) is None and shares_boot(owner)):
+        return Owner.DEAD
+    return Owner.UNSEEN if is_alive(owner) is None and not shares_boot(owner) else Owner.ALIVE
 
 
 def read_retried_numbers(connection: Connection, study: int) -> set[int]:
     """Read the numbers of the trials that others repeat."""
     return {row[0] for row in connection.all(RETRIED_NUMBERS, (study, RETRY_MARK))}
-
-
-def find_run(connection: Connection, trial: int) -> int | None:
-    """Return the row id of the run that a trial is joined to; None if there is none."""
-    run = connection.value(RUN_OF_TRIAL, (trial,))
-    return None if run is None else int(run)

@@ -10,8 +10,9 @@ This file imports Optuna. Reading what studies found does not need it; see ``sto
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import optuna
@@ -25,16 +26,16 @@ from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
-from exptrack.runs.row_sums import changing_trial
 from exptrack.runs.trial_link import TrialPruned, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit
 from exptrack.sweeps.optuna_bridge import StudyFull, allow_stop, make_waiting_trial, row_of, silence_optuna
+from exptrack.sweeps.plan import check_jobs
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.results import StudyResults
 from exptrack.sweeps.store import (
-    NOTE_FAILURE,
     PROCESS_DIED,
     RETRY_MARK,
+    StopRequests,
     ask_to_stop,
     find_study,
     read_dead_trials,
@@ -42,13 +43,12 @@ from exptrack.sweeps.store import (
     read_trial,
     read_trials,
     read_unseen_trials,
-    stop_asked_since,
     study_info,
 )
 from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore
 from exptrack.sweeps.trial import Trial, check_param_value, is_trial_of, last_step_of
-from exptrack.times import utc_text
+from exptrack.sweeps.verdict import Verdict, judge_left
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
 from exptrack.validation import (
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 Objective: TypeAlias = "Callable[[Trial], float | Sequence[float]]"
 
-MAX_JOBS = 1_000  # each is a thread
+DIVERGED = "the objective returned NaN, which cannot be compared"
 
 
 class Study:
@@ -255,7 +255,8 @@ class Study:
         `objective` takes a :class:`Trial` and returns its value, or one value for each objective; it raises
         :class:`TrialPruned` to give up. `time_limit` in seconds replaces the study's. `jobs` trials run at
         once, in threads; other processes may search the same study meanwhile. An exception of the objective
-        fails its trial and its run and is raised here too; with ``on_error="continue"`` the search goes on.
+        fails its trial and its run and is raised here too; with ``on_error="continue"`` the search goes on. If
+        the objective returns NaN, its trial and its run fail, and the search goes on.
         `after` is called with each trial that ended. With `start_runs` false the objective starts the run.
 
         Raises:
@@ -267,24 +268,28 @@ class Study:
         after = check_function(after, "after")
         on_error = check_choice(on_error, "on_error", ("stop", "continue"))
         n_trials = None if n_trials is None else check_whole(n_trials, "n_trials", 1)
-        jobs = check_whole(jobs, "jobs", 1, MAX_JOBS)
+        jobs = check_jobs(jobs)
         start_runs = check_flag(start_runs, "start_runs")
-        seconds = self.settings.get("time_limit_s") if time_limit is None else time_limit
-        timeout = check_limit(seconds, "time_limit")
+        given = self.settings.get("time_limit_s") if time_limit is None else time_limit
+        seconds = check_limit(given, "time_limit")
+        # Optuna's own limit believes the clock of the machine, which may be set meanwhile.
+        deadline_s = math.inf if seconds is None else time.monotonic() + seconds
+        stops = StopRequests(self._connection, self._core.row)
         self.fail_dead_trials()
-        study, began = self.optuna_study, utc_text()
+        study = self.optuna_study
 
         def ended(_study: object, frozen: FrozenTrial) -> None:
             if after is not None:
                 after(self.trial(frozen.number))
-            if stop_asked_since(self._connection, self._core.row, began):
+            if stops.came() or time.monotonic() >= deadline_s:
                 study.stop()
 
+        if time.monotonic() >= deadline_s:
+            return
         with silence_optuna(), suppress(StudyFull), self._core.translate_errors():
             study.optimize(
                 lambda source: self._attempt(objective, source, start_runs),
                 n_trials=n_trials,
-                timeout=timeout,
                 n_jobs=jobs,
                 catch=(Exception,) if on_error == "continue" else (),
                 callbacks=[ended],
@@ -296,20 +301,25 @@ class Study:
         """Run one trial from its start to its value, and end its run accordingly."""
         trial = Trial(self._core, source)
         try:
-            if not start_runs:
-                return self._check_values(objective(trial))
-            trial.run = self._start_run(trial)
-            with trial.run:
+            if start_runs:
+                trial.run = self._start_run(trial)
+            with trial.run or nullcontext():
                 try:
-                    values = self._check_values(objective(trial))
+                    values = self._convert_values(objective(trial))
                 except (TrialPruned, optuna.TrialPruned) as pruned:
                     raise TrialPruned(step=last_step_of(trial)) from pruned
-                self._log_values(trial.run, values)
+                diverged = any(map(math.isnan, values))
+                if trial.run is not None:
+                    self._log_values(trial.run, values)
+                    if diverged:
+                        trial.run.fail(DIVERGED)
+            if diverged:  # then Optuna fails the trial, and goes on
+                self._core.note_failure(row_of(source), DIVERGED)
             return values
         except (TrialPruned, optuna.TrialPruned) as pruned:
             raise optuna.TrialPruned(str(pruned)) from None
         except BaseException as error:
-            self._note_failure(trial, describe(error)[0])
+            self._core.note_failure(row_of(source), describe(error)[0])
             if not isinstance(error, (Exception, KeyboardInterrupt)):
                 # Optuna lets others, like SystemExit, pass without ending the trial in the storage.
                 self._core.storage.set_trial_state_values(row_of(source), OptunaState.FAIL)
@@ -331,7 +341,15 @@ class Study:
             if last is None or last.value != value:
                 run.log_metric(name, value)
 
-    def _check_values(self, returned: object) -> list[float]:
+    def _check_values(self, given: object) -> list[float]:
+        values = self._convert_values(given)
+        if any(map(math.isnan, values)):
+            raise InvalidValueError(
+                "a value is NaN, which cannot be compared; end the trial with a reason instead"
+            )
+        return values
+
+    def _convert_values(self, returned: object) -> list[float]:
         with reading("the value of an objective"):
             is_one = not isinstance(returned, Sequence) or isinstance(returned, (str, bytes))
         given = [returned] if is_one else read_elements(returned, "the values of an objective")
@@ -339,17 +357,7 @@ class Study:
             raise InvalidValueError(
                 f"the objective returned {len(given)} values; study {self.name!r} needs {len(self.directions)}"
             )
-        values = [check_number(value, "the returned value") for value in given]
-        if any(map(math.isnan, values)):
-            raise InvalidValueError("the objective returned NaN, which cannot be compared")
-        return values
-
-    @in_section
-    def _note_failure(self, trial: Trial, reason: str) -> None:
-        with self._connection.transaction():
-            row = row_of(trial.optuna_trial)
-            with changing_trial(self._connection, row):
-                self._connection.execute(NOTE_FAILURE, (reason, row))
+        return [check_number(value, "the returned value") for value in given]
 
     # One trial at a time
 
@@ -395,7 +403,7 @@ class Study:
         try:
             with allow_stop(self.optuna_study), self._core.translate_errors():
                 if words is not None:
-                    self._note_failure(trial, words)
+                    self._core.note_failure(row_of(trial.optuna_trial), words)
                 self.optuna_study.tell(trial.number, checked, chosen)
         except ExptrackError:
             raise
@@ -422,13 +430,15 @@ class Study:
     def fail_dead_trials(self, *, take_over: bool = False) -> list[int]:
         """Fail running trials whose process is dead; return their numbers. Commits if there is any.
 
-        A process that was forked from it keeps a trial running. A trial of a sweep whose command had not begun
-        waits to be begun again. `take_over` also fails trials that a forked process keeps running, and those of
-        processes that cannot be seen from here, as on another host. Only you can know that nothing runs them.
+        A process that was forked from it, or the command of a sweep, keeps a trial running. A trial of a sweep
+        whose run completed all the same gets its value. One whose command had not begun waits to be begun
+        again. `take_over` also fails trials that a forked process keeps running, and those of processes that
+        cannot be seen from here, as on another host. Only you can know that nothing runs them.
         """
         take_over = check_flag(take_over, "take_over")
         if self._connection.mode != "rw":
             return []
+        plan = self.settings.get("sweep")
         failed = []
         dead = read_dead_trials(self._connection, self._core.row)
         if take_over:
@@ -440,12 +450,12 @@ class Study:
                     if self._core.is_unbegun(row["id"]):
                         self._core.storage.set_trial_state_values(row["id"], OptunaState.WAITING)
                         continue
-                    with changing_trial(self._connection, row["id"]):
-                        self._connection.execute(NOTE_FAILURE, (PROCESS_DIED, row["id"]))
-                    self._core.storage.set_trial_state_values(row["id"], OptunaState.FAIL)
+                    verdict = judge_left(self._connection, plan, row["id"]) or Verdict(reason=PROCESS_DIED)
+                    self._core.end_trial(row["id"], verdict)
             except RuntimeError:
-                continue  # another process has failed it meanwhile
-            failed.append(row["number"])
+                continue  # another process has ended it meanwhile
+            if verdict.reason is not None:
+                failed.append(row["number"])
         return failed
 
     def unseen_trials(self) -> list[int]:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import optuna
 from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 
 from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
 from exptrack.database.connection import Connection, Row, in_section
@@ -22,12 +23,18 @@ from exptrack.database.damage import telling_damage
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError
 from exptrack.keypath import path_of, split_path
 from exptrack.records import ConfigSource
-from exptrack.runs.row_sums import changing_objectives, changing_study, changing_study_attribute
+from exptrack.runs.row_sums import (
+    changing_objectives,
+    changing_study,
+    changing_study_attribute,
+    changing_trial,
+)
 from exptrack.sweeps.algorithms import Pruner, Sampler, restore_pruner, restore_sampler
 from exptrack.sweeps.optuna_bridge import LimitedStorage, StudyFull, find_hidden_error
 from exptrack.sweeps.optuna_storage import OptunaStorage
-from exptrack.sweeps.store import find_study, study_info
+from exptrack.sweeps.store import NOTE_FAILURE, find_study, study_info
 from exptrack.sweeps.study_config import StudyConfig, default_metrics
+from exptrack.sweeps.verdict import Verdict, last_report
 from exptrack.validation import check_name
 
 SAVE_SETTINGS = "UPDATE study SET settings = ? WHERE id = ?"
@@ -130,6 +137,10 @@ class StudyCore:
                 )
             return self._optuna
 
+    def require_sampler(self) -> None:
+        """Open Optuna's study now: inside a section, it would wait for another thread that opens it."""
+        _ = self.optuna_study
+
     def _choose_sampler(self) -> Sampler:
         given = self._given[0]
         return restore_sampler(self.settings.get("sampler"), self.name) if given is None else Sampler.of(given)
@@ -154,6 +165,29 @@ class StudyCore:
                 return self.optuna_study.ask()
         except StudyFull:
             return None
+
+    @in_section
+    def end_trial(self, trial: int, verdict: Verdict) -> None:
+        """End a trial, by its row id, without telling the sampler. Commits.
+
+        Raises:
+            RuntimeError: the trial has ended.
+        """
+        with self.connection.transaction():
+            if verdict.reason is not None:
+                self.note_failure(trial, verdict.reason)
+                self.storage.set_trial_state_values(trial, OptunaState.FAIL)
+            elif verdict.pruned:
+                reported = last_report(self.connection, trial)
+                self.storage.set_trial_state_values(trial, OptunaState.PRUNED, reported or None)
+            elif verdict.value is not None:
+                self.storage.set_trial_state_values(trial, OptunaState.COMPLETE, [verdict.value])
+
+    @in_section
+    def note_failure(self, trial: int, reason: str) -> None:
+        """Store why a trial, by its row id, fails, if it is running. Commits."""
+        with self.connection.transaction(), changing_trial(self.connection, trial):
+            self.connection.execute(NOTE_FAILURE, (reason, trial))
 
     def frozen_trials(self) -> list[FrozenTrial]:
         """Return all trials by number, as Optuna describes them. Never change them: they are shared."""

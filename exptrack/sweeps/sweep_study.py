@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from exptrack.capture.redaction import know_secrets_of_command
+from exptrack.capture.redaction import know_secrets_of_command, remove_secrets_and_paths
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
     InvalidTypeError,
@@ -23,12 +23,15 @@ from exptrack.errors import (
 )
 from exptrack.plain import read_elements, short_repr
 from exptrack.records import TrialState
+from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import SweepPlan
 from exptrack.sweeps.records import describe_unseen
-from exptrack.sweeps.store import PROCESS_DIED, read_retried_numbers, read_trials
+from exptrack.sweeps.store import PROCESS_DIED, RETRY_MARK, read_retried_numbers, read_trials
 from exptrack.sweeps.study import Study
 from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore
+from exptrack.sweeps.trial import Trial
+from exptrack.sweeps.verdict import Verdict
 from exptrack.validation import check_text
 
 # Reasons of trials that were ended from outside. They are stored, so that `retry` finds these trials.
@@ -54,8 +57,17 @@ def check_command(command: Sequence[str]) -> list[str]:
     if any("\0" in word for word in words):
         raise InvalidValueError("a word of the command holds NUL, which no command line takes")
     if shutil.which(words[0]) is None:
-        raise InvalidValueError(f"there is no program {short_repr(words[0])} to run; give its path")
+        raise InvalidValueError(_describe_missing(words[0]))
     return words
+
+
+def _describe_missing(program: str) -> str:
+    """Say why a program cannot be run."""
+    if os.path.isdir(program):
+        return f"{short_repr(program)} is a folder; give the program to run"
+    if os.path.exists(program):
+        return f"{short_repr(program)} is no program that you may execute; give what runs it too, like python"
+    return f"there is no program {short_repr(program)} to run; give its path"
 
 
 def begin_or_continue(connection: Connection, plan: SweepPlan, words: Sequence[str]) -> StudyCore:
@@ -164,12 +176,34 @@ def retry_cut_short(study: Study, core: StudyCore, plan: SweepPlan) -> None:
     """
     with core.connection.transaction():
         core.require_present()
+        study.fail_dead_trials()
         failed = read_trials(core.connection, core.row, (TrialState.FAIL,))
         retried = read_retried_numbers(core.connection, core.row)
         for trial in failed:
-            is_whole = trial.params.keys() >= plan.space.keys()
+            # Without an end, it has died since. As that is not stored, its command may yet begin its run.
+            is_whole = trial.ended_at is not None and trial.params.keys() >= plan.space.keys()
             if trial.reason in CUT_SHORT and is_whole and trial.number not in retried:
                 study.enqueue(trial.params, retry_of=trial.number)
+
+
+@in_section
+def fail_and_retry(core: StudyCore, trial: Trial, reason: str, retries: int) -> bool:
+    """Fail a trial and enqueue its params again, unless that was done `retries` times. Commits.
+
+    Both in one transaction: a kill in between would let it be tried again twice, or never. Returns False, and
+    changes nothing, if the trial has ended or is not tried again.
+    """
+    with core.connection.transaction():
+        core.require_present()
+        trials = core.frozen_trials()
+        this = trials[trial.number]
+        first = this.system_attrs.get(RETRY_MARK, trial.number)
+        tries = sum(one.system_attrs.get(RETRY_MARK) == first for one in trials)
+        if this.state.is_finished() or tries >= retries:
+            return False
+        core.end_trial(row_of(this), Verdict(reason=remove_secrets_and_paths(reason)))
+        Study(core).enqueue(trial.params, retry_of=first)
+    return True
 
 
 def warn_of_unseen(study: Study) -> None:

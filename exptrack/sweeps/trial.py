@@ -19,8 +19,8 @@ from exptrack.plain import plain, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_bridge import put_together, row_of, take_apart
-from exptrack.sweeps.store import PRUNE_MARK, find_run
 from exptrack.sweeps.study_core import StudyCore
+from exptrack.sweeps.verdict import PRUNE_MARK, find_run
 from exptrack.tracking.lifecycle import open_run
 from exptrack.tracking.run import Run
 from exptrack.validation import check_flag, check_name, check_number, check_step, check_text, check_whole

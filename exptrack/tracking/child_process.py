@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import signal
 import subprocess
@@ -86,7 +87,12 @@ class Child:
     def _read(self, pipe: IO[bytes] | None, is_error: bool) -> threading.Thread:
         assert pipe is not None
         reader = threading.Thread(target=self._listen, args=(pipe, is_error), daemon=True)
-        reader.start()
+        try:
+            reader.start()
+        except RuntimeError:
+            self.kill()
+            self._process.wait()
+            raise OSError(errno.EAGAIN, "the system lets this process begin no more threads") from None
         return reader
 
     def _listen(self, pipe: IO[bytes], is_error: bool) -> None:
@@ -106,7 +112,10 @@ class Child:
     def _pass_on_masked(self, data: bytes, is_error: bool) -> bytes:
         """Pass output on without secrets; return the end of it, where a secret may have begun."""
         if self._before_passing is not None and self._listener is not None:
-            self._before_passing()
+            try:
+                self._before_passing()
+            except Exception as error:
+                self._stop_passing(error)
         done = len(data) - count_begun(data)
         # A secret across this place would be cut in two, and both parts be passed on.
         self._pass_on(mask_bytes(data[:done]), is_error)
@@ -118,18 +127,26 @@ class Child:
                 try:
                     self._listener(data, is_error)
                 except Exception as error:
-                    # Go on reading, so that the child neither blocks nor finds its pipe closed.
-                    self._listener = None
-                    warn(
-                        f"the listener of a command's output raised {type(error).__name__}, and is called no"
-                        " more; the output is stored all the same"
-                    )
+                    self._stop_passing(error)
+
+    def _stop_passing(self, error: Exception) -> None:
+        """Call the listener no more. Reading goes on: the child must neither block nor find its pipe closed."""
+        self._listener = None
+        warn(
+            f"the listener of a command's output raised {type(error).__name__}, and is called no"
+            " more; the output is stored all the same"
+        )
 
     def _keep(self, text: str, is_error: bool) -> None:
         with self._writing:
             self._output.add(text)
             if is_error:
                 self._errors.add(text)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the child."""
+        return self._process.pid
 
     def wait(self) -> Ended:
         """Wait until the child has ended; return how it ended."""
@@ -188,7 +205,7 @@ class _HeadAndTail:
         self._left_out = 0
 
     def add(self, text: str) -> None:
-        if self._room:
+        if self._room and text:
             self._begin.append(text[: self._room])
             text, self._room = text[self._room :], max(0, self._room - len(text))
         if not text:

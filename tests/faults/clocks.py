@@ -62,21 +62,13 @@ def try_one(seed: int, busy_s: float = BUSY_S) -> Tally:
     chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp())
     clock = folder / "clock"
-    _set(clock, 0)
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": LIBRARY,
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    set_clock(clock, 0)
     begun = time.monotonic()
-    process = begin_ready([sys.executable, "-m", MODULE, str(folder), str(seed)], env=environment)
+    process = begin_ready([sys.executable, "-m", MODULE, str(folder), str(seed)], env=fake_clock(clock))
     others = begin_onlookers(folder, seed)
     until = time.monotonic() + busy_s
     while time.monotonic() < until:
-        _set(clock, chance.choice((-1, 1)) * chance.choice(JUMPS_S))
+        set_clock(clock, chance.choice((-1, 1)) * chance.choice(JUMPS_S))
         time.sleep(chance.uniform(0, LONGEST_PAUSE_S))
     end_all(folder, [process, *others], tally)
     moved = [about for what, about, *_ in read_lines(folder / "clock.ledger") if what == MOVED]
@@ -87,7 +79,19 @@ def try_one(seed: int, busy_s: float = BUSY_S) -> Tally:
     return tally
 
 
-def _set(clock: Path, offset_s: int) -> None:
+def fake_clock(clock: Path) -> dict[str, str]:
+    """Return an environment in which processes take their time of day from a file; see :func:`set_clock`."""
+    return {
+        **os.environ,
+        "LD_PRELOAD": LIBRARY,
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def set_clock(clock: Path, offset_s: int) -> None:
     """Set the clock; the process reads the file whole, with the old time or with the new one."""
     new = clock.with_suffix(".new")
     new.write_text(f"{offset_s:+d}\n", encoding="ascii")

@@ -12,9 +12,11 @@ from exptrack import Archive
 from exptrack.metrics.journal_file import list_journals
 from tests.faults.deeds import Deeds, digest, digest_folder
 from tests.faults.ledger import RAW, STUCK, Ledger, State, expect, read_lines
+from tests.faults.searches import describe
 from tests.faults.tally import Tally
 
 NOTES = 20  # of one try
+DIED = "fail its process died"  # of a trial that ran when its process died
 
 
 def read_states(archive: Archive) -> dict[str, list[State]]:
@@ -38,6 +40,11 @@ def read_states(archive: Archive) -> dict[str, list[State]]:
                 found[f"point {name}/{metric}/{point.step}"].append(point.value)
         for artifact in run.artifacts.list_artifacts():
             found[f"artifact {name}/{artifact.name}"].append(_content(run.artifacts, artifact))
+    for study in archive.studies():
+        for trial in archive.trials(study.name):
+            found[f"trial {study.name}/{trial.number}"].append(describe(trial))
+            for step, value in trial.reports.items():
+                found[f"report {study.name}/{trial.number}/{step}"].append(value)
     return found
 
 
@@ -74,6 +81,8 @@ def compare(ledgers: Iterable[Path], found: dict[str, list[State]], tally: Tally
                 tally.blame("lost", f"{key} is there again, although its removal was acknowledged")
             elif key.startswith("run ") and states[0] in ("interrupted", "running") and "running" in allowed:
                 continue  # a process that has ended leaves its runs interrupted
+            elif key.startswith("trial ") and states[0] == DIED and "running" in allowed:
+                continue  # and its trials failed
             else:
                 tally.blame("unreported", f"{key} is {states[0]}, expected {allowed}")
     for key, states in found.items():

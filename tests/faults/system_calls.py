@@ -27,6 +27,7 @@ from exptrack import Archive, ExptrackError, RecordedRun
 from tests.faults.deeds import Deeds, import_everything
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger
+from tests.faults.searches import Searches, leave_trials
 from tests.faults.tally import Tally, begin, end, kill
 from tests.faults.tools import missing_tool
 
@@ -47,6 +48,7 @@ CALLS = [name.lstrip("?") for name in [*WRITES, *SYNCS, *NAMES, *OTHERS, *READS]
 
 KILL, ENOSPC, EIO, EMFILE, FULL = "signal=KILL", "error=ENOSPC", "error=EIO", "error=EMFILE", "full"
 FAULTS = [KILL, ENOSPC, EIO, EMFILE, FULL]
+LEAVE = "leave"  # instead of a fault: leave behind what a script begins in
 FAULTS_OF = {
     **{name: {KILL, ENOSPC, EIO, FULL} for name in CALLS},
     **{name: {EIO} for name in ("pread64", "read")},
@@ -195,15 +197,40 @@ def record_runs(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds
     return deeds
 
 
+def search(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
+    deeds = Searches(Archive(folder / "lab.db"), ledger)
+    deeds.create()
+    deeds.one_trial(0.5)  # what the first trial imports is not the archive's
+    mark()
+    deeds.one_trial(0.25)
+    deeds.enqueue()
+    deeds.one_trial()
+    deeds.stop()
+    deeds.ask()
+    return deeds
+
+
+def take_over(folder: Path, ledger: Ledger, mark: Callable[[], None]) -> Deeds:
+    deeds = Searches(Archive(folder / "lab.db"), ledger, prefix="s")
+    deeds.open_left()
+    mark()
+    deeds.take_over()
+    return deeds
+
+
 SCRIPTS = [
     start, log, annotate, complete, register, remove, collect, recover, resume, mend, close, snapshot, export,
-    record_runs,
+    record_runs, search, take_over,
 ]  # fmt: skip
+# These begin in what a process left that was killed, with trials or without.
+LEFT_BY = {"recover": False, "collect": False, "take_over": True}
 
 
-def leave_a_dead_process(folder: Path) -> None:
+def leave_a_dead_process(folder: Path, *, with_trials: bool = False) -> None:
     """Leave a journal with points, and bytes that no artifact names, of a process that was killed."""
     deeds = start(folder, Ledger(folder / "dead.ledger"), lambda: None)
+    if with_trials:
+        leave_trials(deeds.archive, deeds.ledger)
     deeds.put(1_000)
     for _ in range(20):
         deeds.log()
@@ -226,8 +253,8 @@ def run_script(name: str, folder: Path, fault: str) -> None:
 
     chunks.BLOCK_BYTES = blobs.FLUSH_BYTES = 128 * 1024  # so that one artifact takes several transactions
     os.chdir(folder)
-    if name == leave_a_dead_process.__name__:
-        leave_a_dead_process(folder)
+    if fault == LEAVE:
+        leave_a_dead_process(folder, with_trials=LEFT_BY[name])
 
     def mark() -> None:
         allow_tracing()
@@ -279,10 +306,10 @@ def traced(name: str, folder: Path, fault: str, options: list[str]) -> tuple[int
 @cache
 def template(name: str) -> Path | None:
     """Return a folder to begin a script in, made by a process that was killed."""
-    if name not in ("recover", "collect"):
+    if name not in LEFT_BY:
         return None
     folder = Path(tempfile.mkdtemp())
-    command = [sys.executable, "-m", MODULE, leave_a_dead_process.__name__, str(folder), KILL]
+    command = [sys.executable, "-m", MODULE, name, str(folder), LEAVE]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
     return folder
 

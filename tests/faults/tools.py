@@ -12,7 +12,7 @@ import sys
 
 TOOL_OF = {"clocks": "faketime", "system_calls": "strace"}  # Debian packages of the same name have them
 ONLY_ON_LINUX = {"clocks", "files", "system_calls"}  # for files: locks of open file descriptions
-ONLY_ON_POSIX = {"forks", "signals", "stopped"}
+ONLY_ON_POSIX = {"forks", "signals", "stopped", "sweeps"}
 
 
 def missing_tool(kind: str) -> str:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -581,7 +582,24 @@ def test_a_forked_child_goes_on_with_the_storage(archive: Archive, storage: Optu
 # Heartbeats
 
 
-def test_a_trial_without_a_heartbeat_for_long_is_failed_and_the_callback_told(archive: Archive) -> None:
+def put_far_away(archive: Archive, trial: int) -> None:
+    """Let a process of another machine own a trial."""
+    owner = json.dumps({"host_id": "far", "boot_id": "another-machine", "pid": 7, "started": "1"})
+    with altering(archive._connection):
+        archive._connection.execute("UPDATE trial SET owner = ? WHERE id = ?", (owner, trial))
+
+
+@pytest.fixture
+def passed_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of the storage's clock, in a list so that a test moves it."""
+    now_s = [0.0]
+    monkeypatch.setattr("exptrack.sweeps.heartbeats.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    return now_s
+
+
+def test_a_trial_without_a_heartbeat_for_long_is_failed_and_the_callback_told(
+    archive: Archive, passed_s: list[float]
+) -> None:
     told: list[tuple[str, int, TrialState]] = []
     storage = archive.optuna_storage(
         heartbeat_interval=60,
@@ -589,31 +607,69 @@ def test_a_trial_without_a_heartbeat_for_long_is_failed_and_the_callback_told(ar
         failed_trial_callback=lambda study, trial: told.append((study.study_name, trial.number, trial.state)),
     )
     study = optuna.create_study(storage=storage, study_name="stale")
-    silent, alive, never = (storage.create_new_trial(study._study_id) for _ in range(3))
-    for trial in (silent, alive):
+    silent, alive, never, ours = (storage.create_new_trial(study._study_id) for _ in range(4))
+    for trial in (silent, alive, ours):
         storage.record_heartbeat(trial)
-    assert storage._get_stale_trial_ids(study._study_id) == []
-    with altering(archive._connection):
-        archive._connection.execute("UPDATE trial SET heartbeat_at = '2020-01-01' WHERE id = ?", (silent,))
+    for trial in (silent, alive, never):
+        put_far_away(archive, trial)
+    for passed_s[0] in (0.0, 60.0, 120.0):
+        assert storage._get_stale_trial_ids(study._study_id) == []
+        storage.record_heartbeat(alive)
+    passed_s[0] = 121.0
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     assert told == [("stale", 0, TrialState.FAIL)]
-    states = [storage.get_trial(trial).state for trial in (silent, alive, never)]
-    assert states == [TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING]
-    row = archive._connection.one("SELECT heartbeat_at, ended_at, owner FROM trial WHERE number = 3")
+    # A process that is seen to live is never taken for dead, however long ago its heartbeat is.
+    states = [storage.get_trial(trial).state for trial in (silent, alive, never, ours)]
+    assert states == [TrialState.FAIL, TrialState.RUNNING, TrialState.RUNNING, TrialState.RUNNING]
+    row = archive._connection.one("SELECT heartbeat_at, ended_at, owner FROM trial WHERE number = 4")
     assert row is not None
     assert row["heartbeat_at"] is not None
     assert row["ended_at"] is not None
     assert row["owner"] is None
 
 
-def test_optunas_own_callback_queues_the_failed_trial_again(archive: Archive) -> None:
+@pytest.mark.parametrize("years", ["1990", "2090"])
+def test_no_clock_makes_a_trial_stale_nor_keeps_it_from_that(
+    archive: Archive, years: str, passed_s: list[float]
+) -> None:
+    """Heartbeats of another clock come from the past or the future."""
+    storage = archive.optuna_storage(heartbeat_interval=60)
+    study = storage.create_new_study([MINIMIZE])
+    trial = storage.create_new_trial(study)
+    put_far_away(archive, trial)
+    for second in range(3):
+        with altering(archive._connection):
+            archive._connection.execute(
+                "UPDATE trial SET heartbeat_at = ?", (f"{years}-01-01 00:00:0{second}",)
+            )
+        assert storage._get_stale_trial_ids(study) == []
+        passed_s[0] += 119.0
+    assert storage._get_stale_trial_ids(study) == []
+    passed_s[0] += 2.0
+    assert storage._get_stale_trial_ids(study) == [trial]
+
+
+def test_a_trial_whose_process_is_known_to_be_dead_is_stale_at_once(archive: Archive) -> None:
+    storage = archive.optuna_storage(heartbeat_interval=60)
+    study = storage.create_new_study([MINIMIZE])
+    trial = storage.create_new_trial(study)
+    storage.record_heartbeat(trial)
+    owner = json.dumps(current_process()._replace(started="long ago")._asdict())
+    with altering(archive._connection):
+        archive._connection.execute("UPDATE trial SET owner = ?", (owner,))
+    assert storage._get_stale_trial_ids(study) == [trial]
+
+
+def test_optunas_own_callback_queues_the_failed_trial_again(archive: Archive, passed_s: list[float]) -> None:
     retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1)
     storage = archive.optuna_storage(heartbeat_interval=60, failed_trial_callback=retry)
     study = optuna.create_study(storage=storage)
     trial = storage.create_new_trial(study._study_id)
     storage.set_trial_param(trial, "x", 0.25, X)
-    with altering(archive._connection):
-        archive._connection.execute("UPDATE trial SET heartbeat_at = '2020-01-01'")
+    storage.record_heartbeat(trial)
+    put_far_away(archive, trial)
+    assert storage._get_stale_trial_ids(study._study_id) == []
+    passed_s[0] = 121.0
     study.optimize(lambda trial: trial.suggest_float("x", -1, 1), n_trials=1)
     assert [(one.state, one.params) for one in study.trials] == [
         (TrialState.FAIL, {"x": 0.25}),

@@ -283,7 +283,7 @@ def test_a_pruner_is_a_name_or_a_map_with_options(word: str, plan: Pruner, tmp_p
             "max_trials must be a whole number, 1 or more, not 0",
         ),
         (GOAL + "space: {a: [1]}\nbudget: {time_limit: soon}\n", 3, 22, "a time limit is in seconds, or like"),
-        (GOAL + "space: {a: [1]}\njobs: 0\n", 3, 7, "jobs must be a whole number, 1 or more, not 0"),
+        (GOAL + "space: {a: [1]}\njobs: 0\n", 3, 7, "jobs must be a whole number from 1 to 1,000, not 0"),
         (
             GOAL + "space: {a: [1]}\nretries: true\n",
             3,

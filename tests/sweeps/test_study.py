@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -153,7 +154,31 @@ def test_the_search_goes_on_past_failures_when_asked(archive: Archive) -> None:
     assert states(study) == ["complete", "fail", "complete", "fail"]
 
 
-@pytest.mark.parametrize("returned", [None, "text", math.nan, [1.0, 2.0], [None]])
+def test_a_time_limit_does_not_believe_the_clock(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed_s = iter([0.0, 0.0, 2.0, 4.0, 11.0])
+    monkeypatch.setattr("exptrack.sweeps.study.time", SimpleNamespace(monotonic=lambda: next(passed_s)))
+    study = archive.create_study("limited")
+    study.optimize(lambda trial: 0.5, time_limit=10.0)
+    assert len(study.trials) == 3
+    passed_s = iter([0.0, 11.0])
+    study.optimize(lambda trial: 0.5, time_limit=10.0)
+    assert len(study.trials) == 3
+
+
+def test_an_objective_that_diverges_fails_its_trial_and_the_search_goes_on(archive: Archive) -> None:
+    study = archive.create_study("diverges", ["minimize", "maximize"], metric=["a", "b"])
+    study.optimize(lambda trial: (1.0, [math.nan, math.inf, 2.0][trial.number]), 3)
+    assert states(study) == ["fail", "complete", "complete"]
+    failed, infinite, _last = study.trials
+    assert (failed.values, infinite.values) == ((), (1.0, math.inf))
+    assert failed.reason == "the objective returned NaN, which cannot be compared"
+    assert archive.get_run(failed.run_id).status is RunStatus.FAILED
+    without_runs = archive.create_study("no runs")
+    without_runs.optimize(lambda trial: math.nan, 2, start_runs=False)
+    assert states(without_runs) == ["fail", "fail"]
+
+
+@pytest.mark.parametrize("returned", [None, "text", "0.5", [1.0, 2.0], [None]])
 def test_a_value_that_is_none_fails_the_trial(archive: Archive, returned: Any) -> None:
     study = archive.create_study("values")
     with pytest.raises(InvalidValueError):

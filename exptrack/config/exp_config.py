@@ -53,7 +53,7 @@ from exptrack.known_secrets import (
 )
 from exptrack.plain import is_text, plain, reading, short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text
+from exptrack.validation import MAX_NAME_CHARS, check_text
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
@@ -374,8 +374,8 @@ class ExpConfig:
         Raises:
             ConfigError: a part of the path is not a map, or a config cannot hold the value.
         """
+        path = check_text(path, "config path", max_chars=2 * MAX_NAME_CHARS)
         parts = split_path(path)
-        path = str.__str__(path)
         if is_text(value):
             from exptrack import sdn
 

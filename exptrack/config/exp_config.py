@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from exptrack.capture.redaction import know_secrets_of_command
+from exptrack.config.origin import check_sources, check_texts
 from exptrack.config.tree import (
     MAX_VALUES,
     ConfigValue,
@@ -50,15 +51,14 @@ from exptrack.known_secrets import (
     know_variables,
     mask_secrets,
 )
-from exptrack.plain import is_text, plain, read_elements, read_items, reading, short_repr
+from exptrack.plain import is_text, plain, reading, short_repr
 from exptrack.records import ConfigSource
-from exptrack.validation import check_text, check_whole
+from exptrack.validation import MAX_NAME_CHARS, check_text
 
 CANONICAL_VERSION = 1
 SEED_NAMES = frozenset({"seed", "random_seed", "random_state"})
 SHOWN_OVERRIDE = 200  # characters of an override that name it as a source
 IN_CODE = ConfigSource("code", "dict")
-SOURCE_KINDS = ("file", "override", "default", "code", "trial")
 _INTERPOLATED = frozenset({"file", "override"})
 
 _M = TypeVar("_M")
@@ -117,9 +117,9 @@ class ExpConfig:
             _values=checked,
             _live=checked,
             _interpolated=False,
-            _source_files=_check_texts(source_files, "source file"),
-            _overrides=_check_texts(overrides, "override"),
-            _sources={} if sources is None else _check_sources(sources),
+            _source_files=check_texts(source_files, "source file"),
+            _overrides=check_texts(overrides, "override"),
+            _sources={} if sources is None else check_sources(sources),
             _hash=None,
         )
 
@@ -374,8 +374,8 @@ class ExpConfig:
         Raises:
             ConfigError: a part of the path is not a map, or a config cannot hold the value.
         """
+        path = check_text(path, "config path", max_chars=2 * MAX_NAME_CHARS)
         parts = split_path(path)
-        path = str.__str__(path)
         if is_text(value):
             from exptrack import sdn
 
@@ -430,14 +430,6 @@ class ExpConfig:
         return list_leaves("", self._values) if self._values else []
 
 
-def _check_texts(items: Iterable[str], what: str) -> tuple[str, ...]:
-    try:
-        given = read_elements(items, f"{what}s")
-    except InvalidValueError as error:
-        raise ConfigError(str(error)) from error.__cause__
-    return tuple(check_text(item, what) for item in given)
-
-
 def _drop_seeds(value: ConfigValue) -> ConfigValue:
     if isinstance(value, dict):
         return {key: _drop_seeds(item) for key, item in value.items() if key not in SEED_NAMES}
@@ -481,25 +473,6 @@ def _know_secret_setting(leaf: Leaf) -> None:
         (word,) = know_secrets_of_command([f"{leaf.key}={text}"])
         if word == f"{leaf.key}={REDACTED}":
             know_filled_in(leaf.key, text, REDACTED)
-
-
-def _check_sources(sources: Mapping[str, ConfigSource]) -> dict[str, ConfigSource]:
-    checked: dict[str, ConfigSource] = {}
-    for key, source in read_items(sources, "sources"):
-        path = check_text(key, "config path")
-        # A source that the archive stored has plain parts already, and there are many.
-        if type(source) is not ConfigSource or plain(source.kind) not in SOURCE_KINDS:
-            raise ConfigError(
-                f"the source of {path!r} cannot be {short_repr(source)}; give a ConfigSource of kind"
-                f" {', '.join(SOURCE_KINDS)}"
-            )
-        name, line = source.name, source.line
-        if type(source.kind) is not str or type(name) is not str or type(line) is not int:
-            line = check_whole(line, f"the line of the source of {path!r}", 0)
-            source = ConfigSource(plain(source.kind), check_text(name, "the name of a source"), line)
-        check_text(source.name, f"the name of the source of {path!r}")
-        checked[path] = source
-    return checked
 
 
 def _replace_value(tree: dict[str, ConfigValue], parts: Sequence[str], value: Any) -> dict[str, ConfigValue]:

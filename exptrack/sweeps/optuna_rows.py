@@ -84,7 +84,6 @@ SET state = ?1, owner = NULL,
 WHERE id = ?3
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"
-SET_OWNER = "UPDATE trial SET owner = ? WHERE id = ? AND state = 'running'"
 BEAT = "UPDATE trial SET heartbeat_at = ? WHERE id = ? AND state = 'running'"
 
 STATE_OF_TRIAL = "SELECT study, state FROM trial WHERE id = ?"

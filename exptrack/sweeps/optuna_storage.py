@@ -33,7 +33,6 @@ from optuna.trial import FrozenTrial, TrialState
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
 from exptrack.plain import reading
-from exptrack.process import ProcessIdentity
 from exptrack.runs import row_sums
 from exptrack.sweeps import optuna_rows as rows
 from exptrack.sweeps.heartbeats import Heartbeats
@@ -123,12 +122,6 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         """Begin afresh in a forked child: a thread of the parent may have held the lock, amid a change."""
         if self._pid != os.getpid():
             self._begin_afresh()
-
-    @in_section
-    def name_command(self, trial_id: int, command: ProcessIdentity) -> None:
-        """Note which process runs a trial for this one: the trial goes on with it if this one dies. Commits."""
-        with self._connection.transaction(), row_sums.changing_trial(self._connection, trial_id):
-            self._connection.execute(rows.SET_OWNER, (describe_owner(self._connection, command), trial_id))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in OF_THIS_PROCESS}

@@ -42,7 +42,7 @@ from exptrack.secret_channel import SecretChannel
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import EXHAUSTIVE, SweepPlan, check_time_limit
 from exptrack.sweeps.records import SweepReport, SweepTrial, TrialRecord
-from exptrack.sweeps.store import ENDS, StopRequests
+from exptrack.sweeps.store import ENDS, StopRequests, name_command
 from exptrack.sweeps.study import Study
 from exptrack.sweeps.study_core import StudyCore
 from exptrack.sweeps.sweep_study import (
@@ -394,7 +394,7 @@ class _Runner:
 
     def _name_command(self, trial: Trial, child: Child) -> None:
         try:
-            self._core.storage.name_command(row_of(trial.optuna_trial), identify_child(child.pid))
+            name_command(self._connection, row_of(trial.optuna_trial), identify_child(child.pid))
         except ArchiveError as error:  # the command runs; that matters only if this process is killed before it
             warn(f"the process of trial {trial.number} of {self._study.name!r} is not stored: {error}")
 

@@ -23,7 +23,7 @@ from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive, shares_boot
 from exptrack.records import TrialState
 from exptrack.runs.ownership import identity_of_owner, is_dead
-from exptrack.runs.row_sums import changing_study_attribute
+from exptrack.runs.row_sums import changing_study_attribute, changing_trial
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.verdict import Verdict, judge_left, last_report
 from exptrack.times import moment
@@ -37,6 +37,7 @@ RETRY_MARK = "exptrack:retry_of"  # of a trial that repeats an earlier one: the 
 PROCESS_DIED = "its process died"  # a stored reason
 ENDS = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
 
+SET_OWNER = "UPDATE trial SET owner = ? WHERE id = ? AND state = 'running'"
 SELECT_STUDY = "SELECT id, name, created_at, settings FROM study WHERE name = ?"
 SELECT_STUDIES = "SELECT id, name, created_at, settings FROM study ORDER BY created_at DESC, id DESC"
 SETTINGS_OF = "SELECT settings FROM study WHERE id = ?"
@@ -331,6 +332,13 @@ def describe_owner(connection: Connection, command: ProcessIdentity | None = Non
     """
     facts: dict[str, Any] = {**current_process()._asdict(), "shown": show_presence(connection)}
     return json.dumps(facts if command is None else {**facts, "command": [command.pid, command.started]})
+
+
+@in_section
+def name_command(connection: Connection, trial: int, command: ProcessIdentity) -> None:
+    """Note which process runs a trial for this one: the trial goes on with it if this one dies. Commits."""
+    with connection.transaction(), changing_trial(connection, trial):
+        connection.execute(SET_OWNER, (describe_owner(connection, command), trial))
 
 
 class Owner(Enum):

@@ -43,7 +43,7 @@ MESSAGE_CHARS = 4_000
 COLUMN = 100_000
 CALLBACKS = ("progress", "after", "listener", "objective", "failed_trial_callback")
 # Calls that one part of the library makes of another; a user has nothing to give them.
-OF_THE_LIBRARY = {"Run.become_child", "Run.begin_file", "OptunaStorage.name_command"}
+OF_THE_LIBRARY = {"Run.become_child", "Run.begin_file"}
 
 
 class Call(NamedTuple):

@@ -250,7 +250,7 @@ class _Runner:
                 raise ExptrackError(
                     "the system lets this process begin no thread; end some processes first"
                 ) from None
-            warn(f"only {self._workers} trials run at once: the system lets this process begin no more threads")
+            warn(f"the system lets this process begin no more threads, so trials at once: {self._workers}")
 
     def _work(self) -> None:
         error: BaseException | None = None

@@ -265,14 +265,26 @@ def test_of_what_a_failed_command_printed_the_last_lines_are_shown_in_part(sweep
 # Threads and files that the system does not give
 
 
+def count_threads(monkeypatch: pytest.MonkeyPatch, allowed: int = 1000) -> list[str]:
+    """Return the list that gets a name for each thread of a sweep; after `allowed` of them none can begin."""
+    begun: list[str] = []
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "exptrack-sweep":
+            if len(begun) >= allowed:
+                raise RuntimeError("can't start new thread")
+            begun.append(thread.name)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return begun
+
+
 def test_a_thousand_jobs_begin_no_more_threads_than_there_is_work_for(
     archive: Archive, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[str] = []
-    real = runner.begin_thread
-    monkeypatch.setattr(
-        runner, "begin_thread", lambda work, name: begun.append(name) is None and real(work, name)
-    )
+    begun = count_threads(monkeypatch)
     assert ends(sweep(report, jobs=1000)) == [("complete", (0.5,), None)] * 2
     assert 1 <= len(begun) <= 3
     for jobs in (0, -1, 1001, 2**62, 10**30, True):
@@ -282,20 +294,16 @@ def test_a_thousand_jobs_begin_no_more_threads_than_there_is_work_for(
             archive.study("s").optimize(lambda _trial: 0.5, 1, jobs=jobs)
 
 
-def refuse_after(allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, begun = runner.begin_thread, iter(range(1000))
-    monkeypatch.setattr(runner, "begin_thread", lambda work, name: next(begun) < allowed and real(work, name))
-
-
 def test_without_room_for_threads_fewer_trials_run_at_once(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refuse_after(1, monkeypatch)
-    assert len(sweep(report, jobs=4)) == 2
+    with monkeypatch.context() as scarce:
+        count_threads(scarce, allowed=1)
+        assert len(sweep(report, jobs=4)) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "only 1 trials run at once: the system lets this process begin no more threads"
+        "the system lets this process begin no more threads, so trials at once: 1"
     ]
-    refuse_after(0, monkeypatch)
+    count_threads(monkeypatch, allowed=0)
     with pytest.raises(ExptrackError, match="begin no thread"):
         sweep(report, max_trials=3)
 

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exptrack
-from exptrack import Archive, ArchiveCorruptError, ConflictError, Run, RunNotFoundError
+from exptrack import Archive, ArchiveCorruptError, ConflictError, InvalidValueError, Run, RunNotFoundError
 from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
@@ -180,8 +180,9 @@ def failing(data: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("content", [b"", SMALL, BIG], ids=["nothing", "small", "big"])
 def test_a_source_that_fails_leaves_nothing(archive: Archive, run: Run, content: bytes) -> None:
-    with pytest.raises(SourceError):
+    with pytest.raises(InvalidValueError, match="SourceError") as raised:
         run.artifacts.register_data("w", failing(content))
+    assert isinstance(raised.value.__cause__, SourceError)
     assert stored(archive) == (0, 0, 0, 0)
     assert run.artifacts.list_artifacts() == []
 

@@ -471,7 +471,7 @@ class _Parser:
             raise self.error(BEYOND, token) from None
         if near != value:
             # As a float it would equal numbers that it is not.
-            problem = f"no number of 64 bits is {short_repr(value)}; the nearest is {near!r}"
+            problem = f"no number of 64 bits equals {short_repr(value)}; the nearest is {near!r}"
             raise self.error(problem, token)
         return near
 

@@ -251,7 +251,7 @@ def test_what_other_dead_processes_left_costs_no_value(
     monkeypatch.setattr(runner, "interrupt_dead_runs", refuse)
     assert ends(sweep(report)) == [("complete", (0.5,), None)] * 2
     assert {record.getMessage() for record in caplog.records} == {
-        "what dead processes left is not stored yet: there is no room"
+        "the ends of runs whose process died are not stored yet: there is no room"
     }
 
 
@@ -293,10 +293,10 @@ def test_without_room_for_threads_fewer_trials_run_at_once(
     refuse_after(1, monkeypatch)
     assert len(sweep(report, jobs=4)) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "only 1 trials run at once: the system lets this process begin no more threads"
+        "at most 1 trials run at once, because the process may begin no more threads; allow it more threads"
     ]
     refuse_after(0, monkeypatch)
-    with pytest.raises(ExptrackError, match="begin no thread"):
+    with pytest.raises(ExptrackError, match="may begin no thread"):
         sweep(report, max_trials=3)
 
 
@@ -338,7 +338,7 @@ def test_a_command_that_cannot_be_run_is_named_by_its_fault(archive: Archive, tm
     (tmp_path / "train.txt").write_text("print()")
     for program, words in (
         (str(tmp_path), "is a folder"),
-        (str(tmp_path / "train.txt"), "is no program that you may execute; give what runs it"),
+        (str(tmp_path / "train.txt"), "you may not execute"),
         ("no-such-program", "there is no program 'no-such-program' to run"),
         ("", "there is no program ''"),
     ):

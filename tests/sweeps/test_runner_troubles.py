@@ -268,11 +268,7 @@ def test_of_what_a_failed_command_printed_the_last_lines_are_shown_in_part(sweep
 def test_a_thousand_jobs_begin_no_more_threads_than_there_is_work_for(
     archive: Archive, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[str] = []
-    real = runner.begin_thread
-    monkeypatch.setattr(
-        runner, "begin_thread", lambda work, name: begun.append(name) is None and real(work, name)
-    )
+    begun = begin_workers_up_to(1000, monkeypatch)
     assert ends(sweep(report, jobs=1000)) == [("complete", (0.5,), None)] * 2
     assert 1 <= len(begun) <= 3
     for jobs in (0, -1, 1001, 2**62, 10**30, True):
@@ -282,20 +278,31 @@ def test_a_thousand_jobs_begin_no_more_threads_than_there_is_work_for(
             archive.study("s").optimize(lambda _trial: 0.5, 1, jobs=jobs)
 
 
-def refuse_after(allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, begun = runner.begin_thread, iter(range(1000))
-    monkeypatch.setattr(runner, "begin_thread", lambda work, name: next(begun) < allowed and real(work, name))
+def begin_workers_up_to(allowed: int, monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """Let the system begin no more threads for a sweep than these; return the list of those that begin."""
+    begun: list[threading.Thread] = []
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "exptrack-sweep":
+            if len(begun) == allowed:
+                raise RuntimeError("can't start new thread")
+            begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return begun
 
 
 def test_without_room_for_threads_fewer_trials_run_at_once(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refuse_after(1, monkeypatch)
+    begin_workers_up_to(1, monkeypatch)
     assert len(sweep(report, jobs=4)) == 2
     assert [record.getMessage() for record in caplog.records] == [
         "at most 1 trials run at once, because the process may begin no more threads; allow it more threads"
     ]
-    refuse_after(0, monkeypatch)
+    begin_workers_up_to(0, monkeypatch)
     with pytest.raises(ExptrackError, match="may begin no thread"):
         sweep(report, max_trials=3)
 

@@ -306,7 +306,7 @@ def read_dead_trials(connection: Connection, study: int) -> list[Row]:
 
 
 def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
-    """Read the running trials (id, number) of which nobody here can know whether their process lives.
+    """Read the running trials (id, number) whose process cannot be seen from here, so that it may live.
 
     It ran on another host. On this host a process is seen, or its lock on the archive is.
     """

@@ -160,7 +160,7 @@ def select(raw: sqlite3.Connection, sql: str, parameters: Parameters, limits: Li
         raise QueryError("the statement needs too much memory; narrow the query") from None
     except sqlite3.Error as error:
         if denied:
-            raise QueryError(f"{denied[0]} is not allowed here; only SELECT is") from None
+            raise QueryError(f"{denied[0]} is not allowed here; give one SELECT without it") from None
         if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
             raise limits.time_is_up() from None
         raise

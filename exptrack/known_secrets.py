@@ -1,4 +1,4 @@
-"""Know the secrets of this process, and hide them in every text that is kept or shown.
+"""Know the secrets of this process, and hide them in every text that exptrack stores or prints.
 
 A config tells which values the environment filled in. A command line tells which of its words are secrets. The
 command of a sweep tells the secrets of its own configs; see `secret_channel`.
@@ -104,10 +104,10 @@ def count_begun(data: bytes) -> int:
 
 
 def mask_setting(path: str, value: str | float, *, is_from_code: bool) -> str | None:
-    """Return what is stored for a text or number at a path of a config that is a secret or contains one.
+    """Return the text to store for a value at a path of a config; None if it neither is nor contains a secret.
 
-    Returns None for any other value. A value of the environment that comes back `is_from_code`, as in a model,
-    is also found if it is short, or a number by now.
+    If the value `is_from_code`, as in a model, a value of the environment is also found if it is short, or if a
+    program has converted it to a number.
     """
     for text, stored in _filled_in.get(path, {}).items():
         if (is_from_code or stored == REDACTED) and _is_same(value, text):
@@ -159,7 +159,7 @@ def _parts_of(value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _tells(part: str) -> bool:
-    """Whether a part is not the beginning or end of many texts, as ``https://`` and ``/home/me`` are."""
+    """Whether few texts begin or end with a part. Many begin with ``https://`` or ``/home/me``."""
     return not any(sign in part for sign in "/\\ \n")
 
 

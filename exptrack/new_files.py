@@ -1,8 +1,8 @@
-"""Write files that a user named, whole or not at all, and in the place of another only if that is asked for.
+"""Write files that a user named, whole or not at all; replace an existing file only if the caller asks for it.
 
-Invariants: bytes go to a draft beside the target, whose name nobody else has. Once it is synced, the draft gets
-its final name by a call that fails if that is taken: nothing looks first and writes then. So a file that
-another process makes meanwhile stays. A symbolic link is a name that is taken, also one that leads nowhere.
+Invariants: bytes go to a draft beside the target, under a random name. Once it is synced, the draft gets its
+final name by a call that fails if that name is taken. So a file that another process makes meanwhile stays. A
+name is also taken by a symbolic link, even one that leads nowhere.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def write_new_file(path: str, data: bytes, *, overwrite: bool = False, mode: int
             os.chmod(draft, mode)
         give_name(draft, path, overwrite=overwrite)
     finally:
-        with suppress(OSError):  # mostly it has its final name already
+        with suppress(OSError):  # usually only the final name is left
             os.unlink(draft)
 
 
 def give_name(draft: str, name: str, *, overwrite: bool, folder: int | None = None) -> None:
-    """Give a finished file its final name; it may keep its own too. `folder` is a descriptor of where both lie.
+    """Give a draft its final name; the name `draft` may stay too. `folder` is a descriptor of their folder.
 
     Raises:
         FileExistsError: `name` is taken, and `overwrite` is not given.
@@ -67,8 +67,8 @@ def give_name(draft: str, name: str, *, overwrite: bool, folder: int | None = No
             return
         except OSError:
             # The name is taken, or there are no hard links (FAT, some networks). So make an empty file of this
-            # name and replace that. A kill may leave it; but checking first and then renaming could replace a
-            # file that another process wrote in between.
+            # name and replace that. A kill may leave the empty file. But a check and then a renaming could
+            # replace a file that another process wrote in between.
             os.close(os.open(name, NEW_FILE, 0o600, dir_fd=folder))
     try:
         os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)

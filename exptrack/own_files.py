@@ -12,7 +12,7 @@ Invariants:
 - If a path becomes that of an archive's file between the look and the opening, its descriptor stays open for
   ever.
 - A FIFO, a socket or a device is refused before it is opened: it may wait for ever, or never end. A file that
-  grows is read as far as it went when it was opened.
+  grows is read up to the size that it had when it was opened.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENDINGS = re.compile(
     r"|-wal\.mend|\.rescued-.*|\.damaged-.*"  # the copies that a connection writes
     r"|\.[0-9a-f]{8}-[0-9]+-[0-9a-f]{8}\.points.*"  # the journals, also those that were put aside
 )
-MAX_WITHOUT_SIZE = 64 * 1024 * 1024
+MAX_WITHOUT_SIZE = 64 * 1024 * 1024  # bytes of a file that says it is empty, as those of /proc do
 READ_BYTES = 1024 * 1024
 TICK_NS = 20_000_000  # a folder may change again within one tick of its clock without another time
 

@@ -1,16 +1,16 @@
 """Turn what a caller gives into values of Python's own types, before anything else looks at it.
 
 A class that derives from ``str`` or ``int`` may show, compare, hash and encode itself as something else. Any
-object may raise whatever it likes when Python asks it something. So every public call hands its arguments to
-this file or to `validation`, and works with what it gets back.
+object may raise any exception when Python asks it something. So every public call hands its arguments to this
+file or to `validation`, and works with the plain values that it gets back.
 
 Invariants:
 
 - Text and numbers come back as what they equal: a ``class Metric(str, Enum)`` whose value is "loss" is "loss".
   The methods of Python's own types are called, never those of the caller's class.
-- An ``Exception`` that a caller's object raises becomes an InvalidValueError, and is its cause. What ends a
-  process, as KeyboardInterrupt and SystemExit do, passes.
-- An argument of many elements is read once, and an endless one is refused.
+- An ``Exception`` that a caller's object raises becomes an InvalidValueError, and is its cause.
+  KeyboardInterrupt, SystemExit and all else that is no ``Exception`` passes.
+- An argument of many elements is read once. An endless one is refused, except by :func:`iter_any`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def short_path(path: str) -> str:
 
 
 class reading:  # reads as a phrase: with reading("a tag")
-    """Within this block a caller's object is asked something: what it raises becomes an InvalidValueError.
+    """Turn an error that a caller's object raises in this block into an InvalidValueError.
 
     A TypeError becomes an InvalidTypeError, and with `kind` every error becomes one of that class. The errors
     of exptrack pass.
@@ -108,7 +108,7 @@ class reading:  # reads as a phrase: with reading("a tag")
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the message of an error of the caller's code, whatever that holds, in one short line."""
+    """Return the message of an error that the caller's code raised, as one short line."""
     try:
         text = str.__str__(str(error))
     except Exception:
@@ -159,10 +159,11 @@ def read_elements(values: object, what: str, *, like: str = "", most: int = MAX_
 
     Raises:
         InvalidTypeError: it is text or bytes, or cannot be iterated over.
-        InvalidValueError: it has more than `most` elements, or raises as it is read.
+        InvalidValueError: it raises as it is read, or has more than `most` elements.
     """
     kind = type(values)
     if type(values) is list or type(values) is tuple:
+        _require_at_most(most, len(values), what)
         return [*values]
     with reading(what):
         if issubclass(kind, _NOT_LISTS) or not isinstance(values, Iterable):
@@ -172,10 +173,14 @@ def read_elements(values: object, what: str, *, like: str = "", most: int = MAX_
 
 
 def _count_up_to(values: Iterator[Any], what: str, most: int) -> Iterator[Any]:
-    for count, value in enumerate(values):
-        if count == most:
-            raise InvalidValueError(f"{what} must have at most {most:,} elements; give fewer")
+    for count, value in enumerate(values, 1):
+        _require_at_most(most, count, what)
         yield value
+
+
+def _require_at_most(most: int, count: int, what: str) -> None:
+    if count > most:
+        raise InvalidValueError(f"{what} must have at most {most:,} elements; give fewer")
 
 
 def read_names(value: object, what: str, *, like: str = "") -> list[Any]:

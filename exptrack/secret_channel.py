@@ -26,7 +26,7 @@ def tell_secret(channel: str, value: str, shown: str) -> None:
     nonce = os.urandom(NONCE_BYTES)
     data = json.dumps([value, shown]).encode()
     line = nonce.hex() + _encrypt(data, key, nonce).hex() + "\n"
-    # In a container, or once the sweep has ended, there is no such file; then nothing reads it either.
+    # In a container, or once the sweep has ended, there is no such file, and no sweep that would read it.
     with suppress(OSError):
         file = os.open(path, os.O_WRONLY | os.O_APPEND)
         try:

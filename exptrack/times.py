@@ -1,7 +1,7 @@
 """Read and write times: wall-clock times of the archive, milliseconds since a start, durations.
 
 Invariants: the archive stores a moment as UTC text with microseconds, so texts sort as the moments do. A time
-between two moments of one process is measured by `steady_s`, never by the time of day.
+between two moments of one process is measured by `steady_s` or ``time.monotonic``, never by the time of day.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _count_to_datetime(when: datetime) -> int | None:
 
 
 def _count_to_datetime64(when: Any, what: str) -> int | None:
-    """Count in whole numbers of Python, because those of numpy overflow in silence."""
+    """Count in ints of Python, because those of numpy overflow without an error."""
     unit: str
     each: int
     unit, each = sys.modules["numpy"].datetime_data(when.dtype)

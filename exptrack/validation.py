@@ -1,4 +1,4 @@
-"""Check the texts and numbers that callers give: every public call checks its arguments here.
+"""Check the texts and numbers that callers give: every public call checks its arguments here or in `plain`.
 
 Invariants: a value that passes is stored and read back exactly. Any other value is refused at the call, before
 anything is written. SQLite cannot store lone surrogates or integers beyond 64 bits. Some of its functions end a

@@ -265,8 +265,7 @@ CREATE TABLE trial (
     ended_at TEXT,                  -- set when it is complete, pruned or failed; not before started_at
     heartbeat_at TEXT,
     reason TEXT,                    -- why it failed
-    owner TEXT,                     -- JSON: the process that runs it, known as in run_owner, and the one of its command;
-                                    -- NULL unless running
+    owner TEXT,                     -- JSON: its process and its command's, as in run_owner; NULL unless running
     rows_sum INTEGER NOT NULL DEFAULT 0, -- of this row, its params, values, reports and attributes
     UNIQUE (study, number)
 ) STRICT;

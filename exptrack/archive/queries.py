@@ -293,9 +293,9 @@ class ArchiveQueries:
 
         It is an outer join. With `by` ``"step"`` the index holds every step at which one of the metrics was
         logged; with ``"time"``, every second since the start of its run, to the millisecond. `every` rounds
-        the index down to multiples of that number of steps or seconds. If a series has several points at one
-        index, the last wins: the latest repetition of a step, or the latest time. Where a run logged nothing
-        the value is NaN; `Alignment.logged` tells it from a logged NaN. Needs numpy.
+        the index down to multiples of that number of steps or of seconds, 0.001 at least. If a series has
+        several points at one index, the last wins: the latest repetition of a step, or the latest time. Where a
+        run logged nothing the value is NaN; `Alignment.logged` tells it from a logged NaN. Needs numpy.
 
         Raises:
             RunNotFoundError: no run has one of the ids.

@@ -42,7 +42,7 @@ def choose_paths(names: Iterable[str]) -> dict[str, str]:
 
 
 class _Taken:
-    """The paths that are taken, as a file system sees them that ignores case and composition."""
+    """The paths that are taken, compared as by a file system that ignores case and composition."""
 
     def __init__(self) -> None:
         self._whole: set[Parts] = set()
@@ -73,7 +73,7 @@ class _Taken:
 
 
 def _make_safe(part: str) -> str:
-    """Return a part of a path that every system takes, as like the given one as may be."""
+    """Return a part of a path that every system takes, as similar to the given one as possible."""
     safe = _FORBIDDEN.sub("_", part)
     safe = re.sub(r"[. ]+$", lambda found: "_" * len(found[0]), safe) or "_"
     safe = f"_{safe}" if _DEVICE.match(safe) else safe

@@ -71,8 +71,8 @@ _captured: dict[tuple[str | None, ...], _Captured] = {}
 def capture_code(folder: Path | None = None) -> CodeVersion:
     """Return the version of the code in `folder`: by default that of the main script, else the working folder.
 
-    In a git repository it has commit, branch, remote, and whether the code differs from the commit: a tracked
-    file that was changed, or a main script or imported module that git does not track. The git program
+    In a git repository it has commit, branch, remote, and whether the code differs from the commit. It differs
+    by a changed tracked file, and by a main script or imported module that git does not track. The git program
     compares them, or dulwich where git is not installed. Outside a repository these facts are None, and
     the digest is that of the main script.
     """
@@ -143,7 +143,7 @@ def _capture(start: str, script: str | None) -> tuple[CodeVersion, tuple[str, ..
 def _find_used_code(root: str, script: str | None) -> list[bytes]:
     """Find the main script and the imported modules in a work tree, as paths relative to it.
 
-    Not among them is what belongs to a virtual environment there.
+    Files of a virtual environment there are left out.
     """
     # Asking a lazy module for an attribute would import it; its dictionary alone does not.
     modules = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]

@@ -99,7 +99,7 @@ def _may_name_secret(lowered: str) -> bool:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Whether a value under a secret's name is not one: a switch, a number, or shorter than a random text."""
+    """Whether a value under a secret's name is no secret: a switch, a number, or too short for its name."""
     if len(value) < 12 and name.lower() in _LONG_ONLY:
         return True
     return value.lower() in _HARMLESS or re.fullmatch(_SETTING, value) is not None

@@ -103,7 +103,7 @@ def get(
     if everything and (output in (None, "-") or version is not None or file is not None):
         raise click.UsageError("--all needs -o FOLDER, and takes neither --version nor --file")
     if output == "-" and as_json:
-        raise click.UsageError("-o - prints the artifact itself, which does not go with --json")
+        raise click.UsageError("-o - prints the artifact itself; leave out --json")
     with open_archive(db) as archive, show_progress("writing") as update:
         store = archive.artifacts(run)
         if output == "-" and name is not None:

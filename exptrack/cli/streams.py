@@ -40,7 +40,7 @@ class _Descriptor(io.FileIO):
     """The descriptor of an output stream; after its first failure it drops what is written."""
 
     failure: OutputFailedError | None = None
-    is_patient = False  # whether a failure waits until somebody asks for it
+    is_patient = False  # whether write() keeps its failure in `failure` instead of raising it
 
     def write(self, data: Any, /) -> int:
         if self.failure is None:

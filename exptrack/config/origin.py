@@ -1,7 +1,7 @@
-"""Check what is said of the origin of a config: its files, its overrides, and the source of each value.
+"""Check the origin of a config: its files, its overrides, and the source of each value.
 
-Invariant: all that comes back is plain and can be stored. Everything else is a ConfigError, since the origins
-that an archive stores come back by this way too.
+Invariant: all that comes back is plain and can be stored. Everything else is a ConfigError, also in an origin
+that was read from an archive.
 """
 
 from __future__ import annotations

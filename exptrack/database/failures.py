@@ -134,7 +134,9 @@ def translate(error: Exception, path: Path, waited_s: float = 0.0) -> Exception:
             " first, or declare its foreign key with ON DELETE CASCADE"
         )
     if is_of_argument(error):
-        return InvalidTypeError(f"this is no value for {path} ({error}); give text, a number, bytes or None")
+        return InvalidTypeError(
+            f"a value has a type that {path} does not take ({error}); give text, a number, bytes or None"
+        )
     code = primary_code(error)
     if is_of_wrong_value(error):
         code = sqlite3.SQLITE_CORRUPT

@@ -193,4 +193,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_close_connections, after_in_parent=_after_in_parent, after_in_child=_after_in_child
     )
-    os.register_at_fork(before=_end_threads)  # what is registered last runs first before a fork
+    os.register_at_fork(before=_end_threads)  # the hook registered last runs first

@@ -3,8 +3,9 @@
 Invariants, each enforced by SQLite itself and not by reading the text:
 
 - The statement runs on a connection of its own, opened read-only and with ``query_only``.
-- An authorizer allows SELECT, READ, recursion, a few pragmas without an argument and the functions listed here.
-  Everything else is denied, also ATTACH, ``load_extension()`` and writes through a view.
+- An authorizer allows SELECT, READ, recursion, and the pragmas and functions listed here. Of the pragmas, only
+  those that describe the schema take an argument. Everything else is denied, also ATTACH, ``load_extension()``
+  and writes through a view.
 - Its time, the number and the size of its rows, the length of its text and the size of each value are limited.
 - SQLite looks at no clock inside a function, and a statement may hold thousands of values at once. So a
   statement runs in this process only as long as all its values are short. One with a longer value runs in a
@@ -28,7 +29,7 @@ from exptrack.database.failures import FAILURES, SQLITE_FAILURE, primary_code
 from exptrack.errors import QueryError
 
 MAX_SQL_CHARS = 100_000
-# instr() of two such values takes 10 ms at worst, and the clock is looked at about every hundred calls.
+# instr() of two such values takes 10 ms at worst, and SQLite looks at the clock about every hundred calls.
 SHORT_VALUE_BYTES = 20_000
 MAX_VALUE_BYTES = 64 * 1024 * 1024
 MAX_RESULT_BYTES = 512 * 1024 * 1024
@@ -159,7 +160,7 @@ def select(raw: sqlite3.Connection, sql: str, parameters: Parameters, limits: Li
         raise QueryError("the statement needs too much memory; narrow the query") from None
     except sqlite3.Error as error:
         if denied:
-            raise QueryError(f"{denied[0]} is not allowed here; only SELECT is") from None
+            raise QueryError(f"{denied[0]} is not allowed here; give one SELECT without it") from None
         if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
             raise limits.time_is_up() from None
         raise
@@ -227,7 +228,8 @@ def run_in_child(path: Path, mode: str, sql: str, parameters: Parameters, limits
         )
     rest_s = limits.deadline - time.monotonic()
     uri = f"{path.as_uri()}?mode=ro{'&immutable=1' * (mode == 'frozen')}"
-    order = marshal.dumps((sys.path, uri, sql, _plain(parameters), limits.max_rows, limits.timeout_s, rest_s))
+    values = _adapt_parameters(parameters)
+    order = marshal.dumps((sys.path, uri, sql, values, limits.max_rows, limits.timeout_s, rest_s))
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", CHILD],
@@ -255,7 +257,7 @@ def run_in_child(path: Path, mode: str, sql: str, parameters: Parameters, limits
     return selected
 
 
-def _plain(parameters: Parameters) -> Any:
+def _adapt_parameters(parameters: Parameters) -> Any:
     """Return parameters as the values that SQLite stores for them."""
     with closing(sqlite3.connect(":memory:")) as empty:
 

@@ -5,10 +5,10 @@ of exptrack does.
 
 Invariants:
 
-- Which triggers a statement of exptrack would run is asked of SQLite, which compiles the statement: a foreign
-  key may lead from a table of exptrack to a trigger on another one.
-- Of another format exptrack reads only ordinary tables with the columns that it knows: a view or a generated
-  column under such a name may never end.
+- SQLite itself tells which triggers a statement of exptrack would run: it compiles the statement. A foreign key
+  may lead from a table of exptrack to a trigger on another one.
+- Of a file of another format, exptrack reads only ordinary tables with the columns that it knows. A view or a
+  generated column under such a name may never end.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def require_own_schema(connection: Connection) -> None:
 
 
 def _compare(connection: Connection) -> tuple[str | None, bool]:
-    """Return the first line of an object that the file lacks or has otherwise, None if there is none.
+    """Return the first line of an object that the file lacks or has changed, None if there is none.
 
     Also return whether an object that exptrack did not make may reach one of its tables.
     """

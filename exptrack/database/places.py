@@ -25,12 +25,12 @@ from exptrack.errors import ArchiveIOError, ArchiveMovedError
 
 PATIENCE_S = 2.0  # for a process that is just opening or closing the file
 PAUSE_S = 0.005
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}
+_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}
 WAL_VERSIONS_AT, WAL_VERSIONS = 18, b"\2\2"  # in the main file: it is written and read by way of a WAL
 
 
 def require_plain_side_files(place: str | os.PathLike[str]) -> None:
-    """Refuse a pipe, device, folder or link in the place of a side file: reading one may never end.
+    """Refuse a FIFO, device, folder or link in the place of a side file: reading one may never end.
 
     Raises:
         ArchiveIOError: one stands there.

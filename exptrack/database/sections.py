@@ -61,7 +61,7 @@ class Ticket:
 
 
 class SectionThread:
-    """A daemon thread that runs sections one after the other; begun with the first, and after each end."""
+    """A daemon thread that runs sections one after the other. A section begins it wherever it does not run."""
 
     def __init__(self) -> None:
         self._tickets: SimpleQueue[Ticket | None] = SimpleQueue()

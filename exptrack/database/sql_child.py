@@ -1,7 +1,7 @@
 """Run one SELECT with long values in a process of its own; ``guarded_sql`` starts it.
 
 Invariants: this process only reads. SQLite takes at most 512 MiB of memory here. The system ends the process
-soon after the time of the statement, also if its parent is gone.
+soon after the time of the statement, also if its parent is gone; Windows cannot.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ BUSY_WAIT_S = 5.0
 
 
 def answer(order: tuple[Any, ...]) -> None:
-    """Run the statement that was ordered; write what it returns, or why it failed, to standard output."""
+    """Run the statement of `order`; write its rows, or why it failed, to standard output."""
     uri, sql, parameters, max_rows, timeout_s, rest_s = order
     if hasattr(signal, "setitimer"):
-        signal.setitimer(
-            signal.ITIMER_REAL, max(rest_s, 0) + 2 * GRACE_S
-        )  # nothing handles it: it ends the process
+        # No handler is set, so the signal ends the process.
+        signal.setitimer(signal.ITIMER_REAL, max(rest_s, 0) + 2 * GRACE_S)
     limits = Limits(max_rows, timeout_s, time.monotonic() + rest_s, MAX_VALUE_BYTES)
     found: Any
     try:

@@ -37,7 +37,7 @@ COPIED, COPIED_AT = struct.Struct("=I"), 96  # in the index: how many frames are
 SALTS_AT = 16  # in the header
 SETTLING_S = 0.05  # where nothing tells whether a writer is between its frames and the new end
 WHOLE = 0xFFFFFFFF
-# A file that was made to deceive may be endless: of a log no more is looked at than these.
+# A forged log may be endless, so exptrack looks at no more frames than these, and verifies no more of them.
 MOST_FRAMES = 1 << 18  # 1 GiB of usual pages
 MOST_VERIFIED = 2_000
 

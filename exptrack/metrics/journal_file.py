@@ -7,8 +7,8 @@ Invariants:
 - The header stands there twice, so damage to one copy loses nothing.
 - Other programs may cut, replace or delete the file at any time. So its process reads nothing back from it,
   and writes it again from memory.
-- A file of this name may be anything: only a regular file is opened, a header is believed only if every value
-  in it can be right, and no more is read than the longest journal has.
+- A file with the name of a journal may be anything. exptrack opens only a regular file, and reads no more than
+  the longest journal holds. It believes a header only if every value in it is possible.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class FileState(Enum):
 def list_journals(archive: Path) -> list[Path]:
     """Return the paths of all journals beside an archive, of every process and host.
 
-    A pipe, device, folder or link with the name of a journal is none.
+    A FIFO, device, folder or link with the name of a journal is none.
 
     Raises:
         OSError: the folder cannot be listed.
@@ -110,7 +110,7 @@ def read_journal(path: Path, size: int) -> bytes:
     Raises:
         OSError: it cannot be read, or is a link by now.
     """
-    # Not to wait for a pipe that was put in its place after the folder was listed.
+    # Not to wait for a FIFO that was put in its place after the folder was listed.
     flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     with open(path, "rb", opener=lambda name, how: os.open(name, how | flags)) as file:
         return file.read(size)

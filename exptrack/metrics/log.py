@@ -181,7 +181,7 @@ class MetricLog:
                         _put_single(journal.map, start * 48, body, check)  # type: ignore[arg-type]  # limit is 0 without a map
                         return
             except Exception:
-                pass  # a name that is new or cannot be looked up, or a value that _log_slowly refuses in words
+                pass  # a name that is new or cannot be looked up, or a value that _log_slowly refuses
         self._log_slowly({check_text(name, "metric name"): value}, step, time)
 
     def log(

@@ -159,7 +159,7 @@ def _aside(path: Path, damage: Damage) -> Path:
 
 
 def _copy_aside(path: Path, header: Header, aside: Path) -> None:
-    """Copy a journal; what a killed replay left under that name is removed first, and no link is followed."""
+    """Copy a journal, in place of a copy that a killed replay left. Links are not followed."""
     with suppress(FileNotFoundError):
         os.unlink(aside)
     with open(aside, "xb") as copy:

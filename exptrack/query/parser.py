@@ -471,7 +471,7 @@ class _Parser:
             raise self.error(BEYOND, token) from None
         if near != value:
             # As a float it would equal numbers that it is not.
-            problem = f"no number of 64 bits is {short_repr(value)}; the nearest is {near!r}"
+            problem = f"no number of 64 bits equals {short_repr(value)}; the nearest is {near!r}"
             raise self.error(problem, token)
         return near
 
@@ -516,11 +516,14 @@ def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | 
             raise parser.error(str(error), token) from None
     value = plain(value)
     if issubclass(type(value), (list, tuple)):
+        budget = [MAX_LIST + 1]  # the list itself counts too
         try:
             # A list of a config, to be compared with one: it may hold what a config may.
-            held = check_value(value, "", 1, [MAX_LIST])
+            held = check_value(value, "", 1, budget)
             check_text(encode_canonical(held), "list")
         except InvalidValueError as error:
+            if budget[0] < 0:
+                raise parser.error(f"a list holds at most {MAX_LIST:,} values; give fewer", token) from None
             raise parser.error(f"a list can hold only JSON values: {error}", token) from None
         assert isinstance(held, list)
         return cast(Scalar, held)

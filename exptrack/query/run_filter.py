@@ -52,7 +52,10 @@ class RunFilter:
 
     @_FromClassOrFilter
     def all(self, after: datetime | str | None = None, before: datetime | str | None = None) -> RunFilter:
-        """Admit every run, or only those started at or after `after` and before `before`."""
+        """Admit every run, or only those started at or after `after` and before `before`.
+
+        A text without a time zone is UTC, a datetime without one is local time.
+        """
         low, high = _check_time_bound(after, "after"), _check_time_bound(before, "before")
         return replace(
             self,

@@ -132,7 +132,7 @@ def _check_in_batches(
                 yield batch
                 batch, points = [], 0
     except ExptrackError as error:
-        error.add_note(f"in record {position} (from 0); the first {len(run_ids)} are stored, no other is")
+        error.add_note(f"in record {position} (from 0); only the first {len(run_ids)} are stored")
         raise
     if batch:
         yield batch

@@ -94,7 +94,9 @@ def load(path: str | PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, 
         place = read_path(path)
         raise ConfigNotFoundError(f"there is no file {short_path(place)}; check the path", path=place) from None
     except OSError as error:
-        raise ConfigError(f"cannot read {short_path(read_path(path))} ({error.strerror})") from None
+        raise ConfigError(
+            f"cannot read {short_path(read_path(path))} ({error.strerror}); check the path"
+        ) from None
     return loads(data, max_bytes=limit)
 
 

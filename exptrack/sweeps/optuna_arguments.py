@@ -1,7 +1,7 @@
 """Check what Optuna, or a caller of the storage, gives; it comes back as plain values.
 
-Invariant: an unknown id is Optuna's KeyError, and is no business of this file. An id that no row can have is an
-InvalidValueError, and one of another type an InvalidTypeError.
+Invariant: an id that no row can have is an InvalidValueError, and one of another type an InvalidTypeError. This
+file looks no id up: the storage raises Optuna's KeyError for an unknown one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def check_directions(directions: object) -> list[str]:
     given = read_elements(directions, "directions")
     known = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
     if not given or not all(isinstance(one, StudyDirection) and one in known for one in given):
-        raise InvalidValueError(f"each objective is minimized or maximized, not {short_repr(given)}")
+        raise InvalidValueError(
+            f"directions must be a list of StudyDirection.MINIMIZE and MAXIMIZE, not {short_repr(given)}"
+        )
     return [direction.name.lower() for direction in given]
 
 

@@ -81,10 +81,10 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
     """An archive as Optuna's storage, for ``optuna.create_study(storage=…)``. Every change commits.
 
     `heartbeat_interval` in seconds turns on Optuna's heartbeat. A running trial with heartbeats is stale once
-    its process is dead, or cannot be seen and this storage saw no new heartbeat for `grace_period` seconds, by
-    default twice the interval. A process that runs the study fails stale trials, and calls
-    `failed_trial_callback` with the study and the trial. Threads may share a storage, and a forked child may go
-    on using it. An unpickled storage opens the archive again by its path.
+    its process is dead. If this storage cannot see that process, the trial is stale after `grace_period`
+    seconds without a new heartbeat, by default twice the interval. A process that runs the study fails stale
+    trials, and calls `failed_trial_callback` with the study and the trial. Threads may share a storage, and a
+    forked child may go on using it. An unpickled storage opens the archive again by its path.
 
     >>> import optuna, exptrack
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)

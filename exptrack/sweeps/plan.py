@@ -172,7 +172,7 @@ class SweepPlan:
             key = _check_part(place_of(name), check_name, name, "a parameter")
             if not isinstance(dimension, Dimension):
                 raise SweepPlanError(
-                    f"a parameter has a Dimension, not {short_repr(dimension)}", key=place_of(key)
+                    f"a parameter must be a Dimension, not {short_repr(dimension)}", key=place_of(key)
                 )
             taken[_split_key(key, taken)] = key
             self._check_searchable(key, dimension)

@@ -68,7 +68,7 @@ def load_sweep(path: str | os.PathLike[str]) -> SweepPlan:
     except FileNotFoundError:
         raise ConfigNotFoundError(f"there is no sweep file {file}; check the path", path=str(file)) from None
     except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+        raise ConfigError(f"cannot read {file} ({error.strerror}); check the path") from None
     try:
         values, places = sdn.loads_with_places(data)
     except SdnError as error:

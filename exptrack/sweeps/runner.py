@@ -248,9 +248,12 @@ class _Runner:
             self._workers -= 1
             if not self._workers:
                 raise ExptrackError(
-                    "the system lets this process begin no thread; end some processes first"
+                    "the process may begin no thread for the sweep; allow it more threads"
                 ) from None
-            warn(f"the system lets this process begin no more threads, so trials at once: {self._workers}")
+            warn(
+                "the process may begin no more threads; allow it more threads. Trials run at once until then:"
+                f" {self._workers}"
+            )
 
     def _work(self) -> None:
         error: BaseException | None = None
@@ -335,7 +338,7 @@ class _Runner:
         try:
             interrupt_dead_runs(self._connection)
         except ArchiveError as error:  # other runs; storing the end of this trial may work all the same
-            warn(f"what dead processes left is not stored yet: {error}")
+            warn(f"the ends of runs whose process died are not stored yet: {error}")
         self._know_secrets(row)
         ended = ended._replace(errors=remove_secrets(ended.errors))
         verdict = judge_command(self._connection, self._settings, row, ended, self._ending)

@@ -182,7 +182,7 @@ def ask_to_stop(connection: Connection, study: int, *, now: bool = False) -> Non
 
 
 class StopRequests:
-    """The requests to stop a study that come after this object was made. They are counted: no clock matters."""
+    """The requests to stop a study that come after this object was made. Counts them, so no clock matters."""
 
     def __init__(self, connection: Connection, study: int) -> None:
         self._connection = connection
@@ -194,7 +194,7 @@ class StopRequests:
         return 0 if found is None else int(found)
 
     def came(self, *, now: bool = False) -> bool:
-        """Whether one came; with `now`, one that ends running trials too."""
+        """Whether a request came; with `now`, one to end running trials too."""
         return self._count(now) != self._before[now]
 
 
@@ -307,7 +307,7 @@ def read_dead_trials(connection: Connection, study: int) -> list[Row]:
 
 
 def read_unseen_trials(connection: Connection, study: int) -> list[Row]:
-    """Read the running trials (id, number) of which nobody here can know whether their process lives.
+    """Read the running trials (id, number) whose process cannot be seen from here, so that it may live.
 
     It ran on another host. On this host a process is seen, or its lock on the archive is.
     """
@@ -369,7 +369,7 @@ def _look_at(connection: Connection, row: Row) -> Owner:
 
 
 def _look_at_run(connection: Connection, owner: ProcessIdentity) -> Owner:
-    """Look at the command of a trial whose sweep is gone: it may run on, and then it has its trial."""
+    """Tell whether the command of a trial lives whose sweep is gone; if so, it goes on with the trial."""
     if is_dead(connection, owner, declared=is_alive(owner) is None and shares_boot(owner)):
         return Owner.DEAD
     return Owner.UNSEEN if is_alive(owner) is None and not shares_boot(owner) else Owner.ALIVE

@@ -272,7 +272,7 @@ class Study:
         start_runs = check_flag(start_runs, "start_runs")
         given = self.settings.get("time_limit_s") if time_limit is None else time_limit
         seconds = check_limit(given, "time_limit")
-        # Optuna's own limit believes the clock of the machine, which may be set meanwhile.
+        # Optuna's own limit follows the time of day, which may be set meanwhile.
         deadline_s = math.inf if seconds is None else time.monotonic() + seconds
         stops = StopRequests(self._connection, self._core.row)
         self.fail_dead_trials()
@@ -430,8 +430,8 @@ class Study:
     def fail_dead_trials(self, *, take_over: bool = False) -> list[int]:
         """Fail running trials whose process is dead; return their numbers. Commits if there is any.
 
-        A process that was forked from it, or the command of a sweep, keeps a trial running. A trial of a sweep
-        whose run completed all the same gets its value. One whose command had not begun waits to be begun
+        A process that was forked from it, or the command of a sweep, keeps a trial running. If the run of a
+        sweep's trial completed, the trial gets its value. A trial whose command had not begun waits to be begun
         again. `take_over` also fails trials that a forked process keeps running, and those of processes that
         cannot be seen from here, as on another host. Only you can know that nothing runs them.
         """

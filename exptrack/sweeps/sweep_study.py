@@ -55,7 +55,7 @@ def check_command(command: Sequence[str]) -> list[str]:
         raise InvalidTypeError("a command must be a list of words, like ['python', 'train.py']")
     words = [check_text(word, "a word of the command") for word in given]
     if any("\0" in word for word in words):
-        raise InvalidValueError("a word of the command holds NUL, which no command line takes")
+        raise InvalidValueError("a word of the command holds NUL, which no command line takes; remove it")
     if shutil.which(words[0]) is None:
         raise InvalidValueError(_describe_missing(words[0]))
     return words
@@ -66,7 +66,9 @@ def _describe_missing(program: str) -> str:
     if os.path.isdir(program):
         return f"{short_repr(program)} is a folder; give the program to run"
     if os.path.exists(program):
-        return f"{short_repr(program)} is no program that you may execute; give what runs it too, like python"
+        return (
+            f"you may not execute {short_repr(program)}; make it executable, or name what runs it, like python"
+        )
     return f"there is no program {short_repr(program)} to run; give its path"
 
 

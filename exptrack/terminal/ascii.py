@@ -18,7 +18,7 @@ BY_DOTS = " ..::==##"
 
 
 def spell_out(stream: TextIO) -> None:
-    """Make a stream write likenesses of the characters that it lacks, instead of failing.
+    """Make a stream write similar characters for those that it lacks, instead of failing.
 
     A stream with Unicode lacks lone surrogates only: the bytes of a file's name that are not UTF-8.
     """

@@ -175,7 +175,7 @@ def test_a_copy_beside_no_open_file_is_opened_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "make"),
     [
-        ("a pipe", os.mkfifo),
+        ("a FIFO", os.mkfifo),
         ("a folder", os.mkdir),
         ("a link", lambda path: os.symlink("/dev/zero", path)),
         ("a link", lambda path: os.symlink(path, path)),

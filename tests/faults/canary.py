@@ -1,4 +1,4 @@
-"""Let a secret of the environment into every call that may keep or show it, and look for it afterwards.
+"""Give a secret of the environment to every call that may store or print it, and look for it afterwards.
 
 The main file, its log, the journals, copies and exports, and all that the terminal shows must not hold the
 secret: neither as it is, nor escaped, nor its first or last eight characters.

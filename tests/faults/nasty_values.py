@@ -26,7 +26,7 @@ import numpy as np
 LIE = "LIE-that-a-text-tells"
 DEPTH = 5_000
 HUGE = 10 * 1024 * 1024
-# What Python asks of a value by itself, in the order of asking that counts for no test.
+# The methods that Python itself calls on a value. No test depends on their order.
 HOOKS = (
     "__repr__ __str__ __format__ __float__ __int__ __index__ __iter__ __len__ __hash__ __eq__ __lt__ __bool__"
     " __fspath__ __contains__ __getitem__ __array__ __buffer__ __call__ __enter__ __bytes__ __round__"

@@ -1,4 +1,4 @@
-"""No argument of a public call ends in an error that is nobody's, or leaves something half done.
+"""No argument of a public call ends in an error of another type, or leaves something half done.
 
 A part of the arguments; ``python -m tests.faults --only nasty_arguments`` tries every value of every parameter,
 and pairs of them.

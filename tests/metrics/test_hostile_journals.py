@@ -51,7 +51,7 @@ def bound(path: Path) -> None:
 
 
 MAKERS: dict[str, Callable[[Path], object]] = {
-    "a pipe": lambda path: os.mkfifo(path),
+    "a FIFO": lambda path: os.mkfifo(path),
     "an endless device": lambda path: path.symlink_to("/dev/zero"),
     "a folder": lambda path: path.mkdir(),
     "a link to itself": lambda path: path.symlink_to(path),

@@ -27,6 +27,7 @@ from exptrack.query.conditions import (
 from exptrack.query.parser import (
     MAX_CONDITIONS,
     MAX_DEPTH,
+    MAX_LIST,
     parse_columns,
     parse_field,
     parse_filter,
@@ -332,6 +333,9 @@ def test_parameters_must_be_as_many_as_question_marks_and_of_a_type_that_is_comp
             parse_filter("config.lr = ?", [wrong])
     with pytest.raises(FilterError, match="no times"):
         parse_filter("config.lr = ?", [datetime.now(UTC)])
+    parse_filter("config.lr = ?", [[1] * MAX_LIST])
+    with pytest.raises(FilterError, match="a list holds at most 10,000 values; give fewer"):
+        parse_filter("config.lr = ?", [[1] * (MAX_LIST + 1)])
 
 
 def test_what_is_no_text_or_too_long_is_refused() -> None:

@@ -255,7 +255,7 @@ def test_a_record_that_cannot_be_stored_changes_nothing(archive: Archive, case: 
     with pytest.raises(error) as caught:
         archive.record_runs([RecordedRun({"new key": 1}, BEGIN, tags=["new"]), bad])
     assert dump(archive) == before
-    assert caught.value.__notes__ == ["in record 1 (from 0); the first 0 are stored, no other is"]
+    assert caught.value.__notes__ == ["in record 1 (from 0); only the first 0 are stored"]
 
 
 def test_batches_before_one_that_fails_stay_and_are_told_of(
@@ -265,7 +265,7 @@ def test_batches_before_one_that_fails_stay_and_are_told_of(
     records = [RecordedRun({"n": n}, BEGIN) for n in range(7)] + [RecordedRun({"n": NAN}, BEGIN)]
     with pytest.raises(ConfigError) as caught:
         archive.record_runs(records)
-    assert caught.value.__notes__ == ["in record 7 (from 0); the first 6 are stored, no other is"]
+    assert caught.value.__notes__ == ["in record 7 (from 0); only the first 6 are stored"]
     assert archive.runs().count() == 6
 
 

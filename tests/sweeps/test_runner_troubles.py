@@ -251,7 +251,7 @@ def test_what_other_dead_processes_left_costs_no_value(
     monkeypatch.setattr(runner, "interrupt_dead_runs", refuse)
     assert ends(sweep(report)) == [("complete", (0.5,), None)] * 2
     assert {record.getMessage() for record in caplog.records} == {
-        "what dead processes left is not stored yet: there is no room"
+        "the ends of runs whose process died are not stored yet: there is no room"
     }
 
 
@@ -301,10 +301,10 @@ def test_without_room_for_threads_fewer_trials_run_at_once(
         count_threads(scarce, allowed=1)
         assert len(sweep(report, jobs=4)) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "the system lets this process begin no more threads, so trials at once: 1"
+        "the process may begin no more threads; allow it more threads. Trials run at once until then: 1"
     ]
     count_threads(monkeypatch, allowed=0)
-    with pytest.raises(ExptrackError, match="begin no thread"):
+    with pytest.raises(ExptrackError, match="may begin no thread"):
         sweep(report, max_trials=3)
 
 
@@ -346,7 +346,7 @@ def test_a_command_that_cannot_be_run_is_named_by_its_fault(archive: Archive, tm
     (tmp_path / "train.txt").write_text("print()")
     for program, words in (
         (str(tmp_path), "is a folder"),
-        (str(tmp_path / "train.txt"), "is no program that you may execute; give what runs it"),
+        (str(tmp_path / "train.txt"), "you may not execute"),
         ("no-such-program", "there is no program 'no-such-program' to run"),
         ("", "there is no program ''"),
     ):

@@ -306,7 +306,7 @@ class ExpConfig:
         return self._overrides
 
     def __repr__(self) -> str:
-        return f"ExpConfig({self._values!r})"
+        return f"ExpConfig({hide_secrets(self._values, self._kind_of)!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExpConfig) and self.hash() == other.hash()
@@ -402,10 +402,13 @@ class ExpConfig:
         return config.hide_secrets()
 
     def to_sdn(self) -> str:
-        """Write the config as SDN text, in its own order of keys; every ``${env:…}`` stays unresolved."""
+        """Write the config as SDN text, in its own order of keys.
+
+        Every ``${env:…}`` stays unresolved, and a secret that is known is hidden as in the archive.
+        """
         from exptrack import sdn
 
-        return sdn.dumps(self._values)
+        return sdn.dumps(hide_secrets(self._values, self._kind_of))
 
     def canonical(self) -> str:
         """Return the canonical form (described at the top of this module)."""

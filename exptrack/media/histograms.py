@@ -110,7 +110,7 @@ def _spread(low: float, high: float, bins: int) -> list[float]:
 
 
 def _divide_range(limits: tuple[float, float], bins: int) -> list[float]:
-    given = [check_number(limit, "a limit of the range") for limit in read_elements(limits, "a range", most=2)]
+    given = [check_number(limit, "a limit of the range") for limit in read_elements(limits, "a range", most=3)]
     if len(given) != 2:
         raise InvalidValueError(f"a range must be two numbers, not {short_repr(limits)}")
     low, high = given

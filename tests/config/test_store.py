@@ -216,6 +216,18 @@ def test_a_secret_with_a_part_that_is_hidden_anyway_is_hidden_whole(
     assert "${env:CANARY}" in str(shown.summary.reason)
 
 
+def test_a_config_of_code_shows_no_secret_that_another_one_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", CANARY)
+    told = secret_config(tmp_path)
+    again = ExpConfig({"mine": [CANARY, 1], **told.values})
+    for text in (str(again), repr(again), again.to_sdn()):
+        assert CANARY not in text
+        assert "${env:CANARY}" in text
+    assert again["mine"] == [CANARY, 1], "the program sees what it gave"
+
+
 def test_a_killed_run_leaves_no_secret_in_the_wal(tmp_path: Path) -> None:
     (tmp_path / "config.sdn").write_text("token: ${env:CANARY}\n")
     code = (

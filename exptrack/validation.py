@@ -20,6 +20,7 @@ _F = TypeVar("_F")
 
 MAX_NAME_CHARS = 1_000
 MAX_TEXT_CHARS = 16 * 1024 * 1024
+EXACT_INT = 2**53  # a float holds every whole number up to here exactly
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MANY_AT_ONCE = 50_000
 MAX_COLUMN = 20_000_000  # points of one call: 480 MB with their steps and times

@@ -80,8 +80,8 @@ CREATE TABLE config_value (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     key INTEGER NOT NULL REFERENCES config_key (id),
     type TEXT NOT NULL CHECK (type IN ('text', 'int', 'float', 'bool', 'null', 'list', 'map')),
-    num ANY CHECK (typeof(num) IN ('integer', 'real', 'null')), -- int and float, each as it is
-    text TEXT,                      -- all others, and floats whose 15 digits do not say them exactly
+    num REAL,                       -- int and float
+    text TEXT,                      -- all others, and numbers whose 15 digits do not say them exactly
     source INTEGER REFERENCES config_source (id), -- which file or override set it, where known
     PRIMARY KEY (run, key)
 ) STRICT, WITHOUT ROWID;
@@ -285,8 +285,8 @@ CREATE TABLE trial_param (
     name TEXT NOT NULL,
     value REAL,                     -- as the sampler sees it: a number, or the index of a choice; NULL is NaN
     type TEXT NOT NULL,             -- of what the objective saw: null, bool, int, float, text, other
-    num ANY CHECK (typeof(num) IN ('integer', 'real', 'null')), -- that, of int and float; NULL of a float: NaN
-    text TEXT,                      -- that, of bool, text and other; true and false; others as JSON
+    num REAL,                       -- that, of int and float; NULL of a float: NaN
+    text TEXT,                      -- that, of bool, text and other; true and false; others as JSON; of an int beyond 2^53
     distribution TEXT NOT NULL,     -- JSON: the range or the choices it was drawn from
     PRIMARY KEY (trial, name)
 ) STRICT, WITHOUT ROWID;
@@ -401,10 +401,11 @@ SELECT
     v.type,
     CASE
         WHEN v.text IS NOT NULL THEN v.text
-        WHEN v.num IS NOT NULL THEN CAST(v.num AS TEXT)
+        WHEN v.type = 'int' THEN CAST(CAST(v.num AS INTEGER) AS TEXT)
+        WHEN v.type = 'float' THEN CAST(v.num AS TEXT)
         ELSE 'null'
     END AS value,                           -- every value as text
-    v.num,                                  -- numbers: compare these; an int is whole, so divide it by 2.0, not by 2
+    v.num,                                  -- numbers: compare these
     v.text,                                 -- text, true and false, lists and maps as JSON
     s.kind AS source_kind,
     s.name AS source_name,
@@ -554,9 +555,12 @@ SELECT
     t.number,
     r.run_id,
     p.name,
-    coalesce(p.text, p.num) AS value,       -- as the objective saw it
+    CASE
+        WHEN p.type = 'int' THEN CAST(coalesce(p.text, p.num) AS INTEGER)
+        ELSE coalesce(p.text, p.num)
+    END AS value,                           -- as the objective saw it
     p.type,
-    p.num                                   -- numbers: compare these; an int is whole, so divide it by 2.0, not by 2
+    p.num                                   -- numbers: compare these
 FROM trial_param AS p
 JOIN trial AS t ON t.id = p.trial
 JOIN study AS s ON s.id = t.study

@@ -81,5 +81,7 @@ def rank_stored(leaf: StoredValue | None) -> tuple[int, float, str, str]:
     if leaf is None:
         return (4, 0.0, "", "")
     kind, num, text = leaf
+    if kind == "int" and text is not None:
+        num = int(text)  # `num` is rounded
     rank = {"int": 0, "float": 0, "bool": 1, "text": 2}.get(kind, 3)
     return (rank, num or 0.0, text or "", kind)

@@ -14,8 +14,7 @@ from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_or_text
 from exptrack.extras import require
 from exptrack.new_files import write_new_file
-
-EXACT_INT = 2**53  # a float holds every whole number up to here exactly
+from exptrack.validation import EXACT_INT
 
 
 @main.command()

@@ -56,7 +56,7 @@ FROM config_value AS v WHERE v.run IN (SELECT value FROM json_each(:runs))
 CHOSEN_LEAVES_OF = LEAVES_OF + "AND v.key IN (SELECT value FROM json_each(:keys))"
 
 # A value as its row holds it: type, num, text. Two are equal only if the values and their types are.
-StoredValue: TypeAlias = tuple[str, int | float | None, str | None]
+StoredValue: TypeAlias = tuple[str, float | None, str | None]
 
 
 class StoredConfig(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -18,7 +17,7 @@ from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, mask_setting
 from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
-from exptrack.validation import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
+from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
 
 ConfigValue: TypeAlias = "str | int | float | bool | list[ConfigValue] | dict[str, ConfigValue] | None"
 
@@ -30,14 +29,14 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 
 class Leaf(NamedTuple):
-    """One row of a config. A number is in `num`, and a float in `text` too if SQLite would not show it exactly.
+    """One row of a config. A number is in `num`, and in `text` too if SQLite would not show it exactly.
 
     Null is in neither. Every other value is in `text`.
     """
 
     key: str
     type: str
-    num: int | float | None
+    num: float | None
     text: str | None
 
 
@@ -241,7 +240,7 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
     elif isinstance(value, bool):
         found.append(Leaf(path, "bool", None, "true" if value else "false"))
     elif isinstance(value, int):
-        found.append(Leaf(path, "int", value, None))
+        found.append(Leaf(path, "int", float(value), None if abs(value) <= EXACT_INT else str(value)))
     elif isinstance(value, float):
         # SQLite shows 15 digits, and has no negative zero.
         text = repr(value)
@@ -254,19 +253,15 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
         found.append(Leaf(path, type_name(value), None, encode_canonical(value)))
 
 
-def leaf_value(kind: str, num: int | float | None, text: str | None) -> ConfigValue:
-    """Return the value of a leaf: the inverse of :func:`list_leaves`.
-
-    Raises:
-        TypeError, ValueError: no value is stored so; the file is damaged.
-    """
+def leaf_value(kind: str, num: float | None, text: str | None) -> ConfigValue:
+    """Return the value of a leaf: the inverse of :func:`list_leaves`."""
     if kind == "text" or kind == "null":
         return text
     if kind == "bool":
         return text == "true"
     if kind == "float":
-        return float(num if text is None else text)  # type: ignore[arg-type]
+        return num if text is None else float(text)
     if kind == "int":
-        return operator.index(num)  # type: ignore[arg-type]
+        return int(text or "") if num is None or text is not None else int(num)
     value: ConfigValue = json.loads(text or "")
     return value

@@ -15,12 +15,15 @@ from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Not, Or
 from exptrack.query.names import find_key, find_metric
+from exptrack.validation import EXACT_INT
 
 # Even if an index has the order, up to FEW candidates are tested and sorted instead of walking along the index.
 # Up to MOST candidates are, if the walk would pass more runs than that.
 FEW = 500
 MOST = 10_000
 
+# A number of a config as it is: an int that no float equals has its digits in `text`.
+EXACT_NUMBER = "CASE WHEN v.type = 'int' AND v.text IS NOT NULL THEN CAST(v.text AS INTEGER) ELSE {} END"
 KEY_IDS = "SELECT id FROM config_key WHERE key = :key OR (key >= :key || '.' AND key < :key || '/')"
 
 # The columns have no table name, so that they belong to the innermost metric_series.
@@ -343,8 +346,12 @@ def match_config_value(operator: str, value: Any) -> Fragment:
         # Values of other types never have this text, so the index alone answers.
         unmistakable = operator == "=" and value[:1].isalpha() and value not in ("true", "false")
         return match if unmistakable else Fragment(f"({match.sql} AND v.type = 'text')", match.values)
-    # SQLite compares an int with a float exactly, however large.
-    return match_value("v.num", operator, (value,))
+    if abs(value) < EXACT_INT:
+        return match_value("v.num", operator, (float(value),))
+    # `num` is rounded here, so the index finds neighbours too. SQLite compares an int with a float exactly.
+    near = match_value("v.num", {"<": "<=", ">": ">="}.get(operator, operator), (float(value),))
+    exact = match_value(EXACT_NUMBER.format("v.num"), operator, (value,))
+    return Fragment(f"({near.sql} AND {exact.sql})", (*near.values, *exact.values))
 
 
 def express_field(connection: Connection, field: Field) -> Fragment:
@@ -357,8 +364,8 @@ def express_field(connection: Connection, field: Field) -> Fragment:
     if field.kind == "config":
         key = find_key(connection, field.name)
         # SQLite orders numbers before texts.
-        sql = "(SELECT coalesce(v.num, v.text) FROM config_value AS v WHERE v.run = r.id AND v.key = ?)"
-        return Fragment(sql, (key,))
+        value = EXACT_NUMBER.format("coalesce(v.num, v.text)")
+        return Fragment(f"(SELECT {value} FROM config_value AS v WHERE v.run = r.id AND v.key = ?)", (key,))
     if field.name in SETS:
         words = SETS[field.name]
         return Fragment(f"(SELECT min({words.word}) FROM {words.source} WHERE {words.where('x.run = r.id')})")

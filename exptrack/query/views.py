@@ -51,7 +51,8 @@ FROM run AS r"""
 DROP_VIEW = "DROP VIEW {name}"
 # True is 1 and false is 0, as everywhere in SQL.
 CONFIG_COLUMN = (
-    "(SELECT CASE v.type WHEN 'bool' THEN v.text = 'true' ELSE coalesce(v.num, v.text) END"
+    "(SELECT CASE v.type WHEN 'int' THEN CAST(coalesce(v.text, v.num) AS INTEGER) WHEN 'float' THEN v.num"
+    " WHEN 'bool' THEN v.text = 'true' ELSE v.text END"
     " FROM config_value AS v WHERE v.run = r.id AND v.key = {key})"
 )
 # NULL where the metric is NaN, and where the run has not logged it.

@@ -24,7 +24,7 @@ from exptrack.plain import plain, reading, short_repr
 from exptrack.runs.ownership import DIED
 from exptrack.sweeps.optuna_arguments import check_values, encode_json
 from exptrack.times import moment, utc_text
-from exptrack.validation import INT64_MAX, INT64_MIN, check_number, check_step, check_text
+from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, check_number, check_step, check_text
 
 STUDY_BY_NAME = "SELECT id FROM study WHERE name = ?"
 STUDY_NAME = "SELECT name FROM study WHERE id = ?"
@@ -213,7 +213,7 @@ def encode_param(name: str, internal: float, distribution: BaseDistribution) -> 
     elif isinstance(value, float):
         kind, num = "float", float(value)
     elif isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX:
-        kind, num = "int", int(value)
+        kind, num, text = "int", float(value), None if abs(value) <= EXACT_INT else str(value)
     else:
         kind, text = "bool" if isinstance(value, bool) else "other", encode_json(value)
     return name, internal, kind, num, text, distribution_to_json(distribution)

@@ -45,8 +45,18 @@ def _own_objects() -> frozenset[str]:
 @cache
 def own_views() -> frozenset[str]:
     """Return the names of the views that ``schema/`` defines."""
+    return _names_of("VIEW")
+
+
+@cache
+def own_tables_and_views() -> frozenset[str]:
+    """Return the names of the tables and views that ``schema/`` defines."""
+    return _names_of("TABLE") | own_views()
+
+
+def _names_of(kind: str) -> frozenset[str]:
     heads = (text.split(None, 3) for text in _own_objects())
-    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", "VIEW"])
+    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", kind])
 
 
 @cache

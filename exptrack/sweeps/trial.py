@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import optuna
 
+from exptrack.capture.redaction import require_no_secret
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
-from exptrack.plain import plain, read_elements, short_repr
+from exptrack.plain import is_text, plain, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_bridge import put_together, row_of, take_apart
@@ -136,6 +137,7 @@ class Trial:
 
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
+        require_no_secret(checked, "the param name")
         self._core.config_for({**self.params, checked: None})
         try:
             with self._core.translate_errors():
@@ -248,6 +250,8 @@ def check_param_value(name: str, value: object) -> None:
         raise InvalidTypeError(
             f"param {short_repr(name)} must be text, a number, a bool or None, not {short_repr(value)}"
         )
+    if is_text(value):
+        require_no_secret(str.__str__(value), f"a value of param {short_repr(name)},")
     try:
         ExpConfig({"value": value})
     except InvalidValueError as error:

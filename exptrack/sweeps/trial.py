@@ -114,7 +114,7 @@ class Trial:
         )
         found = tuple(plain(choice) for choice in given)
         for choice in found:
-            check_param_value(name, choice)
+            check_new_value(name, choice)
         seen: dict[Any, Any] = {}
         for choice in found:
             other = seen.setdefault(choice, choice)
@@ -240,6 +240,17 @@ def attached_trial() -> Trial | None:
     return Trial(core, core.storage.get_trial(row["id"]))
 
 
+def check_new_value(name: str, value: object) -> None:
+    """Refuse what :func:`check_param_value` refuses, and a secret that no trial has yet.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: the value is one of these.
+    """
+    check_param_value(name, value)
+    if is_text(value):
+        require_no_secret(str.__str__(value), f"a value of param {short_repr(name)},")
+
+
 def check_param_value(name: str, value: object) -> None:
     """Refuse a value that no param takes or no config stores.
 
@@ -250,8 +261,6 @@ def check_param_value(name: str, value: object) -> None:
         raise InvalidTypeError(
             f"param {short_repr(name)} must be text, a number, a bool or None, not {short_repr(value)}"
         )
-    if is_text(value):
-        require_no_secret(str.__str__(value), f"a value of param {short_repr(name)},")
     try:
         ExpConfig({"value": value})
     except InvalidValueError as error:

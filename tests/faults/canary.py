@@ -31,9 +31,11 @@ from pydantic import BaseModel
 
 from exptrack import (
     Archive,
+    Dimension,
     ExpConfig,
     ExptrackError,
     RecordedRun,
+    SweepPlan,
     known_secrets,
     load_exp_config,
     parse_cli_overrides,
@@ -311,8 +313,15 @@ def _deeds() -> Iterator[tuple[str, Deed]]:
         yield f"{number} {type(error).__name__}", raise_one
 
 
+def _argue_in_sweep(scene: Scene) -> None:
+    """Give the secret to the command of a sweep in a word that does not look like one."""
+    space = {"lr": Dimension("float", 0.1, 1.0)}
+    plan = SweepPlan("argued", "loss", "minimize", space, max_trials=1, base=scene.config)
+    scene.archive.run_sweep(plan, [sys.executable, "-c", "import sys; print(sys.argv)", scene.secret])
+
+
 DEEDS = dict(_deeds())
-SWEEPS: dict[str, Deed] = {}
+SWEEPS: dict[str, Deed] = {"sweep with a word": _argue_in_sweep}
 for _name_of_script, _body in SCRIPTS.items():
     SWEEPS[f"sweep {_name_of_script}"] = functools.partial(_sweep, body=_body)
     SWEEPS[f"sweep {_name_of_script}, as JSON"] = functools.partial(_sweep, body=_body, options=("--json",))

@@ -39,6 +39,7 @@ MAX_VALUE_BYTES = 64 * 1024 * 1024
 MAX_RESULT_BYTES = 512 * 1024 * 1024
 VALUE_BYTES = 32  # of the object that holds a value in a row
 MAX_PATTERN_BYTES = 1_000  # of LIKE and GLOB
+LONGEST_S = 1_000_000.0  # the system's own timers take no time above 24 days
 GRACE_S = 0.5  # for the child to start and to answer by itself
 CHILD = (
     "import marshal, sys; order = marshal.load(sys.stdin.buffer); sys.path[:] = order[0]; "
@@ -252,7 +253,7 @@ def run_in_child(
         raise QueryError(
             f"{problem}, and this program cannot start Python for it; select less, like the length of a text"
         )
-    rest_s = limits.deadline - time.monotonic()
+    rest_s = min(limits.deadline - time.monotonic(), LONGEST_S)
     uri = f"{path.as_uri()}?mode=ro{'&immutable=1' * (mode == 'frozen')}"
     order = marshal.dumps((sys.path, uri, sql, _plain(parameters), limits.max_rows, limits.timeout_s, rest_s))
     try:

@@ -120,6 +120,11 @@ def test_a_failure_beside_long_values_is_told_as_ever(archive: Archive) -> None:
         archive.sql("SELECT hex(zeroblob(60000000))")
 
 
+@pytest.mark.parametrize("timeout_s", [1e7, 1e10, 1e300])
+def test_a_long_time_limit_holds_in_a_process_of_its_own_too(archive: Archive, timeout_s: float) -> None:
+    assert archive.sql("WITH one AS (SELECT 1) SELECT * FROM one", timeout_s=timeout_s).rows == ((1,),)
+
+
 def test_without_a_python_to_start_long_values_are_refused(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,8 @@ Invariants:
 
 - No value leaves this process, except to the sweep that started it, and then in a form that only this sweep
   reads.
-- A value is found as it is written, escaped, in quotes, as bytes or in a URL. Of a long value, its first and
-  last eight characters are found too, since messages are shortened.
+- A value is found as it is written, escaped, in quotes, as bytes, in a URL, in base64 or in hexadecimal. Of a
+  long value, its first and last eight characters are found too, since messages are shortened.
 - A value under six characters is hidden only where a config has it at the same key. Elsewhere, masking it would
   garble every message.
 """
@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 SHORTEST_SECRET = 6
 LONG_SECRET = 12  # of these, a part is hidden too
@@ -64,11 +65,16 @@ def has_secrets() -> bool:
     return bool(_known or _filled_in)
 
 
-def mask_secrets(text: str) -> str:
-    """Replace every known secret in `text`, and every long enough part of one, by what is shown for it."""
+def mask_secrets(text: str, concerns: Callable[[str], bool] | None = None) -> str:
+    """Replace every known secret in `text`, and every long enough part of one, by what is shown for it.
+
+    With `concerns`, only those secrets for which it returns True of what is shown.
+    """
     if not _known:
         return text
     for value, shown in _longest_first():
+        if concerns is not None and not concerns(shown):
+            continue
         for form in _forms_of(value):
             if form in text:
                 text = text.replace(form, shown)
@@ -80,6 +86,17 @@ def mask_secrets(text: str) -> str:
 def _longest_first() -> list[tuple[str, str]]:
     # One secret may contain another. A copy, because another thread may add one meanwhile.
     return sorted(_known.copy().items(), key=lambda pair: -len(pair[0]))
+
+
+def mask_facts(value: Any) -> Any:
+    """Replace every known secret in the keys and texts of a value that JSON holds."""
+    if not _known:
+        return value
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, Mapping):
+        return {mask_facts(key): mask_facts(item) for key, item in value.items()}
+    return [mask_facts(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def mask_bytes(data: bytes) -> bytes:
@@ -133,6 +150,26 @@ def _is_same(value: str | float, text: str) -> bool:
 @lru_cache(maxsize=1024)
 def _forms_of(value: str) -> tuple[str, ...]:
     """Return the texts that a secret may appear as, the longest first."""
+    forms = {*_spellings_of(value), *_encodings_of(value)}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def _encodings_of(value: str) -> set[str]:
+    """Return a secret in hexadecimal and in base64, where it may follow one or two other bytes."""
+    from base64 import b64encode
+
+    data = value.encode("utf-8", "surrogateescape")
+    forms = {data.hex(), data.hex().upper()}
+    for before in range(3):
+        encoded = b64encode(bytes(before) + data).decode().rstrip("=")
+        # Characters at the ends that other bytes have a part in.
+        whole = encoded[(0, 2, 3)[before] : len(encoded) - ((before + len(data)) % 3 > 0)]
+        if len(whole) >= PART:
+            forms |= {whole, whole.translate({ord("+"): "-", ord("/"): "_"})}
+    return forms
+
+
+def _spellings_of(value: str) -> set[str]:
     import json
     from urllib.parse import quote, quote_plus
 
@@ -145,13 +182,14 @@ def _forms_of(value: str) -> tuple[str, ...]:
         forms |= {one, inside, ascii(one)[1:-1], inside.replace("'", "\\'"), repr(inside)[1:-1]}
         forms |= {json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], repr(data)[2:-1]}
         forms |= {quote(data), quote(data, safe=""), quote_plus(data)}
-    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+    return forms
 
 
 @lru_cache(maxsize=1024)
 def _parts_of(value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the forms of which a beginning, and those of which an end, tells something of the secret."""
-    forms = [form for form in _forms_of(value) if len(form) >= LONG_SECRET]
+    spellings = _spellings_of(value)
+    forms = [form for form in _forms_of(value) if form in spellings and len(form) >= LONG_SECRET]
     return (
         tuple(form for form in forms if _tells(form[:PART])),
         tuple(form for form in forms if _tells(form[-PART:])),

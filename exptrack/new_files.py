@@ -2,12 +2,15 @@
 
 Invariants: bytes go to a draft beside the target, under a random name. Once it is synced, the draft gets its
 final name by a call that fails if that name is taken. So a file that another process makes meanwhile stays. A
-name is also taken by a symbolic link, even one that leads nowhere.
+name is also taken by a symbolic link, even one that leads nowhere. A FIFO, a device or a link to one, such as
+``/dev/stdout``, is never replaced.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 
 from exptrack import own_files
@@ -70,9 +73,20 @@ def give_name(draft: str, name: str, *, overwrite: bool, folder: int | None = No
             # name and replace that. A kill may leave the empty file. But a check and then a renaming could
             # replace a file that another process wrote in between.
             os.close(os.open(name, NEW_FILE, 0o600, dir_fd=folder))
+    else:
+        _require_replaceable(name, folder)
     try:
         os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
         if not overwrite:
             os.unlink(name, dir_fd=folder)
         raise
+
+
+def _require_replaceable(name: str, folder: int | None) -> None:
+    try:
+        status = os.stat(name, dir_fd=folder)
+    except OSError:  # there is none, or a link leads nowhere
+        return
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EINVAL, "it leads to no regular file", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import reprlib
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from exptrack.known_secrets import (
     know_secret,
     know_variables,
     mask_bytes,
+    mask_facts,
     mask_secrets,
     mask_setting,
 )
@@ -117,3 +119,25 @@ def test_a_short_value_inside_another_setting_is_kept() -> None:
     know_secret("resnet", "${env:MODEL}")
     assert mask_setting("name", "resnet50", is_from_code=True) is None
     assert mask_setting("name", "resnet", is_from_code=True) == "${env:MODEL}"
+
+
+OTHER = "vw+/Geheim:8142?é-kanarie7"
+
+
+@pytest.mark.parametrize("before", [b"", b"u", b"me", b"user:"])
+def test_a_secret_is_hidden_in_base64_and_in_hexadecimal(before: bytes) -> None:
+    know_secret(OTHER, "${env:TOKEN}")
+    data = OTHER.encode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        shown = mask(encode(before + data + b"\n").decode())
+        assert "${env:TOKEN}" in shown
+        assert len(shown) < len(before) * 4 / 3 + 20, shown  # nothing of the secret itself is left
+    assert mask(f"0x{data.hex()}, {data.hex().upper()}") == "0x${env:TOKEN}, ${env:TOKEN}"
+
+
+def test_facts_are_hidden_in_keys_and_texts_alone() -> None:
+    facts = {"a": [1, 2.5, None, True, {OTHER: OTHER}], "b": ("x", f"say {OTHER}")}
+    assert mask_facts(facts) is facts
+    know_secret(OTHER, "${env:TOKEN}")
+    hidden = {"a": [1, 2.5, None, True, {"${env:TOKEN}": "${env:TOKEN}"}], "b": ["x", "say ${env:TOKEN}"]}
+    assert mask_facts(facts) == hidden

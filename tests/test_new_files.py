@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,27 @@ def test_parquet_replaces_a_file_only_by_overwrite(tmp_path: Path) -> None:
     assert call(tmp_path / "lab.db", *words, "--overwrite").exit_code == 0
     assert (tmp_path / "out").read_bytes().startswith(b"PAR1")
     assert call(tmp_path / "lab.db", "sql", "SELECT 1", "--overwrite").exit_code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs in folders")
+def test_a_fifo_is_not_replaced_when_asked_either(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        run.artifacts.register_data("m", b"some bytes")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "lost").symlink_to("nowhere")
+    for name in ("pipe", "link"):
+        target = str(tmp_path / name)
+        for words in (
+            ("sql", "SELECT 1 AS a", "--parquet", target, "--overwrite"),
+            ("artifacts", "get", run.run_id, "m", "-o", target, "--overwrite"),
+        ):
+            done = call(tmp_path / "lab.db", *words)
+            assert (done.exit_code, "leads to no regular file" in done.output) == (61, True), done.output
+        assert stat.S_ISFIFO(os.stat(target).st_mode)
+    assert (tmp_path / "link").is_symlink()
+    write_new_file(str(tmp_path / "lost"), b"new", overwrite=True)
+    assert (tmp_path / "lost").read_bytes() == b"new"
 
 
 def test_a_changed_config_leaves_the_files_beside_it(tmp_path: Path) -> None:

@@ -339,6 +339,7 @@ class ArchiveQueries:
 
         It can only read and cannot change anything. It stops at `max_rows` rows and after `timeout_s` seconds.
         A statement with a value of more than 20,000 bytes runs in a process of its own, with 512 MiB of memory.
+        So does one that has a WITH table, names a table or view that exptrack did not make, or is long.
         Pragmas that describe the schema, such as ``PRAGMA table_info(run)``, are allowed too.
 
         Raises:

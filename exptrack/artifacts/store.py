@@ -34,7 +34,9 @@ from exptrack.artifacts.records import ArtifactFile
 from exptrack.artifacts.restore import check_tree, safe_parts, storing_folder, write_file, write_tree
 from exptrack.artifacts.retention import Retention
 from exptrack.artifacts.target_names import choose_paths
+from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.config.exp_config import ExpConfig
+from exptrack.config.tree import encode_canonical, hide_secrets
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import default_connection
@@ -45,6 +47,7 @@ from exptrack.errors import (
     InvalidValueError,
     warn,
 )
+from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.plain import MAX_PATH_CHARS, is_text, short_repr
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.events import record_event
@@ -278,14 +281,15 @@ class ArtifactStore(Retention):
             )
         media_type, step = said.media_type, said.step
         checked = Registration(
-            check_name(said.name, "artifact name"),
-            check_name(said.kind, "artifact kind"),
+            remove_secrets_of_name(check_name(said.name, "artifact name")),
+            mask_secrets(check_name(said.kind, "artifact kind")),
             None,
             check_flag(said.is_text, "is_text"),
-            None if media_type is None else check_name(media_type, "media type"),
+            None if media_type is None else mask_secrets(check_name(media_type, "media type")),
             None if step is None else check_step(step),
         )
-        metadata = ExpConfig({} if said.metadata is None else said.metadata).canonical()
+        facts = ExpConfig({} if said.metadata is None else said.metadata).values
+        metadata = encode_canonical(mask_facts(hide_secrets(facts)))
         self._require_run()
         return checked, metadata
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from exptrack.capture.paths import shorten_paths
+from exptrack.errors import InvalidValueError
 from exptrack.known_secrets import REDACTED, know_secret, mask_secrets
 
 # Patterns are texts and compiled at their first use: compiling all of them at import would cost 10 ms.
@@ -364,6 +365,28 @@ def remove_secrets(text: str) -> str:
 def remove_secrets_and_paths(text: str) -> str:
     """Make a message, traceback or setting fit to record: no secrets, no paths of this machine, UTF-8."""
     return escape_surrogates(shorten_paths(remove_secrets(text)))
+
+
+def remove_secrets_of_name(name: str) -> str:
+    """Remove known secrets from a name by which things are looked up: of a metric, of an artifact.
+
+    Here only what is called a secret is one. The value of ``${env:MODEL}`` stays, as many names contain it.
+    """
+    return mask_secrets(name, _is_called_secret)
+
+
+def require_no_secret(text: str, what: str) -> None:
+    """Refuse a text that a search needs as it is, if it contains what is called a secret.
+
+    Raises:
+        InvalidValueError: it does.
+    """
+    if remove_secrets_of_name(text) != text:
+        raise InvalidValueError(f"{what} {text!r} contains a secret, which would be stored; give another")
+
+
+def _is_called_secret(shown: str) -> bool:
+    return REDACTED in shown or is_secret_name(shown)
 
 
 def escape_surrogates(text: str) -> str:

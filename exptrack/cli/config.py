@@ -214,7 +214,7 @@ def _read_sdn(path: Path) -> str:
     """Return the text of an SDN file, checked for syntax."""
     try:
         with own_files.open_for_reading(path) as opened:
-            data = opened.read()
+            data = opened.read(sdn.MAX_BYTES + 1)
         sdn.loads(data)
     except FileNotFoundError:
         raise ConfigNotFoundError(f"there is no config file {path}", path=str(path)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from exptrack.cli.output import print_csv, print_json, print_json_line
 BUCKETS_A_COLUMN = 2
 MOST_WATCHED = 50
 MOST_LIVE_METRICS = 4
+MOST_SECONDS = 86_400  # between two looks
 OF_THE_MACHINE = "system/"
 
 
@@ -126,7 +128,7 @@ def _print_points(found: Sequence[Series], as_csv: bool) -> None:
 @click.option("--plot", is_flag=True, help="Draw charts of the metrics under the table.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0.05),
+    type=click.FloatRange(min=0.05, max=MOST_SECONDS),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -151,6 +153,8 @@ def watch(
 
     Example: exptrack watch --metric loss --plot
     """
+    if math.isnan(every):  # no range leaves it out
+        raise click.UsageError("--every needs a number of seconds, not nan")
     with open_archive(db) as archive:
         named = list(dict.fromkeys(archive.get_run(run).run_id for run in runs))
         watching = _Watching(archive, named, metrics)

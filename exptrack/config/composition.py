@@ -142,8 +142,9 @@ def _load_defaults(defaults: object) -> ExpConfig:
 
 
 def _find_file(folder: Path, name: str) -> Path | None:
-    """Find the config file of this name, in any notation."""
-    found = [file for suffix in SUFFIXES if os.path.isfile(file := folder / f"{name}{suffix}")]
+    """Find the config file of this name, in any notation. A FIFO or broken link is found, and refused later."""
+    named = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
+    found = [file for file in named if os.path.lexists(file) and not os.path.isdir(file)]
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
         raise ConfigError(

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
+from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
 from exptrack.known_secrets import has_secrets, mask_setting
@@ -191,7 +192,10 @@ def hide_secrets(
 
 def _hide(path: str, value: ConfigValue, kind_of: Callable[[str], str]) -> ConfigValue:
     if isinstance(value, dict):
-        return {key: _hide(join_path(path, key), item, kind_of) for key, item in value.items()}
+        return {
+            remove_secrets_of_name(key): _hide(join_path(path, key), item, kind_of)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [_hide(f"{path}[{place}]", item, kind_of) for place, item in enumerate(value)]
     if value is None or isinstance(value, bool):

@@ -7,8 +7,9 @@ Invariants, each enforced by SQLite itself and not by reading the text:
   those that describe the schema take an argument. Everything else is denied, also ATTACH, ``load_extension()``
   and writes through a view.
 - Its time, the number and the size of its rows, the length of its text and the size of each value are limited.
-- SQLite looks at no clock inside a function, and a statement may hold thousands of values at once. So a
-  statement runs in this process only as long as all its values are short. One with a longer value runs in a
+- SQLite looks at no clock inside a function, nor while it compiles a statement, and a statement may hold
+  thousands of values at once. So a statement runs in this process only while all its values are short, and if
+  it is short itself and names no table that repeats others (see `_compiles_quickly`). Every other one runs in a
   process of its own (``sql_child``), whose memory is limited and which is killed at the end of its time.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import marshal
 import math
+import re
 import sqlite3
 import subprocess
 import sys
@@ -26,14 +28,19 @@ from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.database.connection import Connection, Parameters
 from exptrack.database.failures import FAILURES, SQLITE_FAILURE, primary_code
+from exptrack.database.own_schema import own_tables_and_views
 from exptrack.errors import QueryError
 
 MAX_SQL_CHARS = 100_000
+# At worst, subqueries of the largest view: they compile in 0.2 s and 150 MB.
+SHORT_SQL_CHARS = 10_000
 # instr() of two such values takes 10 ms at worst, and SQLite looks at the clock about every hundred calls.
 SHORT_VALUE_BYTES = 20_000
 MAX_VALUE_BYTES = 64 * 1024 * 1024
 MAX_RESULT_BYTES = 512 * 1024 * 1024
+VALUE_BYTES = 32  # of the object that holds a value in a row
 MAX_PATTERN_BYTES = 1_000  # of LIKE and GLOB
+LONGEST_S = 1_000_000.0  # the system's own timers take no time above 24 days
 GRACE_S = 0.5  # for the child to start and to answer by itself
 CHILD = (
     "import marshal, sys; order = marshal.load(sys.stdin.buffer); sys.path[:] = order[0]; "
@@ -84,6 +91,10 @@ ACTION_NAMES = {
     sqlite3.SQLITE_DROP_VIEW: "DROP VIEW",
 }
 
+TABLES = (
+    "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+)
+
 Selected: TypeAlias = tuple[list[str], list[tuple[Any, ...]], bool]
 
 
@@ -121,18 +132,35 @@ def run_guarded(
     limits = Limits(max_rows, timeout_s, time.monotonic() + timeout_s, SHORT_VALUE_BYTES)
     with Connection(connection.path, mode) as apart:
         try:
+            problem = f"a value is longer than {SHORT_VALUE_BYTES:,} bytes"
             try:
                 with apart.apart() as raw:
-                    return select(raw, sql, parameters, limits)
+                    if not _can_start_python() or _compiles_quickly(raw, sql):
+                        return select(raw, sql, parameters, limits)
+                problem = "the statement may take long to compile"
             except sqlite3.Error as error:
                 if primary_code(error) != sqlite3.SQLITE_TOOBIG:
                     raise
-            return run_in_child(connection.path, mode, sql, parameters, limits)
+            return run_in_child(connection.path, mode, sql, parameters, limits, problem)
         except SQLITE_FAILURE as error:
             is_undecodable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode")
             if primary_code(error) in FAILURES or is_undecodable:
                 raise connection.translate(error) from error
             raise QueryError(f"SQL: {error}") from None
+
+
+def _compiles_quickly(raw: sqlite3.Connection, sql: str) -> bool:
+    """Whether SQLite compiles a statement in a short time.
+
+    It copies the text of a WITH table or of a view wherever it is named, and the expression of a generated
+    column too. Where each names the one before twice, 30 of them make a thousand million copies.
+    """
+    if len(sql) > SHORT_SQL_CHARS or re.search(r"\bwith\b", sql, re.IGNORECASE):
+        return False
+    lowered, known = sql.lower(), own_tables_and_views()
+    added = [name.lower() for (name,) in raw.execute(TABLES) if name not in known and name[:7] != "sqlite_"]
+    # For its columns a pragma compiles a view, and some name every view.
+    return not added or not any(name in lowered for name in ("pragma", *added))
 
 
 def select(raw: sqlite3.Connection, sql: str, parameters: Parameters, limits: Limits) -> Selected:
@@ -171,18 +199,17 @@ def _fetch(cursor: sqlite3.Cursor, max_rows: int) -> tuple[list[tuple[Any, ...]]
     """Fetch up to `max_rows` rows; return them and whether there are more.
 
     Raises:
-        QueryError: the texts and blobs in the rows are too large together.
+        QueryError: the rows are too large together.
     """
     rows: list[tuple[Any, ...]] = []
     size = 0
     for row in cursor:
         if len(rows) == max_rows:
             return rows, True
+        size += VALUE_BYTES * len(row)
         size += sum([len(value) for value in row if value.__class__ is str or value.__class__ is bytes])
         if size > MAX_RESULT_BYTES:
-            raise QueryError(
-                f"the rows hold more than {MAX_RESULT_BYTES >> 20} MiB of text and blobs; select fewer of them"
-            )
+            raise QueryError(f"the rows hold more than {MAX_RESULT_BYTES >> 20} MiB; select fewer of them")
         rows.append(row)
     return rows, False
 
@@ -214,19 +241,20 @@ def _allow_reading_only(raw: sqlite3.Connection, denied: list[str]) -> None:
     raw.set_authorizer(authorize)
 
 
-def run_in_child(path: Path, mode: str, sql: str, parameters: Parameters, limits: Limits) -> Selected:
-    """Run a SELECT in a process of its own, for the rest of its time.
+def run_in_child(
+    path: Path, mode: str, sql: str, parameters: Parameters, limits: Limits, problem: str
+) -> Selected:
+    """Run a SELECT in a process of its own, for the rest of its time; `problem` says why it needs one.
 
     Raises:
         QueryError: see :func:`run_guarded`.
         sqlite3.Error: another failure, with its result code; the caller says what it means.
     """
-    if not sys.executable or getattr(sys, "frozen", False):
+    if not _can_start_python():
         raise QueryError(
-            f"a value is longer than {SHORT_VALUE_BYTES:,} bytes, and this program cannot start Python for it;"
-            " select its length or a part of it"
+            f"{problem}, and this program cannot start Python for it; select less, like the length of a text"
         )
-    rest_s = limits.deadline - time.monotonic()
+    rest_s = min(limits.deadline - time.monotonic(), LONGEST_S)
     uri = f"{path.as_uri()}?mode=ro{'&immutable=1' * (mode == 'frozen')}"
     values = _adapt_parameters(parameters)
     order = marshal.dumps((sys.path, uri, sql, values, limits.max_rows, limits.timeout_s, rest_s))
@@ -241,8 +269,8 @@ def run_in_child(path: Path, mode: str, sql: str, parameters: Parameters, limits
         raise limits.time_is_up() from None
     except OSError as error:
         raise QueryError(
-            f"a value is longer than {SHORT_VALUE_BYTES:,} bytes, and no process can be started for it"
-            f" ({error.strerror}); select its length or a part of it"
+            f"{problem}, and no process can be started for it ({error.strerror});"
+            " select less, like the length of a text"
         ) from None
     if done.returncode:
         raise QueryError("the statement needs too much memory or ended its process; narrow the query")
@@ -255,6 +283,10 @@ def run_in_child(path: Path, mode: str, sql: str, parameters: Parameters, limits
         raise failure
     selected: Selected = found
     return selected
+
+
+def _can_start_python() -> bool:
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def _adapt_parameters(parameters: Parameters) -> Any:

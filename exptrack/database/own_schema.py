@@ -19,6 +19,7 @@ from contextlib import closing
 from functools import cache
 
 from exptrack.database.connection import Connection
+from exptrack.database.failures import primary_code
 from exptrack.database.migrations import APPLICATION_ID, SCHEMA_OBJECTS, latest_version, read_schema
 from exptrack.errors import ArchiveTooNewError, NotAnArchiveError
 
@@ -29,6 +30,7 @@ UNIQUE_INDEXES = """
 SELECT i.name FROM pragma_index_list(?) AS i WHERE i."unique" AND i.origin = 'c'
 """
 SCHEMA_OF_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?"
+COLUMNS_OF_VIEW = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 READ_VIEW = "run_storage"  # the one view that calls besides sql() read
 # Whether an object of a user may change what a statement of exptrack does; then SQLite is asked.
 MAY_REACH_OURS = re.compile(
@@ -45,8 +47,28 @@ def _own_objects() -> frozenset[str]:
 @cache
 def own_views() -> frozenset[str]:
     """Return the names of the views that ``schema/`` defines."""
+    return _names_of("VIEW")
+
+
+@cache
+def own_tables_and_views() -> frozenset[str]:
+    """Return the names of the tables and views that ``schema/`` defines."""
+    return _names_of("TABLE") | own_views()
+
+
+def _names_of(kind: str) -> frozenset[str]:
     heads = (text.split(None, 3) for text in _own_objects())
-    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", "VIEW"])
+    return frozenset(words[2] for words in heads if words[:2] == ["CREATE", kind])
+
+
+def read_columns(connection: Connection, view: str) -> tuple[str, ...]:
+    """Return the columns of a view; none if SQLite cannot compile it, as where its table is gone."""
+    try:
+        return tuple(row["name"] for row in connection.all(COLUMNS_OF_VIEW, (view,)))
+    except sqlite3.OperationalError as error:
+        if primary_code(error) != sqlite3.SQLITE_ERROR:
+            raise
+        return ()
 
 
 @cache

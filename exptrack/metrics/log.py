@@ -26,6 +26,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database import forks
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import (
@@ -223,7 +224,7 @@ class MetricLog:
             InvalidTypeError, InvalidValueError: the lengths differ, or an element cannot be stored.
             RunFinishedError: the run has ended.
         """
-        checked = check_name(name, "metric name")
+        checked = self._check_metric(name)
         now_ms = int(self._now_ms())
         # Read everything first: the iterator may log itself, and other processes may write meanwhile.
         numbers = array("d", (check_number(v, f"metric {checked!r}") for v in iter_elements(values, "values")))
@@ -272,7 +273,7 @@ class MetricLog:
         items = read_items(values, "the values of log()")
         checked_step = None if step is None else check_step(step)
         time_ms = self._now_ms() if time is None else float(self._given_time(time))
-        names = tuple(check_name(name, "metric name") for name, _ in items)
+        names = tuple(self._check_metric(name) for name, _ in items)
         numbers = [
             check_number(value, f"metric {name!r}") for name, (_, value) in zip(names, items, strict=True)
         ]
@@ -282,6 +283,10 @@ class MetricLog:
             self._append(names, numbers, checked_step, time_ms)
         except (struct.error, OverflowError):
             raise InvalidValueError("the largest step of 64 bits is already logged; give a step") from None
+
+    def _check_metric(self, name: object) -> str:
+        checked = check_name(name, "metric name")
+        return checked if checked in self._series else remove_secrets_of_name(checked)
 
     def _append(self, names: tuple[str, ...], numbers: list[float], step: int | None, time_ms: float) -> None:
         forks.prepare_late()

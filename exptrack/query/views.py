@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.own_schema import own_views
+from exptrack.database.own_schema import own_views, read_columns
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, FilterError, InvalidValueError, NotFoundError
 from exptrack.plain import read_elements, short_repr
@@ -42,7 +42,6 @@ _KEYWORDS = frozenset(
 
 OBJECT_NAMED = "SELECT name FROM sqlite_schema WHERE lower(name) = lower(?)"
 VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name"
-COLUMNS_OF = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 CREATE_VIEW = """CREATE VIEW {name} AS -- checksum {checksum}
 {select}"""
 _SELECT_OF_VIEW = """SELECT
@@ -63,7 +62,7 @@ FIRST_COLUMNS = ("run_id", "name", "status", "started_at")
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A view that a user added to the file, with the names of its columns."""
+    """A view that a user added to the file, with the names of its columns: none if a table it reads is gone."""
 
     name: str
     columns: tuple[str, ...]
@@ -130,7 +129,7 @@ def find_changed_views(connection: Connection) -> list[str]:
 
 @decoding_rows
 def _read_view(connection: Connection, name: str) -> UserView:
-    return UserView(name, tuple(row["name"] for row in connection.all(COLUMNS_OF, (name,))))
+    return UserView(name, read_columns(connection, name))
 
 
 def _check_name(name: object) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.capture.redaction import remove_secrets_and_paths
+from exptrack.capture.redaction import remove_secrets_and_paths, remove_secrets_of_name
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
@@ -254,7 +254,7 @@ def _redact_name(text: str) -> str:
 def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:
     found: dict[str, _Columns] = {}
     for name, columns in read_items(record.metrics, "metrics"):
-        checked = check_name(name, "metric name")
+        checked = remove_secrets_of_name(check_name(name, "metric name"))
         columns = read_elements(columns, f"metric {checked!r}", like="(steps, values)", most=3)
         if len(columns) < 2:
             raise InvalidTypeError(f"metric {checked!r} must be (steps, values) or (steps, values, times)")

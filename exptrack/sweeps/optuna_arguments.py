@@ -13,8 +13,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.known_secrets import has_secrets, mask_facts, mask_secrets
 from exptrack.plain import plain, read_elements, reading, short_repr
-from exptrack.validation import INT64_MIN, check_number, check_whole
+from exptrack.validation import INT64_MIN, check_number, check_text, check_whole
 
 CENTURY_S = 100 * 366 * 86_400  # as good as never, and it can be subtracted from the present time
 
@@ -62,6 +63,18 @@ def check_template(trial: object) -> FrozenTrial:
 def check_values(values: object) -> list[float]:
     """Return the values of a trial as floats."""
     return [check_number(one, "a value of a trial") for one in read_elements(values, "values", like="[0.5]")]
+
+
+def encode_attribute(scope: str, name: object, value: object) -> tuple[str, str]:
+    """Return the name and the JSON of an attribute; those of users without known secrets.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: the name is no text, or JSON does not hold the value.
+    """
+    name, text = check_text(name, "the name of an attribute"), encode_json(value)
+    if scope != "user" or not has_secrets():
+        return name, text
+    return mask_secrets(name), json.dumps(mask_facts(json.loads(text)))
 
 
 def encode_json(value: object) -> str:

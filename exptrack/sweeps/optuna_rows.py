@@ -22,7 +22,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import plain, reading, short_repr
 from exptrack.runs.ownership import DIED
-from exptrack.sweeps.optuna_arguments import check_values, encode_json
+from exptrack.sweeps.optuna_arguments import check_values, encode_attribute, encode_json
 from exptrack.times import moment, utc_text
 from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, check_number, check_step, check_text
 
@@ -155,7 +155,7 @@ def insert_details(connection: Connection, study_id: int, trial_id: int, trial: 
         for step, value in trial.intermediate_values.items()
     ]
     attributes = [
-        (trial_id, scope, check_text(name, "the name of an attribute"), encode_json(value))
+        (trial_id, scope, *encode_attribute(scope, name, value))
         for scope, found in (("user", trial.user_attrs), ("system", trial.system_attrs))
         for name, value in found.items()
     ]

@@ -43,7 +43,7 @@ from exptrack.sweeps.optuna_arguments import (
     check_state,
     check_template,
     check_values,
-    encode_json,
+    encode_attribute,
 )
 from exptrack.sweeps.store import COUNTS_BY_STATE, DELETE_STUDY, OBJECTIVES, describe_owner
 from exptrack.times import utc_text
@@ -180,8 +180,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     @in_section
     def _set_study_attribute(self, study_id: int, scope: str, key: str, value: Any) -> None:
-        key = check_text(key, "the name of an attribute")
-        given = (scope, key, encode_json(value), study_id)
+        key, text = encode_attribute(scope, key, value)
+        given = (scope, key, text, study_id)
         attribute = row_sums.changing_study_attribute(self._connection, study_id, scope, key)
         with self._connection.transaction(), attribute:
             if not self._connection.execute(rows.SET_STUDY_ATTRIBUTE, given).rowcount:
@@ -365,7 +365,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
 
     @in_section
     def _set_trial_attribute(self, trial_id: int, scope: str, key: str, value: Any) -> None:
-        key, text = check_text(key, "the name of an attribute"), encode_json(value)
+        key, text = encode_attribute(scope, key, value)
         attribute = row_sums.changing_trial_attribute(self._connection, trial_id, scope, key)
         with self._connection.transaction(), attribute:
             self._write(rows.SET_TRIAL_ATTRIBUTE, scope, key, text, trial_id)

@@ -47,7 +47,7 @@ from exptrack.sweeps.store import (
 )
 from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore
-from exptrack.sweeps.trial import Trial, check_param_value, is_trial_of, last_step_of
+from exptrack.sweeps.trial import Trial, check_new_value, check_param_value, is_trial_of, last_step_of
 from exptrack.sweeps.verdict import Verdict, judge_left
 from exptrack.tracking.lifecycle import start_run
 from exptrack.tracking.run import Run, describe
@@ -420,7 +420,7 @@ class Study:
         """
         chosen = {check_name(name, "param name"): plain(value) for name, value in read_items(params, "params")}
         for name, value in chosen.items():
-            check_param_value(name, value)
+            (check_new_value if retry_of is None else check_param_value)(name, value)
         self._core.config_for(chosen)
         marks = {} if retry_of is None else {RETRY_MARK: check_whole(retry_of, "retry_of", 0)}
         with self._core.translate_errors():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exptrack.capture.redaction import require_no_secret
 from exptrack.config.exp_config import encode_config, make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import is_mapping, read_names, short_repr
@@ -68,6 +69,8 @@ class StudyConfig:
             raise InvalidValueError(
                 f"{count} objectives need {count} different metrics, not {short_repr(given)}"
             )
+        for name in given:
+            require_no_secret(name, "the metric")
         return tuple(given)
 
     @property

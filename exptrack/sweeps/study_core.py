@@ -17,6 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from exptrack.capture.redaction import require_no_secret
 from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import telling_damage
@@ -85,6 +86,7 @@ class StudyCore:
     def create(cls, connection: Connection, config: StudyConfig) -> Self:
         """Make a study and open it; see :meth:`exptrack.Study.create`. Commits."""
         name = check_name(config.name, "study name")
+        require_no_secret(name, "the study name")
         settings, metrics = config.settings(), config.metrics
         # Built before the study is, so that options which Optuna refuses leave no study behind.
         config.chosen_sampler.build()

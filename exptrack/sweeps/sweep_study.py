@@ -21,6 +21,7 @@ from exptrack.errors import (
     SweepDiffersError,
     warn,
 )
+from exptrack.known_secrets import mask_secrets
 from exptrack.plain import read_elements, short_repr
 from exptrack.records import TrialState
 from exptrack.sweeps.optuna_bridge import row_of
@@ -132,7 +133,8 @@ def open_sweep(connection: Connection, name: str) -> tuple[StudyCore, SweepPlan,
 def remember(core: StudyCore, plan: SweepPlan, words: Sequence[str]) -> None:
     """Store a plan, and its command if that holds no secret. Commits."""
     # A command with secrets is not stored: without them it would not run, and secrets are never stored.
-    kept = [_shorten_home(word) for word in words] if know_secrets_of_command(words) == list(words) else None
+    hidden = list(map(mask_secrets, know_secrets_of_command(words)))
+    kept = [_shorten_home(word) for word in words] if hidden == list(words) else None
     core.remember(
         max_trials=plan.max_trials, time_limit_s=plan.time_limit_s, sweep=plan.to_settings(), command=kept
     )

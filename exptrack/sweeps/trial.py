@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import optuna
 
+from exptrack.capture.redaction import require_no_secret
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.opening import default_connection
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
-from exptrack.plain import plain, read_elements, short_repr
+from exptrack.plain import is_text, plain, read_elements, short_repr
 from exptrack.runs.trial_link import TrialPruned, find_surrounding_trial
 from exptrack.sweeps.algorithms import MAX_WHOLE
 from exptrack.sweeps.optuna_bridge import put_together, row_of, take_apart
@@ -113,7 +114,7 @@ class Trial:
         )
         found = tuple(plain(choice) for choice in given)
         for choice in found:
-            check_param_value(name, choice)
+            check_new_value(name, choice)
         seen: dict[Any, Any] = {}
         for choice in found:
             other = seen.setdefault(choice, choice)
@@ -136,6 +137,7 @@ class Trial:
 
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
+        require_no_secret(checked, "the param name")
         self._core.config_for({**self.params, checked: None})
         try:
             with self._core.translate_errors():
@@ -236,6 +238,17 @@ def attached_trial() -> Trial | None:
         return None
     core = StudyCore.open(connection, row["study"])
     return Trial(core, core.storage.get_trial(row["id"]))
+
+
+def check_new_value(name: str, value: object) -> None:
+    """Refuse what :func:`check_param_value` refuses, and a secret that no trial has yet.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: the value is one of these.
+    """
+    check_param_value(name, value)
+    if is_text(value):
+        require_no_secret(str.__str__(value), f"a value of param {short_repr(name)},")
 
 
 def check_param_value(name: str, value: object) -> None:

@@ -44,6 +44,7 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
+from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
@@ -271,9 +272,9 @@ class Run(Inheritance, MediaLog):
 
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log. `data` holds values that a config may hold. Commits."""
-        checked = check_name(kind, "event kind")
+        checked = mask_secrets(check_name(kind, "event kind"))
         try:
-            facts = hide_secrets(ExpConfig({} if data is None else data).values)
+            facts = mask_facts(hide_secrets(ExpConfig({} if data is None else data).values))
         except ConfigError as error:
             raise InvalidValueError(f"event data: {error}") from None
         self._store_event(checked, facts)

@@ -166,3 +166,21 @@ def test_words_of_a_hostile_config_do_not_steer_the_terminal(tmp_path: Path) -> 
     shown = call_config("show", tmp_path).stdout
     assert "\x1b" not in shown
     assert "[red]v" in shown
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows such a file takes its space")
+@pytest.mark.parametrize("command", ["fmt", "check", "show"])
+def test_a_huge_file_is_refused_without_reading_it_whole(tmp_path: Path, command: str) -> None:
+    with open(tmp_path / "huge.sdn", "wb") as file:
+        file.truncate(200 << 30)  # a hole that takes no space, and fits into no memory
+    done = call_config(command, tmp_path / "huge.sdn")
+    assert (done.exit_code, "larger than 1,048,576 bytes" in done.output) == (53, True), done.output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs in folders")
+def test_a_fifo_in_the_place_of_a_chosen_config_is_refused(lab: Path) -> None:
+    os.mkfifo(lab / "configs/optim/rms.sdn")
+    (lab / "configs/optim/lost.sdn").symlink_to("nowhere.sdn")
+    for name, code in (("rms", 52), ("lost", 35)):
+        done = call_config("show", lab, f"optim={name}")
+        assert (done.exit_code, f"{name}.sdn" in done.output) == (code, True), done.output

@@ -13,11 +13,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import exptrack
 from exptrack import Archive
 from tests.cli.calls import asked, call
 
 ROOT = Path(exptrack.__file__).parent.parent
+
+
+@pytest.mark.parametrize("every", ["nan", "inf", "1e300", "0"])
+def test_watch_refuses_a_time_that_no_clock_has(lr_lab: Path, every: str) -> None:
+    with Archive(lr_lab) as archive, archive.start_run() as run:
+        run.log({"loss": 1.0})
+        done = call(lr_lab, "watch", "-n", "2", "--every", every)
+    assert (done.exit_code, "--every" in done.output) == (2, True), done.output
 
 
 def test_history_prints_points_as_csv_and_json(lr_lab: Path) -> None:

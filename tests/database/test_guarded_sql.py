@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from exptrack import Archive, QueryError
 from exptrack.database import guarded_sql
 
-NUMBERS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000)"
+NUMBERS = "[" + ",".join(map(str, range(1000))) + "]"
 # Each is one call of a function that takes minutes; SQLite looks at no clock meanwhile.
 ENDLESS = [
     "SELECT instr(zeroblob(60000000), CAST(zeroblob(30000000) || 'x' AS BLOB))",
@@ -41,9 +43,46 @@ def test_a_statement_that_needs_too_much_memory_is_stopped(archive: Archive) -> 
 
 def test_the_rows_together_are_limited(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guarded_sql, "MAX_RESULT_BYTES", 1 << 20)
-    assert len(archive.sql(f"{NUMBERS} SELECT hex(zeroblob(500)) FROM c").rows) == 1000
+    assert len(archive.sql("SELECT hex(zeroblob(400)) FROM json_each(?)", (NUMBERS,)).rows) == 1000
     with pytest.raises(QueryError, match="more than 1 MiB"):
-        archive.sql(f"{NUMBERS} SELECT hex(zeroblob(5000)) FROM c")
+        archive.sql("SELECT hex(zeroblob(5000)) FROM json_each(?)", (NUMBERS,))
+    many = "SELECT " + ", ".join(["value + 0.5"] * 100) + " FROM json_each(?)"
+    with pytest.raises(QueryError, match="more than 1 MiB"):
+        archive.sql(many, (NUMBERS,))
+
+
+# Each table names the one before twice. SQLite writes out every copy before it looks at any clock.
+DOUBLINGS = [
+    "SELECT count(*) AS x FROM {0} AS a, {0} AS b",
+    "SELECT (SELECT x FROM {0}) + (SELECT x FROM {0}) AS x",
+]
+
+
+def _double(select: str, times: int) -> list[str]:
+    return ["SELECT 1 AS x", *(select.format(f"c{number}") for number in range(times))]
+
+
+@pytest.mark.parametrize("select", DOUBLINGS)
+def test_a_statement_that_takes_long_to_compile_is_stopped(archive: Archive, select: str) -> None:
+    tables = ", ".join(f"c{number} AS ({one})" for number, one in enumerate(_double(select, 40)))
+    with pytest.raises(QueryError, match=r"stopped after|too much memory"):
+        archive.sql(f"WITH {tables} SELECT * FROM c40", timeout_s=0.5)
+    few = ", ".join(f"c{number} AS ({one})" for number, one in enumerate(_double(select, 4)))
+    assert len(archive.sql(f"wItH {few} SELECT * FROM c4").rows) == 1
+
+
+def test_a_view_or_table_of_a_stranger_that_takes_long_to_compile_is_stopped(archive: Archive) -> None:
+    with closing(sqlite3.connect(archive.path)) as other:
+        for number, select in enumerate(_double(DOUBLINGS[1], 40)):
+            other.execute(f"CREATE VIEW c{number} AS {select}")
+        columns = ", ".join(f"g{n + 1} AS (g{n} + g{n})" for n in range(40))
+        other.execute(f"CREATE TABLE t (g0, {columns})")
+        other.execute("INSERT INTO t VALUES (1)")
+        other.commit()
+    for statement in ('SELECT * FROM "C40"', "SELECT g40 FROM main.[T]", "PRAGMA table_list"):
+        with pytest.raises(QueryError, match=r"stopped after|too much memory"):
+            archive.sql(statement, timeout_s=0.5)
+    assert archive.sql("SELECT * FROM c1").rows == ((2,),)
 
 
 @pytest.mark.parametrize("mode", ["rw", "ro"])
@@ -81,11 +120,17 @@ def test_a_failure_beside_long_values_is_told_as_ever(archive: Archive) -> None:
         archive.sql("SELECT hex(zeroblob(60000000))")
 
 
+@pytest.mark.parametrize("timeout_s", [1e7, 1e10, 1e300])
+def test_a_long_time_limit_holds_in_a_process_of_its_own_too(archive: Archive, timeout_s: float) -> None:
+    assert archive.sql("WITH one AS (SELECT 1) SELECT * FROM one", timeout_s=timeout_s).rows == ((1,),)
+
+
 def test_without_a_python_to_start_long_values_are_refused(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "")
     assert archive.sql("SELECT length(hex(zeroblob(5000)))").rows == ((10_000,),)
+    assert archive.sql("WITH one AS (SELECT 1) SELECT * FROM one").rows == ((1,),)
     with pytest.raises(QueryError, match="longer than 20,000 bytes"):
         archive.sql("SELECT length(hex(zeroblob(20000)))")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")

@@ -7,6 +7,7 @@ secret: neither as it is, nor escaped, nor its first or last eight characters.
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import dataclasses
 import functools
@@ -24,14 +25,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import optuna
 from click.testing import CliRunner
 from pydantic import BaseModel
 
 from exptrack import (
     Archive,
+    Dimension,
     ExpConfig,
     ExptrackError,
     RecordedRun,
+    SweepPlan,
     known_secrets,
     load_exp_config,
     parse_cli_overrides,
@@ -48,7 +52,7 @@ SECRETS = {
     "query": "qzCANARY+a=b&c d%ZWQXakx9",
     "short": "qzCNRY",
 }
-VARIABLE = "CANARY_OF_TESTS"
+VARIABLE = "CANARY_TOKEN"
 
 
 class Scene(NamedTuple):
@@ -85,6 +89,9 @@ def forms_of(secret: str) -> list[bytes]:
     forms = {secret, repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1]}
     if len(secret) >= 16:
         forms |= {part for form in set(forms) for part in (form[:8], form[-8:])}
+        data = secret.encode()
+        # Some of what other bytes before it and after it leave as it is.
+        forms |= {base64.b64encode(bytes(n) + data).decode()[4:-6] for n in range(3)} | {data.hex()}
     return [form.encode() for form in forms]
 
 
@@ -100,6 +107,9 @@ def _errors(secret: str) -> Iterator[BaseException]:
     yield RuntimeError(reprlib.repr({"token": secret * 3}))
     yield RuntimeError(json.dumps({"headers": [secret]}))
     yield RuntimeError(ascii(secret))
+    data = secret.encode()
+    yield RuntimeError([base64.b64encode(b"user"[:n] + data + b"!") for n in range(4)])
+    yield RuntimeError(f"{data.hex()} is not {base64.urlsafe_b64encode(data)!r}")
     yield OSError(2, secret.encode())
     yield ExceptionGroup("several", [ValueError(secret), ExceptionGroup(secret, [KeyError(secret)])])
     noted = ValueError("refused")
@@ -155,14 +165,37 @@ def _remark(scene: Scene) -> None:
     run.add_note(f"with {scene.secret}")
     run.add_tag(f"tag {_name(scene)}")
     run.append_event("login", {"with": [scene.secret]})
+    run.append_event(f"with {_name(scene)}", {scene.secret: {"x": scene.secret}})
     run.interrupt(f"by {scene.secret}")
+
+
+def _name_things(scene: Scene) -> None:
+    """Give what the run logs and stores a name or a description with the secret in it."""
+    name = _name(scene)
+    run = scene.archive.start_run({"quota": {scene.secret: 1}})
+    run.log({f"loss/{name}": 1.0, "other": 2.0})
+    run.log_metric(f"acc/{name}", 1)
+    run.log_many(f"many/{name}", [0, 1], [1.0, 2.0])
+    run.log_text(f"text {name}", "nothing", caption=scene.secret)
+    facts = {"token": scene.secret, scene.secret: [{"x": scene.secret}]}
+    run.artifacts.register_data(f"model {name}", b"nothing", facts)
+    run.complete()
+    study = scene.archive.create_study("described", base=scene.config)
+    study.optuna_study.set_user_attr(name, scene.config.values)
+    trial = study.ask()
+    trial.optuna_trial.set_user_attr(name, [scene.secret, {scene.secret: 1}])
+    study.tell(trial, 1.0)
+    study.optuna_study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs={name: scene.secret}))
 
 
 def _record(scene: Scene) -> None:
     from datetime import UTC, datetime
 
     model = scene.config.as_model(Model)
-    record = RecordedRun(model, datetime.now(UTC), 1.0, "failed", scene.secret, notes=[scene.secret])
+    points = {f"loss {_name(scene)}": ([0], [1.0])}
+    record = RecordedRun(
+        model, datetime.now(UTC), 1.0, "failed", scene.secret, notes=[scene.secret], metrics=points
+    )
     scene.archive.record_runs([record])
 
 
@@ -186,6 +219,12 @@ def _refused(scene: Scene) -> Iterator[Callable[[], Any]]:
     yield lambda: a.runs().where(f"config.token = {secret!r} and").list()
     yield lambda: a.sql(f"SELECT '{secret}' FROM nothing")
     yield lambda: a.study(secret)
+    yield lambda: a.create_study(_name(scene))
+    yield lambda: a.create_study("s1", metric=_name(scene))
+    study = a.create_study("s2", base=scene.config)
+    yield lambda: study.enqueue({"token": secret})
+    yield lambda: study.ask().suggest_choice("token", ["none", secret])
+    yield lambda: study.ask().suggest_float(_name(scene), 0.0, 1.0)
     yield lambda: run.log({secret + "\n": 1.0})
     yield lambda: run.log_metric("x", secret)  # type: ignore[arg-type]
     yield lambda: run.log_metric("x", 1.0, secret)  # type: ignore[arg-type]
@@ -221,7 +260,7 @@ SCRIPTS = {
 }
 HEAD = """
 import os, sys, exptrack, pydantic
-os.environ["CANARY_OF_TESTS"] = bytes.fromhex("{hex}").decode()
+os.environ["CANARY_TOKEN"] = bytes.fromhex("{hex}").decode()
 config = exptrack.load_exp_config(".", exptrack.parse_cli_overrides(sys.argv))
 token = config.get("token")
 class M(pydantic.BaseModel):
@@ -262,6 +301,7 @@ def _deeds() -> Iterator[tuple[str, Deed]]:
     yield "argument", lambda s: _argue(s, "--token", s.secret)
     yield "glued argument", lambda s: _argue(s, f"--token={s.secret}")
     yield "remarks", _remark
+    yield "names", _name_things
     yield "record", _record
     yield "refused", _try_refused
     for number, error in enumerate(_errors(SECRETS["plain"])):
@@ -273,8 +313,15 @@ def _deeds() -> Iterator[tuple[str, Deed]]:
         yield f"{number} {type(error).__name__}", raise_one
 
 
+def _argue_in_sweep(scene: Scene) -> None:
+    """Give the secret to the command of a sweep in a word that does not look like one."""
+    space = {"lr": Dimension("float", 0.1, 1.0)}
+    plan = SweepPlan("argued", "loss", "minimize", space, max_trials=1, base=scene.config)
+    scene.archive.run_sweep(plan, [sys.executable, "-c", "import sys; print(sys.argv)", scene.secret])
+
+
 DEEDS = dict(_deeds())
-SWEEPS: dict[str, Deed] = {}
+SWEEPS: dict[str, Deed] = {"sweep with a word": _argue_in_sweep}
 for _name_of_script, _body in SCRIPTS.items():
     SWEEPS[f"sweep {_name_of_script}"] = functools.partial(_sweep, body=_body)
     SWEEPS[f"sweep {_name_of_script}, as JSON"] = functools.partial(_sweep, body=_body, options=("--json",))

@@ -16,7 +16,7 @@ def test_no_deed_lets_a_secret_out(secret: str) -> None:
     assert [note for deed in DEEDS for note in try_deed(deed, secret)] == []
 
 
-@pytest.mark.parametrize("deed", ["sweep prints it", "sweep dies before its run, as JSON"])
+@pytest.mark.parametrize("deed", ["sweep prints it", "sweep with a word", "sweep dies before its run, as JSON"])
 def test_no_command_of_a_sweep_lets_its_own_secret_out(deed: str) -> None:
     assert try_deed(deed, "plain") == []
 

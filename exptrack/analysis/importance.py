@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
 from exptrack.analysis.records import Importance
-from exptrack.analysis.values import rank_stored, read_metric
+from exptrack.analysis.values import number_of, rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import telling_damage
@@ -60,7 +60,7 @@ def _is_numeric(stored: dict[int, StoredValue]) -> bool:
 def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
     for key, stored in varying.items():
-        numbers = {run: leaf[1] for run, leaf in stored.items() if leaf[1] is not None}
+        numbers = {run: one for run, leaf in stored.items() if (one := number_of(leaf)) is not None}
         different = len(set(numbers.values()))
         if _is_numeric(stored) and different > 1 and len(numbers) >= LEAST_RUNS["spearman"]:
             rho = _correlate(_rank_values([*numbers.values()]), _rank_values([finite[run] for run in numbers]))
@@ -130,7 +130,7 @@ def _make_feature(stored: dict[int, StoredValue], runs: Sequence[int]) -> list[f
     """Return a key as numbers: the place of each value in their order, or NaN. Trees use only the order."""
     held = [stored.get(run) for run in runs]
     if _is_numeric(stored):
-        numbers = [None if leaf is None else leaf[1] for leaf in held]
+        numbers = [None if leaf is None else number_of(leaf) for leaf in held]
         places = {
             number: float(place) for place, number in enumerate(sorted({n for n in numbers if n is not None}))
         }

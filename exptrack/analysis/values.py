@@ -76,12 +76,16 @@ def check_keys(connection: Connection, keys: object) -> list[str]:
     return checked
 
 
+def number_of(leaf: StoredValue) -> int | float | None:
+    """Return the number that a stored config value is, exactly; None if it is none."""
+    kind, num, text = leaf
+    return int(text) if kind == "int" and text is not None else num
+
+
 def rank_stored(leaf: StoredValue | None) -> tuple[int, float, str, str]:
     """Return a sort key for a stored config value: numbers, then bools, texts, all else, and None last."""
     if leaf is None:
         return (4, 0.0, "", "")
-    kind, num, text = leaf
-    if kind == "int" and text is not None:
-        num = int(text)  # `num` is rounded
+    kind, _num, text = leaf
     rank = {"int": 0, "float": 0, "bool": 1, "text": 2}.get(kind, 3)
-    return (rank, num or 0.0, text or "", kind)
+    return (rank, number_of(leaf) or 0.0, text or "", kind)

@@ -78,7 +78,7 @@ def test_the_views_show_what_the_objective_saw(archive: Archive, storage: Optuna
         "inf": (math.inf, "float", math.inf),
         "nan": (None, "float", None),
         "huge": (str(10**20), "other", None),
-        "big": (2**53 + 1, "int", 2**53 + 1),
+        "big": (2**53 + 1, "int", 2.0**53),
     }
     rows = archive.sql("SELECT study, number, state, run_id, value, reason FROM trials ORDER BY number").rows
     assert rows == (("seen", 0, "complete", None, 0.25, None), ("seen", 1, "fail", None, None, None))

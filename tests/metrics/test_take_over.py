@@ -82,7 +82,11 @@ def training_elsewhere(path: Path) -> Iterator[Elsewhere]:
 @pytest.fixture(autouse=True)
 def locks_of_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the locks of the process, as they are hidden from another machine."""
-    for name in ("recovery.is_writer_alive", "recovery.is_family_alive", "waiting.is_family_alive"):
+    names = (
+        "recovery.is_writer_alive",
+        *(f"{file}.is_family_alive" for file in ("recovery", "waiting", "journal_reader")),
+    )
+    for name in names:
         monkeypatch.setattr(f"exptrack.metrics.{name}", lambda _path: False)
 
 

@@ -501,7 +501,7 @@ CASES: dict[str, tuple[type[ExptrackError], str, Callable[[Lab], object]]] = {
     "sql that attaches": (QueryError, "ATTACH", lambda lab: lab.archive.sql("ATTACH 'x.db' AS x")),
     "sql that vacuums into a file": (
         QueryError,
-        "only SELECT",
+        "ATTACH is not allowed",
         lambda lab: lab.archive.sql("VACUUM INTO 'x.db'"),
     ),
     "sql pragma": (QueryError, "PRAGMA", lambda lab: lab.archive.sql("PRAGMA journal_mode = DELETE")),

@@ -707,7 +707,10 @@ def test_what_cannot_be_stored_is_refused_and_changes_nothing(storage: OptunaSto
         ("surrogate", lambda: storage.create_new_study([MINIMIZE], "\ud800")),
         ("surrogate", lambda: storage.set_trial_param(trial, "\ud800", 0.0, X)),
         ("surrogate", lambda: storage.set_trial_param(trial, "x", 0, CategoricalDistribution(("\ud800",)))),
-        ("directions must be a list of StudyDirection", lambda: storage.create_new_study([StudyDirection.NOT_SET])),
+        (
+            "directions must be a list of StudyDirection",
+            lambda: storage.create_new_study([StudyDirection.NOT_SET]),
+        ),
         ("directions must be a list of StudyDirection", lambda: storage.create_new_study([])),
     ]
     for words, call in refused:

@@ -113,6 +113,14 @@ def _compile_pack(slots: int) -> Callable[..., bytes]:
     return struct.Struct("=" + "QQqddQ" * (slots - 1) + "QQqdd").pack
 
 
+def _can_be_looked_up(name: object) -> bool:
+    try:
+        hash(name)
+    except Exception:
+        return False
+    return True
+
+
 class MetricLog:
     """The part of a run that logs metrics."""
 
@@ -181,8 +189,12 @@ class MetricLog:
                         journal.kept[start] = body
                         _put_single(journal.map, start * 48, body, check)  # type: ignore[arg-type]  # limit is 0 without a map
                         return
+            except (KeyError, TypeError, struct.error):
+                pass  # a new name, or a value that _log_slowly refuses with a message
             except Exception:
-                pass  # a name that is new or cannot be looked up, or a value that _log_slowly refuses
+                # A signal handler raised it, unless the class of the name does so as the name is looked up.
+                if type(name) is str or _can_be_looked_up(name):
+                    raise
         self._log_slowly({check_text(name, "metric name"): value}, step, time)
 
     def log(

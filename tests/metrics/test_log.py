@@ -564,3 +564,35 @@ def test_a_signal_handler_that_logs_loses_nothing(archive: Archive) -> None:
     assert [counts[0](value) for value in (1.0, 2.0, -1.0, -2.0)] == [logged, logged, handled, handled]
     assert [counts[1](value) for value in (2.0, -2.0)] == [logged, handled]
     assert all(values_of(run, f"new {number}") == [(0, -3.0)] for number in range(handled))
+
+
+class Hashless(str):
+    """A name whose class raises as it is looked up."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+class Loss(str):
+    """A name of a class of its own, without any tricks."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("name", ["loss", Loss("loss")])
+def test_an_error_that_a_signal_handler_raises_ends_the_call_and_stores_nothing_twice(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise TimeoutError("the handler of an alarm")
+
+    with archive.start_run() as run:
+        run.log_metric("loss", 1.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(log_module, "_crc", interrupt)
+            with pytest.raises(TimeoutError, match="alarm"):
+                run.log_metric(name, 2.0)
+        run.log_metric(Hashless("loss"), 3.0)
+    assert values_of(run, "loss") == [(0, 1.0), (1, 3.0)]

@@ -87,8 +87,8 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
 
 # What SQLite's binding raises. Of a schema whose text is damaged, the message itself may not be UTF-8.
 SQLITE_FAILURE = (sqlite3.Error, UnicodeDecodeError)
-# How messages without a code of their own begin: a statement of exptrack met a value that it never stores.
 SQLITE_CONSTRAINT_DATATYPE = sqlite3.SQLITE_CONSTRAINT | 12 << 8  # sqlite3 has no name for it
+# How messages without a code of their own begin: a statement of exptrack met a value that it never stores.
 OF_WRONG_VALUES = ("Could not decode", "user-defined ", "malformed JSON", "integer overflow", "JSON ")
 
 

@@ -11,17 +11,14 @@ import functools
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import tempfile
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from exptrack import Archive, ExptrackError
 from tests.faults import log_flips
+from tests.faults.alarms import TookTooLong, limited
 from tests.faults.full_lab import build, tables
 from tests.faults.readings import list_readings
 from tests.faults.tally import Tally
@@ -29,29 +26,6 @@ from tests.faults.tally import Tally
 LIMIT_S = 30
 # The stored form of a chunk may differ where its content does not: some bits of a frame mean nothing.
 NO_ANSWER = {"chunk_data"}
-
-
-class _Hung(BaseException):
-    pass
-
-
-@contextmanager
-def _limit() -> Iterator[None]:
-    """End the block after 30 s, where the system has timers."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: object) -> None:
-        raise _Hung
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 class Subject:
@@ -103,9 +77,9 @@ class Subject:
         """Flip a bit; return the failure and what it was, or None."""
         self.flip(bit)
         try:
-            with _limit():
+            with limited(LIMIT_S):
                 return self._judge()
-        except _Hung:
+        except TookTooLong:
             return "hung", f"no answer within {LIMIT_S} s"
 
     def _judge(self) -> tuple[str, str] | None:

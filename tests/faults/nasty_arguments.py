@@ -13,17 +13,14 @@ import inspect
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import tempfile
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 import optuna
@@ -32,6 +29,7 @@ import exptrack
 from exptrack import sdn, validation
 from exptrack.sweeps.optuna_storage import OptunaStorage
 from tests.faults import nasty_values
+from tests.faults.alarms import TookTooLong, limited
 from tests.faults.nasty_values import LIE, VALUES, Raised, special_files
 from tests.faults.tally import Tally
 
@@ -401,10 +399,6 @@ def make_arguments(one: Try) -> tuple[list[Any], dict[str, Any]]:
     return args, words
 
 
-class TookTooLong(BaseException):
-    """A call did not return in time."""
-
-
 @contextmanager
 def _inside_lab() -> Iterator[None]:
     """Make the lab the default archive, and its folder the working folder, within the block."""
@@ -418,25 +412,6 @@ def _inside_lab() -> Iterator[None]:
         os.environ.pop("EXPTRACK_DB")
         if before is not None:
             os.environ["EXPTRACK_DB"] = before
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Raise TookTooLong in the block after a time, where the system can."""
-    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise TookTooLong
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _consume(found: Any) -> None:
@@ -494,7 +469,7 @@ def try_one(one: Try, *, look: bool = True) -> Tally:
             args, words = make_arguments(one)
             before = lab().state() if look else None
             asked = Raised.count
-            with _limited(CALL_S):
+            with limited(CALL_S):
                 _consume(bound(*args, **words))
             if "exits" in str(one) and Raised.count > asked:
                 tally.blame("unreported", f"{one}: the end of the process was swallowed")

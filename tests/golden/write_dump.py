@@ -50,6 +50,7 @@ def dump(path: Path) -> Iterator[str]:
         yield "BEGIN;"
         yield from (f"{sql};" for kind, _name, sql in objects if kind == "table")
         for name in [*(name for kind, name, _sql in objects if kind == "table"), "sqlite_sequence"]:
+            yield f"DELETE FROM {name};"  # SQLite has filled sqlite_sequence by then
             for row in connection.execute(f"SELECT * FROM {name}"):
                 yield f"INSERT INTO {name} VALUES ({', '.join(map(literal, row))});"
         yield from (f"{sql};" for kind, _name, sql in objects if kind != "table")

@@ -277,7 +277,7 @@ class Intake:
                 self._write_blob(blob, ids)
                 if hold:
                     row = (blob.id, self._holder, *current_process(), utc_text())
-                    connection.execute(INSERT_HOLD, (*row, hash_row("writer", (*row, blob.name))))
+                    connection.execute(INSERT_HOLD, (*row, hash_row("blob_writer", (*row, blob.name))))
         self._pending, self._pending_bytes = [], 0
 
     def _write_blob(self, blob: NewBlob, ids: dict[bytes, int]) -> None:

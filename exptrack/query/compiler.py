@@ -209,15 +209,13 @@ class Compiler:
     def _test_attribute(self, one: Comparison) -> Test:
         if one.field.name == "status":
             return self._test_status(one)
-        value, reads_run = ATTRIBUTE_VALUES[one.field.name], True
-        if one.field.name in TRIAL_VALUES:
-            value, reads_run = value.replace("r.id", "{id}"), False
+        value = ATTRIBUTE_VALUES[one.field.name]
         if one.operator == "is null":
-            return Test(f"{value} IS NULL", (), reads_run)
+            return Test(f"{value} IS NULL", (), reads_run=True)
         if one.operator in ("exists", "is comparable"):
-            return Test(f"{value} IS NOT NULL", (), reads_run)
+            return Test(f"{value} IS NOT NULL", (), reads_run=True)
         match = match_value(value, one.operator, one.values)
-        return Test(f"({match.sql}) IS TRUE", match.values, reads_run)
+        return Test(f"({match.sql}) IS TRUE", match.values, reads_run=True)
 
     def _test_status(self, one: Comparison) -> Test:
         if one.operator in ("is null", "exists", "is comparable"):

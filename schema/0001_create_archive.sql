@@ -461,7 +461,7 @@ CREATE VIEW about AS
 SELECT
     'exptrack archive: runs of experiments with their configs, metrics and artifacts' AS file,
     (SELECT max(m.number) FROM migration AS m) AS format, -- equals PRAGMA user_version
-    'docs/format.md in the source of exptrack, https://pypi.org/project/exptrack-archive/' AS described_in;
+    'docs/format.md in the source of exptrack, the Python package exptrack-archive' AS described_in;
 
 -- One row for each run.
 CREATE VIEW runs AS

@@ -464,7 +464,7 @@ CREATE VIEW about AS
 SELECT
     'exptrack archive: runs of experiments with their configs, metrics and artifacts' AS file,
     (SELECT max(m.number) FROM migration AS m) AS format, -- equals PRAGMA user_version
-    'docs/format.md in the source of exptrack, https://pypi.org/project/exptrack-archive/' AS described_in;
+    'docs/format.md in the source of exptrack, the Python package exptrack-archive' AS described_in;
 
 CREATE VIEW artifact_aliases AS
 SELECT r.run_id, a.name, a.alias, a.version, a.set_at

@@ -71,7 +71,10 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
         return Waiting(
             str(path), size, None, "", "the note on how far it is stored is damaged; run 'exptrack recover'"
         )
-    points = list(read_points(path, header, drained, Damage()))
+    damage = Damage()
+    points = list(read_points(path, header, drained, damage))
+    if not points and not damage:
+        return None  # all of it is stored
     owner = describe_owner(connection, header, path, {point.run_id for point in points})
     advice = STORED_BY_RECOVER if alive is False else STORED_BY_TAKE_OVER
     return Waiting(str(path), size, len(points), owner, advice)

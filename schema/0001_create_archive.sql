@@ -1,8 +1,8 @@
 -- The archive, format 1.
 --
 -- Tables have singular names and hold the data; views have plural names and are the documented
--- surface for SQL: runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs,
--- lineage, run_storage, studies, trials. Columns of a view keep their meaning between versions; tables may change.
+-- surface for SQL. Columns of a view keep their meaning between versions; tables may change. Views leave out runs
+-- that are in the trash.
 --
 -- Wall-clock times are UTC text, 'YYYY-MM-DD HH:MM:SS.ffffff', so that they sort, read well in any
 -- client and compare with date() and datetime(). Durations carry their unit in the name. No column
@@ -31,7 +31,8 @@ CREATE TABLE run (
     traceback TEXT,                 -- of the exception that ended it
     name TEXT,
     group_name TEXT,                -- runs that belong together, for example one sweep
-    parent INTEGER REFERENCES run (id) ON DELETE SET NULL,
+    parent_run_id TEXT,             -- the run that this one belongs to, also if this file does not have it
+    external_id TEXT,               -- its name in another tracker, 'mlflow:…' or 'wandb:…'
     started_at TEXT NOT NULL,
     ended_at TEXT,                  -- NULL while running; not before started_at
     heartbeat_at TEXT NOT NULL,     -- when its process was last heard of
@@ -42,6 +43,7 @@ CREATE TABLE run (
     host TEXT NOT NULL,
     vcs_commit TEXT,
     vcs_dirty INTEGER CHECK (vcs_dirty IN (0, 1)), -- 1: tracked files differed from the commit
+    deleted_at TEXT,                -- when it was moved to the trash; NULL: it was not
     checksum TEXT,                  -- SHA-256 (hex) over the run's facts, config and series, taken at its end
     rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row and the rows of all tables that name it; see docs/format.md
 ) STRICT;
@@ -50,7 +52,9 @@ CREATE INDEX run_by_status ON run (status, started_at);
 CREATE INDEX run_by_end ON run (status, ended_at);
 CREATE INDEX run_by_name ON run (name, started_at) WHERE name IS NOT NULL;
 CREATE INDEX run_by_group ON run (group_name, started_at) WHERE group_name IS NOT NULL;
-CREATE INDEX run_by_parent ON run (parent) WHERE parent IS NOT NULL;
+CREATE INDEX run_by_parent ON run (parent_run_id) WHERE parent_run_id IS NOT NULL;
+CREATE UNIQUE INDEX run_by_external_id ON run (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX run_by_deletion ON run (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX run_by_config ON run (config_hash);
 CREATE INDEX run_by_family ON run (family);
 CREATE INDEX run_by_fingerprint ON run (fingerprint);
@@ -61,7 +65,9 @@ CREATE TABLE run_owner (
     host_id TEXT NOT NULL,          -- digest of node name, machine id and pid namespace
     boot_id TEXT NOT NULL,          -- changes with every boot: pids from before mean nothing
     pid INTEGER NOT NULL,
-    pid_started TEXT NOT NULL       -- start time of that pid: a recycled pid has another
+    pid_started TEXT NOT NULL,      -- start time of that pid: a recycled pid has another
+    -- Seconds without a heartbeat after which the run counts as dead. NULL: it is dead when its process is.
+    lease_s REAL CHECK (lease_s > 0)
 ) STRICT;
 
 -- What was seen of machine and code when the run started.
@@ -137,8 +143,50 @@ CREATE TABLE event (
     happened_at TEXT NOT NULL,
     kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, use, fail, end, …, or the caller's own
     data TEXT NOT NULL,             -- JSON object
+    late INTEGER NOT NULL CHECK (late IN (0, 1)), -- 1: the run was not running then
     checksum INTEGER NOT NULL,      -- CRC-32 of happened_at, kind and data, NUL-separated, in UTF-8
     PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+
+-- What is said of a run and may change: a key and its value.
+CREATE TABLE run_attribute (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('text', 'int', 'float', 'bool', 'null', 'json', 'removed')),
+    num REAL,                       -- int and float; NULL of a float: NaN
+    text TEXT,                      -- all others, and numbers whose 15 digits do not say them exactly
+    set_at TEXT NOT NULL,           -- when it was set or removed
+    PRIMARY KEY (run, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_attribute_by_num ON run_attribute (key, num) WHERE num IS NOT NULL;
+CREATE INDEX run_attribute_by_text ON run_attribute (key, text) WHERE text IS NOT NULL;
+
+-- A group of runs, which they name in group_name. It may be empty. A group that was renamed leaves its row, deleted.
+CREATE TABLE run_group (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,       -- when it was last made, moved to the trash, restored or renamed
+    deleted_at TEXT,                -- when it was moved to the trash or renamed; NULL: it was not
+    rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row and its attributes
+) STRICT;
+CREATE TABLE run_group_attribute (
+    run_group INTEGER NOT NULL REFERENCES run_group (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('text', 'int', 'float', 'bool', 'null', 'json', 'removed')),
+    num REAL,                       -- as in run_attribute
+    text TEXT,                      -- as in run_attribute
+    set_at TEXT NOT NULL,           -- when it was set or removed
+    PRIMARY KEY (run_group, key)
+) STRICT, WITHOUT ROWID;
+
+-- How far the batches of rows of one source are stored in a run: a batch that is sent again is ignored.
+CREATE TABLE run_ingest (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    source TEXT NOT NULL,           -- who sends
+    sequence INTEGER NOT NULL,      -- of the newest batch that is stored; a later one has a larger number
+    stored_at TEXT NOT NULL,
+    PRIMARY KEY (run, source)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE metric_name (
@@ -165,7 +213,7 @@ CREATE TABLE metric_series (
     max_value REAL,
     value_sum REAL NOT NULL,        -- of the points that are not NaN
     completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
-    checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
+    checksum INTEGER,               -- CRC-32 over the checksums of the blocks of points, taken when the run ended
     rows_sum INTEGER NOT NULL DEFAULT 0, -- of this summary and its points
     UNIQUE (run, metric)
 ) STRICT;
@@ -188,6 +236,16 @@ CREATE TABLE metric_point (
     seq INTEGER NOT NULL,           -- 0, 1, …: repetitions of the same step, in the order of logging
     time_ms INTEGER NOT NULL,       -- since the run's start
     value REAL,                     -- NULL is NaN; the infinities are themselves
+    PRIMARY KEY (series, step, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The checksums of the blocks of 1024 points of a series whose run has ended: so that damage costs a block, not the
+-- series. A series of one block has no row, its own checksum being that of the block.
+CREATE TABLE metric_check (
+    series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,          -- of the first point of the block
+    seq INTEGER NOT NULL,           -- of the first point of the block
+    crc INTEGER NOT NULL,           -- CRC-32 over the points of the block in key order
     PRIMARY KEY (series, step, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -248,12 +306,14 @@ CREATE TABLE artifact (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     version INTEGER NOT NULL,       -- 1, 2, …: the same name registered again
-    kind TEXT NOT NULL,             -- data, file, checkpoint, folder, image, text, table, histogram
+    kind TEXT NOT NULL,             -- data, file, checkpoint, folder, image, text, table, histogram, or the caller's own
     blob INTEGER REFERENCES blob (id), -- of a folder: its manifest, JSON; NULL once removed
+    hash TEXT NOT NULL,             -- of the blob; it stays when the version is removed
     is_text INTEGER NOT NULL CHECK (is_text IN (0, 1)), -- 1: UTF-8 text, handed back as text
     media_type TEXT,                -- as in HTTP, where it is known: image/png, text/csv, …
     step INTEGER,                   -- of a checkpoint, an image, …
     metadata TEXT NOT NULL,         -- JSON object
+    description TEXT,               -- what a person says of it; may change
     created_at TEXT NOT NULL,
     removed_at TEXT CHECK ((removed_at IS NULL) = (blob IS NOT NULL)),
     checksum INTEGER NOT NULL,      -- CRC-32 over what was registered, the blob's hash included
@@ -271,6 +331,17 @@ CREATE TABLE artifact_entry (
     PRIMARY KEY (artifact, path)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_entry_by_blob ON artifact_entry (blob, artifact) WHERE blob IS NOT NULL;
+
+-- A name for one version of an artifact, such as 'best'. It moves to another version when it is set again.
+CREATE TABLE artifact_alias (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,             -- of the artifact
+    alias TEXT NOT NULL,
+    version INTEGER,                -- NULL: it was removed
+    set_at TEXT NOT NULL,           -- when it was set or removed
+    PRIMARY KEY (run, name, alias)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_alias_by_name ON artifact_alias (name, alias, set_at) WHERE version IS NOT NULL;
 
 -- What a run used: by content, so that it stays said when the artifact is gone.
 CREATE TABLE run_input (
@@ -291,6 +362,7 @@ CREATE INDEX run_input_by_origin ON run_input (from_run_id, name, version);
 -- process may still hold, never comes to mean another one.
 CREATE TABLE study (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL UNIQUE,       -- what tells it from a study of the same name in another file; made as a run_id
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
     settings TEXT NOT NULL,         -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
@@ -313,12 +385,14 @@ CREATE TABLE study_attribute (
 ) STRICT;
 CREATE TABLE trial (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL UNIQUE,       -- made as a run_id; sorts as the numbers of its study do
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,        -- 0, 1, … within the study
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'fail')),
-    run INTEGER REFERENCES run (id) ON DELETE SET NULL,
+    run_id TEXT,                    -- its run, also if this file does not have it
     started_at TEXT,
     ended_at TEXT,                  -- set when it is complete, pruned or failed; not before started_at
+    duration_ms INTEGER,            -- from start to end
     heartbeat_at TEXT,
     reason TEXT,                    -- why it failed
     owner TEXT,                     -- JSON: its process and its command's, as in run_owner; NULL unless running
@@ -326,7 +400,7 @@ CREATE TABLE trial (
     UNIQUE (study, number)
 ) STRICT;
 CREATE INDEX trial_by_state ON trial (study, state, number);
-CREATE INDEX trial_by_run ON trial (run) WHERE run IS NOT NULL;
+CREATE INDEX trial_by_run ON trial (run_id) WHERE run_id IS NOT NULL;
 CREATE TABLE trial_param (
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,      -- 0, 1, … in the order of suggestion
@@ -339,7 +413,7 @@ CREATE TABLE trial_param (
     PRIMARY KEY (trial, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE trial_value (
-    id INTEGER PRIMARY KEY,         -- grows: of two trials that are equally good the first told is the best
+    id INTEGER PRIMARY KEY,
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,      -- which objective
     value REAL NOT NULL,
@@ -361,6 +435,26 @@ CREATE TABLE trial_attribute (
     UNIQUE (trial, scope, name)
 ) STRICT;
 
+-- The fields of a view that a user had made from fields: its text has row ids of this file in it.
+CREATE TABLE user_view (
+    name TEXT PRIMARY KEY,
+    fields TEXT NOT NULL,           -- JSON list
+    checksum INTEGER NOT NULL       -- hash of the row
+) STRICT, WITHOUT ROWID;
+
+-- What was in the file when it was sealed, to be handed on unchanged. At most one row; exptrack does not write to a
+-- file that has it.
+CREATE TABLE seal (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    format INTEGER NOT NULL,        -- version of the digest
+    library TEXT NOT NULL,          -- version of exptrack that sealed it
+    sealed_at TEXT NOT NULL,
+    row_counts TEXT NOT NULL,       -- JSON object: table to number of rows
+    content TEXT NOT NULL,          -- SHA-256 (hex) of what the file says, whatever its row ids
+    points TEXT NOT NULL,           -- SHA-256 (hex) over all points
+    checksum INTEGER NOT NULL       -- hash of the row
+) STRICT;
+
 -- The views: what a person with any SQLite client reads.
 
 -- One row for each run.
@@ -370,7 +464,8 @@ SELECT
     r.status,
     r.name,
     r.group_name,
-    (SELECT p.run_id FROM run AS p WHERE p.id = r.parent) AS parent_run_id,
+    r.parent_run_id,
+    r.external_id,
     r.started_at,
     r.ended_at,
     r.heartbeat_at,
@@ -382,7 +477,14 @@ SELECT
     r.host,
     r.vcs_commit,
     r.vcs_dirty
-FROM run AS r;
+FROM run AS r
+WHERE r.deleted_at IS NULL;
+
+-- One row for each run in the trash. The other views leave these runs out.
+CREATE VIEW trash AS
+SELECT r.run_id, r.status, r.name, r.group_name, r.started_at, r.ended_at, r.deleted_at
+FROM run AS r
+WHERE r.deleted_at IS NOT NULL;
 
 -- One row for each value of each run's config.
 CREATE VIEW configs AS
@@ -404,28 +506,58 @@ SELECT
 FROM config_value AS v
 JOIN config_key AS k ON k.id = v.key
 JOIN run AS r ON r.id = v.run
-LEFT JOIN config_source AS s ON s.id = v.source;
-
--- LEFT JOIN where a view only borrows the run's id: SQLite then skips the join when it is not asked for, though not
--- under GROUP BY.
+LEFT JOIN config_source AS s ON s.id = v.source
+WHERE r.deleted_at IS NULL;
 
 -- One row for each tag of each run.
 CREATE VIEW tags AS
 SELECT r.run_id, t.tag, t.added_at
 FROM run_tag AS t
-LEFT JOIN run AS r ON r.id = t.run;
+JOIN run AS r ON r.id = t.run
+WHERE r.deleted_at IS NULL;
 
 -- One row for each note.
 CREATE VIEW notes AS
 SELECT r.run_id, n.seq, n.written_at, n.text
 FROM note AS n
-JOIN run AS r ON r.id = n.run;
+JOIN run AS r ON r.id = n.run
+WHERE r.deleted_at IS NULL;
+
+-- One row for each attribute of each run.
+CREATE VIEW attributes AS
+SELECT
+    r.run_id,
+    a.key,
+    a.type,
+    CASE
+        WHEN a.text IS NOT NULL THEN a.text
+        WHEN a.type = 'int' THEN CAST(CAST(a.num AS INTEGER) AS TEXT)
+        WHEN a.type = 'float' AND a.num IS NULL THEN 'nan'
+        WHEN a.type = 'float' THEN CAST(a.num AS TEXT)
+        ELSE 'null'
+    END AS value,                           -- every value as text
+    a.num,                                  -- numbers: compare these
+    a.text,                                 -- text, true and false, lists and maps as JSON
+    a.set_at
+FROM run_attribute AS a
+JOIN run AS r ON r.id = a.run
+WHERE a.type <> 'removed' AND r.deleted_at IS NULL;
+
+-- One row for each group of runs.
+CREATE VIEW groups AS
+SELECT
+    g.name,
+    (SELECT count(*) FROM run AS r WHERE r.group_name = g.name AND r.deleted_at IS NULL) AS runs,
+    g.created_at
+FROM run_group AS g
+WHERE g.deleted_at IS NULL;
 
 -- One row for each entry of a run's log.
 CREATE VIEW events AS
-SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data
+SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data, e.late
 FROM event AS e
-JOIN run AS r ON r.id = e.run;
+JOIN run AS r ON r.id = e.run
+WHERE r.deleted_at IS NULL;
 
 -- One row for each metric of each run, summarised.
 CREATE VIEW metrics AS
@@ -447,9 +579,10 @@ SELECT
     r.family
 FROM metric_series AS s
 JOIN metric_name AS n ON n.id = s.metric
-JOIN run AS r ON r.id = s.run;
+JOIN run AS r ON r.id = s.run
+WHERE r.deleted_at IS NULL;
 
--- One row for each logged value.
+-- One row for each logged value. It calls no function of dates, so that other programs know the types of its columns.
 CREATE VIEW points AS
 SELECT
     r.run_id,
@@ -458,12 +591,27 @@ SELECT
     p.seq,
     p.value,                                -- NULL: NaN
     CASE WHEN p.value IS NULL THEN 'nan' WHEN p.value IN (9e999, -9e999) THEN 'infinite' ELSE 'finite' END AS kind,
-    p.time_ms / 1000.0 AS time_s,           -- since the run's start
+    p.time_ms / 1000.0 AS time_s            -- since the run's start
+FROM metric_point AS p
+JOIN metric_series AS s ON s.id = p.series
+JOIN metric_name AS n ON n.id = s.metric
+JOIN run AS r ON r.id = s.run
+WHERE r.deleted_at IS NULL;
+
+-- The same, with the time of logging.
+CREATE VIEW point_times AS
+SELECT
+    r.run_id,
+    n.name,
+    p.step,
+    p.seq,
+    p.value,                                -- NULL: NaN
     strftime('%Y-%m-%d %H:%M:%f', r.started_at, (p.time_ms / 1000.0) || ' seconds') AS logged_at
 FROM metric_point AS p
 JOIN metric_series AS s ON s.id = p.series
 JOIN metric_name AS n ON n.id = s.metric
-JOIN run AS r ON r.id = s.run;
+JOIN run AS r ON r.id = s.run
+WHERE r.deleted_at IS NULL;
 
 -- One row for each version of each artifact.
 CREATE VIEW artifacts AS
@@ -477,11 +625,20 @@ SELECT
     b.hash,
     b.size_bytes,                           -- of a folder: of its manifest; its files are in artifact_files
     a.metadata,
+    a.description,
     a.created_at,
     EXISTS (SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run) AS shared -- another run holds the same bytes
 FROM artifact AS a
 JOIN blob AS b ON b.id = a.blob
-JOIN run AS r ON r.id = a.run;
+JOIN run AS r ON r.id = a.run
+WHERE r.deleted_at IS NULL;
+
+-- One row for each alias of each artifact.
+CREATE VIEW artifact_aliases AS
+SELECT r.run_id, a.name, a.alias, a.version, a.set_at
+FROM artifact_alias AS a
+JOIN run AS r ON r.id = a.run
+WHERE a.version IS NOT NULL AND r.deleted_at IS NULL;
 
 -- One row for each file of each artifact that is a folder.
 CREATE VIEW artifact_files AS
@@ -489,13 +646,15 @@ SELECT r.run_id, a.name, a.version, e.path, e.mode, b.hash, b.size_bytes
 FROM artifact_entry AS e
 JOIN blob AS b ON b.id = e.blob
 JOIN artifact AS a ON a.id = e.artifact
-JOIN run AS r ON r.id = a.run;
+JOIN run AS r ON r.id = a.run
+WHERE r.deleted_at IS NULL;
 
 -- One row for each use of an artifact: what it was, which run made it (if still here), which run used it.
 CREATE VIEW inputs AS
 SELECT r.run_id, i.name, i.version, i.hash, i.from_run_id, i.used_at
 FROM run_input AS i
-JOIN run AS r ON r.id = i.run;
+JOIN run AS r ON r.id = i.run
+WHERE r.deleted_at IS NULL;
 
 -- One row for each artifact and each input of the run that made it: what was made from what.
 CREATE VIEW lineage AS
@@ -511,7 +670,8 @@ SELECT
 FROM run_input AS i
 JOIN run AS r ON r.id = i.run
 JOIN artifact AS a ON a.run = i.run
-JOIN blob AS b ON b.id = a.blob;
+JOIN blob AS b ON b.id = a.blob
+WHERE r.deleted_at IS NULL;
 
 -- One row for each run with artifacts: what they take.
 CREATE VIEW run_storage AS
@@ -546,7 +706,8 @@ JOIN (
     ) AS d
     JOIN chunk AS c ON c.id = d.chunk
     GROUP BY d.run
-) AS u ON u.run = r.id;
+) AS u ON u.run = r.id
+WHERE r.deleted_at IS NULL;
 
 -- One row for each study.
 CREATE VIEW studies AS
@@ -564,22 +725,21 @@ SELECT
     s.name AS study,
     t.number,
     t.state,
-    r.run_id,
+    t.run_id,
     (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value, -- of the first objective
     t.started_at,
     t.ended_at,
-    round((julianday(t.ended_at) - julianday(t.started_at)) * 86400.0, 3) AS duration_s,
+    t.duration_ms / 1000.0 AS duration_s,
     t.reason
 FROM trial AS t
-JOIN study AS s ON s.id = t.study
-LEFT JOIN run AS r ON r.id = t.run;
+JOIN study AS s ON s.id = t.study;
 
 -- One row for each parameter of each trial.
 CREATE VIEW trial_params AS
 SELECT
     s.name AS study,
     t.number,
-    r.run_id,
+    t.run_id,
     p.name,
     CASE
         WHEN p.type = 'int' THEN CAST(coalesce(p.text, p.num) AS INTEGER)
@@ -589,5 +749,4 @@ SELECT
     p.num                                   -- numbers: compare these
 FROM trial_param AS p
 JOIN trial AS t ON t.id = p.trial
-JOIN study AS s ON s.id = t.study
-LEFT JOIN run AS r ON r.id = t.run;
+JOIN study AS s ON s.id = t.study;

@@ -3,17 +3,28 @@ CREATE TABLE artifact (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     version INTEGER NOT NULL,       -- 1, 2, …: the same name registered again
-    kind TEXT NOT NULL,             -- data, file, checkpoint, folder, image, text, table, histogram
+    kind TEXT NOT NULL,             -- data, file, checkpoint, folder, image, text, table, histogram, or the caller's own
     blob INTEGER REFERENCES blob (id), -- of a folder: its manifest, JSON; NULL once removed
+    hash TEXT NOT NULL,             -- of the blob; it stays when the version is removed
     is_text INTEGER NOT NULL CHECK (is_text IN (0, 1)), -- 1: UTF-8 text, handed back as text
     media_type TEXT,                -- as in HTTP, where it is known: image/png, text/csv, …
     step INTEGER,                   -- of a checkpoint, an image, …
     metadata TEXT NOT NULL,         -- JSON object
+    description TEXT,               -- what a person says of it; may change
     created_at TEXT NOT NULL,
     removed_at TEXT CHECK ((removed_at IS NULL) = (blob IS NOT NULL)),
     checksum INTEGER NOT NULL,      -- CRC-32 over what was registered, the blob's hash included
     UNIQUE (run, name, version)
 ) STRICT;
+
+CREATE TABLE artifact_alias (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,             -- of the artifact
+    alias TEXT NOT NULL,
+    version INTEGER,                -- NULL: it was removed
+    set_at TEXT NOT NULL,           -- when it was set or removed
+    PRIMARY KEY (run, name, alias)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE artifact_entry (
     artifact INTEGER NOT NULL REFERENCES artifact (id) ON DELETE CASCADE,
@@ -92,8 +103,17 @@ CREATE TABLE event (
     happened_at TEXT NOT NULL,
     kind TEXT NOT NULL,             -- start, resume, tag, untag, note, artifact, use, fail, end, …, or the caller's own
     data TEXT NOT NULL,             -- JSON object
+    late INTEGER NOT NULL CHECK (late IN (0, 1)), -- 1: the run was not running then
     checksum INTEGER NOT NULL,      -- CRC-32 of happened_at, kind and data, NUL-separated, in UTF-8
     PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metric_check (
+    series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,          -- of the first point of the block
+    seq INTEGER NOT NULL,           -- of the first point of the block
+    crc INTEGER NOT NULL,           -- CRC-32 over the points of the block in key order
+    PRIMARY KEY (series, step, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE metric_journal (
@@ -134,7 +154,7 @@ CREATE TABLE metric_series (
     max_value REAL,
     value_sum REAL NOT NULL,        -- of the points that are not NaN
     completed INTEGER NOT NULL DEFAULT 0 CHECK (completed IN (0, 1)), -- 1: its run is completed
-    checksum INTEGER,               -- CRC-32 over the points in key order, taken when the run ended
+    checksum INTEGER,               -- CRC-32 over the checksums of the blocks of points, taken when the run ended
     rows_sum INTEGER NOT NULL DEFAULT 0, -- of this summary and its points
     UNIQUE (run, metric)
 ) STRICT;
@@ -166,7 +186,8 @@ CREATE TABLE run (
     traceback TEXT,                 -- of the exception that ended it
     name TEXT,
     group_name TEXT,                -- runs that belong together, for example one sweep
-    parent INTEGER REFERENCES run (id) ON DELETE SET NULL,
+    parent_run_id TEXT,             -- the run that this one belongs to, also if this file does not have it
+    external_id TEXT,               -- its name in another tracker, 'mlflow:…' or 'wandb:…'
     started_at TEXT NOT NULL,
     ended_at TEXT,                  -- NULL while running; not before started_at
     heartbeat_at TEXT NOT NULL,     -- when its process was last heard of
@@ -177,9 +198,20 @@ CREATE TABLE run (
     host TEXT NOT NULL,
     vcs_commit TEXT,
     vcs_dirty INTEGER CHECK (vcs_dirty IN (0, 1)), -- 1: tracked files differed from the commit
+    deleted_at TEXT,                -- when it was moved to the trash; NULL: it was not
     checksum TEXT,                  -- SHA-256 (hex) over the run's facts, config and series, taken at its end
     rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row and the rows of all tables that name it; see docs/format.md
 ) STRICT;
+
+CREATE TABLE run_attribute (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('text', 'int', 'float', 'bool', 'null', 'json', 'removed')),
+    num REAL,                       -- int and float; NULL of a float: NaN
+    text TEXT,                      -- all others, and numbers whose 15 digits do not say them exactly
+    set_at TEXT NOT NULL,           -- when it was set or removed
+    PRIMARY KEY (run, key)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_config (
     run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
@@ -203,6 +235,33 @@ CREATE TABLE run_environment (
     data_references TEXT NOT NULL   -- JSON object: name to the reference the caller declared
 ) STRICT;
 
+CREATE TABLE run_group (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,       -- when it was last made, moved to the trash, restored or renamed
+    deleted_at TEXT,                -- when it was moved to the trash or renamed; NULL: it was not
+    rows_sum INTEGER NOT NULL DEFAULT 0 -- of this row and its attributes
+) STRICT;
+
+CREATE TABLE run_group_attribute (
+    run_group INTEGER NOT NULL REFERENCES run_group (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    type TEXT NOT NULL CHECK (type IN ('text', 'int', 'float', 'bool', 'null', 'json', 'removed')),
+    num REAL,                       -- as in run_attribute
+    text TEXT,                      -- as in run_attribute
+    set_at TEXT NOT NULL,           -- when it was set or removed
+    PRIMARY KEY (run_group, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_ingest (
+    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+    source TEXT NOT NULL,           -- who sends
+    sequence INTEGER NOT NULL,      -- of the newest batch that is stored; a later one has a larger number
+    stored_at TEXT NOT NULL,
+    PRIMARY KEY (run, source)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE run_input (
     run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     seq INTEGER NOT NULL,           -- 0, 1, … in the order of use
@@ -220,7 +279,9 @@ CREATE TABLE run_owner (
     host_id TEXT NOT NULL,          -- digest of node name, machine id and pid namespace
     boot_id TEXT NOT NULL,          -- changes with every boot: pids from before mean nothing
     pid INTEGER NOT NULL,
-    pid_started TEXT NOT NULL       -- start time of that pid: a recycled pid has another
+    pid_started TEXT NOT NULL,      -- start time of that pid: a recycled pid has another
+    -- Seconds without a heartbeat after which the run counts as dead. NULL: it is dead when its process is.
+    lease_s REAL CHECK (lease_s > 0)
 ) STRICT;
 
 CREATE TABLE run_tag (
@@ -230,8 +291,20 @@ CREATE TABLE run_tag (
     PRIMARY KEY (run, tag)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE seal (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    format INTEGER NOT NULL,        -- version of the digest
+    library TEXT NOT NULL,          -- version of exptrack that sealed it
+    sealed_at TEXT NOT NULL,
+    row_counts TEXT NOT NULL,       -- JSON object: table to number of rows
+    content TEXT NOT NULL,          -- SHA-256 (hex) of what the file says, whatever its row ids
+    points TEXT NOT NULL,           -- SHA-256 (hex) over all points
+    checksum INTEGER NOT NULL       -- hash of the row
+) STRICT;
+
 CREATE TABLE study (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL UNIQUE,       -- what tells it from a study of the same name in another file; made as a run_id
     name TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
     settings TEXT NOT NULL,         -- JSON object: sampler, pruner, limits, base config; of a sweep also its plan and command
@@ -257,12 +330,14 @@ CREATE TABLE study_objective (
 
 CREATE TABLE trial (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL UNIQUE,       -- made as a run_id; sorts as the numbers of its study do
     study INTEGER NOT NULL REFERENCES study (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,        -- 0, 1, … within the study
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned', 'fail')),
-    run INTEGER REFERENCES run (id) ON DELETE SET NULL,
+    run_id TEXT,                    -- its run, also if this file does not have it
     started_at TEXT,
     ended_at TEXT,                  -- set when it is complete, pruned or failed; not before started_at
+    duration_ms INTEGER,            -- from start to end
     heartbeat_at TEXT,
     reason TEXT,                    -- why it failed
     owner TEXT,                     -- JSON: its process and its command's, as in run_owner; NULL unless running
@@ -300,12 +375,20 @@ CREATE TABLE trial_report (
 ) STRICT;
 
 CREATE TABLE trial_value (
-    id INTEGER PRIMARY KEY,         -- grows: of two trials that are equally good the first told is the best
+    id INTEGER PRIMARY KEY,
     trial INTEGER NOT NULL REFERENCES trial (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,      -- which objective
     value REAL NOT NULL,
     UNIQUE (trial, position)
 ) STRICT;
+
+CREATE TABLE user_view (
+    name TEXT PRIMARY KEY,
+    fields TEXT NOT NULL,           -- JSON list
+    checksum INTEGER NOT NULL       -- hash of the row
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX artifact_alias_by_name ON artifact_alias (name, alias, set_at) WHERE version IS NOT NULL;
 
 CREATE INDEX artifact_by_blob ON artifact (blob, run) WHERE blob IS NOT NULL;
 
@@ -340,9 +423,17 @@ WHERE completed = 0 AND checksum IS NOT NULL;
 
 CREATE INDEX metric_series_live ON metric_series (metric, run) WHERE completed = 0 AND checksum IS NULL;
 
+CREATE INDEX run_attribute_by_num ON run_attribute (key, num) WHERE num IS NOT NULL;
+
+CREATE INDEX run_attribute_by_text ON run_attribute (key, text) WHERE text IS NOT NULL;
+
 CREATE INDEX run_by_config ON run (config_hash);
 
+CREATE INDEX run_by_deletion ON run (deleted_at) WHERE deleted_at IS NOT NULL;
+
 CREATE INDEX run_by_end ON run (status, ended_at);
+
+CREATE UNIQUE INDEX run_by_external_id ON run (external_id) WHERE external_id IS NOT NULL;
 
 CREATE INDEX run_by_family ON run (family);
 
@@ -352,7 +443,7 @@ CREATE INDEX run_by_group ON run (group_name, started_at) WHERE group_name IS NO
 
 CREATE INDEX run_by_name ON run (name, started_at) WHERE name IS NOT NULL;
 
-CREATE INDEX run_by_parent ON run (parent) WHERE parent IS NOT NULL;
+CREATE INDEX run_by_parent ON run (parent_run_id) WHERE parent_run_id IS NOT NULL;
 
 CREATE INDEX run_by_start ON run (started_at);
 
@@ -366,16 +457,23 @@ CREATE INDEX run_input_by_origin ON run_input (from_run_id, name, version);
 
 CREATE INDEX run_tag_by_tag ON run_tag (tag, run);
 
-CREATE INDEX trial_by_run ON trial (run) WHERE run IS NOT NULL;
+CREATE INDEX trial_by_run ON trial (run_id) WHERE run_id IS NOT NULL;
 
 CREATE INDEX trial_by_state ON trial (study, state, number);
+
+CREATE VIEW artifact_aliases AS
+SELECT r.run_id, a.name, a.alias, a.version, a.set_at
+FROM artifact_alias AS a
+JOIN run AS r ON r.id = a.run
+WHERE a.version IS NOT NULL AND r.deleted_at IS NULL;
 
 CREATE VIEW artifact_files AS
 SELECT r.run_id, a.name, a.version, e.path, e.mode, b.hash, b.size_bytes
 FROM artifact_entry AS e
 JOIN blob AS b ON b.id = e.blob
 JOIN artifact AS a ON a.id = e.artifact
-JOIN run AS r ON r.id = a.run;
+JOIN run AS r ON r.id = a.run
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW artifacts AS
 SELECT
@@ -388,11 +486,32 @@ SELECT
     b.hash,
     b.size_bytes,                           -- of a folder: of its manifest; its files are in artifact_files
     a.metadata,
+    a.description,
     a.created_at,
     EXISTS (SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run) AS shared -- another run holds the same bytes
 FROM artifact AS a
 JOIN blob AS b ON b.id = a.blob
-JOIN run AS r ON r.id = a.run;
+JOIN run AS r ON r.id = a.run
+WHERE r.deleted_at IS NULL;
+
+CREATE VIEW attributes AS
+SELECT
+    r.run_id,
+    a.key,
+    a.type,
+    CASE
+        WHEN a.text IS NOT NULL THEN a.text
+        WHEN a.type = 'int' THEN CAST(CAST(a.num AS INTEGER) AS TEXT)
+        WHEN a.type = 'float' AND a.num IS NULL THEN 'nan'
+        WHEN a.type = 'float' THEN CAST(a.num AS TEXT)
+        ELSE 'null'
+    END AS value,                           -- every value as text
+    a.num,                                  -- numbers: compare these
+    a.text,                                 -- text, true and false, lists and maps as JSON
+    a.set_at
+FROM run_attribute AS a
+JOIN run AS r ON r.id = a.run
+WHERE a.type <> 'removed' AND r.deleted_at IS NULL;
 
 CREATE VIEW configs AS
 SELECT
@@ -413,17 +532,28 @@ SELECT
 FROM config_value AS v
 JOIN config_key AS k ON k.id = v.key
 JOIN run AS r ON r.id = v.run
-LEFT JOIN config_source AS s ON s.id = v.source;
+LEFT JOIN config_source AS s ON s.id = v.source
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW events AS
-SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data
+SELECT r.run_id, e.seq, e.happened_at, e.kind, e.data, e.late
 FROM event AS e
-JOIN run AS r ON r.id = e.run;
+JOIN run AS r ON r.id = e.run
+WHERE r.deleted_at IS NULL;
+
+CREATE VIEW groups AS
+SELECT
+    g.name,
+    (SELECT count(*) FROM run AS r WHERE r.group_name = g.name AND r.deleted_at IS NULL) AS runs,
+    g.created_at
+FROM run_group AS g
+WHERE g.deleted_at IS NULL;
 
 CREATE VIEW inputs AS
 SELECT r.run_id, i.name, i.version, i.hash, i.from_run_id, i.used_at
 FROM run_input AS i
-JOIN run AS r ON r.id = i.run;
+JOIN run AS r ON r.id = i.run
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW lineage AS
 SELECT
@@ -438,7 +568,8 @@ SELECT
 FROM run_input AS i
 JOIN run AS r ON r.id = i.run
 JOIN artifact AS a ON a.run = i.run
-JOIN blob AS b ON b.id = a.blob;
+JOIN blob AS b ON b.id = a.blob
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW metrics AS
 SELECT
@@ -459,12 +590,28 @@ SELECT
     r.family
 FROM metric_series AS s
 JOIN metric_name AS n ON n.id = s.metric
-JOIN run AS r ON r.id = s.run;
+JOIN run AS r ON r.id = s.run
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW notes AS
 SELECT r.run_id, n.seq, n.written_at, n.text
 FROM note AS n
-JOIN run AS r ON r.id = n.run;
+JOIN run AS r ON r.id = n.run
+WHERE r.deleted_at IS NULL;
+
+CREATE VIEW point_times AS
+SELECT
+    r.run_id,
+    n.name,
+    p.step,
+    p.seq,
+    p.value,                                -- NULL: NaN
+    strftime('%Y-%m-%d %H:%M:%f', r.started_at, (p.time_ms / 1000.0) || ' seconds') AS logged_at
+FROM metric_point AS p
+JOIN metric_series AS s ON s.id = p.series
+JOIN metric_name AS n ON n.id = s.metric
+JOIN run AS r ON r.id = s.run
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW points AS
 SELECT
@@ -474,12 +621,12 @@ SELECT
     p.seq,
     p.value,                                -- NULL: NaN
     CASE WHEN p.value IS NULL THEN 'nan' WHEN p.value IN (9e999, -9e999) THEN 'infinite' ELSE 'finite' END AS kind,
-    p.time_ms / 1000.0 AS time_s,           -- since the run's start
-    strftime('%Y-%m-%d %H:%M:%f', r.started_at, (p.time_ms / 1000.0) || ' seconds') AS logged_at
+    p.time_ms / 1000.0 AS time_s            -- since the run's start
 FROM metric_point AS p
 JOIN metric_series AS s ON s.id = p.series
 JOIN metric_name AS n ON n.id = s.metric
-JOIN run AS r ON r.id = s.run;
+JOIN run AS r ON r.id = s.run
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW run_storage AS
 SELECT
@@ -513,7 +660,8 @@ JOIN (
     ) AS d
     JOIN chunk AS c ON c.id = d.chunk
     GROUP BY d.run
-) AS u ON u.run = r.id;
+) AS u ON u.run = r.id
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW runs AS
 SELECT
@@ -521,7 +669,8 @@ SELECT
     r.status,
     r.name,
     r.group_name,
-    (SELECT p.run_id FROM run AS p WHERE p.id = r.parent) AS parent_run_id,
+    r.parent_run_id,
+    r.external_id,
     r.started_at,
     r.ended_at,
     r.heartbeat_at,
@@ -533,7 +682,8 @@ SELECT
     r.host,
     r.vcs_commit,
     r.vcs_dirty
-FROM run AS r;
+FROM run AS r
+WHERE r.deleted_at IS NULL;
 
 CREATE VIEW studies AS
 SELECT
@@ -547,13 +697,19 @@ FROM study AS s;
 CREATE VIEW tags AS
 SELECT r.run_id, t.tag, t.added_at
 FROM run_tag AS t
-LEFT JOIN run AS r ON r.id = t.run;
+JOIN run AS r ON r.id = t.run
+WHERE r.deleted_at IS NULL;
+
+CREATE VIEW trash AS
+SELECT r.run_id, r.status, r.name, r.group_name, r.started_at, r.ended_at, r.deleted_at
+FROM run AS r
+WHERE r.deleted_at IS NOT NULL;
 
 CREATE VIEW trial_params AS
 SELECT
     s.name AS study,
     t.number,
-    r.run_id,
+    t.run_id,
     p.name,
     CASE
         WHEN p.type = 'int' THEN CAST(coalesce(p.text, p.num) AS INTEGER)
@@ -563,20 +719,18 @@ SELECT
     p.num                                   -- numbers: compare these
 FROM trial_param AS p
 JOIN trial AS t ON t.id = p.trial
-JOIN study AS s ON s.id = t.study
-LEFT JOIN run AS r ON r.id = t.run;
+JOIN study AS s ON s.id = t.study;
 
 CREATE VIEW trials AS
 SELECT
     s.name AS study,
     t.number,
     t.state,
-    r.run_id,
+    t.run_id,
     (SELECT v.value FROM trial_value AS v WHERE v.trial = t.id AND v.position = 0) AS value, -- of the first objective
     t.started_at,
     t.ended_at,
-    round((julianday(t.ended_at) - julianday(t.started_at)) * 86400.0, 3) AS duration_s,
+    t.duration_ms / 1000.0 AS duration_s,
     t.reason
 FROM trial AS t
-JOIN study AS s ON s.id = t.study
-LEFT JOIN run AS r ON r.id = t.run;
+JOIN study AS s ON s.id = t.study;

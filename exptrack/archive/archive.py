@@ -260,7 +260,6 @@ class Archive(ArchiveQueries, ArchiveStudies):
     @in_section
     def _delete_rows(self, run_ids: Sequence[object]) -> tuple[tuple[str, ...], Collected]:
         from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
-        from exptrack.runs.row_sums import leave_run
 
         with self._connection.transaction(durable=True):
             rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
@@ -269,7 +268,6 @@ class Archive(ArchiveQueries, ArchiveStudies):
             for run, row in rows.items():
                 if row["status"] == RunStatus.RUNNING:
                     raise RunBusyError(row["run_id"], f"on {row['host']}")
-                leave_run(self._connection, run)
                 self._connection.execute(DELETE_RUN, (run,))
             remove_unused_sources(self._connection, sources)
             removed = collect_unused(self._connection, blobs)

@@ -64,8 +64,9 @@ FILE_MODE, FOLDER_MODE = 0o644, 0o755  # for artifacts that were stored without 
 NEXT_VERSION = "SELECT coalesce(max(version), 0) + 1 FROM artifact WHERE run = ? AND name = ?"
 INSERT_ARTIFACT = """
 INSERT INTO artifact
-    (run, name, version, kind, blob, is_text, media_type, step, metadata, created_at, checksum)
-VALUES (:run, :name, :version, :kind, :blob, :is_text, :media_type, :step, :metadata, :created_at, :checksum)
+    (run, name, version, kind, blob, hash, is_text, media_type, step, metadata, created_at, checksum)
+VALUES (:run, :name, :version, :kind, :blob, :hash, :is_text, :media_type, :step, :metadata, :created_at,
+        :checksum)
 """
 INSERT_ENTRY = "INSERT INTO artifact_entry (artifact, path, mode, blob) VALUES (?, ?, ?, ?)"
 ENTRIES_OF = """

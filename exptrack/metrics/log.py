@@ -40,7 +40,7 @@ from exptrack.errors import (
 )
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
-from exptrack.metrics.store import NewPoints, SeriesRow, append_points, find_top_step
+from exptrack.metrics.store import NewPoints, PointsChecksum, SeriesRow, append_points, find_top_step
 from exptrack.metrics.writer import (
     LeftByParent,
     LoggedSeries,
@@ -137,7 +137,7 @@ class MetricLog:
         self._zero = 0.0
         self._is_resumed = False
         # By the row id of a series: how many points were logged, and their checksum.
-        self._checksums: dict[int, tuple[int, int]] = {}
+        self._checksums: dict[int, tuple[int, PointsChecksum]] = {}
         self._series: dict[str, LoggedSeries] = {}
         # The series that some epoch of the journal has defined, and the templates made of them.
         self._fast: dict[str, LoggedSeries] = {}
@@ -528,7 +528,7 @@ class MetricLog:
             logged, self._series = self._series, {}
         for stored in (known.stored for known in logged.values()):
             if stored.id is not None and stored.summary is not None and stored.checksum is not None:
-                self._checksums[stored.id] = (stored.summary.count, stored.checksum.value())
+                self._checksums[stored.id] = (stored.summary.count, stored.checksum)
         return release_writer(self._connection, self)
 
     def lose_journal(self) -> None:

@@ -96,9 +96,14 @@ WHERE s.run = ? ORDER BY n.name
 """
 SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
-REOPEN_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
+UNSEAL_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
+INSERT_BLOCK = "INSERT INTO metric_check (series, step, seq, crc) VALUES (?, ?, ?, ?)"
+DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
+UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
+BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
 
 CHECKSUM_BATCH = 4096  # points read at a time
+BLOCK_POINTS = 1024  # that have a checksum of their own
 ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
 MAX_PARAMETERS = 32_766  # of one statement; SQLite's own default
 _FOUR_PARTS = struct.Struct("<IIII")
@@ -111,6 +116,14 @@ class NewPoints(NamedTuple):
     steps: list[int]
     times_ms: list[int]
     values: list[float]
+
+
+class Block(NamedTuple):
+    """A block of points: the key of its first point, and its checksum."""
+
+    step: int
+    seq: int
+    crc: int
 
 
 class SeriesRow:
@@ -384,16 +397,20 @@ def nan_if_null(stored: float | None) -> float:
 
 
 class PointsChecksum:
-    """CRC-32 over points in key order, column by column, so that points can be added as they come.
+    """CRC-32 over points in key order, by blocks of 1024 points, so that points can be added as they come.
 
-    The four columns have a CRC-32 each: steps, repetitions and times as int64, values as float64 with one NaN
-    and no -0.0, all little-endian. The checksum is the CRC-32 of these four, as little-endian uint32.
+    In each block the four columns have a CRC-32 each: steps, repetitions and times as int64, values as float64
+    with one NaN and no -0.0, all little-endian. The checksum of the block is the CRC-32 of these four, as
+    little-endian uint32. The checksum of all is the CRC-32 of those of the blocks, written likewise.
     """
 
-    __slots__ = ("parts",)
+    __slots__ = ("_blocks", "_parts", "_start", "count")
 
     def __init__(self) -> None:
-        self.parts = [0, 0, 0, 0]
+        self.count = 0
+        self._blocks: list[Block] = []  # the full ones
+        self._parts = [0, 0, 0, 0]  # of the block that is not full
+        self._start = (0, 0)
 
     def add(self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float]) -> None:
         """Add these points. Without `seqs`, no step repeats."""
@@ -401,28 +418,53 @@ class PointsChecksum:
             values = [math.nan if value != value else value + 0.0 for value in values]
         zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
         columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
-        for place, column in enumerate(columns):
-            if sys.byteorder == "big":
+        if sys.byteorder == "big":
+            for column in columns:
                 column.byteswap()
-            self.parts[place] = zlib.crc32(column, self.parts[place])
+        views = [memoryview(column) for column in columns]
+        begin = 0
+        while begin < len(steps):
+            filled = self.count % BLOCK_POINTS
+            if not filled:
+                self._start = (steps[begin], seqs[begin] if seqs else 0)
+                self._parts = [0, 0, 0, 0]
+            end = min(len(steps), begin + BLOCK_POINTS - filled)
+            for place, view in enumerate(views):
+                self._parts[place] = zlib.crc32(view[begin:end], self._parts[place])
+            self.count += end - begin
+            begin = end
+            if not self.count % BLOCK_POINTS:
+                self._blocks.append(self._last_block())
+
+    def _last_block(self) -> Block:
+        return Block(*self._start, zlib.crc32(_FOUR_PARTS.pack(*self._parts)))
+
+    def blocks(self) -> list[Block]:
+        """Return the blocks of all points so far."""
+        return [*self._blocks, self._last_block()] if self.count % BLOCK_POINTS else list(self._blocks)
 
     def value(self) -> int:
         """Return the checksum of all points so far."""
-        return zlib.crc32(_FOUR_PARTS.pack(*self.parts))
+        blocks = self.blocks()
+        return zlib.crc32(struct.pack(f"<{len(blocks)}I", *[block.crc for block in blocks]))
 
 
-def checksum_points(points: Iterable[Row]) -> int:
+def checksum_points(points: Iterable[Row]) -> PointsChecksum:
     """Return the checksum of stored points: rows of step, seq, time_ms and value in key order."""
     checksum = PointsChecksum()
     rows = iter(points)
     while batch := list(islice(rows, CHECKSUM_BATCH)):
         steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
         checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
-    return checksum.value()
+    return checksum
 
 
 def seal_series(
-    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+    connection: Connection,
+    run: int,
+    *,
+    completed: bool,
+    known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
 ) -> None:
     """Save each series' checksum at a run's end, and allow it to be ranked if the run completed.
 
@@ -430,7 +472,28 @@ def seal_series(
     checksum. Series that are not in it, or whose count differs, are read. Call inside a transaction.
     """
     for row in connection.all(SERIES_OF_RUN, (run,)):
-        count, checksum = (known or {}).get(row["id"], (-1, 0))
-        if count != row["count"]:
+        count, checksum = (known or {}).get(row["id"], (-1, None))
+        if checksum is None or count != row["count"]:
             checksum = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))
-        connection.execute(SEAL_SERIES, (int(completed), checksum, row["id"]))
+        connection.execute(SEAL_SERIES, (int(completed), checksum.value(), row["id"]))
+        _save_blocks(connection, row["id"], checksum)
+
+
+def save_blocks(connection: Connection, begun: Iterable[SeriesRow]) -> None:
+    """Save the checksums of the blocks of series that were recorded after their run's end."""
+    for series in begun:
+        assert series.id is not None
+        assert series.checksum is not None
+        _save_blocks(connection, series.id, series.checksum)
+
+
+def _save_blocks(connection: Connection, series: int, checksum: PointsChecksum) -> None:
+    connection.execute(DELETE_BLOCKS, (series,))
+    if checksum.count > BLOCK_POINTS:
+        connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
+
+
+def unseal_series(connection: Connection, run: int) -> None:
+    """Forget the checksums of the series of a run that goes on. Call inside a transaction."""
+    connection.execute(UNSEAL_BLOCKS, (run,))
+    connection.execute(UNSEAL_SERIES, (run,))

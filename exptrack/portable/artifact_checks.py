@@ -41,10 +41,10 @@ FROM artifact_entry AS e JOIN artifact AS a ON a.id = e.artifact JOIN run AS r O
 WHERE e.blob = :blob
 ORDER BY 1, 2, 3, 4
 """
-ARTIFACT_ROW_IDS = "SELECT id FROM artifact WHERE blob IS NOT NULL ORDER BY id"
+ARTIFACT_ROW_IDS = "SELECT id FROM artifact ORDER BY id"
 ONE_ARTIFACT_WITH_RUN = """
-SELECT a.id, a.blob, a.name, a.version, r.run_id, a.kind, b.hash, a.is_text, a.media_type, a.step, a.metadata,
-       a.created_at, a.checksum
+SELECT a.id, a.blob, a.name, a.version, r.run_id, a.kind, a.hash, b.hash AS blob_hash, a.is_text, a.media_type,
+       a.step, a.metadata, a.created_at, a.removed_at, a.checksum
 FROM artifact AS a LEFT JOIN blob AS b ON b.id = a.blob LEFT JOIN run AS r ON r.id = a.run
 WHERE a.id = ?
 """
@@ -134,11 +134,13 @@ def _check_artifact(connection: Connection, artifact: int, damaged: set[int]) ->
         yield Problem("artifact", f"row {artifact}", "its row is in an index only")
         return
     where = f"{row['run_id']} {row['name']} version {row['version']}"
-    if row["hash"] is None:
+    if row["removed_at"] is None and row["blob_hash"] is None:
         yield Problem("artifact", where, "its blob is missing")
+    elif row["removed_at"] is None and row["blob_hash"] != row["hash"]:
+        yield Problem("artifact", where, "it names the blob of another hash")
     elif artifact_checksum(row) != row["checksum"]:
         yield Problem("artifact", where, "its metadata does not match its checksum")
-    elif row["media_type"] == FOLDER_TYPE and row["blob"] not in damaged:
+    elif row["media_type"] == FOLDER_TYPE and row["blob"] is not None and row["blob"] not in damaged:
         if not _is_sound_folder(connection, row):
             yield Problem("artifact", where, "the files of its folder are not the registered ones")
 

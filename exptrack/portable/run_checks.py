@@ -15,6 +15,8 @@ from exptrack.database.failures import DAMAGE
 from exptrack.database.row_sums import sum_points, wrap_sum
 from exptrack.errors import ConfigError
 from exptrack.metrics.store import (
+    BLOCK_POINTS,
+    BLOCKS_OF,
     CHECKSUM_BATCH,
     SELECT_POINTS,
     PointsChecksum,
@@ -141,6 +143,9 @@ def _check_series(connection: Connection, series: int) -> Iterator[Problem]:
     found = connection.fold(SELECT_POINTS, (series,), lambda points: _Points(row).take(points))
     for message in found.problems():
         yield Problem("metric", row["name"], message)
+    blocks = found.checksum.blocks() if row["checksum"] is not None and row["count"] > BLOCK_POINTS else []
+    if [tuple(block) for block in connection.all(BLOCKS_OF, (series,))] != blocks:
+        yield Problem("metric", row["name"], "its points do not match the checksums of their blocks")
 
 
 class _Points:

@@ -22,6 +22,8 @@ from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
 from exptrack.records import Waiting
+from exptrack.runs.row_sums import OF_GROUP, sum_all
+from exptrack.times import moment
 from exptrack.validation import check_function
 
 __all__ = ["Problem", "VerifyReport", "verify"]
@@ -44,6 +46,9 @@ UNION ALL SELECT 'trial', max(id) FROM trial
 # Rows that belong to no run or study, and have a checksum each.
 MIGRATION_ROWS = "SELECT number, name, sha256, applied_at, library, checksum FROM migration"
 JOURNAL_ROWS = "SELECT journal, drained, checksum FROM metric_journal"
+USER_VIEW_ROWS = "SELECT name, fields, checksum FROM user_view"
+SEAL_ROWS = "SELECT id, format, library, sealed_at, row_counts, content, points, checksum FROM seal"
+GROUP_ROWS = "SELECT id, name, created_at, changed_at, deleted_at, rows_sum FROM run_group"
 WRITER_ROWS = """
 SELECT w.blob, w.holder, w.host_id, w.boot_id, w.pid, w.pid_started, w.written_at, b.hash, w.checksum
 FROM blob_writer AS w LEFT JOIN blob AS b ON b.id = w.blob
@@ -120,8 +125,11 @@ def _check_rows(connection: Connection) -> Iterator[Problem]:
         ("migration", "migration", MIGRATION_ROWS),
         ("metric_journal", "journal", JOURNAL_ROWS),
         ("blob_writer", "writer", WRITER_ROWS),
+        ("user_view", "user_view", USER_VIEW_ROWS),
+        ("seal", "seal", SEAL_ROWS),
     ):
         yield from guard("file", table, _check_checksums(connection, table, kind, sql))
+    yield from guard("file", "run_group", _check_groups(connection))
     last = {row["name"]: row["last"] for row in connection.all(LAST_IDS)}
     for row in connection.all(SEQUENCES):
         if not (last.pop(row["name"], None) or 0) <= row["seq"] < MAX_ROW_ID:
@@ -129,6 +137,16 @@ def _check_rows(connection: Connection) -> Iterator[Problem]:
     for table, row_id in last.items():
         if row_id is not None:
             yield Problem("file", "sqlite_sequence", f"the last row id of {table} is missing")
+
+
+def _check_groups(connection: Connection) -> Iterator[Problem]:
+    for row in connection.all(GROUP_ROWS):
+        if sum_all(connection, OF_GROUP, row["id"]) != row["rows_sum"]:
+            what = "its name, times or attributes"
+            yield Problem("group", row["name"], f"{what} are not those that were stored")
+        for column in ("created_at", "changed_at", "deleted_at"):
+            if row[column] is not None:
+                moment(row[column])
 
 
 def _check_checksums(connection: Connection, table: str, kind: str, sql: str) -> Iterator[Problem]:

@@ -44,7 +44,7 @@ STATES = (
 )
 
 # Read from the newest trial of the run: a run that was tried again has several.
-_OF_TRIAL = "(SELECT {value} FROM {source} WHERE t.run = r.id ORDER BY t.id DESC LIMIT 1)"
+_OF_TRIAL = "(SELECT {value} FROM {source} WHERE t.run_id = r.run_id ORDER BY t.id DESC LIMIT 1)"
 TRIAL_VALUES = {
     "study": _OF_TRIAL.format(value="y.name", source="trial AS t CROSS JOIN study AS y ON y.id = t.study"),
     "trial.number": _OF_TRIAL.format(value="t.number", source="trial AS t"),
@@ -53,9 +53,9 @@ TRIAL_VALUES = {
 # The runs whose newest trial matches. SQLite seeks them study by study, because then an index has the names,
 # numbers and states.
 TRIALS = """
-SELECT t.run AS run FROM study AS y CROSS JOIN trial AS t ON t.study = y.id
-WHERE {match} AND t.run IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM trial AS o WHERE o.run = t.run AND o.id > t.id)
+SELECT r.id AS run
+FROM study AS y CROSS JOIN trial AS t ON t.study = y.id CROSS JOIN run AS r ON r.run_id = t.run_id
+WHERE {match} AND NOT EXISTS (SELECT 1 FROM trial AS o WHERE o.run_id = t.run_id AND o.id > t.id)
 """
 TRIAL_COLUMNS = {"study": "y.name", "trial.number": "t.number", "trial.state": "t.state"}
 
@@ -63,7 +63,7 @@ ATTRIBUTE_VALUES = {
     "id": "r.run_id",
     "name": "r.name",
     "group": "r.group_name",
-    "parent": "(SELECT p.run_id FROM run AS p WHERE p.id = r.parent)",
+    "parent": "r.parent_run_id",
     "reason": "r.reason",
     "host": "r.host",
     "commit": "r.vcs_commit",
@@ -209,15 +209,13 @@ class Compiler:
     def _test_attribute(self, one: Comparison) -> Test:
         if one.field.name == "status":
             return self._test_status(one)
-        value, reads_run = ATTRIBUTE_VALUES[one.field.name], True
-        if one.field.name in TRIAL_VALUES:
-            value, reads_run = value.replace("r.id", "{id}"), False
+        value = ATTRIBUTE_VALUES[one.field.name]
         if one.operator == "is null":
-            return Test(f"{value} IS NULL", (), reads_run)
+            return Test(f"{value} IS NULL", (), reads_run=True)
         if one.operator in ("exists", "is comparable"):
-            return Test(f"{value} IS NOT NULL", (), reads_run)
+            return Test(f"{value} IS NOT NULL", (), reads_run=True)
         match = match_value(value, one.operator, one.values)
-        return Test(f"({match.sql}) IS TRUE", match.values, reads_run)
+        return Test(f"({match.sql}) IS TRUE", match.values, reads_run=True)
 
     def _test_status(self, one: Comparison) -> Test:
         if one.operator in ("is null", "exists", "is comparable"):

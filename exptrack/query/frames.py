@@ -53,7 +53,7 @@ POINTS = """
 SELECT p.step, p.time_ms, p.value
 FROM json_each(?) AS e CROSS JOIN metric_point AS p ON p.series = e.value
 """
-HAVE_TRIALS = f"SELECT 1 FROM trial WHERE run {OF_RUNS} LIMIT 1"
+HAVE_TRIALS = f"SELECT 1 FROM run AS r JOIN trial AS t ON t.run_id = r.run_id WHERE r.id {OF_RUNS} LIMIT 1"
 
 # The views of the archive have columns of the same names; filters know them as synonyms of their fields.
 ATTRIBUTE_COLUMNS = (

@@ -10,6 +10,7 @@ name of a view has only letters, digits and underscores. A view is created compl
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,8 +47,12 @@ CREATE_VIEW = """CREATE VIEW {name} AS -- checksum {checksum}
 {select}"""
 _SELECT_OF_VIEW = """SELECT
     {columns}
-FROM run AS r"""
+FROM run AS r
+WHERE r.deleted_at IS NULL"""
 DROP_VIEW = "DROP VIEW {name}"
+# By its fields another file can have the view too, whose keys and metrics have other row ids.
+SAVE_FIELDS = "INSERT OR REPLACE INTO user_view (name, fields, checksum) VALUES (?, ?, ?)"
+FORGET_FIELDS = "DELETE FROM user_view WHERE name = ?"
 # True is 1 and false is 0, as everywhere in SQL.
 CONFIG_COLUMN = (
     "(SELECT CASE v.type WHEN 'int' THEN CAST(coalesce(v.text, v.num) AS INTEGER) WHEN 'float' THEN v.num"
@@ -92,6 +97,8 @@ def _store_view(connection: Connection, checked: str, wanted: list[Field]) -> Us
         select = _SELECT_OF_VIEW.format(columns=",\n    ".join(columns))
         checksum = hash_row("view", (checked, select))
         connection.execute(CREATE_VIEW.format(name=checked, checksum=checksum, select=select))
+        row = (checked, json.dumps([str(field) for field in wanted]))
+        connection.execute(SAVE_FIELDS, (*row, hash_row("user_view", row)))
         return _read_view(connection, checked)
 
 
@@ -114,6 +121,7 @@ def drop_view(connection: Connection, name: object) -> None:
             hint = f"; did you mean {close[0]}?" if close else ""
             raise NotFoundError(f"no view {checked!r} was added to {connection.path}{hint}")
         connection.execute(DROP_VIEW.format(name=checked))
+        connection.execute(FORGET_FIELDS, (found,))
 
 
 def find_changed_views(connection: Connection) -> list[str]:

@@ -18,9 +18,11 @@ from exptrack.runs.row_sums import add_to_run
 from exptrack.times import moment, utc_text
 
 INSERT_EVENT = """
-INSERT INTO event (run, seq, happened_at, kind, data, checksum)
-VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :at, :kind, :data, :checksum)
+INSERT INTO event (run, seq, happened_at, kind, data, late, checksum)
+VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :at, :kind, :data, :late,
+        :checksum)
 """
+IS_OVER = "SELECT status <> 'running' FROM run WHERE id = ?"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 
 # One encoder for all events: json.dumps() would make a new one at each call.
@@ -35,19 +37,22 @@ def record_event(
     *,
     at: str | None = None,
     rows: int = 0,
+    late: bool | None = None,
 ) -> None:
     """Append one event. Call inside the transaction of the change it reports.
 
     `at` is the time it happened, as text of the archive; the default is now. `rows` is the sum of the hashes of
-    rows that the change added to the run.
+    rows that the change added to the run. `late` says that the run was not running; None looks at its status.
     """
     text = _encode(dict(data or {}))
     at = utc_text() if at is None else at
+    is_late = int(connection.value(IS_OVER, (run,)) if late is None else late)
+    checksum = checksum_event(at, kind, text)
     connection.execute(
         INSERT_EVENT,
-        {"run": run, "at": at, "kind": kind, "data": text, "checksum": checksum_event(at, kind, text)},
+        {"run": run, "at": at, "kind": kind, "data": text, "late": is_late, "checksum": checksum},
     )
-    add_to_run(connection, run, hash_row("event", (at, kind, text)) + rows)
+    add_to_run(connection, run, hash_row("event", (at, kind, text, is_late)) + rows)
 
 
 @decoding_rows

@@ -20,12 +20,13 @@ _id_lock = threading.Lock()
 _last_id_ms = 0
 
 
-def new_run_id() -> str:
-    """Return a new id that sorts after all earlier ones of this process."""
+def new_run_id(*, after: str | None = None) -> str:
+    """Return a new id that sorts after all earlier ones of this process, and after the id `after`."""
     global _last_id_ms
+    beyond = 0 if after is None else _decode_base32(after[:_ID_TIME_CHARS]) + 1
     with _id_lock:
         _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
-        milliseconds = _last_id_ms
+        milliseconds = max(_last_id_ms, beyond)
     return make_run_id(milliseconds)
 
 
@@ -41,6 +42,13 @@ def _encode_base32(number: int, length: int) -> str:
         number, digit = divmod(number, 32)
         digits.append(_ID_ALPHABET[digit])
     return "".join(reversed(digits))
+
+
+def _decode_base32(digits: str) -> int:
+    number = 0
+    for digit in digits:
+        number = 32 * number + _ID_ALPHABET.index(digit)
+    return number
 
 
 def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:

@@ -16,13 +16,12 @@ from exptrack.times import moment
 from exptrack.validation import check_name
 
 RUN_COLUMNS = """
-SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name,
-       (SELECT p.run_id FROM run AS p WHERE p.id = r.parent) AS parent_run_id,
-       r.started_at, r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family,
+SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent_run_id, r.external_id,
+       r.deleted_at, r.started_at, r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family,
        r.fingerprint, r.host, r.vcs_commit, r.vcs_dirty,
        y.name AS study, t.number AS trial_number, t.state AS trial_state
 FROM run AS r
-LEFT JOIN trial AS t ON t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run = r.id)
+LEFT JOIN trial AS t ON t.id = (SELECT max(o.id) FROM trial AS o WHERE o.run_id = r.run_id)
 LEFT JOIN study AS y ON y.id = t.study
 """
 RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"

@@ -13,7 +13,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import has_living_child
 from exptrack.metrics.journal_reader import has_living_family
-from exptrack.metrics.store import REOPEN_SERIES
+from exptrack.metrics.store import unseal_series
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
 from exptrack.runs.row_sums import changing_run, reopening_run
@@ -64,7 +64,7 @@ def reopen(connection: Connection, run: int, after: str, **facts: Any) -> None:
     with reopening_run(connection, run):
         connection.execute(REOPEN_RUN, (utc_text(), run))
         _name_owner(connection, run)
-    connection.execute(REOPEN_SERIES, (run,))
+    unseal_series(connection, run)
     record_event(connection, run, "resume", {"after": after, **facts})
 
 

@@ -24,7 +24,7 @@ from exptrack.config.exp_config import make_config
 from exptrack.config.store import RowIds
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
-from exptrack.metrics.store import NewPoints, append_points, begin_series
+from exptrack.metrics.store import NewPoints, append_points, begin_series, save_blocks
 from exptrack.plain import iter_any, read_elements, read_items, short_repr
 from exptrack.records import RunStatus
 from exptrack.runs.identity import make_run_id
@@ -151,7 +151,7 @@ def _store_batch(
             assert new.ended_at is not None
             ended = utc_text(new.ended_at)
             for note in notes:
-                insert_note(connection, run, note, ended)
+                insert_note(connection, run, note, ended, late=False)
             record_end(connection, run, new.status, new.reason, ended)
         series = [
             (run, name, one.new.status is RunStatus.COMPLETED)
@@ -165,6 +165,7 @@ def _store_batch(
         )
         # The checksum of points that did not come by rising steps is computed by reading them in key order.
         unsealed = {one.run for one in begun if one.checksum is None}
+        save_blocks(connection, (one for one in begun if one.run not in unsealed))
         for run, (new, _notes, _metrics) in zip(runs, batch, strict=True):
             if run in unsealed:
                 seal_run(connection, run, completed=new.status is RunStatus.COMPLETED)
@@ -206,7 +207,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
         data=check_data(record.data),
         name=check_optional_name(record.name, "run name"),
         group=check_optional_name(record.group, "group"),
-        parent=None if record.parent is None else resolve_run(connection, record.parent)["id"],
+        parent=None if record.parent is None else resolve_run(connection, record.parent)["run_id"],
         code=CodeVersion(
             commit=check_optional_name(record.commit, "commit"),
             dirty=None if record.dirty is None else check_flag(record.dirty, "dirty"),

@@ -24,9 +24,10 @@ ADD_TO_TRIAL = "UPDATE trial SET rows_sum = add_wrapping(rows_sum, ?) WHERE id =
 ADD_TO_STUDY = "UPDATE study SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
 FACTS_SUMMED = """
-SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent, r.started_at,
+SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent_run_id,
+       r.external_id, r.deleted_at, r.started_at,
        r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family, r.fingerprint, r.host, r.vcs_commit,
-       r.vcs_dirty, o.host_id, o.boot_id, o.pid, o.pid_started
+       r.vcs_dirty, o.host_id, o.boot_id, o.pid, o.pid_started, o.lease_s
 FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
 """
 ENVIRONMENT_SUMMED = """
@@ -44,21 +45,29 @@ WHERE v.run = ? ORDER BY k.key
 """
 TAGS_SUMMED = "SELECT tag, added_at FROM run_tag WHERE run = ?"
 NOTES_SUMMED = "SELECT written_at, text FROM note WHERE run = ?"
-EVENTS_SUMMED = "SELECT happened_at, kind, data FROM event WHERE run = ?"
+EVENTS_SUMMED = "SELECT happened_at, kind, data, late FROM event WHERE run = ?"
 INPUTS_SUMMED = "SELECT hash, from_run_id, name, version, used_at FROM run_input WHERE run = ?"
 ARTIFACTS_SUMMED = """
-SELECT id, name, version, kind, is_text, media_type, step, metadata, created_at, removed_at, checksum
+SELECT id, name, version, kind, hash, is_text, media_type, step, metadata, description, created_at, removed_at,
+       checksum
 FROM artifact WHERE run = ?
 """
+ATTRIBUTES_SUMMED = "SELECT key, type, num, text, set_at FROM run_attribute WHERE run = ?"
+ALIASES_SUMMED = "SELECT name, alias, version, set_at FROM artifact_alias WHERE run = ?"
+INGESTS_SUMMED = "SELECT source, sequence, stored_at FROM run_ingest WHERE run = ?"
 SEAL_SUMMED = "SELECT checksum FROM run WHERE id = ? AND checksum IS NOT NULL"
 METRICS_SUMMED = """
 SELECT n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ?
 """
 TAG_SUMMED = f"{TAGS_SUMMED} AND tag = ?"
+ATTRIBUTE_SUMMED = f"{ATTRIBUTES_SUMMED} AND key = ?"
+ALIAS_SUMMED = f"{ALIASES_SUMMED} AND name = ? AND alias = ?"
+INGEST_SUMMED = f"{INGESTS_SUMMED} AND source = ?"
 ARTIFACT_SUMMED = f"{ARTIFACTS_SUMMED} AND id = ?"
 
 TRIAL_SUMMED = """
-SELECT id, number, state, run, started_at, ended_at, heartbeat_at, reason, owner FROM trial WHERE id = ?
+SELECT id, uid, number, state, run_id, started_at, ended_at, duration_ms, heartbeat_at, reason, owner
+FROM trial WHERE id = ?
 """
 PARAMS_SUMMED = """
 SELECT position, name, value, type, num, text, distribution FROM trial_param WHERE trial = ?
@@ -70,16 +79,16 @@ PARAM_SUMMED = f"{PARAMS_SUMMED} AND name = ?"
 REPORT_SUMMED = f"{REPORTS_SUMMED} AND step = ?"
 TRIAL_ATTRIBUTE_SUMMED = f"{TRIAL_ATTRIBUTES_SUMMED} AND scope = ? AND name = ?"
 
-STUDY_SUMMED = "SELECT id, name, created_at, settings FROM study WHERE id = ?"
+STUDY_SUMMED = "SELECT id, uid, name, created_at, settings FROM study WHERE id = ?"
 OBJECTIVES_SUMMED = "SELECT position, direction, metric FROM study_objective WHERE study = ?"
 STUDY_ATTRIBUTES_SUMMED = "SELECT id, scope, name, value FROM study_attribute WHERE study = ?"
 NUMBERS_SUMMED = "SELECT number FROM trial WHERE study = ?"
 STUDY_ATTRIBUTE_SUMMED = f"{STUDY_ATTRIBUTES_SUMMED} AND scope = ? AND name = ?"
 
-CHILDREN_OF = "SELECT id FROM run WHERE parent = ?"
-LEAVE_PARENT = "UPDATE run SET parent = NULL WHERE id = ?"
-TRIALS_OF_RUN = "SELECT id FROM trial WHERE run = ?"
-LEAVE_RUN = "UPDATE trial SET run = NULL WHERE id = ?"
+ADD_TO_GROUP = "UPDATE run_group SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
+GROUP_SUMMED = "SELECT name, created_at, changed_at, deleted_at FROM run_group WHERE id = ?"
+GROUP_ATTRIBUTES_SUMMED = "SELECT key, type, num, text, set_at FROM run_group_attribute WHERE run_group = ?"
+GROUP_ATTRIBUTE_SUMMED = f"{GROUP_ATTRIBUTES_SUMMED} AND key = ?"
 
 SEAL = Rows(SEAL_KIND, SEAL_SUMMED)
 OF_RUN = (
@@ -92,6 +101,9 @@ OF_RUN = (
     Rows("event", EVENTS_SUMMED),
     Rows("input", INPUTS_SUMMED),
     Rows("artifact", ARTIFACTS_SUMMED),
+    Rows("attribute", ATTRIBUTES_SUMMED),
+    Rows("alias", ALIASES_SUMMED),
+    Rows("ingest", INGESTS_SUMMED),
     Rows(METRIC_KIND, METRICS_SUMMED),
     SEAL,
 )
@@ -108,6 +120,7 @@ OF_STUDY = (
     Rows("attribute", STUDY_ATTRIBUTES_SUMMED),
     Rows("number", NUMBERS_SUMMED),
 )
+OF_GROUP = (Rows("group", GROUP_SUMMED), Rows("attribute", GROUP_ATTRIBUTES_SUMMED))
 _CONFIG = OF_RUN[2:4]
 _ARTIFACT = Rows("artifact", ARTIFACT_SUMMED)
 
@@ -160,14 +173,38 @@ def changing_artifact(connection: Connection, run: int, artifact: int) -> Abstra
     return changing_rows(connection, ADD_TO_RUN, run, (_ARTIFACT,), (run, artifact))
 
 
-def leave_run(connection: Connection, run: int) -> None:
-    """Let the children and the trial of a run forget it, before it is deleted. Call inside a transaction."""
-    for row in connection.all(CHILDREN_OF, (run,)):
-        with changing_run(connection, row["id"]):
-            connection.execute(LEAVE_PARENT, (row["id"],))
-    for row in connection.all(TRIALS_OF_RUN, (run,)):
-        with changing_trial(connection, row["id"]):
-            connection.execute(LEAVE_RUN, (row["id"],))
+def changing_attribute(connection: Connection, run: int, key: str) -> AbstractContextManager[None]:
+    """Set or remove an attribute of a run in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("attribute", ATTRIBUTE_SUMMED),), (run, key))
+
+
+def changing_alias(connection: Connection, run: int, name: str, alias: str) -> AbstractContextManager[None]:
+    """Set or remove an alias of an artifact in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("alias", ALIAS_SUMMED),), (run, name, alias))
+
+
+def changing_ingest(connection: Connection, run: int, source: str) -> AbstractContextManager[None]:
+    """Note how far the rows of a source are stored, in the block."""
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("ingest", INGEST_SUMMED),), (run, source))
+
+
+# Groups
+
+
+def begin_group_sum(connection: Connection, group: int) -> None:
+    """Sum up a group that was only just inserted. Call inside the transaction."""
+    connection.execute(ADD_TO_GROUP, (sum_all(connection, OF_GROUP, group), group))
+
+
+def changing_group(connection: Connection, group: int) -> AbstractContextManager[None]:
+    """Change the row of a group in the block."""
+    return changing_rows(connection, ADD_TO_GROUP, group, (OF_GROUP[0],), (group,))
+
+
+def changing_group_attribute(connection: Connection, group: int, key: str) -> AbstractContextManager[None]:
+    """Set or remove an attribute of a group in the block."""
+    rows = Rows("attribute", GROUP_ATTRIBUTE_SUMMED)
+    return changing_rows(connection, ADD_TO_GROUP, group, (rows,), (group, key))
 
 
 # Trials and studies

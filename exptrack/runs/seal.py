@@ -1,8 +1,8 @@
 """Seal a run at its end with a checksum, by which ``verify`` detects later changes.
 
-Invariant: the checksum covers everything about a run that does not change after its end. Tags, notes and the
-parent may change, so they are not part of it; the sum of the run's rows covers them (see ``row_sums``). Neither
-are row ids, which differ between files.
+Invariant: the checksum covers everything about a run that does not change after its end. Name, group, tags,
+notes and attributes may change, so they are not part of it. The sum of the run's rows covers them (see
+``row_sums``). Neither are row ids, which differ between files.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from exptrack.config.store import SOURCES_OF, read_stored_config
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, hash_row, sum_rows, wrap_sum
-from exptrack.metrics.store import seal_series
+from exptrack.metrics.store import PointsChecksum, seal_series
 from exptrack.records import RunStatus
 from exptrack.runs.row_sums import SEAL
 
 RUN_FACTS = """
-SELECT run_id, status, reason, traceback, name, group_name, started_at, ended_at, duration_ms, config_hash,
+SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
        family, fingerprint, host, vcs_commit, vcs_dirty
 FROM run WHERE id = ?
 """
@@ -45,7 +45,11 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def seal_run(
-    connection: Connection, run: int, *, completed: bool, known: Mapping[int, tuple[int, int]] | None = None
+    connection: Connection,
+    run: int,
+    *,
+    completed: bool,
+    known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
 ) -> None:
     """Save the checksums of a run that has ended. Call inside a transaction; `known` as in `seal_series`."""
     seal_series(connection, run, completed=completed, known=known)

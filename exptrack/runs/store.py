@@ -22,13 +22,13 @@ from exptrack.plain import is_mapping, read_elements, read_items
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import compute_fingerprint
-from exptrack.runs.row_sums import add_to_run, changing_run, sum_config, sum_new_run
+from exptrack.runs.row_sums import add_to_run, begin_group_sum, changing_run, sum_config, sum_new_run
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
 
 INSERT_RUN = """
 INSERT INTO run
-    (run_id, status, reason, traceback, name, group_name, parent, started_at, ended_at, heartbeat_at,
+    (run_id, status, reason, traceback, name, group_name, parent_run_id, started_at, ended_at, heartbeat_at,
      duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -37,6 +37,9 @@ INSERT INTO run_environment
     (run, python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
      data_references)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_GROUP = """
+INSERT INTO run_group (name, created_at, changed_at) VALUES (?1, ?2, ?2) ON CONFLICT (name) DO NOTHING
 """
 INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_NOTE = """
@@ -58,7 +61,7 @@ class NewRun(NamedTuple):
     data: dict[str, str]
     name: str | None
     group: str | None
-    parent: int | None
+    parent: str | None
     code: CodeVersion
     environment: Environment
     started_at: datetime
@@ -113,6 +116,8 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
             json.dumps(new.data),
         ),
     )
+    if new.group is not None:
+        begin_group(connection, new.group, began)
     insert_config(connection, run, new.config, row_ids)
     rows = sum_new_run(connection, run)
     for tag in new.tags:
@@ -121,8 +126,16 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
     if code.problem is not None:
         facts["code_problem"] = code.problem
-    record_event(connection, run, "start", facts, at=began, rows=rows)
+    record_event(connection, run, "start", facts, at=began, rows=rows, late=False)
     return run
+
+
+def begin_group(connection: Connection, name: str, at: str) -> None:
+    """Make the row of a group unless there is one. Call inside a transaction."""
+    made = connection.execute(INSERT_GROUP, (name, at))
+    if made.rowcount:
+        assert made.lastrowid is not None
+        begin_group_sum(connection, made.lastrowid)
 
 
 def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
@@ -140,12 +153,14 @@ def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
         connection.execute(SAVE_IDENTITY, (*identity, run))
 
 
-def insert_note(connection: Connection, run: int, text: str, at: str | None = None) -> None:
-    """Write a note and its event. Call inside a transaction."""
+def insert_note(
+    connection: Connection, run: int, text: str, at: str | None = None, *, late: bool | None = None
+) -> None:
+    """Write a note and its event. Call inside a transaction; `late` as in `record_event`."""
     at = utc_text() if at is None else at
     connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
     rows = hash_row("note", (at, text))
-    record_event(connection, run, "note", {"characters": len(text)}, at=at, rows=rows)
+    record_event(connection, run, "note", {"characters": len(text)}, at=at, rows=rows, late=late)
 
 
 def record_end(
@@ -153,8 +168,8 @@ def record_end(
 ) -> None:
     """Write the events of a run's end. Call inside a transaction."""
     if status is RunStatus.FAILED:
-        record_event(connection, run, "fail", {"reason": reason}, at=at)
-    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at)
+        record_event(connection, run, "fail", {"reason": reason}, at=at, late=False)
+    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at, late=False)
 
 
 # Checks of what a caller gives a run

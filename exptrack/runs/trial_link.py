@@ -19,7 +19,10 @@ SELECT_TRIAL = """
 SELECT t.id, t.number, t.state, s.name AS study
 FROM trial AS t JOIN study AS s ON s.id = t.study WHERE s.name = ? AND t.number = ?
 """
-JOIN_RUN = "UPDATE trial SET run = ? WHERE id = ? AND run IS NULL"
+# The trial may name a run that was deleted since.
+JOIN_RUN = """
+UPDATE trial SET run_id = ? WHERE id = ? AND NOT EXISTS (SELECT 1 FROM run WHERE run.run_id = trial.run_id)
+"""
 
 
 class TrialPruned(SystemExit):
@@ -49,7 +52,7 @@ def name_trial_run(study: str, number: int) -> str:
     return f"{study[:STUDY_CHARS]} #{number}"
 
 
-def join_run(connection: Connection, trial: int, run: int) -> None:
+def join_run(connection: Connection, trial: int, run_id: str) -> None:
     """Make this run the trial's run, unless the trial has one already. Call inside a transaction."""
     with changing_trial(connection, trial):
-        connection.execute(JOIN_RUN, (run, trial))
+        connection.execute(JOIN_RUN, (run_id, trial))

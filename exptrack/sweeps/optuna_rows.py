@@ -29,7 +29,7 @@ from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, check_number, c
 STUDY_BY_NAME = "SELECT id FROM study WHERE name = ?"
 STUDY_NAME = "SELECT name FROM study WHERE id = ?"
 ALL_STUDIES = "SELECT id, name FROM study ORDER BY id"
-INSERT_STUDY = "INSERT INTO study (name, created_at, settings) VALUES (?, ?, '{}')"
+INSERT_STUDY = "INSERT INTO study (uid, name, created_at, settings) VALUES (?, ?, ?, '{}')"
 INSERT_OBJECTIVE = "INSERT INTO study_objective (study, position, direction) VALUES (?, ?, ?)"
 STUDY_ATTRIBUTES = "SELECT name, value FROM study_attribute WHERE study = ? AND scope = ? ORDER BY id"
 SET_STUDY_ATTRIBUTE = """
@@ -37,10 +37,12 @@ INSERT INTO study_attribute (study, scope, name, value) SELECT id, ?, ?, ? FROM 
 ON CONFLICT (study, scope, name) DO UPDATE SET value = excluded.value
 """
 
+NEWEST_UID = "SELECT uid FROM trial WHERE study = ? ORDER BY number DESC LIMIT 1"
 INSERT_TRIAL = """
-INSERT INTO trial (study, number, state, started_at, ended_at, owner)
-SELECT s.id, (SELECT coalesce(max(t.number) + 1, 0) FROM trial AS t WHERE t.study = s.id), ?, ?, ?, ?
-FROM study AS s WHERE s.id = ?
+INSERT INTO trial (uid, study, number, state, started_at, ended_at, duration_ms, owner)
+SELECT ?1, s.id, (SELECT coalesce(max(t.number) + 1, 0) FROM trial AS t WHERE t.study = s.id), ?2, ?3, ?4,
+       CAST(round((julianday(?4) - julianday(?3)) * 86400000.0) AS INTEGER), ?5
+FROM study AS s WHERE s.id = ?6
 """
 # If a write inserts no row, the trial has ended or is absent. Only then does another statement find out which.
 OPEN = "id = ? AND state IN ('running', 'waiting')"
@@ -77,10 +79,14 @@ BEGIN_TRIAL = "UPDATE trial SET state = 'running', started_at = ?, owner = ? WHE
 # A trial whose run died ended with that run, however much later this is noticed.
 END_TRIAL = f"""
 UPDATE trial
-SET state = ?1, owner = NULL,
-    ended_at = max(coalesce(started_at, ''), coalesce(
+SET state = ?1, owner = NULL, ended_at = ended.at,
+    duration_ms = CAST(round((julianday(ended.at) - julianday(started_at)) * 86400000.0) AS INTEGER)
+FROM (
+    SELECT max(coalesce(t.started_at, ''), coalesce(
         (SELECT r.ended_at FROM run AS r
-         WHERE r.id = trial.run AND r.status = 'interrupted' AND r.reason = '{DIED}'), ?2))
+         WHERE r.run_id = t.run_id AND r.status = 'interrupted' AND r.reason = '{DIED}'), ?2)) AS at
+    FROM trial AS t WHERE t.id = ?3
+) AS ended
 WHERE id = ?3
 """
 REQUEUE_TRIAL = "UPDATE trial SET state = 'waiting', owner = NULL WHERE id = ?"

@@ -34,6 +34,7 @@ from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.database.damage import decoding_rows, telling_damage
 from exptrack.plain import reading
 from exptrack.runs import row_sums
+from exptrack.runs.identity import new_run_id
 from exptrack.sweeps import optuna_rows as rows
 from exptrack.sweeps.heartbeats import Heartbeats
 from exptrack.sweeps.optuna_arguments import (
@@ -148,7 +149,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 raise DuplicatedStudyError(
                     f"a study named {name!r} is already in {self._connection.path}; choose another name"
                 )
-            study_id = self._connection.execute(rows.INSERT_STUDY, (name, utc_text())).lastrowid
+            study_id = self._connection.execute(rows.INSERT_STUDY, (new_run_id(), name, utc_text())).lastrowid
             objectives = [(study_id, position, word) for position, word in enumerate(words)]
             self._connection.execute_many(rows.INSERT_OBJECTIVE, objectives)
             assert study_id is not None
@@ -268,7 +269,8 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             ended_at = utc_text(template_trial.datetime_complete) if state.is_finished() else None
         owner = describe_owner(self._connection) if state == TrialState.RUNNING else None
         with self._connection.transaction():
-            head = (state.name.lower(), started_at, ended_at, owner, study_id)
+            newest = self._connection.value(rows.NEWEST_UID, (study_id,))
+            head = (new_run_id(after=newest), state.name.lower(), started_at, ended_at, owner, study_id)
             cursor = self._connection.execute(rows.INSERT_TRIAL, head)
             if not cursor.rowcount:
                 raise _no_study(study_id)

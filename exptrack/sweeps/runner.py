@@ -35,7 +35,6 @@ from exptrack.errors import ArchiveError, ExptrackError, InvalidValueError, warn
 from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret, know_variables
 from exptrack.process import identify_child
 from exptrack.records import RunStatus, TrialState
-from exptrack.runs.lookup import resolve_run
 from exptrack.runs.recorded import RecordedRun, record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.secret_channel import SecretChannel
@@ -434,8 +433,7 @@ class _Runner:
     def _store_run(self, trial: Trial, record: RecordedRun) -> None:
         with self._connection.transaction():
             (run_id,) = record_runs(self._connection, [record])
-            run = resolve_run(self._connection, run_id)["id"]
-            join_run(self._connection, row_of(trial.optuna_trial), run)
+            join_run(self._connection, row_of(trial.optuna_trial), run_id)
 
     def _keep_output(self, trial: int, output: str) -> None:
         run = find_run(self._connection, trial)

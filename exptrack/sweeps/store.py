@@ -58,13 +58,13 @@ ORDER BY v.value * :sign, t.number LIMIT 1
 """
 INFEASIBLE_TRIALS = f"SELECT t.number FROM trial AS t WHERE t.study = ? AND {BROKEN_CONSTRAINT}"
 TRIALS_OF = """
-SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
-FROM trial AS t LEFT JOIN run AS r ON r.id = t.run
+SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, t.run_id
+FROM trial AS t
 WHERE t.study = ? AND t.state IN (SELECT value FROM json_each(?)) ORDER BY t.number
 """
 TRIAL_AT = """
-SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, r.run_id
-FROM trial AS t LEFT JOIN run AS r ON r.id = t.run WHERE t.study = ? AND t.number = ?
+SELECT t.id, t.number, t.state, t.started_at, t.ended_at, t.reason, t.run_id
+FROM trial AS t WHERE t.study = ? AND t.number = ?
 """
 VALUES_OF = """
 SELECT v.trial, v.value FROM json_each(?) AS j CROSS JOIN trial_value AS v ON v.trial = j.value
@@ -91,7 +91,7 @@ WHERE t.study = ? AND a.scope = 'system' AND a.name = ?
 """
 RUNNING_TRIALS = """
 SELECT t.id, t.number, t.owner, o.host_id, o.boot_id, o.pid, o.pid_started
-FROM trial AS t LEFT JOIN run_owner AS o ON o.run = t.run
+FROM trial AS t LEFT JOIN run AS r ON r.run_id = t.run_id LEFT JOIN run_owner AS o ON o.run = r.id
 WHERE t.study = ? AND t.state = 'running' AND t.owner IS NOT NULL
 """
 # A trial that has ended keeps the reason it ended for.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PRUNE_MARK = "exptrack:should_prune"  # of a trial that was told to give up: the last step reported before
 
-RUN_OF_TRIAL = "SELECT run FROM trial WHERE id = ?"
+RUN_OF_TRIAL = "SELECT r.id FROM trial AS t JOIN run AS r ON r.run_id = t.run_id WHERE t.id = ?"
 RUN_ENDING = "SELECT status, reason FROM run WHERE id = ?"
 REPORTS_OF_TRIAL = "SELECT step, value FROM trial_report WHERE trial = ? ORDER BY id"
 MARK_OF_TRIAL = "SELECT value FROM trial_attribute WHERE trial = ? AND scope = 'system' AND name = ?"

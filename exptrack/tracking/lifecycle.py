@@ -100,7 +100,7 @@ def start_run(
         data=check_data(data),
         name=check_optional_name(name, "run name"),
         group=check_optional_name(group, "group"),
-        parent=None if parent is None else resolve_run(connection, parent)["id"],
+        parent=None if parent is None else resolve_run(connection, parent)["run_id"],
         code=capture_code(),
         environment=capture_environment(),
         started_at=datetime.now(UTC),
@@ -122,7 +122,7 @@ def _begin_run(connection: Connection, run_id: str, new: NewRun, began_s: float,
         with changing_run(connection, run):
             connection.execute(INSERT_OWNER, (run, *current_process()))
         if trial is not None:
-            join_run(connection, trial, run)
+            join_run(connection, trial, run_id)
     result = Run(connection, run, run_id, new.started_at, new.config)
     result._go_live(began_s, duration_ms=0, time_ms=0, resumed=False)
     return result
@@ -266,6 +266,6 @@ def _end_dead_run(connection: Connection, run: int) -> str:
     with changing_run(connection, run):
         connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, DIED, run))
         connection.execute(DELETE_OWNER, (run,))
-    record_end(connection, run, RunStatus.INTERRUPTED, DIED)
+    record_end(connection, run, RunStatus.INTERRUPTED, DIED, utc_text(ended))
     seal_run(connection, run, completed=False)
     return str(row["run_id"])

@@ -23,7 +23,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -31,31 +30,26 @@ from typing import TYPE_CHECKING, Any, overload
 from exptrack.capture.redaction import remove_secrets_and_paths
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import read_exp_config
-from exptrack.config.tree import hide_secrets
 from exptrack.database import forks
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.database.row_sums import hash_row
 from exptrack.errors import (
-    ConfigError,
     ExptrackError,
     InvalidValueError,
     RunFinishedError,
     RunNotFoundError,
     warn,
 )
-from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
-from exptrack.records import ArtifactUse, Event, MetricPoint, Note, RunStatus
-from exptrack.runs.events import read_events, record_event
-from exptrack.runs.lookup import read_notes
+from exptrack.records import ArtifactUse, MetricPoint, RunStatus
 from exptrack.runs.ownership import DELETE_OWNER
-from exptrack.runs.row_sums import changing_run, removing_tag
+from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
-from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note, record_end, replace_config
+from exptrack.runs.store import record_end, replace_config
 from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import moment, steady_s, utc_text
+from exptrack.tracking.description import Description
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
@@ -82,15 +76,13 @@ UPDATE run SET status = ?, reason = ?, traceback = ?, ended_at = max(?, started_
                heartbeat_at = max(?, started_at), duration_ms = ?
 WHERE id = ?
 """
-DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
-SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 
 
 class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(Inheritance, MediaLog):
+class Run(Inheritance, Description, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
@@ -232,78 +224,7 @@ class Run(Inheritance, MediaLog):
             return read_series(*where, start=start, stop=stop)
         return read_buckets(*where, buckets, start=start, stop=stop)
 
-    # Tags, notes, events and artifacts, also after the end
-
-    def add_tag(self, *tags: str) -> None:
-        """Add tags, all or none. A tag that the run has is left as it is. Commits."""
-        self._store_tags(check_tags(tags))
-
-    @in_section
-    def _store_tags(self, checked: list[str]) -> None:
-        with self._connection.transaction():
-            self._require_present()
-            for tag in checked:
-                now = utc_text()
-                if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
-                    rows = hash_row("tag", (tag, now))
-                    record_event(self._connection, self._run, "tag", {"tag": tag}, rows=rows)
-
-    def remove_tag(self, *tags: str) -> None:
-        """Remove tags. A tag that the run does not have is ignored. Commits."""
-        self._delete_tags(check_tags(tags))
-
-    @in_section
-    def _delete_tags(self, checked: list[str]) -> None:
-        with self._connection.transaction():
-            self._require_present()
-            for tag in checked:
-                with removing_tag(self._connection, self._run, tag):
-                    removed = self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount
-                if removed:
-                    record_event(self._connection, self._run, "untag", {"tag": tag})
-
-    def add_note(self, text: str) -> None:
-        """Add a note. Commits."""
-        self._store_note(check_note(text))
-
-    @in_section
-    def _store_note(self, checked: str) -> None:
-        with self._connection.transaction():
-            self._require_present()
-            insert_note(self._connection, self._run, checked)
-
-    def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
-        """Append an event to the run's log. `data` holds values that a config may hold. Commits."""
-        checked = mask_secrets(check_name(kind, "event kind"))
-        try:
-            facts = mask_facts(hide_secrets(ExpConfig({} if data is None else data).values))
-        except ConfigError as error:
-            raise InvalidValueError(f"event data: {error}") from None
-        self._store_event(checked, facts)
-
-    @in_section
-    def _store_event(self, checked: str, facts: Mapping[str, Any]) -> None:
-        with self._connection.transaction():
-            self._require_present()
-            record_event(self._connection, self._run, checked, facts)
-
-    def _require_present(self) -> None:
-        if self._connection.one(RUN_STATE, (self._run,)) is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags, sorted."""
-        return tuple(row["tag"] for row in self._connection.all(SELECT_TAGS, (self._run,)))
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """The notes, oldest first."""
-        return read_notes(self._connection, self._run)
-
-    def read_events(self) -> tuple[Event, ...]:
-        """Return the events of the run, oldest first."""
-        return read_events(self._connection, self._run)
+    # Artifacts, also after the end. Description has tags, notes and events.
 
     @property
     def artifacts(self) -> ArtifactStore:

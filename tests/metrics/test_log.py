@@ -236,7 +236,9 @@ def test_given_times_come_back_to_the_millisecond(archive: Archive) -> None:
     for name in ("x", "y"):
         assert {point.time for point in run.get_metric(name)} == {NOON}
     assert {point.time for point in archive.get_run(recorded).get_metric("x")} == {NOON}
-    assert {row[0] for row in archive.sql("SELECT logged_at FROM points").rows} == {"2026-01-31 12:00:00.123"}
+    assert {row[0] for row in archive.sql("SELECT logged_at FROM point_times").rows} == {
+        "2026-01-31 12:00:00.123"
+    }
     starts = [datetime(2026, 1, 31, 21), NOON.replace(microsecond=0), np.datetime64("2026-01-31T12")]
     for run_id in archive.record_runs([RecordedRun({}, start) for start in starts]):
         assert archive.get_run(run_id).started_at == NOON.replace(microsecond=0)

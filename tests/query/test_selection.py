@@ -126,17 +126,18 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
             (one["started"], one["commit"], one["dirty"], one["duration_ms"], number),
         )
     connection.executemany(
-        "INSERT INTO study (name, created_at, settings) VALUES (?, '2026-01-01 00:00:00.000000', '{}')",
-        [(name,) for name in STUDIES],
+        "INSERT INTO study (uid, name, created_at, settings) VALUES (?, ?, '2026-01-01 00:00:00.000000', '{}')",
+        [(name, name) for name in STUDIES],
     )
     # This trial waits for a run, so it belongs to none.
-    connection.execute("INSERT INTO trial (study, number, state) VALUES (1, 0, 'waiting')")
+    connection.execute("INSERT INTO trial (uid, study, number, state) VALUES ('0', 1, 0, 'waiting')")
     for number, one in enumerate(wanted, start=1):
         for study, state in one["trials"]:
             connection.execute(
                 """
-                INSERT INTO trial (study, number, state, run)
-                SELECT s.id, (SELECT count(*) FROM trial AS t WHERE t.study = s.id), ?, ?
+                INSERT INTO trial (uid, study, number, state, run_id)
+                SELECT (SELECT count(*) FROM trial), s.id, (SELECT count(*) FROM trial AS t WHERE t.study = s.id),
+                       ?, (SELECT run_id FROM run WHERE id = ?)
                 FROM study AS s WHERE s.name = ?
                 """,
                 (state, number, study),
@@ -145,11 +146,12 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
     connection.execute("DELETE FROM run_owner")
     connection.commit()
     columns = "run_id, name, group_name, reason, host, vcs_commit, vcs_dirty, started_at, duration_ms, status"
-    parent = "(SELECT p.run_id FROM run AS p WHERE p.id = run.parent)"
+    parent = "parent_run_id"
     branch = "(SELECT vcs_branch FROM run_environment WHERE run = run.id)"
     rows = connection.execute(f"SELECT {columns}, {parent}, {branch} FROM run ORDER BY id").fetchall()
     numbers = connection.execute(
-        "SELECT t.run, s.name, t.number, t.state FROM trial AS t JOIN study AS s ON s.id = t.study"
+        "SELECT r.id, s.name, t.number, t.state FROM trial AS t JOIN study AS s ON s.id = t.study"
+        " LEFT JOIN run AS r ON r.run_id = t.run_id"
         " ORDER BY t.id"
     ).fetchall()
     connection.close()

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from exptrack import Archive, FilterError, InvalidValueError, RunFilter, RunStatus, RunSummary
 from exptrack.cli import main
 from exptrack.records import TrialState
+from exptrack.runs.identity import new_run_id
 from exptrack.terminal.console import open_console
 from exptrack.terminal.runs import STATUS_STYLES, build_live_table
 from tests.changes import altering
@@ -25,7 +26,8 @@ FACTS = ["study", "trial.number", "trial.state"]
 def make_study(archive: Archive, name: str) -> None:
     with altering(archive._connection):
         archive._connection.execute(
-            "INSERT INTO study (name, created_at, settings) VALUES (?, ?, '{}')", (name, NOW)
+            "INSERT INTO study (uid, name, created_at, settings) VALUES (?, ?, ?, '{}')",
+            (new_run_id(), name, NOW),
         )
 
 
@@ -33,10 +35,17 @@ def make_trial(archive: Archive, run_id: str | None, study: str, number: int, st
     with altering(archive._connection):
         archive._connection.execute(
             """
-            INSERT INTO trial (study, number, state, run, ended_at)
-            VALUES ((SELECT id FROM study WHERE name = ?), ?, ?, (SELECT id FROM run WHERE run_id = ?), ?)
+            INSERT INTO trial (uid, study, number, state, run_id, ended_at)
+            VALUES (?, (SELECT id FROM study WHERE name = ?), ?, ?, ?, ?)
             """,
-            (study, number, state, run_id, NOW if state in ("complete", "pruned", "fail") else None),
+            (
+                new_run_id(),
+                study,
+                number,
+                state,
+                run_id,
+                NOW if state in ("complete", "pruned", "fail") else None,
+            ),
         )
 
 

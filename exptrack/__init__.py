@@ -30,7 +30,9 @@ _NAMES_IN = {
     "config.tree": "ConfigValue",
     "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
     # Its metrics
-    "metrics.series": "Series Buckets",
+    "metrics.series": "Series",
+    "metrics.buckets": "Buckets",
+    "metrics.curves": "Curves",
     "metrics.tail": "Tail Update",
     "metrics.alignment": "Alignment",
     # Its artifacts
@@ -60,7 +62,7 @@ _NAMES_IN = {
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus MetricPoint MetricSummary Note Event Artifact ArtifactUse
-        ConfigSource TrialState Waiting
+        ConfigSource JournalReport TrialState Waiting
     """,
     # Errors
     "errors": """
@@ -68,7 +70,7 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
@@ -176,6 +178,7 @@ if TYPE_CHECKING:
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
+    from exptrack.errors import JournalError as JournalError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError
     from exptrack.errors import MigrationError as MigrationError
     from exptrack.errors import MissingPackageError as MissingPackageError
@@ -195,7 +198,8 @@ if TYPE_CHECKING:
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.metrics.alignment import Alignment as Alignment
-    from exptrack.metrics.series import Buckets as Buckets
+    from exptrack.metrics.buckets import Buckets as Buckets
+    from exptrack.metrics.curves import Curves as Curves
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
@@ -212,6 +216,7 @@ if TYPE_CHECKING:
     from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import Event as Event
+    from exptrack.records import JournalReport as JournalReport
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note

@@ -17,7 +17,7 @@ KEY_ID = "SELECT id FROM config_key WHERE key = ?"
 METRIC_ID = "SELECT id FROM metric_name WHERE name = ?"
 SOME_KEYS = "SELECT key FROM config_key ORDER BY key LIMIT 10000"
 SOME_METRICS = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
-# From one key to the next along an index, however many runs have each. A key that is null everywhere is in none.
+# From one key to the next along an index, however many runs have each. Keys that are always null are left out.
 HAS_ATTR = """
 SELECT EXISTS (SELECT 1 FROM run_attribute WHERE key = :key AND num IS NOT NULL)
     OR EXISTS (SELECT 1 FROM run_attribute WHERE key = :key AND text IS NOT NULL)

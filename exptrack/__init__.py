@@ -70,7 +70,7 @@ _NAMES_IN = {
         ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
-        ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
+        ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
         SweepPlanError SweepFileError OwnFileError
         ExportError
@@ -182,6 +182,7 @@ if TYPE_CHECKING:
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
+    from exptrack.errors import RunTrashedError as RunTrashedError
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError

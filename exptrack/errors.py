@@ -33,7 +33,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── RunFinishedError            41
     │   ├── RunBusyError                42
     │   ├── StudyExistsError            43
-    │   └── SweepDiffersError           44
+    │   ├── SweepDiffersError           44
+    │   └── RunTrashedError             45
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
@@ -321,6 +322,19 @@ class SweepDiffersError(ConflictError):
         self.name = name
         self.path = path
         self.differing = tuple(differing)
+
+
+class RunTrashedError(ConflictError):
+    """The run is in the trash, so it takes no changes until it is restored."""
+
+    exit_code = 45
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is in the trash and takes no changes; archive.restore_run({run_id!r}) or"
+            f" 'exptrack restore {run_id}' takes it out"
+        )
+        self.run_id = run_id
 
 
 class InvalidValueError(ExptrackError, ValueError):

@@ -11,12 +11,13 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import InvalidValueError, RunFinishedError
 from exptrack.known_secrets import mask_secrets
+from exptrack.metrics.log import MetricLog
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_elements
@@ -33,9 +34,6 @@ from exptrack.validation import (
     check_whole,
     iter_elements,
 )
-
-if TYPE_CHECKING:
-    from exptrack.tracking.run import Run
 
 AMEND_EVENT = "amend"
 LAST_SEQUENCE = "SELECT sequence FROM run_ingest WHERE run = ? AND source = ?"
@@ -61,7 +59,7 @@ class MetricRows(NamedTuple):
     values: list[float]
 
 
-def log_rows(run: Run, rows: Iterable[Any], source: str | None, sequence: int | None) -> bool:
+def log_rows(run: MetricLog, rows: Iterable[Any], source: str | None, sequence: int | None) -> bool:
     """Log rows; see :meth:`exptrack.Run.log_rows`."""
     batch = _check_batch(source, sequence)
     # Read everything first: the iterator may log itself, and other processes may write meanwhile.
@@ -79,7 +77,7 @@ def _check_batch(source: object, sequence: object) -> Batch | None:
     return Batch(name, check_whole(sequence, "sequence", INT64_MIN, INT64_MAX))
 
 
-def _read_rows(run: Run, rows: Iterable[Any]) -> dict[str, MetricRows]:
+def _read_rows(run: MetricLog, rows: Iterable[Any]) -> dict[str, MetricRows]:
     now_ms = int(run._now_ms())
     found: dict[str, MetricRows] = {}
     names: dict[object, str] = {}
@@ -105,7 +103,7 @@ def _read_rows(run: Run, rows: Iterable[Any]) -> dict[str, MetricRows]:
 
 
 @in_section
-def _store(connection: Connection, run: Run, found: dict[str, MetricRows], batch: Batch | None) -> bool:
+def _store(connection: Connection, run: MetricLog, found: dict[str, MetricRows], batch: Batch | None) -> bool:
     # What this process logged before comes first.
     drain_all(connection.path)
     following: dict[str, int] = {}
@@ -127,7 +125,7 @@ def _store(connection: Connection, run: Run, found: dict[str, MetricRows], batch
     return True
 
 
-def _is_over(run: Run) -> bool:
+def _is_over(run: MetricLog) -> bool:
     try:
         run._require_running()
     except RunFinishedError:
@@ -145,7 +143,7 @@ def _advance(connection: Connection, run: int, batch: Batch) -> bool:
     return True
 
 
-def _choose_steps(run: Run, name: str, given: list[int | None]) -> tuple[list[int], int]:
+def _choose_steps(run: MetricLog, name: str, given: list[int | None]) -> tuple[list[int], int]:
     """Return the steps of new points, and the automatic step after them."""
     following = run._next_step(name)
     steps = []

@@ -29,7 +29,9 @@ _NAMES_IN = {
     "config.tree": "ConfigValue",
     "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
     # Its metrics
-    "metrics.series": "Series Buckets",
+    "metrics.series": "Series",
+    "metrics.buckets": "Buckets",
+    "metrics.curves": "Curves",
     "metrics.tail": "Tail Update",
     "metrics.alignment": "Alignment",
     # Its artifacts
@@ -59,7 +61,7 @@ _NAMES_IN = {
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus MetricPoint MetricSummary Note Event Artifact ArtifactUse
-        ConfigSource TrialState Waiting
+        ConfigSource JournalReport TrialState Waiting
     """,
     # Errors
     "errors": """
@@ -67,7 +69,7 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
@@ -172,6 +174,7 @@ if TYPE_CHECKING:
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
+    from exptrack.errors import JournalError as JournalError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError
     from exptrack.errors import MigrationError as MigrationError
     from exptrack.errors import MissingPackageError as MissingPackageError
@@ -192,7 +195,8 @@ if TYPE_CHECKING:
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.metrics.alignment import Alignment as Alignment
-    from exptrack.metrics.series import Buckets as Buckets
+    from exptrack.metrics.buckets import Buckets as Buckets
+    from exptrack.metrics.curves import Curves as Curves
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
@@ -209,6 +213,7 @@ if TYPE_CHECKING:
     from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import Event as Event
+    from exptrack.records import JournalReport as JournalReport
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note

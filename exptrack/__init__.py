@@ -24,6 +24,7 @@ _NAMES_IN = {
     "tracking.run": "Run",
     "runs.trial_link": "TrialPruned",
     "runs.recorded": "RecordedRun",
+    "runs.trash": "TrashedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -222,6 +223,7 @@ if TYPE_CHECKING:
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
     from exptrack.runs.recorded import RecordedRun as RecordedRun
+    from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler

@@ -25,6 +25,7 @@ _NAMES_IN = {
     "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
     "runs.recorded": "RecordedRun",
+    "runs.trash": "TrashedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -73,7 +74,7 @@ _NAMES_IN = {
         ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
-        ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
+        ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
         ConfigConflictError ExternalIdError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
         SweepPlanError SweepFileError OwnFileError
@@ -189,6 +190,7 @@ if TYPE_CHECKING:
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
+    from exptrack.errors import RunTrashedError as RunTrashedError
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
@@ -225,6 +227,7 @@ if TYPE_CHECKING:
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
     from exptrack.runs.recorded import RecordedRun as RecordedRun
+    from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler

@@ -36,7 +36,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── StudyExistsError            43
     │   ├── SweepDiffersError           44
     │   ├── ConfigConflictError         45
-    │   └── ExternalIdError             46
+    │   ├── ExternalIdError             46
+    │   └── RunTrashedError             47
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
@@ -355,6 +356,19 @@ class ExternalIdError(ConflictError):
             f" resume_run({run_id!r}), or give another external id"
         )
         self.external_id = external_id
+        self.run_id = run_id
+
+
+class RunTrashedError(ConflictError):
+    """The run is in the trash, so it takes no changes until it is restored."""
+
+    exit_code = 47
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is in the trash and takes no changes; archive.restore_run({run_id!r}) or"
+            f" 'exptrack restore {run_id}' takes it out"
+        )
         self.run_id = run_id
 
 

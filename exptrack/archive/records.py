@@ -28,7 +28,8 @@ class SqlResult(NamedTuple):
 class ArchiveInfo(NamedTuple):
     """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status.
 
-    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
+    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
+    out those in the trash; `trashed` counts them.
     """
 
     path: str
@@ -45,6 +46,7 @@ class ArchiveInfo(NamedTuple):
     first_run: datetime | None
     last_run: datetime | None
     waiting: tuple[Waiting, ...]
+    trashed: int = 0
 
 
 class RecoveryReport(NamedTuple):

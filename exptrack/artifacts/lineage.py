@@ -43,6 +43,7 @@ HASH_END = "g"  # sorts after every hex digit
 NEWEST_OF_NAME = f"""{ARTIFACT_COLUMNS}
 FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
 WHERE a.name = :name AND a.blob IS NOT NULL AND (:version IS NULL OR a.version = :version)
+  AND r.deleted_at IS NULL
 ORDER BY a.created_at DESC, a.id DESC LIMIT 1
 """
 ONE_OF_RUN = f"""{ARTIFACT_COLUMNS}
@@ -52,10 +53,12 @@ ORDER BY a.version DESC LIMIT 1
 """
 BY_HASH = f"""{ARTIFACT_COLUMNS}
 FROM blob AS b JOIN artifact AS a ON a.blob = b.id JOIN run AS r ON r.id = a.run
-WHERE b.hash >= :begin AND b.hash < :end ORDER BY a.created_at, a.id
+WHERE b.hash >= :begin AND b.hash < :end AND r.deleted_at IS NULL ORDER BY a.created_at, a.id
 """
-USES_OF_HASH = f"{USE_COLUMNS} WHERE i.hash >= :begin AND i.hash < :end ORDER BY i.used_at, i.run, i.seq"
-USES_OF_RUN = f"{USE_COLUMNS} WHERE i.from_run_id = ? ORDER BY i.used_at, i.run, i.seq"
+USES_OF_HASH = f"""{USE_COLUMNS}
+WHERE i.hash >= :begin AND i.hash < :end AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq
+"""
+USES_OF_RUN = f"{USE_COLUMNS} WHERE i.from_run_id = ? AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq"
 RUN_NUMBER = "SELECT id FROM run WHERE run_id = ?"
 INSERT_INPUT = """
 INSERT INTO run_input (run, seq, hash, from_run_id, name, version, used_at)

@@ -12,14 +12,14 @@ from dataclasses import replace
 from exptrack.artifacts.blobs import collect_unused
 from exptrack.artifacts.records import GcReport, RemovalReport, RunStorage
 from exptrack.database.connection import Connection, Row, in_section
-from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError
+from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.metrics.writer import drain_all
 from exptrack.runs.events import record_event
 from exptrack.runs.row_sums import changing_artifact
 from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, check_whole
 
-RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
+RUN_IS_TRASHED = "SELECT deleted_at IS NOT NULL FROM run WHERE id = ?"
 VERSIONS_OF = """
 SELECT id, version, step FROM artifact WHERE run = ? AND name = ? AND blob IS NOT NULL ORDER BY version
 """
@@ -122,9 +122,12 @@ class Retention:
             report = self._remove(name, [row for row in rows if row["id"] not in kept])
         return replace(report, file_bytes=self._connection.vacuum_free_pages())
 
-    def _require_run(self) -> None:
-        if self._connection.value(RUN_EXISTS, (self._run,)) is None:
+    def _require_run(self, *, changeable: bool = False) -> None:
+        is_trashed = self._connection.value(RUN_IS_TRASHED, (self._run,))
+        if is_trashed is None:
             raise RunNotFoundError(self.run_id, str(self._connection.path))
+        if changeable and is_trashed:
+            raise RunTrashedError(self.run_id)
 
     def _read_versions(self, name: str) -> list[Row]:
         return self._connection.all(VERSIONS_OF, (self._run, check_name(name, "artifact name")))

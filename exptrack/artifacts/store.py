@@ -291,7 +291,7 @@ class ArtifactStore(Retention):
         )
         facts = ExpConfig({} if said.metadata is None else said.metadata).values
         metadata = encode_canonical(mask_facts(hide_secrets(facts)))
-        self._require_run()
+        self._require_run(changeable=True)
         return checked, metadata
 
     def _insert(self, said: Registration, metadata: str, blob: NewBlob) -> int:

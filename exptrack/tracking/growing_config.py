@@ -22,6 +22,8 @@ from exptrack.runs.seal import save_run_checksum
 from exptrack.runs.store import replace_config
 from exptrack.validation import check_flag
 
+STATE = "SELECT status, deleted_at FROM run WHERE id = ?"
+
 CONFIG_EVENT = "config"
 
 

@@ -24,6 +24,9 @@ ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
 
 # The types of columns that views compute. SQLite does not know them; a test asks DuckDB.
 COMPUTED = {
+    "about.file": "text",
+    "about.format": "integer",
+    "about.described_in": "text",
     "runs.duration_s": "real",
     "configs.value": "text",
     "attributes.value": "text",

@@ -29,7 +29,9 @@ _NAMES_IN = {
     "config.tree": "ConfigValue",
     "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
     # Its metrics
-    "metrics.series": "Series Buckets",
+    "metrics.series": "Series",
+    "metrics.buckets": "Buckets",
+    "metrics.curves": "Curves",
     "metrics.tail": "Tail Update",
     "metrics.alignment": "Alignment",
     # Its artifacts
@@ -192,7 +194,8 @@ if TYPE_CHECKING:
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.metrics.alignment import Alignment as Alignment
-    from exptrack.metrics.series import Buckets as Buckets
+    from exptrack.metrics.buckets import Buckets as Buckets
+    from exptrack.metrics.curves import Curves as Curves
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update

@@ -263,8 +263,7 @@ CREATE TABLE blob (
     id INTEGER PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole; 'writing:…' while it is being written
     size_bytes INTEGER NOT NULL,
-    list_sha256 BLOB CHECK (length(list_sha256) = 32), -- of the chunks' sha256 in order; NULL while being written
-    cutter TEXT NOT NULL            -- how it was cut into chunks; the same bytes are cut alike only by the same cutter
+    list_sha256 BLOB CHECK (length(list_sha256) = 32) -- of the chunks' sha256 in order; NULL while being written
 ) STRICT;
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY,
@@ -456,6 +455,13 @@ CREATE TABLE seal (
 ) STRICT;
 
 -- The views: what a person with any SQLite client reads.
+
+-- One row: what this file is, and where its format is described.
+CREATE VIEW about AS
+SELECT
+    'exptrack archive: runs of experiments with their configs, metrics and artifacts' AS file,
+    (SELECT max(m.number) FROM migration AS m) AS format, -- equals PRAGMA user_version
+    'docs/format.md in the source of exptrack, the Python package exptrack-archive' AS described_in;
 
 -- One row for each run.
 CREATE VIEW runs AS

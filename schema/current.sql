@@ -38,8 +38,7 @@ CREATE TABLE blob (
     id INTEGER PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole; 'writing:…' while it is being written
     size_bytes INTEGER NOT NULL,
-    list_sha256 BLOB CHECK (length(list_sha256) = 32), -- of the chunks' sha256 in order; NULL while being written
-    cutter TEXT NOT NULL            -- how it was cut into chunks; the same bytes are cut alike only by the same cutter
+    list_sha256 BLOB CHECK (length(list_sha256) = 32) -- of the chunks' sha256 in order; NULL while being written
 ) STRICT;
 
 CREATE TABLE blob_chunk (
@@ -460,6 +459,12 @@ CREATE INDEX run_tag_by_tag ON run_tag (tag, run);
 CREATE INDEX trial_by_run ON trial (run_id) WHERE run_id IS NOT NULL;
 
 CREATE INDEX trial_by_state ON trial (study, state, number);
+
+CREATE VIEW about AS
+SELECT
+    'exptrack archive: runs of experiments with their configs, metrics and artifacts' AS file,
+    (SELECT max(m.number) FROM migration AS m) AS format, -- equals PRAGMA user_version
+    'docs/format.md in the source of exptrack, the Python package exptrack-archive' AS described_in;
 
 CREATE VIEW artifact_aliases AS
 SELECT r.run_id, a.name, a.alias, a.version, a.set_at

@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from exptrack.artifacts.lineage import UsedArtifact
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.capture.system_metrics import SystemSampler
-    from exptrack.metrics.series import Buckets, Series
+    from exptrack.metrics.buckets import Buckets
+    from exptrack.metrics.series import Series
 
 BEAT_WAIT_S = 5.0
 SIGTERM_EXIT = 128 + 15
@@ -215,7 +216,8 @@ class Run(Inheritance, Description, MediaLog):
         `start` and `stop` select a half-open range of steps. With `buckets`, the steps are divided into at most
         that many equal ranges, each with its first, last, least and greatest value.
         """
-        from exptrack.metrics.series import read_buckets, read_series
+        from exptrack.metrics.buckets import read_buckets
+        from exptrack.metrics.series import read_series
 
         where = (self._connection, self._run, self.run_id, self.started_at, name)
         if buckets is None:

@@ -20,6 +20,7 @@ from exptrack import Archive, ArchiveReadOnlyError
 from tests.cli.calls import asked, call
 from tests.metrics.points import journals
 from tests.test_docs import blocks
+from tests.test_other_programs import duckdb_on
 
 LEAVES = """
 import os, signal, sys, exptrack
@@ -162,6 +163,7 @@ def run_in(folder: Path, words: list[str]) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the shell of SQLite is not installed")
 def test_other_programs_read_an_archive_as_the_page_says(medium: Path) -> None:
     folder = medium / "finished"
     with Archive(folder / "lab.db", mode="ro") as archive:
@@ -173,9 +175,8 @@ def test_other_programs_read_an_archive_as_the_page_says(medium: Path) -> None:
     assert run_in(folder, plain) == ""  # in WAL mode it needs a -wal, which it cannot make
 
 
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the shell of SQLite is not installed")
 def test_other_programs_read_a_snapshot_as_any_file(medium: Path) -> None:
-    from tests.test_other_programs import duckdb_on
-
     path = medium / "snapshot" / "lab.db"
     shell, datasette = documented()
     plain = [word.replace("file:", "").replace("?immutable=1", "") for word in shell]

@@ -404,7 +404,8 @@ class ArchiveQueries:
         Pragmas that describe the schema, such as ``PRAGMA table_info(run)``, are allowed too.
 
         Raises:
-            QueryError: the statement is wrong, is not a SELECT, or took too long; or it needs too much memory.
+            QueryError: the statement is wrong, is not a SELECT, or needs too much memory.
+            QueryStoppedError: it took too long.
         """
         from exptrack.database.guarded_sql import run_guarded
 

@@ -62,7 +62,7 @@ _NAMES_IN = {
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus MetricPoint MetricSummary Note Event Artifact ArtifactUse
-        ConfigSource TrialState Waiting
+        ConfigSource JournalReport TrialState Waiting
     """,
     # Errors
     "errors": """
@@ -70,7 +70,7 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
@@ -176,6 +176,7 @@ if TYPE_CHECKING:
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
+    from exptrack.errors import JournalError as JournalError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError
     from exptrack.errors import MigrationError as MigrationError
     from exptrack.errors import MissingPackageError as MissingPackageError
@@ -214,6 +215,7 @@ if TYPE_CHECKING:
     from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import Event as Event
+    from exptrack.records import JournalReport as JournalReport
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note

@@ -18,7 +18,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── ArchiveMovedError           19
     │   ├── MigrationError              20
     │   ├── ArchiveIOError              21
-    │   └── ForkUnsafeError             25
+    │   ├── ForkUnsafeError             25
+    │   └── JournalError                26
     ├── UnsupportedSqliteError          22
     ├── MissingPackageError             24
     ├── NotFoundError (LookupError)     30
@@ -140,6 +141,12 @@ class ForkUnsafeError(ArchiveError):
     """This process was forked while its parent used SQLite, or by C code, so it cannot use SQLite."""
 
     exit_code = 25
+
+
+class JournalError(ArchiveError):
+    """The points of a journal that was named cannot be stored; `path` names the journal."""
+
+    exit_code = 26
 
 
 class MigrationError(ArchiveError):

@@ -98,12 +98,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         live.flush()
         with changing(archive._connection):
             archive._connection.execute(
-                "INSERT INTO study (uid, name, created_at, settings) VALUES ('u', 'digits', '2026-01-01 00:00:00', '{}')"
+                """
+                INSERT INTO study (uid, name, created_at, settings)
+                VALUES ('u', 'digits', '2026-01-01 00:00:00', '{}')
+                """
             )
             archive._connection.execute(
                 """
                 INSERT INTO trial (uid, study, number, state, run_id)
-                SELECT run_id, 1, id, CASE WHEN id % 3 THEN 'complete' ELSE 'pruned' END, run_id FROM run WHERE id < 40
+                SELECT run_id, 1, id, CASE WHEN id % 3 THEN 'complete' ELSE 'pruned' END, run_id
+                FROM run WHERE id < 40
                 """
             )
         yield archive

@@ -364,16 +364,24 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
     # The file
 
-    def recover(self, *, take_over: bool = False) -> RecoveryReport:
+    def recover(self, path: str | os.PathLike[str] | None = None, *, take_over: bool = False) -> RecoveryReport:
         """Store the points that dead processes left in journals, and mark their runs as interrupted. Commits.
 
         Opening the archive does the same for processes of this machine, as far as it can without waiting. Only
         this call raises if it cannot. The report includes what opening and reading this archive stored before.
-        With `take_over`, it also stores and marks what belongs to processes that
-        cannot be seen from here: those of another host, or of another container. Only you can know that they
-        are dead. A process that lives on this machine keeps its journal and its run.
+
+        With `take_over`, it also stores and marks what belongs to processes that cannot be seen from here:
+        those of another host, or of another container. Only you can know that they are dead. A process that
+        lives on this machine keeps its journal and its run.
+
+        With `path`, it does so for one journal and its process alone. The journal may lie in any folder under
+        any name. It is removed only if it lies beside this archive as its own, and all of it is stored;
+        `journal` of the report tells. Neither it nor a copy of it is stored twice. Give an intact copy before
+        a damaged one.
 
         Raises:
+            JournalError: the journal at `path` belongs to another archive, is damaged in its head, or is
+                written by a living process; or its process cannot be seen, and `take_over` is false.
             ArchiveReadOnlyError: the archive was opened for reading.
             ArchiveFullError: the disk has no room for the points.
             ArchiveLockedError: another process held the write lock for over 30 s.
@@ -383,8 +391,14 @@ class Archive(ArchiveQueries, ArchiveStudies):
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=self.path
             )
-        points, runs = recovery.store_what_is_left(self._connection, take_over=take_over)
-        return RecoveryReport(points, tuple(runs), tuple(recovery.list_waiting(self._connection)))
+        journal = None
+        if path is None:
+            points, runs = recovery.store_what_is_left(self._connection, take_over=take_over)
+        else:
+            named = read_path(path, "journal")
+            journal, points, runs = recovery.store_named(self._connection, named, take_over=take_over)
+        waiting = tuple(recovery.list_waiting(self._connection))
+        return RecoveryReport(points, tuple(runs), waiting, journal)
 
     def data_version(self) -> str:
         """Return a text that changes with every change to the file, by this process or another.

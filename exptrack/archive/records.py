@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from exptrack.records import Waiting
+from exptrack.records import JournalReport, Waiting
 
 
 class DeleteReport(NamedTuple):
@@ -50,8 +50,12 @@ class ArchiveInfo(NamedTuple):
 
 
 class RecoveryReport(NamedTuple):
-    """How many points were stored, the runs that became interrupted, and what still waits."""
+    """How many points were stored, the runs that became interrupted, and what still waits.
+
+    `journal` tells what became of the journal that was named; it is None if none was.
+    """
 
     points: int
     runs: tuple[str, ...]
     waiting: tuple[Waiting, ...]
+    journal: JournalReport | None = None

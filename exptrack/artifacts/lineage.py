@@ -167,7 +167,7 @@ def use_artifact(connection: Connection, run: int, reference: object) -> UsedArt
         facts = {"hash": found.hash, "from_run": found.run_id, "name": found.name, "version": found.version}
         now = utc_text()
         if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": now}).rowcount:
-            record_event(connection, run, "use", facts, rows=hash_row("input", (*facts.values(), now)))
+            record_event(connection, run, "use", facts, rows=hash_row("run_input", (*facts.values(), now)))
         origin = resolve_run(connection, found.run_id)
     return UsedArtifact(found, ArtifactStore(connection, origin["id"], origin["run_id"]))
 

@@ -25,7 +25,7 @@ from exptrack import own_files
 from exptrack.database import forks, hold
 from exptrack.database.descriptors import FileId, file_id, open_numbers, set_aside
 from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
-from exptrack.database.frozen import look_at, wal_bytes
+from exptrack.database.frozen import look_at, side_files_exist, wal_bytes
 from exptrack.database.functions import register_functions
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
@@ -242,7 +242,13 @@ class OpenedFile:
             if self._hold is None:
                 self._take_hold(handle)
             self._note_numbers(handle, before)
+        elif self._hold is None and self.mode == "ro" and self._has_got_wal():
+            self._take_hold(handle)
         return handle.raw
+
+    def _has_got_wal(self) -> bool:
+        """Whether a writer has brought a file to WAL mode that was opened in another, as a snapshot is."""
+        return os.name == "posix" and side_files_exist(os.path.realpath(self.path))
 
     def _take_hold(self, handle: Handle) -> None:
         """Keep the locks of the file, once SQLite has made its side files; a new file has none yet.

@@ -43,6 +43,8 @@ from exptrack.records import Waiting
 PRIVATE = 0o600
 CREATION_GRACE_S = 2.0  # how long to wait for another process that is creating the file
 READERS_WAIT_S = 2.0  # for a process that holds every lock; after that a copy is read
+HAS_SEAL = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'seal'"
+SEALED_AT = "SELECT sealed_at FROM seal"
 COPY_TRIES = 20
 JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 # A rollback journal begins with these bytes; one that names a super-journal also ends with them.
@@ -331,12 +333,23 @@ def _prepare(connection: Connection) -> None:
     if connection.path.stat().st_size:
         # And see whether the WAL is damaged, or another name has one, before anything is written.
         connection.remember_identity()
+    if connection.value("PRAGMA journal_mode") != "wal":
+        _require_unsealed(connection)
     bring_up_to_date(connection)
     if connection.value("PRAGMA journal_mode") != "wal":
         _switch_to_wal(connection)
     require_own_schema(connection)
     connection.remember_identity()
     connection.remember_birth()
+
+
+def _require_unsealed(connection: Connection) -> None:
+    """Refuse to change a file that was sealed. Such a file has no write-ahead log."""
+    if connection.value(HAS_SEAL) and connection.value(SEALED_AT) is not None:
+        raise ArchiveReadOnlyError(
+            f"{connection.path} is sealed and stays as it is; open it with mode 'ro' to read it",
+            path=str(connection.path),
+        )
 
 
 def _open_readable(place: Path) -> Connection:

@@ -110,7 +110,7 @@ class _RecordTemplate:
 @cache
 def _compile_pack(slots: int) -> Callable[..., bytes]:
     """Return the function that packs a record of this many slots: all its bytes but the check at its end."""
-    return struct.Struct("=" + "QQqddQ" * (slots - 1) + "QQqdd").pack
+    return struct.Struct("<" + "QQqddQ" * (slots - 1) + "QQqdd").pack
 
 
 def _can_be_looked_up(name: object) -> bool:

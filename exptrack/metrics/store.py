@@ -246,7 +246,8 @@ def _series_row(series: SeriesRow) -> tuple[Any, ...]:
 def hash_summary(series: int | None, run: int, name: str, numbers: Iterable[float | None]) -> int:
     """Return the hash of a summary; `numbers` are its columns from `count` to `value_sum`."""
     # SQLite has no -0.0.
-    return hash_row("series", (series, run, name, *[None if one is None else one + 0 for one in numbers]))
+    stored = [None if one is None else one + 0 for one in numbers]
+    return hash_row("metric_series", (series, run, name, *stored))
 
 
 def _insert_rows(connection: Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]) -> None:

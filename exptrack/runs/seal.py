@@ -11,22 +11,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from exptrack.config.store import SOURCES_OF, read_stored_config
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, hash_row, sum_rows, wrap_sum
 from exptrack.metrics.store import PointsChecksum, seal_series
 from exptrack.records import RunStatus
-from exptrack.runs.row_sums import SEAL
+from exptrack.runs.row_sums import CONFIG_SUMMED, ENVIRONMENT_SUMMED, SEAL, SOURCES_SUMMED
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
        family, fingerprint, host, vcs_commit, vcs_dirty
 FROM run WHERE id = ?
-"""
-RUN_ENVIRONMENT = """
-SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
-       data_references
-FROM run_environment WHERE run = ?
 """
 RUN_CONFIG_ROWS = """
 SELECT k.key, v.type, v.num, v.text FROM config_value AS v JOIN config_key AS k ON k.id = v.key
@@ -41,7 +35,7 @@ STATUS = "SELECT status FROM run WHERE id = ?"
 SEAL_RUN = "UPDATE run SET checksum = ?, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
 # One encoder for all lines: json.dumps() would make a new one at each call.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def seal_run(
@@ -75,11 +69,6 @@ def checksum_run(connection: Connection, run: int) -> str:
     Points are covered through the checksums of their series.
     """
     digest = hashlib.sha256()
-    digest.update(_json_line(read_stored_config(connection, run)))
-    for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
-        digest.update(_json_line(connection.fold(sql, (run,), list)))
+    for sql in (RUN_FACTS, ENVIRONMENT_SUMMED, CONFIG_SUMMED, RUN_CONFIG_ROWS, SOURCES_SUMMED, RUN_SERIES):
+        digest.update(f"{_encode(connection.fold(sql, (run,), list))}\n".encode())
     return digest.hexdigest()
-
-
-def _json_line(value: object) -> bytes:
-    return f"{_encode(value)}\n".encode()

@@ -48,7 +48,7 @@ class Description:
             for tag in checked:
                 now = utc_text()
                 if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
-                    rows = hash_row("tag", (tag, now))
+                    rows = hash_row("run_tag", (tag, now))
                     record_event(self._connection, self._run, "tag", {"tag": tag}, at=now, rows=rows)
 
     def remove_tag(self, *tags: str) -> None:

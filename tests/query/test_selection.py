@@ -136,8 +136,9 @@ def build(path: Path, wanted: list[dict[str, Any]]) -> list[Model]:
             connection.execute(
                 """
                 INSERT INTO trial (uid, study, number, state, run_id)
-                SELECT (SELECT count(*) FROM trial), s.id, (SELECT count(*) FROM trial AS t WHERE t.study = s.id),
-                       ?, (SELECT run_id FROM run WHERE id = ?)
+                SELECT (SELECT count(*) FROM trial), s.id,
+                       (SELECT count(*) FROM trial AS t WHERE t.study = s.id), ?,
+                       (SELECT run_id FROM run WHERE id = ?)
                 FROM study AS s WHERE s.name = ?
                 """,
                 (state, number, study),

@@ -43,7 +43,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── ConfigError                 52
     │   ├── SdnError                    53
     │   ├── QueryError                  54
-    │   │   └── FilterError             56
+    │   │   ├── FilterError             56
+    │   │   └── QueryStoppedError       62
     │   ├── UnsafePathError             55
     │   ├── OwnFileError                59
     │   └── SweepPlanError              57
@@ -438,6 +439,12 @@ class QueryError(InvalidValueError):
     """A filter or an SQL statement is invalid, forbidden or too slow."""
 
     exit_code = 54
+
+
+class QueryStoppedError(QueryError):
+    """A reading was stopped: its time was up, or another thread stopped it."""
+
+    exit_code = 62
 
 
 class FilterError(QueryError):

@@ -87,6 +87,7 @@ PRINTED = {
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
     "docs/artifacts.md: Artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
+    "docs/artifacts.md: Aliases and descriptions": "b'\\x00' ('last',)\n2\n",
     "docs/asking.md: Python": "2 0.999",
     "docs/asking.md: Compare": "['optim.lr']\n",
     "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, hash_row, sum_rows, wrap_sum
@@ -46,10 +46,11 @@ def seal_run(
     save_run_checksum(connection, run)
 
 
-def reseal_run(connection: Connection, run: int) -> None:
-    """Seal a run that gained points after its end. Call inside a transaction."""
+def reseal_run(connection: Connection, run: int, names: Container[str] | None = None) -> None:
+    """Seal a run that gained points after its end, in these metrics or in any. Call inside a transaction."""
     completed = connection.value(STATUS, (run,)) == RunStatus.COMPLETED
-    seal_run(connection, run, completed=completed)
+    seal_series(connection, run, completed=completed, names=names)
+    save_run_checksum(connection, run)
 
 
 def save_run_checksum(connection: Connection, run: int) -> None:

@@ -23,7 +23,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType, TracebackType
@@ -45,6 +45,7 @@ from exptrack.errors import (
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
@@ -167,16 +168,53 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
     @in_section
     def beat(self) -> None:
-        """Store that the run is alive. Commits. Waits for 5 s at most: the calls of the training come first."""
+        """Store that the run is alive; a run with a lease needs this. Commits.
+
+        Waits for 5 s at most: the calls of the training come first.
+        """
         with self._connection.waiting_at_most(BEAT_WAIT_S), self._connection.transaction():
             self._beat()
 
     def _beat(self) -> None:
+        if not self._pid:  # not the owner's handle
+            renew_lease(self._connection, self._run, at_once=True)
+            return
         duration = self._duration_ms + self._session_ms()
         with changing_run(self._connection, self._run):
             self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
-    # Reading metrics. MetricLog logs them; MediaLog logs images, texts, tables and histograms.
+    # Metrics. MetricLog logs them too; MediaLog logs images, texts, tables and histograms.
+
+    def log_rows(self, rows: Iterable[Any], *, source: str | None = None, sequence: int | None = None) -> bool:
+        """Log rows of several metrics, all or none, also after the run's end. Commits.
+
+        A row is ``(name, value)``, ``(name, value, step)`` or ``(name, value, step, time)``. A step of None is
+        the next one of its metric; time is as in :meth:`log_metric`.
+
+        `source` names the sender, and `sequence` numbers its batches in rising order. A batch whose number is
+        not above the one stored last for its source is ignored, and the call returns False. That is decided in
+        the transaction that stores the rows. So a sender may repeat a batch until a call has returned. The
+        numbers of two sources are independent.
+
+        A run that has ended keeps its status and the time of its end; it gets an event ``amend``.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        ...     batch = [("loss", 0.9, 0), ("loss", 0.5, 1), ("acc", 0.7)]
+        ...     run.log_rows(batch, source="worker", sequence=1)
+        ...     run.log_rows(batch, source="worker", sequence=1)
+        True
+        False
+
+        Raises:
+            InvalidTypeError, InvalidValueError: a row cannot be stored, or only one of `source` and `sequence`
+                is given.
+            RunTrashedError: the run is in the trash.
+            RunNotFoundError: the run has been deleted.
+        """
+        from exptrack.tracking.row_log import log_rows
+
+        return log_rows(self, rows, source, sequence)
 
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
@@ -234,7 +272,8 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         - an `Artifact` record;
         - a hash, ``sha256:…``, of which the first six digits are enough;
         - ``NAME``, the newest artifact of that name in the archive, or ``RUN/NAME``. Both may end with ``:v2``
-          for a version, or ``:latest`` for the newest.
+          for a version, ``:latest`` for the newest, or an alias, as ``:best``. Of several runs, ``NAME:best``
+          is the artifact that got the alias last.
 
         Using an artifact again changes nothing.
 
@@ -245,7 +284,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """
         from exptrack.artifacts.lineage import use_artifact
 
-        self._require_present()
+        self._require_changeable()
         return use_artifact(self._connection, self._run, reference)
 
     @property
@@ -389,6 +428,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _write_end(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         with self._connection.transaction(durable=True):
             self._require_running()
+            renew_lease(self._connection, self._run, at_once=True)
             duration = self._state()["duration_ms"]
             if self._pid:
                 duration = self._duration_ms + self._session_ms()

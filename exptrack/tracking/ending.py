@@ -74,13 +74,18 @@ def note_exit(error: SystemExit) -> None:
 def find_exit() -> SystemExit | None:
     """Return the exit that ended the script, if it was noticed."""
     error = _last_exit
-    if error is None or error.__traceback__ is None or _is_prompt() or not _left_the_script(error):
+    if error is None or _is_prompt():
         return None
-    # A script that catches the exit at its top level goes on, and ends by itself later.
-    return None if _has_returned(error.__traceback__.tb_frame) else error
+    trace = error.__traceback__
+    if trace is None:  # no frame has caught it, not even to raise it again
+        return error
+    # The last frame that caught it is the outermost one. Before Python 3.12, frames that did not are left out.
+    is_whole = sys.version_info >= (3, 12)
+    return None if _has_returned(trace.tb_frame) or (is_whole and not _left_the_script(error)) else error
 
 
 def _has_returned(frame: FrameType) -> bool:
+    """Whether a frame went on after it caught an exception, up to its end."""
     import opcode
 
     last = frame.f_lasti

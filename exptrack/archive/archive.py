@@ -163,8 +163,10 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         parent: object = None,
         data: Mapping[str, str] | Iterable[str] | None = None,
         system_metrics: bool | float = False,
+        external_id: str | None = None,
+        at_exit: str = "interrupt",
     ) -> Run:
-        """Start a run with a frozen config; use the result in a ``with`` block. Commits.
+        """Start a run with a config; use the result in a ``with`` block. Commits.
 
         `config` is an ExpConfig or any object that :meth:`ExpConfig.from_object` takes: a mapping, a pydantic
         model, a dataclass, a Namespace, an OmegaConf config. The config of the returned run has its
@@ -177,9 +179,16 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         `system_metrics` logs the machine's load until the run ends, as ``system/cpu_percent`` and so on. True
         samples every 10 seconds; a number is the interval in seconds. A thread does the sampling.
 
+        `external_id` is the run's name in another tracker, like ``"wandb:abc"``; :meth:`find_run` finds it.
+
+        `at_exit` says how the run ends if it is still open when the interpreter exits. ``"interrupt"`` makes it
+        interrupted. ``"complete"`` makes it completed, and failed after an exit code that is not 0. An uncaught
+        exception makes it failed, and ctrl-C interrupted, either way. ``docs/logging.md`` has the limits.
+
         Raises:
             ConfigError: the config holds a value that cannot be stored exactly.
-            InvalidValueError: a tag or name cannot be stored.
+            InvalidValueError: a tag or name cannot be stored, or there is no such `at_exit`.
+            ExternalIdError: another run has this external id; the error names the run.
             RunNotFoundError: no run has the id `parent`.
             AmbiguousRunError: several runs begin with it.
         """
@@ -192,16 +201,23 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
             parent=parent,
             data=data,
             system_metrics=system_metrics,
+            external_id=external_id,
+            at_exit=at_exit,
         )
 
     def resume_run(
-        self, run_id: object, *, take_over: bool = False, system_metrics: bool | float = False
+        self,
+        run_id: object,
+        *,
+        take_over: bool = False,
+        system_metrics: bool | float = False,
+        at_exit: str = "interrupt",
     ) -> Run:
         """Reopen a run that has ended or whose process died, with its config, tags, notes and metrics. Commits.
 
         Config values that refer to the environment are looked up again, each when it is first read.
         `take_over` resumes a run even if another host still claims to write it; only you can know that it does
-        not. `system_metrics` is as in :meth:`start_run`.
+        not. `system_metrics` and `at_exit` are as in :meth:`start_run`.
 
         Raises:
             RunNotFoundError: no run has this id.
@@ -209,7 +225,7 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
             RunBusyError: a process is still writing the run.
         """
         return lifecycle.resume_run(
-            self._connection, run_id, take_over=take_over, system_metrics=system_metrics
+            self._connection, run_id, take_over=take_over, system_metrics=system_metrics, at_exit=at_exit
         )
 
     def record_runs(self, records: Iterable[RecordedRun]) -> list[str]:

@@ -47,16 +47,34 @@ def start_run(
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
     system_metrics: bool | float = False,
+    external_id: str | None = None,
+    at_exit: str = "interrupt",
 ) -> Run:
     """Call :meth:`Archive.start_run` on the default archive."""
     return Archive.default().start_run(
-        config, tags, name=name, group=group, parent=parent, data=data, system_metrics=system_metrics
+        config,
+        tags,
+        name=name,
+        group=group,
+        parent=parent,
+        data=data,
+        system_metrics=system_metrics,
+        external_id=external_id,
+        at_exit=at_exit,
     )
 
 
-def resume_run(run_id: object, *, take_over: bool = False, system_metrics: bool | float = False) -> Run:
+def resume_run(
+    run_id: object,
+    *,
+    take_over: bool = False,
+    system_metrics: bool | float = False,
+    at_exit: str = "interrupt",
+) -> Run:
     """Call :meth:`Archive.resume_run` on the default archive."""
-    return Archive.default().resume_run(run_id, take_over=take_over, system_metrics=system_metrics)
+    return Archive.default().resume_run(
+        run_id, take_over=take_over, system_metrics=system_metrics, at_exit=at_exit
+    )
 
 
 def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:

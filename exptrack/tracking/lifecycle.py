@@ -43,8 +43,9 @@ from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import moment, steady_s, utc_text
+from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import RUN_STATE, Run
-from exptrack.validation import check_flag
+from exptrack.validation import check_choice, check_flag
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
@@ -80,6 +81,8 @@ def start_run(
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
     system_metrics: bool | float = False,
+    external_id: str | None = None,
+    at_exit: str = "interrupt",
     trial: int | None = None,
 ) -> Run:
     """Start a run; see :meth:`exptrack.Archive.start_run`.
@@ -88,6 +91,7 @@ def start_run(
     run yet.
     """
     sample_every_s = _check_sampling(system_metrics)
+    completes = _check_at_exit(at_exit)
     surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]
@@ -104,12 +108,14 @@ def start_run(
         code=capture_code(),
         environment=capture_environment(),
         started_at=datetime.now(UTC),
+        external_id=check_optional_name(external_id, "external id"),
     )
     began_s = steady_s()
     # Whole milliseconds, so that a time that is given in milliseconds for a point comes back as it was.
     rest = timedelta(microseconds=new.started_at.microsecond % 1000)
     new = new._replace(started_at=new.started_at - rest)
     result = _begin_run(connection, new_run_id(), new, began_s - rest.total_seconds(), trial)
+    result.completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
 
@@ -133,11 +139,14 @@ def resume_run(
     *,
     take_over: bool = False,
     system_metrics: bool | float = False,
+    at_exit: str = "interrupt",
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
     sample_every_s = _check_sampling(system_metrics)
+    completes = _check_at_exit(at_exit)
     take_over = check_flag(take_over, "take_over")
     result = _reopen_run(connection, run_id, take_over)
+    result.completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
 
@@ -201,6 +210,14 @@ def _check_sampling(system_metrics: bool | float) -> float | None:
     from exptrack.capture.system_metrics import check_interval
 
     return check_interval(system_metrics)
+
+
+def _check_at_exit(at_exit: str) -> bool:
+    """Return whether the end of the interpreter completes the run; notice its exit code from now on if so."""
+    completes = check_choice(at_exit, "at_exit", ("interrupt", "complete")) == "complete"
+    if completes:
+        watch_exits()
+    return completes
 
 
 @decoding_rows

@@ -54,6 +54,7 @@ from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import moment, steady_s, utc_text
 from exptrack.tracking.activation import enter, leave
 from exptrack.tracking.description import Description
+from exptrack.tracking.ending import note_exit
 from exptrack.tracking.growing_config import GrowingConfig
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
@@ -123,6 +124,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         # The end that was asked for, while it could not be stored: status, reason and traceback.
         self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
+        self.completes_at_exit = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The copy logs to the run by commits, and leaves it to the process that owns it.
@@ -512,7 +514,9 @@ _arrived: list[int] = []
 
 def _raise_terminated(number: int, _frame: FrameType | None) -> None:
     _arrived.append(number)
-    raise Terminated(SIGTERM_EXIT)
+    error = Terminated(SIGTERM_EXIT)
+    note_exit(error)
+    raise error
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ and ``1.0`` differ). ``hash()`` is its SHA-256.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ from exptrack.config.tree import (
     type_name,
 )
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
+from exptrack.hashed_lists import encode_list
 from exptrack.keypath import path_of, split_path
 from exptrack.known_secrets import (
     REDACTED,
@@ -425,17 +427,12 @@ class ExpConfig:
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        return sha256_text(encode_canonical(_drop_seeds(self._values)))[:16]
+        kept = [tuple(leaf) for leaf in self.leaves() if split_path(leaf.key)[-1] not in SEED_NAMES]
+        return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
 
     def leaves(self) -> list[Leaf]:
         """List every value except non-empty maps, with its dotted path."""
         return list_leaves("", self._values) if self._values else []
-
-
-def _drop_seeds(value: ConfigValue) -> ConfigValue:
-    if isinstance(value, dict):
-        return {key: _drop_seeds(item) for key, item in value.items() if key not in SEED_NAMES}
-    return value
 
 
 def _rebuild(

@@ -22,14 +22,18 @@ _NAMES_IN = {
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
+    "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
     "runs.recorded": "RecordedRun",
+    "runs.trash": "TrashedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
     "config.composition": "load_exp_config load_sdn_config parse_cli_overrides",
     # Its metrics
-    "metrics.series": "Series Buckets",
+    "metrics.series": "Series",
+    "metrics.buckets": "Buckets",
+    "metrics.curves": "Curves",
     "metrics.tail": "Tail Update",
     "metrics.alignment": "Alignment",
     # Its artifacts
@@ -42,6 +46,7 @@ _NAMES_IN = {
     "query.details": "RunDetail",
     "query.frames": "Frame",
     "query.views": "UserView",
+    "database.time_limit": "TimeLimit",
     # Comparing runs
     "analysis.records": """
         RunDiff RunComparison RunChanges ConfigDifference MetricDifference FactDifference ComparedKey
@@ -59,7 +64,7 @@ _NAMES_IN = {
     # Records that several of these return or take
     "records": """
         RunSummary RunStatus MetricPoint MetricSummary Note Event Artifact ArtifactUse
-        ConfigSource TrialState Waiting
+        ConfigSource JournalReport TrialState Waiting
     """,
     # Errors
     "errors": """
@@ -67,12 +72,13 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
-        ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
-        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
-        SweepPlanError SweepFileError OwnFileError
+        ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
+        ConfigConflictError ExternalIdError
+        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
+        UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
     """,
 }
@@ -150,6 +156,7 @@ if TYPE_CHECKING:
     from exptrack.config.exp_config import ExpConfig as ExpConfig
     from exptrack.config.exp_config import merge_configs as merge_configs
     from exptrack.config.tree import ConfigValue as ConfigValue
+    from exptrack.database.time_limit import TimeLimit as TimeLimit
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
@@ -163,15 +170,18 @@ if TYPE_CHECKING:
     from exptrack.errors import ArchiveReadOnlyError as ArchiveReadOnlyError
     from exptrack.errors import ArchiveTooNewError as ArchiveTooNewError
     from exptrack.errors import ArtifactNotFoundError as ArtifactNotFoundError
+    from exptrack.errors import ConfigConflictError as ConfigConflictError
     from exptrack.errors import ConfigError as ConfigError
     from exptrack.errors import ConfigNotFoundError as ConfigNotFoundError
     from exptrack.errors import ConflictError as ConflictError
     from exptrack.errors import ExportError as ExportError
     from exptrack.errors import ExptrackError as ExptrackError
+    from exptrack.errors import ExternalIdError as ExternalIdError
     from exptrack.errors import FilterError as FilterError
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
+    from exptrack.errors import JournalError as JournalError
     from exptrack.errors import MetricNotFoundError as MetricNotFoundError
     from exptrack.errors import MigrationError as MigrationError
     from exptrack.errors import MissingPackageError as MissingPackageError
@@ -179,9 +189,11 @@ if TYPE_CHECKING:
     from exptrack.errors import NotFoundError as NotFoundError
     from exptrack.errors import OwnFileError as OwnFileError
     from exptrack.errors import QueryError as QueryError
+    from exptrack.errors import QueryStoppedError as QueryStoppedError
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
+    from exptrack.errors import RunTrashedError as RunTrashedError
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
@@ -191,7 +203,8 @@ if TYPE_CHECKING:
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.metrics.alignment import Alignment as Alignment
-    from exptrack.metrics.series import Buckets as Buckets
+    from exptrack.metrics.buckets import Buckets as Buckets
+    from exptrack.metrics.curves import Curves as Curves
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
@@ -208,6 +221,7 @@ if TYPE_CHECKING:
     from exptrack.records import ArtifactUse as ArtifactUse
     from exptrack.records import ConfigSource as ConfigSource
     from exptrack.records import Event as Event
+    from exptrack.records import JournalReport as JournalReport
     from exptrack.records import MetricPoint as MetricPoint
     from exptrack.records import MetricSummary as MetricSummary
     from exptrack.records import Note as Note
@@ -216,6 +230,7 @@ if TYPE_CHECKING:
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
     from exptrack.runs.recorded import RecordedRun as RecordedRun
+    from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler
@@ -230,4 +245,5 @@ if TYPE_CHECKING:
     from exptrack.sweeps.study import Study as Study
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
     from exptrack.sweeps.trial import Trial as Trial
+    from exptrack.tracking.current import current_run as current_run
     from exptrack.tracking.run import Run as Run

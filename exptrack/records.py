@@ -57,6 +57,19 @@ class Waiting(NamedTuple):
         return f"{amount} in {self.path}{' of ' * bool(self.owner)}{self.owner}: {self.advice}"
 
 
+class JournalReport(NamedTuple):
+    """What became of one journal and its points.
+
+    `points` is how many of its points were stored now. `kept_as` is where the file is; None if it was removed.
+    `problem` says why some of its points could not be stored, and is empty if all are.
+    """
+
+    path: str
+    points: int
+    kept_as: str | None
+    problem: str
+
+
 class RunSummary(NamedTuple):
     """One run in a list. `metrics` holds the last value of each metric.
 

@@ -117,7 +117,8 @@ CREATE TABLE config_value (
     PRIMARY KEY (run, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX config_value_by_num ON config_value (key, num) WHERE num IS NOT NULL;
-CREATE INDEX config_value_by_text ON config_value (key, text) WHERE text IS NOT NULL;
+-- With num, so that it tells texts from numbers that have a text too.
+CREATE INDEX config_value_by_text ON config_value (key, text, num) WHERE text IS NOT NULL;
 CREATE INDEX config_value_by_source ON config_value (source) WHERE source IS NOT NULL;
 
 CREATE TABLE run_tag (
@@ -159,7 +160,7 @@ CREATE TABLE run_attribute (
     PRIMARY KEY (run, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_attribute_by_num ON run_attribute (key, num) WHERE num IS NOT NULL;
-CREATE INDEX run_attribute_by_text ON run_attribute (key, text) WHERE text IS NOT NULL;
+CREATE INDEX run_attribute_by_text ON run_attribute (key, text, num) WHERE text IS NOT NULL;
 
 -- A group of runs, which they name in group_name. It may be empty. A group that was renamed leaves its row, deleted.
 CREATE TABLE run_group (
@@ -263,8 +264,7 @@ CREATE TABLE blob (
     id INTEGER PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE,      -- 'sha256:' and the hex digest of the whole; 'writing:…' while it is being written
     size_bytes INTEGER NOT NULL,
-    list_sha256 BLOB CHECK (length(list_sha256) = 32), -- of the chunks' sha256 in order; NULL while being written
-    cutter TEXT NOT NULL            -- how it was cut into chunks; the same bytes are cut alike only by the same cutter
+    list_sha256 BLOB CHECK (length(list_sha256) = 32) -- of the chunks' sha256 in order; NULL while being written
 ) STRICT;
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY,
@@ -457,6 +457,13 @@ CREATE TABLE seal (
 
 -- The views: what a person with any SQLite client reads.
 
+-- One row: what this file is, and where its format is described.
+CREATE VIEW about AS
+SELECT
+    'exptrack archive: runs of experiments with their configs, metrics and artifacts' AS file,
+    (SELECT max(m.number) FROM migration AS m) AS format, -- equals PRAGMA user_version
+    'docs/format.md in the source of exptrack, the Python package exptrack-archive' AS described_in;
+
 -- One row for each run.
 CREATE VIEW runs AS
 SELECT
@@ -494,7 +501,7 @@ SELECT
     v.type,
     CASE
         WHEN v.text IS NOT NULL THEN v.text
-        WHEN v.type = 'int' THEN CAST(CAST(v.num AS INTEGER) AS TEXT)
+        WHEN v.type = 'int' THEN CAST(CAST(v.num AS BIGINT) AS TEXT)
         WHEN v.type = 'float' THEN CAST(v.num AS TEXT)
         ELSE 'null'
     END AS value,                           -- every value as text
@@ -531,7 +538,7 @@ SELECT
     a.type,
     CASE
         WHEN a.text IS NOT NULL THEN a.text
-        WHEN a.type = 'int' THEN CAST(CAST(a.num AS INTEGER) AS TEXT)
+        WHEN a.type = 'int' THEN CAST(CAST(a.num AS BIGINT) AS TEXT)
         WHEN a.type = 'float' AND a.num IS NULL THEN 'nan'
         WHEN a.type = 'float' THEN CAST(a.num AS TEXT)
         ELSE 'null'
@@ -627,7 +634,9 @@ SELECT
     a.metadata,
     a.description,
     a.created_at,
-    EXISTS (SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run) AS shared -- another run holds the same bytes
+    CAST(EXISTS (
+        SELECT 1 FROM artifact AS o WHERE o.blob = a.blob AND o.run <> a.run
+    ) AS BIGINT) AS shared                  -- 1: another run holds the same bytes
 FROM artifact AS a
 JOIN blob AS b ON b.id = a.blob
 JOIN run AS r ON r.id = a.run
@@ -685,8 +694,8 @@ JOIN (
     SELECT
         d.run,
         count(*) AS chunks,
-        sum(c.stored_bytes) AS stored_bytes,
-        sum(CASE WHEN EXISTS (
+        CAST(sum(c.stored_bytes) AS BIGINT) AS stored_bytes,
+        CAST(sum(CASE WHEN EXISTS (
             SELECT 1 FROM blob_chunk AS bc
             JOIN artifact AS o ON o.blob = bc.blob
             WHERE bc.chunk = d.chunk AND o.run <> d.run
@@ -695,7 +704,7 @@ JOIN (
             JOIN artifact_entry AS e ON e.blob = bc.blob
             JOIN artifact AS o ON o.id = e.artifact
             WHERE bc.chunk = d.chunk AND o.run <> d.run
-        ) THEN c.stored_bytes ELSE 0 END) AS shared_bytes
+        ) THEN c.stored_bytes ELSE 0 END) AS BIGINT) AS shared_bytes
     FROM (
         SELECT a.run, bc.chunk FROM artifact AS a JOIN blob_chunk AS bc ON bc.blob = a.blob
         UNION
@@ -742,11 +751,15 @@ SELECT
     t.run_id,
     p.name,
     CASE
-        WHEN p.type = 'int' THEN CAST(coalesce(p.text, p.num) AS INTEGER)
-        ELSE coalesce(p.text, p.num)
-    END AS value,                           -- as the objective saw it
+        WHEN p.text IS NOT NULL THEN p.text
+        WHEN p.type = 'int' THEN CAST(CAST(p.num AS BIGINT) AS TEXT)
+        WHEN p.type = 'float' AND p.num IS NULL THEN 'nan'
+        WHEN p.type = 'float' THEN CAST(p.num AS TEXT)
+        ELSE 'null'
+    END AS value,                           -- as the objective saw it, as text
     p.type,
-    p.num                                   -- numbers: compare these
+    p.num,                                  -- numbers: compare these
+    p.text                                  -- text, true and false, others as JSON
 FROM trial_param AS p
 JOIN trial AS t ON t.id = p.trial
 JOIN study AS s ON s.id = t.study;

@@ -54,7 +54,7 @@ def altering(connection: Connection) -> Iterator[None]:
                 total = sum_all(connection, parts, row)
                 connection.execute(f"UPDATE {table} SET rows_sum = ? WHERE id = ?", (total, row))
         for *row, _checksum in connection.all(WRITER_ROWS):
-            checksum = hash_row("writer", row)
+            checksum = hash_row("blob_writer", row)
             connection.execute(
                 "UPDATE blob_writer SET checksum = ? WHERE blob = ? AND holder = ?", (checksum, *row[:2])
             )

@@ -7,33 +7,33 @@ connection and stops working when it is closed. Closing the archive ends no run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
 from exptrack.archive.queries import ArchiveQueries
-from exptrack.archive.records import ArchiveInfo, DeleteReport, RecoveryReport
+from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
-from exptrack.config.store import read_source_ids, remove_unused_sources
-from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.archive.trash import ArchiveTrash
+from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
+from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
-from exptrack.errors import ArchiveReadOnlyError, InvalidValueError, RunBusyError
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, Event, RunStatus, Waiting
+from exptrack.records import Artifact, Event, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
-from exptrack.validation import check_choice, check_flag, check_number
+from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
 if TYPE_CHECKING:
-    from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.snapshot import BackupReport
@@ -41,22 +41,33 @@ if TYPE_CHECKING:
     from exptrack.runs.recorded import RecordedRun
     from exptrack.tracking.run import Run
 
-DELETE_RUN = "DELETE FROM run WHERE id = ?"
-COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
-FIRST_AND_LAST = "SELECT min(started_at), max(started_at) FROM run"
+LEAST_CACHE_BYTES, MOST_CACHE_BYTES = 64 * 1024, 1024**4
+# Without the trash. `NOT IN` lets an index alone answer, which does not have deleted_at.
+COUNT_BY_STATUS = """
+SELECT status, count(*) FROM run WHERE id NOT IN (SELECT id FROM run WHERE deleted_at IS NOT NULL)
+GROUP BY status
+"""
+COUNT_TRASHED = "SELECT count(*) FROM run WHERE deleted_at IS NOT NULL"
+FIRST_AND_LAST = """
+SELECT (SELECT min(started_at) FROM run WHERE deleted_at IS NULL),
+       (SELECT max(started_at) FROM run WHERE deleted_at IS NULL)
+"""
 ARTIFACT_BYTES = """
 SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id = a.blob
 """
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveStudies):
+class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
     new archive unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child
     may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
     the file.
+
+    Each thread that uses the archive keeps up to `cache_bytes` of the file in memory. If it has not used it for
+    30 s, that is given back when another thread reads. A server with many threads sets less, such as 2,000,000.
 
     >>> with Archive(tmp_path / "lab.db") as archive:
     ...     with archive.start_run({"lr": 0.1}, name="first") as run:
@@ -76,13 +87,17 @@ class Archive(ArchiveQueries, ArchiveStudies):
         mode: str = "rw",
         create: bool = True,
         wait_s: float = 30.0,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         path = None if path is None else read_path(path)
         mode, create = check_choice(mode, "mode", ("rw", "ro")), check_flag(create, "create")
         wait_s = check_number(wait_s, "wait_s")
         if not wait_s >= 0:
             raise InvalidValueError(f"wait_s must be a number of seconds, 0 or more, not {wait_s!r}")
+        cache_bytes = check_whole(cache_bytes, "cache_bytes", LEAST_CACHE_BYTES, MOST_CACHE_BYTES)
         self._connection = open_connection(path, mode=mode, create=create, wait_s=wait_s)
+        if cache_bytes != CACHE_BYTES:
+            self._connection.limit_cache(cache_bytes)
         self._writable = mode == "rw"
         recovery.begin(self._connection)
 
@@ -239,40 +254,6 @@ class Archive(ArchiveQueries, ArchiveStudies):
     def _open_run(self, run_id: object) -> Run:
         return lifecycle.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
 
-    def delete_run(self, *run_ids: object) -> DeleteReport:
-        """Delete runs with everything they hold, then give the space back. Commits, power-safe.
-
-        All runs are deleted in one transaction. Artifacts that other runs share stay. Children of a deleted run
-        lose their parent.
-
-        Raises:
-            RunNotFoundError: no run has one of the ids; nothing is deleted.
-            AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
-            RunBusyError: one of the runs is running; nothing is deleted.
-            ConflictError: a table that you added refers to one of the runs; nothing is deleted.
-        """
-        self._settle()
-        wanted = [lookup.id_of(one) for one in run_ids]
-        names, removed = self._delete_rows(wanted)
-        freed = self._connection.vacuum_free_pages()
-        return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
-
-    @in_section
-    def _delete_rows(self, run_ids: Sequence[object]) -> tuple[tuple[str, ...], Collected]:
-        from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
-
-        with self._connection.transaction(durable=True):
-            rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
-            sources = {source for run in rows for source in read_source_ids(self._connection, run)}
-            blobs = [blob for run in rows for blob in list_blobs_of_run(self._connection, run)]
-            for run, row in rows.items():
-                if row["status"] == RunStatus.RUNNING:
-                    raise RunBusyError(row["run_id"], f"on {row['host']}")
-                self._connection.execute(DELETE_RUN, (run,))
-            remove_unused_sources(self._connection, sources)
-            removed = collect_unused(self._connection, blobs)
-        return tuple(row["run_id"] for row in rows.values()), removed
-
     # Events
 
     def append_event(self, run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
@@ -355,16 +336,24 @@ class Archive(ArchiveQueries, ArchiveStudies):
 
     # The file
 
-    def recover(self, *, take_over: bool = False) -> RecoveryReport:
+    def recover(self, path: str | os.PathLike[str] | None = None, *, take_over: bool = False) -> RecoveryReport:
         """Store the points that dead processes left in journals, and mark their runs as interrupted. Commits.
 
         Opening the archive does the same for processes of this machine, as far as it can without waiting. Only
         this call raises if it cannot. The report includes what opening and reading this archive stored before.
-        With `take_over`, it also stores and marks what belongs to processes that
-        cannot be seen from here: those of another host, or of another container. Only you can know that they
-        are dead. A process that lives on this machine keeps its journal and its run.
+
+        With `take_over`, it also stores and marks what belongs to processes that cannot be seen from here:
+        those of another host, or of another container. Only you can know that they are dead. A process that
+        lives on this machine keeps its journal and its run.
+
+        With `path`, it does so for one journal and its process alone. The journal may lie in any folder under
+        any name. It is removed only if it lies beside this archive as its own, and all of it is stored;
+        `journal` of the report tells. Neither it nor a copy of it is stored twice. Give an intact copy before
+        a damaged one.
 
         Raises:
+            JournalError: the journal at `path` belongs to another archive, is damaged in its head, or is
+                written by a living process; or its process cannot be seen, and `take_over` is false.
             ArchiveReadOnlyError: the archive was opened for reading.
             ArchiveFullError: the disk has no room for the points.
             ArchiveLockedError: another process held the write lock for over 30 s.
@@ -374,17 +363,37 @@ class Archive(ArchiveQueries, ArchiveStudies):
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=self.path
             )
-        points, runs = recovery.store_what_is_left(self._connection, take_over=take_over)
-        return RecoveryReport(points, tuple(runs), tuple(recovery.list_waiting(self._connection)))
+        journal = None
+        if path is None:
+            points, runs = recovery.store_what_is_left(self._connection, take_over=take_over)
+        else:
+            named = read_path(path, "journal")
+            journal, points, runs = recovery.store_named(self._connection, named, take_over=take_over)
+        waiting = tuple(recovery.list_waiting(self._connection))
+        return RecoveryReport(points, tuple(runs), waiting, journal)
 
-    def info(self) -> ArchiveInfo:
-        """Count the rows in the file and report its sizes and versions."""
+    def data_version(self) -> str:
+        """Return a text that changes with every change to the file, by this process or another.
+
+        Compare it only with one that this Archive returned before, and only for equality: equal texts mean that
+        nothing was committed in between. It costs a few microseconds, so a page can look twice a second before
+        it reads anything. The points of a run in another process are committed within a second.
+        """
+        drain_all(self._connection.path)
+        return self._connection.read_version()
+
+    def info(self, *, count_rows: bool = True) -> ArchiveInfo:
+        """Report what the file holds, its sizes and its versions.
+
+        Without `count_rows`, which reads every table, `rows` is empty.
+        """
+        count_rows = check_flag(count_rows, "count_rows")
         self._settle()
-        return self._count(tuple(recovery.list_waiting(self._connection)))
+        return self._count(tuple(recovery.list_waiting(self._connection)), count_rows)
 
     @in_reading
     @decoding_rows
-    def _count(self, waiting: tuple[Waiting, ...]) -> ArchiveInfo:
+    def _count(self, waiting: tuple[Waiting, ...], count_rows: bool) -> ArchiveInfo:
         connection = self._connection
         first, last = connection.one(FIRST_AND_LAST) or (None, None)
         page_bytes = connection.value("PRAGMA page_size")
@@ -397,12 +406,13 @@ class Archive(ArchiveQueries, ArchiveStudies):
             wal_bytes=wal_bytes(connection.place),
             free_bytes=connection.value("PRAGMA freelist_count") * page_bytes,
             runs={row[0]: row[1] for row in connection.all(COUNT_BY_STATUS)},
-            rows=connection.count_rows(),
+            rows=connection.count_rows() if count_rows else {},
             artifact_bytes=connection.value(ARTIFACT_BYTES),
             stored_bytes=connection.value(STORED_BYTES),
             first_run=_moment_or_none(first),
             last_run=_moment_or_none(last),
             waiting=waiting,
+            trashed=connection.value(COUNT_TRASHED),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

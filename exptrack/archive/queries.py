@@ -26,7 +26,9 @@ from exptrack.validation import check_flag, check_name, check_number, check_sql_
 if TYPE_CHECKING:
     from exptrack.analysis.records import Group, Importance, RunChanges, RunComparison, RunDiff
     from exptrack.metrics.alignment import Alignment
-    from exptrack.metrics.series import Buckets, Series
+    from exptrack.metrics.buckets import Buckets
+    from exptrack.metrics.curves import Curves, Scale
+    from exptrack.metrics.series import Series
     from exptrack.metrics.tail import Tail
     from exptrack.query.details import RunDetail
     from exptrack.query.run_filter import RunFilter
@@ -256,28 +258,105 @@ class ArchiveQueries:
     def _read_series(
         self, run_id: object, name: str, start: int | None, stop: int | None, buckets: int | None
     ) -> Series | Buckets:
-        from exptrack.metrics.series import read_buckets, read_series
+        from exptrack.metrics.buckets import read_buckets
+        from exptrack.metrics.series import read_series
 
         address = _series_address(self._connection, lookup.resolve_run(self._connection, run_id))
         if buckets is None:
             return read_series(self._connection, *address, name, start=start, stop=stop)
         return read_buckets(self._connection, *address, name, buckets, start=start, stop=stop)
 
-    def tail(self, run_ids: object, names: str | Iterable[str] | None = None) -> Tail:
+    def curves(
+        self,
+        run_ids: object,
+        names: str | Iterable[str],
+        *,
+        buckets: int = 400,
+        width: float | None = None,
+        by: str = "step",
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> Curves:
+        """Read metrics of many runs at one moment, downsampled to buckets of one width.
+
+        Every bucket begins at a multiple of that width, in every curve. So buckets of several runs lie above
+        one another, and so do those of a later read with the same `width`. By default the width is the one
+        that covers the points of all curves by `buckets`, or by one more. Buckets without points are left out.
+
+        `by` is the axis: ``"step"``; ``"time"``, seconds since the start of the run; or the name of another
+        metric. A point then lies where that metric was: at its last finite value up to the step of the point.
+        Points before its first value are left out. A metric that is called step or time is ``"metrics.step"``
+        or ``"metrics.time"``. `start`, `stop` and `width` are in the unit of the axis. The range is half open.
+
+        By step it reads only the points from `start` to below `stop`; otherwise it looks at all points.
+
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     for lr in (0.1, 0.2):
+        ...         with archive.start_run() as run:
+        ...             for step in range(100):
+        ...                 run.log({"loss": lr * step}, step)
+        ...     curves = archive.curves(archive.runs(), "loss", buckets=4)
+        ...     curves.width, [curve.lists()["start"] for curve in curves]
+        (25, [[0, 25, 50, 75], [0, 25, 50, 75]])
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: several runs begin with one of the ids.
+            InvalidValueError: `width` makes more than 100,000 buckets.
+        """
+        from exptrack.metrics.buckets import MAX_BUCKETS
+        from exptrack.metrics.curves import check_scale
+        from exptrack.metrics.series import check_names
+
+        wanted, metrics = _list_ids(run_ids), check_names(names)
+        scale = check_scale(by, width, start, stop)
+        count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
+        drain_all(self._connection.path)
+        return self._read_curves(wanted, metrics, scale, count)
+
+    @in_reading
+    def _read_curves(
+        self, run_ids: Sequence[object], names: Sequence[str], scale: Scale, buckets: int
+    ) -> Curves:
+        from exptrack.metrics.curves import RunAddress, read_curves
+
+        rows = self._resolve_each(run_ids)
+        addresses = [RunAddress(*_series_address(self._connection, row)) for row in rows]
+        return read_curves(self._connection, addresses, names, scale, buckets)
+
+    def tail(
+        self,
+        run_ids: object,
+        names: str | Iterable[str] | None = None,
+        *,
+        from_now: bool = False,
+        cursor: str | None = None,
+    ) -> Tail:
         """Follow metrics of one or several runs: each :meth:`Tail.read` returns the new points.
 
         Without `names` it follows all metrics, also those that appear later. Made for live charts, in the
         process that logs or in another.
 
+        The first read returns all points, unless `from_now` is true: it then returns those stored after this
+        call. With `cursor`, the :attr:`Tail.cursor` of an earlier tail, it goes on where that one was.
+
         Raises:
             RunNotFoundError: no run has one of the ids.
             AmbiguousRunError: several runs begin with one of the ids.
+            InvalidValueError: the cursor is not that of a tail, or is given with `from_now`.
         """
         from exptrack.metrics.series import check_names
         from exptrack.metrics.tail import Tail
 
         run_texts = [row["run_id"] for row in self._resolve_each(_list_ids(run_ids))]
-        return Tail(self._connection, run_texts, None if names is None else check_names(names))
+        tail = Tail(self._connection, run_texts, None if names is None else check_names(names))
+        if cursor is not None:
+            if from_now:
+                raise InvalidValueError("a cursor says where to begin; leave out from_now")
+            tail.go_to(cursor)
+        elif check_flag(from_now, "from_now"):
+            tail.skip()
+        return tail
 
     def align(
         self,
@@ -343,7 +422,8 @@ class ArchiveQueries:
         Pragmas that describe the schema, such as ``PRAGMA table_info(run)``, are allowed too.
 
         Raises:
-            QueryError: the statement is wrong, is not a SELECT, or took too long; or it needs too much memory.
+            QueryError: the statement is wrong, is not a SELECT, or needs too much memory.
+            QueryStoppedError: it took too long.
         """
         from exptrack.database.guarded_sql import run_guarded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from exptrack.records import Waiting
+from exptrack.records import JournalReport, Waiting
 
 
 class DeleteReport(NamedTuple):
@@ -26,9 +26,12 @@ class SqlResult(NamedTuple):
 
 
 class ArchiveInfo(NamedTuple):
-    """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status.
+    """The contents, sizes and versions of a file.
 
-    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
+    `runs` counts runs by status; `rows` counts the rows of each table, if that was asked for.
+
+    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
+    out those in the trash; `trashed` counts them.
     """
 
     path: str
@@ -45,11 +48,16 @@ class ArchiveInfo(NamedTuple):
     first_run: datetime | None
     last_run: datetime | None
     waiting: tuple[Waiting, ...]
+    trashed: int = 0
 
 
 class RecoveryReport(NamedTuple):
-    """How many points were stored, the runs that became interrupted, and what still waits."""
+    """How many points were stored, the runs that became interrupted, and what still waits.
+
+    `journal` tells what became of the journal that was named; it is None if none was.
+    """
 
     points: int
     runs: tuple[str, ...]
     waiting: tuple[Waiting, ...]
+    journal: JournalReport | None = None

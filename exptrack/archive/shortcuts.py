@@ -1,14 +1,17 @@
 """Functions for short scripts: each calls the method of the same name on the default archive.
 
-Invariant: no function adds behaviour of its own. The default archive is looked up at every call.
+Invariants: no function adds behaviour of its own. The default archive is looked up at every call. A function
+that only reads works on an archive that cannot be written, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from exptrack.archive.archive import Archive
+from exptrack.errors import ArchiveReadOnlyError, ArchiveTooNewError
 from exptrack.extras import require_optuna
 
 if TYPE_CHECKING:
@@ -20,6 +23,19 @@ if TYPE_CHECKING:
     from exptrack.records import Event, RunSummary
     from exptrack.sweeps.trial import Trial
     from exptrack.tracking.run import Run
+
+
+@contextmanager
+def _readable() -> Iterator[Archive]:
+    """Yield the default archive; if it cannot be written, opened for reading and for this call alone."""
+    archive: Archive | None = None
+    with suppress(ArchiveReadOnlyError, ArchiveTooNewError):
+        archive = Archive.default()
+    if archive is not None:
+        yield archive
+        return
+    with Archive(mode="ro") as archive:
+        yield archive
 
 
 def start_run(
@@ -45,32 +61,38 @@ def resume_run(run_id: object, *, take_over: bool = False, system_metrics: bool 
 
 def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:
     """Call :meth:`Archive.list_runs` on the default archive."""
-    return Archive.default().list_runs(run_filter, limit=limit)
+    with _readable() as archive:
+        return archive.list_runs(run_filter, limit=limit)
 
 
 def show_run(run_id: object) -> RunDetail:
     """Call :meth:`Archive.show_run` on the default archive."""
-    return Archive.default().show_run(run_id)
+    with _readable() as archive:
+        return archive.show_run(run_id)
 
 
 def diff_runs(run_a: object, run_b: object) -> RunDiff:
     """Call :meth:`Archive.diff_runs` on the default archive."""
-    return Archive.default().diff_runs(run_a, run_b)
+    with _readable() as archive:
+        return archive.diff_runs(run_a, run_b)
 
 
 def compare(run_ids: object, *, all_keys: bool = False) -> RunComparison:
     """Call :meth:`Archive.compare` on the default archive."""
-    return Archive.default().compare(run_ids, all_keys=all_keys)
+    with _readable() as archive:
+        return archive.compare(run_ids, all_keys=all_keys)
 
 
 def what_changed(run_id: object) -> RunChanges | None:
     """Call :meth:`Archive.what_changed` on the default archive."""
-    return Archive.default().what_changed(run_id)
+    with _readable() as archive:
+        return archive.what_changed(run_id)
 
 
 def best_run(metric: str, direction: str, *, by: str = "last") -> RunSummary | None:
     """Call :meth:`Archive.best_run` on the default archive."""
-    return Archive.default().best_run(metric, direction, by=by)
+    with _readable() as archive:
+        return archive.best_run(metric, direction, by=by)
 
 
 def append_event(run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
@@ -80,7 +102,8 @@ def append_event(run_id: object, kind: str, data: Mapping[str, Any] | None = Non
 
 def read_events(run_id: object) -> tuple[Event, ...]:
     """Call :meth:`Archive.read_events` on the default archive."""
-    return Archive.default().read_events(run_id)
+    with _readable() as archive:
+        return archive.read_events(run_id)
 
 
 def gc_artifacts() -> GcReport:
@@ -90,7 +113,8 @@ def gc_artifacts() -> GcReport:
 
 def verify() -> VerifyReport:
     """Call :meth:`Archive.verify` on the default archive."""
-    return Archive.default().verify()
+    with _readable() as archive:
+        return archive.verify()
 
 
 def current_trial() -> Trial | None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.database.connection import Connection, Row, in_section
-from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError
+from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import read_names, short_repr
 from exptrack.runs.events import record_event
@@ -27,7 +27,7 @@ _LABELLED = re.compile(r"(?s)(?P<name>.+):(?P<label>[^:/]+)")
 MAX_VERSION_CHARS = 18
 MAX_ALIAS_CHARS = 200
 
-RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
+RUN_IS_TRASHED = "SELECT deleted_at IS NOT NULL FROM run WHERE id = ?"
 VERSIONS_OF = """
 SELECT id, version, step FROM artifact WHERE run = ? AND name = ? AND blob IS NOT NULL ORDER BY version
 """
@@ -146,16 +146,19 @@ class Naming:
         self._run = run
         self.run_id = run_id
 
-    def _require_run(self) -> None:
-        if self._connection.value(RUN_EXISTS, (self._run,)) is None:
+    def _require_run(self, *, changeable: bool = False) -> None:
+        is_trashed = self._connection.value(RUN_IS_TRASHED, (self._run,))
+        if is_trashed is None:
             raise RunNotFoundError(self.run_id, str(self._connection.path))
+        if changeable and is_trashed:
+            raise RunTrashedError(self.run_id)
 
     def _read_versions(self, name: str) -> list[Row]:
         return self._connection.all(VERSIONS_OF, (self._run, check_name(name, "artifact name")))
 
     def _choose_version(self, name: str, version: int | None) -> Row:
-        """Return the row of a version, by default the newest. Call inside a transaction."""
-        self._require_run()
+        """Return the row of a version to change, by default the newest. Call inside a transaction."""
+        self._require_run(changeable=True)
         number = None if version is None else check_step(version)
         rows = [row for row in self._read_versions(name) if number is None or row["version"] == number]
         if not rows:
@@ -187,7 +190,7 @@ class Naming:
         """
         name, checked = check_name(name, "artifact name"), check_alias(alias)
         with self._connection.transaction():
-            self._require_run()
+            self._require_run(changeable=True)
             if self._connection.value(VERSION_OF_ALIAS, (self._run, name, checked)) is None:
                 raise ArtifactNotFoundError(f"{name}:{checked}", self.run_id)
             save_alias(self._connection, self._run, name, checked, None, utc_text())

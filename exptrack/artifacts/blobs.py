@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from exptrack.artifacts.chunks import CODECS, CUTTER, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
+from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
@@ -41,7 +41,7 @@ SELECT_CHUNK = "SELECT id FROM chunk WHERE sha256 = ?"
 INSERT_CHUNK = "INSERT INTO chunk (sha256, raw_bytes, stored_bytes, codec) VALUES (?, ?, ?, ?)"
 INSERT_CHUNK_DATA = "INSERT INTO chunk_data (chunk, data) VALUES (?, ?)"
 SELECT_BLOB = "SELECT id FROM blob WHERE hash = ?"
-INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, list_sha256, cutter) VALUES (?, ?, ?, ?)"
+INSERT_BLOB = "INSERT INTO blob (hash, size_bytes, list_sha256) VALUES (?, ?, ?)"
 FINISH_BLOB = "UPDATE blob SET hash = ?, size_bytes = ?, list_sha256 = ? WHERE id = ?"
 GROW_BLOB = "UPDATE blob SET size_bytes = ? WHERE id = ?"
 DELETE_BLOB = "DELETE FROM blob WHERE id = ?"
@@ -277,7 +277,7 @@ class Intake:
                 self._write_blob(blob, ids)
                 if hold:
                     row = (blob.id, self._holder, *current_process(), utc_text())
-                    connection.execute(INSERT_HOLD, (*row, hash_row("writer", (*row, blob.name))))
+                    connection.execute(INSERT_HOLD, (*row, hash_row("blob_writer", (*row, blob.name))))
         self._pending, self._pending_bytes = [], 0
 
     def _write_blob(self, blob: NewBlob, ids: dict[bytes, int]) -> None:
@@ -295,7 +295,7 @@ class Intake:
         if blob.id is None:
             blob.name = blob.name or f"writing:{self._holder}-{secrets.token_hex(4)}"
             digest = blob.list_sha256.digest() if blob.whole else None
-            blob.id = connection.execute(INSERT_BLOB, (blob.name, blob.size_bytes, digest, CUTTER)).lastrowid
+            blob.id = connection.execute(INSERT_BLOB, (blob.name, blob.size_bytes, digest)).lastrowid
         elif blob.whole:
             facts = (blob.hash, blob.size_bytes, blob.list_sha256.digest(), blob.id)
             connection.execute(FINISH_BLOB, facts)

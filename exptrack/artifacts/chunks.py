@@ -23,7 +23,6 @@ AVERAGE_BYTES = 256 * 1024
 LEAST_BYTES = 64 * 1024
 # Normalised chunking of level 2: sizes vary half as much as with level 1, and versions share as much.
 NORMALIZATION: Literal[2] = 2
-CUTTER = f"fastcdc2020-{LEAST_BYTES}-{AVERAGE_BYTES}-{MAX_CHUNK_BYTES}-{NORMALIZATION}"
 
 BLOCK_BYTES = 2 * 1024 * 1024
 PLAIN_FORMATS = frozenset("cbB?hHiIlLqQnNfd")  # of a memoryview, in the machine's byte order

@@ -43,6 +43,7 @@ HASH_END = "g"  # sorts after every hex digit
 NEWEST_OF_NAME = f"""{ARTIFACT_COLUMNS}
 FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
 WHERE a.name = :name AND a.blob IS NOT NULL AND (:version IS NULL OR a.version = :version)
+  AND r.deleted_at IS NULL
 ORDER BY a.created_at DESC, a.id DESC LIMIT 1
 """
 ONE_OF_RUN = f"""{ARTIFACT_COLUMNS}
@@ -54,21 +55,23 @@ NEWEST_OF_ALIAS = f"""{ARTIFACT_COLUMNS}
 FROM artifact_alias AS x JOIN run AS r ON r.id = x.run
 JOIN artifact AS a ON a.run = x.run AND a.name = x.name AND a.version = x.version
 JOIN blob AS b ON b.id = a.blob
-WHERE x.name = :name AND x.alias = :alias AND x.version IS NOT NULL
+WHERE x.name = :name AND x.alias = :alias AND x.version IS NOT NULL AND r.deleted_at IS NULL
 ORDER BY x.set_at DESC, x.run DESC LIMIT 1
 """
 BY_HASH = f"""{ARTIFACT_COLUMNS}
 FROM blob AS b JOIN artifact AS a ON a.blob = b.id JOIN run AS r ON r.id = a.run
-WHERE b.hash >= :begin AND b.hash < :end ORDER BY a.created_at, a.id
+WHERE b.hash >= :begin AND b.hash < :end AND r.deleted_at IS NULL ORDER BY a.created_at, a.id
 """
 ALIASES_OF_HASH = """
 SELECT r.run_id, x.name, x.version, x.alias
 FROM blob AS b JOIN artifact AS a ON a.blob = b.id JOIN run AS r ON r.id = a.run
 JOIN artifact_alias AS x ON x.run = a.run AND x.name = a.name AND x.version = a.version
-WHERE b.hash >= :begin AND b.hash < :end ORDER BY x.alias
+WHERE b.hash >= :begin AND b.hash < :end AND r.deleted_at IS NULL ORDER BY x.alias
 """
-USES_OF_HASH = f"{USE_COLUMNS} WHERE i.hash >= :begin AND i.hash < :end ORDER BY i.used_at, i.run, i.seq"
-USES_OF_RUN = f"{USE_COLUMNS} WHERE i.from_run_id = ? ORDER BY i.used_at, i.run, i.seq"
+USES_OF_HASH = f"""{USE_COLUMNS}
+WHERE i.hash >= :begin AND i.hash < :end AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq
+"""
+USES_OF_RUN = f"{USE_COLUMNS} WHERE i.from_run_id = ? AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq"
 RUN_NUMBER = "SELECT id FROM run WHERE run_id = ?"
 INSERT_INPUT = """
 INSERT INTO run_input (run, seq, hash, from_run_id, name, version, used_at)
@@ -194,7 +197,7 @@ def use_artifact(connection: Connection, run: int, reference: object) -> UsedArt
         facts = {"hash": found.hash, "from_run": found.run_id, "name": found.name, "version": found.version}
         now = utc_text()
         if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": now}).rowcount:
-            record_event(connection, run, "use", facts, rows=hash_row("input", (*facts.values(), now)))
+            record_event(connection, run, "use", facts, rows=hash_row("run_input", (*facts.values(), now)))
         origin = resolve_run(connection, found.run_id)
     return UsedArtifact(found, ArtifactStore(connection, origin["id"], origin["run_id"]))
 

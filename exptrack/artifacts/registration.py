@@ -114,5 +114,5 @@ def insert_artifact(
 
 def artifact_checksum(row: Row | Mapping[str, Any]) -> int:
     """Compute the CRC-32 over the fields in `CHECKED`, as JSON."""
-    text = json.dumps([row[key] for key in CHECKED], separators=(",", ":"))
-    return zlib.crc32(text.encode("ascii"))
+    text = json.dumps([row[key] for key in CHECKED], separators=(",", ":"), ensure_ascii=False)
+    return zlib.crc32(text.encode("utf-8"))

@@ -281,7 +281,7 @@ class ArtifactStore(Retention):
     def _check_registration(self, said: Registration) -> tuple[Registration, str]:
         """Check the registration and the run. Call it before reading content, which may be large."""
         checked = check_registration(said)
-        self._require_run()
+        self._require_run(changeable=True)
         return checked
 
     def _insert(self, said: Registration, metadata: str, blob: NewBlob, at: str | None = None) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
+from exptrack import InvalidValueError
 from exptrack.cli.main import json_option, main, open_archive
 from exptrack.cli.output import print_json, show_progress_of_parts
 from exptrack.cli.streams import keep_working
 
 DAMAGED_EXIT = 17
+JOURNAL_NAMES = (".points", ".points.damaged", ".points.unclaimed")
+JOURNAL_MAGIC = b"EXPTJRNL"
 file_argument = click.argument("file", required=False, type=click.Path())
 
 
@@ -35,7 +39,7 @@ def info(db: str | None, file: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@file_argument
+@click.argument("files", nargs=-1, metavar="[FILE] [JOURNAL]", type=click.Path())
 @click.option(
     "--take-over",
     is_flag=True,
@@ -43,16 +47,22 @@ def info(db: str | None, file: str | None, as_json: bool) -> None:
 )
 @json_option
 @click.pass_obj
-def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) -> None:
+def recover(db: str | None, files: tuple[str, ...], take_over: bool, as_json: bool) -> None:
     """Store the points that dead processes left, and mark their runs.
 
     Every command does so for processes of this machine. --take-over does it also for processes of another host
     or of another container. Only you can know that these are dead.
 
+    JOURNAL is one journal that lies elsewhere or has another name, as of a mail. Only its points are stored.
+
     Example: exptrack recover --take-over lab.db
     """
-    with open_archive(db if file is None else file, writing=True) as archive:
-        report = archive.recover(take_over=take_over)
+    journals = [file for file in files if _is_journal(file)]
+    archives = [file for file in files if file not in journals]
+    if len(journals) > 1 or len(archives) > 1:
+        raise InvalidValueError("give one archive and one journal at most; call the command again for others")
+    with open_archive(archives[0] if archives else db, writing=True) as archive:
+        report = archive.recover(*journals, take_over=take_over)
     if as_json:
         print_json(report)
         return
@@ -60,6 +70,19 @@ def recover(db: str | None, file: str | None, take_over: bool, as_json: bool) ->
     from exptrack.terminal.console import open_console
 
     print_recovered(open_console(), report)
+
+
+def _is_journal(path: str) -> bool:
+    """Whether a file is named like a journal, or begins like one."""
+    if path.endswith(JOURNAL_NAMES):
+        return True
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(JOURNAL_MAGIC)) == JOURNAL_MAGIC
+    except OSError:
+        return False  # opening it as an archive tells why
 
 
 @main.command()

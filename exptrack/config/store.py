@@ -33,13 +33,6 @@ DELETE FROM config_source
 WHERE id = ? AND NOT EXISTS (SELECT 1 FROM config_value AS v WHERE v.source = config_source.id)
 """
 CONFIG_OF = "SELECT snapshot, source_files, overrides FROM run_config WHERE run = ?"
-SOURCES_OF = """
-SELECT k.key, s.kind, s.name, s.line
-FROM config_value AS v
-JOIN config_key AS k ON k.id = v.key
-JOIN config_source AS s ON s.id = v.source
-WHERE v.run = ? ORDER BY k.key
-"""
 SOURCES_OF_RUNS = """
 SELECT v.run, k.key, s.kind, s.name, s.line
 FROM config_value AS v

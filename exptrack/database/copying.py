@@ -18,6 +18,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.failures import primary_code, translate
 from exptrack.errors import ArchiveIOError
 
+MODE_AT, ROLLBACK_MODE = 18, b"\1\1"  # the versions in SQLite's header that write and read the file
 STEP_PAGES = 1024  # 4 MiB, copied in 5 to 20 ms
 # Codes that only the file being written gives; all others concern the archive.
 OF_TARGET = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY}
@@ -47,6 +48,7 @@ def copy_file(
                 code = getattr(error, "sqlite_errorcode", 0)
                 is_targets = primary_code(error) in OF_TARGET or code in OF_TARGET_IO
                 raise translate(error, target if is_targets else connection.path) from error
+        _leave_wal_mode(draft)
         if os.stat(draft).st_size != size:
             raise ArchiveIOError(
                 f"the copy {target} came out short of {connection.path}; check the disk and try again",
@@ -62,6 +64,16 @@ def _open_draft(draft: Path) -> sqlite3.Connection:
     copy.execute("PRAGMA journal_mode = OFF")
     copy.execute("PRAGMA synchronous = OFF")
     return copy
+
+
+def _leave_wal_mode(draft: Path) -> None:
+    """Let the copy open without a ``-wal`` and ``-shm``, so that any client reads it from a read-only medium.
+
+    Opening it for writing turns the mode on again. SQLite itself would make both files to turn it off.
+    """
+    with open(draft, "r+b") as file:
+        file.seek(MODE_AT)
+        file.write(ROLLBACK_MODE)
 
 
 def _begin(source: sqlite3.Connection) -> None:

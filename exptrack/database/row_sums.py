@@ -2,8 +2,9 @@
 
 Invariants:
 
-- The hash of a row is that of a JSON list: the kind of the row, then the values of its columns. A sum is taken
-  modulo 2^64 and stored as a signed integer. ``docs/format.md`` has the recipe.
+- The hash of a row is that of a JSON list: the kind of the row, then the values of its columns. The kind is the
+  name of its table, or a word for what several tables tell together. ``docs/format.md`` has the recipe.
+- A sum is taken modulo 2^64 and stored as a signed integer.
 - A change of a row changes the sum by the difference of the hashes, in the same transaction. So a sum that
   damage has made wrong stays wrong, however much is written afterwards.
 """
@@ -23,13 +24,13 @@ from typing import Any, NamedTuple
 from exptrack.database.connection import Connection, Parameters
 
 # One encoder for all rows: json.dumps() would make a new one at each call. A damaged column may hold bytes.
-_encode = json.JSONEncoder(separators=(",", ":"), default=bytes.hex).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=bytes.hex).encode
 # A point adds its step, repetition, time and value, each times one of these odd numbers (digits of the golden
 # ratio and of pi). A product with an odd number differs for every change of the other factor.
 STEP, SEQ, TIME, VALUE = 0x9E3779B97F4A7C15, 0x3243F6A8885A308D, 0x313198A2E0370735, 0xA4093822299F31D1
 # Several files add to the sum of a run: its seal, and the names of its metrics.
 ADD_TO_RUN = "UPDATE run SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
-SEAL_KIND, METRIC_KIND = "seal", "metric"
+SEAL_KIND, METRIC_KIND = "run_seal", "metric"
 _HALF, _WHOLE = 1 << 63, 1 << 64
 
 

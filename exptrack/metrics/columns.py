@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +25,15 @@ def split_by_series(indexes: list[int]) -> Iterator[tuple[int, Callable[[list[An
         places[index].append(place)
     for index, found in places.items():
         yield index, partial(_pick, found)
+
+
+def view_words(data: bytes) -> memoryview:
+    """View little-endian numbers of 8 bytes, such that a cast shows their values on this machine."""
+    if sys.byteorder == "little":
+        return memoryview(data)
+    words = array("q", data)
+    words.byteswap()
+    return memoryview(words).cast("B")
 
 
 def _pick(places: list[int], column: list[Any]) -> list[Any]:

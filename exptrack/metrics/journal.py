@@ -59,12 +59,12 @@ PREFAULT_BYTES = 64 * 1024
 LEFT_OPEN = 8
 
 # A slot: its place in the file, series, step, milliseconds since the run's start, value, check.
-POINT = struct.Struct("=QQqdd")
+POINT = struct.Struct("<QQqdd")
 # The first slot of a definition: place, index, length of the name that follows, epoch, run id, slots << 32.
-DEFINITION = struct.Struct("=QQII16sQ")
+DEFINITION = struct.Struct("<QQII16sQ")
 IS_DEFINITION, MASK = 1 << 63, 0xFFFFFFFF
-SINGLE = struct.Struct("=40sQ")
-CHECK = struct.Struct("=Q")
+SINGLE = struct.Struct("<40sQ")
+CHECK = struct.Struct("<Q")
 NO_CHECK = bytes(CHECK.size)
 
 

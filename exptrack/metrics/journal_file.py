@@ -46,7 +46,7 @@ WRITING, PRIVATE = 0o600, 0o400  # once it is open, not even its owner truncates
 POPULATE_WRITE = 23  # MADV_POPULATE_WRITE of Linux 5.14: faulting pages in together is cheaper than singly
 
 _MAGIC = b"EXPTJRNL"
-_HEADER = struct.Struct("=8sIII")  # magic, format, bytes of JSON that follow, CRC-32 of all but these 4 bytes
+_HEADER = struct.Struct("<8sIII")  # magic, format, bytes of JSON that follow, CRC-32 of all but these 4 bytes
 
 
 class Header(NamedTuple):
@@ -71,7 +71,7 @@ class Header(NamedTuple):
         """Return the first pages of the file, with both copies."""
         text = json.dumps([self.archive, list(self.owner), self.nonce, self.segments]).encode()
         facts = _HEADER.pack(_MAGIC, FORMAT, len(text), 0)[:-4]
-        copy = facts + struct.pack("=I", zlib.crc32(facts + text)) + text
+        copy = facts + struct.pack("<I", zlib.crc32(facts + text)) + text
         return copy.ljust(PAGE, b"\0") + copy.ljust(PAGE, b"\0")
 
 

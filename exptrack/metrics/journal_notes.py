@@ -35,4 +35,4 @@ def read_drained(connection: Connection, key: str) -> int | None:
 
 
 def _hash_note(key: str, address: int) -> int:
-    return hash_row("journal", (key, address))
+    return hash_row("metric_journal", (key, address))

@@ -38,7 +38,7 @@ from exptrack.metrics.journal_file import (
 from exptrack.metrics.journal_locks import is_family_alive
 from exptrack.process import ProcessIdentity, current_process, is_alive
 
-_SLOT = struct.Struct("=QQqddQ")
+_SLOT = struct.Struct("<QQqddQ")
 GUESSES = 64  # of the epoch of a segment in which no definition is sound
 PROBES = 256  # slots that a guess is tried on
 MOST_CHECKED = 128 * SEGMENT_BYTES  # of a segment, as records may overlap in a file that was made to deceive
@@ -149,8 +149,8 @@ class _Segment:
 
     def find_definitions(self, nonce: int) -> None:
         """Read the sound definitions, and take the epoch from them."""
-        indexes = memoryview(self.data).cast("Q")[1 :: SLOT // CHECK.size].tolist()
-        for at in (at for at, index in enumerate(indexes) if index & IS_DEFINITION):
+        # The highest bit of an index is in its last byte. A slice of bytes is faster than unpacking each slot.
+        for at in (at for at, byte in enumerate(self.data[2 * CHECK.size - 1 :: SLOT]) if byte & 0x80):
             begin = at * SLOT
             _, index, size, epoch, run_id, _ = DEFINITION.unpack_from(self.data, begin)
             if self.count_slots(at, seed_of(epoch, nonce)):

@@ -16,7 +16,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,12 +26,21 @@ from exptrack.metrics.journal import EVERYTHING
 from exptrack.metrics.journal_file import SLOT, Header, list_journals, read_journal, unlistable
 from exptrack.metrics.journal_locks import is_family_alive, is_writer_alive
 from exptrack.metrics.journal_notes import read_drained, save_drained
-from exptrack.metrics.journal_reader import Damage, is_owner_alive, is_stillborn, read_header, read_points
+from exptrack.metrics.journal_reader import (
+    Damage,
+    JournalPoint,
+    is_owner_alive,
+    is_stillborn,
+    read_header,
+    read_points,
+)
 from exptrack.metrics.store import NewPoints, SeriesRow, append_points
 from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import ProcessIdentity
+from exptrack.records import JournalReport
 
 RUN_OF_POINTS = "SELECT id, status, checksum FROM run WHERE run_id = ?"
+NOTE_IS_DAMAGED = "the note in the archive on how far it is stored is damaged"
 PUT_ASIDE = EVERYTHING - 1  # the note on a journal that is replayed, but holds what could not be stored
 _warned: set[str] = set()
 
@@ -57,7 +66,8 @@ def recover(
         raise unlistable(connection.path, error) from error
     for path in paths:
         try:
-            stored += _recover_one(connection, path, reseal, declared_dead)
+            report = recover_journal(connection, path, reseal, declared_dead)
+            stored += 0 if report is None else report.points
         except FileNotFoundError:
             continue  # its process or another opener has deleted it meanwhile
         except OSError as error:
@@ -69,12 +79,13 @@ def recover(
 
 
 @in_section
-def _recover_one(
+def recover_journal(
     connection: Connection,
     path: Path,
     reseal: Callable[[int], None],
     declared_dead: Callable[[ProcessIdentity], bool],
-) -> int:
+) -> JournalReport | None:
+    """Store the points in a journal beside the archive, and put it away; return None if it is left alone."""
     header = read_header(path)
     if header is None:
         if is_stillborn(path):
@@ -85,49 +96,32 @@ def _recover_one(
                 f"{path} is not a journal that this version can read, and is left in place;"
                 " open the archive with the version of exptrack that wrote it"
             )
-        return 0
+        return None
     alive = is_owner_alive(header)
     if alive or (alive is None and not declared_dead(header.owner)) or is_writer_alive(path):
-        return 0
+        return None
     if header.archive != read_archive_identity(connection):
         _warn_once(
             f"the journal {path} belongs to another archive than {connection.path}, and is left in place;"
             " put it back beside its archive"
         )
-        return 0
+        return None
     damage = Damage()
+    stored = 0
     with connection.transaction():
         if not path.exists():
-            return 0
+            return None
         drained = read_drained(connection, header.key)
         if drained is None:
-            _put_aside_for_note(connection, path)
-            return 0
+            return _put_aside_for_note(connection, path)
         # A process that has replayed it may have been killed before it put the file away.
         replayed, unclaimed = drained >= PUT_ASIDE, drained == PUT_ASIDE
         if replayed and is_family_alive(path):
-            return 0
-        batches: dict[tuple[str, str], NewPoints] = {}
-        runs: dict[str, tuple[int, str] | None] = {}
-        for point in () if replayed else read_points(path, header, drained, damage):
-            if point.run_id not in runs:
-                row = connection.one(RUN_OF_POINTS, (point.run_id,))
-                runs[point.run_id] = None if row is None else (row["id"], row["status"])
-            run = runs[point.run_id]
-            if run is None:
-                unclaimed = True
-                continue
-            batch = batches.get((point.run_id, point.name))
-            if batch is None:
-                batch = batches[point.run_id, point.name] = NewPoints(SeriesRow(run[0], point.name), [], [], [])
-            batch.steps.append(point.step)
-            batch.times_ms.append(point.time_ms)
-            batch.values.append(point.value)
+            return None
         if not replayed:
-            append_points(connection, batches.values())
-            for run in runs.values():
-                if run is not None and run[1] != "running":
-                    reseal(run[0])
+            points = read_points(path, header, drained, damage)
+            stored, without_run = store_points(connection, points, reseal)
+            unclaimed = without_run > 0
             if alive is False:
                 save_drained(connection, header.key, PUT_ASIDE if damage or unclaimed else EVERYTHING)
             else:
@@ -135,23 +129,60 @@ def _recover_one(
                     # A replay that is killed after this commit leaves no note that the file is to be kept.
                     _copy_aside(path, header, _aside(path, damage))
                 save_drained(connection, header.key, max(drained, damage.end))
+    if not damage and not unclaimed:
+        removed = not is_family_alive(path) and _put_away(path)
+        return JournalReport(str(path), stored, None if removed else str(path), "")
+    problem = damage.describe() or f"its runs are not in {connection.path}, or it is damaged"
+    return JournalReport(str(path), stored, _put_aside(connection, path, damage), problem)
+
+
+def store_points(
+    connection: Connection, points: Iterable[JournalPoint], reseal: Callable[[int], None]
+) -> tuple[int, int]:
+    """Store the points of a journal whose runs are in the archive. Call inside a transaction.
+
+    Return the number of points stored, and of those whose run is missing. `reseal` is as in :func:`recover`.
+    """
+    batches: dict[tuple[str, str], NewPoints] = {}
+    runs: dict[str, tuple[int, str] | None] = {}
+    without_run = 0
+    for point in points:
+        if point.run_id not in runs:
+            row = connection.one(RUN_OF_POINTS, (point.run_id,))
+            runs[point.run_id] = None if row is None else (row["id"], row["status"])
+        run = runs[point.run_id]
+        if run is None:
+            without_run += 1
+            continue
+        batch = batches.get((point.run_id, point.name))
+        if batch is None:
+            batch = batches[point.run_id, point.name] = NewPoints(SeriesRow(run[0], point.name), [], [], [])
+        batch.steps.append(point.step)
+        batch.times_ms.append(point.time_ms)
+        batch.values.append(point.value)
+    append_points(connection, batches.values())
+    for run in runs.values():
+        if run is not None and run[1] != "running":
+            reseal(run[0])
+    return sum(len(batch.steps) for batch in batches.values()), without_run
+
+
+def _put_aside(connection: Connection, path: Path, damage: Damage) -> str:
+    """Rename a journal that is replayed, but holds what could not be stored; return where it is now."""
+    aside = _aside(path, damage)
+    if not _put_away(path, aside):
+        return str(path)
     if damage:
-        aside = _aside(path, damage)
-        if _put_away(path, aside):
-            _warn_once(
-                f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
-                f" are in {connection.path}, and the file is kept as {aside}"
-            )
-    elif unclaimed:
-        aside = _aside(path, damage)
-        if _put_away(path, aside):
-            _warn_once(
-                f"the journal {path.name} holds points that could not be stored, as their run is not in"
-                f" {connection.path} or they are damaged; {aside} keeps them: delete it if you do not need it"
-            )
-    elif not is_family_alive(path):
-        _put_away(path)
-    return sum(len(batch.steps) for batch in batches.values())
+        _warn_once(
+            f"the journal {path.name} of a dead process is damaged: {damage.describe()}; its sound points"
+            f" are in {connection.path}, and the file is kept as {aside}"
+        )
+    else:
+        _warn_once(
+            f"the journal {path.name} holds points that could not be stored, as their run is not in"
+            f" {connection.path} or they are damaged; {aside} keeps them: delete it if you do not need it"
+        )
+    return str(aside)
 
 
 def _aside(path: Path, damage: Damage) -> Path:
@@ -166,13 +197,15 @@ def _copy_aside(path: Path, header: Header, aside: Path) -> None:
         copy.write(read_journal(path, header.file_bytes))
 
 
-def _put_aside_for_note(connection: Connection, path: Path) -> None:
+def _put_aside_for_note(connection: Connection, path: Path) -> JournalReport:
     aside = path.with_name(f"{path.name}.unclaimed")
-    if _put_away(path, aside):
+    has_moved = _put_away(path, aside)
+    if has_moved:
         _warn_once(
             f"the note in {connection.path} on how far the journal {path.name} is stored is damaged, so none of"
             f" its points were stored now; {aside} keeps them: run `exptrack verify`"
         )
+    return JournalReport(str(path), 0, str(aside if has_moved else path), NOTE_IS_DAMAGED)
 
 
 def _put_away(path: Path, aside: Path | None = None) -> bool:

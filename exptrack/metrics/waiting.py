@@ -71,14 +71,17 @@ def _look_at(connection: Connection, path: Path) -> Waiting | None:
         return Waiting(
             str(path), size, None, "", "the note on how far it is stored is damaged; run 'exptrack recover'"
         )
-    points = list(read_points(path, header, drained, Damage()))
-    owner = _describe_owner(connection, header, path, {point.run_id for point in points})
+    damage = Damage()
+    points = list(read_points(path, header, drained, damage))
+    if not points and not damage:
+        return None  # all of it is stored
+    owner = describe_owner(connection, header, path, {point.run_id for point in points})
     advice = STORED_BY_RECOVER if alive is False else STORED_BY_TAKE_OVER
     return Waiting(str(path), size, len(points), owner, advice)
 
 
-def _describe_owner(connection: Connection, header: Header, path: Path, run_ids: set[str]) -> str:
-    """Name the process by pid and host, and say when it was last seen. The host is known from its runs."""
+def describe_owner(connection: Connection, header: Header, path: Path, run_ids: set[str]) -> str:
+    """Name a journal's process by pid and host, and when it was last seen. Its runs tell the host."""
     rows = [connection.one(HOST_OF_RUN, (run_id,)) for run_id in sorted(run_ids)]
     known = [row for row in rows if row is not None]
     host = known[-1]["host"] if known else f"with id {header.owner.host_id}"

@@ -38,7 +38,7 @@ from exptrack.errors import (
     RunNotFoundError,
     warn,
 )
-from exptrack.metrics.columns import split_by_series
+from exptrack.metrics.columns import split_by_series, view_words
 from exptrack.metrics.journal import Journal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family
@@ -344,7 +344,7 @@ class Writer:
         return RunNotFoundError(next(iter(missing.values())), str(connection.path)) if missing else None
 
     def _batches(self, slots: bytes) -> Iterator[tuple[LoggedSeries, NewPoints]]:
-        part = memoryview(slots)
+        part = view_words(slots)
         integers, floats = part.cast("q"), part.cast("d")
         indexes, steps = integers[1::6].tolist(), integers[2::6].tolist()
         times_ms, values = floats[3::6].tolist(), floats[4::6].tolist()

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 from exptrack.artifacts.blobs import CHUNK_LIST, CODEC, StoredBlob, unpack_chunk
-from exptrack.artifacts.chunks import CUTTER, MAX_STORED_BYTES, Unpacker
+from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.artifacts.folders import build_manifest_of_rows
 from exptrack.artifacts.registration import artifact_checksum
 from exptrack.artifacts.store import ENTRIES_OF
@@ -28,7 +28,7 @@ WHERE c.id = ?
 """
 BLOB_IDS = "SELECT id FROM blob ORDER BY id"
 ONE_BLOB = """
-SELECT b.id, b.hash, b.size_bytes, b.cutter, b.list_sha256 IS NOT NULL AS whole,
+SELECT b.id, b.hash, b.size_bytes, b.list_sha256 IS NOT NULL AS whole,
        EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id) AS held
 FROM blob AS b WHERE b.id = ?
 """
@@ -112,8 +112,6 @@ def _check_blob(connection: Connection, blob: int) -> Iterator[Problem]:
 
 
 def _find_blob_problem(connection: Connection, row: Row) -> str | None:
-    if row["cutter"] != CUTTER:
-        return f"its cutter {row['cutter']!r} is unknown"
     if not row["whole"]:
         return _find_unfinished_problem(connection, row)
     whole = hashlib.sha256()

@@ -121,14 +121,14 @@ def _check_schema(connection: Connection) -> Iterator[Problem]:
 
 def _check_rows(connection: Connection) -> Iterator[Problem]:
     """Check the rows that belong to no run or study."""
-    for table, kind, sql in (
-        ("migration", "migration", MIGRATION_ROWS),
-        ("metric_journal", "journal", JOURNAL_ROWS),
-        ("blob_writer", "writer", WRITER_ROWS),
-        ("user_view", "user_view", USER_VIEW_ROWS),
-        ("seal", "seal", SEAL_ROWS),
+    for table, sql in (
+        ("migration", MIGRATION_ROWS),
+        ("metric_journal", JOURNAL_ROWS),
+        ("blob_writer", WRITER_ROWS),
+        ("user_view", USER_VIEW_ROWS),
+        ("seal", SEAL_ROWS),
     ):
-        yield from guard("file", table, _check_checksums(connection, table, kind, sql))
+        yield from guard("file", table, _check_checksums(connection, table, sql))
     yield from guard("file", "run_group", _check_groups(connection))
     last = {row["name"]: row["last"] for row in connection.all(LAST_IDS)}
     for row in connection.all(SEQUENCES):
@@ -149,9 +149,9 @@ def _check_groups(connection: Connection) -> Iterator[Problem]:
                 moment(row[column])
 
 
-def _check_checksums(connection: Connection, table: str, kind: str, sql: str) -> Iterator[Problem]:
+def _check_checksums(connection: Connection, table: str, sql: str) -> Iterator[Problem]:
     for *row, checksum in connection.all(sql):
-        if hash_row(kind, row) != checksum:
+        if hash_row(table, row) != checksum:
             yield Problem("file", f"{table} {row[0]}", "it does not match its checksum")
 
 

@@ -84,7 +84,7 @@ class Selection:
     def compile_count(self) -> Fragment:
         """Return the statement that counts the runs."""
         driver, rest = self._choose_driver(None)
-        test = self._compiler.test(rest)
+        test = self._compiler.admit(rest)
         if driver is None:
             return Fragment(f"SELECT count(*) FROM run AS r WHERE {test.sql.format(id='r.id')}", test.values)
         run = " CROSS JOIN run AS r ON r.id = d.run" if test.reads_run else ""
@@ -109,7 +109,7 @@ class Selection:
     def compile_list(self, limit: int | None, after: SelectedRun | None = None) -> Fragment:
         """Return the statement that lists the runs, whatever fields order them."""
         driver, rest = self._choose_driver(limit if self._is_indexed() else None)
-        test = self._compiler.test(rest)
+        test = self._compiler.admit(rest)
         orders = [express_field(self._connection, one.field) for one in self._order]
         columns = "".join(f", {value.sql} AS o{place}" for place, value in enumerate(orders))
         source, values = "run AS r", tuple(v for value in orders for v in value.values)
@@ -140,7 +140,7 @@ class Selection:
         if field.kind != "metric" or not self._is_indexed() or self._choose_driver(limit)[0] is not None:
             return None
         metric = find_metric(self._connection, field.name)
-        test = self._compiler.test(self._condition)
+        test = self._compiler.admit(self._condition)
         # The series is called m, because tests of metrics call theirs s.
         value = METRIC_VALUES[field.statistic]
         direction = "DESC" if descending else "ASC"

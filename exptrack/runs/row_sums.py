@@ -1,6 +1,10 @@
-"""Which rows the sums of runs, trials and studies cover, and how a change of a row changes its sum.
+"""Which rows the sums of runs, groups, trials and studies cover, and how a change of a row changes its sum.
 
-Invariant: every statement that changes such a row runs beside a call of this file, in the same transaction.
+Invariants:
+
+- Every statement that changes such a row runs beside a call of this file, in the same transaction.
+- The kind of a row is the name of its table. Its columns are all of the table, in their order, but for the
+  reference to the owner, `seq`, `checksum` and `rows_sum`. The other kinds tell of rows in several tables.
 """
 
 from __future__ import annotations
@@ -24,20 +28,20 @@ ADD_TO_TRIAL = "UPDATE trial SET rows_sum = add_wrapping(rows_sum, ?) WHERE id =
 ADD_TO_STUDY = "UPDATE study SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
 FACTS_SUMMED = """
-SELECT r.id, r.run_id, r.status, r.reason, r.traceback, r.name, r.group_name, r.parent_run_id,
-       r.external_id, r.deleted_at, r.started_at,
-       r.ended_at, r.heartbeat_at, r.duration_ms, r.config_hash, r.family, r.fingerprint, r.host, r.vcs_commit,
-       r.vcs_dirty, o.host_id, o.boot_id, o.pid, o.pid_started, o.lease_s
-FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
+SELECT id, run_id, status, reason, traceback, name, group_name, parent_run_id, external_id, started_at,
+       ended_at, heartbeat_at, duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty,
+       deleted_at
+FROM run WHERE id = ?
 """
+OWNER_SUMMED = "SELECT host_id, boot_id, pid, pid_started, lease_s FROM run_owner WHERE run = ?"
 ENVIRONMENT_SUMMED = """
 SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
        data_references
 FROM run_environment WHERE run = ?
 """
 CONFIG_SUMMED = "SELECT format, snapshot, source_files, overrides FROM run_config WHERE run = ?"
-SOURCES_SUMMED = """
-SELECT k.key, s.kind, s.name, s.line
+LEAVES_SUMMED = """
+SELECT k.key, v.type, v.num, v.text, s.kind, s.name, s.line
 FROM config_value AS v
 JOIN config_key AS k ON k.id = v.key
 LEFT JOIN config_source AS s ON s.id = v.source
@@ -48,8 +52,8 @@ NOTES_SUMMED = "SELECT written_at, text FROM note WHERE run = ?"
 EVENTS_SUMMED = "SELECT happened_at, kind, data, late FROM event WHERE run = ?"
 INPUTS_SUMMED = "SELECT hash, from_run_id, name, version, used_at FROM run_input WHERE run = ?"
 ARTIFACTS_SUMMED = """
-SELECT id, name, version, kind, hash, is_text, media_type, step, metadata, description, created_at, removed_at,
-       checksum
+SELECT id, name, version, kind, blob, hash, is_text, media_type, step, metadata, description, created_at,
+       removed_at
 FROM artifact WHERE run = ?
 """
 ATTRIBUTES_SUMMED = "SELECT key, type, num, text, set_at FROM run_attribute WHERE run = ?"
@@ -86,41 +90,43 @@ NUMBERS_SUMMED = "SELECT number FROM trial WHERE study = ?"
 STUDY_ATTRIBUTE_SUMMED = f"{STUDY_ATTRIBUTES_SUMMED} AND scope = ? AND name = ?"
 
 ADD_TO_GROUP = "UPDATE run_group SET rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
-GROUP_SUMMED = "SELECT name, created_at, changed_at, deleted_at FROM run_group WHERE id = ?"
+GROUP_SUMMED = "SELECT id, name, created_at, changed_at, deleted_at FROM run_group WHERE id = ?"
 GROUP_ATTRIBUTES_SUMMED = "SELECT key, type, num, text, set_at FROM run_group_attribute WHERE run_group = ?"
 GROUP_ATTRIBUTE_SUMMED = f"{GROUP_ATTRIBUTES_SUMMED} AND key = ?"
 
 SEAL = Rows(SEAL_KIND, SEAL_SUMMED)
+_RUN, _OWNER = Rows("run", FACTS_SUMMED), Rows("run_owner", OWNER_SUMMED)
 OF_RUN = (
-    Rows("run", FACTS_SUMMED),
-    Rows("environment", ENVIRONMENT_SUMMED),
-    Rows("config", CONFIG_SUMMED),
-    Rows("sources", SOURCES_SUMMED, together=True),
-    Rows("tag", TAGS_SUMMED),
+    _RUN,
+    Rows("run_environment", ENVIRONMENT_SUMMED),
+    Rows("run_config", CONFIG_SUMMED),
+    Rows("config_value", LEAVES_SUMMED, together=True),
+    _OWNER,
+    Rows("run_tag", TAGS_SUMMED),
     Rows("note", NOTES_SUMMED),
     Rows("event", EVENTS_SUMMED),
-    Rows("input", INPUTS_SUMMED),
+    Rows("run_input", INPUTS_SUMMED),
     Rows("artifact", ARTIFACTS_SUMMED),
-    Rows("attribute", ATTRIBUTES_SUMMED),
-    Rows("alias", ALIASES_SUMMED),
-    Rows("ingest", INGESTS_SUMMED),
+    Rows("run_attribute", ATTRIBUTES_SUMMED),
+    Rows("artifact_alias", ALIASES_SUMMED),
+    Rows("run_ingest", INGESTS_SUMMED),
     Rows(METRIC_KIND, METRICS_SUMMED),
     SEAL,
 )
 OF_TRIAL = (
     Rows("trial", TRIAL_SUMMED),
-    Rows("param", PARAMS_SUMMED),
-    Rows("value", VALUES_SUMMED),
-    Rows("report", REPORTS_SUMMED),
-    Rows("attribute", TRIAL_ATTRIBUTES_SUMMED),
+    Rows("trial_param", PARAMS_SUMMED),
+    Rows("trial_value", VALUES_SUMMED),
+    Rows("trial_report", REPORTS_SUMMED),
+    Rows("trial_attribute", TRIAL_ATTRIBUTES_SUMMED),
 )
 OF_STUDY = (
     Rows("study", STUDY_SUMMED),
-    Rows("objective", OBJECTIVES_SUMMED),
-    Rows("attribute", STUDY_ATTRIBUTES_SUMMED),
+    Rows("study_objective", OBJECTIVES_SUMMED),
+    Rows("study_attribute", STUDY_ATTRIBUTES_SUMMED),
     Rows("number", NUMBERS_SUMMED),
 )
-OF_GROUP = (Rows("group", GROUP_SUMMED), Rows("attribute", GROUP_ATTRIBUTES_SUMMED))
+OF_GROUP = (Rows("run_group", GROUP_SUMMED), Rows("run_group_attribute", GROUP_ATTRIBUTES_SUMMED))
 _CONFIG = OF_RUN[2:4]
 _ARTIFACT = Rows("artifact", ARTIFACT_SUMMED)
 
@@ -150,17 +156,17 @@ def sum_config(connection: Connection, run: int) -> int:
 
 def changing_run(connection: Connection, run: int) -> AbstractContextManager[None]:
     """Change the row of a run, or its owner, in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (OF_RUN[0],), (run,))
+    return changing_rows(connection, ADD_TO_RUN, run, (_RUN, _OWNER), (run,))
 
 
 def reopening_run(connection: Connection, run: int) -> AbstractContextManager[None]:
     """Change the row of a run, its owner and its seal in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (OF_RUN[0], SEAL), (run,))
+    return changing_rows(connection, ADD_TO_RUN, run, (_RUN, _OWNER, SEAL), (run,))
 
 
 def removing_tag(connection: Connection, run: int, tag: str) -> AbstractContextManager[None]:
     """Remove a tag in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (Rows("tag", TAG_SUMMED),), (run, tag))
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("run_tag", TAG_SUMMED),), (run, tag))
 
 
 def sum_artifact(connection: Connection, run: int, artifact: int) -> int:
@@ -175,17 +181,18 @@ def changing_artifact(connection: Connection, run: int, artifact: int) -> Abstra
 
 def changing_attribute(connection: Connection, run: int, key: str) -> AbstractContextManager[None]:
     """Set or remove an attribute of a run in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (Rows("attribute", ATTRIBUTE_SUMMED),), (run, key))
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("run_attribute", ATTRIBUTE_SUMMED),), (run, key))
 
 
 def changing_alias(connection: Connection, run: int, name: str, alias: str) -> AbstractContextManager[None]:
     """Set or remove an alias of an artifact in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (Rows("alias", ALIAS_SUMMED),), (run, name, alias))
+    rows = Rows("artifact_alias", ALIAS_SUMMED)
+    return changing_rows(connection, ADD_TO_RUN, run, (rows,), (run, name, alias))
 
 
 def changing_ingest(connection: Connection, run: int, source: str) -> AbstractContextManager[None]:
     """Note how far the rows of a source are stored, in the block."""
-    return changing_rows(connection, ADD_TO_RUN, run, (Rows("ingest", INGEST_SUMMED),), (run, source))
+    return changing_rows(connection, ADD_TO_RUN, run, (Rows("run_ingest", INGEST_SUMMED),), (run, source))
 
 
 # Groups
@@ -203,7 +210,7 @@ def changing_group(connection: Connection, group: int) -> AbstractContextManager
 
 def changing_group_attribute(connection: Connection, group: int, key: str) -> AbstractContextManager[None]:
     """Set or remove an attribute of a group in the block."""
-    rows = Rows("attribute", GROUP_ATTRIBUTE_SUMMED)
+    rows = Rows("run_group_attribute", GROUP_ATTRIBUTE_SUMMED)
     return changing_rows(connection, ADD_TO_GROUP, group, (rows,), (group, key))
 
 
@@ -217,7 +224,7 @@ def changing_trial(connection: Connection, trial: int) -> AbstractContextManager
 
 def changing_param(connection: Connection, trial: int, name: str) -> AbstractContextManager[None]:
     """Set a parameter of a trial in the block."""
-    return changing_rows(connection, ADD_TO_TRIAL, trial, (Rows("param", PARAM_SUMMED),), (trial, name))
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (Rows("trial_param", PARAM_SUMMED),), (trial, name))
 
 
 def changing_values(connection: Connection, trial: int) -> AbstractContextManager[None]:
@@ -227,14 +234,14 @@ def changing_values(connection: Connection, trial: int) -> AbstractContextManage
 
 def changing_report(connection: Connection, trial: int, step: int) -> AbstractContextManager[None]:
     """Report a value of a trial in the block."""
-    return changing_rows(connection, ADD_TO_TRIAL, trial, (Rows("report", REPORT_SUMMED),), (trial, step))
+    return changing_rows(connection, ADD_TO_TRIAL, trial, (Rows("trial_report", REPORT_SUMMED),), (trial, step))
 
 
 def changing_trial_attribute(
     connection: Connection, trial: int, scope: str, name: str
 ) -> AbstractContextManager[None]:
     """Set an attribute of a trial in the block."""
-    rows = Rows("attribute", TRIAL_ATTRIBUTE_SUMMED)
+    rows = Rows("trial_attribute", TRIAL_ATTRIBUTE_SUMMED)
     return changing_rows(connection, ADD_TO_TRIAL, trial, (rows,), (trial, scope, name))
 
 
@@ -263,5 +270,5 @@ def changing_study_attribute(
     connection: Connection, study: int, scope: str, name: Any
 ) -> AbstractContextManager[None]:
     """Set an attribute of a study in the block."""
-    rows = Rows("attribute", STUDY_ATTRIBUTE_SUMMED)
+    rows = Rows("study_attribute", STUDY_ATTRIBUTE_SUMMED)
     return changing_rows(connection, ADD_TO_STUDY, study, (rows,), (study, scope, name))

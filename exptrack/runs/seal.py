@@ -9,28 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
-from exptrack.config.store import SOURCES_OF, read_stored_config
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, hash_row, sum_rows, wrap_sum
 from exptrack.metrics.store import PointsChecksum, seal_series
 from exptrack.records import RunStatus
-from exptrack.runs.row_sums import SEAL
+from exptrack.runs.row_sums import CONFIG_SUMMED, ENVIRONMENT_SUMMED, LEAVES_SUMMED, SEAL
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
        family, fingerprint, host, vcs_commit, vcs_dirty
 FROM run WHERE id = ?
-"""
-RUN_ENVIRONMENT = """
-SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables,
-       data_references
-FROM run_environment WHERE run = ?
-"""
-RUN_CONFIG_ROWS = """
-SELECT k.key, v.type, v.num, v.text FROM config_value AS v JOIN config_key AS k ON k.id = v.key
-WHERE v.run = ? ORDER BY k.key
 """
 RUN_SERIES = """
 SELECT n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s.last_value, s.last_time_ms,
@@ -41,7 +31,7 @@ STATUS = "SELECT status FROM run WHERE id = ?"
 SEAL_RUN = "UPDATE run SET checksum = ?, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
 # One encoder for all lines: json.dumps() would make a new one at each call.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def seal_run(
@@ -56,10 +46,11 @@ def seal_run(
     save_run_checksum(connection, run)
 
 
-def reseal_run(connection: Connection, run: int) -> None:
-    """Seal a run that gained points after its end. Call inside a transaction."""
+def reseal_run(connection: Connection, run: int, names: Container[str] | None = None) -> None:
+    """Seal a run that gained points after its end, in these metrics or in any. Call inside a transaction."""
     completed = connection.value(STATUS, (run,)) == RunStatus.COMPLETED
-    seal_run(connection, run, completed=completed)
+    seal_series(connection, run, completed=completed, names=names)
+    save_run_checksum(connection, run)
 
 
 def save_run_checksum(connection: Connection, run: int) -> None:
@@ -75,11 +66,6 @@ def checksum_run(connection: Connection, run: int) -> str:
     Points are covered through the checksums of their series.
     """
     digest = hashlib.sha256()
-    digest.update(_json_line(read_stored_config(connection, run)))
-    for sql in (RUN_FACTS, RUN_ENVIRONMENT, RUN_CONFIG_ROWS, SOURCES_OF, RUN_SERIES):
-        digest.update(_json_line(connection.fold(sql, (run,), list)))
+    for sql in (RUN_FACTS, ENVIRONMENT_SUMMED, CONFIG_SUMMED, LEAVES_SUMMED, RUN_SERIES):
+        digest.update(f"{_encode(connection.fold(sql, (run,), list))}\n".encode())
     return digest.hexdigest()
-
-
-def _json_line(value: object) -> bytes:
-    return f"{_encode(value)}\n".encode()

@@ -122,7 +122,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
     rows = sum_new_run(connection, run)
     for tag in new.tags:
         connection.execute(INSERT_TAG, (run, tag, began))
-        rows += hash_row("tag", (tag, began))
+        rows += hash_row("run_tag", (tag, began))
     facts: dict[str, Any] = {"name": new.name, "tags": new.tags, "config_hash": new.config.hash()}
     if code.problem is not None:
         facts["code_problem"] = code.problem

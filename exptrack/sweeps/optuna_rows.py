@@ -236,19 +236,14 @@ def format_local(when: datetime | None) -> str | None:
 @decoding_rows
 def read_trials_in(
     connection: Connection, heads: Sequence[tuple[Any, ...]], states: Container[TrialState]
-) -> list[tuple[FrozenTrial, int | None]]:
+) -> list[FrozenTrial]:
     """Read those of the trials with these heads that are in one of these states, as `read_frozen_trials`."""
     return read_frozen_trials(connection, [head for head in heads if STATES[head[2]] in states])
 
 
 @decoding_rows
-def read_frozen_trials(
-    connection: Connection, heads: Sequence[tuple[Any, ...]]
-) -> list[tuple[FrozenTrial, int | None]]:
-    """Read the trials with these heads, each with the row id of its first value, None if it has none.
-
-    Among equal values the lowest row id was told first.
-    """
+def read_frozen_trials(connection: Connection, heads: Sequence[tuple[Any, ...]]) -> list[FrozenTrial]:
+    """Read the trials with these heads."""
     if not heads:
         return []
     trials = json.dumps([head[0] for head in heads])
@@ -258,26 +253,24 @@ def read_frozen_trials(
     return [_build_trial(head, details[head[0]]) for head in heads]
 
 
-def _build_trial(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple[FrozenTrial, int | None]:
+def _build_trial(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> FrozenTrial:
     trial_id, number, state, started_at, ended_at = head
     params: dict[str, Any] = {}
     distributions: dict[str, BaseDistribution] = {}
     values: list[float] = []
     reports: dict[int, float] = {}
     attributes: dict[int, dict[str, Any]] = {USER: {}, SYSTEM: {}}
-    rank = None
-    for _trial, part, place, key, value, text in details:
+    for _trial, part, _place, key, value, text in details:
         if part == PARAMS:
             distribution = distributions[key] = decode_distribution(text)
             params[key] = distribution.to_external_repr(nan if value is None else value)
         elif part == VALUES:
-            rank = rank if place else key
             values.append(value)
         elif part == REPORTS:
             reports[key] = nan if value is None else value
         else:
             attributes[part][key] = json.loads(text)
-    trial = FrozenTrial(
+    return FrozenTrial(
         number=number,
         state=STATES[state],
         value=None,
@@ -291,7 +284,6 @@ def _build_trial(head: tuple[Any, ...], details: list[tuple[Any, ...]]) -> tuple
         intermediate_values=reports,
         trial_id=trial_id,
     )
-    return trial, rank
 
 
 @lru_cache(maxsize=DISTRIBUTIONS_KEPT)

@@ -73,7 +73,7 @@ class _Known:
     def __init__(self) -> None:
         self.by_number: list[FrozenTrial | None] = []  # the finished trials, None for an unfinished one
         self.open: set[int] = set()  # the numbers at which that has None
-        self.unranked: list[tuple[int, FrozenTrial]] = []  # with their ranks; not compared to best yet
+        self.unranked: list[FrozenTrial] = []  # complete; not compared to best yet
         self.best: tuple[tuple[float, int], FrozenTrial] | None = None
         self.distributions: dict[str, BaseDistribution] = {}
 
@@ -438,7 +438,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             heads = self._connection.fold(rows.HEAD, (trial_id,), list)
             if not heads:
                 raise _no_trial(trial_id)
-            return rows.read_frozen_trials(self._connection, heads)[0][0]
+            return rows.read_frozen_trials(self._connection, heads)[0]
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -474,7 +474,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
             return sum(count for word, count in counts if states is None or rows.STATES[word] in states)
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the complete trial with the best value; of equal ones, the trial told first.
+        """Return the complete trial with the best value; of equal ones, that with the lowest number.
 
         Raises:
             KeyError: no study has this id.
@@ -492,7 +492,7 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 raise RuntimeError("a study with several objectives has no best trial; use study.best_trials")
             sign = -1 if first == StudyDirection.MAXIMIZE else 1
             with telling_damage(self):
-                ranked = [((sign * trial.values[0], rank), trial) for rank, trial in seen.unranked]
+                ranked = [((sign * trial.values[0], trial.number), trial) for trial in seen.unranked]
                 best = min([*ranked, *([seen.best] if seen.best else [])], key=itemgetter(0))
             seen.best = best
             seen.unranked.clear()
@@ -527,16 +527,15 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
         seen = self._known_of(study_id)
         if not states & rows.FINISHED:
             words = json.dumps([state.name.lower() for state in states])
-            found = self._read_trials(study_id, rows.HEADS_IN, {"states": words}, states)
-            return [trial for trial, _rank in found]
+            return self._read_trials(study_id, rows.HEADS_IN, {"states": words}, states)
         given = {"seen": len(seen.by_number), "open": json.dumps(list(seen.open))}
         return self._keep(seen, self._read_trials(study_id, rows.HEADS, given, states | rows.FINISHED))
 
     @decoding_rows
-    def _keep(self, seen: _Known, found: Iterable[tuple[FrozenTrial, int | None]]) -> list[FrozenTrial]:
+    def _keep(self, seen: _Known, found: Iterable[FrozenTrial]) -> list[FrozenTrial]:
         """Keep the finished ones of the trials found; return the others."""
         unfinished = []
-        for trial, rank in found:
+        for trial in found:
             if trial.number > len(seen.by_number) + MOST_UNSEEN:
                 raise ValueError(f"a trial has the number {trial.number}")
             while len(seen.by_number) <= trial.number:
@@ -547,15 +546,15 @@ class OptunaStorage(BaseStorage, BaseHeartbeat):
                 continue
             seen.open.discard(trial.number)
             seen.by_number[trial.number] = trial
-            if trial.state == TrialState.COMPLETE and rank is not None:
-                seen.unranked.append((rank, trial))
+            if trial.state == TrialState.COMPLETE and trial.values:
+                seen.unranked.append(trial)
         return unfinished
 
     @in_reading
     def _read_trials(
         self, study_id: int, query: str, given: dict[str, Any], states: set[TrialState]
-    ) -> list[tuple[FrozenTrial, int | None]]:
-        """Read the trials in these states whose heads `query` finds, each with its rank among equal values."""
+    ) -> list[FrozenTrial]:
+        """Read the trials in these states whose heads `query` finds."""
         with self._connection.snapshot():
             heads = self._connection.fold(query, {"study": study_id, **given}, list)
             if not heads:

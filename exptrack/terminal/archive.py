@@ -19,7 +19,7 @@ from exptrack.terminal.console import (
 )
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveInfo, RecoveryReport, SqlResult, UserView, VerifyReport, Waiting
+    from exptrack import ArchiveInfo, JournalReport, RecoveryReport, SqlResult, UserView, VerifyReport, Waiting
 
 
 def print_info(out: Console, record: ArchiveInfo) -> None:
@@ -38,6 +38,8 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         ),
         ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
     ]
+    if record.trashed:
+        pairs.append(("in the trash", f"{record.trashed:,} ('exptrack trash' lists them)"))
     if record.first_run and record.last_run:
         pairs.append(
             ("first – last", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC")
@@ -70,7 +72,20 @@ def print_recovered(out: Console, record: RecoveryReport) -> None:
     """Print what was stored and marked, and what still waits."""
     marked = f"{_count(len(record.runs), 'run')} marked as interrupted{': ' * bool(record.runs)}"
     out.print(Text(f"{_count(record.points, 'point')} stored, {marked}{', '.join(record.runs)}"))
+    if record.journal is not None:
+        _print_journal(out, record.journal)
     _print_waiting(out, record.waiting)
+
+
+def _print_journal(out: Console, journal: JournalReport) -> None:
+    if journal.problem:
+        out.print(Text(f"not all of {safe(journal.path)} is stored: {safe(journal.problem)}", style="yellow"))
+    elif not journal.points:
+        out.print(Text(f"all points of {safe(journal.path)} were stored before"))
+    if journal.kept_as is None:
+        out.print(Text(f"removed {safe(journal.path)}"))
+    else:
+        out.print(Text(f"left {safe(journal.kept_as)}; delete it if you do not need it"))
 
 
 def _print_waiting(out: Console, waiting: Sequence[Waiting]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Iterable
+from functools import partial
 
 from exptrack.database.connection import Connection
 from exptrack.database.opening import find_waiting_wal
@@ -22,10 +23,12 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.journal_file import list_journals, unlistable
+from exptrack.metrics.named_journal import recover_named
 from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
 from exptrack.process import ProcessIdentity
-from exptrack.records import Waiting
+from exptrack.records import JournalReport, Waiting
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.runs.seal import reseal_run
 from exptrack.tracking.lifecycle import interrupt_dead_runs, recover_journals
 
 PATIENCE_S = 1.0
@@ -133,6 +136,28 @@ def store_what_is_left(connection: Connection, *, take_over: bool = False) -> tu
     marked = interrupt_dead_runs(connection, declared_dead)
     points, runs = _settled.pop(connection, (0, []))
     return points + stored, [*runs, *marked]
+
+
+def store_named(
+    connection: Connection, path: str, *, take_over: bool = False
+) -> tuple[JournalReport, int, list[str]]:
+    """Store the points of one journal that the user names, and mark the runs of its process.
+
+    With `take_over` the caller says that its process is dead. Returns what became of the journal; then as
+    :func:`store_what_is_left`, which counts its points too. Commits.
+
+    Raises:
+        JournalError: the journal's points cannot be stored; nothing was.
+    """
+    report, process = recover_named(connection, path, partial(reseal_run, connection), take_over=take_over)
+
+    def declared_dead(owner: ProcessIdentity) -> bool:
+        return take_over and owner == process
+
+    stored = recover_journals(connection, declared_dead)  # what else that process left beside the archive
+    marked = interrupt_dead_runs(connection, declared_dead)
+    points, runs = _settled.pop(connection, (0, []))
+    return report, points + report.points + stored, [*runs, *marked]
 
 
 def list_waiting(connection: Connection) -> list[Waiting]:

@@ -121,6 +121,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
             exptrack.Problem("run", "r", "damaged"),
         ],
         exptrack.Waiting("lab.db-wal", 1, None, "host", "open it"),
+        exptrack.JournalReport("lab.db.points", 1, None, ""),
     ]
     live.complete()
     return {type(thing).__name__: thing for thing in walk(things)}

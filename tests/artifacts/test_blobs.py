@@ -404,7 +404,7 @@ def test_a_collection_that_finds_something_lost_deletes_nothing(
     sound: tuple[Path, str], tmp_path: Path, what: str
 ) -> None:
     path = Path(shutil.copy(sound[0], tmp_path / "lab.db"))
-    damage(path, "INSERT INTO blob (hash, size_bytes, cutter) VALUES ('writing:x', 0, '')")
+    damage(path, "INSERT INTO blob (hash, size_bytes) VALUES ('writing:x', 0)")
     assert damage(path, LOST[what]) > 0
     with Archive(path) as archive:
         before = stored(archive)

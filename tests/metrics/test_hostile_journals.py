@@ -92,8 +92,8 @@ with exptrack.Archive("lab.db") as archive:
 
 
 def headed(text: bytes, path: Path) -> None:
-    facts = struct.pack("=8sII", b"EXPTJRNL", 2, len(text))
-    copy = facts + struct.pack("=I", zlib.crc32(facts + text)) + text
+    facts = struct.pack("<8sII", b"EXPTJRNL", 2, len(text))
+    copy = facts + struct.pack("<I", zlib.crc32(facts + text)) + text
     path.write_bytes(copy.ljust(PAGE, b"\0") * 2 + bytes(PAGE))
 
 
@@ -160,7 +160,7 @@ def definition(at: int, index: int, run_id: bytes, name: bytes) -> bytes:
 
 
 def point(at: int, index: int, time_ms: float) -> bytes:
-    body = struct.pack("=QQqdd", HEADER_SLOTS + at, index, 5, time_ms, 1.0)
+    body = struct.pack("<QQqdd", HEADER_SLOTS + at, index, 5, time_ms, 1.0)
     return body + CHECK.pack(zlib.crc32(body, seed_of(0, 7)))
 
 

@@ -19,7 +19,7 @@ from exptrack import (
     MissingPackageError,
     RunNotFoundError,
 )
-from exptrack.metrics import series, tail
+from exptrack.metrics import axes, cells, series, tail
 from tests.metrics.points import POINTS, STEPS, VALUES, logged, same
 
 
@@ -165,6 +165,9 @@ def test_each_bucket_keeps_its_first_last_least_and_greatest_value(archive: Arch
             "finite_min": [1.0, -3.0],
             "finite_max": [9.0, 7.0],
             "nan_count": [0, 0],
+            "count": [4, 4],
+            "sum": [19.0, 8.0],
+            "start": [0, 4],
         }
         times = run.series("loss").times
         assert found.first_times.tolist() == times[[0, 4]].tolist()
@@ -228,14 +231,23 @@ def test_one_bucket_reaches_over_every_step_there_is(archive: Archive) -> None:
 # Statements
 
 
-@pytest.mark.parametrize("name", ["POINTS", "POINTS_PACKED", "STEP_BOUNDS", "BUCKETS", "POINTS_AFTER"])
-def test_every_statement_reads_a_range_of_the_key(archive: Archive, name: str) -> None:
-    values = dict.fromkeys(("series", "low", "high", "step", "seq", "reach", "more", "rest", "span"), 1) | {
-        "edges": "[1]"
-    }
-    sql = getattr(tail if name == "POINTS_AFTER" else series, name)
-    steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {sql}", values)]
-    reads = [step for step in steps if "metric_point" in step]
-    assert reads
-    assert all("SEARCH metric_point USING PRIMARY KEY (series=? AND " in step for step in reads)
-    assert not [step for step in steps if "TEMP B-TREE" in step]
+STATEMENTS = {
+    series: ("POINTS", "POINTS_PACKED", "STEP_BOUNDS"),
+    tail: ("POINTS_AFTER",),
+    axes: ("AGGREGATES", "AGGREGATES_WITH_TIMES", "POINTS_BY_STEP", "POINTS_BY_METRIC", "EXTENTS_BY_METRIC"),
+    cells: ("FINITE_EXTREMES", "VALUES", "ENDS"),
+}
+
+
+def test_every_statement_reads_a_range_of_the_key(archive: Archive) -> None:
+    names = ("series", "other", "low", "high", "step", "seq", "span")
+    named = dict.fromkeys(names, 1) | {"ranges": "[[1, 2]]"}
+    for module, statements in STATEMENTS.items():
+        for name in statements:
+            sql = getattr(module, name)
+            values = named if ":" in sql else (1, 1, 2)
+            steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {sql}", values)]
+            reads = [step for step in steps if "PRIMARY KEY" in step]
+            assert reads
+            assert all(" USING PRIMARY KEY (series=? AND " in step for step in reads), name
+            assert not [step for step in steps if "TEMP B-TREE" in step], name

@@ -69,16 +69,16 @@ def test_the_views_show_what_the_objective_saw(archive: Archive, storage: Optuna
     study.tell(study.ask(), state=TrialState.FAIL)
     found = {row[0]: row[1:] for row in archive.sql("SELECT name, value, type, num FROM trial_params").rows}
     assert found == {
-        "n": (4, "int", 4.0),
-        "x": (0.5, "float", 0.5),
+        "n": ("4", "int", 4.0),
+        "x": ("0.5", "float", 0.5),
         "text": ("adam", "text", None),
         "flag": ("true", "bool", None),
-        "none": (None, "null", None),
-        "int": (3, "int", 3.0),
-        "inf": (math.inf, "float", math.inf),
-        "nan": (None, "float", None),
+        "none": ("null", "null", None),
+        "int": ("3", "int", 3.0),
+        "inf": ("Inf", "float", math.inf),
+        "nan": ("nan", "float", None),
         "huge": (str(10**20), "other", None),
-        "big": (2**53 + 1, "int", 2.0**53),
+        "big": (str(2**53 + 1), "int", 2.0**53),
     }
     rows = archive.sql("SELECT study, number, state, run_id, value, reason FROM trials ORDER BY number").rows
     assert rows == (("seen", 0, "complete", None, 0.25, None), ("seen", 1, "fail", None, None, None))

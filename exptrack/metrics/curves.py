@@ -1,0 +1,228 @@
+"""Read metrics of many runs at once, downsampled to common buckets.
+
+Invariants: all curves show one moment and share the width of their buckets. Every bucket begins at a multiple
+of that width, so that buckets of several runs, and of several reads, lie above one another.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from exptrack.database.connection import Connection, in_reading
+from exptrack.errors import InvalidValueError
+from exptrack.metrics.axes import Axis, Extent, Grid, Measured, MetricAxis, Number, Range, StepAxis, TimeAxis
+from exptrack.metrics.buckets import MAX_BUCKETS, Buckets
+from exptrack.metrics.cells import POINTS_A_RANGE, choose_ranges, cut, fill_cells, read_bounds
+from exptrack.metrics.series import check_range
+from exptrack.plain import short_repr
+from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_whole
+
+LEAST_S = 0.001
+RANGES_A_BUCKET = 2  # at the first look along an axis that is not the key
+METRICS_PREFIX = "metrics."
+
+SERIES_OF_RUNS = """
+SELECT s.run, n.name, s.id, s.count
+FROM metric_name AS n JOIN metric_series AS s ON s.metric = n.id
+WHERE n.name IN (SELECT value FROM json_each(:names)) AND s.run IN (SELECT value FROM json_each(:runs))
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Downsampled metrics of several runs, with buckets of one width that begin at multiples of it.
+
+    `by` is ``"step"``, ``"time"`` or the name of the metric that is the axis. `width` is in its unit: steps,
+    seconds, or as that metric counts. There is a curve for each run and metric, run by run in the order
+    asked for; it is empty if the run logged no such metric.
+    """
+
+    by: str
+    width: int | float
+    curves: tuple[Buckets, ...]
+
+    def __len__(self) -> int:
+        return len(self.curves)
+
+    def __iter__(self) -> Iterator[Buckets]:
+        return iter(self.curves)
+
+    def __getitem__(self, place: int) -> Buckets:
+        return self.curves[place]
+
+
+class RunAddress(NamedTuple):
+    """A run whose metrics are read: its row id, id and start."""
+
+    run: int
+    run_id: str
+    started_at: datetime
+
+
+class Scale(NamedTuple):
+    """Which axis the buckets lie along, in its own unit: steps, milliseconds, or the values of metric `by`."""
+
+    by: str
+    width: Number | None
+    low: Number
+    stop: Number
+
+    @property
+    def is_of_steps(self) -> bool:
+        return self.by == "step"
+
+    @property
+    def is_of_times(self) -> bool:
+        return self.by == "time"
+
+    def make_grid(self, extents: Sequence[Extent], buckets: int) -> Grid:
+        """Return the grid that holds what lies within the extents and within the bounds that were asked for."""
+        if not extents:
+            return Grid(0, self.width or 1, self.low, self.stop)
+        low = max(min(one.low for one in extents), self.low)
+        high = max(low, min(max(one.high for one in extents), self.stop))
+        width = self.width
+        if width is not None:
+            if not high / width - low / width <= MAX_BUCKETS:
+                raise InvalidValueError(
+                    f"a width of {self.show_width(width):g} makes more than {MAX_BUCKETS:,} buckets;"
+                    " give a larger one, or bounds"
+                )
+        elif self.is_of_steps or self.is_of_times:
+            width = max(1, -int((low - high - 1) // buckets))
+        else:
+            # Halves, because the difference of two doubles may be none.
+            span = (high / 2 - low / 2) / buckets * 2
+            width = max(span, sys.float_info.min) if span else 1.0
+        return Grid(0, width, self.low, self.stop)
+
+    def show_width(self, width: Number) -> Number:
+        """Return a width in the unit that users see."""
+        return width / 1000 if self.is_of_times else width
+
+
+def check_scale(by: object, width: object, start: object, stop: object) -> Scale:
+    """Return the axis that curves are asked for."""
+    axis = check_name(by, "by")
+    if axis == "step":
+        low, high = check_range(start, stop)
+        return Scale(axis, None if width is None else check_whole(width, "width", 1), low, high + 1)
+    low_s = -math.inf if start is None else _check_finite(start, "start")
+    stop_s = math.inf if stop is None else _check_finite(stop, "stop")
+    size = None if width is None else _check_finite(width, "width")
+    if size is not None and size <= 0:
+        raise InvalidValueError(f"width must be above 0, not {short_repr(width)}")
+    if axis != "time":
+        return Scale(axis, size, low_s, stop_s)
+    if size is not None and size < LEAST_S:
+        raise InvalidValueError(
+            f"times are kept to the millisecond; width must be {LEAST_S} s or more, not {short_repr(width)}"
+        )
+    return Scale(axis, None if size is None else round(size * 1000), _ceil_ms(low_s), _ceil_ms(stop_s))
+
+
+def _check_finite(value: object, what: str) -> float:
+    number = float(check_number(value, what))
+    if not math.isfinite(number):
+        raise InvalidValueError(f"{what} must be a finite number, not {short_repr(value)}")
+    return number
+
+
+def _ceil_ms(seconds: float) -> int:
+    """Return the first whole millisecond at or after a time; 0.459 s is 459 ms, though 0.459 * 1000 is more."""
+    ms = min(max(seconds * 1000, INT64_MIN), INT64_MAX)
+    return round(ms) if abs(ms - round(ms)) < 1e-6 else math.ceil(ms)
+
+
+class _Curve(NamedTuple):
+    """A series on its way to be a curve: where it lies, and the first look at it."""
+
+    series: int
+    axis: Axis
+    bounds: Range
+    ranges: list[Range]
+    found: list[Measured]
+    points: int
+
+    def find_extent(self) -> Extent | None:
+        """Return the least and greatest position; None if no point has one."""
+        if isinstance(self.axis, StepAxis):
+            return Extent(*self.bounds)
+        known = [extent for aggregate, extent in self.found if aggregate.points and extent is not None]
+        return Extent(min(one.low for one in known), max(one.high for one in known)) if known else None
+
+
+@in_reading
+def read_curves(
+    connection: Connection, runs: Sequence[RunAddress], names: Sequence[str], scale: Scale, buckets: int
+) -> Curves:
+    """Read metrics of runs, downsampled to common buckets; see :meth:`exptrack.Archive.curves`."""
+    asked = dict.fromkeys((*names, scale.by, scale.by.removeprefix(METRICS_PREFIX)))
+    with connection.snapshot():
+        rows = connection.all(
+            SERIES_OF_RUNS,
+            {"names": json.dumps(list(asked)), "runs": json.dumps([one.run for one in runs])},
+        )
+        series = {(row["run"], row["name"]): (row["id"], row["count"]) for row in rows}
+        looked = {
+            (one.run, name): _look(connection, series, one.run, name, scale, buckets)
+            for one in runs
+            for name in names
+        }
+        extents = [extent for curve in looked.values() if curve and (extent := curve.find_extent())]
+        grid = scale.make_grid(extents, buckets)
+        width = scale.show_width(grid.width)
+        found = []
+        for one in runs:
+            for name in names:
+                columns = _fill(connection, looked[one.run, name], scale, grid)
+                found.append(Buckets(one.run_id, name, one.started_at, width, columns, scale.by))
+    return Curves(scale.by, width, tuple(found))
+
+
+def _look(
+    connection: Connection,
+    series: dict[tuple[int, str], tuple[int, int]],
+    run: int,
+    name: str,
+    scale: Scale,
+    buckets: int,
+) -> _Curve | None:
+    """Take the first look at a series; None if it has no points on this axis."""
+    found = series.get((run, name))
+    if found is None:
+        return None
+    row_id, points = found
+    if scale.is_of_steps:
+        bounds = read_bounds(connection, row_id, int(scale.low), int(scale.stop) - 1)
+        return None if bounds is None else _Curve(row_id, StepAxis(), bounds, [], [], points)
+    axis: Axis = TimeAxis()
+    if not scale.is_of_times:
+        other = series.get((run, scale.by)) or series.get((run, scale.by.removeprefix(METRICS_PREFIX)))
+        if other is None:
+            return None
+        axis = MetricAxis(other[0])
+    bounds = read_bounds(connection, row_id, INT64_MIN, INT64_MAX)
+    if bounds is None:
+        return None
+    ranges = cut(bounds, min(RANGES_A_BUCKET * buckets, points // POINTS_A_RANGE + 1))
+    return _Curve(row_id, axis, bounds, ranges, axis.measure(connection, row_id, ranges), points)
+
+
+def _fill(connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid) -> dict[str, array[Any]]:
+    """Return the columns of a curve."""
+    if curve is None:
+        axis = StepAxis() if scale.is_of_steps else TimeAxis() if scale.is_of_times else MetricAxis(0)
+        return fill_cells(connection, 0, axis, grid, [], [])
+    ranges, found = curve.ranges, curve.found
+    if scale.is_of_steps:
+        ranges = choose_ranges(curve.bounds, curve.points, grid)
+        found = curve.axis.measure(connection, curve.series, ranges)
+    return fill_cells(connection, curve.series, curve.axis, grid, ranges, found)

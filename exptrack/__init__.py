@@ -22,6 +22,7 @@ _NAMES_IN = {
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
+    "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
     "runs.recorded": "RecordedRun",
     "runs.trash": "TrashedRun",
@@ -74,6 +75,7 @@ _NAMES_IN = {
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
+        ConfigConflictError ExternalIdError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
         SweepPlanError SweepFileError OwnFileError
         ExportError
@@ -166,11 +168,13 @@ if TYPE_CHECKING:
     from exptrack.errors import ArchiveReadOnlyError as ArchiveReadOnlyError
     from exptrack.errors import ArchiveTooNewError as ArchiveTooNewError
     from exptrack.errors import ArtifactNotFoundError as ArtifactNotFoundError
+    from exptrack.errors import ConfigConflictError as ConfigConflictError
     from exptrack.errors import ConfigError as ConfigError
     from exptrack.errors import ConfigNotFoundError as ConfigNotFoundError
     from exptrack.errors import ConflictError as ConflictError
     from exptrack.errors import ExportError as ExportError
     from exptrack.errors import ExptrackError as ExptrackError
+    from exptrack.errors import ExternalIdError as ExternalIdError
     from exptrack.errors import FilterError as FilterError
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
@@ -238,4 +242,5 @@ if TYPE_CHECKING:
     from exptrack.sweeps.study import Study as Study
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
     from exptrack.sweeps.trial import Trial as Trial
+    from exptrack.tracking.current import current_run as current_run
     from exptrack.tracking.run import Run as Run

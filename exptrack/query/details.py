@@ -22,6 +22,7 @@ from exptrack.plain import short_repr
 from exptrack.query.run_filter import RunFilter
 from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
+from exptrack.runs.attributes import read_attributes
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
@@ -50,6 +51,7 @@ class RunDetail:
     traceback: str | None
     config_sources: dict[str, ConfigSource] = field(default_factory=dict)
     inputs: tuple[ArtifactUse, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
     deleted_at: datetime | None = None
 
 
@@ -91,6 +93,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         traceback=row["traceback"],
         config_sources=read_sources(connection, run),
         inputs=read_inputs(connection, run),
+        attributes=read_attributes(connection, run),
         deleted_at=None if row["deleted_at"] is None else moment(row["deleted_at"]),
     )
 

@@ -4,8 +4,8 @@ Invariants:
 
 - A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
   one forked from it (see ``inheritance``), or another process that finds it dead (see ``lifecycle``).
-- Config and identity are frozen at the start. One exception: a trial's run gains each parameter when it is
-  suggested.
+- The config of the start stays. It grows only through ``update_config``, and by each parameter that a trial
+  suggests (see ``growing_config``).
 - Every change is one transaction together with its event.
 - A run that has ended refuses metrics. It still takes tags, notes, events and artifacts, images, texts, tables
   and histograms included.
@@ -23,7 +23,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -48,10 +49,12 @@ from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
-from exptrack.runs.store import record_end, replace_config
+from exptrack.runs.store import record_end
 from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import moment, steady_s, utc_text
+from exptrack.tracking.activation import enter, leave
 from exptrack.tracking.description import Description
+from exptrack.tracking.growing_config import GrowingConfig
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
@@ -84,7 +87,7 @@ class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(Inheritance, Description, MediaLog):
+class Run(Inheritance, Description, GrowingConfig, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
@@ -179,17 +182,6 @@ class Run(Inheritance, Description, MediaLog):
         duration = self._duration_ms + self._session_ms()
         with changing_run(self._connection, self._run):
             self._connection.execute(BEAT, (utc_text(), duration, self._run))
-
-    def _take_config(self, config: ExpConfig) -> None:
-        """Replace the config: a trial's run gains each parameter when it is suggested. Commits."""
-        self._store_config(config.interpolate())
-
-    @in_section
-    def _store_config(self, config: ExpConfig) -> None:
-        with self._connection.transaction():
-            self._require_running()
-            replace_config(self._connection, self._run, config)
-        self.config = config
 
     # Metrics. MetricLog logs them too; MediaLog logs images, texts, tables and histograms.
 
@@ -291,7 +283,7 @@ class Run(Inheritance, Description, MediaLog):
         """
         from exptrack.artifacts.lineage import use_artifact
 
-        self._require_changeable()
+        self._require_present()
         return use_artifact(self._connection, self._run, reference)
 
     @property
@@ -300,6 +292,18 @@ class Run(Inheritance, Description, MediaLog):
         from exptrack.artifacts.listing import read_inputs
 
         return read_inputs(self._connection, self._run)
+
+    @contextmanager
+    def activate(self) -> Iterator[Run]:
+        """Make the run the one that :func:`exptrack.current_run` returns inside a block, which does not end it.
+
+        Blocks nest. A worker process that got the run from another may use it too.
+        """
+        enter(self)
+        try:
+            yield self
+        finally:
+            leave(self)
 
     # State and end
 
@@ -442,6 +446,7 @@ class Run(Inheritance, Description, MediaLog):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 self._old_sigterm = signal.signal(signal.SIGTERM, _raise_terminated)
         _arrived.clear()
+        enter(self)
         return self
 
     def __exit__(
@@ -450,6 +455,7 @@ class Run(Inheritance, Description, MediaLog):
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        leave(self)
         if self._old_sigterm is not None:
             # A handler that the script has installed inside the block stays too.
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:

@@ -26,7 +26,7 @@ from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, Event, Waiting
+from exptrack.records import Artifact, Event, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
@@ -202,6 +202,36 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         return lifecycle.resume_run(
             self._connection, run_id, take_over=take_over, system_metrics=system_metrics
         )
+
+    def end_run(
+        self,
+        run_id: object,
+        status: str,
+        reason: str | None = None,
+        *,
+        exit_code: int | None = None,
+        signal: int | str | None = None,
+    ) -> RunStatus:
+        """End a run whose process is gone, and return the status that the run has now. Commits, power-safe.
+
+        Made for the process that started another one and knows how that ended. The points in the journal of the
+        dead process are stored first. The run ends now, as `status`: completed, failed or interrupted. If an
+        opener of the archive has found the run dead before, this replaces its verdict. A run with a lease ends
+        too, for it belongs to no process.
+
+        A run that has ended by itself keeps its end, and its status is returned. In every case `exit_code` and
+        `signal` (a number or a name) become attributes of the run; of an end they are in the event, too.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+            RunBusyError: the process of the run lives, or cannot be seen from here.
+            RunTrashedError: the run is in the trash.
+            InvalidValueError: a run cannot end as `status`, or a value is invalid.
+        """
+        from exptrack.tracking.supervision import end_run
+
+        return end_run(self._connection, run_id, status, reason, exit_code=exit_code, signal=signal)
 
     def record_runs(self, records: Iterable[RecordedRun]) -> list[str]:
         """Store runs that are over, as if each had been logged when it happened; return their ids. Commits.

@@ -31,6 +31,7 @@ from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import (
     DELETE_OWNER,
     DIED,
+    LAPSED,
     SELECT_OWNER,
     find_dead_runs,
     identity_of_owner,
@@ -50,7 +51,10 @@ END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
 WHERE id = ? AND status = 'running'
 """
-LAST_HEARD = "SELECT run_id, started_at, heartbeat_at, duration_ms FROM run WHERE id = ?"
+LAST_HEARD = """
+SELECT r.run_id, r.started_at, r.heartbeat_at, r.duration_ms, o.lease_s
+FROM run AS r JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
+"""
 HAS_RESUMED = "SELECT EXISTS (SELECT 1 FROM event WHERE run = ? AND kind = 'resume')"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 MILLISECOND = timedelta(milliseconds=1)
@@ -153,10 +157,9 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
         run = row["id"]
         if row["status"] == RunStatus.RUNNING:
             owner = connection.one(SELECT_OWNER, (run,))
-            alive = is_alive(identity_of_owner(owner)) if owner else False
             is_over = not owner or is_run_dead(connection, owner)
-            if alive or not (is_over or take_over):
-                raise RunBusyError(row["run_id"], *_describe_owner(row, owner, alive))
+            if not (is_over or (take_over and not _is_seen_alive(owner))):
+                raise RunBusyError(row["run_id"], *describe_owner(row, owner))
         # References to the environment are filled in when read: a run can be resumed and tagged without them.
         config = read_exp_config(connection, run).interpolate(lazily=True)
         reopen(connection, run, row["status"])
@@ -178,20 +181,34 @@ def _store_points_of_owner(connection: Connection, run_id: object) -> None:
         recover_journals(connection, lambda process: process == owner)
 
 
-def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> tuple[str, ...]:
+def _is_seen_alive(owner: Row | None) -> bool:
+    """Whether the process that owns a run is seen to live; a lease is no process."""
+    return owner is not None and owner["lease_s"] is None and is_alive(identity_of_owner(owner)) is True
+
+
+def describe_owner(row: Row, owner: Row | None) -> tuple[str, ...]:
     """Tell where the run is running, and what to do if stopping the process may not help."""
+    heard = f"(last heartbeat {row['heartbeat_at']} UTC)"
+    if owner is None:
+        return ("in an unknown process",)
+    if owner["lease_s"] is not None:
+        return (
+            f"under a lease of {owner['lease_s']:g} s {heard}",
+            "wait until it has run out, or, if nothing writes the run any more, call"
+            " resume_run(..., take_over=True)",
+        )
+    alive = is_alive(identity_of_owner(owner))
     if alive is None:
         return (
-            f"on {row['host']}, or its process died there (last heartbeat {row['heartbeat_at']} UTC)",
+            f"on {row['host']}, or its process died there {heard}",
             "stop the process, or, if it is dead, call resume_run(..., take_over=True)",
         )
-    if not alive and owner:
+    if not alive:
         return (
-            f"in a process forked from {owner['pid']}, which has ended"
-            f" (last heartbeat {row['heartbeat_at']} UTC)",
+            f"in a process forked from {owner['pid']}, which has ended {heard}",
             "end it, or, if it does nothing for the run any more, call resume_run(..., take_over=True)",
         )
-    return (f"in process {owner['pid']}" if owner else "in an unknown process",)
+    return (f"in process {owner['pid']}",)
 
 
 def _check_sampling(system_metrics: bool | float) -> float | None:
@@ -262,9 +279,10 @@ def _end_dead_run(connection: Connection, run: int) -> str:
     else:
         # Both count from the start and follow no clock that is set.
         duration_ms = max(row["duration_ms"], last_ms)
+    reason = DIED if row["lease_s"] is None else LAPSED
     with changing_run(connection, run):
-        connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, DIED, run))
+        connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, reason, run))
         connection.execute(DELETE_OWNER, (run,))
-    record_end(connection, run, RunStatus.INTERRUPTED, DIED, utc_text(ended))
+    record_end(connection, run, RunStatus.INTERRUPTED, reason, utc_text(ended))
     seal_run(connection, run, completed=False)
     return str(row["run_id"])

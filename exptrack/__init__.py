@@ -46,6 +46,7 @@ _NAMES_IN = {
     "query.details": "RunDetail",
     "query.frames": "Frame",
     "query.views": "UserView",
+    "database.time_limit": "TimeLimit",
     # Comparing runs
     "analysis.records": """
         RunDiff RunComparison RunChanges ConfigDifference MetricDifference FactDifference ComparedKey
@@ -76,8 +77,8 @@ _NAMES_IN = {
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
         ConfigConflictError ExternalIdError
-        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
-        SweepPlanError SweepFileError OwnFileError
+        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
+        UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
     """,
 }
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from exptrack.config.exp_config import ExpConfig as ExpConfig
     from exptrack.config.exp_config import merge_configs as merge_configs
     from exptrack.config.tree import ConfigValue as ConfigValue
+    from exptrack.database.time_limit import TimeLimit as TimeLimit
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
@@ -187,6 +189,7 @@ if TYPE_CHECKING:
     from exptrack.errors import NotFoundError as NotFoundError
     from exptrack.errors import OwnFileError as OwnFileError
     from exptrack.errors import QueryError as QueryError
+    from exptrack.errors import QueryStoppedError as QueryStoppedError
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError

@@ -43,7 +43,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── ConfigError                 52
     │   ├── SdnError                    53
     │   ├── QueryError                  54
-    │   │   └── FilterError             56
+    │   │   ├── FilterError             56
+    │   │   └── QueryStoppedError       62
     │   ├── UnsafePathError             55
     │   ├── OwnFileError                59
     │   └── SweepPlanError              57
@@ -333,19 +334,6 @@ class SweepDiffersError(ConflictError):
         self.differing = tuple(differing)
 
 
-class RunTrashedError(ConflictError):
-    """The run is in the trash, so it takes no changes until it is restored."""
-
-    exit_code = 47
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(
-            f"run {run_id} is in the trash and takes no changes; archive.restore_run({run_id!r}) or"
-            f" 'exptrack restore {run_id}' takes it out"
-        )
-        self.run_id = run_id
-
-
 class ConfigConflictError(ConflictError):
     """A run's config has another value under a key; nothing was stored. `old` is stored, `new` was given."""
 
@@ -369,6 +357,19 @@ class ExternalIdError(ConflictError):
             f" resume_run({run_id!r}), or give another external id"
         )
         self.external_id = external_id
+        self.run_id = run_id
+
+
+class RunTrashedError(ConflictError):
+    """The run is in the trash, so it takes no changes until it is restored."""
+
+    exit_code = 47
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is in the trash and takes no changes; archive.restore_run({run_id!r}) or"
+            f" 'exptrack restore {run_id}' takes it out"
+        )
         self.run_id = run_id
 
 
@@ -438,6 +439,12 @@ class QueryError(InvalidValueError):
     """A filter or an SQL statement is invalid, forbidden or too slow."""
 
     exit_code = 54
+
+
+class QueryStoppedError(QueryError):
+    """A reading was stopped: its time was up, or another thread stopped it."""
+
+    exit_code = 62
 
 
 class FilterError(QueryError):

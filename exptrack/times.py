@@ -92,6 +92,16 @@ def read_moment(value: object, what: str) -> datetime:
     return _EPOCH + _count_microseconds(value, what) * _MICROSECOND
 
 
+def read_time(value: object, what: str) -> datetime:
+    """Return seconds since 1970, or a time as :func:`read_moment` takes it, as an aware UTC datetime.
+
+    Raises:
+        InvalidTypeError: it is no time and no number.
+        InvalidValueError: it is NaT, or outside the years 1 to 9999.
+    """
+    return _EPOCH + _count_microseconds(value, what) * _MICROSECOND
+
+
 def milliseconds_since(started_at: datetime, when: object) -> int:
     """Return the milliseconds from a run's start to `when`: seconds since 1970, or as :func:`read_moment`.
 

@@ -21,6 +21,7 @@ from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
+from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
@@ -30,7 +31,7 @@ from exptrack.records import Artifact, Event, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
-from exptrack.validation import check_choice, check_flag, check_number
+from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
 if TYPE_CHECKING:
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from exptrack.runs.recorded import RecordedRun
     from exptrack.tracking.run import Run
 
+LEAST_CACHE_BYTES, MOST_CACHE_BYTES = 64 * 1024, 1024**4
 # Without the trash. `NOT IN` lets an index alone answer, which does not have deleted_at.
 COUNT_BY_STATUS = """
 SELECT status, count(*) FROM run WHERE id NOT IN (SELECT id FROM run WHERE deleted_at IS NOT NULL)
@@ -64,6 +66,9 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
     may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
     the file.
 
+    Each thread that uses the archive keeps up to `cache_bytes` of the file in memory. If it has not used it for
+    30 s, that is given back when another thread reads. A server with many threads sets less, such as 2,000,000.
+
     >>> with Archive(tmp_path / "lab.db") as archive:
     ...     with archive.start_run({"lr": 0.1}, name="first") as run:
     ...         run.log({"loss": 0.5, "acc": 0.8}, step=0)
@@ -82,13 +87,17 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         mode: str = "rw",
         create: bool = True,
         wait_s: float = 30.0,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         path = None if path is None else read_path(path)
         mode, create = check_choice(mode, "mode", ("rw", "ro")), check_flag(create, "create")
         wait_s = check_number(wait_s, "wait_s")
         if not wait_s >= 0:
             raise InvalidValueError(f"wait_s must be a number of seconds, 0 or more, not {wait_s!r}")
+        cache_bytes = check_whole(cache_bytes, "cache_bytes", LEAST_CACHE_BYTES, MOST_CACHE_BYTES)
         self._connection = open_connection(path, mode=mode, create=create, wait_s=wait_s)
+        if cache_bytes != CACHE_BYTES:
+            self._connection.limit_cache(cache_bytes)
         self._writable = mode == "rw"
         recovery.begin(self._connection)
 
@@ -393,14 +402,28 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         waiting = tuple(recovery.list_waiting(self._connection))
         return RecoveryReport(points, tuple(runs), waiting, journal)
 
-    def info(self) -> ArchiveInfo:
-        """Count the rows in the file and report its sizes and versions."""
+    def data_version(self) -> str:
+        """Return a text that changes with every change to the file, by this process or another.
+
+        Compare it only with one that this Archive returned before, and only for equality: equal texts mean that
+        nothing was committed in between. It costs a few microseconds, so a page can look twice a second before
+        it reads anything. The points of a run in another process are committed within a second.
+        """
+        drain_all(self._connection.path)
+        return self._connection.read_version()
+
+    def info(self, *, count_rows: bool = True) -> ArchiveInfo:
+        """Report what the file holds, its sizes and its versions.
+
+        Without `count_rows`, which reads every table, `rows` is empty.
+        """
+        count_rows = check_flag(count_rows, "count_rows")
         self._settle()
-        return self._count(tuple(recovery.list_waiting(self._connection)))
+        return self._count(tuple(recovery.list_waiting(self._connection)), count_rows)
 
     @in_reading
     @decoding_rows
-    def _count(self, waiting: tuple[Waiting, ...]) -> ArchiveInfo:
+    def _count(self, waiting: tuple[Waiting, ...], count_rows: bool) -> ArchiveInfo:
         connection = self._connection
         first, last = connection.one(FIRST_AND_LAST) or (None, None)
         page_bytes = connection.value("PRAGMA page_size")
@@ -413,7 +436,7 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
             wal_bytes=wal_bytes(connection.place),
             free_bytes=connection.value("PRAGMA freelist_count") * page_bytes,
             runs={row[0]: row[1] for row in connection.all(COUNT_BY_STATUS)},
-            rows=connection.count_rows(),
+            rows=connection.count_rows() if count_rows else {},
             artifact_bytes=connection.value(ARTIFACT_BYTES),
             stored_bytes=connection.value(STORED_BYTES),
             first_run=_moment_or_none(first),

@@ -26,7 +26,9 @@ class SqlResult(NamedTuple):
 
 
 class ArchiveInfo(NamedTuple):
-    """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status.
+    """The contents, sizes and versions of a file.
+
+    `runs` counts runs by status; `rows` counts the rows of each table, if that was asked for.
 
     `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
     out those in the trash; `trashed` counts them.

@@ -96,6 +96,7 @@ class Description:
     @in_section
     def _store_name(self, name: str | None) -> None:
         with self._connection.transaction():
+            self._require_changeable()
             before, _group = self._read_names()
             if name != before:
                 with changing_run(self._connection, self._run):
@@ -112,6 +113,7 @@ class Description:
     @in_section
     def _store_group(self, name: str | None) -> None:
         with self._connection.transaction():
+            self._require_changeable()
             _name, before = self._read_names()
             if name != before:
                 now = utc_text()

@@ -272,7 +272,8 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         - an `Artifact` record;
         - a hash, ``sha256:…``, of which the first six digits are enough;
         - ``NAME``, the newest artifact of that name in the archive, or ``RUN/NAME``. Both may end with ``:v2``
-          for a version, or ``:latest`` for the newest.
+          for a version, ``:latest`` for the newest, or an alias, as ``:best``. Of several runs, ``NAME:best``
+          is the artifact that got the alias last.
 
         Using an artifact again changes nothing.
 

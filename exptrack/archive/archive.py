@@ -163,6 +163,11 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         parent: object = None,
         data: Mapping[str, str] | Iterable[str] | None = None,
         system_metrics: bool | float = False,
+        started_at: datetime | None = None,
+        code: Mapping[str, object] | None = None,
+        environment: Mapping[str, object] | None = None,
+        owner: str = "process",
+        lease_s: float | None = None,
     ) -> Run:
         """Start a run with a frozen config; use the result in a ``with`` block. Commits.
 
@@ -177,9 +182,19 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         `system_metrics` logs the machine's load until the run ends, as ``system/cpu_percent`` and so on. True
         samples every 10 seconds; a number is the interval in seconds. A thread does the sampling.
 
+        The other arguments are for a run that this process writes for another one. `started_at` is its start,
+        which may lie in the past. `code` tells its ``commit``, ``dirty``, ``branch`` and ``script``, and
+        `environment` its ``host``, ``python`` and ``platform``: what they lack is unknown, ``{}`` is all.
+        Without them they are those of this process.
+
+        With ``owner="lease"`` the run belongs to no process. Any process may get it by :meth:`get_run`, log to
+        it by commits and end it; the death of this one does not end it. Every write and :meth:`Run.beat` renew
+        the lease. After `lease_s` seconds without one, the run counts as dead and becomes interrupted. Leaving
+        the ``with`` block ends it as any run.
+
         Raises:
             ConfigError: the config holds a value that cannot be stored exactly.
-            InvalidValueError: a tag or name cannot be stored.
+            InvalidTypeError, InvalidValueError: an argument cannot be stored; the message names it.
             RunNotFoundError: no run has the id `parent`.
             AmbiguousRunError: several runs begin with it.
         """
@@ -192,24 +207,41 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
             parent=parent,
             data=data,
             system_metrics=system_metrics,
+            started_at=started_at,
+            code=code,
+            environment=environment,
+            owner=owner,
+            lease_s=lease_s,
         )
 
     def resume_run(
-        self, run_id: object, *, take_over: bool = False, system_metrics: bool | float = False
+        self,
+        run_id: object,
+        *,
+        take_over: bool = False,
+        system_metrics: bool | float = False,
+        owner: str = "process",
+        lease_s: float | None = None,
     ) -> Run:
         """Reopen a run that has ended or whose process died, with its config, tags, notes and metrics. Commits.
 
         Config values that refer to the environment are looked up again, each when it is first read.
-        `take_over` resumes a run even if another host still claims to write it; only you can know that it does
-        not. `system_metrics` is as in :meth:`start_run`.
+        `take_over` resumes a run even if another host still claims to write it, or if its lease has not run
+        out; only you can know that nothing writes it. The other arguments are as in :meth:`start_run`.
 
         Raises:
             RunNotFoundError: no run has this id.
             AmbiguousRunError: several runs begin with it.
             RunBusyError: a process is still writing the run.
+            RunTrashedError: the run is in the trash.
         """
         return lifecycle.resume_run(
-            self._connection, run_id, take_over=take_over, system_metrics=system_metrics
+            self._connection,
+            run_id,
+            take_over=take_over,
+            system_metrics=system_metrics,
+            owner=owner,
+            lease_s=lease_s,
         )
 
     def end_run(

@@ -22,8 +22,10 @@ _NAMES_IN = {
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
+    "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
     "runs.recorded": "RecordedRun",
+    "runs.trash": "TrashedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -73,7 +75,8 @@ _NAMES_IN = {
         ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
-        ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
+        ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
+        ConfigConflictError ExternalIdError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
         UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
@@ -167,11 +170,13 @@ if TYPE_CHECKING:
     from exptrack.errors import ArchiveReadOnlyError as ArchiveReadOnlyError
     from exptrack.errors import ArchiveTooNewError as ArchiveTooNewError
     from exptrack.errors import ArtifactNotFoundError as ArtifactNotFoundError
+    from exptrack.errors import ConfigConflictError as ConfigConflictError
     from exptrack.errors import ConfigError as ConfigError
     from exptrack.errors import ConfigNotFoundError as ConfigNotFoundError
     from exptrack.errors import ConflictError as ConflictError
     from exptrack.errors import ExportError as ExportError
     from exptrack.errors import ExptrackError as ExptrackError
+    from exptrack.errors import ExternalIdError as ExternalIdError
     from exptrack.errors import FilterError as FilterError
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
@@ -188,6 +193,7 @@ if TYPE_CHECKING:
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
+    from exptrack.errors import RunTrashedError as RunTrashedError
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
@@ -224,6 +230,7 @@ if TYPE_CHECKING:
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
     from exptrack.runs.recorded import RecordedRun as RecordedRun
+    from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler
@@ -238,4 +245,5 @@ if TYPE_CHECKING:
     from exptrack.sweeps.study import Study as Study
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
     from exptrack.sweeps.trial import Trial as Trial
+    from exptrack.tracking.current import current_run as current_run
     from exptrack.tracking.run import Run as Run

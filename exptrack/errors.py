@@ -34,7 +34,10 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── RunFinishedError            41
     │   ├── RunBusyError                42
     │   ├── StudyExistsError            43
-    │   └── SweepDiffersError           44
+    │   ├── SweepDiffersError           44
+    │   ├── ConfigConflictError         45
+    │   ├── ExternalIdError             46
+    │   └── RunTrashedError             47
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
@@ -329,6 +332,45 @@ class SweepDiffersError(ConflictError):
         self.name = name
         self.path = path
         self.differing = tuple(differing)
+
+
+class ConfigConflictError(ConflictError):
+    """A run's config has another value under a key; nothing was stored. `old` is stored, `new` was given."""
+
+    exit_code = 45
+
+    def __init__(self, message: str, *, key: str, old: object, new: object) -> None:
+        super().__init__(message)
+        self.key = key
+        self.old = old
+        self.new = new
+
+
+class ExternalIdError(ConflictError):
+    """Another run of the archive, `run_id`, has this external id already."""
+
+    exit_code = 46
+
+    def __init__(self, external_id: str, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} already has the external id {external_id!r}; resume that run with"
+            f" resume_run({run_id!r}), or give another external id"
+        )
+        self.external_id = external_id
+        self.run_id = run_id
+
+
+class RunTrashedError(ConflictError):
+    """The run is in the trash, so it takes no changes until it is restored."""
+
+    exit_code = 47
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is in the trash and takes no changes; archive.restore_run({run_id!r}) or"
+            f" 'exptrack restore {run_id}' takes it out"
+        )
+        self.run_id = run_id
 
 
 class InvalidValueError(ExptrackError, ValueError):

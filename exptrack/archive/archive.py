@@ -7,34 +7,33 @@ connection and stops working when it is closed. Closing the archive ends no run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
 from exptrack.archive.queries import ArchiveQueries
-from exptrack.archive.records import ArchiveInfo, DeleteReport, RecoveryReport
+from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
-from exptrack.config.store import read_source_ids, remove_unused_sources
-from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.archive.trash import ArchiveTrash
+from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
-from exptrack.errors import ArchiveReadOnlyError, InvalidValueError, RunBusyError
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, Event, RunStatus, Waiting
+from exptrack.records import Artifact, Event, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
 from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
 if TYPE_CHECKING:
-    from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.snapshot import BackupReport
@@ -43,16 +42,23 @@ if TYPE_CHECKING:
     from exptrack.tracking.run import Run
 
 LEAST_CACHE_BYTES, MOST_CACHE_BYTES = 64 * 1024, 1024**4
-DELETE_RUN = "DELETE FROM run WHERE id = ?"
-COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
-FIRST_AND_LAST = "SELECT min(started_at), max(started_at) FROM run"
+# Without the trash. `NOT IN` lets an index alone answer, which does not have deleted_at.
+COUNT_BY_STATUS = """
+SELECT status, count(*) FROM run WHERE id NOT IN (SELECT id FROM run WHERE deleted_at IS NOT NULL)
+GROUP BY status
+"""
+COUNT_TRASHED = "SELECT count(*) FROM run WHERE deleted_at IS NOT NULL"
+FIRST_AND_LAST = """
+SELECT (SELECT min(started_at) FROM run WHERE deleted_at IS NULL),
+       (SELECT max(started_at) FROM run WHERE deleted_at IS NULL)
+"""
 ARTIFACT_BYTES = """
 SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id = a.blob
 """
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveStudies):
+class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
@@ -248,40 +254,6 @@ class Archive(ArchiveQueries, ArchiveStudies):
     def _open_run(self, run_id: object) -> Run:
         return lifecycle.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
 
-    def delete_run(self, *run_ids: object) -> DeleteReport:
-        """Delete runs with everything they hold, then give the space back. Commits, power-safe.
-
-        All runs are deleted in one transaction. Artifacts that other runs share stay. Children of a deleted run
-        lose their parent.
-
-        Raises:
-            RunNotFoundError: no run has one of the ids; nothing is deleted.
-            AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
-            RunBusyError: one of the runs is running; nothing is deleted.
-            ConflictError: a table that you added refers to one of the runs; nothing is deleted.
-        """
-        self._settle()
-        wanted = [lookup.id_of(one) for one in run_ids]
-        names, removed = self._delete_rows(wanted)
-        freed = self._connection.vacuum_free_pages()
-        return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
-
-    @in_section
-    def _delete_rows(self, run_ids: Sequence[object]) -> tuple[tuple[str, ...], Collected]:
-        from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
-
-        with self._connection.transaction(durable=True):
-            rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
-            sources = {source for run in rows for source in read_source_ids(self._connection, run)}
-            blobs = [blob for run in rows for blob in list_blobs_of_run(self._connection, run)]
-            for run, row in rows.items():
-                if row["status"] == RunStatus.RUNNING:
-                    raise RunBusyError(row["run_id"], f"on {row['host']}")
-                self._connection.execute(DELETE_RUN, (run,))
-            remove_unused_sources(self._connection, sources)
-            removed = collect_unused(self._connection, blobs)
-        return tuple(row["run_id"] for row in rows.values()), removed
-
     # Events
 
     def append_event(self, run_id: object, kind: str, data: Mapping[str, Any] | None = None) -> None:
@@ -440,6 +412,7 @@ class Archive(ArchiveQueries, ArchiveStudies):
             first_run=_moment_or_none(first),
             last_run=_moment_or_none(last),
             waiting=waiting,
+            trashed=connection.value(COUNT_TRASHED),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

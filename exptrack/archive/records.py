@@ -30,7 +30,8 @@ class ArchiveInfo(NamedTuple):
 
     `runs` counts runs by status; `rows` counts the rows of each table, if that was asked for.
 
-    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
+    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
+    out those in the trash; `trashed` counts them.
     """
 
     path: str
@@ -47,6 +48,7 @@ class ArchiveInfo(NamedTuple):
     first_run: datetime | None
     last_run: datetime | None
     waiting: tuple[Waiting, ...]
+    trashed: int = 0
 
 
 class RecoveryReport(NamedTuple):

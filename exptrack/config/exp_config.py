@@ -389,9 +389,8 @@ class ExpConfig:
             text = encode_canonical(value)
         for leaf in list_leaves(path_of(parts), value):
             _know_secret_setting(leaf)
-        override = mask_secrets(know_secrets_of_command([f"{path}={text}"])[0])
-        name = override if len(override) <= SHOWN_OVERRIDE else f"{override[:SHOWN_OVERRIDE]}…"
-        sources = _drop_sources(self._sources, path) | {path_of(parts): ConfigSource("override", name)}
+        override, source = _name_override(path, text)
+        sources = _drop_sources(self._sources, path) | {path_of(parts): source}
         shown_tree = None if self._shown is None else _replace_value(self._shown, parts, value)
         written = _replace_value(self._written, parts, value)
         overrides = (*self._overrides, override)
@@ -467,6 +466,13 @@ def _rebuild(
         if eagerly:
             config._tree()
     return config
+
+
+def _name_override(path: str, text: str) -> tuple[str, ConfigSource]:
+    """Return an override as it is stored, without secrets, and the source that it is."""
+    override = mask_secrets(know_secrets_of_command([f"{path}={text}"])[0])
+    name = override if len(override) <= SHOWN_OVERRIDE else f"{override[:SHOWN_OVERRIDE]}…"
+    return override, ConfigSource("override", name)
 
 
 def _know_secret_setting(leaf: Leaf) -> None:

@@ -17,7 +17,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
@@ -466,13 +466,17 @@ def seal_series(
     *,
     completed: bool,
     known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
+    names: Container[str] | None = None,
 ) -> None:
     """Save each series' checksum at a run's end, and allow it to be ranked if the run completed.
 
     `known` holds checksums computed while logging: for the row id of a series, the count of points and their
-    checksum. Series that are not in it, or whose count differs, are read. Call inside a transaction.
+    checksum. Series that are not in it, or whose count differs, are read. With `names`, only those metrics are
+    sealed. Call inside a transaction.
     """
     for row in connection.all(SERIES_OF_RUN, (run,)):
+        if names is not None and row["name"] not in names:
+            continue
         count, checksum = (known or {}).get(row["id"], (-1, None))
         if checksum is None or count != row["count"]:
             checksum = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))

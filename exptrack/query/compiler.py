@@ -24,6 +24,7 @@ MOST = 10_000
 
 # A number of a config as it is: an int that no float equals has its digits in `text`.
 EXACT_NUMBER = "CASE WHEN v.type = 'int' AND v.text IS NOT NULL THEN CAST(v.text AS INTEGER) ELSE {} END"
+LIST_TYPE = "json"  # of a list in an attribute; a config tells lists from maps
 KEY_IDS = "SELECT id FROM config_key WHERE key = :key OR (key >= :key || '.' AND key < :key || '/')"
 
 # The columns have no table name, so that they belong to the innermost metric_series.
@@ -64,6 +65,7 @@ ATTRIBUTE_VALUES = {
     "name": "r.name",
     "group": "r.group_name",
     "parent": "r.parent_run_id",
+    "external_id": "r.external_id",
     "reason": "r.reason",
     "host": "r.host",
     "commit": "r.vcs_commit",
@@ -81,7 +83,7 @@ ATTRIBUTE_VALUES = {
     "status": "r.status",
     **TRIAL_VALUES,
 }
-INDEXED_ATTRIBUTES = ("id", "name", "group", "config_hash", "family", "fingerprint", "started")
+INDEXED_ATTRIBUTES = "id name group parent external_id config_hash family fingerprint started".split()
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 
 
@@ -106,6 +108,9 @@ SETS = {
     "note": WordTable("note AS x", "x.text"),
     "artifact": WordTable("artifact AS x", "x.name", "x.blob IS NOT NULL"),
 }
+
+# An index has these runs, which are few. Where there are none, no statement tests for them.
+TRASHED = "SELECT id FROM run WHERE deleted_at IS NOT NULL"
 
 
 class Fragment(NamedTuple):
@@ -139,6 +144,13 @@ class Compiler:
 
     # Tests
 
+    def admit(self, condition: Condition) -> Test:
+        """Return an expression that is 1 for runs that satisfy the condition and are not in the trash."""
+        test = self.test(condition)
+        if self._connection.value(TRASHED) is None:
+            return test
+        return Test(f"({test.sql}) AND {{id}} NOT IN ({TRASHED})", test.values, test.reads_run)
+
     def test(self, condition: Condition) -> Test:
         """Return an expression that is 1 for runs that satisfy the condition and 0 for all others."""
         if isinstance(condition, Comparison):
@@ -158,6 +170,8 @@ class Compiler:
             return self._test_config(one)
         if one.field.kind == "metric":
             return self._test_metric(one)
+        if one.field.kind == "attr":
+            return self._test_attr(one)
         if one.field.name in SETS:
             return self._test_set(one)
         return self._test_attribute(one)
@@ -197,6 +211,24 @@ class Compiler:
             return Test(f"{negation}EXISTS ({series} AND {value} IS NOT NULL)", (metric,))
         match = match_value(value, one.operator, one.values)
         return Test(f"EXISTS ({series} AND {match.sql})", (metric, *match.values))
+
+    def _test_attr(self, one: Comparison) -> Test:
+        row = "SELECT 1 FROM run_attribute AS v WHERE v.run = {id} AND v.key = ?"
+        if one.operator == "exists":
+            return Test(f"EXISTS ({row} AND v.type <> 'removed')", (one.field.name,))
+        if one.operator in ("is null", "is comparable"):
+            # Null and NaN are in neither column, and a removed one is not.
+            negation = "NOT " if one.operator == "is null" else ""
+            valued = "(v.num IS NOT NULL OR v.text IS NOT NULL)"
+            return Test(f"{negation}EXISTS ({row} AND {valued})", (one.field.name,))
+        if one.operator == "!=":
+            equal = self._test_attr(Comparison(one.field, "=", one.values))
+            present = self._test_attr(Comparison(one.field, "is comparable"))
+            return Test(f"{present.sql} AND NOT {equal.sql}", present.values + equal.values)
+        matches = [match_config_value(one.operator, value, LIST_TYPE) for value in one.values]
+        sql = " OR ".join(match.sql for match in matches)
+        values = (one.field.name, *(v for match in matches for v in match.values))
+        return Test(f"EXISTS ({row} AND ({sql}))", values)
 
     def _test_set(self, one: Comparison) -> Test:
         words = SETS[one.field.name]
@@ -278,6 +310,10 @@ class Compiler:
             matches = [match_config_value(operator, value) for value in one.values]
             source = "SELECT v.run AS run FROM config_value AS v WHERE v.key = ? AND"
             return [Fragment(f"{source} {match.sql}", (key, *match.values)) for match in matches]
+        if field.kind == "attr":
+            matches = [match_config_value(operator, value, LIST_TYPE) for value in one.values]
+            source = "SELECT v.run AS run FROM run_attribute AS v WHERE v.key = ? AND"
+            return [Fragment(f"{source} {match.sql}", (field.name, *match.values)) for match in matches]
         if field.kind == "metric":
             return self._find_by_metric(one)
         if field.name in ("tag", "artifact"):
@@ -332,13 +368,13 @@ def match_value(value: str, operator: str, wanted: Sequence[Any]) -> Fragment:
     return Fragment(f"{value} {'<>' if operator == '!=' else operator} ?", tuple(wanted))
 
 
-def match_config_value(operator: str, value: Any) -> Fragment:
-    """Compare a stored config value with a value of a filter; values of other types never match."""
+def match_config_value(operator: str, value: Any, list_type: str = "list") -> Fragment:
+    """Compare a stored value of a config or attribute with a value of a filter; other types never match."""
     operator = "=" if operator == "in" else operator
     if isinstance(value, bool):
         return Fragment("(v.text = ? AND v.type = 'bool')", (encode_canonical(value),))
     if isinstance(value, list):
-        return Fragment("(v.text = ? AND v.type = 'list')", (encode_canonical(value),))
+        return Fragment("(v.text = ? AND v.type = ?)", (encode_canonical(value), list_type))
     if isinstance(value, str):
         match = match_value("v.text", operator, (value,))
         # Values of other types never have this text, so the index alone answers.
@@ -364,6 +400,10 @@ def express_field(connection: Connection, field: Field) -> Fragment:
         # SQLite orders numbers before texts.
         value = EXACT_NUMBER.format("coalesce(v.num, v.text)")
         return Fragment(f"(SELECT {value} FROM config_value AS v WHERE v.run = r.id AND v.key = ?)", (key,))
+    if field.kind == "attr":
+        value = EXACT_NUMBER.format("coalesce(v.num, v.text)")
+        sql = f"(SELECT {value} FROM run_attribute AS v WHERE v.run = r.id AND v.key = ?)"
+        return Fragment(sql, (field.name,))
     if field.name in SETS:
         words = SETS[field.name]
         return Fragment(f"(SELECT min({words.word}) FROM {words.source} WHERE {words.where('x.run = r.id')})")

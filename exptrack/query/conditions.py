@@ -15,7 +15,8 @@ from exptrack.records import RunStatus, TrialState
 
 STATISTICS = tuple("last min max first mean count nan_count last_step first_step min_step max_step".split())
 TEXT_ATTRIBUTES = tuple(
-    "id name group parent reason host commit config_hash family fingerprint branch script python study".split()
+    "id name group parent external_id reason host commit config_hash family fingerprint branch script python"
+    " study".split()
 )
 TIME_ATTRIBUTES = ("started", "ended", "heartbeat")
 SET_ATTRIBUTES = ("tag", "note", "artifact")
@@ -50,14 +51,18 @@ SYNONYMS = {
     **{f"{name}s": name for name in SET_ATTRIBUTES},
 }
 CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
-ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS)
+ATTR_ROOTS = ("attr", "attributes")
+ROOTS = (*CONFIG_ROOTS, *METRIC_ROOTS, *ATTR_ROOTS)
 # A part of a name that needs no quotes.
 BARE_PART = r"[\w/\-:@+%#$~^&|]+"
 Scalar: TypeAlias = str | int | float | bool | list[Any] | None
 
 
 class Field(NamedTuple):
-    """One field of a run: `kind` is config, metric or attribute; `statistic` chooses the value of a metric."""
+    """One field of a run. `statistic` chooses the value of a metric.
+
+    `kind` is config or metric; attr, for what ``set_attribute`` sets; or attribute, for what every run has.
+    """
 
     kind: str
     name: str
@@ -74,6 +79,8 @@ class Field(NamedTuple):
             reads_as_statistic = not statistic and last in STATISTICS
             parts = [*map(_write_part, above), _quote(last) if reads_as_statistic else _write_part(last)]
             return ".".join(["metrics", *parts, *statistic])
+        if self.kind == "attr":
+            return ".".join(["attr", *map(_write_part, self.name.split("."))])
         return self.name
 
 

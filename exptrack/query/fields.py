@@ -1,4 +1,4 @@
-"""Read the values that runs have in fields: attributes, config keys and metrics.
+"""Read the values that runs have in fields: what every run has, attributes, config keys and metrics.
 
 Invariants: reading takes a fixed number of statements for each kind of field, however many runs there are.
 Values have the types with which they were stored. If a run lacks a field, its value is None, or () for a set of
@@ -19,6 +19,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
+from exptrack.runs.attributes import decode_attribute
 from exptrack.times import moment
 from exptrack.validation import check_choice
 
@@ -28,6 +29,8 @@ RUN_VALUES = f"SELECT r.id{{values}} FROM run AS r WHERE r.id {OF_RUNS}"
 SET_WORDS = "SELECT x.run, {word} FROM {source} WHERE {test}"
 SERIES_VALUES = f"SELECT s.metric, s.run, {{values}} FROM metric_series AS s WHERE s.run {OF_RUNS}"
 CHOSEN_SERIES_VALUES = f"{SERIES_VALUES} AND s.metric IN (SELECT value FROM json_each(:metrics))"
+ATTRS_OF_RUNS = f"SELECT v.key, v.run, v.type, v.num, v.text FROM run_attribute AS v WHERE v.run {OF_RUNS}"
+CHOSEN_ATTRS_OF_RUNS = f"{ATTRS_OF_RUNS} AND v.key IN (SELECT value FROM json_each(:keys))"
 METRIC_IDS = "SELECT id, name FROM metric_name WHERE name IN (SELECT value FROM json_each(?))"
 METRIC_NAMES = "SELECT id, name FROM metric_name WHERE id IN (SELECT value FROM json_each(?))"
 
@@ -53,7 +56,7 @@ def read_fields(
     A value is text, int, float, bool or list. Times are moments, durations seconds; tags, notes and artifacts
     are sorted tuples of words.
     """
-    of: dict[str, list[Field]] = {"attribute": [], "config": [], "metric": []}
+    of: dict[str, list[Field]] = {"attribute": [], "config": [], "metric": [], "attr": []}
     for field in fields:
         of[field.kind].append(field)
     found: dict[Field, Values] = {}
@@ -63,6 +66,8 @@ def read_fields(
         found |= read_configs(connection, runs, of["config"])
     if of["metric"]:
         found |= read_metrics(connection, runs, of["metric"])
+    if of["attr"]:
+        found |= read_attrs(connection, runs, of["attr"])
     return found
 
 
@@ -162,6 +167,24 @@ def read_metrics(
                 cells[at] = null if value is None else value
         columns[field] = cells
     return columns
+
+
+@decoding_rows
+def read_attrs(
+    connection: Connection, runs: Sequence[int], fields: Iterable[Field] | None = None
+) -> dict[Field, Values]:
+    """Read attributes that were set of runs: these, or each that one of the runs has, by key."""
+    asked, sql = {"runs": json.dumps(list(runs))}, ATTRS_OF_RUNS
+    if fields is not None:
+        fields = list(fields)
+        asked["keys"], sql = json.dumps(list({field.name for field in fields})), CHOSEN_ATTRS_OF_RUNS
+    by_key: dict[str, dict[int, Any]] = {}
+    for key, run, kind, *value in connection.fold(sql, asked, list):
+        if kind != "removed":
+            by_key.setdefault(key, {})[run] = decode_attribute(kind, *value)
+    if fields is None:
+        fields = [Field("attr", key) for key in sorted(by_key)]
+    return {field: list(map(by_key.get(field.name, {}).get, runs)) for field in fields}
 
 
 def check_statistic(statistic: object) -> str:

@@ -29,6 +29,7 @@ from exptrack.query.fields import (
     Values,
     check_statistic,
     read_attributes,
+    read_attrs,
     read_configs,
     read_fields,
     read_metrics,
@@ -57,8 +58,8 @@ HAVE_TRIALS = f"SELECT 1 FROM run AS r JOIN trial AS t ON t.run_id = r.run_id WH
 
 # The views of the archive have columns of the same names; filters know them as synonyms of their fields.
 ATTRIBUTE_COLUMNS = (
-    "run_id status name group parent started_at ended_at duration_s reason host vcs_commit vcs_dirty"
-    " config_hash family fingerprint tags"
+    "run_id status name group parent external_id started_at ended_at duration_s reason host vcs_commit"
+    " vcs_dirty config_hash family fingerprint tags"
 ).split()
 TRIAL_COLUMNS = ("study", "trial.number", "trial.state")  # only where a run is a trial
 WHOLE_STATISTICS = frozenset("count nan_count last_step first_step min_step max_step".split())
@@ -175,6 +176,7 @@ def read_table(
     found = read_attributes(connection, runs, attributes.values(), dead)
     table = {name: _make_column(field, found[field]) for name, field in attributes.items()}
     found = read_configs(connection, runs) | read_metrics(connection, runs, statistics=statistics)
+    found |= read_attrs(connection, runs)
     return table | {str(field): _make_column(field, values) for field, values in found.items()}
 
 
@@ -198,7 +200,7 @@ def _check_columns(connection: Connection, columns: object) -> dict[str, Field]:
 
 
 def _make_column(field: Field, values: Values) -> Column:
-    if field.kind == "config":
+    if field.kind in ("config", "attr"):
         return infer_column(values)
     if field.kind == "metric":
         return Column("int" if field.statistic in WHOLE_STATISTICS else "float", values)

@@ -1,4 +1,4 @@
-"""Look up config keys and metrics by name, and suggest a known name for a misspelled one.
+"""Look up config keys, metrics and attributes by name, and suggest a known name for a misspelled one.
 
 Invariant: a suggestion reads at most 10,000 names, however many the archive has.
 """
@@ -6,6 +6,8 @@ Invariant: a suggestion reads at most 10,000 names, however many the archive has
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from typing import TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.errors import FilterError, MetricNotFoundError
@@ -15,6 +17,30 @@ KEY_ID = "SELECT id FROM config_key WHERE key = ?"
 METRIC_ID = "SELECT id FROM metric_name WHERE name = ?"
 SOME_KEYS = "SELECT key FROM config_key ORDER BY key LIMIT 10000"
 SOME_METRICS = "SELECT name FROM metric_name ORDER BY name LIMIT 10000"
+# From one key to the next along an index, however many runs have each. Keys that are always null are left out.
+HAS_ATTR = """
+SELECT EXISTS (SELECT 1 FROM run_attribute WHERE key = :key AND num IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM run_attribute WHERE key = :key AND text IS NOT NULL)
+"""
+SOME_ATTRS = """
+WITH RECURSIVE
+    numbers (key) AS (
+        SELECT min(key) FROM run_attribute WHERE num IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(a.key) FROM run_attribute AS a WHERE a.num IS NOT NULL AND a.key > numbers.key)
+        FROM numbers WHERE numbers.key IS NOT NULL LIMIT 10000
+    ),
+    texts (key) AS (
+        SELECT min(key) FROM run_attribute WHERE text IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(a.key) FROM run_attribute AS a WHERE a.text IS NOT NULL AND a.key > texts.key)
+        FROM texts WHERE texts.key IS NOT NULL LIMIT 10000
+    )
+SELECT key FROM numbers WHERE key IS NOT NULL UNION SELECT key FROM texts WHERE key IS NOT NULL
+"""
+
+_Find: TypeAlias = Callable[[Connection, str], "int | None"]
+_Suggest: TypeAlias = Callable[[Connection, str], "str | None"]
 
 
 def find_key(connection: Connection, key: str) -> int | None:
@@ -51,12 +77,30 @@ def suggest_metric(connection: Connection, name: str) -> str | None:
     return next(iter(_suggest(connection, SOME_METRICS, name)), None)
 
 
+def find_attr(connection: Connection, key: str) -> int | None:
+    """Return whether a run has an attribute with a number or text: 1, or None."""
+    return 1 if connection.value(HAS_ATTR, {"key": key}) else None
+
+
+def suggest_attr(connection: Connection, key: str) -> str | None:
+    """Return the key of an attribute that is most similar, if one is similar enough."""
+    return next(iter(_suggest(connection, SOME_ATTRS, key)), None)
+
+
 def _suggest(connection: Connection, sql: str, name: str, most: int = 1) -> list[str]:
     return difflib.get_close_matches(name, [row[0] for row in connection.all(sql)], n=most)
 
 
+# How to find a name of each kind, how to suggest one, and the word that stands before it in a filter.
+LOOKUPS: dict[str, tuple[_Find, _Suggest, str]] = {
+    "config": (find_key, suggest_key, "config"),
+    "metric": (find_metric, suggest_metric, "metrics"),
+    "attr": (find_attr, suggest_attr, "attr"),
+}
+
+
 def check_names_exist(connection: Connection, condition: Condition, text: str) -> None:
-    """Refuse a comparison whose config key or metric looks misspelled: no run has it, but a similar one exists.
+    """Refuse a comparison whose key or metric looks misspelled: no run has it, but a similar one exists.
 
     Raises:
         FilterError: a name looks misspelled; the message suggests the similar one.
@@ -65,11 +109,7 @@ def check_names_exist(connection: Connection, condition: Condition, text: str) -
         field = one.field
         if field.kind == "attribute" or one.operator in ("is null", "exists"):
             continue
-        find, suggest, root = (
-            (find_key, suggest_key, "config")
-            if field.kind == "config"
-            else (find_metric, suggest_metric, "metrics")
-        )
+        find, suggest, root = LOOKUPS[field.kind]
         if find(connection, field.name) is None:
             close = suggest(connection, field.name)
             if close is not None:
@@ -78,7 +118,7 @@ def check_names_exist(connection: Connection, condition: Condition, text: str) -
 
 
 def check_field_exists(connection: Connection, field: Field, text: str) -> None:
-    """Refuse a field, outside of a filter, whose config key or metric looks misspelled.
+    """Refuse a field, outside of a filter, whose key or metric looks misspelled.
 
     Raises:
         FilterError: the name looks misspelled; the message suggests the similar one.

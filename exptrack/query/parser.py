@@ -17,7 +17,7 @@ The grammar (keywords in any case; a comparison binds strongest, then ``not``, `
                | field [ "not" ] "like" value
                | field [ "not" ] "in" "(" value { "," value } ")"
                | field "is" [ "not" ] "null"
-    field      = "config." path | "params." path | "metrics." name [ "." statistic ]
+    field      = "config." path | "params." path | "metrics." name [ "." statistic ] | "attr." key
                | "trial.number" | "trial.state" | attribute
     value      = number | 'text' | "text" | word | [JSON list] | -7d | "?"
 """
@@ -37,6 +37,7 @@ from exptrack.errors import ConfigError, FilterError, InvalidTypeError, InvalidV
 from exptrack.keypath import path_of, split_path
 from exptrack.plain import attribute, is_text, plain, reading, short_repr
 from exptrack.query.conditions import (
+    ATTR_ROOTS,
     ATTRIBUTES,
     BARE_PART,
     CONFIG_ROOTS,
@@ -330,12 +331,11 @@ class _Parser:
         root, dot, rest = token.text.partition(".")
         lowered = root.lower()
         if dot and lowered in CONFIG_ROOTS:
-            try:
-                return Field("config", path_of(split_path(rest)))
-            except ConfigError as error:
-                raise self.error(str(error), token) from None
+            return Field("config", path_of(self._split(rest, token)))
         if dot and lowered in METRIC_ROOTS:
             return self._read_metric(rest, token)
+        if dot and lowered in ATTR_ROOTS:
+            return Field("attr", ".".join(self._split(rest, token)))
         whole = token.text.lower()
         name = SYNONYMS.get(whole, whole)
         if name in ATTRIBUTES:
@@ -348,18 +348,21 @@ class _Parser:
             close = difflib.get_close_matches(rest.lower(), facts, n=1) or facts
             hint = f"; did you mean {' or '.join(f'trial.{one}' for one in close)}?"
         if not hint and not dot:
-            hint = f"; did you mean config.{token.text} or metrics.{token.text}?"
+            hint = f"; did you mean config.{token.text}, metrics.{token.text} or attr.{token.text}?"
         raise self.error(f"there is no field {token.text!r}{hint}", token)
 
     def _read_metric(self, rest: str, token: _Token) -> Field:
-        try:
-            parts = split_path(rest)
-        except ConfigError as error:
-            raise self.error(str(error), token) from None
+        parts = self._split(rest, token)
         # Only an unquoted last part can be a statistic.
         if len(parts) > 1 and parts[-1] in STATISTICS and not rest.endswith('"'):
             return Field("metric", ".".join(parts[:-1]), parts[-1])
         return Field("metric", ".".join(parts), "last")
+
+    def _split(self, rest: str, token: _Token) -> list[str]:
+        try:
+            return split_path(rest)
+        except ConfigError as error:
+            raise self.error(str(error), token) from None
 
     # Values
 
@@ -433,7 +436,7 @@ class _Parser:
             return value
         if kind == "config":
             if isinstance(value, datetime):
-                raise self.error("a config holds no times; compare with text", token)
+                raise self.error(f"{field} holds no times; compare with text", token)
             if operator not in ("=", "!=") and not (is_number or isinstance(value, str)):
                 raise self.error("only numbers and texts have an order; use = or !=", token)
             return cast(Scalar, value)
@@ -505,7 +508,8 @@ class _Parser:
 def _find_kind(field: Field) -> str:
     if field.kind == "metric":
         return "number"
-    return "config" if field.kind == "config" else ATTRIBUTES[field.name]
+    # An attribute that was set takes the same values as a config key.
+    return "config" if field.kind in ("config", "attr") else ATTRIBUTES[field.name]
 
 
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:

@@ -90,7 +90,7 @@ class Selection:
 
     def _compile_set(self, of_run: str, of_driver: str) -> Fragment:
         driver, rest = self._choose_driver(None)
-        test = self._compiler.test(rest)
+        test = self._compiler.admit(rest)
         if driver is None:
             return Fragment(f"SELECT {of_run} FROM run AS r WHERE {test.sql.format(id='r.id')}", test.values)
         run = " CROSS JOIN run AS r ON r.id = d.run" if test.reads_run else ""
@@ -132,7 +132,7 @@ class Selection:
     def compile_list(self, limit: int | None, after: SelectedRun | None = None, skip: int = 0) -> Fragment:
         """Return the statement that lists the runs, whatever fields order them."""
         driver, rest = self._choose_driver(limit if self._is_indexed() else None)
-        test = self._compiler.test(rest)
+        test = self._compiler.admit(rest)
         orders = [express_field(self._connection, one.field) for one in self._order]
         columns = "".join(f", {value.sql} AS o{place}" for place, value in enumerate(orders))
         source, values = "run AS r", tuple(v for value in orders for v in value.values)
@@ -157,7 +157,7 @@ class Selection:
     def compile_ranking(
         self, limit: int | None, after: SelectedRun | None = None, skip: int = 0
     ) -> Fragment | None:
-        """Return the statement that walks along the indexes of a metric or config key.
+        """Return the statement that walks along the indexes of a metric, config key or attribute.
 
         None if they have not the order, or if that is slower. Runs without a value are left out.
         """
@@ -167,7 +167,7 @@ class Selection:
         last = None if after is None else after.values[0]
         if after is not None and last is None:
             return None  # only runs without a value follow
-        test = self._compiler.test(self._condition)
+        test = self._compiler.admit(self._condition)
         # The row is called m, because tests call theirs otherwise.
         direction = "DESC" if descending else "ASC"
         run = " CROSS JOIN run AS r ON r.id = m.run" if test.reads_run else ""

@@ -3,8 +3,9 @@
 Invariants: only ``schema/*.sql`` makes the tables and the documented views; this file never touches them. The
 columns of a user's view are the user's own config keys and metrics, so no file of the schema can hold it. It is
 composed here, from fixed fragments. SQLite takes no bound values in a view. So the text of a view holds only
-the row ids of keys and metrics, its own name, and quoted names of columns. Row ids are looked up first; the
-name of a view has only letters, digits and underscores. A view is created completely or not at all.
+the row ids of keys and metrics, the quoted keys of attributes, its own name, and quoted names of columns. Row
+ids are looked up first; the name of a view has only letters, digits and underscores. A view is created
+completely or not at all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from exptrack.errors import ConflictError, FilterError, InvalidValueError, NotFo
 from exptrack.plain import read_elements, short_repr
 from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
-from exptrack.query.names import find_key, find_metric, suggest_key, suggest_metric
+from exptrack.query.names import LOOKUPS
 from exptrack.query.parser import parse_field
 from exptrack.validation import check_text
 
@@ -60,6 +61,11 @@ CONFIG_COLUMN = (
     " FROM config_value AS v WHERE v.run = r.id AND v.key = {key})"
 )
 # NULL where the metric is NaN, and where the run has not logged it.
+ATTR_COLUMN = (
+    "(SELECT CASE v.type WHEN 'int' THEN CAST(coalesce(v.text, v.num) AS INTEGER) WHEN 'float' THEN v.num"
+    " WHEN 'bool' THEN v.text = 'true' ELSE v.text END"
+    " FROM run_attribute AS v WHERE v.run = r.id AND v.key = {key})"
+)
 METRIC_COLUMN = "(SELECT {value} FROM metric_series AS s WHERE s.run = r.id AND s.metric = {metric})"
 SET_COLUMN = "(SELECT group_concat({word}, ', ') FROM {source} WHERE {test})"
 FIRST_COLUMNS = ("run_id", "name", "status", "started_at")
@@ -161,15 +167,22 @@ def _express_column(connection: Connection, field: Field) -> str:
             return SET_COLUMN.format(word=words.word, source=words.source, test=words.where("x.run = r.id"))
         value = ATTRIBUTE_VALUES[field.name]
         return value if value.startswith("(") else f"({value})"
-    is_config = field.kind == "config"
-    row_id = (find_key if is_config else find_metric)(connection, field.name)
+    find, suggest, _root = LOOKUPS[field.kind]
+    row_id = find(connection, field.name)
     if row_id is None:
-        close = (suggest_key if is_config else suggest_metric)(connection, field.name)
+        close = suggest(connection, field.name)
         hint = f"; did you mean {field._replace(name=close)}?" if close else ""
         raise FilterError(f"no run has {field}{hint}", str(field), 0)
-    if is_config:
+    if field.kind == "attr":
+        return ATTR_COLUMN.format(key=_quote_text(field.name))
+    if field.kind == "config":
         return CONFIG_COLUMN.format(key=int(row_id))
     return METRIC_COLUMN.format(value=METRIC_VALUES[field.statistic], metric=int(row_id))
+
+
+def _quote_text(text: str) -> str:
+    """Write a text as SQL does. The key of an attribute has no NUL, at which a statement would end."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _name_columns(fields: Iterable[Field]) -> list[str]:

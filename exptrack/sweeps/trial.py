@@ -138,6 +138,7 @@ class Trial:
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
         require_no_secret(checked, "the param name")
+        before = self.config
         self._core.config_for({**self.params, checked: None})
         try:
             with self._core.translate_errors():
@@ -149,7 +150,7 @@ class Trial:
                 f"param {checked!r} of trial {self.number} of study {self._core.name!r}: {error}"
             ) from None
         if self.run is not None:
-            self.run._take_config(self.config)
+            self.run._take_config(self.config, before)
         return suggested
 
     # Reporting

@@ -1,32 +1,53 @@
-"""Say what a run is: its tags, notes and events.
+"""Say what a run is: its name, group, tags, notes, attributes and events.
 
 Invariants:
 
 - All of it may change, also after the run's end. The seal of a run does not cover it; the sum of its rows does.
-- Every change is one transaction together with its event.
+- Every change is one transaction together with its event. Attributes have no event: their rows tell the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NoReturn
 
 from exptrack.config.exp_config import ExpConfig
-from exptrack.config.tree import hide_secrets
-from exptrack.database.connection import Connection, in_section
+from exptrack.config.tree import ConfigValue, hide_secrets
+from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError
+from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.records import Event, Note
+from exptrack.runs.attributes import (
+    StoredValue,
+    check_attribute_key,
+    check_attributes,
+    encode_attribute,
+    read_attributes,
+    remove_attribute,
+    save_attributes,
+)
 from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lookup import read_notes
-from exptrack.runs.row_sums import removing_tag
-from exptrack.runs.store import INSERT_TAG, check_note, check_tags, insert_note
-from exptrack.times import utc_text
+from exptrack.runs.row_sums import changing_run, removing_tag
+from exptrack.runs.store import (
+    INSERT_TAG,
+    begin_group,
+    check_note,
+    check_optional_name,
+    check_tags,
+    insert_note,
+)
+from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
 
-HAS_RUN = "SELECT id FROM run WHERE id = ?"
+PRESENCE = "SELECT deleted_at FROM run WHERE id = ?"
 DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
+NAMES = "SELECT name, group_name FROM run WHERE id = ?"
+RENAME = "UPDATE run SET name = ? WHERE id = ?"
+SET_GROUP = "UPDATE run SET group_name = ? WHERE id = ?"
 SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 
 
@@ -37,6 +58,111 @@ class Description:
     _run: int
     run_id: str
 
+    # Name and group
+
+    @property
+    def name(self) -> str | None:
+        """The name in the file, read now. Change it with `rename`."""
+        return self._read_names()[0]
+
+    @name.setter
+    def name(self, _value: object) -> NoReturn:
+        raise AttributeError("the name of a run is not set by assignment; call run.rename(name)")
+
+    @property
+    def group(self) -> str | None:
+        """The group in the file, read now. Change it with `set_group`."""
+        return self._read_names()[1]
+
+    @group.setter
+    def group(self, _value: object) -> NoReturn:
+        raise AttributeError("the group of a run is not set by assignment; call run.set_group(name)")
+
+    @decoding_rows
+    def _read_names(self) -> tuple[str | None, str | None]:
+        row = self._connection.one(NAMES, (self._run,))
+        if row is None:
+            raise RunNotFoundError(self.run_id, str(self._connection.path))
+        return row["name"], row["group_name"]
+
+    def rename(self, name: str | None) -> None:
+        """Give the run another name, also after its end; None takes its name away. Commits.
+
+        An event ``rename`` tells the name, and the one before.
+        """
+        self._store_name(check_optional_name(name, "run name"))
+
+    @in_section
+    def _store_name(self, name: str | None) -> None:
+        with self._connection.transaction():
+            self._require_changeable()
+            before, _group = self._read_names()
+            if name != before:
+                with changing_run(self._connection, self._run):
+                    self._connection.execute(RENAME, (name, self._run))
+                record_event(self._connection, self._run, "rename", {"name": name, "before": before})
+
+    def set_group(self, name: str | None) -> None:
+        """Put the run into a group, also after its end; None takes it out of its group. Commits.
+
+        A group of that name is made if there is none. An event ``group`` tells the group, and the one before.
+        """
+        self._store_group(check_optional_name(name, "group"))
+
+    @in_section
+    def _store_group(self, name: str | None) -> None:
+        with self._connection.transaction():
+            self._require_changeable()
+            _name, before = self._read_names()
+            if name != before:
+                now = utc_text()
+                if name is not None:
+                    begin_group(self._connection, name, now)
+                with changing_run(self._connection, self._run):
+                    self._connection.execute(SET_GROUP, (name, self._run))
+                facts = {"group": name, "before": before}
+                record_event(self._connection, self._run, "group", facts, at=now)
+
+    # Attributes
+
+    def set_attribute(self, key: str, value: object) -> None:
+        """Set an attribute: a key with a value that may change at any time, also after the end. Commits.
+
+        `value` is text, a number (NaN and the infinities too), a bool, None, or a list or map of what a config
+        may hold. It comes back with its type. Filters know it as ``attr.KEY``.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: the key is no name, or the value cannot be stored.
+        """
+        self._store_attributes(dict([encode_attribute(key, value)]))
+
+    def set_attributes(self, values: Mapping[str, Any]) -> None:
+        """Set several attributes, all or none, as `set_attribute` does. Commits."""
+        self._store_attributes(check_attributes(values))
+
+    @in_section
+    def _store_attributes(self, values: Mapping[str, StoredValue]) -> None:
+        with self._connection.transaction():
+            self._require_changeable()
+            save_attributes(self._connection, self._run, values, utc_text())
+
+    def delete_attribute(self, key: str) -> None:
+        """Delete an attribute. A key that the run does not have is ignored. Commits."""
+        self._delete_attribute(check_attribute_key(key))
+
+    @in_section
+    def _delete_attribute(self, key: str) -> None:
+        with self._connection.transaction():
+            self._require_changeable()
+            remove_attribute(self._connection, self._run, key, utc_text())
+
+    @property
+    def attributes(self) -> dict[str, ConfigValue]:
+        """The attributes by key, read now, as a copy."""
+        return read_attributes(self._connection, self._run)
+
+    # Tags, notes and events
+
     def add_tag(self, *tags: str) -> None:
         """Add tags, all or none. A tag that the run has is left as it is. Commits."""
         self._store_tags(check_tags(tags))
@@ -44,7 +170,7 @@ class Description:
     @in_section
     def _store_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             for tag in checked:
                 now = utc_text()
                 if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
@@ -58,7 +184,7 @@ class Description:
     @in_section
     def _delete_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             for tag in checked:
                 with removing_tag(self._connection, self._run, tag):
                     removed = self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount
@@ -72,7 +198,7 @@ class Description:
     @in_section
     def _store_note(self, checked: str) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             insert_note(self._connection, self._run, checked)
 
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
@@ -87,7 +213,7 @@ class Description:
     @in_section
     def _store_event(self, checked: str, facts: Mapping[str, Any]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             record_event(self._connection, self._run, checked, facts)
 
     @property
@@ -104,6 +230,19 @@ class Description:
         """Return the events of the run, oldest first."""
         return read_events(self._connection, self._run)
 
-    def _require_present(self) -> None:
-        if self._connection.value(HAS_RUN, (self._run,)) is None:
+    @property
+    def deleted_at(self) -> datetime | None:
+        """When the run was moved to the trash, read now; None if it is not there."""
+        row = self._require_present()
+        return None if row["deleted_at"] is None else moment(row["deleted_at"])
+
+    def _require_present(self) -> Row:
+        row = self._connection.one(PRESENCE, (self._run,))
+        if row is None:
             raise RunNotFoundError(self.run_id, str(self._connection.path))
+        return row
+
+    def _require_changeable(self) -> None:
+        """Raise if the run is deleted or in the trash. Call inside the transaction of a change."""
+        if self._require_present()["deleted_at"] is not None:
+            raise RunTrashedError(self.run_id)

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError, RunNotFoundError, warn
+from exptrack.metrics.writer import LeftByParent
+from exptrack.records import RunStatus
 from exptrack.threads import Worker
 
 HEARTBEAT_S = 30.0
@@ -24,9 +26,13 @@ class LiveRun(Protocol):
 
     run_id: str
     _connection: Connection
+    _began: float
+    _left: LeftByParent | None
 
     @property
     def _live(self) -> bool: ...
+    @property
+    def status(self) -> RunStatus: ...
     def beat(self) -> None: ...
     def end_as_wanted(self) -> bool: ...
     def inherit(self) -> bool: ...

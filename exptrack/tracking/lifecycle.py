@@ -24,18 +24,18 @@ from exptrack.database.damage import decoding_rows
 from exptrack.errors import RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
-from exptrack.process import ProcessIdentity, current_process, is_alive
+from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.identity import new_run_id
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import (
     DELETE_OWNER,
     DIED,
-    INSERT_OWNER,
     SELECT_OWNER,
     find_dead_runs,
     identity_of_owner,
-    is_dead,
+    is_run_dead,
+    name_owner,
     reopen,
 )
 from exptrack.runs.row_sums import changing_run
@@ -119,8 +119,7 @@ def start_run(
 def _begin_run(connection: Connection, run_id: str, new: NewRun, began_s: float, trial: int | None) -> Run:
     with connection.transaction():
         run = insert_run(connection, run_id, new)
-        with changing_run(connection, run):
-            connection.execute(INSERT_OWNER, (run, *current_process()))
+        name_owner(connection, run)
         if trial is not None:
             join_run(connection, trial, run_id)
     result = Run(connection, run, run_id, new.started_at, new.config)
@@ -155,7 +154,7 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
         if row["status"] == RunStatus.RUNNING:
             owner = connection.one(SELECT_OWNER, (run,))
             alive = is_alive(identity_of_owner(owner)) if owner else False
-            is_over = not owner or is_dead(connection, identity_of_owner(owner))
+            is_over = not owner or is_run_dead(connection, owner)
             if alive or not (is_over or take_over):
                 raise RunBusyError(row["run_id"], *_describe_owner(row, owner, alive))
         # References to the environment are filled in when read: a run can be resumed and tagged without them.

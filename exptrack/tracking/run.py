@@ -4,8 +4,8 @@ Invariants:
 
 - A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
   one forked from it (see ``inheritance``), or another process that finds it dead (see ``lifecycle``).
-- Config and identity are frozen at the start. One exception: a trial's run gains each parameter when it is
-  suggested.
+- The config of the start stays. It grows only through ``update_config``, and by each parameter that a trial
+  suggests (see ``growing_config``).
 - Every change is one transaction together with its event.
 - A run that has ended refuses metrics. It still takes tags, notes, events and artifacts, images, texts, tables
   and histograms included.
@@ -23,6 +23,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -43,13 +45,16 @@ from exptrack.errors import (
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
-from exptrack.runs.store import record_end, replace_config
+from exptrack.runs.store import record_end
 from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import moment, steady_s, utc_text
+from exptrack.tracking.activation import enter, leave
 from exptrack.tracking.description import Description
+from exptrack.tracking.growing_config import GrowingConfig
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
 from exptrack.tracking.media_log import MediaLog
@@ -82,7 +87,7 @@ class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(Inheritance, Description, MediaLog):
+class Run(Inheritance, Description, GrowingConfig, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
@@ -163,27 +168,53 @@ class Run(Inheritance, Description, MediaLog):
 
     @in_section
     def beat(self) -> None:
-        """Store that the run is alive. Commits. Waits for 5 s at most: the calls of the training come first."""
+        """Store that the run is alive; a run with a lease needs this. Commits.
+
+        Waits for 5 s at most: the calls of the training come first.
+        """
         with self._connection.waiting_at_most(BEAT_WAIT_S), self._connection.transaction():
             self._beat()
 
     def _beat(self) -> None:
+        if not self._pid:  # not the owner's handle
+            renew_lease(self._connection, self._run, at_once=True)
+            return
         duration = self._duration_ms + self._session_ms()
         with changing_run(self._connection, self._run):
             self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
-    def _take_config(self, config: ExpConfig) -> None:
-        """Replace the config: a trial's run gains each parameter when it is suggested. Commits."""
-        self._store_config(config.interpolate())
+    # Metrics. MetricLog logs them too; MediaLog logs images, texts, tables and histograms.
 
-    @in_section
-    def _store_config(self, config: ExpConfig) -> None:
-        with self._connection.transaction():
-            self._require_running()
-            replace_config(self._connection, self._run, config)
-        self.config = config
+    def log_rows(self, rows: Iterable[Any], *, source: str | None = None, sequence: int | None = None) -> bool:
+        """Log rows of several metrics, all or none, also after the run's end. Commits.
 
-    # Reading metrics. MetricLog logs them; MediaLog logs images, texts, tables and histograms.
+        A row is ``(name, value)``, ``(name, value, step)`` or ``(name, value, step, time)``. A step of None is
+        the next one of its metric; time is as in :meth:`log_metric`.
+
+        `source` names the sender, and `sequence` numbers its batches in rising order. A batch whose number is
+        not above the one stored last for its source is ignored, and the call returns False. That is decided in
+        the transaction that stores the rows. So a sender may repeat a batch until a call has returned. The
+        numbers of two sources are independent.
+
+        A run that has ended keeps its status and the time of its end; it gets an event ``amend``.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        ...     batch = [("loss", 0.9, 0), ("loss", 0.5, 1), ("acc", 0.7)]
+        ...     run.log_rows(batch, source="worker", sequence=1)
+        ...     run.log_rows(batch, source="worker", sequence=1)
+        True
+        False
+
+        Raises:
+            InvalidTypeError, InvalidValueError: a row cannot be stored, or only one of `source` and `sequence`
+                is given.
+            RunTrashedError: the run is in the trash.
+            RunNotFoundError: the run has been deleted.
+        """
+        from exptrack.tracking.row_log import log_rows
+
+        return log_rows(self, rows, source, sequence)
 
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
@@ -241,7 +272,8 @@ class Run(Inheritance, Description, MediaLog):
         - an `Artifact` record;
         - a hash, ``sha256:…``, of which the first six digits are enough;
         - ``NAME``, the newest artifact of that name in the archive, or ``RUN/NAME``. Both may end with ``:v2``
-          for a version, or ``:latest`` for the newest.
+          for a version, ``:latest`` for the newest, or an alias, as ``:best``. Of several runs, ``NAME:best``
+          is the artifact that got the alias last.
 
         Using an artifact again changes nothing.
 
@@ -252,7 +284,7 @@ class Run(Inheritance, Description, MediaLog):
         """
         from exptrack.artifacts.lineage import use_artifact
 
-        self._require_present()
+        self._require_changeable()
         return use_artifact(self._connection, self._run, reference)
 
     @property
@@ -261,6 +293,18 @@ class Run(Inheritance, Description, MediaLog):
         from exptrack.artifacts.listing import read_inputs
 
         return read_inputs(self._connection, self._run)
+
+    @contextmanager
+    def activate(self) -> Iterator[Run]:
+        """Make the run the one that :func:`exptrack.current_run` returns inside a block, which does not end it.
+
+        Blocks nest. A worker process that got the run from another may use it too.
+        """
+        enter(self)
+        try:
+            yield self
+        finally:
+            leave(self)
 
     # State and end
 
@@ -384,6 +428,7 @@ class Run(Inheritance, Description, MediaLog):
     def _write_end(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         with self._connection.transaction(durable=True):
             self._require_running()
+            renew_lease(self._connection, self._run, at_once=True)
             duration = self._state()["duration_ms"]
             if self._pid:
                 duration = self._duration_ms + self._session_ms()
@@ -402,6 +447,7 @@ class Run(Inheritance, Description, MediaLog):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 self._old_sigterm = signal.signal(signal.SIGTERM, _raise_terminated)
         _arrived.clear()
+        enter(self)
         return self
 
     def __exit__(
@@ -410,6 +456,7 @@ class Run(Inheritance, Description, MediaLog):
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        leave(self)
         if self._old_sigterm is not None:
             # A handler that the script has installed inside the block stays too.
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:

@@ -164,7 +164,7 @@ def test_the_columns_of_a_row_are_those_of_its_table() -> None:
         empty.executescript(read_schema("current.sql"))
         for kind, query, _together in (*OF_RUN, *OF_GROUP, *OF_STUDY, *OF_TRIAL):
             columns = [row[1] for row in empty.execute(f"PRAGMA table_info({kind})")]
-            if columns:
+            if columns and kind != "config_value":
                 found = [column[0] for column in empty.execute(query, (0,)).description]
                 assert found == [column for column in columns if column not in left_out], kind
                 compared.append(kind)

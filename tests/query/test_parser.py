@@ -269,7 +269,7 @@ def test_a_numpy_scalar_is_a_value() -> None:
         ("nam = a", 0, "did you mean name?"),
         ("statsu = failed", 0, "did you mean status?"),
         ("confg.lr = 1", 0, "did you mean config.lr?"),
-        ("zzz = 1", 0, "config.zzz or metrics.zzz?"),
+        ("zzz = 1", 0, "config.zzz, metrics.zzz or attr.zzz?"),
         ("name.x = 1", 0, "no field 'name.x'"),
         ("config. = 1", 6, "means nothing here"),
         ("config..a = 1", 6, "means nothing here"),

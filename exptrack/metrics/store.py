@@ -500,7 +500,7 @@ def _save_blocks(connection: Connection, series: int, checksum: PointsChecksum) 
 
 
 def lift_seals_of_series(connection: Connection, run: int) -> None:
-    """Forget the checksums of the series of a run that has ended and gains points. Call inside a transaction."""
+    """Forget the checksums of the series of an ended run that gains points. Call inside a transaction."""
     connection.execute(UNSEAL_BLOCKS, (run,))
     connection.execute(LIFT_SEALS, (run,))
 

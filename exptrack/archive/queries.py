@@ -19,6 +19,7 @@ from exptrack.plain import is_iterable, is_mapping, is_text, read_elements, read
 from exptrack.records import RunSummary
 from exptrack.runs import lookup
 from exptrack.runs.lookup import id_of
+from exptrack.runs.ownership import find_dead_runs
 from exptrack.times import moment
 from exptrack.tracking.recovery import settle
 from exptrack.validation import check_flag, check_name, check_number, check_sql_value, check_text, check_whole
@@ -68,6 +69,20 @@ class ArchiveQueries:
 
         self._settle()
         return details.list_runs(self._connection, run_filter, limit)
+
+    def find_run(self, *, external_id: str) -> RunSummary:
+        """Return the run that was started with this external id. Every call that takes a run takes the result.
+
+        Raises:
+            RunNotFoundError: no run has this external id.
+        """
+        self._settle()
+        return self._find_run(external_id)
+
+    @in_reading
+    def _find_run(self, external_id: str) -> RunSummary:
+        row = lookup.find_by_external_id(self._connection, external_id)
+        return lookup.summarize_runs(self._connection, [row], find_dead_runs(self._connection))[0]
 
     def show_run(self, run_id: object) -> RunDetail:
         """Return everything about one run.

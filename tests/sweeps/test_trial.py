@@ -220,7 +220,7 @@ def test_a_suggested_param_keeps_what_others_added_to_the_config(archive: Archiv
         assert kinds == ["trial", "code", "code", "trial"]
         return 0.0
 
-    study = archive.create_study("grows", base_config={"lr": 0.1, "width": 8})
+    study = archive.create_study("grows", base={"lr": 0.1, "width": 8})
     study.optimize(objective, 1)
     (record,) = study.completed_trials()
     kinds = [event.kind for event in archive.read_events(record.run_id)]

@@ -22,6 +22,29 @@ SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence
 ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, name
 """
 
+# The types of columns that views compute. SQLite does not know them; a test asks DuckDB.
+COMPUTED = {
+    "about.file": "text",
+    "about.format": "integer",
+    "about.described_in": "text",
+    "runs.duration_s": "real",
+    "configs.value": "text",
+    "attributes.value": "text",
+    "groups.runs": "integer",
+    "metrics.mean": "real",
+    "points.kind": "text",
+    "points.time_s": "real",
+    "point_times.logged_at": "text",
+    "artifacts.shared": "integer",
+    "run_storage.chunks": "integer",
+    "run_storage.stored_bytes": "integer",
+    "run_storage.shared_bytes": "integer",
+    "studies.directions": "text",
+    "studies.trials": "integer",
+    "trials.duration_s": "real",
+    "trial_params.value": "text",
+}
+
 _CREATE = re.compile(r"CREATE (TABLE|VIEW) (\w+)")
 _DROP = re.compile(r"DROP (?:TABLE|VIEW) (?:IF EXISTS )?(\w+)")
 _RENAME = re.compile(r"ALTER TABLE (\w+) RENAME TO (\w+)")
@@ -139,7 +162,8 @@ def section(connection: sqlite3.Connection, one: Described, words: dict[str, str
     lines += ["| column | type | meaning |", "| --- | --- | --- |"]
     for _cid, name, kind, *_rest in connection.execute("SELECT * FROM pragma_table_info(?)", (one.name,)):
         meaning = words.get(name, "").replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
-        lines.append(f"| `{name}` | {kind.lower() or 'any'} | {meaning} |")
+        known = COMPUTED.get(f"{one.name}.{name}") or kind.lower() or "any"
+        lines.append(f"| `{name}` | {known} | {meaning} |")
     return "\n".join(lines)
 
 

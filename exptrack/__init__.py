@@ -27,6 +27,7 @@ _NAMES_IN = {
     "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
     "runs.recorded": "RecordedRun",
+    "runs.trash": "TrashedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -47,6 +48,7 @@ _NAMES_IN = {
     "query.details": "RunDetail",
     "query.frames": "Frame",
     "query.views": "UserView",
+    "database.time_limit": "TimeLimit",
     # Comparing runs
     "analysis.records": """
         RunDiff RunComparison RunChanges ConfigDifference MetricDifference FactDifference ComparedKey
@@ -75,10 +77,10 @@ _NAMES_IN = {
         ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError
-        ConflictError RunFinishedError RunBusyError StudyExistsError SweepDiffersError
+        ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
         ConfigConflictError ExternalIdError
-        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError UnsafePathError
-        SweepPlanError SweepFileError OwnFileError
+        InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
+        UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
     """,
 }
@@ -174,6 +176,7 @@ if TYPE_CHECKING:
     from exptrack.config.exp_config import ExpConfig as ExpConfig
     from exptrack.config.exp_config import merge_configs as merge_configs
     from exptrack.config.tree import ConfigValue as ConfigValue
+    from exptrack.database.time_limit import TimeLimit as TimeLimit
     from exptrack.errors import AmbiguousHashError as AmbiguousHashError
     from exptrack.errors import AmbiguousRunError as AmbiguousRunError
     from exptrack.errors import ArchiveClosedError as ArchiveClosedError
@@ -206,9 +209,11 @@ if TYPE_CHECKING:
     from exptrack.errors import NotFoundError as NotFoundError
     from exptrack.errors import OwnFileError as OwnFileError
     from exptrack.errors import QueryError as QueryError
+    from exptrack.errors import QueryStoppedError as QueryStoppedError
     from exptrack.errors import RunBusyError as RunBusyError
     from exptrack.errors import RunFinishedError as RunFinishedError
     from exptrack.errors import RunNotFoundError as RunNotFoundError
+    from exptrack.errors import RunTrashedError as RunTrashedError
     from exptrack.errors import SdnError as SdnError
     from exptrack.errors import StudyExistsError as StudyExistsError
     from exptrack.errors import StudyNotFoundError as StudyNotFoundError
@@ -245,6 +250,7 @@ if TYPE_CHECKING:
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
     from exptrack.runs.recorded import RecordedRun as RecordedRun
+    from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
     from exptrack.sweeps.algorithms import Sampler as Sampler

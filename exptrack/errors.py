@@ -36,13 +36,15 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── StudyExistsError            43
     │   ├── SweepDiffersError           44
     │   ├── ConfigConflictError         45
-    │   └── ExternalIdError             46
+    │   ├── ExternalIdError             46
+    │   └── RunTrashedError             47
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
     │   ├── SdnError                    53
     │   ├── QueryError                  54
-    │   │   └── FilterError             56
+    │   │   ├── FilterError             56
+    │   │   └── QueryStoppedError       62
     │   ├── UnsafePathError             55
     │   ├── OwnFileError                59
     │   └── SweepPlanError              57
@@ -359,6 +361,19 @@ class ExternalIdError(ConflictError):
         self.run_id = run_id
 
 
+class RunTrashedError(ConflictError):
+    """The run is in the trash, so it takes no changes until it is restored."""
+
+    exit_code = 47
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} is in the trash and takes no changes; archive.restore_run({run_id!r}) or"
+            f" 'exptrack restore {run_id}' takes it out"
+        )
+        self.run_id = run_id
+
+
 class InvalidValueError(ExptrackError, ValueError):
     """A value is invalid or cannot be stored exactly; nothing was stored."""
 
@@ -425,6 +440,12 @@ class QueryError(InvalidValueError):
     """A filter or an SQL statement is invalid, forbidden or too slow."""
 
     exit_code = 54
+
+
+class QueryStoppedError(QueryError):
+    """A reading was stopped: its time was up, or another thread stopped it."""
+
+    exit_code = 62
 
 
 class FilterError(QueryError):

@@ -148,7 +148,10 @@ class Event(NamedTuple):
 
 
 class Artifact(NamedTuple):
-    """One version of an artifact. `hash` is ``sha256:…`` over its bytes; for a folder, over its manifest."""
+    """One version of an artifact. `hash` is ``sha256:…`` over its bytes; for a folder, over its manifest.
+
+    `aliases` are the words that name this version in its run now, such as ``best``, in alphabetical order.
+    """
 
     run_id: str
     name: str
@@ -161,6 +164,8 @@ class Artifact(NamedTuple):
     step: int | None
     metadata: dict[str, Any]
     created_at: datetime
+    description: str | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def is_folder(self) -> bool:

@@ -92,6 +92,16 @@ def read_moment(value: object, what: str) -> datetime:
     return _EPOCH + _count_microseconds(value, what) * _MICROSECOND
 
 
+def read_time(value: object, what: str) -> datetime:
+    """Return seconds since 1970, or a time as :func:`read_moment` takes it, as an aware UTC datetime.
+
+    Raises:
+        InvalidTypeError: it is no time and no number.
+        InvalidValueError: it is NaT, or outside the years 1 to 9999.
+    """
+    return _EPOCH + _count_microseconds(value, what) * _MICROSECOND
+
+
 def milliseconds_since(started_at: datetime, when: object) -> int:
     """Return the milliseconds from a run's start to `when`: seconds since 1970, or as :func:`read_moment`.
 
@@ -162,7 +172,7 @@ def _count_seconds(when: object, what: str) -> int | None:
     return round(seconds * 1e6) if math.isfinite(seconds * 1e6) else None
 
 
-def seconds_of(time: object) -> float:
+def seconds_of(time: object, what: str = "a time limit") -> float:
     """Return a duration in seconds: a number of seconds, or a text like ``90s`` or ``2h 30m``.
 
     >>> seconds_of("2h 30m"), seconds_of(0.5)
@@ -181,9 +191,7 @@ def seconds_of(time: object) -> float:
         if "".join(part[0] for part in parts) == text:
             seconds = sum(float(part[1]) * SECONDS[part[2]] for part in parts)
     if not 0 < seconds < math.inf:
-        raise InvalidValueError(
-            f"a time limit is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}"
-        )
+        raise InvalidValueError(f"{what} is in seconds, or like 90s, 10min or 2h 30m, not {short_repr(time)}")
     return seconds
 
 

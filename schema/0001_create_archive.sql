@@ -117,7 +117,8 @@ CREATE TABLE config_value (
     PRIMARY KEY (run, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX config_value_by_num ON config_value (key, num) WHERE num IS NOT NULL;
-CREATE INDEX config_value_by_text ON config_value (key, text) WHERE text IS NOT NULL;
+-- With num, so that it tells texts from numbers that have a text too.
+CREATE INDEX config_value_by_text ON config_value (key, text, num) WHERE text IS NOT NULL;
 CREATE INDEX config_value_by_source ON config_value (source) WHERE source IS NOT NULL;
 
 CREATE TABLE run_tag (
@@ -159,7 +160,7 @@ CREATE TABLE run_attribute (
     PRIMARY KEY (run, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_attribute_by_num ON run_attribute (key, num) WHERE num IS NOT NULL;
-CREATE INDEX run_attribute_by_text ON run_attribute (key, text) WHERE text IS NOT NULL;
+CREATE INDEX run_attribute_by_text ON run_attribute (key, text, num) WHERE text IS NOT NULL;
 
 -- A group of runs, which they name in group_name. It may be empty. A group that was renamed leaves its row, deleted.
 CREATE TABLE run_group (

@@ -403,7 +403,7 @@ CREATE INDEX config_value_by_num ON config_value (key, num) WHERE num IS NOT NUL
 
 CREATE INDEX config_value_by_source ON config_value (source) WHERE source IS NOT NULL;
 
-CREATE INDEX config_value_by_text ON config_value (key, text) WHERE text IS NOT NULL;
+CREATE INDEX config_value_by_text ON config_value (key, text, num) WHERE text IS NOT NULL;
 
 CREATE INDEX metric_series_by_last ON metric_series (metric, last_value, run) WHERE completed = 1;
 
@@ -424,7 +424,7 @@ CREATE INDEX metric_series_live ON metric_series (metric, run) WHERE completed =
 
 CREATE INDEX run_attribute_by_num ON run_attribute (key, num) WHERE num IS NOT NULL;
 
-CREATE INDEX run_attribute_by_text ON run_attribute (key, text) WHERE text IS NOT NULL;
+CREATE INDEX run_attribute_by_text ON run_attribute (key, text, num) WHERE text IS NOT NULL;
 
 CREATE INDEX run_by_config ON run (config_hash);
 

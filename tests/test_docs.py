@@ -85,10 +85,15 @@ PRINTED = {
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
+    "docs/configs.md: A config of a framework": "math.sin dog ('act', 'clip', 'labels.0', 'labels.1')\n",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
     "docs/artifacts.md: Artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
+    "docs/artifacts.md: Aliases and descriptions": "b'\\x00' ('last',)\n2\n",
     "docs/asking.md: Python": "2 0.999",
     "docs/asking.md: Compare": "['optim.lr']\n",
+    "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",
+    "docs/asking.md: pandas": "{'acc': 0.5, 'loss': 2.0}\n",
+    "docs/asking.md: DuckDB": "[('acc', 0.5), ('loss', 2.0)]\n",
     "docs/sweeps.md: The script": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }
@@ -96,7 +101,13 @@ PRINTED = {
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_the_examples_work_when_pasted(block: Block, tmp_path: Path) -> None:
+    from exptrack import Archive
+
     (tmp_path / "config.sdn").write_text("seed: 1\n")
+    if block.heading in ("sqlite-utils", "pandas", "DuckDB"):
+        with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+            run.log_many("loss", None, [1.0, 3.0, float("nan")])
+            run.log({"acc": 0.5})
     code = [sys.executable, "-c", block.text]
     done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -462,7 +473,7 @@ def test_the_page_of_the_schema_has_every_table_and_view_with_every_column() -> 
     current = (ROOT / "schema" / "current.sql").read_text(encoding="utf-8")
     assert set(parts) == set(re.findall(r"^CREATE (?:TABLE|VIEW) \"?(\w+)", current, re.MULTILINE))
     assert "`heartbeat_at` | text | when its process was last heard of" in parts["run"]
-    assert "`duration_s` | any | of a running run" in parts["runs"]
+    assert "`duration_s` | real | of a running run" in parts["runs"]
     assert "`source_name` | text | file, relative" in parts["configs"], "a view tells what its table says"
 
 

@@ -62,15 +62,3 @@ def test_every_table_is_explained() -> None:
         for table in re.findall(r"CREATE TABLE \w+ \((.*?)\) STRICT", schema, re.DOTALL)
         if "run_tag" not in table and len(table.splitlines()) > 5
     )
-
-
-@pytest.mark.parametrize("program", [["sqlite_utils", "tables"], ["datasette", "inspect"]])
-def test_the_fields_own_tools_open_the_file(program: list[str], tmp_path: Path) -> None:
-    from exptrack import Archive
-
-    path = tmp_path / "lab.db"
-    with Archive(path) as archive, archive.start_run({"lr": 0.1}) as run:
-        run.log({"x": 1.0})
-    done = subprocess.run([sys.executable, "-m", *program, str(path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "metric_point" in done.stdout

@@ -28,8 +28,8 @@ STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE\s+FROM|WITH)\s")
 ALLOWED = {
     "archive.ARTIFACT_BYTES": "the size of everything is the question; it reads a covering index",
     "archive.COUNT_BY_STATUS": "the number of all runs is the question; it reads a covering index",
-    "archive.FIRST_AND_LAST": "SQLite seeks one end of an index for min() or max(), but not for both at once",
     "archive.STORED_BYTES": "the size of everything is the question",
+    "artifact_checks.ALIASES_WITHOUT_VERSION": "proving everything is the question",
     "artifact_checks.ARTIFACT_ROW_IDS": "proving everything is the question",
     "artifact_checks.BLOB_IDS": "proving everything is the question",
     "artifact_checks.CHUNK_IDS": "proving everything is the question",
@@ -65,6 +65,7 @@ ALLOWED = {
 TEMPLATES: dict[str, dict[str, str]] = {
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
+    "walks.BEYOND_EXACT": {"table": "config_value"},
     "values.VALUES": {"value": "s.last_value"},
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
     "compiler.TRIALS": {"match": "t.state = 'pruned'"},

@@ -29,7 +29,9 @@ from exptrack.records import MetricSummary
 from exptrack.runs.lookup import resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
 
-BEFORE = "(r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
+BEFORE = """
+r.deleted_at IS NULL AND (r.started_at, r.id) < (:started_at, :id) ORDER BY r.started_at DESC, r.id DESC LIMIT 1
+"""
 SCRIPT_OF = "SELECT script FROM run_environment WHERE run = ?"
 COUNT_OF_SCRIPT = "SELECT count(*) FROM (SELECT 1 FROM run_environment WHERE script = ? LIMIT ?)"
 # If few runs have the script, SQLite seeks them by it and sorts them. If many have it, SQLite walks back in

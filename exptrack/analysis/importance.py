@@ -14,6 +14,7 @@ from exptrack.analysis.values import number_of, rank_stored, read_metric
 from exptrack.config.store import StoredValue, read_leaves
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import telling_damage
+from exptrack.database.time_limit import check_limit
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
 from exptrack.plain import short_repr
@@ -60,6 +61,7 @@ def _is_numeric(stored: dict[int, StoredValue]) -> bool:
 def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
     for key, stored in varying.items():
+        check_limit()
         numbers = {run: one for run, leaf in stored.items() if (one := number_of(leaf)) is not None}
         different = len(set(numbers.values()))
         if _is_numeric(stored) and different > 1 and len(numbers) >= LEAST_RUNS["spearman"]:
@@ -116,6 +118,7 @@ def _rate_by_forest(finite: dict[int, float], varying: dict[str, dict[int, Store
     target = numpy.array(_rank_values(list(finite.values())))
     drops = numpy.zeros(len(columns))
     for train, test in KFold(FOLDS, shuffle=True, random_state=SEED).split(features):
+        check_limit()
         forest = RandomForestRegressor(TREES, random_state=SEED).fit(features[train], target[train])
         drops += permutation_importance(
             forest, features[test], target[test], n_repeats=SHUFFLES, random_state=SEED

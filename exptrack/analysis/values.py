@@ -14,7 +14,7 @@ from exptrack.config.store import StoredValue
 from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_names, short_repr
-from exptrack.query.compiler import METRIC_VALUES
+from exptrack.query.compiler import METRIC_VALUES, TRASHED
 from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_attribute, names_pruned
 from exptrack.query.fields import check_statistic
 from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
@@ -46,11 +46,11 @@ def read_metric(connection: Connection, metric: object, where: object, statistic
     if condition is not EVERYTHING:
         chosen = Selection(connection, condition, NEWEST_FIRST, find_dead_runs(connection)).rows(None)
         asked["runs"], sql = json.dumps([one.run for one in chosen]), VALUES_OF_RUNS
-    pruned: set[int] = set()
+    left_out: set[int] = {row[0] for row in connection.all(TRASHED)}
     if not names_pruned(condition):
-        pruned = {one.run for one in Selection(connection, PRUNED_RUNS, NEWEST_FIRST).rows(None)}
+        left_out |= {one.run for one in Selection(connection, PRUNED_RUNS, NEWEST_FIRST).rows(None)}
     rows = connection.fold(sql.format(value=value), asked, list)
-    return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in pruned}
+    return {run: math.nan if found is None else found for run, found in sorted(rows) if run not in left_out}
 
 
 def _read_filter(connection: Connection, where: object) -> Condition:

@@ -7,33 +7,33 @@ connection and stops working when it is closed. Closing the archive ends no run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
 from exptrack.archive.queries import ArchiveQueries
-from exptrack.archive.records import ArchiveInfo, DeleteReport, RecoveryReport
+from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
-from exptrack.config.store import read_source_ids, remove_unused_sources
-from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.archive.trash import ArchiveTrash
+from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.frozen import wal_bytes
+from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
 from exptrack.database.wal import list_kept
-from exptrack.errors import ArchiveReadOnlyError, InvalidValueError, RunBusyError
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
 from exptrack.records import Artifact, Event, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
-from exptrack.validation import check_choice, check_flag, check_number
+from exptrack.validation import check_choice, check_flag, check_number, check_whole
 
 if TYPE_CHECKING:
-    from exptrack.artifacts.blobs import Collected
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.snapshot import BackupReport
@@ -41,22 +41,33 @@ if TYPE_CHECKING:
     from exptrack.runs.recorded import RecordedRun
     from exptrack.tracking.run import Run
 
-DELETE_RUN = "DELETE FROM run WHERE id = ?"
-COUNT_BY_STATUS = "SELECT status, count(*) FROM run GROUP BY status"
-FIRST_AND_LAST = "SELECT min(started_at), max(started_at) FROM run"
+LEAST_CACHE_BYTES, MOST_CACHE_BYTES = 64 * 1024, 1024**4
+# Without the trash. `NOT IN` lets an index alone answer, which does not have deleted_at.
+COUNT_BY_STATUS = """
+SELECT status, count(*) FROM run WHERE id NOT IN (SELECT id FROM run WHERE deleted_at IS NOT NULL)
+GROUP BY status
+"""
+COUNT_TRASHED = "SELECT count(*) FROM run WHERE deleted_at IS NOT NULL"
+FIRST_AND_LAST = """
+SELECT (SELECT min(started_at) FROM run WHERE deleted_at IS NULL),
+       (SELECT max(started_at) FROM run WHERE deleted_at IS NULL)
+"""
 ARTIFACT_BYTES = """
 SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id = a.blob
 """
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveStudies):
+class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
     new archive unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child
     may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
     the file.
+
+    Each thread that uses the archive keeps up to `cache_bytes` of the file in memory. If it has not used it for
+    30 s, that is given back when another thread reads. A server with many threads sets less, such as 2,000,000.
 
     >>> with Archive(tmp_path / "lab.db") as archive:
     ...     with archive.start_run({"lr": 0.1}, name="first") as run:
@@ -76,13 +87,17 @@ class Archive(ArchiveQueries, ArchiveStudies):
         mode: str = "rw",
         create: bool = True,
         wait_s: float = 30.0,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         path = None if path is None else read_path(path)
         mode, create = check_choice(mode, "mode", ("rw", "ro")), check_flag(create, "create")
         wait_s = check_number(wait_s, "wait_s")
         if not wait_s >= 0:
             raise InvalidValueError(f"wait_s must be a number of seconds, 0 or more, not {wait_s!r}")
+        cache_bytes = check_whole(cache_bytes, "cache_bytes", LEAST_CACHE_BYTES, MOST_CACHE_BYTES)
         self._connection = open_connection(path, mode=mode, create=create, wait_s=wait_s)
+        if cache_bytes != CACHE_BYTES:
+            self._connection.limit_cache(cache_bytes)
         self._writable = mode == "rw"
         recovery.begin(self._connection)
 
@@ -150,6 +165,11 @@ class Archive(ArchiveQueries, ArchiveStudies):
         system_metrics: bool | float = False,
         external_id: str | None = None,
         at_exit: str = "interrupt",
+        started_at: datetime | None = None,
+        code: Mapping[str, object] | None = None,
+        environment: Mapping[str, object] | None = None,
+        owner: str = "process",
+        lease_s: float | None = None,
     ) -> Run:
         """Start a run with a config; use the result in a ``with`` block. Commits.
 
@@ -170,9 +190,19 @@ class Archive(ArchiveQueries, ArchiveStudies):
         interrupted. ``"complete"`` makes it completed, and failed after an exit code that is not 0. An uncaught
         exception makes it failed, and ctrl-C interrupted, either way. ``docs/logging.md`` has the limits.
 
+        The other arguments are for a run that this process writes for another one. `started_at` is its start,
+        which may lie in the past. `code` tells its ``commit``, ``dirty``, ``branch`` and ``script``, and
+        `environment` its ``host``, ``python`` and ``platform``: what they lack is unknown, ``{}`` is all.
+        Without them they are those of this process.
+
+        With ``owner="lease"`` the run belongs to no process. Any process may get it by :meth:`get_run`, log to
+        it by commits and end it; the death of this one does not end it. Every write and :meth:`Run.beat` renew
+        the lease. After `lease_s` seconds without one, the run counts as dead and becomes interrupted. Leaving
+        the ``with`` block ends it as any run.
+
         Raises:
             ConfigError: the config holds a value that cannot be stored exactly.
-            InvalidValueError: a tag or name cannot be stored, or there is no such `at_exit`.
+            InvalidTypeError, InvalidValueError: an argument cannot be stored; the message names it.
             ExternalIdError: another run has this external id; the error names the run.
             RunNotFoundError: no run has the id `parent`.
             AmbiguousRunError: several runs begin with it.
@@ -188,6 +218,11 @@ class Archive(ArchiveQueries, ArchiveStudies):
             system_metrics=system_metrics,
             external_id=external_id,
             at_exit=at_exit,
+            started_at=started_at,
+            code=code,
+            environment=environment,
+            owner=owner,
+            lease_s=lease_s,
         )
 
     def resume_run(
@@ -197,21 +232,60 @@ class Archive(ArchiveQueries, ArchiveStudies):
         take_over: bool = False,
         system_metrics: bool | float = False,
         at_exit: str = "interrupt",
+        owner: str = "process",
+        lease_s: float | None = None,
     ) -> Run:
         """Reopen a run that has ended or whose process died, with its config, tags, notes and metrics. Commits.
 
         Config values that refer to the environment are looked up again, each when it is first read.
-        `take_over` resumes a run even if another host still claims to write it; only you can know that it does
-        not. `system_metrics` and `at_exit` are as in :meth:`start_run`.
+        `take_over` resumes a run even if another host still claims to write it, or if its lease has not run
+        out; only you can know that nothing writes it. The other arguments are as in :meth:`start_run`.
 
         Raises:
             RunNotFoundError: no run has this id.
             AmbiguousRunError: several runs begin with it.
             RunBusyError: a process is still writing the run.
+            RunTrashedError: the run is in the trash.
         """
         return lifecycle.resume_run(
-            self._connection, run_id, take_over=take_over, system_metrics=system_metrics, at_exit=at_exit
+            self._connection,
+            run_id,
+            take_over=take_over,
+            system_metrics=system_metrics,
+            at_exit=at_exit,
+            owner=owner,
+            lease_s=lease_s,
         )
+
+    def end_run(
+        self,
+        run_id: object,
+        status: str,
+        reason: str | None = None,
+        *,
+        exit_code: int | None = None,
+        signal: int | str | None = None,
+    ) -> RunStatus:
+        """End a run whose process is gone, and return the status that the run has now. Commits, power-safe.
+
+        Made for the process that started another one and knows how that ended. The points in the journal of the
+        dead process are stored first. The run ends now, as `status`: completed, failed or interrupted. If an
+        opener of the archive has found the run dead before, this replaces its verdict. A run with a lease ends
+        too, for it belongs to no process.
+
+        A run that has ended by itself keeps its end, and its status is returned. In every case `exit_code` and
+        `signal` (a number or a name) become attributes of the run; of an end they are in the event, too.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+            RunBusyError: the process of the run lives, or cannot be seen from here.
+            RunTrashedError: the run is in the trash.
+            InvalidValueError: a run cannot end as `status`, or a value is invalid.
+        """
+        from exptrack.tracking.supervision import end_run
+
+        return end_run(self._connection, run_id, status, reason, exit_code=exit_code, signal=signal)
 
     def record_runs(self, records: Iterable[RecordedRun]) -> list[str]:
         """Store runs that are over, as if each had been logged when it happened; return their ids. Commits.
@@ -254,40 +328,6 @@ class Archive(ArchiveQueries, ArchiveStudies):
     @in_reading
     def _open_run(self, run_id: object) -> Run:
         return lifecycle.open_run(self._connection, lookup.resolve_run(self._connection, run_id)["id"])
-
-    def delete_run(self, *run_ids: object) -> DeleteReport:
-        """Delete runs with everything they hold, then give the space back. Commits, power-safe.
-
-        All runs are deleted in one transaction. Artifacts that other runs share stay. Children of a deleted run
-        lose their parent.
-
-        Raises:
-            RunNotFoundError: no run has one of the ids; nothing is deleted.
-            AmbiguousRunError: several runs begin with one of the ids; nothing is deleted.
-            RunBusyError: one of the runs is running; nothing is deleted.
-            ConflictError: a table that you added refers to one of the runs; nothing is deleted.
-        """
-        self._settle()
-        wanted = [lookup.id_of(one) for one in run_ids]
-        names, removed = self._delete_rows(wanted)
-        freed = self._connection.vacuum_free_pages()
-        return DeleteReport(names, removed.blobs, removed.stored_bytes, freed)
-
-    @in_section
-    def _delete_rows(self, run_ids: Sequence[object]) -> tuple[tuple[str, ...], Collected]:
-        from exptrack.artifacts.blobs import collect_unused, list_blobs_of_run
-
-        with self._connection.transaction(durable=True):
-            rows = {row["id"]: row for row in (lookup.resolve_run(self._connection, r) for r in run_ids)}
-            sources = {source for run in rows for source in read_source_ids(self._connection, run)}
-            blobs = [blob for run in rows for blob in list_blobs_of_run(self._connection, run)]
-            for run, row in rows.items():
-                if row["status"] == RunStatus.RUNNING:
-                    raise RunBusyError(row["run_id"], f"on {row['host']}")
-                self._connection.execute(DELETE_RUN, (run,))
-            remove_unused_sources(self._connection, sources)
-            removed = collect_unused(self._connection, blobs)
-        return tuple(row["run_id"] for row in rows.values()), removed
 
     # Events
 
@@ -407,14 +447,28 @@ class Archive(ArchiveQueries, ArchiveStudies):
         waiting = tuple(recovery.list_waiting(self._connection))
         return RecoveryReport(points, tuple(runs), waiting, journal)
 
-    def info(self) -> ArchiveInfo:
-        """Count the rows in the file and report its sizes and versions."""
+    def data_version(self) -> str:
+        """Return a text that changes with every change to the file, by this process or another.
+
+        Compare it only with one that this Archive returned before, and only for equality: equal texts mean that
+        nothing was committed in between. It costs a few microseconds, so a page can look twice a second before
+        it reads anything. The points of a run in another process are committed within a second.
+        """
+        drain_all(self._connection.path)
+        return self._connection.read_version()
+
+    def info(self, *, count_rows: bool = True) -> ArchiveInfo:
+        """Report what the file holds, its sizes and its versions.
+
+        Without `count_rows`, which reads every table, `rows` is empty.
+        """
+        count_rows = check_flag(count_rows, "count_rows")
         self._settle()
-        return self._count(tuple(recovery.list_waiting(self._connection)))
+        return self._count(tuple(recovery.list_waiting(self._connection)), count_rows)
 
     @in_reading
     @decoding_rows
-    def _count(self, waiting: tuple[Waiting, ...]) -> ArchiveInfo:
+    def _count(self, waiting: tuple[Waiting, ...], count_rows: bool) -> ArchiveInfo:
         connection = self._connection
         first, last = connection.one(FIRST_AND_LAST) or (None, None)
         page_bytes = connection.value("PRAGMA page_size")
@@ -427,12 +481,13 @@ class Archive(ArchiveQueries, ArchiveStudies):
             wal_bytes=wal_bytes(connection.place),
             free_bytes=connection.value("PRAGMA freelist_count") * page_bytes,
             runs={row[0]: row[1] for row in connection.all(COUNT_BY_STATUS)},
-            rows=connection.count_rows(),
+            rows=connection.count_rows() if count_rows else {},
             artifact_bytes=connection.value(ARTIFACT_BYTES),
             stored_bytes=connection.value(STORED_BYTES),
             first_run=_moment_or_none(first),
             last_run=_moment_or_none(last),
             waiting=waiting,
+            trashed=connection.value(COUNT_TRASHED),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

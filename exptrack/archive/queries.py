@@ -339,21 +339,39 @@ class ArchiveQueries:
         addresses = [RunAddress(*_series_address(self._connection, row)) for row in rows]
         return read_curves(self._connection, addresses, names, scale, buckets)
 
-    def tail(self, run_ids: object, names: str | Iterable[str] | None = None) -> Tail:
+    def tail(
+        self,
+        run_ids: object,
+        names: str | Iterable[str] | None = None,
+        *,
+        from_now: bool = False,
+        cursor: str | None = None,
+    ) -> Tail:
         """Follow metrics of one or several runs: each :meth:`Tail.read` returns the new points.
 
         Without `names` it follows all metrics, also those that appear later. Made for live charts, in the
         process that logs or in another.
 
+        The first read returns all points, unless `from_now` is true: it then returns those stored after this
+        call. With `cursor`, the :attr:`Tail.cursor` of an earlier tail, it goes on where that one was.
+
         Raises:
             RunNotFoundError: no run has one of the ids.
             AmbiguousRunError: several runs begin with one of the ids.
+            InvalidValueError: the cursor is not that of a tail, or is given with `from_now`.
         """
         from exptrack.metrics.series import check_names
         from exptrack.metrics.tail import Tail
 
         run_texts = [row["run_id"] for row in self._resolve_each(_list_ids(run_ids))]
-        return Tail(self._connection, run_texts, None if names is None else check_names(names))
+        tail = Tail(self._connection, run_texts, None if names is None else check_names(names))
+        if cursor is not None:
+            if from_now:
+                raise InvalidValueError("a cursor says where to begin; leave out from_now")
+            tail.go_to(cursor)
+        elif check_flag(from_now, "from_now"):
+            tail.skip()
+        return tail
 
     def align(
         self,
@@ -419,7 +437,8 @@ class ArchiveQueries:
         Pragmas that describe the schema, such as ``PRAGMA table_info(run)``, are allowed too.
 
         Raises:
-            QueryError: the statement is wrong, is not a SELECT, or took too long; or it needs too much memory.
+            QueryError: the statement is wrong, is not a SELECT, or needs too much memory.
+            QueryStoppedError: it took too long.
         """
         from exptrack.database.guarded_sql import run_guarded
 

@@ -26,9 +26,12 @@ class SqlResult(NamedTuple):
 
 
 class ArchiveInfo(NamedTuple):
-    """The contents, sizes and versions of a file. `rows` counts each table, `runs` counts runs by status.
+    """The contents, sizes and versions of a file.
 
-    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`.
+    `runs` counts runs by status; `rows` counts the rows of each table, if that was asked for.
+
+    `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
+    out those in the trash; `trashed` counts them.
     """
 
     path: str
@@ -45,6 +48,7 @@ class ArchiveInfo(NamedTuple):
     first_run: datetime | None
     last_run: datetime | None
     waiting: tuple[Waiting, ...]
+    trashed: int = 0
 
 
 class RecoveryReport(NamedTuple):

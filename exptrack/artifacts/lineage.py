@@ -8,24 +8,25 @@ artifacts in a circle.
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from exptrack.artifacts.aliases import Label, find_version, read_label
 from exptrack.artifacts.listing import (
     ARTIFACT_COLUMNS,
     USE_COLUMNS,
     build_artifact,
     build_use,
+    complete_artifact,
     read_artifacts,
     read_inputs,
 )
 from exptrack.artifacts.records import Lineage
 from exptrack.artifacts.store import ArtifactStore
-from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
@@ -36,13 +37,13 @@ from exptrack.runs.lookup import resolve_run
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step
 
-_REFERENCE = re.compile(r"(?s)(?P<name>.+?)(?::(?:v(?P<version>[0-9]{1,18})|latest))?")
 LEAST_HASH_CHARS = len("sha256:") + 6
 HASH_END = "g"  # sorts after every hex digit
 
 NEWEST_OF_NAME = f"""{ARTIFACT_COLUMNS}
 FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
 WHERE a.name = :name AND a.blob IS NOT NULL AND (:version IS NULL OR a.version = :version)
+  AND r.deleted_at IS NULL
 ORDER BY a.created_at DESC, a.id DESC LIMIT 1
 """
 ONE_OF_RUN = f"""{ARTIFACT_COLUMNS}
@@ -50,12 +51,27 @@ FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
 WHERE a.run = :run AND a.name = :name AND (:version IS NULL OR a.version = :version)
 ORDER BY a.version DESC LIMIT 1
 """
+NEWEST_OF_ALIAS = f"""{ARTIFACT_COLUMNS}
+FROM artifact_alias AS x JOIN run AS r ON r.id = x.run
+JOIN artifact AS a ON a.run = x.run AND a.name = x.name AND a.version = x.version
+JOIN blob AS b ON b.id = a.blob
+WHERE x.name = :name AND x.alias = :alias AND x.version IS NOT NULL AND r.deleted_at IS NULL
+ORDER BY x.set_at DESC, x.run DESC LIMIT 1
+"""
 BY_HASH = f"""{ARTIFACT_COLUMNS}
 FROM blob AS b JOIN artifact AS a ON a.blob = b.id JOIN run AS r ON r.id = a.run
-WHERE b.hash >= :begin AND b.hash < :end ORDER BY a.created_at, a.id
+WHERE b.hash >= :begin AND b.hash < :end AND r.deleted_at IS NULL ORDER BY a.created_at, a.id
 """
-USES_OF_HASH = f"{USE_COLUMNS} WHERE i.hash >= :begin AND i.hash < :end ORDER BY i.used_at, i.run, i.seq"
-USES_OF_RUN = f"{USE_COLUMNS} WHERE i.from_run_id = ? ORDER BY i.used_at, i.run, i.seq"
+ALIASES_OF_HASH = """
+SELECT r.run_id, x.name, x.version, x.alias
+FROM blob AS b JOIN artifact AS a ON a.blob = b.id JOIN run AS r ON r.id = a.run
+JOIN artifact_alias AS x ON x.run = a.run AND x.name = a.name AND x.version = a.version
+WHERE b.hash >= :begin AND b.hash < :end AND r.deleted_at IS NULL ORDER BY x.alias
+"""
+USES_OF_HASH = f"""{USE_COLUMNS}
+WHERE i.hash >= :begin AND i.hash < :end AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq
+"""
+USES_OF_RUN = f"{USE_COLUMNS} WHERE i.from_run_id = ? AND r.deleted_at IS NULL ORDER BY i.used_at, i.run, i.seq"
 RUN_NUMBER = "SELECT id FROM run WHERE run_id = ?"
 INSERT_INPUT = """
 INSERT INTO run_input (run, seq, hash, from_run_id, name, version, used_at)
@@ -112,22 +128,30 @@ def find_artifact(connection: Connection, reference: object) -> Artifact:
         if not found:
             raise ArtifactNotFoundError(text, "")
         return found[0]
-    match = _REFERENCE.fullmatch(text)
-    assert match is not None, "a name is not empty"
-    version = None if match["version"] is None else int(match["version"])
     # A name may contain slashes and colons. So the whole text is tried as a name first, here and within a run.
-    for name, wanted in ((text, None), (match["name"], version)):
-        row = connection.one(NEWEST_OF_NAME, {"name": name, "version": wanted})
+    for label in (Label(text, None, None), read_label(text)):
+        row = None if label is None else _find_in_archive(connection, label)
         if row is not None:
-            return build_artifact(row)
+            return complete_artifact(connection, row)
     run_id, slash, whole = text.partition("/")
     if not slash or not run_id or not whole:
         raise ArtifactNotFoundError(text, "")
     run = resolve_run(connection, run_id)
     row = connection.one(ONE_OF_RUN, {"run": run["id"], "name": whole, "version": None})
-    if row is not None:
-        return build_artifact(row)
-    return _get_of_run(connection, run_id, match["name"].partition("/")[2], version)
+    if row is None and (label := read_label(whole)) is not None:
+        known, version = find_version(connection, run["id"], label)
+        if known:
+            return _get_of_run(connection, run_id, label.name, version)
+    if row is None:
+        raise ArtifactNotFoundError(whole, run["run_id"])
+    return complete_artifact(connection, row)
+
+
+def _find_in_archive(connection: Connection, label: Label) -> Row | None:
+    """Return the newest artifact with a name and version, or the one that got its alias last."""
+    if label.alias is not None:
+        return connection.one(NEWEST_OF_ALIAS, {"name": label.name, "alias": label.alias})
+    return connection.one(NEWEST_OF_NAME, {"name": label.name, "version": label.version})
 
 
 def _get_of_run(connection: Connection, run_id: str, name: str, version: int | None) -> Artifact:
@@ -135,9 +159,10 @@ def _get_of_run(connection: Connection, run_id: str, name: str, version: int | N
     row = connection.one(ONE_OF_RUN, {"run": run["id"], "name": name, "version": version})
     if row is None:
         raise ArtifactNotFoundError(name, run["run_id"], version)
-    return build_artifact(row)
+    return complete_artifact(connection, row)
 
 
+@in_reading
 @decoding_rows
 def list_registrations(connection: Connection, hash_or_prefix: str) -> list[Artifact]:
     """List the artifacts whose content has this hash, the oldest first. Six hex digits of it are enough.
@@ -146,11 +171,16 @@ def list_registrations(connection: Connection, hash_or_prefix: str) -> list[Arti
         InvalidValueError: fewer than six digits are given.
         AmbiguousHashError: the hashes of several contents begin with them.
     """
-    rows = connection.all(BY_HASH, _hash_range(hash_or_prefix))
+    wanted = _hash_range(hash_or_prefix)
+    with connection.snapshot():
+        rows = connection.all(BY_HASH, wanted)
+        aliases: dict[tuple[str, str, int], list[str]] = {}
+        for run_id, name, version, alias in connection.all(ALIASES_OF_HASH, wanted):
+            aliases.setdefault((run_id, name, version), []).append(alias)
     hashes = list(dict.fromkeys(row["hash"] for row in rows))
     if len(hashes) > 1:
         raise AmbiguousHashError(hash_or_prefix, hashes)
-    return [build_artifact(row) for row in rows]
+    return [build_artifact(row, aliases.get((row["run_id"], row["name"], row["version"]), ())) for row in rows]
 
 
 def _hash_range(text: str) -> dict[str, str]:

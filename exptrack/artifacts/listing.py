@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.records import Artifact, ArtifactUse
 from exptrack.times import moment
@@ -12,7 +13,7 @@ from exptrack.times import moment
 # The fields of a record, without a FROM; the statements of `store` and `lineage` begin with them too.
 ARTIFACT_COLUMNS = """
 SELECT r.run_id, a.name, a.version, a.kind, b.hash, b.size_bytes, a.is_text, a.media_type, a.step, a.metadata,
-       a.created_at
+       a.created_at, a.description
 """
 USE_COLUMNS = """
 SELECT r.run_id, i.from_run_id, i.name, i.version, i.hash, i.used_at
@@ -22,13 +23,26 @@ ARTIFACTS_OF = f"""{ARTIFACT_COLUMNS}
 FROM artifact AS a JOIN blob AS b ON b.id = a.blob JOIN run AS r ON r.id = a.run
 WHERE a.run = ? ORDER BY a.name, a.version
 """
+ALIASES_OF_RUN = """
+SELECT name, version, alias FROM artifact_alias WHERE run = ? AND version IS NOT NULL ORDER BY name, alias
+"""
+ALIASES_OF_VERSION = """
+SELECT x.alias FROM run AS r JOIN artifact_alias AS x ON x.run = r.id
+WHERE r.run_id = ? AND x.name = ? AND x.version = ? ORDER BY x.alias
+"""
 INPUTS_OF = f"{USE_COLUMNS} WHERE i.run = ? ORDER BY i.seq"
 
 
+@in_reading
 @decoding_rows
 def read_artifacts(connection: Connection, run: int) -> tuple[Artifact, ...]:
     """Read every version of every artifact of a run, by name."""
-    return tuple(build_artifact(row) for row in connection.all(ARTIFACTS_OF, (run,)))
+    with connection.snapshot():
+        rows = connection.all(ARTIFACTS_OF, (run,))
+        aliases: dict[tuple[str, int], list[str]] = {}
+        for name, version, alias in connection.all(ALIASES_OF_RUN, (run,)) if rows else ():
+            aliases.setdefault((name, version), []).append(alias)
+    return tuple(build_artifact(row, aliases.get((row["name"], row["version"]), ())) for row in rows)
 
 
 @decoding_rows
@@ -37,8 +51,14 @@ def read_inputs(connection: Connection, run: int) -> tuple[ArtifactUse, ...]:
     return tuple(build_use(row) for row in connection.all(INPUTS_OF, (run,)))
 
 
-def build_artifact(row: Row) -> Artifact:
-    """Turn a row with `ARTIFACT_COLUMNS` into a record."""
+def complete_artifact(connection: Connection, row: Row) -> Artifact:
+    """Turn a row with `ARTIFACT_COLUMNS` into a record, and look up its aliases."""
+    named = (row["run_id"], row["name"], row["version"])
+    return build_artifact(row, [alias for (alias,) in connection.all(ALIASES_OF_VERSION, named)])
+
+
+def build_artifact(row: Row, aliases: Iterable[str]) -> Artifact:
+    """Turn a row with `ARTIFACT_COLUMNS` into a record with these aliases."""
     return Artifact(
         run_id=row["run_id"],
         name=row["name"],
@@ -51,6 +71,8 @@ def build_artifact(row: Row) -> Artifact:
         step=row["step"],
         metadata=json.loads(row["metadata"]),
         created_at=moment(row["created_at"]),
+        description=row["description"],
+        aliases=tuple(aliases),
     )
 
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from exptrack.artifacts.aliases import Naming, drop_aliases
 from exptrack.artifacts.blobs import collect_unused
 from exptrack.artifacts.records import GcReport, RemovalReport, RunStorage
 from exptrack.database.connection import Connection, Row, in_section
-from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError
+from exptrack.errors import ArtifactNotFoundError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.runs.events import record_event
 from exptrack.runs.row_sums import changing_artifact
 from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, check_whole
 
-RUN_EXISTS = "SELECT 1 FROM run WHERE id = ?"
-VERSIONS_OF = """
-SELECT id, version, step FROM artifact WHERE run = ? AND name = ? AND blob IS NOT NULL ORDER BY version
-"""
 METRIC_OF_RUN = """
 SELECT 1 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? AND n.name = ?
 """
@@ -52,19 +49,15 @@ ORDER BY s.stored_bytes DESC, s.run_id
 """
 
 
-class Retention:
+class Retention(Naming):
     """The part of :class:`ArtifactStore` that removes versions."""
-
-    def __init__(self, connection: Connection, run: int, run_id: str) -> None:
-        self._connection = connection
-        self._run = run
-        self.run_id = run_id
 
     @in_section
     def remove(self, name: str, version: int | None = None) -> RemovalReport:
         """Remove one version, or all versions if `version` is None, and free their space. Commits, power-safe.
 
-        Bytes that other artifacts share stay. An event of the run records each removal.
+        Bytes that other artifacts share stay. A removed version loses its aliases. An event of the run records
+        each removal.
 
         Raises:
             ArtifactNotFoundError: the run has no such artifact.
@@ -122,13 +115,6 @@ class Retention:
             report = self._remove(name, [row for row in rows if row["id"] not in kept])
         return replace(report, file_bytes=self._connection.vacuum_free_pages())
 
-    def _require_run(self) -> None:
-        if self._connection.value(RUN_EXISTS, (self._run,)) is None:
-            raise RunNotFoundError(self.run_id, str(self._connection.path))
-
-    def _read_versions(self, name: str) -> list[Row]:
-        return self._connection.all(VERSIONS_OF, (self._run, check_name(name, "artifact name")))
-
     def _choose_best(self, rows: list[Row], count: int, metric: str, direction: str) -> set[int]:
         """Return the row ids of the best versions, and of those without a step."""
         checked = check_name(metric, "metric name")
@@ -157,6 +143,7 @@ class Retention:
             record_event(connection, self._run, "artifact-removed", facts)
         removed = collect_unused(connection, blobs)
         versions = tuple(row["version"] for row in rows)
+        drop_aliases(connection, self._run, name, versions, now)
         return RemovalReport(name, versions, removed.blobs, removed.stored_bytes, 0)
 
 

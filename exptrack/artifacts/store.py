@@ -8,14 +8,14 @@ registered only if every system can restore it. Every read verifies the bytes it
 from __future__ import annotations
 
 import io
-import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from exptrack import own_files
+from exptrack.artifacts.aliases import find_version, read_label
 from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
 from exptrack.artifacts.chunks import guard_content
 from exptrack.artifacts.folders import (
@@ -29,14 +29,17 @@ from exptrack.artifacts.folders import (
     open_for_reading,
     walk,
 )
-from exptrack.artifacts.listing import ARTIFACT_COLUMNS, build_artifact, read_artifacts
+from exptrack.artifacts.listing import ARTIFACT_COLUMNS, complete_artifact, read_artifacts
 from exptrack.artifacts.records import ArtifactFile
+from exptrack.artifacts.registration import (
+    Registration,
+    artifact_checksum,
+    check_registration,
+    insert_artifact,
+)
 from exptrack.artifacts.restore import check_tree, safe_parts, storing_folder, write_file, write_tree
 from exptrack.artifacts.retention import Retention
 from exptrack.artifacts.target_names import choose_paths
-from exptrack.capture.redaction import remove_secrets_of_name
-from exptrack.config.exp_config import ExpConfig
-from exptrack.config.tree import encode_canonical, hide_secrets
 from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.opening import default_connection
@@ -47,27 +50,15 @@ from exptrack.errors import (
     InvalidValueError,
     warn,
 )
-from exptrack.known_secrets import mask_facts, mask_secrets
-from exptrack.plain import MAX_PATH_CHARS, is_text, short_repr
+from exptrack.plain import MAX_PATH_CHARS, is_text
 from exptrack.records import FOLDER_TYPE, Artifact
-from exptrack.runs.events import record_event
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.row_sums import sum_artifact
-from exptrack.times import utc_text
+from exptrack.times import read_time, utc_text
 from exptrack.validation import check_flag, check_name, check_step, check_text
 
 FOLDER = "folder"
-# A damaged row may name the intact blob of another artifact, so the checksum of a row covers these fields.
-CHECKED = "run_id name version kind hash is_text media_type step metadata created_at".split()
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # for artifacts that were stored without a mode
 
-NEXT_VERSION = "SELECT coalesce(max(version), 0) + 1 FROM artifact WHERE run = ? AND name = ?"
-INSERT_ARTIFACT = """
-INSERT INTO artifact
-    (run, name, version, kind, blob, hash, is_text, media_type, step, metadata, created_at, checksum)
-VALUES (:run, :name, :version, :kind, :blob, :hash, :is_text, :media_type, :step, :metadata, :created_at,
-        :checksum)
-"""
 INSERT_ENTRY = "INSERT INTO artifact_entry (artifact, path, mode, blob) VALUES (?, ?, ?, ?)"
 ENTRIES_OF = """
 SELECT e.path, e.mode, e.blob, b.hash, b.size_bytes
@@ -93,17 +84,6 @@ SELECT DISTINCT b.hash FROM artifact AS a JOIN blob AS b ON b.id = a.blob WHERE 
 """
 
 _Entry: TypeAlias = tuple[str, int, Iterable[bytes] | None]  # path, mode, content of a file
-
-
-class Registration(NamedTuple):
-    """The name of an artifact and all that is recorded beside its content."""
-
-    name: str
-    kind: str
-    metadata: Mapping[str, Any] | None = None
-    is_text: bool = False
-    media_type: str | None = None
-    step: int | None = None
 
 
 class ArtifactReader(io.BufferedReader):
@@ -147,22 +127,35 @@ class ArtifactStore(Retention):
 
     # Registering
 
-    def register_data(self, name: str, content: object, metadata: Mapping[str, Any] | None = None) -> str:
+    def register_data(
+        self,
+        name: str,
+        content: object,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        kind: str = "data",
+        aliases: Iterable[str] = (),
+        description: str | None = None,
+    ) -> str:
         """Store content under a name and return its hash (``sha256:…``). Commits.
 
         `content` is text, bytes, a file opened in binary mode or an iterable of bytes. Text is read back as
         text, everything else as bytes. A file or iterable is read once, with bounded memory.
+
+        This and the methods below take a `kind`, which is any word, and a `description`. `aliases` such as
+        ``["best"]`` move to the new version; see :meth:`set_alias`.
 
         Raises:
             InvalidTypeError: the content is of another type, or a file or iterable returns anything but bytes.
             OwnFileError: the file is the archive itself, or belongs to it or to another open archive.
         """
         name = check_name(name, "artifact name")
+        said = Registration(name, kind, metadata, aliases=aliases, description=description)
         if is_text(content):
             data = check_text(content, f"artifact {name!r}").encode("utf-8")
-            return self.register(Registration(name, "data", metadata, is_text=True), data)
+            return self.register(said._replace(is_text=True), data)
         own_files.require_foreign_file(content)
-        return self.register(Registration(name, "data", metadata), guard_content(content))
+        return self.register(said, guard_content(content))
 
     def register_file(
         self,
@@ -170,6 +163,9 @@ class ArtifactStore(Retention):
         path: str | os.PathLike[str],
         metadata: Mapping[str, Any] | None = None,
         *,
+        kind: str = "file",
+        aliases: Iterable[str] = (),
+        description: str | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Store a file's bytes under a name and return their hash. Commits.
@@ -183,7 +179,7 @@ class ArtifactStore(Retention):
                 :meth:`exptrack.Archive.backup` makes a copy that can be stored.
         """
         with open_for_reading(path) as source:
-            said = Registration(name, "file", metadata, media_type=guess_type(path))
+            said = Registration(name, kind, metadata, False, guess_type(path), None, aliases, description)
             return self.register(said, ByteCount(progress, file_size(source)).blocks(source))
 
     def register_checkpoint(
@@ -193,6 +189,9 @@ class ArtifactStore(Retention):
         step: int,
         metadata: Mapping[str, Any] | None = None,
         *,
+        kind: str = "checkpoint",
+        aliases: Iterable[str] = (),
+        description: str | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Store a checkpoint, a file or a folder, together with its step, and return the hash. Commits.
@@ -203,7 +202,7 @@ class ArtifactStore(Retention):
             InvalidValueError: `path` cannot be read.
             OwnFileError: it is a file of an open archive.
         """
-        said = Registration(name, "checkpoint", metadata, step=check_step(step))
+        said = Registration(name, kind, metadata, False, None, check_step(step), aliases, description)
         if os.path.isdir(decode_path(path)):
             return self._register_folder(said, path, progress)
         with open_for_reading(path) as source:
@@ -215,6 +214,9 @@ class ArtifactStore(Retention):
         path: str | os.PathLike[str],
         metadata: Mapping[str, Any] | None = None,
         *,
+        kind: str = FOLDER,
+        aliases: Iterable[str] = (),
+        description: str | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Store a folder and everything in it under a name; return the hash of its manifest. Commits.
@@ -227,15 +229,20 @@ class ArtifactStore(Retention):
             InvalidValueError: a link points nowhere or to a folder above it, an entry is neither file nor
                 folder, or a name cannot be restored on every system. Nothing is registered.
         """
-        return self._register_folder(Registration(name, FOLDER, metadata), path, progress)
+        said = Registration(name, kind, metadata, aliases=aliases, description=description)
+        return self._register_folder(said, path, progress)
 
-    def register(self, said: Registration, content: object) -> str:
-        """Store content that is not a folder, as `said` describes it, and return its hash. Commits."""
+    def register(self, said: Registration, content: object, *, time: datetime | float | None = None) -> str:
+        """Store content that is not a folder, as `said` describes it, and return its hash. Commits.
+
+        `time` is when it was registered, a datetime or seconds since 1970; the default is now.
+        """
+        at = None if time is None else utc_text(read_time(time, "time"))
         said, metadata = self._check_registration(said)
         own_files.require_foreign_file(content)  # it would grow while it is read
         with Intake(self._connection) as intake:
             blob = intake.put(content)
-            intake.attach(lambda: self._insert(said, metadata, blob))
+            intake.attach(lambda: self._insert(said, metadata, blob, at))
         return blob.hash
 
     def _register_folder(
@@ -272,50 +279,14 @@ class ArtifactStore(Retention):
         return manifest.hash
 
     def _check_registration(self, said: Registration) -> tuple[Registration, str]:
-        """Return the registration with plain values, and the metadata as JSON.
+        """Check the registration and the run. Call it before reading content, which may be large."""
+        checked = check_registration(said)
+        self._require_run(changeable=True)
+        return checked
 
-        Call it before reading content, which may be large.
-        """
-        if not isinstance(said, Registration):
-            raise InvalidTypeError(
-                f"register() takes a Registration, not {short_repr(said)}; call register_data or register_file"
-            )
-        media_type, step = said.media_type, said.step
-        checked = Registration(
-            remove_secrets_of_name(check_name(said.name, "artifact name")),
-            mask_secrets(check_name(said.kind, "artifact kind")),
-            None,
-            check_flag(said.is_text, "is_text"),
-            None if media_type is None else mask_secrets(check_name(media_type, "media type")),
-            None if step is None else check_step(step),
-        )
-        facts = ExpConfig({} if said.metadata is None else said.metadata).values
-        metadata = encode_canonical(mask_facts(hide_secrets(facts)))
+    def _insert(self, said: Registration, metadata: str, blob: NewBlob, at: str | None = None) -> int:
         self._require_run()
-        return checked, metadata
-
-    def _insert(self, said: Registration, metadata: str, blob: NewBlob) -> int:
-        self._require_run()
-        version = self._connection.value(NEXT_VERSION, (self._run, said.name))
-        row = {
-            "run_id": self.run_id,
-            "name": said.name,
-            "version": version,
-            "kind": said.kind,
-            "hash": blob.hash,
-            "is_text": int(said.is_text),
-            "media_type": said.media_type,
-            "step": said.step,
-            "metadata": metadata,
-            "created_at": utc_text(),
-        }
-        values = {**row, "run": self._run, "blob": blob.id, "checksum": artifact_checksum(row)}
-        artifact = self._connection.execute(INSERT_ARTIFACT, values).lastrowid
-        assert artifact is not None
-        data = {"name": said.name, "version": version, "hash": blob.hash}
-        rows = sum_artifact(self._connection, self._run, artifact)
-        record_event(self._connection, self._run, "artifact", data, rows=rows)
-        return artifact
+        return insert_artifact(self._connection, self._run, self.run_id, said, metadata, blob, at)
 
     # Reading
 
@@ -329,6 +300,12 @@ class ArtifactStore(Retention):
             row = self._connection.one(ARTIFACT_BY_HASH, {"run": self._run, "hash": checked})
         if row is None:
             self._require_run()
+        if row is None and version is None and (label := read_label(checked)) is not None:
+            found, chosen = find_version(self._connection, self._run, label)
+            if found:
+                row = self._connection.one(
+                    ONE_ARTIFACT, {"run": self._run, "name": label.name, "version": chosen}
+                )
         if row is not None and artifact_checksum(row) != row["checksum"]:
             raise self._corrupt(row, "its metadata does not match its checksum")
         return row
@@ -352,11 +329,13 @@ class ArtifactStore(Retention):
     def get_artifact(self, name: str, version: int | None = None) -> Artifact | None:
         """Find the newest version under a name or hash, or the given version; None if there is none.
 
+        Here and in the methods below, `name` may end with ``:v2``, ``:latest`` or an alias, as ``model:best``.
+
         Raises:
             ArchiveCorruptError: its metadata does not match its checksum.
         """
         row = self._find(name, version)
-        return None if row is None else build_artifact(row)
+        return None if row is None else complete_artifact(self._connection, row)
 
     @in_reading
     def get_blob(self, name: str, version: int | None = None) -> str | bytes | None:
@@ -546,9 +525,3 @@ class ArtifactStore(Retention):
 
 def _unpickle(connection: Connection, run_id: str) -> ArtifactStore:
     return ArtifactStore(connection, resolve_run(connection, run_id)["id"], run_id)
-
-
-def artifact_checksum(row: Row | Mapping[str, Any]) -> int:
-    """Compute the CRC-32 over the fields in `CHECKED`, as JSON."""
-    text = json.dumps([row[key] for key in CHECKED], separators=(",", ":"), ensure_ascii=False)
-    return zlib.crc32(text.encode("utf-8"))

@@ -10,6 +10,7 @@ tables.
 
 # The help lists commands in the order of these imports.
 from exptrack.cli import runs as runs  # isort: skip
+from exptrack.cli import trash as trash  # isort: skip
 from exptrack.cli import metrics as metrics  # isort: skip
 from exptrack.cli import compare as compare  # isort: skip
 from exptrack.cli import sweep as sweep  # isort: skip

@@ -1,4 +1,4 @@
-"""Commands for artifacts: list, get, put, remove, measure, clean up; trace their lineage."""
+"""Commands for artifacts: list, get, put, name, remove, measure, clean up; trace their lineage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ version_option = click.option("--version", type=click.IntRange(min=1), metavar="
 def artifacts() -> None:
     """List, get, put and remove the artifacts of runs.
 
-    NAME is the name under which an artifact was stored. Storing under the same name again adds a version.
+    NAME is the name under which an artifact was stored. Storing under the same name again adds a version. For
+    reading, NAME may end with :v2, :latest or an alias, as model:best.
     """
 
 
@@ -141,6 +142,9 @@ def _print_text(content: BinaryIO, name: str) -> None:
 @click.option("--name", help="Store under this name (default: the last part of PATH).")
 @click.option("--step", type=int, help="Store as the checkpoint of this step.")
 @click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Add this metadata (repeatable).")
+@click.option("--kind", help="Say what it is, in one word, such as model.")
+@click.option("--alias", "aliases", multiple=True, help="Let this alias name it (repeatable).")
+@click.option("--description", metavar="TEXT", help="Describe it.")
 @json_option
 @click.pass_obj
 def put(
@@ -150,6 +154,9 @@ def put(
     name: str | None,
     step: int | None,
     meta: tuple[str, ...],
+    kind: str | None,
+    aliases: tuple[str, ...],
+    description: str | None,
     as_json: bool,
 ) -> None:
     """Store a file or a folder with a run.
@@ -167,26 +174,63 @@ def put(
     if path == "-" and (name is None or step is not None):
         raise click.UsageError("standard input needs --name, and does not go with --step")
     stored = os.path.basename(os.path.abspath(path)) if name is None else name
+    said: dict[str, Any] = {"metadata": facts.values, "aliases": aliases, "description": description}
+    if kind is not None:
+        said["kind"] = kind
     with open_archive(db, writing=True) as archive, show_progress("storing") as update:
         store = archive.artifacts(run)
         if path == "-":
-            digest = store.register_data(stored, _open_input(), facts.values)
+            digest = store.register_data(stored, _open_input(), **said)
         elif step is not None:
-            digest = store.register_checkpoint(stored, path, step, facts.values, progress=update)
+            digest = store.register_checkpoint(stored, path, step, **said, progress=update)
         elif os.path.isdir(path):
-            digest = store.register_dir(stored, path, facts.values, progress=update)
+            digest = store.register_dir(stored, path, **said, progress=update)
         else:
-            digest = store.register_file(stored, path, facts.values, progress=update)
+            digest = store.register_file(stored, path, **said, progress=update)
         found = store.get_artifact(stored)
     assert found is not None, "it was registered just now"
-    said = {"run_id": found.run_id, "name": stored, "version": found.version, "hash": digest}
-    print_json_or_text(as_json, said, f"{found.run_id}: {stored} version {found.version}, {digest}")
+    record = {"run_id": found.run_id, "name": stored, "version": found.version, "hash": digest}
+    print_json_or_text(as_json, record, f"{found.run_id}: {stored} version {found.version}, {digest}")
 
 
 def _open_input() -> BinaryIO:
     if sys.stdin is None:
         raise InvalidValueError("there is no standard input to read; give the PATH of a file")
     return sys.stdin.buffer
+
+
+@artifacts.command()
+@run_argument()
+@click.argument("name")
+@click.argument("word", metavar="ALIAS")
+@version_option
+@click.option("--remove", is_flag=True, help="Remove the alias; the version stays.")
+@json_option
+@click.pass_obj
+def alias(
+    db: str | None, run: str, name: str, word: str, version: int | None, remove: bool, as_json: bool
+) -> None:
+    """Let an alias, such as best, name a version of an artifact.
+
+    Without --version the alias names the newest version. NAME:ALIAS then stands for that version in every
+    command that takes the name of an artifact.
+
+    Example: exptrack artifacts alias 1k3f model best --version 3
+    """
+    if remove and version is not None:
+        raise click.UsageError("--version does not go with --remove")
+    with open_archive(db, writing=True) as archive:
+        store = archive.artifacts(run)
+        if remove:
+            store.remove_alias(name, word)
+            record: dict[str, Any] = {"run_id": store.run_id, "name": name, "alias": word, "version": None}
+            print_json_or_text(as_json, record, f"{store.run_id}: {name}:{word} is removed")
+            return
+        store.set_alias(name, word, version)
+        found = store.get_artifact(f"{name}:{word}")
+    assert found is not None, "it was named just now"
+    record = {"run_id": store.run_id, "name": name, "alias": word, "version": found.version}
+    print_json_or_text(as_json, record, f"{store.run_id}: {name}:{word} is version {found.version}")
 
 
 @artifacts.command()

@@ -1,4 +1,4 @@
-"""Commands for runs: list, show, rank, tag, annotate, name, set attributes, delete."""
+"""Commands for runs: list, show, rank, tag, annotate, name, set attributes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import click
 
 from exptrack import RunStatus
 from exptrack.cli.main import (
-    confirm,
     json_option,
     limit_option,
     main,
     open_archive,
     run_argument,
     where_option,
-    yes_option,
 )
-from exptrack.cli.output import print_json, print_json_or_text, show_status
+from exptrack.cli.output import print_json, print_json_or_text
 
 
 @main.command()
@@ -292,29 +290,3 @@ def read_assignment(text: str) -> tuple[str, object]:
     from exptrack.sdn import parse_value
 
     return key, parse_value(value)
-
-
-@main.command()
-@run_argument("runs", nargs=-1, required=True)
-@yes_option
-@json_option
-@click.pass_obj
-def rm(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> None:
-    """Delete runs with everything they hold, and free the space.
-
-    Artifacts that other runs share stay. This cannot be undone.
-
-    Example: exptrack rm 1k3f 1k3g
-    """
-    from exptrack.terminal.console import format_size, safe
-
-    with open_archive(db, writing=True) as archive:
-        found = [archive.get_run(run).run_id for run in runs]
-        confirm(f"Delete {', '.join(found)}?", yes)
-        with show_status("deleting"):
-            report = archive.delete_run(*found)
-    words = f"deleted {', '.join(report.runs)}; the file is {format_size(report.file_bytes)} smaller"
-    if as_json:
-        print_json(report)
-    else:
-        click.echo(safe(words))

@@ -37,8 +37,10 @@ from exptrack.database.handle import Handle
 from exptrack.database.hold import begin_alone
 from exptrack.database.opened_file import READING, SECTION
 from exptrack.database.sections import SectionThread
-from exptrack.database.side_files import AnotherWrite, SideFiles
+from exptrack.database.side_files import AnotherWrite
 from exptrack.database.statements import Parameters, Row, StatementRunner
+from exptrack.database.time_limit import current_limit, under_limit
+from exptrack.database.upkeep import Upkeep
 from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
@@ -56,7 +58,7 @@ VACUUM_PAGES = 8192  # freed in one transaction
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
-class Connection(SideFiles):
+class Connection(Upkeep):
     """Run statements on one archive file; safe to share between threads and over a fork.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
@@ -107,6 +109,7 @@ class Connection(SideFiles):
         except IndexError:
             reader = SectionThread()
         used: list[Handle] = []
+        limit = current_limit()
 
         def read() -> _T:
             handle = self._handle()
@@ -121,18 +124,21 @@ class Connection(SideFiles):
                     return once()
                 return run_unchanged(self.path, lambda: handle.seen, handle.close, once)
 
+        whole = partial(self._run_inside, READING, read, ATTEMPTS)
+
         def stop() -> None:
             for handle in used:
                 if handle.raw is not None:
                     handle.raw.interrupt()
 
         try:
-            return reader.run(partial(self._run_inside, READING, read, ATTEMPTS), stop)
+            return reader.run(partial(under_limit, limit, whole), stop)
         finally:
             if self._closed:
                 reader.ask_to_end()
             else:
                 self._idle_readers.append(reader)
+                self.close_idle()
 
     def _run_inside(self, kind: str, work: Callable[[], _T], attempts: int) -> _T:
         self._local.inside = kind

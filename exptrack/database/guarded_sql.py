@@ -29,7 +29,8 @@ from typing import Any, NamedTuple, TypeAlias
 from exptrack.database.connection import Connection, Parameters
 from exptrack.database.failures import FAILURES, SQLITE_FAILURE, primary_code
 from exptrack.database.own_schema import own_tables_and_views
-from exptrack.errors import QueryError
+from exptrack.database.time_limit import check_limit, current_limit
+from exptrack.errors import QueryError, QueryStoppedError
 
 MAX_SQL_CHARS = 100_000
 # At worst, subqueries of the largest view: they compile in 0.2 s and 150 MB.
@@ -41,6 +42,7 @@ MAX_RESULT_BYTES = 512 * 1024 * 1024
 VALUE_BYTES = 32  # of the object that holds a value in a row
 MAX_PATTERN_BYTES = 1_000  # of LIKE and GLOB
 LONGEST_S = 1_000_000.0  # the system's own timers take no time above 24 days
+LOOK_S = 0.1  # between two looks at the time, while the child works
 GRACE_S = 0.5  # for the child to start and to answer by itself
 CHILD = (
     "import marshal, sys; order = marshal.load(sys.stdin.buffer); sys.path[:] = order[0]; "
@@ -106,9 +108,9 @@ class Limits(NamedTuple):
     deadline: float
     value_bytes: int
 
-    def time_is_up(self) -> QueryError:
+    def time_is_up(self) -> QueryStoppedError:
         """Return the error of a statement that was stopped."""
-        return QueryError(f"stopped after {self.timeout_s:g} s; narrow the query")
+        return QueryStoppedError(f"stopped after {self.timeout_s:g} s; narrow the query")
 
 
 def run_guarded(
@@ -117,8 +119,9 @@ def run_guarded(
     """Run one untrusted SELECT; return its columns, its rows and whether rows were left out.
 
     Raises:
-        QueryError: the text is not a single SELECT, uses something forbidden, is too long or takes too long; or
-            a value or the rows are too large.
+        QueryError: the text is not a single SELECT, uses something forbidden or is too long; or a value or the
+            rows are too large.
+        QueryStoppedError: it took too long, or a TimeLimit stopped it.
     """
     if not 0 < max_rows < 2**31 or not 0 < timeout_s < math.inf:
         raise QueryError("max_rows must be from 1 to 2,147,483,647, and timeout_s a finite time above 0 s")
@@ -128,6 +131,11 @@ def run_guarded(
             f"the statement has {len(sql):,} characters, more than {MAX_SQL_CHARS:,};"
             " give long values as parameters"
         )
+    outer = current_limit()
+    if outer is not None:
+        outer.check()
+        left = outer.seconds_left
+        timeout_s = timeout_s if left is None else min(timeout_s, left)
     mode = "frozen" if connection.mode == "frozen" else "ro"
     limits = Limits(max_rows, timeout_s, time.monotonic() + timeout_s, SHORT_VALUE_BYTES)
     with Connection(connection.path, mode) as apart:
@@ -176,7 +184,10 @@ def select(raw: sqlite3.Connection, sql: str, parameters: Parameters, limits: Li
     raw.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN_BYTES)
     raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_CHARS * 4)  # bytes of UTF-8
     _allow_reading_only(raw, denied)
-    raw.set_progress_handler(lambda: time.monotonic() > limits.deadline, STEPS_PER_CHECK)
+    outer = current_limit()
+    raw.set_progress_handler(
+        lambda: time.monotonic() > limits.deadline or (outer is not None and outer.is_over), STEPS_PER_CHECK
+    )
     try:
         cursor = raw.execute(sql, parameters)
         if cursor.description is None:
@@ -190,6 +201,7 @@ def select(raw: sqlite3.Connection, sql: str, parameters: Parameters, limits: Li
         if denied:
             raise QueryError(f"{denied[0]} is not allowed here; give one SELECT without it") from None
         if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
+            check_limit()
             raise limits.time_is_up() from None
         raise
     return [column[0] for column in cursor.description], rows, more
@@ -259,12 +271,7 @@ def run_in_child(
     values = _adapt_parameters(parameters)
     order = marshal.dumps((sys.path, uri, sql, values, limits.max_rows, limits.timeout_s, rest_s))
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", CHILD],
-            input=order,
-            capture_output=True,
-            timeout=max(rest_s, 0) + GRACE_S,
-        )
+        status, answer = _hand_over(order, time.monotonic() + max(rest_s, 0) + GRACE_S)
     except subprocess.TimeoutExpired:
         raise limits.time_is_up() from None
     except OSError as error:
@@ -272,9 +279,11 @@ def run_in_child(
             f"{problem}, and no process can be started for it ({error.strerror});"
             " select less, like the length of a text"
         ) from None
-    if done.returncode:
+    if status:
         raise QueryError("the statement needs too much memory or ended its process; narrow the query")
-    kind, found = marshal.loads(done.stdout)
+    kind, found = marshal.loads(answer)
+    if kind == "stopped":
+        raise QueryStoppedError(found)
     if kind == "refused":
         raise QueryError(found)
     if kind == "failed":
@@ -283,6 +292,31 @@ def run_in_child(
         raise failure
     selected: Selected = found
     return selected
+
+
+def _hand_over(order: bytes, deadline: float) -> tuple[int, bytes]:
+    """Give an order to a process of its own; return its exit code and its answer.
+
+    Raises:
+        subprocess.TimeoutExpired: it had no answer at the deadline; it is ended.
+        QueryStoppedError: a TimeLimit stopped it; it is ended.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-I", "-c", CHILD], stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        rest: bytes | None = order
+        try:
+            while True:
+                try:
+                    answer, _errors = child.communicate(rest, timeout=LOOK_S)
+                    return child.returncode, answer
+                except subprocess.TimeoutExpired:
+                    rest = None
+                    check_limit()
+                    if time.monotonic() > deadline:
+                        raise
+        except BaseException:
+            child.kill()
+            raise
 
 
 def _can_start_python() -> bool:

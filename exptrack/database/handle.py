@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Handle:
         self.busy = threading.RLock()
         self.depth = 0
         self.commits = 0
+        self.used_at = math.inf  # when a thread last asked for it, by time.monotonic()
         # The descriptors that SQLite opened for this handle. Replaced, never changed: read without `busy`.
         self.numbers: Mapping[int, FileId] = {}
         self.is_in_doubt = False  # a look at all of them has found one that leads elsewhere

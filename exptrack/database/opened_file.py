@@ -6,6 +6,7 @@ statements: a fork does so.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sqlite3
@@ -41,6 +42,7 @@ from exptrack.errors import (
     warn,
 )
 
+CACHE_BYTES = 16_384_000  # of the file that each SQLite connection keeps in memory
 FOLDS = 5  # attempts of processes that leave at once
 PROOF_S = 2.0
 SECTION, READING = "section", "reading"
@@ -61,6 +63,7 @@ class OpenedFile:
         self.path = self.place = path
         self.mode = mode
         self.busy_wait_s = BUSY_WAIT_S
+        self.cache_pragma = f"PRAGMA cache_size = -{CACHE_BYTES // 1024}"
         self.trace: Callable[[str], None] | None = None
         self.before_section: Callable[[], None] | None = None  # raises where waiting for one would never end
         self.before_close: Callable[[], None] | None = None  # called while statements still run
@@ -88,6 +91,7 @@ class OpenedFile:
         self._hold: Hold | None = None
         self._sections = SectionThread()
         self._idle_readers: list[SectionThread] = []
+        self._watcher: Handle | None = None  # whose connection counts the commits of all others
 
     def __repr__(self) -> str:
         return f"Connection({str(self.path)!r}, {self.mode!r})"
@@ -148,7 +152,7 @@ class OpenedFile:
         raw.execute("PRAGMA trusted_schema = OFF")
         raw.execute("PRAGMA cell_size_check = ON")
         raw.execute("PRAGMA mmap_size = 0")
-        raw.execute("PRAGMA cache_size = -16000")
+        raw.execute(self.cache_pragma)
         raw.execute("PRAGMA wal_autocheckpoint = 0")
         register_functions(raw)
         if self.mode == "rw":
@@ -211,6 +215,8 @@ class OpenedFile:
         if handle is None:
             handle = self._new_handle()
             self._local.handle = handle
+        # The connection for changes never counts as idle.
+        handle.used_at = math.inf if self._inside == SECTION else time.monotonic()
         return handle
 
     def _new_handle(self) -> Handle:

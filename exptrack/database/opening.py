@@ -44,7 +44,7 @@ PRIVATE = 0o600
 CREATION_GRACE_S = 2.0  # how long to wait for another process that is creating the file
 READERS_WAIT_S = 2.0  # for a process that holds every lock; after that a copy is read
 HAS_SEAL = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'seal'"
-SEALED_AT = "SELECT sealed_at FROM seal"
+SEALED_AT = "SELECT sealed_at FROM seal WHERE id = 1"
 COPY_TRIES = 20
 JUST_BEGUN = (0, 0, 1)  # application_id, user_version, pages
 # A rollback journal begins with these bytes; one that names a super-journal also ends with them.

@@ -16,7 +16,7 @@ from typing import Any
 
 from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.guarded_sql import GRACE_S, MAX_VALUE_BYTES, Limits, select
-from exptrack.errors import QueryError
+from exptrack.errors import QueryError, QueryStoppedError
 
 HEAP_BYTES = 512 * 1024 * 1024
 BUSY_WAIT_S = 5.0
@@ -36,6 +36,8 @@ def answer(order: tuple[Any, ...]) -> None:
                 raw.execute(f"PRAGMA {pragma}")
             raw.execute(f"PRAGMA hard_heap_limit = {HEAP_BYTES}")
             found = "rows", select(raw, sql, parameters, limits)
+    except QueryStoppedError as error:
+        found = "stopped", str(error)
     except QueryError as error:
         found = "refused", str(error)
     except SQLITE_FAILURE as error:

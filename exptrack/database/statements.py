@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Done, Handle, outcome
-from exptrack.database.opened_file import OpenedFile
+from exptrack.database.opened_file import SECTION, OpenedFile
+from exptrack.database.time_limit import check_limit, current_limit
 
 Row: TypeAlias = sqlite3.Row
 Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
@@ -37,6 +39,9 @@ class StatementRunner(OpenedFile):
 
     def _run_statement(self, handle: Handle, run: Callable[[], _T]) -> _T:
         """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
+        limit = None if handle.depth or self._inside == SECTION else current_limit()
+        if limit is not None:
+            run = partial(limit.watch, lambda: self._raw(handle), run)
         if not handle.depth:
             if self.mode == "frozen" and not self._inside:
                 return run_unchanged(
@@ -90,6 +95,7 @@ class StatementRunner(OpenedFile):
         cursor = self._run_statement(handle, lambda: self._raw(handle).execute(sql, parameters))
         try:
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                check_limit()
                 yield from rows
         except SQLITE_FAILURE as error:
             raise self.translate(error) from error

@@ -37,6 +37,7 @@ from exptrack.errors import (
     InvalidValueError,
     RunFinishedError,
     RunNotFoundError,
+    RunTrashedError,
 )
 from exptrack.metrics.journal import CHECK, POINT, SINGLE, Journal, JournalParts
 from exptrack.metrics.journal_file import SEGMENT_BYTES, SEGMENT_SLOTS, SLOT
@@ -56,7 +57,7 @@ from exptrack.records import RunStatus
 from exptrack.times import CLOCK, milliseconds_since, read_clock, steady_s
 from exptrack.validation import MANY_AT_ONCE, check_name, check_number, check_step, check_text, iter_elements
 
-RUN_STATUS = "SELECT status FROM run WHERE id = ?"
+RUN_STATUS = "SELECT status, deleted_at FROM run WHERE id = ?"
 MAX_SERIES = 100_000  # kept in memory for one run; beyond that, all are forgotten and read from the file again
 MAX_TEMPLATES = 1_000
 
@@ -480,11 +481,13 @@ class MetricLog:
         return found if isinstance(found, MetricLog) else self
 
     def _require_running(self) -> None:
-        status = self._connection.value(RUN_STATUS, (self._run,))
-        if status is None:
+        row = self._connection.one(RUN_STATUS, (self._run,))
+        if row is None:
             raise RunNotFoundError(self.run_id, str(self._connection.path))
-        if status != RunStatus.RUNNING:
-            raise RunFinishedError(self.run_id, status)
+        if row["deleted_at"] is not None:
+            raise RunTrashedError(self.run_id)
+        if row["status"] != RunStatus.RUNNING:
+            raise RunFinishedError(self.run_id, row["status"])
 
     # Times
 

@@ -17,7 +17,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
@@ -97,6 +97,7 @@ WHERE s.run = ? ORDER BY n.name
 SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
 UNSEAL_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
+LIFT_SEALS = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 INSERT_BLOCK = "INSERT INTO metric_check (series, step, seq, crc) VALUES (?, ?, ?, ?)"
 DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
 UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
@@ -466,13 +467,17 @@ def seal_series(
     *,
     completed: bool,
     known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
+    names: Container[str] | None = None,
 ) -> None:
     """Save each series' checksum at a run's end, and allow it to be ranked if the run completed.
 
     `known` holds checksums computed while logging: for the row id of a series, the count of points and their
-    checksum. Series that are not in it, or whose count differs, are read. Call inside a transaction.
+    checksum. Series that are not in it, or whose count differs, are read. With `names`, only those metrics are
+    sealed. Call inside a transaction.
     """
     for row in connection.all(SERIES_OF_RUN, (run,)):
+        if names is not None and row["name"] not in names:
+            continue
         count, checksum = (known or {}).get(row["id"], (-1, None))
         if checksum is None or count != row["count"]:
             checksum = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))
@@ -492,6 +497,12 @@ def _save_blocks(connection: Connection, series: int, checksum: PointsChecksum) 
     connection.execute(DELETE_BLOCKS, (series,))
     if checksum.count > BLOCK_POINTS:
         connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
+
+
+def lift_seals_of_series(connection: Connection, run: int) -> None:
+    """Forget the checksums of the series of an ended run that gains points. Call inside a transaction."""
+    connection.execute(UNSEAL_BLOCKS, (run,))
+    connection.execute(LIFT_SEALS, (run,))
 
 
 def unseal_series(connection: Connection, run: int) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from exptrack.artifacts.blobs import CHUNK_LIST, CODEC, StoredBlob, unpack_chunk
 from exptrack.artifacts.chunks import MAX_STORED_BYTES, Unpacker
 from exptrack.artifacts.folders import build_manifest_of_rows
-from exptrack.artifacts.store import ENTRIES_OF, artifact_checksum
+from exptrack.artifacts.registration import artifact_checksum
+from exptrack.artifacts.store import ENTRIES_OF
 from exptrack.database.connection import Connection, Row
 from exptrack.database.failures import DAMAGE
 from exptrack.portable.findings import Problem, guard
@@ -48,6 +49,13 @@ SELECT a.id, a.blob, a.name, a.version, r.run_id, a.kind, a.hash, b.hash AS blob
 FROM artifact AS a LEFT JOIN blob AS b ON b.id = a.blob LEFT JOIN run AS r ON r.id = a.run
 WHERE a.id = ?
 """
+ALIASES_WITHOUT_VERSION = """
+SELECT r.run_id, x.name, x.alias, x.version
+FROM artifact_alias AS x LEFT JOIN run AS r ON r.id = x.run
+WHERE x.version IS NOT NULL AND NOT EXISTS
+    (SELECT 1 FROM artifact AS a
+     WHERE a.run = x.run AND a.name = x.name AND a.version = x.version AND a.blob IS NOT NULL)
+"""
 
 
 def check_artifacts(
@@ -65,6 +73,8 @@ def check_artifacts(
         tell("artifacts", done, blobs)
     for (artifact,) in connection.all(ARTIFACT_ROW_IDS):
         yield from guard("artifact", f"row {artifact}", _check_artifact(connection, artifact, damaged))
+    for run_id, name, alias, version in connection.all(ALIASES_WITHOUT_VERSION):
+        yield Problem("artifact", f"{run_id} {name}:{alias}", f"it names version {version}, which is not there")
 
 
 def _check_chunk(

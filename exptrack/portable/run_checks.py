@@ -28,13 +28,17 @@ from exptrack.portable.findings import Problem, guard
 from exptrack.records import RunStatus
 from exptrack.runs.events import checksum_event
 from exptrack.runs.row_sums import OF_RUN, sum_all
-from exptrack.runs.seal import RUN_CONFIG_ROWS, checksum_run
+from exptrack.runs.seal import checksum_run
 from exptrack.times import moment
 
 RUN_ROW_IDS = "SELECT id FROM run ORDER BY id"
 RUN_ID = "SELECT run_id FROM run WHERE id = ?"
 ONE_RUN = """
 SELECT run_id, status, started_at, ended_at, heartbeat_at, config_hash, checksum, rows_sum FROM run WHERE id = ?
+"""
+LEAVES_OF_RUN = """
+SELECT k.key, v.type, v.num, v.text FROM config_value AS v JOIN config_key AS k ON k.id = v.key
+WHERE v.run = ? ORDER BY k.key
 """
 CONFIG_FORMAT = "SELECT format FROM run_config WHERE run = ?"
 EVENTS_OF_RUN = "SELECT seq, happened_at, kind, data, checksum FROM event WHERE run = ? ORDER BY seq"
@@ -97,7 +101,7 @@ def _check_config(connection: Connection, run: int, where: str) -> Iterator[Prob
     row = connection.one(ONE_RUN, (run,))
     if row is not None and config.hash() != row["config_hash"]:
         yield Problem("config", where, "its snapshot does not match its hash")
-    found = [tuple(leaf) for leaf in connection.all(RUN_CONFIG_ROWS, (run,))]
+    found = [tuple(leaf) for leaf in connection.all(LEAVES_OF_RUN, (run,))]
     if found != sorted(map(tuple, config.leaves())):
         yield Problem("config", where, "its searchable values differ from its snapshot")
 

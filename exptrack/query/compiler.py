@@ -109,6 +109,9 @@ SETS = {
     "artifact": WordTable("artifact AS x", "x.name", "x.blob IS NOT NULL"),
 }
 
+# An index has these runs, which are few. Where there are none, no statement tests for them.
+TRASHED = "SELECT id FROM run WHERE deleted_at IS NOT NULL"
+
 
 class Fragment(NamedTuple):
     """A piece of SQL and the values it binds."""
@@ -140,6 +143,13 @@ class Compiler:
         self._any_dead = bool(dead)
 
     # Tests
+
+    def admit(self, condition: Condition) -> Test:
+        """Return an expression that is 1 for runs that satisfy the condition and are not in the trash."""
+        test = self.test(condition)
+        if self._connection.value(TRASHED) is None:
+            return test
+        return Test(f"({test.sql}) AND {{id}} NOT IN ({TRASHED})", test.values, test.reads_run)
 
     def test(self, condition: Condition) -> Test:
         """Return an expression that is 1 for runs that satisfy the condition and 0 for all others."""

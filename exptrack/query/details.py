@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from exptrack.artifacts.listing import read_artifacts, read_inputs
@@ -25,6 +26,7 @@ from exptrack.runs.attributes import read_attributes
 from exptrack.runs.events import read_events
 from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
+from exptrack.times import moment
 from exptrack.validation import check_whole
 
 ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
@@ -35,7 +37,8 @@ class RunDetail:
     """Everything about one run.
 
     `config` is nested as it was given to ``start_run``, with references to the environment unresolved.
-    `config_sources` names, by dotted path, what set each key.
+    `config_sources` names, by dotted path, what set each key. `deleted_at` is when the run was moved to the
+    trash; None if it is not there.
     """
 
     summary: RunSummary
@@ -49,6 +52,7 @@ class RunDetail:
     config_sources: dict[str, ConfigSource] = field(default_factory=dict)
     inputs: tuple[ArtifactUse, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
+    deleted_at: datetime | None = None
 
 
 @in_reading
@@ -90,6 +94,7 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         config_sources=read_sources(connection, run),
         inputs=read_inputs(connection, run),
         attributes=read_attributes(connection, run),
+        deleted_at=None if row["deleted_at"] is None else moment(row["deleted_at"]),
     )
 
 

@@ -78,7 +78,7 @@ def best_runs(
 def _choose_source(connection: Connection, condition: And) -> tuple[Fragment, Fragment]:
     """Return the source of a ranking and its test of a run: few candidates are read rather than all series."""
     compiler = Compiler(connection)  # no completed run is dead
-    test = compiler.test(condition)
+    test = compiler.admit(condition)
     asked = Fragment(f"({test.sql.format(id='r.id')})", test.values)
     candidates = compiler.find_candidates(condition)
     if candidates and compiler.count(candidates, FEW) <= FEW:

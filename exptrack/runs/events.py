@@ -13,7 +13,9 @@ from typing import Any
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
+from exptrack.errors import RunNotFoundError, RunTrashedError
 from exptrack.records import Event
+from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
 from exptrack.times import moment, utc_text
 
@@ -22,7 +24,10 @@ INSERT INTO event (run, seq, happened_at, kind, data, late, checksum)
 VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM event WHERE run = :run), :at, :kind, :data, :late,
         :checksum)
 """
-IS_OVER = "SELECT status <> 'running' FROM run WHERE id = ?"
+STATE = """
+SELECT r.run_id, r.status <> 'running' AS is_over, r.deleted_at, r.heartbeat_at, o.lease_s
+FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
+"""
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 
 # One encoder for all events: json.dumps() would make a new one at each call.
@@ -42,17 +47,33 @@ def record_event(
     """Append one event. Call inside the transaction of the change it reports.
 
     `at` is the time it happened, as text of the archive; the default is now. `rows` is the sum of the hashes of
-    rows that the change added to the run. `late` says that the run was not running; None looks at its status.
+    rows that the change added to the run. `late` says that the run was not running; None looks at its status,
+    and renews its lease if it has one.
+
+    Raises:
+        RunTrashedError: the run is in the trash, and `late` is None.
     """
     text = _encode(dict(data or {}))
     at = utc_text() if at is None else at
-    is_late = int(connection.value(IS_OVER, (run,)) if late is None else late)
+    is_late = int(_visit(connection, run) if late is None else late)
     checksum = checksum_event(at, kind, text)
     connection.execute(
         INSERT_EVENT,
         {"run": run, "at": at, "kind": kind, "data": text, "late": is_late, "checksum": checksum},
     )
     add_to_run(connection, run, hash_row("event", (at, kind, text, is_late)) + rows)
+
+
+def _visit(connection: Connection, run: int) -> bool:
+    """Return whether a run is over. Refuse one in the trash, and renew the lease of one that has one."""
+    row = connection.one(STATE, (run,))
+    if row is None:
+        raise RunNotFoundError(str(run), str(connection.path))
+    if row["deleted_at"] is not None:
+        raise RunTrashedError(row["run_id"])
+    if row["lease_s"] is not None:
+        renew_if_due(connection, run, row["heartbeat_at"], row["lease_s"])
+    return bool(row["is_over"])
 
 
 @decoding_rows

@@ -28,7 +28,11 @@ LEFT JOIN study AS y ON y.id = t.study
 RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
 RUN_BY_EXTERNAL_ID = RUN_COLUMNS + "WHERE r.external_id = ?"
-RUNS_BY_PREFIX = "SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT 21"
+_BY_PREFIX = """
+SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? AND deleted_at IS {state} ORDER BY run_id LIMIT 21
+"""
+RUNS_BY_PREFIX = _BY_PREFIX.format(state="NULL")
+TRASHED_BY_PREFIX = _BY_PREFIX.format(state="NOT NULL")
 TAGS_OF = "SELECT t.run, t.tag FROM run_tag AS t WHERE t.run IN (SELECT value FROM json_each(?))"
 LAST_VALUES_OF = """
 SELECT s.run, n.name, s.last_value
@@ -44,8 +48,15 @@ def id_of(run: object) -> object:
     return run if is_text(run) else attribute(run, "run_id", run)
 
 
-def resolve_run(connection: Connection, run_id: object) -> Row:
+def read_runs(connection: Connection, runs: Sequence[int]) -> list[Row]:
+    """Return the rows of these runs; one that was deleted meanwhile is left out."""
+    return connection.all(RUNS_BY_ROW_ID, (json.dumps(list(runs)),))
+
+
+def resolve_run(connection: Connection, run_id: object, *, trash_first: bool = False) -> Row:
     """Return the row of the run with this id, or of the only run whose id begins with it.
+
+    Where an id begins so, a run in the trash is found only if no other run is; with `trash_first`, vice versa.
 
     Raises:
         RunNotFoundError: no run has this id.
@@ -54,7 +65,9 @@ def resolve_run(connection: Connection, run_id: object) -> Row:
     wanted = check_name(id_of(run_id), "run id").lower()
     row = connection.one(RUN_BY_ID, (wanted,))
     if row is None:
-        found = connection.all(RUNS_BY_PREFIX, (wanted, wanted + "\U0010ffff"))
+        bounds = (wanted, wanted + "\U0010ffff")
+        queries = (TRASHED_BY_PREFIX, RUNS_BY_PREFIX) if trash_first else (RUNS_BY_PREFIX, TRASHED_BY_PREFIX)
+        found = connection.all(queries[0], bounds) or connection.all(queries[1], bounds)
         if not found:
             raise RunNotFoundError(wanted, str(connection.path))
         if len(found) > 1:

@@ -40,8 +40,8 @@ SELECT python, platform, command, script, vcs_branch, vcs_remote, code_digest, s
 FROM run_environment WHERE run = ?
 """
 CONFIG_SUMMED = "SELECT format, snapshot, source_files, overrides FROM run_config WHERE run = ?"
-SOURCES_SUMMED = """
-SELECT k.key, s.kind, s.name, s.line
+LEAVES_SUMMED = """
+SELECT k.key, v.type, v.num, v.text, s.kind, s.name, s.line
 FROM config_value AS v
 JOIN config_key AS k ON k.id = v.key
 LEFT JOIN config_source AS s ON s.id = v.source
@@ -100,7 +100,7 @@ OF_RUN = (
     _RUN,
     Rows("run_environment", ENVIRONMENT_SUMMED),
     Rows("run_config", CONFIG_SUMMED),
-    Rows("sources", SOURCES_SUMMED, together=True),
+    Rows("config_value", LEAVES_SUMMED, together=True),
     _OWNER,
     Rows("run_tag", TAGS_SUMMED),
     Rows("note", NOTES_SUMMED),

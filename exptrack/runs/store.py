@@ -14,6 +14,7 @@ from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
+from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
@@ -120,7 +121,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
             code.digest,
             json.dumps(environment.system),
             json.dumps(environment.variables),
-            json.dumps(new.data),
+            encode_canonical(new.data),
         ),
     )
     if new.group is not None:
@@ -171,12 +172,21 @@ def insert_note(
 
 
 def record_end(
-    connection: Connection, run: int, status: RunStatus, reason: str | None, at: str | None = None
+    connection: Connection,
+    run: int,
+    status: RunStatus,
+    reason: str | None,
+    at: str | None = None,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    late: bool = False,
 ) -> None:
-    """Write the events of a run's end. Call inside a transaction."""
+    """Write the events of a run's end; `facts` are said of the end too. Call inside a transaction."""
     if status is RunStatus.FAILED:
-        record_event(connection, run, "fail", {"reason": reason}, at=at, late=False)
-    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at, late=False)
+        record_event(connection, run, "fail", {"reason": reason}, at=at, late=late)
+    record_event(
+        connection, run, "end", {"status": status, "reason": reason, **(facts or {})}, at=at, late=late
+    )
 
 
 # Checks of what a caller gives a run

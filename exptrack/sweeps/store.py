@@ -22,7 +22,7 @@ from exptrack.database.presence import has_living_child, is_process_alive, show_
 from exptrack.errors import StudyNotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive, shares_boot
 from exptrack.records import TrialState
-from exptrack.runs.ownership import identity_of_owner, is_dead
+from exptrack.runs.ownership import identity_of_owner, is_dead, is_run_dead
 from exptrack.runs.row_sums import changing_study_attribute, changing_trial
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.verdict import Verdict, judge_left, last_report
@@ -90,7 +90,7 @@ SELECT json_extract(a.value, '$') FROM trial AS t JOIN trial_attribute AS a ON a
 WHERE t.study = ? AND a.scope = 'system' AND a.name = ?
 """
 RUNNING_TRIALS = """
-SELECT t.id, t.number, t.owner, o.host_id, o.boot_id, o.pid, o.pid_started
+SELECT t.id, t.number, t.owner, o.host_id, o.boot_id, o.pid, o.pid_started, o.lease_s, r.heartbeat_at
 FROM trial AS t LEFT JOIN run AS r ON r.run_id = t.run_id LEFT JOIN run_owner AS o ON o.run = r.id
 WHERE t.study = ? AND t.state = 'running' AND t.owner IS NOT NULL
 """
@@ -362,14 +362,17 @@ def _look_at(connection: Connection, row: Row) -> Owner:
         return Owner.ALIVE if owner.host_id == current_process().host_id else Owner.UNSEEN
     if alive or (command and is_alive(owner._replace(pid=command[0], started=command[1]))):
         return Owner.ALIVE
-    of_run = Owner.DEAD if row["pid"] is None else _look_at_run(connection, identity_of_owner(row))
+    of_run = Owner.DEAD if row["pid"] is None else _look_at_run(connection, row)
     if of_run is not Owner.DEAD:
         return of_run
     return Owner.INHERITED if shown and has_living_child(connection, owner) else Owner.DEAD
 
 
-def _look_at_run(connection: Connection, owner: ProcessIdentity) -> Owner:
+def _look_at_run(connection: Connection, row: Row) -> Owner:
     """Tell whether the command of a trial lives whose sweep is gone; if so, it goes on with the trial."""
+    if row["lease_s"] is not None:
+        return Owner.DEAD if is_run_dead(connection, row) else Owner.ALIVE
+    owner = identity_of_owner(row)
     if is_dead(connection, owner, declared=is_alive(owner) is None and shares_boot(owner)):
         return Owner.DEAD
     return Owner.UNSEEN if is_alive(owner) is None and not shares_boot(owner) else Owner.ALIVE

@@ -38,6 +38,8 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         ),
         ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
     ]
+    if record.trashed:
+        pairs.append(("in the trash", f"{record.trashed:,} ('exptrack trash' lists them)"))
     if record.first_run and record.last_run:
         pairs.append(
             ("first – last", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC")

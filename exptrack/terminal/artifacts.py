@@ -32,6 +32,10 @@ def print_artifacts(
     columns: Columns = {
         "name": ("left", [Text(safe(a.name), style="bold") for a in records]),
         "version" if versions is None else "newest": ("right", [a.version for a in records]),
+    }
+    if any(a.aliases for a in records):
+        columns["aliases"] = ("left", [", ".join(a.aliases) for a in records])
+    columns |= {
         "kind": ("left", [a.kind for a in records]),
         "step": ("right", ["" if a.step is None else a.step for a in records]),
         "size": ("right", ["folder" if a.is_folder else format_size(a.size_bytes) for a in records]),
@@ -41,7 +45,9 @@ def print_artifacts(
     else:
         columns["versions"] = ("right", [versions[a.name] for a in records])
     columns["added"] = ("left", [format_age(a.created_at) for a in records])
-    print_fitted(out, columns, ("added", "hash", "kind"), folded="name")
+    if any(a.description for a in records):
+        columns["description"] = ("left", [a.description or "" for a in records])
+    print_fitted(out, columns, ("added", "hash", "kind", "description"), folded="name")
 
 
 def print_folder(out: Console, files: Sequence[ArtifactFile]) -> None:

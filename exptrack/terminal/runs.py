@@ -32,7 +32,7 @@ from exptrack.terminal.console import (
 )
 
 if TYPE_CHECKING:
-    from exptrack import RunDetail
+    from exptrack import RunDetail, TrashedRun
 
 STATUS_STYLES = {
     "running": "cyan",
@@ -120,6 +120,29 @@ def print_ranking(out: Console, metric: str, found: Sequence[tuple[RunSummary, o
     )
 
 
+def print_trash(out: Console, found: Sequence[TrashedRun]) -> None:
+    """Print the runs in the trash."""
+    if not found:
+        out.print("the trash is empty")
+        return
+    heads = ("run", "status", "name", "group", "started", "moved here")
+    print_table(
+        out,
+        [(head, "left") for head in heads],
+        (
+            [
+                Text(one.run.run_id, style="bold"),
+                style_status(one.run),
+                one.run.name or "",
+                one.run.group or "",
+                format_age(one.run.started_at),
+                format_age(one.deleted_at),
+            ]
+            for one in found
+        ),
+    )
+
+
 def build_live_table(
     records: Sequence[RunSummary], metrics: Sequence[str], cells: Mapping[tuple[str, str], str]
 ) -> Table:
@@ -142,6 +165,9 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     """Print everything about one run; `trends` maps each metric to its line of bars."""
     head = record.summary
     pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
+    if record.deleted_at is not None:
+        since = f"since {format_age(record.deleted_at)}; 'exptrack restore {head.run_id}' takes it out"
+        pairs += [("in the trash", since)]
     trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
     pairs += [("trial", trial), ("name", head.name), ("group", head.group), ("parent", head.parent)]
     pairs += [("external id", head.external_id)]

@@ -9,14 +9,15 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NoReturn
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import ConfigValue, hide_secrets
-from exptrack.database.connection import Connection, in_section
+from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError
+from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.records import Event, Note
 from exptrack.runs.attributes import (
@@ -29,6 +30,7 @@ from exptrack.runs.attributes import (
     save_attributes,
 )
 from exptrack.runs.events import read_events, record_event
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.store import (
@@ -39,10 +41,10 @@ from exptrack.runs.store import (
     check_tags,
     insert_note,
 )
-from exptrack.times import utc_text
+from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
 
-HAS_RUN = "SELECT id FROM run WHERE id = ?"
+PRESENCE = "SELECT deleted_at FROM run WHERE id = ?"
 DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
 NAMES = "SELECT name, group_name FROM run WHERE id = ?"
 RENAME = "UPDATE run SET name = ? WHERE id = ?"
@@ -94,6 +96,7 @@ class Description:
     @in_section
     def _store_name(self, name: str | None) -> None:
         with self._connection.transaction():
+            self._require_changeable()
             before, _group = self._read_names()
             if name != before:
                 with changing_run(self._connection, self._run):
@@ -110,6 +113,7 @@ class Description:
     @in_section
     def _store_group(self, name: str | None) -> None:
         with self._connection.transaction():
+            self._require_changeable()
             _name, before = self._read_names()
             if name != before:
                 now = utc_text()
@@ -140,7 +144,7 @@ class Description:
     @in_section
     def _store_attributes(self, values: Mapping[str, StoredValue]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             save_attributes(self._connection, self._run, values, utc_text())
 
     def delete_attribute(self, key: str) -> None:
@@ -150,7 +154,7 @@ class Description:
     @in_section
     def _delete_attribute(self, key: str) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             remove_attribute(self._connection, self._run, key, utc_text())
 
     @property
@@ -167,7 +171,7 @@ class Description:
     @in_section
     def _store_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             for tag in checked:
                 now = utc_text()
                 if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
@@ -181,7 +185,7 @@ class Description:
     @in_section
     def _delete_tags(self, checked: list[str]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             for tag in checked:
                 with removing_tag(self._connection, self._run, tag):
                     removed = self._connection.execute(DELETE_TAG, (self._run, tag)).rowcount
@@ -195,7 +199,7 @@ class Description:
     @in_section
     def _store_note(self, checked: str) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             insert_note(self._connection, self._run, checked)
 
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
@@ -210,7 +214,7 @@ class Description:
     @in_section
     def _store_event(self, checked: str, facts: Mapping[str, Any]) -> None:
         with self._connection.transaction():
-            self._require_present()
+            self._require_changeable()
             record_event(self._connection, self._run, checked, facts)
 
     @property
@@ -227,6 +231,20 @@ class Description:
         """Return the events of the run, oldest first."""
         return read_events(self._connection, self._run)
 
-    def _require_present(self) -> None:
-        if self._connection.value(HAS_RUN, (self._run,)) is None:
+    @property
+    def deleted_at(self) -> datetime | None:
+        """When the run was moved to the trash, read now; None if it is not there."""
+        row = self._require_present()
+        return None if row["deleted_at"] is None else moment(row["deleted_at"])
+
+    def _require_present(self) -> Row:
+        row = self._connection.one(PRESENCE, (self._run,))
+        if row is None:
             raise RunNotFoundError(self.run_id, str(self._connection.path))
+        return row
+
+    def _require_changeable(self) -> None:
+        """Raise if the run is deleted or in the trash; renew its lease. Call inside a transaction."""
+        if self._require_present()["deleted_at"] is not None:
+            raise RunTrashedError(self.run_id)
+        renew_lease(self._connection, self._run)

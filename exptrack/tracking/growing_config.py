@@ -15,12 +15,14 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.config.growth import Addition, follow, grow, read_addition, read_suggestion
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import RunFinishedError, RunNotFoundError
+from exptrack.errors import RunFinishedError, RunNotFoundError, RunTrashedError
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
-from exptrack.runs.seal import STATUS, save_run_checksum
+from exptrack.runs.seal import save_run_checksum
 from exptrack.runs.store import replace_config
 from exptrack.validation import check_flag
+
+STATE = "SELECT status, deleted_at FROM run WHERE id = ?"
 
 CONFIG_EVENT = "config"
 
@@ -72,9 +74,12 @@ class GrowingConfig:
     def _grow(self, addition: Addition, *, allow_change: bool, suggested: bool = False) -> None:
         connection, run = self._connection, self._run
         with connection.transaction():
-            status = connection.value(STATUS, (run,))
-            if status is None:
+            row = connection.one(STATE, (run,))
+            if row is None:
                 raise RunNotFoundError(self.run_id, str(connection.path))
+            if row["deleted_at"] is not None:
+                raise RunTrashedError(self.run_id)
+            status = row["status"]
             if suggested and status != RunStatus.RUNNING:
                 raise RunFinishedError(self.run_id, status)
             growth = grow(read_exp_config(connection, run), addition, allow_change=allow_change)

@@ -29,6 +29,7 @@ from exptrack.metrics.writer import drain_own
 from exptrack.process import is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DIED, name_owner, reopen
 from exptrack.runs.seal import reseal_run
 from exptrack.tracking.heartbeat import LIVE, announce
@@ -89,6 +90,8 @@ class Inheritance(MetricLog):
         if self._left is not None:
             _reopen_if_taken_for_dead(self._connection, self._run, self.run_id)
         super()._require_running()
+        if not self._pid:
+            renew_lease(self._connection, self._run)
 
     # In the parent
 

@@ -10,7 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
@@ -25,20 +25,33 @@ if TYPE_CHECKING:
 class _MediaDetails:
     """Name, step and caption of a media artifact, validated; stores it once encoded."""
 
-    def __init__(self, store: ArtifactStore, name: str, step: int | None, caption: str | None) -> None:
+    def __init__(
+        self,
+        store: ArtifactStore,
+        name: str,
+        step: int | None,
+        caption: str | None,
+        aliases: Iterable[str],
+        description: str | None,
+    ) -> None:
+        from exptrack.artifacts.aliases import check_aliases, check_description
+
         self._store = store
+        self._aliases = check_aliases(aliases)
+        self._description = check_description(description)
         self._name = check_name(name, "artifact name")
         self._step = None if step is None else check_step(step)
         self._caption = None if caption is None else check_text(caption, "caption")
 
     def store(self, kind: str, encoded: Encoded) -> str:
-        from exptrack.artifacts.store import Registration
+        from exptrack.artifacts.registration import Registration
 
         facts: dict[str, Any] = dict(encoded.facts)
         if self._caption is not None:
             facts["caption"] = self._caption
-        registration = Registration(self._name, kind, facts, encoded.is_text, encoded.media_type, self._step)
-        return self._store.register(registration, encoded.data)
+        said = Registration(self._name, kind, facts, encoded.is_text, encoded.media_type, self._step)
+        named = said._replace(aliases=self._aliases, description=self._description)
+        return self._store.register(named, encoded.data)
 
 
 class MediaLog:
@@ -52,15 +65,33 @@ class MediaLog:
     _run: int
     run_id: str
 
-    def _check_details(self, name: str, step: int | None, caption: str | None) -> _MediaDetails:
+    def _check_details(
+        self,
+        name: str,
+        step: int | None,
+        caption: str | None,
+        aliases: Iterable[str],
+        description: str | None,
+    ) -> _MediaDetails:
         from exptrack.artifacts.store import ArtifactStore
 
-        return _MediaDetails(ArtifactStore(self._connection, self._run, self.run_id), name, step, caption)
+        store = ArtifactStore(self._connection, self._run, self.run_id)
+        return _MediaDetails(store, name, step, caption, aliases, description)
 
     def log_image(
-        self, name: str, image: object, step: int | None = None, *, caption: str | None = None
+        self,
+        name: str,
+        image: object,
+        step: int | None = None,
+        *,
+        caption: str | None = None,
+        aliases: Iterable[str] = (),
+        description: str | None = None,
     ) -> str:
         """Store an image and return its hash. Commits.
+
+        This and the methods below take `aliases` and a `description`, as
+        :meth:`ArtifactStore.register_data` does.
 
         `image` is one of these:
 
@@ -73,7 +104,7 @@ class MediaLog:
             InvalidTypeError, InvalidValueError: `image` is none of these, or PNG cannot hold it exactly.
             MissingPackageError: pixels were given and Pillow is not installed.
         """
-        details = self._check_details(name, step, caption)
+        details = self._check_details(name, step, caption, aliases, description)
         from exptrack.media import encode_image
 
         with reading("the image"):
@@ -87,6 +118,8 @@ class MediaLog:
         step: int | None = None,
         *,
         caption: str | None = None,
+        aliases: Iterable[str] = (),
+        description: str | None = None,
         media_type: str = "text/plain",
     ) -> str:
         """Store a text of at most 16 million characters and return its hash. Commits.
@@ -97,7 +130,7 @@ class MediaLog:
             InvalidTypeError, InvalidValueError: `text` is not text, has no UTF-8 form or is too long; or the
                 media type is not ``type/subtype`` in lower case.
         """
-        details = self._check_details(name, step, caption)
+        details = self._check_details(name, step, caption, aliases, description)
         from exptrack.media import encode_text
 
         return details.store("text", encode_text(text, media_type))
@@ -110,6 +143,8 @@ class MediaLog:
         *,
         columns: Sequence[str] | None = None,
         caption: str | None = None,
+        aliases: Iterable[str] = (),
+        description: str | None = None,
     ) -> str:
         """Store a table and return its hash: as Parquet, or as CSV if pyarrow is not installed. Commits.
 
@@ -120,7 +155,7 @@ class MediaLog:
         Raises:
             InvalidTypeError, InvalidValueError: `table` is none of these, or a cell does not fit its column.
         """
-        details = self._check_details(name, step, caption)
+        details = self._check_details(name, step, caption, aliases, description)
         from exptrack.media import encode_table
 
         with reading("the table"):
@@ -138,6 +173,8 @@ class MediaLog:
         counts: object = None,
         edges: object = None,
         caption: str | None = None,
+        aliases: Iterable[str] = (),
+        description: str | None = None,
     ) -> str:
         """Count values into equal bins, store the counts as JSON and return their hash. Commits.
 
@@ -148,7 +185,7 @@ class MediaLog:
         Raises:
             InvalidTypeError, InvalidValueError: an element is not a number, or counts and edges do not fit.
         """
-        details = self._check_details(name, step, caption)
+        details = self._check_details(name, step, caption, aliases, description)
         from exptrack.media import encode_histogram
 
         with reading("the histogram"):

@@ -23,7 +23,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType, TracebackType
@@ -45,6 +45,7 @@ from exptrack.errors import (
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DELETE_OWNER
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
@@ -120,6 +121,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         self._began = 0.0
         self._duration_ms = 0
         self._old_sigterm: Any = None
+        self._block_pid = 0  # the process whose block ends a run with a lease, which is live nowhere
         # The end that was asked for, while it could not be stored: status, reason and traceback.
         self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
@@ -169,16 +171,53 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
     @in_section
     def beat(self) -> None:
-        """Store that the run is alive. Commits. Waits for 5 s at most: the calls of the training come first."""
+        """Store that the run is alive; a run with a lease needs this. Commits.
+
+        Waits for 5 s at most: the calls of the training come first.
+        """
         with self._connection.waiting_at_most(BEAT_WAIT_S), self._connection.transaction():
             self._beat()
 
     def _beat(self) -> None:
+        if not self._pid:  # not the owner's handle
+            renew_lease(self._connection, self._run, at_once=True)
+            return
         duration = self._duration_ms + self._session_ms()
         with changing_run(self._connection, self._run):
             self._connection.execute(BEAT, (utc_text(), duration, self._run))
 
-    # Reading metrics. MetricLog logs them; MediaLog logs images, texts, tables and histograms.
+    # Metrics. MetricLog logs them too; MediaLog logs images, texts, tables and histograms.
+
+    def log_rows(self, rows: Iterable[Any], *, source: str | None = None, sequence: int | None = None) -> bool:
+        """Log rows of several metrics, all or none, also after the run's end. Commits.
+
+        A row is ``(name, value)``, ``(name, value, step)`` or ``(name, value, step, time)``. A step of None is
+        the next one of its metric; time is as in :meth:`log_metric`.
+
+        `source` names the sender, and `sequence` numbers its batches in rising order. A batch whose number is
+        not above the one stored last for its source is ignored, and the call returns False. That is decided in
+        the transaction that stores the rows. So a sender may repeat a batch until a call has returned. The
+        numbers of two sources are independent.
+
+        A run that has ended keeps its status and the time of its end; it gets an event ``amend``.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        ...     batch = [("loss", 0.9, 0), ("loss", 0.5, 1), ("acc", 0.7)]
+        ...     run.log_rows(batch, source="worker", sequence=1)
+        ...     run.log_rows(batch, source="worker", sequence=1)
+        True
+        False
+
+        Raises:
+            InvalidTypeError, InvalidValueError: a row cannot be stored, or only one of `source` and `sequence`
+                is given.
+            RunTrashedError: the run is in the trash.
+            RunNotFoundError: the run has been deleted.
+        """
+        from exptrack.tracking.row_log import log_rows
+
+        return log_rows(self, rows, source, sequence)
 
     def get_metric(self, name: str) -> list[MetricPoint]:
         """Return every point of a metric by step, repetitions in order of logging; empty if never logged."""
@@ -236,7 +275,8 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         - an `Artifact` record;
         - a hash, ``sha256:…``, of which the first six digits are enough;
         - ``NAME``, the newest artifact of that name in the archive, or ``RUN/NAME``. Both may end with ``:v2``
-          for a version, or ``:latest`` for the newest.
+          for a version, ``:latest`` for the newest, or an alias, as ``:best``. Of several runs, ``NAME:best``
+          is the artifact that got the alias last.
 
         Using an artifact again changes nothing.
 
@@ -391,6 +431,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
     def _write_end(self, status: RunStatus, reason: str | None, traceback: str | None) -> None:
         with self._connection.transaction(durable=True):
             self._require_running()
+            renew_lease(self._connection, self._run, at_once=True)
             duration = self._state()["duration_ms"]
             if self._pid:
                 duration = self._duration_ms + self._session_ms()
@@ -424,7 +465,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live and not self.inherit():
+        if not self._live and not self.inherit() and not self._is_open_lease():
             # The run ended inside the block, or this is a forked child that left the block too.
             return
         try:
@@ -434,6 +475,13 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
                 raise
             # The caller's own exception matters more. The end is tried again when the interpreter exits.
             warn(f"the end of run {self.run_id} is not stored: {problem}")
+
+    def _is_open_lease(self) -> bool:
+        """Whether this handle began a run with a lease, which has not ended."""
+        if self._block_pid != os.getpid():
+            return False
+        row = self._connection.one(RUN_STATE, (self._run,))
+        return row is not None and row["status"] == RunStatus.RUNNING
 
     def _end_as(self, error: BaseException | None) -> None:
         """End the run by how its block was left."""

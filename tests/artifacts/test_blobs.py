@@ -26,6 +26,7 @@ from exptrack.artifacts import blobs, chunks, lineage, retention
 from exptrack.artifacts import store as artifacts
 from exptrack.artifacts.blobs import Intake
 from exptrack.artifacts.chunks import BLOCK_BYTES
+from exptrack.artifacts.registration import Registration
 from tests.changes import altering, changing, trace
 
 BIG = random.Random(2).randbytes(12_000_000)
@@ -287,7 +288,7 @@ def test_a_chunk_that_is_collected_between_look_up_and_writing_is_written_again(
         known = intake.put(SMALL)
         run.artifacts.remove("w")
         assert stored(archive) == (0, 0, 0, 0)
-        said = artifacts.Registration("again", "data")
+        said = Registration("again", "data")
         intake.attach(lambda: run.artifacts._insert(said, "{}", known))
     assert run.artifacts.get_blob("again") == SMALL
     run.artifacts.register_data("w", SMALL)

@@ -341,3 +341,26 @@ def test_each_run_is_followed_once_in_the_drawing(lab: Lab) -> None:
     shown = lab.call("lineage", top.run_id).stdout
     assert shown.count(f"run {end.run_id} used") == 2
     assert lab.call("lineage", end.run_id).stdout.count(f"of run {top.run_id}") == 2
+
+
+def test_alias_names_a_version_that_other_commands_take(lab: Lab, tmp_path: Path) -> None:
+    assert "aliases" not in lab.call("artifacts", "ls", lab.run).stdout
+    done = lab.call("artifacts", "alias", lab.run, "samples/text", "best", "--version", "7")
+    assert done.stdout == f"{lab.run}: samples/text:best is version 7\n"
+    assert lab.call("artifacts", "get", lab.run, "samples/text:best", "-o", "-").stdout == "sample 6\n"
+    shown = lab.call("artifacts", "ls", lab.run).stdout
+    assert "aliases" in shown
+    assert "best" in shown
+    assert "description" not in shown
+    words = ("--kind", "model", "--alias", "best", "--alias", "prod", "--description", "the \x1b[31m one")
+    (tmp_path / "w.bin").write_bytes(b"w")
+    assert lab.json("artifacts", "put", lab.run, str(tmp_path / "w.bin"), *words)["version"] == 1
+    (one,) = [a for a in lab.json("artifacts", "ls", lab.run) if a["name"] == "w.bin"]
+    assert (one["kind"], one["aliases"], one["description"]) == ("model", ["best", "prod"], "the \x1b[31m one")
+    assert "\\x1b[31m one" in lab.call("artifacts", "ls", lab.run).stdout
+    gone = lab.json("artifacts", "alias", lab.run, "w.bin", "prod", "--remove")
+    assert gone == {"run_id": lab.run, "name": "w.bin", "alias": "prod", "version": None}
+    assert lab.json("artifacts", "alias", lab.run, "w.bin", "prod")["version"] == 1
+    assert lab.call("artifacts", "alias", lab.run, "w.bin", "v1").exit_code == 50
+    assert lab.call("artifacts", "alias", lab.run, "w.bin", "x", "--remove").exit_code == 33
+    assert lab.call("artifacts", "alias", lab.run, "w.bin", "prod", "--remove", "--version", "1").exit_code == 2

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import exptrack
 from exptrack import Archive
 from exptrack.cli import main
 from tests.cli.calls import HOSTILE, MARKUP, asked, call, ids
+from tests.test_other_programs import ask_datasette
 
 
 def test_sql_prints_tables_csv_and_json(lab: Path) -> None:
@@ -201,14 +201,5 @@ def test_added_views_stay_through_reopening_and_deleting_runs(lr_lab: Path) -> N
 
 def test_datasette_shows_an_added_view(lr_lab: Path) -> None:
     call(lr_lab, "view", "sweep", "config.lr", "metrics.loss")
-    command = [
-        sys.executable,
-        "-m",
-        "datasette",
-        str(lr_lab),
-        "--get",
-        "/lab/sweep.json?_shape=array&loss__lt=0.03",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert [row["name"] for row in json.loads(done.stdout)] == ["run0"]
+    (rows,) = ask_datasette(lr_lab, ["sweep.json?_shape=array&loss__lt=0.03"])
+    assert [row["name"] for row in rows] == ["run0"]

@@ -29,6 +29,8 @@ CALLS = {
     "tag": "RUN größer",
     "note": "RUN 'größer 日本'",
     "rm": "RUN --yes",
+    "restore": "RUN",
+    "trash": "",
     "history": "RUN loss",
     "watch": "--looks 1 --every 0.05",
     "compare": "--where 'name != x'",

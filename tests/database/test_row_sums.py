@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sqlite3
 import struct
@@ -31,9 +30,8 @@ def signed(total: int) -> int:
 
 
 def test_the_hash_of_a_row_is_what_the_documentation_says() -> None:
-    row = ("tag", "ä", 1, 0.1, None, math.inf)
-    text = '["tag","ä",1,0.1,null,Infinity]'
-    assert json.dumps(row, separators=(",", ":"), ensure_ascii=False) == text
+    row = ("tag", 'ä"\x7f\n', 2**53 + 1, 0.1, None, math.inf)
+    text = '["tag","ä\\"\x7f\\n",9007199254740993,"3fb999999999999a",null,"7ff0000000000000"]'
     expected = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
     assert hash_row("tag", row[1:]) == expected
 
@@ -164,7 +162,7 @@ def test_the_columns_of_a_row_are_those_of_its_table() -> None:
         empty.executescript(read_schema("current.sql"))
         for kind, query, _together in (*OF_RUN, *OF_GROUP, *OF_STUDY, *OF_TRIAL):
             columns = [row[1] for row in empty.execute(f"PRAGMA table_info({kind})")]
-            if columns:
+            if columns and kind != "config_value":
                 found = [column[0] for column in empty.execute(query, (0,)).description]
                 assert found == [column for column in columns if column not in left_out], kind
                 compared.append(kind)

@@ -233,6 +233,23 @@ def test_of_a_damaged_journal_the_sound_points_are_stored_once_and_the_file_stay
     assert mailed.read_bytes() == bytes(data)
 
 
+def test_a_journal_that_was_put_aside_before_is_told_as_that(tmp_path: Path) -> None:
+    killed(tmp_path, "for step in range(100): run.log({'loss': float(step)}, step)")
+    (journal,) = journals(tmp_path)
+    journal.chmod(0o600)
+    data = bytearray(journal.read_bytes())
+    data[HEADER_BYTES + 50 * SLOT + 32] ^= 1
+    journal.write_bytes(data)
+    with Archive(tmp_path / "lab.db") as archive:
+        (aside,) = journals(tmp_path)
+        report = archive.recover(aside)
+        problem = "an earlier recovery could not store all of its points"
+        assert report.journal == (str(aside), 0, str(aside), problem)
+        assert report.points == 99  # which the opening has stored
+        assert archive.verify().ok
+    assert aside.read_bytes() == bytes(data)
+
+
 def test_points_whose_runs_are_missing_are_told_and_another_copy_of_the_archive_stores_them(
     lab: Path, mailed: Path
 ) -> None:

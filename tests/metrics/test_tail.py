@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exptrack import (
     Archive,
+    InvalidValueError,
     RunNotFoundError,
     Series,
 )
@@ -62,6 +63,53 @@ def test_a_tail_misses_no_step_that_repeats_or_goes_back(archive: Archive) -> No
         (update,) = tail.read()
         assert (update.replaces, update.series.lists()["value"]) == (True, [0.0, 3.0, 1.0, 2.0, 4.0])
         assert tail.read() == []
+
+
+def test_a_tail_from_now_leaves_out_what_was_logged(archive: Archive) -> None:
+    with logged(archive, [(0, 0.0), (5, 1.0)]) as run:
+        tail = archive.tail(run, from_now=True)
+        assert tail.read() == []
+        run.log({"loss": 2.0, "late": 0.5}, 6)
+        found = {update.series.name: plain(update.series)[0][:2] for update in tail.read()}
+        assert found == {"loss": (6, 2.0), "late": (6, 0.5)}
+        run.log({"loss": 3.0}, 7)
+        tail.skip()
+        assert tail.read() == []
+        # What changes the past is told whole.
+        run.log({"loss": 4.0}, 1)
+        (update,) = tail.read()
+        assert (update.replaces, len(update.series)) == (True, 5)
+
+
+def test_a_tail_goes_on_from_a_cursor(archive: Archive) -> None:
+    with logged(archive, [(0, 0.0)], 'na"me ☃') as run, logged(archive, [(0, 1.0)]) as other:
+        tail = archive.tail([run, other])
+        assert archive.tail(run, cursor=tail.cursor).read()[0].replaces is False
+        tail.read()
+        cursor = tail.cursor
+        assert cursor.isascii()
+        assert cursor.isprintable()
+        assert archive.tail([run, other], cursor=cursor).read() == []
+        run.log({'na"me ☃': 2.0}, 1)
+        again = archive.tail([other, run], cursor=cursor)
+        assert [(u.series.lists()["step"], u.replaces) for u in again.read()] == [([1], False)]
+        assert again.cursor != cursor
+        # Of a file that an older copy has replaced, say.
+        early = cursor.replace(",1,0,0]", ",9,8,0]")
+        assert early != cursor
+        assert {update.replaces for update in archive.tail([run, other], cursor=early).read()} == {True}
+
+
+def test_what_is_no_cursor_is_refused(archive: Archive) -> None:
+    with archive.start_run() as run:
+        for wrong in ("", "x", "{}x", "5", "[1]", '[["a"]]', '[["a","b",1,2,3.5]]', '[["a","b",true,2,3]]'):
+            with pytest.raises(InvalidValueError, match="not the cursor of a tail"):
+                archive.tail(run, cursor=wrong)
+        for wrong in ('[["a",[],1,2,3]]', '[["a","b",1,2,9223372036854775808]]', "[" * 100_000, '["abcde"]'):
+            with pytest.raises(InvalidValueError, match="not the cursor of a tail"):
+                archive.tail(run, cursor=wrong)
+        with pytest.raises(InvalidValueError, match="leave out from_now"):
+            archive.tail(run, cursor="[]", from_now=True)
 
 
 def test_a_tail_of_a_deleted_run_says_so(archive: Archive) -> None:

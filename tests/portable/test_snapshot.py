@@ -68,6 +68,31 @@ def test_the_copy_holds_all_in_one_file_while_the_archive_is_written(archive: Ar
     assert len(archive.get_run(live.run_id).get_metric("loss")) == 51
 
 
+def test_a_reader_of_a_copy_goes_on_beside_those_who_begin_to_write_it(
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(archive)
+    folder = tmp_path / "there"
+    folder.mkdir()
+    copy = folder / "copy.db"
+    archive.backup(copy)
+    before = copy.read_bytes()
+    with Archive(copy, mode="ro") as reader:
+        runs = len(reader.list_runs())
+        assert names(folder) == [
+            "copy.db"
+        ]  # not in WAL mode, so that it can be read where nothing can be written
+        assert copy.read_bytes() == before
+        for count in (1, 2):
+            with Archive(copy) as writer:
+                writer.start_run().complete()
+                assert len(reader.list_runs()) == runs + count
+            assert len(reader.list_runs()) == runs + count
+        assert reader.verify().ok
+    assert names(folder) == ["copy.db"]
+    assert caplog.messages == []
+
+
 def test_it_has_the_mode_of_the_archive(archive: Archive, tmp_path: Path) -> None:
     for mode in (0o600, 0o644):
         os.chmod(archive.path, mode)

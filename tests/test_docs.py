@@ -84,6 +84,7 @@ PRINTED = {
     "docs/logging.md: Tags, notes and events": "('baseline', 'cifar10')",
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
+    "docs/logging.md: Record runs that are over": "True 1\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
     "docs/configs.md: A config of a framework": "math.sin dog ('act', 'clip', 'labels.0', 'labels.1')\n",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",

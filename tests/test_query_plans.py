@@ -64,6 +64,7 @@ ALLOWED = {
 TEMPLATES: dict[str, dict[str, str]] = {
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
+    "walks.BEYOND_EXACT": {"table": "config_value"},
     "values.VALUES": {"value": "s.last_value"},
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
     "compiler.TRIALS": {"match": "t.state = 'pruned'"},

@@ -8,6 +8,7 @@ enough of them sooner.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,21 +17,19 @@ from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import read_elements, short_repr
 from exptrack.query.compiler import (
     FEW,
-    INDEXED_VALUES,
-    METRIC_VALUES,
     MOST,
-    STATES,
     Compiler,
     Fragment,
     express_field,
     unite,
 )
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Or
-from exptrack.query.names import find_metric
+from exptrack.query.walks import has_walks, list_walks
 from exptrack.validation import check_sql_value, check_step
 
 # A statement that only counts has no order to walk along, so more candidates are worth a look.
 MOST_WHEN_COUNTING = 100_000
+ALL = -1  # as a LIMIT of SQLite
 LAST_RUN = "SELECT max(id) FROM run"
 
 
@@ -83,30 +82,54 @@ class Selection:
 
     def compile_count(self) -> Fragment:
         """Return the statement that counts the runs."""
+        return self._compile_set("count(*)", "count(*)")
+
+    def compile_members(self) -> Fragment:
+        """Return the statement that lists the row ids of the runs, in any order."""
+        return self._compile_set("r.id", "d.run")
+
+    def _compile_set(self, of_run: str, of_driver: str) -> Fragment:
         driver, rest = self._choose_driver(None)
         test = self._compiler.admit(rest)
         if driver is None:
-            return Fragment(f"SELECT count(*) FROM run AS r WHERE {test.sql.format(id='r.id')}", test.values)
+            return Fragment(f"SELECT {of_run} FROM run AS r WHERE {test.sql.format(id='r.id')}", test.values)
         run = " CROSS JOIN run AS r ON r.id = d.run" if test.reads_run else ""
-        sql = f"SELECT count(*) FROM ({driver.sql}) AS d{run} WHERE {test.sql.format(id='d.run')}"
+        sql = f"SELECT {of_driver} FROM ({driver.sql}) AS d{run} WHERE {test.sql.format(id='d.run')}"
         return Fragment(sql, driver.values + test.values)
 
-    def rows(self, limit: int | None, after: SelectedRun | None = None) -> list[SelectedRun]:
-        """Read the first `limit` runs, or the first behind `after`; None means all."""
+    def rows(self, limit: int | None, after: SelectedRun | None = None, skip: int = 0) -> list[SelectedRun]:
+        """Read the first `limit` runs, or the first behind `after`, without `skip` of them; None means all."""
         if limit is not None:
-            ranked = self.compile_ranking(limit, after)
+            ranked = self.compile_ranking(limit, after, skip)
             if ranked is not None:
                 found = self._read(ranked)
                 # If the index has fewer, runs without the value may follow: they come last.
                 if len(found) == limit:
                     return found
-        return self._read(self.compile_list(limit, after))
+        return self._read(self.compile_list(limit, after, skip))
+
+    def row_ids(self, limit: int | None = None) -> array[int]:
+        """Read the row ids of all runs, or of the first `limit`, in order."""
+        if limit is not None:
+            return array("q", [one.run for one in self.rows(limit)])
+        ranked = self.compile_ranking(None)
+        if ranked is None:
+            return self._read_ids(self.compile_list(None))
+        found = self._read_ids(ranked)
+        rest = set(self._read_ids(self.compile_members())).difference(found)
+        found.extend(sorted(rest, reverse=True))
+        return found
+
+    def _read_ids(self, statement: Fragment) -> array[int]:
+        return self._connection.fold(
+            statement.sql, statement.values, lambda rows: array("q", [row[0] for row in rows])
+        )
 
     def _read(self, statement: Fragment) -> list[SelectedRun]:
         rows = self._connection.all(statement.sql, statement.values)
         return [SelectedRun(row[0], tuple(row)[1:]) for row in rows]
 
-    def compile_list(self, limit: int | None, after: SelectedRun | None = None) -> Fragment:
+    def compile_list(self, limit: int | None, after: SelectedRun | None = None, skip: int = 0) -> Fragment:
         """Return the statement that lists the runs, whatever fields order them."""
         driver, rest = self._choose_driver(limit if self._is_indexed() else None)
         test = self._compiler.admit(rest)
@@ -125,50 +148,59 @@ class Selection:
                 )
             behind = self._test_behind(after, [value.sql for value in orders], orders, "r.id")
             sql, values = f"{sql} AND {behind.sql}", values + behind.values
-        terms = [self._write_term(one, value.sql) for one, value in zip(self._order, orders, strict=True)]
-        values += tuple(
-            v
-            for one, value in zip(self._order, orders, strict=True)
-            for v in value.values * self._count_uses(one)
-        )
+        terms = [f"o{place}{self._write_direction(one)}" for place, one in enumerate(self._order)]
         sql = f"{sql} ORDER BY {', '.join([*terms, 'r.id DESC'])}"
-        return Fragment(sql, values) if limit is None else Fragment(f"{sql} LIMIT ?", (*values, limit))
+        if limit is None and not skip:
+            return Fragment(sql, values)
+        return Fragment(f"{sql} LIMIT ? OFFSET ?", (*values, ALL if limit is None else limit, skip))
 
-    def compile_ranking(self, limit: int, after: SelectedRun | None = None) -> Fragment | None:
-        """Return the statement that walks along a metric's index; None if it has none, or if that is slower."""
+    def compile_ranking(
+        self, limit: int | None, after: SelectedRun | None = None, skip: int = 0
+    ) -> Fragment | None:
+        """Return the statement that walks along the indexes of a metric, config key or attribute.
+
+        None if they have not the order, or if that is slower. Runs without a value are left out.
+        """
         field, descending = self._order[0]
-        if field.kind != "metric" or not self._is_indexed() or self._choose_driver(limit)[0] is not None:
+        if not self._has_walks() or self._choose_driver(limit)[0] is not None:
             return None
-        metric = find_metric(self._connection, field.name)
+        last = None if after is None else after.values[0]
+        if after is not None and last is None:
+            return None  # only runs without a value follow
         test = self._compiler.admit(self._condition)
-        # The series is called m, because tests of metrics call theirs s.
-        value = METRIC_VALUES[field.statistic]
+        # The row is called m, because tests call theirs otherwise.
         direction = "DESC" if descending else "ASC"
         run = " CROSS JOIN run AS r ON r.id = m.run" if test.reads_run else ""
+        most = ALL if limit is None else limit + skip
         values: tuple[Any, ...] = ()
         parts = []
-        for state in STATES:
+        for walk in list_walks(self._connection, field, descending, last):
             sql = (
-                f"SELECT m.run AS run, {value} AS value FROM metric_series AS m{run}"
-                f" WHERE m.metric = ? AND {state.format(s='m')} AND {value} IS NOT NULL"
-                f" AND ({test.sql.format(id='m.run')})"
+                f"SELECT m.run AS run, {walk.value} AS value FROM {walk.table}{run}"
+                f" WHERE {walk.where} AND ({test.sql.format(id='m.run')})"
             )
-            values += (metric, *test.values)
+            values += (*walk.values, *test.values)
             if after is not None:
-                behind = self._test_behind(after, [value], [Fragment(value)], "m.run")
+                behind = self._test_behind(after, [walk.value], [Fragment(walk.value)], "m.run")
                 sql, values = f"{sql} AND {behind.sql}", values + behind.values
-            parts.append(f"SELECT * FROM ({sql} ORDER BY {value} {direction}, m.run DESC LIMIT ?)")
-            values += (limit,)
+            # Values that are equal as doubles may differ.
+            terms = dict.fromkeys((walk.key, walk.value))
+            keys = ", ".join(f"{term} {direction}" for term in terms if term != f"+{walk.key}")
+            parts.append(f"SELECT * FROM ({sql} ORDER BY {keys}, m.run DESC LIMIT ?)")
+            values += (most,)
+        if not parts:
+            return None
         union = " UNION ALL ".join(parts)
-        sql = f"SELECT run, value FROM ({union}) ORDER BY value {direction}, run DESC LIMIT ?"
-        return Fragment(sql, (*values, limit))
+        sql = f"SELECT run, value FROM ({union}) ORDER BY value {direction}, run DESC LIMIT ? OFFSET ?"
+        return Fragment(sql, (*values, ALL if limit is None else limit, skip))
 
     def _is_indexed(self) -> bool:
         """Return whether an index has the order."""
         field = self._order[0].field
-        if field.kind == "attribute":
-            return field.name in ("id", "started")
-        return len(self._order) == 1 and field.statistic in INDEXED_VALUES
+        return (field.kind == "attribute" and field.name in ("id", "started")) or self._has_walks()
+
+    def _has_walks(self) -> bool:
+        return len(self._order) == 1 and has_walks(self._order[0].field)
 
     def _choose_driver(self, limit: int | None) -> tuple[Fragment | None, And]:
         """Choose the condition that leads to the fewest runs; return it and the others, or None and all.
@@ -202,13 +234,10 @@ class Selection:
         rest = tuple(c for at, c in enumerate(self._condition.conditions) if at != place or not exact)
         return unite(found, _choose_union(chosen)), And(rest)
 
-    def _write_term(self, one: Order, value: str) -> str:
-        direction = " DESC" if one.descending else ""
-        return f"{value}{direction}" if self._count_uses(one) == 1 else f"{value} IS NULL, {value}{direction}"
-
-    def _count_uses(self, one: Order) -> int:
-        """Return how often ORDER BY holds the expression: twice if it can be NULL."""
-        return 1 if one.field.kind == "attribute" and one.field.name in ("id", "started", "status") else 2
+    def _write_direction(self, one: Order) -> str:
+        # A field that no run lacks is ordered without a word on NULL, so that its index serves.
+        is_never_null = one.field.kind == "attribute" and one.field.name in ("id", "started", "status")
+        return " DESC" if one.descending else "" if is_never_null else " NULLS LAST"
 
     def _test_behind(
         self, after: SelectedRun, terms: Sequence[str], orders: Sequence[Fragment], run: str

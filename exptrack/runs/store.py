@@ -171,12 +171,21 @@ def insert_note(
 
 
 def record_end(
-    connection: Connection, run: int, status: RunStatus, reason: str | None, at: str | None = None
+    connection: Connection,
+    run: int,
+    status: RunStatus,
+    reason: str | None,
+    at: str | None = None,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    late: bool = False,
 ) -> None:
-    """Write the events of a run's end. Call inside a transaction."""
+    """Write the events of a run's end; `facts` are said of the end too. Call inside a transaction."""
     if status is RunStatus.FAILED:
-        record_event(connection, run, "fail", {"reason": reason}, at=at, late=False)
-    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at, late=False)
+        record_event(connection, run, "fail", {"reason": reason}, at=at, late=late)
+    record_event(
+        connection, run, "end", {"status": status, "reason": reason, **(facts or {})}, at=at, late=late
+    )
 
 
 # Checks of what a caller gives a run

@@ -12,31 +12,25 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from exptrack.capture.code import CodeVersion
-from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import (
-    know_secrets_of_command,
-    redact_remote,
     remove_secrets_and_paths,
     remove_secrets_of_name,
 )
-from exptrack.config.exp_config import ExpConfig, make_config
-from exptrack.config.tree import hide_secrets
-from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
-from exptrack.known_secrets import mask_facts, mask_secrets
+from exptrack.config.exp_config import make_config
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_text, read_elements, read_items, short_repr
 from exptrack.records import RunStatus
 from exptrack.runs.attributes import StoredValue, check_attributes
+from exptrack.runs.origin import check_facts, check_start, make_code, make_environment
 from exptrack.runs.store import NewRun, check_data, check_note, check_optional_name, check_tags
-from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, read_moment, read_time, utc_text
+from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, read_time, utc_text
 from exptrack.validation import (
     INT64_MAX,
     INT64_MIN,
-    check_flag,
     check_name,
     check_number,
     check_status,
@@ -48,7 +42,6 @@ from exptrack.validation import (
 if TYPE_CHECKING:
     from exptrack.artifacts.registration import Registration
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, milliseconds, values
 
 
@@ -159,7 +152,7 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
     status = check_status(record.status)
     if status is RunStatus.RUNNING:
         raise InvalidValueError("a recorded run has ended; its status must be completed, failed or interrupted")
-    started = _check_start(record.started_at)
+    started = check_start(record.started_at)
     duration_s = check_number(record.duration_s, "duration_s")
     try:
         ended = started + timedelta(seconds=duration_s)
@@ -184,8 +177,12 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
         name=check_optional_name(record.name, "run name"),
         group=check_optional_name(record.group, "group"),
         parent=None if record.parent is None else find_parent(record.parent),
-        code=_check_code(record),
-        environment=_check_environment(record),
+        code=make_code(
+            record.commit, record.dirty, record.branch, record.script, record.remote, record.code_digest
+        ),
+        environment=make_environment(
+            record.host, record.python, record.platform, record.system, record.command, record.variables
+        ),
         started_at=started,
         ended_at=ended,
         duration_ms=round(duration_s * 1000),
@@ -202,70 +199,8 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
     )
 
 
-def _check_start(value: object) -> datetime:
-    start = read_moment(value, "started_at")
-    if start < EPOCH or start.year >= 3000:
-        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {short_repr(value)}")
-    return start
-
-
 def _redact_text(text: object, what: str) -> str | None:
     return None if text is None else remove_secrets_and_paths(check_text(text, what))
-
-
-@lru_cache(maxsize=256)
-def _redact_name(text: str) -> str:
-    return remove_secrets_and_paths(text)
-
-
-# The machine and the code
-
-
-def _check_code(record: RecordedRun) -> CodeVersion:
-    remote = record.remote
-    return CodeVersion(
-        commit=check_optional_name(record.commit, "commit"),
-        dirty=None if record.dirty is None else check_flag(record.dirty, "dirty"),
-        branch=check_optional_name(record.branch, "branch"),
-        remote=None if remote is None else _redact_name(redact_remote(check_name(remote, "remote"))),
-        script=None if record.script is None else _redact_name(check_name(record.script, "script")),
-        digest=check_text(record.code_digest, "code_digest"),
-        problem=None,
-    )
-
-
-def _check_environment(record: RecordedRun) -> Environment:
-    command, variables = record.command, record.variables
-    return Environment(
-        host=check_text(record.host, "host"),
-        python=check_text(record.python, "python"),
-        platform=check_text(record.platform, "platform"),
-        system=_check_facts(record.system, "system") if record.system else {},
-        command=[] if command == () else _check_command(command),
-        variables=_check_variables(variables) if variables else {},
-    )
-
-
-def _check_command(command: object) -> list[str]:
-    words = [check_text(word, "a word of the command") for word in read_elements(command, "command")]
-    return [remove_secrets_and_paths(word) for word in know_secrets_of_command(words)]
-
-
-def _check_variables(variables: object) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in read_items(variables, "variables"):
-        name = check_name(key, "name of a variable")
-        (word,) = know_secrets_of_command([f"{name}={check_text(value, f'variable {name!r}')}"])
-        found[mask_secrets(name)] = remove_secrets_and_paths(word.partition("=")[2])
-    return found
-
-
-def _check_facts(facts: object, what: str) -> dict[str, Any]:
-    try:
-        checked: dict[str, Any] = mask_facts(hide_secrets(ExpConfig(dict(read_items(facts, what))).values))
-    except ConfigError as error:
-        raise InvalidValueError(f"{what}: {error}") from None
-    return checked
 
 
 # What happened in the run
@@ -294,7 +229,7 @@ def _check_event(event: object, end: str) -> Happening:
     if len(parts) < 2:
         raise InvalidTypeError(f"an event is (kind, data) or (kind, data, time), not {short_repr(event)}")
     kind, data = mask_secrets(check_name(parts[0], "event kind")), parts[1]
-    facts = {} if data is None else _check_facts(data, "event data")
+    facts = {} if data is None else check_facts(data, "event data")
     at = end if len(parts) == 2 or parts[2] is None else utc_text(read_time(parts[2], "the time of an event"))
     return Happening(at, "event", (kind, facts))
 

@@ -28,10 +28,11 @@ from exptrack.runs.attributes import save_attributes
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import derive_run_id, make_run_id
 from exptrack.runs.lookup import resolve_run
+from exptrack.runs.origin import EPOCH
 from exptrack.runs.seal import save_run_checksum, seal_run
 from exptrack.runs.store import INSERT_TAG, insert_note, insert_run, record_end
 from exptrack.times import utc_text
-from exptrack.tracking.recorded_run import EPOCH, CheckedArtifact, CheckedRecord, RecordedRun, check_record
+from exptrack.tracking.recorded_run import CheckedArtifact, CheckedRecord, RecordedRun, check_record
 from exptrack.validation import check_choice, check_name
 
 if TYPE_CHECKING:

@@ -121,6 +121,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         self._began = 0.0
         self._duration_ms = 0
         self._old_sigterm: Any = None
+        self._block_pid = 0  # the process whose block ends a run with a lease, which is live nowhere
         # The end that was asked for, while it could not be stored: status, reason and traceback.
         self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
@@ -286,7 +287,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """
         from exptrack.artifacts.lineage import use_artifact
 
-        self._require_changeable()
+        self._require_present()
         return use_artifact(self._connection, self._run, reference)
 
     @property
@@ -464,7 +465,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live and not self.inherit():
+        if not self._live and not self.inherit() and not self._is_open_lease():
             # The run ended inside the block, or this is a forked child that left the block too.
             return
         try:
@@ -474,6 +475,13 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
                 raise
             # The caller's own exception matters more. The end is tried again when the interpreter exits.
             warn(f"the end of run {self.run_id} is not stored: {problem}")
+
+    def _is_open_lease(self) -> bool:
+        """Whether this handle began a run with a lease, which has not ended."""
+        if self._block_pid != os.getpid():
+            return False
+        row = self._connection.one(RUN_STATE, (self._run,))
+        return row is not None and row["status"] == RunStatus.RUNNING
 
     def _end_as(self, error: BaseException | None) -> None:
         """End the run by how its block was left."""

@@ -525,6 +525,10 @@ def test_compiled_sql_answers_as_a_naive_evaluation_does(
                     after = page[-1]
                     assert len(paged) <= len(expected)
                 assert paged == expected
+                skip = data.draw(st.integers(0, 3), "skipped")
+                assert [one.run for one in asked.rows(size, skip=skip)] == expected[skip : skip + size]
+                assert asked.row_ids().tolist() == expected
+                assert asked.row_ids(size).tolist() == expected[:size]
                 if sayable(condition):
                     read = parse_filter(condition_text(condition))
                     order = ", ".join("-" * one.descending + field_text(one.field) for one in orders)

@@ -83,6 +83,7 @@ PRINTED = {
     "docs/logging.md: Metrics": "[(0, 0.9), (1, 0.7), (2, nan)]\n0.6\n",
     "docs/logging.md: Tags, notes and events": "('baseline', 'cifar10')",
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
+    "docs/logging.md: Rows of frameworks": "3 {'phase': 'warm-up'} ['hook']\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
     "docs/logging.md: Record runs that are over": "True 1\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",

@@ -26,7 +26,7 @@ _NAMES_IN = {
     "tracking.run": "Run",
     "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
-    "runs.recorded": "RecordedRun",
+    "tracking.recorded_run": "RecordedRun RecordedArtifact",
     "runs.trash": "TrashedRun",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
@@ -249,7 +249,6 @@ if TYPE_CHECKING:
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
-    from exptrack.runs.recorded import RecordedRun as RecordedRun
     from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
@@ -266,4 +265,6 @@ if TYPE_CHECKING:
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
     from exptrack.sweeps.trial import Trial as Trial
     from exptrack.tracking.current import current_run as current_run
+    from exptrack.tracking.recorded_run import RecordedArtifact as RecordedArtifact
+    from exptrack.tracking.recorded_run import RecordedRun as RecordedRun
     from exptrack.tracking.run import Run as Run

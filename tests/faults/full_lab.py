@@ -50,6 +50,9 @@ def build(path: Path) -> None:
                 run.remove_tag("smoke")
             run.fail("out of memory") if number == 2 else run.complete()
             previous = run
+        archive.set_group_attribute("first", "owner", "ada")
+        archive.create_group("empty")
+        archive.trash_group("empty")
         study = archive.create_study("widths", "maximize", sampler=Sampler.random(seed=1), metric="acc")
 
         def objective(trial: exptrack.Trial) -> float:

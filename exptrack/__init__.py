@@ -28,6 +28,7 @@ _NAMES_IN = {
     "runs.trial_link": "TrialPruned",
     "tracking.recorded_run": "RecordedRun RecordedArtifact",
     "runs.trash": "TrashedRun",
+    "runs.groups": "RunGroup",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -76,9 +77,9 @@ _NAMES_IN = {
         ForkUnsafeError
         ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
-        MetricNotFoundError ConfigNotFoundError StudyNotFoundError
+        MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
-        ConfigConflictError ExternalIdError
+        ConfigConflictError ExternalIdError GroupExistsError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
         UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
@@ -199,6 +200,8 @@ if TYPE_CHECKING:
     from exptrack.errors import ExternalIdError as ExternalIdError
     from exptrack.errors import FilterError as FilterError
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
+    from exptrack.errors import GroupExistsError as GroupExistsError
+    from exptrack.errors import GroupNotFoundError as GroupNotFoundError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
     from exptrack.errors import JournalError as JournalError
@@ -249,6 +252,7 @@ if TYPE_CHECKING:
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
+    from exptrack.runs.groups import RunGroup as RunGroup
     from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner

@@ -98,6 +98,10 @@ PRINTED = {
     "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",
     "docs/asking.md: pandas": "{'acc': 0.5, 'loss': 2.0}\n",
     "docs/asking.md: DuckDB": "[('acc', 0.5), ('loss', 2.0)]\n",
+    "docs/logging.md: Runs of another process": (
+        "True False\nfailed {'exit_code': 137, 'signal': 'SIGKILL'}\n"
+    ),
+    "docs/logging.md: Groups and the trash": "[] [('mnist', 0)]\n['mnist']\n",
     "docs/sweeps.md: The script": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }

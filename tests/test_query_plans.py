@@ -40,6 +40,8 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
+    "groups.GROUP_ATTRIBUTES": "every group is the question",
+    "groups.LIST_GROUPS": "every group is the question",
     "names.SOME_ATTRS": "a search of an index for each key, up to a limit, to find what was meant",
     "names.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
     "names.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",

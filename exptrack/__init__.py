@@ -41,7 +41,8 @@ _NAMES_IN = {
     "artifacts.lineage": "UsedArtifact",
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
     # Querying runs
-    "query.run_query": "RunQuery Page",
+    "query.run_query": "RunQuery Page Rows",
+    "query.field_summary": "FieldInfo FieldSummary",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
     "query.frames": "Frame",
@@ -212,9 +213,12 @@ if TYPE_CHECKING:
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail
+    from exptrack.query.field_summary import FieldInfo as FieldInfo
+    from exptrack.query.field_summary import FieldSummary as FieldSummary
     from exptrack.query.frames import Frame as Frame
     from exptrack.query.run_filter import RunFilter as RunFilter
     from exptrack.query.run_query import Page as Page
+    from exptrack.query.run_query import Rows as Rows
     from exptrack.query.run_query import RunQuery as RunQuery
     from exptrack.query.views import UserView as UserView
     from exptrack.records import Artifact as Artifact

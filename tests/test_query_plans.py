@@ -15,7 +15,7 @@ import pytest
 import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
-from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS, Fragment
+from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS, STATES, TRASHED, Fragment
 from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
@@ -40,6 +40,8 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
+    "field_summary.CONFIG_FIELDS": "a row for each key is the question",
+    "field_summary.METRIC_FIELDS": "a row for each metric is the question",
     "names.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
     "names.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
     "optuna_rows.ALL_STUDIES": "a row for each study is the question",
@@ -64,6 +66,9 @@ ALLOWED = {
 TEMPLATES: dict[str, dict[str, str]] = {
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
+    "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},
+    "field_summary.ATTR_FIELDS": {"keys": "SELECT 'a' AS key", "kept": f" AND v.run NOT IN ({TRASHED})"},
+    "field_summary.METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": ""},
     "walks.BEYOND_EXACT": {"table": "config_value"},
     "values.VALUES": {"value": "s.last_value"},
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},

@@ -4,6 +4,8 @@ Runs, configs, metrics, tags, notes, events and artifacts go into one file, the 
 is listed here, and its file is imported when the name is first used.
 """
 
+import atexit
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +113,24 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _end_in_order() -> None:
+    """End the runs that are open, then close the files, where the script has used any.
+
+    Exit hooks run in the order opposite to their registration. So every hook that is registered after
+    ``import exptrack`` may still log to the open runs.
+    """
+    tracking, database = map(sys.modules.get, ("exptrack.tracking.heartbeat", "exptrack.database.opened_file"))
+    try:
+        if tracking is not None:
+            tracking.end_open_runs()
+    finally:
+        if database is not None:
+            database.close_all()
+
+
+atexit.register(_end_in_order)
 
 
 # Type checkers follow these imports; at run time __getattr__ does the same.

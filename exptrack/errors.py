@@ -188,12 +188,13 @@ class NotFoundError(ExptrackError, LookupError):
 
 
 class RunNotFoundError(NotFoundError):
-    """No run has this id, and no id begins with it."""
+    """No run has this id, and no id begins with it; or no run has this external id."""
 
     exit_code = 31
 
-    def __init__(self, run_id: str, path: str) -> None:
-        super().__init__(f"there is no run {run_id!r} in {path}; 'exptrack ls' lists the runs")
+    def __init__(self, run_id: str, path: str, *, is_external: bool = False) -> None:
+        words = "with the external id " * is_external
+        super().__init__(f"there is no run {words}{run_id!r} in {path}; 'exptrack ls' lists the runs")
         self.run_id = run_id
         self.path = path
 

@@ -204,13 +204,17 @@ def _tells(part: str) -> bool:
 def _mask_parts(text: str, value: str, shown: str) -> str:
     begins, ends = _parts_of(value)
     for form in begins:
+        # Of ``password=…`` the name is shown. Alone, it tells nothing: it may be the key of a config.
+        told = next((at for at, pair in enumerate(zip(form, shown, strict=False)) if len({*pair}) > 1), 0)
         at = text.find(form[:PART])
         while at >= 0:
             length = PART
             while length < len(form) and text[at + length : at + length + 1] == form[length]:
                 length += 1
-            text = text[:at] + shown + text[at + length :]
-            at = text.find(form[:PART], at + len(shown))
+            if length > told:
+                text = text[:at] + shown + text[at + length :]
+                length = len(shown)
+            at = text.find(form[:PART], at + length)
     for form in ends:
         at = text.find(form[-PART:])
         while at >= 0:

@@ -98,6 +98,7 @@ class RunSummary(NamedTuple):
     study: str | None = None
     trial_number: int | None = None
     trial_state: TrialState | None = None
+    external_id: str | None = None
 
     @property
     def is_pruned(self) -> bool:

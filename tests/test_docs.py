@@ -85,6 +85,7 @@ PRINTED = {
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
+    "docs/configs.md: A config of a framework": "math.sin dog ('act', 'clip', 'labels.0', 'labels.1')\n",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
     "docs/artifacts.md: Artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",
     "docs/artifacts.md: Aliases and descriptions": "b'\\x00' ('last',)\n2\n",

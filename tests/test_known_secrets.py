@@ -141,3 +141,11 @@ def test_facts_are_hidden_in_keys_and_texts_alone() -> None:
     know_secret(OTHER, "${env:TOKEN}")
     hidden = {"a": [1, 2.5, None, True, {"${env:TOKEN}": "${env:TOKEN}"}], "b": ["x", "say ${env:TOKEN}"]}
     assert mask_facts(facts) == hidden
+
+
+def test_the_name_before_a_secret_is_no_part_of_it() -> None:
+    know_secret("password=Zk3mQ9xHq2", "password=***")
+    know_secret("Zk3mQ9xHq2", "***")
+    assert mask("password") == "password"
+    assert mask("db.password=Zk3mQ9xHq2 and password") == "db.password=*** and password"
+    assert mask("password=Zk") == "password=***"

@@ -20,14 +20,6 @@ import pytest
 from exptrack import Archive, Sampler, Trial
 from tests.test_docs import SCHEMA, blocks, sections
 
-MORE = """
-INSERT INTO artifact_alias SELECT run, name, 'best', version, created_at FROM artifact WHERE name = 'words';
-UPDATE run SET deleted_at = started_at WHERE name = 'gone';
-INSERT INTO run_attribute SELECT id, 'n', 'int', 7, NULL, started_at FROM run WHERE name = 'one';
-INSERT INTO run_attribute SELECT id, 'x', 'float', 0.5, NULL, started_at FROM run WHERE name = 'one';
-INSERT INTO run_attribute SELECT id, 'nan', 'float', NULL, NULL, started_at FROM run WHERE name = 'one';
-INSERT INTO run_attribute SELECT id, 'flag', 'bool', NULL, 'true', started_at FROM run WHERE name = 'one';
-"""
 VALUES = [1.5, 2.5, math.nan, math.inf, -math.inf]
 CONFIG = {
     "lr": 1e-5, "n": 3, "large": 3_000_000_000, "huge": 2**60 + 1, "name": "adam", "flag": True, "none": None,
@@ -49,12 +41,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
             run.log_many("acc", None, [0.25, 0.75])
             run.log({"nan": math.nan})
             run.add_note("a note\nof two lines")
-            run.artifacts.register_data("words", "to be or not to be")
+            run.artifacts.register_data("words", "to be or not to be", aliases=["best"])
+            run.set_attributes({"n": 7, "x": 0.5, "nan": math.nan, "flag": True, "word": "good"})
             run.artifacts.register_dir("tree", path.parent / "tree")
         with archive.start_run(name="two") as user:
             user.use_artifact(f"{run.run_id}/words")
             user.artifacts.register_data("words", "to be or not to be")
-        archive.start_run(name="gone").fail("out of memory")
+        gone = archive.start_run(name="gone")
+        gone.fail("out of memory")
+        archive.trash_run(gone.run_id)
 
         def objective(trial: Trial) -> float:
             trial.suggest_int("width", 2, 9)
@@ -63,8 +58,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
         study = archive.create_study("widths", "minimize", sampler=Sampler.random(seed=1))
         study.optimize(objective, n_trials=2)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(MORE)
     return path
 
 

@@ -27,7 +27,7 @@ from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, Event, Waiting
+from exptrack.records import Artifact, Event, RunStatus, Waiting
 from exptrack.runs import events, lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
@@ -163,8 +163,15 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         parent: object = None,
         data: Mapping[str, str] | Iterable[str] | None = None,
         system_metrics: bool | float = False,
+        external_id: str | None = None,
+        at_exit: str = "interrupt",
+        started_at: datetime | None = None,
+        code: Mapping[str, object] | None = None,
+        environment: Mapping[str, object] | None = None,
+        owner: str = "process",
+        lease_s: float | None = None,
     ) -> Run:
-        """Start a run with a frozen config; use the result in a ``with`` block. Commits.
+        """Start a run with a config; use the result in a ``with`` block. Commits.
 
         `config` is an ExpConfig or any object that :meth:`ExpConfig.from_object` takes: a mapping, a pydantic
         model, a dataclass, a Namespace, an OmegaConf config. The config of the returned run has its
@@ -177,9 +184,26 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
         `system_metrics` logs the machine's load until the run ends, as ``system/cpu_percent`` and so on. True
         samples every 10 seconds; a number is the interval in seconds. A thread does the sampling.
 
+        `external_id` is the run's name in another tracker, like ``"wandb:abc"``; :meth:`find_run` finds it.
+
+        `at_exit` says how the run ends if it is still open when the interpreter exits. ``"interrupt"`` makes it
+        interrupted. ``"complete"`` makes it completed, and failed after an exit code that is not 0. An uncaught
+        exception makes it failed, and ctrl-C interrupted, either way. ``docs/logging.md`` has the limits.
+
+        The other arguments are for a run that this process writes for another one. `started_at` is its start,
+        which may lie in the past. `code` tells its ``commit``, ``dirty``, ``branch`` and ``script``, and
+        `environment` its ``host``, ``python`` and ``platform``: what they lack is unknown, ``{}`` is all.
+        Without them they are those of this process.
+
+        With ``owner="lease"`` the run belongs to no process. Any process may get it by :meth:`get_run`, log to
+        it by commits and end it; the death of this one does not end it. Every write and :meth:`Run.beat` renew
+        the lease. After `lease_s` seconds without one, the run counts as dead and becomes interrupted. Leaving
+        the ``with`` block ends it as any run.
+
         Raises:
             ConfigError: the config holds a value that cannot be stored exactly.
-            InvalidValueError: a tag or name cannot be stored.
+            InvalidTypeError, InvalidValueError: an argument cannot be stored; the message names it.
+            ExternalIdError: another run has this external id; the error names the run.
             RunNotFoundError: no run has the id `parent`.
             AmbiguousRunError: several runs begin with it.
         """
@@ -192,25 +216,76 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
             parent=parent,
             data=data,
             system_metrics=system_metrics,
+            external_id=external_id,
+            at_exit=at_exit,
+            started_at=started_at,
+            code=code,
+            environment=environment,
+            owner=owner,
+            lease_s=lease_s,
         )
 
     def resume_run(
-        self, run_id: object, *, take_over: bool = False, system_metrics: bool | float = False
+        self,
+        run_id: object,
+        *,
+        take_over: bool = False,
+        system_metrics: bool | float = False,
+        at_exit: str = "interrupt",
+        owner: str = "process",
+        lease_s: float | None = None,
     ) -> Run:
         """Reopen a run that has ended or whose process died, with its config, tags, notes and metrics. Commits.
 
         Config values that refer to the environment are looked up again, each when it is first read.
-        `take_over` resumes a run even if another host still claims to write it; only you can know that it does
-        not. `system_metrics` is as in :meth:`start_run`.
+        `take_over` resumes a run even if another host still claims to write it, or if its lease has not run
+        out; only you can know that nothing writes it. The other arguments are as in :meth:`start_run`.
 
         Raises:
             RunNotFoundError: no run has this id.
             AmbiguousRunError: several runs begin with it.
             RunBusyError: a process is still writing the run.
+            RunTrashedError: the run is in the trash.
         """
         return lifecycle.resume_run(
-            self._connection, run_id, take_over=take_over, system_metrics=system_metrics
+            self._connection,
+            run_id,
+            take_over=take_over,
+            system_metrics=system_metrics,
+            at_exit=at_exit,
+            owner=owner,
+            lease_s=lease_s,
         )
+
+    def end_run(
+        self,
+        run_id: object,
+        status: str,
+        reason: str | None = None,
+        *,
+        exit_code: int | None = None,
+        signal: int | str | None = None,
+    ) -> RunStatus:
+        """End a run whose process is gone, and return the status that the run has now. Commits, power-safe.
+
+        Made for the process that started another one and knows how that ended. The points in the journal of the
+        dead process are stored first. The run ends now, as `status`: completed, failed or interrupted. If an
+        opener of the archive has found the run dead before, this replaces its verdict. A run with a lease ends
+        too, for it belongs to no process.
+
+        A run that has ended by itself keeps its end, and its status is returned. In every case `exit_code` and
+        `signal` (a number or a name) become attributes of the run; of an end they are in the event, too.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+            RunBusyError: the process of the run lives, or cannot be seen from here.
+            RunTrashedError: the run is in the trash.
+            InvalidValueError: a run cannot end as `status`, or a value is invalid.
+        """
+        from exptrack.tracking.supervision import end_run
+
+        return end_run(self._connection, run_id, status, reason, exit_code=exit_code, signal=signal)
 
     def record_runs(self, records: Iterable[RecordedRun]) -> list[str]:
         """Store runs that are over, as if each had been logged when it happened; return their ids. Commits.

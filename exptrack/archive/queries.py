@@ -82,6 +82,20 @@ class ArchiveQueries:
         self._settle()
         return details.list_runs(self._connection, run_filter, limit)
 
+    def find_run(self, *, external_id: str) -> RunSummary:
+        """Return the run that was started with this external id. Every call that takes a run takes the result.
+
+        Raises:
+            RunNotFoundError: no run has this external id.
+        """
+        self._settle()
+        return self._find_run(external_id)
+
+    @in_reading
+    def _find_run(self, external_id: str) -> RunSummary:
+        row = lookup.find_by_external_id(self._connection, external_id)
+        return lookup.summarize_runs(self._connection, [row], find_dead_runs(self._connection))[0]
+
     def show_run(self, run_id: object) -> RunDetail:
         """Return everything about one run.
 

@@ -15,6 +15,8 @@ from exptrack.errors import ArchiveReadOnlyError, ArchiveTooNewError
 from exptrack.extras import require_optuna
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from exptrack.analysis.records import RunChanges, RunComparison, RunDiff
     from exptrack.artifacts.records import GcReport
     from exptrack.portable.verification import VerifyReport
@@ -47,16 +49,51 @@ def start_run(
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
     system_metrics: bool | float = False,
+    external_id: str | None = None,
+    at_exit: str = "interrupt",
+    started_at: datetime | None = None,
+    code: Mapping[str, object] | None = None,
+    environment: Mapping[str, object] | None = None,
+    owner: str = "process",
+    lease_s: float | None = None,
 ) -> Run:
     """Call :meth:`Archive.start_run` on the default archive."""
     return Archive.default().start_run(
-        config, tags, name=name, group=group, parent=parent, data=data, system_metrics=system_metrics
+        config,
+        tags,
+        name=name,
+        group=group,
+        parent=parent,
+        data=data,
+        system_metrics=system_metrics,
+        external_id=external_id,
+        at_exit=at_exit,
+        started_at=started_at,
+        code=code,
+        environment=environment,
+        owner=owner,
+        lease_s=lease_s,
     )
 
 
-def resume_run(run_id: object, *, take_over: bool = False, system_metrics: bool | float = False) -> Run:
+def resume_run(
+    run_id: object,
+    *,
+    take_over: bool = False,
+    system_metrics: bool | float = False,
+    at_exit: str = "interrupt",
+    owner: str = "process",
+    lease_s: float | None = None,
+) -> Run:
     """Call :meth:`Archive.resume_run` on the default archive."""
-    return Archive.default().resume_run(run_id, take_over=take_over, system_metrics=system_metrics)
+    return Archive.default().resume_run(
+        run_id,
+        take_over=take_over,
+        system_metrics=system_metrics,
+        at_exit=at_exit,
+        owner=owner,
+        lease_s=lease_s,
+    )
 
 
 def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) -> list[RunSummary]:

@@ -5,7 +5,6 @@ Invariant: every artifact's row is written by `insert_artifact`, in the transact
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical, hide_secrets
 from exptrack.database.connection import Connection, Row
 from exptrack.errors import InvalidTypeError
+from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.plain import short_repr
 from exptrack.runs.events import record_event
@@ -113,6 +113,5 @@ def insert_artifact(
 
 
 def artifact_checksum(row: Row | Mapping[str, Any]) -> int:
-    """Compute the CRC-32 over the fields in `CHECKED`, as JSON."""
-    text = json.dumps([row[key] for key in CHECKED], separators=(",", ":"), ensure_ascii=False)
-    return zlib.crc32(text.encode("utf-8"))
+    """Compute the CRC-32 over the list of the fields in `CHECKED`."""
+    return zlib.crc32(encode_list(row[key] for key in CHECKED))

@@ -1,7 +1,8 @@
-"""Commands for runs: list, show, rank, tag, annotate."""
+"""Commands for runs: list, show, rank, tag, annotate, name, set attributes."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 
@@ -48,9 +49,9 @@ def ls(
 ) -> None:
     """List runs, newest first.
 
-    FIELD is config.KEY, metrics.NAME (the last value; also metrics.NAME.max, .min, .mean, …), or one of name,
-    status, tag, group, started, duration, commit, study, trial.number, trial.state and others. FILTER compares
-    fields; docs/filters.md explains the syntax.
+    FIELD is config.KEY, metrics.NAME (the last value; also metrics.NAME.max, .min, .mean, …), attr.KEY, or one
+    of name, status, tag, group, started, duration, commit, study, trial.number, trial.state and others. FILTER
+    compares fields; docs/filters.md explains the syntax.
 
     A completed run of a pruned trial is shown as pruned; both --status completed and --status pruned find it.
 
@@ -231,3 +232,60 @@ def note(db: str | None, run: str, text: str, as_json: bool) -> None:
     print_json_or_text(
         as_json, {"run_id": found.run_id, "notes": count}, f"{found.run_id}: {count} note{'s' * (count != 1)}"
     )
+
+
+@main.command()
+@run_argument()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def rename(db: str | None, run: str, name: str, as_json: bool) -> None:
+    """Give a run another name, also after its end.
+
+    Example: exptrack rename 1k3f baseline-2
+    """
+    with open_archive(db, writing=True) as archive:
+        found = archive.get_run(run)
+        before = found.name
+        found.rename(name)
+        facts = {"run_id": found.run_id, "name": found.name, "before": before}
+    print_json_or_text(as_json, facts, f"{facts['run_id']}: {facts['name']}")
+
+
+@main.command("set")
+@run_argument()
+@click.argument("attributes", nargs=-1, required=True, metavar="KEY=VALUE…")
+@click.option("--remove", is_flag=True, help="Delete the attributes instead; give their keys alone.")
+@json_option
+@click.pass_obj
+def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_json: bool) -> None:
+    """Set attributes of a run, or delete them, also after its end.
+
+    VALUE is read like that of an override: 3 is an int, 0.5 a float, true a bool, null nothing, [1, 2] a list,
+    and all else is text. KEY="" sets an empty text. 'exptrack ls --columns attr.KEY' shows an attribute.
+
+    Example: exptrack set 1k3f reviewed=true score=0.93
+    """
+    values = {} if remove else dict(map(read_assignment, attributes))
+    with open_archive(db, writing=True) as archive:
+        found = archive.get_run(run)
+        if remove:
+            for key in attributes:
+                found.delete_attribute(key)
+        else:
+            found.set_attributes(values)
+        held = found.attributes
+    words = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in held.items())
+    print_json_or_text(as_json, {"run_id": found.run_id, "attributes": held}, f"{found.run_id}: {words}")
+
+
+def read_assignment(text: str) -> tuple[str, object]:
+    """Return key and value of an attribute as the command line has it."""
+    key, sign, value = text.partition("=")
+    if not (key and sign and value):
+        raise click.UsageError(
+            f"{text!r} is not KEY=VALUE; to set an empty text give KEY='\"\"', to delete a key use --remove KEY"
+        )
+    from exptrack.sdn import parse_value
+
+    return key, parse_value(value)

@@ -18,6 +18,7 @@ and ``1.0`` differ). ``hash()`` is its SHA-256.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ from exptrack.config.tree import (
     type_name,
 )
 from exptrack.errors import ConfigError, InvalidTypeError, InvalidValueError
+from exptrack.hashed_lists import encode_list
 from exptrack.keypath import path_of, split_path
 from exptrack.known_secrets import (
     REDACTED,
@@ -85,6 +87,7 @@ class ExpConfig:
         "_hash",
         "_interpolated",
         "_live",
+        "_loose_keys",
         "_overrides",
         "_shown",
         "_source_files",
@@ -98,6 +101,7 @@ class ExpConfig:
     _values: dict[str, ConfigValue]
     _live: dict[str, ConfigValue] | None  # None: not resolved yet
     _interpolated: bool
+    _loose_keys: tuple[str, ...]
     _source_files: tuple[str, ...]
     _overrides: tuple[str, ...]
     _sources: dict[str, ConfigSource]
@@ -117,6 +121,7 @@ class ExpConfig:
             _values=checked,
             _live=checked,
             _interpolated=False,
+            _loose_keys=(),
             _source_files=check_texts(source_files, "source file"),
             _overrides=check_texts(overrides, "override"),
             _sources={} if sources is None else check_sources(sources),
@@ -173,6 +178,29 @@ class ExpConfig:
             values, sources, resolved = read_settings(thing)
         named = {path_of(keys): source for keys, source in sources.items()}
         return _rebuild(values, (), (), named, resolved, False).hide_secrets()
+
+    @classmethod
+    def from_loose(cls, thing: object) -> ExpConfig:
+        """Make a config from whatever a framework calls its config. No value makes it raise.
+
+        What :meth:`from_object` takes gives the same config. Otherwise the settings are read from a mapping, a
+        model, an object with ``to_dict()`` or the public attributes of an object, at any depth. A value that a
+        config cannot hold becomes text: NaN, an infinity, a function or class by its qualified name, a large
+        array by its type and shape. So does a key that is no text. :attr:`loose_keys` says which.
+
+        >>> config = ExpConfig.from_loose({"lr": float("nan"), "act": len, "layers": {1: 64}})
+        >>> config.get("lr"), config.get("act"), config.loose_keys
+        ('nan', 'len', ('lr', 'act', 'layers.1'))
+        """
+        try:
+            return cls.from_object(thing)
+        except Exception:  # of the caller's object too
+            from exptrack.config.loose import read_loosely
+
+        values, sources, told = read_loosely(thing)
+        config = _rebuild(values, (), (), sources, None, False).hide_secrets()
+        config._set(_loose_keys=told)
+        return config
 
     def as_model(self, model: type[_M]) -> _M:
         """Convert the config to a pydantic model or a dataclass, validated by pydantic.
@@ -294,6 +322,11 @@ class ExpConfig:
             while found is None and len(keys) > 1:
                 found = self._sources.get(path_of(keys := keys[:-1]))
         return IN_CODE if found is None else found
+
+    @property
+    def loose_keys(self) -> tuple[str, ...]:
+        """The paths that :meth:`from_loose` could not store exactly; a config made from this one has none."""
+        return self._loose_keys
 
     @property
     def source_files(self) -> tuple[str, ...]:
@@ -425,17 +458,12 @@ class ExpConfig:
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        return sha256_text(encode_canonical(_drop_seeds(self._values)))[:16]
+        kept = [tuple(leaf) for leaf in self.leaves() if split_path(leaf.key)[-1] not in SEED_NAMES]
+        return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
 
     def leaves(self) -> list[Leaf]:
         """List every value except non-empty maps, with its dotted path."""
         return list_leaves("", self._values) if self._values else []
-
-
-def _drop_seeds(value: ConfigValue) -> ConfigValue:
-    if isinstance(value, dict):
-        return {key: _drop_seeds(item) for key, item in value.items() if key not in SEED_NAMES}
-    return value
 
 
 def _rebuild(
@@ -554,19 +582,6 @@ def merge_configs(base: ExpConfig | Mapping[str, Any], overlay: ExpConfig | Mapp
         below._interpolated or above._interpolated,
         eagerly=True,
     )
-
-
-def encode_config(config: ExpConfig) -> dict[str, Any]:
-    """Encode a config, with the source of each key, for JSON; environment references stay unresolved."""
-    sources = {path: [one.kind, one.name, one.line] for path, one in config.sources.items() if one != IN_CODE}
-    config = config.hide_secrets()
-    return {"values": config.stored_values, "files": list(config.source_files), "sources": sources}
-
-
-def decode_config(facts: Mapping[str, Any]) -> ExpConfig:
-    """Decode the output of :func:`encode_config`. The environment is read when a value is first asked for."""
-    sources = {path: ConfigSource(*source) for path, source in facts["sources"].items()}
-    return ExpConfig(facts["values"], facts["files"], sources=sources).interpolate(lazily=True)
 
 
 def parse_stored_config(

@@ -5,7 +5,7 @@ Invariant: a value that a config already has, with its type, stays as it is, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from exptrack.config.exp_config import (
@@ -30,14 +30,15 @@ SOURCES = ("default", "override", "code")
 class Addition(NamedTuple):
     """Values to lay over a config. `stored` and `live` are as the archive and as the program see them.
 
-    `resolved_elsewhere` says that another library has resolved references of the values.
+    `overrides` are texts with the key that each sets, or None. `resolved_elsewhere` says that another library
+    has resolved references of the values.
     """
 
     stored: Tree
     live: Tree
     sources: Mapping[str, ConfigSource]
     source_files: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[tuple[str | None, str], ...] = ()
     interpolated: bool = False
     resolved_elsewhere: bool = False
 
@@ -74,7 +75,7 @@ def read_addition(values: object, source: str | None = None) -> Addition:
         # References are resolved where an override has them. The program has this value as it is.
         if source == "override" and "${" not in (text or ""):
             override, sources[leaf.key] = _name_override(leaf.key, text or "")
-            overrides.append(override)
+            overrides.append((leaf.key, override))
         else:
             sources[leaf.key] = ConfigSource("code" if source == "override" else source, kind)
     return _take(given)._replace(sources=sources, overrides=tuple(overrides))
@@ -96,7 +97,7 @@ def _take(given: ExpConfig) -> Addition:
         given.values,
         given.sources,
         given.source_files,
-        given.overrides,
+        tuple((None, override) for override in given.overrides),
         given._interpolated,
         given._shown is not None,
     )
@@ -136,12 +137,14 @@ def grow(stored: ExpConfig, addition: Addition, *, allow_change: bool) -> Growth
         raise _make_conflict(changed)
     new = [leaf.key for path, value in added.items() for leaf in list_leaves(path, value)]
     replaced = [leaf.key for path, (_old, value) in changed.items() for leaf in list_leaves(path, value)]
-    sources = stored.sources | {key: addition.sources[key] for key in (*new, *replaced)}
+    set_keys = {*new, *replaced}
+    sources = stored.sources | {key: addition.sources[key] for key in set_keys}
+    overrides = (text for key, text in addition.overrides if key is None or key in set_keys)
     leaves = list_leaves("", tree) if tree else []
     config = ExpConfig(
         tree,
         _append(stored.source_files, addition.source_files),
-        _append(stored.overrides, addition.overrides),
+        _append(stored.overrides, overrides),
         {leaf.key: sources[leaf.key] for leaf in leaves},
     )
     return Growth(config, tuple(new), {key: old for key, (old, _new) in changed.items()})
@@ -184,7 +187,7 @@ def _is_same(one: ConfigValue, other: ConfigValue) -> bool:
     return one is other or encode_canonical(one) == encode_canonical(other)
 
 
-def _append(texts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+def _append(texts: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*texts, *more)))
 
 

@@ -35,12 +35,12 @@ def read_settings(
         ConfigError: `thing` holds no settings.
     """
     sources: dict[Keys, ConfigSource] = {}
-    if _is_omegaconf(thing):
+    if is_omegaconf(thing):
         stored, resolved = _read_omegaconf(thing)
         return stored, {(key,): ConfigSource("code", type(thing).__name__) for key in stored}, resolved
     if isinstance(thing, Mapping):
         return thing, {}, None
-    fields = _read_fields(thing)
+    fields = read_fields(thing)
     if fields is None:
         raise ConfigError(
             f"a config cannot be {type(thing).__name__} {short_repr(thing)}; give a map, a pydantic model,"
@@ -49,7 +49,7 @@ def read_settings(
     return _convert_fields(fields, type(thing).__name__, (), sources), sources, None
 
 
-def _read_fields(thing: object) -> _Fields | None:
+def read_fields(thing: object) -> _Fields | None:
     """Read the fields of a dataclass, model or namespace; None for any other object."""
     if isinstance(thing, type):
         return None
@@ -79,10 +79,10 @@ def _read_model_fields(thing: Any, given: set[str]) -> _Fields:
 
 def _holds_models(value: object) -> bool:
     if isinstance(value, Mapping):
-        return any(_read_fields(item) is not None or _holds_models(item) for item in value.values())
+        return any(read_fields(item) is not None or _holds_models(item) for item in value.values())
     if isinstance(value, (list, tuple)):
-        return any(_read_fields(item) is not None or _holds_models(item) for item in value)
-    return _read_fields(value) is not None
+        return any(read_fields(item) is not None or _holds_models(item) for item in value)
+    return read_fields(value) is not None
 
 
 def _is_default(field: dataclasses.Field[Any], thing: object) -> bool:
@@ -120,14 +120,14 @@ def _convert(value: object, keys: Keys, sources: dict[Keys, ConfigSource]) -> An
         return {k: _convert(v, (*keys, k) if isinstance(k, str) else keys, sources) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_convert(item, keys, {}) for item in value]
-    fields = _read_fields(value)
+    fields = read_fields(value)
     return value if fields is None else _convert_fields(fields, type(value).__name__, keys, sources)
 
 
 # OmegaConf
 
 
-def _is_omegaconf(thing: object) -> bool:
+def is_omegaconf(thing: object) -> bool:
     return type(thing).__module__.startswith("omegaconf.")
 
 

@@ -249,7 +249,7 @@ def _collect(path: str, value: ConfigValue, found: list[Leaf]) -> None:
         # SQLite shows 15 digits, and has no negative zero.
         text = repr(value)
         exact = text != "-0.0" and (len(text) <= 15 or float(f"{value:.15g}") == value)
-        found.append(Leaf(path, "float", value, None if exact else text))
+        found.append(Leaf(path, "float", value + 0.0, None if exact else text))
     elif isinstance(value, dict) and value:
         for key, item in value.items():
             _collect(join_path(path, key), item, found)

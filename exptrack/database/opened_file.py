@@ -6,7 +6,6 @@ statements: a fork does so.
 
 from __future__ import annotations
 
-import atexit
 import math
 import os
 import random
@@ -584,10 +583,10 @@ def _end_threads(sections: SectionThread, readers: list[SectionThread]) -> None:
         thread.ask_to_end()
 
 
-def _close_all() -> None:
+def close_all() -> None:
     """Close what the script left open, so that the file alone holds everything.
 
-    Registered when this file is imported, so it runs after what ends the runs that are still open.
+    ``import exptrack`` registers this, to run after what ends the runs that are still open.
     """
     for connection in forks.connections():
         if isinstance(connection, OpenedFile):
@@ -595,6 +594,3 @@ def _close_all() -> None:
                 connection.close()
             except ExptrackError as error:
                 warn(f"{connection.path} could not be closed in order: {error}")
-
-
-atexit.register(_close_all)

@@ -2,7 +2,7 @@
 
 Invariants:
 
-- The hash of a row is that of a JSON list: the kind of the row, then the values of its columns. The kind is the
+- The hash of a row is that of a list: the kind of the row, then the values of its columns. The kind is the
   name of its table, or a word for what several tables tell together. ``docs/format.md`` has the recipe.
 - A sum is taken modulo 2^64 and stored as a signed integer.
 - A change of a row changes the sum by the difference of the hashes, in the same transaction. So a sum that
@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 from array import array
@@ -22,9 +21,8 @@ from operator import eq
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Parameters
+from exptrack.hashed_lists import encode_list
 
-# One encoder for all rows: json.dumps() would make a new one at each call. A damaged column may hold bytes.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=bytes.hex).encode
 # A point adds its step, repetition, time and value, each times one of these odd numbers (digits of the golden
 # ratio and of pi). A product with an odd number differs for every change of the other factor.
 STEP, SEQ, TIME, VALUE = 0x9E3779B97F4A7C15, 0x3243F6A8885A308D, 0x313198A2E0370735, 0xA4093822299F31D1
@@ -47,8 +45,11 @@ class Rows(NamedTuple):
 
 def hash_row(kind: str, row: Iterable[Any]) -> int:
     """Return the hash of a row, a signed 64-bit integer."""
-    digest = hashlib.sha256(_encode([kind, *row]).encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+    return _hash_list(encode_list((kind, *row)))
+
+
+def _hash_list(encoded: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big", signed=True)
 
 
 def wrap_sum(total: int) -> int:
@@ -56,12 +57,17 @@ def wrap_sum(total: int) -> int:
     return (total + _HALF) % _WHOLE - _HALF
 
 
-def sum_rows(connection: Connection, rows: Rows, parameters: Parameters) -> int:
-    """Return the sum of the hashes of the rows that a query finds, not wrapped."""
+def encode_rows(connection: Connection, rows: Rows, parameters: Parameters) -> list[bytes]:
+    """Return the lists, encoded, whose hashes are those of the rows that a query finds."""
     found: list[tuple[Any, ...]] = connection.fold(rows.query, parameters, list)
     if rows.together:
-        return hash_row(rows.kind, found)
-    return sum(hash_row(rows.kind, row) for row in found)
+        return [encode_list((rows.kind, *found))]
+    return [encode_list((rows.kind, *row)) for row in found]
+
+
+def sum_rows(connection: Connection, rows: Rows, parameters: Parameters) -> int:
+    """Return the sum of the hashes of the rows that a query finds, not wrapped."""
+    return sum(map(_hash_list, encode_rows(connection, rows, parameters)))
 
 
 @contextmanager

@@ -97,6 +97,7 @@ WHERE s.run = ? ORDER BY n.name
 SAVE_SUM = "UPDATE metric_series SET rows_sum = ? WHERE id = ?"
 SEAL_SERIES = "UPDATE metric_series SET completed = ?, checksum = ? WHERE id = ?"
 UNSEAL_SERIES = "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = ?"
+LIFT_SEALS = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 INSERT_BLOCK = "INSERT INTO metric_check (series, step, seq, crc) VALUES (?, ?, ?, ?)"
 DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
 UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
@@ -496,6 +497,12 @@ def _save_blocks(connection: Connection, series: int, checksum: PointsChecksum) 
     connection.execute(DELETE_BLOCKS, (series,))
     if checksum.count > BLOCK_POINTS:
         connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
+
+
+def lift_seals_of_series(connection: Connection, run: int) -> None:
+    """Forget the checksums of the series of an ended run that gains points. Call inside a transaction."""
+    connection.execute(UNSEAL_BLOCKS, (run,))
+    connection.execute(LIFT_SEALS, (run,))
 
 
 def unseal_series(connection: Connection, run: int) -> None:

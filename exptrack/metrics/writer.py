@@ -43,7 +43,7 @@ from exptrack.metrics.journal import Journal, Waiting
 from exptrack.metrics.journal_file import FileState
 from exptrack.metrics.journal_locks import Family
 from exptrack.metrics.journal_notes import read_drained, save_drained
-from exptrack.metrics.store import NewPoints, SeriesRow, append_points
+from exptrack.metrics.store import NewPoints, SeriesRow, append_points, lift_seals_of_series
 from exptrack.threads import Worker
 
 READERS_WAIT_S = 1.0  # for another process that holds the write lock
@@ -56,7 +56,6 @@ PREFAULT_STEP_BYTES = 1 << 18
 
 RUN_SEAL = "SELECT status, checksum FROM run WHERE id = ? AND run_id = ?"
 LIFT_SEAL = "UPDATE run SET checksum = NULL, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
-LIFT_SEALS_OF_SERIES = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 
 # Every writer of this process, by the connection it drains through.
 _WRITERS: dict[Connection, Writer] = {}
@@ -361,7 +360,7 @@ def _admit_points(connection: Connection, run: int, run_id: str) -> bool:
     if row["checksum"] is not None:
         change = wrap_sum(-hash_row(SEAL_KIND, (row["checksum"],)))
         connection.execute(LIFT_SEAL, (change, run))
-        connection.execute(LIFT_SEALS_OF_SERIES, (run,))
+        lift_seals_of_series(connection, run)
     return True
 
 

@@ -5,14 +5,15 @@ Invariant: one process never makes the same id twice, and later ids sort later, 
 
 from __future__ import annotations
 
-import json
+import hashlib
 import random
 import threading
 import time
 from collections.abc import Mapping
 
 from exptrack.config.exp_config import ExpConfig
-from exptrack.config.tree import sha256_text
+from exptrack.config.tree import encode_canonical
+from exptrack.hashed_lists import encode_list
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
@@ -53,5 +54,5 @@ def _decode_base32(digits: str) -> int:
 
 def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:
     """Return the SHA-256 (hex) that names an experiment: its config, its code and the data it declares."""
-    parts = [config.hash(), code_digest, dict(sorted(data.items()))]
-    return sha256_text(json.dumps(parts, separators=(",", ":"), ensure_ascii=False))
+    parts = encode_list((config.hash(), code_digest, encode_canonical(dict(data))))
+    return hashlib.sha256(parts).hexdigest()

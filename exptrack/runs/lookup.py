@@ -10,6 +10,7 @@ from operator import itemgetter
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import AmbiguousRunError, RunNotFoundError
+from exptrack.known_secrets import mask_secrets
 from exptrack.plain import attribute, is_text
 from exptrack.records import Note, RunStatus, RunSummary, TrialState
 from exptrack.times import moment
@@ -26,6 +27,7 @@ LEFT JOIN study AS y ON y.id = t.study
 """
 RUNS_BY_ROW_ID = RUN_COLUMNS + "WHERE r.id IN (SELECT value FROM json_each(?))"
 RUN_BY_ID = RUN_COLUMNS + "WHERE r.run_id = ?"
+RUN_BY_EXTERNAL_ID = RUN_COLUMNS + "WHERE r.external_id = ?"
 _BY_PREFIX = """
 SELECT run_id FROM run WHERE run_id >= ? AND run_id < ? AND deleted_at IS {state} ORDER BY run_id LIMIT 21
 """
@@ -76,6 +78,19 @@ def resolve_run(connection: Connection, run_id: object, *, trash_first: bool = F
     return row
 
 
+def find_by_external_id(connection: Connection, external_id: object) -> Row:
+    """Return the row of the run with this external id.
+
+    Raises:
+        RunNotFoundError: no run has it.
+    """
+    wanted = mask_secrets(check_name(external_id, "external id"))
+    row = connection.one(RUN_BY_EXTERNAL_ID, (wanted,))
+    if row is None:
+        raise RunNotFoundError(wanted, str(connection.path), is_external=True)
+    return row
+
+
 @decoding_rows
 def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
     """Return a summary of each row, with tags and last metric values.
@@ -115,6 +130,7 @@ def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[i
             study=row["study"],
             trial_number=row["trial_number"],
             trial_state=None if row["trial_state"] is None else TrialState(row["trial_state"]),
+            external_id=row["external_id"],
         )
         for row in rows
     ]

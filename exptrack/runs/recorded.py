@@ -13,12 +13,9 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
-from exptrack.capture.code import CodeVersion
-from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import remove_secrets_and_paths, remove_secrets_of_name
 from exptrack.config.exp_config import make_config
 from exptrack.config.store import RowIds
@@ -29,6 +26,7 @@ from exptrack.plain import iter_any, read_elements, read_items, short_repr
 from exptrack.records import RunStatus
 from exptrack.runs.identity import make_run_id
 from exptrack.runs.lookup import resolve_run
+from exptrack.runs.origin import EPOCH, check_start, make_code, make_environment
 from exptrack.runs.seal import save_run_checksum, seal_run
 from exptrack.runs.store import (
     NewRun,
@@ -40,11 +38,10 @@ from exptrack.runs.store import (
     insert_run,
     record_end,
 )
-from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, read_moment, utc_text
+from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, utc_text
 from exptrack.validation import (
     INT64_MAX,
     INT64_MIN,
-    check_flag,
     check_name,
     check_number,
     check_status,
@@ -58,7 +55,6 @@ TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each
 # The limits of one transaction. A larger one would block other writers; smaller ones need more commits.
 RUNS_AT_ONCE = 256
 POINTS_AT_ONCE = 200_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, milliseconds, values
 
@@ -178,7 +174,7 @@ def _draw_run_ids(connection: Connection, starts: list[datetime]) -> list[str]:
     """Return an id for each start. Starts in the same millisecond differ by the random part only."""
     found: dict[str, None] = {}
     for start in starts:
-        milliseconds = (start - _EPOCH) // _MILLISECOND
+        milliseconds = (start - EPOCH) // _MILLISECOND
         while (run_id := make_run_id(milliseconds)) in found:
             pass
         found[run_id] = None
@@ -193,7 +189,7 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     status = check_status(record.status)
     if status is RunStatus.RUNNING:
         raise InvalidValueError("a recorded run has ended; its status must be completed, failed or interrupted")
-    started = _check_start(record.started_at)
+    started = check_start(record.started_at)
     duration_s = check_number(record.duration_s, "duration_s")
     try:
         ended = started + timedelta(seconds=duration_s)
@@ -208,23 +204,8 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
         name=check_optional_name(record.name, "run name"),
         group=check_optional_name(record.group, "group"),
         parent=None if record.parent is None else resolve_run(connection, record.parent)["run_id"],
-        code=CodeVersion(
-            commit=check_optional_name(record.commit, "commit"),
-            dirty=None if record.dirty is None else check_flag(record.dirty, "dirty"),
-            branch=check_optional_name(record.branch, "branch"),
-            remote=None,
-            script=None if record.script is None else _redact_name(check_name(record.script, "script")),
-            digest="",
-            problem=None,
-        ),
-        environment=Environment(
-            host=check_text(record.host, "host"),
-            python=check_text(record.python, "python"),
-            platform="",
-            system={},
-            command=[],
-            variables={},
-        ),
+        code=make_code(record.commit, record.dirty, record.branch, record.script),
+        environment=make_environment(record.host, record.python, ""),
         started_at=started,
         ended_at=ended,
         duration_ms=round(duration_s * 1000),
@@ -236,20 +217,8 @@ def _check_record(connection: Connection, record: object) -> _CheckedRecord:
     return _CheckedRecord(new, notes, _check_metrics(record, started))
 
 
-def _check_start(value: object) -> datetime:
-    start = read_moment(value, "started_at")
-    if start < _EPOCH or start.year >= 3000:
-        raise InvalidValueError(f"started_at must lie between the years 1970 and 2999, not {short_repr(value)}")
-    return start
-
-
 def _redact_text(text: object, what: str) -> str | None:
     return None if text is None else remove_secrets_and_paths(check_text(text, what))
-
-
-@lru_cache(maxsize=256)
-def _redact_name(text: str) -> str:
-    return remove_secrets_and_paths(text)
 
 
 def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, _Columns]:

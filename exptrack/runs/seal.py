@@ -8,14 +8,13 @@ notes and attributes may change, so they are not part of it. The sum of the run'
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Container, Mapping
 
 from exptrack.database.connection import Connection
-from exptrack.database.row_sums import SEAL_KIND, hash_row, sum_rows, wrap_sum
+from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
 from exptrack.metrics.store import PointsChecksum, seal_series
 from exptrack.records import RunStatus
-from exptrack.runs.row_sums import CONFIG_SUMMED, ENVIRONMENT_SUMMED, LEAVES_SUMMED, SEAL
+from exptrack.runs.row_sums import OF_RUN, SEAL
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
@@ -30,8 +29,11 @@ FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ?
 STATUS = "SELECT status FROM run WHERE id = ?"
 SEAL_RUN = "UPDATE run SET checksum = ?, rows_sum = add_wrapping(rows_sum, ?) WHERE id = ?"
 
-# One encoder for all lines: json.dumps() would make a new one at each call.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+SEALED = (
+    Rows("run", RUN_FACTS),
+    *(rows for rows in OF_RUN if rows.kind in ("run_environment", "run_config", "config_value")),
+    Rows("metric_series", RUN_SERIES),
+)
 
 
 def seal_run(
@@ -61,11 +63,12 @@ def save_run_checksum(connection: Connection, run: int) -> None:
 
 
 def checksum_run(connection: Connection, run: int) -> str:
-    """Return the SHA-256 (hex) over a run's facts, environment, config and series, each as a line of JSON.
+    """Return the SHA-256 (hex) over a run's facts, environment, config and series, each list as a line.
 
     Points are covered through the checksums of their series.
     """
     digest = hashlib.sha256()
-    for sql in (RUN_FACTS, ENVIRONMENT_SUMMED, CONFIG_SUMMED, LEAVES_SUMMED, RUN_SERIES):
-        digest.update(f"{_encode(connection.fold(sql, (run,), list))}\n".encode())
+    for rows in SEALED:
+        for line in encode_rows(connection, rows, (run,)):
+            digest.update(line + b"\n")
     return digest.hexdigest()

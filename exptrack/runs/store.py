@@ -14,9 +14,10 @@ from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
+from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import InvalidValueError
+from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_mapping, read_elements, read_items
 from exptrack.records import RunStatus
@@ -28,9 +29,9 @@ from exptrack.validation import check_name, check_text
 
 INSERT_RUN = """
 INSERT INTO run
-    (run_id, status, reason, traceback, name, group_name, parent_run_id, started_at, ended_at, heartbeat_at,
-     duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (run_id, status, reason, traceback, name, group_name, parent_run_id, external_id, started_at, ended_at,
+     heartbeat_at, duration_ms, config_hash, family, fingerprint, host, vcs_commit, vcs_dirty)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_ENVIRONMENT = """
 INSERT INTO run_environment
@@ -46,6 +47,7 @@ INSERT_NOTE = """
 INSERT INTO note (run, seq, written_at, text)
 VALUES (:run, (SELECT coalesce(max(seq) + 1, 0) FROM note WHERE run = :run), :at, :text)
 """
+RUN_WITH_EXTERNAL_ID = "SELECT run_id FROM run WHERE external_id = ?"
 DECLARED = "SELECT code_digest, data_references FROM run_environment WHERE run = ?"
 SAVE_IDENTITY = "UPDATE run SET config_hash = ?, family = ?, fingerprint = ? WHERE id = ?"
 
@@ -70,6 +72,7 @@ class NewRun(NamedTuple):
     status: RunStatus = RunStatus.RUNNING
     reason: str | None = None
     traceback: str | None = None
+    external_id: str | None = None
 
 
 def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds | None = None) -> int:
@@ -77,6 +80,10 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
     code, environment = new.code, new.environment
     began = utc_text(new.started_at)
     ended = None if new.ended_at is None else utc_text(new.ended_at)
+    if new.external_id is not None:
+        taken = connection.value(RUN_WITH_EXTERNAL_ID, (new.external_id,))
+        if taken is not None:
+            raise ExternalIdError(new.external_id, taken)
     run = connection.execute(
         INSERT_RUN,
         (
@@ -87,6 +94,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
             new.name,
             new.group,
             new.parent,
+            new.external_id,
             began,
             ended,
             ended or began,
@@ -113,7 +121,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
             code.digest,
             json.dumps(environment.system),
             json.dumps(environment.variables),
-            json.dumps(new.data),
+            encode_canonical(new.data),
         ),
     )
     if new.group is not None:
@@ -164,12 +172,21 @@ def insert_note(
 
 
 def record_end(
-    connection: Connection, run: int, status: RunStatus, reason: str | None, at: str | None = None
+    connection: Connection,
+    run: int,
+    status: RunStatus,
+    reason: str | None,
+    at: str | None = None,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    late: bool = False,
 ) -> None:
-    """Write the events of a run's end. Call inside a transaction."""
+    """Write the events of a run's end; `facts` are said of the end too. Call inside a transaction."""
     if status is RunStatus.FAILED:
-        record_event(connection, run, "fail", {"reason": reason}, at=at, late=False)
-    record_event(connection, run, "end", {"status": status, "reason": reason}, at=at, late=False)
+        record_event(connection, run, "fail", {"reason": reason}, at=at, late=late)
+    record_event(
+        connection, run, "end", {"status": status, "reason": reason, **(facts or {})}, at=at, late=late
+    )
 
 
 # Checks of what a caller gives a run

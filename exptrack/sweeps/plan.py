@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import Any, TypeAlias, TypeVar
 
 from exptrack.config.composition import parse_cli_overrides
-from exptrack.config.exp_config import ExpConfig, decode_config, encode_config
+from exptrack.config.encoding import decode_config, encode_config
+from exptrack.config.exp_config import ExpConfig
 from exptrack.errors import InvalidValueError, SweepPlanError
 from exptrack.keypath import split_path
 from exptrack.plain import describe_error, plain, read_items, short_repr

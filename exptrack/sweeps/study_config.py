@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exptrack.capture.redaction import require_no_secret
-from exptrack.config.exp_config import encode_config, make_config
+from exptrack.config.encoding import encode_config
+from exptrack.config.exp_config import make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import is_mapping, read_names, short_repr
 from exptrack.sweeps.algorithms import DEFAULT_PRUNER, DEFAULT_SAMPLER, Pruner, Sampler, check_limit

@@ -18,7 +18,8 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from exptrack.capture.redaction import require_no_secret
-from exptrack.config.exp_config import ExpConfig, decode_config, merge_configs
+from exptrack.config.encoding import decode_config
+from exptrack.config.exp_config import ExpConfig, merge_configs
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import telling_damage
 from exptrack.errors import InvalidValueError, StudyExistsError, StudyNotFoundError

@@ -170,6 +170,7 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
         pairs += [("in the trash", since)]
     trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
     pairs += [("trial", trial), ("name", head.name), ("group", head.group), ("parent", head.parent)]
+    pairs += [("external id", head.external_id)]
     pairs += [("started", f"{head.started_at:%Y-%m-%d %H:%M:%S} UTC ({format_age(head.started_at)})")]
     pairs += [("took", format_duration(_elapsed_s(head))), ("tags", ", ".join(head.tags)), ("host", head.host)]
     dirty = " (with uncommitted changes)" if head.vcs_dirty else ""
@@ -186,6 +187,10 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     if record.config:
         print_heading(out, "Config")
         print_config(out, record.config, record.config_sources)
+    if record.attributes:
+        print_heading(out, "Attributes")
+        rows = ([key, format_setting(value)] for key, value in record.attributes.items())
+        print_table(out, [("key", "left"), ("value", "left")], rows)
     if record.metrics:
         print_heading(out, "Metrics")
         columns = [

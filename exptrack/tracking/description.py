@@ -30,6 +30,7 @@ from exptrack.runs.attributes import (
     save_attributes,
 )
 from exptrack.runs.events import read_events, record_event
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.store import (
@@ -243,6 +244,7 @@ class Description:
         return row
 
     def _require_changeable(self) -> None:
-        """Raise if the run is deleted or in the trash. Call inside the transaction of a change."""
+        """Raise if the run is deleted or in the trash; renew its lease. Call inside a transaction."""
         if self._require_present()["deleted_at"] is not None:
             raise RunTrashedError(self.run_id)
+        renew_lease(self._connection, self._run)

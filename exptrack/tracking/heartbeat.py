@@ -6,9 +6,7 @@ every run is ended when the script ends.
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import time
 from typing import Protocol
 
@@ -17,14 +15,17 @@ from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError,
 from exptrack.metrics.writer import LeftByParent
 from exptrack.records import RunStatus
 from exptrack.threads import Worker
+from exptrack.tracking.ending import STOPPED, describe_exit, find_ending_error, find_exit
 
 HEARTBEAT_S = 30.0
+NEVER_ENDED = "the script ended without complete() or fail(); start the run in a 'with' block"
 
 
 class LiveRun(Protocol):
     """A run that is live in this process, as the heartbeat and the interpreter's exit see it."""
 
     run_id: str
+    completes_at_exit: bool
     _connection: Connection
     _began: float
     _left: LeftByParent | None
@@ -39,6 +40,7 @@ class LiveRun(Protocol):
     def has_heirs(self) -> bool: ...
     def hand_over(self) -> None: ...
     def interrupt(self, reason: str) -> None: ...
+    def complete(self) -> None: ...
     def fail(self, reason: str | BaseException) -> None: ...
 
 
@@ -96,35 +98,12 @@ class _Heartbeat:
 _heartbeat: _Heartbeat | None = None
 
 
-def _find_ending_error() -> BaseException | None:
-    """Return the exception that ended the script; None at a prompt, where no exception ends the interpreter.
+def end_open_runs() -> None:
+    """End the runs that are still open when the interpreter exits, by how the script ended.
 
-    A prompt (IPython, a notebook, ``python -i``) keeps the error of whatever cell failed last, for ever.
+    ``import exptrack`` registers this, so it runs after each exit hook that is registered later.
     """
-    if hasattr(sys, "ps1") or sys.flags.interactive:
-        return None
-    error: BaseException | None = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    return error if error is not None and _left_the_script(error) else None
-
-
-def _left_the_script(error: BaseException) -> bool:
-    """Whether an exception went up to the interpreter itself.
-
-    Test runners and consoles inside a script leave theirs in ``sys`` too, but catch it in a frame of their own.
-    """
-    trace = error.__traceback__
-    if trace is None:  # something has removed it; nothing speaks against the error
-        return True
-    outermost, script = trace.tb_frame, sys.modules.get("__main__")
-    # `python -m` starts a module by a function of runpy.
-    return outermost.f_globals is getattr(script, "__dict__", None) or (
-        outermost.f_code.co_name == "_run_module_as_main"
-    )
-
-
-def _end_open_runs() -> None:
-    """End the runs that are still open when the interpreter exits, by how the script ended."""
-    error = _find_ending_error()
+    error, exit_error = find_ending_error(), find_exit()
     for run in list(LIVE):
         try:
             if run._connection.closed or not (run._live or run.inherit()):
@@ -135,10 +114,14 @@ def _end_open_runs() -> None:
                 run.interrupt("interrupted from the keyboard")
             elif error is not None:
                 run.fail(error)
+            elif run.completes_at_exit and exit_error is not None and exit_error.code not in (None, 0):
+                _end_by_exit(run, exit_error)
             elif run.has_heirs():
                 run.hand_over()
+            elif run.completes_at_exit:
+                run.complete()
             else:
-                run.interrupt("the script ended without complete() or fail(); start the run in a 'with' block")
+                run.interrupt(NEVER_ENDED)
         except (RunFinishedError, RunNotFoundError):
             continue
         except ExptrackError as problem:
@@ -146,4 +129,9 @@ def _end_open_runs() -> None:
             warn(f"run {run.run_id} could not be ended: {problem}")
 
 
-atexit.register(_end_open_runs)
+def _end_by_exit(run: LiveRun, error: SystemExit) -> None:
+    stopped = STOPPED.get(error.code) if isinstance(error.code, int) else None
+    if stopped is None:
+        run.fail(describe_exit(error))
+    else:
+        run.interrupt(stopped)

@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
@@ -21,16 +22,17 @@ from exptrack.config.exp_config import make_config
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
-from exptrack.errors import RunBusyError, RunNotFoundError
+from exptrack.errors import InvalidValueError, RunBusyError, RunNotFoundError
 from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
-from exptrack.runs.identity import new_run_id
+from exptrack.runs.identity import make_run_id, new_run_id
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import (
     DELETE_OWNER,
     DIED,
+    LAPSED,
     SELECT_OWNER,
     find_dead_runs,
     identity_of_owner,
@@ -43,17 +45,24 @@ from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
 from exptrack.times import moment, steady_s, utc_text
-from exptrack.tracking.run import RUN_STATE, Run
-from exptrack.validation import check_flag
+from exptrack.tracking.ending import watch_exits
+from exptrack.tracking.run import BEAT, RUN_STATE, Run
+from exptrack.validation import check_choice, check_flag
 
 END_DEAD_RUN = """
 UPDATE run SET status = 'interrupted', ended_at = ?, heartbeat_at = ?, duration_ms = ?, reason = ?
 WHERE id = ? AND status = 'running'
 """
-LAST_HEARD = "SELECT run_id, started_at, heartbeat_at, duration_ms FROM run WHERE id = ?"
+LAST_HEARD = """
+SELECT r.run_id, r.started_at, r.heartbeat_at, r.duration_ms, o.lease_s
+FROM run AS r JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
+"""
 HAS_RESUMED = "SELECT EXISTS (SELECT 1 FROM event WHERE run = ? AND kind = 'resume')"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
 MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PROCESS = "process"  # the owner of a run, unless it has a lease
+LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
 _P = ParamSpec("_P")
 _Begin: TypeAlias = "Callable[Concatenate[Connection, _P], Run]"
@@ -80,6 +89,13 @@ def start_run(
     parent: object = None,
     data: Mapping[str, str] | Iterable[str] | None = None,
     system_metrics: bool | float = False,
+    external_id: str | None = None,
+    at_exit: str = "interrupt",
+    started_at: datetime | None = None,
+    code: Mapping[str, object] | None = None,
+    environment: Mapping[str, object] | None = None,
+    owner: str = PROCESS,
+    lease_s: float | None = None,
     trial: int | None = None,
 ) -> Run:
     """Start a run; see :meth:`exptrack.Archive.start_run`.
@@ -88,6 +104,13 @@ def start_run(
     run yet.
     """
     sample_every_s = _check_sampling(system_metrics)
+    completes = _check_at_exit(at_exit)
+    given = None
+    if any(one is not None for one in (started_at, code, environment, lease_s)) or owner is not PROCESS:
+        from exptrack.tracking.elsewhere import read_elsewhere
+
+        given = read_elsewhere(started_at, code, environment, owner, lease_s)
+        _refuse_sampling(sample_every_s, given.lease_s)
     surrounding = find_surrounding_trial(connection) if trial is None else None
     if surrounding is not None:
         trial = surrounding["id"]
@@ -101,15 +124,27 @@ def start_run(
         name=check_optional_name(name, "run name"),
         group=check_optional_name(group, "group"),
         parent=None if parent is None else resolve_run(connection, parent)["run_id"],
-        code=capture_code(),
-        environment=capture_environment(),
+        code=given.code if given is not None and given.code is not None else capture_code(),
+        environment=(
+            given.environment if given is not None and given.environment is not None else capture_environment()
+        ),
         started_at=datetime.now(UTC),
+        external_id=check_optional_name(external_id, "external id"),
     )
-    began_s = steady_s()
+    began_s, run_id = steady_s(), new_run_id()
+    if given is not None and given.started_at is not None:
+        before_s = (new.started_at - given.started_at).total_seconds()
+        began_s -= max(0.0, before_s)
+        new = new._replace(started_at=given.started_at)
+        run_id = make_run_id((given.started_at - EPOCH) // MILLISECOND)
     # Whole milliseconds, so that a time that is given in milliseconds for a point comes back as it was.
     rest = timedelta(microseconds=new.started_at.microsecond % 1000)
     new = new._replace(started_at=new.started_at - rest)
-    result = _begin_run(connection, new_run_id(), new, began_s - rest.total_seconds(), trial)
+    began_s -= rest.total_seconds()
+    if given is not None and given.lease_s is not None:
+        return _begin_lease(connection, run_id, new, given.lease_s, trial)
+    result = _begin_run(connection, run_id, new, began_s, trial)
+    result.completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
 
@@ -117,14 +152,32 @@ def start_run(
 @in_section
 @_hold_journal
 def _begin_run(connection: Connection, run_id: str, new: NewRun, began_s: float, trial: int | None) -> Run:
-    with connection.transaction():
-        run = insert_run(connection, run_id, new)
-        name_owner(connection, run)
-        if trial is not None:
-            join_run(connection, trial, run_id)
-    result = Run(connection, run, run_id, new.started_at, new.config)
+    result = _insert(connection, run_id, new, trial, int((steady_s() - began_s) * 1000), None)
     result._go_live(began_s, duration_ms=0, time_ms=0, resumed=False)
     return result
+
+
+@in_section
+def _begin_lease(connection: Connection, run_id: str, new: NewRun, lease_s: float, trial: int | None) -> Run:
+    before_ms = max(0, (datetime.now(UTC) - new.started_at) // MILLISECOND)
+    result = _insert(connection, run_id, new, trial, before_ms, lease_s)
+    result._block_pid = os.getpid()
+    return result
+
+
+def _insert(
+    connection: Connection, run_id: str, new: NewRun, trial: int | None, before_ms: int, lease_s: float | None
+) -> Run:
+    """Write the rows of a run that began so many milliseconds ago. Commits."""
+    with connection.transaction():
+        run = insert_run(connection, run_id, new)
+        name_owner(connection, run, lease_s)
+        if before_ms >= LONG_AGO_MS or lease_s is not None:
+            with changing_run(connection, run):
+                connection.execute(BEAT, (utc_text(), before_ms, run))
+        if trial is not None:
+            join_run(connection, trial, run_id)
+    return Run(connection, run, run_id, new.started_at, new.config)
 
 
 def resume_run(
@@ -133,18 +186,28 @@ def resume_run(
     *,
     take_over: bool = False,
     system_metrics: bool | float = False,
+    at_exit: str = "interrupt",
+    owner: str = PROCESS,
+    lease_s: float | None = None,
 ) -> Run:
     """Reopen a run; see :meth:`exptrack.Archive.resume_run`."""
     sample_every_s = _check_sampling(system_metrics)
+    completes = _check_at_exit(at_exit)
     take_over = check_flag(take_over, "take_over")
-    result = _reopen_run(connection, run_id, take_over)
+    if lease_s is not None or owner is not PROCESS:
+        from exptrack.tracking.elsewhere import check_lease
+
+        lease_s = check_lease(owner, lease_s)
+        _refuse_sampling(sample_every_s, lease_s)
+    result = _reopen_run(connection, run_id, take_over, lease_s)
+    result.completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
 
 
 @in_section
 @_hold_journal
-def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
+def _reopen_run(connection: Connection, run_id: object, take_over: bool, lease_s: float | None) -> Run:
     interrupt_dead_runs(connection)
     if take_over:
         _store_points_of_owner(connection, run_id)
@@ -153,16 +216,18 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
         run = row["id"]
         if row["status"] == RunStatus.RUNNING:
             owner = connection.one(SELECT_OWNER, (run,))
-            alive = is_alive(identity_of_owner(owner)) if owner else False
             is_over = not owner or is_run_dead(connection, owner)
-            if alive or not (is_over or take_over):
-                raise RunBusyError(row["run_id"], *_describe_owner(row, owner, alive))
+            if not (is_over or (take_over and not _is_seen_alive(owner))):
+                raise RunBusyError(row["run_id"], *describe_owner(row, owner))
         # References to the environment are filled in when read: a run can be resumed and tagged without them.
         config = read_exp_config(connection, run).interpolate(lazily=True)
-        reopen(connection, run, row["status"])
+        reopen(connection, run, row["status"], lease_s=lease_s)
         last_ms = connection.value(LAST_TIME, (run,))
     result = open_run(connection, run)
     result.config = config
+    if lease_s is not None:
+        result._block_pid = os.getpid()
+        return result
     began_s, since_start = steady_s(), datetime.now(UTC) - result.started_at
     # If the clock was set back, new points still come after the old ones.
     time_ms = max(since_start // MILLISECOND, last_ms)
@@ -173,25 +238,44 @@ def _reopen_run(connection: Connection, run_id: object, take_over: bool) -> Run:
 def _store_points_of_owner(connection: Connection, run_id: object) -> None:
     """Store what the process that owns a run left in its journal; the caller says that it is dead."""
     row = connection.one(SELECT_OWNER, (resolve_run(connection, run_id)["id"],))
-    if row is not None:
+    if row is not None and row["lease_s"] is None:
         owner = identity_of_owner(row)
         recover_journals(connection, lambda process: process == owner)
 
 
-def _describe_owner(row: Row, owner: Row | None, alive: bool | None) -> tuple[str, ...]:
+def _is_seen_alive(owner: Row | None) -> bool:
+    """Whether the process that owns a run is seen to live; a lease is no process."""
+    return owner is not None and owner["lease_s"] is None and is_alive(identity_of_owner(owner)) is True
+
+
+def describe_owner(row: Row, owner: Row | None) -> tuple[str, ...]:
     """Tell where the run is running, and what to do if stopping the process may not help."""
+    heard = f"(last heartbeat {row['heartbeat_at']} UTC)"
+    if owner is None:
+        return ("in an unknown process",)
+    if owner["lease_s"] is not None:
+        return (
+            f"under a lease of {owner['lease_s']:g} s {heard}",
+            "wait until it has run out, or, if nothing writes the run any more, call"
+            " resume_run(..., take_over=True)",
+        )
+    alive = is_alive(identity_of_owner(owner))
     if alive is None:
         return (
-            f"on {row['host']}, or its process died there (last heartbeat {row['heartbeat_at']} UTC)",
+            f"on {row['host']}, or its process died there {heard}",
             "stop the process, or, if it is dead, call resume_run(..., take_over=True)",
         )
-    if not alive and owner:
+    if not alive:
         return (
-            f"in a process forked from {owner['pid']}, which has ended"
-            f" (last heartbeat {row['heartbeat_at']} UTC)",
+            f"in a process forked from {owner['pid']}, which has ended {heard}",
             "end it, or, if it does nothing for the run any more, call resume_run(..., take_over=True)",
         )
-    return (f"in process {owner['pid']}" if owner else "in an unknown process",)
+    return (f"in process {owner['pid']}",)
+
+
+def _refuse_sampling(sample_every_s: float | None, lease_s: float | None) -> None:
+    if lease_s is not None and sample_every_s is not None:
+        raise InvalidValueError("system_metrics are of this machine; leave them out of a run with a lease")
 
 
 def _check_sampling(system_metrics: bool | float) -> float | None:
@@ -201,6 +285,14 @@ def _check_sampling(system_metrics: bool | float) -> float | None:
     from exptrack.capture.system_metrics import check_interval
 
     return check_interval(system_metrics)
+
+
+def _check_at_exit(at_exit: str) -> bool:
+    """Return whether the end of the interpreter completes the run; notice its exit code from now on if so."""
+    completes = check_choice(at_exit, "at_exit", ("interrupt", "complete")) == "complete"
+    if completes:
+        watch_exits()
+    return completes
 
 
 @decoding_rows
@@ -262,9 +354,10 @@ def _end_dead_run(connection: Connection, run: int) -> str:
     else:
         # Both count from the start and follow no clock that is set.
         duration_ms = max(row["duration_ms"], last_ms)
+    reason = DIED if row["lease_s"] is None else LAPSED
     with changing_run(connection, run):
-        connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, DIED, run))
+        connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, reason, run))
         connection.execute(DELETE_OWNER, (run,))
-    record_end(connection, run, RunStatus.INTERRUPTED, DIED, utc_text(ended))
+    record_end(connection, run, RunStatus.INTERRUPTED, reason, utc_text(ended))
     seal_run(connection, run, completed=False)
     return str(row["run_id"])

@@ -54,6 +54,7 @@ from exptrack.runs.trial_link import TrialPruned
 from exptrack.times import moment, steady_s, utc_text
 from exptrack.tracking.activation import enter, leave
 from exptrack.tracking.description import Description
+from exptrack.tracking.ending import note_exit
 from exptrack.tracking.growing_config import GrowingConfig
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
@@ -120,9 +121,11 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         self._began = 0.0
         self._duration_ms = 0
         self._old_sigterm: Any = None
+        self._block_pid = 0  # the process whose block ends a run with a lease, which is live nowhere
         # The end that was asked for, while it could not be stored: status, reason and traceback.
         self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
+        self.completes_at_exit = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The copy logs to the run by commits, and leaves it to the process that owns it.
@@ -284,7 +287,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """
         from exptrack.artifacts.lineage import use_artifact
 
-        self._require_changeable()
+        self._require_present()
         return use_artifact(self._connection, self._run, reference)
 
     @property
@@ -462,7 +465,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live and not self.inherit():
+        if not self._live and not self.inherit() and not self._is_open_lease():
             # The run ended inside the block, or this is a forked child that left the block too.
             return
         try:
@@ -472,6 +475,13 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
                 raise
             # The caller's own exception matters more. The end is tried again when the interpreter exits.
             warn(f"the end of run {self.run_id} is not stored: {problem}")
+
+    def _is_open_lease(self) -> bool:
+        """Whether this handle began a run with a lease, which has not ended."""
+        if self._block_pid != os.getpid():
+            return False
+        row = self._connection.one(RUN_STATE, (self._run,))
+        return row is not None and row["status"] == RunStatus.RUNNING
 
     def _end_as(self, error: BaseException | None) -> None:
         """End the run by how its block was left."""
@@ -512,7 +522,9 @@ _arrived: list[int] = []
 
 def _raise_terminated(number: int, _frame: FrameType | None) -> None:
     _arrived.append(number)
-    raise Terminated(SIGTERM_EXIT)
+    error = Terminated(SIGTERM_EXIT)
+    note_exit(error)
+    raise error
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ def test_runs_go_to_the_trash_and_come_back(lab: Path) -> None:
     assert [one["run"]["run_id"] for one in asked(lab, "trash")] == [good, failed]
     assert f"exptrack restore {good}" in " ".join(call(lab, "show", good).stdout.split())
     assert "2 ('exptrack trash' lists them)" in call(lab, "info").stdout
-    assert call(lab, "tag", good, "new").exit_code == 45
+    assert call(lab, "tag", good, "new").exit_code == 47
     assert call(lab, "restore", good, failed).exit_code == 50
     assert call(lab, "restore", good).stdout == f"restored {good}\n"
     assert asked(lab, "rm", "--trash", "-y", good) == {"runs": [good]}

@@ -80,7 +80,8 @@ def test_a_view_or_table_of_a_stranger_that_takes_long_to_compile_is_stopped(arc
         other.execute("INSERT INTO t VALUES (1)")
         other.commit()
     for statement in ('SELECT * FROM "C40"', "SELECT g40 FROM main.[T]", "PRAGMA table_list"):
-        with pytest.raises(QueryError, match=r"stopped after|too much memory"):
+        # SQLite itself refuses too, where it counts the references before its memory is used up.
+        with pytest.raises(QueryError, match=r"stopped after|too much memory|too many references"):
             archive.sql(statement, timeout_s=0.5)
     assert archive.sql("SELECT * FROM c1").rows == ((2,),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import exptrack
 from exptrack import Archive, Sampler
 from exptrack.artifacts import blobs
+from exptrack.database.row_sums import hash_row
 
 WORDS = "to be or not to be, that is the question\n" * 40
 
@@ -34,6 +36,11 @@ def build(path: Path) -> None:
             run.artifacts.register_data("words", WORDS[: 300 + number], {"lines": number})
             run.artifacts.register_data("weights", os.urandom(900))
             run.artifacts.register_dir("tree", folder)
+            run.artifacts.set_alias("weights", "best")
+            run.artifacts.describe("weights", "after the last epoch")
+            run.set_attributes({"note": "slow", "best": 0.5, "steps": 2**60 + 1, "worst": math.nan, "gone": 1})
+            run.delete_attribute("gone")
+            run.log_rows([("loss", 0.25, 20), ("acc", 1.0, 20)], source="worker", sequence=number)
             run.log_table("rows", [{"truth": "cat", "n": 3}, {"truth": "dog", "n": 4}])
             if previous is not None:
                 run.use_artifact(f"{previous.run_id}/words")
@@ -58,6 +65,8 @@ def build(path: Path) -> None:
         open_trial.suggest_int("depth", 2, 9)
         open_trial.optuna_trial.set_user_attr("note", "slow")
         archive.create_view("best", ["config.lr", "metrics.loss"])
+        with archive.start_run(name="long") as long:
+            long.log_many("x", range(1100), [0.5] * 1100)
         live = archive.start_run({"lr": 0.5, "live": True}, ["live"], name="still running")
         live.log({"loss": 0.987654321}, 0)
         live.log({"loss": 0.5}, 7)
@@ -78,6 +87,10 @@ def _copy(source: Path, path: Path) -> None:
     live, copy = sqlite3.connect(source), sqlite3.connect(path)
     live.backup(copy)
     live.close()
+    # Only a sealed file has this row, and such a file has no live run.
+    row = (1, 1, "0.2.0", "2026-01-01 00:00:00.000000", '{"run":5}', "ab" * 32, "cd" * 32)
+    copy.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, hash_row("seal", row)))
+    copy.commit()
     copy.close()
 
 

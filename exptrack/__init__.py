@@ -45,6 +45,7 @@ _NAMES_IN = {
     # Querying runs
     "query.run_query": "RunQuery Page Rows",
     "query.field_summary": "FieldInfo FieldSummary",
+    "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
     "query.frames": "Frame",
@@ -240,6 +241,8 @@ if TYPE_CHECKING:
     from exptrack.query.run_query import Page as Page
     from exptrack.query.run_query import Rows as Rows
     from exptrack.query.run_query import RunQuery as RunQuery
+    from exptrack.query.run_watch import ChangedRuns as ChangedRuns
+    from exptrack.query.run_watch import RunWatch as RunWatch
     from exptrack.query.views import UserView as UserView
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactUse as ArtifactUse

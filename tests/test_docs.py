@@ -94,7 +94,7 @@ PRINTED = {
     "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",
     "docs/asking.md: pandas": "{'acc': 0.5, 'loss': 2.0}\n",
     "docs/asking.md: DuckDB": "[('acc', 0.5), ('loss', 2.0)]\n",
-    "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 0.001 0.1\n",
+    "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 ",
     "docs/serving.md: Curves": " 20 [0, 20, 40] 4000\n",
     "docs/serving.md: Live": "False 1\n0\n",
     "docs/serving.md: Threads, memory and time": "1\n",

@@ -49,6 +49,7 @@ ALLOWED = {
     "optuna_rows.ALL_STUDIES": "a row for each study is the question",
     "ownership.OWNERS": "a row for each live run",
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
+    "run_watch.SUMS": "every run is the question, once the file has changed",
     "run_checks.RUN_ROW_IDS": "proving everything is the question",
     "study_checks.STUDY_ROW_IDS": "proving everything is the question",
     "sweeps.SELECT_STUDIES": "every study is the question",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from exptrack.query.field_summary import FieldInfo
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
+    from exptrack.query.run_watch import RunWatch
     from exptrack.query.views import UserView
 
 KEPT_RUNS = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL"
@@ -152,6 +153,12 @@ class ArchiveQueries:
     def fields(self) -> tuple[FieldInfo, ...]:
         """List the config keys, metrics and attributes that runs have; see :meth:`RunQuery.fields`."""
         return self.runs().fields()
+
+    def watch_runs(self) -> RunWatch:
+        """Watch for runs that are added, changed or removed from now on; see :class:`exptrack.RunWatch`."""
+        from exptrack.query.run_watch import RunWatch
+
+        return RunWatch(self._connection, self._settle)
 
     def read_rows(self, row_ids: Iterable[int], columns: Iterable[str]) -> list[dict[str, Any] | None]:
         """Return columns of runs by their row ids, as of one moment; None for a run that is gone.

@@ -85,7 +85,9 @@ PRINTED = {
     "docs/logging.md: Metrics": "[(0, 0.9), (1, 0.7), (2, nan)]\n0.6\n",
     "docs/logging.md: Tags, notes and events": "('baseline', 'cifar10')",
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
+    "docs/logging.md: Rows of frameworks": "3 {'phase': 'warm-up'} ['hook']\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
+    "docs/logging.md: Record runs that are over": "True 1\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
     "docs/configs.md: A config of a framework": "math.sin dog ('act', 'clip', 'labels.0', 'labels.1')\n",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
@@ -96,6 +98,14 @@ PRINTED = {
     "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",
     "docs/asking.md: pandas": "{'acc': 0.5, 'loss': 2.0}\n",
     "docs/asking.md: DuckDB": "[('acc', 0.5), ('loss', 2.0)]\n",
+    "docs/logging.md: Runs of another process": (
+        "True False\nfailed {'exit_code': 137, 'signal': 'SIGKILL'}\n"
+    ),
+    "docs/logging.md: Groups and the trash": "[] [('mnist', 0)]\n['mnist']\n",
+    "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 ",
+    "docs/serving.md: Curves": " 20 [0, 20, 40] 4000\n",
+    "docs/serving.md: Live": "False 1\n0\n",
+    "docs/serving.md: Threads, memory and time": "1\n",
     "docs/sweeps.md: The script": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }

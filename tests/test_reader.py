@@ -34,10 +34,10 @@ NODE = FOLDER / "node.exe" if os.name == "nt" else FOLDER / "bin" / "node"
 # Reads several archives in one process, each with its own copy of the module.
 READ_MANY = """
 const [reader, ...files] = process.argv.slice(1)
-for (const file of files) {
+for (const [number, file] of files.entries()) {
   process.argv = ['node', reader, file]
   console.log(`file\\t${file}`)
-  await import(`${reader}?${file}`)
+  await import(`${reader}?${number}`)
 }
 """
 FLOATS = [

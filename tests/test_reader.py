@@ -134,7 +134,7 @@ def fill(archive: Archive, folder: Path) -> None:
 def register(run: exptrack.Run, folder: Path) -> None:
     chance = random.Random(1)
     walk, numbers = 0.0, []
-    for _ in range(40_001):
+    for _ in range(20_001):
         walk += chance.gauss(0, 0.01)
         numbers.append(walk)
     tree = folder / "tree"
@@ -146,12 +146,12 @@ def register(run: exptrack.Run, folder: Path) -> None:
     for name, mode in (("sub.txt", 0o640), ("nothing", 0o400), ("empty", 0o750), ("sub", 0o700)):
         (tree / name).chmod(mode)
     artifacts = run.artifacts
-    artifacts.register_data("floats", struct.pack("<40001f", *numbers) + b"abc", {"lines": 1e-7})
-    artifacts.register_data("doubles", struct.pack("<30001d", *numbers[:30_001]) + b"abcde")
+    artifacts.register_data("floats", struct.pack("<20001f", *numbers) + b"abc", {"lines": 1e-7})
+    artifacts.register_data("doubles", struct.pack("<10001d", *numbers[:10_001]) + b"abcde")
     artifacts.register_data(
-        "shorts", struct.pack("<40001h", *(int(chance.gauss(0, 300)) for _ in numbers)) + b"a"
+        "shorts", struct.pack("<20001h", *(int(chance.gauss(0, 300)) for _ in numbers)) + b"a"
     )
-    artifacts.register_data("noise", chance.randbytes(600_000))
+    artifacts.register_data("noise", chance.randbytes(400_000))
     artifacts.register_data("empty", b"")
     artifacts.register_data("words", "größer " * 500)
     artifacts.register_data("words", "second")

@@ -86,7 +86,7 @@ for (const [run, sum, checksum, ...row] of rows(`SELECT run_id, s.rows_sum, s.ch
   check(`points of ${what}`, () => checksum === null || crcOf(blocks.map(block => block[2])) === checksum)
   const stored = rows('SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY 1, 2', id)
   check(`blocks of ${what}`, () => list(stored) === list(checksum !== null && blocks[1] ? blocks : []))
-  for (const point of points) console.log([run, metric, ...point.slice(0, 3), point[3] ?? NaN].join('\t'))
+  console.log(points.map(point => [run, metric, ...point.slice(0, 3), point[3] ?? NaN].join('\t')).join('\n'))
 }
 function readJournal(name) {
   const data = readFileSync(join(dirname(file), name)), word = at => data.readUInt32LE(at), names = new Map()
@@ -120,8 +120,8 @@ function unpack(chunk) {
     FROM chunk JOIN chunk_data ON chunk = id WHERE id = ?`, chunk)
   const packed = codec === 'raw' ? data : zstdDecompressSync(data, { maxOutputLength: Number(size) })
   const found = Buffer.alloc(packed.length), [, width = 1] = codec.match(/^(?:raw|(?:shuffle(.)\+)?zstd)$/)
-  for (let lane = 0, from = 0; lane < width; lane++)
-    for (let to = lane; to < found.length; to += Number(width)) found[to] = packed[from++]
+  for (let lane = 0, from = 0, step = Number(width); lane < step; lane++)
+    for (let to = lane; to < found.length; to += step) found[to] = packed[from++]
   assert(sha256(found).equals(digest) && found.length == size && data.length == taken, `chunk ${chunk}`)
   return found
 }

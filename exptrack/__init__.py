@@ -44,7 +44,9 @@ _NAMES_IN = {
     "artifacts.lineage": "UsedArtifact",
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
     # Querying runs
-    "query.run_query": "RunQuery Page",
+    "query.run_query": "RunQuery Page Rows",
+    "query.field_summary": "FieldInfo FieldSummary",
+    "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
     "query.frames": "Frame",
@@ -235,10 +237,15 @@ if TYPE_CHECKING:
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail
+    from exptrack.query.field_summary import FieldInfo as FieldInfo
+    from exptrack.query.field_summary import FieldSummary as FieldSummary
     from exptrack.query.frames import Frame as Frame
     from exptrack.query.run_filter import RunFilter as RunFilter
     from exptrack.query.run_query import Page as Page
+    from exptrack.query.run_query import Rows as Rows
     from exptrack.query.run_query import RunQuery as RunQuery
+    from exptrack.query.run_watch import ChangedRuns as ChangedRuns
+    from exptrack.query.run_watch import RunWatch as RunWatch
     from exptrack.query.views import UserView as UserView
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactUse as ArtifactUse

@@ -110,6 +110,10 @@ PRINTED = {
         "True False\nfailed {'exit_code': 137, 'signal': 'SIGKILL'}\n"
     ),
     "docs/logging.md: Groups and the trash": "[] [('mnist', 0)]\n['mnist']\n",
+    "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 ",
+    "docs/serving.md: Curves": " 20 [0, 20, 40] 4000\n",
+    "docs/serving.md: Live": "False 1\n0\n",
+    "docs/serving.md: Threads, memory and time": "1\n",
     "docs/sweeps.md: The script": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }

@@ -135,6 +135,8 @@ def grow(stored: ExpConfig, addition: Addition, *, allow_change: bool) -> Growth
     _lay("", tree, addition.stored, added, changed)
     if changed and not allow_change:
         raise _make_conflict(changed)
+    if not added and not changed:
+        return Growth(stored, (), {})
     new = [leaf.key for path, value in added.items() for leaf in list_leaves(path, value)]
     replaced = [leaf.key for path, (_old, value) in changed.items() for leaf in list_leaves(path, value)]
     set_keys = {*new, *replaced}

@@ -103,4 +103,5 @@ class GrowingConfig:
                     record_event(connection, run, CONFIG_EVENT, facts | {"config_hash": growth.config.hash()})
                 if status != RunStatus.RUNNING:
                     save_run_checksum(connection, run)
-        self.config = follow(growth.config, addition, self.config)
+        if growth.config != self.config:
+            self.config = follow(growth.config, addition, self.config)

@@ -111,8 +111,8 @@ class RecordedRun:
     artifacts: Iterable[RecordedArtifact] = ()
     platform: str = ""
     command: Sequence[str] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    system: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str] | None = None
+    system: Mapping[str, Any] | None = None
     remote: str | None = None
     code_digest: str = ""
 
@@ -166,8 +166,7 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
     happened = [Happening(at, "tag", tag) for tag, at in timed_tags if tag not in tags]
     happened += [Happening(end, "note", note) for note in notes]
     happened += [Happening(at, "note", note) for note, at in timed_notes]
-    if record.events != ():
-        happened += [_check_event(event, end) for event in read_elements(record.events, "events")]
+    happened += [_check_event(event, end) for event in read_elements(record.events, "events")]
     if len(happened) > 1:
         happened.sort(key=lambda one: one.at)
     new = NewRun(
@@ -191,9 +190,7 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
         traceback=_redact_text(record.traceback, "traceback"),
         external_id=check_optional_name(record.external_id, "external id"),
     )
-    artifacts: list[CheckedArtifact] = []
-    if record.artifacts != ():
-        artifacts = [_check_artifact(one, end) for one in read_elements(record.artifacts, "artifacts")]
+    artifacts = [_check_artifact(one, end) for one in read_elements(record.artifacts, "artifacts")]
     return CheckedRecord(
         new, happened, check_attributes(record.attributes), _check_metrics(record, started), artifacts
     )
@@ -245,6 +242,8 @@ def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
         raise InvalidValueError(
             f"artifact {short_repr(artifact.name)} has both or neither of content and path; give one of them"
         )
+    if is_text(content):
+        content = check_text(content, "the content of an artifact")
     media_type = artifact.media_type
     if media_type is None and path is not None:
         media_type = guess_type(path)

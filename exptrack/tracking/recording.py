@@ -149,8 +149,8 @@ class _Batch:
         if artifact.path is not None:
             with open_for_reading(artifact.path) as source:
                 return self._intake.put(source)
-        if artifact.said.is_text:
-            return self._intake.put(str(artifact.content).encode("utf-8"))
+        if isinstance(artifact.content, str):
+            return self._intake.put(artifact.content.encode("utf-8"))
         own_files.require_foreign_file(artifact.content)
         return self._intake.put(guard_content(artifact.content))
 

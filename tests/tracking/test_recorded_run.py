@@ -264,6 +264,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "both": ({"artifacts": [RecordedArtifact("a", b"x", path="y")]}, InvalidValueError),
     "no file": ({"artifacts": [RecordedArtifact("a", path="nowhere/x")]}, InvalidValueError),
     "content": ({"artifacts": [RecordedArtifact("a", 5)]}, InvalidTypeError),
+    "surrogate": ({"artifacts": [RecordedArtifact("a", "\ud800")]}, InvalidValueError),
     "alias": ({"artifacts": [RecordedArtifact("a", b"x", aliases=["latest"])]}, InvalidValueError),
     "artifact time": ({"artifacts": [RecordedArtifact("a", b"x", time="noon")]}, InvalidTypeError),  # type: ignore[arg-type]
 }

@@ -28,6 +28,7 @@ _NAMES_IN = {
     "runs.trial_link": "TrialPruned",
     "tracking.recorded_run": "RecordedRun RecordedArtifact",
     "runs.trash": "TrashedRun",
+    "runs.groups": "RunGroup",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -43,7 +44,9 @@ _NAMES_IN = {
     "artifacts.lineage": "UsedArtifact",
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
     # Querying runs
-    "query.run_query": "RunQuery Page",
+    "query.run_query": "RunQuery Page Rows",
+    "query.field_summary": "FieldInfo FieldSummary",
+    "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
     "query.frames": "Frame",
@@ -76,9 +79,9 @@ _NAMES_IN = {
         ForkUnsafeError
         ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
-        MetricNotFoundError ConfigNotFoundError StudyNotFoundError
+        MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
-        ConfigConflictError ExternalIdError
+        ConfigConflictError ExternalIdError GroupExistsError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
         UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
@@ -199,6 +202,8 @@ if TYPE_CHECKING:
     from exptrack.errors import ExternalIdError as ExternalIdError
     from exptrack.errors import FilterError as FilterError
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
+    from exptrack.errors import GroupExistsError as GroupExistsError
+    from exptrack.errors import GroupNotFoundError as GroupNotFoundError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
     from exptrack.errors import JournalError as JournalError
@@ -232,10 +237,15 @@ if TYPE_CHECKING:
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail
+    from exptrack.query.field_summary import FieldInfo as FieldInfo
+    from exptrack.query.field_summary import FieldSummary as FieldSummary
     from exptrack.query.frames import Frame as Frame
     from exptrack.query.run_filter import RunFilter as RunFilter
     from exptrack.query.run_query import Page as Page
+    from exptrack.query.run_query import Rows as Rows
     from exptrack.query.run_query import RunQuery as RunQuery
+    from exptrack.query.run_watch import ChangedRuns as ChangedRuns
+    from exptrack.query.run_watch import RunWatch as RunWatch
     from exptrack.query.views import UserView as UserView
     from exptrack.records import Artifact as Artifact
     from exptrack.records import ArtifactUse as ArtifactUse
@@ -249,6 +259,7 @@ if TYPE_CHECKING:
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
+    from exptrack.runs.groups import RunGroup as RunGroup
     from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner

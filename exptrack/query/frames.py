@@ -9,7 +9,7 @@ is NaN; what a run lacks is missing. Each column is named as a filter names its 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exptrack.database.connection import Connection
@@ -34,7 +34,6 @@ from exptrack.query.fields import (
     read_fields,
     read_metrics,
 )
-from exptrack.query.names import check_field_exists
 from exptrack.query.parser import parse_field
 from exptrack.validation import check_text
 
@@ -158,15 +157,19 @@ def read_table(
     dead: Sequence[int],
     columns: Iterable[str] | None,
     statistic: str | Iterable[str],
+    check: Callable[[Field, str], None],
 ) -> Table:
-    """Read runs, by row id, into columns; see :meth:`exptrack.RunQuery.to_dicts`. Call inside a snapshot."""
+    """Read runs, by row id, into columns; see :meth:`exptrack.RunQuery.to_dicts`. Call inside a snapshot.
+
+    `check` refuses a field that looks misspelled.
+    """
     statistics = _check_statistics(statistic)
     if columns is not None:
         if statistics != ("last",):
             raise InvalidValueError(
                 "statistic goes only with the default columns; write it into the name, like metrics.acc.max"
             )
-        chosen = _check_columns(connection, columns)
+        chosen = check_columns(columns, check)
         found = read_fields(connection, runs, chosen.values(), dead)
         return {name: _make_column(field, found[field]) for name, field in chosen.items()}
     names = [*ATTRIBUTE_COLUMNS]
@@ -188,12 +191,21 @@ def _check_statistics(statistic: object) -> tuple[str, ...]:
     return found
 
 
-def _check_columns(connection: Connection, columns: object) -> dict[str, Field]:
+def read_records(
+    connection: Connection, runs: Sequence[int], dead: Sequence[int], columns: dict[str, Field]
+) -> Records:
+    """Read columns of runs, by row id, as dicts. Call inside a snapshot."""
+    found = read_fields(connection, runs, columns.values(), dead)
+    return to_dicts({name: _make_column(field, found[field]) for name, field in columns.items()})
+
+
+def check_columns(columns: object, check: Callable[[Field, str], None]) -> dict[str, Field]:
+    """Return the fields that columns name; `check` refuses one that looks misspelled."""
     chosen = {}
     for one in read_elements(columns, "columns", like="['run_id', 'config.lr']"):
         name = check_text(one, "column")
         field = chosen[name] = parse_field(name)
-        check_field_exists(connection, field, name)
+        check(field, name)
     if not chosen:
         raise InvalidValueError("no column is chosen; name at least one, like 'config.lr'")
     return chosen

@@ -8,6 +8,7 @@ appears twice.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,19 +22,22 @@ from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, com
 from exptrack.query.details import read_rows
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.names import check_field_exists, check_names_exist
-from exptrack.query.parser import parse_columns, parse_filter, parse_order
+from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import RunSummary
 from exptrack.runs.lookup import summarize_runs
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_name, check_text, check_whole
+from exptrack.validation import check_flag, check_name, check_text, check_whole
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
+    from exptrack.query.field_summary import FieldInfo, FieldSummary
+
 PAGE_RUNS = 500
+MAX_BINS = 10_000
 
 
 class Page(NamedTuple):
@@ -41,6 +45,18 @@ class Page(NamedTuple):
 
     runs: list[RunSummary]
     after: SelectedRun | None
+
+
+class Rows(NamedTuple):
+    """Columns of some runs of a query, as dicts, and their row ids.
+
+    `total` is the number of all runs of the query, and `all_row_ids` has theirs in order, if it was asked for.
+    """
+
+    rows: list[dict[str, Any]]
+    row_ids: array[int]
+    total: int
+    all_row_ids: array[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +78,17 @@ class RunQuery:
     _condition: Condition = EVERYTHING
     _order: tuple[Order, ...] = NEWEST_FIRST
     _limit: int | None = None
+    _takes_unknown: bool = False
 
     # Steps
+
+    def allow_unknown(self) -> RunQuery:
+        """Take config keys, metrics and attributes that no run has as they are: no run has a value of them.
+
+        Otherwise a later step, or a list of columns, refuses a name that looks misspelled. Made for filters and
+        columns that were stored while runs had them.
+        """
+        return replace(self, _takes_unknown=True)
 
     def where(self, text: str, *parameters: object) -> RunQuery:
         """Keep only runs that satisfy a filter.
@@ -75,7 +100,8 @@ class RunQuery:
         """
         condition = parse_filter(text, parameters)
         text = check_text(text, "filter")
-        check_names_exist(self._connection, condition, text)
+        if not self._takes_unknown:
+            check_names_exist(self._connection, condition, text)
         return self._and(condition)
 
     def tagged(self, *tags: str) -> RunQuery:
@@ -115,7 +141,7 @@ class RunQuery:
         order = tuple(Order(*one) for field in fields for one in parse_order(field))
         whole = ", ".join(check_text(field, "order") for field in fields)
         for one in order:
-            check_field_exists(self._connection, one.field, whole)
+            self._check_field(one.field, whole)
         return replace(self, _order=order or NEWEST_FIRST)
 
     def limit(self, count: int) -> RunQuery:
@@ -181,8 +207,12 @@ class RunQuery:
         for field_texts in fields:
             wanted |= parse_columns(field_texts)
         for text, field in wanted.items():
-            check_field_exists(self._connection, field, text)
+            self._check_field(field, text)
         return self._values(wanted)
+
+    def _check_field(self, field: Field, text: str) -> None:
+        if not self._takes_unknown:
+            check_field_exists(self._connection, field, text)
 
     def _values(self, wanted: dict[str, Field]) -> Iterator[tuple[RunSummary, dict[str, Any]]]:
         for page in self._pages():
@@ -212,6 +242,90 @@ class RunQuery:
         found = Selection(self._connection, self._condition, self._order, dead).rows(wanted, after)
         runs = summarize_runs(self._connection, read_rows(self._connection, found), dead)
         return Page(runs, found[-1] if found and len(found) == wanted else None)
+
+    # For a page that shows many runs
+
+    def index(self) -> array[int]:
+        """Return the row ids of all runs in order, as an array of int64.
+
+        A row id names a run in this file only, and is never given to another one. It is far cheaper than a
+        record: read what is on screen by :meth:`exptrack.Archive.read_rows`.
+        """
+        self._settle()
+        return self._read_index()
+
+    @in_reading
+    def _read_index(self) -> array[int]:
+        return self._row_ids(find_dead_runs(self._connection))
+
+    def rows(
+        self, columns: Iterable[str], *, start: int = 0, size: int = 100, with_index: bool = False
+    ) -> Rows:
+        """Return columns of `size` runs from place `start` on, and the number of all runs, as of one moment.
+
+        `columns` are fields as in :meth:`to_dicts`. With `with_index` the row ids of all runs come too. Places
+        shift as runs are added: :meth:`index` and row ids keep a table still.
+
+        Raises:
+            FilterError: there is no such field, or the name of a key or metric is misspelled.
+        """
+        start, size = check_whole(start, "start", 0), check_whole(size, "size", 0)
+        with_index = check_flag(with_index, "with_index")
+        chosen = frames.check_columns(columns, self._check_field)
+        self._settle()
+        return self._read_rows(chosen, start, size, with_index)
+
+    @in_reading
+    def _read_rows(self, columns: dict[str, Field], start: int, size: int, with_index: bool) -> Rows:
+        dead = find_dead_runs(self._connection)
+        selection = Selection(self._connection, self._condition, self._order, dead)
+        if with_index:
+            index = selection.row_ids(self._limit)
+            total, found = len(index), index[start : start + size]
+        else:
+            index, total = None, selection.count()
+            total = total if self._limit is None else min(total, self._limit)
+            wanted = min(size, max(0, total - start))
+            found = array("q", [one.run for one in selection.rows(wanted, skip=start)])
+        return Rows(frames.read_records(self._connection, found, dead, columns), found, total, index)
+
+    def fields(self) -> tuple[FieldInfo, ...]:
+        """List the config keys, metrics and attributes of the runs: how many have each, and its range."""
+        from exptrack.query.names import SOME_ATTRS
+
+        self._settle()
+        return self._read_fields(SOME_ATTRS)
+
+    @in_reading
+    def _read_fields(self, attr_keys: str) -> tuple[FieldInfo, ...]:
+        from exptrack.query.field_summary import read_field_infos
+
+        everything = self._condition == EVERYTHING and self._limit is None
+        runs = None if everything else self._row_ids(find_dead_runs(self._connection))
+        return tuple(read_field_infos(self._connection, runs, attr_keys))
+
+    def summarize(self, field: str, *, bins: int = 20, top: int = 10) -> FieldSummary:
+        """Summarize the values of one field over the runs: missing ones, quantiles, a histogram, top values.
+
+        The histogram has up to `bins` bins, and `top` is how many of the most frequent values are listed.
+
+        Raises:
+            FilterError: there is no such field, or the name of the key or metric is misspelled.
+        """
+        bins, top = check_whole(bins, "bins", 1, MAX_BINS), check_whole(top, "top", 0)
+        text = check_text(field, "field")
+        wanted = parse_field(text)
+        self._check_field(wanted, text)
+        self._settle()
+        return self._summarize(text, wanted, bins, top)
+
+    @in_reading
+    def _summarize(self, text: str, field: Field, bins: int, top: int) -> FieldSummary:
+        from exptrack.query.field_summary import summarize_values
+
+        dead = find_dead_runs(self._connection)
+        values = read_fields(self._connection, self._row_ids(dead), [field], dead)[field]
+        return summarize_values(text, values, bins, top)
 
     # Frames
 
@@ -281,7 +395,8 @@ class RunQuery:
         self._settle()
         with self._connection.snapshot():
             dead = find_dead_runs(self._connection)
-            return frames.read_table(self._connection, self._row_ids(dead), dead, columns, statistic)
+            runs, check = self._row_ids(dead), self._check_field
+            return frames.read_table(self._connection, runs, dead, columns, statistic, check)
 
     @in_reading
     def _points(self, names: str | Iterable[str] | None) -> frames.Points:
@@ -291,6 +406,5 @@ class RunQuery:
                 self._connection, self._row_ids(find_dead_runs(self._connection)), names
             )
 
-    def _row_ids(self, dead: Sequence[int]) -> Sequence[int]:
-        selection = Selection(self._connection, self._condition, self._order, dead)
-        return [one.run for one in selection.rows(self._limit)]
+    def _row_ids(self, dead: Sequence[int]) -> array[int]:
+        return Selection(self._connection, self._condition, self._order, dead).row_ids(self._limit)

@@ -248,7 +248,7 @@ class Run(Inheritance, Description, GrowingConfig, MixedLog):
         """Return a metric as numpy arrays ordered by step; empty if never logged.
 
         `start` and `stop` select a half-open range of steps. With `buckets`, the steps are divided into at most
-        that many equal ranges, each with its first, last, least and greatest value.
+        that many equal ranges, each with its first, last, least and greatest value, count and sum.
         """
         from exptrack.metrics.buckets import read_buckets
         from exptrack.metrics.series import read_series

@@ -98,6 +98,9 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [archive.diff_runs(first, second), archive.compare([first, second]), archive.what_changed(second)],
         [archive.group_by("lr", "loss"), archive.importance("loss")],
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
+        [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],
+        [archive.runs().rows(["run_id"]), archive.fields(), archive.runs().summarize("config.lr")],
+        [exptrack.TimeLimit(1.0)],
         [
             archive.align([first, second], "loss"),
             archive.sql("SELECT 1"),

@@ -1,0 +1,237 @@
+"""Say which fields runs have, and how the values of one are spread.
+
+Invariants: NaN, the infinities and missing values are counted apart, and enter no quantile and no bin. An int
+is no float and no bool here, as in a config.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from exptrack.config.tree import encode_canonical
+from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
+from exptrack.database.time_limit import check_limit
+from exptrack.query.compiler import STATES, TRASHED
+from exptrack.query.conditions import Field
+from exptrack.query.fields import OF_RUNS, Values
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+_NUMBER = "v.key = {key} AND v.num IS NOT NULL{kept}"
+_WORD = "v.key = {key} AND v.text IS NOT NULL AND v.num IS NULL{kept}"
+_OF_KEY = f"""
+       (SELECT count(*) FROM {{table}} AS v WHERE {_NUMBER}),
+       (SELECT count(*) FROM {{table}} AS v WHERE {_WORD}),
+       (SELECT min(v.num) FROM {{table}} AS v WHERE {_NUMBER}),
+       (SELECT max(v.num) FROM {{table}} AS v WHERE {_NUMBER})
+"""
+_SERIES = "metric_series AS v WHERE v.metric = n.id AND {state}"
+# Each of these reads indexes alone, key by key. Grouping the values themselves takes ten times as long.
+CONFIG_FIELDS = (
+    f"SELECT k.key, {_OF_KEY.format(table='config_value', key='k.id', kept='{kept}')} FROM config_key AS k"
+)
+ATTR_FIELDS = (
+    f"SELECT k.key, {_OF_KEY.format(table='run_attribute', key='k.key', kept='{kept}')} FROM ({{keys}}) AS k"
+)
+METRIC_FIELDS = f"""
+SELECT n.name,
+       (SELECT count(*) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}}),
+       (SELECT count(*) FROM {_SERIES} AND v.last_value IS NULL{{kept}}),
+       (SELECT min(v.last_value) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}}),
+       (SELECT max(v.last_value) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}})
+FROM metric_name AS n
+"""
+# Of some runs: their own values are read.
+CONFIG_FIELDS_OF_RUNS = f"""
+SELECT k.key, count(v.num), sum(v.text IS NOT NULL AND v.num IS NULL), min(v.num), max(v.num)
+FROM config_value AS v JOIN config_key AS k ON k.id = v.key WHERE v.run {OF_RUNS} GROUP BY v.key
+"""
+ATTR_FIELDS_OF_RUNS = f"""
+SELECT v.key, count(v.num), sum(v.text IS NOT NULL AND v.num IS NULL), min(v.num), max(v.num)
+FROM run_attribute AS v WHERE v.run {OF_RUNS} GROUP BY v.key
+"""
+METRIC_FIELDS_OF_RUNS = f"""
+SELECT n.name, count(v.last_value), count(*) - count(v.last_value), min(v.last_value), max(v.last_value)
+FROM metric_series AS v JOIN metric_name AS n ON n.id = v.metric WHERE v.run {OF_RUNS} GROUP BY v.metric
+"""
+
+
+class FieldInfo(NamedTuple):
+    """A config key, metric or attribute that runs have; `name` is as a filter writes it.
+
+    `kind` is ``"config"``, ``"metric"`` or ``"attr"``. `numbers` counts the runs in which it is a number, and
+    `least` and `greatest` are the extremes of these as floats; None without numbers. `others` counts the runs
+    in which it is a text, bool, list or map; for a metric, those whose last value is NaN. Numbers of a metric
+    are last values. Runs in which it is null are not counted.
+    """
+
+    name: str
+    kind: str
+    numbers: int
+    others: int
+    least: float | None
+    greatest: float | None
+
+    @property
+    def runs(self) -> int:
+        """The number of runs that have it."""
+        return self.numbers + self.others
+
+
+class FieldSummary(NamedTuple):
+    """How the values of a field are spread over runs.
+
+    `runs` counts all of them, `missing` those without a value. `types` counts the others by type: text, int,
+    float, bool, list or time. `nan_count` and `infinite_count` count floats among them. The finite numbers have
+    a `mean`, `quantiles` by share (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), and a histogram: bin n reaches from
+    ``edges[n]`` to below ``edges[n + 1]``, the last one to its end. Times count as seconds since 1970.
+
+    `distinct` counts the different values, and `top` has the most frequent, each with its number of runs. Of
+    tags, notes and artifacts each word counts.
+    """
+
+    name: str
+    runs: int
+    missing: int
+    types: dict[str, int]
+    nan_count: int
+    infinite_count: int
+    mean: float | None
+    quantiles: dict[float, float]
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    distinct: int
+    top: tuple[tuple[Any, int], ...]
+
+
+@decoding_rows
+def read_field_infos(connection: Connection, runs: Sequence[int] | None, attr_keys: str) -> list[FieldInfo]:
+    """Read which fields these runs have, or all that are not in the trash; configs first, then metrics by name.
+
+    `attr_keys` is the statement that lists the keys of attributes.
+    """
+    found = []
+    for kind, statements in _list_statements(connection, runs is None, attr_keys).items():
+        joined: dict[str, FieldInfo] = {}
+        for sql in statements:
+            for key, *counted in connection.all(sql, {} if runs is None else {"runs": json.dumps(list(runs))}):
+                field = Field(kind, key, "last" if kind == "metric" else "")
+                one = FieldInfo(str(field), kind, *counted)
+                joined[key] = one if key not in joined else _join(joined[key], one)
+        found += [one for _, one in sorted(joined.items()) if one.runs]
+    return found
+
+
+def _list_statements(connection: Connection, of_all: bool, attr_keys: str) -> dict[str, list[str]]:
+    if not of_all:
+        return {
+            "config": [CONFIG_FIELDS_OF_RUNS],
+            "metric": [METRIC_FIELDS_OF_RUNS],
+            "attr": [ATTR_FIELDS_OF_RUNS],
+        }
+    kept = "" if connection.value(TRASHED) is None else f" AND v.run NOT IN ({TRASHED})"
+    return {
+        "config": [CONFIG_FIELDS.format(kept=kept)],
+        "metric": [METRIC_FIELDS.format(state=state.format(s="v"), kept=kept) for state in STATES],
+        "attr": [ATTR_FIELDS.format(keys=attr_keys, kept=kept)],
+    }
+
+
+def _join(one: FieldInfo, other: FieldInfo) -> FieldInfo:
+    """Join what was counted of a metric in series of two states."""
+    ends = [end for end in (one.least, other.least) if end is not None]
+    tops = [end for end in (one.greatest, other.greatest) if end is not None]
+    return FieldInfo(
+        one.name,
+        one.kind,
+        one.numbers + other.numbers,
+        one.others + other.others,
+        min(ends, default=None),
+        max(tops, default=None),
+    )
+
+
+def summarize_values(name: str, values: Values, bins: int, top: int) -> FieldSummary:
+    """Summarize the values that runs have in a field, one for each run; None means none."""
+    held = [value for value in values if value is not None and value != ()]
+    words = [word for value in held for word in (value if isinstance(value, tuple) else (value,))]
+    types: Counter[str] = Counter()
+    numbers: list[float] = []
+    nan_count = infinite_count = 0
+    seen: Counter[tuple[str, Any]] = Counter()
+    example: dict[tuple[str, Any], Any] = {}
+    for value in words:
+        kind = _name_type(value)
+        types[kind] += 1
+        if kind in ("int", "float", "time"):
+            number = value.timestamp() if kind == "time" else float(value)
+            nan_count += math.isnan(number)
+            infinite_count += math.isinf(number)
+            if math.isfinite(number):
+                numbers.append(number)
+        if value == value:  # NaN is no value to be frequent
+            key = (kind, encode_canonical(value) if kind == "list" else value)
+            seen[key] += 1
+            example.setdefault(key, value)
+    check_limit()
+    numbers.sort()
+    edges = _cut_range(numbers, bins)
+    places = [bisect_left(numbers, edge) for edge in edges[:-1]] + [len(numbers)]
+    frequent = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1]))[:top]
+    return FieldSummary(
+        name,
+        len(values),
+        len(values) - len(held),
+        dict(sorted(types.items())),
+        nan_count,
+        infinite_count,
+        _find_mean(numbers) if numbers else None,
+        {share: _find_quantile(numbers, share) for share in QUANTILES} if numbers else {},
+        edges,
+        tuple(end - begin for begin, end in pairwise(places)) if edges else (),
+        len(seen),
+        tuple((example[key], count) for key, count in frequent),
+    )
+
+
+def _name_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    kinds = ((str, "text"), (int, "int"), (float, "float"), (datetime, "time"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "list")
+
+
+def _find_mean(numbers: Sequence[float]) -> float:
+    # Parts, because the sum of doubles may exceed them all.
+    return math.fsum(number / len(numbers) for number in numbers)
+
+
+def _find_quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the value below which a share of the numbers lies, in between two of them if need be."""
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    return _mix(ordered[low], ordered[min(low + 1, len(ordered) - 1)], place - low)
+
+
+def _cut_range(ordered: Sequence[float], bins: int) -> tuple[float, ...]:
+    """Return the edges of bins of equal width; one bin if all numbers are equal."""
+    if not ordered:
+        return ()
+    first, last = ordered[0], ordered[-1]
+    if first == last:
+        return first, last
+    edges = {min(max(_mix(first, last, n / bins), first), last) for n in range(bins + 1)}
+    return tuple(sorted(edges))
+
+
+def _mix(one: float, other: float, share: float) -> float:
+    # The difference of two doubles may be none.
+    return one if one == other else one * (1 - share) + other * share

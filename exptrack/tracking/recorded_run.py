@@ -23,7 +23,7 @@ from exptrack.config.exp_config import make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_text, read_elements, read_items, short_repr
-from exptrack.records import RunStatus
+from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import StoredValue, check_attributes
 from exptrack.runs.origin import check_facts, check_start, make_code, make_environment
 from exptrack.runs.store import NewRun, check_data, check_note, check_optional_name, check_tags
@@ -47,11 +47,12 @@ Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, millisec
 
 @dataclass(frozen=True, slots=True)
 class RecordedArtifact:
-    """An artifact of a :class:`RecordedRun`: a name, and either `content` or the `path` of a file.
+    """An artifact of a :class:`RecordedRun`: a name, and either `content` or the `path` of a file or folder.
 
-    `content` is text, bytes, a binary file or an iterable of bytes. `kind` is by default ``data``, or ``file``
-    for a path. `time` is when it was registered, by default the end of the run. The others are as in
-    :meth:`ArtifactStore.register_file`; by default `media_type` is guessed from a path.
+    `content` is text, bytes, a binary file or an iterable of bytes. By default `kind` is ``data``, and of
+    a path ``file`` or ``folder``. `time` is when it was registered, by default the end of the run. The
+    others are as in :meth:`ArtifactStore.register_file`; by default `media_type` is guessed from the name
+    of a file.
     """
 
     name: str
@@ -232,7 +233,7 @@ def _check_event(event: object, end: str) -> Happening:
 
 
 def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
-    from exptrack.artifacts.folders import guess_type
+    from exptrack.artifacts.folders import FOLDER, decode_path, guess_type
     from exptrack.artifacts.registration import Registration, check_registration
 
     if not isinstance(artifact, RecordedArtifact):
@@ -244,10 +245,12 @@ def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
         )
     if is_text(content):
         content = check_text(content, "the content of an artifact")
-    media_type = artifact.media_type
-    if media_type is None and path is not None:
+    is_folder = path is not None and os.path.isdir(decode_path(path))
+    kind, media_type = artifact.kind, artifact.media_type
+    if kind is None:
+        kind = "data" if path is None else FOLDER if is_folder else "file"
+    if media_type is None and path is not None and not is_folder:
         media_type = guess_type(path)
-    kind = artifact.kind if artifact.kind is not None else "data" if path is None else "file"
     said = Registration(
         artifact.name,
         kind,
@@ -259,6 +262,8 @@ def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
         artifact.description,
     )
     checked, metadata = check_registration(said)
+    if is_folder:
+        checked = checked._replace(media_type=FOLDER_TYPE)
     at = end if artifact.time is None else utc_text(read_time(artifact.time, "the time of an artifact"))
     return CheckedArtifact(at, checked, metadata, content, path)
 

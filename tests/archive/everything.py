@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import exptrack
-from exptrack import Archive, Dimension, RecordedRun, Sampler, SweepPlan, Trial
+from exptrack import Archive, Dimension, RecordedArtifact, RecordedRun, Sampler, SweepPlan, Trial
 
 
 def public_classes() -> dict[str, type]:
@@ -77,7 +77,8 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
     second.add_note("fine")
     second.complete()
     config = exptrack.ExpConfig({"lr": 0.3}).with_override("lr", 0.4)
-    old = RecordedRun({"lr": 0.3}, datetime(2024, 5, 1), 60, metrics={"loss": ([0, 1], [0.9, 0.4])})
+    curve, kept = ([0, 1], [0.9, 0.4]), RecordedArtifact("model", b"w", aliases=("best",))
+    old = RecordedRun({"lr": 0.3}, datetime(2024, 5, 1), 60, metrics={"loss": curve}, artifacts=[kept])
     (recorded,) = archive.record_runs([old])
     study = archive.create_study(exptrack.StudyConfig("s", sampler=Sampler.random(seed=1)))
     study.optimize(objective, n_trials=2)

@@ -200,6 +200,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "argv": lambda _lab: ["lr=1"],
     "space": lambda _lab: {"lr": exptrack.Dimension("float", 0.1, 1.0)},
     "records": lambda _lab: [exptrack.RecordedRun({"lr": 1}, datetime(2024, 1, 1, tzinfo=UTC))],
+    "row": lambda _lab: {"loss": 0.5, "words": "x"},
+    "alias": lambda _lab: "best",
     "run_filter": lambda _lab: exptrack.RunFilter(),
     "target": lambda lab: lab.work / f"out{os.urandom(4).hex()}",
     "path": lambda lab: lab.tree / "config.sdn",
@@ -248,6 +250,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "Run.log_histogram.values": lambda _lab: [0.5, 1.0],
     "ArtifactStore.register_dir.path": lambda lab: lab.tree,
     "ArtifactStore.export.name": lambda _lab: "words",
+    "ArtifactStore.set_alias.name": lambda _lab: "words",
+    "ArtifactStore.describe.name": lambda _lab: "words",
     "ArtifactStore.get_table.name": lambda _lab: "rows",
     "ArtifactStore.list_files.name": lambda _lab: "tree",
     "ArtifactStore.open.name": lambda _lab: "words",
@@ -280,6 +284,12 @@ def _made(make: Callable[[Lab, Any], Any], kind: type) -> tuple[Callable[[Lab], 
 # Records that a user makes: the call that takes each is what looks at it.
 TAKEN: dict[str, tuple[Callable[[Lab], Callable[..., Any]], type]] = {
     "RecordedRun": _made(lambda lab, one: lab.archive.record_runs([one]), exptrack.RecordedRun),
+    "RecordedArtifact": _made(
+        lambda lab, one: lab.archive.record_runs(
+            [exptrack.RecordedRun({}, datetime(2024, 1, 1, tzinfo=UTC), artifacts=[one])]
+        ),
+        exptrack.RecordedArtifact,
+    ),
     "RunFilter": _made(lambda lab, one: lab.archive.list_runs(one), exptrack.RunFilter),
     "StudyConfig": _made(lambda lab, one: lab.archive.create_study(one), exptrack.StudyConfig),
     "SweepPlan": _made(lambda _lab, one: one.to_settings(), exptrack.SweepPlan),

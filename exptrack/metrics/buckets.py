@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.metrics.axes import Grid, Range, StepAxis
 from exptrack.metrics.cells import choose_ranges, fill_cells, read_bounds
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array
@@ -133,6 +134,7 @@ class Buckets:
 
 
 @in_reading
+@decoding_rows
 def read_buckets(
     connection: Connection,
     run: int,

@@ -23,7 +23,6 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection
-from exptrack.database.damage import decoding_rows
 from exptrack.database.functions import Aggregate, unpack_extremes, unpack_points
 from exptrack.metrics.axes import FINITE, RANGE, Axis, Grid, Measured, Number, Range
 from exptrack.metrics.series import STEP_BOUNDS
@@ -103,7 +102,6 @@ def read_bounds(connection: Connection, series: int, low: int, high: int) -> Ran
     return None if found is None or found[0] is None else (found[0], found[1])
 
 
-@decoding_rows
 def fill_cells(
     connection: Connection, series: int, axis: Axis, grid: Grid, ranges: list[Range], found: list[Measured]
 ) -> dict[str, array[Any]]:

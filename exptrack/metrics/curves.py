@@ -20,7 +20,14 @@ from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError
 from exptrack.metrics.axes import Axis, Extent, Grid, Measured, MetricAxis, Number, Range, StepAxis, TimeAxis
 from exptrack.metrics.buckets import MAX_BUCKETS, Buckets
-from exptrack.metrics.cells import POINTS_A_RANGE, choose_ranges, cut, fill_cells, read_bounds
+from exptrack.metrics.cells import (
+    POINTS_A_RANGE,
+    Held,
+    cut,
+    fill_cells,
+    read_bounds,
+    read_cells_of_steps,
+)
 from exptrack.metrics.series import check_range
 from exptrack.plain import short_repr
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_whole
@@ -31,7 +38,7 @@ KEPT_RANGES = 500_000  # of all curves; of further ones the first look is taken 
 METRICS_PREFIX = "metrics."
 
 SERIES_OF_RUNS = """
-SELECT s.run, n.name, s.id, s.count
+SELECT s.run, n.name, s.id, s.count, s.nan_count
 FROM metric_name AS n JOIN metric_series AS s ON s.metric = n.id
 WHERE n.name IN (SELECT value FROM json_each(:names)) AND s.run IN (SELECT value FROM json_each(:runs))
 """
@@ -146,8 +153,7 @@ def _ceil_ms(seconds: float) -> int:
 class _Curve(NamedTuple):
     """A series on its way to be a curve: where it lies, and the first look at it, if that was kept."""
 
-    series: int
-    points: int
+    held: Held
     axis: Axis
     bounds: Range
     extent: Extent | None
@@ -167,7 +173,7 @@ def read_curves(
             SERIES_OF_RUNS,
             {"names": json.dumps(list(asked)), "runs": json.dumps([one.run for one in runs])},
         )
-        series = {(row["run"], row["name"]): (row["id"], row["count"]) for row in rows}
+        series = {(row["run"], row["name"]): Held(row["id"], row["count"], row["nan_count"]) for row in rows}
         looked: dict[tuple[int, str], _Curve | None] = {}
         kept = 0
         for one in runs:
@@ -190,34 +196,33 @@ def read_curves(
 
 def _look(
     connection: Connection,
-    series: dict[tuple[int, str], tuple[int, int]],
+    series: dict[tuple[int, str], Held],
     run: int,
     name: str,
     scale: Scale,
     buckets: int,
 ) -> _Curve | None:
     """Take the first look at a series; None if it has no points on this axis."""
-    found = series.get((run, name))
-    if found is None:
+    held = series.get((run, name))
+    if held is None:
         return None
-    row_id, points = found
     if scale.is_of_steps:
-        bounds = read_bounds(connection, row_id, int(scale.low), int(scale.stop) - 1)
-        return None if bounds is None else _Curve(row_id, points, StepAxis(), bounds, Extent(*bounds), [], [])
+        bounds = read_bounds(connection, held.series, int(scale.low), int(scale.stop) - 1)
+        return None if bounds is None else _Curve(held, StepAxis(), bounds, Extent(*bounds), [], [])
     axis: Axis = TimeAxis()
     if not scale.is_of_times:
         other = series.get((run, scale.by)) or series.get((run, scale.by.removeprefix(METRICS_PREFIX)))
         if other is None:
             return None
-        axis = MetricAxis(other[0])
-    bounds = read_bounds(connection, row_id, INT64_MIN, INT64_MAX)
+        axis = MetricAxis(other.series)
+    bounds = read_bounds(connection, held.series, INT64_MIN, INT64_MAX)
     if bounds is None:
         return None
-    ranges = cut(bounds, min(RANGES_A_BUCKET * buckets, points // POINTS_A_RANGE + 1))
-    measured = axis.measure(connection, row_id, ranges)
+    ranges = cut(bounds, min(RANGES_A_BUCKET * buckets, held.points // POINTS_A_RANGE + 1))
+    measured = axis.measure(connection, held.series, ranges)
     known = [extent for aggregate, extent in measured if aggregate.points and extent is not None]
     extent = Extent(min(one.low for one in known), max(one.high for one in known)) if known else None
-    return _Curve(row_id, points, axis, bounds, extent, ranges, measured)
+    return _Curve(held, axis, bounds, extent, ranges, measured)
 
 
 def _fill(connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid) -> dict[str, array[Any]]:
@@ -225,6 +230,8 @@ def _fill(connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid
     if curve is None:
         axis = StepAxis() if scale.is_of_steps else TimeAxis() if scale.is_of_times else MetricAxis(0)
         return fill_cells(connection, 0, axis, grid, [], [])
-    ranges = choose_ranges(curve.bounds, curve.points, grid) if scale.is_of_steps else curve.ranges
-    found = curve.found or curve.axis.measure(connection, curve.series, ranges)
-    return fill_cells(connection, curve.series, curve.axis, grid, ranges, found)
+    held = curve.held
+    if scale.is_of_steps:
+        return read_cells_of_steps(connection, held, curve.bounds, grid)
+    found = curve.found or curve.axis.measure(connection, held.series, curve.ranges)
+    return fill_cells(connection, held.series, curve.axis, grid, curve.ranges, found)

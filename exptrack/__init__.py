@@ -26,8 +26,9 @@ _NAMES_IN = {
     "tracking.run": "Run",
     "tracking.current": "current_run",
     "runs.trial_link": "TrialPruned",
-    "runs.recorded": "RecordedRun",
+    "tracking.recorded_run": "RecordedRun RecordedArtifact",
     "runs.trash": "TrashedRun",
+    "runs.groups": "RunGroup",
     # Its config
     "config.exp_config": "ExpConfig merge_configs",
     "config.tree": "ConfigValue",
@@ -78,9 +79,9 @@ _NAMES_IN = {
         ForkUnsafeError
         ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
-        MetricNotFoundError ConfigNotFoundError StudyNotFoundError
+        MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
-        ConfigConflictError ExternalIdError
+        ConfigConflictError ExternalIdError GroupExistsError
         InvalidValueError InvalidTypeError ConfigError SdnError QueryError FilterError QueryStoppedError
         UnsafePathError SweepPlanError SweepFileError OwnFileError
         ExportError
@@ -201,6 +202,8 @@ if TYPE_CHECKING:
     from exptrack.errors import ExternalIdError as ExternalIdError
     from exptrack.errors import FilterError as FilterError
     from exptrack.errors import ForkUnsafeError as ForkUnsafeError
+    from exptrack.errors import GroupExistsError as GroupExistsError
+    from exptrack.errors import GroupNotFoundError as GroupNotFoundError
     from exptrack.errors import InvalidTypeError as InvalidTypeError
     from exptrack.errors import InvalidValueError as InvalidValueError
     from exptrack.errors import JournalError as JournalError
@@ -256,7 +259,7 @@ if TYPE_CHECKING:
     from exptrack.records import RunSummary as RunSummary
     from exptrack.records import TrialState as TrialState
     from exptrack.records import Waiting as Waiting
-    from exptrack.runs.recorded import RecordedRun as RecordedRun
+    from exptrack.runs.groups import RunGroup as RunGroup
     from exptrack.runs.trash import TrashedRun as TrashedRun
     from exptrack.runs.trial_link import TrialPruned as TrialPruned
     from exptrack.sweeps.algorithms import Pruner as Pruner
@@ -273,4 +276,6 @@ if TYPE_CHECKING:
     from exptrack.sweeps.study_config import StudyConfig as StudyConfig
     from exptrack.sweeps.trial import Trial as Trial
     from exptrack.tracking.current import current_run as current_run
+    from exptrack.tracking.recorded_run import RecordedArtifact as RecordedArtifact
+    from exptrack.tracking.recorded_run import RecordedRun as RecordedRun
     from exptrack.tracking.run import Run as Run

@@ -29,7 +29,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── MetricNotFoundError         34
     │   ├── ConfigNotFoundError         35
     │   ├── AmbiguousHashError          36
-    │   └── StudyNotFoundError          37
+    │   ├── StudyNotFoundError          37
+    │   └── GroupNotFoundError          38
     ├── ConflictError                   40
     │   ├── RunFinishedError            41
     │   ├── RunBusyError                42
@@ -37,7 +38,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── SweepDiffersError           44
     │   ├── ConfigConflictError         45
     │   ├── ExternalIdError             46
-    │   └── RunTrashedError             47
+    │   ├── RunTrashedError             47
+    │   └── GroupExistsError            48
     ├── InvalidValueError (ValueError)  50
     │   ├── InvalidTypeError (TypeError) 51
     │   ├── ConfigError                 52
@@ -275,6 +277,21 @@ class StudyNotFoundError(NotFoundError):
         self.suggestions = tuple(suggestions)
 
 
+class GroupNotFoundError(NotFoundError):
+    """There is no group of this name, or it is in the trash."""
+
+    exit_code = 38
+
+    def __init__(self, name: str, path: str, *, in_trash: bool = False) -> None:
+        problem = (
+            f"group {name!r} of {path} is in the trash" if in_trash else f"there is no group {name!r} in {path}"
+        )
+        advice = f"restore_group({name!r}) takes it out" if in_trash else "list_groups() lists the groups"
+        super().__init__(f"{problem}; {advice}")
+        self.name = name
+        self.path = path
+
+
 class ConflictError(ExptrackError):
     """The call contradicts the state of the archive."""
 
@@ -372,6 +389,17 @@ class RunTrashedError(ConflictError):
             f" 'exptrack restore {run_id}' takes it out"
         )
         self.run_id = run_id
+
+
+class GroupExistsError(ConflictError):
+    """A group of this name already exists."""
+
+    exit_code = 48
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(f"group {name!r} already exists in {path}; choose another name")
+        self.name = name
+        self.path = path
 
 
 class InvalidValueError(ExptrackError, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import importlib.util
 import inspect
 import json
@@ -83,7 +85,9 @@ PRINTED = {
     "docs/logging.md: Metrics": "[(0, 0.9), (1, 0.7), (2, nan)]\n0.6\n",
     "docs/logging.md: Tags, notes and events": "('baseline', 'cifar10')",
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
+    "docs/logging.md: Rows of frameworks": "3 {'phase': 'warm-up'} ['hook']\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
+    "docs/logging.md: Record runs that are over": "True 1\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
     "docs/configs.md: A config of a framework": "math.sin dog ('act', 'clip', 'labels.0', 'labels.1')\n",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
@@ -94,6 +98,10 @@ PRINTED = {
     "docs/asking.md: sqlite-utils": "'trials']\n['completed']\n",
     "docs/asking.md: pandas": "{'acc': 0.5, 'loss': 2.0}\n",
     "docs/asking.md: DuckDB": "[('acc', 0.5), ('loss', 2.0)]\n",
+    "docs/logging.md: Runs of another process": (
+        "True False\nfailed {'exit_code': 137, 'signal': 'SIGKILL'}\n"
+    ),
+    "docs/logging.md: Groups and the trash": "[] [('mnist', 0)]\n['mnist']\n",
     "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 ",
     "docs/serving.md: Curves": " 20 [0, 20, 40] 4000\n",
     "docs/serving.md: Live": "False 1\n0\n",
@@ -433,6 +441,43 @@ def test_the_page_of_architecture_has_every_room_and_no_file_that_is_gone() -> N
         assert f"{folder.name}/" in page, folder.name
     for room, file in re.findall(r"`(\w+)/(\w+)`", page):
         assert not (PACKAGE / room).is_dir() or (PACKAGE / room / f"{file}.py").is_file(), f"{room}/{file}"
+
+
+def events_of_the_code() -> set[str]:
+    """The kinds of events that the code records: texts, and constants of the file."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for literal, name in re.findall(r'record_event\(\s*[^,]+,\s*[^,]+,\s*(?:"([^"]+)"|([A-Z_]+)\b)', text):
+            found.add(literal or name)
+        found |= set(re.findall(r"\b(?!INSERT)[A-Z_]+_EVENT\b(?=[^\n]* = )", text))
+    constants = {name for name in found if name.isupper()}
+    for name in constants:
+        files = [
+            path for path in PACKAGE.rglob("*.py") if re.search(rf"^.*\b{name}\b.* = ", path.read_text(), re.M)
+        ]
+        module = importlib.import_module(".".join(files[0].relative_to(ROOT).with_suffix("").parts))
+        found.add(getattr(module, name))
+    return found - constants
+
+
+def test_the_page_of_the_format_names_every_event_and_every_kind_of_row() -> None:
+    from exptrack.runs.row_sums import OF_GROUP, OF_RUN, OF_STUDY, OF_TRIAL
+
+    page = PAGES["docs/format.md"]
+    events = page.split("**Events.**")[1].split("**Settings")[0]
+    kinds = {
+        kind
+        for row in re.findall(r"^\| (`.*?) \|", events, re.MULTILINE)
+        for kind in re.findall("`(.+?)`", row)
+    }
+    assert kinds == events_of_the_code()
+    sums = page.split("### The sum of rows")[1].split("### Points")[0]
+    for rows in (*OF_RUN, *OF_GROUP, *OF_STUDY, *OF_TRIAL):
+        assert f"`{rows.kind}`" in sums
+    given = '["metric_journal","0badcafe",17]'
+    digest = hashlib.sha256(given.encode()).digest()
+    assert f"`{given}`, and so {int.from_bytes(digest[:8], 'big', signed=True)}." in page
 
 
 # The schema

@@ -179,9 +179,13 @@ def test_a_run_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
     unwanted |= {f"exptrack.{room}" for room in ("analysis", "portable", "query", "sweeps")}
     unwanted |= {f"exptrack.artifacts.{name}" for name in ("store", "blobs", "chunks", "lineage", "listing")}
     unwanted |= {f"exptrack.metrics.{name}" for name in ("series", "alignment", "tail")}
-    unwanted |= {"exptrack.runs.recorded", "exptrack.capture.system_metrics"}
+    unwanted |= {
+        "exptrack.tracking.recording",
+        "exptrack.tracking.recorded_run",
+        "exptrack.capture.system_metrics",
+    }
     unwanted |= {"dataclasses", "inspect", "shutil", "tempfile", "secrets"}
-    unwanted |= {f"exptrack.{name}" for name in ("metrics.alignment", "metrics.tail", "runs.recorded")}
+    unwanted |= {f"exptrack.{name}" for name in ("metrics.alignment", "metrics.tail")}
     assert loaded_after(statement) & unwanted == set()
 
 

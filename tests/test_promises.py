@@ -58,6 +58,25 @@ SAFE = {
     "log": Promise("", "run.log({'x': 1.0, 'y': 2.0})", lambda _, run: values_of(run, "y") == [(0, 2.0)]),
     "log_metric": Promise("", "run.log_metric('x', 1.0)", lambda _, run: values_of(run, "x") == [(0, 1.0)]),
     "log_many": Promise("", "run.log_many('x', [3], [1.0])", lambda _, run: values_of(run, "x") == [(3, 1.0)]),
+    "log_rows": Promise(
+        "run.complete()",
+        "run.log_rows([('x', 1.0)], source='s', sequence=1)",
+        lambda _, run: values_of(run, "x") == [(0, 1.0)],
+    ),
+    "beat": Promise(
+        "run.complete(); run = archive.start_run(owner='lease', lease_s=60)",
+        "run.beat()",
+        lambda a, _: [one.status for one in a.list_runs()] == ["running", "completed"],
+    ),
+    "trash_run": Promise(ENDED, "archive.trash_run(other)", lambda a, _: len(a.list_trash()) == 1),
+    "restore_run": Promise(
+        f"{ENDED}; archive.trash_run(other)", "archive.restore_run(other)", lambda a, _: len(a.list_runs()) == 2
+    ),
+    "create_group": Promise(
+        "archive.create_group('g'); archive.set_group_attribute('g', 'k', 1); archive.create_group('other')",
+        "archive.rename_group('g', 'h'); archive.trash_group('other')",
+        lambda a, _: [(one.name, one.attributes) for one in a.list_groups()] == [("h", {"k": 1})],
+    ),
     "add_tag": Promise("", "run.add_tag('t')", lambda _, run: run.tags == ("t",)),
     "remove_tag": Promise("run.add_tag('t')", "run.remove_tag('t')", lambda _, run: run.tags == ()),
     "add_note": Promise("", "run.add_note('n')", lambda _, run: [note.text for note in run.notes] == ["n"]),
@@ -113,6 +132,14 @@ POWER_SAFE = {
     "fail": Promise("", "run.fail('why')", lambda _, run: run.status == "failed"),
     "interrupt": Promise("", "run.interrupt('why')", lambda _, run: run.status == "interrupted"),
     "with": Promise("", "run.__exit__(None, None, None)", lambda _, run: run.status == "completed"),
+    "end_run": Promise(
+        "run.complete(); other = archive.start_run(owner='lease', lease_s=60)",
+        "archive.end_run(other, 'completed')",
+        lambda a, _: a.list_runs()[0].status == "completed",
+    ),
+    "empty_trash": Promise(
+        f"{ENDED}; archive.trash_run(other)", "archive.empty_trash()", lambda a, _: len(a.list_runs()) == 1
+    ),
     "delete_run": Promise(ENDED, "archive.delete_run(other)", lambda a, _: len(a.list_runs()) == 1),
     "keep": Promise(THREE, "run.artifacts.keep('a', last=1)", lambda _, run: versions(run) == {"a": [3]}),
     "gc_artifacts": Promise(GARBAGE, "archive.gc_artifacts()", lambda a, _: a.info().stored_bytes == 0),

@@ -43,6 +43,8 @@ ALLOWED = {
     "field_summary.ATTR_FIELDS": "a row for each key is the question",
     "field_summary.CONFIG_FIELDS": "a row for each key is the question",
     "field_summary.METRIC_FIELDS": "a row for each metric is the question",
+    "groups.GROUP_ATTRIBUTES": "every group is the question",
+    "groups.LIST_GROUPS": "every group is the question",
     "names.SOME_ATTRS": "a row for each key, up to a limit; it goes from key to key along an index",
     "names.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
     "names.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
@@ -103,6 +105,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
             run.artifacts.register_data("weights", bytes(1000))
         live = archive.start_run({"lr": 0.2}, tags=["live"])
         live.use_artifact("weights")
+        live.set_attributes({"score": 0.7, "reviewer": "ada", "reviewed": True})
         live.log({"val_acc": 0.5})
         live.flush()
         with changing(archive._connection):
@@ -229,6 +232,12 @@ SELECTIVE = [
     "trial.number = 3",
     "trial.number <= 3 and trial.state = complete",
     "trial.state in (pruned, fail)",
+    "attr.score > 0.5",
+    "attr.score in (0.5, 1)",
+    "attr.reviewer = 'ada'",
+    "attr.reviewed = true",
+    "external_id = 'mlflow:1'",
+    "parent = 'x'",
     "status = pruned",
     "status in (failed, pruned)",
     "(config.lr < 2e-5 or status = running) and metrics.acc.mean > 0.1 and note is null",
@@ -239,6 +248,9 @@ UNLED = [
     "not tag = 'paper'",
     "config.optimizer like 'ad%'",
     "config.lr is null",
+    "attr.score is null",
+    "attr.reviewer like 'a%'",
+    "attr.score != 1",
     "exists metrics.loss",
     "metrics.loss.mean < 1",
     "duration > 1h",
@@ -255,7 +267,7 @@ UNLED = [
 ]
 ORDERS = ["-started", "started", "id", "-metrics.val_acc.max", "metrics.loss"]
 UNINDEXED_ORDERS = ["config.lr", "-duration", "name", "metrics.val_acc.mean", "tag", "-metrics.loss,started"]
-UNINDEXED_ORDERS += ["study,-trial.number", "trial.state"]
+UNINDEXED_ORDERS += ["study,-trial.number", "trial.state", "attr.score"]
 
 
 def selection(query: RunQuery, connection: Any) -> Selection:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
+from exptrack.archive.groups import ArchiveGroups
 from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
-    from exptrack.runs.recorded import RecordedRun
+    from exptrack.tracking.recorded_run import RecordedRun
     from exptrack.tracking.run import Run
 
 LEAST_CACHE_BYTES, MOST_CACHE_BYTES = 64 * 1024, 1024**4
@@ -58,7 +59,7 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
+class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
@@ -287,13 +288,16 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
 
         return end_run(self._connection, run_id, status, reason, exit_code=exit_code, signal=signal)
 
-    def record_runs(self, records: Iterable[RecordedRun]) -> list[str]:
+    def record_runs(self, records: Iterable[RecordedRun], *, known: str = "refuse") -> list[str]:
         """Store runs that are over, as if each had been logged when it happened; return their ids. Commits.
 
         Made for importers and generators: it stores thousands of runs a second. A run's id begins with the time
         of its start, its events carry the given times, and its checksum is taken. Each transaction holds up to
         256 runs or 200,000 points. Such a batch is stored whole or not at all. It survives a SIGKILL from the
         moment the next record is asked for. Memory stays bounded, however many `records` there are.
+
+        A record may have an external id that a run of the archive has. With ``known="skip"`` it is passed over,
+        and the id of that run is returned in its place. So a second import of the same runs changes nothing.
 
         >>> from datetime import datetime
         >>> from exptrack import Archive, RecordedRun
@@ -305,15 +309,16 @@ class Archive(ArchiveQueries, ArchiveTrash, ArchiveStudies):
 
         Raises:
             ConfigError, InvalidTypeError, InvalidValueError: a record cannot be stored.
+            ExternalIdError: a run has the external id of a record, and `known` is ``"refuse"``.
             RunNotFoundError: no run has the id of a parent.
             AmbiguousRunError: several runs begin with the id of a parent.
 
         After an error none of the batch is stored. A note of the error says which record is wrong and how many
         records before it are stored.
         """
-        from exptrack.runs.recorded import record_runs
+        from exptrack.tracking.recording import record_runs
 
-        return record_runs(self._connection, records)
+        return record_runs(self._connection, records, known)
 
     def get_run(self, run_id: object) -> Run:
         """Return a run to read, tag or annotate. It is not resumed, and its config keeps ``${env:…}`` as it is.

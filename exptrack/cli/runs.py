@@ -275,7 +275,8 @@ def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_j
         else:
             found.set_attributes(values)
         held = found.attributes
-    words = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in held.items())
+    shown = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in held.items()]
+    words = ", ".join(shown) or "no attributes"
     print_json_or_text(as_json, {"run_id": found.run_id, "attributes": held}, f"{found.run_id}: {words}")
 
 

@@ -13,9 +13,20 @@ Invariants:
 - A package is recognised by the module of a value's type, so looking at a value imports nothing.
 """
 
-from exptrack.media.encoded import Encoded, encode_text
+from exptrack.media.encoded import Encoded, encode_text, is_array, is_tensor
 from exptrack.media.histograms import encode_histogram
-from exptrack.media.images import encode_image
-from exptrack.media.tables import decode_table, encode_table
+from exptrack.media.images import encode_image, is_picture
+from exptrack.media.tables import decode_table, encode_table, is_frame
 
-__all__ = ["Encoded", "decode_table", "encode_histogram", "encode_image", "encode_table", "encode_text"]
+__all__ = [
+    "Encoded",
+    "decode_table",
+    "encode_histogram",
+    "encode_image",
+    "encode_table",
+    "encode_text",
+    "is_array",
+    "is_frame",
+    "is_picture",
+    "is_tensor",
+]

@@ -98,6 +98,13 @@ def encode_image(image: object) -> Encoded:
     )
 
 
+def is_picture(value: object) -> bool:
+    """Whether a value is an image of PIL, or a figure of matplotlib or anything drawn in one."""
+    if comes_from(value, "PIL"):
+        return hasattr(value, "mode") and hasattr(value, "save")
+    return comes_from(value, "matplotlib") and hasattr(value, "figure")
+
+
 def _read_image(path: str) -> bytes:
     """Read an image file; of any other file read the beginning, which is enough to refuse it."""
     try:

@@ -126,6 +126,13 @@ def _is_a(value: object, package: str, name: str) -> bool:
     return comes_from(value, package) and any(kind.__name__ == name for kind in type(value).__mro__)
 
 
+def is_frame(value: object) -> bool:
+    """Whether a value is a data frame of pandas or polars, or a table of pyarrow."""
+    return any(
+        _is_a(value, *kind) for kind in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"))
+    )
+
+
 def _check_names(names: Iterable[object]) -> list[str]:
     checked = [check_name(name, "column name") for name in read_elements(names, "columns", like="['a', 'b']")]
     if not checked:

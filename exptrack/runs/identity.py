@@ -37,6 +37,13 @@ def make_run_id(milliseconds: int) -> str:
     return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
 
 
+def derive_run_id(milliseconds: int, external_id: str) -> str:
+    """Return the id that a start and an external id make: the same wherever the run is recorded."""
+    digest = hashlib.sha256(external_id.encode("utf-8")).digest()
+    bits = int.from_bytes(digest, "big") >> (8 * len(digest) - 5 * _ID_CHANCE_CHARS)
+    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(bits, _ID_CHANCE_CHARS)
+
+
 def _encode_base32(number: int, length: int) -> str:
     digits = []
     for _ in range(length):

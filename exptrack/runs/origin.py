@@ -12,10 +12,12 @@ from typing import Any
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
-from exptrack.capture.redaction import remove_secrets_and_paths
-from exptrack.errors import InvalidValueError
-from exptrack.known_secrets import mask_secrets
-from exptrack.plain import read_items, short_repr
+from exptrack.capture.redaction import know_secrets_of_command, redact_remote, remove_secrets_and_paths
+from exptrack.config.exp_config import ExpConfig
+from exptrack.config.tree import hide_secrets
+from exptrack.errors import ConfigError, InvalidValueError
+from exptrack.known_secrets import mask_facts, mask_secrets
+from exptrack.plain import read_elements, read_items, short_repr
 from exptrack.times import read_moment
 from exptrack.validation import check_flag, check_name, check_text
 
@@ -37,29 +39,61 @@ def check_start(value: object) -> datetime:
     return start
 
 
-def make_code(commit: object, dirty: object, branch: object, script: object) -> CodeVersion:
-    """Return a version of the code; None is unknown."""
+def make_code(
+    commit: object, dirty: object, branch: object, script: object, remote: object = None, digest: object = ""
+) -> CodeVersion:
+    """Return a version of the code; None is unknown, and so is an empty digest."""
     return CodeVersion(
         commit=None if commit is None else mask_secrets(check_name(commit, "commit")),
         dirty=None if dirty is None else check_flag(dirty, "dirty"),
         branch=None if branch is None else mask_secrets(check_name(branch, "branch")),
-        remote=None,
+        remote=None if remote is None else _redact_name(redact_remote(check_name(remote, "remote"))),
         script=None if script is None else _redact_name(check_name(script, "script")),
-        digest="",
+        digest=check_text(digest, "code_digest"),
         problem=None,
     )
 
 
-def make_environment(host: object, python: object, platform: object) -> Environment:
-    """Return a machine; an empty text is unknown."""
+def make_environment(
+    host: object,
+    python: object,
+    platform: object,
+    system: object = None,
+    command: object = (),
+    variables: object = None,
+) -> Environment:
+    """Return a machine and a call; what is empty is unknown."""
     return Environment(
         host=mask_secrets(check_text(host, "host")),
         python=mask_secrets(check_text(python, "python")),
         platform=mask_secrets(check_text(platform, "platform")),
-        system={},
-        command=[],
-        variables={},
+        system=check_facts(system, "system") if system else {},
+        command=[] if command == () else _check_command(command),
+        variables=_check_variables(variables) if variables else {},
     )
+
+
+def check_facts(facts: object, what: str) -> dict[str, Any]:
+    """Return a mapping of values that a config may hold, without secrets."""
+    try:
+        checked: dict[str, Any] = mask_facts(hide_secrets(ExpConfig(dict(read_items(facts, what))).values))
+    except ConfigError as error:
+        raise InvalidValueError(f"{what}: {error}") from None
+    return checked
+
+
+def _check_command(command: object) -> list[str]:
+    words = [check_text(word, "a word of the command") for word in read_elements(command, "command")]
+    return [remove_secrets_and_paths(word) for word in know_secrets_of_command(words)]
+
+
+def _check_variables(variables: object) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in read_items(variables, "variables"):
+        name = check_name(key, "name of a variable")
+        (word,) = know_secrets_of_command([f"{name}={check_text(value, f'variable {name!r}')}"])
+        found[mask_secrets(name)] = remove_secrets_and_paths(word.partition("=")[2])
+    return found
 
 
 def read_code(facts: object) -> CodeVersion:

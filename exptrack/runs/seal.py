@@ -14,7 +14,7 @@ from exptrack.database.connection import Connection
 from exptrack.database.row_sums import SEAL_KIND, Rows, encode_rows, hash_row, sum_rows, wrap_sum
 from exptrack.metrics.store import PointsChecksum, seal_series
 from exptrack.records import RunStatus
-from exptrack.runs.row_sums import OF_RUN, SEAL
+from exptrack.runs.row_sums import OF_RUN, SEAL, SEAL_SUMMED
 
 RUN_FACTS = """
 SELECT run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
@@ -51,6 +51,8 @@ def seal_run(
 def reseal_run(connection: Connection, run: int, names: Container[str] | None = None) -> None:
     """Seal a run that gained points after its end, in these metrics or in any. Call inside a transaction."""
     completed = connection.value(STATUS, (run,)) == RunStatus.COMPLETED
+    if connection.value(SEAL_SUMMED, (run,)) is None:
+        names = None  # the seals of all its series were lifted before
     seal_series(connection, run, completed=completed, names=names)
     save_run_checksum(connection, run)
 

@@ -14,7 +14,6 @@ from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
-from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
@@ -23,7 +22,14 @@ from exptrack.plain import is_mapping, read_elements, read_items
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import compute_fingerprint
-from exptrack.runs.row_sums import add_to_run, begin_group_sum, changing_run, sum_config, sum_new_run
+from exptrack.runs.row_sums import (
+    add_to_run,
+    begin_group_sum,
+    changing_group,
+    changing_run,
+    sum_config,
+    sum_new_run,
+)
 from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
 
@@ -42,6 +48,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 INSERT_GROUP = """
 INSERT INTO run_group (name, created_at, changed_at) VALUES (?1, ?2, ?2) ON CONFLICT (name) DO NOTHING
 """
+DELETED_GROUP = "SELECT id FROM run_group WHERE name = ? AND deleted_at IS NOT NULL"
+RESTORE_GROUP = "UPDATE run_group SET deleted_at = NULL, changed_at = ? WHERE id = ?"
 INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_NOTE = """
 INSERT INTO note (run, seq, written_at, text)
@@ -121,7 +129,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
             code.digest,
             json.dumps(environment.system),
             json.dumps(environment.variables),
-            encode_canonical(new.data),
+            json.dumps(new.data),
         ),
     )
     if new.group is not None:
@@ -139,11 +147,16 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
 
 
 def begin_group(connection: Connection, name: str, at: str) -> None:
-    """Make the row of a group unless there is one. Call inside a transaction."""
+    """Make the row of a group, or take it out of the trash. Call inside a transaction."""
     made = connection.execute(INSERT_GROUP, (name, at))
     if made.rowcount:
         assert made.lastrowid is not None
         begin_group_sum(connection, made.lastrowid)
+        return
+    group = connection.value(DELETED_GROUP, (name,))
+    if group is not None:
+        with changing_group(connection, group):
+            connection.execute(RESTORE_GROUP, (at, group))
 
 
 def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:

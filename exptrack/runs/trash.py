@@ -19,6 +19,7 @@ from exptrack.records import RunStatus, RunSummary
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import RUN_COLUMNS, resolve_run, summarize_runs
 from exptrack.runs.row_sums import changing_run
+from exptrack.runs.store import begin_group
 from exptrack.times import moment, utc_text
 
 IN_TRASH = f"{RUN_COLUMNS}WHERE r.deleted_at IS NOT NULL ORDER BY r.deleted_at DESC, r.id DESC"
@@ -39,17 +40,17 @@ def trash_runs(connection: Connection, run_ids: Iterable[object]) -> list[str]:
     """Move runs to the trash; see :meth:`exptrack.Archive.trash_run`."""
     with connection.transaction():
         rows = {row["id"]: row for row in (resolve_run(connection, one) for one in run_ids)}
-        mark_as_trash(connection, rows.values())
+        mark_as_trash(connection, rows.values(), utc_text())
     return [row["run_id"] for row in rows.values()]
 
 
-def mark_as_trash(connection: Connection, rows: Iterable[Row]) -> None:
-    """Move the runs of these rows to the trash. Call inside a transaction."""
+def mark_as_trash(connection: Connection, rows: Iterable[Row], at: str) -> None:
+    """Move the runs of these rows to the trash, all at one time. Call inside a transaction."""
     for row in rows:
         if row["status"] == RunStatus.RUNNING:
             raise RunBusyError(row["run_id"], f"on {row['host']}", "end it first")
         if row["deleted_at"] is None:
-            _mark(connection, row["id"], utc_text(), TRASH_EVENT)
+            _mark(connection, row["id"], at, TRASH_EVENT)
 
 
 @in_section
@@ -66,6 +67,8 @@ def unmark_as_trash(connection: Connection, rows: Iterable[Row]) -> None:
     for row in rows:
         if row["deleted_at"] is not None:
             _mark(connection, row["id"], None, RESTORE_EVENT)
+            if row["group_name"] is not None:
+                begin_group(connection, row["group_name"], utc_text())
 
 
 def _mark(connection: Connection, run: int, deleted_at: str | None, event: str) -> None:

@@ -35,7 +35,6 @@ from exptrack.errors import ArchiveError, ExptrackError, InvalidValueError, warn
 from exptrack.known_secrets import CHANNEL_VARIABLE, know_secret, know_variables
 from exptrack.process import identify_child
 from exptrack.records import RunStatus, TrialState
-from exptrack.runs.recorded import RecordedRun, record_runs
 from exptrack.runs.trial_link import TRIAL_VARIABLE, join_run, name_trial_run
 from exptrack.secret_channel import SecretChannel
 from exptrack.sweeps.optuna_bridge import row_of
@@ -61,6 +60,8 @@ from exptrack.sweeps.verdict import Verdict, find_run, judge_command, read_repor
 from exptrack.times import steady_s
 from exptrack.tracking.child_process import Child, Ended, Listener
 from exptrack.tracking.lifecycle import interrupt_dead_runs
+from exptrack.tracking.recorded_run import RecordedRun
+from exptrack.tracking.recording import record_runs
 from exptrack.tracking.run import Terminated
 from exptrack.validation import check_flag, check_function
 

@@ -83,7 +83,7 @@ def test_a_wrong_filter_order_or_column_is_shown_with_a_caret(lr_lab: Path) -> N
         (("ls", "--where", "config.lrr < 1"), "did you mean config.lr?\n  config.lrr < 1\n  ^\n"),
         (("ls", "--where", "config.lr < "), "a value"),
         (("ls", "--order", "-config.lrr"), "did you mean config.lr?"),
-        (("ls", "--order", "loss"), "metrics.loss?"),
+        (("ls", "--order", "loss"), "metrics.loss or attr.loss?"),
         (("ls", "--columns", "name,metrics.los"), "did you mean metrics.loss?"),
         (("best", "loss", "--min", "--where", "nam = x"), "did you mean name?"),
         (("top", "metrics.los"), "did you mean metrics.loss?"),
@@ -180,3 +180,33 @@ def test_rm_asks_first_and_reports_the_space(lab: Path, monkeypatch: pytest.Monk
     assert len(ids(lab)) == 3, "an unknown id deletes nothing"
     assert "smaller" in call(lab, "rm", failed, "--yes").stdout
     assert json.loads(call(lab, "rm", good, "-y", "--json").stdout)["runs"] == [good]
+
+
+def test_set_and_rename_change_a_run_after_its_end(lab: Path) -> None:
+    run = ids(lab)[0]
+    assert call(lab, "rename", run[:16], "other").stdout == f"{run}: other\n"
+    told = asked(lab, "rename", run, "third")
+    assert told == {"run_id": run, "name": "third", "before": "other"}
+    assert names(lab, "--where", "name = third") == ["third"]
+    words = ("a=1", "b.c=text", "d=[1, 2]", "e=true", "f=0.5", "g=null", 'h=""', "i=x=y")
+    held = {"a": 1, "b.c": "text", "d": [1, 2], "e": True, "f": 0.5, "g": None, "h": "", "i": "x=y"}
+    assert asked(lab, "set", run, *words) == {"run_id": run, "attributes": held}
+    shown = call(lab, "show", run).stdout
+    assert re.search(r"Attributes\nkey +value *\na +1 *\nb\.c +text *\n", shown)
+    assert asked(lab, "show", run)["attributes"] == held
+    rows = asked(lab, "ls", "--columns", "attr.a,attr.d", "--where", "attr.f > 0.4", "--order", "attr.a")
+    assert rows == [{"run_id": run, "attr.a": 1, "attr.d": [1, 2]}]
+    left = call(lab, "set", run, "--remove", *(key for key in held if key != "e"))
+    assert left.stdout == f"{run}: e = true\n"
+    assert call(lab, "set", run, "--remove", "e").stdout == f"{run}: no attributes\n"
+
+
+def test_set_refuses_what_is_no_assignment(lab: Path) -> None:
+    run = ids(lab)[0]
+    for word in ("a", "a=", "=1"):
+        refused = call(lab, "set", run, "fine=1", word)
+        assert (refused.exit_code, "is not KEY=VALUE" in refused.stderr) == (2, True), word
+    assert call(lab, "set", run, "fine=1", "a\tb=1").exit_code == 50
+    assert asked(lab, "show", run)["attributes"] == {}
+    assert call(lab, "set", "zzz", "a=1").exit_code == 31
+    assert call(lab, "rename", "zzz", "x").exit_code == 31

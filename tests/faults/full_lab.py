@@ -50,6 +50,9 @@ def build(path: Path) -> None:
                 run.remove_tag("smoke")
             run.fail("out of memory") if number == 2 else run.complete()
             previous = run
+        archive.set_group_attribute("first", "owner", "ada")
+        archive.create_group("empty")
+        archive.trash_group("empty")
         study = archive.create_study("widths", "maximize", sampler=Sampler.random(seed=1), metric="acc")
 
         def objective(trial: exptrack.Trial) -> float:
@@ -64,6 +67,7 @@ def build(path: Path) -> None:
         open_trial = study.ask()
         open_trial.suggest_int("depth", 2, 9)
         open_trial.optuna_trial.set_user_attr("note", "slow")
+        archive.set_group_attribute("first", "owner", "ada")
         archive.create_view("best", ["config.lr", "metrics.loss"])
         with archive.start_run(name="long") as long:
             long.log_many("x", range(1100), [0.5] * 1100)

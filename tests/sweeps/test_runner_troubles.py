@@ -192,7 +192,7 @@ def test_a_request_to_stop_counts_although_the_clock_was_set_back(
 def test_a_clock_that_is_set_back_lets_no_run_or_trial_end_before_it_began(
     archive: Archive, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("sweeps.runner", "times", "runs.recorded"):
+    for module in ("sweeps.runner", "times", "tracking.recorded_run"):
         monkeypatch.setattr(f"exptrack.{module}.datetime", Backwards, raising=False)
     trials = sweep(report)
     assert Backwards.reads > 4

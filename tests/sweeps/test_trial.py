@@ -203,3 +203,25 @@ exptrack.start_run(name="mine").complete()
     assert archive.show_run(outer.trials[0].run_id).summary.name == "mine"
     names = [archive.show_run(one.run_id).summary.name for one in archive.trials("inner")]
     assert names == ["inner #0", "inner #1"]
+
+
+def test_a_suggested_param_keeps_what_others_added_to_the_config(archive: Archive) -> None:
+    def objective(trial: Trial) -> float:
+        assert trial.run is not None
+        other = archive.get_run(trial.run)
+        other.update_config({"seen": {"batch": 32}})
+        other.update_config({"width": 16}, allow_change=True)
+        lr = trial.suggest_float("lr", 0.0, 1.0)
+        depth = trial.suggest_int("model.depth", 1, 5)
+        wanted = {"lr": lr, "width": 16, "seen": {"batch": 32}, "model": {"depth": depth}}
+        assert archive.show_run(trial.run).config == trial.run.config.values == wanted
+        sources = trial.run.config.sources
+        kinds = [sources[key].kind for key in ("lr", "width", "seen.batch", "model.depth")]
+        assert kinds == ["trial", "code", "code", "trial"]
+        return 0.0
+
+    study = archive.create_study("grows", base={"lr": 0.1, "width": 8})
+    study.optimize(objective, 1)
+    (record,) = study.completed_trials()
+    kinds = [event.kind for event in archive.read_events(record.run_id)]
+    assert kinds == ["start", "config", "config", "end"]  # the trial itself records the params

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunFinishedError, RunNotFoundError
+from exptrack.metrics.store import lift_seals_of_series
+from exptrack.runs.row_sums import reopening_run
+from tests.changes import changing
 
 SENDS = """
 import sys
@@ -122,6 +125,17 @@ def test_a_failed_run_takes_rows_and_a_deleted_one_does_not(archive: Archive) ->
     archive.delete_run(run)
     with pytest.raises(RunNotFoundError):
         run.log_rows([("loss", 1.0)])
+
+
+def test_rows_seal_a_run_whole_whose_seal_was_lifted(archive: Archive) -> None:
+    with archive.start_run() as run:
+        run.log({"loss": 2.0, "other": 1.0})
+    with changing(archive._connection), reopening_run(archive._connection, run._run):
+        archive._connection.execute("UPDATE run SET checksum = NULL WHERE id = ?", (run._run,))
+        lift_seals_of_series(archive._connection, run._run)
+    run.log_rows([("loss", 1.0)])
+    unsealed = "SELECT count(*) FROM metric_series WHERE checksum IS NULL"
+    assert archive._connection.value(unsealed) == 0
 
 
 def test_four_processes_that_send_the_same_batches_store_each_once(archive: Archive, tmp_path: Path) -> None:

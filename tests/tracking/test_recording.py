@@ -27,7 +27,8 @@ from exptrack import (
     RunNotFoundError,
     RunStatus,
 )
-from exptrack.runs import identity, recorded
+from exptrack.runs import identity
+from exptrack.tracking import recording
 
 BEGIN = datetime(2024, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
@@ -261,7 +262,7 @@ def test_a_record_that_cannot_be_stored_changes_nothing(archive: Archive, case: 
 def test_batches_before_one_that_fails_stay_and_are_told_of(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorded, "RUNS_AT_ONCE", 3)
+    monkeypatch.setattr(recording, "RUNS_AT_ONCE", 3)
     records = [RecordedRun({"n": n}, BEGIN) for n in range(7)] + [RecordedRun({"n": NAN}, BEGIN)]
     with pytest.raises(ConfigError) as caught:
         archive.record_runs(records)
@@ -270,7 +271,7 @@ def test_batches_before_one_that_fails_stay_and_are_told_of(
 
 
 def test_a_batch_ends_when_it_has_many_points(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded, "POINTS_AT_ONCE", 5)
+    monkeypatch.setattr(recording, "POINTS_AT_ONCE", 5)
     stored = []
 
     def records() -> Iterator[RecordedRun]:
@@ -286,10 +287,10 @@ KILLED = """
 import os, signal, sys
 from benchmarks.make_archive import make_records
 from exptrack import Archive
-from exptrack.runs import recorded
+from exptrack.tracking import recording
 
-recorded.RUNS_AT_ONCE = 10
-append, calls = recorded.append_points, 0
+recording.RUNS_AT_ONCE = 10
+append, calls = recording.append_points, 0
 
 def append_and_die(connection, batches):
     global calls
@@ -298,7 +299,7 @@ def append_and_die(connection, batches):
     if calls == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-recorded.append_points = append_and_die
+recording.append_points = append_and_die
 Archive(sys.argv[1]).record_runs(make_records(100, points=3))
 """
 

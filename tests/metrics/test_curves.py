@@ -83,7 +83,7 @@ def log_all(lab: Archive, points: list[tuple[int, float, float, int]]) -> tuple[
 TAME = st.floats(-1e100, 1e100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     several=st.lists(
         st.lists(st.tuples(STEPS, TAME | st.sampled_from([math.nan, math.inf, -math.inf]), TAME, TIMES_MS)),

@@ -53,7 +53,7 @@ def recover(db: str | None, files: tuple[str, ...], take_over: bool, as_json: bo
     Every command does so for processes of this machine. --take-over does it also for processes of another host
     or of another container. Only you can know that these are dead.
 
-    JOURNAL is one journal that lies elsewhere or has another name, as of a mail. Only its points are stored.
+    JOURNAL is one journal, in any folder and of any name. If it is given, only its points are stored.
 
     Example: exptrack recover --take-over lab.db
     """

@@ -142,9 +142,9 @@ def _print_text(content: BinaryIO, name: str) -> None:
 @click.option("--name", help="Store under this name (default: the last part of PATH).")
 @click.option("--step", type=int, help="Store as the checkpoint of this step.")
 @click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Add this metadata (repeatable).")
-@click.option("--kind", help="Say what it is, in one word, such as model.")
-@click.option("--alias", "aliases", multiple=True, help="Let this alias name it (repeatable).")
-@click.option("--description", metavar="TEXT", help="Describe it.")
+@click.option("--kind", help="Store it as this kind, such as model.")
+@click.option("--alias", "aliases", metavar="ALIAS", multiple=True, help="Move this alias to it (repeatable).")
+@click.option("--description", help="Describe it.")
 @json_option
 @click.pass_obj
 def put(
@@ -203,7 +203,9 @@ def _open_input() -> BinaryIO:
 @run_argument()
 @click.argument("name")
 @click.argument("word", metavar="ALIAS")
-@version_option
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Name version N (default: the newest)."
+)
 @click.option("--remove", is_flag=True, help="Remove the alias; the version stays.")
 @json_option
 @click.pass_obj
@@ -212,8 +214,7 @@ def alias(
 ) -> None:
     """Let an alias, such as best, name a version of an artifact.
 
-    Without --version the alias names the newest version. NAME:ALIAS then stands for that version in every
-    command that takes the name of an artifact.
+    The alias moves to that version. NAME:ALIAS then stands for it in every command that reads an artifact.
 
     Example: exptrack artifacts alias 1k3f model best --version 3
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import click
 
@@ -49,9 +49,9 @@ def ls(
 ) -> None:
     """List runs, newest first.
 
-    FIELD is config.KEY, metrics.NAME (the last value; also metrics.NAME.max, .min, .mean, …), attr.KEY, or one
-    of name, status, tag, group, started, duration, commit, study, trial.number, trial.state and others. FILTER
-    compares fields; docs/filters.md explains the syntax.
+    FIELD is config.KEY, attr.KEY, or metrics.NAME: the last value; also metrics.NAME.max, .min, .mean, …. Or it
+    is one of name, status, tag, group, started, duration, commit, study, trial.number, trial.state and others.
+    FILTER compares fields; docs/filters.md explains the syntax.
 
     A completed run of a pruned trial is shown as pruned; both --status completed and --status pruned find it.
 
@@ -261,8 +261,8 @@ def rename(db: str | None, run: str, name: str, as_json: bool) -> None:
 def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_json: bool) -> None:
     """Set attributes of a run, or delete them, also after its end.
 
-    VALUE is read like that of an override: 3 is an int, 0.5 a float, true a bool, null nothing, [1, 2] a list,
-    and all else is text. KEY="" sets an empty text. 'exptrack ls --columns attr.KEY' shows an attribute.
+    VALUE is read like that of an override: 3 is an int, 0.5 a float, true a bool, [1, 2] a list, null is null.
+    All else is text. KEY='""' sets an empty text. 'exptrack ls --columns attr.KEY' shows an attribute.
 
     Example: exptrack set 1k3f reviewed=true score=0.93
     """
@@ -270,6 +270,7 @@ def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_j
     with open_archive(db, writing=True) as archive:
         found = archive.get_run(run)
         if remove:
+            _check_keys(attributes, found.attributes)
             for key in attributes:
                 found.delete_attribute(key)
         else:
@@ -278,6 +279,13 @@ def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_j
     shown = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in held.items()]
     words = ", ".join(shown) or "no attributes"
     print_json_or_text(as_json, {"run_id": found.run_id, "attributes": held}, f"{found.run_id}: {words}")
+
+
+def _check_keys(keys: Sequence[str], held: Container[str]) -> None:
+    """Refuse KEY=VALUE where a key is deleted, unless there is a key that is written so."""
+    for key in keys:
+        if "=" in key and key not in held:
+            raise click.UsageError(f"--remove takes keys alone; leave out the value of {key!r}")
 
 
 def read_assignment(text: str) -> tuple[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from exptrack import DeleteReport, InvalidValueError
+from exptrack import DeleteReport
 from exptrack.cli.main import confirm, json_option, main, open_archive, run_argument, yes_option
 from exptrack.cli.output import print_json, print_json_or_text, show_status
 
@@ -57,7 +57,9 @@ def restore(db: str | None, runs: Sequence[str], yes: bool, as_json: bool) -> No
 @main.command()
 @click.option("--empty", is_flag=True, help="Delete the runs in the trash.")
 @click.option(
-    "--older-than", metavar="AGE", help="With --empty: only what was moved there longer ago than 30d, 12h, …"
+    "--older-than",
+    metavar="AGE",
+    help="With --empty: only those moved there longer ago than AGE, as 30d or 12h.",
 )
 @yes_option
 @json_option
@@ -68,17 +70,17 @@ def trash(db: str | None, empty: bool, older_than: str | None, yes: bool, as_jso
     Example: exptrack trash --empty --older-than 30d
     """
     if older_than is not None and not empty:
-        raise InvalidValueError("--older-than says what --empty deletes; give --empty too")
+        raise click.UsageError("--older-than needs --empty")
     with open_archive(db, writing=empty) as archive:
-        found = archive.list_trash()
         if empty:
-            which = "" if older_than is None else f" that have been there for {older_than}"
-            confirm(f"Delete the runs in the trash{which}?", yes)
+            count = archive.info(count_rows=False).trashed
+            which = "all" if older_than is None else f"those moved there more than {older_than} ago"
+            confirm(f"The trash holds {count:,} run{'s' * (count != 1)}. Delete {which}?", yes)
             with show_status("deleting"):
                 report = archive.empty_trash(older_than=older_than)
-    if empty:
-        _print_deleted(report, as_json)
-        return
+            _print_deleted(report, as_json)
+            return
+        found = archive.list_trash()
     if as_json:
         print_json(found)
         return

@@ -32,14 +32,14 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         ("size", f"{file_size}, of which {free_size} is free; write-ahead log {log_size}"),
         ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
         ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
-        (
-            "metric points",
-            f"{record.rows.get('metric_point', 0):,} in {record.rows.get('metric_series', 0):,} series",
-        ),
-        ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
     ]
     if record.trashed:
         pairs.append(("in the trash", f"{record.trashed:,} ('exptrack trash' lists them)"))
+    points, series = (record.rows.get(table, 0) for table in ("metric_point", "metric_series"))
+    pairs += [
+        ("metric points", f"{points:,} in {series:,} series"),
+        ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
+    ]
     if record.first_run and record.last_run:
         pairs.append(
             ("first – last", f"{record.first_run:%Y-%m-%d %H:%M} – {record.last_run:%Y-%m-%d %H:%M} UTC")

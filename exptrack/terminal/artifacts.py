@@ -47,7 +47,7 @@ def print_artifacts(
     columns["added"] = ("left", [format_age(a.created_at) for a in records])
     if any(a.description for a in records):
         columns["description"] = ("left", [a.description or "" for a in records])
-    print_fitted(out, columns, ("added", "hash", "kind", "description"), folded="name")
+    print_fitted(out, columns, ("description", "added", "hash", "kind"), folded="name")
 
 
 def print_folder(out: Console, files: Sequence[ArtifactFile]) -> None:

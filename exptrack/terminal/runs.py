@@ -166,8 +166,8 @@ def print_detail(out: Console, record: RunDetail, trends: Mapping[str, str]) -> 
     head = record.summary
     pairs: list[tuple[str, object]] = [("run", head.run_id), ("status", head.status)]
     if record.deleted_at is not None:
-        since = f"since {format_age(record.deleted_at)}; 'exptrack restore {head.run_id}' takes it out"
-        pairs += [("in the trash", since)]
+        moved = f"moved there {format_age(record.deleted_at)}; 'exptrack restore {head.run_id}' takes it out"
+        pairs += [("in the trash", moved)]
     trial = f"#{head.trial_number} of study {head.study} ({head.trial_state})" if head.study else None
     pairs += [("trial", trial), ("name", head.name), ("group", head.group), ("parent", head.parent)]
     pairs += [("external id", head.external_id)]
@@ -255,7 +255,10 @@ def _event_rows(events: Iterable[Event]) -> Iterable[Sequence[object]]:
 
 
 def _event_facts(event: Event) -> str:
-    return ", ".join(f"{key}={_fact(key, value)}" for key, value in event.data.items() if value or value == 0)
+    data = event.data
+    if "before" in data or "alias" in data:  # null says that there was no name, or that the alias is removed
+        data = {key: format_setting(value) for key, value in data.items()}
+    return ", ".join(f"{key}={_fact(key, value)}" for key, value in data.items() if value or value == 0)
 
 
 def _fact(key: str, value: object) -> object:

@@ -360,6 +360,7 @@ def test_alias_names_a_version_that_other_commands_take(lab: Lab, tmp_path: Path
     assert "\\x1b[31m one" in lab.call("artifacts", "ls", lab.run).stdout
     gone = lab.json("artifacts", "alias", lab.run, "w.bin", "prod", "--remove")
     assert gone == {"run_id": lab.run, "name": "w.bin", "alias": "prod", "version": None}
+    assert "name=w.bin, alias=prod, version=null" in lab.call("show", lab.run).stdout
     assert lab.json("artifacts", "alias", lab.run, "w.bin", "prod")["version"] == 1
     assert lab.call("artifacts", "alias", lab.run, "w.bin", "v1").exit_code == 50
     assert lab.call("artifacts", "alias", lab.run, "w.bin", "x", "--remove").exit_code == 33

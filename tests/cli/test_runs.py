@@ -207,6 +207,7 @@ def test_set_refuses_what_is_no_assignment(lab: Path) -> None:
         refused = call(lab, "set", run, "fine=1", word)
         assert (refused.exit_code, "is not KEY=VALUE" in refused.stderr) == (2, True), word
     assert call(lab, "set", run, "fine=1", "a\tb=1").exit_code == 50
+    assert call(lab, "set", run, "--remove", "fine=1").exit_code == 2
     assert asked(lab, "show", run)["attributes"] == {}
     assert call(lab, "set", "zzz", "a=1").exit_code == 31
     assert call(lab, "rename", "zzz", "x").exit_code == 31

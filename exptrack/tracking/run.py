@@ -58,7 +58,7 @@ from exptrack.tracking.ending import note_exit
 from exptrack.tracking.growing_config import GrowingConfig
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
-from exptrack.tracking.mixed_log import MixedLog
+from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_status, check_text
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(Inheritance, Description, GrowingConfig, MixedLog):
+class Run(Inheritance, Description, GrowingConfig, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and

@@ -195,7 +195,7 @@ class RunNotFoundError(NotFoundError):
     exit_code = 31
 
     def __init__(self, run_id: str, path: str, *, is_external: bool = False) -> None:
-        words = "with the external id " * is_external
+        words = "with the external id " if is_external else ""
         super().__init__(f"there is no run {words}{run_id!r} in {path}; 'exptrack ls' lists the runs")
         self.run_id = run_id
         self.path = path

@@ -84,11 +84,19 @@ PRINTED = {
     "docs/start.md: How a run ends": "[0.5, 0.4]\n",
     "docs/logging.md: Metrics": "[(0, 0.9), (1, 0.7), (2, nan)]\n0.6\n",
     "docs/logging.md: Tags, notes and events": "('baseline', 'cifar10')",
+    "docs/logging.md: Name, group and attributes": (
+        "baseline paper {'reviewed': True, 'score': 0.93, 'verdict': 'good'}\n"
+    ),
+    "docs/logging.md: The run of another tracker": "True running\n",
+    "docs/logging.md: The current run": "2 1 None\n",
     "docs/logging.md: Images, texts, tables and histograms": "'said': ['dog'], 'count': [2]}\n",
     "docs/logging.md: Rows of frameworks": "3 {'phase': 'warm-up'} ['hook']\n",
     "docs/logging.md: Read metrics in bulk": "[0 1 2] True 100\n",
     "docs/logging.md: Record runs that are over": "True 1\n",
     "docs/configs.md: Configs": "0.001 20 None\n0.0003 ",
+    "docs/configs.md: Add to the config of a run": (
+        "epochs 20 30\n{'lr': 0.2, 'model': {'depth': 18, 'width': 64}, 'epochs': 20} override lr=0.2\n"
+    ),
     "docs/configs.md: A config of a framework": "math.sin dog ('act', 'clip', 'labels.0', 'labels.1')\n",
     "docs/configs.md: Compose a config": "50 0.0003 override optim.lr=3e-4\n",
     "docs/artifacts.md: Artifacts": "100000 [6, 7, 9]\n{'truth': ['cat'], 'said': ['dog'], 'count': [3]}\n",

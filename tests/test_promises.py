@@ -81,6 +81,16 @@ SAFE = {
     "remove_tag": Promise("run.add_tag('t')", "run.remove_tag('t')", lambda _, run: run.tags == ()),
     "add_note": Promise("", "run.add_note('n')", lambda _, run: [note.text for note in run.notes] == ["n"]),
     "append_event": Promise("", "run.append_event('e')", lambda _, run: "e" in kinds(run)),
+    "rename": Promise("", "run.rename('b')", lambda _, run: run.name == "b"),
+    "set_group": Promise("", "run.set_group('g')", lambda _, run: run.group == "g"),
+    "set_attribute": Promise("", "run.set_attribute('k', 1)", lambda _, run: run.attributes == {"k": 1}),
+    "set_attributes": Promise("", "run.set_attributes({'k': 1})", lambda _, run: run.attributes == {"k": 1}),
+    "delete_attribute": Promise(
+        "run.set_attribute('k', 1)", "run.delete_attribute('k')", lambda _, run: run.attributes == {}
+    ),
+    "update_config": Promise(
+        "", "run.update_config({'k': 1})", lambda a, run: a.show_run(run).config.get("k") == 1
+    ),
     "start_run": Promise("", "archive.start_run(name='b')", lambda a, _: a.list_runs()[0].name == "b"),
     "resume_run": Promise(
         "run.complete()", "archive.resume_run(run.run_id)", lambda _, run: "resume" in kinds(run)

@@ -135,6 +135,8 @@ def grow(stored: ExpConfig, addition: Addition, *, allow_change: bool) -> Growth
     _lay("", tree, addition.stored, added, changed)
     if changed and not allow_change:
         raise _make_conflict(changed)
+    if not added and not changed:
+        return Growth(stored, (), {})
     new = [leaf.key for path, value in added.items() for leaf in list_leaves(path, value)]
     replaced = [leaf.key for path, (_old, value) in changed.items() for leaf in list_leaves(path, value)]
     set_keys = {*new, *replaced}
@@ -192,12 +194,12 @@ def _append(texts: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
 
 
 def follow(grown: ExpConfig, addition: Addition, seen: ExpConfig) -> ExpConfig:
-    """Return the grown config as the program sees it, which saw `seen` before.
+    """Return the grown config as the program sees it, which saw `seen` before. Its keys keep their order.
 
     Nothing is looked up in the environment again. Values that other processes added keep ``${env:…}`` as it is.
     """
     origin = (grown.source_files, grown.overrides, grown.sources)
-    stored = copied_tree(grown._values)
+    stored = _sort_like(copied_tree(grown._values), seen._values, addition.stored)
     if seen._live is None:
         # A resumed run looks each value up when the program first asks for it.
         return _rebuild(stored, *origin, None, True)
@@ -207,6 +209,18 @@ def follow(grown: ExpConfig, addition: Addition, seen: ExpConfig) -> ExpConfig:
     config = _rebuild(stored, *origin, shown, seen._interpolated or addition.interpolated)
     config._set(_values=stored, _live=live)
     return config
+
+
+def _sort_like(tree: Tree, *models: ConfigValue) -> Tree:
+    """Return a tree with its keys in the order of the first model that has them; the rest comes last."""
+    maps = [model for model in models if isinstance(model, dict)]
+    keys = dict.fromkeys([*(key for model in maps for key in model if key in tree), *tree])
+    found: Tree = {}
+    for key in keys:
+        value = tree[key]
+        inner = (model.get(key) for model in maps)
+        found[key] = _sort_like(value, *inner) if isinstance(value, dict) else value
+    return found
 
 
 def _see(value: ConfigValue, views: tuple[tuple[ConfigValue, ConfigValue], ...]) -> ConfigValue:

@@ -16,6 +16,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.records import ConfigSource
 
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources
+MANY_KEYS = 8  # so many are looked up faster by one statement
 
 INSERT_CONFIG = """
 INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
@@ -71,6 +72,12 @@ class RowIds:
         self._keys: dict[str, int] = {}
         self._sources: dict[ConfigSource, int] = {}
 
+    def look_up_keys(self, keys: Sequence[str]) -> None:
+        """Look up many keys by one statement."""
+        unknown = [key for key in keys if key not in self._keys]
+        if len(unknown) >= MANY_KEYS:
+            self._keys.update(self._connection.fold(KEY_IDS, (json.dumps(unknown),), list))
+
     def get_key_id(self, key: str) -> int:
         """Return the row id of a key; insert the row if it is missing."""
         row_id = self._keys.get(key)
@@ -104,9 +111,11 @@ def insert_config(connection: Connection, run: int, config: ExpConfig, row_ids: 
     row_ids = RowIds(connection) if row_ids is None else row_ids
     files, overrides = json.dumps(config.source_files), json.dumps(config.overrides)
     connection.execute(INSERT_CONFIG, (run, CANONICAL_VERSION, config.canonical(), files, overrides))
+    leaves = config.leaves()
+    row_ids.look_up_keys([leaf.key for leaf in leaves])
     rows = [
         (run, row_ids.get_key_id(key), kind, num, text, row_ids.get_source_id(config.source_of(key)))
-        for key, kind, num, text in config.leaves()
+        for key, kind, num, text in leaves
     ]
     connection.execute_many(INSERT_VALUE, rows)
 

@@ -11,16 +11,21 @@ Invariants:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from exptrack.config.exp_config import ExpConfig
-from exptrack.config.growth import Addition, follow, grow, read_addition, read_suggestion
 from exptrack.config.store import read_exp_config
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import RunFinishedError, RunNotFoundError, RunTrashedError
 from exptrack.records import RunStatus
 from exptrack.runs.events import record_event
+from exptrack.runs.lease import renew_lease
 from exptrack.runs.seal import save_run_checksum
 from exptrack.runs.store import replace_config
 from exptrack.validation import check_flag
+
+if TYPE_CHECKING:
+    from exptrack.config.growth import Addition
 
 STATE = "SELECT status, deleted_at FROM run WHERE id = ?"
 
@@ -60,6 +65,9 @@ class GrowingConfig:
             ConfigError: a config cannot hold one of the values.
             InvalidValueError: there is no such source.
         """
+        # Most runs never grow, and do not pay for importing how.
+        from exptrack.config.growth import read_addition
+
         addition = read_addition(values, source)
         self._grow(addition, allow_change=check_flag(allow_change, "allow_change"))
 
@@ -68,10 +76,14 @@ class GrowingConfig:
 
         Only for the trial of the run. The trial records the param, so there is no event.
         """
+        from exptrack.config.growth import read_suggestion
+
         self._grow(read_suggestion(config.interpolate(), before), allow_change=True, suggested=True)
 
     @in_section
     def _grow(self, addition: Addition, *, allow_change: bool, suggested: bool = False) -> None:
+        from exptrack.config.growth import follow, grow
+
         connection, run = self._connection, self._run
         with connection.transaction():
             row = connection.one(STATE, (run,))
@@ -82,6 +94,7 @@ class GrowingConfig:
             status = row["status"]
             if suggested and status != RunStatus.RUNNING:
                 raise RunFinishedError(self.run_id, status)
+            renew_lease(connection, run)
             growth = grow(read_exp_config(connection, run), addition, allow_change=allow_change)
             if growth.added or growth.changed:
                 replace_config(connection, run, growth.config)
@@ -90,4 +103,5 @@ class GrowingConfig:
                     record_event(connection, run, CONFIG_EVENT, facts | {"config_hash": growth.config.hash()})
                 if status != RunStatus.RUNNING:
                     save_run_checksum(connection, run)
-        self.config = follow(growth.config, addition, self.config)
+        if growth.config != self.config:
+            self.config = follow(growth.config, addition, self.config)

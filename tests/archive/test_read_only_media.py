@@ -45,6 +45,8 @@ READING = [
 WRITING = [
     "tag RUN x",
     "note RUN text",
+    "rename RUN other",
+    "set RUN key=1",
     "rm RUN --yes",
     "recover",
     "artifacts gc",

@@ -119,6 +119,11 @@ class Lab:
         storage = self.storage()
         return storage.create_new_trial(storage.get_study_id_from_name("widths"))
 
+    def group(self) -> str:
+        name = f"group{os.urandom(4).hex()}"
+        self.archive.create_group(name)
+        return name
+
     # What stays as it was after a refusal
 
     def state(self) -> tuple[dict[str, int], list[str]]:
@@ -219,6 +224,13 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     # Where the name alone says too little
     "Archive.path": lambda lab: lab.path,
     "Archive.backup.path": lambda lab: lab.work / f"copy{os.urandom(4).hex()}.db",
+    "Archive.create_group.name": lambda _lab: f"group{os.urandom(4).hex()}",
+    "Archive.rename_group.old": Lab.group,
+    "Archive.rename_group.new": lambda _lab: f"group{os.urandom(4).hex()}",
+    "Archive.set_group_attribute.name": Lab.group,
+    "Archive.delete_group_attribute.name": Lab.group,
+    "Archive.trash_group.name": Lab.group,
+    "Archive.restore_group.name": Lab.group,
     "Archive.create_view.name": lambda _lab: f"view_{os.urandom(4).hex()}",
     "Archive.drop_view.name": lambda _lab: "best",
     "Archive.study.name": lambda _lab: "widths",
@@ -232,6 +244,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "Study.optimize.n_trials": lambda _lab: 1,
     "Study.optimize.time_limit": lambda _lab: 0.2,
     "Study.tell.values": lambda _lab: 0.5,
+    "Run.log_rows.rows": lambda _lab: [("loss", 0.5, 3), ("acc", 0.25)],
     "Run.log_many.steps": lambda _lab: None,
     "Run.log_many.values": lambda _lab: [0.5],
     "Run.log_histogram.values": lambda _lab: [0.5, 1.0],

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from exptrack import Archive, ConfigConflictError, InvalidTypeError, RunNotFoundError
+from exptrack import Archive, ConfigConflictError, InvalidTypeError, RunNotFoundError, RunTrashedError
 from exptrack.capture.redaction import know_secrets_of_command
+from exptrack.runs import lease
 
 THREADS, PROCESSES, EACH = 16, 4, 75
 WORKER = """
@@ -136,3 +137,18 @@ def test_threads_of_one_handle_end_with_the_config_of_the_file(archive: Archive)
         for thread in threads:
             thread.join()
         assert run.config.values == archive.show_run(run.run_id).config == {f"k{n}": n for n in range(32)}
+
+
+def test_a_run_in_the_trash_takes_none_and_one_with_a_lease_lives_on(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run({"lr": 0.1}, owner="lease", lease_s=3600)
+    before = archive.show_run(run).summary.heartbeat_at
+    monkeypatch.setattr(lease, "RENEWALS", 1_000_000_000)
+    run.update_config({"epochs": 3})
+    assert archive.show_run(run).summary.heartbeat_at > before
+    run.complete()
+    archive.trash_run(run)
+    with pytest.raises(RunTrashedError):
+        run.update_config({"late": 1})
+    assert run.config.values == {"lr": 0.1, "epochs": 3}

@@ -67,6 +67,14 @@ BY_HAND = {
     "count, an OR of three": f"SELECT count(*) FROM run AS r WHERE {_OR}",
     "one run's full detail": "SELECT * FROM config_value WHERE run = (SELECT max(id) FROM run)",
     "diff of two": "SELECT * FROM config_value WHERE run >= (SELECT max(id) - 1 FROM run)",
+    "100 rows by a config key": f"""SELECT run FROM config_value
+        WHERE key = {_KEY.format("lr")} AND num IS NOT NULL ORDER BY num DESC, run DESC LIMIT 100""",
+    "the order of all, by a metric": f"""SELECT run FROM metric_series
+        WHERE metric = {_METRIC.format("val_acc")} AND completed = 1 ORDER BY last_value DESC, run DESC""",
+    "100 rows from the middle of it": "SELECT run, key, num FROM config_value ORDER BY run LIMIT 100",
+    "the keys and metrics of all": "SELECT key, count(*) FROM config_value WHERE num IS NOT NULL GROUP BY key",
+    "the values of a key, summarized": f"""SELECT count(*), avg(num) FROM config_value
+        WHERE key = {_KEY.format("lr")} AND num IS NOT NULL""",
     "every run read": "SELECT sum(duration_ms) FROM run",
 }
 BOUNDS = {
@@ -81,13 +89,22 @@ BOUNDS = {
     "count, an OR of three": 30,
     "one run's full detail": 5,
     "diff of two": 5,
+    "100 rows by a config key": 15,
+    "the order of all, by a metric": 200,
+    "100 rows from the middle of it": 15,
+    "the keys and metrics of all": 300,
+    "the values of a key, summarized": 1000,
 }
+COLUMNS = ("run_id", "name", "status", "config.lr", "config.seed", "metrics.loss", "metrics.val_acc.max", "tag")
 
 
 def asked(archive: Archive) -> dict[str, Callable[[], object]]:
     """Return each question as a call of the library, by its name."""
     a, b = (run.run_id for run in archive.runs().limit(2))
     runs = archive.runs
+    by_metric = runs().order_by("-metrics.val_acc")
+    order = by_metric.index()
+    middle = order[len(order) // 2 :][:100]
     found: dict[str, Callable[[], object]] = {
         "newest 20": lambda: archive.list_runs(limit=20),
         "best 10 by a metric": lambda: archive.best_runs("val_acc", "maximize", limit=10),
@@ -102,6 +119,11 @@ def asked(archive: Archive) -> dict[str, Callable[[], object]]:
         "count, an OR of three": lambda: runs().where(OR).count(),
         "one run's full detail": lambda: archive.show_run(a),
         "diff of two": lambda: archive.diff_runs(a, b),
+        "100 rows by a config key": lambda: runs().order_by("-config.lr").rows(COLUMNS),
+        "the order of all, by a metric": by_metric.index,
+        "100 rows from the middle of it": lambda: archive.read_rows(middle, COLUMNS),
+        "the keys and metrics of all": archive.fields,
+        "the values of a key, summarized": lambda: runs().summarize("config.lr"),
     }
     assert set(found) == set(BOUNDS)
     return found

@@ -71,23 +71,22 @@ for (const [run, seq, sum, ...parts] of rows('SELECT run, seq, checksum, happene
   check(`event ${seq} of run ${run}`, () => BigInt(crc32(parts.join('\0'))) === sum)
 
 // Series: the points in the archive, and those in the journals beside it. This machine is little-endian.
-const FACTORS = [0x9e3779b97f4a7c15n, 0x3243f6a8885a308dn, 0x313198a2e0370735n, 0xa4093822299f31d1n]
+const ODD = [0x9e3779b97f4a7c15n, 0x3243f6a8885a308dn, 0x313198a2e0370735n, 0xa4093822299f31d1n]
 const crcOf = crcs => BigInt(crc32(Uint32Array.from(crcs, Number)))
 for (const [run, sum, checksum, ...row] of rows(`SELECT run_id, s.rows_sum, s.checksum, 'metric_series', s.id,
   run, n.name, ${SUMMARY.slice(0, -1)} ${NAMED} JOIN run ON run.id = run`)) {
   const id = row[1], metric = row[3], blocks = [], what = `metric ${metric} of run ${run}`
   const points = rows('SELECT step, seq, time_ms, value FROM metric_point WHERE series = ? ORDER BY 1, 2', id)
-  const numbers = points.map(([step, seq, time, value]) => [step, seq, time, bitsOf(value ?? NaN)])
-  const products = numbers.flat().map((number, place) => number * FACTORS[place % 4])
-  check(`sum of ${what}`, () => sumOf([row], products.reduce((a, b) => a + b, 0n)) === sum)
+  const cells = points.map(([step, seq, time, value]) => [step, seq, time, bitsOf(value ?? NaN)])
+  check(`sum of ${what}`, () => sum === sumOf([row], cells.flat().reduce((a, b, i) => a + b * ODD[i % 4], 0n)))
   for (let at = 0; at < points.length; at += 1024) {
-    const column = place => BigInt64Array.from(numbers.slice(at, at + 1024), point => point[place])
+    const column = place => BigInt64Array.from(cells.slice(at, at + 1024), point => point[place])
     blocks.push([points[at][0], points[at][1], crcOf([0, 1, 2, 3].map(place => crc32(column(place))))])
   }
   check(`points of ${what}`, () => checksum === null || crcOf(blocks.map(block => block[2])) === checksum)
   const stored = rows('SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY 1, 2', id)
   check(`blocks of ${what}`, () => list(stored) === list(checksum !== null && blocks[1] ? blocks : []))
-  for (const point of points) console.log([run, metric, ...point.slice(0, 3), point[3] ?? NaN].join('\t'))
+  console.log(points.map(point => [run, metric, ...point.slice(0, 3), point[3] ?? NaN].join('\t')).join('\n'))
 }
 function readJournal(name) {
   const data = readFileSync(join(dirname(file), name)), word = at => data.readUInt32LE(at), names = new Map()
@@ -120,9 +119,9 @@ function unpack(chunk) {
   const [[digest, size, codec, taken, data]] = rows(`SELECT sha256, raw_bytes, codec, stored_bytes, data
     FROM chunk JOIN chunk_data ON chunk = id WHERE id = ?`, chunk)
   const packed = codec === 'raw' ? data : zstdDecompressSync(data, { maxOutputLength: Number(size) })
-  const found = Buffer.alloc(packed.length), width = Number(codec.match(/\d/)?.[0] ?? 1)
-  for (let lane = 0, from = 0; lane < width; lane++)
-    for (let to = lane; to < found.length; to += width) found[to] = packed[from++]
+  const found = Buffer.alloc(packed.length), [, width = 1] = codec.match(/^(?:raw|(?:shuffle(.)\+)?zstd)$/)
+  for (let lane = 0, from = 0, step = Number(width); lane < step; lane++)
+    for (let to = lane; to < found.length; to += step) found[to] = packed[from++]
   assert(sha256(found).equals(digest) && found.length == size && data.length == taken, `chunk ${chunk}`)
   return found
 }
@@ -139,6 +138,7 @@ function content(blob) {
 }
 const UNSAFE = [/(^|\/)\.{0,2}(\/|$)/, /[<>:"|?*\\\x00-\x1f\x7f-\x9f]|[. ](\/|$)/, /[^/]{256}|^(.*\/){100}/,
   /(^|\/)(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[1-9¹²³]) *(\.|\/|$)/i]
+if (target) mkdirSync(target) // It is new, so no link lies below it.
 function restore(path, mode, data) {
   assert(!UNSAFE.some(rule => rule.test(path)), `the path ${JSON.stringify(path)} is not safe`)
   mkdirSync(join(target, data ? dirname(path) : path), { recursive: true })

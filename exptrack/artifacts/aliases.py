@@ -98,8 +98,6 @@ def check_alias(alias: object) -> str:
 
 def check_aliases(aliases: Iterable[str]) -> tuple[str, ...]:
     """Return aliases, each once; a single text is one alias."""
-    if aliases == ():
-        return ()
     return tuple(dict.fromkeys(check_alias(one) for one in read_names(aliases, "aliases", like="['best']")))
 
 

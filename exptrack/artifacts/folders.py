@@ -25,6 +25,7 @@ from exptrack.validation import check_function
 MANIFEST_FORMAT = 1
 
 Progress: TypeAlias = Callable[[int, int], None]  # called with the bytes done and the total
+FOLDER = "folder"  # the kind of an artifact that is one
 
 
 class FolderEntry(NamedTuple):

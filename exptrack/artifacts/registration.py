@@ -15,10 +15,11 @@ from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical, hide_secrets
 from exptrack.database.connection import Connection, Row
-from exptrack.errors import InvalidTypeError
+from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.plain import short_repr
+from exptrack.records import FOLDER_TYPE
 from exptrack.runs.events import record_event
 from exptrack.runs.row_sums import sum_artifact
 from exptrack.times import utc_text
@@ -62,13 +63,20 @@ def check_registration(said: object) -> tuple[Registration, str]:
         mask_secrets(check_name(said.kind, "artifact kind")),
         None,
         check_flag(said.is_text, "is_text"),
-        None if media_type is None else mask_secrets(check_name(media_type, "media type")),
+        None if media_type is None else _check_media_type(media_type),
         None if step is None else check_step(step),
         check_aliases(said.aliases),
         check_description(said.description),
     )
     facts = ExpConfig({} if said.metadata is None else said.metadata).values
     return checked, encode_canonical(mask_facts(hide_secrets(facts)))
+
+
+def _check_media_type(media_type: object) -> str:
+    checked = mask_secrets(check_name(media_type, "media type"))
+    if checked == FOLDER_TYPE:
+        raise InvalidValueError(f"the media type {checked} is that of a folder; store one with register_dir")
+    return checked
 
 
 def insert_artifact(

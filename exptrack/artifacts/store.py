@@ -18,16 +18,16 @@ from exptrack import own_files
 from exptrack.artifacts.aliases import find_version, read_label
 from exptrack.artifacts.blobs import BlobStream, Intake, NewBlob, StoredBlob, corrupt_error
 from exptrack.artifacts.chunks import guard_content
+from exptrack.artifacts.folder_intake import insert_entries, put_folder
 from exptrack.artifacts.folders import (
+    FOLDER,
     ByteCount,
     Progress,
-    build_manifest,
     build_manifest_of_rows,
     decode_path,
     file_size,
     guess_type,
     open_for_reading,
-    walk,
 )
 from exptrack.artifacts.listing import ARTIFACT_COLUMNS, complete_artifact, read_artifacts
 from exptrack.artifacts.records import ArtifactFile
@@ -37,7 +37,7 @@ from exptrack.artifacts.registration import (
     check_registration,
     insert_artifact,
 )
-from exptrack.artifacts.restore import check_tree, safe_parts, storing_folder, write_file, write_tree
+from exptrack.artifacts.restore import safe_parts, write_file, write_tree
 from exptrack.artifacts.retention import Retention
 from exptrack.artifacts.target_names import choose_paths
 from exptrack.database.connection import Connection, Row, in_reading
@@ -56,10 +56,8 @@ from exptrack.runs.lookup import resolve_run
 from exptrack.times import read_time, utc_text
 from exptrack.validation import check_flag, check_name, check_step, check_text
 
-FOLDER = "folder"
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # for artifacts that were stored without a mode
 
-INSERT_ENTRY = "INSERT INTO artifact_entry (artifact, path, mode, blob) VALUES (?, ?, ?, ?)"
 ENTRIES_OF = """
 SELECT e.path, e.mode, e.blob, b.hash, b.size_bytes
 FROM artifact_entry AS e LEFT JOIN blob AS b ON b.id = e.blob
@@ -249,34 +247,15 @@ class ArtifactStore(Retention):
         self, said: Registration, path: str | os.PathLike[str], progress: Progress | None
     ) -> str:
         said, metadata = self._check_registration(said)
-        with storing_folder():
-            found = list(walk(decode_path(path)))
-            check_tree([(entry.path, entry.source is None) for entry in found])
-        count = ByteCount(progress, sum(entry.size_bytes for entry in found))
         with Intake(self._connection) as intake:
-            blobs: list[NewBlob | None] = []
-            for entry in found:
-                if entry.source is None:
-                    blobs.append(None)
-                    continue
-                with open_for_reading(entry.source) as source:
-                    blobs.append(intake.put(count.blocks(source)))
-            lines = [
-                (entry.path, entry.mode, None if blob is None else (blob.hash, blob.size_bytes))
-                for entry, blob in zip(found, blobs, strict=True)
-            ]
-            manifest = intake.put(build_manifest(lines))
+            folder = put_folder(intake, path, progress)
 
             def name_folder() -> None:
-                artifact = self._insert(said._replace(media_type=FOLDER_TYPE), metadata, manifest)
-                rows = [
-                    (artifact, entry.path, entry.mode, None if blob is None else blob.id)
-                    for entry, blob in zip(found, blobs, strict=True)
-                ]
-                self._connection.execute_many(INSERT_ENTRY, rows)
+                artifact = self._insert(said._replace(media_type=FOLDER_TYPE), metadata, folder.manifest)
+                insert_entries(self._connection, artifact, folder)
 
             intake.attach(name_folder)
-        return manifest.hash
+        return folder.manifest.hash
 
     def _check_registration(self, said: Registration) -> tuple[Registration, str]:
         """Check the registration and the run. Call it before reading content, which may be large."""

@@ -52,8 +52,9 @@ def sql(
 ) -> None:
     """Run one SELECT over the views; it cannot change anything.
 
-    The views are runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files, inputs,
-    lineage, run_storage, studies, trials, trial_params, and the views that 'exptrack view' added.
+    The views are runs, configs, tags, notes, events, metrics, points, artifacts, artifact_files,
+    artifact_aliases, inputs, lineage, run_storage, studies, trials, trial_params, and the views that
+    'exptrack view' added.
     docs/schema.md explains every column.
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"

@@ -458,7 +458,8 @@ class ExpConfig:
 
         A seed is a key whose last part is ``seed``, ``random_seed`` or ``random_state``.
         """
-        kept = [tuple(leaf) for leaf in self.leaves() if split_path(leaf.key)[-1] not in SEED_NAMES]
+        # A quoted part ends with a quote, so it is no seed whatever is in it.
+        kept = [tuple(leaf) for leaf in self.leaves() if leaf.key.rpartition(".")[2] not in SEED_NAMES]
         return hashlib.sha256(encode_list(sorted(kept))).hexdigest()[:16]
 
     def leaves(self) -> list[Leaf]:

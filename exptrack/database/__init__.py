@@ -2,5 +2,6 @@
 
 Begin with `connection`: every other file goes through it, and only this subpackage imports ``sqlite3``.
 `opening` decides whether a file is an archive, `migrations` applies ``schema/``, `guarded_sql` runs untrusted
-SELECTs, `functions` adds SQL functions, and `failures` translates errors.
+SELECTs, `functions` adds SQL functions, and `failures` translates errors. `time_limit` stops readings, and
+`upkeep` closes idle connections.
 """

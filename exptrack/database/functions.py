@@ -87,6 +87,14 @@ def unpack_points(packed: bytes) -> tuple[array[int], array[int], array[float]]:
     return integers[0::3], integers[1::3], array("d", packed)[2::3]
 
 
+def unpack_bucket_columns(
+    packed: bytes,
+) -> tuple[array[int], array[int], array[float], array[float], array[float]]:
+    """Unpack joined results of ``pack_bucket()`` without their times, a column for each field."""
+    integers, floats = array("q", packed), array("d", packed)
+    return integers[0::7], integers[1::7], floats[2::7], floats[3::7], floats[4::7]
+
+
 def unpack_buckets(packed: bytes) -> list[Aggregate]:
     """Unpack joined results of ``pack_bucket()``."""
     return list(map(Aggregate._make, _BUCKET.iter_unpack(packed)))

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from exptrack.database.frozen import look_at
 from exptrack.database.side_files import SideFiles
 
 IDLE_S = 30.0
+KEPT_READERS = 4
 DATA_VERSION = "PRAGMA data_version"
 
 
@@ -34,7 +36,10 @@ class Upkeep(SideFiles):
                     handle.raw.execute(self.cache_pragma)
 
     def close_idle(self) -> None:
-        """Close the SQLite connections that no thread has used for 30 s; looks every 15 s at most."""
+        """Close the SQLite connections that no thread has used for 30 s, and end threads of ours that idle.
+
+        Looks every 15 s at most.
+        """
         now = time.monotonic()
         if now - self._looked_at < IDLE_S / 2:
             return
@@ -46,6 +51,10 @@ class Upkeep(SideFiles):
                         handle.close()
                 finally:
                     handle.busy.release()
+        # The last one of the list works next, so the first has been idle for longest.
+        while len(self._idle_readers) > KEPT_READERS:
+            with suppress(IndexError):  # another thread was faster
+                self._idle_readers.pop(0).ask_to_end()
 
     def read_version(self) -> str:
         """Return a text that differs once another one has been committed to the file, by any process.

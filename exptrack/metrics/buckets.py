@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection, in_reading
-from exptrack.metrics.axes import Grid, Range, StepAxis
-from exptrack.metrics.cells import choose_ranges, fill_cells, read_bounds
+from exptrack.database.damage import decoding_rows
+from exptrack.metrics.axes import Grid, StepAxis
+from exptrack.metrics.cells import Held, fill_cells, read_bounds, read_cells_of_steps
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array
 from exptrack.metrics.writer import drain_all
 from exptrack.validation import check_name, check_whole
@@ -133,6 +134,7 @@ class Buckets:
 
 
 @in_reading
+@decoding_rows
 def read_buckets(
     connection: Connection,
     run: int,
@@ -149,15 +151,16 @@ def read_buckets(
     count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
     low, high = check_range(start, stop)
     drain_all(connection.path)
-    axis, grid, series, ranges = StepAxis(), Grid(0, 1, 0, 1), 0, list[Range]()
+    grid = Grid(0, 1, 0, 1)
     # One snapshot, so that the summary, which is read first, describes the same points.
     with connection.snapshot():
         row = connection.one(SERIES_OF, (run, checked))
         bounds = None if row is None else read_bounds(connection, row["id"], low, high)
         if row is not None and bounds is not None:
-            series, (low, high) = row["id"], bounds
+            low, high = bounds
             grid = Grid(low, -((low - high - 1) // count), low, high + 1)
-            ranges = choose_ranges(bounds, row["count"], grid)
-        found = axis.measure(connection, series, ranges)
-        columns = fill_cells(connection, series, axis, grid, ranges, found)
+            held = Held(row["id"], row["count"], row["nan_count"])
+            columns = read_cells_of_steps(connection, held, bounds, grid)
+        else:
+            columns = fill_cells(connection, 0, StepAxis(), grid, [], [])
     return Buckets(run_id, checked, started_at, int(grid.width), columns)

@@ -20,12 +20,23 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from operator import sub
+from typing import Any, NamedTuple, TypeAlias
 
 from exptrack.database.connection import Connection
-from exptrack.database.damage import decoding_rows
-from exptrack.database.functions import Aggregate, unpack_extremes, unpack_points
-from exptrack.metrics.axes import FINITE, RANGE, Axis, Grid, Measured, Number, Range
+from exptrack.database.functions import Aggregate, unpack_bucket_columns, unpack_extremes, unpack_points
+from exptrack.metrics.axes import (
+    AGGREGATES,
+    AGGREGATES_WITHOUT_NAN,
+    FINITE,
+    RANGE,
+    Axis,
+    Grid,
+    Measured,
+    Number,
+    Range,
+    StepAxis,
+)
 from exptrack.metrics.series import STEP_BOUNDS
 
 FEW_POINTS = 32  # a range that holds no more of them is read point by point
@@ -52,6 +63,9 @@ SELECT (
         ORDER BY step DESC, seq DESC LIMIT 1)
 FROM json_each(:ranges) AS e
 """
+
+
+Points: TypeAlias = "tuple[array[int], array[int], array[float]]"  # steps, milliseconds, values
 
 
 class _Part(NamedTuple):
@@ -103,7 +117,6 @@ def read_bounds(connection: Connection, series: int, low: int, high: int) -> Ran
     return None if found is None or found[0] is None else (found[0], found[1])
 
 
-@decoding_rows
 def fill_cells(
     connection: Connection, series: int, axis: Axis, grid: Grid, ranges: list[Range], found: list[Measured]
 ) -> dict[str, array[Any]]:
@@ -141,20 +154,31 @@ def _add_ranges(
     cells: dict[Number, _Part],
     whole: list[tuple[Number, Range, Aggregate]],
 ) -> None:
-    infinite = [steps for _, steps, one in whole if math.isinf(one.least) or math.isinf(one.greatest)]
-    finite: dict[Range, tuple[float, float]] = {}
-    if infinite:
-        wanted = {"series": series, "ranges": json.dumps(infinite)}
-        rows = connection.fold(FINITE_EXTREMES, wanted, list)
-        finite = dict(zip(infinite, unpack_extremes(b"".join(row[0] for row in rows)), strict=True))
+    odd = [(steps, one.least, one.greatest) for _, steps, one in whole if not math.isfinite(one.total)]
+    settled = dict(zip((steps for steps, *_ in odd), _settle_odd(connection, series, odd), strict=True))
     for cell, steps, one in whole:
-        total = one.total
-        if steps in finite:
-            total = one.least + one.greatest  # some versions of SQLite add infinities to NaN
-        elif not math.isfinite(total):
+        finite, total = settled.get(steps, ((one.least, one.greatest), one.total))
+        _add(cells, cell, _Part(one.points, one.valued, one.least, one.greatest, finite, total, steps, steps))
+
+
+def _settle_odd(
+    connection: Connection, series: int, odd: Sequence[tuple[Range, float, float]]
+) -> list[tuple[tuple[float, float], float]]:
+    """Return the finite extremes and the sum of ranges whose sum is not finite, given their extremes."""
+    if not odd:
+        return []
+    wanted = {"series": series, "ranges": json.dumps([steps for steps, *_ in odd])}
+    rows = connection.fold(FINITE_EXTREMES, wanted, list)
+    settled = []
+    for (steps, least, greatest), finite in zip(
+        odd, unpack_extremes(b"".join(row[0] for row in rows)), strict=True
+    ):
+        if math.isinf(least) or math.isinf(greatest):
+            total = least + greatest  # some versions of SQLite add infinities to NaN
+        else:
             total = _add_up(value for (value,) in connection.fold(VALUES, (series, *steps), list))
-        limits = finite.get(steps, (one.least, one.greatest))
-        _add(cells, cell, _Part(one.points, one.valued, one.least, one.greatest, limits, total, steps, steps))
+        settled.append((finite, total))
+    return settled
 
 
 def _add(cells: dict[Number, _Part], cell: Number, part: _Part) -> None:
@@ -205,18 +229,11 @@ def _make_columns(
     sought = [at for at, one in enumerate(held) if _is_range(one.first) or _is_range(one.last)]
     if sought:
         ranges = [(*_range_of(firsts[at]), *_range_of(lasts[at])) for at in sought]
-        rows = connection.fold(ENDS, {"series": series, "ranges": json.dumps(ranges)}, list)
-        for ends, part in ((firsts, 0), (lasts, 1)):
-            found = zip(*unpack_points(b"".join(row[part] for row in rows)), strict=True)
-            for at, point in zip(sought, found, strict=True):
+        for ends, found in zip((firsts, lasts), _read_ends(connection, series, ranges), strict=True):
+            for at, point in zip(sought, zip(*found, strict=True), strict=True):
                 ends[at] = point if _is_range(ends[at]) else ends[at]
     return {
-        "first_step": array("q", [point[0] for point in firsts]),
-        "last_step": array("q", [point[0] for point in lasts]),
-        "first_time_s": array("d", [point[1] / 1000 for point in firsts]),
-        "last_time_s": array("d", [point[1] / 1000 for point in lasts]),
-        "first": array("d", [point[2] for point in firsts]),
-        "last": array("d", [point[2] for point in lasts]),
+        **_name_ends(_turn(firsts), _turn(lasts)),
         "min": array("d", [one.least for one in held]),
         "max": array("d", [one.greatest for one in held]),
         "finite_min": array("d", [one.finite[0] for one in held]),
@@ -225,6 +242,31 @@ def _make_columns(
         "count": array("q", [one.points for one in held]),
         "sum": array("d", [one.total for one in held]),
         "start": axis.list_starts(places, grid),
+    }
+
+
+def _turn(points: Sequence[tuple[Any, ...]]) -> Points:
+    steps, times, values = zip(*points, strict=True) if points else ((), (), ())
+    return array("q", steps), array("q", times), array("d", values)
+
+
+def _read_ends(connection: Connection, series: int, ranges: Sequence[tuple[int, ...]]) -> tuple[Points, Points]:
+    """Read the first point of one range and the last of another; each of `ranges` is both."""
+    rows = connection.fold(ENDS, {"series": series, "ranges": json.dumps(ranges)}, list)
+    return (
+        unpack_points(b"".join([row[0] for row in rows])),
+        unpack_points(b"".join([row[1] for row in rows])),
+    )
+
+
+def _name_ends(firsts: Points, lasts: Points) -> dict[str, array[Any]]:
+    return {
+        "first_step": firsts[0],
+        "last_step": lasts[0],
+        "first_time_s": array("d", [ms / 1000 for ms in firsts[1]]),
+        "last_time_s": array("d", [ms / 1000 for ms in lasts[1]]),
+        "first": firsts[2],
+        "last": lasts[2],
     }
 
 
@@ -237,11 +279,55 @@ def _range_of(end: tuple[Any, ...]) -> Range:
     return (end[0], end[1]) if _is_range(end) else (end[0], end[0])
 
 
-def choose_ranges(bounds: Range, points: int, grid: Grid) -> list[Range]:
-    """Return the ranges of steps to begin with, on a grid of steps: its cells, or fewer if points are few."""
+# Cells that are ranges of steps
+
+
+class Held(NamedTuple):
+    """A series: its row id, and how many points it has."""
+
+    series: int
+    points: int
+    nan_points: int
+
+
+def read_cells_of_steps(connection: Connection, held: Held, bounds: Range, grid: Grid) -> dict[str, array[Any]]:
+    """Read a series on a grid of steps; `bounds` are its least and greatest step there."""
     low, high = bounds
+    axis = StepAxis()
     cells = range(int(grid.find_cell(low)), int(grid.find_cell(high)) + 1)
-    if points // POINTS_A_RANGE < len(cells):
-        return cut(bounds, points // POINTS_A_RANGE + 1)
+    if held.points // POINTS_A_RANGE < len(cells):
+        ranges = cut(bounds, held.points // POINTS_A_RANGE + 1)
+        found = axis.measure(connection, held.series, ranges)
+        return fill_cells(connection, held.series, axis, grid, ranges, found)
     begins = [int(grid.origin + cell * grid.width) for cell in cells]
-    return [(max(begin, low), min(begin + int(grid.width) - 1, high)) for begin in begins]
+    ranges = [(max(begin, low), min(begin + int(grid.width) - 1, high)) for begin in begins]
+    sql = AGGREGATES if held.nan_points else AGGREGATES_WITHOUT_NAN
+    rows = connection.fold(sql, {"series": held.series, "ranges": json.dumps(ranges)}, list)
+    points, valued, least, greatest, totals = unpack_bucket_columns(b"".join([row[0] for row in rows]))
+    if 0 in points:
+        filled = [at for at, count in enumerate(points) if count]
+        ranges, cells_found = [ranges[at] for at in filled], [cells[at] for at in filled]
+        points, valued, least, greatest, totals = unpack_bucket_columns(
+            b"".join([rows[at][0] for at in filled])
+        )
+    else:
+        cells_found = list(cells)
+    lows, highs = least, greatest
+    if not all(map(math.isfinite, totals)):
+        lows, highs = least[:], greatest[:]
+        places = [at for at, total in enumerate(totals) if not math.isfinite(total)]
+        odd = [(ranges[at], least[at], greatest[at]) for at in places]
+        for at, (finite, total) in zip(places, _settle_odd(connection, held.series, odd), strict=True):
+            (lows[at], highs[at]), totals[at] = finite, total
+    ends = [(*steps, *steps) for steps in ranges]
+    return {
+        **_name_ends(*_read_ends(connection, held.series, ends)),
+        "min": least,
+        "max": greatest,
+        "finite_min": lows,
+        "finite_max": highs,
+        "nan_count": array("q", map(sub, points, valued)),
+        "count": points,
+        "sum": totals,
+        "start": axis.list_starts(cells_found, grid),
+    }

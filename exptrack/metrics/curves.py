@@ -16,20 +16,29 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
+from exptrack.database.damage import decoding_rows
 from exptrack.errors import InvalidValueError
 from exptrack.metrics.axes import Axis, Extent, Grid, Measured, MetricAxis, Number, Range, StepAxis, TimeAxis
 from exptrack.metrics.buckets import MAX_BUCKETS, Buckets
-from exptrack.metrics.cells import POINTS_A_RANGE, choose_ranges, cut, fill_cells, read_bounds
+from exptrack.metrics.cells import (
+    POINTS_A_RANGE,
+    Held,
+    cut,
+    fill_cells,
+    read_bounds,
+    read_cells_of_steps,
+)
 from exptrack.metrics.series import check_range
 from exptrack.plain import short_repr
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_whole
 
 LEAST_S = 0.001
 RANGES_A_BUCKET = 2  # at the first look along an axis that is not the key
+KEPT_RANGES = 500_000  # of all curves; of further ones the first look is taken again
 METRICS_PREFIX = "metrics."
 
 SERIES_OF_RUNS = """
-SELECT s.run, n.name, s.id, s.count
+SELECT s.run, n.name, s.id, s.count, s.nan_count
 FROM metric_name AS n JOIN metric_series AS s ON s.metric = n.id
 WHERE n.name IN (SELECT value FROM json_each(:names)) AND s.run IN (SELECT value FROM json_each(:runs))
 """
@@ -142,24 +151,18 @@ def _ceil_ms(seconds: float) -> int:
 
 
 class _Curve(NamedTuple):
-    """A series on its way to be a curve: where it lies, and the first look at it."""
+    """A series on its way to be a curve: where it lies, and the first look at it, if that was kept."""
 
-    series: int
+    held: Held
     axis: Axis
     bounds: Range
+    extent: Extent | None
     ranges: list[Range]
     found: list[Measured]
-    points: int
-
-    def find_extent(self) -> Extent | None:
-        """Return the least and greatest position; None if no point has one."""
-        if isinstance(self.axis, StepAxis):
-            return Extent(*self.bounds)
-        known = [extent for aggregate, extent in self.found if aggregate.points and extent is not None]
-        return Extent(min(one.low for one in known), max(one.high for one in known)) if known else None
 
 
 @in_reading
+@decoding_rows
 def read_curves(
     connection: Connection, runs: Sequence[RunAddress], names: Sequence[str], scale: Scale, buckets: int
 ) -> Curves:
@@ -170,13 +173,17 @@ def read_curves(
             SERIES_OF_RUNS,
             {"names": json.dumps(list(asked)), "runs": json.dumps([one.run for one in runs])},
         )
-        series = {(row["run"], row["name"]): (row["id"], row["count"]) for row in rows}
-        looked = {
-            (one.run, name): _look(connection, series, one.run, name, scale, buckets)
-            for one in runs
-            for name in names
-        }
-        extents = [extent for curve in looked.values() if curve and (extent := curve.find_extent())]
+        series = {(row["run"], row["name"]): Held(row["id"], row["count"], row["nan_count"]) for row in rows}
+        looked: dict[tuple[int, str], _Curve | None] = {}
+        kept = 0
+        for one in runs:
+            for name in names:
+                curve = _look(connection, series, one.run, name, scale, buckets)
+                if curve is not None and kept > KEPT_RANGES:
+                    curve = curve._replace(found=[])
+                kept += 0 if curve is None else len(curve.found)
+                looked[one.run, name] = curve
+        extents = [curve.extent for curve in looked.values() if curve is not None and curve.extent is not None]
         grid = scale.make_grid(extents, buckets)
         width = scale.show_width(grid.width)
         found = []
@@ -189,31 +196,33 @@ def read_curves(
 
 def _look(
     connection: Connection,
-    series: dict[tuple[int, str], tuple[int, int]],
+    series: dict[tuple[int, str], Held],
     run: int,
     name: str,
     scale: Scale,
     buckets: int,
 ) -> _Curve | None:
     """Take the first look at a series; None if it has no points on this axis."""
-    found = series.get((run, name))
-    if found is None:
+    held = series.get((run, name))
+    if held is None:
         return None
-    row_id, points = found
     if scale.is_of_steps:
-        bounds = read_bounds(connection, row_id, int(scale.low), int(scale.stop) - 1)
-        return None if bounds is None else _Curve(row_id, StepAxis(), bounds, [], [], points)
+        bounds = read_bounds(connection, held.series, int(scale.low), int(scale.stop) - 1)
+        return None if bounds is None else _Curve(held, StepAxis(), bounds, Extent(*bounds), [], [])
     axis: Axis = TimeAxis()
     if not scale.is_of_times:
         other = series.get((run, scale.by)) or series.get((run, scale.by.removeprefix(METRICS_PREFIX)))
         if other is None:
             return None
-        axis = MetricAxis(other[0])
-    bounds = read_bounds(connection, row_id, INT64_MIN, INT64_MAX)
+        axis = MetricAxis(other.series)
+    bounds = read_bounds(connection, held.series, INT64_MIN, INT64_MAX)
     if bounds is None:
         return None
-    ranges = cut(bounds, min(RANGES_A_BUCKET * buckets, points // POINTS_A_RANGE + 1))
-    return _Curve(row_id, axis, bounds, ranges, axis.measure(connection, row_id, ranges), points)
+    ranges = cut(bounds, min(RANGES_A_BUCKET * buckets, held.points // POINTS_A_RANGE + 1))
+    measured = axis.measure(connection, held.series, ranges)
+    known = [extent for aggregate, extent in measured if aggregate.points and extent is not None]
+    extent = Extent(min(one.low for one in known), max(one.high for one in known)) if known else None
+    return _Curve(held, axis, bounds, extent, ranges, measured)
 
 
 def _fill(connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid) -> dict[str, array[Any]]:
@@ -221,8 +230,8 @@ def _fill(connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid
     if curve is None:
         axis = StepAxis() if scale.is_of_steps else TimeAxis() if scale.is_of_times else MetricAxis(0)
         return fill_cells(connection, 0, axis, grid, [], [])
-    ranges, found = curve.ranges, curve.found
+    held = curve.held
     if scale.is_of_steps:
-        ranges = choose_ranges(curve.bounds, curve.points, grid)
-        found = curve.axis.measure(connection, curve.series, ranges)
-    return fill_cells(connection, curve.series, curve.axis, grid, ranges, found)
+        return read_cells_of_steps(connection, held, curve.bounds, grid)
+    found = curve.found or curve.axis.measure(connection, held.series, curve.ranges)
+    return fill_cells(connection, held.series, curve.axis, grid, curve.ranges, found)

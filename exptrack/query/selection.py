@@ -99,13 +99,18 @@ class Selection:
 
     def rows(self, limit: int | None, after: SelectedRun | None = None, skip: int = 0) -> list[SelectedRun]:
         """Read the first `limit` runs, or the first behind `after`, without `skip` of them; None means all."""
-        if limit is not None:
+        if after is not None and len(after.values) != len(self._order):
+            raise InvalidValueError("after is a place in another order; give the one of a page of this query")
+        if limit is not None and self._walks(limit):
+            if after is not None and after.values[0] is None:
+                return self._read(self.compile_rest(limit, after.run))
             ranked = self.compile_ranking(limit, after, skip)
-            if ranked is not None:
-                found = self._read(ranked)
-                # If the index has fewer, runs without the value may follow: they come last.
-                if len(found) == limit:
-                    return found
+            found = [] if ranked is None else self._read(ranked)
+            # If the indexes have fewer, runs without the value follow.
+            if len(found) == limit:
+                return found
+            if found or not skip:
+                return found + self._read(self.compile_rest(limit - len(found)))
         return self._read(self.compile_list(limit, after, skip))
 
     def row_ids(self, limit: int | None = None) -> array[int]:
@@ -142,10 +147,6 @@ class Selection:
         sql = f"SELECT r.id{columns} FROM {source} WHERE {test.sql.format(id='r.id')}"
         values += test.values
         if after is not None:
-            if len(after.values) != len(self._order):
-                raise InvalidValueError(
-                    "after is a place in another order; give the one of a page of this query"
-                )
             behind = self._test_behind(after, [value.sql for value in orders], orders, "r.id")
             sql, values = f"{sql} AND {behind.sql}", values + behind.values
         terms = [f"o{place}{self._write_direction(one)}" for place, one in enumerate(self._order)]
@@ -154,6 +155,20 @@ class Selection:
             return Fragment(sql, values)
         return Fragment(f"{sql} LIMIT ? OFFSET ?", (*values, ALL if limit is None else limit, skip))
 
+    def compile_rest(self, limit: int, below: int | None = None) -> Fragment:
+        """Return the statement that lists runs without a value to order them: the newest first.
+
+        `below` is the row id of the run after which they begin.
+        """
+        test = self._compiler.admit(self._condition)
+        value = express_field(self._connection, self._order[0].field)
+        begin, first = ("", ()) if below is None else (" AND r.id < ?", (below,))
+        sql = (
+            f"SELECT r.id, NULL FROM run AS r WHERE {test.sql.format(id='r.id')} AND {value.sql} IS NULL{begin}"
+            " ORDER BY r.id DESC LIMIT ?"
+        )
+        return Fragment(sql, (*test.values, *value.values, *first, limit))
+
     def compile_ranking(
         self, limit: int | None, after: SelectedRun | None = None, skip: int = 0
     ) -> Fragment | None:
@@ -161,12 +176,10 @@ class Selection:
 
         None if they have not the order, or if that is slower. Runs without a value are left out.
         """
-        field, descending = self._order[0]
-        if not self._has_walks() or self._choose_driver(limit)[0] is not None:
+        if not self._walks(limit):
             return None
+        field, descending = self._order[0]
         last = None if after is None else after.values[0]
-        if after is not None and last is None:
-            return None  # only runs without a value follow
         test = self._compiler.admit(self._condition)
         # The row is called m, because tests call theirs otherwise.
         direction = "DESC" if descending else "ASC"
@@ -198,6 +211,10 @@ class Selection:
         """Return whether an index has the order."""
         field = self._order[0].field
         return (field.kind == "attribute" and field.name in ("id", "started")) or self._has_walks()
+
+    def _walks(self, limit: int | None) -> bool:
+        """Return whether walking along indexes finds the runs sooner than the conditions do."""
+        return self._has_walks() and self._choose_driver(limit)[0] is None
 
     def _has_walks(self) -> bool:
         return len(self._order) == 1 and has_walks(self._order[0].field)

@@ -67,9 +67,9 @@ def make_environment(
         host=mask_secrets(check_text(host, "host")),
         python=mask_secrets(check_text(python, "python")),
         platform=mask_secrets(check_text(platform, "platform")),
-        system=check_facts(system, "system") if system else {},
-        command=[] if command == () else _check_command(command),
-        variables=_check_variables(variables) if variables else {},
+        system={} if system is None else check_facts(system, "system"),
+        command=_check_command(command),
+        variables={} if variables is None else _check_variables(variables),
     )
 
 

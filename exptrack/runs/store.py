@@ -14,6 +14,7 @@ from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.store import RowIds, delete_config, insert_config, read_source_ids, remove_unused_sources
+from exptrack.config.tree import encode_canonical
 from exptrack.database.connection import Connection
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ExternalIdError, InvalidValueError
@@ -129,7 +130,7 @@ def insert_run(connection: Connection, run_id: str, new: NewRun, row_ids: RowIds
             code.digest,
             json.dumps(environment.system),
             json.dumps(environment.variables),
-            json.dumps(new.data),
+            encode_canonical(new.data),
         ),
     )
     if new.group is not None:

@@ -25,7 +25,7 @@ def current_run() -> Run | None:
     ...         first = exptrack.current_run() is inner
     ...         with outer.activate():
     ...             second = exptrack.current_run() is outer
-    ...     first, second, exptrack.current_run()
-    (True, True, None)
+    ...     first, second
+    (True, True)
     """
     return cast("Run | None", find_current())

@@ -2,8 +2,8 @@
 
 Invariants:
 
-- A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
-  another process that finds it dead.
+- A run is ``running`` exactly while it has a ``run_owner`` row. Only the process that the row names ends the
+  run, or another one that finds it dead. Any process ends a run with a lease.
 - Every change is one transaction together with its event.
 - The journal is made before anything is written, so a full disk is an error of the start.
 """
@@ -131,22 +131,25 @@ def start_run(
         started_at=datetime.now(UTC),
         external_id=check_optional_name(external_id, "external id"),
     )
-    began_s, run_id = steady_s(), new_run_id()
-    if given is not None and given.started_at is not None:
-        before_s = (new.started_at - given.started_at).total_seconds()
-        began_s -= max(0.0, before_s)
-        new = new._replace(started_at=given.started_at)
-        run_id = make_run_id((given.started_at - EPOCH) // MILLISECOND)
-    # Whole milliseconds, so that a time that is given in milliseconds for a point comes back as it was.
-    rest = timedelta(microseconds=new.started_at.microsecond % 1000)
-    new = new._replace(started_at=new.started_at - rest)
-    began_s -= rest.total_seconds()
+    new, began_s, run_id = _choose_start(new, None if given is None else given.started_at)
     if given is not None and given.lease_s is not None:
         return _begin_lease(connection, run_id, new, given.lease_s, trial)
     result = _begin_run(connection, run_id, new, began_s, trial)
     result.completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
+
+
+def _choose_start(new: NewRun, given: datetime | None) -> tuple[NewRun, float, str]:
+    """Return the run with its start, the reading of `steady_s` at that, and a run id that sorts by it."""
+    began_s, run_id = steady_s(), new_run_id()
+    if given is not None:
+        began_s -= max(0.0, (new.started_at - given).total_seconds())
+        new = new._replace(started_at=given)
+        run_id = make_run_id((given - EPOCH) // MILLISECOND)
+    # Whole milliseconds, so that a time that is given in milliseconds for a point comes back as it was.
+    rest = timedelta(microseconds=new.started_at.microsecond % 1000)
+    return new._replace(started_at=new.started_at - rest), began_s - rest.total_seconds(), run_id
 
 
 @in_section

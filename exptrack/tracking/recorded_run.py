@@ -23,7 +23,7 @@ from exptrack.config.exp_config import make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_text, read_elements, read_items, short_repr
-from exptrack.records import RunStatus
+from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import StoredValue, check_attributes
 from exptrack.runs.origin import check_facts, check_start, make_code, make_environment
 from exptrack.runs.store import NewRun, check_data, check_note, check_optional_name, check_tags
@@ -47,11 +47,12 @@ Columns: TypeAlias = tuple[list[int], list[int], list[float]]  # steps, millisec
 
 @dataclass(frozen=True, slots=True)
 class RecordedArtifact:
-    """An artifact of a :class:`RecordedRun`: a name, and either `content` or the `path` of a file.
+    """An artifact of a :class:`RecordedRun`: a name, and either `content` or the `path` of a file or folder.
 
-    `content` is text, bytes, a binary file or an iterable of bytes. `kind` is by default ``data``, or ``file``
-    for a path. `time` is when it was registered, by default the end of the run. The others are as in
-    :meth:`ArtifactStore.register_file`; by default `media_type` is guessed from a path.
+    `content` is text, bytes, a binary file or an iterable of bytes. By default `kind` is ``data``, and of
+    a path ``file`` or ``folder``. `time` is when it was registered, by default the end of the run. The
+    others are as in :meth:`ArtifactStore.register_file`; by default `media_type` is guessed from the name
+    of a file.
     """
 
     name: str
@@ -111,8 +112,8 @@ class RecordedRun:
     artifacts: Iterable[RecordedArtifact] = ()
     platform: str = ""
     command: Sequence[str] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    system: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str] | None = None
+    system: Mapping[str, Any] | None = None
     remote: str | None = None
     code_digest: str = ""
 
@@ -166,8 +167,7 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
     happened = [Happening(at, "tag", tag) for tag, at in timed_tags if tag not in tags]
     happened += [Happening(end, "note", note) for note in notes]
     happened += [Happening(at, "note", note) for note, at in timed_notes]
-    if record.events != ():
-        happened += [_check_event(event, end) for event in read_elements(record.events, "events")]
+    happened += [_check_event(event, end) for event in read_elements(record.events, "events")]
     if len(happened) > 1:
         happened.sort(key=lambda one: one.at)
     new = NewRun(
@@ -191,9 +191,7 @@ def check_record(record: object, find_parent: Callable[[object], str]) -> Checke
         traceback=_redact_text(record.traceback, "traceback"),
         external_id=check_optional_name(record.external_id, "external id"),
     )
-    artifacts: list[CheckedArtifact] = []
-    if record.artifacts != ():
-        artifacts = [_check_artifact(one, end) for one in read_elements(record.artifacts, "artifacts")]
+    artifacts = [_check_artifact(one, end) for one in read_elements(record.artifacts, "artifacts")]
     return CheckedRecord(
         new, happened, check_attributes(record.attributes), _check_metrics(record, started), artifacts
     )
@@ -235,7 +233,7 @@ def _check_event(event: object, end: str) -> Happening:
 
 
 def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
-    from exptrack.artifacts.folders import guess_type
+    from exptrack.artifacts.folders import FOLDER, decode_path, guess_type
     from exptrack.artifacts.registration import Registration, check_registration
 
     if not isinstance(artifact, RecordedArtifact):
@@ -245,10 +243,14 @@ def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
         raise InvalidValueError(
             f"artifact {short_repr(artifact.name)} has both or neither of content and path; give one of them"
         )
-    media_type = artifact.media_type
-    if media_type is None and path is not None:
+    if is_text(content):
+        content = check_text(content, "the content of an artifact")
+    is_folder = path is not None and os.path.isdir(decode_path(path))
+    kind, media_type = artifact.kind, artifact.media_type
+    if kind is None:
+        kind = "data" if path is None else FOLDER if is_folder else "file"
+    if media_type is None and path is not None and not is_folder:
         media_type = guess_type(path)
-    kind = artifact.kind if artifact.kind is not None else "data" if path is None else "file"
     said = Registration(
         artifact.name,
         kind,
@@ -260,6 +262,8 @@ def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
         artifact.description,
     )
     checked, metadata = check_registration(said)
+    if is_folder:
+        checked = checked._replace(media_type=FOLDER_TYPE)
     at = end if artifact.time is None else utc_text(read_time(artifact.time, "the time of an artifact"))
     return CheckedArtifact(at, checked, metadata, content, path)
 

@@ -23,7 +23,7 @@ from exptrack.errors import ConflictError, ExptrackError, ExternalIdError, Inval
 from exptrack.known_secrets import mask_secrets
 from exptrack.metrics.store import NewPoints, append_points, begin_series, save_blocks
 from exptrack.plain import is_text, iter_any, short_repr
-from exptrack.records import RunStatus
+from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import save_attributes
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import derive_run_id, make_run_id
@@ -37,6 +37,7 @@ from exptrack.validation import check_choice, check_name
 
 if TYPE_CHECKING:
     from exptrack.artifacts.blobs import Intake, NewBlob
+    from exptrack.artifacts.folder_intake import StoredFolder
 
 TAKEN_IDS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 KNOWN_EXTERNAL_IDS = """
@@ -54,7 +55,7 @@ class _Accepted(NamedTuple):
     """A record that waits for its batch; its artifacts are on their way into the file."""
 
     record: CheckedRecord
-    blobs: list[NewBlob]
+    stored: list[NewBlob | StoredFolder]
 
 
 def record_runs(connection: Connection, records: Iterable[RecordedRun], known: str = "refuse") -> list[str]:
@@ -110,13 +111,13 @@ class _Batch:
         checked = check_record(record, self._find_parent)
         external_id = checked.new.external_id
         known = external_id is not None and self._is_known(external_id)
-        blobs = [] if known else [self._put(artifact) for artifact in checked.artifacts]
+        stored = [] if known else [self._put(artifact) for artifact in checked.artifacts]
         if external_id is not None:
             self._ids.setdefault(external_id, derive_run_id(_count_ms(checked.new.started_at), external_id))
         without_content = [artifact._replace(content=None) for artifact in checked.artifacts]
-        self.accepted.append(_Accepted(checked._replace(artifacts=without_content), blobs))
+        self.accepted.append(_Accepted(checked._replace(artifacts=without_content), stored))
         self._points += sum(len(steps) for steps, _times, _values in checked.metrics.values())
-        self._bytes += sum(blob.size_bytes for blob in blobs)
+        self._bytes += sum(one.size_bytes for one in stored)
 
     def _find_parent(self, parent: object) -> str:
         """Return the id of a run, which may be named by its external id."""
@@ -138,19 +139,22 @@ class _Batch:
             )
         return found is not None or external_id in self._ids
 
-    def _put(self, artifact: CheckedArtifact) -> NewBlob:
+    def _put(self, artifact: CheckedArtifact) -> NewBlob | StoredFolder:
         from exptrack import own_files
         from exptrack.artifacts.blobs import Intake
         from exptrack.artifacts.chunks import guard_content
+        from exptrack.artifacts.folder_intake import put_folder
         from exptrack.artifacts.folders import open_for_reading
 
         if self._intake is None:
             self._intake = self._stack.enter_context(Intake(self._connection))
+        if artifact.path is not None and artifact.said.media_type == FOLDER_TYPE:
+            return put_folder(self._intake, artifact.path)
         if artifact.path is not None:
             with open_for_reading(artifact.path) as source:
                 return self._intake.put(source)
-        if artifact.said.is_text:
-            return self._intake.put(str(artifact.content).encode("utf-8"))
+        if isinstance(artifact.content, str):
+            return self._intake.put(artifact.content.encode("utf-8"))
         own_files.require_foreign_file(artifact.content)
         return self._intake.put(guard_content(artifact.content))
 
@@ -175,14 +179,14 @@ class _Batch:
         row_ids = RowIds(self._connection)
         runs: list[tuple[int, CheckedRecord]] = []
         begun: set[str] = set()
-        for run_id, (record, blobs) in zip(run_ids, self.accepted, strict=True):
+        for run_id, (record, stored) in zip(run_ids, self.accepted, strict=True):
             external_id = record.new.external_id
             if external_id is not None and (external_id in known or external_id in begun):
                 continue
             if external_id is not None:
                 begun.add(external_id)
             run = insert_run(self._connection, run_id, record.new, row_ids)
-            self._write_happenings(run, run_id, record, blobs)
+            self._write_happenings(run, run_id, record, stored)
             runs.append((run, record))
         self._write_points(runs)
         return run_ids
@@ -198,7 +202,7 @@ class _Batch:
         """Return an id for each record. Starts in the same millisecond differ by the random part only."""
         found: list[str] = []
         made: dict[str, bool] = {}  # by id: whether it is made of an external id
-        for record, _blobs in self.accepted:
+        for record, _stored in self.accepted:
             milliseconds, external_id = _count_ms(record.new.started_at), record.new.external_id
             if external_id is None:
                 while (run_id := make_run_id(milliseconds)) in made:
@@ -219,7 +223,9 @@ class _Batch:
             )
         return self._draw_run_ids(known)
 
-    def _write_happenings(self, run: int, run_id: str, record: CheckedRecord, blobs: list[NewBlob]) -> None:
+    def _write_happenings(
+        self, run: int, run_id: str, record: CheckedRecord, stored: list[NewBlob | StoredFolder]
+    ) -> None:
         """Write all that happened in a run, by time. The run's end comes before what happened later."""
         connection, new = self._connection, record.new
         assert new.ended_at is not None
@@ -227,9 +233,9 @@ class _Batch:
         steps: list[tuple[str, Callable[..., None], tuple[Any, ...]]] = [
             (at, _WRITERS[kind], (connection, run, data)) for at, kind, data in record.happened
         ]
-        if blobs:
-            for artifact, blob in zip(record.artifacts, blobs, strict=True):
-                steps.append((artifact.at, _write_artifact, (connection, run, (run_id, artifact, blob))))
+        if stored:
+            for artifact, content in zip(record.artifacts, stored, strict=True):
+                steps.append((artifact.at, _write_artifact, (connection, run, (run_id, artifact, content))))
             steps.sort(key=lambda step: step[0])
         has_ended = False
         for at, write, facts in steps:
@@ -276,12 +282,21 @@ def _write_event(
 
 
 def _write_artifact(
-    connection: Connection, run: int, stored: tuple[str, CheckedArtifact, NewBlob], at: str, *, late: bool
+    connection: Connection,
+    run: int,
+    registered: tuple[str, CheckedArtifact, NewBlob | StoredFolder],
+    at: str,
+    *,
+    late: bool,
 ) -> None:
+    from exptrack.artifacts.folder_intake import StoredFolder, insert_entries
     from exptrack.artifacts.registration import insert_artifact
 
-    run_id, artifact, blob = stored
-    insert_artifact(connection, run, run_id, artifact.said, artifact.metadata, blob, at, late=late)
+    run_id, (_at, said, metadata, _content, _path), stored = registered
+    blob = stored.manifest if isinstance(stored, StoredFolder) else stored
+    artifact = insert_artifact(connection, run, run_id, said, metadata, blob, at, late=late)
+    if isinstance(stored, StoredFolder):
+        insert_entries(connection, artifact, stored)
 
 
 _WRITERS: dict[str, Callable[..., None]] = {"tag": _write_tag, "note": insert_note, "event": _write_event}

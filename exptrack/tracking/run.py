@@ -3,12 +3,13 @@
 Invariants:
 
 - A run is ``running`` exactly while a ``run_owner`` row names its process. Only that process ends the run, or
-  one forked from it (see ``inheritance``), or another process that finds it dead (see ``lifecycle``).
+  one forked from it (see ``inheritance``), or another process that finds it dead (see ``lifecycle``). A run
+  with a lease has no such process: any may write and end it, and it is live in none (see ``elsewhere``).
 - The config of the start stays. It grows only through ``update_config``, and by each parameter that a trial
   suggests (see ``growing_config``).
 - Every change is one transaction together with its event.
-- A run that has ended refuses metrics. It still takes tags, notes, events and artifacts, images, texts, tables
-  and histograms included.
+- A run that has ended refuses metrics, but those of ``log_rows``. It still takes tags, notes, events and
+  artifacts, images, texts, tables and histograms included.
 
 Durability, the promise of a run:
 

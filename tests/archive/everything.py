@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import exptrack
-from exptrack import Archive, Dimension, RecordedRun, Sampler, SweepPlan, Trial
+from exptrack import Archive, Dimension, RecordedArtifact, RecordedRun, Sampler, SweepPlan, Trial
 
 
 def public_classes() -> dict[str, type]:
@@ -77,7 +77,8 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
     second.add_note("fine")
     second.complete()
     config = exptrack.ExpConfig({"lr": 0.3}).with_override("lr", 0.4)
-    old = RecordedRun({"lr": 0.3}, datetime(2024, 5, 1), 60, metrics={"loss": ([0, 1], [0.9, 0.4])})
+    curve, kept = ([0, 1], [0.9, 0.4]), RecordedArtifact("model", b"w", aliases=("best",))
+    old = RecordedRun({"lr": 0.3}, datetime(2024, 5, 1), 60, metrics={"loss": curve}, artifacts=[kept])
     (recorded,) = archive.record_runs([old])
     study = archive.create_study(exptrack.StudyConfig("s", sampler=Sampler.random(seed=1)))
     study.optimize(objective, n_trials=2)
@@ -90,13 +91,19 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
     code = "import exptrack; run = exptrack.start_run(); run.log({'loss': 1.0}); run.complete()"
     report = archive.run_sweep(plan, [sys.executable, "-c", code], after=ended.append)
     second.artifacts.register_data("gone", "x")
+    archive.trash_run(archive.record_runs([old])[0])
     live = archive.start_run({"lr": 0.4})
     things: list[object] = [
         [archive, live, first, study, asked, tail, used, old, plan, report, ended, study.optuna_study],
         [archive.runs().where("config.lr > 0"), archive.runs().page(1), exptrack.RunFilter.all()],
         [archive.list_runs(), archive.show_run(second.run_id), archive.best_run("loss", "minimize")],
         [archive.diff_runs(first, second), archive.compare([first, second]), archive.what_changed(second)],
-        [archive.group_by("lr", "loss"), archive.importance("loss")],
+        [
+            archive.group_by("lr", "loss"),
+            archive.importance("loss"),
+            archive.list_groups(),
+            archive.list_trash(),
+        ],
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
         [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],
         [archive.runs().rows(["run_id"]), archive.fields(), archive.runs().summarize("config.lr")],

@@ -18,7 +18,7 @@ def test_runs_go_to_the_trash_and_come_back(lab: Path) -> None:
     listed = call(lab, "trash").stdout
     assert failed in listed
     assert "[red]x[/red]" in listed
-    assert [one["run"]["run_id"] for one in asked(lab, "trash")] == [good, failed]
+    assert [one["run"]["run_id"] for one in asked(lab, "trash")] == [failed, good]
     assert f"exptrack restore {good}" in " ".join(call(lab, "show", good).stdout.split())
     assert "2 ('exptrack trash' lists them)" in call(lab, "info").stdout
     assert call(lab, "tag", good, "new").exit_code == 47

@@ -52,9 +52,11 @@ def test_a_connection_that_nobody_uses_is_closed(archive: Archive, monkeypatch: 
         archive.list_runs()
         # The one for changes, and the one that has just read.
         assert opened(connection) <= 2
+        assert len(connection._idle_readers) <= upkeep.KEPT_READERS
         monkeypatch.undo()
 
-    read_in_threads(archive, 5, wait_and_read)
+    read_in_threads(archive, 8, wait_and_read)
+    assert len(connection._idle_readers) <= upkeep.KEPT_READERS
     with archive.start_run() as run:
         run.log({"loss": 0.25})
     assert [one.metrics for one in archive.list_runs()] == [{"loss": 0.25}, {"loss": 0.5}]

@@ -119,6 +119,11 @@ class Lab:
         storage = self.storage()
         return storage.create_new_trial(storage.get_study_id_from_name("widths"))
 
+    def group(self) -> str:
+        name = f"group{os.urandom(4).hex()}"
+        self.archive.create_group(name)
+        return name
+
     # What stays as it was after a refusal
 
     def state(self) -> tuple[dict[str, int], list[str]]:
@@ -196,6 +201,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "argv": lambda _lab: ["lr=1"],
     "space": lambda _lab: {"lr": exptrack.Dimension("float", 0.1, 1.0)},
     "records": lambda _lab: [exptrack.RecordedRun({"lr": 1}, datetime(2024, 1, 1, tzinfo=UTC))],
+    "row": lambda _lab: {"loss": 0.5, "words": "x"},
+    "alias": lambda _lab: "best",
     "run_filter": lambda _lab: exptrack.RunFilter(),
     "target": lambda lab: lab.work / f"out{os.urandom(4).hex()}",
     "path": lambda lab: lab.tree / "config.sdn",
@@ -218,6 +225,13 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     # Where the name alone says too little
     "Archive.path": lambda lab: lab.path,
     "Archive.backup.path": lambda lab: lab.work / f"copy{os.urandom(4).hex()}.db",
+    "Archive.create_group.name": lambda _lab: f"group{os.urandom(4).hex()}",
+    "Archive.rename_group.old": Lab.group,
+    "Archive.rename_group.new": lambda _lab: f"group{os.urandom(4).hex()}",
+    "Archive.set_group_attribute.name": Lab.group,
+    "Archive.delete_group_attribute.name": Lab.group,
+    "Archive.trash_group.name": Lab.group,
+    "Archive.restore_group.name": Lab.group,
     "Archive.create_view.name": lambda _lab: f"view_{os.urandom(4).hex()}",
     "Archive.drop_view.name": lambda _lab: "best",
     "Archive.study.name": lambda _lab: "widths",
@@ -231,11 +245,14 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "Study.optimize.n_trials": lambda _lab: 1,
     "Study.optimize.time_limit": lambda _lab: 0.2,
     "Study.tell.values": lambda _lab: 0.5,
+    "Run.log_rows.rows": lambda _lab: [("loss", 0.5, 3), ("acc", 0.25)],
     "Run.log_many.steps": lambda _lab: None,
     "Run.log_many.values": lambda _lab: [0.5],
     "Run.log_histogram.values": lambda _lab: [0.5, 1.0],
     "ArtifactStore.register_dir.path": lambda lab: lab.tree,
     "ArtifactStore.export.name": lambda _lab: "words",
+    "ArtifactStore.set_alias.name": lambda _lab: "words",
+    "ArtifactStore.describe.name": lambda _lab: "words",
     "ArtifactStore.get_table.name": lambda _lab: "rows",
     "ArtifactStore.list_files.name": lambda _lab: "tree",
     "ArtifactStore.open.name": lambda _lab: "words",
@@ -268,6 +285,12 @@ def _made(make: Callable[[Lab, Any], Any], kind: type) -> tuple[Callable[[Lab], 
 # Records that a user makes: the call that takes each is what looks at it.
 TAKEN: dict[str, tuple[Callable[[Lab], Callable[..., Any]], type]] = {
     "RecordedRun": _made(lambda lab, one: lab.archive.record_runs([one]), exptrack.RecordedRun),
+    "RecordedArtifact": _made(
+        lambda lab, one: lab.archive.record_runs(
+            [exptrack.RecordedRun({}, datetime(2024, 1, 1, tzinfo=UTC), artifacts=[one])]
+        ),
+        exptrack.RecordedArtifact,
+    ),
     "RunFilter": _made(lambda lab, one: lab.archive.list_runs(one), exptrack.RunFilter),
     "StudyConfig": _made(lambda lab, one: lab.archive.create_study(one), exptrack.StudyConfig),
     "SweepPlan": _made(lambda _lab, one: one.to_settings(), exptrack.SweepPlan),

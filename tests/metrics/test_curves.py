@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive, Buckets, Curves, InvalidValueError, Run, RunNotFoundError
-from exptrack.metrics import cells
+from exptrack.metrics import cells, curves
 from tests.metrics.points import STEPS, VALUES, logged, same
 
 TIMES_MS = st.sampled_from([0, 1, 7, 999, 1000, 1001, 5000, 10**7])
@@ -24,9 +24,10 @@ LOGGED = st.lists(st.tuples(STEPS, VALUES, VALUES, TIMES_MS), min_size=1, max_si
 
 @pytest.fixture(autouse=True)
 def _cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges are cut down to two points, so that short series take every way."""
+    """Ranges are cut down to two points and few are kept, so that short series take every way."""
     monkeypatch.setattr(cells, "FEW_POINTS", 2)
     monkeypatch.setattr(cells, "PARTS", 2)
+    monkeypatch.setattr(curves, "KEPT_RANGES", 0)
 
 
 def expected_cells(
@@ -82,7 +83,7 @@ def log_all(lab: Archive, points: list[tuple[int, float, float, int]]) -> tuple[
 TAME = st.floats(-1e100, 1e100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     several=st.lists(
         st.lists(st.tuples(STEPS, TAME | st.sampled_from([math.nan, math.inf, -math.inf]), TAME, TIMES_MS)),

@@ -45,6 +45,10 @@ def test_columns_are_what_was_logged_repeats_and_extremes_included(archive: Arch
         assert found.times.tolist() == pytest.approx(exact, abs=1e-9)
         assert len(found) == 6
         assert found.lists()["step"] == found.steps.tolist()
+        views = found.buffers()
+        assert {name: view.format for name, view in views.items()} == {"step": "q", "value": "d", "time_s": "d"}
+        assert views["step"].tolist() == found.lists()["step"]
+        assert same(views["value"].tolist(), found.lists()["value"])
         assert (found.run_id, found.name, found.started_at) == (run.run_id, "loss", run.started_at)
         assert repr(found) == f"<Series 'loss' of run {run.run_id}: 6 points>"
 

@@ -90,6 +90,29 @@ def test_names_that_no_run_has_are_taken_where_that_is_allowed(lab: Archive) -> 
         lenient.rows(["nothing"])
 
 
+def test_a_place_of_another_order_is_refused(lab: Archive) -> None:
+    place = lab.runs().order_by("config.lr", "config.seed").page(1).after
+    assert place is not None
+    for values in ((), place.values):
+        with pytest.raises(InvalidValueError, match="a place in another order"):
+            lab.runs().order_by("config.lr").page(1, place._replace(values=values))
+
+
+def test_pages_reach_the_runs_that_lack_the_key(lab: Archive) -> None:
+    for order in ("config.other", "-config.other", "metrics.nothing"):
+        query = lab.runs().order_by(order)
+        assert [run.run_id for run in query] == [row["run_id"] for row in query.to_dicts(["run_id"])]
+        seen, after = [], None
+        while True:
+            page = query.page(7, after)
+            seen += [run.run_id for run in page.runs]
+            after = page.after
+            if after is None:
+                break
+        assert seen == [run.run_id for run in query]
+        assert len(seen) == 61
+
+
 def test_wrong_places_and_columns_are_refused(lab: Archive) -> None:
     for wrong in ({"start": -1}, {"size": 1.5}, {"columns": []}, {"columns": [""]}, {"with_index": 1}):
         with pytest.raises(InvalidValueError):

@@ -15,6 +15,13 @@ import pytest
 
 import exptrack
 from exptrack import Archive, Run, current_run
+from exptrack.tracking.heartbeat import LIVE
+
+
+@pytest.fixture(autouse=True)
+def _no_run_is_live() -> None:
+    """A test that deletes an archive, for instance, may leave a run of it live in this process."""
+    LIVE.clear()
 
 
 def test_no_run_is_current_without_one(archive: Archive) -> None:

@@ -25,6 +25,7 @@ from exptrack import (
     RunNotFoundError,
 )
 from exptrack.artifacts.registration import Registration
+from exptrack.records import FOLDER_TYPE
 from exptrack.runs.identity import derive_run_id
 from exptrack.tracking import recording
 
@@ -140,6 +141,22 @@ def test_artifacts_are_stored_as_if_they_had_been_registered(archive: Archive, t
     assert archive.find_artifact("model:best") == best
     with archive.start_run() as user:
         assert user.use_artifact("model:best").read() == b"\x00" * 5000
+
+
+def test_a_folder_is_stored_as_register_dir_stores_it(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "tree" / "empty").mkdir(parents=True)
+    (tmp_path / "tree" / "a.bin").write_bytes(b"a" * 5000)
+    (tmp_path / "tree" / "b.txt").write_text("b")
+    kept = RecordedArtifact("tree", path=tmp_path / "tree", aliases=["raw"], time=after(1))
+    (run_id,) = record(archive, RecordedRun({}, BEGIN, artifacts=[kept]))
+    with archive.start_run() as run:
+        same = run.artifacts.register_dir("tree", tmp_path / "tree")
+    store = archive.artifacts(run_id)
+    found = store.get_artifact("tree:raw")
+    assert found is not None
+    assert (found.hash, found.kind, found.is_folder, found.created_at) == (same, "folder", True, after(1))
+    assert store.list_files("tree") == run.artifacts.list_files("tree")
+    assert (store.export("tree", tmp_path / "again") / "a.bin").read_bytes() == b"a" * 5000
 
 
 def test_an_external_id_makes_the_same_run_id_in_every_archive(tmp_path: Path) -> None:
@@ -264,6 +281,11 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "both": ({"artifacts": [RecordedArtifact("a", b"x", path="y")]}, InvalidValueError),
     "no file": ({"artifacts": [RecordedArtifact("a", path="nowhere/x")]}, InvalidValueError),
     "content": ({"artifacts": [RecordedArtifact("a", 5)]}, InvalidTypeError),
+    "surrogate": ({"artifacts": [RecordedArtifact("a", "\ud800")]}, InvalidValueError),
+    "folder of bytes": (
+        {"artifacts": [RecordedArtifact("a", b"x", media_type=FOLDER_TYPE)]},
+        InvalidValueError,
+    ),
     "alias": ({"artifacts": [RecordedArtifact("a", b"x", aliases=["latest"])]}, InvalidValueError),
     "artifact time": ({"artifacts": [RecordedArtifact("a", b"x", time="noon")]}, InvalidTypeError),  # type: ignore[arg-type]
 }

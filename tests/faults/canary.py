@@ -166,6 +166,11 @@ def _remark(scene: Scene) -> None:
     run.add_note(f"with {scene.secret}")
     run.add_tag(f"tag {_name(scene)}")
     run.append_event("login", {"with": [scene.secret]})
+    run.update_config({"later": {"login": scene.secret}})
+    run.update_config({"token": scene.secret, "shown": _name(scene)}, source="override", allow_change=True)
+    run.set_attributes({"login": scene.secret, _name(scene): [scene.secret, {scene.secret: 1}]})
+    run.rename(f"after {_name(scene)}")
+    run.set_group(f"after {_name(scene)}")
     run.append_event(f"with {_name(scene)}", {scene.secret: {"x": scene.secret}})
     run.interrupt(f"by {scene.secret}")
 
@@ -263,6 +268,10 @@ def _refused(scene: Scene) -> Iterator[Callable[[], Any]]:
     yield lambda: run.log_metric("x", secret)  # type: ignore[arg-type]
     yield lambda: run.log_metric("x", 1.0, secret)  # type: ignore[arg-type]
     yield lambda: run.add_tag(secret + "\n")
+    yield lambda: run.rename(secret + "\n")
+    yield lambda: run.set_attribute("x", {secret})
+    yield lambda: run.update_config({secret: {1: 2}})
+    yield lambda: a.find_run(external_id=secret)
     yield lambda: run.append_event("kind", {"x": {secret}})
     yield lambda: run.finish(secret)
     yield lambda: run.use_artifact(secret)

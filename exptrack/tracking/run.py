@@ -466,11 +466,10 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live and not self.inherit() and not self._is_open_lease():
-            # The run ended inside the block, or this is a forked child that left the block too.
-            return
         try:
-            self._end_as(error)
+            # If it is none of these, the run ended inside the block, or a forked child left the block too.
+            if self._live or self.inherit() or self._is_open_lease():
+                self._end_as(error)
         except ExptrackError as problem:
             if error is None:
                 raise

@@ -231,3 +231,7 @@ def test_what_cannot_be_drawn_is_refused(archive: Archive) -> None:
         for wrong in WRONG:
             with pytest.raises(InvalidValueError):
                 archive.curves(run, "loss", **wrong)
+        for by in ("time", "loss"):
+            wide = archive.curves(run, "loss", by=by, width=1e308, start=-1e308, stop=1e308)
+            assert wide[0].lists()["count"] == [2]
+        assert archive.curves(run, "loss", width=2**63 - 1)[0].lists()["count"] == [2]

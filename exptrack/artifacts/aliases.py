@@ -71,6 +71,11 @@ def find_version(connection: Connection, run: int, label: Label) -> tuple[bool, 
     return version is not None, version
 
 
+def check_artifact_name(name: object) -> str:
+    """Return the name of an artifact as it is stored, without secrets."""
+    return remove_secrets_of_name(check_name(name, "artifact name"))
+
+
 def check_alias(alias: object) -> str:
     """Return an alias.
 
@@ -174,7 +179,7 @@ class Naming:
             InvalidValueError: the alias is ``latest``, ``v1``, ``v2``, …, or contains a colon or a slash.
             ArtifactNotFoundError: the run has no such artifact.
         """
-        name, checked = check_name(name, "artifact name"), check_alias(alias)
+        name, checked = check_artifact_name(name), check_alias(alias)
         with self._connection.transaction():
             chosen = self._choose_version(name, version)
             save_alias(self._connection, self._run, name, checked, chosen["version"], utc_text())
@@ -186,7 +191,7 @@ class Naming:
         Raises:
             ArtifactNotFoundError: no version of the artifact has this alias.
         """
-        name, checked = check_name(name, "artifact name"), check_alias(alias)
+        name, checked = check_artifact_name(name), check_alias(alias)
         with self._connection.transaction():
             self._require_run(changeable=True)
             if self._connection.value(VERSION_OF_ALIAS, (self._run, name, checked)) is None:
@@ -201,10 +206,10 @@ class Naming:
             InvalidValueError: the text is empty.
             ArtifactNotFoundError: the run has no such artifact.
         """
-        checked = check_description(text)
+        name, checked = check_artifact_name(name), check_description(text)
         with self._connection.transaction():
             chosen = self._choose_version(name, version)
             with changing_artifact(self._connection, self._run, chosen["id"]):
                 self._connection.execute(SAVE_DESCRIPTION, (checked, chosen["id"]))
-            facts = {"name": check_name(name, "artifact name"), "version": chosen["version"]}
-            record_event(self._connection, self._run, "describe", {**facts, "characters": len(checked or "")})
+            facts = {"name": name, "version": chosen["version"], "characters": len(checked or "")}
+            record_event(self._connection, self._run, "describe", facts)

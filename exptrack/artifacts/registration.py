@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from exptrack.artifacts.aliases import check_aliases, check_description, save_alias
+from exptrack.artifacts.aliases import check_aliases, check_artifact_name, check_description, save_alias
 from exptrack.artifacts.blobs import NewBlob
-from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical, hide_secrets
 from exptrack.database.connection import Connection, Row
@@ -59,7 +58,7 @@ def check_registration(said: object) -> tuple[Registration, str]:
         )
     media_type, step = said.media_type, said.step
     checked = Registration(
-        remove_secrets_of_name(check_name(said.name, "artifact name")),
+        check_artifact_name(said.name),
         mask_secrets(check_name(said.kind, "artifact kind")),
         None,
         check_flag(said.is_text, "is_text"),

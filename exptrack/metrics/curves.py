@@ -134,7 +134,8 @@ def check_scale(by: object, width: object, start: object, stop: object) -> Scale
         raise InvalidValueError(
             f"times are kept to the millisecond; width must be {LEAST_S} s or more, not {short_repr(width)}"
         )
-    return Scale(axis, None if size is None else round(size * 1000), _ceil_ms(low_s), _ceil_ms(stop_s))
+    width_ms = None if size is None else round(min(size * 1000, INT64_MAX))
+    return Scale(axis, width_ms, _ceil_ms(low_s), _ceil_ms(stop_s))
 
 
 def _check_finite(value: object, what: str) -> float:

@@ -49,7 +49,7 @@ def make_code(
         branch=None if branch is None else mask_secrets(check_name(branch, "branch")),
         remote=None if remote is None else _redact_name(redact_remote(check_name(remote, "remote"))),
         script=None if script is None else _redact_name(check_name(script, "script")),
-        digest=check_text(digest, "code_digest"),
+        digest=mask_secrets(check_text(digest, "code_digest")),
         problem=None,
     )
 

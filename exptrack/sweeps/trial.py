@@ -138,7 +138,7 @@ class Trial:
     def _suggest(self, method: str, name: str, *args: Any, **kwargs: Any) -> Any:
         checked = check_name(name, "param name")
         require_no_secret(checked, "the param name")
-        before = self.config
+        before = None if self.run is None else self.config
         self._core.config_for({**self.params, checked: None})
         try:
             with self._core.translate_errors():
@@ -149,7 +149,7 @@ class Trial:
             raise InvalidValueError(
                 f"param {checked!r} of trial {self.number} of study {self._core.name!r}: {error}"
             ) from None
-        if self.run is not None:
+        if self.run is not None and before is not None:
             self.run._take_config(self.config, before)
         return suggested
 

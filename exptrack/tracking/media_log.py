@@ -1,4 +1,4 @@
-"""Log images, texts, tables and histograms, each as an artifact of the run.
+"""Log images, texts, tables and histograms, each as an artifact of the run, and rows of mixed values.
 
 Invariants:
 
@@ -10,7 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exptrack.database.connection import Connection
@@ -20,6 +20,7 @@ from exptrack.validation import check_name, check_step, check_text
 if TYPE_CHECKING:
     from exptrack.artifacts.store import ArtifactStore
     from exptrack.media import Encoded
+    from exptrack.tracking.mixed_log import Logging
 
 
 class _MediaDetails:
@@ -55,7 +56,7 @@ class _MediaDetails:
 
 
 class MediaLog:
-    """The part of a run that logs images, texts, tables and histograms.
+    """The part of a run that logs images, texts, tables and histograms, and rows that hold them.
 
     They are artifacts: `Run.artifacts` lists and returns them. Equal bytes are stored once, however often they
     are logged. Unlike metrics, they can be logged after the run's end too.
@@ -191,3 +192,26 @@ class MediaLog:
         with reading("the histogram"):
             encoded = encode_histogram(values, bins, range, counts=counts, edges=edges)
         return details.store("histogram", encoded)
+
+    def log_mixed(self: Logging, row: Mapping[str, Any], step: float | None = None) -> dict[str, str]:
+        """Log a row of a framework, each value as what it is; return what was left out, by name. Commits.
+
+        Maps within the row flatten: ``{"train": {"loss": 0.5}}`` logs ``train.loss``. A value becomes:
+
+        - a metric, if it is a number, a bool, or an array or tensor of one element;
+        - an attribute, if it is text, a path, a time, or a list or array of at most 32 values;
+        - an image, if it is a PIL image or a matplotlib figure; a list of them becomes ``NAME/0``, ``NAME/1``;
+        - a table, if it is a data frame or a list of dicts;
+        - a histogram, if it is any other list, array or tensor of numbers, or the pair of ``numpy.histogram``.
+
+        None is passed over. Any other value is left out: the result maps its name to the reason. All numbers
+        are logged by one call of :meth:`log`; a row of numbers alone does not wait for the archive. `step` may
+        be a whole float.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: `row` is no mapping, or `step` is no whole number.
+            RunFinishedError: the row has numbers, and the run has ended.
+        """
+        from exptrack.tracking.mixed_log import log_row
+
+        return log_row(self, row, step)

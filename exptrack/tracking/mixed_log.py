@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, Protocol
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from exptrack.plain import is_mapping, is_text, is_whole, plain, read_items, reading, short_repr
 from exptrack.runs.attributes import StoredValue, encode_attribute
-from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_number, check_step
 
 MAX_DEPTH = 20
@@ -27,7 +26,7 @@ MAX_VALUES = 100_000
 LIST_VALUES = 32  # of a list or an array that becomes an attribute; more become a histogram
 
 
-class _Logging(Protocol):
+class Logging(Protocol):
     """What a row needs of a run."""
 
     def log(self, values: Mapping[str, object], step: int | None = None) -> None: ...
@@ -45,48 +44,28 @@ class _Logging(Protocol):
     ) -> str: ...
 
 
-class MixedLog(MediaLog):
-    """The part of a run that logs rows of mixed values."""
-
-    def log_mixed(self: _Logging, row: Mapping[str, Any], step: float | None = None) -> dict[str, str]:
-        """Log a row of a framework, each value as what it is; return what was left out, by name. Commits.
-
-        Maps within the row flatten: ``{"train": {"loss": 0.5}}`` logs ``train.loss``. A value becomes:
-
-        - a metric, if it is a number, a bool, or an array or tensor of one element;
-        - an attribute, if it is text, a path, a time, or a list or array of at most 32 values;
-        - an image, if it is a PIL image or a matplotlib figure; a list of them becomes ``NAME/0``, ``NAME/1``;
-        - a table, if it is a data frame or a list of dicts;
-        - a histogram, if it is any other list, array or tensor of numbers, or the pair of ``numpy.histogram``.
-
-        None is passed over. Any other value is left out: the result maps its name to the reason. All numbers
-        are logged by one call of :meth:`log`; a row of numbers alone does not wait for the archive. `step` may
-        be a whole float.
-
-        Raises:
-            InvalidTypeError, InvalidValueError: `row` is no mapping, or `step` is no whole number.
-            RunFinishedError: the row has numbers, and the run has ended.
-        """
-        checked = None if step is None else _check_step(step)
-        sorter = _Sorter()
-        sorter.flatten(row, "", 0)
-        if sorter.numbers:
-            self.log(sorter.numbers, checked)
-        if sorter.attributes:
-            self._store_attributes(sorter.attributes)
-        for name, kind, value in sorter.media:
-            try:
-                if kind == "image":
-                    self.log_image(name, value, checked)
-                elif kind == "table":
-                    self.log_table(name, value, checked)
-                elif kind == "counted":
-                    self.log_histogram(name, None, checked, counts=value[0], edges=value[1])
-                else:
-                    self.log_histogram(name, value, checked)
-            except (InvalidValueError, MissingPackageError) as error:
-                sorter.left[name] = str(error)
-        return sorter.left
+def log_row(run: Logging, row: object, step: object) -> dict[str, str]:
+    """Log a row, and return what was left out; see :meth:`exptrack.Run.log_mixed`."""
+    checked = None if step is None else _check_step(step)
+    sorter = _Sorter()
+    sorter.flatten(row, "", 0)
+    if sorter.numbers:
+        run.log(sorter.numbers, checked)
+    if sorter.attributes:
+        run._store_attributes(sorter.attributes)
+    for name, kind, value in sorter.media:
+        try:
+            if kind == "image":
+                run.log_image(name, value, checked)
+            elif kind == "table":
+                run.log_table(name, value, checked)
+            elif kind == "counted":
+                run.log_histogram(name, None, checked, counts=value[0], edges=value[1])
+            else:
+                run.log_histogram(name, value, checked)
+        except (InvalidValueError, MissingPackageError) as error:
+            sorter.left[name] = str(error)
+    return sorter.left
 
 
 def _check_step(step: object) -> int:
@@ -142,7 +121,9 @@ class _Sorter:
                 raise _RowTooLargeError(f"a row holds more than {MAX_VALUES:,} values; log them as a table")
             name = prefix + _read_key(key)
             try:
-                if not is_mapping(value):
+                if type(value) is float:  # nearly all values of nearly all rows
+                    self.numbers[self._take(name)] = value
+                elif not is_mapping(value):
                     with reading("the value"):
                         self._sort(self._take(name), value)
                 elif id(value) in self._within or depth == MAX_DEPTH:

@@ -59,7 +59,7 @@ from exptrack.tracking.ending import note_exit
 from exptrack.tracking.growing_config import GrowingConfig
 from exptrack.tracking.heartbeat import LIVE, announce
 from exptrack.tracking.inheritance import Inheritance
-from exptrack.tracking.mixed_log import MixedLog
+from exptrack.tracking.media_log import MediaLog
 from exptrack.validation import check_name, check_status, check_text
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Terminated(SystemExit):
     """Raised when SIGTERM arrives inside a run's ``with`` block. If it is not caught, the exit code is 143."""
 
 
-class Run(Inheritance, Description, GrowingConfig, MixedLog):
+class Run(Inheritance, Description, GrowingConfig, MediaLog):
     """One run of an archive.
 
     Use it as a context manager. The end of the block completes the run. An exception fails it, with reason and
@@ -466,11 +466,10 @@ class Run(Inheritance, Description, GrowingConfig, MixedLog):
             if signal.getsignal(signal.SIGTERM) is _raise_terminated:
                 signal.signal(signal.SIGTERM, self._old_sigterm)
             self._old_sigterm = None
-        if not self._live and not self.inherit() and not self._is_open_lease():
-            # The run ended inside the block, or this is a forked child that left the block too.
-            return
         try:
-            self._end_as(error)
+            # If it is none of these, the run ended inside the block, or a forked child left the block too.
+            if self._live or self.inherit() or self._is_open_lease():
+                self._end_as(error)
         except ExptrackError as problem:
             if error is None:
                 raise

@@ -34,6 +34,7 @@ from exptrack import (
     Dimension,
     ExpConfig,
     ExptrackError,
+    RecordedArtifact,
     RecordedRun,
     SweepPlan,
     known_secrets,
@@ -165,6 +166,11 @@ def _remark(scene: Scene) -> None:
     run.add_note(f"with {scene.secret}")
     run.add_tag(f"tag {_name(scene)}")
     run.append_event("login", {"with": [scene.secret]})
+    run.update_config({"later": {"login": scene.secret}})
+    run.update_config({"token": scene.secret, "shown": _name(scene)}, source="override", allow_change=True)
+    run.set_attributes({"login": scene.secret, _name(scene): [scene.secret, {scene.secret: 1}]})
+    run.rename(f"after {_name(scene)}")
+    run.set_group(f"after {_name(scene)}")
     run.append_event(f"with {_name(scene)}", {scene.secret: {"x": scene.secret}})
     run.interrupt(f"by {scene.secret}")
 
@@ -178,8 +184,13 @@ def _name_things(scene: Scene) -> None:
     run.log_many(f"many/{name}", [0, 1], [1.0, 2.0])
     run.log_text(f"text {name}", "nothing", caption=scene.secret)
     facts = {"token": scene.secret, scene.secret: [{"x": scene.secret}]}
-    run.artifacts.register_data(f"model {name}", b"nothing", facts)
+    run.artifacts.register_data(f"model {name}", b"nothing", facts, kind=name, description=scene.secret)
+    run.artifacts.describe(f"model {name}", f"of {scene.secret}")
+    run.artifacts.set_alias(f"model {name}", "best")
+    run.log_mixed({"phase": scene.secret, "deep": {f"loss {name}": 1.0, name: [scene.secret]}})
     run.complete()
+    odd = ExpConfig.from_loose({"token": scene.secret, scene.secret: [object(), {1: scene.secret}]})
+    scene.archive.start_run(odd).complete()
     study = scene.archive.create_study("described", base=scene.config)
     study.optuna_study.set_user_attr(name, scene.config.values)
     trial = study.ask()
@@ -193,8 +204,36 @@ def _record(scene: Scene) -> None:
 
     model = scene.config.as_model(Model)
     points = {f"loss {_name(scene)}": ([0], [1.0])}
+    secret, name, now = scene.secret, _name(scene), datetime.now(UTC)
+    kept = RecordedArtifact(
+        f"model {name}",
+        b"nothing",
+        kind=name,
+        metadata={"token": secret},
+        media_type=f"text/{name}",
+        aliases=["best"],
+        description=f"of {secret}",
+    )
     record = RecordedRun(
-        model, datetime.now(UTC), 1.0, "failed", scene.secret, notes=[scene.secret], metrics=points
+        model,
+        now,
+        1.0,
+        "failed",
+        secret,
+        tags=[(name, now)],
+        notes=[secret, (secret, now)],
+        metrics=points,
+        host=secret,
+        platform=secret,
+        external_id=f"lab:{name}",
+        events=[(name, {"with": [secret], secret: 1})],
+        attributes={name: secret, "list": [secret]},
+        artifacts=[kept],
+        command=["train.py", secret, f"--x={secret}"],
+        variables={"X": secret, name: "y"},
+        system={"x": {secret: secret}},
+        remote=f"https://{name}@example.org/x",
+        code_digest=secret,
     )
     scene.archive.record_runs([record])
 
@@ -229,9 +268,18 @@ def _refused(scene: Scene) -> Iterator[Callable[[], Any]]:
     yield lambda: run.log_metric("x", secret)  # type: ignore[arg-type]
     yield lambda: run.log_metric("x", 1.0, secret)  # type: ignore[arg-type]
     yield lambda: run.add_tag(secret + "\n")
+    yield lambda: run.rename(secret + "\n")
+    yield lambda: run.set_attribute("x", {secret})
+    yield lambda: run.update_config({secret: {1: 2}})
+    yield lambda: a.find_run(external_id=secret)
     yield lambda: run.append_event("kind", {"x": {secret}})
     yield lambda: run.finish(secret)
     yield lambda: run.use_artifact(secret)
+    yield lambda: run.use_artifact(f"model:{secret}")
+    yield lambda: run.artifacts.set_alias("model", f"{secret}:x")
+    yield lambda: run.artifacts.register_data("model", b"x", aliases=[f"{secret}/x"])
+    yield lambda: run.log_mixed({"x": {"y": 1.0}}, step=secret)  # type: ignore[arg-type]
+    yield lambda: a.record_runs([RecordedRun({}, secret, events=[(secret,)])])  # type: ignore[arg-type]
     yield lambda: scene.config.as_model(Numbers)
     yield lambda: scene.config.as_model(secret)  # type: ignore[arg-type]
     yield lambda: scene.config.with_override(f"token.{'x'}", secret)

@@ -70,7 +70,7 @@ class Lab:
         self.work.mkdir()
         self._archive: exptrack.Archive | None = None
         self._run: exptrack.Run | None = None
-        with self.archive.start_run({"lr": 0.1, "loss": 1}, ["smoke"], name="first") as run:
+        with self.archive.start_run({"lr": 0.1, "loss": 1}, ["smoke"], name="first", external_id="x:1") as run:
             run.log({"loss": 0.5, "acc": 0.25}, 0)
             run.log({"loss": 0.25, "acc": 0.5}, 1)
             run.artifacts.register_data("words", "to be or not to be")
@@ -184,6 +184,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "reason": lambda _lab: "because",
     "config": lambda _lab: {"lr": 1},
     "started_at": lambda _lab: datetime(2024, 1, 1, tzinfo=UTC),
+    "external_id": lambda _lab: "x:1",
     "thing": lambda _lab: {"lr": 1},
     "model": lambda _lab: dict,
     "low": lambda _lab: 1,

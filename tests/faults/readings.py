@@ -28,6 +28,9 @@ def _readings(archive: Archive) -> Iterator[tuple[str, Reading]]:
     yield "list_runs", lambda a: a.list_runs()
     yield "runs where", lambda a: [run.run_id for run in a.runs().where("config.lr < 0.45 and tag = smoke")]
     yield "runs by trial", lambda a: [r.run_id for r in a.runs().where("trial.state = complete")]
+    yield "runs by attribute", lambda a: a.runs().where("attr.best > 0.1 and exists attr.note").count()
+    yield "attributes", lambda a: [a.get_run(run).attributes for run in runs]
+    yield "names", lambda a: [(a.get_run(run).name, a.get_run(run).group) for run in runs]
     yield "runs in order", lambda a: (a.runs().order_by("-metrics.loss.min", "name").list(), a.runs().count())
     yield "values of runs", lambda a: list(a.runs().values("config.lr", "metrics.loss", "duration", "tags"))
     yield "page of runs", lambda a: a.runs().page(2)

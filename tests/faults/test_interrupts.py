@@ -48,6 +48,27 @@ def test_tags_are_there_whole_or_not_at_all(archive: Archive) -> None:
     run.complete()
 
 
+def test_configs_and_attributes_are_there_whole_or_not_at_all(archive: Archive) -> None:
+    run = archive.start_run()
+
+    def change(turn: int) -> None:
+        run.update_config({f"a{turn}": turn, f"b{turn}": turn})
+        run.set_attributes({f"a{turn}": turn, f"b{turn}": turn})
+        run.set_group(f"g{turn}")
+
+    turns = sweep(archive, change, step=7)
+    assert turns > 10
+    detail = archive.show_run(run)
+    told = {key for event in detail.events if event.kind == "config" for key in event.data["added"]}
+    assert told == set(detail.config)
+    for found in (detail.config, detail.attributes):
+        assert {key[1:] for key in found if key[0] == "a"} == {key[1:] for key in found if key[0] == "b"}
+    assert run.group in {event.data["group"] for event in detail.events if event.kind == "group"}
+    run.update_config({"last": 1})
+    assert run.config.values == archive.show_run(run).config
+    run.complete()
+
+
 def test_flushed_points_are_stored_once(archive: Archive) -> None:
     run = archive.start_run()
     logged = []

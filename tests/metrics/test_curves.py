@@ -119,7 +119,7 @@ def test_a_point_lies_where_the_other_metric_was_last(
     with lab.start_run() as run:
         for step, value, is_other in points:
             run.log({"epoch" if is_other else "loss": value}, step)
-    (curve,) = lab.curves(run, "loss", by="epoch", width=2.0**1000)
+    (curve,) = lab.curves(run, "loss", by="epoch", width=2.0**1010)
     ordered = sorted(points, key=lambda point: point[0])
     known = [(step, value) for step, value, is_other in ordered if is_other and math.isfinite(value)]
     placed = []
@@ -130,7 +130,7 @@ def test_a_point_lies_where_the_other_metric_was_last(
     expected: dict[float, int] = defaultdict(int)
     for x, _, _ in placed:
         if x is not None:
-            expected[math.floor(Fraction(x) / Fraction(2.0**1000)) * 2.0**1000] += 1
+            expected[math.floor(Fraction(x) / Fraction(2.0**1010)) * 2.0**1010] += 1
     assert dict(zip(curve.lists()["start"], curve.lists()["count"], strict=True)) == expected
 
 
@@ -231,3 +231,7 @@ def test_what_cannot_be_drawn_is_refused(archive: Archive) -> None:
         for wrong in WRONG:
             with pytest.raises(InvalidValueError):
                 archive.curves(run, "loss", **wrong)
+        for by in ("time", "loss"):
+            wide = archive.curves(run, "loss", by=by, width=1e308, start=-1e308, stop=1e308)
+            assert wide[0].lists()["count"] == [2]
+        assert archive.curves(run, "loss", width=2**63 - 1)[0].lists()["count"] == [2]

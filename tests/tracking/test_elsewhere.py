@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunBusyError, RunFinishedError
+from exptrack import (
+    Archive,
+    InvalidTypeError,
+    InvalidValueError,
+    Run,
+    RunBusyError,
+    RunFinishedError,
+    current_run,
+)
 from exptrack.runs import lease
 
 LOGS = """
@@ -222,7 +230,14 @@ def test_the_block_of_a_run_with_a_lease_ends_it(archive: Archive) -> None:
     with pytest.raises(ZeroDivisionError), archive.start_run(owner="lease", lease_s=60) as run:
         raise ZeroDivisionError
     assert str(run.status) == "failed"
+    closed = Archive(archive.path)
+    with pytest.raises(ZeroDivisionError), closed.start_run(owner="lease", lease_s=60):
+        closed.close()
+        raise ZeroDivisionError
+    (left,) = archive.runs().with_status("running")
+    archive.end_run(left, "failed")
     with archive.start_run(owner="lease", lease_s=60) as other:
+        assert current_run() is other
         # The block of another handle does not.
         with archive.get_run(other.run_id):
             pass

@@ -16,7 +16,7 @@ _NAMES_IN = {
     # The archive: one file. Each function calls the method of the same name on the default archive.
     "archive.archive": "Archive",
     "archive.shortcuts": """
-        start_run resume_run list_runs show_run best_run diff_runs compare what_changed append_event
+        start_run resume_run list_runs find_run show_run best_run diff_runs compare what_changed append_event
         read_events gc_artifacts verify current_trial
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
@@ -158,6 +158,7 @@ if TYPE_CHECKING:
     from exptrack.archive.shortcuts import compare as compare
     from exptrack.archive.shortcuts import current_trial as current_trial
     from exptrack.archive.shortcuts import diff_runs as diff_runs
+    from exptrack.archive.shortcuts import find_run as find_run
     from exptrack.archive.shortcuts import gc_artifacts as gc_artifacts
     from exptrack.archive.shortcuts import list_runs as list_runs
     from exptrack.archive.shortcuts import read_events as read_events

@@ -5,6 +5,6 @@ parts, as `Run` does: `queries` reads runs and their metrics, `groups` keeps gro
 away, `studies` searches over configs. `records` holds what calls about the whole file return.
 
 Invariants: no method here holds logic of its own beyond checks of its arguments and small reports about the
-file. A method imports the rooms it needs when it is called (`query`, `analysis`, `sweeps`, `portable`, bulk
-recording, alignment), so a script that only logs a run loads none of them.
+file. A method imports the rooms it needs when it is called: `query`, `analysis`, `sweeps`, `portable`, bulk
+recording, alignment. So a script that only logs a run loads none of them.
 """

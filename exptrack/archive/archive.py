@@ -240,7 +240,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
 
         Config values that refer to the environment are looked up again, each when it is first read.
         `take_over` resumes a run even if another host still claims to write it, or if its lease has not run
-        out; only you can know that nothing writes it. The other arguments are as in :meth:`start_run`.
+        out. Only you can know that nothing writes it. The other arguments are as in :meth:`start_run`.
 
         Raises:
             RunNotFoundError: no run has this id.
@@ -432,8 +432,8 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
         a damaged one.
 
         Raises:
-            JournalError: the journal at `path` belongs to another archive, is damaged in its head, or is
-                written by a living process; or its process cannot be seen, and `take_over` is false.
+            JournalError: the journal at `path` belongs to another archive, is damaged in its head, or a living
+                process writes it. Or its process cannot be seen, and `take_over` is false.
             ArchiveReadOnlyError: the archive was opened for reading.
             ArchiveFullError: the disk has no room for the points.
             ArchiveLockedError: another process held the write lock for over 30 s.

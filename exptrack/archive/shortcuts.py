@@ -102,6 +102,12 @@ def list_runs(run_filter: RunFilter | None = None, *, limit: int | None = None) 
         return archive.list_runs(run_filter, limit=limit)
 
 
+def find_run(*, external_id: str) -> RunSummary:
+    """Call :meth:`Archive.find_run` on the default archive."""
+    with _readable() as archive:
+        return archive.find_run(external_id=external_id)
+
+
 def show_run(run_id: object) -> RunDetail:
     """Call :meth:`Archive.show_run` on the default archive."""
     with _readable() as archive:

@@ -16,7 +16,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.records import ConfigSource
 
 MAX_REMEMBERED = 100_000  # row ids of keys, and as many of sources
-MANY_KEYS = 8  # so many are looked up faster by one statement
+MANY_KEYS = 8  # one statement looks up this many faster than one for each key
 
 INSERT_CONFIG = """
 INSERT INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)

@@ -50,7 +50,7 @@ class Curves:
 
     `by` is ``"step"``, ``"time"`` or the name of the metric that is the axis. `width` is in its unit: steps,
     seconds, or as that metric counts. There is a curve for each run and metric, run by run in the order
-    asked for; it is empty if the run logged no such metric.
+    asked for. It is empty if the run did not log the metric.
     """
 
     by: str

@@ -91,7 +91,7 @@ class FieldSummary(NamedTuple):
 
     `runs` counts all of them, `missing` those without a value. `types` counts the others by type: text, int,
     float, bool, list or time. `nan_count` and `infinite_count` count floats among them. The finite numbers have
-    a `mean`, `quantiles` by share (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), and a histogram: bin n reaches from
+    a `mean`, `quantiles` by share (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1) and a histogram. Its bin n reaches from
     ``edges[n]`` to below ``edges[n + 1]``, the last one to its end. Times count as seconds since 1970.
 
     `distinct` counts the different values, and `top` has the most frequent, each with its number of runs. Of

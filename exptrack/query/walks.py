@@ -1,7 +1,7 @@
 """Walk along an index in the order of a field, so that the first runs of an order need no sorting.
 
-A walk covers a part of the values: a metric has an index for each state of its series, a config key or
-attribute one for numbers and one for texts. The parts, merged, are all runs that have a value.
+A walk covers a part of the values. A metric has an index for each state of its series. A config key or
+attribute has one for numbers and one for texts. The parts, merged, are all runs that have a value.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Store and find runs as rows: identity, owner, events, trial, seal; groups of runs, and the trash.
 
-Begin with `store` (the rows that a run begins and ends with) and `lookup` (find a run by its id). `recorded`
-stores many finished runs at once. Invariant: every change of a run is one transaction together with its event.
+Begin with `store` (the rows that a run begins and ends with) and `lookup` (find a run by its id). `lease` and
+`ownership` tell whether a run lives. `origin` checks what a caller says of another machine. Invariant: every
+change of a run is one transaction together with its event.
 """

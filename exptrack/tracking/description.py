@@ -2,7 +2,8 @@
 
 Invariants:
 
-- All of it may change, also after the run's end. The seal of a run does not cover it; the sum of its rows does.
+- All but the events may change, also after the run's end. The seal of a run does not cover them; the sum of its
+  rows does.
 - Every change is one transaction together with its event. Attributes have no event: their rows tell the time.
 """
 

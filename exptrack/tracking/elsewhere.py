@@ -1,7 +1,7 @@
 """Read what a caller says of a run that it starts for another process, or that started earlier.
 
 A server that clients log to, and an actor that workers send to, write runs that are not theirs. Such a run has
-the facts that they give, and a lease in place of an owner: it lives as long as something is heard of it.
+the facts that they give, and a lease in place of an owner. It lives while writes and beats renew the lease.
 """
 
 from __future__ import annotations

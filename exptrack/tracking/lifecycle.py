@@ -171,7 +171,7 @@ def _begin_lease(connection: Connection, run_id: str, new: NewRun, lease_s: floa
 def _insert(
     connection: Connection, run_id: str, new: NewRun, trial: int | None, before_ms: int, lease_s: float | None
 ) -> Run:
-    """Write the rows of a run that began so many milliseconds ago. Commits."""
+    """Write the rows of a run that began `before_ms` milliseconds ago. Commits."""
     with connection.transaction():
         run = insert_run(connection, run_id, new)
         name_owner(connection, run, lease_s)

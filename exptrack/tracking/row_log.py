@@ -3,7 +3,7 @@
 Invariants:
 
 - A batch is stored whole or not at all, and with it the number of the batch. So a batch that is sent again is
-  ignored, whoever was killed meanwhile.
+  ignored, also if the sender or the writer was killed meanwhile.
 - Points of a run that has ended are stored, and the run is sealed again, in one transaction with the event. The
   run keeps its status and the time of its end.
 """

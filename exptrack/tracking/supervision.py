@@ -1,4 +1,4 @@
-"""End a run from outside: for whoever started its process and knows how that ended.
+"""End a run from outside: for the program that started its process and knows how that ended.
 
 Invariants:
 

@@ -1,4 +1,4 @@
-"""An archive that nobody may write: exptrack reads it by itself, other programs as the page says."""
+"""An archive on a read-only medium: exptrack reads it by itself, other programs as the page says."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ELSEWHERE = {
 
 
 def seal(place: Path) -> None:
-    """Make a folder one that nobody may write: root does not heed its mode, but a medium."""
+    """Make a folder read-only. Root does not heed the mode of a folder, so for root its medium is."""
     if os.getuid() == 0:
         subprocess.run(["mount", "-o", "remount,ro", place], check=True)
     else:
@@ -80,12 +80,12 @@ def medium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("medium")
     if os.getuid() == 0:
         if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True).returncode:
-            pytest.skip("this system lets nobody mount a disk")
+            pytest.skip("this system does not let root mount a disk")
     try:
         for name in ("finished", "killed", "snapshot"):
             (place / name).mkdir()
         with Archive(place / "finished" / "lab.db") as archive:
-            with archive.start_run({"lr": 0.1}, name="done") as run:
+            with archive.start_run({"lr": 0.1}, name="done", external_id="sacred:7") as run:
                 run.log({"loss": 1.0})
                 run.artifacts.register_data("words", "to be")
             archive.backup(place / "snapshot" / "lab.db")
@@ -133,6 +133,7 @@ def test_exptrack_reads_everything(medium: Path, name: str, monkeypatch: pytest.
     monkeypatch.setenv("EXPTRACK_DB", str(path))
     assert exptrack.list_runs() == [run]
     assert exptrack.show_run(run.run_id).summary == run
+    assert exptrack.find_run(external_id="sacred:7") == run
     assert exptrack.best_run("loss", "minimize") == run
     assert exptrack.diff_runs(run.run_id, run.run_id).config == ()
     assert len(exptrack.compare([run.run_id]).runs) == 1

@@ -41,7 +41,7 @@ def read_in_threads(archive: Archive, count: int, then: Callable[[], object] = l
         thread.join()
 
 
-def test_a_connection_that_nobody_uses_is_closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_connection_is_closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = archive._connection
     with archive.start_run() as run:
         run.log({"loss": 0.5})

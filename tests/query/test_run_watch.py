@@ -1,4 +1,4 @@
-"""A watch misses no change of a run, whoever makes it."""
+"""A watch misses no change of a run, whichever handle or process makes it."""
 
 from __future__ import annotations
 

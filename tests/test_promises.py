@@ -116,6 +116,26 @@ SAFE = {
     "log_text": Promise("", "run.log_text('a', 'text')", has_artifact),
     "log_table": Promise("", "run.log_table('a', [{'x': 1}])", has_artifact),
     "log_histogram": Promise("", "run.log_histogram('a', [1.0, 2.0])", has_artifact),
+    "log_mixed": Promise(
+        "",
+        "run.log_mixed({'x': 1.0, 'k': 'text'})",
+        lambda _, run: values_of(run, "x") == [(0, 1.0)] and run.attributes == {"k": "text"},
+    ),
+    "set_alias": Promise(
+        "run.log_text('a', 'text')",
+        "run.artifacts.set_alias('a', 'best')",
+        lambda a, _: a.find_artifact("a").aliases == ("best",),
+    ),
+    "remove_alias": Promise(
+        "run.log_text('a', 'text', aliases=['old'])",
+        "run.artifacts.remove_alias('a', 'old')",
+        lambda a, _: a.find_artifact("a").aliases == (),
+    ),
+    "describe": Promise(
+        "run.log_text('a', 'text')",
+        "run.artifacts.describe('a', 'words')",
+        lambda a, _: a.find_artifact("a").description == "words",
+    ),
     "use_artifact": Promise(
         "run.log_text('a', 'text')",
         "archive.start_run().use_artifact('a')",

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { crc32, zstdDecompressSync } from 'node:zlib'
 
-const [file, target] = process.argv.slice(2)
+const [file = assert.fail('usage: node reader.mjs ARCHIVE [NEW_FOLDER]'), target] = process.argv.slice(2)
 const db = new DatabaseSync(file, { readOnly: true, readBigInts: true, returnArrays: true })
 const rows = (sql, ...values) => db.prepare(sql).all(...values) // INTEGER comes as BigInt, REAL as number
 assert.equal(String(rows('SELECT * FROM pragma_application_id, pragma_user_version')), '1163415636,1')

@@ -59,8 +59,10 @@ def recover(db: str | None, files: tuple[str, ...], take_over: bool, as_json: bo
     """
     journals = [file for file in files if _is_journal(file)]
     archives = [file for file in files if file not in journals]
-    if len(journals) > 1 or len(archives) > 1:
-        raise InvalidValueError("give one archive and one journal at most; call the command again for others")
+    if len(files) > 2 or len(journals) > 1:
+        raise click.UsageError("give one archive and one journal at most; call the command again for others")
+    if len(archives) > 1:
+        raise InvalidValueError(f"{archives[1]} is not a journal; give a file that ends in .points")
     with open_archive(archives[0] if archives else db, writing=True) as archive:
         report = archive.recover(*journals, take_over=take_over)
     if as_json:

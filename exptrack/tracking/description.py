@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
-from exptrack.config.exp_config import ExpConfig
-from exptrack.config.tree import ConfigValue, hide_secrets
+from exptrack.config.tree import ConfigValue
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError, RunTrashedError
-from exptrack.known_secrets import mask_facts, mask_secrets
+from exptrack.errors import RunNotFoundError, RunTrashedError
+from exptrack.known_secrets import mask_secrets
 from exptrack.records import Event, Note
 from exptrack.runs.attributes import (
     StoredValue,
@@ -33,6 +32,7 @@ from exptrack.runs.attributes import (
 from exptrack.runs.events import read_events, record_event
 from exptrack.runs.lease import renew_lease
 from exptrack.runs.lookup import read_notes
+from exptrack.runs.origin import check_facts
 from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.store import (
     INSERT_TAG,
@@ -206,11 +206,7 @@ class Description:
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log. `data` holds values that a config may hold. Commits."""
         checked = mask_secrets(check_name(kind, "event kind"))
-        try:
-            facts = mask_facts(hide_secrets(ExpConfig({} if data is None else data).values))
-        except ConfigError as error:
-            raise InvalidValueError(f"event data: {error}") from None
-        self._store_event(checked, facts)
+        self._store_event(checked, {} if data is None else check_facts(data, "event data"))
 
     @in_section
     def _store_event(self, checked: str, facts: Mapping[str, Any]) -> None:

@@ -281,4 +281,6 @@ def test_the_command_takes_one_journal(lab: Path, mailed: Path, tmp_path: Path) 
     again = call(lab, "recover", "--take-over", str(mailed))
     assert "were stored before" in again.stdout
     assert call(lab, "recover", str(tmp_path / "absent.points")).exit_code == 26
-    assert call(lab, "recover", str(mailed), "one.points").exit_code == 50
+    assert call(lab, "recover", str(mailed), "one.points").exit_code == 2
+    no_journal = call(None, "recover", str(lab), "words.txt")
+    assert (no_journal.exit_code, "words.txt is not a journal" in no_journal.stderr) == (50, True)

@@ -66,7 +66,7 @@ def test_sql_refuses_whatever_is_not_one_select(lab: Path, statement: str, tmp_p
 
 def test_sql_stops_at_its_time_limit(lab: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    assert call(lab, "sql", endless, "--timeout", "0.2").exit_code == 54
+    assert call(lab, "sql", endless, "--timeout", "0.2").exit_code == 62
 
 
 def test_sql_prints_in_one_way_at_a_time(lab: Path) -> None:

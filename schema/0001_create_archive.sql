@@ -86,7 +86,7 @@ CREATE TABLE run_environment (
 ) STRICT;
 CREATE INDEX run_environment_by_script ON run_environment (script) WHERE script IS NOT NULL;
 
--- The frozen config as a whole.
+-- The config as a whole.
 CREATE TABLE run_config (
     run INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
     format INTEGER NOT NULL,        -- version of the canonical form
@@ -241,7 +241,7 @@ CREATE TABLE metric_point (
 ) STRICT, WITHOUT ROWID;
 
 -- The checksums of the blocks of 1024 points of a series whose run has ended: so that damage costs a block, not the
--- series. A series of one block has no row, its own checksum being that of the block.
+-- series. A series of one block has no row: its own checksum tells as much.
 CREATE TABLE metric_check (
     series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,
     step INTEGER NOT NULL,          -- of the first point of the block

@@ -178,7 +178,9 @@ class _Log:
     def commits_behind(self, end: int, frames: int) -> Iterator[int]:
         """Yield the number of each commit behind frame `end` that verifies and belongs to this log.
 
-        The frames of an earlier log, which was read to its end and begun afresh, have other salts.
+        The frames of an earlier log, which was read to its end and begun afresh, have other salts. A first
+        commit that continues the log without a gap was never acknowledged: its writer was killed before it
+        moved the end. SQLite stops at no frame of it, so nothing before it is damaged.
         """
         salts = self._salts(end, frames)
         tries = 0
@@ -186,10 +188,23 @@ class _Log:
             frame = self._frame(number)
             if frame.pages_after_commit and frame.salts == salts:
                 tries += 1
-                if self._verifies(number, frame):
+                if self._verifies(number, frame) and not (tries == 1 and self._continues(end, number, salts)):
                     yield number
                 if tries == MOST_VERIFIED:
                     return
+
+    def _continues(self, end: int, last: int, salts: Sums) -> bool:
+        """Whether each frame behind `end` up to `last` continues the one before it, as SQLite reads a log."""
+        big_endian = self._byte_orders()[0]
+        if last - end > MOST_VERIFIED or self._sums_of_header() != HEADER.unpack(self.header)[6:]:
+            return False
+        before = self._frame(end).sums if end else HEADER.unpack(self.header)[6:]
+        for number in range(end + 1, last + 1):
+            frame, body = self._frame(number), self._read(self.frame_bytes, self._place(number))
+            before = add_sums(body[:8] + body[FRAME.size :], before, big_endian)
+            if frame.salts != salts or frame.sums != before:
+                return False
+        return True
 
     def _salts(self, end: int, frames: int) -> Sums:
         """The salts of this log: those in its header, or, if the header is damaged, those of its frames."""

@@ -13,12 +13,13 @@ from typing import Any
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.presence import has_living_child
+from exptrack.database.row_sums import hash_row
 from exptrack.metrics.journal_reader import has_living_family
 from exptrack.metrics.store import unseal_series
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.runs.events import record_event
 from exptrack.runs.lease import has_lapsed
-from exptrack.runs.row_sums import changing_run, reopening_run
+from exptrack.runs.row_sums import add_to_run, changing_run, reopening_run
 from exptrack.times import utc_text
 
 _OWNERS = """
@@ -86,10 +87,17 @@ def reopen(connection: Connection, run: int, after: str, *, lease_s: float | Non
     record_event(connection, run, "resume", {"after": after, **facts})
 
 
-def name_owner(connection: Connection, run: int, lease_s: float | None = None) -> None:
-    """Let this process own the run; with `lease_s`, by a lease. Call inside a transaction."""
+def begin_ownership(connection: Connection, run: int, lease_s: float | None) -> None:
+    """Let this process own a run that was only just inserted. Call inside a transaction."""
+    owner = (*current_process(), lease_s)
+    connection.execute(INSERT_OWNER, (run, *owner))
+    add_to_run(connection, run, hash_row("run_owner", owner))
+
+
+def name_owner(connection: Connection, run: int) -> None:
+    """Let this process own the run in place of another one. Call inside a transaction."""
     with changing_run(connection, run):
-        _name_owner(connection, run, lease_s)
+        _name_owner(connection, run, None)
 
 
 def _name_owner(connection: Connection, run: int, lease_s: float | None) -> None:

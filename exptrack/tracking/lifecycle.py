@@ -34,10 +34,10 @@ from exptrack.runs.ownership import (
     DIED,
     LAPSED,
     SELECT_OWNER,
+    begin_ownership,
     find_dead_runs,
     identity_of_owner,
     is_run_dead,
-    name_owner,
     reopen,
 )
 from exptrack.runs.row_sums import changing_run
@@ -174,7 +174,7 @@ def _insert(
     """Write the rows of a run that began `before_ms` milliseconds ago. Commits."""
     with connection.transaction():
         run = insert_run(connection, run_id, new)
-        name_owner(connection, run, lease_s)
+        begin_ownership(connection, run, lease_s)
         if before_ms >= LONG_AGO_MS or lease_s is not None:
             with changing_run(connection, run):
                 connection.execute(BEAT, (utc_text(), before_ms, run))

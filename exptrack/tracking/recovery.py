@@ -23,7 +23,6 @@ from exptrack.errors import (
     warn,
 )
 from exptrack.metrics.journal_file import list_journals, unlistable
-from exptrack.metrics.named_journal import recover_named
 from exptrack.metrics.waiting import STORED_BY_RECOVER, list_waiting_journals
 from exptrack.process import ProcessIdentity
 from exptrack.records import JournalReport, Waiting
@@ -149,6 +148,8 @@ def store_named(
     Raises:
         JournalError: the journal's points cannot be stored; nothing was.
     """
+    from exptrack.metrics.named_journal import recover_named
+
     report, process = recover_named(connection, path, partial(reseal_run, connection), take_over=take_over)
 
     def declared_dead(owner: ProcessIdentity) -> bool:

@@ -195,8 +195,8 @@ def test_changes_of_code_data_and_environment_are_told(
         ("code_digest", "changed"),
     ]
     assert [(one.name, one.change, one.a, one.b) for one in changes.data] == [
-        ("train", "changed", "s3://a", "s3://b"),
         ("old", "removed", "x", None),
+        ("train", "changed", "s3://a", "s3://b"),
         ("new", "added", None, "y"),
     ]
     told = {one.name: (one.a, one.b) for one in changes.environment}

@@ -138,6 +138,30 @@ def test_a_whole_log_is_no_damage(left: Path, tmp_path: Path, caplog: pytest.Log
     assert (list_kept(path), caplog.messages) == ([], [])
 
 
+def test_a_commit_whose_writer_was_killed_before_it_moved_the_end_is_no_damage(
+    left: Path, tmp_path: Path
+) -> None:
+    """Such a commit was not acknowledged. The next process finds it while another keeps the index in memory."""
+    wal = copied(left, tmp_path).with_name("lab.db-wal")
+    frames = (wal.stat().st_size - HEADER.size) // FRAME_BYTES
+
+    def behind(end: int) -> list[int]:
+        with open(wal, "rb") as file:
+            return list(_Log(file.fileno(), FRAME_BYTES).commits_behind(end, frames))
+
+    with open(wal, "rb") as file:
+        log = _Log(file.fileno(), FRAME_BYTES)
+        commits = [number for number in range(1, frames + 1) if log._frame(number).pages_after_commit]
+    before, last = commits[-2:]
+    assert last - before > 1
+    assert behind(before) == []
+    assert behind(commits[-3]) == [last]
+    assert behind(0) == commits[1:]
+    # With a damaged frame before it, the last commit was acknowledged.
+    flip(HEADER.size + before * FRAME_BYTES + 999)(wal)
+    assert behind(before) == [last]
+
+
 def test_a_log_that_is_cut_while_it_is_read_ends_there(tmp_path: Path) -> None:
     """Another process begins its log afresh meanwhile, and cuts it."""
     path = tmp_path / "wal"

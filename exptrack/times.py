@@ -19,10 +19,11 @@ from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import attribute, is_whole, plain, reading, short_repr
 from exptrack.validation import INT64_MIN, check_number
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
 # A datetime can hold the years 1 to 9999 only.
 _FIRST_US, _LAST_US = (
-    (edge.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for edge in (datetime.min, datetime.max)
+    (edge.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND for edge in (datetime.min, datetime.max)
 )
 # Seconds since 1970 that are safely within these years.
 EARLIEST_S, LATEST_S = _FIRST_US / 1e6 + 1, _LAST_US / 1e6 - 1
@@ -89,7 +90,7 @@ def read_moment(value: object, what: str) -> datetime:
     """
     if not is_moment(value):
         raise InvalidTypeError(f"{what} must be a datetime, not {type(value).__name__} {short_repr(value)}")
-    return _EPOCH + _count_microseconds(value, what) * _MICROSECOND
+    return EPOCH + _count_microseconds(value, what) * _MICROSECOND
 
 
 def read_time(value: object, what: str) -> datetime:
@@ -99,7 +100,7 @@ def read_time(value: object, what: str) -> datetime:
         InvalidTypeError: it is no time and no number.
         InvalidValueError: it is NaT, or outside the years 1 to 9999.
     """
-    return _EPOCH + _count_microseconds(value, what) * _MICROSECOND
+    return EPOCH + _count_microseconds(value, what) * _MICROSECOND
 
 
 def milliseconds_since(started_at: datetime, when: object) -> int:
@@ -109,7 +110,7 @@ def milliseconds_since(started_at: datetime, when: object) -> int:
         InvalidTypeError: `when` is no time and no number.
         InvalidValueError: it is NaT, or outside the years 1 to 9999.
     """
-    start = (started_at - _EPOCH) // _MICROSECOND
+    start = (started_at - EPOCH) // _MICROSECOND
     milliseconds = round((_count_microseconds(when, "time") - start) / 1000)
     # Rounded, a time at the edge may be one that no datetime can hold.
     if start + milliseconds * 1000 < _FIRST_US:
@@ -139,7 +140,7 @@ def _count_to_datetime(when: datetime) -> int | None:
     try:
         if when.utcoffset() is None:
             when = when.astimezone(UTC)
-        return (when - _EPOCH) // _MICROSECOND
+        return (when - EPOCH) // _MICROSECOND
     except (OverflowError, ValueError, OSError):  # a local time that this machine cannot convert
         return None
 
@@ -156,7 +157,7 @@ def _count_to_datetime64(when: Any, what: str) -> int | None:
         year, month = divmod(ticks * 12 if unit == "Y" else ticks, 12)
         if not 1 <= 1970 + year <= 9999:
             return None
-        return (datetime(1970 + year, 1 + month, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+        return (datetime(1970 + year, 1 + month, 1, tzinfo=UTC) - EPOCH) // _MICROSECOND
     return ticks // _FRACTIONS[unit] if unit in _FRACTIONS else ticks * _MULTIPLES[unit]
 
 

@@ -10,10 +10,14 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from exptrack.config.exp_config import ExpConfig
+from exptrack.config.tree import hide_secrets
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import RunNotFoundError, RunTrashedError
+from exptrack.errors import ConfigError, InvalidValueError, RunNotFoundError, RunTrashedError
+from exptrack.known_secrets import mask_facts
+from exptrack.plain import read_items
 from exptrack.records import Event
 from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
@@ -32,6 +36,15 @@ EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER 
 
 # One encoder for all events: json.dumps() would make a new one at each call.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def check_facts(facts: object, what: str) -> dict[str, Any]:
+    """Return a mapping of values that a config may hold, without secrets."""
+    try:
+        checked: dict[str, Any] = mask_facts(hide_secrets(ExpConfig(dict(read_items(facts, what))).values))
+    except ConfigError as error:
+        raise InvalidValueError(f"{what}: {error}") from None
+    return checked
 
 
 def record_event(

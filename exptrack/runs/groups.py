@@ -22,7 +22,7 @@ from exptrack.runs.attributes import check_attribute_key, decode_attribute, enco
 from exptrack.runs.events import record_event
 from exptrack.runs.lookup import RUN_COLUMNS
 from exptrack.runs.row_sums import changing_group, changing_group_attribute, changing_run
-from exptrack.runs.store import begin_group
+from exptrack.runs.store import SET_GROUP, begin_group
 from exptrack.runs.trash import mark_as_trash, unmark_as_trash
 from exptrack.times import moment, utc_text
 from exptrack.validation import check_name
@@ -64,7 +64,6 @@ WHERE run_group = ? AND key = ? AND type <> 'removed'
 MARK_GROUP = "UPDATE run_group SET deleted_at = ?, changed_at = ? WHERE id = ?"
 SET_CREATION = "UPDATE run_group SET created_at = ? WHERE id = ?"
 RUNS_OF_GROUP = f"{RUN_COLUMNS}WHERE r.group_name = ? ORDER BY r.id"
-SET_GROUP_OF_RUN = "UPDATE run SET group_name = ? WHERE id = ?"
 
 
 class RunGroup(NamedTuple):
@@ -146,7 +145,7 @@ def rename_group(connection: Connection, old: str, new: str) -> int:
         runs = connection.all(RUNS_OF_GROUP, (old,))
         for run in runs:
             with changing_run(connection, run["id"]):
-                connection.execute(SET_GROUP_OF_RUN, (new, run["id"]))
+                connection.execute(SET_GROUP, (new, run["id"]))
             # Also those in the trash, which take no other change.
             late = run["status"] != "running"
             record_event(connection, run["id"], "group", {"group": new, "before": old}, at=now, late=late)

@@ -10,11 +10,13 @@ Invariants:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from exptrack.database.connection import Connection
 from exptrack.runs.row_sums import changing_run
-from exptrack.times import moment, utc_text
+from exptrack.times import MILLISECOND, moment, utc_text
+
+PROCESS, LEASE = "process", "lease"  # what owns a run
 
 LEASE_OF = """
 SELECT r.heartbeat_at, o.lease_s FROM run_owner AS o JOIN run AS r ON r.id = o.run
@@ -24,7 +26,6 @@ RENEW = """
 UPDATE run SET heartbeat_at = max(?, started_at), duration_ms = duration_ms + ? WHERE id = ?
 """
 RENEWALS = 4  # in the length of a lease, at most
-MILLISECOND = timedelta(milliseconds=1)
 
 
 def has_lapsed(heartbeat_at: str, lease_s: float) -> bool:

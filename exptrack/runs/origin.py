@@ -6,22 +6,20 @@ Invariant: nothing of this process enters these facts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.capture.redaction import know_secrets_of_command, redact_remote, remove_secrets_and_paths
-from exptrack.config.exp_config import ExpConfig
-from exptrack.config.tree import hide_secrets
-from exptrack.errors import ConfigError, InvalidValueError
-from exptrack.known_secrets import mask_facts, mask_secrets
+from exptrack.errors import InvalidValueError
+from exptrack.known_secrets import mask_secrets
 from exptrack.plain import read_elements, read_items, short_repr
-from exptrack.times import read_moment
+from exptrack.runs.events import check_facts
+from exptrack.times import EPOCH, read_moment
 from exptrack.validation import check_flag, check_name, check_text
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CODE = ("commit", "dirty", "branch", "script")
 ENVIRONMENT = ("host", "python", "platform")
 
@@ -71,15 +69,6 @@ def make_environment(
         command=_check_command(command),
         variables={} if variables is None else _check_variables(variables),
     )
-
-
-def check_facts(facts: object, what: str) -> dict[str, Any]:
-    """Return a mapping of values that a config may hold, without secrets."""
-    try:
-        checked: dict[str, Any] = mask_facts(hide_secrets(ExpConfig(dict(read_items(facts, what))).values))
-    except ConfigError as error:
-        raise InvalidValueError(f"{what}: {error}") from None
-    return checked
 
 
 def _check_command(command: object) -> list[str]:

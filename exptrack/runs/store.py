@@ -46,6 +46,7 @@ INSERT INTO run_environment
      data_references)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+SET_GROUP = "UPDATE run SET group_name = ? WHERE id = ?"
 INSERT_GROUP = """
 INSERT INTO run_group (name, created_at, changed_at) VALUES (?1, ?2, ?2) ON CONFLICT (name) DO NOTHING
 """

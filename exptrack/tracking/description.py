@@ -29,13 +29,13 @@ from exptrack.runs.attributes import (
     remove_attribute,
     save_attributes,
 )
-from exptrack.runs.events import read_events, record_event
+from exptrack.runs.events import check_facts, read_events, record_event
 from exptrack.runs.lease import renew_lease
 from exptrack.runs.lookup import read_notes
-from exptrack.runs.origin import check_facts
 from exptrack.runs.row_sums import changing_run, removing_tag
 from exptrack.runs.store import (
     INSERT_TAG,
+    SET_GROUP,
     begin_group,
     check_note,
     check_optional_name,
@@ -49,7 +49,6 @@ PRESENCE = "SELECT deleted_at FROM run WHERE id = ?"
 DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
 NAMES = "SELECT name, group_name FROM run WHERE id = ?"
 RENAME = "UPDATE run SET name = ? WHERE id = ?"
-SET_GROUP = "UPDATE run SET group_name = ? WHERE id = ?"
 SELECT_TAGS = "SELECT tag FROM run_tag WHERE run = ? ORDER BY tag"
 
 

@@ -14,10 +14,10 @@ from exptrack.capture.code import CodeVersion
 from exptrack.capture.environment import Environment
 from exptrack.errors import InvalidValueError
 from exptrack.plain import short_repr
+from exptrack.runs.lease import LEASE, PROCESS
 from exptrack.runs.origin import check_start, read_code, read_environment
 from exptrack.validation import check_choice, check_number
 
-PROCESS, LEASE = "process", "lease"
 # The clock of the process that a run is written for may be ahead of ours.
 AHEAD = timedelta(days=1)
 

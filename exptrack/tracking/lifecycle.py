@@ -28,6 +28,7 @@ from exptrack.metrics.writer import hold_journal
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
 from exptrack.runs.identity import make_run_id, new_run_id
+from exptrack.runs.lease import PROCESS
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import (
     DELETE_OWNER,
@@ -44,7 +45,7 @@ from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import reseal_run, seal_run
 from exptrack.runs.store import NewRun, check_data, check_optional_name, check_tags, insert_run, record_end
 from exptrack.runs.trial_link import find_surrounding_trial, join_run, name_trial_run
-from exptrack.times import moment, steady_s, utc_text
+from exptrack.times import EPOCH, MILLISECOND, moment, steady_s, utc_text
 from exptrack.tracking.ending import watch_exits
 from exptrack.tracking.run import BEAT, RUN_STATE, Run
 from exptrack.validation import check_choice, check_flag
@@ -59,9 +60,6 @@ FROM run AS r JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
 """
 HAS_RESUMED = "SELECT EXISTS (SELECT 1 FROM event WHERE run = ? AND kind = 'resume')"
 LAST_TIME = "SELECT coalesce(max(last_time_ms), 0) FROM metric_series WHERE run = ?"
-MILLISECOND = timedelta(milliseconds=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PROCESS = "process"  # the owner of a run, unless it has a lease
 LONG_AGO_MS = 1000  # a run that began earlier is heard of at once, not at its first heartbeat
 
 _P = ParamSpec("_P")

@@ -25,7 +25,8 @@ from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_text, read_elements, read_items, short_repr
 from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import StoredValue, check_attributes
-from exptrack.runs.origin import check_facts, check_start, make_code, make_environment
+from exptrack.runs.events import check_facts
+from exptrack.runs.origin import check_start, make_code, make_environment
 from exptrack.runs.store import NewRun, check_data, check_note, check_optional_name, check_tags
 from exptrack.times import EARLIEST_S, LATEST_S, milliseconds_since, read_time, utc_text
 from exptrack.validation import (

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.config.store import RowIds
@@ -28,10 +28,9 @@ from exptrack.runs.attributes import save_attributes
 from exptrack.runs.events import record_event
 from exptrack.runs.identity import derive_run_id, make_run_id
 from exptrack.runs.lookup import resolve_run
-from exptrack.runs.origin import EPOCH
 from exptrack.runs.seal import save_run_checksum, seal_run
 from exptrack.runs.store import INSERT_TAG, insert_note, insert_run, record_end
-from exptrack.times import utc_text
+from exptrack.times import EPOCH, MILLISECOND, utc_text
 from exptrack.tracking.recorded_run import CheckedArtifact, CheckedRecord, RecordedRun, check_record
 from exptrack.validation import check_choice, check_name
 
@@ -48,7 +47,6 @@ SELECT external_id, run_id FROM run WHERE external_id IN (SELECT value FROM json
 RUNS_AT_ONCE = 256
 POINTS_AT_ONCE = 200_000
 BYTES_AT_ONCE = 256 << 20  # of artifacts
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class _Accepted(NamedTuple):
@@ -308,4 +306,4 @@ def _find_known(connection: Connection, external_ids: list[str]) -> dict[str, st
 
 
 def _count_ms(start: datetime) -> int:
-    return (start - EPOCH) // _MILLISECOND
+    return (start - EPOCH) // MILLISECOND

@@ -18,13 +18,12 @@ from exptrack.errors import InvalidValueError, RunBusyError, RunTrashedError
 from exptrack.plain import is_text
 from exptrack.records import RunStatus
 from exptrack.runs.attributes import StoredValue, encode_attribute, save_attributes
-from exptrack.runs.lease import MILLISECOND
 from exptrack.runs.lookup import resolve_run
 from exptrack.runs.ownership import DELETE_OWNER, SELECT_OWNER, VERDICTS, is_run_dead
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.seal import seal_run
 from exptrack.runs.store import record_end
-from exptrack.times import moment, utc_text
+from exptrack.times import MILLISECOND, moment, utc_text
 from exptrack.tracking.lifecycle import describe_owner, recover_journals
 from exptrack.tracking.run import END_RUN
 from exptrack.validation import check_name, check_status, check_text, check_whole

@@ -142,7 +142,7 @@ def page(folder: Path = SCHEMA) -> str:
         "The views are a contract: their columns keep their meaning between versions. Tables may change. Times"
         " are UTC text, `YYYY-MM-DD HH:MM:SS.ffffff`. Names of durations end with their unit. NaN is NULL.",
         "`exptrack view NAME FIELD…` adds your own views beside these. Such a view has a row for each run and a"
-        " column for each config key or metric that you choose.",
+        " column for each field that you choose.",
     ]
     for title, kind in (("Views", "view"), ("Tables", "table")):
         parts.append(f"## {title}")

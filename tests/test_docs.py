@@ -23,7 +23,7 @@ from typing import NamedTuple
 import pytest
 
 from exptrack import load_sweep
-from exptrack.query.conditions import ATTRIBUTES, CONFIG_ROOTS, STATISTICS
+from exptrack.query.conditions import CONFIG_ROOTS, FACTS, STATISTICS
 from exptrack.query.parser import parse_filter, parse_order
 from exptrack.sweeps.algorithms import PRUNERS, SAMPLERS
 from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
@@ -571,7 +571,7 @@ def test_the_ten_questions_are_printed_as_they_are() -> None:
 # Filters and sweeps
 
 
-@pytest.mark.parametrize("word", [*ATTRIBUTES, *CONFIG_ROOTS, *STATISTICS])
+@pytest.mark.parametrize("word", [*FACTS, *CONFIG_ROOTS, *STATISTICS])
 def test_the_page_of_filters_explains_every_field(word: str) -> None:
     assert re.search(rf"[`.]{word}[`.]", FILTERS)
 

@@ -15,7 +15,7 @@ import pytest
 import exptrack
 from benchmarks.make_archive import make_records
 from exptrack import Archive, RecordedRun
-from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS, STATES, TRASHED, Fragment
+from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS, STATES, TRASHED, Fragment
 from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
@@ -78,7 +78,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "values.VALUES": {"value": "s.last_value"},
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
     "compiler.TRIALS": {"match": "t.state = 'pruned'"},
-    "fields.RUN_VALUES": {"values": "".join(f", {value}" for value in ATTRIBUTE_VALUES.values())},
+    "fields.RUN_VALUES": {"values": "".join(f", {value}" for value in FACT_VALUES.values())},
     "fields.SET_WORDS": {
         "word": SETS["artifact"].word,
         "source": SETS["artifact"].source,

@@ -15,7 +15,7 @@ from exptrack.database.connection import Connection
 from exptrack.errors import InvalidValueError
 from exptrack.plain import read_names, short_repr
 from exptrack.query.compiler import METRIC_VALUES, TRASHED
-from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_attribute, names_pruned
+from exptrack.query.conditions import EVERYTHING, PRUNED, Condition, compare_fact, names_pruned
 from exptrack.query.fields import check_statistic
 from exptrack.query.names import check_names_exist, find_key, get_metric, suggest_key
 from exptrack.query.parser import parse_filter
@@ -30,7 +30,7 @@ VALUES_OF_RUNS = """
 SELECT s.run, {value} FROM metric_series AS s
 WHERE s.metric = :metric AND s.run IN (SELECT value FROM json_each(:runs)) AND s.completed = 1
 """
-PRUNED_RUNS = compare_attribute("status", "=", PRUNED)
+PRUNED_RUNS = compare_fact("status", "=", PRUNED)
 
 
 def read_metric(connection: Connection, metric: object, where: object, statistic: object) -> dict[int, float]:

@@ -60,7 +60,7 @@ WHERE {match} AND NOT EXISTS (SELECT 1 FROM trial AS o WHERE o.run_id = t.run_id
 """
 TRIAL_COLUMNS = {"study": "y.name", "trial.number": "t.number", "trial.state": "t.state"}
 
-ATTRIBUTE_VALUES = {
+FACT_VALUES = {
     "id": "r.run_id",
     "name": "r.name",
     "group": "r.group_name",
@@ -83,7 +83,7 @@ ATTRIBUTE_VALUES = {
     "status": "r.status",
     **TRIAL_VALUES,
 }
-INDEXED_ATTRIBUTES = "id name group parent external_id config_hash family fingerprint started".split()
+INDEXED_FACTS = "id name group parent external_id config_hash family fingerprint started".split()
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 
 
@@ -102,7 +102,7 @@ class WordTable(NamedTuple):
         return f"{self.condition} AND {test}" if self.condition else test
 
 
-# Attributes of which a run may have several words.
+# Facts of which a run may have several words.
 SETS = {
     "tag": WordTable("run_tag AS x", "x.tag"),
     "note": WordTable("note AS x", "x.text"),
@@ -174,7 +174,7 @@ class Compiler:
             return self._test_attr(one)
         if one.field.name in SETS:
             return self._test_set(one)
-        return self._test_attribute(one)
+        return self._test_fact(one)
 
     def _test_config(self, one: Comparison) -> Test:
         if one.operator in ("is null", "exists", "is comparable"):
@@ -238,10 +238,10 @@ class Compiler:
         match = match_value(words.word, "=" if one.operator == "!=" else one.operator, one.values)
         return Test(f"{'NOT ' * (one.operator == '!=')}{some} AND {match.sql})", match.values)
 
-    def _test_attribute(self, one: Comparison) -> Test:
+    def _test_fact(self, one: Comparison) -> Test:
         if one.field.name == "status":
             return self._test_status(one)
-        value = ATTRIBUTE_VALUES[one.field.name]
+        value = FACT_VALUES[one.field.name]
         if one.operator == "is null":
             return Test(f"{value} IS NULL", (), reads_run=True)
         if one.operator in ("exists", "is comparable"):
@@ -325,9 +325,9 @@ class Compiler:
             return [_find_by_trial(match_value(TRIAL_COLUMNS[field.name], operator, one.values))]
         if field.name == "status":
             return self._find_by_status(one)
-        if field.name not in INDEXED_ATTRIBUTES:
+        if field.name not in INDEXED_FACTS:
             return None
-        match = match_value(ATTRIBUTE_VALUES[field.name], operator, one.values)
+        match = match_value(FACT_VALUES[field.name], operator, one.values)
         return [Fragment(f"SELECT r.id AS run FROM run AS r WHERE {match.sql}", match.values)]
 
     def _find_by_status(self, one: Comparison) -> list[Fragment] | None:
@@ -407,7 +407,7 @@ def express_field(connection: Connection, field: Field) -> Fragment:
     if field.name in SETS:
         words = SETS[field.name]
         return Fragment(f"(SELECT min({words.word}) FROM {words.source} WHERE {words.where('x.run = r.id')})")
-    return Fragment(ATTRIBUTE_VALUES[field.name])
+    return Fragment(FACT_VALUES[field.name])
 
 
 def unite(found: list[Fragment], operator: str) -> Fragment:

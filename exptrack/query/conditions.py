@@ -14,16 +14,16 @@ from exptrack.keypath import split_path
 from exptrack.records import RunStatus, TrialState
 
 STATISTICS = tuple("last min max first mean count nan_count last_step first_step min_step max_step".split())
-TEXT_ATTRIBUTES = tuple(
+TEXT_FACTS = tuple(
     "id name group parent external_id reason host commit config_hash family fingerprint branch script python"
     " study".split()
 )
-TIME_ATTRIBUTES = ("started", "ended", "heartbeat")
-SET_ATTRIBUTES = ("tag", "note", "artifact")
-ATTRIBUTES = {
-    **dict.fromkeys(TEXT_ATTRIBUTES, "text"),
-    **dict.fromkeys(TIME_ATTRIBUTES, "time"),
-    **dict.fromkeys(SET_ATTRIBUTES, "set"),
+TIME_FACTS = ("started", "ended", "heartbeat")
+SET_FACTS = ("tag", "note", "artifact")
+FACTS = {
+    **dict.fromkeys(TEXT_FACTS, "text"),
+    **dict.fromkeys(TIME_FACTS, "time"),
+    **dict.fromkeys(SET_FACTS, "set"),
     "status": "status",
     "dirty": "bool",
     "duration": "seconds",
@@ -48,7 +48,7 @@ SYNONYMS = {
     "study_name": "study",
     "trial_number": "trial.number",
     "trial_state": "trial.state",
-    **{f"{name}s": name for name in SET_ATTRIBUTES},
+    **{f"{name}s": name for name in SET_FACTS},
 }
 CONFIG_ROOTS, METRIC_ROOTS = ("config", "params"), ("metrics", "metric")
 ATTR_ROOTS = ("attr", "attributes")
@@ -61,7 +61,7 @@ Scalar: TypeAlias = str | int | float | bool | list[Any] | None
 class Field(NamedTuple):
     """One field of a run. `statistic` chooses the value of a metric.
 
-    `kind` is config or metric; attr, for what ``set_attribute`` sets; or attribute, for what every run has.
+    `kind` is config or metric; attr, for what ``set_attribute`` sets; or fact, for what every run has.
     """
 
     kind: str
@@ -123,9 +123,9 @@ Condition: TypeAlias = Comparison | Not | And | Or
 EVERYTHING = And(())
 
 
-def compare_attribute(name: str, operator: str, value: str) -> Comparison:
-    """Make a comparison of an attribute, as a filter in text would."""
-    return Comparison(Field("attribute", name), operator, (value,))
+def compare_fact(name: str, operator: str, value: str) -> Comparison:
+    """Make a comparison of a fact, as a filter in text would."""
+    return Comparison(Field("fact", name), operator, (value,))
 
 
 def comparisons(condition: Condition) -> Iterator[Comparison]:
@@ -144,7 +144,7 @@ def names_pruned(condition: Condition) -> bool:
     return any(
         one.field.name == "trial.state" or (one.field.name == "status" and PRUNED in one.values)
         for one in comparisons(condition)
-        if one.field.kind == "attribute"
+        if one.field.kind == "fact"
     )
 
 

@@ -1,4 +1,4 @@
-"""Read the values that runs have in fields: what every run has, attributes, config keys and metrics.
+"""Read the values that runs have in fields: facts, which every run has, attributes, config keys and metrics.
 
 Invariants: reading takes a fixed number of statements for each kind of field, however many runs there are.
 Values have the types with which they were stored. If a run lacks a field, its value is None, or () for a set of
@@ -16,8 +16,8 @@ from exptrack.config.store import read_leaves
 from exptrack.config.tree import leaf_value
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
-from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
-from exptrack.query.conditions import ATTRIBUTES, STATISTICS, Field
+from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS
+from exptrack.query.conditions import FACTS, STATISTICS, Field
 from exptrack.records import RunStatus, TrialState
 from exptrack.runs.attributes import decode_attribute
 from exptrack.times import moment
@@ -34,7 +34,7 @@ CHOSEN_ATTRS_OF_RUNS = f"{ATTRS_OF_RUNS} AND v.key IN (SELECT value FROM json_ea
 METRIC_IDS = "SELECT id, name FROM metric_name WHERE name IN (SELECT value FROM json_each(?))"
 METRIC_NAMES = "SELECT id, name FROM metric_name WHERE id IN (SELECT value FROM json_each(?))"
 
-# What an attribute becomes, by its kind, if it is not None.
+# What a fact becomes, by its kind, if it is not None.
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "time": moment,
     "bool": bool,
@@ -56,12 +56,12 @@ def read_fields(
     A value is text, int, float, bool or list. Times are moments, durations seconds; tags, notes and artifacts
     are sorted tuples of words.
     """
-    of: dict[str, list[Field]] = {"attribute": [], "config": [], "metric": [], "attr": []}
+    of: dict[str, list[Field]] = {"fact": [], "config": [], "metric": [], "attr": []}
     for field in fields:
         of[field.kind].append(field)
     found: dict[Field, Values] = {}
-    if of["attribute"]:
-        found |= read_attributes(connection, runs, of["attribute"], dead)
+    if of["fact"]:
+        found |= read_facts(connection, runs, of["fact"], dead)
     if of["config"]:
         found |= read_configs(connection, runs, of["config"])
     if of["metric"]:
@@ -72,13 +72,13 @@ def read_fields(
 
 
 @decoding_rows
-def read_attributes(
+def read_facts(
     connection: Connection, runs: Sequence[int], fields: Iterable[Field], dead: Sequence[int]
 ) -> dict[Field, Values]:
-    """Read attributes of runs: those with one value by one statement, each set of words by another."""
+    """Read facts of runs: those with one value by one statement, each set of words by another."""
     chosen = list(dict.fromkeys(fields))
     plain = [field.name for field in chosen if field.name not in SETS]
-    values = "".join(f", {ATTRIBUTE_VALUES[name]}" for name in plain)
+    values = "".join(f", {FACT_VALUES[name]}" for name in plain)
     asked = {"runs": json.dumps(list(runs))}
     by_run = {row[0]: row for row in connection.fold(RUN_VALUES.format(values=values), asked, list)}
     nothing = (None,) * (len(plain) + 1)
@@ -90,7 +90,7 @@ def read_attributes(
             found[field] = [words.get(run, ()) for run in runs]
             continue
         place = plain.index(field.name) + 1
-        convert = _CONVERTERS.get(ATTRIBUTES[field.name])
+        convert = _CONVERTERS.get(FACTS[field.name])
         cells = [row[place] for row in rows]
         if convert is not None:
             cells = [None if cell is None else convert(cell) for cell in cells]
@@ -173,7 +173,7 @@ def read_metrics(
 def read_attrs(
     connection: Connection, runs: Sequence[int], fields: Iterable[Field] | None = None
 ) -> dict[Field, Values]:
-    """Read attributes that were set of runs: these, or each that one of the runs has, by key."""
+    """Read attributes of runs: these, or each that one of the runs has, by key."""
     asked, sql = {"runs": json.dumps(list(runs))}, ATTRS_OF_RUNS
     if fields is not None:
         fields = list(fields)

@@ -22,15 +22,15 @@ from exptrack.errors import (
 from exptrack.extras import require
 from exptrack.metrics.series import check_names, read_in_bulk
 from exptrack.plain import read_elements, read_names
-from exptrack.query.conditions import ATTRIBUTES, Field
+from exptrack.query.conditions import FACTS, Field
 from exptrack.query.fields import (
     METRIC_IDS,
     OF_RUNS,
     Values,
     check_statistic,
-    read_attributes,
     read_attrs,
     read_configs,
+    read_facts,
     read_fields,
     read_metrics,
 )
@@ -56,7 +56,7 @@ FROM json_each(?) AS e CROSS JOIN metric_point AS p ON p.series = e.value
 HAVE_TRIALS = f"SELECT 1 FROM run AS r JOIN trial AS t ON t.run_id = r.run_id WHERE r.id {OF_RUNS} LIMIT 1"
 
 # The views of the archive have columns of the same names; filters know them as synonyms of their fields.
-ATTRIBUTE_COLUMNS = (
+FACT_COLUMNS = (
     "run_id status name group parent external_id started_at ended_at duration_s reason host vcs_commit"
     " vcs_dirty config_hash family fingerprint tags"
 ).split()
@@ -172,12 +172,12 @@ def read_table(
         chosen = check_columns(columns, check)
         found = read_fields(connection, runs, chosen.values(), dead)
         return {name: _make_column(field, found[field]) for name, field in chosen.items()}
-    names = [*ATTRIBUTE_COLUMNS]
+    names = [*FACT_COLUMNS]
     if connection.value(HAVE_TRIALS, {"runs": json.dumps(list(runs))}):
         names += TRIAL_COLUMNS
-    attributes = {name: parse_field(name) for name in names}
-    found = read_attributes(connection, runs, attributes.values(), dead)
-    table = {name: _make_column(field, found[field]) for name, field in attributes.items()}
+    facts = {name: parse_field(name) for name in names}
+    found = read_facts(connection, runs, facts.values(), dead)
+    table = {name: _make_column(field, found[field]) for name, field in facts.items()}
     found = read_configs(connection, runs) | read_metrics(connection, runs, statistics=statistics)
     found |= read_attrs(connection, runs)
     return table | {str(field): _make_column(field, values) for field, values in found.items()}
@@ -216,7 +216,7 @@ def _make_column(field: Field, values: Values) -> Column:
         return infer_column(values)
     if field.kind == "metric":
         return Column("int" if field.statistic in WHOLE_STATISTICS else "float", values)
-    kind = ATTRIBUTES[field.name]
+    kind = FACTS[field.name]
     if kind in ("status", "state"):
         values = [None if value is None else str(value) for value in values]
     elif kind == "set":

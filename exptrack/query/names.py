@@ -107,7 +107,7 @@ def check_names_exist(connection: Connection, condition: Condition, text: str) -
     """
     for one in comparisons(condition):
         field = one.field
-        if field.kind == "attribute" or one.operator in ("is null", "exists"):
+        if field.kind == "fact" or one.operator in ("is null", "exists"):
             continue
         find, suggest, root = LOOKUPS[field.kind]
         if find(connection, field.name) is None:

@@ -18,7 +18,7 @@ The grammar (keywords in any case; a comparison binds strongest, then ``not``, `
                | field [ "not" ] "in" "(" value { "," value } ")"
                | field "is" [ "not" ] "null"
     field      = "config." path | "params." path | "metrics." name [ "." statistic ] | "attr." key
-               | "trial.number" | "trial.state" | attribute
+               | "trial.number" | "trial.state" | fact
     value      = number | 'text' | "text" | word | [JSON list] | -7d | "?"
 """
 
@@ -38,10 +38,10 @@ from exptrack.keypath import path_of, split_path
 from exptrack.plain import attribute, is_text, plain, reading, short_repr
 from exptrack.query.conditions import (
     ATTR_ROOTS,
-    ATTRIBUTES,
     BARE_PART,
     CONFIG_ROOTS,
     EVERYTHING,
+    FACTS,
     METRIC_ROOTS,
     ROOTS,
     STATE_WORDS,
@@ -338,13 +338,13 @@ class _Parser:
             return Field("attr", ".".join(self._split(rest, token)))
         whole = token.text.lower()
         name = SYNONYMS.get(whole, whole)
-        if name in ATTRIBUTES:
-            return Field("attribute", name)
-        known = [*(one for one in (*ATTRIBUTES, *SYNONYMS) if "." not in one), *ROOTS, "trial"]
+        if name in FACTS:
+            return Field("fact", name)
+        known = [*(one for one in (*FACTS, *SYNONYMS) if "." not in one), *ROOTS, "trial"]
         close = difflib.get_close_matches(lowered, known, n=1)
         hint = f"; did you mean {close[0]}{dot}{rest}?" if close else ""
         if close == ["trial"]:
-            facts = [one.removeprefix("trial.") for one in ATTRIBUTES if one.startswith("trial.")]
+            facts = [one.removeprefix("trial.") for one in FACTS if one.startswith("trial.")]
             close = difflib.get_close_matches(rest.lower(), facts, n=1) or facts
             hint = f"; did you mean {' or '.join(f'trial.{one}' for one in close)}?"
         if not hint and not dot:
@@ -508,8 +508,8 @@ class _Parser:
 def _find_kind(field: Field) -> str:
     if field.kind == "metric":
         return "number"
-    # An attribute that was set takes the same values as a config key.
-    return "config" if field.kind in ("config", "attr") else ATTRIBUTES[field.name]
+    # An attribute takes the same values as a config key.
+    return "config" if field.kind in ("config", "attr") else FACTS[field.name]
 
 
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from exptrack.database.connection import Connection, in_reading
 from exptrack.plain import read_names
 from exptrack.query.compiler import FEW, Compiler, Fragment, unite
-from exptrack.query.conditions import PRUNED, And, Not, compare_attribute, names_pruned
+from exptrack.query.conditions import PRUNED, And, Not, compare_fact, names_pruned
 from exptrack.query.names import check_names_exist, get_metric
 from exptrack.query.parser import parse_filter
 from exptrack.records import RunSummary
@@ -66,7 +66,7 @@ def best_runs(
     row_id = get_metric(connection, name)
     conditions = tuple(filters.values())
     if not any(map(names_pruned, conditions)):
-        conditions += (Not(compare_attribute("status", "=", PRUNED)),)
+        conditions += (Not(compare_fact("status", "=", PRUNED)),)
     source, test = _choose_source(connection, And(conditions))
     sql = BEST[by, direction].format(source=source.sql, test=test.sql)
     found = connection.all(sql, (*source.values, row_id, *test.values, limit))

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec
 
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import is_text, read_elements, short_repr
-from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_attribute
+from exptrack.query.conditions import STATE_WORDS, And, Condition, compare_fact
 from exptrack.records import RunStatus
 from exptrack.times import is_moment, read_moment, utc_text
 from exptrack.validation import check_choice, check_name
@@ -126,16 +126,16 @@ class RunFilter:
         """Return the filter as a tree of conditions."""
         statuses = map(check_filter_status, read_elements(self.statuses, "statuses", like="('failed',)"))
         tags = (check_name(tag, "tag") for tag in read_elements(self.tags, "tags", like="('baseline',)"))
-        found: list[Condition] = [compare_attribute("status", "=", status) for status in statuses]
-        found += [compare_attribute("tag", "=", tag) for tag in tags]
-        for attribute, value in (("group", self.group), ("fingerprint", self.fingerprint)):
+        found: list[Condition] = [compare_fact("status", "=", status) for status in statuses]
+        found += [compare_fact("tag", "=", tag) for tag in tags]
+        for fact, value in (("group", self.group), ("fingerprint", self.fingerprint)):
             if value is not None:
-                found.append(compare_attribute(attribute, "=", check_name(value, attribute)))
+                found.append(compare_fact(fact, "=", check_name(value, fact)))
         after = _check_time_bound(self.started_after, "started_after")
         before = _check_time_bound(self.started_before, "started_before")
         for operator, bound in ((">=", after), ("<", before)):
             if bound is not None:
-                found.append(compare_attribute("started", operator, bound))
+                found.append(compare_fact("started", operator, bound))
         return And(tuple(found))
 
 

@@ -18,7 +18,7 @@ from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import short_repr
 from exptrack.query import frames
-from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_attribute
+from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_fact
 from exptrack.query.details import read_rows
 from exptrack.query.fields import Values, read_fields, read_row_ids
 from exptrack.query.names import check_field_exists, check_names_exist
@@ -106,16 +106,16 @@ class RunQuery:
 
     def tagged(self, *tags: str) -> RunQuery:
         """Keep only runs that have all these tags."""
-        return self._and(*(compare_attribute("tag", "=", check_name(tag, "tag")) for tag in tags))
+        return self._and(*(compare_fact("tag", "=", check_name(tag, "tag")) for tag in tags))
 
     def with_status(self, *statuses: str) -> RunQuery:
         """Keep only runs of these statuses; ``"pruned"`` means completed runs whose trial was stopped early."""
         checked = map(check_filter_status, statuses)
-        return self._and(Or(tuple(compare_attribute("status", "=", status) for status in checked)))
+        return self._and(Or(tuple(compare_fact("status", "=", status) for status in checked)))
 
     def in_group(self, group: str) -> RunQuery:
         """Keep only runs of a group."""
-        return self._and(compare_attribute("group", "=", check_name(group, "group")))
+        return self._and(compare_fact("group", "=", check_name(group, "group")))
 
     def matching(self, run_filter: RunFilter) -> RunQuery:
         """Keep only runs that a RunFilter admits."""
@@ -332,10 +332,12 @@ class RunQuery:
     def to_dicts(
         self, columns: Iterable[str] | None = None, *, statistic: str | Iterable[str] = "last"
     ) -> frames.Records:
-        """Return a dict for each run, all with the same keys: attributes, ``config.KEY`` and ``metrics.NAME``.
+        """Return a dict for each run, all with the same keys: facts, ``config.KEY`` and ``metrics.NAME``.
+
+        Facts are fields that every run has, such as ``status``.
 
         `columns` are fields as in filters; the keys are their names as given, in this order. By default they
-        are all attributes of a summary, then every config key and every metric of these runs. `statistic`
+        are the facts of a summary, then every config key and every metric of these runs. `statistic`
         chooses the values of metrics in the default columns, one or several: ``"last"``, ``"max"``, …
 
         Values have the types they have in the config. Times are aware datetimes, tags are a sorted list. A

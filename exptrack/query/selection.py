@@ -59,7 +59,7 @@ def check_place(after: object) -> SelectedRun:
     return SelectedRun(check_step(after.run), tuple(check_sql_value(value) for value in values))
 
 
-NEWEST_FIRST = (Order(Field("attribute", "started"), True),)
+NEWEST_FIRST = (Order(Field("fact", "started"), True),)
 
 
 class Selection:
@@ -210,7 +210,7 @@ class Selection:
     def _is_indexed(self) -> bool:
         """Return whether an index has the order."""
         field = self._order[0].field
-        return (field.kind == "attribute" and field.name in ("id", "started")) or self._has_walks()
+        return (field.kind == "fact" and field.name in ("id", "started")) or self._has_walks()
 
     def _walks(self, limit: int | None) -> bool:
         """Return whether walking along indexes finds the runs sooner than the conditions do."""
@@ -253,7 +253,7 @@ class Selection:
 
     def _write_direction(self, one: Order) -> str:
         # A field that no run lacks is ordered without a word on NULL, so that its index serves.
-        is_never_null = one.field.kind == "attribute" and one.field.name in ("id", "started", "status")
+        is_never_null = one.field.kind == "fact" and one.field.name in ("id", "started", "status")
         return " DESC" if one.descending else "" if is_never_null else " NULLS LAST"
 
     def _test_behind(
@@ -281,7 +281,7 @@ def _is_exact(condition: Condition) -> bool:
         return all(map(_is_exact, condition.conditions))
     # A pruned run must have completed. Its row says so, but candidates do not read it: that costs too much.
     return isinstance(condition, Comparison) and not (
-        condition.field == Field("attribute", "status") and PRUNED in condition.values
+        condition.field == Field("fact", "status") and PRUNED in condition.values
     )
 
 

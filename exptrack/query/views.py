@@ -22,7 +22,7 @@ from exptrack.database.own_schema import own_views, read_columns
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, FilterError, InvalidValueError, NotFoundError
 from exptrack.plain import read_elements, short_repr
-from exptrack.query.compiler import ATTRIBUTE_VALUES, METRIC_VALUES, SETS
+from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS
 from exptrack.query.conditions import Field
 from exptrack.query.names import LOOKUPS
 from exptrack.query.parser import parse_field
@@ -161,11 +161,11 @@ def _check_name(name: object) -> str:
 
 def _express_column(connection: Connection, field: Field) -> str:
     """Return the expression of a column; keys and metrics stand in it by their row ids."""
-    if field.kind == "attribute":
+    if field.kind == "fact":
         if field.name in SETS:
             words = SETS[field.name]
             return SET_COLUMN.format(word=words.word, source=words.source, test=words.where("x.run = r.id"))
-        value = ATTRIBUTE_VALUES[field.name]
+        value = FACT_VALUES[field.name]
         return value if value.startswith("(") else f"({value})"
     find, suggest, _root = LOOKUPS[field.kind]
     row_id = find(connection, field.name)

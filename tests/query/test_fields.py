@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from exptrack import Archive
-from exptrack.query.conditions import ATTRIBUTES
+from exptrack.query.conditions import FACTS
 from tests.strategies import exactly
 
 
@@ -20,7 +20,7 @@ def test_values_and_frames_read_the_same(archive: Archive) -> None:
             run.artifacts.register_data("weights", bytes(number))
     keys = ["config.lr", "config.n", "config.mix", "config.list", "config.no_such_key"]
     metrics = [f"metrics.{name}" for name in ("loss", "loss.count", "loss.max", "only.mean", "no_such_metric")]
-    names = [*ATTRIBUTES, *keys, *metrics]
+    names = [*FACTS, *keys, *metrics]
     query = archive.runs().order_by("-name")
     values = [found for _run, found in query.values(*names)]
     rows = query.to_dicts(names)

@@ -277,7 +277,7 @@ def test_points_of_a_live_run_are_there(archive: Archive) -> None:
 def test_an_empty_archive_has_empty_frames_with_all_columns(archive: Archive) -> None:
     query = archive.runs()
     assert query.to_dicts() == []
-    assert list(query.to_pandas().columns) == query.to_polars().columns == frames.ATTRIBUTE_COLUMNS
+    assert list(query.to_pandas().columns) == query.to_polars().columns == frames.FACT_COLUMNS
     assert len(query.to_pandas()) == len(query.to_polars()) == 0
     assert str(query.to_pandas()["started_at"].dtype) == "datetime64[us, UTC]"
     for frame in (query.metrics_to_pandas(), query.metrics_to_polars()):

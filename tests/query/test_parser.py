@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from exptrack import FilterError
 from exptrack.errors import InvalidTypeError, InvalidValueError, QueryError
 from exptrack.query.conditions import (
-    ATTRIBUTES,
     EVERYTHING,
+    FACTS,
     STATISTICS,
     SYNONYMS,
     And,
@@ -35,7 +35,7 @@ from exptrack.query.parser import (
 )
 
 LR = Field("config", "lr")
-NAME = Field("attribute", "name")
+NAME = Field("fact", "name")
 ACC = Field("metric", "acc", "last")
 
 
@@ -72,8 +72,8 @@ def test_every_comparison_is_read_with_and_without_spaces(text: str, operator: s
         ("exists(config.lr)", Comparison(LR, "exists", (), 7)),
         ("name not in (a)", And((Comparison(NAME, "is comparable"), Not(Comparison(NAME, "in", ("a",)))))),
         ("name not like a", And((Comparison(NAME, "is comparable"), Not(Comparison(NAME, "like", ("a",)))))),
-        ("tag not in (a, b)", Not(Comparison(Field("attribute", "tag"), "in", ("a", "b")))),
-        ("tag not like 'a%'", Not(Comparison(Field("attribute", "tag"), "like", ("a%",)))),
+        ("tag not in (a, b)", Not(Comparison(Field("fact", "tag"), "in", ("a", "b")))),
+        ("tag not like 'a%'", Not(Comparison(Field("fact", "tag"), "like", ("a%",)))),
         ("", EVERYTHING),
         (" \n ", EVERYTHING),
     ],
@@ -93,14 +93,14 @@ def test_not_binds_stronger_than_and_and_and_stronger_than_or() -> None:
     assert parse_filter("NOT NOT name=a") == Not(Not(Comparison(NAME, "=", ("a",), 8)))
 
 
-@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("name", FACTS)
 def test_every_attribute_is_a_field_in_any_case(name: str) -> None:
-    assert parse_field(name) == parse_field(name.upper()) == Field("attribute", name)
+    assert parse_field(name) == parse_field(name.upper()) == Field("fact", name)
 
 
 @pytest.mark.parametrize(("synonym", "name"), SYNONYMS.items())
 def test_words_of_other_trackers_are_understood(synonym: str, name: str) -> None:
-    assert parse_field(synonym) == Field("attribute", name)
+    assert parse_field(synonym) == Field("fact", name)
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)
@@ -397,7 +397,7 @@ def test_wrong_orders_are_refused_with_their_place(text: str, place: int) -> Non
 def test_columns_are_named_by_the_words_that_were_given() -> None:
     found = parse_columns('params.lr, config."a, b" ,run_id')
     assert list(found) == ["params.lr", 'config."a, b"', "run_id"]
-    assert list(found.values()) == [LR, Field("config", "a, b"), Field("attribute", "id")]
+    assert list(found.values()) == [LR, Field("config", "a, b"), Field("fact", "id")]
     for wrong in ("", "a", "name,", "name name", ",name"):
         with pytest.raises(FilterError):
             parse_columns(wrong)

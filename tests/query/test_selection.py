@@ -260,7 +260,7 @@ def holds(run: Model, condition: Condition) -> bool:
     kind = condition.field.kind
     if kind == "config":
         return holds_of_config(run, condition)
-    if kind == "attribute" and condition.field.name in ("tag", "note", "artifact", "status"):
+    if kind == "fact" and condition.field.name in ("tag", "note", "artifact", "status"):
         words = statuses(run) if condition.field.name == "status" else getattr(run, condition.field.name)
         if condition.operator in ("is null", "exists", "is comparable"):
             return bool(words) is (condition.operator != "is null")
@@ -365,7 +365,7 @@ def comparisons_of(
 
 
 def attributes(*names: str) -> st.SearchStrategy[Field]:
-    return st.sampled_from([Field("attribute", name) for name in names])
+    return st.sampled_from([Field("fact", name) for name in names])
 
 
 CONFIG_FIELDS = st.sampled_from(

@@ -207,4 +207,4 @@ def format_age(moment: datetime) -> str:
 
 def format_setting(value: object) -> object:
     """Format a config value as a config file would hold it."""
-    return "null" if value is None else json.dumps(value) if isinstance(value, bool) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict, type(None))) else value

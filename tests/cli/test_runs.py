@@ -188,11 +188,13 @@ def test_set_and_rename_change_a_run_after_its_end(lab: Path) -> None:
     told = asked(lab, "rename", run, "third")
     assert told == {"run_id": run, "name": "third", "before": "other"}
     assert names(lab, "--where", "name = third") == ["third"]
-    words = ("a=1", "b.c=text", "d=[1, 2]", "e=true", "f=0.5", "g=null", 'h=""', "i=x=y")
+    words = ("a=1", "b.c=text", "d=[1, 2]", "e=true", "f=0.5", "g=null", 'h=""', "i=x=y", "j=[x, null]")
     held = {"a": 1, "b.c": "text", "d": [1, 2], "e": True, "f": 0.5, "g": None, "h": "", "i": "x=y"}
+    held["j"] = ["x", None]
     assert asked(lab, "set", run, *words) == {"run_id": run, "attributes": held}
     shown = call(lab, "show", run).stdout
     assert re.search(r"Attributes\nkey +value *\na +1 *\nb\.c +text *\n", shown)
+    assert re.search(r'\nj +\["x", null\] *\n', shown)
     assert asked(lab, "show", run)["attributes"] == held
     rows = asked(lab, "ls", "--columns", "attr.a,attr.d", "--where", "attr.f > 0.4", "--order", "attr.a")
     assert rows == [{"run_id": run, "attr.a": 1, "attr.d": [1, 2]}]

@@ -52,9 +52,10 @@ def sql(
 ) -> None:
     """Run one SELECT over the views; it cannot change anything.
 
-    The views are runs, trash, groups, configs, attributes, tags, notes, events, metrics, points, point_times,
-    artifacts, artifact_files, artifact_aliases, inputs, lineage, run_storage, studies, trials, trial_params
-    and about. 'exptrack view' adds others. docs/schema.md explains every column.
+    Views of runs are runs, trash, groups, configs, attributes, tags, notes, events, metrics, points and
+    point_times. Views of artifacts are artifacts, artifact_files, artifact_aliases, inputs, lineage and
+    run_storage. Views of searches are studies, trials and trial_params. The view about describes the file.
+    'exptrack view' adds others. docs/schema.md explains every column.
 
     Example: exptrack sql "SELECT status, count(*) FROM runs GROUP BY status"
     """

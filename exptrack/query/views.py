@@ -3,9 +3,9 @@
 Invariants: only ``schema/*.sql`` makes the tables and the documented views; this file never touches them. The
 columns of a user's view are the user's own config keys and metrics, so no file of the schema can hold it. It is
 composed here, from fixed fragments. SQLite takes no bound values in a view. So the text of a view holds only
-row ids of keys and metrics, its own name, and in quotes the keys of attributes and the names of columns. Row
-ids are looked up first; the name of a view has only letters, digits and underscores. A view is created
-completely or not at all.
+row ids of keys and metrics, quoted keys of attributes, its own name, and quoted names of columns. Row ids are
+looked up first; the name of a view has only letters, digits and underscores. A view is created completely or
+not at all.
 """
 
 from __future__ import annotations

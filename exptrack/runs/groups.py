@@ -158,7 +158,7 @@ def set_group_attribute(connection: Connection, name: str, key: object, value: o
     checked, stored = encode_attribute(key, value)
     if checked.startswith(OWN_KEYS):
         raise InvalidValueError(
-            f"keys that begin with {OWN_KEYS!r} are exptrack's own; {short_repr(key)} is one"
+            f"{short_repr(key)} is a key of exptrack, as it begins with {OWN_KEYS!r}; choose another"
         )
     with connection.transaction():
         _set_attribute(connection, _get(connection, name)["id"], checked, stored, utc_text())

@@ -19,6 +19,12 @@ from tests.cli.calls import HOSTILE, MARKUP, asked, call, ids
 from tests.test_other_programs import ask_datasette
 
 
+def test_the_help_of_sql_names_every_view(lab: Path) -> None:
+    named = call(lab, "sql", "--help").stdout.split("Example")[0].replace(",", " ").replace(".", " ").split()
+    views = asked(lab, "sql", "SELECT name FROM sqlite_schema WHERE type = 'view'")["rows"]
+    assert {view["name"] for view in views} <= {*named}
+
+
 def test_sql_prints_tables_csv_and_json(lab: Path) -> None:
     query = "SELECT name, status FROM runs ORDER BY started_at"
     assert "lr0.1" in call(lab, "sql", query).stdout

@@ -186,7 +186,7 @@ def seconds_of(time: object, what: str = "a time limit") -> float:
     time = plain(time)
     if type(time) in (int, float):
         seconds = _float_or_infinite(time)
-    elif isinstance(time, str):
+    elif type(time) is str:
         text = time.strip()
         parts = list(_DURATION.finditer(text))
         if "".join(part[0] for part in parts) == text:

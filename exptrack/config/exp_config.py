@@ -168,13 +168,13 @@ class ExpConfig:
         Raises:
             ConfigError: `thing` holds no settings, or a value that a config cannot hold.
         """
-        if isinstance(thing, ExpConfig):
-            return thing
         if type(thing) is dict:
             return cls(thing).hide_secrets()
-        from exptrack.config.objects import read_settings
-
         with reading("the config", ConfigError):
+            if isinstance(thing, ExpConfig):
+                return thing
+            from exptrack.config.objects import read_settings
+
             values, sources, resolved = read_settings(thing)
         named = {path_of(keys): source for keys, source in sources.items()}
         return _rebuild(values, (), (), named, resolved, False).hide_secrets()

@@ -25,7 +25,7 @@ from exptrack.config.tree import (
 from exptrack.database.connection import Connection
 from exptrack.database.damage import decoding_rows
 from exptrack.errors import ConfigError, InvalidValueError
-from exptrack.plain import plain, read_items, reading
+from exptrack.plain import plain, read_items, reading, short_repr
 from exptrack.runs.row_sums import changing_attribute
 from exptrack.validation import check_name
 
@@ -57,7 +57,13 @@ def check_attributes(values: object) -> dict[str, StoredValue]:
     Raises:
         InvalidTypeError, InvalidValueError: a key is no name, or a value cannot be stored.
     """
-    return dict(encode_attribute(key, value) for key, value in read_items(values, "attributes"))
+    found: dict[str, StoredValue] = {}
+    for given, value in read_items(values, "attributes"):
+        key, stored = encode_attribute(given, value)
+        if key in found:
+            raise InvalidValueError(f"two attributes have the key {short_repr(key)}; rename one of them")
+        found[key] = stored
+    return found
 
 
 def encode_attribute(key: object, value: object) -> tuple[str, StoredValue]:
@@ -84,10 +90,11 @@ def encode_attribute(key: object, value: object) -> tuple[str, StoredValue]:
 def _read_special_number(value: object, key: str) -> float | None:
     """Return NaN or an infinity, which a config cannot hold; None for every other value."""
     held = plain(value)
-    if not isinstance(held, float) and getattr(type(held), "item", None) and hasattr(type(held), "ndim"):
+    if type(held) is not float:
         with reading(f"attribute {key!r}"):
-            held = plain(held.item()) if held.ndim == 0 else held
-    return held if isinstance(held, float) and not math.isfinite(held) else None
+            if hasattr(type(held), "item") and hasattr(type(held), "ndim") and held.ndim == 0:
+                held = plain(held.item())
+    return held if type(held) is float and not math.isfinite(held) else None
 
 
 def decode_attribute(kind: str, num: float | None, text: str | None) -> ConfigValue:

@@ -195,9 +195,9 @@ def _plain_text(text: object) -> str:
 def _decode(text: str | bytes, max_bytes: int) -> str:
     max_bytes = check_whole(max_bytes, "max_bytes", 0)
     text = plain(text)
-    if not isinstance(text, (str, bytes)):
+    if type(text) is not str and type(text) is not bytes:
         raise InvalidTypeError(f"SDN must be text or bytes, not {type(text).__name__}")
-    data = utf8(text) if isinstance(text, str) else text
+    data = text if isinstance(text, bytes) else utf8(text)
     if len(data) > max_bytes:
         raise input_error(data, max_bytes, f"the input is larger than {max_bytes:,} bytes")
     try:

@@ -11,6 +11,9 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
+from exptrack.capture.redaction import escape_surrogates
+from exptrack.plain import plain, short_repr
+
 # Programs end with 128 and the number of the signal that stopped them: SIGINT and SIGTERM.
 STOPPED = {130: "interrupted from the keyboard", 143: "terminated by SIGTERM"}
 
@@ -93,5 +96,21 @@ def _has_returned(frame: FrameType) -> bool:
 
 
 def describe_exit(error: SystemExit) -> str:
-    """Return the reason of a run that failed by an exit: its message, or its code."""
-    return error.code if isinstance(error.code, str) else f"exit code {error.code}"
+    """Return the reason of a run that failed by an exit: its message, or its code.
+
+    A message may name a file whose name is not UTF-8.
+    """
+    code = plain(error.code)
+    return escape_surrogates(code) if type(code) is str else f"exit code {short_repr(code)}"
+
+
+def find_stop(error: SystemExit) -> str | None:
+    """Return the reason of a run that an exit interrupted: its code says that a signal stopped the script."""
+    code = plain(error.code)
+    return STOPPED.get(code) if type(code) is int else None
+
+
+def has_failed(error: SystemExit) -> bool:
+    """Whether an exit tells of a failure. Python ends with code 0 for None, 0 and False alone."""
+    code = plain(error.code)
+    return code is not None and not (type(code) in (int, bool) and code == 0)

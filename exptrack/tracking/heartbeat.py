@@ -15,7 +15,7 @@ from exptrack.errors import ArchiveClosedError, ExptrackError, RunFinishedError,
 from exptrack.metrics.writer import LeftByParent
 from exptrack.records import RunStatus
 from exptrack.threads import Worker
-from exptrack.tracking.ending import STOPPED, describe_exit, find_ending_error, find_exit
+from exptrack.tracking.ending import describe_exit, find_ending_error, find_exit, find_stop, has_failed
 
 HEARTBEAT_S = 30.0
 NEVER_ENDED = "the script ended without complete() or fail(); start the run in a 'with' block"
@@ -114,7 +114,7 @@ def end_open_runs() -> None:
                 run.interrupt("interrupted from the keyboard")
             elif error is not None:
                 run.fail(error)
-            elif run.completes_at_exit and exit_error is not None and exit_error.code not in (None, 0):
+            elif run.completes_at_exit and exit_error is not None and has_failed(exit_error):
                 _end_by_exit(run, exit_error)
             elif run.has_heirs():
                 run.hand_over()
@@ -130,7 +130,7 @@ def end_open_runs() -> None:
 
 
 def _end_by_exit(run: LiveRun, error: SystemExit) -> None:
-    stopped = STOPPED.get(error.code) if isinstance(error.code, int) else None
+    stopped = find_stop(error)
     if stopped is None:
         run.fail(describe_exit(error))
     else:

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
+from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.errors import InvalidTypeError, InvalidValueError, MissingPackageError
-from exptrack.plain import is_mapping, is_text, is_whole, plain, read_items, reading, short_repr
+from exptrack.plain import attribute, is_mapping, is_text, is_whole, plain, read_items, reading, short_repr
 from exptrack.runs.attributes import StoredValue, encode_attribute
 from exptrack.validation import check_name, check_number, check_step
 
@@ -81,8 +82,9 @@ def _check_step(step: object) -> int:
 
 
 def _read_key(key: object) -> str:
-    held = plain(key.value if isinstance(key, enum.Enum) else key)
-    return held if isinstance(held, str) else short_repr(held)
+    # Asked of the type: a key may raise when it is asked something.
+    held = plain(attribute(key, "value") if issubclass(type(key), enum.Enum) else key)
+    return held if type(held) is str else short_repr(held)
 
 
 class _RowTooLargeError(InvalidValueError):
@@ -137,7 +139,7 @@ class _Sorter:
         self._within.discard(id(row))
 
     def _take(self, name: str) -> str:
-        checked = check_name(name, "name")
+        checked = remove_secrets_of_name(check_name(name, "name"))
         if checked in self._names:
             raise InvalidValueError("another value of the row has this name; rename one of them")
         self._names.add(checked)

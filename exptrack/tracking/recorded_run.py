@@ -22,7 +22,7 @@ from exptrack.capture.redaction import (
 from exptrack.config.exp_config import make_config
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
-from exptrack.plain import is_text, read_elements, read_items, short_repr
+from exptrack.plain import is_text, read_elements, read_items, reading, short_repr
 from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import StoredValue, check_attributes
 from exptrack.runs.events import check_facts
@@ -149,8 +149,9 @@ class CheckedRecord(NamedTuple):
 
 def check_record(record: object, find_parent: Callable[[object], str]) -> CheckedRecord:
     """Check a record. `find_parent` returns the id of the run that `parent` names."""
-    if not isinstance(record, RecordedRun):
-        raise InvalidTypeError(f"record_runs() takes RecordedRun objects, not {short_repr(record)}")
+    with reading("a record"):
+        if not isinstance(record, RecordedRun):
+            raise InvalidTypeError(f"record_runs() takes RecordedRun objects, not {short_repr(record)}")
     status = check_status(record.status)
     if status is RunStatus.RUNNING:
         raise InvalidValueError("a recorded run has ended; its status must be completed, failed or interrupted")
@@ -237,8 +238,9 @@ def _check_artifact(artifact: object, end: str) -> CheckedArtifact:
     from exptrack.artifacts.folders import FOLDER, decode_path, guess_type
     from exptrack.artifacts.registration import Registration, check_registration
 
-    if not isinstance(artifact, RecordedArtifact):
-        raise InvalidTypeError(f"artifacts are RecordedArtifact objects, not {short_repr(artifact)}")
+    with reading("an artifact"):
+        if not isinstance(artifact, RecordedArtifact):
+            raise InvalidTypeError(f"artifacts are RecordedArtifact objects, not {short_repr(artifact)}")
     content, path = artifact.content, artifact.path
     if (content is None) == (path is None):
         raise InvalidValueError(
@@ -276,6 +278,8 @@ def _check_metrics(record: RecordedRun, started: datetime) -> dict[str, Columns]
     found: dict[str, Columns] = {}
     for name, columns in read_items(record.metrics, "metrics"):
         checked = remove_secrets_of_name(check_name(name, "metric name"))
+        if checked in found:
+            raise InvalidValueError(f"two metrics have the name {short_repr(checked)}; rename one of them")
         columns = read_elements(columns, f"metric {checked!r}", like="(steps, values)", most=3)
         if len(columns) < 2:
             raise InvalidTypeError(f"metric {checked!r} must be (steps, values) or (steps, values, times)")

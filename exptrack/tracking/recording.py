@@ -50,10 +50,13 @@ BYTES_AT_ONCE = 256 << 20  # of artifacts
 
 
 class _Accepted(NamedTuple):
-    """A record that waits for its batch; its artifacts are on their way into the file."""
+    """A record that waits for its batch; its artifacts are on their way into the file.
+
+    None are if the record is to be passed over.
+    """
 
     record: CheckedRecord
-    stored: list[NewBlob | StoredFolder]
+    stored: list[NewBlob | StoredFolder] | None
 
 
 def record_runs(connection: Connection, records: Iterable[RecordedRun], known: str = "refuse") -> list[str]:
@@ -109,13 +112,13 @@ class _Batch:
         checked = check_record(record, self._find_parent)
         external_id = checked.new.external_id
         known = external_id is not None and self._is_known(external_id)
-        stored = [] if known else [self._put(artifact) for artifact in checked.artifacts]
+        stored = None if known else [self._put(artifact) for artifact in checked.artifacts]
         if external_id is not None:
             self._ids.setdefault(external_id, derive_run_id(_count_ms(checked.new.started_at), external_id))
         without_content = [artifact._replace(content=None) for artifact in checked.artifacts]
         self.accepted.append(_Accepted(checked._replace(artifacts=without_content), stored))
         self._points += sum(len(steps) for steps, _times, _values in checked.metrics.values())
-        self._bytes += sum(one.size_bytes for one in stored)
+        self._bytes += sum(one.size_bytes for one in stored or ())
 
     def _find_parent(self, parent: object) -> str:
         """Return the id of a run, which may be named by its external id."""
@@ -151,7 +154,7 @@ class _Batch:
         if artifact.path is not None:
             with open_for_reading(artifact.path) as source:
                 return self._intake.put(source)
-        if isinstance(artifact.content, str):
+        if is_text(artifact.content):
             return self._intake.put(artifact.content.encode("utf-8"))
         own_files.require_foreign_file(artifact.content)
         return self._intake.put(guard_content(artifact.content))
@@ -177,13 +180,22 @@ class _Batch:
         row_ids = RowIds(self._connection)
         runs: list[tuple[int, CheckedRecord]] = []
         begun: set[str] = set()
+        # Where another process began such a run since the record was added, that is the parent.
+        moved = {self._ids[external_id]: run_id for external_id, run_id in known.items()}
         for run_id, (record, stored) in zip(run_ids, self.accepted, strict=True):
             external_id = record.new.external_id
             if external_id is not None and (external_id in known or external_id in begun):
                 continue
             if external_id is not None:
                 begun.add(external_id)
-            run = insert_run(self._connection, run_id, record.new, row_ids)
+            if stored is None:
+                raise ConflictError(
+                    f"the run of the external id {short_repr(external_id)} was deleted while its record was"
+                    " passed over; call record_runs() again"
+                )
+            parent = record.new.parent
+            new = record.new if parent is None else record.new._replace(parent=moved.get(parent, parent))
+            run = insert_run(self._connection, run_id, new, row_ids)
             self._write_happenings(run, run_id, record, stored)
             runs.append((run, record))
         self._write_points(runs)

@@ -92,7 +92,8 @@ def _read_rows(run: MetricLog, rows: Iterable[Any]) -> dict[str, MetricRows]:
         name = names.get(given) if type(given) is str else None
         if name is None:
             name = remove_secrets_of_name(check_name(given, "metric name"))
-            names[given] = name
+            if type(given) is str:
+                names[given] = name
         columns = found.get(name)
         if columns is None:
             columns = found[name] = MetricRows([], [], [])

@@ -211,6 +211,12 @@ class HasEverything:
         return lambda *_args, **_words: self
 
 
+class ActsAsText:
+    """An object that says it is a text, and has no method of one."""
+
+    __class__ = str  # type: ignore[assignment]
+
+
 class NoArray:
     """An array that cannot be read."""
 
@@ -389,6 +395,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "module": lambda: os,
     "no attributes": HasNoAttributes,
     "every attribute": HasEverything,
+    "acts as text": ActsAsText,
     "no array": NoArray,
     "far time": lambda: FAR,
     "early time": lambda: EARLY,

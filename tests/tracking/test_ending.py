@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import Archive, InvalidValueError
+from exptrack.tracking.ending import describe_exit, find_stop, has_failed
 
 HEAD = """
 import atexit, sys, exptrack, threading
@@ -25,7 +27,8 @@ ENDINGS: dict[str, tuple[str, int, tuple[str, str | None], tuple[str, str | None
     "exit 0": ("sys.exit(0)", 0, ("interrupted", NEVER), ("completed", None)),
     "exit": ("def main(): sys.exit()\nmain()", 0, ("interrupted", NEVER), ("completed", None)),
     "exit 3": ("def main(): sys.exit(3)\nmain()", 3, ("interrupted", NEVER), ("failed", "exit code 3")),
-    "exit text": ("sys.exit('no data')", 1, ("interrupted", NEVER), ("failed", "no data")),
+    # The name of a file may have bytes that are not UTF-8.
+    "exit text": (r"sys.exit('no data \udcff')", 1, ("interrupted", NEVER), ("failed", r"no data \udcff")),
     "exit 143": ("sys.exit(143)", 143, ("interrupted", NEVER), ("interrupted", "terminated by SIGTERM")),
     "caught": (
         "def main():\n try: sys.exit(3)\n except SystemExit: pass\nmain()",
@@ -72,6 +75,21 @@ def test_the_end_of_the_script_ends_its_runs(tmp_path: Path) -> None:
             found = {each: (str(run.status), run.reason) for each, run in ended.items()}
             assert found == {"interrupt": interrupt, "complete": complete}, (name, err)
             assert ended["complete"].metrics == {"late": 1.0}, name
+
+
+def test_an_exit_of_any_kind_has_a_reason() -> None:
+    class Silent:
+        def __eq__(self, other: object) -> bool:
+            raise OSError
+
+        __str__ = __repr__ = __hash__ = __eq__  # type: ignore[assignment]
+
+    assert describe_exit(SystemExit(Silent())) == "exit code <Silent that cannot be shown>"
+    assert describe_exit(SystemExit(10**5000)) == "exit code <int that cannot be shown>"
+    ways = [None, 0, False, 0.0, "", Silent(), True, signal.SIGTERM]
+    assert [has_failed(SystemExit(way)) for way in ways] == [False] * 3 + [True] * 5
+    assert find_stop(SystemExit(143)) == "terminated by SIGTERM"
+    assert find_stop(SystemExit(Silent())) is None
 
 
 def test_a_resumed_run_may_complete_too_and_other_words_are_refused(archive: Archive) -> None:

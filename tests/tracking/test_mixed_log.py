@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunFinishedError
+from exptrack.plain import short_repr
 from exptrack.tracking import mixed_log
 from tests.media.values import Tensor as OpaqueTensor
 
@@ -239,6 +240,7 @@ def test_what_cannot_be_logged_is_told_and_the_rest_is_logged(run: Run) -> None:
             "time": np.datetime64("2020-01-01"),
             "opaque": OpaqueTensor(np.ones(3)),
             "objects": [object()] * 40,
+            Refusing(): object(),
             "hard": Image.new("I", (1, 1)),
             "mixed table": [{"a": 1}, {"a": "x"}],
         },
@@ -246,7 +248,7 @@ def test_what_cannot_be_logged_is_told_and_the_rest_is_logged(run: Run) -> None:
     )
     assert set(left) == {
         *("object", "bytes", "complex", "huge", "refusing", "torn", "circle.again", "", "a\nb", "x.y"),
-        *("surrogate", "time", "opaque", "objects", "hard", "mixed table"),
+        *("surrogate", "time", "opaque", "objects", "hard", "mixed table", short_repr(Refusing())),
     }
     assert all(isinstance(reason, str) and reason for reason in left.values())
     run.flush()

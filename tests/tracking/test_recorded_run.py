@@ -25,6 +25,7 @@ from exptrack import (
     RunNotFoundError,
 )
 from exptrack.artifacts.registration import Registration
+from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.records import FOLDER_TYPE
 from exptrack.runs.identity import derive_run_id
 from exptrack.tracking import recording
@@ -210,6 +211,37 @@ def test_a_run_that_another_process_stores_meanwhile_is_refused_or_passed_over(a
         archive.record_runs(racing("x:1"))
     (run_id,) = archive.record_runs(racing("x:2"), known="skip")
     assert archive.show_run(run_id).config == {"n": 2}
+
+
+def test_what_other_processes_do_between_a_record_and_its_batch(archive: Archive) -> None:
+    def started_meanwhile() -> Iterator[RecordedRun]:
+        yield RecordedRun({}, BEGIN, external_id="x:1")
+        yield RecordedRun({}, BEGIN, external_id="x:2", parent="x:1")
+        archive.start_run(external_id="x:1").complete()
+
+    parent, child = archive.record_runs(started_meanwhile(), known="skip")
+    assert archive.show_run(child).summary.parent == parent == archive.find_run(external_id="x:1").run_id
+
+    def deleted_meanwhile() -> Iterator[RecordedRun]:
+        yield RecordedRun({}, BEGIN, external_id="x:1", artifacts=[RecordedArtifact("model", b"x")])
+        archive.delete_run(parent)
+
+    with pytest.raises(ConflictError, match="deleted"):
+        archive.record_runs(deleted_meanwhile(), known="skip")
+    (again,) = archive.record_runs(
+        [RecordedRun({}, BEGIN, external_id="x:1", artifacts=[RecordedArtifact("model", b"x")])], known="skip"
+    )
+    assert archive.get_run(again).artifacts.get_blob("model") == b"x"
+
+
+def test_names_that_are_one_without_their_secrets_are_refused(archive: Archive) -> None:
+    know_secrets_of_command(["--password=hunter2-Zk3mQ9", "--password=hunter2-Vb8wX4"])
+    both = ("hunter2-Zk3mQ9", "hunter2-Vb8wX4")
+    for part in ({"metrics": dict.fromkeys(both, ([0], [0.5]))}, {"attributes": dict.fromkeys(both, 1)}):
+        with pytest.raises(InvalidValueError, match="rename one"):
+            archive.record_runs([RecordedRun({}, BEGIN, **part)])  # type: ignore[arg-type]
+    with archive.start_run() as run:
+        assert list(run.log_mixed(dict.fromkeys(both, 0.5))) == [both[1]]
 
 
 def test_an_id_that_another_run_has_is_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,16 @@ def test_a_wrong_row_leaves_nothing_behind(archive: Archive, rows: Any, error: t
     run.complete()
 
 
+def test_a_name_of_any_class_is_the_text_that_it_equals(archive: Archive) -> None:
+    class Unhashable(str):
+        __slots__ = ()
+        __hash__ = None  # type: ignore[assignment]
+
+    run = archive.start_run()
+    assert run.log_rows([(Unhashable("loss"), 0.5), ("loss", 0.25)])
+    assert points_of(run, "loss") == [(0, 0.5), (1, 0.25)]
+
+
 def test_a_batch_of_a_source_is_stored_once(archive: Archive) -> None:
     run = archive.start_run()
     rows = [("loss", 1.0), ("loss", 2.0)]

@@ -211,12 +211,12 @@ class ArchiveQueries:
             AmbiguousRunError: several runs begin with one of the ids.
             InvalidValueError: `run_ids` is empty.
         """
-        wanted, show_all = _list_ids(run_ids), check_flag(all_keys, "all_keys")
+        wanted, show_all = _list_ids(self._connection, run_ids), check_flag(all_keys, "all_keys")
         self._settle()
         return self._compare(wanted, show_all)
 
     @in_reading
-    def _compare(self, run_ids: Sequence[object], all_keys: bool) -> RunComparison:
+    def _compare(self, run_ids: list[object] | RunQuery, all_keys: bool) -> RunComparison:
         from exptrack.analysis import comparison
 
         rows = self._resolve_each(run_ids)
@@ -372,7 +372,7 @@ class ArchiveQueries:
         from exptrack.metrics.curves import check_scale
         from exptrack.metrics.series import check_names
 
-        wanted, metrics = _list_ids(run_ids), check_names(names)
+        wanted, metrics = _list_ids(self._connection, run_ids), check_names(names)
         scale = check_scale(by, width, start, stop)
         count = check_whole(buckets, "buckets", 1, MAX_BUCKETS)
         drain_all(self._connection.path)
@@ -380,7 +380,7 @@ class ArchiveQueries:
 
     @in_reading
     def _read_curves(
-        self, run_ids: Sequence[object], names: Sequence[str], scale: Scale, buckets: int
+        self, run_ids: list[object] | RunQuery, names: Sequence[str], scale: Scale, buckets: int
     ) -> Curves:
         from exptrack.metrics.curves import RunAddress, read_curves
 
@@ -412,7 +412,7 @@ class ArchiveQueries:
         from exptrack.metrics.series import check_names
         from exptrack.metrics.tail import Tail
 
-        run_texts = [row["run_id"] for row in self._resolve_each(_list_ids(run_ids))]
+        run_texts = [row["run_id"] for row in self._resolve_each(_list_ids(self._connection, run_ids))]
         tail = Tail(self._connection, run_texts, None if names is None else check_names(names))
         if cursor is not None:
             if from_now:
@@ -449,11 +449,13 @@ class ArchiveQueries:
         from exptrack.metrics.series import check_names
 
         drain_all(self._connection.path)
-        return align_series(self._read_each(_list_ids(run_ids), check_names(names), start, stop), by, every)
+        return align_series(
+            self._read_each(_list_ids(self._connection, run_ids), check_names(names), start, stop), by, every
+        )
 
     @in_reading
     def _read_each(
-        self, run_ids: Sequence[object], names: Sequence[str], start: int | None, stop: int | None
+        self, run_ids: list[object] | RunQuery, names: Sequence[str], start: int | None, stop: int | None
     ) -> list[Series]:
         from exptrack.metrics.series import read_series
 
@@ -463,8 +465,11 @@ class ArchiveQueries:
             for name in names
         ]
 
-    def _resolve_each(self, run_ids: Sequence[object]) -> list[Row]:
-        """Find the row of each run, once."""
+    @in_reading
+    def _resolve_each(self, run_ids: list[object] | RunQuery) -> list[Row]:
+        """Find the row of each run, once. A query is asked at the moment at which its runs are read."""
+        if not isinstance(run_ids, list):
+            return list(run_ids._read_run_rows())
         rows = (lookup.resolve_run(self._connection, run_id) for run_id in run_ids)
         return list({row["id"]: row for row in rows}.values())
 
@@ -536,10 +541,15 @@ class ArchiveQueries:
         views.drop_view(self._connection, name)
 
 
-def _list_ids(run_ids: object) -> list[object]:
-    """Return run ids as a list; a single run need not be in one."""
+def _list_ids(connection: Connection, run_ids: object) -> list[object] | RunQuery:
+    """Return run ids as a list; a single run need not be in one. A query of this archive is not asked yet."""
     if is_text(run_ids) or id_of(run_ids) is not run_ids or not is_iterable(run_ids):
         return [run_ids]
+    if type(run_ids) not in (list, tuple):
+        from exptrack.query.run_query import RunQuery
+
+        if type(run_ids) is RunQuery and run_ids._connection is connection:
+            return run_ids
     return read_elements(run_ids, "run ids")
 
 

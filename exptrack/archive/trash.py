@@ -35,7 +35,7 @@ class ArchiveTrash:
 
         A run in the trash keeps everything and takes no changes. It appears in no list, filter, ranking,
         analysis or view; :meth:`get_run` and :meth:`show_run` still find it. Each run gets an event ``trash``.
-        A run that is in the trash already is left as it is.
+        A run that is in the trash already is left as it is. Where a run is a trial, its study keeps the trial.
 
         >>> with Archive(tmp_path / "lab.db") as archive:
         ...     with archive.start_run(name="typo") as run:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exptrack.database.connection import Connection, in_reading
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import short_repr
 from exptrack.query import frames
@@ -26,7 +26,7 @@ from exptrack.query.parser import parse_columns, parse_field, parse_filter, pars
 from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
 from exptrack.records import RunSummary
-from exptrack.runs.lookup import summarize_runs
+from exptrack.runs.lookup import read_runs, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.validation import check_flag, check_name, check_text, check_whole
 
@@ -253,6 +253,13 @@ class RunQuery:
         """
         self._settle()
         return self._read_index()
+
+    @in_reading
+    def _read_run_rows(self) -> Sequence[Row]:
+        """Return the row of each run, in order."""
+        index = self._read_index()
+        rows = {row["id"]: row for row in read_runs(self._connection, index)}
+        return [rows[run] for run in index]
 
     @in_reading
     def _read_index(self) -> array[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, Run
 from tests.changes import trace
 
 READINGS: dict[str, Callable[[Archive, list[str]], object]] = {
@@ -48,3 +48,35 @@ def test_a_change_amid_a_call_is_in_all_of_its_answer_or_in_none(tmp_path: Path,
                 assert number > 0
                 return
             assert found in (before, repr(read(reader, runs)))
+
+
+OF_A_QUERY: dict[str, Callable[[Archive], int]] = {
+    "curves": lambda archive: len(list(archive.curves(archive.runs(), "loss"))),
+    "compare": lambda archive: len(archive.compare(archive.runs()).runs),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_QUERY)
+def test_the_runs_of_a_query_are_those_of_the_moment_of_the_answer(tmp_path: Path, name: str) -> None:
+    """Another archive object deletes one of two runs before the k-th statement of a call that takes a query."""
+    with Archive(tmp_path / "lab.db") as writer, Archive(tmp_path / "lab.db") as reader:
+        with writer.start_run() as run:
+            run.log({"loss": 0.5})
+        for number in count(0, 2):
+            with writer.start_run() as other:
+                other.log({"loss": 0.4})
+            left = [number]
+
+            def change(_statement: str, left: list[int] = left, other: Run = other) -> None:
+                left[0] -= 1
+                if left[0] == -1:
+                    writer.delete_run(other)
+
+            trace(reader._connection, change)
+            found = OF_A_QUERY[name](reader)
+            trace(reader._connection, None)
+            if left[0] >= 0:
+                assert number > 2
+                assert found == 2
+                return
+            assert found in (1, 2)

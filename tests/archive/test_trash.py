@@ -18,6 +18,7 @@ from exptrack import (
     RunFilter,
     RunNotFoundError,
     RunTrashedError,
+    Sampler,
 )
 from exptrack.runs import trash
 
@@ -121,6 +122,18 @@ def test_a_run_in_the_trash_takes_no_change(archive: Archive, runs: list[Run]) -
             call()
     archive.gc_artifacts()
     assert archive.info().rows == counted
+
+
+def test_a_study_keeps_the_trials_whose_runs_go(archive: Archive) -> None:
+    study = archive.create_study("width", "minimize", sampler=Sampler.random(seed=1))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 3)
+    best, params = study.best_trial, study.best_params
+    assert best.run_id is not None
+    for take_away in (archive.trash_run, archive.delete_run):
+        take_away(best.run_id)
+        assert (study.best_trial.number, study.best_params, len(study.trials)) == (best.number, params, 3)
+        assert archive.runs().where("study = width").count() == 2
+        assert archive.verify().ok
 
 
 def test_a_running_run_is_not_moved_and_then_none_is(archive: Archive, runs: list[Run]) -> None:

@@ -214,7 +214,8 @@ def alias(
 ) -> None:
     """Let an alias, such as best, name a version of an artifact.
 
-    The alias moves to that version. NAME:ALIAS then stands for it in every command that reads an artifact.
+    The alias moves to that version. NAME:ALIAS then stands for it in 'artifacts get' and in 'artifacts ls
+    --files'.
 
     Example: exptrack artifacts alias 1k3f model best --version 3
     """

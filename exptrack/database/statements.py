@@ -14,7 +14,7 @@ from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Done, Handle, outcome
 from exptrack.database.opened_file import SECTION, OpenedFile
-from exptrack.database.time_limit import check_limit, current_limit
+from exptrack.database.time_limit import check_limit, current_limit, watch_statement
 
 Row: TypeAlias = sqlite3.Row
 Parameters: TypeAlias = Sequence[Any] | dict[str, Any]
@@ -41,7 +41,7 @@ class StatementRunner(OpenedFile):
         """Call `run`, which runs one statement. Inside a transaction the lock is held, so it never waits."""
         limit = None if handle.depth or self._inside == SECTION else current_limit()
         if limit is not None:
-            run = partial(limit.watch, lambda: self._raw(handle), run)
+            run = partial(watch_statement, limit, lambda: self._raw(handle), run)
         if not handle.depth:
             if self.mode == "frozen" and not self._inside:
                 return run_unchanged(

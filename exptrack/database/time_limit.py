@@ -101,23 +101,6 @@ class TimeLimit:
         why = "by another thread" if self._is_stopped else f"after {self._seconds:g} s"
         raise QueryStoppedError(f"stopped {why}; narrow the query, or give it more time")
 
-    def watch(self, connect: Callable[[], sqlite3.Connection], run: Callable[[], _T]) -> _T:
-        """Call `run`, which reads on the connection of `connect`, and stop it if the limit is reached.
-
-        Raises:
-            QueryStoppedError: it was stopped.
-        """
-        self.check()
-        raw = connect()
-        raw.set_progress_handler(lambda: self.is_over, STEPS_PER_LOOK)
-        try:
-            return run()
-        except sqlite3.Error:
-            self.check()
-            raise
-        finally:
-            raw.set_progress_handler(None, 0)
-
 
 _CURRENT: ContextVar[TimeLimit | None] = ContextVar("exptrack_time_limit", default=None)
 
@@ -136,6 +119,24 @@ def check_limit() -> None:
     limit = _CURRENT.get()
     if limit is not None:
         limit.check()
+
+
+def watch_statement(limit: TimeLimit, connect: Callable[[], sqlite3.Connection], run: Callable[[], _T]) -> _T:
+    """Call `run`, which reads on the connection of `connect`, and stop it if the limit is reached.
+
+    Raises:
+        QueryStoppedError: it was stopped.
+    """
+    limit.check()
+    raw = connect()
+    raw.set_progress_handler(lambda: limit.is_over, STEPS_PER_LOOK)
+    try:
+        return run()
+    except sqlite3.Error:
+        limit.check()
+        raise
+    finally:
+        raw.set_progress_handler(None, 0)
 
 
 def under_limit(limit: TimeLimit | None, work: Callable[[], _T]) -> _T:

@@ -519,7 +519,7 @@ class MetricLog:
         if writer is None:
             return False
         with writer.journal.lock:
-            self.lose_journal()
+            self._lose_journal()
         try:
             writer.drain()
         except BaseException:
@@ -534,17 +534,17 @@ class MetricLog:
                 self._checksums[stored.id] = (stored.summary.count, stored.checksum)
         return release_writer(self._connection, self)
 
-    def lose_journal(self) -> None:
+    def _lose_journal(self) -> None:
         """Make every call a commit from now on."""
         self._journal, self._writer = _NO_JOURNAL, None
         self._fast, self._templates = {}, {}
 
-    def become_child(self, journal: Journal) -> None:
+    def _become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's."""
-        self.lose_journal()
+        self._lose_journal()
         self._left = LeftByParent(journal, self._left)
 
-    def begin_file(self, journal: Journal) -> None:
+    def _begin_file(self, journal: Journal) -> None:
         """Log into this file from now on. The caller holds the lock of the one before."""
         self._fast, self._templates = {}, {}
         for known in self._series.values():
@@ -565,7 +565,7 @@ class MetricLog:
             for known in self._series.values():
                 known.index = journal.series_count
                 journal.series_count += 1
-            self.begin_file(journal)
+            self._begin_file(journal)
             self._writer = writer
 
     def _inherit_if_orphaned(self) -> None:

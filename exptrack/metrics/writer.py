@@ -97,13 +97,13 @@ class WriterUser(Protocol):
     @property
     def _run(self) -> int | None: ...
 
-    def lose_journal(self) -> None:
+    def _lose_journal(self) -> None:
         """Stop using the journal: make every logging call a commit from now on. Must not block."""
 
-    def become_child(self, journal: Journal) -> None:
+    def _become_child(self, journal: Journal) -> None:
         """In a forked child: lose the journal, which is the parent's. Must not block."""
 
-    def begin_file(self, journal: Journal) -> None:
+    def _begin_file(self, journal: Journal) -> None:
         """Log into this file from now on. The caller holds the lock of the one before."""
 
 
@@ -436,13 +436,13 @@ class _RunToBegin:
     _run: int | None = None
     run_id = ""
 
-    def lose_journal(self) -> None:
+    def _lose_journal(self) -> None:
         """Do nothing: this user does not log."""
 
-    def become_child(self, journal: Journal) -> None:
+    def _become_child(self, journal: Journal) -> None:
         """Do nothing: this user does not log."""
 
-    def begin_file(self, journal: Journal) -> None:
+    def _begin_file(self, journal: Journal) -> None:
         """Do nothing: this user does not log."""
 
 
@@ -483,7 +483,7 @@ def _close(connection: Connection) -> None:
         return
     with writer.journal.lock:
         for user in list(writer.users):
-            user.lose_journal()
+            user._lose_journal()
     writer.stop()
     writer.drain()
     if writer.journal.family.is_alive():
@@ -572,7 +572,7 @@ def _after_fork_in_child() -> None:
         writer.journal.leave_to_parent()
         _FAMILIES.append(writer.journal.family)
         for user in writer.users:
-            user.become_child(writer.journal)
+            user._become_child(writer.journal)
     _WRITERS.clear()
     if getattr(_over_fork, "ended_by_parent", False):
         for family in _FAMILIES:

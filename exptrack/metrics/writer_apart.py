@@ -46,7 +46,7 @@ class WriterApart(Writer):
                     journal.series_count = full.series_count
                     self.journal = journal
                     for user in list(self.users):
-                        user.begin_file(journal)
+                        user._begin_file(journal)
                     full.give_up()
         return True
 

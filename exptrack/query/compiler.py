@@ -170,7 +170,7 @@ class Compiler:
             return self._test_config(one)
         if one.field.kind == "metric":
             return self._test_metric(one)
-        if one.field.kind == "attr":
+        if one.field.kind == "attribute":
             return self._test_attr(one)
         if one.field.name in SETS:
             return self._test_set(one)
@@ -310,7 +310,7 @@ class Compiler:
             matches = [match_config_value(operator, value) for value in one.values]
             source = "SELECT v.run AS run FROM config_value AS v WHERE v.key = ? AND"
             return [Fragment(f"{source} {match.sql}", (key, *match.values)) for match in matches]
-        if field.kind == "attr":
+        if field.kind == "attribute":
             matches = [match_config_value(operator, value, LIST_TYPE) for value in one.values]
             source = "SELECT v.run AS run FROM run_attribute AS v WHERE v.key = ? AND"
             return [Fragment(f"{source} {match.sql}", (field.name, *match.values)) for match in matches]
@@ -400,7 +400,7 @@ def express_field(connection: Connection, field: Field) -> Fragment:
         # SQLite orders numbers before texts.
         value = EXACT_NUMBER.format("coalesce(v.num, v.text)")
         return Fragment(f"(SELECT {value} FROM config_value AS v WHERE v.run = r.id AND v.key = ?)", (key,))
-    if field.kind == "attr":
+    if field.kind == "attribute":
         value = EXACT_NUMBER.format("coalesce(v.num, v.text)")
         sql = f"(SELECT {value} FROM run_attribute AS v WHERE v.run = r.id AND v.key = ?)"
         return Fragment(sql, (field.name,))

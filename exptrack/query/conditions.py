@@ -61,7 +61,7 @@ Scalar: TypeAlias = str | int | float | bool | list[Any] | None
 class Field(NamedTuple):
     """One field of a run. `statistic` chooses the value of a metric.
 
-    `kind` is config or metric; attr, for what ``set_attribute`` sets; or fact, for what every run has.
+    `kind` is config, metric, attribute, or fact for what every run has.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class Field(NamedTuple):
             reads_as_statistic = not statistic and last in STATISTICS
             parts = [*map(_write_part, above), _quote(last) if reads_as_statistic else _write_part(last)]
             return ".".join(["metrics", *parts, *statistic])
-        if self.kind == "attr":
+        if self.kind == "attribute":
             return ".".join(["attr", *map(_write_part, self.name.split("."))])
         return self.name
 

@@ -67,7 +67,7 @@ FROM metric_series AS v JOIN metric_name AS n ON n.id = v.metric WHERE v.run {OF
 class FieldInfo(NamedTuple):
     """A config key, metric or attribute that runs have; `name` is as a filter writes it.
 
-    `kind` is ``"config"``, ``"metric"`` or ``"attr"``. `numbers` counts the runs in which it is a number, and
+    `kind` is ``"config"``, ``"metric"`` or ``"attribute"``. `numbers` counts the runs in which it is a number.
     `least` and `greatest` are the extremes of these as floats; None without numbers. `others` counts the runs
     in which it is a text, bool, list or map; for a metric, those whose last value is NaN. Numbers of a metric
     are last values. Runs in which it is null are not counted.
@@ -135,13 +135,13 @@ def _list_statements(connection: Connection, of_all: bool, attr_keys: str) -> di
         return {
             "config": [CONFIG_FIELDS_OF_RUNS],
             "metric": [METRIC_FIELDS_OF_RUNS],
-            "attr": [ATTR_FIELDS_OF_RUNS],
+            "attribute": [ATTR_FIELDS_OF_RUNS],
         }
     kept = "" if connection.value(TRASHED) is None else f" AND v.run NOT IN ({TRASHED})"
     return {
         "config": [CONFIG_FIELDS.format(kept=kept)],
         "metric": [METRIC_FIELDS.format(state=state.format(s="v"), kept=kept) for state in STATES],
-        "attr": [ATTR_FIELDS.format(keys=attr_keys, kept=kept)],
+        "attribute": [ATTR_FIELDS.format(keys=attr_keys, kept=kept)],
     }
 
 

@@ -56,7 +56,7 @@ def read_fields(
     A value is text, int, float, bool or list. Times are moments, durations seconds; tags, notes and artifacts
     are sorted tuples of words.
     """
-    of: dict[str, list[Field]] = {"fact": [], "config": [], "metric": [], "attr": []}
+    of: dict[str, list[Field]] = {"fact": [], "config": [], "metric": [], "attribute": []}
     for field in fields:
         of[field.kind].append(field)
     found: dict[Field, Values] = {}
@@ -66,8 +66,8 @@ def read_fields(
         found |= read_configs(connection, runs, of["config"])
     if of["metric"]:
         found |= read_metrics(connection, runs, of["metric"])
-    if of["attr"]:
-        found |= read_attrs(connection, runs, of["attr"])
+    if of["attribute"]:
+        found |= read_attrs(connection, runs, of["attribute"])
     return found
 
 
@@ -183,7 +183,7 @@ def read_attrs(
         if kind != "removed":
             by_key.setdefault(key, {})[run] = decode_attribute(kind, *value)
     if fields is None:
-        fields = [Field("attr", key) for key in sorted(by_key)]
+        fields = [Field("attribute", key) for key in sorted(by_key)]
     return {field: list(map(by_key.get(field.name, {}).get, runs)) for field in fields}
 
 

@@ -212,7 +212,7 @@ def check_columns(columns: object, check: Callable[[Field, str], None]) -> dict[
 
 
 def _make_column(field: Field, values: Values) -> Column:
-    if field.kind in ("config", "attr"):
+    if field.kind in ("config", "attribute"):
         return infer_column(values)
     if field.kind == "metric":
         return Column("int" if field.statistic in WHOLE_STATISTICS else "float", values)

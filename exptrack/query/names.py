@@ -95,7 +95,7 @@ def _suggest(connection: Connection, sql: str, name: str, most: int = 1) -> list
 LOOKUPS: dict[str, tuple[_Find, _Suggest, str]] = {
     "config": (find_key, suggest_key, "config"),
     "metric": (find_metric, suggest_metric, "metrics"),
-    "attr": (find_attr, suggest_attr, "attr"),
+    "attribute": (find_attr, suggest_attr, "attr"),
 }
 
 

@@ -335,7 +335,7 @@ class _Parser:
         if dot and lowered in METRIC_ROOTS:
             return self._read_metric(rest, token)
         if dot and lowered in ATTR_ROOTS:
-            return Field("attr", ".".join(self._split(rest, token)))
+            return Field("attribute", ".".join(self._split(rest, token)))
         whole = token.text.lower()
         name = SYNONYMS.get(whole, whole)
         if name in FACTS:
@@ -509,7 +509,7 @@ def _find_kind(field: Field) -> str:
     if field.kind == "metric":
         return "number"
     # An attribute takes the same values as a config key.
-    return "config" if field.kind in ("config", "attr") else FACTS[field.name]
+    return "config" if field.kind in ("config", "attribute") else FACTS[field.name]
 
 
 def _check_parameter(value: object, token: _Token, parser: _Parser) -> Scalar | datetime:

@@ -173,7 +173,7 @@ def _express_column(connection: Connection, field: Field) -> str:
         close = suggest(connection, field.name)
         hint = f"; did you mean {field._replace(name=close)}?" if close else ""
         raise FilterError(f"no run has {field}{hint}", str(field), 0)
-    if field.kind == "attr":
+    if field.kind == "attribute":
         return ATTR_COLUMN.format(key=_quote_text(field.name))
     if field.kind == "config":
         return CONFIG_COLUMN.format(key=int(row_id))

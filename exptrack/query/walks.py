@@ -33,7 +33,9 @@ class Walk(NamedTuple):
 
 def has_walks(field: Field) -> bool:
     """Return whether indexes have the order of a field."""
-    return field.kind in ("config", "attr") or (field.kind == "metric" and field.statistic in INDEXED_VALUES)
+    return field.kind in ("config", "attribute") or (
+        field.kind == "metric" and field.statistic in INDEXED_VALUES
+    )
 
 
 def list_walks(connection: Connection, field: Field, descending: bool, after: Any) -> list[Walk]:
@@ -42,8 +44,8 @@ def list_walks(connection: Connection, field: Field, descending: bool, after: An
         metric, value = find_metric(connection, field.name), METRIC_VALUES[field.statistic]
         tests = [f"m.metric = ? AND {state.format(s='m')} AND {value} IS NOT NULL" for state in STATES]
         return [Walk("metric_series AS m", test, (metric,), value, value) for test in tests]
-    key: Any = field.name if field.kind == "attr" else find_key(connection, field.name)
-    table = "run_attribute" if field.kind == "attr" else "config_value"
+    key: Any = field.name if field.kind == "attribute" else find_key(connection, field.name)
+    table = "run_attribute" if field.kind == "attribute" else "config_value"
     return [] if key is None else list(_walk_values(connection, table, key, descending, after))
 
 

@@ -25,7 +25,7 @@ class LiveRun(Protocol):
     """A run that is live in this process, as the heartbeat and the interpreter's exit see it."""
 
     run_id: str
-    completes_at_exit: bool
+    _completes_at_exit: bool
     _connection: Connection
     _began: float
     _left: LeftByParent | None
@@ -35,10 +35,10 @@ class LiveRun(Protocol):
     @property
     def status(self) -> RunStatus: ...
     def beat(self) -> None: ...
-    def end_as_wanted(self) -> bool: ...
-    def inherit(self) -> bool: ...
-    def has_heirs(self) -> bool: ...
-    def hand_over(self) -> None: ...
+    def _end_as_wanted(self) -> bool: ...
+    def _inherit(self) -> bool: ...
+    def _has_heirs(self) -> bool: ...
+    def _hand_over(self) -> None: ...
     def interrupt(self, reason: str) -> None: ...
     def complete(self) -> None: ...
     def fail(self, reason: str | BaseException) -> None: ...
@@ -106,19 +106,19 @@ def end_open_runs() -> None:
     error, exit_error = find_ending_error(), find_exit()
     for run in list(LIVE):
         try:
-            if run._connection.closed or not (run._live or run.inherit()):
+            if run._connection.closed or not (run._live or run._inherit()):
                 continue
-            if run.end_as_wanted():
+            if run._end_as_wanted():
                 continue
             if isinstance(error, KeyboardInterrupt):
                 run.interrupt("interrupted from the keyboard")
             elif error is not None:
                 run.fail(error)
-            elif run.completes_at_exit and exit_error is not None and has_failed(exit_error):
+            elif run._completes_at_exit and exit_error is not None and has_failed(exit_error):
                 _end_by_exit(run, exit_error)
-            elif run.has_heirs():
-                run.hand_over()
-            elif run.completes_at_exit:
+            elif run._has_heirs():
+                run._hand_over()
+            elif run._completes_at_exit:
                 run.complete()
             else:
                 run.interrupt(NEVER_ENDED)

@@ -54,9 +54,9 @@ class Inheritance(MetricLog):
         left = self._left
         if left is not None and self._pid != os.getpid() and monotonic() >= left.look_again:
             left.look_again = monotonic() + LOOK_S
-            self.inherit()
+            self._inherit()
 
-    def inherit(self) -> bool:
+    def _inherit(self) -> bool:
         """Make the run live in this forked child if the process that started it is gone. Commits."""
         left = self._left
         if left is None or self._pid == os.getpid() or is_alive(left.owner) is not False:
@@ -64,13 +64,13 @@ class Inheritance(MetricLog):
         if self._connection.find_danger() is not None:
             return False  # the next opener ends the run
         try:
-            self._inherit(left.owner.pid, is_covered=left.families[-1].is_joined)
+            self._become_owner(left.owner.pid, is_covered=left.families[-1].is_joined)
         except (RunFinishedError, RunNotFoundError):
             return False
         return True
 
     @in_section
-    def _inherit(self, parent: int, *, is_covered: bool) -> None:
+    def _become_owner(self, parent: int, *, is_covered: bool) -> None:
         connection = self._connection
         # What the parent logged last comes first: automatic steps go on from there.
         recover(connection, partial(reseal_run, connection))
@@ -103,7 +103,7 @@ class Inheritance(MetricLog):
 
     # Where a process leaves its run
 
-    def has_heirs(self) -> bool:
+    def _has_heirs(self) -> bool:
         """Whether another process of the family lives. This process leaves the family."""
         writer, left = self._writer, self._left
         families = [] if writer is None else [writer.journal.family]
@@ -113,7 +113,7 @@ class Inheritance(MetricLog):
         return True in living
 
     @in_section
-    def hand_over(self) -> None:
+    def _hand_over(self) -> None:
         """Leave the run, open, to another process of the family. Commits."""
         drain_own(self._connection)
         with self._connection.transaction(durable=True):

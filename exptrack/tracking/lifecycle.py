@@ -133,7 +133,7 @@ def start_run(
     if given is not None and given.lease_s is not None:
         return _begin_lease(connection, run_id, new, given.lease_s, trial)
     result = _begin_run(connection, run_id, new, began_s, trial)
-    result.completes_at_exit = completes
+    result._completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
 
@@ -201,7 +201,7 @@ def resume_run(
         lease_s = check_lease(owner, lease_s)
         _refuse_sampling(sample_every_s, lease_s)
     result = _reopen_run(connection, run_id, take_over, lease_s)
-    result.completes_at_exit = completes
+    result._completes_at_exit = completes
     result._sample_system(sample_every_s)
     return result
 

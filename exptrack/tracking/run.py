@@ -126,7 +126,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         # The end that was asked for, while it could not be stored: status, reason and traceback.
         self._wanted_end: tuple[RunStatus, str | None, str | None] | None = None
         self._sampler: SystemSampler | None = None
-        self.completes_at_exit = False
+        self._completes_at_exit = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The copy logs to the run by commits, and leaves it to the process that owns it.
@@ -389,7 +389,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """
         self._end(RunStatus.INTERRUPTED, remove_secrets_and_paths(check_text(reason, "reason")))
 
-    def end_as_wanted(self) -> bool:
+    def _end_as_wanted(self) -> bool:
         """Store the end that was asked for but could not be stored; return whether there was one.
 
         Commits.
@@ -468,7 +468,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             self._old_sigterm = None
         try:
             # If it is none of these, the run ended inside the block, or a forked child left the block too.
-            if self._live or self.inherit() or self._is_open_lease():
+            if self._live or self._inherit() or self._is_open_lease():
                 self._end_as(error)
         except ExptrackError as problem:
             if error is None:
@@ -487,7 +487,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """End the run by how its block was left."""
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             if self._is_left_to_others(error):
-                self.hand_over()
+                self._hand_over()
                 return
             if isinstance(error, TrialPruned):
                 self.append_event(PRUNE_EVENT, {"step": error.step})
@@ -505,7 +505,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """Whether the block ends in this process alone: its parent has gone, or it exits after a fork."""
         writer = self._writer
         forked = writer is not None and writer.journal.family.has_children
-        return (self._left is not None or (forked and error is not None)) and self.has_heirs()
+        return (self._left is not None or (forked and error is not None)) and self._has_heirs()
 
 
 def _unpickle(connection: Connection, run_id: str) -> Run:

@@ -40,8 +40,6 @@ MESSAGE_CHARS = 4_000
 # The elements of a column that are read before an endless one is refused: fewer here, to save time.
 COLUMN = 100_000
 CALLBACKS = ("progress", "after", "listener", "objective", "failed_trial_callback")
-# Calls that one part of the library makes of another; a user has nothing to give them.
-OF_THE_LIBRARY = {"Run.become_child", "Run.begin_file"}
 
 
 class Call(NamedTuple):
@@ -331,10 +329,8 @@ def _walk_class(kind: type) -> Iterator[Call]:
         found = inspect.getattr_static(kind, name)
         called = f"{kind.__name__}.{name}"
         home = getattr(inspect.unwrap(getattr(found, "__func__", found)), "__module__", None)
-        if (
-            called in OF_THE_LIBRARY
-            or not str(home).startswith("exptrack")
-            or (name[0] == "_" and name not in ("__getitem__", "__contains__"))
+        if not str(home).startswith("exptrack") or (
+            name[0] == "_" and name not in ("__getitem__", "__contains__")
         ):
             continue
         if isinstance(found, (classmethod, staticmethod)):

@@ -88,7 +88,7 @@ def test_the_end_of_a_block_under_a_lock_does_not_hide_the_exception_of_the_trai
             print(1 / 0)
         assert "the end of run" in caplog.text
         assert run.status is RunStatus.RUNNING
-    assert run.end_as_wanted()
+    assert run._end_as_wanted()
     assert (run.status, values_of(run, "x")) == (RunStatus.FAILED, [(0, 1.0)])
 
 

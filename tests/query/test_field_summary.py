@@ -38,7 +38,7 @@ def test_fields_tell_how_many_runs_have_each_and_its_range(archive: Archive) -> 
         FieldInfo('config."odd name"', "config", 0, 1, None, None),
         FieldInfo("metrics.acc", "metric", 0, 1, None, None),
         FieldInfo("metrics.loss", "metric", 5, 0, 0.125, math.inf),
-        FieldInfo("attr.rating", "attr", 1, 0, 5.0, 5.0),
+        FieldInfo("attr.rating", "attribute", 1, 0, 5.0, 5.0),
     )
     assert archive.fields() == expected
     assert archive.runs().limit(1000).fields() == expected

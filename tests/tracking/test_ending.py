@@ -94,10 +94,10 @@ def test_an_exit_of_any_kind_has_a_reason() -> None:
 
 def test_a_resumed_run_may_complete_too_and_other_words_are_refused(archive: Archive) -> None:
     run = archive.start_run()
-    assert not run.completes_at_exit
+    assert not run._completes_at_exit
     run.complete()
     again = archive.resume_run(run, at_exit="complete")
-    assert again.completes_at_exit
+    assert again._completes_at_exit
     again.complete()
     for call in (archive.start_run, lambda at_exit: archive.resume_run(run, at_exit=at_exit)):
         with pytest.raises(InvalidValueError, match="interrupt"):

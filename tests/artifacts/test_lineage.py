@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,9 @@ from exptrack import (
     InvalidValueError,
     Run,
     RunNotFoundError,
+    UsedArtifact,
 )
-from tests.changes import trace
+from exptrack.artifacts import lineage
 
 
 def run_with(archive: Archive, name: str, *contents: bytes) -> Run:
@@ -163,20 +165,21 @@ def test_a_reference_that_leads_nowhere_records_nothing(archive: Archive) -> Non
     assert [event.kind for event in run.read_events()] == ["start"]
 
 
-def test_a_run_that_another_process_deletes_meanwhile_uses_nothing(archive: Archive) -> None:
+def test_a_run_that_is_deleted_meanwhile_uses_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_with(archive, "model", b"x")
     user = archive.start_run()
     user.complete()
-    with Archive(archive.path) as other:
+    use = lineage.use_artifact
 
-        def delete(statement: str) -> None:
-            if statement.startswith("BEGIN"):
-                trace(archive._connection, None)
-                other.delete_run(user)
+    def use_late(*arguments: Any) -> UsedArtifact:
+        archive.delete_run(user)
+        return use(*arguments)
 
-        trace(archive._connection, delete)
-        with pytest.raises(RunNotFoundError, match=user.run_id):
-            user.use_artifact("model")
+    monkeypatch.setattr(lineage, "use_artifact", use_late)
+    with pytest.raises(RunNotFoundError, match=user.run_id):
+        user.use_artifact("model")
 
 
 def test_lineage_leads_up_and_down_from_a_run_and_from_a_hash(archive: Archive) -> None:

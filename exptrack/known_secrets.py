@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -95,8 +95,23 @@ def mask_facts(value: Any) -> Any:
     if isinstance(value, str):
         return mask_secrets(value)
     if isinstance(value, Mapping):
-        return {mask_facts(key): mask_facts(item) for key, item in value.items()}
+        names = hide_keys(value, mask_facts)
+        return {names[key]: mask_facts(item) for key, item in value.items()}
     return [mask_facts(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def hide_keys(keys: Iterable[Any], hide: Callable[[Any], Any]) -> dict[Any, Any]:
+    """Return for each key of a map what `hide` puts in its place. Keys that it makes equal get numbers."""
+    names = {key: hide(key) for key in keys}
+    taken = {key for key, name in names.items() if name == key}
+    for key, shown in names.items():
+        if shown != key:
+            count = 1
+            while names[key] in taken:
+                count += 1
+                names[key] = f"{shown} ({count})"
+            taken.add(names[key])
+    return names
 
 
 def mask_bytes(data: bytes) -> bytes:

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from exptrack.capture.redaction import remove_secrets_of_name
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.keypath import join_path
-from exptrack.known_secrets import has_secrets, mask_setting
+from exptrack.known_secrets import has_secrets, hide_keys, mask_setting
 from exptrack.plain import is_mapping, is_text, plain, reading, short_repr
 from exptrack.validation import EXACT_INT, INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_text
 
@@ -192,10 +192,8 @@ def hide_secrets(
 
 def _hide(path: str, value: ConfigValue, kind_of: Callable[[str], str]) -> ConfigValue:
     if isinstance(value, dict):
-        return {
-            remove_secrets_of_name(key): _hide(join_path(path, key), item, kind_of)
-            for key, item in value.items()
-        }
+        names = hide_keys(value, remove_secrets_of_name)
+        return {names[key]: _hide(join_path(path, key), item, kind_of) for key, item in value.items()}
     if isinstance(value, list):
         return [_hide(f"{path}[{place}]", item, kind_of) for place, item in enumerate(value)]
     if value is None or isinstance(value, bool):

@@ -242,6 +242,15 @@ def test_names_that_are_one_without_their_secrets_are_refused(archive: Archive) 
             archive.record_runs([RecordedRun({}, BEGIN, **part)])  # type: ignore[arg-type]
     with archive.start_run() as run:
         assert list(run.log_mixed(dict.fromkeys(both, 0.5))) == [both[1]]
+    # Keys within one config or one event are told apart.
+    shown = {"--password=***": 1, "--password=*** (2)": 2, "other": 3}
+    values = {both[0]: 1, both[1]: 2, "other": 3}
+    with archive.start_run({"plain": values}) as run:
+        run.update_config(values)
+        run.append_event("check", values)
+    assert archive.get_run(run.run_id).config.values == {"plain": shown, **shown}
+    assert [event.data for event in run.read_events() if event.kind == "check"] == [shown]
+    assert archive.verify().ok
 
 
 def test_an_id_that_another_run_has_is_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,9 +190,15 @@ def _hash_range(text: str) -> dict[str, str]:
 
 
 @in_section
-def use_artifact(connection: Connection, run: int, reference: object) -> UsedArtifact:
-    """Record that a run uses an artifact; see :meth:`exptrack.Run.use_artifact`."""
+def use_artifact(
+    connection: Connection, run: int, reference: object, require_run: Callable[[], object]
+) -> UsedArtifact:
+    """Record that a run uses an artifact; see :meth:`exptrack.Run.use_artifact`.
+
+    `require_run` raises if the run is deleted.
+    """
     with connection.transaction():
+        require_run()
         found = find_artifact(connection, reference)
         facts = {"hash": found.hash, "from_run": found.run_id, "name": found.name, "version": found.version}
         now = utc_text()

@@ -283,13 +283,12 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
 
         Raises:
             ArtifactNotFoundError: the archive has no such artifact.
-            RunNotFoundError: no run has the id before the slash.
+            RunNotFoundError: the run is deleted, or no run has the id before the slash.
             AmbiguousRunError: several runs begin with it.
         """
         from exptrack.artifacts.lineage import use_artifact
 
-        self._require_present()
-        return use_artifact(self._connection, self._run, reference)
+        return use_artifact(self._connection, self._run, reference, self._require_present)
 
     @property
     def inputs(self) -> tuple[ArtifactUse, ...]:

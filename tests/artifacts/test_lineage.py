@@ -18,6 +18,7 @@ from exptrack import (
     Run,
     RunNotFoundError,
 )
+from tests.changes import trace
 
 
 def run_with(archive: Archive, name: str, *contents: bytes) -> Run:
@@ -160,6 +161,22 @@ def test_a_reference_that_leads_nowhere_records_nothing(archive: Archive) -> Non
         run.use_artifact(3)
     assert run.inputs == ()
     assert [event.kind for event in run.read_events()] == ["start"]
+
+
+def test_a_run_that_another_process_deletes_meanwhile_uses_nothing(archive: Archive) -> None:
+    run_with(archive, "model", b"x")
+    user = archive.start_run()
+    user.complete()
+    with Archive(archive.path) as other:
+
+        def delete(statement: str) -> None:
+            if statement.startswith("BEGIN"):
+                trace(archive._connection, None)
+                other.delete_run(user)
+
+        trace(archive._connection, delete)
+        with pytest.raises(RunNotFoundError, match=user.run_id):
+            user.use_artifact("model")
 
 
 def test_lineage_leads_up_and_down_from_a_run_and_from_a_hash(archive: Archive) -> None:

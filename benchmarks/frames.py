@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, Archive(Path(folder) / "lab.db") as archive:
         make_runs(archive, given.runs)
         query = archive.runs()
-        assert query.to_pandas().shape == (given.runs, 16 + KEYS + METRICS)
+        assert query.to_pandas().shape == (given.runs, 17 + KEYS + METRICS)
         assert len(query.metrics_to_pandas()) == given.runs * METRICS * POINTS
         bare = sqlite3.connect(Path(archive.path).as_uri() + "?mode=ro", uri=True)
         bare.execute("PRAGMA cache_size = -16000")

@@ -240,5 +240,5 @@ class Lab(RuleBasedStateMachine):
 
 TestLab = Lab.TestCase
 TestLab.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -38,6 +38,7 @@ class ArchiveGroups:
     def list_groups(self, *, trash: bool = False) -> list[RunGroup]:
         """List the groups by name, empty ones too; with `trash`, those in the trash.
 
+        >>> from exptrack import Archive
         >>> with Archive(tmp_path / "lab.db") as archive:
         ...     archive.start_run(group="digits").complete()
         ...     archive.set_group_attribute("digits", "owner", "ada")

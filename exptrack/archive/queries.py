@@ -354,6 +354,7 @@ class ArchiveQueries:
 
         By step it reads only the points from `start` to below `stop`; otherwise it looks at all points.
 
+        >>> from exptrack import Archive
         >>> with Archive(tmp_path / "lab.db") as archive:
         ...     for lr in (0.1, 0.2):
         ...         with archive.start_run() as run:

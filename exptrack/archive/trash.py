@@ -37,6 +37,7 @@ class ArchiveTrash:
         analysis or view; :meth:`get_run` and :meth:`show_run` still find it. Each run gets an event ``trash``.
         A run that is in the trash already is left as it is. Where a run is a trial, its study keeps the trial.
 
+        >>> from exptrack import Archive
         >>> with Archive(tmp_path / "lab.db") as archive:
         ...     with archive.start_run(name="typo") as run:
         ...         run.log({"loss": 0.5})

@@ -14,7 +14,7 @@ from tests.golden import write_dump
 
 # The migrations that were released, by the SHA-256 of their text. Add a line for each new one; change none.
 RELEASED = {
-    "0001_create_archive.sql": "",
+    "0001_create_archive.sql": "e1360e2026e3d8cc49b20a52a036002e3d29f634998eedd5157ff301ff2e637b",
 }
 DUMPS = sorted(write_dump.FOLDER.glob("*.sql"))
 
@@ -38,11 +38,11 @@ def test_the_archive_of_a_release_is_read_and_sound(tmp_path: Path, dumped: Path
         assert archive.info().format == (migrations.latest_version() if mode == "rw" else 1)
         by_name = {run.name: run for run in archive.list_runs()}
         ended = archive.show_run(by_name["run 1"].run_id)
-        assert ended.run.status is RunStatus.COMPLETED
+        assert ended.summary.status is RunStatus.COMPLETED
         assert ended.config.get("big") == 2**60 + 1
-        assert archive.get_run(ended.run.run_id).get_metric("loss")[3].value == 0.2
-        assert archive.artifacts(ended.run.run_id).get_artifact("words") == "second version"
-        assert archive.load_study("widths").best_value > 0
+        assert archive.get_run(ended.summary.run_id).get_metric("loss")[3].value == 0.2
+        assert archive.artifacts(ended.summary.run_id).get_blob("words") == "second version"
+        assert [(one.name, one.best_number is not None) for one in archive.studies()] == [("widths", True)]
         assert {str(run.host) for run in by_name.values()} == {"node01"}
 
 

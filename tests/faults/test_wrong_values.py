@@ -19,7 +19,7 @@ from tests.faults.wrong_values import (
     try_one,
 )
 
-SEEDS = range(0, 2 * len(COLUMNS), 9)
+SEEDS = range(0, 2 * len(COLUMNS), 15)
 # One that hung, and one of each kind of value that a call met without a guard once.
 FOUND = [
     ("trial", "number", "most"),

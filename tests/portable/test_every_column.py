@@ -58,9 +58,9 @@ def test_a_change_of_any_column_is_reported(tmp_path: Path, table: str, column: 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=map(".".join, COLUMNS))
 def test_no_value_makes_verification_raise(tmp_path: Path, table: str, column: str) -> None:
     path = tmp_path / "lab.db"
-    # Each column gets a quarter of the values, and each value reaches a quarter of the columns.
-    begin = COLUMNS.index((table, column)) % 4
-    for name, value in list(NASTY.items())[begin::4]:
+    # Each column gets a tenth of the values, and each value a tenth of the columns; tests.faults tries all.
+    begin = COLUMNS.index((table, column)) % 10
+    for name, value in list(NASTY.items())[begin::10]:
         assert_told(path, table, column, value, name)
 
 
@@ -75,7 +75,7 @@ def assert_told(path: Path, table: str, column: str, value: Any, name: str) -> N
     assert not ok, (table, column, name)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(COLUMNS),
     st.one_of(st.none(), INT64, TEXTS, st.floats(), st.binary(max_size=40)),

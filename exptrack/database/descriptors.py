@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 try:
@@ -43,6 +43,40 @@ def open_numbers() -> frozenset[int] | None:
         # The descriptor that listed the folder is among them, and closed by now.
         return frozenset(number for number in map(int, names) if file_id(number) is not None)
     return None
+
+
+class NotedNumbers:
+    """The descriptors that SQLite has open for one archive: of its connections, and those that it keeps.
+
+    It keeps the descriptor of a connection that was closed while another one holds a lock on the file, and uses
+    it again. Once SQLite has closed a descriptor, its number may lead to a file of another thread, so it is
+    noted no longer.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self._kept: dict[int, FileId] = {}
+
+    def add(self, numbers: Iterable[int]) -> None:
+        """Note the descriptors of a connection that was opened."""
+        self._open.update(numbers)
+
+    def begin_close(self, numbers: Iterable[int]) -> None:
+        """Forget the descriptors of a connection. Call before its close; another may get them after that."""
+        self._open.difference_update(numbers)
+
+    def end_close(self, numbers: Mapping[int, FileId]) -> None:
+        """Note what SQLite keeps open of a connection that was closed, and of others closed before."""
+        closed = {**self._kept, **numbers}
+        self._kept = {number: identity for number, identity in closed.items() if file_id(number) == identity}
+
+    def all(self) -> frozenset[int]:
+        """Return every descriptor that is noted."""
+        return frozenset((*self._open, *self._kept))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._open, self._kept = set(), {}
 
 
 def may_be_sqlites(number: int) -> bool:

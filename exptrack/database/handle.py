@@ -8,8 +8,22 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exptrack.database.descriptors import FileId, file_id
+from exptrack.database.descriptors import FileId, NotedNumbers, file_id
 from exptrack.database.frozen import Look
+
+
+class Left(NamedTuple):
+    """A SQLite connection that its thread dropped, with the descriptors that it opened."""
+
+    connection: sqlite3.Connection
+    numbers: Mapping[int, FileId]
+    noted: NotedNumbers
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.noted.begin_close(self.numbers)
+        self.connection.close()
+        self.noted.end_close(self.numbers)
 
 
 class Handle:
@@ -23,7 +37,7 @@ class Handle:
     the collector finds them, as each refers to itself by its cache of statements.
     """
 
-    def __init__(self, left: list[sqlite3.Connection]) -> None:
+    def __init__(self, left: list[Left]) -> None:
         self._left = left
         self.raw: sqlite3.Connection | None = None
         self.keeper: sqlite3.Connection | None = None  # holds the write lock during a checkpoint
@@ -33,6 +47,7 @@ class Handle:
         self.used_at = math.inf  # when a thread last asked for it, by time.monotonic()
         # The descriptors that SQLite opened for this handle. Replaced, never changed: read without `busy`.
         self.numbers: Mapping[int, FileId] = {}
+        self.noted = NotedNumbers()  # where these are noted, with those of all other handles on the file
         self.is_in_doubt = False  # a look at all of them has found one that leads elsewhere
         self.seen: Look | None = None  # how the file looked when it was opened as immutable
 
@@ -55,13 +70,15 @@ class Handle:
 
     def close(self) -> None:
         """Close the connections; the next statement of the thread opens new ones. Call while `busy` is held."""
-        raw, keeper = self.raw, self.keeper
+        raw, keeper, numbers = self.raw, self.keeper, self.numbers
         self.raw = self.keeper = None
         self.depth = 0
         self.numbers, self.is_in_doubt = {}, False
+        self.noted.begin_close(numbers)
         for one in (keeper, raw):
             if one is not None:
                 one.close()
+        self.noted.end_close(numbers)
 
     def abandon(self) -> list[sqlite3.Connection]:
         """Give the connections up without closing them; return them, to be kept alive for ever."""
@@ -71,7 +88,7 @@ class Handle:
         return left
 
     def __del__(self) -> None:
-        self._left += self.abandon()
+        self._left += [Left(one, self.numbers, self.noted) for one in self.abandon()]
 
 
 class Done(NamedTuple):

@@ -32,7 +32,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
-from exptrack.database.descriptors import FileId, file_id, may_be_sqlites, open_numbers
+from exptrack.database.descriptors import FileId, NotedNumbers, file_id, may_be_sqlites, open_numbers
 from exptrack.database.failures import busy_error
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_length, ask_lock, set_lock
 from exptrack.process import current_process, identify_space, is_gone
@@ -62,7 +62,7 @@ class Hold:
         self.wal_path, self.shm_path = f"{path}-wal", f"{path}-shm"
         self.main, self.shm, self.wal = descriptors
         self.main_id, self.shm_id, self.wal_id = identities
-        self.sqlite: set[int] = set()  # every descriptor number that SQLite has opened for the archive
+        self.sqlite = NotedNumbers()
         self.users = 1
         self.is_given_up = False
         self.leaves_wal = False  # the WAL is damaged and no copy of it could be made: nothing may touch it

@@ -26,7 +26,7 @@ from exptrack.database.descriptors import FileId, file_id, open_numbers, set_asi
 from exptrack.database.failures import SQLITE_FAILURE, primary_code, require_sqlite, translate
 from exptrack.database.frozen import look_at, side_files_exist, wal_bytes
 from exptrack.database.functions import register_functions
-from exptrack.database.handle import Handle
+from exptrack.database.handle import Handle, Left
 from exptrack.database.hold import Hold
 from exptrack.database.last_close import fold_renamed, leave_cut_wal, leave_to_another_file
 from exptrack.database.patience import BUSY_WAIT_S, Patience, pause
@@ -85,7 +85,7 @@ class OpenedFile:
         self._local = threading.local()
         self._patience = Patience()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
-        self._left: list[sqlite3.Connection] = []  # by threads that have ended; to be closed
+        self._left: list[Left] = []  # by threads that have ended; to be closed
         self._lock = threading.Lock()
         self.journal_guard = threading.RLock()  # while the journal of this connection is made or deleted
         self._hold: Hold | None = None
@@ -290,7 +290,8 @@ class OpenedFile:
         """Remember which descriptors SQLite has opened for the handle since `before`."""
         if self._hold is not None and before is not None:
             handle.numbers = {**handle.numbers, **self._hold.numbers_since(before)}
-            self._hold.sqlite.update(handle.numbers)
+            handle.noted = self._hold.sqlite
+            handle.noted.add(handle.numbers)
 
     def _require_descriptors(self, handle: Handle | None) -> None:
         """Open everything afresh if a program has closed our descriptors, as daemonizers do.
@@ -328,7 +329,7 @@ class OpenedFile:
             if held.is_given_up or (held.is_intact() and all(handle.has_own_numbers() for handle in free)):
                 return  # another thread was faster, or a handle was closed while it was looked at
             try:
-                with set_aside(held.sqlite, held.ids):
+                with set_aside(held.sqlite.all(), held.ids):
                     for handle in free:
                         with suppress(sqlite3.Error):
                             handle.close()

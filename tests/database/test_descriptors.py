@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from exptrack.database.descriptors import fcntl, file_id, open_numbers, set_aside
+from exptrack import Archive
+from exptrack.database.descriptors import NotedNumbers, fcntl, file_id, open_numbers, set_aside
 
 pytestmark = pytest.mark.skipif(fcntl is None, reason="the system's SQLite does not use descriptor numbers")
 
@@ -88,3 +90,37 @@ def test_no_descriptor_is_left_behind(tmp_path: Path) -> None:
     assert open_numbers() == before
     for number in numbers:
         os.close(number)
+
+
+def test_a_number_is_noted_until_sqlite_has_closed_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    kept, closed = (os.open(tmp_path / "a", os.O_RDONLY) for _ in range(2))
+    numbers = {number: identity for number in (kept, closed) if (identity := file_id(number)) is not None}
+    noted = NotedNumbers()
+    noted.add(numbers)
+    assert noted.all() == {kept, closed}
+    noted.begin_close(numbers)
+    os.close(closed)
+    noted.end_close(numbers)
+    assert noted.all() == {kept}
+    os.close(kept)
+    noted.end_close({})
+    assert noted.all() == frozenset()
+
+
+def test_what_is_noted_of_an_archive_leads_to_it(archive: Archive) -> None:
+    """A connection of a thread that has ended, and one that was idle, have left numbers that others may get."""
+    connection = archive._connection
+    archive.start_run().complete()
+    for _ in range(3):
+        with connection.apart() as raw:
+            raw.execute("SELECT count(*) FROM run").fetchone()
+        thread = threading.Thread(target=lambda: connection.value("SELECT count(*) FROM run"))
+        thread.start()
+        thread.join()
+    connection._close_left()
+    held = connection.current_hold
+    assert held is not None
+    noted = held.sqlite.all()
+    assert noted
+    assert {file_id(number) for number in noted} <= set(held.ids)

@@ -67,8 +67,12 @@ class NotedNumbers:
 
     def end_close(self, numbers: Mapping[int, FileId]) -> None:
         """Note what SQLite keeps open of a connection that was closed, and of others closed before."""
-        closed = {**self._kept, **numbers}
-        self._kept = {number: identity for number, identity in closed.items() if file_id(number) == identity}
+        for number, identity in {**self._kept, **numbers}.items():
+            # One entry at a time: several threads may close connections at once.
+            if file_id(number) == identity:
+                self._kept[number] = identity
+            else:
+                self._kept.pop(number, None)
 
     def all(self) -> frozenset[int]:
         """Return every descriptor that is noted."""

@@ -36,7 +36,6 @@ _T = TypeVar("_T")
 VALUE_BYTES = 80 << 20  # more than the longest text that exptrack stores: 16 Mi characters
 SEQUENCES = ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
 ALL_OBJECTS = "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema"
-REMOVE_OBJECT = "DELETE FROM sqlite_schema WHERE rowid = ?"
 AUTOINDEX = "sqlite_autoindex_"
 CHECK_TABLE = "PRAGMA integrity_check('{table}')"
 SOUND = "ok"
@@ -172,7 +171,7 @@ def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int)
         foreign = [(one[0],) for one in objects if not is_own(one[1:])]
         if foreign:
             raw.execute("BEGIN")
-            raw.executemany(REMOVE_OBJECT, foreign)
+            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
             raw.execute("COMMIT")
     with closing(_connect(copy, deadline)) as raw:
         left = [row[1:] for row in raw.execute(ALL_OBJECTS)]

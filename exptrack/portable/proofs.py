@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -27,20 +26,27 @@ from exptrack.config.tree import check_values, encode_canonical, list_leaves, sh
 from exptrack.database.connection import Connection
 from exptrack.database.failures import DAMAGE
 from exptrack.database.row_sums import METRIC_KIND, SEAL_KIND, wrap_sum
-from exptrack.errors import ExptrackError, InvalidValueError
+from exptrack.errors import ExptrackError
 from exptrack.hashed_lists import encode_list
+from exptrack.portable.stranger_values import (
+    check_attribute,
+    check_optional_text,
+    check_texts,
+    check_time,
+    is_content_hash,
+    is_digest,
+    is_family,
+    is_run_id,
+    parse_json,
+    require,
+)
 from exptrack.records import RunStatus
-from exptrack.runs.attributes import decode_attribute
 from exptrack.runs.events import checksum_event
-from exptrack.times import moment
-from exptrack.validation import check_name, check_text
+from exptrack.validation import check_name
 
 Row: TypeAlias = tuple[Any, ...]
 
 MOST_PROBLEMS = 20  # that are told of one run
-MOST_PARTS = 1_000_000  # of a JSON text, as of a config
-FEW_CHARS = 100_000  # of a JSON text that is not counted first: it has fewer parts than that
-MOST_DEPTH = 50
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
 RUNS = f"""
@@ -85,12 +91,6 @@ SELECT s.run, n.name, s.count, s.nan_count, s.first_step, s.first_value, s.last_
        s.checksum
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run {_AMONG} ORDER BY s.run, n.name
 """
-
-_is_run_id = re.compile(r"[0-9a-hjkmnp-tv-z]{16}").fullmatch
-_is_time = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}", re.ASCII).fullmatch
-_is_digest = re.compile(r"[0-9a-f]{64}").fullmatch
-_is_family = re.compile(r"[0-9a-f]{16}").fullmatch
-_is_hash = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
 
 
 def prove_runs(connection: Connection, runs: Sequence[int]) -> dict[int, list[str]]:
@@ -235,21 +235,21 @@ def _take_facts(run: _Run, row: Row) -> None:
     run.seal.update(encode_list(("run", *sealed, host, commit, dirty)) + b"\n")
     if run.stored_seal is not None:
         run.add(encode_list((SEAL_KIND, run.stored_seal)))
-    _require(_is_run_id(run_id), "its run id is none")
+    require(is_run_id(run_id), "its run id is none")
     is_over = RunStatus(status) != RunStatus.RUNNING
     for text in (reason, traceback, host, commit):
-        _check_text(text)
+        check_optional_text(text)
     for text, what in ((name, "run name"), (group, "group"), (external, "external id")):
         if text is not None:
             check_name(text, what)
-    _require(parent is None or (_is_run_id(parent) and parent != run_id), "its parent is none")
+    require(parent is None or (is_run_id(parent) and parent != run_id), "its parent is none")
     for time, what in ((started, "start"), (heartbeat, "heartbeat"), (ended, "end"), (deleted, "deletion")):
-        _check_time(time, what)
-    _require((ended is not None) == is_over, f"it is {status} {'without' if is_over else 'with'} an end")
-    _require(ended is None or ended >= started, "it ends before its start")
-    _require(duration_ms >= 0, "its duration is below 0")
-    _require(_is_digest(config_hash) and _is_digest(fingerprint) and _is_family(family), "a hash of it is none")
-    _require(run.stored_seal is None or is_over, "it is sealed and has not ended")
+        check_time(time, what)
+    require((ended is not None) == is_over, f"it is {status} {'without' if is_over else 'with'} an end")
+    require(ended is None or ended >= started, "it ends before its start")
+    require(duration_ms >= 0, "its duration is below 0")
+    require(is_digest(config_hash) and is_digest(fingerprint) and is_family(family), "a hash of it is none")
+    require(run.stored_seal is None or is_over, "it is sealed and has not ended")
 
 
 def _take_environment(run: _Run, row: Row) -> None:
@@ -257,33 +257,33 @@ def _take_environment(run: _Run, row: Row) -> None:
     run.has_environment = True
     python, platform, command, script, branch, remote, code_digest, system, variables, data = row
     for text in (python, platform, script, branch, remote):
-        _check_text(text)
-    _require(_is_digest(code_digest), "the digest of its code is none")
-    _check_texts(_parse(command, list, "command"), "command")
-    _parse(system, dict, "system")
-    _check_texts(_parse(variables, dict, "variables").values(), "variables")
-    _check_texts(_parse(data, dict, "data references").values(), "data references")
+        check_optional_text(text)
+    require(is_digest(code_digest), "the digest of its code is none")
+    check_texts(parse_json(command, list, "command"), "command")
+    parse_json(system, dict, "system")
+    check_texts(parse_json(variables, dict, "variables").values(), "variables")
+    check_texts(parse_json(data, dict, "data references").values(), "data references")
 
 
 def _take_config(run: _Run, row: Row) -> None:
     run.add_sealed(encode_list(("run_config", *row)))
     run.has_config = True
     version, snapshot, files, overrides = row
-    _require(version == CANONICAL_VERSION, "its config has an unknown format")
-    _check_texts(_parse(files, list, "source files"), "source files")
-    _check_texts(_parse(overrides, list, "overrides"), "overrides")
-    _require(sha256_text(snapshot) == run.config_hash, "its config does not match its hash")
-    values = check_values(_parse(snapshot, dict, "config"))
-    _require(encode_canonical(values) == snapshot, "its config is not in its canonical form")
+    require(version == CANONICAL_VERSION, "its config has an unknown format")
+    check_texts(parse_json(files, list, "source files"), "source files")
+    check_texts(parse_json(overrides, list, "overrides"), "overrides")
+    require(sha256_text(snapshot) == run.config_hash, "its config does not match its hash")
+    values = check_values(parse_json(snapshot, dict, "config"))
+    require(encode_canonical(values) == snapshot, "its config is not in its canonical form")
     run.leaves = iter(sorted(map(tuple, list_leaves("", values) if values else ())))
 
 
 def _take_leaf(run: _Run, row: Row) -> None:
     run.add_leaf(b"," + encode_list(row))
-    _require(row[:4] == next(run.leaves, None), "its searchable values differ from its config")
+    require(row[:4] == next(run.leaves, None), "its searchable values differ from its config")
     if row[4] is not None:
-        _check_text(row[5])
-        _require(row[6] >= 0, "a line of its config is below 0")
+        check_optional_text(row[5])
+        require(row[6] >= 0, "a line of its config is below 0")
 
 
 def _end_leaves(run: _Run) -> None:
@@ -300,13 +300,11 @@ def _take_series(run: _Run, row: Row) -> None:
     name, count, nan_count, *_, completed, checksum = row
     run.seal.update(encode_list(("metric_series", *row)) + b"\n")
     run.total += _hash_metric(name)
-    _require(0 <= nan_count <= count and count > 0, f"the metric {name!r} counts its points wrongly")
-    _require(
+    require(0 <= nan_count <= count and count > 0, f"the metric {name!r} counts its points wrongly")
+    require(
         completed == (run.status == RunStatus.COMPLETED), f"the metric {name!r} is ranked as of another end"
     )
-    _require(
-        (checksum is None) == (run.stored_seal is None), f"the metric {name!r} is sealed as of another end"
-    )
+    require((checksum is None) == (run.stored_seal is None), f"the metric {name!r} is sealed as of another end")
 
 
 @lru_cache(maxsize=4096)
@@ -322,46 +320,46 @@ def _take_owner(run: _Run, row: Row) -> None:
     run.add(encode_list(("run_owner", *row)))
     run.has_owner = True
     host_id, boot_id, pid, pid_started, lease_s = row
-    _check_texts((host_id, boot_id, pid_started), "process")
-    _require(pid >= 0 and (lease_s is None or lease_s > 0), "the process that writes it is none")
+    check_texts((host_id, boot_id, pid_started), "process")
+    require(pid >= 0 and (lease_s is None or lease_s > 0), "the process that writes it is none")
 
 
 def _take_tag(run: _Run, row: Row) -> None:
     run.add(encode_list(("run_tag", *row)))
     check_name(row[0], "tag")
-    _check_time(row[1], "tag")
+    check_time(row[1], "tag")
 
 
 def _take_note(run: _Run, row: Row) -> None:
     seq, *rest = row
     run.add(encode_list(("note", *rest)))
-    _require(seq == run.notes, f"note {run.notes} is missing")
+    require(seq == run.notes, f"note {run.notes} is missing")
     run.notes += 1
-    _check_time(rest[0], "note")
-    _check_text(rest[1])
+    check_time(rest[0], "note")
+    check_optional_text(rest[1])
 
 
 def _take_event(run: _Run, row: Row) -> None:
     seq, checksum, *rest = row
     happened_at, kind, data, _late = rest
     run.add(encode_list(("event", *rest)))
-    _require(seq == run.events, f"event {run.events} is missing")
+    require(seq == run.events, f"event {run.events} is missing")
     run.events += 1
-    _require(checksum == checksum_event(happened_at, kind, data), f"event {seq} does not match its checksum")
+    require(checksum == checksum_event(happened_at, kind, data), f"event {seq} does not match its checksum")
     check_name(kind, "event kind")
-    _check_time(happened_at, "event")
-    _parse(data, dict, "event")
+    check_time(happened_at, "event")
+    parse_json(data, dict, "event")
 
 
 def _take_input(run: _Run, row: Row) -> None:
     seq, *rest = row
     run.add(encode_list(("run_input", *rest)))
-    _require(seq == run.inputs, f"input {run.inputs} is missing")
+    require(seq == run.inputs, f"input {run.inputs} is missing")
     run.inputs += 1
     content, from_run_id, name, version, used_at = rest
-    _require(_is_hash(content) and _is_run_id(from_run_id) and version > 0, "an input of it is none")
+    require(is_content_hash(content) and is_run_id(from_run_id) and version > 0, "an input of it is none")
     check_name(name, "artifact name")
-    _check_time(used_at, "input")
+    check_time(used_at, "input")
 
 
 def _take_artifact(run: _Run, row: Row) -> None:
@@ -370,20 +368,20 @@ def _take_artifact(run: _Run, row: Row) -> None:
     _id, name, version, kind, _blob, content, is_text, media_type, step, metadata, description, *times = rest
     created_at, removed_at = times
     checked = (run.run_id, name, version, kind, content, is_text, media_type, step, metadata, created_at)
-    _require(
+    require(
         artifact_checksum(dict(zip(CHECKED, checked, strict=True))) == checksum,
         f"the artifact {name!r} does not match its checksum",
     )
     for text, what in ((name, "artifact name"), (kind, "artifact kind"), (media_type, "media type")):
         if text is not None:
             check_name(text, what)
-    _require(_is_hash(content) and version > 0, f"the artifact {name!r} has no hash or version")
+    require(is_content_hash(content) and version > 0, f"the artifact {name!r} has no hash or version")
     if removed_at is None:
-        _require(held == content, f"the artifact {name!r} names the bytes of another one")
-    _parse(metadata, dict, "metadata")
-    _check_text(description)
-    _check_time(created_at, "artifact")
-    _check_time(removed_at, "removal")
+        require(held == content, f"the artifact {name!r} names the bytes of another one")
+    parse_json(metadata, dict, "metadata")
+    check_optional_text(description)
+    check_time(created_at, "artifact")
+    check_time(removed_at, "removal")
 
 
 def _take_attribute(run: _Run, row: Row) -> None:
@@ -391,88 +389,20 @@ def _take_attribute(run: _Run, row: Row) -> None:
     check_attribute(*row)
 
 
-def check_attribute(key: str, kind: str, num: float | None, text: str | None, set_at: str) -> None:
-    """Refuse the row of an attribute that exptrack cannot have written.
-
-    Raises:
-        ExptrackError, ValueError, TypeError, RecursionError: it is one.
-    """
-    check_name(key, "attribute key")
-    _check_time(set_at, "attribute")
-    if kind == "json":
-        check_values({key: _parse(text or "", (dict, list), "attribute")})
-    elif kind == "removed":
-        _require(num is None and text is None, f"the attribute {key!r} is removed and has a value")
-    else:
-        _require(
-            text is None or len(text) <= FEW_CHARS or kind == "text", f"the attribute {key!r} is no {kind}"
-        )
-        decode_attribute(kind, num, text)
-        _check_text(text)
-
-
 def _take_alias(run: _Run, row: Row) -> None:
     run.add(encode_list(("artifact_alias", *row)))
     name, alias, version, set_at = row
     check_name(name, "artifact name")
     check_name(alias, "alias")
-    _require(version is None or version > 0, f"the alias {alias!r} names no version")
-    _check_time(set_at, "alias")
+    require(version is None or version > 0, f"the alias {alias!r} names no version")
+    check_time(set_at, "alias")
 
 
 def _take_ingest(run: _Run, row: Row) -> None:
     run.add(encode_list(("run_ingest", *row)))
     check_name(row[0], "source")
-    _check_time(row[2], "batch")
-
-
-# Values
+    check_time(row[2], "batch")
 
 
 def _hash(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
-
-
-def _require(is_right: object, problem: str) -> None:
-    if not is_right:
-        raise InvalidValueError(problem)
-
-
-def _check_time(text: str | None, what: str) -> None:
-    if text is not None:
-        _require(_is_time(text), f"the time of its {what} is none")
-        moment(text)
-
-
-def _check_text(text: str | None) -> None:
-    if text is not None:
-        check_text(text, "a text of it")
-
-
-def _check_texts(texts: Iterable[object], what: str) -> None:
-    for text in texts:
-        check_text(text, f"its {what}")
-
-
-def _refuse_constant(name: str) -> None:
-    raise InvalidValueError(f"a JSON text of it holds {name}")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-
-
-def _parse(text: str, kind: type | tuple[type, ...], what: str) -> Any:
-    """Parse a JSON text that has neither too many parts nor too many levels."""
-    brackets = text.count("[") + text.count("{")
-    if len(text) > FEW_CHARS:
-        _require(brackets + text.count(",") <= MOST_PARTS, f"its {what} has more than {MOST_PARTS:,} parts")
-    found = _decode(text)
-    _require(isinstance(found, kind), f"its {what} is {type(found).__name__}")
-    if brackets > MOST_DEPTH:
-        _require(_measure_depth(found) <= MOST_DEPTH, f"its {what} is nested deeper than {MOST_DEPTH} levels")
-    return found
-
-
-def _measure_depth(value: Any) -> int:
-    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_measure_depth, below), default=0)

@@ -30,7 +30,9 @@ def merge_into(target: Path, *sources: Path) -> None:
     if not target.exists():
         target.write_bytes(empty_archive())
     with Archive(target) as archive:
-        archive.merge(*sources)
+        report = archive.merge(*sources)
+    left_out = [one for file in report.files for one in file.left_out]
+    assert not left_out, left_out
 
 
 def find_problems(path: Path) -> tuple[object, ...]:

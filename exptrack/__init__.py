@@ -21,6 +21,7 @@ _NAMES_IN = {
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
     "portable.verification": "VerifyReport Problem",
     # A run
@@ -235,6 +236,7 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.extract import ExtractReport as ExtractReport
     from exptrack.portable.merge_records import Fork as Fork
     from exptrack.portable.merge_records import LeftOut as LeftOut
     from exptrack.portable.merge_records import MergedFile as MergedFile

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exptrack.cli.main import json_option, main, open_archive
+from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
 from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_progress_of_parts
 from exptrack.cli.streams import keep_working
 
@@ -68,6 +68,51 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> N
             print_json(report)
         else:
             print_merged(open_console(), report)
+        if not report.ok:
+            sys.exit(LEFT_OUT_EXIT)
+
+
+@main.command()
+@click.argument("out", type=click.Path())
+@run_argument("runs", nargs=-1)
+@where_option
+@click.option("--study", metavar="NAME", help="The runs of this study.")
+@click.option("--with-inputs", is_flag=True, help="Also the runs that made what they used.")
+@json_option
+@click.pass_obj
+def extract(
+    db: str | None,
+    out: str,
+    runs: tuple[str, ...],
+    where: tuple[str, ...],
+    study: str | None,
+    with_inputs: bool,
+    as_json: bool,
+) -> None:
+    """Copy some runs to the new archive OUT.
+
+    Their artifacts come along, and the studies whose trials they are. The exit code is 17 if a run was left out
+    since it is damaged.
+
+    Example: exptrack extract paper.db --where "tag = 'paper'"
+    """
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_extracted
+
+    with open_archive(db) as archive, show_progress("extracting") as update:
+        report = archive.extract(
+            out,
+            runs or None,
+            where=" and ".join(f"({one})" for one in where) or None,
+            study=study,
+            with_inputs=with_inputs,
+            progress=update,
+        )
+    with keep_working():
+        if as_json:
+            print_json(report)
+        else:
+            print_extracted(open_console(), report)
         if not report.ok:
             sys.exit(LEFT_OUT_EXIT)
 

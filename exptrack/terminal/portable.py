@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.text import Text
 from exptrack.terminal.console import format_size, print_table, safe
 
 if TYPE_CHECKING:
-    from exptrack import MergedFile, MergeReport
+    from exptrack import ExtractReport, MergedFile, MergeReport
 
 
 def print_merged(out: Console, report: MergeReport) -> None:
@@ -22,13 +23,29 @@ def print_merged(out: Console, report: MergeReport) -> None:
             out.print(Text(f"  {safe(fork.run_id)} is a fork of {safe(fork.of)}: the run went on in two files"))
         for old, new in one.renamed:
             out.print(Text(f"  another study is named {safe(old)}; this one is named {safe(new)}"))
-    left = [(one.path, *found) for one in report.files for found in one.left_out]
+    _print_left_out(out, [(one.path, *found) for one in report.files for found in one.left_out])
+    if not report.files:
+        out.print(Text("nothing to merge: every file given is the archive itself"))
+
+
+def print_extracted(out: Console, report: ExtractReport) -> None:
+    """Print what an extracted file holds, and which runs were left out."""
+    parts = (
+        _count(len(report.runs), "run") or "no run",
+        _count(len(report.studies), "study", "studies"),
+        _count(report.points, "point"),
+        _count(report.blobs, "blob"),
+    )
+    said = ", ".join(part for part in parts if part)
+    out.print(Text(f"extracted {said} to {safe(report.path)} ({format_size(report.file_bytes)})"))
+    _print_left_out(out, [(report.path, *found) for found in report.left_out])
+
+
+def _print_left_out(out: Console, left: Sequence[tuple[str, str, str]]) -> None:
     if left:
         columns = [("file", "left"), ("left out", "left"), ("why", "left")]
         out.print(Text(f"{len(left):,} left out", style="red"))
         print_table(out, columns, ([safe(cell) for cell in row] for row in left))
-    if not report.files:
-        out.print(Text("nothing to merge: every file given is the archive itself"))
 
 
 def _describe(one: MergedFile) -> str:

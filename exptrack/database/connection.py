@@ -36,11 +36,11 @@ from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Handle
 from exptrack.database.hold import begin_alone
 from exptrack.database.opened_file import READING, SECTION
+from exptrack.database.rest import Resting
 from exptrack.database.sections import SectionThread
 from exptrack.database.side_files import AnotherWrite
 from exptrack.database.statements import Parameters, Row, StatementRunner
 from exptrack.database.time_limit import current_limit, under_limit
-from exptrack.database.upkeep import Upkeep
 from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
@@ -58,7 +58,7 @@ VACUUM_PAGES = 8192  # freed in one transaction
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
-class Connection(Upkeep):
+class Connection(Resting):
     """Run statements on one archive file; safe to share between threads and over a fork.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
@@ -235,6 +235,7 @@ class Connection(Upkeep):
             )
         with handle.busy:
             self.require_open()
+            self.wake()
             with self._outermost(handle, durable):
                 yield
 

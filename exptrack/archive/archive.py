@@ -21,6 +21,7 @@ from exptrack.archive.trash import ArchiveTrash
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
+from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
@@ -493,6 +494,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
             last_run=_moment_or_none(last),
             waiting=waiting,
             trashed=connection.value(COUNT_TRASHED),
+            network=find_network(connection.place),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

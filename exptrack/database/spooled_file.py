@@ -37,6 +37,7 @@ NOTE_ENDING = ".open"
 NOTE_BYTES = 64 * 1024
 PRIVATE_FOLDER = 0o700
 COPY_BYTES = 1 << 20
+LOCAL_FOLDERS = ("/tmp", "/var/tmp")  # where the folder for temporary files is on the network too
 
 
 class OpenNote(NamedTuple):
@@ -249,7 +250,7 @@ def find_work_folder() -> Path | None:
     import tempfile
 
     user = os.getuid() if hasattr(os, "getuid") else "work"
-    for base in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
+    for base in dict.fromkeys((tempfile.gettempdir(), *LOCAL_FOLDERS)):
         folder = Path(base) / f"exptrack-{user}"
         try:
             folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)

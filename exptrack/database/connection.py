@@ -233,9 +233,8 @@ class Connection(Resting):
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=str(self.path)
             )
-        with handle.busy:
+        with self.awake(handle):
             self.require_open()
-            self.wake()
             with self._outermost(handle, durable):
                 yield
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from exptrack.database import forks, hold
 from exptrack.database.failures import SQLITE_FAILURE, primary_code
 from exptrack.database.frozen import Look, look_at
+from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
 from exptrack.database.opened_file import OpenedFile
 from exptrack.database.spooled_file import NOTE_ENDING, SpooledFile, list_known, sync_folder
@@ -64,16 +65,31 @@ class Resting(Upkeep):
                 stack.callback(unused.close_descriptors)
             return bring_to_rest(spooled)
 
-    def wake(self) -> None:
-        """Bring the file back to WAL mode if it is at rest. Call inside a section, before its transaction.
+    @contextmanager
+    def awake(self, handle: Handle) -> Iterator[None]:
+        """Hold the handle's `busy` in the block, with the file in WAL mode. Call inside a section.
+
+        `busy` keeps the file from coming to rest. It is not held while the file is woken: :meth:`come_to_rest`
+        takes the gate first, and so does that.
 
         Raises:
             ArchiveMovedError: the file was removed, as one that was merged.
             ArchiveFullError: there is no room.
         """
-        spooled = self.spooled
-        if spooled is None or not spooled.is_at_rest:
-            return
+        while True:
+            if self.spooled is not None:
+                self._wake(self.spooled)
+            with handle.busy:
+                if self.spooled is None or not self.spooled.is_at_rest:
+                    yield
+                    return
+
+    def _wake(self, spooled: SpooledFile) -> None:
+        with forks.GATE:
+            if spooled.is_at_rest:
+                self._wake_alone(spooled)
+
+    def _wake_alone(self, spooled: SpooledFile) -> None:
         spooled.mark_open()
         try:
             close_for_waking(spooled)

@@ -171,12 +171,13 @@ def open_connection(
     spooled = spooled_file.find(place) if mode == "rw" else None
     if spooled is None or not (create or place.exists()):
         return _open(place, mode, create, wait_s)
+    before = spooled.read_notes()
     spooled.mark_open()
     close_for_waking(spooled)
     try:
         connection = _open(place, mode, create, wait_s)
     except BaseException:
-        leave(spooled)
+        spooled.undo_open(before)
         raise
     connection.spooled = spooled
     connection.on_close = partial(leave, spooled)

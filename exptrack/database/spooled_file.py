@@ -81,6 +81,26 @@ class SpooledFile:
             raise error_of(error, self.place, "cannot be created") from error
         self.is_at_rest = False
 
+    def read_notes(self) -> dict[Path, bytes]:
+        """Return what the notes say now, for :meth:`undo_open`."""
+        return {path: path.read_bytes() for path in self._notes() if path.exists()}
+
+    def undo_open(self, notes: dict[Path, bytes]) -> None:
+        """After an opening that failed: write what the notes said before, and remove a file without content.
+
+        Nothing else is touched: the file may be damaged.
+        """
+        with suppress(OSError):
+            if not self.path.stat().st_size:
+                self.path.unlink()
+        with suppress(OSError):
+            for path in self._notes():
+                if path in notes:
+                    write_new_file(str(path), notes[path], overwrite=True, mode=0o600)
+                else:
+                    path.unlink(missing_ok=True)
+        self.is_at_rest = not notes
+
     def mark_at_rest(self) -> None:
         """Say that the file in the spool holds everything."""
         self.is_at_rest = True

@@ -197,6 +197,17 @@ def test_a_full_disk_leaves_nothing(spool: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(OSError, match="No space"):
         local_archive(spool)
     assert list(spool.iterdir()) == []
+    monkeypatch.undo()
+    with local_archive(spool) as archive:
+        pass
+    assert list(spool.iterdir()) == []
+    with local_archive(spool) as archive, archive.start_run():
+        monkeypatch.setattr("exptrack.database.opening.bring_up_to_date", refuse)
+        before = {path: path.read_bytes() for path in spool.glob("*.open")}
+        with pytest.raises(OSError, match="No space"):
+            local_archive(spool)
+        assert {path: path.read_bytes() for path in spool.glob("*.open")} == before
+    assert names(spool) == [".db"]
 
 
 def test_a_file_that_is_open_elsewhere_stays_as_it_is(spool: Path) -> None:

@@ -67,6 +67,26 @@ if __name__ == "__main__":
     assert exptrack.Archive.default().path not in paths
 """
 
+SWEEPS = """
+import exptrack, os, sys
+if sys.argv[1:]:
+    trial = exptrack.current_trial()
+    with exptrack.start_run(name="of a trial") as run:
+        run.log({"acc": trial.params["lr"]})
+else:
+    lr = exptrack.Dimension("float", 0.0, 1.0)
+    how = exptrack.Sampler.random(seed=1), exptrack.Pruner.none()
+    plan = exptrack.SweepPlan("s", "acc", "maximize", {"lr": lr}, "max", *how, max_trials=2)
+    exptrack.Archive.default().run_sweep(plan, [sys.executable, __file__, "trial"], jobs=2)
+"""
+PLAN = """
+name: s
+objective: {metric: acc, direction: maximize}
+space: {lr: {low: 0.0, high: 1.0}}
+sampler: random
+budget: {max_trials: 2}
+"""
+
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Path]:
@@ -217,6 +237,30 @@ def test_a_damaged_file_is_left_with_a_warning(spool: Path, caplog: pytest.LogCa
     assert path.read_bytes() == data
     (file,) = list_spooled(spool)
     assert (file.state, file.path) == ("left", str(path))
+
+
+def test_the_trials_of_a_sweep_share_the_archive_of_the_sweep(spool: Path) -> None:
+    done = run_script(spool, SWEEPS)
+    assert done.returncode == 0, done.stderr
+    assert list(runs_in(spool).values()) == [{"of a trial"}]
+    (file,) = list_spooled(spool)
+    with Archive(file.path, mode="ro") as archive:
+        assert [trial.state for trial in archive.trials("s")] == ["complete"] * 2
+        assert len(archive.list_runs()) == 2
+
+
+def test_a_sweep_of_the_command_line_stays_out_of_the_spool(spool: Path, tmp_path: Path) -> None:
+    (tmp_path / "plan.sdn").write_text(PLAN)
+    (tmp_path / "train.py").write_text(SWEEPS)
+    done = run_script(
+        spool,
+        "import sys; from exptrack.cli.main import main;"
+        "main(['sweep', 'run', 'plan.sdn', '--', sys.executable, 'train.py', 'trial'])",
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(spool.iterdir()) == []
+    with Archive(tmp_path / "exptrack.db", mode="ro") as archive:
+        assert [run.status for run in archive.list_runs()] == ["completed"] * 2
 
 
 # A network file system

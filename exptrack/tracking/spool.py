@@ -97,6 +97,8 @@ def _look_at(place: Path) -> SpooledArchive:
 
 
 def _say_where(place: Path, note: OpenNote, is_dead: bool) -> str:
+    if note.path == os.path.join(note.spool, place.name):
+        return ""  # its process died before it made the file
     what = "the points since the last copy" if place.exists() else "all of its points"
     where = f"{note.path} on {note.host}"
     if is_dead:
@@ -130,29 +132,34 @@ def settle_spool(folder: str | os.PathLike[str]) -> list[str]:
     """
     settled = []
     for found in list_spooled(folder):
-        if found.state == LEFT and found.path:
-            place = Path(found.place)
+        if found.state != LEFT:
+            continue
+        place = Path(found.place)
+        if found.path:
             if _settle_file(place, Path(found.path)):
                 settled.append(found.place)
+        elif not found.advice:
+            Path(f"{place}{NOTE_ENDING}").unlink(missing_ok=True)
     return settled
 
 
 def _settle_file(place: Path, path: Path) -> bool:
     adopted = adopt_file(place, path)
     try:
-        connection = open_connection(path, create=False)
+        is_empty = not path.stat().st_size  # its process died while it created the file
+        connection = open_connection(path, create=is_empty)
         try:
             recovery.begin(connection)
         finally:
             connection.close()
-    except ArchiveNotFoundError:
+    except (FileNotFoundError, ArchiveNotFoundError):
         return False  # another process was faster
     except ExptrackError as error:
         warn(f"{path} was left by a process that died, and cannot be brought to rest: {error}")
         return False
     finally:
         forget(adopted)
-    return adopted.is_at_rest
+    return adopted.is_at_rest and place.exists()
 
 
 def begin(connection: Connection) -> None:

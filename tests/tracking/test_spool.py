@@ -219,6 +219,20 @@ def test_what_lies_in_a_spool(spool: Path) -> None:
     assert {file.state for file in list_spooled(spool)} == {"unseen", "at rest"}
 
 
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_process_that_was_killed_before_it_stored_anything(spool: Path, is_made: bool) -> None:
+    path = Path(run_script(spool, KILLED).stdout.strip())
+    for one in spool.iterdir():
+        if one.suffix != ".open":
+            one.unlink()
+    if is_made:
+        path.touch(0o600)
+    (file,) = list_spooled(spool)
+    assert (file.state, file.path, file.advice) == ("left", str(path) * is_made, "")
+    assert settle_spool(spool) == []
+    assert list(spool.iterdir()) == []
+
+
 def test_a_spool_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ArchiveNotFoundError, match="there is no folder"):
         list_spooled(tmp_path / "missing")

@@ -25,13 +25,14 @@ from exptrack.errors import ArchiveCorruptError
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
+from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Unknown, find_unknown
 from exptrack.portable.foreign import Source, is_same_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import merge_groups, restore_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import merge_studies
-from exptrack.portable.proofs import prove_run
+from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_rows import (
     RUNS_AT_ONCE,
     RunRows,
@@ -123,13 +124,14 @@ class _SourceMerge:
         self._connection = connection
         self._source = source
         self._from = source.connection
+        self._content = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
         self._new: list[str] = []
         self._updated: list[str] = []
         self._forked: list[Fork] = []
         self._left_out: list[LeftOut] = []
-        self._points = self._blobs = self._blob_bytes = 0
+        self._points = self._blobs = self._blob_bytes = self._same = 0
         self._done = 0
 
     def run(self) -> MergedFile:
@@ -156,7 +158,7 @@ class _SourceMerge:
             tuple(self._new),
             tuple(self._updated),
             tuple(self._forked),
-            len(there) - total,
+            len(there) - total + self._same,
             studies.taken,
             studies.renamed,
             self._points,
@@ -220,9 +222,12 @@ class _SourceMerge:
 
     def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
         """Read runs of the file, and return those whose checksums hold."""
+        found = prove_runs(self._from, row_ids)
+        for row_id in row_ids:
+            found[row_id] = found[row_id] or self._content.prove_run(row_id)
         sound = []
         for rows in read_runs(self._from, row_ids):
-            problems = prove_run(self._from, rows.row_id)
+            problems = found[rows.row_id]
             if problems:
                 self._leave_out(rows.facts.run_id, "; ".join(problems))
             else:
@@ -282,7 +287,9 @@ class _SourceMerge:
             self._leave_out(of, "the copy in this archive is damaged; run 'exptrack verify'")
             return blobs
         copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
-        branches = resolve(copies, self._contains)
+        branches = [
+            one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
+        ]
         places, gone = _assign(branches, copies)
         changed = [
             (branch, place)
@@ -295,6 +302,7 @@ class _SourceMerge:
             self._leave_out(of, "a process is writing the copy in this archive; merge again when it has ended")
             return blobs
         self._note_changes(of, changed, own)
+        self._same += max(0, len(there) - len(changed))
         if self._dry_run or not (changed or gone):
             return blobs
         for row_id in (*replaced, *gone):
@@ -389,6 +397,7 @@ class _SourceMerge:
         unsealed: list[int] = []
         for one, place, with_series in runs:
             rows = self._settle_external_id(one)
+            self._take_external_id(rows)
             row_id, series = writer.write(rows, blobs, row_id=place, series=with_series)
             copied += series
             if rows.facts.checksum is None and rows.facts.status != RunStatus.RUNNING:
@@ -415,9 +424,14 @@ class _SourceMerge:
             return rows
         if holder["run_id"] < rows.facts.run_id:
             return rows._replace(facts=rows.facts._replace(external_id=None))
-        with changing_run(self._connection, holder["id"]):
-            self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
         return rows
+
+    def _take_external_id(self, rows: RunRows) -> None:
+        """Take the external id of a run from another run that has it here."""
+        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (rows.facts.external_id,))
+        if holder is not None and holder["run_id"] != rows.facts.run_id:
+            with changing_run(self._connection, holder["id"]):
+                self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
 
     def _store_journals(self, run_ids: set[str]) -> None:
         """Add the points of running runs that stand in journals beside the file."""

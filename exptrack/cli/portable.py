@@ -49,12 +49,15 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 @click.argument("out", type=click.Path())
 @click.argument("sources", nargs=-1, required=True, metavar="IN...", type=click.Path())
 @click.option("--dry-run", is_flag=True, help="Only say what the merge would do.")
+@click.option("--remove", is_flag=True, help="Remove the files of a spool that are merged.")
 @json_option
-def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_json: bool) -> None:
     """Take the runs and studies of other archives into the archive OUT.
 
     OUT is made if it is missing. The files IN are not changed, and may be in use. Merging a file again brings
     only what is new in it. The exit code is 17 if anything was left out, as where it is damaged.
+
+    A folder stands for the archives in it, such as those of a spool.
 
     Example: exptrack merge all.db node1.db node2.db
     """
@@ -62,7 +65,7 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     from exptrack.terminal.portable import print_merged
 
     with _open_target(out, dry_run) as archive, show_progress_of_parts() as update:
-        report = archive.merge(*sources, dry_run=dry_run, progress=update)
+        report = archive.merge(*sources, dry_run=dry_run, remove=remove, progress=update)
     with keep_working():  # a reader that leaves early does not turn what was left out into success
         if as_json:
             print_json(report)

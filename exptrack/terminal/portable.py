@@ -27,8 +27,10 @@ def print_merged(out: Console, report: MergeReport) -> None:
         columns = [("file", "left"), ("left out", "left"), ("why", "left")]
         out.print(Text(f"{len(left):,} left out", style="red"))
         print_table(out, columns, ([safe(cell) for cell in row] for row in left))
+    if report.removed:
+        out.print(Text(f"removed {_count(len(report.removed), 'merged file')} of the spool"))
     if not report.files:
-        out.print(Text("nothing to merge: every file given is the archive itself"))
+        out.print(Text("nothing to merge: there is no other archive"))
 
 
 def _describe(one: MergedFile) -> str:

@@ -7,6 +7,7 @@ Invariants:
 
 - Without a note the file is at rest: whole, in rollback mode, with no ``-wal`` and no journal of points. So
   anything can copy it. The note is written before the first change, and removed when all is in the file.
+- Beside a file on a local disk lies a second note as long as the file does. It says whether the spool has all.
 - On a network file system SQLite never opens the file. The process works on a local disk, and what it has is
   copied to the spool: written under a draft's name, synced, and renamed. Copying needs neither locks nor shared
   memory, which such file systems may lack.
@@ -41,12 +42,16 @@ LOCAL_FOLDERS = ("/tmp", "/var/tmp")  # where the folder for temporary files is 
 
 
 class OpenNote(NamedTuple):
-    """Which process has a file of a spool in use, on which machine and where, and which spool it belongs to."""
+    """Which process has a file of a spool in use, on which machine and where, and which spool it belongs to.
+
+    A note on the local disk stays while the file is at rest, and says so.
+    """
 
     process: ProcessIdentity
     host: str
     path: str
     spool: str
+    is_at_rest: bool = False
 
 
 class SpooledFile:
@@ -72,14 +77,16 @@ class SpooledFile:
             ArchiveFullError: the spool's disk has no room for the note.
             ArchiveReadOnlyError: the spool cannot be written.
         """
-        note = OpenNote(current_process(), node_name(), str(self.path), str(self.place.parent))
-        data = json.dumps(note._asdict()).encode()
         try:
             for path in self._notes():
-                write_new_file(str(path), data, overwrite=True, mode=0o600)
+                self._write_note(path, is_at_rest=False)
         except OSError as error:
             raise error_of(error, self.place, "cannot be created") from error
         self.is_at_rest = False
+
+    def _write_note(self, path: Path, *, is_at_rest: bool) -> None:
+        note = OpenNote(current_process(), node_name(), str(self.path), str(self.place.parent), is_at_rest)
+        write_new_file(str(path), json.dumps(note._asdict()).encode(), overwrite=True, mode=0o600)
 
     def read_notes(self) -> dict[Path, bytes]:
         """Return what the notes say now, for :meth:`undo_open`."""
@@ -104,13 +111,17 @@ class SpooledFile:
     def mark_at_rest(self) -> None:
         """Say that the file in the spool holds everything."""
         self.is_at_rest = True
-        for path in self._notes():
-            path.unlink(missing_ok=True)
+        self._note_of(self.place).unlink(missing_ok=True)
+        if self.is_worked_on_elsewhere:
+            self._write_note(self._note_of(self.path), is_at_rest=True)
 
     def _notes(self) -> list[Path]:
-        """The notes: in the spool, and beside the file, by which a later process of this machine finds it."""
-        places = dict.fromkeys((self.place, self.path))
-        return [Path(f"{place}{NOTE_ENDING}") for place in places]
+        """The notes: beside the file, by which a later process of this machine finds it, and in the spool."""
+        return [self._note_of(place) for place in dict.fromkeys((self.path, self.place))]
+
+    @staticmethod
+    def _note_of(place: Path) -> Path:
+        return Path(f"{place}{NOTE_ENDING}")
 
     def deliver(self, source: Path) -> None:
         """Copy a closed and whole file to its place in the spool, which changes at one stroke.
@@ -139,13 +150,27 @@ class SpooledFile:
     def remove_work(self) -> None:
         """Remove the file on the local disk, once the spool has all of it."""
         if self.is_worked_on_elsewhere:
-            self.path.unlink(missing_ok=True)
+            remove_work(self.path)
 
     def remove(self) -> None:
         """Remove a file that holds nothing, and its notes."""
-        for path in (self.path, self.place):
+        self.is_at_rest = True
+        for path in (self.path, self.place, *self._notes()):
             path.unlink(missing_ok=True)
-        self.mark_at_rest()
+
+
+def remove_work(path: Path) -> None:
+    """Remove a file on the local disk of which the spool has all, and what lies beside it; the note goes last.
+
+    Beside it may lie the empty journal of a process that was killed as it began to wake the file.
+    """
+    beside = [
+        one
+        for one in path.parent.iterdir()
+        if one.name.startswith(f"{path.name}.") and one.suffix != NOTE_ENDING
+    ]
+    for one in (path, *beside, Path(f"{path}{NOTE_ENDING}")):
+        one.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -165,7 +190,9 @@ def read_note(path: Path) -> OpenNote | None:
             found = json.loads(file.read(NOTE_BYTES))
         host_id, boot_id, pid, started = found["process"]
         process = ProcessIdentity(str(host_id), str(boot_id), int(pid), str(started))
-        return OpenNote(process, str(found["host"]), str(found["path"]), str(found["spool"]))
+        return OpenNote(
+            process, str(found["host"]), str(found["path"]), str(found["spool"]), found["is_at_rest"] is True
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -6,14 +6,11 @@ Invariant: a file is removed only if the archive knows everything that it says, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveError
-from exptrack.portable.differences import find_unknown
-from exptrack.portable.foreign import look_at_source
 from exptrack.tracking.spool import list_spooled, remove_merged, settle_spool
 
 
@@ -53,8 +50,10 @@ def settle_folders(sources: Iterable[str | os.PathLike[str]]) -> None:
             settle_spool(source)
 
 
-def clear_folders(connection: Connection, sources: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Remove the merged files of the spools among the sources; return their paths.
+def clear_folders(
+    connection: Connection, sources: Iterable[str | os.PathLike[str]], is_stored: Callable[[Path], bool]
+) -> list[str]:
+    """Remove the files of the spools among the sources if `is_stored` says so; return their paths.
 
     Raises:
         ArchiveError: the archive could not be synced; nothing is removed.
@@ -62,15 +61,5 @@ def clear_folders(connection: Connection, sources: Iterable[str | os.PathLike[st
     removed = []
     for source in sources:
         if os.path.isdir(source):
-            removed += remove_merged(
-                connection, list_spooled(source), lambda path: _is_known(connection, path)
-            )[0]
+            removed += remove_merged(connection, list_spooled(source), is_stored)[0]
     return removed
-
-
-def _is_known(connection: Connection, path: Path) -> bool:
-    try:
-        with look_at_source(path) as look:
-            return not find_unknown(connection, look)
-    except ArchiveError:
-        return False  # the merge has told of it

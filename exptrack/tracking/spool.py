@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection
+from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opening import open_connection
 from exptrack.database.rest import remove_at_rest
@@ -25,8 +26,10 @@ from exptrack.database.spooled_file import (
     NOTE_ENDING,
     OpenNote,
     adopt_file,
+    find_work_folder,
     forget,
     read_note,
+    remove_work,
 )
 from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, ExptrackError, warn
 from exptrack.process import current_process, is_alive
@@ -131,7 +134,8 @@ def settle_spool(folder: str | os.PathLike[str]) -> list[str]:
         ArchiveNotFoundError: there is no such folder.
     """
     settled = []
-    for found in list_spooled(folder):
+    spool = Path(os.path.abspath(folder))
+    for found in list_spooled(spool):
         if found.state != LEFT:
             continue
         place = Path(found.place)
@@ -140,7 +144,8 @@ def settle_spool(folder: str | os.PathLike[str]) -> list[str]:
                 settled.append(found.place)
         elif not found.advice:
             Path(f"{place}{NOTE_ENDING}").unlink(missing_ok=True)
-    return settled
+    work_folder = find_work_folder() if find_network(spool) else None
+    return settled + ([] if work_folder is None else _settle_local(work_folder, spool))
 
 
 def _settle_file(place: Path, path: Path) -> bool:
@@ -168,13 +173,23 @@ def begin(connection: Connection) -> None:
     if spooled is None or not spooled.is_worked_on_elsewhere or spooled.has_begun:
         return
     spooled.has_begun = True
-    for note_path in sorted(spooled.path.parent.glob(f"*.db{NOTE_ENDING}")):
+    _settle_local(spooled.path.parent, spooled.place.parent)
+
+
+def _settle_local(work_folder: Path, spool: Path) -> list[str]:
+    """Bring what dead processes left on the local disk to their spool; return the places of those files."""
+    settled = []
+    for note_path in sorted(work_folder.glob(f"*.db{NOTE_ENDING}")):
         note = read_note(note_path)
-        if note is None or note.spool != str(spooled.place.parent) or is_alive(note.process) is not False:
-            continue
         path = Path(str(note_path).removesuffix(NOTE_ENDING))
-        if NAME.fullmatch(path.name):
-            _settle_file(spooled.place.parent / path.name, path)
+        if note is None or note.spool != str(spool) or not NAME.fullmatch(path.name):
+            continue
+        if is_alive(note.process) is False:
+            if note.is_at_rest:
+                remove_work(path)
+            elif _settle_file(spool / path.name, path):
+                settled.append(str(spool / path.name))
+    return settled
 
 
 def remove_merged(

@@ -116,10 +116,22 @@ def try_one(seed: int, writers: int = WRITERS, busy_s: float = BUSY_S) -> Tally:
         elif "Traceback" in said or (code and process not in doomed):
             tally.blame("unreported", f"a process ended with {code}: {said[-2000:]}")
         kill(process)
-    settle_spool(folder / "spool")
+    settle(folder)
     judge(folder, tally)
     shutil.rmtree(folder)
     return tally
+
+
+def settle(folder: Path) -> None:
+    """Settle the spool as a process sees it that is like those that were killed."""
+    before = filesystem.MOUNTS, tempfile.tempdir
+    try:
+        if (folder / "mounts").exists():
+            filesystem.MOUNTS = str(folder / "mounts")
+        tempfile.tempdir = str(folder / "disk")
+        settle_spool(folder / "spool")
+    finally:
+        filesystem.MOUNTS, tempfile.tempdir = before
 
 
 def judge(folder: Path, tally: Tally) -> None:

@@ -65,7 +65,7 @@ def test_the_tasks_of_an_array_become_one_archive(folder: Path) -> None:
     ]
     assert [(*task.communicate(timeout=60), task.returncode) for task in tasks] == [("", "", 0)] * 4
     with Archive(merge(folder), mode="ro") as archive:
-        runs = archive.runs().where("group = 'line 7'").order_by("config.lr").all()
+        runs = list(archive.runs().where("group = 'line 7'").order_by("config.lr"))
         assert [run.name for run in runs] == [f"task {task} rank 0" for task in range(4)]
         assert [run.status for run in runs] == ["completed"] * 4
         assert {len(archive.get_run(run.run_id).series("loss")) for run in runs} == {STEPS}
@@ -76,7 +76,7 @@ def test_the_ranks_of_torchrun_become_one_archive(folder: Path) -> None:
     node = begin(folder, "ranks.sh", SLURM_JOB_NUM_NODES="1", SLURM_JOB_ID="8", SLURMD_NODENAME="node1")
     assert (*node.communicate(timeout=60), node.returncode) == ("", "", 0)
     with Archive(merge(folder), mode="ro") as archive:
-        runs = archive.runs().where("group = 'line 8'").order_by("config.rank").all()
+        runs = list(archive.runs().where("group = 'line 8'").order_by("config.rank"))
         assert [run.name for run in runs] == [f"task 0 rank {rank}" for rank in range(4)]
         assert {run.status for run in runs} == {"completed"}
         assert archive.verify().points == 4 * 2 * STEPS

@@ -8,8 +8,7 @@ Invariants:
   virtual table or statistic of a stranger has any effect.
 - Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have more
   rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
-- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. Their values may still have any
-  type.
+- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. A value may have any type.
 """
 
 from __future__ import annotations

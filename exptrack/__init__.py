@@ -15,12 +15,14 @@ __version__ = "0.2.0"
 _NAMES_IN = {
     # The archive: one file. Each function calls the method of the same name on the default archive.
     "archive.archive": "Archive",
+    "archive.local": "local_archive",
     "archive.shortcuts": """
         start_run resume_run list_runs find_run show_run best_run diff_runs compare what_changed append_event
         read_events gc_artifacts verify current_trial
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
     "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
     "portable.verification": "VerifyReport Problem",
@@ -125,13 +127,18 @@ def _end_in_order() -> None:
     Exit hooks run in the order opposite to their registration. So every hook that is registered after
     ``import exptrack`` may still log to the open runs.
     """
-    tracking, database = map(sys.modules.get, ("exptrack.tracking.heartbeat", "exptrack.database.opened_file"))
+    tracking, database, rest = map(
+        sys.modules.get,
+        ("exptrack.tracking.heartbeat", "exptrack.database.opened_file", "exptrack.database.rest"),
+    )
     try:
         if tracking is not None:
             tracking.end_open_runs()
     finally:
         if database is not None:
             database.close_all()
+        if rest is not None:
+            rest.leave_all()
 
 
 atexit.register(_end_in_order)
@@ -151,6 +158,7 @@ if TYPE_CHECKING:
     from exptrack.analysis.records import RunComparison as RunComparison
     from exptrack.analysis.records import RunDiff as RunDiff
     from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.local import local_archive as local_archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
     from exptrack.archive.records import DeleteReport as DeleteReport
     from exptrack.archive.records import RecoveryReport as RecoveryReport
@@ -236,6 +244,10 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.archive_diff import ArchiveDiff as ArchiveDiff
+    from exptrack.portable.archive_diff import ArtifactRef as ArtifactRef
+    from exptrack.portable.archive_diff import DifferingRun as DifferingRun
+    from exptrack.portable.archive_diff import diff_archives as diff_archives
     from exptrack.portable.extract import ExtractReport as ExtractReport
     from exptrack.portable.merge_records import Fork as Fork
     from exptrack.portable.merge_records import LeftOut as LeftOut

@@ -42,6 +42,7 @@ class ArchivePortable:
         self,
         *sources: str | os.PathLike[str],
         dry_run: bool = False,
+        remove: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> MergeReport:
         """Take the runs, groups and studies of other archives into this one. Commits, power-safe.
@@ -58,6 +59,11 @@ class ArchivePortable:
 
         The other files are not written, may be in use, and need not be trusted: each is read from a private
         copy, and nothing is stored before its checksums are proved. What is damaged is left out and reported.
+        A folder stands for the archives in it. In a spool (see :func:`exptrack.local_archive`) these are also
+        the files that processes of this machine have on its local disk. A file in a folder that cannot be read
+        is left out and reported. With `remove`, the files of spools are removed once everything in them is here
+        and synced; first, those that dead processes of this machine left are brought to rest.
+
         With `dry_run`, only the report is made. `progress` is called with the file, how many of its runs are
         done, and how many there are. A merge that is killed leaves whole runs; merging again takes the rest.
 
@@ -74,6 +80,7 @@ class ArchivePortable:
 
         paths = [read_path(one, "source") for one in sources]
         is_dry = check_flag(dry_run, "dry_run")
+        removes = check_flag(remove, "remove")
         tell = check_function(progress, "progress") or (lambda _file, _done, _total: None)
         if not is_dry and not self._writable:
             raise ArchiveReadOnlyError(
@@ -81,7 +88,7 @@ class ArchivePortable:
                 path=str(self._connection.place),
             )
         self._settle()
-        return merge_archives(self._connection, paths, dry_run=is_dry, tell=tell)
+        return merge_archives(self._connection, paths, dry_run=is_dry, remove=removes, tell=tell)
 
     def extract(
         self,

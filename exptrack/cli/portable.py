@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
-from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_progress_of_parts
+from exptrack.cli.output import (
+    print_json,
+    print_json_or_text,
+    show_progress,
+    show_progress_of_parts,
+    show_status,
+)
 from exptrack.cli.streams import keep_working
 
 if TYPE_CHECKING:
@@ -49,12 +55,15 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 @click.argument("out", type=click.Path())
 @click.argument("sources", nargs=-1, required=True, metavar="IN...", type=click.Path())
 @click.option("--dry-run", is_flag=True, help="Only say what the merge would do.")
+@click.option("--remove", is_flag=True, help="Remove the files of a spool that are merged.")
 @json_option
-def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_json: bool) -> None:
     """Take the runs and studies of other archives into the archive OUT.
 
     OUT is made if it is missing. The files IN are not changed, and may be in use. Merging a file again brings
     only what is new in it. The exit code is 17 if anything was left out, as where it is damaged.
+
+    A folder stands for the archives in it, such as those of a spool.
 
     Example: exptrack merge all.db node1.db node2.db
     """
@@ -62,7 +71,7 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     from exptrack.terminal.portable import print_merged
 
     with _open_target(out, dry_run) as archive, show_progress_of_parts() as update:
-        report = archive.merge(*sources, dry_run=dry_run, progress=update)
+        report = archive.merge(*sources, dry_run=dry_run, remove=remove, progress=update)
     with keep_working():  # a reader that leaves early does not turn what was left out into success
         if as_json:
             print_json(report)
@@ -147,3 +156,26 @@ def digest(db: str | None, file: str | None, as_json: bool) -> None:
     with open_archive(db if file is None else file) as archive:
         found = archive.digest()
     print_json_or_text(as_json, {"digest": found}, found)
+
+
+@main.command("diff-archives")
+@click.argument("a", type=click.Path())
+@click.argument("b", type=click.Path())
+@json_option
+def diff_archives(a: str, b: str, as_json: bool) -> None:
+    """Show what is in one of two archives and not in the other.
+
+    That is what a merge would have to do. Both files are only read.
+
+    Example: exptrack diff-archives mine.db theirs.db
+    """
+    import exptrack
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_archive_diff
+
+    with show_status("comparing"):
+        found = exptrack.diff_archives(a, b)
+    if as_json:
+        print_json(found)
+    else:
+        print_archive_diff(open_console(), found)

@@ -34,7 +34,8 @@ OF_RUNS = {
     "notes": "SELECT r.run_id, n.written_at, n.text FROM note AS n JOIN run AS r ON r.id = n.run",
     "events": "SELECT r.run_id, e.happened_at, e.kind, e.data FROM event AS e JOIN run AS r ON r.id = e.run",
     "attributes": "SELECT r.run_id, a.key, a.set_at FROM run_attribute AS a JOIN run AS r ON r.id = a.run",
-    "aliases": "SELECT r.run_id, a.name, a.alias, a.set_at FROM artifact_alias AS a JOIN run AS r ON r.id = a.run",
+    "aliases": """
+        SELECT r.run_id, a.name, a.alias, a.set_at FROM artifact_alias AS a JOIN run AS r ON r.id = a.run""",
     "artifacts": """
         SELECT r.run_id, a.name, a.hash, a.created_at, a.kind, a.media_type, a.step, a.metadata, a.is_text
         FROM artifact AS a JOIN run AS r ON r.id = a.run""",

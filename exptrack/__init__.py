@@ -22,6 +22,8 @@ _NAMES_IN = {
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
+    "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
     "portable.verification": "VerifyReport Problem",
     # A run
@@ -242,6 +244,11 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.archive_diff import ArchiveDiff as ArchiveDiff
+    from exptrack.portable.archive_diff import ArtifactRef as ArtifactRef
+    from exptrack.portable.archive_diff import DifferingRun as DifferingRun
+    from exptrack.portable.archive_diff import diff_archives as diff_archives
+    from exptrack.portable.extract import ExtractReport as ExtractReport
     from exptrack.portable.merge_records import Fork as Fork
     from exptrack.portable.merge_records import LeftOut as LeftOut
     from exptrack.portable.merge_records import MergedFile as MergedFile

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveReadOnlyError
-from exptrack.plain import read_path
-from exptrack.validation import check_flag, check_function
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
+from exptrack.plain import read_elements, read_path
+from exptrack.runs.lookup import resolve_run
+from exptrack.validation import check_flag, check_function, check_name
 
 if TYPE_CHECKING:
+    from exptrack.portable.extract import ExtractReport
     from exptrack.portable.merge_records import MergeReport
+    from exptrack.query.run_query import RunQuery
 
 
 class ArchivePortable:
@@ -21,6 +24,7 @@ class ArchivePortable:
     _connection: Connection
     _writable: bool
     _settle: Callable[[], None]
+    runs: Callable[[], RunQuery]
 
     def digest(self) -> str:
         """Return the SHA-256 (hex) of what the archive says, whatever its row ids are.
@@ -85,3 +89,59 @@ class ArchivePortable:
             )
         self._settle()
         return merge_archives(self._connection, paths, dry_run=is_dry, remove=removes, tell=tell)
+
+    def extract(
+        self,
+        out: str | os.PathLike[str],
+        runs: Iterable[object] | None = None,
+        *,
+        where: str | None = None,
+        study: str | None = None,
+        with_inputs: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ExtractReport:
+        """Copy some runs to the new archive `out`, with their artifacts and the studies whose trials they are.
+
+        Choose them by `runs`, a list of ids; by `where`, a filter as in :meth:`RunQuery.where`; or by the name
+        of a `study`. Runs in the trash come along only by their ids. With `with_inputs`, the runs that made
+        what they used come along too. Studies come with all their trials; views of yours come if their fields
+        do. Merging the file into this archive again changes nothing. `progress` is called with the number of
+        runs copied and their total. The archive is only read.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     for lr in (0.1, 0.2):
+        ...         with archive.start_run({"lr": lr}) as run:
+        ...             run.log({"loss": lr})
+        ...     report = archive.extract(tmp_path / "paper.db", where="config.lr < 0.15")
+        ...     len(report.runs), report.points
+        (1, 1)
+
+        Raises:
+            InvalidValueError: not exactly one of `runs`, `where` and `study` is given.
+            StudyNotFoundError: no study has this name.
+            FilterError: `where` is not a filter.
+            RunNotFoundError: there is no run of this id.
+            AmbiguousRunError: several runs begin with it.
+            ExportError: `out` exists, or cannot be written.
+            ArchiveFullError: there is no room for the file.
+            ConflictError: other processes change the runs while they are copied.
+        """
+        from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
+
+        if [runs is None, where is None, study is None].count(False) != 1:
+            raise InvalidValueError("extract() was not told which runs; give one of runs, where and study")
+        adds = check_flag(with_inputs, "with_inputs")
+        tell = check_function(progress, "progress") or (lambda _done, _total: None)
+        self._settle()
+        studies: list[str] = []
+        if where is not None:
+            found = list(self.runs().where(where).index())
+        elif study is not None:
+            found, uid = find_runs_of_study(self._connection, check_name(study, "study name"))
+            studies.append(uid)
+        else:
+            found = [resolve_run(self._connection, one)["id"] for one in read_elements(runs, "runs")]
+        if adds:
+            found = add_inputs(self._connection, found)
+        return extract_runs(self._connection, out, set(found), studies=studies, tell=tell)

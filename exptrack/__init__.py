@@ -21,6 +21,7 @@ _NAMES_IN = {
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -234,6 +235,10 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.merge_records import Fork as Fork
+    from exptrack.portable.merge_records import LeftOut as LeftOut
+    from exptrack.portable.merge_records import MergedFile as MergedFile
+    from exptrack.portable.merge_records import MergeReport as MergeReport
     from exptrack.portable.snapshot import BackupReport as BackupReport
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
 from exptrack.archive.groups import ArchiveGroups
+from exptrack.archive.portable import ArchivePortable
 from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
@@ -59,7 +60,7 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
+class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a

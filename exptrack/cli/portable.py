@@ -1,11 +1,24 @@
-"""Commands that make other files out of the archive: a copy of it."""
+"""Commands that make one archive of another: a copy, or several merged into one."""
 
 from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
 from exptrack.cli.main import json_option, main, open_archive
-from exptrack.cli.output import print_json, show_progress
+from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_progress_of_parts
+from exptrack.cli.streams import keep_working
+
+if TYPE_CHECKING:
+    from exptrack import Archive
+
+LEFT_OUT_EXIT = 17
 
 
 @main.command()
@@ -30,3 +43,62 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
         print_json(report)
     else:
         click.echo(f"copied to {safe(report.path)} ({format_size(report.file_bytes)})")
+
+
+@main.command()
+@click.argument("out", type=click.Path())
+@click.argument("sources", nargs=-1, required=True, metavar="IN...", type=click.Path())
+@click.option("--dry-run", is_flag=True, help="Only say what the merge would do.")
+@json_option
+def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Take the runs and studies of other archives into the archive OUT.
+
+    OUT is made if it is missing. The files IN are not changed, and may be in use. Merging a file again brings
+    only what is new in it. The exit code is 17 if anything was left out, as where it is damaged.
+
+    Example: exptrack merge all.db node1.db node2.db
+    """
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_merged
+
+    with _open_target(out, dry_run) as archive, show_progress_of_parts() as update:
+        report = archive.merge(*sources, dry_run=dry_run, progress=update)
+    with keep_working():  # a reader that leaves early does not turn what was left out into success
+        if as_json:
+            print_json(report)
+        else:
+            print_merged(open_console(), report)
+        if not report.ok:
+            sys.exit(LEFT_OUT_EXIT)
+
+
+@contextmanager
+def _open_target(out: str, dry_run: bool) -> Iterator[Archive]:
+    """Open the archive that others are merged into. A dry run does not make it: an empty one stands for it."""
+    from exptrack import Archive
+
+    if not dry_run:
+        with Archive(out) as archive:
+            yield archive
+    elif os.path.lexists(out):
+        with open_archive(out) as archive:
+            yield archive
+    else:
+        with TemporaryDirectory() as folder, Archive(os.path.join(folder, "empty.db")) as archive:
+            yield archive
+
+
+@main.command()
+@click.argument("file", required=False, type=click.Path())
+@json_option
+@click.pass_obj
+def digest(db: str | None, file: str | None, as_json: bool) -> None:
+    """Print the SHA-256 of what the archive says.
+
+    Two archives that say the same have the same digest, however their files differ.
+
+    Example: exptrack digest all.db
+    """
+    with open_archive(db if file is None else file) as archive:
+        found = archive.digest()
+    print_json_or_text(as_json, {"digest": found}, found)

@@ -27,6 +27,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from exptrack.database.checkpoint_warning import warn_of_checkpoint, warn_of_long_reader
@@ -55,6 +56,7 @@ _T = TypeVar("_T")
 CHECKPOINT_COMMITS = 64
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 VACUUM_PAGES = 8192  # freed in one transaction
+ATTACH = "ATTACH ? AS source"
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
@@ -291,6 +293,29 @@ class Connection(Upkeep):
             raw.execute(f"RELEASE {name}")
         finally:
             handle.depth -= 1
+
+    @contextmanager
+    def attached(self, path: Path, *, alive: bool = False) -> Iterator[None]:
+        """Let statements in the block read another file, as the schema ``source``, and check no foreign keys.
+
+        SQLite cannot change either inside a transaction, so call it in a section, outside of one. Foreign keys
+        cost a third of the time of inserting points. The caller writes rows with all that they refer to.
+        `alive` says that other connections may write that file. Otherwise SQLite takes no locks on it.
+        """
+        self._require_inside("attached")
+        handle = self._handle()
+        with handle.busy:
+            raw = self._raw(handle)
+            query = "mode=ro" if alive else "mode=ro&immutable=1"
+            self._run_statement(handle, lambda: raw.execute(ATTACH, (f"{path.as_uri()}?{query}",)))
+            raw.execute("PRAGMA foreign_keys = OFF")
+            try:
+                yield
+            finally:
+                # A connection that was lost meanwhile has dropped both.
+                if handle.raw is raw:
+                    raw.execute("PRAGMA foreign_keys = ON")
+                    raw.execute("DETACH source")
 
     # Checkpoints
 

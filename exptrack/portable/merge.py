@@ -1,0 +1,458 @@
+"""Merge other archives into an open one.
+
+Begin with `merge_archives`. ``history`` has the rule by which copies of one run become one, ``merge_studies``
+that for studies, and ``foreign`` opens the other files, which may be anybody's.
+
+Invariants:
+
+- Runs come whole, in batches of one transaction each with the artifacts that they name. So a merge that is
+  killed leaves whole runs, and the next one takes the rest.
+- A file that brings nothing new changes no byte.
+- Nothing is stored before its checksums are proved. A run that is damaged is left out and reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, StoredBlob, collect_unused
+from exptrack.database.connection import Connection, in_section
+from exptrack.errors import ArchiveCorruptError
+from exptrack.metrics.journal_file import list_journals
+from exptrack.metrics.journal_reader import is_owner_alive, read_header
+from exptrack.metrics.recovery import store_points
+from exptrack.portable.differences import Unknown, find_unknown
+from exptrack.portable.foreign import Source, is_same_file, look_at_source, open_source
+from exptrack.portable.history import Branch, Copy, origin_of, resolve
+from exptrack.portable.merge_groups import merge_groups, restore_groups
+from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
+from exptrack.portable.merge_studies import merge_studies
+from exptrack.portable.proofs import prove_run
+from exptrack.portable.run_rows import (
+    RUNS_AT_ONCE,
+    RunRows,
+    RunWriter,
+    delete_details,
+    delete_series,
+    read_runs,
+)
+from exptrack.process import ProcessIdentity
+from exptrack.records import RunStatus
+from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
+from exptrack.runs.seal import save_run_checksum
+
+POINTS_AT_ONCE = 1_000_000  # copied in one transaction
+HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
+
+ROW_IDS = "SELECT run_id, id FROM run"
+POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
+FORKS = "SELECT run FROM event WHERE kind = 'fork'"
+KNOWN_RUNS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
+BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
+BLOB_OF_HASH = "SELECT id, size_bytes FROM blob WHERE hash = ?"
+STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
+HOLDER_OF_EXTERNAL_ID = "SELECT id, run_id FROM run WHERE external_id = ?"
+CLEAR_EXTERNAL_ID = "UPDATE run SET external_id = NULL WHERE id = ?"
+_COPIED = """
+WITH copied (old, new) AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
+)
+"""
+# In the order of the keys of both files. Named columns, not all: SQLite then checks the types of values.
+COPY_POINTS = f"""
+{_COPIED}
+INSERT INTO metric_point (series, step, seq, time_ms, value)
+SELECT copied.new, p.step, p.seq, p.time_ms, p.value
+FROM copied CROSS JOIN source.metric_point AS p ON p.series = copied.old
+"""
+COPY_CHECKS = f"""
+{_COPIED}
+INSERT INTO metric_check (series, step, seq, crc)
+SELECT copied.new, p.step, p.seq, p.crc
+FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
+"""
+# Whether a series has a point that another does not have. The gaps are the schemas of the two.
+HAS_MORE = """
+SELECT EXISTS (
+    SELECT 1 FROM {one}.metric_point AS p WHERE p.series = ? AND NOT EXISTS (
+        SELECT 1 FROM {other}.metric_point AS q
+        WHERE q.series = ? AND q.step = p.step AND q.seq = p.seq
+          AND q.time_ms = p.time_ms AND q.value IS p.value
+    )
+)
+"""
+
+Tell = Callable[[str, int, int], None]
+
+
+def merge_archives(
+    connection: Connection,
+    sources: Iterable[str | os.PathLike[str]],
+    *,
+    dry_run: bool = False,
+    tell: Tell = lambda _file, _done, _total: None,
+) -> MergeReport:
+    """Merge files; see :meth:`exptrack.Archive.merge`."""
+    merged: list[MergedFile] = []
+    seen: list[str | os.PathLike[str]] = [connection.place]
+    for path in sources:
+        if any(is_same_file(path, other) for other in seen):
+            continue
+        seen.append(path)
+        with look_at_source(path) as look:
+            if not find_unknown(connection, look):
+                merged.append(MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look))))
+                continue
+        with open_source(path, beside=connection.place.parent) as source:
+            merged.append(_SourceMerge(connection, source, dry_run, tell).run())
+    return MergeReport(tuple(merged), dry_run)
+
+
+def _read_row_ids(connection: Connection) -> dict[str, int]:
+    return dict(connection.fold(ROW_IDS, (), list))
+
+
+class _SourceMerge:
+    """Merges one file into the archive."""
+
+    def __init__(self, connection: Connection, source: Source, dry_run: bool, tell: Tell) -> None:
+        self._connection = connection
+        self._source = source
+        self._from = source.connection
+        self._dry_run = dry_run
+        self._tell = tell
+        self._new: list[str] = []
+        self._updated: list[str] = []
+        self._forked: list[Fork] = []
+        self._left_out: list[LeftOut] = []
+        self._points = self._blobs = self._blob_bytes = 0
+        self._done = 0
+
+    def run(self) -> MergedFile:
+        """Merge everything: runs that are new here, runs that both files have, groups, studies."""
+        unknown = find_unknown(self._connection, self._from)
+        there = _read_row_ids(self._from)
+        groups = self._group_runs(there, unknown)
+        total = sum(len(rows) for _, rows in groups.values())
+        name = str(self._source.place)
+        fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
+        for batch in self._batches(fresh):
+            self._take_new(batch)
+            self._done += len(batch)
+            self._tell(name, self._done, total)
+        for of, (here, rows) in groups.items():
+            if here or len(rows) > 1:
+                self._take_copies(of, here, rows)
+                self._done += len(rows)
+                self._tell(name, self._done, total)
+        merge_groups(self._connection, self._from, unknown.groups, dry_run=self._dry_run)
+        studies = merge_studies(self._connection, self._from, unknown.studies, dry_run=self._dry_run)
+        return MergedFile(
+            os.fspath(self._source.place),
+            tuple(self._new),
+            tuple(self._updated),
+            tuple(self._forked),
+            len(there) - total,
+            studies.taken,
+            studies.renamed,
+            self._points,
+            self._blobs,
+            self._blob_bytes,
+            (*self._left_out, *studies.left_out),
+        )
+
+    def _group_runs(self, there: dict[str, int], unknown: Unknown) -> dict[str, tuple[list[int], list[int]]]:
+        """Return the row ids here and there of the copies of each run of which the file says something else."""
+        here = _read_row_ids(self._connection)
+        origins = [self._find_origins(one, ids) for one, ids in ((self._connection, here), (self._from, there))]
+        wanted = {origins[1][run_id] for run_id in unknown.runs}
+        groups: dict[str, tuple[list[int], list[int]]] = {of: ([], []) for of in sorted(wanted)}
+        for place, ids in enumerate((here, there)):
+            for run_id, row_id in ids.items():
+                of = origins[place][run_id]
+                if of in groups:
+                    groups[of][place].append(row_id)
+        return groups
+
+    @staticmethod
+    def _find_origins(connection: Connection, ids: dict[str, int]) -> dict[str, str]:
+        """Return for each run the run that it is a fork of, or itself."""
+        found = {run_id: run_id for run_id in ids}
+        forks = sorted({row[0] for row in connection.fold(FORKS, (), list)})
+        for begin in range(0, len(forks), RUNS_AT_ONCE):
+            for rows in read_runs(connection, forks[begin : begin + RUNS_AT_ONCE]):
+                found[rows.facts.run_id] = origin_of(rows)
+        return found
+
+    def _batches(self, row_ids: Sequence[int]) -> Iterator[list[int]]:
+        points: dict[int, int] = dict(self._from.fold(POINTS_OF_RUNS, (), list))
+        batch: list[int] = []
+        size = 0
+        for row_id in row_ids:
+            batch.append(row_id)
+            size += points.get(row_id, 0)
+            if len(batch) >= RUNS_AT_ONCE or size >= POINTS_AT_ONCE:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    # Runs that are new here
+
+    def _take_new(self, row_ids: list[int]) -> None:
+        """Take runs of which this archive has no copy, all in one transaction if they are sound."""
+        sound = self._prove(row_ids)
+        try:
+            self._copy_new(sound)
+        except ArchiveCorruptError as error:
+            if len(sound) == 1:
+                self._leave_out(sound[0].facts.run_id, error)
+                return
+            for one in sound:  # find the damaged one
+                try:
+                    self._copy_new([one])
+                except ArchiveCorruptError as single:
+                    self._leave_out(one.facts.run_id, single)
+
+    def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
+        """Read runs of the file, and return those whose checksums hold."""
+        sound = []
+        for rows in read_runs(self._from, row_ids):
+            problems = prove_run(self._from, rows.row_id)
+            if problems:
+                self._leave_out(rows.facts.run_id, "; ".join(problems))
+            else:
+                sound.append(rows)
+        return sound
+
+    def _leave_out(self, what: str, reason: object) -> None:
+        self._left_out.append(LeftOut(what, str(reason)))
+
+    def _copy_new(self, runs: list[RunRows]) -> None:
+        if self._dry_run:
+            self._new += [one.facts.run_id for one in runs]
+            self._points += sum(one.points for one in runs)
+            return
+        with Intake(self._connection) as intake:
+            self._put_blobs(intake, set().union(*(one.blobs() for one in runs)))
+            taken = self._write(intake, partial(self._write_new, runs))
+        self._new += [one.facts.run_id for one in taken]
+        self._points += sum(one.points for one in taken)
+
+    def _write_new(self, runs: list[RunRows]) -> list[RunRows]:
+        connection = self._connection
+        ids = json.dumps([one.facts.run_id for one in runs])
+        # Another process may have merged the same file meanwhile.
+        known = {row[0] for row in connection.all(KNOWN_RUNS, (ids,))}
+        taken = [one for one in runs if one.facts.run_id not in known]
+        self._write_runs([(one, None, True) for one in taken])
+        return taken
+
+    # Runs of which both files have copies
+
+    def _take_copies(self, of: str, here: list[int], there: list[int]) -> None:
+        sound = self._prove(there)
+        if not sound:
+            return
+        blobs = set().union(*(one.blobs() for one in sound))
+        try:
+            with Intake(self._connection) as intake:
+                if not self._dry_run:
+                    self._put_blobs(intake, blobs)
+                blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
+        except ArchiveCorruptError as error:
+            self._leave_out(of, error)
+        if not self._dry_run:
+            _collect(self._connection, blobs)
+
+    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> set[str]:
+        """Let the archive hold the branches of all copies. Call inside a transaction.
+
+        Returns the hashes of the blobs that the copies named before.
+        """
+        connection = self._connection
+        own = read_runs(connection, here)
+        blobs = set[str]().union(*(one.blobs() for one in own))
+        damaged = [one for one in own if sum_all(connection, OF_RUN, one.row_id) != self._stored_sum(one)]
+        if damaged:
+            self._leave_out(of, "the copy in this archive is damaged; run 'exptrack verify'")
+            return blobs
+        copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
+        branches = resolve(copies, self._contains)
+        places, gone = _assign(branches, copies)
+        changed = [
+            (branch, place)
+            for branch, place in zip(branches, places, strict=True)
+            if place is None or branch.copy.where == THERE or not _is_stored(branch, own)
+        ]
+        replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
+        busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
+        if busy:
+            self._leave_out(of, "a process is writing the copy in this archive; merge again when it has ended")
+            return blobs
+        self._note_changes(of, changed, own)
+        if self._dry_run or not (changed or gone):
+            return blobs
+        for row_id in (*replaced, *gone):
+            delete_series(connection, row_id)
+        for row_id in {*gone, *(place for _, place in changed if place is not None)}:
+            delete_details(connection, row_id)
+        self._write_runs([(branch.rows, place, branch.copy.where == THERE) for branch, place in changed])
+        return blobs
+
+    def _stored_sum(self, run: RunRows) -> int:
+        return int(self._connection.value(STORED_SUM, (run.row_id,)))
+
+    def _is_written_here(self, run: RunRows) -> bool:
+        """Whether a process that lives writes the run into this archive: it has a journal beside it."""
+        if run.owner is None or run.owner[4] is not None:
+            return False
+        owner = ProcessIdentity(*run.owner[:4])
+        headers = (read_header(path) for path in list_journals(self._connection.place))
+        return any(one is not None and one.owner == owner and is_owner_alive(one) for one in headers)
+
+    def _note_changes(
+        self, of: str, changed: Iterable[tuple[Branch, int | None]], own: Sequence[RunRows]
+    ) -> None:
+        known = {one.facts.run_id for one in own}
+        points = {one.row_id: one.points for one in own}
+        for branch, place in changed:
+            run_id = branch.rows.facts.run_id
+            if run_id in known:
+                self._updated.append(run_id)
+            elif run_id != of:
+                self._forked.append(Fork(of, run_id))
+            else:
+                self._new.append(run_id)
+            if branch.copy.where == THERE:
+                self._points += max(0, branch.rows.points - points.get(place or 0, 0))
+
+    def _contains(self, one: Copy, other: Copy) -> bool:
+        """Whether a copy has all points of another one."""
+        held = {series.name: series for series in one.rows.series}
+        for series in other.rows.series:
+            mine = held.get(series.name)
+            if mine is None or mine.numbers[0] < series.numbers[0]:
+                return False
+            is_sealed = mine.checksum is not None and series.checksum is not None
+            if is_sealed and (mine.numbers[0], mine.checksum) == (series.numbers[0], series.checksum):
+                continue
+            sql = HAS_MORE.format(one=other.where, other=one.where)
+            if self._connection.value(sql, (series.row_id, mine.row_id)):
+                return False
+        return True
+
+    # Writing
+
+    def _put_blobs(self, intake: Intake, hashes: set[str]) -> None:
+        """Store the bytes that the archive does not have, proved by their hashes."""
+        known = {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
+        for blob_hash in sorted(hashes - known):
+            row = self._from.one(BLOB_OF_HASH, (blob_hash,))
+            stored = None if row is None else StoredBlob(self._from, row["id"], blob_hash)
+            put = None if stored is None else intake.put_packed(stored.iter_packed())
+            if put is None or put.hash != blob_hash:
+                raise ArchiveCorruptError(
+                    f"the bytes of {blob_hash} in {self._source.place} are missing or damaged; run 'exptrack"
+                    " verify' on it",
+                    path=str(self._source.place),
+                )
+            self._blobs += 1
+            self._blob_bytes += put.size_bytes
+
+    def _write(self, intake: Intake, write: Callable[[], Any]) -> Any:
+        """Call `write` with the file attached, in a transaction in which the blobs of the intake are there."""
+        connection = self._connection
+        result: list[Any] = []
+
+        def work() -> None:
+            with connection.attached(self._source.copy):
+                if self._dry_run:
+                    result.append(write())
+                else:
+                    intake.attach(lambda: result.append(write()), durable=True)
+
+        connection.section(work)
+        return result[-1]
+
+    def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
+        """Write runs, each with its row id or None for a new one, and whether its series come from the file."""
+        connection = self._connection
+        hashes = json.dumps(sorted(set().union(*(one.blobs() for one, _, _ in runs))))
+        blobs: dict[str, int] = dict(connection.fold(BLOB_IDS, (hashes,), list))
+        writer = RunWriter(connection)
+        copied: list[tuple[int, int]] = []
+        unsealed: list[int] = []
+        for one, place, with_series in runs:
+            rows = self._settle_external_id(one)
+            row_id, series = writer.write(rows, blobs, row_id=place, series=with_series)
+            copied += series
+            if rows.facts.checksum is None and rows.facts.status != RunStatus.RUNNING:
+                unsealed.append(row_id)
+        writer.flush()
+        if copied:
+            mapped = (json.dumps(sorted(copied)),)
+            connection.execute(COPY_POINTS, mapped)
+            connection.execute(COPY_CHECKS, mapped)
+        for row_id in unsealed:
+            save_run_checksum(connection, row_id)
+        restore_groups(
+            connection, self._from, {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}
+        )
+        self._store_journals({one.facts.run_id for one, _, new in runs if new and one.owner is not None})
+
+    def _settle_external_id(self, rows: RunRows) -> RunRows:
+        """Let the run with the lowest id keep an external id that two runs have."""
+        external_id = rows.facts.external_id
+        if external_id is None:
+            return rows
+        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (external_id,))
+        if holder is None or holder["run_id"] == rows.facts.run_id:
+            return rows
+        if holder["run_id"] < rows.facts.run_id:
+            return rows._replace(facts=rows.facts._replace(external_id=None))
+        with changing_run(self._connection, holder["id"]):
+            self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
+        return rows
+
+    def _store_journals(self, run_ids: set[str]) -> None:
+        """Add the points of running runs that stand in journals beside the file."""
+        for journal in self._source.journals if run_ids else ():
+            points = (point for point in journal.read_points() if point.run_id in run_ids)
+            self._points += store_points(self._connection, points, lambda _run: None)[0]
+
+
+@in_section
+def _collect(connection: Connection, hashes: Iterable[str]) -> None:
+    """Delete those of these blobs that no artifact names any more. Commits if there is one."""
+    ids = dict(connection.fold(BLOB_IDS, (json.dumps(sorted(hashes)),), list))
+    unused = json.dumps(sorted(ids.values()))
+    if ids and connection.all(UNUSED_BLOBS_AMONG, {"among": unused}):
+        with connection.transaction(durable=True):
+            collect_unused(connection, list(ids.values()))
+
+
+def _assign(branches: Sequence[Branch], copies: Sequence[Copy]) -> tuple[list[int | None], list[int]]:
+    """Return the row id under which each branch is written here, None for a new one, and the row ids that go.
+
+    A branch of the other file takes the place of a copy that it continues.
+    """
+    free = {one.rows.row_id for one in copies if one.where == HERE}
+    free -= {one.copy.rows.row_id for one in branches if one.copy.where == HERE}
+    places: list[int | None] = []
+    for branch in branches:
+        place: int | None = branch.copy.rows.row_id
+        if branch.copy.where == THERE:
+            continued = [one.rows.row_id for one in branch.follows if one.where == HERE]
+            place = next((row_id for row_id in continued if row_id in free), None)
+            free.discard(place or 0)
+        places.append(place)
+    return places, sorted(free)
+
+
+def _is_stored(branch: Branch, own: Iterable[RunRows]) -> bool:
+    return any(branch.rows == one for one in own if one.row_id == branch.copy.rows.row_id)

@@ -1,0 +1,175 @@
+"""Merge the studies of another archive, each known by its uid.
+
+Of a study that went on in two files, all trials are kept, each known by its uid and numbered by the rank of
+that. Of two copies of a trial the one that went further is taken. Of different studies with one name, the one
+that was made first keeps it; the name of each other ends with the time of its making.
+
+Invariant: everything is a function of the set of studies and trials. So the order of merging does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from exptrack.database.connection import Connection, in_section
+from exptrack.hashed_lists import encode_list
+from exptrack.portable.merge_records import LeftOut
+from exptrack.portable.study_rows import (
+    DELETE_TRIAL,
+    StudyRows,
+    TrialRows,
+    insert_study,
+    insert_trial,
+    read_study,
+    save_study,
+)
+from exptrack.records import TrialState
+from exptrack.runs.row_sums import changing_study
+from exptrack.runs.trial_link import PROCESS_DIED
+
+STUDIES = "SELECT id, uid, name, created_at FROM study"
+RENAME_STUDY = "UPDATE study SET name = ? WHERE id = ?"
+SECONDS_CHARS = len("2026-03-01 10:00:00")
+
+
+class MergedStudies(NamedTuple):
+    """The names of the studies that were taken or changed, those that got another name, and those left out."""
+
+    taken: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@in_section
+def merge_studies(
+    connection: Connection, other: Connection, uids: Iterable[str], *, dry_run: bool
+) -> MergedStudies:
+    """Merge the studies with these uids, of which the other file says something else. Commits."""
+    found = [study for study in (read_study(other, uid) for uid in sorted(uids)) if study is not None]
+    if not found:
+        return MergedStudies()
+    damaged = [
+        LeftOut(f"study {one.name}", "its rows do not match their sum") for one in found if not one.is_sound
+    ]
+    sound = [one for one in found if one.is_sound]
+    taken: list[str] = []
+    # A trial run may be asked of an archive that cannot be written.
+    with connection.snapshot() if dry_run else connection.transaction():
+        names = _name_studies(connection, sound)
+        renamed = _rename(connection, names, dry_run=dry_run)
+        for study in sound:
+            own = read_study(connection, study.uid)
+            if own is not None and not own.is_sound:
+                damaged.append(LeftOut(f"study {study.name}", "the one in this archive is damaged"))
+            elif _take(connection, study, own, names[study.uid], dry_run=dry_run):
+                taken.append(names[study.uid])
+                if names[study.uid] != study.name:
+                    renamed.append((study.name, names[study.uid]))
+    return MergedStudies(tuple(taken), tuple(renamed), tuple(damaged))
+
+
+def _name_studies(connection: Connection, studies: Sequence[StudyRows]) -> dict[str, str]:
+    """Return the name of each study that has a base name in common with one of these, by uid."""
+    known = {uid: (created_at, uid, name) for _, uid, name, created_at in connection.fold(STUDIES, (), list)}
+    for one in studies:
+        known.setdefault(one.uid, (one.created_at, one.uid, one.name))
+    by_base: dict[str, list[tuple[str, str]]] = {}
+    for created_at, uid, name in known.values():
+        by_base.setdefault(_strip(name, created_at, uid), []).append((created_at, uid))
+    names: dict[str, str] = {}
+    for base in sorted({_strip(one.name, one.created_at, one.uid) for one in studies}):
+        for place, (created_at, uid) in enumerate(sorted(by_base[base])):
+            ends = _suffixes(created_at, uid)
+            same_second = [at[:SECONDS_CHARS] for at, _ in by_base[base]].count(created_at[:SECONDS_CHARS]) > 1
+            names[uid] = base if place == 0 else f"{base}{ends[1] if same_second else ends[0]}"
+    return names
+
+
+def _suffixes(created_at: str, uid: str) -> tuple[str, str]:
+    seconds = created_at[:SECONDS_CHARS]
+    return f" ({seconds})", f" ({seconds} {uid})"
+
+
+def _strip(name: str, created_at: str, uid: str) -> str:
+    """Return the name that a study was given, without the time that a merge has added."""
+    for suffix in _suffixes(created_at, uid):
+        if name.endswith(suffix) and name != suffix:
+            return name.removesuffix(suffix)
+    return name
+
+
+def _rename(connection: Connection, names: dict[str, str], *, dry_run: bool) -> list[tuple[str, str]]:
+    """Give the studies in this archive their names. Call inside a transaction."""
+    changed = [
+        (row_id, uid, name)
+        for row_id, uid, name, _ in connection.fold(STUDIES, (), list)
+        if names.get(uid, name) != name
+    ]
+    for row_id, uid, _name in () if dry_run else changed:
+        with changing_study(connection, row_id):
+            connection.execute(RENAME_STUDY, (names[uid], row_id))
+    return [(name, names[uid]) for _, uid, name in changed]
+
+
+def _take(connection: Connection, study: StudyRows, own: StudyRows | None, name: str, *, dry_run: bool) -> bool:
+    """Let the archive hold what both copies of a study hold; return whether that changes it."""
+    merged = study._replace(name=name) if own is None else _unite(own, study, name)
+    if own is not None and merged == own._replace(name=name):
+        return False
+    if dry_run:
+        return True
+    numbers = {trial.uid: number for number, trial in enumerate(merged.trials)}
+    if own is None:
+        row_id, kept = insert_study(connection, merged), set[str]()
+    else:
+        row_id = own.row_id
+        before = {trial.uid: trial for trial in own.trials}
+        kept = {
+            trial.uid
+            for trial in merged.trials
+            if before.get(trial.uid) == trial and own.numbers[trial.uid] == numbers[trial.uid]
+        }
+        if any(own.numbers[uid] != numbers[uid] for uid in own.numbers):
+            kept = set()  # also one whose number stays may name another one by its number
+        for uid, trial in own.row_ids.items():
+            if uid not in kept:
+                connection.execute(DELETE_TRIAL, (trial,))
+    for one in merged.trials:
+        if one.uid not in kept:
+            known = None if own is None else own.row_ids.get(one.uid)
+            insert_trial(connection, row_id, one, numbers, known)
+    save_study(connection, row_id, merged)
+    return True
+
+
+def _unite(own: StudyRows, other: StudyRows, name: str) -> StudyRows:
+    """Return what two copies of a study hold together."""
+    trials = {trial.uid: trial for trial in own.trials}
+    for trial in other.trials:
+        if trial.uid not in trials or _progress(trial) > _progress(trials[trial.uid]):
+            trials[trial.uid] = trial
+    # No time says which value of an attribute is newer.
+    attributes = {one[:2]: one for one in own.attributes}
+    for one in other.attributes:
+        attributes[one[:2]] = max(one, attributes.get(one[:2], one), key=_rank_value)
+    return own._replace(
+        name=name,
+        settings=max(own.settings, other.settings),
+        attributes=tuple(attributes.values()),
+        trials=tuple(trials[uid] for uid in sorted(trials)),
+    )
+
+
+def _rank_value(attribute: tuple[str, str, str]) -> tuple[int, str]:
+    """Rank values of one attribute, in JSON: of two counts the larger is the newer one."""
+    return len(attribute[2]) if attribute[2].isdigit() else 0, attribute[2]
+
+
+def _progress(trial: TrialRows) -> tuple[Any, ...]:
+    state, _run_id, _started, ended_at, _duration, heartbeat_at, reason, _owner = trial.facts
+    ranks = {TrialState.WAITING: 0, TrialState.RUNNING: 1}
+    rank = 2 if state == TrialState.FAIL and str(reason).startswith(PROCESS_DIED) else ranks.get(state, 3)
+    # Of two that were told differently, the one that was told first is what the searches after it have seen.
+    told = tuple(-ord(char) for char in ended_at or "") if rank == 3 else ()
+    return rank, told, len(trial.reports), len(trial.params), heartbeat_at or "", encode_list(trial)

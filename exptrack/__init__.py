@@ -21,6 +21,8 @@ _NAMES_IN = {
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.pack": "PackReport",
+    "portable.unpack": "UnpackReport unpack",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
     "portable.verification": "VerifyReport Problem",
     # A run
@@ -78,7 +80,7 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError VerificationError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 from exptrack.database.failures import DAMAGE
+
+Tell: TypeAlias = Callable[
+    [str, int, int], None
+]  # called with a part, how much of it is done and how much there is
+
+
+def telling(tell: Tell | None, part: str) -> Callable[[int, int], None] | None:
+    """Return a function that tells of one part how much is done and how much there is; None without `tell`."""
+    return None if tell is None else partial(tell, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,7 @@ def guard(part: str, where: str, check: Iterable[Problem]) -> Iterator[Problem]:
 class PointsMeter:
     """Tells how many points were checked of how many, also amid a series."""
 
-    def __init__(self, tell: Callable[[str, int, int], None], total: int) -> None:
+    def __init__(self, tell: Tell, total: int) -> None:
         self._tell, self._total = tell, total
         self._left = 0  # points of the series that are done
 

@@ -47,7 +47,7 @@ ALLOWED = {
     "groups.GROUP_ATTRIBUTES": "every group is the question",
     "groups.LIST_GROUPS": "every group is the question",
     "merge.FORKS": "every fork is the question, once files differ",
-    "merge.POINTS_OF_RUNS": "every run of the other file is the question, once files differ",
+    "run_copier.POINTS_OF_RUNS": "every run of the other file is the question, once files differ",
     "merge.ROW_IDS": "every run is the question",
     "merge_studies.STUDIES": "every study is the question",
     "names.SOME_ATTRS": "a row for each key, up to a limit; it goes from key to key along an index",

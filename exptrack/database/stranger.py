@@ -6,8 +6,10 @@ Invariants:
 - A private copy is put in order before a row of it is read. Its log is folded in, and an older format is
   brought up to date. Everything in its schema that exptrack did not make is taken out: no trigger, view, index,
   virtual table or statistic of a stranger has any effect.
-- Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have more
-  rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
+- Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have
+  more rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
+- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. Their values may still have
+  any type.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from exptrack.database.migrations import (
     migrations,
 )
 from exptrack.database.own_schema import own_tables, require_own_schema
+from exptrack.database.page_walk import find_page_problem
 from exptrack.errors import ArchiveCorruptError, ArchiveTooNewError, NotAnArchiveError
 
 _T = TypeVar("_T")
@@ -36,10 +39,11 @@ _T = TypeVar("_T")
 VALUE_BYTES = 80 << 20  # more than the longest text that exptrack stores: 16 Mi characters
 SEQUENCES = ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
 ALL_OBJECTS = "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema"
-REMOVE_OBJECT = "DELETE FROM sqlite_schema WHERE rowid = ?"
 AUTOINDEX = "sqlite_autoindex_"
 CHECK_TABLE = "PRAGMA integrity_check('{table}')"
 SOUND = "ok"
+POINTS = "metric_point"
+ROOT_PAGE = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
 
 
 class StrangerConnection(Connection):
@@ -172,7 +176,7 @@ def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int)
         foreign = [(one[0],) for one in objects if not is_own(one[1:])]
         if foreign:
             raw.execute("BEGIN")
-            raw.executemany(REMOVE_OBJECT, foreign)
+            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
             raw.execute("COMMIT")
     with closing(_connect(copy, deadline)) as raw:
         left = [row[1:] for row in raw.execute(ALL_OBJECTS)]
@@ -194,16 +198,20 @@ def _objects_of(version: int) -> set[tuple[str, str, str, str]]:
         return {*empty.execute(SCHEMA_OBJECTS).fetchall(), SEQUENCES}
 
 
-def require_sound(connection: StrangerConnection, tables: tuple[str, ...] | None = None) -> None:
-    """Refuse a private copy whose tables, or some of them, do not pass SQLite's check.
+def require_sound(connection: StrangerConnection) -> None:
+    """Refuse a private copy one of whose tables does not pass SQLite's check; of the points, their pages.
 
     Raises:
         ArchiveCorruptError: one does not.
         NotAnArchiveError: its schema is not that of exptrack.
     """
     require_own_schema(connection)
-    for table in own_tables() if tables is None else tables:
-        found = connection.value(CHECK_TABLE.format(table=table))
+    for table in sorted(own_tables()):
+        if table == POINTS:
+            root = connection.value(ROOT_PAGE, (table,))
+            found = find_page_problem(connection.path, root) or SOUND
+        else:
+            found = connection.value(CHECK_TABLE.format(table=table))
         if found != SOUND:
             raise ArchiveCorruptError(
                 f"{connection.place} is damaged, in the table {table}: {found};"

@@ -199,13 +199,18 @@ def resolve(copies: Sequence[Copy], contains: ContainsPoints) -> list[Branch]:
             for other in after[id(one)]
         )
     ]
-    largest.sort(key=lambda one: (one.sessions, one.content))
+    largest.sort(key=_rank)
     names = _name_branches(of, largest)
     branches = []
     for copy, (run_id, parted_at) in zip(largest, names, strict=True):
         follows = tuple(one for one in copies if one is copy or copy in after[id(one)])
         branches.append(Branch(copy, _unite(copy, copies, run_id, parted_at), follows))
     return branches
+
+
+def _rank(copy: Copy) -> tuple[Any, ...]:
+    """Order branches: the first keeps the id of the run. Of those with equal sessions, it went furthest."""
+    return copy.sessions, -copy.end, -copy.rows.points, copy.content
 
 
 def _is_taken(other: Copy, one: Copy, is_before: bool) -> bool:
@@ -291,12 +296,18 @@ def _find_deletion(copy: Copy, events: Iterable[EventRow]) -> str | None:
     return at if is_trash and copy.end != RUNNING and at >= copy.sessions[-1] else None
 
 
-def _merge_ordered(own: tuple[_T, ...], wanted: Counter[_T], key: Callable[[_T], Any]) -> tuple[_T, ...]:
-    """Return a list with the wanted things: the own one if it has them all, else sorted by time."""
-    missing = wanted - Counter(own)
-    if not missing:
-        return own
-    return tuple(sorted([*own, *sorted(missing.elements())], key=key))  # type: ignore[type-var]
+def _insert_missing(own: tuple[_T, ...], wanted: Counter[_T], time: Callable[[_T], str]) -> tuple[_T, ...]:
+    """Return a list with the wanted things, those that it lacks inserted by their times.
+
+    The others keep their order, also where a clock was set back: the order of sessions counts.
+    """
+    found = list(own)
+    for one in sorted((wanted - Counter(own)).elements()):  # type: ignore[type-var]
+        place = len(found)
+        while place > 1 and time(found[place - 1]) > time(one):
+            place -= 1
+        found.insert(place, one)
+    return tuple(found)
 
 
 def _unite_events(copy: Copy, copies: Sequence[Copy]) -> tuple[EventRow, ...]:
@@ -304,14 +315,14 @@ def _unite_events(copy: Copy, copies: Sequence[Copy]) -> tuple[EventRow, ...]:
     for one in copies:
         shared |= one.shared_events
     own = Counter(one for one in copy.rows.events if not is_shared_event(one))
-    return _merge_ordered(copy.rows.events, own + shared, lambda one: one.happened_at)
+    return _insert_missing(copy.rows.events, own + shared, lambda one: one.happened_at)
 
 
 def _unite_notes(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
     wanted: Counter[tuple[str, str]] = Counter()
     for one in copies:
         wanted |= Counter(one.rows.notes)
-    return _merge_ordered(copy.rows.notes, wanted, lambda note: note[0])
+    return _insert_missing(copy.rows.notes, wanted, lambda note: note[0])
 
 
 def _unite_tags(copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
@@ -428,18 +439,33 @@ def _unite_aliases(
 
 
 def _unite_inputs(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[Any, ...], ...]:
-    """Return what a branch used, and what was said of the run later."""
+    """Return what a branch used, and what was said of the run later.
+
+    Two copies may have used different bytes under one version. The one used later then gets the next number.
+    """
     shared = {
-        (event.happened_at, *map(read_facts(event).get, ("hash", "from_run", "name", "version")))
+        (event.happened_at, *map(read_facts(event).get, ("hash", "from_run", "name")))
         for one in copies
         for event in one.shared_events
         if event.kind == "use"
     }
-    own = {row[1:4]: row for row in copy.rows.inputs}
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for one in copies:
+        counts: Counter[tuple[Any, ...]] = Counter()
         for row in one.rows.inputs:
-            if (row[4], *row[:4]) in shared and (row[1:4] not in own or row[4] < own[row[1:4]][4]):
-                own[row[1:4]] = row
-    if list(own.values()) == list(copy.rows.inputs):
+            used = (row[4], *row[:3])
+            key = (*used, counts[used])
+            counts[used] += 1
+            if one is copy or used in shared:
+                found[key] = min(row, found.get(key, row))
+    if sorted(found.values()) == sorted(copy.rows.inputs):
         return copy.rows.inputs
-    return tuple(sorted(own.values(), key=lambda row: (row[4], *row[:4])))
+    taken: set[tuple[Any, ...]] = set()
+    rows = []
+    for key in sorted(found):
+        blob_hash, run_id, name, version, used_at = found[key]
+        while (run_id, name, version) in taken:
+            version += 1
+        taken.add((run_id, name, version))
+        rows.append((blob_hash, run_id, name, version, used_at))
+    return tuple(rows)

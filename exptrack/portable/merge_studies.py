@@ -82,7 +82,8 @@ def _name_studies(connection: Connection, studies: Sequence[StudyRows]) -> dict[
         for place, (created_at, uid) in enumerate(sorted(by_base[base])):
             ends = _suffixes(created_at, uid)
             same_second = [at[:SECONDS_CHARS] for at, _ in by_base[base]].count(created_at[:SECONDS_CHARS]) > 1
-            names[uid] = base if place == 0 else f"{base}{ends[1] if same_second else ends[0]}"
+            is_taken = same_second or f"{base}{ends[0]}" in by_base
+            names[uid] = base if place == 0 else f"{base}{ends[1] if is_taken else ends[0]}"
     return names
 
 

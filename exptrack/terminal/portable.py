@@ -26,7 +26,7 @@ def print_merged(out: Console, report: MergeReport) -> None:
     if left:
         columns = [("file", "left"), ("left out", "left"), ("why", "left")]
         out.print(Text(f"{len(left):,} left out", style="red"))
-        print_table(out, columns, (map(safe, row) for row in left))
+        print_table(out, columns, ([safe(cell) for cell in row] for row in left))
     if not report.files:
         out.print(Text("nothing to merge: every file given is the archive itself"))
 

@@ -38,7 +38,6 @@ from exptrack.validation import check_choice, check_flag, check_number, check_wh
 if TYPE_CHECKING:
     from exptrack.artifacts.records import GcReport, Lineage, RunStorage
     from exptrack.artifacts.store import ArtifactStore
-    from exptrack.portable.pack import PackReport
     from exptrack.portable.snapshot import BackupReport
     from exptrack.portable.verification import VerifyReport
     from exptrack.tracking.recorded_run import RecordedRun
@@ -504,8 +503,8 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
 
         If the file has a seal, the seal is proved too.
 
-        `progress` is called with the name of a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``), the
-        number of its items checked so far and their total.
+        `progress` is called with the name of a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``),
+        the number of its items checked so far and their total.
         """
         from exptrack.portable import verification
 
@@ -550,45 +549,6 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
         if self._writable:
             recovery.settle(self._connection, opening=True)
         return copy_archive(self._connection, path, progress)
-
-    def pack(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        snapshot: bool = False,
-        progress: Callable[[str, int, int], None] | None = None,
-    ) -> PackReport:
-        """Write the archive into one small sealed file, to be published or sent. The archive is not changed.
-
-        The file is verified as a whole, gets a seal that ``verify`` proves, and is never written again (mode
-        0444). Any SQLite client opens it, also on a read-only medium. :func:`exptrack.unpack` makes an archive
-        of it that can be written. Deleted runs leave no trace in it; runs in the trash are in it.
-
-        It appears whole and synced, or not at all. With `snapshot`, runs may be running: they stay so in the
-        file. `progress` is called with a part, how much of it is done and how much there is.
-
-        >>> with Archive(tmp_path / "lab.db") as archive:
-        ...     with archive.start_run() as run:
-        ...         run.log({"loss": 0.5}, step=0)
-        ...     report = archive.pack(tmp_path / "paper.db")
-        >>> report.runs, report.points, len(report.sha256)
-        (1, 1, 64)
-
-        Raises:
-            RunBusyError: a run is running, and `snapshot` is not given.
-            VerificationError: the archive is damaged; `problems` of the error lists how.
-            ExportError: a file of that name exists, or one beside it that would become a part of the file; or
-                the file cannot be written.
-            OwnFileError: the path is that of an open archive, or of a file that belongs to one.
-            ArchiveFullError: there is no room for the file.
-            ArchiveCorruptError: a row of the archive cannot be read.
-        """
-        from exptrack.portable.pack import pack_archive
-
-        drain_all(self._connection.path)
-        if self._writable:
-            recovery.settle(self._connection, opening=True)
-        return pack_archive(self._connection, path, snapshot=snapshot, progress=progress)
 
 
 def _unpickle(path: str, mode: str) -> Archive:

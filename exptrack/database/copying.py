@@ -3,9 +3,9 @@
 `copy_file` copies the pages by SQLite's backup. `compact_file` writes the rows into a new file, without free
 pages, so deleted data is not in it.
 
-Invariants: the copy is the file of one moment. A read transaction holds that moment until the end, so no writer
-makes the copy begin again, and none waits. Meanwhile the WAL of the archive grows. Ctrl-C ends a copy: pages are
-copied in the caller's thread, in steps; rows in a thread of ours, which an interrupt stops.
+Invariants: the copy is the file of one moment. A read transaction holds that moment until the end, so no
+writer makes the copy begin again, and none waits. Meanwhile the WAL of the archive grows. Ctrl-C ends a copy:
+pages are copied in the caller's thread, in steps; rows in a thread of ours, which an interrupt stops.
 """
 
 from __future__ import annotations
@@ -121,6 +121,13 @@ def _write_rows(
     except sqlite3.Error as error:
         if raised:
             raise raised[0] from None
+        if (
+            getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR
+        ):  # of either file; SQLite has lost which
+            raise ArchiveIOError(
+                f"the operating system failed to read {connection.place} or to write {target}; check their disks",
+                path=str(target),
+            ) from error
         raise _translate(error, connection, target) from error
 
 

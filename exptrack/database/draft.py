@@ -1,7 +1,7 @@
 """Open a file that this process is making and that has no name yet: a draft.
 
-Invariants: no file appears beside a draft, and nothing is synced while it is written. If the work on it fails or
-is killed, the draft is thrown away.
+Invariants: no file appears beside a draft, and nothing is synced while it is written. If the work on it fails
+or is killed, the draft is thrown away.
 """
 
 from __future__ import annotations

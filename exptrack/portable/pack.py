@@ -87,7 +87,7 @@ def pack_archive(
             _drop_what_is_local(packed)
             packed.section(lambda: packed.execute("ANALYZE"))
             report, points = prove_draft(packed, tell, str(connection.place), sealing=True)
-            content = _seal(packed, points)
+            content = seal_file(packed, points)
         size, sha256 = os.stat(draft).st_size, _hash_file(draft, tell)
     waiting = tuple(one.path for one in list_waiting_journals(connection))
     return PackReport(str(place), size, report.runs, report.points, report.blobs, content, sha256, waiting)
@@ -129,7 +129,7 @@ def _describe(problem: Problem) -> str:
 
 
 @in_section
-def _seal(packed: Connection, points: str) -> str:
+def seal_file(packed: Connection, points: str) -> str:
     """Write the seal; return the digest of the content."""
     with packed.transaction():
         content = digest_content(packed)

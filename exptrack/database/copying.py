@@ -51,7 +51,7 @@ def copy_file(
                 size = _copy_pages(source, copy, progress)
             except sqlite3.Error as error:
                 raise _translate(error, connection, target) from error
-        _leave_wal_mode(draft)
+        leave_wal_mode(draft)
         if os.stat(draft).st_size != size:
             raise ArchiveIOError(
                 f"the copy {target} came out short of {connection.path}; check the disk and try again",
@@ -116,16 +116,15 @@ def _write_rows(
     if progress is not None:
         source.set_progress_handler(look, STEPS_PER_LOOK)
     source.execute("PRAGMA query_only = OFF")  # SQLite would not write the new file either
+    connection._run_waiting(lambda: source.execute("SELECT count(*) FROM sqlite_schema").fetchone())
     try:
-        connection._run_waiting(lambda: source.execute("VACUUM INTO ?", (str(draft),)))
+        source.execute("VACUUM INTO ?", (str(draft),))
     except sqlite3.Error as error:
         if raised:
             raise raised[0] from None
-        if (
-            getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR
-        ):  # of either file; SQLite has lost which
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR:  # SQLite does not say of which file
             raise ArchiveIOError(
-                f"the operating system failed to read {connection.place} or to write {target}; check their disks",
+                f"the operating system failed to read {connection.place} or to write {target}; check the disk",
                 path=str(target),
             ) from error
         raise _translate(error, connection, target) from error
@@ -146,7 +145,7 @@ def _open_draft(draft: Path) -> sqlite3.Connection:
     return copy
 
 
-def _leave_wal_mode(draft: Path) -> None:
+def leave_wal_mode(draft: Path) -> None:
     """Let the copy open without a ``-wal`` and ``-shm``, so that any client reads it from a read-only medium.
 
     Opening it for writing turns the mode on again. SQLite itself would make both files to turn it off.

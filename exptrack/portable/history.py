@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -88,7 +88,6 @@ class Copy:
             facts.traceback,
             facts.ended_at,
             facts.duration_ms,
-            facts.config_hash,
         )
 
     @cached_property
@@ -105,7 +104,7 @@ class Copy:
     def content(self) -> bytes:
         """A digest of what is its own, whatever its id. Equal sessions are told apart by it."""
         facts, lines = self.rows.facts, [encode_list((self.told, self.rows.facts.heartbeat_at))]
-        lines.append(encode_list((facts.family, facts.fingerprint, facts.host, self.rows.environment)))
+        lines.append(encode_list((facts.config_hash, facts.fingerprint, facts.host, self.rows.environment)))
         lines.append(encode_list(self.rows.leaves))
         lines += sorted(encode_list((one.name, one.numbers, one.checksum)) for one in self.rows.series)
         lines += [encode_list(one) for one in self.own_events]
@@ -238,24 +237,25 @@ def _unite(copy: Copy, copies: Sequence[Copy], run_id: str, parted_at: str) -> R
     """Return the rows of a branch: its own, and those that all copies share."""
     rows, facts = copy.rows, copy.rows.facts
     events = _unite_events(copy, copies)
+    informed = _find_informed(copies)
     artifacts, versions = _unite_artifacts(copy, copies)
     rows = rows._replace(
         facts=facts._replace(
             run_id=run_id,
-            name=_newest_name(copies, "name", "rename", "name"),
-            group_name=_newest_name(copies, "group_name", "group", "group"),
+            name=_find_newest(informed, "name", ("rename",)),
+            group_name=_find_newest(informed, "group_name", ("group",)),
             parent_run_id=_greatest(one.rows.facts.parent_run_id for one in copies),
             external_id=_greatest(one.rows.facts.external_id for one in copies) if run_id == copy.of else None,
-            deleted_at=_find_deletion(copy, events),
+            deleted_at=_find_deletion(copy, informed),
             checksum=facts.checksum if run_id == facts.run_id else None,
         ),
-        tags=_unite_tags(copies),
+        tags=_unite_tags(informed),
         notes=_unite_notes(copy, copies),
         events=events,
         inputs=_unite_inputs(copy, copies),
         artifacts=artifacts,
         attributes=_unite_attributes(copies),
-        aliases=_unite_aliases(copies, artifacts, versions),
+        aliases=_unite_aliases(informed, artifacts, versions),
     )
     if run_id == copy.of:
         return rows
@@ -278,22 +278,38 @@ def _greatest(values: Iterable[str | None]) -> str | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _newest_name(copies: Sequence[Copy], column: str, kind: str, key: str) -> str | None:
-    """Return the name or group that was given last. The start gave the first one."""
+def _find_informed(copies: Sequence[Copy]) -> list[Copy]:
+    """Return the copies that know of something that no other copy knows.
+
+    A copy whose events another one has too is older than that, whatever a clock that was set back has written.
+    """
+    return [
+        one
+        for place, one in enumerate(copies)
+        if not any(
+            one.shared_events <= other.shared_events
+            and (one.shared_events != other.shared_events or number < place)
+            for number, other in enumerate(copies)
+            if other is not one
+        )
+    ]
+
+
+def _find_newest(informed: Sequence[Copy], column: str, kinds: Container[str]) -> str | None:
+    """Return what a column was set to last, by the events of these kinds. The start gave the first value."""
     found: list[tuple[str, str]] = []
-    for one in copies:
-        times = [event.happened_at for event in one.rows.events if event.kind == kind]
+    for one in informed:
+        times = [event.happened_at for event in one.rows.events if event.kind in kinds]
         given: str | None = getattr(one.rows.facts, column)
-        found.append((max(times, default=""), json.dumps(given)))
+        found.append((times[-1] if times else "", json.dumps(given)))
     chosen: str | None = json.loads(max(found)[1])
     return chosen
 
 
-def _find_deletion(copy: Copy, events: Iterable[EventRow]) -> str | None:
+def _find_deletion(copy: Copy, informed: Sequence[Copy]) -> str | None:
     """Return when a run was moved to the trash, if it is there. A run that is resumed is taken out."""
-    changes = [(one.happened_at, one.kind == "trash") for one in events if one.kind in ("trash", "restore")]
-    at, is_trash = max(changes, default=("", False))
-    return at if is_trash and copy.end != RUNNING and at >= copy.sessions[-1] else None
+    at = _find_newest(informed, "deleted_at", ("trash", "restore"))
+    return at if at is not None and copy.end != RUNNING and at >= copy.sessions[-1] else None
 
 
 def _insert_missing(own: tuple[_T, ...], wanted: Counter[_T], time: Callable[[_T], str]) -> tuple[_T, ...]:
@@ -325,11 +341,13 @@ def _unite_notes(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[str, str], .
     return _insert_missing(copy.rows.notes, wanted, lambda note: note[0])
 
 
-def _unite_tags(copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
+def _unite_tags(informed: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
     """Return the tags whose newest event adds them. A tag is removed if both have one time."""
+    if len(informed) == 1:
+        return informed[0].rows.tags
     added: dict[str, str] = {}
     removed: dict[str, str] = {}
-    for one in copies:
+    for one in informed:
         for tag, at in one.rows.tags:
             added[tag] = max(at, added.get(tag, ""))
         for event in one.shared_events:
@@ -417,12 +435,12 @@ def _described_at(copy: Copy, row: ArtifactRow) -> str:
 
 
 def _unite_aliases(
-    copies: Sequence[Copy], artifacts: Iterable[ArtifactRow], versions: dict[ArtifactKey, int]
+    informed: Sequence[Copy], artifacts: Iterable[ArtifactRow], versions: dict[ArtifactKey, int]
 ) -> tuple[tuple[Any, ...], ...]:
     """Return the newest state of each alias among those that name an artifact of this branch, or none."""
     kept = {(row.name, row.version) for row in artifacts if row.removed_at is None}
     newest: dict[tuple[str, str], tuple[str, bool, int]] = {}
-    for one in copies:
+    for one in informed:
         keys = {(row.name, row.version): key for key, row in one.artifacts.items()}
         for name, alias, version, set_at in one.rows.aliases:
             number = None

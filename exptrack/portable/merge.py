@@ -21,13 +21,20 @@ from typing import Any
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import ArchiveCorruptError
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    ArchiveNotFoundError,
+    ArchiveTooNewError,
+    NotAnArchiveError,
+)
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Unknown, find_unknown
-from exptrack.portable.foreign import Source, is_same_file, look_at_source, open_source
+from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
@@ -35,9 +42,18 @@ from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
+from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
 from exptrack.process import ProcessIdentity
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
 
+UNREADABLE = (
+    ArchiveNotFoundError,
+    NotAnArchiveError,
+    ArchiveTooNewError,
+    ArchiveCorruptError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+)
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
 ROW_IDS = "SELECT run_id, id FROM run"
@@ -62,25 +78,57 @@ Tell = Callable[[str, int, int], None]
 
 def merge_archives(
     connection: Connection,
-    sources: Iterable[str | os.PathLike[str]],
+    sources: Sequence[str | os.PathLike[str]],
     *,
     dry_run: bool = False,
+    remove: bool = False,
     tell: Tell = lambda _file, _done, _total: None,
 ) -> MergeReport:
     """Merge files; see :meth:`exptrack.Archive.merge`."""
+    folders = [path for path in sources if os.path.isdir(path)]
+    if remove and not dry_run:
+        settle_folders(folders)
     merged: list[MergedFile] = []
-    seen: list[str | os.PathLike[str]] = [connection.place]
-    for path in sources:
-        if any(is_same_file(path, other) for other in seen):
-            continue
-        seen.append(path)
-        with look_at_source(path) as look:
-            if not find_unknown(connection, look):
-                merged.append(MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look))))
-                continue
-        with open_source(path, beside=connection.place.parent) as source:
-            merged.append(_SourceMerge(connection, source, dry_run, tell).run())
-    return MergeReport(tuple(merged), dry_run)
+    seen = {identify_file(connection.place)}
+    for given in expand_folders(sources):
+        if given.path and (identity := identify_file(given.path)) not in seen:
+            seen.add(identity)
+            merged.append(_merge_given(connection, given, dry_run, tell))
+        if given.missing:
+            left = MergedFile(os.fspath(given.place), left_out=(LeftOut("points", given.missing),))
+            merged.append(left)
+    removed: list[str] = []
+    if remove and not dry_run:
+        removed = clear_folders(connection, folders, lambda path: _brings_nothing(connection, path))
+    return MergeReport(tuple(merged), dry_run, tuple(removed))
+
+
+def _brings_nothing(connection: Connection, path: str | os.PathLike[str]) -> bool:
+    """Whether the archive holds all that a file has, found by reading it once more."""
+    try:
+        found = _merge_file(connection, path, True, lambda _file, _done, _total: None)
+    except UNREADABLE:
+        return False  # the merge has told of it
+    brought = found.new, found.updated, found.forked, found.studies, found.renamed, found.left_out
+    return not any(brought) and not found.points and not found.blobs
+
+
+def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
+    """Merge one file. One that was found in a folder and cannot be read does not keep the others out."""
+    try:
+        return _merge_file(connection, given.path, dry_run, tell)
+    except UNREADABLE as error:
+        if not given.is_listed or error.path == str(connection.place):
+            raise
+        return MergedFile(os.fspath(given.path), left_out=(LeftOut("archive", str(error)),))
+
+
+def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
+    with look_at_source(path) as look:
+        if not find_unknown(connection, look):
+            return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
+    with open_source(path, beside=connection.place.parent) as source:
+        return _SourceMerge(connection, source, dry_run, tell).run()
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:

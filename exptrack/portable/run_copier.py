@@ -30,14 +30,14 @@ WITH copied (old, new) AS MATERIALIZED (
 """
 # In the order of the keys of both files. Named columns, not all: SQLite then checks the types of values.
 COPY_POINTS = f"""
-{_COPIED}
 INSERT INTO metric_point (series, step, seq, time_ms, value)
+{_COPIED}
 SELECT copied.new, p.step, p.seq, p.time_ms, p.value
 FROM copied CROSS JOIN source.metric_point AS p ON p.series = copied.old
 """
 COPY_CHECKS = f"""
-{_COPIED}
 INSERT INTO metric_check (series, step, seq, crc)
+{_COPIED}
 SELECT copied.new, p.step, p.seq, p.crc
 FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
 """

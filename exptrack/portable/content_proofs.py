@@ -2,9 +2,8 @@
 
 Invariants:
 
-- The bytes are proved by their hashes while they are stored; see `Intake.put_packed`. That takes as long as
-  they are many, and a few bytes may unpack to a thousand times as many, again and again. So what all contents
-  of a source unpack to is limited here first.
+- The bytes are proved by their hashes while they are stored; see `Intake.put_packed`. A few bytes may unpack
+  to a thousand times as many, again and again. So what all contents of a source unpack to is limited first.
 - The files of a folder are those of its manifest: the manifest that its rows make has the hash of the artifact.
 - A folder has no path that exptrack would not store.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from exptrack.artifacts.blobs import BLOB_FACTS
 from exptrack.artifacts.folders import MANIFEST_FORMAT
@@ -26,8 +26,9 @@ from exptrack.records import FOLDER_TYPE
 MOST_BYTES = 10 << 30  # that all contents of a small file unpack to
 MOST_UNPACKED = 1000  # times the bytes of the file
 MOST_CHUNKS = 2_000_000  # of one content: 500 GB, as exptrack cuts
-ARTIFACTS_OF_RUN = """
-SELECT id, name, version, blob, hash, media_type FROM artifact WHERE run = ? AND blob IS NOT NULL ORDER BY id
+ARTIFACTS_OF_RUNS = """
+SELECT run, id, name, version, blob, hash, media_type FROM artifact
+WHERE run IN (SELECT value FROM json_each(?)) AND blob IS NOT NULL ORDER BY id
 """
 COUNT_CHUNKS = "SELECT count(*) FROM blob_chunk WHERE blob = ?"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -41,15 +42,14 @@ class ContentProof:
         self._left = max(MOST_BYTES, MOST_UNPACKED * file_bytes)
         self._counted: dict[int, str | None] = {}
 
-    def prove_run(self, run: int) -> list[str]:
-        """Return what is wrong with the artifacts of a run, by its row id: an empty list if they are sound."""
-        return self._connection.reading(lambda: self._prove_run(run))
+    def prove_runs(self, runs: Sequence[int]) -> dict[int, list[str]]:
+        """Return what is wrong with the artifacts of each run, by row id: an empty list if they are sound."""
+        return self._connection.reading(lambda: self._prove_runs(runs))
 
-    def _prove_run(self, run: int) -> list[str]:
-        found = []
-        for artifact, name, version, blob, content, media_type in self._connection.all(
-            ARTIFACTS_OF_RUN, (run,)
-        ):
+    def _prove_runs(self, runs: Sequence[int]) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {run: [] for run in runs}
+        rows = self._connection.iterate(ARTIFACTS_OF_RUNS, (json.dumps(list(runs)),))
+        for run, artifact, name, version, blob, content, media_type in rows:
             try:
                 problem = self._count(blob)
                 if problem is None and media_type == FOLDER_TYPE:
@@ -57,7 +57,7 @@ class ContentProof:
             except (ExptrackError, *DAMAGE) as error:
                 problem = f"it cannot be read: {error or type(error).__name__}"
             if problem is not None:
-                found.append(f"its artifact {name!r} version {version} is damaged: {problem}")
+                found[run].append(f"its artifact {name!r} version {version} is damaged: {problem}")
         return found
 
     def _count(self, blob: int) -> str | None:

@@ -40,6 +40,7 @@ from exptrack.portable.merge_groups import merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.proofs import prove_runs
+from exptrack.portable.run_checks import name_run
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
@@ -143,7 +144,7 @@ class _SourceMerge:
         self._source = source
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
-        self._content = ContentProof(self._from, os.stat(source.copy).st_size)
+        self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
         self._new: list[str] = []
@@ -228,17 +229,13 @@ class _SourceMerge:
 
     def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
         """Read runs of the file, and return those whose checksums hold."""
-        found = prove_runs(self._from, row_ids)
+        problems = prove_runs(self._from, row_ids)
+        sound = [row_id for row_id in row_ids if not problems[row_id]]
+        problems |= self._contents.prove_runs(sound)
         for row_id in row_ids:
-            found[row_id] = found[row_id] or self._content.prove_run(row_id)
-        sound = []
-        for rows in read_runs(self._from, row_ids):
-            problems = found[rows.row_id]
-            if problems:
-                self._leave_out(rows.facts.run_id, "; ".join(problems))
-            else:
-                sound.append(rows)
-        return sound
+            if problems[row_id]:
+                self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
+        return read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
 
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))

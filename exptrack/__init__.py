@@ -21,6 +21,8 @@ _NAMES_IN = {
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.salvage": "salvage",
+    "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -234,6 +236,9 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.salvage import salvage as salvage
+    from exptrack.portable.salvage_report import SalvagedRun as SalvagedRun
+    from exptrack.portable.salvage_report import SalvageReport as SalvageReport
     from exptrack.portable.snapshot import BackupReport as BackupReport
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport

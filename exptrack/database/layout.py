@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from exptrack.database.migrations import migrations
 
-# A record has the values in this order. A table without row ids is stored as an index, which begins with its key.
+# A record has its values in this order. A table without row ids is stored as an index, so its key comes first.
 TREES = """
 SELECT s.type, s.name, s.tbl_name, s.rootpage, s.sql, coalesce(l.wr, 0) AS without_row_ids
 FROM sqlite_schema AS s LEFT JOIN pragma_table_list AS l ON l.name = s.name AND l.schema = 'main'

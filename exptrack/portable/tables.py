@@ -33,6 +33,7 @@ from exptrack.portable.pages import FREE_PAGE, TREE_PAGE, PageFile
 
 SCHEMA_ROOT = 1
 LEAST_SCORE = 8  # first pages of tables and indexes that look as they ought to; a wrong page size shows 0 to 3
+MAX_ROW_ID = 1 << 48  # no file has had so many rows
 LONGEST_SCHEMA = 10_000  # rows of page 1's table that are looked at
 
 
@@ -74,6 +75,9 @@ class TableReader:
                 if len(record) > width:  # an index of a table with row ids, whose column id has no name
                     record = record[:width]
                 if tree.row_id is not None:
+                    if row_id is None or not 0 < row_id < MAX_ROW_ID:
+                        lose()
+                        continue
                     record = (*record[: tree.row_id], row_id, *record[tree.row_id + 1 :])
                 types = tuple(map(type, record))
                 fits = allowed.get(types)

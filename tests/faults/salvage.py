@@ -13,28 +13,22 @@ import functools
 import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import exptrack
-from exptrack import Archive, ExptrackError, SalvageReport
+from exptrack import Archive, SalvageReport
 from exptrack.database.layout import known_layouts
-from exptrack.metrics.journal_file import list_journals
 from exptrack.portable.cells import Claims, parse_page, read_cells
 from exptrack.portable.pages import PageFile
 from exptrack.portable.tables import TableReader
-from tests.faults.alarms import TookTooLong, limited
 from tests.faults.full_lab import build
-from tests.faults.tally import Tally
 
 LIMIT_S = 120
 PAGE = 4096

@@ -80,9 +80,7 @@ def _look_at(place: Path) -> SpooledArchive:
     note_path = Path(f"{place}{NOTE_ENDING}")
     if not note_path.exists():
         if wal_bytes(place):
-            return SpooledArchive(
-                str(place), str(place), UNSEEN, "another program has it open, or left its -wal"
-            )
+            return SpooledArchive(str(place), str(place), UNSEEN, "")  # another program has it open, or had
         return SpooledArchive(str(place), str(place), AT_REST, "")
     note = read_note(note_path)
     if note is None:

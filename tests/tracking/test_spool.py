@@ -233,6 +233,17 @@ def test_a_process_that_was_killed_before_it_stored_anything(spool: Path, is_mad
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no locks for drafts")
+def test_an_unfinished_copy_of_a_killed_process_is_removed(spool: Path, network: Path) -> None:
+    drafts = [folder / f".exptrack-{number:016x}" for folder in (spool, network) for number in range(2)]
+    for draft in drafts:
+        draft.write_bytes(b"half of it")
+        if not draft.name.endswith("1"):
+            os.utime(draft, (time.time() - 120, time.time() - 120))
+    assert settle_spool(spool) == []
+    assert [draft for draft in drafts if draft.exists()] == drafts[1::2]
+
+
 def test_a_spool_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ArchiveNotFoundError, match="there is no folder"):
         list_spooled(tmp_path / "missing")

@@ -1,4 +1,4 @@
-"""Print what merging and comparing archives found."""
+"""Print what merging and packing archives made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 from exptrack.terminal.console import format_size, print_heading, print_table, safe
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveDiff, ExtractReport, MergedFile, MergeReport
+    from exptrack import ArchiveDiff, ExtractReport, MergedFile, MergeReport, PackReport, UnpackReport
 
 MOST_NAMED = 20
 
@@ -87,6 +87,28 @@ def _print_left_out(out: Console, left: Sequence[tuple[str, str, str]]) -> None:
         columns = [("file", "left"), ("left out", "left"), ("why", "left")]
         out.print(Text(f"{len(left):,} left out", style="red"))
         print_table(out, columns, ([safe(cell) for cell in row] for row in left))
+
+
+def print_packed(out: Console, report: PackReport) -> None:
+    """Print what a packed file holds, and the digests by which a reader knows it."""
+    out.print(Text(f"packed into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+    out.print(Text(f"SHA-256 {report.sha256}"))
+
+
+def print_unpacked(out: Console, report: UnpackReport) -> None:
+    """Print what an archive holds that was unpacked."""
+    out.print(Text(f"the seal holds; unpacked into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+
+
+def _sum_up(report: PackReport | UnpackReport) -> str:
+    held = (
+        _count(report.runs, "run") or "no runs",
+        _count(report.points, "point"),
+        _count(report.blobs, "blob"),
+    )
+    return f"{', '.join(part for part in held if part)} ({format_size(report.file_bytes)})"
 
 
 def _describe(one: MergedFile) -> str:

@@ -103,7 +103,10 @@ def check_merging(ops: list[Op], seed: int) -> None:
 
 
 @settings(
-    max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(histories(), st.integers(0, 2**16))
 def test_any_files_merge_to_one_content(ops: list[Op], seed: int) -> None:

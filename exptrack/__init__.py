@@ -27,6 +27,8 @@ _NAMES_IN = {
     "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
     "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
+    "portable.salvage": "salvage",
+    "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -257,6 +259,9 @@ if TYPE_CHECKING:
     from exptrack.portable.merge_records import MergedFile as MergedFile
     from exptrack.portable.merge_records import MergeReport as MergeReport
     from exptrack.portable.pack import PackReport as PackReport
+    from exptrack.portable.salvage import salvage as salvage
+    from exptrack.portable.salvage_report import SalvagedRun as SalvagedRun
+    from exptrack.portable.salvage_report import SalvageReport as SalvageReport
     from exptrack.portable.snapshot import BackupReport as BackupReport
     from exptrack.portable.unpack import UnpackReport as UnpackReport
     from exptrack.portable.unpack import unpack as unpack

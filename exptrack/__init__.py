@@ -15,6 +15,7 @@ __version__ = "0.2.0"
 _NAMES_IN = {
     # The archive: one file. Each function calls the method of the same name on the default archive.
     "archive.archive": "Archive",
+    "archive.local": "local_archive",
     "archive.shortcuts": """
         start_run resume_run list_runs find_run show_run best_run diff_runs compare what_changed append_event
         read_events gc_artifacts verify current_trial
@@ -23,6 +24,9 @@ _NAMES_IN = {
     "portable.snapshot": "BackupReport",
     "portable.salvage": "salvage",
     "portable.salvage_report": "SalvageReport SalvagedRun",
+    "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
+    "portable.extract": "ExtractReport",
+    "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -125,13 +129,18 @@ def _end_in_order() -> None:
     Exit hooks run in the order opposite to their registration. So every hook that is registered after
     ``import exptrack`` may still log to the open runs.
     """
-    tracking, database = map(sys.modules.get, ("exptrack.tracking.heartbeat", "exptrack.database.opened_file"))
+    tracking, database, rest = map(
+        sys.modules.get,
+        ("exptrack.tracking.heartbeat", "exptrack.database.opened_file", "exptrack.database.rest"),
+    )
     try:
         if tracking is not None:
             tracking.end_open_runs()
     finally:
         if database is not None:
             database.close_all()
+        if rest is not None:
+            rest.leave_all()
 
 
 atexit.register(_end_in_order)
@@ -151,6 +160,7 @@ if TYPE_CHECKING:
     from exptrack.analysis.records import RunComparison as RunComparison
     from exptrack.analysis.records import RunDiff as RunDiff
     from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.local import local_archive as local_archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
     from exptrack.archive.records import DeleteReport as DeleteReport
     from exptrack.archive.records import RecoveryReport as RecoveryReport
@@ -236,6 +246,15 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.archive_diff import ArchiveDiff as ArchiveDiff
+    from exptrack.portable.archive_diff import ArtifactRef as ArtifactRef
+    from exptrack.portable.archive_diff import DifferingRun as DifferingRun
+    from exptrack.portable.archive_diff import diff_archives as diff_archives
+    from exptrack.portable.extract import ExtractReport as ExtractReport
+    from exptrack.portable.merge_records import Fork as Fork
+    from exptrack.portable.merge_records import LeftOut as LeftOut
+    from exptrack.portable.merge_records import MergedFile as MergedFile
+    from exptrack.portable.merge_records import MergeReport as MergeReport
     from exptrack.portable.salvage import salvage as salvage
     from exptrack.portable.salvage_report import SalvagedRun as SalvagedRun
     from exptrack.portable.salvage_report import SalvageReport as SalvageReport

@@ -40,11 +40,16 @@ ALLOWED = {
     "blobs.MISSING": "proving everything is the question",
     "blobs.UNUSED_BLOBS": "collecting everything is the question",
     "blobs.UNUSED_CHUNKS": "collecting everything is the question",
+    "digest.UNSEALED_RUNS": "the content of the whole file is the question",
     "field_summary.ATTR_FIELDS": "a row for each key is the question",
     "field_summary.CONFIG_FIELDS": "a row for each key is the question",
     "field_summary.METRIC_FIELDS": "a row for each metric is the question",
     "groups.GROUP_ATTRIBUTES": "every group is the question",
     "groups.LIST_GROUPS": "every group is the question",
+    "merge.FORKS": "every fork is the question, once files differ",
+    "run_copier.POINTS_OF_RUNS": "every run of the other file is the question, once files differ",
+    "merge.ROW_IDS": "every run is the question",
+    "merge_studies.STUDIES": "every study is the question",
     "names.SOME_ATTRS": "a row for each key, up to a limit; it goes from key to key along an index",
     "names.SOME_KEYS": "a row for each key, up to a limit, to find what was meant",
     "names.SOME_METRICS": "a row for each name, up to a limit, to find what was meant",
@@ -74,6 +79,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.ATTR_FIELDS": {"keys": "SELECT 'a' AS key", "kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": ""},
+    "merge.HAS_MORE": {"one": "main", "other": "source"},
     "walks.BEYOND_EXACT": {"table": "config_value"},
     "values.VALUES": {"value": "s.last_value"},
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
@@ -91,7 +97,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
 FRAGMENTS = {"listing.ARTIFACT_COLUMNS", "listing.USE_COLUMNS", "lookup.RUN_COLUMNS"}
 # Steps of a plan that read no table, the list of tables, or a row for each study: trials are sought by study.
 HARMLESS = re.compile(
-    r"SCAN (CONSTANT ROW|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)"
+    r"SCAN (CONSTANT ROW|copied|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)"
     r"|\(join-\d+\)|d|y USING COVERING INDEX sqlite_autoindex_study_2|y)$"
 )
 
@@ -128,7 +134,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 
 def scans(archive: Archive, sql: str, values: Any) -> list[str]:
     """The steps of a plan that read a table or an index from one end to the other."""
-    steps = [row[3] for row in archive._connection.all(f"EXPLAIN QUERY PLAN {sql}", values)]
+    with archive._connection.apart() as raw:
+        # Merging reads another file by this name.
+        raw.execute("ATTACH ? AS source", (archive.path,))
+        steps = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     return [step for step in steps if step.startswith("SCAN") and not HARMLESS.match(step)]
 
 

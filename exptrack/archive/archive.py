@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
 from exptrack.archive.groups import ArchiveGroups
+from exptrack.archive.portable import ArchivePortable
 from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
@@ -21,6 +22,7 @@ from exptrack.archive.trash import ArchiveTrash
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
+from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
@@ -59,13 +61,13 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
+class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
-    `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
-    new archive unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child
-    may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
-    the file.
+    `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),
+    else to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a new archive
+    unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child may go on
+    using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open the file.
 
     Each thread that uses the archive keeps up to `cache_bytes` of the file in memory. If it has not used it for
     30 s, that is given back when another thread reads. A server with many threads sets less, such as 2,000,000.
@@ -100,7 +102,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
         if cache_bytes != CACHE_BYTES:
             self._connection.limit_cache(cache_bytes)
         self._writable = mode == "rw"
-        recovery.begin(self._connection)
+        _begin(self._connection)
 
     @classmethod
     def _around(cls, connection: Connection) -> Archive:
@@ -113,7 +115,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
     def default(cls) -> Archive:
         """Return the default archive. Its connection is shared and stays open."""
         connection = default_connection()
-        recovery.begin(connection)
+        _begin(connection)
         return cls._around(connection)
 
     @property
@@ -493,6 +495,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
             last_run=_moment_or_none(last),
             waiting=waiting,
             trashed=connection.value(COUNT_TRASHED),
+            network=find_network(connection.place),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
@@ -546,6 +549,15 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchiveTrash, ArchiveStudies):
         if self._writable:
             recovery.settle(self._connection, opening=True)
         return copy_archive(self._connection, path, progress)
+
+
+def _begin(connection: Connection) -> None:
+    """Tend what dead processes left in an archive that was just opened, and what they left for its spool."""
+    recovery.begin(connection)
+    if connection.spooled is not None:
+        from exptrack.tracking import spool
+
+        spool.begin(connection)
 
 
 def _unpickle(path: str, mode: str) -> Archive:

@@ -18,7 +18,7 @@ import secrets
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -208,6 +208,24 @@ class Intake:
         blob.hash, blob.whole = stream.hash, True
         return blob
 
+    def put_packed(self, chunks: Iterable[tuple[Piece, tuple[str, bytes]]]) -> NewBlob:
+        """Store a blob of chunks that another file holds: each piece, and its codec and packed bytes.
+
+        The bytes stay cut and packed as they are. Commits as :meth:`put` does.
+        """
+        blob, whole = NewBlob(), hashlib.sha256()
+        self._blobs.append(blob)
+        for piece, packed in chunks:
+            blob.add(piece)
+            whole.update(piece.data)
+            known = self._connection.value(SELECT_CHUNK, (piece.sha256,))
+            self._pending.append(_Pending(piece, packed if known is None else None))
+            self._pending_bytes += len(piece.data)
+            if self._pending_bytes >= FLUSH_BYTES:
+                self._flush()
+        blob.hash, blob.whole = f"sha256:{whole.hexdigest()}", True
+        return blob
+
     def _flush(self) -> None:
         self._connection.section(self._flush_once)
 
@@ -392,6 +410,14 @@ class StoredBlob:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+
+    def iter_packed(self) -> Iterator[tuple[Piece, tuple[str, bytes]]]:
+        """Read and verify every chunk in order; yield it with its codec and its packed bytes."""
+        for index in range(len(self)):
+            row = self._read_row(index)
+            data = self._verify(index, row)
+            assert row is not None
+            yield Piece(self._digest(index), memoryview(data)), (row["codec"], row["data"])
 
     def locate(self, position: int) -> tuple[int, int]:
         """Return the index of the chunk that contains a byte, and the offset at which the chunk begins."""

@@ -48,7 +48,7 @@ def copy_file(
                 code = getattr(error, "sqlite_errorcode", 0)
                 is_targets = primary_code(error) in OF_TARGET or code in OF_TARGET_IO
                 raise translate(error, target if is_targets else connection.path) from error
-        _leave_wal_mode(draft)
+        leave_wal_mode(draft)
         if os.stat(draft).st_size != size:
             raise ArchiveIOError(
                 f"the copy {target} came out short of {connection.path}; check the disk and try again",
@@ -66,7 +66,7 @@ def _open_draft(draft: Path) -> sqlite3.Connection:
     return copy
 
 
-def _leave_wal_mode(draft: Path) -> None:
+def leave_wal_mode(draft: Path) -> None:
     """Let the copy open without a ``-wal`` and ``-shm``, so that any client reads it from a read-only medium.
 
     Opening it for writing turns the mode on again. SQLite itself would make both files to turn it off.

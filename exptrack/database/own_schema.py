@@ -51,9 +51,15 @@ def own_views() -> frozenset[str]:
 
 
 @cache
+def own_tables() -> frozenset[str]:
+    """Return the names of the tables that ``schema/`` defines."""
+    return _names_of("TABLE")
+
+
+@cache
 def own_tables_and_views() -> frozenset[str]:
     """Return the names of the tables and views that ``schema/`` defines."""
-    return _names_of("TABLE") | own_views()
+    return own_tables() | own_views()
 
 
 def _names_of(kind: str) -> frozenset[str]:

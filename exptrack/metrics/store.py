@@ -217,7 +217,7 @@ def begin_series(
         row_id += 1
         series = SeriesRow(run, name)
         if name not in metrics:
-            metrics[name] = _metric_row_id(connection, name)
+            metrics[name] = metric_row_id(connection, name)
         series.id, series.metric, series.completed = row_id, metrics[name], completed
         series.summary, series.checksum = Summary(), PointsChecksum()
         begun.append(series)
@@ -306,7 +306,7 @@ def _forget_outdated(connection: Connection, series: list[SeriesRow]) -> None:
             one.forget()
 
 
-def _metric_row_id(connection: Connection, name: str) -> int:
+def metric_row_id(connection: Connection, name: str) -> int:
     """Return the row id of a metric's name, inserted if it is new."""
     row_id = connection.value(SELECT_NAME, (name,))
     if row_id is None:
@@ -319,7 +319,7 @@ def _update_summary(
 ) -> int | None:
     """Update the summary in memory, and insert the series if it is new. Return the largest step before."""
     if series.summary is None:
-        series.metric = _metric_row_id(connection, series.name)
+        series.metric = metric_row_id(connection, series.name)
         row = connection.one(SELECT_SERIES, (series.run, series.metric))
         series.summary = Summary(row)
         if row is not None:

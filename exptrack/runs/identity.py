@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypeGuard
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical
@@ -42,9 +41,21 @@ def make_run_id(milliseconds: int) -> str:
 
 def derive_run_id(milliseconds: int, external_id: str) -> str:
     """Return the id that a start and an external id make: the same wherever the run is recorded."""
-    digest = hashlib.sha256(external_id.encode("utf-8")).digest()
+    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _digest_chars(external_id.encode("utf-8"))
+
+
+def derive_fork_id(run_id: str, parting: str) -> str:
+    """Return the id of the part of a run that went on by itself in a copy of its file.
+
+    `parting` tells it from the other parts: the time of the session in which it parted from them.
+    """
+    return run_id[:_ID_TIME_CHARS] + _digest_chars(encode_list((run_id, parting)))
+
+
+def _digest_chars(said: bytes) -> str:
+    digest = hashlib.sha256(said).digest()
     bits = int.from_bytes(digest, "big") >> (8 * len(digest) - 5 * _ID_CHANCE_CHARS)
-    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(bits, _ID_CHANCE_CHARS)
+    return _encode_base32(bits, _ID_CHANCE_CHARS)
 
 
 def _encode_base32(number: int, length: int) -> str:
@@ -60,15 +71,6 @@ def _decode_base32(digits: str) -> int:
     for digit in digits:
         number = 32 * number + _ID_ALPHABET.index(digit)
     return number
-
-
-def is_run_id(text: object) -> TypeGuard[str]:
-    """Whether a text has the form of a run id."""
-    return (
-        isinstance(text, str)
-        and len(text) == _ID_TIME_CHARS + _ID_CHANCE_CHARS
-        and not set(text) - set(_ID_ALPHABET)
-    )
 
 
 def started_of(run_id: str) -> datetime:

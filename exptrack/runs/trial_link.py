@@ -13,6 +13,8 @@ from exptrack.records import TrialState
 from exptrack.runs.row_sums import changing_trial
 
 TRIAL_VARIABLE = "EXPTRACK_TRIAL"  # "study/number", in the environment of a script that is a trial
+RETRY_MARK = "exptrack:retry_of"  # attribute of a trial that repeats an earlier one: the number of that
+PROCESS_DIED = "its process died"  # a stored reason
 STUDY_CHARS = 900  # of a study's name, kept in the names of its runs so that the trial's number fits
 
 SELECT_TRIAL = """

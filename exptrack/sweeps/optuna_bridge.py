@@ -17,8 +17,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.errors import ExptrackError
+from exptrack.runs.trial_link import RETRY_MARK
 from exptrack.sweeps.optuna_storage import OptunaStorage
-from exptrack.sweeps.store import COUNT_ATTEMPTS, RETRY_MARK
+from exptrack.sweeps.store import COUNT_ATTEMPTS
 
 OPTIMIZE_LOOP = "optuna.study._optimize"  # the module whose loop drives Study.optimize()
 FIXED_PARAMS = "fixed_params"  # the attribute in which Study.enqueue_trial() leaves params for the next trial

@@ -24,6 +24,7 @@ from exptrack.process import ProcessIdentity, current_process, is_alive, shares_
 from exptrack.records import TrialState
 from exptrack.runs.ownership import identity_of_owner, is_dead, is_run_dead
 from exptrack.runs.row_sums import changing_study_attribute, changing_trial
+from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.verdict import Verdict, judge_left, last_report
 from exptrack.times import moment
@@ -32,9 +33,7 @@ from exptrack.validation import check_name
 # The attributes of studies and trials that are exptrack's, among Optuna's.
 STOP_MARK = "exptrack:stop"  # of a study: how often it was asked to begin no more trials
 STOP_NOW_MARK = "exptrack:stop_now"  # of a study: how often it was asked to end running trials too
-RETRY_MARK = "exptrack:retry_of"  # of a trial that repeats an earlier one: the number of the earlier trial
 
-PROCESS_DIED = "its process died"  # a stored reason
 ENDS = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
 
 SET_OWNER = "UPDATE trial SET owner = ? WHERE id = ? AND state = 'running'"

@@ -26,15 +26,13 @@ from exptrack.errors import ExptrackError, InvalidTypeError, InvalidValueError
 from exptrack.plain import attribute, plain, read_elements, read_items, reading, short_repr
 from exptrack.query.frames import Frame
 from exptrack.records import TrialState
-from exptrack.runs.trial_link import TrialPruned, name_trial_run
+from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK, TrialPruned, name_trial_run
 from exptrack.sweeps.algorithms import Pruner, Sampler, check_limit
 from exptrack.sweeps.optuna_bridge import StudyFull, allow_stop, make_waiting_trial, row_of, silence_optuna
 from exptrack.sweeps.plan import check_jobs
 from exptrack.sweeps.records import StudyInfo, TrialRecord
 from exptrack.sweeps.results import StudyResults
 from exptrack.sweeps.store import (
-    PROCESS_DIED,
-    RETRY_MARK,
     StopRequests,
     ask_to_stop,
     find_study,

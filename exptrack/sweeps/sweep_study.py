@@ -24,10 +24,11 @@ from exptrack.errors import (
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import read_elements, short_repr
 from exptrack.records import TrialState
+from exptrack.runs.trial_link import PROCESS_DIED, RETRY_MARK
 from exptrack.sweeps.optuna_bridge import row_of
 from exptrack.sweeps.plan import SweepPlan
 from exptrack.sweeps.records import describe_unseen
-from exptrack.sweeps.store import PROCESS_DIED, RETRY_MARK, read_retried_numbers, read_trials
+from exptrack.sweeps.store import read_retried_numbers, read_trials
 from exptrack.sweeps.study import Study
 from exptrack.sweeps.study_config import StudyConfig
 from exptrack.sweeps.study_core import StudyCore

@@ -1,0 +1,147 @@
+"""The archive as a file to be handed on: what it says in one digest, and other archives merged into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from exptrack.database.connection import Connection
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
+from exptrack.plain import read_elements, read_path
+from exptrack.runs.lookup import resolve_run
+from exptrack.validation import check_flag, check_function, check_name
+
+if TYPE_CHECKING:
+    from exptrack.portable.extract import ExtractReport
+    from exptrack.portable.merge_records import MergeReport
+    from exptrack.query.run_query import RunQuery
+
+
+class ArchivePortable:
+    """The calls of an archive that deal with other files."""
+
+    _connection: Connection
+    _writable: bool
+    _settle: Callable[[], None]
+    runs: Callable[[], RunQuery]
+
+    def digest(self) -> str:
+        """Return the SHA-256 (hex) of what the archive says, whatever its row ids are.
+
+        Two archives have the same digest exactly if they say the same of the same runs, groups and studies:
+        facts, configs, metrics, tags, notes, events, attributes and artifacts. It is computed from the seals of
+        the runs, which :meth:`verify` proves. Views of users do not enter.
+        """
+        from exptrack.portable.digest import digest_content
+
+        self._settle()
+        return digest_content(self._connection)
+
+    def merge(
+        self,
+        *sources: str | os.PathLike[str],
+        dry_run: bool = False,
+        remove: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> MergeReport:
+        """Take the runs, groups and studies of other archives into this one. Commits, power-safe.
+
+        Runs are known by their ids and studies by their uids, so a file may be merged again at any time: it
+        brings what is new in it, and else changes nothing. The order of files does not matter.
+
+        - A run that went on in another file is brought up to date.
+        - A run that went on differently in two files becomes two: the second is a *fork* with an id of its own
+          and an event ``fork`` that names the run.
+        - Tags, notes, names, attributes and artifacts that were added in any file come together. Of two values
+          of one attribute the newer is kept. What was removed in one file is removed.
+        - Runs that were deleted here come back from a file that has them.
+
+        The other files are not written, may be in use, and need not be trusted: each is read from a private
+        copy, and nothing is stored before its checksums are proved. What is damaged is left out and reported.
+        A folder stands for the archives in it. In a spool (see :func:`exptrack.local_archive`) these are also
+        the files that processes of this machine have on its local disk. A file in a folder that cannot be read
+        is left out and reported. With `remove`, the files of spools are removed once everything in them is here
+        and synced; first, those that dead processes of this machine left are brought to rest.
+
+        With `dry_run`, only the report is made. `progress` is called with the file, how many of its runs are
+        done, and how many there are. A merge that is killed leaves whole runs; merging again takes the rest.
+
+        Raises:
+            ArchiveNotFoundError: one of the files does not exist.
+            NotAnArchiveError: one of them is no archive.
+            ArchiveTooNewError: a newer exptrack wrote it.
+            ArchiveCorruptError: it is damaged beyond that; :func:`exptrack.salvage` gets the sound rest.
+            ArchiveReadOnlyError: this archive was opened for reading.
+            ArchiveFullError: there is no room for what is new, or for the private copy.
+            ArchiveLockedError: another process held the write lock for over 30 s.
+        """
+        from exptrack.portable.merge import merge_archives
+
+        paths = [read_path(one, "source") for one in sources]
+        is_dry = check_flag(dry_run, "dry_run")
+        removes = check_flag(remove, "remove")
+        tell = check_function(progress, "progress") or (lambda _file, _done, _total: None)
+        if not is_dry and not self._writable:
+            raise ArchiveReadOnlyError(
+                f"{self._connection.place} was opened for reading only; open it with mode 'rw', or merge dry",
+                path=str(self._connection.place),
+            )
+        self._settle()
+        return merge_archives(self._connection, paths, dry_run=is_dry, remove=removes, tell=tell)
+
+    def extract(
+        self,
+        out: str | os.PathLike[str],
+        runs: Iterable[object] | None = None,
+        *,
+        where: str | None = None,
+        study: str | None = None,
+        with_inputs: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ExtractReport:
+        """Copy some runs to the new archive `out`, with their artifacts and the studies whose trials they are.
+
+        Choose them by `runs`, a list of ids; by `where`, a filter as in :meth:`RunQuery.where`; or by the name
+        of a `study`. Runs in the trash come along only by their ids. With `with_inputs`, the runs that made
+        what they used come along too. Studies come with all their trials; views of yours come if their fields
+        do. Merging the file into this archive again changes nothing. `progress` is called with the number of
+        runs copied and their total. The archive is only read.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     for lr in (0.1, 0.2):
+        ...         with archive.start_run({"lr": lr}) as run:
+        ...             run.log({"loss": lr})
+        ...     report = archive.extract(tmp_path / "paper.db", where="config.lr < 0.15")
+        ...     len(report.runs), report.points
+        (1, 1)
+
+        Raises:
+            InvalidValueError: not exactly one of `runs`, `where` and `study` is given.
+            StudyNotFoundError: no study has this name.
+            FilterError: `where` is not a filter.
+            RunNotFoundError: there is no run of this id.
+            AmbiguousRunError: several runs begin with it.
+            ExportError: `out` exists, or cannot be written.
+            ArchiveFullError: there is no room for the file.
+            ConflictError: other processes change the runs while they are copied.
+        """
+        from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
+
+        if [runs is None, where is None, study is None].count(False) != 1:
+            raise InvalidValueError("extract() was not told which runs; give one of runs, where and study")
+        adds = check_flag(with_inputs, "with_inputs")
+        tell = check_function(progress, "progress") or (lambda _done, _total: None)
+        self._settle()
+        studies: list[str] = []
+        if where is not None:
+            found = list(self.runs().where(where).index())
+        elif study is not None:
+            found, uid = find_runs_of_study(self._connection, check_name(study, "study name"))
+            studies.append(uid)
+        else:
+            found = [resolve_run(self._connection, one)["id"] for one in read_elements(runs, "runs")]
+        if adds:
+            found = add_inputs(self._connection, found)
+        return extract_runs(self._connection, out, set(found), studies=studies, tell=tell)

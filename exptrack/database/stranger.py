@@ -1,0 +1,220 @@
+"""Read an archive that may have been made to harm: with limits, and only once its structure is proved.
+
+Invariants:
+
+- Every connection has a limit of time, also while SQLite reads the schema, and one of the length of a value.
+- A private copy is put in order before a row of it is read. Its log is folded in, and an older format is
+  brought up to date. Everything in its schema that exptrack did not make is taken out: no trigger, view, index,
+  virtual table or statistic of a stranger has any effect.
+- Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have
+  more rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
+- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. Their values may still have
+  any type.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from exptrack.database.connection import Connection
+from exptrack.database.deadline import Deadline
+from exptrack.database.failures import SQLITE_FAILURE, primary_code, translate
+from exptrack.database.migrations import (
+    APPLICATION_ID,
+    SCHEMA_OBJECTS,
+    bring_up_to_date,
+    latest_version,
+    migrations,
+)
+from exptrack.database.own_schema import own_tables, require_own_schema
+from exptrack.database.page_walk import find_page_problem
+from exptrack.errors import ArchiveCorruptError, ArchiveTooNewError, NotAnArchiveError
+
+_T = TypeVar("_T")
+
+VALUE_BYTES = 80 << 20  # more than the longest text that exptrack stores: 16 Mi characters
+SEQUENCES = ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
+ALL_OBJECTS = "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema"
+AUTOINDEX = "sqlite_autoindex_"
+CHECK_TABLE = "PRAGMA integrity_check('{table}')"
+SOUND = "ok"
+POINTS = "metric_point"
+ROOT_PAGE = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+
+
+class StrangerConnection(Connection):
+    """A connection to the archive of somebody else, whose statements end in time.
+
+    `path` is the file that is read, `place` that which the user named. `mode` is as in :class:`Connection`.
+    """
+
+    def __init__(
+        self, path: Path, mode: str, place: Path, deadline: Deadline, *, value_bytes: int = VALUE_BYTES
+    ) -> None:
+        self._deadline = deadline
+        self._value_bytes = value_bytes
+        super().__init__(path, mode)
+        self.place = place
+
+    def _configure(self, raw: sqlite3.Connection) -> None:
+        limit_reading(raw, self._deadline, self._value_bytes)
+        super()._configure(raw)
+
+    def translate(self, error: Exception, waited_s: float = 0.0) -> Exception:
+        """Return exptrack's error; one of a limit says that the file is not what exptrack writes."""
+        if self.closed:
+            return super().translate(error, waited_s)
+        return translate_stranger(error, self.place, self._deadline, waited_s)
+
+
+def limit_reading(raw: sqlite3.Connection, deadline: Deadline, value_bytes: int = VALUE_BYTES) -> None:
+    """Limit how long the statements of a SQLite connection run, and how large a value of them is."""
+    deadline.add(raw)
+    raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, value_bytes)
+
+
+def translate_stranger(error: Exception, place: Path, deadline: Deadline, waited_s: float = 0.0) -> Exception:
+    """Return exptrack's error for one of SQLite on a stranger's file, or that error itself."""
+    code = primary_code(error)
+    problem = None
+    if code == sqlite3.SQLITE_INTERRUPT and deadline.is_over:
+        problem = f"reading it takes longer than {deadline.seconds:,.0f} s, as if it never ended"
+    elif code == sqlite3.SQLITE_TOOBIG:
+        problem = "a value in it is longer than exptrack stores"
+    elif code == sqlite3.SQLITE_ERROR or isinstance(error, UnicodeDecodeError):
+        problem = f"its schema or a value cannot be read ({error})"
+    if problem is None:
+        return translate(error, place, waited_s)
+    return ArchiveCorruptError(
+        f"{place} is damaged, or was made to harm: {problem}; 'exptrack salvage' gets back what is sound",
+        path=str(place),
+    )
+
+
+def put_in_order(copy: Path, place: Path, deadline: Deadline) -> None:
+    """Make a private copy one file of the present format, with the schema of exptrack alone.
+
+    Raises:
+        NotAnArchiveError: it is the file of another program, or lacks objects of exptrack.
+        ArchiveTooNewError: a newer exptrack wrote it.
+        ArchiveCorruptError: it cannot be read.
+        MigrationError: it cannot be brought to the present format.
+    """
+    version = _telling(place, deadline, lambda: _fold(copy, place, deadline))
+    if version > latest_version():
+        raise ArchiveTooNewError(
+            f"{place} has format {version}, which this exptrack does not know; upgrade exptrack",
+            path=str(place),
+        )
+    _telling(place, deadline, lambda: _remove_strangers(copy, place, deadline, version))
+    if version < latest_version():
+        with StrangerConnection(copy, "rw", place, deadline) as connection:
+            bring_up_to_date(connection)
+
+
+def _telling(place: Path, deadline: Deadline, work: Callable[[], _T]) -> _T:
+    try:
+        return work()
+    except SQLITE_FAILURE as error:
+        raise translate_stranger(error, place, deadline) from error
+
+
+def _connect(copy: Path, deadline: Deadline) -> sqlite3.Connection:
+    raw = sqlite3.connect(f"{copy.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
+    limit_reading(raw, deadline)
+    raw.execute("PRAGMA trusted_schema = OFF")
+    raw.execute("PRAGMA cell_size_check = ON")
+    raw.execute("PRAGMA synchronous = OFF")  # a copy that a power cut damages is made again
+    return raw
+
+
+def _fold(copy: Path, place: Path, deadline: Deadline) -> int:
+    """Fold the log into the file; return its format."""
+    sizes = [
+        one.stat().st_size for ending in ("", "-wal", "-journal") if (one := _beside(copy, ending)).exists()
+    ]
+    with closing(_connect(copy, deadline)) as raw:
+        raw.execute("PRAGMA writable_schema = ON")  # else an object that cannot be parsed hides all others
+        raw.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+        def ask(pragma: str) -> int:
+            return int(raw.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+        if ask("page_count") * ask("page_size") > sum(sizes):
+            raise ArchiveCorruptError(
+                f"{place} is damaged: it claims more pages than it has bytes for; 'exptrack salvage' gets back"
+                " what is sound",
+                path=str(place),
+            )
+        version, encoding = ask("user_version"), raw.execute("PRAGMA encoding").fetchone()[0]
+        if ask("application_id") != APPLICATION_ID or version < 1 or encoding != "UTF-8":
+            raise NotAnArchiveError(f"{place} is not an exptrack archive; check the path", path=str(place))
+        return version
+
+
+def _beside(copy: Path, ending: str) -> Path:
+    return copy.with_name(copy.name + ending)
+
+
+def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int) -> None:
+    """Take everything out of the schema that the migrations up to `version` did not put there."""
+    own = _objects_of(version)
+    tables = {name for kind, name, *_ in own if kind == "table"}
+
+    def is_own(row: tuple[str, str, str, str | None]) -> bool:
+        if row[3] is None:
+            return row[0] == "index" and row[2] in tables and row[1].startswith(f"{AUTOINDEX}{row[2]}_")
+        return row in own
+
+    with closing(_connect(copy, deadline)) as raw:
+        raw.execute("PRAGMA writable_schema = ON")
+        objects = raw.execute(ALL_OBJECTS).fetchall()
+        foreign = [(one[0],) for one in objects if not is_own(one[1:])]
+        if foreign:
+            raw.execute("BEGIN")
+            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
+            raw.execute("COMMIT")
+    with closing(_connect(copy, deadline)) as raw:
+        left = [row[1:] for row in raw.execute(ALL_OBJECTS)]
+    missing = own - set(left)
+    if missing or not all(map(is_own, left)) or len(left) != len(set(left)):
+        named = sorted(name for _kind, name, *_ in missing) or ["an object that exptrack did not make"]
+        raise NotAnArchiveError(
+            f"{place} was not opened: {named[0]!r} is missing from its schema or was changed; use a copy of the"
+            " file from before that",
+            path=str(place),
+        )
+
+
+def _objects_of(version: int) -> set[tuple[str, str, str, str]]:
+    """Return the schema of a format: kind, name, table and text of each object."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        for migration in migrations()[:version]:
+            empty.executescript(migration.text)
+        return {*empty.execute(SCHEMA_OBJECTS).fetchall(), SEQUENCES}
+
+
+def require_sound(connection: StrangerConnection) -> None:
+    """Refuse a private copy one of whose tables does not pass SQLite's check; of the points, their pages.
+
+    Raises:
+        ArchiveCorruptError: one does not.
+        NotAnArchiveError: its schema is not that of exptrack.
+    """
+    require_own_schema(connection)
+    for table in sorted(own_tables()):
+        if table == POINTS:
+            root = connection.value(ROOT_PAGE, (table,))
+            found = find_page_problem(connection.path, root) or SOUND
+        else:
+            found = connection.value(CHECK_TABLE.format(table=table))
+        if found != SOUND:
+            raise ArchiveCorruptError(
+                f"{connection.place} is damaged, in the table {table}: {found};"
+                " 'exptrack salvage' gets back what is sound",
+                path=str(connection.place),
+            )

@@ -1,0 +1,438 @@
+"""Merge other archives into an open one.
+
+Begin with `merge_archives`. ``history`` has the rule by which copies of one run become one, ``merge_studies``
+that for studies, and ``foreign`` opens the other files, which may be anybody's.
+
+Invariants:
+
+- Runs come whole, in batches of one transaction each with the artifacts that they name. So a merge that is
+  killed leaves whole runs, and the next one takes the rest.
+- A file that brings nothing new changes no byte.
+- Nothing is stored before its checksums are proved. A run that is damaged is left out and reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
+from exptrack.database.connection import Connection, in_section
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    ArchiveNotFoundError,
+    ArchiveTooNewError,
+    NotAnArchiveError,
+)
+from exptrack.metrics.journal_file import list_journals
+from exptrack.metrics.journal_reader import is_owner_alive, read_header
+from exptrack.metrics.recovery import store_points
+from exptrack.portable.content_proofs import ContentProof
+from exptrack.portable.differences import Unknown, find_unknown
+from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
+from exptrack.portable.history import Branch, Copy, origin_of, resolve
+from exptrack.portable.merge_groups import merge_groups
+from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
+from exptrack.portable.merge_studies import merge_studies
+from exptrack.portable.proofs import prove_runs
+from exptrack.portable.run_checks import name_run
+from exptrack.portable.run_copier import BLOB_IDS, RunCopier
+from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
+from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
+from exptrack.process import ProcessIdentity
+from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
+
+UNREADABLE = (
+    ArchiveNotFoundError,
+    NotAnArchiveError,
+    ArchiveTooNewError,
+    ArchiveCorruptError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+)
+HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
+
+ROW_IDS = "SELECT run_id, id FROM run"
+FORKS = "SELECT run FROM event WHERE kind = 'fork'"
+KNOWN_RUNS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
+STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
+HOLDER_OF_EXTERNAL_ID = "SELECT id, run_id FROM run WHERE external_id = ?"
+CLEAR_EXTERNAL_ID = "UPDATE run SET external_id = NULL WHERE id = ?"
+# Whether a series has a point that another does not have. The gaps are the schemas of the two.
+HAS_MORE = """
+SELECT EXISTS (
+    SELECT 1 FROM {one}.metric_point AS p WHERE p.series = ? AND NOT EXISTS (
+        SELECT 1 FROM {other}.metric_point AS q
+        WHERE q.series = ? AND q.step = p.step AND q.seq = p.seq
+          AND q.time_ms = p.time_ms AND q.value IS p.value
+    )
+)
+"""
+
+Tell = Callable[[str, int, int], None]
+
+
+def merge_archives(
+    connection: Connection,
+    sources: Sequence[str | os.PathLike[str]],
+    *,
+    dry_run: bool = False,
+    remove: bool = False,
+    tell: Tell = lambda _file, _done, _total: None,
+) -> MergeReport:
+    """Merge files; see :meth:`exptrack.Archive.merge`."""
+    folders = [path for path in sources if os.path.isdir(path)]
+    if remove and not dry_run:
+        settle_folders(folders)
+    merged: list[MergedFile] = []
+    seen = {identify_file(connection.place)}
+    for given in expand_folders(sources):
+        if given.path and (identity := identify_file(given.path)) not in seen:
+            seen.add(identity)
+            merged.append(_merge_given(connection, given, dry_run, tell))
+        if given.missing:
+            left = MergedFile(os.fspath(given.place), left_out=(LeftOut("points", given.missing),))
+            merged.append(left)
+    removed: list[str] = []
+    if remove and not dry_run:
+        removed = clear_folders(connection, folders, lambda path: _brings_nothing(connection, path))
+    return MergeReport(tuple(merged), dry_run, tuple(removed))
+
+
+def _brings_nothing(connection: Connection, path: str | os.PathLike[str]) -> bool:
+    """Whether the archive holds all that a file has, found by reading it once more."""
+    try:
+        found = _merge_file(connection, path, True, lambda _file, _done, _total: None)
+    except UNREADABLE:
+        return False  # the merge has told of it
+    brought = found.new, found.updated, found.forked, found.studies, found.renamed, found.left_out
+    return not any(brought) and not found.points and not found.blobs
+
+
+def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
+    """Merge one file. One that was found in a folder and cannot be read does not keep the others out."""
+    try:
+        return _merge_file(connection, given.path, dry_run, tell)
+    except UNREADABLE as error:
+        if not given.is_listed or error.path == str(connection.place):
+            raise
+        return MergedFile(os.fspath(given.path), left_out=(LeftOut("archive", str(error)),))
+
+
+def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
+    with look_at_source(path) as look:
+        if not find_unknown(connection, look):
+            return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
+    with open_source(path, beside=connection.place.parent) as source:
+        return _SourceMerge(connection, source, dry_run, tell).run()
+
+
+def _read_row_ids(connection: Connection) -> dict[str, int]:
+    return dict(connection.fold(ROW_IDS, (), list))
+
+
+class _SourceMerge:
+    """Merges one file into the archive."""
+
+    def __init__(self, connection: Connection, source: Source, dry_run: bool, tell: Tell) -> None:
+        self._connection = connection
+        self._source = source
+        self._from = source.connection
+        self._copier = RunCopier(connection, source.connection, source.place)
+        self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
+        self._dry_run = dry_run
+        self._tell = tell
+        self._new: list[str] = []
+        self._updated: list[str] = []
+        self._forked: list[Fork] = []
+        self._left_out: list[LeftOut] = []
+        self._points = self._same = 0
+        self._done = 0
+
+    def run(self) -> MergedFile:
+        """Merge everything: runs that are new here, runs that both files have, groups, studies."""
+        unknown = find_unknown(self._connection, self._from)
+        there = _read_row_ids(self._from)
+        groups = self._group_runs(there, unknown)
+        total = sum(len(rows) for _, rows in groups.values())
+        name = str(self._source.place)
+        fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
+        for batch in self._copier.batches(fresh):
+            self._take_new(batch)
+            self._done += len(batch)
+            self._tell(name, self._done, total)
+        for of, (here, rows) in groups.items():
+            if here or len(rows) > 1:
+                self._take_copies(of, here, rows)
+                self._done += len(rows)
+                self._tell(name, self._done, total)
+        merge_groups(self._connection, self._from, unknown.groups, dry_run=self._dry_run)
+        studies = merge_studies(self._connection, self._from, unknown.studies, dry_run=self._dry_run)
+        return MergedFile(
+            os.fspath(self._source.place),
+            tuple(self._new),
+            tuple(self._updated),
+            tuple(self._forked),
+            len(there) - total + self._same,
+            studies.taken,
+            studies.renamed,
+            self._points,
+            self._copier.blobs,
+            self._copier.blob_bytes,
+            (*self._left_out, *studies.left_out),
+        )
+
+    def _group_runs(self, there: dict[str, int], unknown: Unknown) -> dict[str, tuple[list[int], list[int]]]:
+        """Return the row ids here and there of the copies of each run of which the file says something else."""
+        here = _read_row_ids(self._connection)
+        origins = [self._find_origins(one, ids) for one, ids in ((self._connection, here), (self._from, there))]
+        wanted = {origins[1][run_id] for run_id in unknown.runs}
+        groups: dict[str, tuple[list[int], list[int]]] = {of: ([], []) for of in sorted(wanted)}
+        for place, ids in enumerate((here, there)):
+            for run_id, row_id in ids.items():
+                of = origins[place][run_id]
+                if of in groups:
+                    groups[of][place].append(row_id)
+        return groups
+
+    @staticmethod
+    def _find_origins(connection: Connection, ids: dict[str, int]) -> dict[str, str]:
+        """Return for each run the run that it is a fork of, or itself."""
+        found = {run_id: run_id for run_id in ids}
+        forks = sorted({row[0] for row in connection.fold(FORKS, (), list)})
+        for begin in range(0, len(forks), RUNS_AT_ONCE):
+            for rows in read_runs(connection, forks[begin : begin + RUNS_AT_ONCE]):
+                found[rows.facts.run_id] = origin_of(rows)
+        return found
+
+    # Runs that are new here
+
+    def _take_new(self, row_ids: list[int]) -> None:
+        """Take runs of which this archive has no copy, all in one transaction if they are sound."""
+        sound = self._prove(row_ids)
+        try:
+            self._copy_new(sound)
+        except ArchiveCorruptError as error:
+            if len(sound) == 1:
+                self._leave_out(sound[0].facts.run_id, error)
+                return
+            for one in sound:  # find the damaged one
+                try:
+                    self._copy_new([one])
+                except ArchiveCorruptError as single:
+                    self._leave_out(one.facts.run_id, single)
+
+    def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
+        """Read runs of the file, and return those whose checksums hold."""
+        problems = prove_runs(self._from, row_ids)
+        sound = [row_id for row_id in row_ids if not problems[row_id]]
+        problems |= self._contents.prove_runs(sound)
+        for row_id in row_ids:
+            if problems[row_id]:
+                self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
+        return read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
+
+    def _leave_out(self, what: str, reason: object) -> None:
+        self._left_out.append(LeftOut(what, str(reason)))
+
+    def _copy_new(self, runs: list[RunRows]) -> None:
+        if self._dry_run:
+            self._new += [one.facts.run_id for one in runs]
+            self._points += sum(one.points for one in runs)
+            return
+        with Intake(self._connection) as intake:
+            self._copier.put_blobs(intake, runs)
+            taken = self._write(intake, partial(self._write_new, runs))
+        self._new += [one.facts.run_id for one in taken]
+        self._points += sum(one.points for one in taken)
+
+    def _write_new(self, runs: list[RunRows]) -> list[RunRows]:
+        connection = self._connection
+        ids = json.dumps([one.facts.run_id for one in runs])
+        # Another process may have merged the same file meanwhile.
+        known = {row[0] for row in connection.all(KNOWN_RUNS, (ids,))}
+        taken = [one for one in runs if one.facts.run_id not in known]
+        self._write_runs([(one, None, True) for one in taken])
+        return taken
+
+    # Runs of which both files have copies
+
+    def _take_copies(self, of: str, here: list[int], there: list[int]) -> None:
+        sound = self._prove(there)
+        if not sound:
+            return
+        blobs = set[str]().union(*(one.blobs() for one in sound))
+        try:
+            with Intake(self._connection) as intake:
+                if not self._dry_run:
+                    self._copier.put_blobs(intake, sound)
+                blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
+        except ArchiveCorruptError as error:
+            self._leave_out(of, error)
+        if not self._dry_run:
+            _collect(self._connection, blobs)
+
+    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> set[str]:
+        """Let the archive hold the branches of all copies. Call inside a transaction.
+
+        Returns the hashes of the blobs that the copies named before.
+        """
+        connection = self._connection
+        own = read_runs(connection, here)
+        blobs = set[str]().union(*(one.blobs() for one in own))
+        damaged = [one for one in own if sum_all(connection, OF_RUN, one.row_id) != self._stored_sum(one)]
+        if damaged:
+            self._leave_out(of, "the copy in this archive is damaged; run 'exptrack verify'")
+            return blobs
+        copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
+        branches = [
+            one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
+        ]
+        places, gone = _assign(branches, copies)
+        changed = [
+            (branch, place)
+            for branch, place in zip(branches, places, strict=True)
+            if place is None or branch.copy.where == THERE or not _is_stored(branch, own)
+        ]
+        replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
+        busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
+        if busy:
+            self._leave_out(of, "a process is writing the copy in this archive; merge again when it has ended")
+            return blobs
+        self._note_changes(of, changed, own)
+        self._same += max(0, len(there) - len(changed))
+        if self._dry_run or not (changed or gone):
+            return blobs
+        for row_id in (*replaced, *gone):
+            delete_series(connection, row_id)
+        for row_id in {*gone, *(place for _, place in changed if place is not None)}:
+            delete_details(connection, row_id)
+        self._write_runs([(branch.rows, place, branch.copy.where == THERE) for branch, place in changed])
+        return blobs
+
+    def _stored_sum(self, run: RunRows) -> int:
+        return int(self._connection.value(STORED_SUM, (run.row_id,)))
+
+    def _is_written_here(self, run: RunRows) -> bool:
+        """Whether a process that lives writes the run into this archive: it has a journal beside it."""
+        if run.owner is None or run.owner[4] is not None:
+            return False
+        owner = ProcessIdentity(*run.owner[:4])
+        headers = (read_header(path) for path in list_journals(self._connection.place))
+        return any(one is not None and one.owner == owner and is_owner_alive(one) for one in headers)
+
+    def _note_changes(
+        self, of: str, changed: Iterable[tuple[Branch, int | None]], own: Sequence[RunRows]
+    ) -> None:
+        known = {one.facts.run_id for one in own}
+        points = {one.row_id: one.points for one in own}
+        for branch, place in changed:
+            run_id = branch.rows.facts.run_id
+            if run_id in known:
+                self._updated.append(run_id)
+            elif run_id != of:
+                self._forked.append(Fork(of, run_id))
+            else:
+                self._new.append(run_id)
+            if branch.copy.where == THERE:
+                self._points += max(0, branch.rows.points - points.get(place or 0, 0))
+
+    def _contains(self, one: Copy, other: Copy) -> bool:
+        """Whether a copy has all points of another one."""
+        held = {series.name: series for series in one.rows.series}
+        for series in other.rows.series:
+            mine = held.get(series.name)
+            if mine is None or mine.numbers[0] < series.numbers[0]:
+                return False
+            is_sealed = mine.checksum is not None and series.checksum is not None
+            if is_sealed and (mine.numbers[0], mine.checksum) == (series.numbers[0], series.checksum):
+                continue
+            sql = HAS_MORE.format(one=other.where, other=one.where)
+            if self._connection.value(sql, (series.row_id, mine.row_id)):
+                return False
+        return True
+
+    def _write(self, intake: Intake, write: Callable[[], Any]) -> Any:
+        """Call `write` with the file attached, in a transaction in which the blobs of the intake are there."""
+        connection = self._connection
+        result: list[Any] = []
+
+        def work() -> None:
+            with connection.attached(self._source.copy):
+                if self._dry_run:
+                    result.append(write())
+                else:
+                    intake.attach(lambda: result.append(write()), durable=True)
+
+        connection.section(work)
+        return result[-1]
+
+    def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
+        """Write runs, each with its row id or None for a new one, and whether its series come from the file."""
+        settled = [(self._settle_external_id(one), place, with_series) for one, place, with_series in runs]
+        for one, _, _ in settled:
+            self._take_external_id(one)
+        self._copier.write(settled)
+        self._store_journals({one.facts.run_id for one, _, new in settled if new and one.owner is not None})
+
+    def _settle_external_id(self, rows: RunRows) -> RunRows:
+        """Let the run with the lowest id keep an external id that two runs have."""
+        external_id = rows.facts.external_id
+        if external_id is None:
+            return rows
+        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (external_id,))
+        if holder is None or holder["run_id"] == rows.facts.run_id:
+            return rows
+        if holder["run_id"] < rows.facts.run_id:
+            return rows._replace(facts=rows.facts._replace(external_id=None))
+        return rows
+
+    def _take_external_id(self, rows: RunRows) -> None:
+        """Take the external id of a run from another run that has it here."""
+        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (rows.facts.external_id,))
+        if holder is not None and holder["run_id"] != rows.facts.run_id:
+            with changing_run(self._connection, holder["id"]):
+                self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
+
+    def _store_journals(self, run_ids: set[str]) -> None:
+        """Add the points of running runs that stand in journals beside the file."""
+        for journal in self._source.journals if run_ids else ():
+            points = (point for point in journal.read_points() if point.run_id in run_ids)
+            self._points += store_points(self._connection, points, lambda _run: None)[0]
+
+
+@in_section
+def _collect(connection: Connection, hashes: Iterable[str]) -> None:
+    """Delete those of these blobs that no artifact names any more. Commits if there is one."""
+    ids = dict(connection.fold(BLOB_IDS, (json.dumps(sorted(hashes)),), list))
+    unused = json.dumps(sorted(ids.values()))
+    if ids and connection.all(UNUSED_BLOBS_AMONG, {"among": unused}):
+        with connection.transaction(durable=True):
+            collect_unused(connection, list(ids.values()))
+
+
+def _assign(branches: Sequence[Branch], copies: Sequence[Copy]) -> tuple[list[int | None], list[int]]:
+    """Return the row id under which each branch is written here, None for a new one, and the row ids that go.
+
+    A branch of the other file takes the place of a copy that it continues.
+    """
+    free = {one.rows.row_id for one in copies if one.where == HERE}
+    free -= {one.copy.rows.row_id for one in branches if one.copy.where == HERE}
+    places: list[int | None] = []
+    for branch in branches:
+        place: int | None = branch.copy.rows.row_id
+        if branch.copy.where == THERE:
+            continued = [one.rows.row_id for one in branch.follows if one.where == HERE]
+            place = next((row_id for row_id in continued if row_id in free), None)
+            free.discard(place or 0)
+        places.append(place)
+    return places, sorted(free)
+
+
+def _is_stored(branch: Branch, own: Iterable[RunRows]) -> bool:
+    return any(branch.rows == one for one in own if one.row_id == branch.copy.rows.row_id)

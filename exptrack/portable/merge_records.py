@@ -1,0 +1,55 @@
+"""What a merge reports."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Fork(NamedTuple):
+    """A part of the run `of` that went on by itself in a copy of its file, and is the run `run_id` now."""
+
+    of: str
+    run_id: str
+
+
+class LeftOut(NamedTuple):
+    """A run, study or journal that was not taken, and why."""
+
+    what: str
+    reason: str
+
+
+class MergedFile(NamedTuple):
+    """What one file brought. Runs are named by their ids, studies by their names.
+
+    `new` runs were not here before. `updated` ones went on, or something new is said of them. `forked` ones
+    part from the copy that was here. `unchanged` counts the runs that the archive knew already. `renamed` has
+    the old and new names of studies whose name another study has. `left_out` lists what was not taken.
+    """
+
+    path: str
+    new: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    forked: tuple[Fork, ...] = ()
+    unchanged: int = 0
+    studies: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    points: int = 0
+    blobs: int = 0
+    blob_bytes: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class MergeReport(NamedTuple):
+    """What a merge did, or would do, file by file; `ok` is true if nothing was left out.
+
+    `removed` lists the files of spools that the merge removed.
+    """
+
+    files: tuple[MergedFile, ...]
+    dry_run: bool = False
+    removed: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not any(one.left_out for one in self.files)

@@ -4,9 +4,9 @@
 
 Each process starts a run, logs its points one call each, and completes the run. Counted are errors, lost
 points, the longest wait of a call, and the points a second of all processes, from the first call to the end of
-the last run. The ratio compares with one process that logs as many points in all. For each look, the reader
-opens the archive, lists the runs and follows one. Baseline: the same processes write one file with bare
-``sqlite3``, a thousand points a transaction.
+the last run. The ratio compares with one process that logs as many points in all. In the last line, each
+process has an archive of its own in a spool. For each look, the reader opens the archive, lists the runs and
+follows one. Baseline: the same processes write one file with bare ``sqlite3``, a thousand points a transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.timing import arguments, headline, print_table
-from exptrack import Archive
+from exptrack import Archive, local_archive
 
 BATCH = 1000
 BARE_TABLE = """
@@ -41,9 +41,18 @@ class Outcome(NamedTuple):
 
 
 def log_points(path: str, number: int, points: int, gate: Barrier) -> Outcome:
-    """Log one run's points."""
+    """Log one run's points into an archive that all processes share."""
+    return _log(Archive(path), number, points, gate)
+
+
+def log_points_apart(folder: str, number: int, points: int, gate: Barrier) -> Outcome:
+    """The same into an archive of this process's own."""
+    return _log(local_archive(folder), number, points, gate)
+
+
+def _log(archive: Archive, number: int, points: int, gate: Barrier) -> Outcome:
     longest, error = 0.0, ""
-    with Archive(path) as archive:
+    with archive:
         gate.wait()
         began = time.monotonic()
         try:
@@ -143,7 +152,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         alone = at_once(insert_points, bare_file(folder / "bare1.db"), 1, in_all)
         bare = at_once(insert_points, bare_file(folder / "bare.db"), processes, points)
         bare_lost = in_all - bare_points(folder / "bare.db")
-        one, lab = folder / "one.db", folder / "lab.db"
+        one, lab, spool = folder / "one.db", folder / "lab.db", folder / "spool"
+        spool.mkdir()
         for path in (one, lab):
             Archive(path).close()
         single = at_once(log_points, str(one), 1, in_all)
@@ -154,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             stop.set()
             reader = looking.get()
         lost = in_all - stored_points(lab)
+        apart = at_once(log_points_apart, str(spool), processes, points)
+        lost_apart = in_all - sum(stored_points(path) for path in spool.glob("*.db"))
     print(f"{processes} processes, {points:,} points each; longest wait of a call (bare: of a batch)")
     rows = []
     for title, outcomes, missing in (
@@ -162,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ("exptrack, 1 process", single, 0),
         (f"exptrack, {processes} processes", many, lost),
         ("exptrack, the reader beside them", [reader], 0),
+        (f"exptrack, {processes} processes, a file each", apart, lost_apart),
     ):
         errors = [outcome.error for outcome in outcomes if outcome.error]
         speed = "" if outcomes == [reader] else rate(outcomes, in_all)

@@ -15,13 +15,20 @@ __version__ = "0.2.0"
 _NAMES_IN = {
     # The archive: one file. Each function calls the method of the same name on the default archive.
     "archive.archive": "Archive",
+    "archive.local": "local_archive",
     "archive.shortcuts": """
         start_run resume_run list_runs find_run show_run best_run diff_runs compare what_changed append_event
         read_events gc_artifacts verify current_trial
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.pack": "PackReport",
+    "portable.unpack": "UnpackReport unpack",
+    "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
+    "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
+    "portable.salvage": "salvage",
+    "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -78,7 +85,7 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError VerificationError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
@@ -124,13 +131,18 @@ def _end_in_order() -> None:
     Exit hooks run in the order opposite to their registration. So every hook that is registered after
     ``import exptrack`` may still log to the open runs.
     """
-    tracking, database = map(sys.modules.get, ("exptrack.tracking.heartbeat", "exptrack.database.opened_file"))
+    tracking, database, rest = map(
+        sys.modules.get,
+        ("exptrack.tracking.heartbeat", "exptrack.database.opened_file", "exptrack.database.rest"),
+    )
     try:
         if tracking is not None:
             tracking.end_open_runs()
     finally:
         if database is not None:
             database.close_all()
+        if rest is not None:
+            rest.leave_all()
 
 
 atexit.register(_end_in_order)
@@ -150,6 +162,7 @@ if TYPE_CHECKING:
     from exptrack.analysis.records import RunComparison as RunComparison
     from exptrack.analysis.records import RunDiff as RunDiff
     from exptrack.archive.archive import Archive as Archive
+    from exptrack.archive.local import local_archive as local_archive
     from exptrack.archive.records import ArchiveInfo as ArchiveInfo
     from exptrack.archive.records import DeleteReport as DeleteReport
     from exptrack.archive.records import RecoveryReport as RecoveryReport
@@ -229,17 +242,29 @@ if TYPE_CHECKING:
     from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
+    from exptrack.errors import VerificationError as VerificationError
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.buckets import Buckets as Buckets
     from exptrack.metrics.curves import Curves as Curves
     from exptrack.metrics.series import Series as Series
     from exptrack.metrics.tail import Tail as Tail
     from exptrack.metrics.tail import Update as Update
+    from exptrack.portable.archive_diff import ArchiveDiff as ArchiveDiff
+    from exptrack.portable.archive_diff import ArtifactRef as ArtifactRef
+    from exptrack.portable.archive_diff import DifferingRun as DifferingRun
+    from exptrack.portable.archive_diff import diff_archives as diff_archives
+    from exptrack.portable.extract import ExtractReport as ExtractReport
     from exptrack.portable.merge_records import Fork as Fork
     from exptrack.portable.merge_records import LeftOut as LeftOut
     from exptrack.portable.merge_records import MergedFile as MergedFile
     from exptrack.portable.merge_records import MergeReport as MergeReport
+    from exptrack.portable.pack import PackReport as PackReport
+    from exptrack.portable.salvage import salvage as salvage
+    from exptrack.portable.salvage_report import SalvagedRun as SalvagedRun
+    from exptrack.portable.salvage_report import SalvageReport as SalvageReport
     from exptrack.portable.snapshot import BackupReport as BackupReport
+    from exptrack.portable.unpack import UnpackReport as UnpackReport
+    from exptrack.portable.unpack import unpack as unpack
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail

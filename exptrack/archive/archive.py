@@ -22,6 +22,7 @@ from exptrack.archive.trash import ArchiveTrash
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.damage import decoding_rows
 from exptrack.database.failures import SQLITE_VERSION
+from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
 from exptrack.database.opening import default_connection, open_connection
@@ -63,10 +64,10 @@ STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
-    `path` defaults to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a
-    new archive unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child
-    may go on using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open
-    the file.
+    `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),
+    else to ``EXPTRACK_DB``, else to ``exptrack.db`` in the working folder. `mode` ``"rw"`` makes a new archive
+    unless `create` is false; ``"ro"`` only reads. Threads may share an archive, and a forked child may go on
+    using it. `wait_s` is how long opening waits, in seconds, for a process that lets no other open the file.
 
     Each thread that uses the archive keeps up to `cache_bytes` of the file in memory. If it has not used it for
     30 s, that is given back when another thread reads. A server with many threads sets less, such as 2,000,000.
@@ -101,7 +102,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
         if cache_bytes != CACHE_BYTES:
             self._connection.limit_cache(cache_bytes)
         self._writable = mode == "rw"
-        recovery.begin(self._connection)
+        _begin(self._connection)
 
     @classmethod
     def _around(cls, connection: Connection) -> Archive:
@@ -114,7 +115,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
     def default(cls) -> Archive:
         """Return the default archive. Its connection is shared and stays open."""
         connection = default_connection()
-        recovery.begin(connection)
+        _begin(connection)
         return cls._around(connection)
 
     @property
@@ -494,6 +495,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
             last_run=_moment_or_none(last),
             waiting=waiting,
             trashed=connection.value(COUNT_TRASHED),
+            network=find_network(connection.place),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
@@ -501,8 +503,10 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
 
         What waits beside the file is no damage: `waiting` of the report lists it.
 
-        `progress` is called with the name of a part (``"runs"``, ``"chunks"``, ``"artifacts"``), the number of
-        its items checked so far and their total.
+        If the file has a seal, the seal is proved too.
+
+        `progress` is called with the name of a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``),
+        the number of its items checked so far and their total.
         """
         from exptrack.portable import verification
 
@@ -547,6 +551,15 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
         if self._writable:
             recovery.settle(self._connection, opening=True)
         return copy_archive(self._connection, path, progress)
+
+
+def _begin(connection: Connection) -> None:
+    """Tend what dead processes left in an archive that was just opened, and what they left for its spool."""
+    recovery.begin(connection)
+    if connection.spooled is not None:
+        from exptrack.tracking import spool
+
+        spool.begin(connection)
 
 
 def _unpickle(path: str, mode: str) -> Archive:

@@ -1,18 +1,24 @@
-"""The archive as a file to be handed on: what it says in one digest, and other archives merged into it."""
+"""The archive as a file to be handed on: its digest, other archives merged into it, itself sealed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveReadOnlyError
-from exptrack.plain import read_path
-from exptrack.validation import check_flag, check_function
+from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
+from exptrack.metrics.writer import drain_all
+from exptrack.plain import read_elements, read_path
+from exptrack.runs.lookup import resolve_run
+from exptrack.tracking import recovery
+from exptrack.validation import check_flag, check_function, check_name
 
 if TYPE_CHECKING:
+    from exptrack.portable.extract import ExtractReport
     from exptrack.portable.merge_records import MergeReport
+    from exptrack.portable.pack import PackReport
+    from exptrack.query.run_query import RunQuery
 
 
 class ArchivePortable:
@@ -21,6 +27,7 @@ class ArchivePortable:
     _connection: Connection
     _writable: bool
     _settle: Callable[[], None]
+    runs: Callable[[], RunQuery]
 
     def digest(self) -> str:
         """Return the SHA-256 (hex) of what the archive says, whatever its row ids are.
@@ -38,6 +45,7 @@ class ArchivePortable:
         self,
         *sources: str | os.PathLike[str],
         dry_run: bool = False,
+        remove: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> MergeReport:
         """Take the runs, groups and studies of other archives into this one. Commits, power-safe.
@@ -54,6 +62,11 @@ class ArchivePortable:
 
         The other files are not written, may be in use, and need not be trusted: each is read from a private
         copy, and nothing is stored before its checksums are proved. What is damaged is left out and reported.
+        A folder stands for the archives in it. In a spool (see :func:`exptrack.local_archive`) these are also
+        the files that processes of this machine have on its local disk. A file in a folder that cannot be read
+        is left out and reported. With `remove`, the files of spools are removed once everything in them is here
+        and synced; first, those that dead processes of this machine left are brought to rest.
+
         With `dry_run`, only the report is made. `progress` is called with the file, how many of its runs are
         done, and how many there are. A merge that is killed leaves whole runs; merging again takes the rest.
 
@@ -70,6 +83,7 @@ class ArchivePortable:
 
         paths = [read_path(one, "source") for one in sources]
         is_dry = check_flag(dry_run, "dry_run")
+        removes = check_flag(remove, "remove")
         tell = check_function(progress, "progress") or (lambda _file, _done, _total: None)
         if not is_dry and not self._writable:
             raise ArchiveReadOnlyError(
@@ -77,4 +91,100 @@ class ArchivePortable:
                 path=str(self._connection.place),
             )
         self._settle()
-        return merge_archives(self._connection, paths, dry_run=is_dry, tell=tell)
+        return merge_archives(self._connection, paths, dry_run=is_dry, remove=removes, tell=tell)
+
+    def extract(
+        self,
+        out: str | os.PathLike[str],
+        runs: Iterable[object] | None = None,
+        *,
+        where: str | None = None,
+        study: str | None = None,
+        with_inputs: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ExtractReport:
+        """Copy some runs to the new archive `out`, with their artifacts and the studies whose trials they are.
+
+        Choose them by `runs`, a list of ids; by `where`, a filter as in :meth:`RunQuery.where`; or by the name
+        of a `study`. Runs in the trash come along only by their ids. With `with_inputs`, the runs that made
+        what they used come along too. Studies come with all their trials; views of yours come if their fields
+        do. Merging the file into this archive again changes nothing. `progress` is called with the number of
+        runs copied and their total. The archive is only read.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     for lr in (0.1, 0.2):
+        ...         with archive.start_run({"lr": lr}) as run:
+        ...             run.log({"loss": lr})
+        ...     report = archive.extract(tmp_path / "paper.db", where="config.lr < 0.15")
+        ...     len(report.runs), report.points
+        (1, 1)
+
+        Raises:
+            InvalidValueError: not exactly one of `runs`, `where` and `study` is given.
+            StudyNotFoundError: no study has this name.
+            FilterError: `where` is not a filter.
+            RunNotFoundError: there is no run of this id.
+            AmbiguousRunError: several runs begin with it.
+            ExportError: `out` exists, or cannot be written.
+            ArchiveFullError: there is no room for the file.
+            ConflictError: other processes change the runs while they are copied.
+        """
+        from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
+
+        if [runs is None, where is None, study is None].count(False) != 1:
+            raise InvalidValueError("extract() was not told which runs; give one of runs, where and study")
+        adds = check_flag(with_inputs, "with_inputs")
+        tell = check_function(progress, "progress") or (lambda _done, _total: None)
+        self._settle()
+        studies: list[str] = []
+        if where is not None:
+            found = list(self.runs().where(where).index())
+        elif study is not None:
+            found, uid = find_runs_of_study(self._connection, check_name(study, "study name"))
+            studies.append(uid)
+        else:
+            found = [resolve_run(self._connection, one)["id"] for one in read_elements(runs, "runs")]
+        if adds:
+            found = add_inputs(self._connection, found)
+        return extract_runs(self._connection, out, set(found), studies=studies, tell=tell)
+
+    def pack(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        snapshot: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> PackReport:
+        """Write the archive into one small sealed file, to be published or sent. The archive is not changed.
+
+        The file is verified as a whole, gets a seal that ``verify`` proves, and is never written again (mode
+        0444). Any SQLite client opens it, also on a read-only medium. :func:`exptrack.unpack` makes an archive
+        of it that can be written. Deleted runs leave no trace in it; runs in the trash are in it.
+
+        It appears whole and synced, or not at all. With `snapshot`, runs may be running: they stay so in the
+        file. `progress` is called with a part, how much of it is done and how much there is.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     with archive.start_run() as run:
+        ...         run.log({"loss": 0.5}, step=0)
+        ...     report = archive.pack(tmp_path / "paper.db")
+        >>> report.runs, report.points, len(report.sha256)
+        (1, 1, 64)
+
+        Raises:
+            RunBusyError: a run is running, and `snapshot` is not given.
+            VerificationError: the archive is damaged; `problems` of the error lists how.
+            ExportError: a file of that name exists, or one beside it that would become a part of the file; or
+                the file cannot be written.
+            OwnFileError: the path is that of an open archive, or of a file that belongs to one.
+            ArchiveFullError: there is no room for the file.
+            ArchiveCorruptError: a row of the archive cannot be read.
+        """
+        from exptrack.portable.pack import pack_archive
+
+        drain_all(self._connection.path)
+        if self._writable:
+            recovery.settle(self._connection, opening=True)
+        return pack_archive(self._connection, path, snapshot=snapshot, progress=progress)

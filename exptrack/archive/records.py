@@ -32,6 +32,8 @@ class ArchiveInfo(NamedTuple):
 
     `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
     out those in the trash; `trashed` counts them.
+
+    `network` is the kind of file system of the file if other machines share it, such as ``nfs4``; else "".
     """
 
     path: str
@@ -49,6 +51,7 @@ class ArchiveInfo(NamedTuple):
     last_run: datetime | None
     waiting: tuple[Waiting, ...]
     trashed: int = 0
+    network: str = ""
 
 
 class RecoveryReport(NamedTuple):

@@ -23,6 +23,7 @@ from exptrack import (
 from exptrack.cli.streams import OutputFailedError, prepare_streams
 
 INTERRUPTED_EXIT = 130
+DEFAULT = "exptrack.db"
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,8 +85,10 @@ def main(ctx: click.Context, db: str | None) -> None:
 def open_archive(db: str | None, *, writing: bool = False) -> Archive:
     """Open the archive of a command. For reading, one that cannot be written will do too.
 
-    It may be read-only, newer, on a full disk, or locked by a process that was stopped.
+    It may be read-only, newer, on a full disk, or locked by a process that was stopped. A command never makes
+    an archive of its own in a spool.
     """
+    db = db or DEFAULT
     try:
         return Archive(db, create=False) if writing else Archive(db, create=False, wait_s=READERS_WAIT_S)
     except (

@@ -1,4 +1,4 @@
-"""Commands that make one archive of another: a copy, or several merged into one."""
+"""Commands that make one archive of another: a copy, a sealed file, or several merged into one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exptrack.cli.main import json_option, main, open_archive
-from exptrack.cli.output import print_json, print_json_or_text, show_progress, show_progress_of_parts
+from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
+from exptrack.cli.output import (
+    print_json,
+    print_json_or_text,
+    show_progress,
+    show_progress_of_parts,
+    show_status,
+)
 from exptrack.cli.streams import keep_working
 
 if TYPE_CHECKING:
@@ -47,14 +53,69 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("out", type=click.Path())
+@click.option("--snapshot", "as_snapshot", is_flag=True, help="Take runs that are running as they are.")
+@json_option
+@click.pass_obj
+def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
+    """Write the archive into the new file OUT, sealed, to be published or sent.
+
+    OUT is small, verified and never written again. Every SQLite program opens it, also on a read-only medium.
+    'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes an archive of it that can be
+    written. Runs in the trash are in OUT too.
+
+    The last line printed is the SHA-256 of the file. Send it by another way than the file.
+
+    Example: exptrack pack paper.db
+    """
+    from exptrack.terminal.console import open_console, safe
+    from exptrack.terminal.portable import print_packed
+
+    with open_archive(db) as archive, show_progress_of_parts() as update:
+        report = archive.pack(out, snapshot=as_snapshot, progress=update)
+    for journal in report.waiting:
+        click.echo(f"exptrack: the points in {safe(journal)} are not in the file", err=True)
+    if as_json:
+        print_json(report)
+    else:
+        print_packed(open_console(), report)
+
+
+@main.command()
+@click.argument("packed", type=click.Path())
+@click.argument("out", type=click.Path())
+@json_option
+def unpack(packed: str, out: str, as_json: bool) -> None:
+    """Make the new archive OUT of the sealed file PACKED.
+
+    PACKED stays as it is. Its seal is proved first; if it does not hold, OUT is not made.
+
+    Example: exptrack unpack paper.db lab.db
+    """
+    from exptrack import unpack as make_living
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_unpacked
+
+    with show_progress_of_parts() as update:
+        report = make_living(packed, out, progress=update)
+    if as_json:
+        print_json(report)
+    else:
+        print_unpacked(open_console(), report)
+
+
+@main.command()
+@click.argument("out", type=click.Path())
 @click.argument("sources", nargs=-1, required=True, metavar="IN...", type=click.Path())
 @click.option("--dry-run", is_flag=True, help="Only say what the merge would do.")
+@click.option("--remove", is_flag=True, help="Remove the files of a spool that are merged.")
 @json_option
-def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_json: bool) -> None:
     """Take the runs and studies of other archives into the archive OUT.
 
     OUT is made if it is missing. The files IN are not changed, and may be in use. Merging a file again brings
     only what is new in it. The exit code is 17 if anything was left out, as where it is damaged.
+
+    A folder stands for the archives in it, such as those of a spool.
 
     Example: exptrack merge all.db node1.db node2.db
     """
@@ -62,12 +123,57 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     from exptrack.terminal.portable import print_merged
 
     with _open_target(out, dry_run) as archive, show_progress_of_parts() as update:
-        report = archive.merge(*sources, dry_run=dry_run, progress=update)
+        report = archive.merge(*sources, dry_run=dry_run, remove=remove, progress=update)
     with keep_working():  # a reader that leaves early does not turn what was left out into success
         if as_json:
             print_json(report)
         else:
             print_merged(open_console(), report)
+        if not report.ok:
+            sys.exit(LEFT_OUT_EXIT)
+
+
+@main.command()
+@click.argument("out", type=click.Path())
+@run_argument("runs", nargs=-1)
+@where_option
+@click.option("--study", metavar="NAME", help="The runs of this study.")
+@click.option("--with-inputs", is_flag=True, help="Also the runs that made what they used.")
+@json_option
+@click.pass_obj
+def extract(
+    db: str | None,
+    out: str,
+    runs: tuple[str, ...],
+    where: tuple[str, ...],
+    study: str | None,
+    with_inputs: bool,
+    as_json: bool,
+) -> None:
+    """Copy some runs to the new archive OUT.
+
+    Their artifacts come along, and the studies whose trials they are. The exit code is 17 if a run was left out
+    since it is damaged.
+
+    Example: exptrack extract paper.db --where "tag = 'paper'"
+    """
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_extracted
+
+    with open_archive(db) as archive, show_progress("extracting") as update:
+        report = archive.extract(
+            out,
+            runs or None,
+            where=" and ".join(f"({one})" for one in where) or None,
+            study=study,
+            with_inputs=with_inputs,
+            progress=update,
+        )
+    with keep_working():
+        if as_json:
+            print_json(report)
+        else:
+            print_extracted(open_console(), report)
         if not report.ok:
             sys.exit(LEFT_OUT_EXIT)
 
@@ -102,3 +208,26 @@ def digest(db: str | None, file: str | None, as_json: bool) -> None:
     with open_archive(db if file is None else file) as archive:
         found = archive.digest()
     print_json_or_text(as_json, {"digest": found}, found)
+
+
+@main.command("diff-archives")
+@click.argument("a", type=click.Path())
+@click.argument("b", type=click.Path())
+@json_option
+def diff_archives(a: str, b: str, as_json: bool) -> None:
+    """Show what is in one of two archives and not in the other.
+
+    That is what a merge would have to do. Both files are only read.
+
+    Example: exptrack diff-archives mine.db theirs.db
+    """
+    import exptrack
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_archive_diff
+
+    with show_status("comparing"):
+        found = exptrack.diff_archives(a, b)
+    if as_json:
+        print_json(found)
+    else:
+        print_archive_diff(open_console(), found)

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
-from exptrack.cli.main import F, json_option, main, open_archive
+from exptrack.cli.main import DEFAULT, F, json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text
 from exptrack.cli.streams import keep_working
 
@@ -117,7 +117,7 @@ def run(
         plan = replace(plan, name=name)
     if not command:
         raise click.UsageError("give the training command after --")
-    with Archive(db) as archive:
+    with Archive(db or DEFAULT) as archive:
         _run(
             archive,
             plan,

@@ -37,11 +37,11 @@ from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Handle
 from exptrack.database.hold import begin_alone
 from exptrack.database.opened_file import READING, SECTION
+from exptrack.database.rest import Resting
 from exptrack.database.sections import SectionThread
 from exptrack.database.side_files import AnotherWrite
 from exptrack.database.statements import Parameters, Row, StatementRunner
 from exptrack.database.time_limit import current_limit, under_limit
-from exptrack.database.upkeep import Upkeep
 from exptrack.errors import (
     ArchiveIOError,
     ArchiveLockedError,
@@ -60,7 +60,7 @@ ATTACH = "ATTACH ? AS source"
 ATTEMPTS = 5  # to run a section while something else drops its lock
 
 
-class Connection(Upkeep):
+class Connection(Resting):
     """Run statements on one archive file; safe to share between threads and over a fork.
 
     A single statement runs in the caller's thread. What needs several statements runs in a thread of ours,
@@ -235,7 +235,7 @@ class Connection(Upkeep):
             raise ArchiveReadOnlyError(
                 f"{self.path} was opened for reading only; open it with mode 'rw'", path=str(self.path)
             )
-        with handle.busy:
+        with self.awake(handle):
             self.require_open()
             with self._outermost(handle, durable):
                 yield

@@ -16,17 +16,21 @@ import copyreg
 import errno
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from exptrack.database import spooled_file
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.disk import NO_ROOM, error_of
+from exptrack.database.filesystem import warn_of_network
 from exptrack.database.frozen import Look, look_at, side_files_exist, wal_bytes
 from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date
 from exptrack.database.own_schema import require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
 from exptrack.database.places import require_own_side_files, require_plain_side_files
+from exptrack.database.rest import close_for_waking, leave
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveFullError,
@@ -58,13 +62,16 @@ _UNPICKLED: dict[tuple[Path, str], Connection] = {}
 def archive_path(path: str | os.PathLike[str] | None) -> Path:
     """Return `path` as an absolute path; without `path`, that of the default archive.
 
-    The default is the path in ``EXPTRACK_DB``, or ``exptrack.db`` in the working folder if that is not set.
+    The default is this process's own archive in the folder that ``EXPTRACK_SPOOL`` names. If that is not set,
+    it is the path in ``EXPTRACK_DB``, else ``exptrack.db`` in the working folder.
 
     Raises:
         InvalidValueError: the path is empty, contains a NUL or cannot be encoded; or the name is so long that
             the names of its ``-wal`` and ``-journal`` cannot exist.
         ArchiveNotFoundError: the path is relative, and the working folder was deleted.
     """
+    if path is None and (spooled := spooled_file.find_default()) is not None:
+        return spooled.path
     chosen = path if path is not None else os.environ.get("EXPTRACK_DB") or "exptrack.db"
     text = os.fsdecode(chosen)
     try:
@@ -161,8 +168,25 @@ def open_connection(
     if mode not in ("rw", "ro"):
         raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
     place = archive_path(path)
-    if mode == "rw" and create:
-        _create_file(place)
+    spooled = spooled_file.find(place) if mode == "rw" else None
+    if spooled is None or not (create or place.exists()):
+        return _open(place, mode, create, wait_s)
+    before = spooled.read_notes()
+    spooled.mark_open()
+    close_for_waking(spooled)
+    try:
+        connection = _open(place, mode, create, wait_s)
+    except BaseException:
+        spooled.undo_open(before)
+        raise
+    connection.spooled = spooled
+    connection.on_close = partial(leave, spooled)
+    return connection
+
+
+def _open(place: Path, mode: str, create: bool, wait_s: float) -> Connection:
+    if mode == "rw" and create and _create_file(place) and spooled_file.find(place) is None:
+        warn_of_network(place)
     try:
         size = place.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
@@ -190,12 +214,15 @@ def open_connection(
     return _open_writable(place, wait_s) if mode == "rw" else _open_readable(place)
 
 
-def _create_file(place: Path) -> None:
-    """Create an empty file of mode 0600 if none exists; SQLite gives its -wal and -shm the same mode."""
+def _create_file(place: Path) -> bool:
+    """Create an empty file of mode 0600 if none exists; SQLite gives its -wal and -shm the same mode.
+
+    Returns whether it was created.
+    """
     try:
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
     except FileExistsError:
-        return
+        return False
     except (FileNotFoundError, NotADirectoryError):
         raise ArchiveNotFoundError(
             f"{place} cannot be created: the folder {place.parent} does not exist; create it first",
@@ -203,12 +230,8 @@ def _create_file(place: Path) -> None:
         ) from None
     except OSError as error:
         raise error_of(error, place, "cannot be created") from None
-    if os.name == "posix":
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    spooled_file.sync_folder(place.parent)
+    return True
 
 
 def _require_ours(place: Path, *, writing: bool) -> None:
@@ -337,7 +360,7 @@ def _prepare(connection: Connection) -> None:
         _require_unsealed(connection)
     bring_up_to_date(connection)
     if connection.value("PRAGMA journal_mode") != "wal":
-        _switch_to_wal(connection)
+        connection.switch_to_wal()
     require_own_schema(connection)
     connection.remember_identity()
     connection.remember_birth()
@@ -468,14 +491,3 @@ def _owner_of(path: str) -> str:
         return f"its owner {pwd.getpwuid(os.stat(path).st_uid).pw_name}"
     except (ImportError, KeyError, OSError):
         return "its owner"
-
-
-def _switch_to_wal(connection: Connection) -> None:
-    """Switch the file to WAL mode for good. If several processes try at once, the first switches it."""
-    mode = connection.value("PRAGMA journal_mode = WAL")
-    if mode != "wal":
-        raise ArchiveIOError(
-            f"{connection.path} cannot use a write-ahead log (its journal mode stays {mode}) because its file"
-            " system has no shared memory; put it on a local disk",
-            path=str(connection.path),
-        )

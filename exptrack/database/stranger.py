@@ -6,9 +6,10 @@ Invariants:
 - A private copy is put in order before a row of it is read. Its log is folded in, and an older format is
   brought up to date. Everything in its schema that exptrack did not make is taken out: no trigger, view, index,
   virtual table or statistic of a stranger has any effect.
-- Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have more
-  rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
-- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. A value may have any type.
+- Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have
+  more rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
+- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. Their values may still have
+  any type.
 """
 
 from __future__ import annotations

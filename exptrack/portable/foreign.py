@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from exptrack.database.deadline import Deadline
-from exptrack.database.descriptors import file_id
+from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.opening import archive_path
 from exptrack.database.own_schema import require_own_schema
 from exptrack.database.private_copy import (
@@ -173,9 +173,13 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
     """Whether two paths lead to one file: by a link, a hard link or another spelling."""
-    places = [Path(os.path.realpath(archive_path(path))) for path in (one, other)]
-    found = [file_id(place) for place in places]
-    return places[0] == places[1] or found[0] == found[1] is not None
+    return identify_file(one) == identify_file(other)
+
+
+def identify_file(path: str | os.PathLike[str]) -> FileId | str:
+    """Return what is equal for all paths that lead to one file."""
+    place = os.path.realpath(archive_path(path))
+    return file_id(place) or place
 
 
 def _choose_mode(real: str) -> str | None:

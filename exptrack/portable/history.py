@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -88,7 +88,6 @@ class Copy:
             facts.traceback,
             facts.ended_at,
             facts.duration_ms,
-            facts.config_hash,
         )
 
     @cached_property
@@ -105,7 +104,7 @@ class Copy:
     def content(self) -> bytes:
         """A digest of what is its own, whatever its id. Equal sessions are told apart by it."""
         facts, lines = self.rows.facts, [encode_list((self.told, self.rows.facts.heartbeat_at))]
-        lines.append(encode_list((facts.family, facts.fingerprint, facts.host, self.rows.environment)))
+        lines.append(encode_list((facts.config_hash, facts.fingerprint, facts.host, self.rows.environment)))
         lines.append(encode_list(self.rows.leaves))
         lines += sorted(encode_list((one.name, one.numbers, one.checksum)) for one in self.rows.series)
         lines += [encode_list(one) for one in self.own_events]
@@ -199,13 +198,18 @@ def resolve(copies: Sequence[Copy], contains: ContainsPoints) -> list[Branch]:
             for other in after[id(one)]
         )
     ]
-    largest.sort(key=lambda one: (one.sessions, one.content))
+    largest.sort(key=_rank)
     names = _name_branches(of, largest)
     branches = []
     for copy, (run_id, parted_at) in zip(largest, names, strict=True):
         follows = tuple(one for one in copies if one is copy or copy in after[id(one)])
         branches.append(Branch(copy, _unite(copy, copies, run_id, parted_at), follows))
     return branches
+
+
+def _rank(copy: Copy) -> tuple[Any, ...]:
+    """Order branches: the first keeps the id of the run. Of those with equal sessions, it went furthest."""
+    return copy.sessions, -copy.end, -copy.rows.points, copy.content
 
 
 def _is_taken(other: Copy, one: Copy, is_before: bool) -> bool:
@@ -233,24 +237,25 @@ def _unite(copy: Copy, copies: Sequence[Copy], run_id: str, parted_at: str) -> R
     """Return the rows of a branch: its own, and those that all copies share."""
     rows, facts = copy.rows, copy.rows.facts
     events = _unite_events(copy, copies)
+    informed = _find_informed(copies)
     artifacts, versions = _unite_artifacts(copy, copies)
     rows = rows._replace(
         facts=facts._replace(
             run_id=run_id,
-            name=_newest_name(copies, "name", "rename", "name"),
-            group_name=_newest_name(copies, "group_name", "group", "group"),
+            name=_find_newest(informed, "name", ("rename",)),
+            group_name=_find_newest(informed, "group_name", ("group",)),
             parent_run_id=_greatest(one.rows.facts.parent_run_id for one in copies),
             external_id=_greatest(one.rows.facts.external_id for one in copies) if run_id == copy.of else None,
-            deleted_at=_find_deletion(copy, events),
+            deleted_at=_find_deletion(copy, informed),
             checksum=facts.checksum if run_id == facts.run_id else None,
         ),
-        tags=_unite_tags(copies),
+        tags=_unite_tags(informed),
         notes=_unite_notes(copy, copies),
         events=events,
         inputs=_unite_inputs(copy, copies),
         artifacts=artifacts,
         attributes=_unite_attributes(copies),
-        aliases=_unite_aliases(copies, artifacts, versions),
+        aliases=_unite_aliases(informed, artifacts, versions),
     )
     if run_id == copy.of:
         return rows
@@ -273,30 +278,52 @@ def _greatest(values: Iterable[str | None]) -> str | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _newest_name(copies: Sequence[Copy], column: str, kind: str, key: str) -> str | None:
-    """Return the name or group that was given last. The start gave the first one."""
+def _find_informed(copies: Sequence[Copy]) -> list[Copy]:
+    """Return the copies that know of something that no other copy knows.
+
+    A copy whose events another one has too is older than that, whatever a clock that was set back has written.
+    """
+    return [
+        one
+        for place, one in enumerate(copies)
+        if not any(
+            one.shared_events <= other.shared_events
+            and (one.shared_events != other.shared_events or number < place)
+            for number, other in enumerate(copies)
+            if other is not one
+        )
+    ]
+
+
+def _find_newest(informed: Sequence[Copy], column: str, kinds: Container[str]) -> str | None:
+    """Return what a column was set to last, by the events of these kinds. The start gave the first value."""
     found: list[tuple[str, str]] = []
-    for one in copies:
-        times = [event.happened_at for event in one.rows.events if event.kind == kind]
+    for one in informed:
+        times = [event.happened_at for event in one.rows.events if event.kind in kinds]
         given: str | None = getattr(one.rows.facts, column)
-        found.append((max(times, default=""), json.dumps(given)))
+        found.append((times[-1] if times else "", json.dumps(given)))
     chosen: str | None = json.loads(max(found)[1])
     return chosen
 
 
-def _find_deletion(copy: Copy, events: Iterable[EventRow]) -> str | None:
+def _find_deletion(copy: Copy, informed: Sequence[Copy]) -> str | None:
     """Return when a run was moved to the trash, if it is there. A run that is resumed is taken out."""
-    changes = [(one.happened_at, one.kind == "trash") for one in events if one.kind in ("trash", "restore")]
-    at, is_trash = max(changes, default=("", False))
-    return at if is_trash and copy.end != RUNNING and at >= copy.sessions[-1] else None
+    at = _find_newest(informed, "deleted_at", ("trash", "restore"))
+    return at if at is not None and copy.end != RUNNING and at >= copy.sessions[-1] else None
 
 
-def _merge_ordered(own: tuple[_T, ...], wanted: Counter[_T], key: Callable[[_T], Any]) -> tuple[_T, ...]:
-    """Return a list with the wanted things: the own one if it has them all, else sorted by time."""
-    missing = wanted - Counter(own)
-    if not missing:
-        return own
-    return tuple(sorted([*own, *sorted(missing.elements())], key=key))  # type: ignore[type-var]
+def _insert_missing(own: tuple[_T, ...], wanted: Counter[_T], time: Callable[[_T], str]) -> tuple[_T, ...]:
+    """Return a list with the wanted things, those that it lacks inserted by their times.
+
+    The others keep their order, also where a clock was set back: the order of sessions counts.
+    """
+    found = list(own)
+    for one in sorted((wanted - Counter(own)).elements()):  # type: ignore[type-var]
+        place = len(found)
+        while place > 1 and time(found[place - 1]) > time(one):
+            place -= 1
+        found.insert(place, one)
+    return tuple(found)
 
 
 def _unite_events(copy: Copy, copies: Sequence[Copy]) -> tuple[EventRow, ...]:
@@ -304,21 +331,23 @@ def _unite_events(copy: Copy, copies: Sequence[Copy]) -> tuple[EventRow, ...]:
     for one in copies:
         shared |= one.shared_events
     own = Counter(one for one in copy.rows.events if not is_shared_event(one))
-    return _merge_ordered(copy.rows.events, own + shared, lambda one: one.happened_at)
+    return _insert_missing(copy.rows.events, own + shared, lambda one: one.happened_at)
 
 
 def _unite_notes(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
     wanted: Counter[tuple[str, str]] = Counter()
     for one in copies:
         wanted |= Counter(one.rows.notes)
-    return _merge_ordered(copy.rows.notes, wanted, lambda note: note[0])
+    return _insert_missing(copy.rows.notes, wanted, lambda note: note[0])
 
 
-def _unite_tags(copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
+def _unite_tags(informed: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
     """Return the tags whose newest event adds them. A tag is removed if both have one time."""
+    if len(informed) == 1:
+        return informed[0].rows.tags
     added: dict[str, str] = {}
     removed: dict[str, str] = {}
-    for one in copies:
+    for one in informed:
         for tag, at in one.rows.tags:
             added[tag] = max(at, added.get(tag, ""))
         for event in one.shared_events:
@@ -406,12 +435,12 @@ def _described_at(copy: Copy, row: ArtifactRow) -> str:
 
 
 def _unite_aliases(
-    copies: Sequence[Copy], artifacts: Iterable[ArtifactRow], versions: dict[ArtifactKey, int]
+    informed: Sequence[Copy], artifacts: Iterable[ArtifactRow], versions: dict[ArtifactKey, int]
 ) -> tuple[tuple[Any, ...], ...]:
     """Return the newest state of each alias among those that name an artifact of this branch, or none."""
     kept = {(row.name, row.version) for row in artifacts if row.removed_at is None}
     newest: dict[tuple[str, str], tuple[str, bool, int]] = {}
-    for one in copies:
+    for one in informed:
         keys = {(row.name, row.version): key for key, row in one.artifacts.items()}
         for name, alias, version, set_at in one.rows.aliases:
             number = None
@@ -428,18 +457,33 @@ def _unite_aliases(
 
 
 def _unite_inputs(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[Any, ...], ...]:
-    """Return what a branch used, and what was said of the run later."""
+    """Return what a branch used, and what was said of the run later.
+
+    Two copies may have used different bytes under one version. The one used later then gets the next number.
+    """
     shared = {
-        (event.happened_at, *map(read_facts(event).get, ("hash", "from_run", "name", "version")))
+        (event.happened_at, *map(read_facts(event).get, ("hash", "from_run", "name")))
         for one in copies
         for event in one.shared_events
         if event.kind == "use"
     }
-    own = {row[1:4]: row for row in copy.rows.inputs}
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for one in copies:
+        counts: Counter[tuple[Any, ...]] = Counter()
         for row in one.rows.inputs:
-            if (row[4], *row[:4]) in shared and (row[1:4] not in own or row[4] < own[row[1:4]][4]):
-                own[row[1:4]] = row
-    if list(own.values()) == list(copy.rows.inputs):
+            used = (row[4], *row[:3])
+            key = (*used, counts[used])
+            counts[used] += 1
+            if one is copy or used in shared:
+                found[key] = min(row, found.get(key, row))
+    if sorted(found.values()) == sorted(copy.rows.inputs):
         return copy.rows.inputs
-    return tuple(sorted(own.values(), key=lambda row: (row[4], *row[:4])))
+    taken: set[tuple[Any, ...]] = set()
+    rows = []
+    for key in sorted(found):
+        blob_hash, run_id, name, version, used_at = found[key]
+        while (run_id, name, version) in taken:
+            version += 1
+        taken.add((run_id, name, version))
+        rows.append((blob_hash, run_id, name, version, used_at))
+    return tuple(rows)

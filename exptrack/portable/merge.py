@@ -15,68 +15,54 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, StoredBlob, collect_unused
+from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
-from exptrack.errors import ArchiveCorruptError
+from exptrack.errors import (
+    ArchiveCorruptError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+    ArchiveNotFoundError,
+    ArchiveTooNewError,
+    NotAnArchiveError,
+)
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Unknown, find_unknown
-from exptrack.portable.foreign import Source, is_same_file, look_at_source, open_source
+from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
-from exptrack.portable.merge_groups import merge_groups, restore_groups
+from exptrack.portable.merge_groups import merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
-from exptrack.portable.run_rows import (
-    RUNS_AT_ONCE,
-    RunRows,
-    RunWriter,
-    delete_details,
-    delete_series,
-    read_runs,
-)
+from exptrack.portable.run_copier import BLOB_IDS, RunCopier
+from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
+from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
 from exptrack.process import ProcessIdentity
-from exptrack.records import RunStatus
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
-from exptrack.runs.seal import save_run_checksum
 
-POINTS_AT_ONCE = 1_000_000  # copied in one transaction
+UNREADABLE = (
+    ArchiveNotFoundError,
+    NotAnArchiveError,
+    ArchiveTooNewError,
+    ArchiveCorruptError,
+    ArchiveLockedError,
+    ArchiveMovedError,
+)
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
 ROW_IDS = "SELECT run_id, id FROM run"
-POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 FORKS = "SELECT run FROM event WHERE kind = 'fork'"
 KNOWN_RUNS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
-BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
-BLOB_OF_HASH = "SELECT id, size_bytes FROM blob WHERE hash = ?"
 STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
 HOLDER_OF_EXTERNAL_ID = "SELECT id, run_id FROM run WHERE external_id = ?"
 CLEAR_EXTERNAL_ID = "UPDATE run SET external_id = NULL WHERE id = ?"
-_COPIED = """
-WITH copied (old, new) AS MATERIALIZED (
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
-)
-"""
-# In the order of the keys of both files. Named columns, not all: SQLite then checks the types of values.
-COPY_POINTS = f"""
-{_COPIED}
-INSERT INTO metric_point (series, step, seq, time_ms, value)
-SELECT copied.new, p.step, p.seq, p.time_ms, p.value
-FROM copied CROSS JOIN source.metric_point AS p ON p.series = copied.old
-"""
-COPY_CHECKS = f"""
-{_COPIED}
-INSERT INTO metric_check (series, step, seq, crc)
-SELECT copied.new, p.step, p.seq, p.crc
-FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
-"""
 # Whether a series has a point that another does not have. The gaps are the schemas of the two.
 HAS_MORE = """
 SELECT EXISTS (
@@ -93,25 +79,57 @@ Tell = Callable[[str, int, int], None]
 
 def merge_archives(
     connection: Connection,
-    sources: Iterable[str | os.PathLike[str]],
+    sources: Sequence[str | os.PathLike[str]],
     *,
     dry_run: bool = False,
+    remove: bool = False,
     tell: Tell = lambda _file, _done, _total: None,
 ) -> MergeReport:
     """Merge files; see :meth:`exptrack.Archive.merge`."""
+    folders = [path for path in sources if os.path.isdir(path)]
+    if remove and not dry_run:
+        settle_folders(folders)
     merged: list[MergedFile] = []
-    seen: list[str | os.PathLike[str]] = [connection.place]
-    for path in sources:
-        if any(is_same_file(path, other) for other in seen):
-            continue
-        seen.append(path)
-        with look_at_source(path) as look:
-            if not find_unknown(connection, look):
-                merged.append(MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look))))
-                continue
-        with open_source(path, beside=connection.place.parent) as source:
-            merged.append(_SourceMerge(connection, source, dry_run, tell).run())
-    return MergeReport(tuple(merged), dry_run)
+    seen = {identify_file(connection.place)}
+    for given in expand_folders(sources):
+        if given.path and (identity := identify_file(given.path)) not in seen:
+            seen.add(identity)
+            merged.append(_merge_given(connection, given, dry_run, tell))
+        if given.missing:
+            left = MergedFile(os.fspath(given.place), left_out=(LeftOut("points", given.missing),))
+            merged.append(left)
+    removed: list[str] = []
+    if remove and not dry_run:
+        removed = clear_folders(connection, folders, lambda path: _brings_nothing(connection, path))
+    return MergeReport(tuple(merged), dry_run, tuple(removed))
+
+
+def _brings_nothing(connection: Connection, path: str | os.PathLike[str]) -> bool:
+    """Whether the archive holds all that a file has, found by reading it once more."""
+    try:
+        found = _merge_file(connection, path, True, lambda _file, _done, _total: None)
+    except UNREADABLE:
+        return False  # the merge has told of it
+    brought = found.new, found.updated, found.forked, found.studies, found.renamed, found.left_out
+    return not any(brought) and not found.points and not found.blobs
+
+
+def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
+    """Merge one file. One that was found in a folder and cannot be read does not keep the others out."""
+    try:
+        return _merge_file(connection, given.path, dry_run, tell)
+    except UNREADABLE as error:
+        if not given.is_listed or error.path == str(connection.place):
+            raise
+        return MergedFile(os.fspath(given.path), left_out=(LeftOut("archive", str(error)),))
+
+
+def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
+    with look_at_source(path) as look:
+        if not find_unknown(connection, look):
+            return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
+    with open_source(path, beside=connection.place.parent) as source:
+        return _SourceMerge(connection, source, dry_run, tell).run()
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:
@@ -125,6 +143,7 @@ class _SourceMerge:
         self._connection = connection
         self._source = source
         self._from = source.connection
+        self._copier = RunCopier(connection, source.connection, source.place)
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
@@ -132,7 +151,7 @@ class _SourceMerge:
         self._updated: list[str] = []
         self._forked: list[Fork] = []
         self._left_out: list[LeftOut] = []
-        self._points = self._blobs = self._blob_bytes = 0
+        self._points = self._same = 0
         self._done = 0
 
     def run(self) -> MergedFile:
@@ -143,7 +162,7 @@ class _SourceMerge:
         total = sum(len(rows) for _, rows in groups.values())
         name = str(self._source.place)
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
-        for batch in self._batches(fresh):
+        for batch in self._copier.batches(fresh):
             self._take_new(batch)
             self._done += len(batch)
             self._tell(name, self._done, total)
@@ -159,12 +178,12 @@ class _SourceMerge:
             tuple(self._new),
             tuple(self._updated),
             tuple(self._forked),
-            len(there) - total,
+            len(there) - total + self._same,
             studies.taken,
             studies.renamed,
             self._points,
-            self._blobs,
-            self._blob_bytes,
+            self._copier.blobs,
+            self._copier.blob_bytes,
             (*self._left_out, *studies.left_out),
         )
 
@@ -190,19 +209,6 @@ class _SourceMerge:
             for rows in read_runs(connection, forks[begin : begin + RUNS_AT_ONCE]):
                 found[rows.facts.run_id] = origin_of(rows)
         return found
-
-    def _batches(self, row_ids: Sequence[int]) -> Iterator[list[int]]:
-        points: dict[int, int] = dict(self._from.fold(POINTS_OF_RUNS, (), list))
-        batch: list[int] = []
-        size = 0
-        for row_id in row_ids:
-            batch.append(row_id)
-            size += points.get(row_id, 0)
-            if len(batch) >= RUNS_AT_ONCE or size >= POINTS_AT_ONCE:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
 
     # Runs that are new here
 
@@ -240,7 +246,7 @@ class _SourceMerge:
             self._points += sum(one.points for one in runs)
             return
         with Intake(self._connection) as intake:
-            self._put_blobs(intake, set().union(*(one.blobs() for one in runs)))
+            self._copier.put_blobs(intake, runs)
             taken = self._write(intake, partial(self._write_new, runs))
         self._new += [one.facts.run_id for one in taken]
         self._points += sum(one.points for one in taken)
@@ -260,11 +266,11 @@ class _SourceMerge:
         sound = self._prove(there)
         if not sound:
             return
-        blobs = set().union(*(one.blobs() for one in sound))
+        blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
             with Intake(self._connection) as intake:
                 if not self._dry_run:
-                    self._put_blobs(intake, blobs)
+                    self._copier.put_blobs(intake, sound)
                 blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
         except ArchiveCorruptError as error:
             self._leave_out(of, error)
@@ -284,7 +290,9 @@ class _SourceMerge:
             self._leave_out(of, "the copy in this archive is damaged; run 'exptrack verify'")
             return blobs
         copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
-        branches = resolve(copies, self._contains)
+        branches = [
+            one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
+        ]
         places, gone = _assign(branches, copies)
         changed = [
             (branch, place)
@@ -297,6 +305,7 @@ class _SourceMerge:
             self._leave_out(of, "a process is writing the copy in this archive; merge again when it has ended")
             return blobs
         self._note_changes(of, changed, own)
+        self._same += max(0, len(there) - len(changed))
         if self._dry_run or not (changed or gone):
             return blobs
         for row_id in (*replaced, *gone):
@@ -348,24 +357,6 @@ class _SourceMerge:
                 return False
         return True
 
-    # Writing
-
-    def _put_blobs(self, intake: Intake, hashes: set[str]) -> None:
-        """Store the bytes that the archive does not have, proved by their hashes."""
-        known = {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
-        for blob_hash in sorted(hashes - known):
-            row = self._from.one(BLOB_OF_HASH, (blob_hash,))
-            stored = None if row is None else StoredBlob(self._from, row["id"], blob_hash)
-            put = None if stored is None else intake.put_packed(stored.iter_packed())
-            if put is None or put.hash != blob_hash:
-                raise ArchiveCorruptError(
-                    f"the bytes of {blob_hash} in {self._source.place} are missing or damaged; run 'exptrack"
-                    " verify' on it",
-                    path=str(self._source.place),
-                )
-            self._blobs += 1
-            self._blob_bytes += put.size_bytes
-
     def _write(self, intake: Intake, write: Callable[[], Any]) -> Any:
         """Call `write` with the file attached, in a transaction in which the blobs of the intake are there."""
         connection = self._connection
@@ -383,29 +374,11 @@ class _SourceMerge:
 
     def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
         """Write runs, each with its row id or None for a new one, and whether its series come from the file."""
-        connection = self._connection
-        hashes = json.dumps(sorted(set().union(*(one.blobs() for one, _, _ in runs))))
-        blobs: dict[str, int] = dict(connection.fold(BLOB_IDS, (hashes,), list))
-        writer = RunWriter(connection)
-        copied: list[tuple[int, int]] = []
-        unsealed: list[int] = []
-        for one, place, with_series in runs:
-            rows = self._settle_external_id(one)
-            row_id, series = writer.write(rows, blobs, row_id=place, series=with_series)
-            copied += series
-            if rows.facts.checksum is None and rows.facts.status != RunStatus.RUNNING:
-                unsealed.append(row_id)
-        writer.flush()
-        if copied:
-            mapped = (json.dumps(sorted(copied)),)
-            connection.execute(COPY_POINTS, mapped)
-            connection.execute(COPY_CHECKS, mapped)
-        for row_id in unsealed:
-            save_run_checksum(connection, row_id)
-        restore_groups(
-            connection, self._from, {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}
-        )
-        self._store_journals({one.facts.run_id for one, _, new in runs if new and one.owner is not None})
+        settled = [(self._settle_external_id(one), place, with_series) for one, place, with_series in runs]
+        for one, _, _ in settled:
+            self._take_external_id(one)
+        self._copier.write(settled)
+        self._store_journals({one.facts.run_id for one, _, new in settled if new and one.owner is not None})
 
     def _settle_external_id(self, rows: RunRows) -> RunRows:
         """Let the run with the lowest id keep an external id that two runs have."""
@@ -417,9 +390,14 @@ class _SourceMerge:
             return rows
         if holder["run_id"] < rows.facts.run_id:
             return rows._replace(facts=rows.facts._replace(external_id=None))
-        with changing_run(self._connection, holder["id"]):
-            self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
         return rows
+
+    def _take_external_id(self, rows: RunRows) -> None:
+        """Take the external id of a run from another run that has it here."""
+        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (rows.facts.external_id,))
+        if holder is not None and holder["run_id"] != rows.facts.run_id:
+            with changing_run(self._connection, holder["id"]):
+                self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
 
     def _store_journals(self, run_ids: set[str]) -> None:
         """Add the points of running runs that stand in journals beside the file."""

@@ -41,10 +41,14 @@ class MergedFile(NamedTuple):
 
 
 class MergeReport(NamedTuple):
-    """What a merge did, or would do, file by file; `ok` is true if nothing was left out."""
+    """What a merge did, or would do, file by file; `ok` is true if nothing was left out.
+
+    `removed` lists the files of spools that the merge removed.
+    """
 
     files: tuple[MergedFile, ...]
     dry_run: bool = False
+    removed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -1,7 +1,8 @@
 """Merge the studies of another archive, each known by its uid.
 
 Of a study that went on in two files, all trials are kept, each known by its uid and numbered by the rank of
-that. Of two copies of a trial the one that went further is taken. Of different studies with one name, the one
+that. Of two copies of a trial the one that went further is taken. If two files told different results of it,
+both are kept. Of different studies with one name, the one
 that was made first keeps it; the name of each other ends with the time of its making.
 
 Invariant: everything is a function of the set of studies and trials. So the order of merging does not matter.
@@ -9,6 +10,8 @@ Invariant: everything is a function of the set of studies and trials. So the ord
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -25,11 +28,14 @@ from exptrack.portable.study_rows import (
     save_study,
 )
 from exptrack.records import TrialState
+from exptrack.runs.identity import derive_fork_id
 from exptrack.runs.row_sums import changing_study
 from exptrack.runs.trial_link import PROCESS_DIED
 
 STUDIES = "SELECT id, uid, name, created_at FROM study"
 RENAME_STUDY = "UPDATE study SET name = ? WHERE id = ?"
+FORK_MARK = ("system", "exptrack:fork_of")  # attribute of a fork: the uid of its trial
+WAITING, RUNNING, DIED, TOLD = range(4)  # how far a copy of a trial is
 SECONDS_CHARS = len("2026-03-01 10:00:00")
 
 
@@ -82,7 +88,8 @@ def _name_studies(connection: Connection, studies: Sequence[StudyRows]) -> dict[
         for place, (created_at, uid) in enumerate(sorted(by_base[base])):
             ends = _suffixes(created_at, uid)
             same_second = [at[:SECONDS_CHARS] for at, _ in by_base[base]].count(created_at[:SECONDS_CHARS]) > 1
-            names[uid] = base if place == 0 else f"{base}{ends[1] if same_second else ends[0]}"
+            is_taken = same_second or f"{base}{ends[0]}" in by_base
+            names[uid] = base if place == 0 else f"{base}{ends[1] if is_taken else ends[0]}"
     return names
 
 
@@ -145,10 +152,10 @@ def _take(connection: Connection, study: StudyRows, own: StudyRows | None, name:
 
 def _unite(own: StudyRows, other: StudyRows, name: str) -> StudyRows:
     """Return what two copies of a study hold together."""
-    trials = {trial.uid: trial for trial in own.trials}
-    for trial in other.trials:
-        if trial.uid not in trials or _progress(trial) > _progress(trials[trial.uid]):
-            trials[trial.uid] = trial
+    copies: dict[str, list[TrialRows]] = {}
+    for trial in (*own.trials, *other.trials):
+        copies.setdefault(_origin_of(trial), []).append(trial)
+    trials = [trial for uid, found in copies.items() for trial in _resolve(uid, found)]
     # No time says which value of an attribute is newer.
     attributes = {one[:2]: one for one in own.attributes}
     for one in other.attributes:
@@ -157,7 +164,56 @@ def _unite(own: StudyRows, other: StudyRows, name: str) -> StudyRows:
         name=name,
         settings=max(own.settings, other.settings),
         attributes=tuple(attributes.values()),
-        trials=tuple(trials[uid] for uid in sorted(trials)),
+        trials=tuple(sorted(trials, key=lambda trial: trial.uid)),
+    )
+
+
+def _origin_of(trial: TrialRows) -> str:
+    """Return the uid of the trial that a trial is a fork of; its own if it is none."""
+    found = (json.loads(value) for scope, name, value in trial.attributes if (scope, name) == FORK_MARK)
+    return str(next(found, trial.uid))
+
+
+def _resolve(uid: str, copies: Sequence[TrialRows]) -> list[TrialRows]:
+    """Return the trials that a file with all these copies of one holds.
+
+    Two files may have taken one waiting trial and told different results. Then both are kept: the one that was
+    started first has the uid, and the other one a uid made of its content.
+    """
+    bare = {
+        one._replace(uid=uid, attributes=tuple(said for said in one.attributes if said[:2] != FORK_MARK))
+        for one in copies
+    }
+    largest = [
+        one
+        for one in bare
+        if not any(
+            _continues(other, one) and (not _continues(one, other) or _progress(other) > _progress(one))
+            for other in bare
+            if other != one
+        )
+    ]
+    first, *others = sorted(largest, key=lambda one: (one.facts[2] or "", _progress(one)))
+    return [first, *map(_make_fork, others)]
+
+
+def _make_fork(trial: TrialRows) -> TrialRows:
+    digest = hashlib.sha256(encode_list(trial)).hexdigest()
+    mark = (*FORK_MARK, json.dumps(trial.uid))
+    return trial._replace(uid=derive_fork_id(trial.uid, digest), attributes=(*trial.attributes, mark))
+
+
+def _continues(later: TrialRows, earlier: TrialRows) -> bool:
+    """Whether a copy of a trial continues another one, or is equal to it."""
+    rank = _rank_state(earlier)
+    if rank == WAITING:
+        return True
+    if rank == TOLD and (later.facts[:5], later.values) != (earlier.facts[:5], earlier.values):
+        return False
+    return (
+        later.facts[2] == earlier.facts[2]
+        and set(later.params) >= set(earlier.params)
+        and set(later.reports) >= set(earlier.reports)
     )
 
 
@@ -166,10 +222,14 @@ def _rank_value(attribute: tuple[str, str, str]) -> tuple[int, str]:
     return len(attribute[2]) if attribute[2].isdigit() else 0, attribute[2]
 
 
+def _rank_state(trial: TrialRows) -> int:
+    state, reason = trial.facts[0], trial.facts[6]
+    if state == TrialState.FAIL and str(reason).startswith(PROCESS_DIED):
+        return DIED
+    return {TrialState.WAITING: WAITING, TrialState.RUNNING: RUNNING}.get(state, TOLD)
+
+
 def _progress(trial: TrialRows) -> tuple[Any, ...]:
-    state, _run_id, _started, ended_at, _duration, heartbeat_at, reason, _owner = trial.facts
-    ranks = {TrialState.WAITING: 0, TrialState.RUNNING: 1}
-    rank = 2 if state == TrialState.FAIL and str(reason).startswith(PROCESS_DIED) else ranks.get(state, 3)
-    # Of two that were told differently, the one that was told first is what the searches after it have seen.
-    told = tuple(-ord(char) for char in ended_at or "") if rank == 3 else ()
-    return rank, told, len(trial.reports), len(trial.params), heartbeat_at or "", encode_list(trial)
+    """Which of two copies that continue each other is taken: the greater."""
+    heartbeat_at = trial.facts[5] or ""
+    return _rank_state(trial), len(trial.reports), len(trial.params), heartbeat_at, encode_list(trial)

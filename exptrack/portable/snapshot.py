@@ -45,7 +45,7 @@ def copy_archive(
     place = archive_path(decode_path(target))
     tell = check_function(progress, "progress")
     own_files.require_foreign(place)
-    _require_free_name(place)
+    require_free_name(place)
     connection.require_open()
     connection.check_identity()
     with new_file(place, _mode_of(connection.path)) as draft:
@@ -54,7 +54,7 @@ def copy_archive(
     return BackupReport(str(place), size, tuple(one.path for one in list_waiting_journals(connection)))
 
 
-def _require_free_name(place: Path) -> None:
+def require_free_name(place: Path) -> None:
     """Refuse a name that is taken, or beside which files lie that would be taken for parts of the copy."""
     if os.path.lexists(place):
         raise ExportError(f"cannot write {place}: it exists; remove it or choose another name", path=str(place))

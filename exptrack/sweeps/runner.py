@@ -361,6 +361,7 @@ class _Runner:
             "PYTHONUNBUFFERED": "1",
             **os.environ,
             "EXPTRACK_DB": str(self._connection.path),
+            "EXPTRACK_SPOOL": "",  # which would win
             TRIAL_VARIABLE: f"{self._study.name}/{trial.number}",
             PARAMS_VARIABLE: json.dumps(trial.params),
             CHANNEL_VARIABLE: self._channel.variable,

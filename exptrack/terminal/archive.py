@@ -35,6 +35,8 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
     ]
     if record.trashed:
         pairs.append(("in the trash", f"{record.trashed:,} ('exptrack trash' lists them)"))
+    if record.network:
+        pairs.append(("file system", f"{record.network}, a network file system: docs/clusters.md"))
     points, series = (record.rows.get(table, 0) for table in ("metric_point", "metric_series"))
     pairs += [
         ("metric points", f"{points:,} in {series:,} series"),

@@ -1,16 +1,19 @@
-"""Print what merging and comparing archives found."""
+"""Print what merging and packing archives made."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from exptrack.terminal.console import format_size, print_table, safe
+from exptrack.terminal.console import format_size, print_heading, print_table, safe
 
 if TYPE_CHECKING:
-    from exptrack import MergedFile, MergeReport
+    from exptrack import ArchiveDiff, ExtractReport, MergedFile, MergeReport, PackReport, UnpackReport
+
+MOST_NAMED = 20
 
 
 def print_merged(out: Console, report: MergeReport) -> None:
@@ -22,13 +25,90 @@ def print_merged(out: Console, report: MergeReport) -> None:
             out.print(Text(f"  {safe(fork.run_id)} is a fork of {safe(fork.of)}: the run went on in two files"))
         for old, new in one.renamed:
             out.print(Text(f"  another study is named {safe(old)}; this one is named {safe(new)}"))
-    left = [(one.path, *found) for one in report.files for found in one.left_out]
+    _print_left_out(out, [(one.path, *found) for one in report.files for found in one.left_out])
+    if report.removed:
+        out.print(Text(f"removed {_count(len(report.removed), 'merged file')} of the spool"))
+    if not report.files:
+        out.print(Text("nothing to merge: there is no other archive"))
+
+
+def print_extracted(out: Console, report: ExtractReport) -> None:
+    """Print what an extracted file holds, and which runs were left out."""
+    parts = (
+        _count(len(report.runs), "run") or "no run",
+        _count(len(report.studies), "study", "studies"),
+        _count(report.points, "point"),
+        _count(report.blobs, "blob"),
+    )
+    said = ", ".join(part for part in parts if part)
+    out.print(Text(f"extracted {said} to {safe(report.path)} ({format_size(report.file_bytes)})"))
+    _print_left_out(out, [(report.path, *found) for found in report.left_out])
+
+
+def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
+    """Print what is in one of two archives and not in the other."""
+    if record.same:
+        out.print(Text(f"both say the same: digest {record.digest_a}", style="green"))
+        return
+    for path, runs, artifacts, studies in (
+        (record.a, record.runs_only_a, record.artifacts_only_a, record.studies_only_a),
+        (record.b, record.runs_only_b, record.artifacts_only_b, record.studies_only_b),
+    ):
+        counts = (
+            _count(len(runs), "run"),
+            _count(len(artifacts), "artifact"),
+            _count(len(studies), "study", "studies"),
+        )
+        out.print(Text(f"only in {safe(path)}: {', '.join(one for one in counts if one) or 'nothing'}"))
+        rows = [("run", run_id) for run_id in runs]
+        rows += [("artifact", f"{one.name} version {one.version} of {one.run_id}") for one in artifacts]
+        rows += [("study", name) for name in studies]
+        for what, name in rows[:MOST_NAMED]:
+            out.print(Text(f"  {what} {safe(name)}"))
+        if len(rows) > MOST_NAMED:
+            out.print(Text(f"  and {len(rows) - MOST_NAMED:,} more: --json lists them"))
+    if record.runs_differ:
+        print_heading(out, "In both, and different")
+        columns = [("run", "left"), ("what differs", "left"), ("points in A", "right"), ("in B", "right")]
+        rows_of_runs = [
+            [safe(one.run_id), ", ".join(one.differs), f"{one.points_a:,}", f"{one.points_b:,}"]
+            for one in record.runs_differ[:MOST_NAMED]
+        ]
+        print_table(out, columns, rows_of_runs)
+        if len(record.runs_differ) > MOST_NAMED:
+            out.print(Text(f"and {len(record.runs_differ) - MOST_NAMED:,} more: --json lists them"))
+    for what, names in (("study", record.studies_differ), ("group", record.groups_differ)):
+        for name in names[:MOST_NAMED]:
+            out.print(Text(f"{what} {safe(name)} differs"))
+
+
+def _print_left_out(out: Console, left: Sequence[tuple[str, str, str]]) -> None:
     if left:
         columns = [("file", "left"), ("left out", "left"), ("why", "left")]
         out.print(Text(f"{len(left):,} left out", style="red"))
-        print_table(out, columns, (map(safe, row) for row in left))
-    if not report.files:
-        out.print(Text("nothing to merge: every file given is the archive itself"))
+        print_table(out, columns, ([safe(cell) for cell in row] for row in left))
+
+
+def print_packed(out: Console, report: PackReport) -> None:
+    """Print what a packed file holds, and the digests by which a reader knows it."""
+    out.print(Text(f"packed into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+    out.print(Text(f"SHA-256 {report.sha256}"))
+
+
+def print_unpacked(out: Console, report: UnpackReport) -> None:
+    """Print what an archive holds that was unpacked."""
+    out.print(Text(f"the seal holds; unpacked into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+
+
+def _sum_up(report: PackReport | UnpackReport) -> str:
+    held = (
+        _count(report.runs, "run") or "no runs",
+        _count(report.points, "point"),
+        _count(report.blobs, "blob"),
+    )
+    return f"{', '.join(part for part in held if part)} ({format_size(report.file_bytes)})"
 
 
 def _describe(one: MergedFile) -> str:

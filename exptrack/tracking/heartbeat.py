@@ -85,6 +85,7 @@ class _Heartbeat:
         for run in runs:
             try:
                 run.beat()
+                copy_to_spool(run._connection)
                 self._failing.discard(run)
             except ArchiveClosedError:
                 continue
@@ -93,6 +94,18 @@ class _Heartbeat:
                 if run not in self._failing:
                     self._failing.add(run)
                     warn(f"the heartbeat of run {run.run_id} could not be stored: {error}")
+
+
+def copy_to_spool(connection: Connection) -> None:
+    """Copy an archive to its spool if it is worked on elsewhere, and its last copy is old.
+
+    Raises:
+        ExptrackError: it could not be copied.
+    """
+    if connection.spooled is not None:
+        from exptrack.tracking.spool_copies import copy_if_due
+
+        copy_if_due(connection)
 
 
 _heartbeat: _Heartbeat | None = None

@@ -423,7 +423,7 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         self._wanted_end = None
         self._pid = 0
         LIVE.discard(self)
-        if was_last:
+        if was_last and not self._connection.come_to_rest():
             # The last live run: from now on the main file alone holds everything, however the process ends.
             self._connection.checkpoint_if_free()
 

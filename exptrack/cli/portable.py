@@ -1,4 +1,4 @@
-"""Commands that make one archive of another: a copy, or several merged into one."""
+"""Commands that make one archive of another: a copy, a sealed file, or several merged into one."""
 
 from __future__ import annotations
 
@@ -49,6 +49,58 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
         print_json(report)
     else:
         click.echo(f"copied to {safe(out)} ({format_size(report.file_bytes)})")
+
+
+@main.command()
+@click.argument("out", type=click.Path())
+@click.option("--snapshot", "as_snapshot", is_flag=True, help="Take runs that are running as they are.")
+@json_option
+@click.pass_obj
+def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
+    """Write the archive into the new file OUT, sealed, to be published or sent.
+
+    OUT is small, verified and never written again. Every SQLite program opens it, also on a read-only medium.
+    'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes an archive of it that can be
+    written. Runs in the trash are in OUT too.
+
+    The last line printed is the SHA-256 of the file. Send it by another way than the file.
+
+    Example: exptrack pack paper.db
+    """
+    from exptrack.terminal.console import open_console, safe
+    from exptrack.terminal.portable import print_packed
+
+    with open_archive(db) as archive, show_progress_of_parts() as update:
+        report = archive.pack(out, snapshot=as_snapshot, progress=update)
+    for journal in report.waiting:
+        click.echo(f"exptrack: the points in {safe(journal)} are not in the file", err=True)
+    if as_json:
+        print_json(report)
+    else:
+        print_packed(open_console(), report)
+
+
+@main.command()
+@click.argument("packed", type=click.Path())
+@click.argument("out", type=click.Path())
+@json_option
+def unpack(packed: str, out: str, as_json: bool) -> None:
+    """Make the new archive OUT of the sealed file PACKED.
+
+    PACKED stays as it is. Its seal is proved first; if it does not hold, OUT is not made.
+
+    Example: exptrack unpack paper.db lab.db
+    """
+    from exptrack import unpack as make_living
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_unpacked
+
+    with show_progress_of_parts() as update:
+        report = make_living(packed, out, progress=update)
+    if as_json:
+        print_json(report)
+    else:
+        print_unpacked(open_console(), report)
 
 
 @main.command()

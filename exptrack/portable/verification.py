@@ -8,7 +8,7 @@ points have one each; runs, series, studies and trials have a sum over all rows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ from exptrack.database.failures import DAMAGE
 from exptrack.database.own_schema import describe_foreign_schema
 from exptrack.database.row_sums import hash_row
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
-from exptrack.portable.findings import Problem, guard
+from exptrack.portable.file_seal import PointsDigest, check_seal, is_sealed
+from exptrack.portable.findings import PointsMeter, Problem, Tell, guard
 from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
@@ -73,27 +74,50 @@ class VerifyReport(NamedTuple):
         return not self.problems
 
 
-@in_reading
-def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
-    """Check structure, references, checksums, summaries, studies and artifacts; this reads the whole file.
+class Proof(NamedTuple):
+    """What a verification found, and the digest of all points if the file is sealed or about to be."""
 
-    `progress` is called with a part (``"runs"``, ``"chunks"``, ``"artifacts"``), how many of them are done and
-    how many there are. Damage is reported, never raised.
+    report: VerifyReport
+    points: str | None
+
+
+def verify(connection: Connection, progress: Tell | None = None) -> VerifyReport:
+    """Check structure, references, checksums, summaries, studies, artifacts and the seal; read the whole file.
+
+    `progress` is called with a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``), how many of them
+    are done and how many there are. Damage is reported, never raised.
     """
+    return prove(connection, progress).report
+
+
+@in_reading
+def prove(
+    connection: Connection,
+    progress: Tell | None = None,
+    *,
+    sealing: bool = False,
+) -> Proof:
+    """Verify, like :func:`verify`. With `sealing`, take the digest of all points as well."""
     tell = (lambda _part, _done, _total: None) if progress is None else check_function(progress, "progress")
-    file = str(connection.path)
+    file = str(connection.place)
     runs, points, blobs, chunks = (
         _count(connection, sql) for sql in (COUNT_RUNS, COUNT_POINTS, COUNT_BLOBS, COUNT_CHUNKS)
     )
+    digest = PointsDigest() if sealing or is_sealed(connection) else None
     problems = chain(
         guard("file", file, _check_structure(connection)),
         guard("schema", file, _check_schema(connection)),
         guard("file", file, _check_rows(connection)),
-        guard("file", file, _check_runs(connection, tell, runs)),
+        guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), digest)),
         guard("study", file, check_studies(connection)),
         guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
     )
-    return VerifyReport(runs, points, blobs, chunks, tuple(problems))
+    found = list(problems)
+    if digest is not None:
+        found += guard("seal", file, check_seal(connection, file, digest.value()))
+    return Proof(
+        VerifyReport(runs, points, blobs, chunks, tuple(found)), None if digest is None else digest.value()
+    )
 
 
 def _count(connection: Connection, sql: str) -> int:
@@ -106,7 +130,7 @@ def _count(connection: Connection, sql: str) -> int:
 def _check_structure(connection: Connection) -> Iterator[Problem]:
     for row in connection.iterate(f"PRAGMA integrity_check({MAX_STRUCTURE_PROBLEMS})"):
         if row[0] != "ok":
-            yield Problem("structure", str(connection.path), str(row[0]))
+            yield Problem("structure", str(connection.place), str(row[0]))
     for row in connection.iterate("PRAGMA foreign_key_check"):
         yield Problem("reference", f"{row[0]} row {row[1]}", f"refers to a missing row of {row[2]}")
 
@@ -114,7 +138,7 @@ def _check_structure(connection: Connection) -> Iterator[Problem]:
 def _check_schema(connection: Connection) -> Iterator[Problem]:
     problem = describe_foreign_schema(connection)
     if problem is not None:
-        yield Problem("schema", str(connection.path), problem)
+        yield Problem("schema", str(connection.place), problem)
     for name in find_changed_views(connection):
         yield Problem("schema", name, "the text of this view does not match its checksum")
 
@@ -155,9 +179,15 @@ def _check_checksums(connection: Connection, table: str, sql: str) -> Iterator[P
             yield Problem("file", f"{table} {row[0]}", "it does not match its checksum")
 
 
-def _check_runs(connection: Connection, tell: Callable[[str, int, int], None], total: int) -> Iterator[Problem]:
+def _check_runs(
+    connection: Connection,
+    tell: Tell,
+    total: int,
+    meter: PointsMeter,
+    digest: PointsDigest | None,
+) -> Iterator[Problem]:
     for done, (run,) in enumerate(connection.all(RUN_ROW_IDS), 1):
-        yield from check_run(connection, run)
+        yield from check_run(connection, run, meter, digest)
         tell("runs", done, total)
     for (run,) in connection.all(ORPHAN_OWNERS):
         yield Problem("run", name_run(connection, run), "status and owner contradict each other")

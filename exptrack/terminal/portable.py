@@ -1,4 +1,4 @@
-"""Print what merging and comparing archives found."""
+"""Print what merging and packing archives made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from rich.text import Text
 from exptrack.terminal.console import format_size, print_heading, print_table, safe
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveDiff, ExtractReport, LeftOut, MergedFile, MergeReport
+    from exptrack import (
+        ArchiveDiff,
+        ExtractReport,
+        LeftOut,
+        MergedFile,
+        MergeReport,
+        PackReport,
+        UnpackReport,
+    )
 
 MOST_NAMED = 20
 
@@ -99,6 +107,28 @@ def _print_left_out(out: Console, files: Mapping[str, Sequence[LeftOut]]) -> Non
     for path, one in left:
         of = f"{one.what} of {path}" if path else one.what
         out.print(Text(f"  {safe(of)}: {safe(one.reason)}"))
+
+
+def print_packed(out: Console, report: PackReport) -> None:
+    """Print what a packed file holds, and the digests by which a reader knows it."""
+    out.print(Text(f"packed into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+    out.print(Text(f"SHA-256 {report.sha256}"))
+
+
+def print_unpacked(out: Console, report: UnpackReport) -> None:
+    """Print what an archive holds that was unpacked."""
+    out.print(Text(f"the seal holds; unpacked into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+
+
+def _sum_up(report: PackReport | UnpackReport) -> str:
+    held = (
+        _count(report.runs, "run") or "no runs",
+        _count(report.points, "point"),
+        _count(report.blobs, "blob"),
+    )
+    return f"{', '.join(part for part in held if part)} ({format_size(report.file_bytes)})"
 
 
 def _describe(one: MergedFile) -> str:

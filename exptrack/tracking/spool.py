@@ -100,7 +100,10 @@ def _look_at(place: Path) -> SpooledArchive:
 
 
 def _say_where(place: Path, note: OpenNote, is_dead: bool) -> str:
-    if note.path == os.path.join(note.spool, place.name):
+    is_here = note.process.host_id == current_process().host_id
+    if note.path == os.path.join(note.spool, place.name) or (
+        is_here and is_dead and os.path.exists(f"{note.path}{NOTE_ENDING}")
+    ):
         return ""  # its process died before it made the file
     what = "the points since the last copy" if place.exists() else "all of its points"
     where = f"{note.path} on {note.host}"
@@ -185,7 +188,7 @@ def _settle_local(work_folder: Path, spool: Path) -> list[str]:
         if note is None or note.spool != str(spool) or not NAME.fullmatch(path.name):
             continue
         if is_alive(note.process) is False:
-            if note.is_at_rest:
+            if note.is_at_rest or not path.exists():
                 remove_work(path)
             elif _settle_file(spool / path.name, path):
                 settled.append(str(spool / path.name))

@@ -296,6 +296,26 @@ def test_what_a_killed_process_had_on_the_local_disk_comes_to_the_spool(
     assert list(runs_in(spool).values()) == [{"killed"}]
 
 
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_what_is_left_on_the_local_disk_without_need_is_removed(
+    spool: Path, network: Path, mounts: Path, is_delivered: bool
+) -> None:
+    if is_delivered:
+        run_script(spool, NETWORK + KILLED.replace("print(", "run.complete(); print("), str(mounts))
+        assert sorted(path.suffix for path in network.iterdir()) == [".db", ".open"]
+        assert list(runs_in(spool).values()) == [{"killed"}]
+    else:  # killed before it made the file
+        path = Path(run_script(spool, NETWORK + KILLED, str(mounts)).stdout.strip())
+        for one in network.iterdir():
+            if one.name != f"{path.name}.open":
+                one.unlink()
+        (file,) = list_spooled(spool)
+        assert (file.state, file.path, file.advice) == ("left", "", "")
+    assert settle_spool(spool) == []
+    assert list(network.iterdir()) == []
+    assert len(runs_in(spool)) == is_delivered
+
+
 def test_what_was_left_for_another_spool_stays(
     spool: Path, network: Path, mounts: Path, tmp_path: Path
 ) -> None:

@@ -129,7 +129,7 @@ def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: b
         if not find_unknown(connection, look):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
     with open_source(path, beside=connection.place.parent) as source:
-        return _SourceMerge(connection, source, dry_run, tell).run()
+        return _SourceMerge(connection, source, os.fspath(path), dry_run, tell).run()
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:
@@ -137,11 +137,12 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
 
 
 class _SourceMerge:
-    """Merges one file into the archive."""
+    """Merges one file, which the report calls `name`, into the archive."""
 
-    def __init__(self, connection: Connection, source: Source, dry_run: bool, tell: Tell) -> None:
+    def __init__(self, connection: Connection, source: Source, name: str, dry_run: bool, tell: Tell) -> None:
         self._connection = connection
         self._source = source
+        self._name = name
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
@@ -160,21 +161,20 @@ class _SourceMerge:
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
         total = sum(len(rows) for _, rows in groups.values())
-        name = str(self._source.place)
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
         for batch in self._copier.batches(fresh):
             self._take_new(batch)
             self._done += len(batch)
-            self._tell(name, self._done, total)
+            self._tell(self._name, self._done, total)
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
-                self._tell(name, self._done, total)
+                self._tell(self._name, self._done, total)
         merge_groups(self._connection, self._from, unknown.groups, dry_run=self._dry_run)
         studies = merge_studies(self._connection, self._from, unknown.studies, dry_run=self._dry_run)
         return MergedFile(
-            os.fspath(self._source.place),
+            self._name,
             tuple(self._new),
             tuple(self._updated),
             tuple(self._forked),
@@ -242,6 +242,7 @@ class _SourceMerge:
 
     def _copy_new(self, runs: list[RunRows]) -> None:
         if self._dry_run:
+            self._copier.count_blobs(runs)
             self._new += [one.facts.run_id for one in runs]
             self._points += sum(one.points for one in runs)
             return
@@ -269,7 +270,9 @@ class _SourceMerge:
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
             with Intake(self._connection) as intake:
-                if not self._dry_run:
+                if self._dry_run:
+                    self._copier.count_blobs(sound)
+                else:
                     self._copier.put_blobs(intake, sound)
                 blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
         except ArchiveCorruptError as error:

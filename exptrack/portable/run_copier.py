@@ -22,6 +22,9 @@ POINTS_AT_ONCE = 1_000_000  # copied in one transaction
 
 POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
+SIZE_OF_BLOBS = """
+SELECT count(*), coalesce(sum(size_bytes), 0) FROM blob WHERE hash IN (SELECT value FROM json_each(?))
+"""
 BLOB_OF_HASH = "SELECT id FROM blob WHERE hash = ?"
 _COPIED = """
 WITH copied (old, new) AS MATERIALIZED (
@@ -46,7 +49,7 @@ FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
 class RunCopier:
     """Copies runs of the archive `source`, which errors call `place`, into another archive.
 
-    `blobs` and `blob_bytes` count the contents that it stored.
+    `blobs` and `blob_bytes` count the contents that it stored, or would store.
     """
 
     def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
@@ -54,6 +57,7 @@ class RunCopier:
         self._source = source
         self._place = os.fspath(place)
         self.blobs = self.blob_bytes = 0
+        self._counted: set[str] = set()
 
     def batches(self, row_ids: Iterable[int]) -> Iterator[list[int]]:
         """Divide runs into those that one transaction copies."""
@@ -75,9 +79,7 @@ class RunCopier:
         Raises:
             ArchiveCorruptError: some are missing or damaged.
         """
-        hashes = set[str]().union(*(one.blobs() for one in runs))
-        known = {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
-        for blob_hash in sorted(hashes - known):
+        for blob_hash in sorted(self._find_missing(runs)):
             row = self._source.one(BLOB_OF_HASH, (blob_hash,))
             stored = None if row is None else StoredBlob(self._source, row["id"], blob_hash)
             put = None if stored is None else intake.put_packed(stored.iter_packed())
@@ -89,6 +91,18 @@ class RunCopier:
                 )
             self.blobs += 1
             self.blob_bytes += put.size_bytes
+
+    def count_blobs(self, runs: Iterable[RunRows]) -> None:
+        """Count the contents that the archive does not have, each once, and store nothing."""
+        missing = self._find_missing(runs) - self._counted
+        self._counted |= missing
+        count, size = self._source.all(SIZE_OF_BLOBS, (json.dumps(sorted(missing)),))[0]
+        self.blobs += count
+        self.blob_bytes += size
+
+    def _find_missing(self, runs: Iterable[RunRows]) -> set[str]:
+        hashes = set[str]().union(*(one.blobs() for one in runs))
+        return hashes - {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
 
     def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
         """Write runs, each with its row id or None for a new one, and whether its series come from the source.

@@ -17,7 +17,8 @@ from exptrack.database.failures import DAMAGE
 from exptrack.database.own_schema import describe_foreign_schema
 from exptrack.database.row_sums import hash_row
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
-from exptrack.portable.findings import Problem, guard
+from exptrack.portable.file_seal import PointsDigest
+from exptrack.portable.findings import PointsMeter, Problem, guard
 from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
@@ -77,8 +78,8 @@ class VerifyReport(NamedTuple):
 def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
     """Check structure, references, checksums, summaries, studies and artifacts; this reads the whole file.
 
-    `progress` is called with a part (``"runs"``, ``"chunks"``, ``"artifacts"``), how many of them are done and
-    how many there are. Damage is reported, never raised.
+    `progress` is called with a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``), how many of them
+    are done and how many there are. Damage is reported, never raised.
     """
     tell = (lambda _part, _done, _total: None) if progress is None else check_function(progress, "progress")
     file = str(connection.path)
@@ -89,7 +90,7 @@ def verify(connection: Connection, progress: Callable[[str, int, int], None] | N
         guard("file", file, _check_structure(connection)),
         guard("schema", file, _check_schema(connection)),
         guard("file", file, _check_rows(connection)),
-        guard("file", file, _check_runs(connection, tell, runs)),
+        guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), None)),
         guard("study", file, check_studies(connection)),
         guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
     )
@@ -155,9 +156,15 @@ def _check_checksums(connection: Connection, table: str, sql: str) -> Iterator[P
             yield Problem("file", f"{table} {row[0]}", "it does not match its checksum")
 
 
-def _check_runs(connection: Connection, tell: Callable[[str, int, int], None], total: int) -> Iterator[Problem]:
+def _check_runs(
+    connection: Connection,
+    tell: Callable[[str, int, int], None],
+    total: int,
+    meter: PointsMeter,
+    digest: PointsDigest | None,
+) -> Iterator[Problem]:
     for done, (run,) in enumerate(connection.all(RUN_ROW_IDS), 1):
-        yield from check_run(connection, run)
+        yield from check_run(connection, run, meter, digest)
         tell("runs", done, total)
     for (run,) in connection.all(ORPHAN_OWNERS):
         yield Problem("run", name_run(connection, run), "status and owner contradict each other")

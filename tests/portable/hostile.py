@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-import re
 import socket
 import sqlite3
 import struct
@@ -122,7 +121,9 @@ def seal_again(path: Path) -> None:
         events = lab.all("SELECT run, seq, happened_at, kind, data FROM event")
     with closing(sqlite3.connect(path, isolation_level=None)) as program:
         for row in artifacts:
-            program.execute("UPDATE artifact SET checksum = ? WHERE id = ?", (artifact_checksum(row), row["id"]))
+            program.execute(
+                "UPDATE artifact SET checksum = ? WHERE id = ?", (artifact_checksum(row), row["id"])
+            )
         for run, seq, *facts in events:
             program.execute(
                 "UPDATE event SET checksum = ? WHERE (run, seq) = (?, ?)", (checksum_event(*facts), run, seq)
@@ -391,14 +392,20 @@ def _(path: Path) -> None:
 
 @kind("two tables on one page", REFUSED)
 def _(path: Path) -> None:
-    edit(path, "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'run')"
-               " WHERE name = 'study'")
+    edit(
+        path,
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'run')"
+        " WHERE name = 'study'",
+    )
 
 
 @kind("a table on the page of another one of the same columns", REFUSED)
 def _(path: Path) -> None:
-    edit(path, "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'note')"
-               " WHERE name = 'metric_check'")
+    edit(
+        path,
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'note')"
+        " WHERE name = 'metric_check'",
+    )
 
 
 @kind("an index that hides a run", REFUSED)
@@ -447,8 +454,10 @@ def _(path: Path) -> None:
     with closing(sqlite3.connect(path)) as old:
         dump = "\n".join(line for line in old.iterdump() if "sqlite_sequence" not in line)
     path.unlink()
-    edit(path, f"PRAGMA encoding = 'UTF-16le'; {dump}"
-               f"PRAGMA application_id = {0x45585054}; PRAGMA user_version = 1")
+    edit(
+        path,
+        f"PRAGMA encoding = 'UTF-16le'; {dump}PRAGMA application_id = {0x45585054}; PRAGMA user_version = 1",
+    )
 
 
 @kind("a newer format", REFUSED)
@@ -510,21 +519,29 @@ def _(path: Path) -> None:
 
 @kind("virtual tables of programs that are not here", TAKEN)
 def _(path: Path) -> None:
-    edit(path, "CREATE VIRTUAL TABLE found USING fts5(x);"
-               "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE found USING nowhere(x)' WHERE name = 'found'")
+    edit(
+        path,
+        "CREATE VIRTUAL TABLE found USING fts5(x);"
+        "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE found USING nowhere(x)' WHERE name = 'found'",
+    )
 
 
 @kind("an index of an expression that never ends", TAKEN)
 def _(path: Path) -> None:
     edit(path, "CREATE INDEX mine ON run (length(host))")
     with closing(sqlite3.connect(path, isolation_level=None)) as program:
-        set_schema(program, {"mine": "CREATE INDEX mine ON run (length(replace(hex(zeroblob(9999999)),'0','00')))"})
+        set_schema(
+            program, {"mine": "CREATE INDEX mine ON run (length(replace(hex(zeroblob(9999999)),'0','00')))"}
+        )
 
 
 @kind("absurd statistics", TAKEN)
 def _(path: Path) -> None:
-    edit(path, "ANALYZE; UPDATE sqlite_stat1 SET stat = '1 1 1'; INSERT INTO sqlite_stat1 VALUES"
-               " ('run', 'run_by_start', '99999999999999999999 x unordered')")
+    edit(
+        path,
+        "ANALYZE; UPDATE sqlite_stat1 SET stat = '1 1 1'; INSERT INTO sqlite_stat1 VALUES"
+        " ('run', 'run_by_start', '99999999999999999999 x unordered')",
+    )
 
 
 @kind("3,000 views", TAKEN)
@@ -538,7 +555,10 @@ def _(path: Path) -> None:
 
 @kind("a schema that cannot be parsed", TAKEN)
 def _(path: Path) -> None:
-    edit(path, "CREATE VIEW mine AS SELECT 1; UPDATE sqlite_schema SET sql = 'CREATE VIEW mine AS (((' WHERE name = 'mine'")
+    edit(
+        path,
+        "CREATE VIEW mine AS SELECT 1; UPDATE sqlite_schema SET sql = 'CREATE VIEW mine AS (((' WHERE name = 'mine'",
+    )
 
 
 # What rows say, with right checksums
@@ -576,12 +596,17 @@ def _(path: Path) -> None:
 
 @kind("runs that are each other's parents", TAKEN)
 def _(path: Path) -> None:
-    forge(path, "UPDATE run SET parent_run_id = (SELECT run_id FROM run AS o WHERE o.id = 3 - run.id) WHERE id < 3")
+    forge(
+        path,
+        "UPDATE run SET parent_run_id = (SELECT run_id FROM run AS o WHERE o.id = 3 - run.id) WHERE id < 3",
+    )
 
 
 @kind("row ids at both ends of 64 bits", TAKEN)
 def _(path: Path) -> None:
-    tables = "run_owner run_environment run_config config_value run_tag note event run_attribute run_ingest artifact"
+    tables = (
+        "run_owner run_environment run_config config_value run_tag note event run_attribute run_ingest artifact"
+    )
     tables += " artifact_alias run_input metric_series"
     moves = [(1, 2**63 - 1), (2, -(2**63)), (3, -1)]
     script = "".join(
@@ -666,17 +691,24 @@ def replace_config(path: Path, values: dict[str, Any]) -> None:
     edit(path, "UPDATE run_config SET snapshot = ? WHERE run = 1", snapshot)
     for leaf in list_leaves("", values):
         edit(path, "INSERT OR IGNORE INTO config_key (key) VALUES (?)", leaf.key)
-        edit(path, "INSERT INTO config_value (run, key, type, num, text)"
-                   " VALUES (1, (SELECT id FROM config_key WHERE key = ?), ?, ?, ?)", *leaf)
+        edit(
+            path,
+            "INSERT INTO config_value (run, key, type, num, text)"
+            " VALUES (1, (SELECT id FROM config_key WHERE key = ?), ?, ?, ?)",
+            *leaf,
+        )
     set_first(path, "config_hash", sha256_text(snapshot))
 
 
 @kind("a run that this very process writes", RUNNING)
 def _(path: Path) -> None:
     me = current_process()
-    edit(path, "UPDATE run SET status = 'running', ended_at = NULL, checksum = NULL WHERE id = 1;"
-               "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = 1;"
-               "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = 1)")
+    edit(
+        path,
+        "UPDATE run SET status = 'running', ended_at = NULL, checksum = NULL WHERE id = 1;"
+        "UPDATE metric_series SET completed = 0, checksum = NULL WHERE run = 1;"
+        "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = 1)",
+    )
     forge(path, "INSERT INTO run_owner (run, host_id, boot_id, pid, pid_started) VALUES (1, ?, ?, ?, ?)", *me)
 
 
@@ -791,20 +823,28 @@ def _(path: Path) -> None:
 
 @kind("a content without its chunks", LEFT_OUT)
 def _(path: Path) -> None:
-    edit(path, "DELETE FROM blob_chunk WHERE blob = (SELECT blob FROM artifact WHERE run = 1 AND name = 'words')")
+    edit(
+        path, "DELETE FROM blob_chunk WHERE blob = (SELECT blob FROM artifact WHERE run = 1 AND name = 'words')"
+    )
 
 
 @kind("a content of another size than it says", LEFT_OUT)
 def _(path: Path) -> None:
-    edit(path, "UPDATE blob SET size_bytes = size_bytes + 1"
-               " WHERE id = (SELECT blob FROM artifact WHERE run = 1 AND name = 'words')")
+    edit(
+        path,
+        "UPDATE blob SET size_bytes = size_bytes + 1"
+        " WHERE id = (SELECT blob FROM artifact WHERE run = 1 AND name = 'words')",
+    )
 
 
 @kind("a content under the hash of another one", LEFT_OUT)
 def _(path: Path) -> None:
     forged = "sha256:" + "ab" * 32
-    edit(path, "UPDATE blob SET hash = ? WHERE id = (SELECT blob FROM artifact WHERE run = 1 AND name = 'words')",
-         forged)
+    edit(
+        path,
+        "UPDATE blob SET hash = ? WHERE id = (SELECT blob FROM artifact WHERE run = 1 AND name = 'words')",
+        forged,
+    )
     forge(path, "UPDATE artifact SET hash = ? WHERE run = 1 AND name = 'words'", forged)
 
 
@@ -928,7 +968,9 @@ def _(path: Path) -> None:
 # Journals beside it
 
 
-def journal(path: Path, owner: Any = None, archive: str | None = None, **points: tuple[str, int, float, float]) -> Path:
+def journal(
+    path: Path, owner: Any = None, archive: str | None = None, **points: tuple[str, int, float, float]
+) -> Path:
     """Write a journal of these points: run id, step, time, value, by metric."""
     with Connection(path, "immutable") as lab:
         birth = read_archive_identity(lab)
@@ -960,7 +1002,9 @@ def running_id(path: Path) -> str:
 @kind("a journal with names and times that cannot be", TAKEN)
 def _(path: Path) -> None:
     run_id = running_id(path)
-    journal(path, **{"\x1b[2J": (run_id, 1, 1.0, 1.0), "late": (run_id, 1, 1e300, 1.0), "": (run_id, 1, 1.0, 1.0)})
+    journal(
+        path, **{"\x1b[2J": (run_id, 1, 1.0, 1.0), "late": (run_id, 1, 1e300, 1.0), "": (run_id, 1, 1.0, 1.0)}
+    )
 
 
 @kind("a journal of another archive", TAKEN)

@@ -21,6 +21,7 @@ from typing import Any
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveLockedError,
@@ -36,9 +37,9 @@ from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
-from exptrack.portable.merge_groups import merge_groups
+from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
-from exptrack.portable.merge_studies import merge_studies
+from exptrack.portable.merge_studies import find_new_studies, merge_studies
 from exptrack.portable.point_proofs import PointProofs
 from exptrack.portable.proofs import MOST_PROBLEMS, prove_runs
 from exptrack.portable.run_checks import name_run
@@ -127,13 +128,27 @@ def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell
 
 def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not find_unknown(connection, look):
+        if not _brings_news(connection, look):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
     with (
         open_source(path, beside=connection.place.parent) as source,
         PointProofs(source.connection) as points,
     ):
         return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
+
+
+def _brings_news(connection: Connection, look: Connection) -> bool:
+    """Whether a file may have something to take; where a short look cannot tell, it may."""
+    unknown = find_unknown(connection, look)
+    if unknown.runs:
+        return True
+    try:
+        return bool(
+            find_new_groups(connection, look, unknown.groups)
+            or find_new_studies(connection, look, unknown.studies)
+        )
+    except DAMAGE:
+        return True  # the private copy tells
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:

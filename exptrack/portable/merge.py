@@ -341,7 +341,7 @@ class _SourceMerge:
             _collect(self._connection, blobs)
 
     def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> _Outcome:
-        """Let the archive hold the branches of all copies. Call inside a transaction; it may be called again."""
+        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice."""
         connection = self._connection
         own = read_runs(connection, here)
         blobs = set[str]().union(*(one.blobs() for one in own))
@@ -361,9 +361,7 @@ class _SourceMerge:
         replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
         busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
         if busy:
-            return _Outcome(
-                problem="a process is writing the copy in this archive; merge again when it has ended"
-            )
+            return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
         outcome = _Outcome(changed, own, blobs)
         if self._dry_run or not (changed or gone):
             return outcome

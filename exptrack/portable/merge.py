@@ -44,6 +44,7 @@ from exptrack.portable.run_checks import name_run
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
+from exptrack.portable.study_proofs import prove_groups, prove_studies
 from exptrack.process import ProcessIdentity
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
 
@@ -171,8 +172,10 @@ class _SourceMerge:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
                 self._tell(name, self._done, total)
-        merge_groups(self._connection, self._from, unknown.groups, dry_run=self._dry_run)
-        studies = merge_studies(self._connection, self._from, unknown.studies, dry_run=self._dry_run)
+        sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
+        merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
+        sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
+        studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
         return MergedFile(
             os.fspath(self._source.place),
             tuple(self._new),
@@ -236,6 +239,13 @@ class _SourceMerge:
             if problems[row_id]:
                 self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
         return read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
+
+    def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
+        """Return the groups or studies that are sound, and report the others."""
+        for one, found in problems.items():
+            if found:
+                self._leave_out(f"{what} {one}", "; ".join(found))
+        return [one for one, found in problems.items() if not found]
 
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from exptrack.artifacts.blobs import Intake, StoredBlob
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveCorruptError
+from exptrack.database.failures import DAMAGE
+from exptrack.errors import ArchiveCorruptError, InvalidTypeError
 from exptrack.portable.merge_groups import restore_groups
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
@@ -90,6 +91,28 @@ class RunCopier:
             self.blobs += 1
             self.blob_bytes += put.size_bytes
 
+    def _copy_points(self, series: list[tuple[int, int]], points: int) -> None:
+        """Copy the points of series, given by their row ids in both files. Call inside a transaction.
+
+        Raises:
+            ArchiveCorruptError: there are not so many, or a value of them has another type.
+        """
+        mapped = (json.dumps(series),)
+        try:
+            copied = self._connection.execute(COPY_POINTS, mapped).rowcount if series else 0
+            if series:
+                self._connection.execute(COPY_CHECKS, mapped)
+        except (InvalidTypeError, *DAMAGE) as error:
+            raise ArchiveCorruptError(
+                f"points in {self._place} are damaged ({error}); run 'exptrack verify' on it", path=self._place
+            ) from error
+        if copied != points:
+            raise ArchiveCorruptError(
+                f"{self._place} has {copied:,} points of {points:,} that it should have; run 'exptrack verify'"
+                " on it",
+                path=self._place,
+            )
+
     def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
         """Write runs, each with its row id or None for a new one, and whether its series come from the source.
 
@@ -107,11 +130,8 @@ class RunCopier:
             if one.facts.checksum is None and one.facts.status != RunStatus.RUNNING:
                 unsealed.append(row_id)
         writer.flush()
-        points = 0
-        if copied:
-            mapped = (json.dumps(sorted(copied)),)
-            points = connection.execute(COPY_POINTS, mapped).rowcount
-            connection.execute(COPY_CHECKS, mapped)
+        points = sum(one.points for one, _, with_series in runs if with_series)
+        self._copy_points(sorted(copied), points)
         for row_id in unsealed:
             save_run_checksum(connection, row_id)
         groups = {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}

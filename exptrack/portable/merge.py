@@ -41,11 +41,13 @@ from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import find_new_studies, merge_studies
 from exptrack.portable.point_proofs import PointProofs
-from exptrack.portable.proofs import MOST_PROBLEMS, prove_runs
+from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
+from exptrack.portable.stranger_values import MOST_PROBLEMS
+from exptrack.portable.study_proofs import prove_groups, prove_studies
 from exptrack.process import ProcessIdentity
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
 
@@ -213,8 +215,10 @@ class _SourceMerge:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
                 self._tell(self._name, self._done, total)
-        merge_groups(self._connection, self._from, unknown.groups, dry_run=self._dry_run)
-        studies = merge_studies(self._connection, self._from, unknown.studies, dry_run=self._dry_run)
+        sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
+        merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
+        sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
+        studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
         return MergedFile(
             self._name,
             tuple(self._new),
@@ -288,6 +292,13 @@ class _SourceMerge:
             else:
                 found.append(rows)
         return found
+
+    def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
+        """Return the groups or studies that are sound, and report the others."""
+        for one, found in problems.items():
+            if found:
+                self._leave_out(f"{what} {one}", "; ".join(found))
+        return [one for one, found in problems.items() if not found]
 
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))

@@ -57,11 +57,11 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
-    """Write the archive into the new file OUT, sealed, to be published or sent.
+    """Seal a copy of the archive in the new file OUT.
 
-    OUT is small, verified and never written again. Every SQLite program opens it, also on a read-only medium.
-    'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes an archive of it that can be
-    written. Runs in the trash are in OUT too.
+    OUT is to be published or sent: it is small, verified and never written again. Every SQLite program opens
+    it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes an
+    archive of it that can be written. Runs in the trash are in OUT too.
 
     The last line printed is the SHA-256 of the file. Send it by another way than the file.
 
@@ -85,9 +85,10 @@ def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
 @click.argument("out", type=click.Path())
 @json_option
 def unpack(packed: str, out: str, as_json: bool) -> None:
-    """Make the new archive OUT of the sealed file PACKED.
+    """Make an archive of a sealed file.
 
-    PACKED stays as it is. Its seal is proved first; if it does not hold, OUT is not made.
+    OUT is the new archive, which can be written. PACKED stays as it is. Its seal is proved first; if it does
+    not hold, OUT is not made.
 
     Example: exptrack unpack paper.db lab.db
     """

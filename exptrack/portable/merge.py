@@ -39,7 +39,8 @@ from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import merge_studies
-from exptrack.portable.proofs import prove_runs
+from exptrack.portable.point_proofs import PointProofs
+from exptrack.portable.proofs import MOST_PROBLEMS, prove_runs
 from exptrack.portable.run_checks import name_run
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
@@ -128,8 +129,11 @@ def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: b
     with look_at_source(path) as look:
         if not find_unknown(connection, look):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
-    with open_source(path, beside=connection.place.parent) as source:
-        return _SourceMerge(connection, source, os.fspath(path), dry_run, tell).run()
+    with (
+        open_source(path, beside=connection.place.parent) as source,
+        PointProofs(source.connection) as points,
+    ):
+        return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:
@@ -139,12 +143,21 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
 class _SourceMerge:
     """Merges one file, which the report calls `name`, into the archive."""
 
-    def __init__(self, connection: Connection, source: Source, name: str, dry_run: bool, tell: Tell) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        source: Source,
+        points: PointProofs,
+        name: str,
+        dry_run: bool,
+        tell: Tell,
+    ) -> None:
         self._connection = connection
         self._source = source
         self._name = name
         self._from = source.connection
-        self._copier = RunCopier(connection, source.connection, source.place)
+        self._copier = RunCopier(connection, source.connection, source.place, points.meanwhile)
+        self._point_proofs = points
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
@@ -235,7 +248,16 @@ class _SourceMerge:
         for row_id in row_ids:
             if problems[row_id]:
                 self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
-        return read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
+        runs = read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
+        damaged = self._point_proofs.find_problems(series.row_id for one in runs for series in one.series)
+        found = []
+        for rows in runs:
+            metrics = [damaged[series.row_id] for series in rows.series if series.row_id in damaged]
+            if metrics:
+                self._leave_out(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS]))
+            else:
+                found.append(rows)
+        return found
 
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))

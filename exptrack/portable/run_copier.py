@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from exptrack.artifacts.blobs import Intake, StoredBlob
 from exptrack.database.connection import Connection
@@ -49,13 +50,21 @@ FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
 class RunCopier:
     """Copies runs of the archive `source`, which errors call `place`, into another archive.
 
-    `blobs` and `blob_bytes` count the contents that it stored, or would store.
+    `blobs` and `blob_bytes` count the contents that it stored, or would store. `meanwhile` is entered while
+    SQLite alone works.
     """
 
-    def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        source: Connection,
+        place: os.PathLike[str],
+        meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._connection = connection
         self._source = source
         self._place = os.fspath(place)
+        self._meanwhile = meanwhile
         self.blobs = self.blob_bytes = 0
         self._counted: set[str] = set()
 
@@ -124,7 +133,8 @@ class RunCopier:
         points = 0
         if copied:
             mapped = (json.dumps(sorted(copied)),)
-            points = connection.execute(COPY_POINTS, mapped).rowcount
+            with self._meanwhile():
+                points = connection.execute(COPY_POINTS, mapped).rowcount
             connection.execute(COPY_CHECKS, mapped)
         for row_id in unsealed:
             save_run_checksum(connection, row_id)

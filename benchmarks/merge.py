@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     points = 2 * runs * SERIES * POINTS
     medians = {way: statistics.median(found) for way, found in times.items()}
     print(f"{points:,} points of {2 * runs:,} runs in two archives, {repeat} times each in turn")
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (way, took, (points / 2 if way == "extract half" else points) / took, medians[BARE] / took)
         for way, took in medians.items()
         if way not in ("merge again", "digest")

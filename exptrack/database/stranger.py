@@ -8,7 +8,7 @@ Invariants:
   virtual table or statistic of a stranger has any effect.
 - Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have
   more rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
-- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. Their values may still have
+- Of the points, nearly all of a file, only the pages are proved: see `point_pages`. Their values may still have
   any type.
 """
 
@@ -31,7 +31,7 @@ from exptrack.database.migrations import (
     migrations,
 )
 from exptrack.database.own_schema import own_tables, require_own_schema
-from exptrack.database.page_walk import find_page_problem
+from exptrack.database.point_pages import find_page_problem
 from exptrack.errors import ArchiveCorruptError, ArchiveTooNewError, NotAnArchiveError
 
 _T = TypeVar("_T")
@@ -214,8 +214,12 @@ def require_sound(connection: StrangerConnection) -> None:
         else:
             found = connection.value(CHECK_TABLE.format(table=table))
         if found != SOUND:
-            raise ArchiveCorruptError(
-                f"{connection.place} is damaged, in the table {table}: {found};"
-                " 'exptrack salvage' gets back what is sound",
-                path=str(connection.place),
-            )
+            raise damaged_table(connection.place, table, found)
+
+
+def damaged_table(place: Path, table: str, problem: str) -> ArchiveCorruptError:
+    """Return the error that says what is wrong with a table of a stranger's file."""
+    return ArchiveCorruptError(
+        f"{place} is damaged, in the table {table}: {problem}; 'exptrack salvage' gets back what is sound",
+        path=str(place),
+    )

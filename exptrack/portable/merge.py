@@ -21,6 +21,7 @@ from typing import Any
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveLockedError,
@@ -36,14 +37,16 @@ from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
-from exptrack.portable.merge_groups import merge_groups
+from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
-from exptrack.portable.merge_studies import merge_studies
+from exptrack.portable.merge_studies import find_new_studies, merge_studies
+from exptrack.portable.point_proofs import PointProofs
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
+from exptrack.portable.stranger_values import MOST_PROBLEMS
 from exptrack.portable.study_proofs import prove_groups, prove_studies
 from exptrack.process import ProcessIdentity
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
@@ -127,10 +130,27 @@ def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell
 
 def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not find_unknown(connection, look):
+        if not _brings_news(connection, look):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
-    with open_source(path, beside=connection.place.parent) as source:
-        return _SourceMerge(connection, source, dry_run, tell).run()
+    with (
+        open_source(path, beside=connection.place.parent) as source,
+        PointProofs(source.connection) as points,
+    ):
+        return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
+
+
+def _brings_news(connection: Connection, look: Connection) -> bool:
+    """Whether a file may have something to take; where a short look cannot tell, it may."""
+    unknown = find_unknown(connection, look)
+    if unknown.runs:
+        return True
+    try:
+        return bool(
+            find_new_groups(connection, look, unknown.groups)
+            or find_new_studies(connection, look, unknown.studies)
+        )
+    except DAMAGE:
+        return True  # the private copy tells
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:
@@ -138,13 +158,23 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
 
 
 class _SourceMerge:
-    """Merges one file into the archive."""
+    """Merges one file, which the report calls `name`, into the archive."""
 
-    def __init__(self, connection: Connection, source: Source, dry_run: bool, tell: Tell) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        source: Source,
+        points: PointProofs,
+        name: str,
+        dry_run: bool,
+        tell: Tell,
+    ) -> None:
         self._connection = connection
         self._source = source
+        self._name = name
         self._from = source.connection
-        self._copier = RunCopier(connection, source.connection, source.place)
+        self._copier = RunCopier(connection, source.connection, source.place, points.meanwhile)
+        self._point_proofs = points
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
@@ -161,23 +191,22 @@ class _SourceMerge:
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
         total = sum(len(rows) for _, rows in groups.values())
-        name = str(self._source.place)
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
         for batch in self._copier.batches(fresh):
             self._take_new(batch)
             self._done += len(batch)
-            self._tell(name, self._done, total)
+            self._tell(self._name, self._done, total)
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
-                self._tell(name, self._done, total)
+                self._tell(self._name, self._done, total)
         sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
         merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
         studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
         return MergedFile(
-            os.fspath(self._source.place),
+            self._name,
             tuple(self._new),
             tuple(self._updated),
             tuple(self._forked),
@@ -238,7 +267,16 @@ class _SourceMerge:
         for row_id in row_ids:
             if problems[row_id]:
                 self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
-        return read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
+        runs = read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
+        damaged = self._point_proofs.find_problems(series.row_id for one in runs for series in one.series)
+        found = []
+        for rows in runs:
+            metrics = [damaged[series.row_id] for series in rows.series if series.row_id in damaged]
+            if metrics:
+                self._leave_out(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS]))
+            else:
+                found.append(rows)
+        return found
 
     def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
         """Return the groups or studies that are sound, and report the others."""
@@ -252,6 +290,7 @@ class _SourceMerge:
 
     def _copy_new(self, runs: list[RunRows]) -> None:
         if self._dry_run:
+            self._copier.count_blobs(runs)
             self._new += [one.facts.run_id for one in runs]
             self._points += sum(one.points for one in runs)
             return
@@ -279,7 +318,9 @@ class _SourceMerge:
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
             with Intake(self._connection) as intake:
-                if not self._dry_run:
+                if self._dry_run:
+                    self._copier.count_blobs(sound)
+                else:
                     self._copier.put_blobs(intake, sound)
                 blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
         except ArchiveCorruptError as error:

@@ -335,6 +335,7 @@ def test_an_older_format_is_brought_up_to_date_in_the_copy(
         monkeypatch.setattr(module, "migrations", lambda: both)
         monkeypatch.setattr(module, "latest_version", lambda: 2)
     monkeypatch.setattr(stranger, "require_own_schema", lambda _connection: None)
+    stranger._objects_of.cache_clear()
     before = state(tmp_path)
     with open_source(path) as source:
         assert source.connection.value("PRAGMA user_version") == 2

@@ -278,9 +278,14 @@ def allow_tracing() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(PR_SET_PTRACER_ANY), 0, 0, 0)
 
 
-def traced(name: str, folder: Path, fault: str, options: list[str]) -> tuple[int | None, str]:
-    """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said."""
-    command = [sys.executable, "-m", MODULE, name, str(folder), fault]
+def traced(
+    name: str, folder: Path, fault: str, options: list[str], module: str = MODULE
+) -> tuple[int | None, str]:
+    """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said.
+
+    `module` takes the three arguments, prints `READY` and waits for a character before the script begins.
+    """
+    command = [sys.executable, "-m", module, name, str(folder), fault]
     script = begin(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert script.stdin is not None
     assert script.stdout is not None
@@ -324,15 +329,23 @@ def _begin_folder(name: str) -> Path:
 
 @cache
 def record(name: str) -> dict[str, list[int]]:
-    """Return which calls of a script change or read the files of its folder: their numbers, by name.
+    """Return which calls of a script change or read the files of its folder; see :func:`list_calls`."""
+    folder = _begin_folder(name)
+    try:
+        return list_calls(folder, lambda options: traced(name, folder, KILL, options))
+    finally:
+        shutil.rmtree(folder)
+
+
+def list_calls(folder: Path, run: Callable[[list[str]], tuple[int | None, str]]) -> dict[str, list[int]]:
+    """Run a script under strace; return which calls change or read files of its folder: numbers by name.
 
     strace counts the calls of each name in each thread. Left out is a number under which another thread does
     something else.
     """
-    folder = _begin_folder(name)
     trace = folder.with_suffix(".trace")
     wanted = ",".join([*WRITES, *SYNCS, *NAMES, *OTHERS, *READS])
-    code, said = traced(name, folder, KILL, ["-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"])
+    code, said = run(["-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"])
     assert code == 0, said
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     own: defaultdict[str, set[int]] = defaultdict(set)
@@ -346,7 +359,6 @@ def record(name: str) -> dict[str, list[int]]:
         is_own = str(folder) in words and ("/tree/" not in words or "O_RDONLY" in words)
         (own if is_own else others)[call].add(counts[thread, call])
     trace.unlink()
-    shutil.rmtree(folder)
     return {call: sorted(numbers - others[call]) for call, numbers in own.items() if numbers - others[call]}
 
 

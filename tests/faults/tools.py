@@ -10,8 +10,8 @@ import os
 import shutil
 import sys
 
-TOOL_OF = {"clocks": "faketime", "system_calls": "strace"}  # Debian packages of the same name have them
-ONLY_ON_LINUX = {"clocks", "files", "system_calls"}  # for files: locks of open file descriptions
+TOOL_OF = {"clocks": "faketime", "merge_kills": "strace", "system_calls": "strace"}  # of Debian packages
+ONLY_ON_LINUX = {"clocks", "files", "merge_kills", "system_calls"}  # for files: locks of open file descriptions
 ONLY_ON_POSIX = {"forks", "signals", "stopped", "sweeps"}
 
 

@@ -8,7 +8,7 @@ Invariants:
   virtual table or statistic of a stranger has any effect.
 - Each table then passes SQLite's own check. So no page is used twice; a table could otherwise seem to have
   more rows than can ever be read. No index hides a row of its table, and each value has the type of its column.
-- Of the points, nearly all of a file, only the pages are proved: see `page_walk`. Their values may still have
+- Of the points, nearly all of a file, only the pages are proved: see `point_pages`. Their values may still have
   any type.
 """
 
@@ -31,7 +31,7 @@ from exptrack.database.migrations import (
     migrations,
 )
 from exptrack.database.own_schema import own_tables, require_own_schema
-from exptrack.database.page_walk import find_page_problem
+from exptrack.database.point_pages import find_page_problem
 from exptrack.errors import ArchiveCorruptError, ArchiveTooNewError, NotAnArchiveError
 
 _T = TypeVar("_T")
@@ -123,9 +123,12 @@ def _telling(place: Path, deadline: Deadline, work: Callable[[], _T]) -> _T:
         raise translate_stranger(error, place, deadline) from error
 
 
-def _connect(copy: Path, deadline: Deadline) -> sqlite3.Connection:
+def _connect(copy: Path, deadline: Deadline, *, lenient: bool) -> sqlite3.Connection:
+    """Open a private copy for changes; `lenient` passes over objects of its schema that cannot be parsed."""
     raw = sqlite3.connect(f"{copy.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
     limit_reading(raw, deadline)
+    if lenient:
+        raw.execute("PRAGMA writable_schema = ON")  # before the first statement that reads the schema
     raw.execute("PRAGMA trusted_schema = OFF")
     raw.execute("PRAGMA cell_size_check = ON")
     raw.execute("PRAGMA synchronous = OFF")  # a copy that a power cut damages is made again
@@ -137,8 +140,7 @@ def _fold(copy: Path, place: Path, deadline: Deadline) -> int:
     sizes = [
         one.stat().st_size for ending in ("", "-wal", "-journal") if (one := _beside(copy, ending)).exists()
     ]
-    with closing(_connect(copy, deadline)) as raw:
-        raw.execute("PRAGMA writable_schema = ON")  # else an object that cannot be parsed hides all others
+    with closing(_connect(copy, deadline, lenient=True)) as raw:
         raw.execute("PRAGMA journal_mode = DELETE").fetchone()
 
         def ask(pragma: str) -> int:
@@ -170,15 +172,14 @@ def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int)
             return row[0] == "index" and row[2] in tables and row[1].startswith(f"{AUTOINDEX}{row[2]}_")
         return row in own
 
-    with closing(_connect(copy, deadline)) as raw:
-        raw.execute("PRAGMA writable_schema = ON")
+    with closing(_connect(copy, deadline, lenient=True)) as raw:
         objects = raw.execute(ALL_OBJECTS).fetchall()
         foreign = [(one[0],) for one in objects if not is_own(one[1:])]
         if foreign:
             raw.execute("BEGIN")
             raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
             raw.execute("COMMIT")
-    with closing(_connect(copy, deadline)) as raw:
+    with closing(_connect(copy, deadline, lenient=False)) as raw:
         left = [row[1:] for row in raw.execute(ALL_OBJECTS)]
     missing = own - set(left)
     if missing or not all(map(is_own, left)) or len(left) != len(set(left)):
@@ -213,8 +214,12 @@ def require_sound(connection: StrangerConnection) -> None:
         else:
             found = connection.value(CHECK_TABLE.format(table=table))
         if found != SOUND:
-            raise ArchiveCorruptError(
-                f"{connection.place} is damaged, in the table {table}: {found};"
-                " 'exptrack salvage' gets back what is sound",
-                path=str(connection.place),
-            )
+            raise damaged_table(connection.place, table, found)
+
+
+def damaged_table(place: Path, table: str, problem: str) -> ArchiveCorruptError:
+    """Return the error that says what is wrong with a table of a stranger's file."""
+    return ArchiveCorruptError(
+        f"{place} is damaged, in the table {table}: {problem}; 'exptrack salvage' gets back what is sound",
+        path=str(place),
+    )

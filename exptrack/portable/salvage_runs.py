@@ -27,9 +27,10 @@ from exptrack.portable.salvage_config import find_config, forget_origin, guess_c
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import SalvagedRun, count_of
 from exptrack.portable.salvage_series import SeriesProof
+from exptrack.portable.stranger_values import is_run_id
 from exptrack.records import RunStatus
 from exptrack.runs.events import checksum_event, record_event
-from exptrack.runs.identity import compute_fingerprint, is_run_id, started_of
+from exptrack.runs.identity import compute_fingerprint, started_of
 from exptrack.runs.row_sums import OF_RUN, sum_all
 from exptrack.runs.seal import checksum_run, seal_run
 from exptrack.times import moment, utc_text
@@ -106,9 +107,9 @@ def restore_runs(draft: Draft) -> set[int]:
     def insert() -> None:
         for run, facts in draft.read_run_columns(None).items():
             run_id, start = facts.get("run_id"), facts.get("started_at")
-            if run in known or not is_run_id(run_id) or not is_time(start):
+            if run in known or not is_run_id(str(run_id)) or not is_time(start):
                 continue
-            if _is_near(run_id, str(start)):
+            if _is_near(str(run_id), str(start)):
                 if draft.connection.execute(INSERT_LOST_RUN, (run, run_id, start, start)).rowcount:
                     restored.add(run)
 

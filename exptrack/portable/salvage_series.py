@@ -321,8 +321,11 @@ def find_blocks(connection: Connection, row: Row) -> list[Block]:
         return bisect_right(ordered, point[:2]) != bisect_right(ordered, block[0][:2])
 
     connection.fold(SELECT_POINTS, (row["id"],), divide)
-    ends = [*(block.start for block in found[1:]), None]
-    return [block._replace(end=end) for block, end in zip(found, ends, strict=True)]
+    following = [block.start for block in found[1:]]
+    return [
+        block._replace(end=following[place] if place < len(following) else None)
+        for place, block in enumerate(found)
+    ]
 
 
 def _make_block(points: list[tuple[Any, ...]], stored: dict[Key, int]) -> Block:

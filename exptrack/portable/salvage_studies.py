@@ -13,8 +13,9 @@ from exptrack.database.connection import Row
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import count_of
 from exptrack.portable.salvage_runs import SALVAGED, is_time
+from exptrack.portable.stranger_values import is_run_id
 from exptrack.records import TrialState
-from exptrack.runs.identity import is_run_id, make_run_id, started_of
+from exptrack.runs.identity import make_run_id, started_of
 from exptrack.runs.row_sums import OF_GROUP, OF_STUDY, OF_TRIAL, sum_all
 from exptrack.runs.store import begin_group
 from exptrack.times import utc_text

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain, islice
 from typing import Any
@@ -55,6 +55,7 @@ POINTS_WITHOUT_REPETITION = """
 SELECT CASE seq WHEN 0 THEN step END, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq
 """
 SUM_OF_SIZES = "SELECT total(abs(value)) FROM metric_point WHERE series = ?"
+CHANGED = "its points do not match their checksum"
 ROUNDING = 2.3e-16  # of one addition, relative to its result; slightly more than 2^-52
 LEAST = 5e-324  # above zero
 
@@ -101,10 +102,8 @@ def _check_series(
     meter: PointsMeter,
     digest: PointsDigest | None,
 ) -> Iterator[str]:
-    def read(query: str) -> _Points:
-        return connection.fold(
-            query, (row["id"],), lambda points: _Points(row, digest).take(points, meter.reach)
-        )
+    def read(query: str) -> _Rows:
+        return connection.fold(query, (row["id"],), lambda points: _Rows(row, digest).take(points, meter.reach))
 
     try:
         try:
@@ -117,8 +116,7 @@ def _check_series(
     if digest is not None and found.hashed is not None:
         digest.end_series(found.hashed)
     yield from found.problems(connection)
-    expected = found.blocks if row["checksum"] is not None and row["count"] > BLOCK_POINTS else []
-    if blocks != expected:
+    if blocks != found.stored_blocks():
         yield "its points do not match the checksums of their blocks"
 
 
@@ -132,10 +130,10 @@ def _formats(count: int) -> tuple[struct.Struct, struct.Struct]:
     return struct.Struct(f"<{count}q"), struct.Struct(f"<{count}d")
 
 
-class _Points:
+class SeriesProof:
     """The points of a series, compared with its row."""
 
-    def __init__(self, row: Row, digest: PointsDigest | None) -> None:
+    def __init__(self, row: Row, digest: PointsDigest | None = None) -> None:
         self.row = row
         self.count = self.nan_count = self.total = 0
         self.top_step: int | None = None
@@ -153,41 +151,25 @@ class _Points:
             self.missing["min"] = (row["min_step"], row["min_value"], None)
             self.missing["max"] = (row["max_step"], row["max_value"], None)
 
-    def take(self, points: Iterator[tuple[Any, ...]], reach: Callable[[int], None]) -> _Points:
-        """Read all points, a block at a time; `reach` is called with their number so far.
-
-        Raises:
-            _RepeatedStepError: a step repeats, and the points come without their repetitions.
-        """
-        while rows := list(islice(points, BLOCK_POINTS)):
-            cells, width = list(chain.from_iterable(rows)), len(rows[0])
-            seqs = cells[1::width] if width == 4 else None
-            self._add(cells[0::width], seqs, cells[width - 2 :: width], cells[width - 1 :: width])
-            reach(self.count)
-        return self
-
-    def _add(
-        self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float | None]
+    def add(
+        self,
+        columns: tuple[bytes, bytes, bytes, bytes],
+        first: tuple[int, int],
+        steps: Sequence[int],
+        times_ms: Sequence[int],
+        values: Sequence[float | None],
+        numbers: list[float],
+        total: int,
     ) -> None:
-        integers, floats = _formats(len(steps))
-        try:
-            coded_steps = integers.pack(*steps)
-        except struct.error:
-            if seqs is None and None in steps:
-                raise _RepeatedStepError from None
-            raise
-        numbers: list[Any] = values
-        try:
-            coded_values = floats.pack(*values)
-        except struct.error:
-            numbers = [value for value in values if value is not None]
-            coded_values = floats.pack(*map(nan_if_null, values))
-        coded_seqs = bytes(integers.size) if seqs is None else integers.pack(*seqs)
-        columns = (coded_steps, coded_seqs, integers.pack(*times_ms), coded_values)
+        """Add a block of points.
+
+        `columns` are as they enter the checksum, and `first` is the key of the first point. `numbers` are the
+        values that are no NaN, and `total` is what the points add to the sum of the series.
+        """
         if self.hashed is not None:
             self.hashed.update(b"".join(columns))
-        self.blocks.append(Block(steps[0], seqs[0] if seqs else 0, checksum_block(columns)))
-        self.total += sum_columns(steps, seqs, times_ms, integers.unpack(coded_values))
+        self.blocks.append(Block(*first, checksum_block(columns)))
+        self.total += total
         self.count += len(steps)
         self.nan_count += len(values) - len(numbers)
         self.top_step = steps[-1]
@@ -207,16 +189,25 @@ class _Points:
         except (OverflowError, ValueError):  # too large for a float, or infinities of both signs
             self.sums.append(math.inf)
 
-    def _look_for_missing(self, steps: list[int], times_ms: list[int], values: list[float | None]) -> None:
+    def _look_for_missing(
+        self, steps: Sequence[int], times_ms: Sequence[int], values: Sequence[float | None]
+    ) -> None:
         for name, (step, value, time_ms) in list(self.missing.items()):
             for place in range(bisect_left(steps, step), len(steps)):
                 if steps[place] != step:
                     break
-                if values[place] == value and time_ms in (None, times_ms[place]):
+                found = values[place]
+                is_same = found == value or (value is None and found != found)
+                if is_same and time_ms in (None, times_ms[place]):
                     del self.missing[name]
                     break
 
+    def stored_blocks(self) -> list[Block]:
+        """Return the blocks that the file has a row for, if it tells the truth."""
+        return self.blocks if self.row["checksum"] is not None and self.row["count"] > BLOCK_POINTS else []
+
     def problems(self, connection: Connection) -> Iterator[str]:
+        """Yield what is wrong, once all points were added. The file is read only in doubt about a sum."""
         row = self.row
         for column in ("count", "nan_count", "top_step", "min_value", "max_value"):
             if row[column] != getattr(self, column):
@@ -227,7 +218,7 @@ class _Points:
         if math.isfinite(total) and not self._is_sum(connection, total, row["value_sum"]):
             yield f"value_sum is {row['value_sum']}, but its points give {total}"
         if row["checksum"] is not None and join_blocks(self.blocks) != row["checksum"]:
-            yield "its points do not match their checksum"
+            yield CHANGED
         numbers = [row[column] for column in SUMMARY_COLUMNS]
         if wrap_sum(hash_summary(row["id"], row["run"], row["name"], numbers) + self.total) != row["rows_sum"]:
             yield "its summary or its points are not those that were stored"
@@ -242,3 +233,41 @@ class _Points:
             return True
         sizes = float(connection.value(SUM_OF_SIZES, (self.row["id"],)))
         return error <= sizes * share + LEAST
+
+
+class _Rows(SeriesProof):
+    """Points as SQLite hands them over."""
+
+    def take(self, points: Iterator[tuple[Any, ...]], reach: Callable[[int], None]) -> _Rows:
+        """Read all points, a block at a time; `reach` is called with their number so far.
+
+        Raises:
+            _RepeatedStepError: a step repeats, and the points come without their repetitions.
+        """
+        while rows := list(islice(points, BLOCK_POINTS)):
+            cells, width = list(chain.from_iterable(rows)), len(rows[0])
+            seqs = cells[1::width] if width == 4 else None
+            self._add_rows(cells[0::width], seqs, cells[width - 2 :: width], cells[width - 1 :: width])
+            reach(self.count)
+        return self
+
+    def _add_rows(
+        self, steps: list[int], seqs: list[int] | None, times_ms: list[int], values: list[float | None]
+    ) -> None:
+        integers, floats = _formats(len(steps))
+        try:
+            coded_steps = integers.pack(*steps)
+        except struct.error:
+            if seqs is None and None in steps:
+                raise _RepeatedStepError from None
+            raise
+        numbers: list[Any] = values
+        try:
+            coded_values = floats.pack(*values)
+        except struct.error:
+            numbers = [value for value in values if value is not None]
+            coded_values = floats.pack(*map(nan_if_null, values))
+        coded_seqs = bytes(integers.size) if seqs is None else integers.pack(*seqs)
+        total = sum_columns(steps, seqs, times_ms, integers.unpack(coded_values))
+        columns = (coded_steps, coded_seqs, integers.pack(*times_ms), coded_values)
+        self.add(columns, (steps[0], seqs[0] if seqs else 0), steps, times_ms, values, numbers, total)

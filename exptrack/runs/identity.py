@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypeGuard
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical
@@ -72,15 +71,6 @@ def _decode_base32(digits: str) -> int:
     for digit in digits:
         number = 32 * number + _ID_ALPHABET.index(digit)
     return number
-
-
-def is_run_id(text: object) -> TypeGuard[str]:
-    """Whether a text has the form of a run id."""
-    return (
-        isinstance(text, str)
-        and len(text) == _ID_TIME_CHARS + _ID_CHANCE_CHARS
-        and not set(text) - set(_ID_ALPHABET)
-    )
 
 
 def started_of(run_id: str) -> datetime:

@@ -1,9 +1,9 @@
 """Damage an archive that uses every table, salvage it, and compare what comes back with what it held.
 
-The damage is a bit, a page of zeros or noise, several pages, the first page of a table or index, page 1, or an end
-that is cut off. Every sixth try damages the log or the journal that a killed process left. Nothing wrong may come
-back, nothing may be lost but what was overwritten and what has its proof in common with that, the new archive
-verifies clean, and the damaged file stays as it was.
+The damage is a bit, a page of zeros or noise, several pages, the first page of a table or index, page 1, or an
+end that is cut off. Every fourth try damages the log or the journal that a killed process left. Nothing wrong
+may come back. Nothing may be lost but what was overwritten, and what has its proof in common with that. The new
+archive verifies clean, and the damaged file stays as it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import functools
 import os
 import random
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections import Counter, defaultdict
@@ -23,12 +26,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import exptrack
-from exptrack import Archive, SalvageReport
+from exptrack import Archive, ExptrackError
 from exptrack.database.layout import known_layouts
 from exptrack.portable.cells import Claims, parse_page, read_cells
 from exptrack.portable.pages import PageFile
 from exptrack.portable.tables import TableReader
+from tests.faults.alarms import TookTooLong, limited
 from tests.faults.full_lab import build
+from tests.faults.tally import Tally
 
 LIMIT_S = 120
 PAGE = 4096
@@ -47,10 +52,12 @@ CONTENT = {
     "tag": f"SELECT r.run_id, x.tag, x.added_at FROM run_tag AS x {_OF_RUN} WHERE x.tag <> 'unproven'",
     "note": f"SELECT r.run_id, x.written_at, x.text FROM note AS x {_OF_RUN}",
     "event": f"""
-        SELECT r.run_id, x.happened_at, x.kind, x.data, x.late FROM event AS x {_OF_RUN} WHERE x.kind <> 'salvage'""",
+        SELECT r.run_id, x.happened_at, x.kind, x.data, x.late FROM event AS x {_OF_RUN}
+        WHERE x.kind <> 'salvage'""",
     "attribute": f"SELECT r.run_id, x.key, x.type, x.num, x.text, x.set_at FROM run_attribute AS x {_OF_RUN}",
     "alias": f"SELECT r.run_id, x.name, x.alias, x.version, x.set_at FROM artifact_alias AS x {_OF_RUN}",
-    "input": f"SELECT r.run_id, x.hash, x.from_run_id, x.name, x.version, x.used_at FROM run_input AS x {_OF_RUN}",
+    "input": f"""
+        SELECT r.run_id, x.hash, x.from_run_id, x.name, x.version, x.used_at FROM run_input AS x {_OF_RUN}""",
     "ingest": f"SELECT r.run_id, x.source, x.sequence, x.stored_at FROM run_ingest AS x {_OF_RUN}",
     "leaf": f"""
         SELECT r.run_id, k.key, x.type, x.num, x.text FROM config_value AS x
@@ -59,12 +66,15 @@ CONTENT = {
         SELECT r.run_id, k.key, s.kind, s.name, s.line FROM config_value AS x
         JOIN config_key AS k ON k.id = x.key JOIN config_source AS s ON s.id = x.source {_OF_RUN}""",
     "artifact": f"""
-        SELECT r.run_id, x.name, x.version, x.kind, x.hash, x.is_text, x.media_type, x.step, x.metadata, x.created_at
+        SELECT r.run_id, x.name, x.version, x.kind, x.hash, x.is_text, x.media_type, x.step, x.metadata,
+               x.created_at
         FROM artifact AS x {_OF_RUN}""",
     "description": f"""
-        SELECT r.run_id, x.name, x.version, x.description FROM artifact AS x {_OF_RUN} WHERE x.description <> ''""",
+        SELECT r.run_id, x.name, x.version, x.description FROM artifact AS x {_OF_RUN}
+        WHERE x.description <> ''""",
     "bytes": f"""
-        SELECT r.run_id, x.name, x.version, b.hash FROM artifact AS x JOIN blob AS b ON b.id = x.blob {_OF_RUN}""",
+        SELECT r.run_id, x.name, x.version, b.hash FROM artifact AS x
+        JOIN blob AS b ON b.id = x.blob {_OF_RUN}""",
     "entry": f"""
         SELECT r.run_id, a.name, a.version, x.path, x.mode, b.hash FROM artifact_entry AS x
         LEFT JOIN blob AS b ON b.id = x.blob {_OF_ARTIFACT}""",
@@ -77,7 +87,8 @@ CONTENT = {
     "objective": f"SELECT s.name, x.position, x.direction FROM study_objective AS x {_OF_STUDY}",
     "study attribute": f"SELECT s.name, x.scope, x.name, x.value FROM study_attribute AS x {_OF_STUDY}",
     "trial": f"""
-        SELECT s.name, x.uid, x.number, x.state, x.run_id, x.started_at, x.ended_at, x.duration_ms, x.heartbeat_at
+        SELECT s.name, x.uid, x.number, x.state, x.run_id, x.started_at, x.ended_at, x.duration_ms,
+               x.heartbeat_at
         FROM trial AS x {_OF_STUDY} WHERE coalesce(x.reason, '') NOT LIKE 'salvaged%'""",
     "param": f"""
         SELECT t.uid, x.position, x.name, x.value, x.type, x.num, x.text, x.distribution
@@ -86,9 +97,9 @@ CONTENT = {
     "report": f"SELECT t.uid, x.step, x.value FROM trial_report AS x {_OF_TRIAL}",
     "trial attribute": f"SELECT t.uid, x.scope, x.name, x.value FROM trial_attribute AS x {_OF_TRIAL}",
 }
-SEALED_FACTS = """
-run_id status reason traceback started_at ended_at duration_ms config_hash family fingerprint host vcs_commit vcs_dirty
-name group_name parent_run_id external_id deleted_at
+FACTS = """
+run_id status reason traceback started_at ended_at duration_ms config_hash family fingerprint host vcs_commit
+vcs_dirty name group_name parent_run_id external_id deleted_at
 """.split()
 ENVIRONMENT = (
     "python platform command script vcs_branch vcs_remote code_digest system variables data_references".split()
@@ -105,7 +116,7 @@ def read_content(path: Path) -> Content:
         for name, sql in CONTENT.items():
             found[name] = Counter(connection.execute(sql))
         facts = Counter[tuple[Any, ...]]()
-        for column in SEALED_FACTS:
+        for column in FACTS:
             facts.update(
                 (row[0], column, row[1]) for row in connection.execute(f"SELECT run_id, {column} FROM run")
             )
@@ -221,13 +232,14 @@ def known_tables() -> set[str]:
     return {name for name, tree in known_layouts()[0].items() if tree.table == name}
 
 
-def build_lab(folder: Path) -> Path:
+def build_lab(folder: Path, *, small: bool) -> Path:
     """Write a closed archive with rows in every table, and points in many blocks."""
     chance = random.Random(1)
     build(folder / "copy.db")
+    (folder / "copy.db").unlink()
     path = folder / "live.db"
     with Archive(path) as archive:
-        for number in range(RUNS):
+        for number in range(0 if small else RUNS):
             config = {"lr": chance.random(), "model": {"depth": number, "name": "net", "seed": number}}
             with archive.start_run(config, ["many", f"t{number}"], name=f"many {number}", group="first") as run:
                 for name in ("loss", "accuracy", "speed")[:SERIES]:
@@ -238,13 +250,13 @@ def build_lab(folder: Path) -> Path:
 
 
 @functools.cache
-def subject() -> Subject:
+def subject(*, small: bool = False) -> Subject:
     """The closed archive of this process."""
     folder = Path(tempfile.mkdtemp(prefix="exptrack-salvage-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Subject(build_lab(folder))
+        return Subject(build_lab(folder, small=small))
 
 
 # The damage
@@ -323,21 +335,134 @@ def find_lost(lab: Subject, found: Content, pages: set[int]) -> tuple[Counter[st
     return +lost, +beyond
 
 
-def salvage_and_judge(
-    lab: Subject, data: bytes, folder: Path, pages: set[int]
-) -> tuple[list[str], str, SalvageReport]:
+def salvage_and_judge(lab: Subject, data: bytes, folder: Path, pages: set[int]) -> tuple[list[str], str]:
+    """Salvage damaged bytes. Return what is wrong with what comes back, and in words what is lost."""
     path, out = folder / "damaged.db", folder / "out.db"
     path.write_bytes(data)
     report = exptrack.salvage(path, out)
-    assert path.read_bytes() == data, "the damaged file was changed"
-    assert sorted(os.listdir(folder)) == ["damaged.db", "out.db"]
-    with Archive(out, mode="ro") as archive:
-        problems = [f"verify: {problem}" for problem in archive.verify().problems]
+    problems = list(find_untidy(folder, {path: data}))
     found = read_content(out)
     problems += [f"wrong: {one}" for one in find_wrong(found, lab.content)]
     lost, beyond = find_lost(lab, found, pages)
     if beyond.total() > MOST_LOST * lab.total:
-        problems.append(f"lost: {beyond} of {lab.total}")
+        problems.append(f"lost: {dict(beyond)} of {lab.total}")
     if lost and report.ok:
-        problems.append(f"untold: {lost}")
-    return problems, f"lost {dict(lost)} beyond {dict(beyond)}", report
+        problems.append(f"untold: {dict(lost)}")
+    return problems, f"lost {dict(lost)} beyond {dict(beyond)}"
+
+
+def find_untidy(folder: Path, files: dict[Path, bytes]) -> Iterator[str]:
+    """Yield what a salvage of these files did besides, and what ``verify`` says of the new archive."""
+    for path, data in files.items():
+        if path.read_bytes() != data:
+            yield f"wrong: {path.name} was changed"
+    others = set(os.listdir(folder)) - {path.name for path in files} - {"out.db"}
+    if others:
+        yield f"wrong: {others} were left"
+    with Archive(folder / "out.db", mode="ro") as archive:
+        yield from (f"wrong: {problem}" for problem in archive.verify().problems)
+
+
+# The files of a killed process
+
+
+class Left(NamedTuple):
+    """What a killed process leaves: the file, its log and its journal, and what the archive says."""
+
+    files: dict[str, bytes]  # by what their names have after that of the archive
+    content: Content
+
+
+@functools.cache
+def left() -> Left:
+    """Let a process die while it logs to the archive; return its files."""
+    folder = Path(tempfile.mkdtemp(prefix="exptrack-salvage-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [sys.executable, "-m", "tests.faults.salvage", str(folder)]
+    assert subprocess.run(command, cwd=Path(__file__).parent.parent.parent, check=False).returncode == -9
+    path = folder / "live.db"
+    files = {one.name.removeprefix("live.db"): one.read_bytes() for one in folder.glob("live.db*")}
+    del files["-shm"]
+    assert {name.rpartition(".")[2] for name in files} == {"", "-wal", "points"}
+    with Archive(path):  # stores the points of the journal
+        pass
+    return Left(files, read_content(path))
+
+
+def leave(folder: Path) -> None:
+    """Write an archive, log to it, and die without a word."""
+    path = build_lab(folder, small=True)
+    archive = Archive(path)
+    for number in range(3):
+        run = archive.start_run({"lr": number}, ["left"], name=f"left {number}")
+        for step in range(300):
+            run.log({"loss": step / 7, "accuracy": -step}, step)
+        run.flush()
+        if number < 2:
+            run.complete()
+        for step in range(50 if number == 2 else 0):
+            run.log({"loss": step / 3}, 1000 + step)  # in the journal alone
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def try_left(seed: int, folder: Path) -> tuple[list[str], str]:
+    """Damage the log, the journal or the file that a killed process left; salvage them."""
+    chance = random.Random(seed)
+    names = sorted(left().files)
+    chosen = chance.choice([*names, "nothing"])
+    data = {name: bytearray(content) for name, content in left().files.items()}
+    used = [place for place, byte in enumerate(data.get(chosen, b"")) if byte]
+    how = chance.choice(["bit", "hole", "cut"]) if used else "nothing"
+    place = chance.choice(used) if used else 0
+    if how == "bit":
+        data[chosen][place] ^= 1 << chance.randrange(8)
+    elif how == "hole":
+        data[chosen][place : place + 512] = bytes(len(data[chosen][place : place + 512]))
+    elif how == "cut":
+        del data[chosen][place:]
+    files = {folder / f"damaged.db{name}": bytes(content) for name, content in data.items()}
+    for path, content in files.items():
+        path.write_bytes(content)
+    report = exptrack.salvage(folder / "damaged.db", folder / "out.db")
+    problems = list(find_untidy(folder, files))
+    found = read_content(folder / "out.db")
+    problems += [f"wrong: {one}" for one in find_wrong(found, left().content)]
+    lost = (left().content["point"] - found["point"]).total()
+    if how == "nothing" and (lost or report.lost):
+        problems.append(f"lost: {lost} points of sound files, {report.lost}")
+    return problems, f"{how} of {chosen or 'the file'} at {place}: {lost} points lost"
+
+
+def run(tries: int, seed: int) -> Tally:
+    """Damage and salvage once a try. `lost`: more than had to be; `unreported`: a loss, or what is wrong."""
+    tally = Tally()
+    for number in range(seed, seed + tries):
+        tally.tries += 1
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                with limited(LIMIT_S):
+                    problems, what = try_one(number, Path(folder))
+            except TookTooLong:
+                tally.blame("hung", f"seed {number}: no answer within {LIMIT_S} s")
+                continue
+        for problem in problems:
+            tally.blame("lost" if problem.startswith("lost") else "unreported", f"{what}: {problem}")
+    return tally
+
+
+def try_one(seed: int, folder: Path, *, small: bool = False) -> tuple[list[str], str]:
+    """Make the try that a seed stands for; return what is wrong, and what was done."""
+    if seed % 4 == 0 and os.name == "posix":
+        return try_left(seed, folder)
+    lab = subject(small=small)
+    what, data, pages = damage(lab, random.Random(seed))
+    try:
+        problems, lost = salvage_and_judge(lab, bytes(data), folder, pages)
+    except ExptrackError as error:
+        return [f"lost: {type(error).__name__}: {error}"], what
+    return problems, f"{what}, {lost}"
+
+
+if __name__ == "__main__":
+    leave(Path(sys.argv[1]))

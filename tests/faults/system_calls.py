@@ -256,21 +256,23 @@ def run_script(name: str, folder: Path, fault: str) -> None:
     if fault == LEAVE:
         leave_a_dead_process(folder, with_trials=LEFT_BY[name])
 
-    def mark() -> None:
-        allow_tracing()
-        os.write(1, f"{READY}\n".encode())
-        os.read(0, 1)
-
     ledger = Ledger(folder / "script.ledger")
     script = next(script for script in SCRIPTS if script.__name__ == name)
     try:
-        deeds = script(folder, ledger, mark)
+        deeds = script(folder, ledger, wait_for_tracer)
     except ExptrackError as error:
         ledger.say(REFUSED, "opening", f"{type(error).__name__}: {error}")
         deeds = None
     if fault in (ENOSPC, EIO, EMFILE) and deeds is not None and name != close.__name__:
         # Not with an archive opened again: its thread would count its calls from 1, and meet the error again.
         deeds.afterwards()
+
+
+def wait_for_tracer() -> None:
+    """Let strace attach to this process."""
+    allow_tracing()
+    os.write(1, f"{READY}\n".encode())
+    os.read(0, 1)
 
 
 def allow_tracing() -> None:
@@ -281,10 +283,7 @@ def allow_tracing() -> None:
 def traced(
     name: str, folder: Path, fault: str, options: list[str], module: str = MODULE
 ) -> tuple[int | None, str]:
-    """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said.
-
-    `module` takes the three arguments, prints `READY` and waits for a character before the script begins.
-    """
+    """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said."""
     command = [sys.executable, "-m", module, name, str(folder), fault]
     script = begin(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert script.stdin is not None
@@ -329,24 +328,24 @@ def _begin_folder(name: str) -> Path:
 
 @cache
 def record(name: str) -> dict[str, list[int]]:
-    """Return which calls of a script change or read the files of its folder; see :func:`list_calls`."""
-    folder = _begin_folder(name)
-    try:
-        return list_calls(folder, lambda options: traced(name, folder, KILL, options))
-    finally:
-        shutil.rmtree(folder)
-
-
-def list_calls(folder: Path, run: Callable[[list[str]], tuple[int | None, str]]) -> dict[str, list[int]]:
-    """Run a script under strace; return which calls change or read files of its folder: numbers by name.
+    """Return which calls of a script change or read the files of its folder: their numbers, by name.
 
     strace counts the calls of each name in each thread. Left out is a number under which another thread does
     something else.
     """
+    folder = _begin_folder(name)
     trace = folder.with_suffix(".trace")
     wanted = ",".join([*WRITES, *SYNCS, *NAMES, *OTHERS, *READS])
-    code, said = run(["-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"])
+    code, said = traced(name, folder, KILL, ["-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"])
     assert code == 0, said
+    found = read_trace(trace, folder)
+    trace.unlink()
+    shutil.rmtree(folder)
+    return found
+
+
+def read_trace(trace: Path, folder: Path) -> dict[str, list[int]]:
+    """Return the numbers of the calls in a trace that change or read files of a folder, by name."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     own: defaultdict[str, set[int]] = defaultdict(set)
     others: defaultdict[str, set[int]] = defaultdict(set)
@@ -358,7 +357,6 @@ def list_calls(folder: Path, run: Callable[[list[str]], tuple[int | None, str]])
         counts[thread, call] += 1
         is_own = str(folder) in words and ("/tree/" not in words or "O_RDONLY" in words)
         (own if is_own else others)[call].add(counts[thread, call])
-    trace.unlink()
     return {call: sorted(numbers - others[call]) for call, numbers in own.items() if numbers - others[call]}
 
 

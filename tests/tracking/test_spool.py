@@ -215,7 +215,7 @@ def test_what_lies_in_a_spool(spool: Path) -> None:
     assert found[Path(mine).name].path == mine
     assert found["00000000-1-00000000.db"].path == ""
     assert "look into it" in found["00000000-1-00000000.db"].advice
-    assert "another program has it open" in found["old.db"].advice
+    assert (found["old.db"].path, found["old.db"].advice) == (found["old.db"].place, "")
     assert {file.state for file in list_spooled(spool)} == {"unseen", "at rest"}
 
 
@@ -231,6 +231,17 @@ def test_a_process_that_was_killed_before_it_stored_anything(spool: Path, is_mad
     assert (file.state, file.path, file.advice) == ("left", str(path) * is_made, "")
     assert settle_spool(spool) == []
     assert list(spool.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no locks for drafts")
+def test_an_unfinished_copy_of_a_killed_process_is_removed(spool: Path, network: Path) -> None:
+    drafts = [folder / f".exptrack-{number:016x}" for folder in (spool, network) for number in range(2)]
+    for draft in drafts:
+        draft.write_bytes(b"half of it")
+        if not draft.name.endswith("1"):
+            os.utime(draft, (time.time() - 120, time.time() - 120))
+    assert settle_spool(spool) == []
+    assert [draft for draft in drafts if draft.exists()] == drafts[1::2]
 
 
 def test_a_spool_that_is_no_folder(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from exptrack.artifacts.blobs import Intake, StoredBlob
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveCorruptError
+from exptrack.database.failures import DAMAGE
+from exptrack.errors import ArchiveCorruptError, InvalidTypeError
 from exptrack.portable.merge_groups import restore_groups
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus

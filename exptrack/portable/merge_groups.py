@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_section
 from exptrack.portable.history import rank_attribute
+from exptrack.portable.study_proofs import prove_groups
 from exptrack.runs.groups import SET_GROUP_ATTRIBUTE
 from exptrack.runs.row_sums import begin_group_sum, changing_group, changing_group_attribute
 
@@ -98,7 +99,7 @@ def restore_groups(connection: Connection, other: Connection, names: Iterable[st
         row = connection.one(SELECT_GROUP, (name,))
         if row is None:
             theirs = other.one(SELECT_GROUP, (name,))
-            if theirs is not None:
+            if theirs is not None and not prove_groups(other, [name])[name]:
                 _insert(connection, name, _State(*theirs[1:])._replace(deleted_at=None))
         elif row["deleted_at"] is not None:
             with changing_group(connection, row["id"]):

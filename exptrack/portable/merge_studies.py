@@ -75,6 +75,21 @@ def merge_studies(
     return MergedStudies(tuple(taken), tuple(renamed), tuple(damaged))
 
 
+def find_new_studies(connection: Connection, other: Connection, uids: Iterable[str]) -> set[str]:
+    """Return those of these studies of which the other file says something newer."""
+    return {uid for uid in uids if _is_new(connection, other, uid)}
+
+
+def _is_new(connection: Connection, other: Connection, uid: str) -> bool:
+    study, own = read_study(other, uid), read_study(connection, uid)
+    if study is None:
+        return False
+    if own is None or not study.is_sound or not own.is_sound:
+        return True
+    names = _name_studies(connection, [study])
+    return bool(_find_renamed(connection, names)) or _unite(own, study, own.name) != own
+
+
 def _name_studies(connection: Connection, studies: Sequence[StudyRows]) -> dict[str, str]:
     """Return the name of each study that has a base name in common with one of these, by uid."""
     known = {uid: (created_at, uid, name) for _, uid, name, created_at in connection.fold(STUDIES, (), list)}
@@ -108,15 +123,20 @@ def _strip(name: str, created_at: str, uid: str) -> str:
 
 def _rename(connection: Connection, names: dict[str, str], *, dry_run: bool) -> list[tuple[str, str]]:
     """Give the studies in this archive their names. Call inside a transaction."""
-    changed = [
-        (row_id, uid, name)
-        for row_id, uid, name, _ in connection.fold(STUDIES, (), list)
-        if names.get(uid, name) != name
-    ]
+    changed = _find_renamed(connection, names)
     for row_id, uid, _name in () if dry_run else changed:
         with changing_study(connection, row_id):
             connection.execute(RENAME_STUDY, (names[uid], row_id))
     return [(name, names[uid]) for _, uid, name in changed]
+
+
+def _find_renamed(connection: Connection, names: dict[str, str]) -> list[tuple[int, str, str]]:
+    """Return row id, uid and present name of the studies that get another name."""
+    return [
+        (row_id, uid, name)
+        for row_id, uid, name, _ in connection.fold(STUDIES, (), list)
+        if names.get(uid, name) != name
+    ]
 
 
 def _take(connection: Connection, study: StudyRows, own: StudyRows | None, name: str, *, dry_run: bool) -> bool:

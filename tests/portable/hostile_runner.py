@@ -35,20 +35,19 @@ def read(path: Path) -> str:
 
 
 def merge(path: Path, target: Path) -> dict[str, Any]:
-    """Merge into the target; return what the report says."""
+    """Merge into the target; return what the report says, and whether the target is as it was."""
+    before = target.read_bytes()
+    result: dict[str, Any] = {"problems": []}
     with Archive(target) as archive:
-        before = archive.digest()
-        result: dict[str, Any] = {}
         try:
             (merged,) = archive.merge(path).files
-            result |= {"new": merged.new, "left_out": {one.what: one.reason for one in merged.left_out}}
         except ExptrackError as error:
             result["error"] = type(error).__name__
-        report = archive.verify()
-        return result | {
-            "same": archive.digest() == before,
-            "problems": [f"{one.part} {one.where}: {one.message}" for one in report.problems],
-        }
+        else:
+            result |= {"new": merged.new, "left_out": {one.what: one.reason for one in merged.left_out}}
+            report = archive.verify()
+            result["problems"] = [f"{one.part} {one.where}: {one.message}" for one in report.problems]
+    return result | {"same": target.read_bytes() == before}
 
 
 def attempt(work: Callable[[], Any]) -> Any:

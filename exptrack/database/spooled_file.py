@@ -119,7 +119,8 @@ class SpooledFile:
     def _notes(self) -> list[Path]:
         """The notes: beside the file, by which a later process of this machine finds it, and in the spool.
 
-        Wherever a process is killed, a note in the spool has its note on the local disk, until that disk is lost.
+        Wherever a process is killed, a note in the spool has its note on the local disk, unless that disk is
+        lost.
         """
         return [self._note_of(place) for place in dict.fromkeys((self.path, self.place))]
 

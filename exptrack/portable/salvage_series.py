@@ -31,6 +31,7 @@ from exptrack.metrics.store import (
     nan_if_null,
 )
 from exptrack.metrics.summary import SUMMARY_COLUMNS, Summary
+from exptrack.portable.salvage_copies import OtherCopies
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import count_of
 from exptrack.records import RunStatus
@@ -128,12 +129,15 @@ class SeriesProof:
     their checksums. Then `settle` keeps what can be proved of the others.
     """
 
-    def __init__(self, draft: Draft, run: int, status: str | None, restored: set[int]) -> None:
+    def __init__(
+        self, draft: Draft, run: int, status: str | None, restored: set[int], others: OtherCopies
+    ) -> None:
         self._draft = draft
         self._connection = draft.connection
         self._run = run
         self._status = status
         self._restored = restored
+        self._others = others
         self._doubtful: list[tuple[Row, Scan]] = []
         self.changed = False  # a series is not as the seal of the run says
         self.unproven = False
@@ -192,12 +196,18 @@ class SeriesProof:
                 self._save_summary(row, scan, [row[column] for column in SUMMARY_COLUMNS])
                 self._save_checksum(row, scan)
                 continue
+            if self._others.fill_series(self._draft, row):
+                scan = Scan(self._connection, row["id"])
+                if sealed and row["checksum"] == scan.checksum.value():
+                    self._save_summary(row, scan, [row[column] for column in SUMMARY_COLUMNS])
+                    continue
             blocks = find_blocks(self._connection, row)
             bad = find_unproved(blocks, None if new else row["checksum"])
             if sealed and self._mend(row, scan, bad):
                 continue
             ended = row["checksum"] is not None or new
-            self._keep(row, scan, blocks, bad if ended and (sealed or named) else blocks)
+            known = sealed or named or row["id"] in self._draft.sure_series
+            self._keep(row, scan, blocks, bad if ended and known else blocks)
 
     def _keep(self, row: Row, scan: Scan, blocks: list[Block], bad: list[Block]) -> None:
         """Keep the sound blocks of a series."""

@@ -65,6 +65,7 @@ CALLS = {
     "recover": "",
     "verify": "",
     "snapshot": "new",
+    "salvage": "lab.db new",
     "demo": "demo.db",
     "completion": "bash",
 }

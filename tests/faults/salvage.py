@@ -194,7 +194,7 @@ class Subject:
     def excuse(self, pages: set[int]) -> Excuse:
         """Return what has its proof in common with the rows that stood on these pages."""
         if len(pages) > 1 and pages & self.maps:
-            # A page whose owner and whose entry in the pointer map are lost may belong to any table, or be free.
+            # A page whose owner and whose entry in the pointer map are lost may belong to any table.
             return Excuse(set(self.run_ids.values()), set(self.all_blocks()), set(CONTENT))
         found = Excuse(set(), set(), set())
         for name, values in (row for page in pages for row in self.rows_on.get(page, ())):

@@ -172,7 +172,9 @@ def test_names_and_facts_come_back_from_indexes(lab: Path, tmp_path: Path) -> No
     report, out = save(damaged(lab, tmp_path, zero(roots["run"].root)))
     assert [run.status for run in report.runs] == ["interrupted"] * 4
     assert report.points == 4 * (POINTS + 1)
-    same(out, lab, but=("runs", "configs", "events", "tags", "notes", "attributes", "metrics", "groups", "mine"))
+    same(
+        out, lab, but=("runs", "configs", "events", "tags", "notes", "attributes", "metrics", "groups", "mine")
+    )
     leaves = "SELECT run_id, key, type, value FROM configs"
     assert ask(out, leaves) == ask(lab, leaves)
     assert ask(out, "SELECT run_id, started_at FROM runs") == ask(lab, "SELECT run_id, started_at FROM runs")

@@ -95,7 +95,13 @@ def sum_points(
     if 0.0 in values or not all(map(eq, values, values)):
         values = [math.nan if value != value else value + 0.0 for value in values]
     doubles = array("d", values)
-    bits = memoryview(doubles).cast("B").cast("q")
+    return sum_columns(steps, seqs, times_ms, memoryview(doubles).cast("B").cast("q"))
+
+
+def sum_columns(
+    steps: Iterable[int], seqs: Iterable[int] | None, times_ms: Iterable[int], bits: Iterable[int]
+) -> int:
+    """Return what points add to the sum of their series, like `sum_points`, from the bits of their values."""
     total = STEP * sum(steps) + TIME * sum(times_ms) + VALUE * sum(bits)
     return total if seqs is None else total + SEQ * sum(seqs)
 

@@ -101,7 +101,6 @@ LIFT_SEALS = "UPDATE metric_series SET checksum = NULL WHERE run = ?"
 INSERT_BLOCK = "INSERT INTO metric_check (series, step, seq, crc) VALUES (?, ?, ?, ?)"
 DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
 UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
-BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
 
 CHECKSUM_BATCH = 4096  # points read at a time
 BLOCK_POINTS = 1024  # that have a checksum of their own
@@ -447,8 +446,17 @@ class PointsChecksum:
 
     def value(self) -> int:
         """Return the checksum of all points so far."""
-        blocks = self.blocks()
-        return zlib.crc32(struct.pack(f"<{len(blocks)}I", *[block.crc for block in blocks]))
+        return join_blocks(self.blocks())
+
+
+def checksum_block(columns: Sequence[bytes]) -> int:
+    """Return the checksum of a block of points from its four columns, little-endian."""
+    return zlib.crc32(_FOUR_PARTS.pack(*map(zlib.crc32, columns)))
+
+
+def join_blocks(blocks: Sequence[Block]) -> int:
+    """Return the checksum of all points of a series, whose blocks these are."""
+    return zlib.crc32(struct.pack(f"<{len(blocks)}I", *[block.crc for block in blocks]))
 
 
 def checksum_points(points: Iterable[Row]) -> PointsChecksum:

@@ -21,7 +21,6 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.row_sums import TIME, VALUE, sum_points, wrap_sum
 from exptrack.metrics.store import (
     BLOCK_POINTS,
-    BLOCKS_OF,
     CHECKSUM_BATCH,
     INSERT_BLOCK,
     SEAL_SERIES,
@@ -42,6 +41,7 @@ SERIES_OF = """
 SELECT s.*, n.name FROM metric_series AS s LEFT JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? ORDER BY s.id
 """
+BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
 POINTS_BETWEEN = """
 SELECT step, seq, time_ms, value FROM metric_point
 WHERE series = ? AND (step, seq) >= (?, ?) ORDER BY step, seq LIMIT ?

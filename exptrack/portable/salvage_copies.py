@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from exptrack.artifacts.blobs import Intake
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Row
-from exptrack.metrics.store import BLOCK_POINTS, BLOCKS_OF, PointsChecksum, nan_if_null
+from exptrack.metrics.store import BLOCK_POINTS, PointsChecksum, nan_if_null
 from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.run_copier import RunCopier
 from exptrack.portable.run_rows import read_runs
@@ -32,6 +32,7 @@ SELECT s.id FROM run AS r JOIN metric_series AS s ON s.run = r.id JOIN metric_na
 WHERE r.run_id = ? AND n.name = ?
 """
 RUN_ID_OF = "SELECT run_id FROM run WHERE id = ?"
+BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
 POINTS_FROM = """
 SELECT step, seq, time_ms, value FROM metric_point
 WHERE series = ? AND (step, seq) >= (?, ?) ORDER BY step, seq LIMIT ?

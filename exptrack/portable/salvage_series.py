@@ -30,7 +30,7 @@ from exptrack.metrics.store import (
     nan_if_null,
 )
 from exptrack.metrics.summary import SUMMARY_COLUMNS, Summary
-from exptrack.portable.salvage_copies import OtherCopies
+from exptrack.portable.salvage_copies import BLOCKS_OF, OtherCopies
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import count_of
 from exptrack.records import RunStatus
@@ -41,7 +41,6 @@ SERIES_OF = """
 SELECT s.*, n.name FROM metric_series AS s LEFT JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? ORDER BY s.id
 """
-BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
 POINTS_BETWEEN = """
 SELECT step, seq, time_ms, value FROM metric_point
 WHERE series = ? AND (step, seq) >= (?, ?) ORDER BY step, seq LIMIT ?

@@ -33,6 +33,7 @@ from exptrack.portable.salvage_artifacts import ArtifactProof
 from exptrack.portable.salvage_copies import OtherCopies
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_journals import take_journals
+from exptrack.portable.salvage_points import return_strays
 from exptrack.portable.salvage_report import SalvageReport, count_of
 from exptrack.portable.salvage_runs import RunProof, restore_runs
 from exptrack.portable.salvage_series import restore_series
@@ -210,6 +211,7 @@ class _Salvage:
         draft.take_names()
         restored_runs = restore_runs(draft)
         restored_series = restore_series(draft)
+        return_strays(draft)
         artifacts = ArtifactProof(draft, self._others)
         artifacts.prove_chunks(self._counter("chunks", self._count("SELECT count(*) FROM chunk")))
         artifacts.prove_blobs(self._counter("artifacts", self._count("SELECT count(*) FROM blob")))

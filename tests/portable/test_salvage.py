@@ -145,18 +145,21 @@ def test_a_block_of_points_is_lost_and_told_and_the_rest_of_the_run_comes_back(
     same(out, lab, but=("runs", "events", "metrics", "points", "mine"))
 
 
-def test_one_wrong_number_of_a_point_is_mended(lab: Path, tmp_path: Path) -> None:
+def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
     page = pages_of(lab, "metric_point")[3]
+    begin = (page - 1) * PAGE
+    pointer = struct.unpack_from(">H", lab.read_bytes(), begin + 8 + 20)[0]
+    size = lab.read_bytes()[begin + pointer]
+    last = begin + pointer + size  # of the record: it begins with its length
+    # The value, the type of the value, the length of the record, and the step.
+    for place, bit in ((last, 16), (begin + pointer + 6, 1), (begin + pointer, 2), (last - 10, 4)):
 
-    def flip_value(data: bytearray) -> None:
-        begin = (page - 1) * PAGE
-        pointer = struct.unpack_from(">H", data, begin + 8 + 20)[0]
-        size = data[begin + pointer]
-        data[begin + pointer + size] ^= 16  # the last byte of the record: of the value
+        def flip(data: bytearray, place: int = place, bit: int = bit) -> None:
+            data[place] ^= bit
 
-    report, out = save(damaged(lab, tmp_path, flip_value))
-    assert report.ok
-    same(out, lab)
+        report, out = save(damaged(lab, tmp_path, flip))
+        assert all(run.whole and run.sealed for run in report.runs), place - begin - pointer
+        same(out, lab)
 
 
 def test_names_and_facts_come_back_from_indexes(lab: Path, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
     size = lab.read_bytes()[begin + pointer]
     last = begin + pointer + size  # of the record: it begins with its length
     # The value, the type of the value, the length of the record, and the step.
-    for place, bit in ((last, 16), (begin + pointer + 6, 1), (begin + pointer, 2), (last - 10, 4)):
+    for place, bit in ((last, 16), (begin + pointer + 6, 1), (begin + pointer, 2), (last - 10, 32)):
 
         def flip(data: bytearray, place: int = place, bit: int = bit) -> None:
             data[place] ^= bit

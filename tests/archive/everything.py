@@ -134,6 +134,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
             exptrack.StudyConfig("t"),
             exptrack.Problem("run", "r", "damaged"),
         ],
+        exptrack.SalvageReport("in", "out", 1, (exptrack.SalvagedRun("r", "completed", 1, True),), 1, 0),
         exptrack.Waiting("lab.db-wal", 1, None, "host", "open it"),
         exptrack.JournalReport("lab.db.points", 1, None, ""),
     ]

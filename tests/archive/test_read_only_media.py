@@ -61,6 +61,7 @@ WRITING = [
 # They need no archive, or other runs than one that is completed.
 ELSEWHERE = {
     "config", "completion", "demo", "importance", "sweep run", "sweep resume", "sweep stop", "sweep show",
+    "salvage",
 }  # fmt: skip
 
 

@@ -65,6 +65,7 @@ CALLS = {
     "recover": "",
     "verify": "",
     "snapshot": "new",
+    "salvage": "lab.db new",
     "pack": "new",
     "unpack": "packed.db new",
     "demo": "demo.db",

@@ -273,6 +273,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "OptunaStorage.create_new_study.study_name": lambda _lab: f"study{os.urandom(4).hex()}",
     "OptunaStorage.delete_study.study_id": lambda _lab: 2**40,
     "OptunaStorage.set_trial_state_values.values": lambda _lab: [0.5],
+    "salvage.path": lambda lab: lab.packed,
+    "salvage.out": lambda lab: lab.work / f"saved{os.urandom(4).hex()}.db",
     "unpack.packed": lambda lab: lab.packed,
     "unpack.out": lambda lab: lab.work / f"living{os.urandom(4).hex()}.db",
     "load_sweep.path": lambda lab: lab.folder / "sweep.sdn",

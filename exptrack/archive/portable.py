@@ -128,7 +128,6 @@ class ArchivePortable:
             AmbiguousRunError: several runs begin with it.
             ExportError: `out` exists, or cannot be written.
             ArchiveFullError: there is no room for the file.
-            ConflictError: other processes change the runs while they are copied.
         """
         from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
 

@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
@@ -157,6 +157,20 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
     return dict(connection.fold(ROW_IDS, (), list))
 
 
+class _Outcome(NamedTuple):
+    """What became of the copies of one run.
+
+    `changed` are the branches that were written, each with the row id that it had here; `before` are the copies
+    that were here. `blobs` are the hashes of what those named, and `points` counts those from journals.
+    """
+
+    changed: Sequence[tuple[Branch, int | None]] = ()
+    before: Sequence[RunRows] = ()
+    blobs: frozenset[str] | set[str] = frozenset()
+    points: int = 0
+    problem: str | None = None  # why nothing was written
+
+
 class _SourceMerge:
     """Merges one file, which the report calls `name`, into the archive."""
 
@@ -250,6 +264,7 @@ class _SourceMerge:
         try:
             self._copy_new(sound)
         except ArchiveCorruptError as error:
+            self._require_theirs(error)
             if len(sound) == 1:
                 self._leave_out(sound[0].facts.run_id, error)
                 return
@@ -288,6 +303,11 @@ class _SourceMerge:
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))
 
+    def _require_theirs(self, error: ArchiveCorruptError) -> None:
+        """Pass on an error that concerns the archive, not the file that is merged."""
+        if error.path == str(self._connection.path):
+            raise error
+
     def _copy_new(self, runs: list[RunRows]) -> None:
         if self._dry_run:
             self._copier.count_blobs(runs)
@@ -296,18 +316,18 @@ class _SourceMerge:
             return
         with Intake(self._connection) as intake:
             self._copier.put_blobs(intake, runs)
-            taken = self._write(intake, partial(self._write_new, runs))
+            taken, more = self._write(intake, partial(self._write_new, runs))
         self._new += [one.facts.run_id for one in taken]
-        self._points += sum(one.points for one in taken)
+        self._points += sum(one.points for one in taken) + more
 
-    def _write_new(self, runs: list[RunRows]) -> list[RunRows]:
+    def _write_new(self, runs: list[RunRows]) -> tuple[list[RunRows], int]:
+        """Write runs that are still unknown; return them, and how many points came from journals."""
         connection = self._connection
         ids = json.dumps([one.facts.run_id for one in runs])
         # Another process may have merged the same file meanwhile.
         known = {row[0] for row in connection.all(KNOWN_RUNS, (ids,))}
         taken = [one for one in runs if one.facts.run_id not in known]
-        self._write_runs([(one, None, True) for one in taken])
-        return taken
+        return taken, self._write_runs([(one, None, True) for one in taken])
 
     # Runs of which both files have copies
 
@@ -322,24 +342,23 @@ class _SourceMerge:
                     self._copier.count_blobs(sound)
                 else:
                     self._copier.put_blobs(intake, sound)
-                blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
+                outcome = self._write(intake, partial(self._write_copies, of, here, sound))
         except ArchiveCorruptError as error:
-            self._leave_out(of, error)
+            self._require_theirs(error)
+            outcome = _Outcome(problem=str(error))
+        blobs |= outcome.blobs
+        self._note(of, outcome, len(sound))
         if not self._dry_run:
             _collect(self._connection, blobs)
 
-    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> set[str]:
-        """Let the archive hold the branches of all copies. Call inside a transaction.
-
-        Returns the hashes of the blobs that the copies named before.
-        """
+    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> _Outcome:
+        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice."""
         connection = self._connection
         own = read_runs(connection, here)
         blobs = set[str]().union(*(one.blobs() for one in own))
         damaged = [one for one in own if sum_all(connection, OF_RUN, one.row_id) != self._stored_sum(one)]
         if damaged:
-            self._leave_out(of, "the copy in this archive is damaged; run 'exptrack verify'")
-            return blobs
+            return _Outcome(problem="the copy in this archive is damaged; run 'exptrack verify'")
         copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
         branches = [
             one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
@@ -353,18 +372,16 @@ class _SourceMerge:
         replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
         busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
         if busy:
-            self._leave_out(of, "a process is writing the copy in this archive; merge again when it has ended")
-            return blobs
-        self._note_changes(of, changed, own)
-        self._same += max(0, len(there) - len(changed))
+            return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
+        outcome = _Outcome(changed, own, blobs)
         if self._dry_run or not (changed or gone):
-            return blobs
+            return outcome
         for row_id in (*replaced, *gone):
             delete_series(connection, row_id)
         for row_id in {*gone, *(place for _, place in changed if place is not None)}:
             delete_details(connection, row_id)
-        self._write_runs([(branch.rows, place, branch.copy.where == THERE) for branch, place in changed])
-        return blobs
+        more = self._write_runs([(branch.rows, place, branch.copy.where == THERE) for branch, place in changed])
+        return outcome._replace(points=more)
 
     def _stored_sum(self, run: RunRows) -> int:
         return int(self._connection.value(STORED_SUM, (run.row_id,)))
@@ -377,12 +394,16 @@ class _SourceMerge:
         headers = (read_header(path) for path in list_journals(self._connection.place))
         return any(one is not None and one.owner == owner and is_owner_alive(one) for one in headers)
 
-    def _note_changes(
-        self, of: str, changed: Iterable[tuple[Branch, int | None]], own: Sequence[RunRows]
-    ) -> None:
-        known = {one.facts.run_id for one in own}
-        points = {one.row_id: one.points for one in own}
-        for branch, place in changed:
+    def _note(self, of: str, outcome: _Outcome, copies: int) -> None:
+        """Note for the report what became of the copies of a run."""
+        if outcome.problem is not None:
+            self._leave_out(of, outcome.problem)
+            return
+        known = {one.facts.run_id for one in outcome.before}
+        points = {one.row_id: one.points for one in outcome.before}
+        self._same += max(0, copies - len(outcome.changed))
+        self._points += outcome.points
+        for branch, place in outcome.changed:
             run_id = branch.rows.facts.run_id
             if run_id in known:
                 self._updated.append(run_id)
@@ -423,13 +444,18 @@ class _SourceMerge:
         connection.section(work)
         return result[-1]
 
-    def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
-        """Write runs, each with its row id or None for a new one, and whether its series come from the file."""
+    def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
+        """Write runs, each with its row id or None for a new one, and whether its series come from the file.
+
+        Returns how many points came from journals beside the file.
+        """
         settled = [(self._settle_external_id(one), place, with_series) for one, place, with_series in runs]
         for one, _, _ in settled:
             self._take_external_id(one)
         self._copier.write(settled)
-        self._store_journals({one.facts.run_id for one, _, new in settled if new and one.owner is not None})
+        return self._store_journals(
+            {one.facts.run_id for one, _, new in settled if new and one.owner is not None}
+        )
 
     def _settle_external_id(self, rows: RunRows) -> RunRows:
         """Let the run with the lowest id keep an external id that two runs have."""
@@ -450,11 +476,13 @@ class _SourceMerge:
             with changing_run(self._connection, holder["id"]):
                 self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
 
-    def _store_journals(self, run_ids: set[str]) -> None:
-        """Add the points of running runs that stand in journals beside the file."""
+    def _store_journals(self, run_ids: set[str]) -> int:
+        """Add the points of running runs that stand in journals beside the file; return their number."""
+        stored = 0
         for journal in self._source.journals if run_ids else ():
             points = (point for point in journal.read_points() if point.run_id in run_ids)
-            self._points += store_points(self._connection, points, lambda _run: None)[0]
+            stored += store_points(self._connection, points, lambda _run: None)[0]
+        return stored
 
 
 @in_section

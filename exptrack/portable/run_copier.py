@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from exptrack.artifacts.blobs import Intake, StoredBlob
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveCorruptError
+from exptrack.database.failures import DAMAGE
+from exptrack.errors import ArchiveCorruptError, InvalidTypeError
 from exptrack.portable.merge_groups import restore_groups
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
@@ -45,6 +46,10 @@ INSERT INTO metric_check (series, step, seq, crc)
 SELECT copied.new, p.step, p.seq, p.crc
 FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
 """
+
+
+class MiscountError(ArchiveCorruptError):
+    """The points of a run are not as many as its rows say: they are damaged, or have changed since."""
 
 
 class RunCopier:
@@ -113,10 +118,38 @@ class RunCopier:
         hashes = set[str]().union(*(one.blobs() for one in runs))
         return hashes - {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
 
-    def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
+    def _copy_points(self, series: list[tuple[int, int]], points: int) -> None:
+        """Copy the points of series, given by their row ids in both files. Call inside a transaction.
+
+        Raises:
+            MiscountError: there are more or fewer.
+            ArchiveCorruptError: a value of them has another type.
+        """
+        mapped = (json.dumps(series),)
+        try:
+            with self._meanwhile():
+                copied = self._connection.execute(COPY_POINTS, mapped).rowcount if series else 0
+            if series:
+                self._connection.execute(COPY_CHECKS, mapped)
+        except (InvalidTypeError, *DAMAGE) as error:
+            raise ArchiveCorruptError(
+                f"points in {self._place} are damaged ({error}); run 'exptrack verify' on it", path=self._place
+            ) from error
+        if copied != points:
+            raise MiscountError(
+                f"{self._place} has {copied:,} points of {points:,} that it should have; run 'exptrack verify'"
+                " on it",
+                path=self._place,
+            )
+
+    def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
         """Write runs, each with its row id or None for a new one, and whether its series come from the source.
 
-        Call inside a transaction, with the source attached. Returns how many points were copied.
+        Call inside a transaction, with the source attached.
+
+        Raises:
+            MiscountError: the source has more or fewer points than its rows say.
+            ArchiveCorruptError: a value of a point has another type.
         """
         connection = self._connection
         hashes = json.dumps(sorted(set[str]().union(*(one.blobs() for one, _, _ in runs))))
@@ -130,14 +163,9 @@ class RunCopier:
             if one.facts.checksum is None and one.facts.status != RunStatus.RUNNING:
                 unsealed.append(row_id)
         writer.flush()
-        points = 0
-        if copied:
-            mapped = (json.dumps(sorted(copied)),)
-            with self._meanwhile():
-                points = connection.execute(COPY_POINTS, mapped).rowcount
-            connection.execute(COPY_CHECKS, mapped)
+        points = sum(one.points for one, _, with_series in runs if with_series)
+        self._copy_points(sorted(copied), points)
         for row_id in unsealed:
             save_run_checksum(connection, row_id)
         groups = {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}
         restore_groups(connection, self._source, groups)
-        return points

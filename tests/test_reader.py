@@ -362,7 +362,7 @@ def test_the_reader_names_what_was_changed_in_each_table(lab: Lab, tmp_path: Pat
         assert any(problem.startswith(place) for problem in problems[table]), (table, problems[table])
 
 
-def test_the_reader_has_at_most_165_lines() -> None:
+def test_the_reader_has_at_most_170_lines() -> None:
     lines = [line.strip() for line in READER.read_text(encoding="utf-8").splitlines()]
-    assert len([line for line in lines if line and not line.startswith("//")]) <= 165
+    assert len([line for line in lines if line and not line.startswith("//")]) <= 170
     assert max(map(len, lines)) <= 112

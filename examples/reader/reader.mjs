@@ -53,13 +53,12 @@ for (const [own, tables, ...queries] of [
 
 // Runs: config, seal, events.
 const SUMMARY = columns('metric_series').split(',').slice(2)
-const lineOf = row => Buffer.from(`${list(row)}\n`)
-const sealOf = run => hex(Buffer.concat([
+const sealOf = run => hex([
   ...rows(`SELECT 'run', run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
     family, fingerprint, host, vcs_commit, vcs_dirty FROM run WHERE id = ?`, run),
   ...rowsOf('run_environment', 'run', run), ...rowsOf('run_config', 'run', run), configOf(run),
   ...rows(`SELECT 'metric_series', name, ${SUMMARY}, checksum ${NAMED} WHERE run = ? ORDER BY 2`, run),
-].map(lineOf)))
+].map(row => `${list(row)}\n`).join(''))
 for (const [id, run, hash, family, fingerprint, seal, snapshot, ...code] of rows(`SELECT id, run_id,
   config_hash, family, fingerprint, checksum, snapshot, code_digest, data_references
   FROM run JOIN run_config AS c ON c.run = id JOIN run_environment AS e ON e.run = id`)) {
@@ -83,9 +82,13 @@ for (const [lead, tables] of [['', 'run_group study'], ['(SELECT run_id FROM run
   ['(SELECT name FROM run_group WHERE id = run_group),', 'run_group_attribute'],
   [STUDY, 'study_objective study_attribute trial'], [TRIAL, 'trial_param trial_value'],
   [`${TRIAL} row_number() OVER (PARTITION BY trial ORDER BY id),`, 'trial_report trial_attribute'],
-]) for (const table of tables.split(' ')) said.push(...rows(`SELECT '${table}', ${lead} ${columns(table).replace(
-  /\b(id|blob),/g, '').replace('heartbeat_at', "iif(state = 'running', heartbeat_at, NULL)")} FROM ${table}`))
-console.log(`digest: ${hex(Buffer.concat(said.map(lineOf).sort(Buffer.compare)))}`)
+]) for (const table of tables.split(' ')) {
+  const told = columns(table).replace(/\b(id|blob),/g, '')
+    .replace('heartbeat_at', "iif(state = 'running', heartbeat_at, NULL)")
+  said.push(...rows(`SELECT '${table}', ${lead} ${told} FROM ${table}`))
+}
+const lines = said.map(row => Buffer.from(`${list(row)}\n`))
+console.log(`digest: ${hex(Buffer.concat(lines.sort(Buffer.compare)))}`)
 
 // Series: the points in the archive, and those in the journals beside it. This machine is little-endian.
 const ODD = [0x9e3779b97f4a7c15n, 0x3243f6a8885a308dn, 0x313198a2e0370735n, 0xa4093822299f31d1n]

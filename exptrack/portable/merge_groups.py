@@ -45,10 +45,13 @@ class _Change(NamedTuple):
 
 @in_section
 def merge_groups(connection: Connection, other: Connection, names: Iterable[str], *, dry_run: bool) -> None:
-    """Bring the groups with these names, of which the other file says something else, up to date. Commits."""
+    """Bring the groups with these names, of which the other file says something else, up to date.
+
+    Commits, power-safe.
+    """
     if dry_run or not names:
         return
-    with connection.transaction():
+    with connection.transaction(durable=True):
         for name in sorted(names):
             _apply(connection, name, _find_change(connection, other, name))
 

@@ -51,7 +51,7 @@ class MergedStudies(NamedTuple):
 def merge_studies(
     connection: Connection, other: Connection, uids: Iterable[str], *, dry_run: bool
 ) -> MergedStudies:
-    """Merge the studies with these uids, of which the other file says something else. Commits."""
+    """Merge the studies with these uids, of which the other file says something else. Commits, power-safe."""
     found = [study for study in (read_study(other, uid) for uid in sorted(uids)) if study is not None]
     if not found:
         return MergedStudies()
@@ -61,7 +61,7 @@ def merge_studies(
     sound = [one for one in found if one.is_sound]
     taken: list[str] = []
     # A trial run may be asked of an archive that cannot be written.
-    with connection.snapshot() if dry_run else connection.transaction():
+    with connection.snapshot() if dry_run else connection.transaction(durable=True):
         names = _name_studies(connection, sound)
         renamed = _rename(connection, names, dry_run=dry_run)
         for study in sound:

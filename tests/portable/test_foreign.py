@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exptrack import Archive, ArchiveCorruptError, ArchiveFullError, NotAnArchiveError
+from exptrack import Archive, ArchiveCorruptError, ArchiveFullError, NotAnArchiveError, diff_archives
 from exptrack.database import migrations, private_copy, stranger
 from exptrack.database.connection import Connection
 from exptrack.database.point_pages import find_page_problem
@@ -358,6 +358,21 @@ def test_a_look_takes_no_value_that_is_too_long(tmp_path: Path) -> None:
         looked.value("SELECT text FROM note")
     with open_source(path) as source:
         assert source.connection.value("SELECT length(text) FROM note") == 7_000_000
+
+
+def test_what_a_look_cannot_read_is_merged_and_compared_by_way_of_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "LOOK_VALUE_BYTES", 50_000)
+    path, target = tmp_path / "lab.db", tmp_path / "all.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.add_note("n" * 60_000)
+    with Archive(target) as archive:
+        (merged,) = archive.merge(path).files
+        assert merged.new == (run.run_id,)
+        (merged,) = archive.merge(path).files
+        assert (merged.new, merged.unchanged) == ((), 1)
+    assert diff_archives(path, target).same
 
 
 @pytest.mark.parametrize("sql", ["SELECT count(*) FROM event", "SELECT total(1) FROM event"])

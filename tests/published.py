@@ -26,7 +26,7 @@ DAMAGE = "UPDATE artifact SET metadata = '{\"n\":1}' WHERE id = 2"
 
 
 def leave_files(folder: Path) -> None:
-    """Make node1.db and node2.db; laptop.db, which began as a copy of node1.db; and broken.db, a damaged copy."""
+    """Make node1.db and node2.db; laptop.db, which began as a copy of node1.db; and broken.db, damaged."""
     with Archive(folder / "node1.db") as archive:
         first = train(archive, 0.05, "paper")
         train(archive, 0.2, "draft")

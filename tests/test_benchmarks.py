@@ -24,6 +24,7 @@ SMALL = {
     "merge": ["--runs", "4", "--repeat", "1"],
     "questions": ["--runs", "60", "--repeat", "2"],
     "throughput": ["--points", "2000", "--repeat", "1"],
+    "verification": ["--runs", "2", "--metrics", "2", "--points", "20", "--long", "2000", "--repeat", "1"],
 }
 
 

@@ -60,8 +60,8 @@ def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
     """Seal a copy of the archive in the new file OUT.
 
     OUT is to be published or sent: it is small, verified and never written again. Every SQLite program opens
-    it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes an
-    archive of it that can be written. Runs in the trash are in OUT too.
+    it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes
+    an archive of it that can be written. Runs in the trash are in OUT too.
 
     The last line printed is the SHA-256 of the file. Send it by another way than the file.
 

@@ -364,7 +364,7 @@ class PointPages:
             numbers.append(int.from_bytes(part, "big", signed=True) if part else int(kind == ONE))
         for column, number in zip(self._columns, (*numbers, 0), strict=False):
             column += struct.pack("<q", number)
-        self._columns[-1] += _NAN
+        self._columns[-1].extend(_NAN)
         self.problems[numbers[0]] = f"the time or value of its point at step {numbers[1]} has no right type"
 
     # Blocks

@@ -26,7 +26,7 @@ from exptrack.database.wal import is_cut
 from exptrack.errors import ArchiveIOError, warn
 from exptrack.new_files import draft_name, give_name
 
-REST_WAIT_S = 1.0  # for a thread that reads
+REST_WAIT_S = 0.2  # for a thread that reads
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 HAS_OWNERS = "SELECT EXISTS (SELECT 1 FROM run_owner)"
 HOLDS_SOMETHING = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -34,6 +35,31 @@ def guard(part: str, where: str, check: Iterable[Problem]) -> Iterator[Problem]:
         yield from check
     except DAMAGE as error:
         yield Problem(part, where, f"it cannot be read: {error or type(error).__name__}")
+
+
+class _CallerError(Exception):
+    """What the caller's `progress` raised, which is no damage of the file."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__(raised)
+        self.raised = raised
+
+
+@contextmanager
+def passing_on(progress: Tell | None) -> Iterator[Tell]:
+    """Yield a function that calls `progress`, whose errors leave the block as they are: no guard takes them."""
+
+    def tell(part: str, done: int, total: int) -> None:
+        if progress is not None:
+            try:
+                progress(part, done, total)
+            except DAMAGE as error:
+                raise _CallerError(error) from error
+
+    try:
+        yield tell
+    except _CallerError as error:
+        raise error.raised from None
 
 
 class PointsMeter:

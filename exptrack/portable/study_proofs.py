@@ -65,6 +65,7 @@ REPORTS = f"SELECT s.uid, t.id, o.id, o.step, o.value {_OF_TRIALS.format(table='
 TRIAL_ATTRIBUTES = f"""
 SELECT s.uid, t.id, o.id, o.scope, o.name, o.value {_OF_TRIALS.format(table="trial_attribute")}
 """
+MISSING = "its row is missing"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _ANY = (dict, list, str, int, float, bool, type(None))
 
@@ -109,8 +110,10 @@ def _read(connection: Connection, query: str, key: str, proof: RowsProof, take: 
 
 def _prove_group(connection: Connection, group: str) -> list[str]:
     proof = RowsProof()
+    seen: list[Row] = []
 
     def take_group(row: Row) -> None:
+        seen.append(row)
         proof.stored_sum, *facts = row
         proof.add(encode_list(("run_group", *facts)))
         _id, name, *times = facts
@@ -125,7 +128,7 @@ def _prove_group(connection: Connection, group: str) -> list[str]:
     _read(connection, GROUPS, group, proof, take_group)
     _read(connection, GROUP_ATTRIBUTES, group, proof, take_attribute)
     proof.end("its times or attributes")
-    return proof.problems
+    return proof.problems if seen else [MISSING]
 
 
 # Studies
@@ -134,7 +137,7 @@ def _prove_group(connection: Connection, group: str) -> list[str]:
 class _StudyProof(RowsProof):
     """The proof of one study and of its trials, by row id."""
 
-    __slots__ = ("_connection", "_objectives", "_trials", "_uid")
+    __slots__ = ("_connection", "_is_there", "_objectives", "_trials", "_uid")
 
     def __init__(self, connection: Connection, uid: str) -> None:
         super().__init__()
@@ -142,6 +145,7 @@ class _StudyProof(RowsProof):
         self._uid = uid
         self._trials: dict[int, RowsProof] = {}
         self._objectives = 0
+        self._is_there = False
 
     def run(self) -> list[str]:
         """Return the problems of the study and its trials."""
@@ -162,9 +166,10 @@ class _StudyProof(RowsProof):
             trial.end("the state, params, values, reports or attributes of a trial")
             for problem in trial.problems:
                 self.say(problem)
-        return self.problems
+        return self.problems if self._is_there else [MISSING]
 
     def _take_study(self, row: Row) -> None:
+        self._is_there = True
         self.stored_sum, *facts = row
         self.add(encode_list(("study", *facts)))
         _id, uid, name, created_at, settings = facts

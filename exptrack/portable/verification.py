@@ -8,17 +8,17 @@ points have one each; runs, series, studies and trials have a sum over all rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.failures import DAMAGE
 from exptrack.database.own_schema import describe_foreign_schema
 from exptrack.database.row_sums import hash_row
+from exptrack.database.time_limit import TimeLimit, current_limit, under_limit
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
 from exptrack.portable.file_seal import PointsDigest, check_seal, is_sealed
-from exptrack.portable.findings import PointsMeter, Problem, Tell, guard
+from exptrack.portable.findings import PointsMeter, Problem, Tell, guard, passing_on
 from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
@@ -30,6 +30,7 @@ from exptrack.validation import check_function
 __all__ = ["Problem", "VerifyReport", "verify"]
 
 MAX_STRUCTURE_PROBLEMS = 100
+PAGES_FOR_A_THREAD = 2048  # 8 MiB, whose structure takes some 50 ms to check; a thread costs 2 ms
 MAX_ROW_ID = 1 << 48  # no file has had so many runs
 
 COUNT_RUNS = "SELECT count(*) FROM run"
@@ -98,26 +99,63 @@ def prove(
     sealing: bool = False,
 ) -> Proof:
     """Verify, like :func:`verify`. With `sealing`, take the digest of all points as well."""
-    tell = (lambda _part, _done, _total: None) if progress is None else check_function(progress, "progress")
+    with passing_on(check_function(progress, "progress")) as tell:
+        return _prove(connection, tell, sealing)
+
+
+def _prove(connection: Connection, tell: Tell, sealing: bool) -> Proof:
     file = str(connection.place)
     runs, points, blobs, chunks = (
         _count(connection, sql) for sql in (COUNT_RUNS, COUNT_POINTS, COUNT_BLOBS, COUNT_CHUNKS)
     )
     digest = PointsDigest() if sealing or is_sealed(connection) else None
-    problems = chain(
-        guard("file", file, _check_structure(connection)),
-        guard("schema", file, _check_schema(connection)),
-        guard("file", file, _check_rows(connection)),
-        guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), digest)),
-        guard("study", file, check_studies(connection)),
-        guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
+
+    def check_rows() -> list[Problem]:
+        return [
+            *guard("schema", file, _check_schema(connection)),
+            *guard("file", file, _check_rows(connection)),
+            *guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), digest)),
+            *guard("study", file, check_studies(connection)),
+            *guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
+        ]
+
+    found = _check_beside(
+        connection, lambda: list(guard("file", file, _check_structure(connection))), check_rows
     )
-    found = list(problems)
     if digest is not None:
         found += guard("seal", file, check_seal(connection, file, digest.value()))
-    return Proof(
-        VerifyReport(runs, points, blobs, chunks, tuple(found)), None if digest is None else digest.value()
-    )
+    report = VerifyReport(runs, points, blobs, chunks, tuple(found))
+    return Proof(report, None if digest is None else digest.value())
+
+
+def _check_beside(
+    connection: Connection,
+    check_structure: Callable[[], list[Problem]],
+    check_rows: Callable[[], list[Problem]],
+) -> list[Problem]:
+    """Check the structure of a large file in another thread, while this one reads its rows.
+
+    SQLite checks a structure in a few long steps, during which Python's lock is free. So a second core makes
+    that check cost no time. It may see a later commit than the rows do, whose structure is as sound.
+    """
+    if _count(connection, "PRAGMA page_count") < PAGES_FOR_A_THREAD:
+        return check_structure() + check_rows()
+    from concurrent.futures import ThreadPoolExecutor
+
+    limit, outer = TimeLimit(), current_limit()
+
+    def check_apart() -> list[Problem]:
+        with limit:
+            return connection.reading(check_structure)
+
+    with ThreadPoolExecutor(1, "exptrack-verify") as pool:
+        structure = pool.submit(under_limit, outer, check_apart)
+        try:
+            rows = check_rows()
+            return structure.result() + rows
+        except BaseException:
+            limit.stop()
+            raise
 
 
 def _count(connection: Connection, sql: str) -> int:

@@ -110,14 +110,14 @@ def _print_left_out(out: Console, files: Mapping[str, Sequence[LeftOut]]) -> Non
 
 
 def print_packed(out: Console, report: PackReport, path: str) -> None:
-    """Print what the packed file holds that the user calls `path`, and the digests by which a reader knows it."""
+    """Print what the packed file `path` holds, and the digests by which a reader knows it."""
     out.print(Text(f"packed into {safe(path)}: {_sum_up(report)}", style="green"))
     out.print(Text(f"content {report.content}"))
     out.print(Text(f"SHA-256 {report.sha256}"))
 
 
 def print_unpacked(out: Console, report: UnpackReport, path: str) -> None:
-    """Print what an archive holds that was unpacked and that the user calls `path`."""
+    """Print what the unpacked archive `path` holds."""
     out.print(Text(f"the seal holds; unpacked into {safe(path)}: {_sum_up(report)}", style="green"))
     out.print(Text(f"content {report.content}"))
 

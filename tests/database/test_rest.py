@@ -359,6 +359,7 @@ def test_without_a_local_disk_it_works_in_the_spool_and_says_so(
     assert "has no folder on a local disk to work in; set TMPDIR to one" in message
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_folder_that_others_may_write_is_not_worked_in(
     network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

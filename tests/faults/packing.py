@@ -19,6 +19,7 @@ from tests.faults.deeds import import_everything
 from tests.faults.system_calls import (
     EIO,
     ENOSPC,
+    FAULTS_OF,
     KILL,
     NAMES,
     OTHERS,
@@ -147,7 +148,7 @@ def run(tries: int, seed: int) -> Tally:
     total = Tally()
     for one in range(seed, seed + tries):
         script, call, fault, number = describe(one)
-        if number in record(script).get(call, ()):
+        if fault in FAULTS_OF.get(call, FAULTS) and number in record(script).get(call, ()):
             total.add(try_one(script, call, fault, number))
     return total
 

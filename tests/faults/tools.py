@@ -12,10 +12,17 @@ import sys
 
 TOOL_OF = {
     "clocks": "faketime",
+    "merge_kills": "strace",
     "packing": "strace",
     "system_calls": "strace",
 }  # Debian packages of the same name have them
-ONLY_ON_LINUX = {"clocks", "files", "packing", "system_calls"}  # for files: locks of open file descriptions
+ONLY_ON_LINUX = {
+    "clocks",
+    "files",
+    "merge_kills",
+    "packing",
+    "system_calls",
+}  # files: locks of file descriptions
 ONLY_ON_POSIX = {"forks", "signals", "stopped", "sweeps"}
 
 

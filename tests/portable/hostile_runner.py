@@ -45,9 +45,12 @@ def merge(path: Path, target: Path) -> dict[str, Any]:
             result["error"] = type(error).__name__
         else:
             result |= {"new": merged.new, "left_out": {one.what: one.reason for one in merged.left_out}}
+    is_same = target.read_bytes() == before
+    if not is_same:
+        with Archive(target, mode="ro") as archive:
             report = archive.verify()
-            result["problems"] = [f"{one.part} {one.where}: {one.message}" for one in report.problems]
-    return result | {"same": target.read_bytes() == before}
+        result["problems"] = [f"{one.part} {one.where}: {one.message}" for one in report.problems]
+    return result | {"same": is_same}
 
 
 def attempt(work: Callable[[], Any]) -> Any:

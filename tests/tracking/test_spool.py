@@ -19,6 +19,8 @@ from exptrack.process import current_process
 from exptrack.tracking import heartbeat, spool_copies
 from exptrack.tracking.spool import begin, list_spooled, remove_merged, settle_spool
 
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed and forked here")
+
 NETWORK = """
 import sys
 from exptrack.database import filesystem

@@ -17,9 +17,8 @@ from exptrack.runs.seal import checksum_run
 from tests.faults.wrong_values import loosen, set_schema
 
 # What becomes of an archive: opening it as a source is refused; or only merging it is; or a part of it is left
-# out, and the report says so; or all that exptrack reads of it is sound, and is taken; or points of it that are
-# not sound are taken, and a verification tells of them, here as there.
-REFUSED, NOT_MERGED, LEFT_OUT, TAKEN, TOLD = "refused", "not merged", "left out", "taken", "told"
+# out, and the report says so; or all that exptrack reads of it is sound, and is taken.
+REFUSED, NOT_MERGED, LEFT_OUT, TAKEN = "refused", "not merged", "left out", "taken"
 
 
 class Kind(NamedTuple):

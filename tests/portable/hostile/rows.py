@@ -9,7 +9,7 @@ from typing import Any
 from exptrack.config.tree import list_leaves, sha256_text
 from exptrack.database.connection import Connection
 from exptrack.process import current_process
-from tests.portable.hostile.kinds import FIRST, LEFT_OUT, TAKEN, TOLD, edit, forge, kind, program, set_first
+from tests.portable.hostile.kinds import FIRST, LEFT_OUT, TAKEN, edit, forge, kind, program, set_first
 
 
 @kind("a run id that is a path", LEFT_OUT)
@@ -190,7 +190,7 @@ def _(path: Path) -> None:
     forge(path, "UPDATE metric_name SET name = char(27) || '[31m' WHERE name = 'acc'")
 
 
-@kind("points that were changed", TOLD)
+@kind("points that were changed", LEFT_OUT)
 def _(path: Path) -> None:
     edit(path, "UPDATE metric_point SET value = value + 1 WHERE series = 1 AND step = 3")
 

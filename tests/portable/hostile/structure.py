@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -147,6 +148,47 @@ def _(path: Path) -> None:
 def _(path: Path) -> None:
     with loosened(path) as raw:
         raw.execute("UPDATE metric_point SET time_ms = 'soon' WHERE series = 1 AND step = 3")
+
+
+@kind("text as the series of a point", NOT_MERGED)
+def _(path: Path) -> None:
+    with loosened(path) as raw:
+        raw.execute("INSERT INTO metric_point VALUES ('one', 3, 7, 1, 1.0)")
+
+
+@kind("a point with a value of two megabytes", LEFT_OUT)
+def _(path: Path) -> None:
+    with loosened(path) as raw:
+        raw.execute("UPDATE metric_point SET value = ? WHERE series = 1 AND step = 3", ("v" * 2_000_000,))
+
+
+def change_leaf(path: Path, change: Callable[[list[int]], None]) -> None:
+    """Change the list of cells of a page of points: the first leaf below the root."""
+    size, data = page_bytes_of(path), path.read_bytes()
+    page = root_of(path, "metric_point")
+    while data[(page - 1) * size] == 2:
+        (cell,) = struct.unpack_from(">H", data, (page - 1) * size + 12)
+        (page,) = struct.unpack_from(">I", data, (page - 1) * size + cell)
+    begin = (page - 1) * size
+    (count,) = struct.unpack_from(">H", data, begin + 3)
+    cells = list(struct.unpack_from(f">{count}H", data, begin + 8))
+    change(cells)
+    patch(path, begin + 8, struct.pack(f">{count}H", *cells))
+
+
+@kind("points that are not in their order", NOT_MERGED)
+def _(path: Path) -> None:
+    change_leaf(path, lambda cells: cells.sort())
+
+
+@kind("a point in the place of another one, and so twice", NOT_MERGED)
+def _(path: Path) -> None:
+    change_leaf(path, lambda cells: cells.__setitem__(3, cells[2]))
+
+
+@kind("a point that begins amid another one", NOT_MERGED)
+def _(path: Path) -> None:
+    change_leaf(path, lambda cells: cells.__setitem__(3, cells[3] + 1))
 
 
 @kind("texts in UTF-16", REFUSED)

@@ -42,8 +42,8 @@ READING = [
     "artifacts ls RUN", "artifacts du", "lineage RUN", "view --list", "trash", "watch RUN",
     "artifacts get RUN words -o words", "snapshot copy.db",
     "pack paper.db", "unpack paper.db living.db",
-    "digest", "diff-archives PATH paper.db", "extract part.db RUN", "merge all.db PATH", "salvage PATH saved.db",
-    "merge PATH paper.db --dry-run",
+    "digest", "diff-archives PATH paper.db", "extract part.db RUN", "merge all.db PATH",
+    "merge PATH paper.db --dry-run", "salvage PATH saved.db",
 ]  # fmt: skip
 WRITING = [
     "tag RUN x",
@@ -133,7 +133,9 @@ def test_exptrack_reads_everything(medium: Path, name: str, monkeypatch: pytest.
         found = call(path, *words_of(command, path, run.run_id))
         assert found.exit_code == 0, (command, found.stderr)
     for command in WRITING:
-        assert call(path, *words_of(command, path, run.run_id)).exit_code == ArchiveReadOnlyError.exit_code, command
+        assert call(path, *words_of(command, path, run.run_id)).exit_code == ArchiveReadOnlyError.exit_code, (
+            command
+        )
     monkeypatch.setenv("EXPTRACK_DB", str(path))
     assert exptrack.list_runs() == [run]
     assert exptrack.show_run(run.run_id).summary == run

@@ -233,9 +233,12 @@ class PointPages:
             size = end - at
             # Cells that lie one below the other are taken together.
             same = _count_same(pointers[2 * done :], _descending(at, size)) if size <= MOST_BYTES else 1
-            last = at - size * (same - 1)
-            if last < begin:
+            if at - size * (same - 1) < begin:
                 raise PageError(f"a cell of page {number} lies outside it")
+            # A shorter cell may begin where one of this size would.
+            sizes = page[at::-size][:same]
+            same -= len(sizes.lstrip(page[at : at + 1]))
+            last = at - size * (same - 1)
             ranges.append((last, end))
             self._take(page[last:end], size)
             done += same

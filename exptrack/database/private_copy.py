@@ -215,9 +215,12 @@ def is_used_elsewhere(real: str) -> bool:
 
 
 def _back_up(source: Connection, copy: Path, place: Path, progress: Progress | None) -> None:
-    for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):
-        path.unlink(missing_ok=True)  # of an attempt to copy bytes
-    os.close(os.open(copy, NEW_FILE, 0o600))
+    try:
+        for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):
+            path.unlink(missing_ok=True)  # of an attempt to copy bytes
+        os.close(os.open(copy, NEW_FILE, 0o600))
+    except OSError as error:
+        raise error_of(error, place, "could not be copied") from error
     copy_file(source, copy, copy, progress)
 
 
@@ -351,10 +354,9 @@ def _is_hot_journal(place: Path, journal: _Opened) -> bool:
 
 def _copy_file(place: Path, one: _Opened, target: Path, tell: Callable[[int], None] | None) -> None:
     """Copy the bytes of an open file, up to the size that it had, and leave its holes out."""
-    target.unlink(missing_ok=True)
-    out = os.open(target, NEW_FILE, 0o600)
     try:
-        with open(out, "wb", buffering=0) as copy:
+        target.unlink(missing_ok=True)
+        with open(os.open(target, NEW_FILE, 0o600), "wb", buffering=0) as copy:
             for begin, end in _iter_data(one.descriptor, one.status.st_size):
                 os.lseek(one.descriptor, begin, os.SEEK_SET)
                 copy.seek(begin)

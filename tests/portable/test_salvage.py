@@ -225,6 +225,40 @@ def test_only_with_unproven_comes_back_what_nothing_proves(lab: Path, tmp_path: 
     assert ask(more, "SELECT * FROM attributes") == ask(lab, "SELECT * FROM attributes")
 
 
+def test_a_lost_trial_leaves_a_failed_one_and_a_lost_sum_costs_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    with Archive(path) as archive:
+        study = archive.create_study("widths", "maximize", metric="loss")
+        study.optimize(lambda trial: trial.suggest_float("lr", 0.1, 1.0), n_trials=4, start_runs=False)
+        study.optuna_study.set_user_attr("owner", "a word that stands once")
+        archive.create_group("some")
+        archive.set_group_attribute("some", "who", "another word")
+        uid = ask(path, "SELECT uid FROM trial WHERE number = 1")[0][0]
+    root = known_layouts()[0]["trial"].root
+
+    def change(data: bytearray) -> None:
+        begin = (root - 1) * PAGE
+        at = data.index(str(uid).encode(), begin)
+        assert at < begin + PAGE
+        data[at + 17] ^= 1  # behind the uid
+        for word in (b"a word that stands once", b"another word"):
+            data[data.index(word)] ^= 1
+
+    report, out = save(damaged(path, tmp_path, change))
+    trials = ask(out, "SELECT number, state, reason, uid FROM trial ORDER BY number")
+    assert [row[1] for row in trials] == ["complete", "fail", "complete", "complete"]
+    assert trials[1][2] == "salvaged: its rows were lost"
+    assert [row[3] for row in trials] == sorted(str(row[3]) for row in trials)
+    assert ask(out, "SELECT number, value FROM trials WHERE number <> 1") == ask(
+        path, "SELECT number, value FROM trials WHERE number <> 1"
+    )
+    assert ask(out, "SELECT count(*) FROM study_attribute") == [(0,)]
+    assert ask(out, "SELECT count(*) FROM run_group") == [(0,)]
+    assert len(report.lost) == 3
+    _, whole = save(damaged(path, tmp_path, change), others=[path])
+    assert ask(whole, "SELECT count(*) FROM trial_param") == [(4,)]
+
+
 def test_another_copy_fills_what_is_missing(lab: Path, tmp_path: Path) -> None:
     points, chunks = pages_of(lab, "metric_point"), pages_of(lab, "chunk_data")
     first = damaged(lab, tmp_path, zero(points[6], *chunks, known_layouts()[0]["note"].root))

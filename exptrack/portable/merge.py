@@ -141,12 +141,11 @@ def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: b
 
 def _brings_news(connection: Connection, look: Connection) -> bool:
     """Whether a file may have something to take; where a short look cannot tell, it may."""
-    unknown = find_unknown(connection, look)
-    if unknown.runs:
-        return True
     try:
+        unknown = find_unknown(connection, look)
         return bool(
-            find_new_groups(connection, look, unknown.groups)
+            unknown.runs
+            or find_new_groups(connection, look, unknown.groups)
             or find_new_studies(connection, look, unknown.studies)
         )
     except DAMAGE:

@@ -129,6 +129,15 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
             exptrack.unpack(folder / "packed.db", folder / "living.db"),
         ],
         [
+            archive.extract(folder / "part.db", [second]),
+            exptrack.diff_archives(folder / "packed.db", folder / "part.db"),
+            exptrack.Fork("a", "b"),
+            exptrack.ArtifactRef("a", "w", 1, "sha256:"),
+            exptrack.DifferingRun("a", ("tags",), 1, 1),
+            exptrack.LeftOut("a", "it is damaged"),
+            archive.merge(folder / "part.db"),
+        ],
+        [
             config.source_of("lr"),
             config.leaves(),
             exptrack.StudyConfig("t"),

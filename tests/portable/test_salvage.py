@@ -29,7 +29,7 @@ from exptrack.portable.pages import PageFile
 from exptrack.portable.tables import TableReader
 
 PAGE = 4096
-POINTS = 2500
+POINTS = 1100
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_sound_archive_comes_back_as_it_is(lab: Path, tmp_path: Path) -> None:
 def test_a_block_of_points_is_lost_and_told_and_the_rest_of_the_run_comes_back(
     lab: Path, tmp_path: Path
 ) -> None:
-    leaf = pages_of(lab, "metric_point")[6]
+    leaf = pages_of(lab, "metric_point")[2]
     report, out = save(damaged(lab, tmp_path, zero(leaf)))
     hurt = [run for run in report.runs if not run.whole]
     assert not report.ok
@@ -151,8 +151,14 @@ def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
     pointer = struct.unpack_from(">H", lab.read_bytes(), begin + 8 + 20)[0]
     size = lab.read_bytes()[begin + pointer]
     last = begin + pointer + size  # of the record: it begins with its length
-    # The value, the type of the value, the length of the record, and the step.
-    for place, bit in ((last, 16), (begin + pointer + 6, 1), (begin + pointer, 2), (last - 10, 32)):
+    # The value, its type, the length of the record, and the step: to a new one, and to that of another point.
+    for place, bit in (
+        (last, 16),
+        (begin + pointer + 6, 1),
+        (begin + pointer, 2),
+        (last - 10, 32),
+        (last - 9, 4),
+    ):
 
         def flip(data: bytearray, place: int = place, bit: int = bit) -> None:
             data[place] ^= bit
@@ -212,7 +218,7 @@ def test_what_is_lost_of_artifacts_is_told_and_their_rows_stay(lab: Path, tmp_pa
 
 def test_only_with_unproven_comes_back_what_nothing_proves(lab: Path, tmp_path: Path) -> None:
     """Tags have no checksum but the sum of the run's rows, which a lost note makes wrong."""
-    leaf = pages_of(lab, "metric_point")[6]
+    leaf = pages_of(lab, "metric_point")[2]
     path = damaged(lab, tmp_path, zero(known_layouts()[0]["note"].root, leaf))
     report, out = save(path)
     assert ask(out, "SELECT * FROM tags") == ask(out, "SELECT * FROM attributes") == []

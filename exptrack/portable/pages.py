@@ -108,7 +108,7 @@ class PageFile:
         self.path = path
         self._files = [RawFile(path)]
         try:
-            self._open_log(Path(f"{path}-wal"))
+            self._open_log(Path(f"{os.path.realpath(path)}-wal"))  # beside the file that a link leads to
         except BaseException:
             self.close()
             raise

@@ -233,7 +233,7 @@ class _Salvage:
         """Take from the other copies the runs that are whole there only, and make the views."""
         runs = {run.run_id: run for run in self._runs.report(self._from_journals)}
         self._others.take_runs(self._draft, runs, wholes)
-        self._others.take_studies(self._draft)
+        self._others.take_studies(self._draft, lambda: self._draft.change(self._delete_orphans))
         settle_groups(self._draft)
         self._draft.change(self._delete_orphans)
         self._make_views()
@@ -277,7 +277,7 @@ class _Salvage:
             tuple(self._runs.report(self._from_journals)),
             self._count(COUNT_POINTS),
             self._count(COUNT_ARTIFACTS),
-            tuple(self._draft.findings.others),
+            self._draft.findings.lost(),
         )
 
 

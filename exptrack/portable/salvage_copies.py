@@ -6,7 +6,7 @@ come from another copy if the checksums that the first copy has of them prove th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import Intake
@@ -43,6 +43,10 @@ DELETE FROM metric_point WHERE series = ? AND (step, seq) >= (?, ?) AND (step, s
 INSERT_POINT = "INSERT OR IGNORE INTO metric_point (series, step, seq, time_ms, value) VALUES (?, ?, ?, ?, ?)"
 RUN_NAMED = "SELECT id, checksum FROM run WHERE run_id = ?"
 DELETE_RUN = "DELETE FROM run WHERE id = ?"
+COUNT_TRIALS = """
+SELECT (SELECT count(*) FROM trial AS t WHERE t.study = s.id) FROM study AS s WHERE s.uid = ?
+"""
+DELETE_STUDY = "DELETE FROM study WHERE uid = ?"
 STUDY_UIDS = "SELECT uid FROM study ORDER BY id"
 Key = tuple[int, int]  # of a point: its step and seq
 FIRST_KEY, LAST_KEY = (-(1 << 63), 0), ((1 << 63) - 1, (1 << 63) - 1)
@@ -115,11 +119,20 @@ class OtherCopies:
                 _copy_run(first, draft, copier, run_id, row_id)
                 runs.pop(run_id, None)
 
-    def take_studies(self, first: Draft) -> None:
-        """Add the studies, and the trials, that another copy has."""
+    def take_studies(self, first: Draft, clean: Callable[[], None]) -> None:
+        """Take the studies that are whole in another copy only; `clean` deletes rows without an owner."""
         for draft in self._drafts:
-            uids = [row[0] for row in draft.connection.all(STUDY_UIDS)]
-            merge_studies(first.connection, draft.connection, uids, dry_run=False)
+            wanted = []
+            for (uid,) in draft.connection.all(STUDY_UIDS):
+                known = first.connection.value(COUNT_TRIALS, (uid,))
+                if uid in draft.findings.of_study or (known is not None and uid not in first.findings.of_study):
+                    continue
+                if known is None or known <= draft.connection.value(COUNT_TRIALS, (uid,)):
+                    first.change(first.connection.execute, DELETE_STUDY, (uid,))
+                    first.findings.of_study.pop(uid, None)
+                    wanted.append(uid)
+            clean()
+            merge_studies(first.connection, draft.connection, wanted, dry_run=False)
 
 
 def _copy_run(first: Draft, draft: Draft, copier: RunCopier, run_id: str, row_id: int) -> None:

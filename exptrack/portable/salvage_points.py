@@ -19,7 +19,7 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.row_sums import SEQ, STEP, TIME, VALUE, sum_points, wrap_sum
 from exptrack.metrics.store import SELECT_POINTS, PointsChecksum, hash_summary, nan_if_null
 from exptrack.metrics.summary import SUMMARY_COLUMNS
-from exptrack.portable.salvage_intake import Draft
+from exptrack.portable.salvage_intake import Draft, Point
 
 WHOLE = 1 << 64
 MOST_PLACES = 16  # to which a point may have belonged
@@ -37,8 +37,6 @@ INSERT_POINT = "INSERT OR IGNORE INTO metric_point (series, step, seq, time_ms, 
 DELETE_POINT = "DELETE FROM metric_point WHERE series = ? AND step = ? AND seq = ?"
 SET_POINT = "UPDATE metric_point SET time_ms = ?, value = ? WHERE series = ? AND step = ? AND seq = ?"
 SET_KEY = "UPDATE metric_point SET step = ?, seq = ? WHERE series = ? AND step = ? AND seq = ?"
-
-Point = tuple[int, int, int, float | None]  # step, seq, time_ms, value
 
 
 def read_points(connection: Connection, series: int) -> list[Point]:
@@ -88,8 +86,41 @@ def return_strays(draft: Draft) -> None:
             if stray is not None:
                 connection.execute(INSERT_POINT, (row["id"], *stray))
 
+    if draft.rivals:
+        draft.change(_settle_rivals, draft, strays)
     if surplus or (deficit and strays):
         draft.change(settle)
+
+
+def _settle_rivals(draft: Draft, strays: list[Point]) -> None:
+    """Find which of two points of one key belongs there, and the step or series of the other."""
+    connection = draft.connection
+    rows = {row["id"]: row for row in connection.all(ALL_SERIES)}
+    for series, rival in draft.rivals:
+        row = rows.get(series)
+        points = {point[:2]: point for point in read_points(connection, series)}
+        if row is None or rival[:2] not in points:
+            continue
+        for kept, other in ((points[rival[:2]], rival), (rival, points[rival[:2]])):
+            points[rival[:2]] = kept
+            lacking = wrap_sum(wanted_sum(row) - add_up(list(points.values())))
+            moved = (_signed((lacking - add_up([(0, *other[1:])])) * pow(STEP, -1, WHOLE)), *other[1:])
+            if lacking == 0:
+                strays.append(other)
+            elif moved[:2] in points or not _has_checksum(row, [*points.values(), moved]):
+                continue
+            connection.execute(SET_POINT, (*kept[2:], series, *kept[:2]))
+            if lacking:
+                connection.execute(INSERT_POINT, (series, *moved))
+            break
+
+
+def _has_checksum(row: Row, points: list[Point]) -> bool:
+    """Whether points in any order have the checksum of a series."""
+    steps, seqs, times_ms, values = map(list, zip(*sorted(points, key=_key), strict=True))
+    checksum = PointsChecksum()
+    checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
+    return bool(checksum.value() == row["checksum"])
 
 
 class PointMender:
@@ -164,19 +195,13 @@ class PointMender:
                 if key in keys or key[1] < 0 or not lowest <= key[0] <= self._row["top_step"]:
                     continue
                 tried += 1
-                moved = sorted(((*key, *point[2:]) if one is point else one for one in self._points), key=_key)
-                if self._matches_series(moved):
+                moved = [(*key, *point[2:]) if one is point else one for one in self._points]
+                if _has_checksum(self._row, moved):
                     self._connection.execute(SET_KEY, (*key, self._row["id"], *point[:2]))
                     return True
                 if tried == MOST_PLACES:
                     break
         return False
-
-    def _matches_series(self, points: list[Point]) -> bool:
-        steps, seqs, times_ms, values = map(list, zip(*points, strict=True))
-        checksum = PointsChecksum()
-        checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
-        return bool(checksum.value() == self._row["checksum"])
 
     def _add(self, block: list[Point], following: list[Point], of_block: int | None) -> bool:
         """Find the point that is lost: its step is in a gap, its time between those of its neighbours."""

@@ -373,8 +373,8 @@ class RunProof:
                 self._connection.execute(DELETE_NUMBER.format(table="event"), (run, row["seq"]))
             else:
                 count += 1
-        if last >= count:
-            self._draft.findings.miss(run, "some of its events")
+        if last >= count or not count:  # a run has one at least, of its start
+            self._draft.findings.miss(run, "some of its events" if count else "its events")
 
     def _settle_numbers(self, run: int, proved: bool) -> None:
         """Number events, notes and inputs from 0 again where a number is damaged or missing."""

@@ -29,7 +29,7 @@ from exptrack.portable.pages import PageFile
 from exptrack.portable.tables import TableReader
 
 PAGE = 4096
-POINTS = 2500
+POINTS = 1100
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_sound_archive_comes_back_as_it_is(lab: Path, tmp_path: Path) -> None:
 def test_a_block_of_points_is_lost_and_told_and_the_rest_of_the_run_comes_back(
     lab: Path, tmp_path: Path
 ) -> None:
-    leaf = pages_of(lab, "metric_point")[6]
+    leaf = pages_of(lab, "metric_point")[2]
     report, out = save(damaged(lab, tmp_path, zero(leaf)))
     hurt = [run for run in report.runs if not run.whole]
     assert not report.ok
@@ -151,8 +151,14 @@ def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
     pointer = struct.unpack_from(">H", lab.read_bytes(), begin + 8 + 20)[0]
     size = lab.read_bytes()[begin + pointer]
     last = begin + pointer + size  # of the record: it begins with its length
-    # The value, the type of the value, the length of the record, and the step.
-    for place, bit in ((last, 16), (begin + pointer + 6, 1), (begin + pointer, 2), (last - 10, 32)):
+    # The value, its type, the length of the record, and the step: to a new one, and to that of another point.
+    for place, bit in (
+        (last, 16),
+        (begin + pointer + 6, 1),
+        (begin + pointer, 2),
+        (last - 10, 32),
+        (last - 9, 4),
+    ):
 
         def flip(data: bytearray, place: int = place, bit: int = bit) -> None:
             data[place] ^= bit
@@ -212,7 +218,7 @@ def test_what_is_lost_of_artifacts_is_told_and_their_rows_stay(lab: Path, tmp_pa
 
 def test_only_with_unproven_comes_back_what_nothing_proves(lab: Path, tmp_path: Path) -> None:
     """Tags have no checksum but the sum of the run's rows, which a lost note makes wrong."""
-    leaf = pages_of(lab, "metric_point")[6]
+    leaf = pages_of(lab, "metric_point")[2]
     path = damaged(lab, tmp_path, zero(known_layouts()[0]["note"].root, leaf))
     report, out = save(path)
     assert ask(out, "SELECT * FROM tags") == ask(out, "SELECT * FROM attributes") == []
@@ -223,6 +229,40 @@ def test_only_with_unproven_comes_back_what_nothing_proves(lab: Path, tmp_path: 
     tags = [row for row in ask(more, "SELECT * FROM tags") if row[1] != "unproven"]
     assert sorted(tags) == sorted(ask(lab, "SELECT * FROM tags"))
     assert ask(more, "SELECT * FROM attributes") == ask(lab, "SELECT * FROM attributes")
+
+
+def test_a_lost_trial_leaves_a_failed_one_and_a_lost_sum_costs_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    with Archive(path) as archive:
+        study = archive.create_study("widths", "maximize", metric="loss")
+        study.optimize(lambda trial: trial.suggest_float("lr", 0.1, 1.0), n_trials=4, start_runs=False)
+        study.optuna_study.set_user_attr("owner", "a word that stands once")
+        archive.create_group("some")
+        archive.set_group_attribute("some", "who", "another word")
+        uid = ask(path, "SELECT uid FROM trial WHERE number = 1")[0][0]
+    root = known_layouts()[0]["trial"].root
+
+    def change(data: bytearray) -> None:
+        begin = (root - 1) * PAGE
+        at = data.index(str(uid).encode(), begin)
+        assert at < begin + PAGE
+        data[at + 17] ^= 1  # behind the uid
+        for word in (b"a word that stands once", b"another word"):
+            data[data.index(word)] ^= 1
+
+    report, out = save(damaged(path, tmp_path, change))
+    trials = ask(out, "SELECT number, state, reason, uid FROM trial ORDER BY number")
+    assert [row[1] for row in trials] == ["complete", "fail", "complete", "complete"]
+    assert trials[1][2] == "salvaged: its rows were lost"
+    assert [row[3] for row in trials] == sorted(str(row[3]) for row in trials)
+    assert ask(out, "SELECT number, value FROM trials WHERE number <> 1") == ask(
+        path, "SELECT number, value FROM trials WHERE number <> 1"
+    )
+    assert ask(out, "SELECT count(*) FROM study_attribute") == [(0,)]
+    assert ask(out, "SELECT count(*) FROM run_group") == [(0,)]
+    assert len(report.lost) == 3
+    _, whole = save(damaged(path, tmp_path, change), others=[path])
+    assert ask(whole, "SELECT count(*) FROM trial_param") == [(4,)]
 
 
 def test_another_copy_fills_what_is_missing(lab: Path, tmp_path: Path) -> None:

@@ -214,6 +214,9 @@ class _SourceMerge:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
                 self._tell(self._name, self._done, total)
+        for journal in self._source.journals:
+            if journal.problem is not None:
+                self._leave_out(f"journal {journal.name}", journal.problem)
         sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
         merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))

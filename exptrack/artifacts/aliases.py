@@ -15,9 +15,8 @@ from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import read_names, short_repr
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_change
 from exptrack.runs.row_sums import changing_alias, changing_artifact
-from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step, check_text
 
 LATEST = "latest"
@@ -122,23 +121,24 @@ def save_alias(
     name: str,
     alias: str,
     version: int | None,
-    at: str,
+    at: str | None = None,
     *,
     late: bool | None = None,
 ) -> None:
-    """Let an alias name a version, or none, and record the event. Call inside a transaction."""
+    """Let an alias name a version, or none, by default now, and record the event. Call inside a transaction."""
+    at = time_of_change(connection, run) if at is None else at
     with changing_alias(connection, run, name, alias):
         connection.execute(SAVE_ALIAS, {"run": run, "name": name, "alias": alias, "version": version, "at": at})
     facts = {"name": name, "alias": alias, "version": version}
     record_event(connection, run, "alias", facts, at=at, late=late)
 
 
-def drop_aliases(connection: Connection, run: int, name: str, versions: Iterable[int], at: str) -> None:
+def drop_aliases(connection: Connection, run: int, name: str, versions: Iterable[int]) -> None:
     """Remove the aliases of versions that go. Call inside the transaction that removes them."""
     gone = set(versions)
     for alias, version in connection.all(ALIASES_OF_NAME, (run, name)):
         if version in gone:
-            save_alias(connection, run, name, alias, None, at)
+            save_alias(connection, run, name, alias, None)
 
 
 class Naming:
@@ -182,7 +182,7 @@ class Naming:
         name, checked = check_artifact_name(name), check_alias(alias)
         with self._connection.transaction():
             chosen = self._choose_version(name, version)
-            save_alias(self._connection, self._run, name, checked, chosen["version"], utc_text())
+            save_alias(self._connection, self._run, name, checked, chosen["version"])
 
     @in_section
     def remove_alias(self, name: str, alias: str) -> None:
@@ -196,7 +196,7 @@ class Naming:
             self._require_run(changeable=True)
             if self._connection.value(VERSION_OF_ALIAS, (self._run, name, checked)) is None:
                 raise ArtifactNotFoundError(f"{name}:{checked}", self.run_id)
-            save_alias(self._connection, self._run, name, checked, None, utc_text())
+            save_alias(self._connection, self._run, name, checked, None)
 
     @in_section
     def describe(self, name: str, text: str | None, version: int | None = None) -> None:

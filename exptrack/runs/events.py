@@ -1,6 +1,10 @@
 """Append to and read the log of events that each run has.
 
-Invariant: an event is written in the transaction of the change it reports, so neither exists without the other.
+Invariants:
+
+- An event is written in the transaction of the change it reports, so neither exists without the other.
+- The events of a run rise in time, also where a clock was set back. So of two copies of a run, the one that
+  knows more has the newer event. Those of a recorded run have the times that were given.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from exptrack.plain import read_items
 from exptrack.records import Event
 from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
-from exptrack.times import moment, utc_text
+from exptrack.times import moment, time_after, utc_text
 
 INSERT_EVENT = """
 INSERT INTO event (run, seq, happened_at, kind, data, late, checksum)
@@ -32,6 +36,7 @@ STATE = """
 SELECT r.run_id, r.status <> 'running' AS is_over, r.deleted_at, r.heartbeat_at, o.lease_s
 FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
 """
+LAST_HAPPENED = "SELECT happened_at FROM event WHERE run = ? ORDER BY seq DESC LIMIT 1"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 
 # One encoder for all events: json.dumps() would make a new one at each call.
@@ -59,15 +64,15 @@ def record_event(
 ) -> None:
     """Append one event. Call inside the transaction of the change it reports.
 
-    `at` is the time it happened, as text of the archive; the default is now. `rows` is the sum of the hashes of
-    rows that the change added to the run. `late` says that the run was not running; None looks at its status,
-    and renews its lease if it has one.
+    `at` is the time it happened, as text of the archive; the default is `time_of_change`. `rows` is the sum of
+    the hashes of rows that the change added to the run. `late` says that the run was not running; None looks at
+    its status, and renews its lease if it has one.
 
     Raises:
         RunTrashedError: the run is in the trash, and `late` is None.
     """
     text = _encode(dict(data or {}))
-    at = utc_text() if at is None else at
+    at = time_of_change(connection, run) if at is None else at
     is_late = int(_visit(connection, run) if late is None else late)
     checksum = checksum_event(at, kind, text)
     connection.execute(
@@ -75,6 +80,12 @@ def record_event(
         {"run": run, "at": at, "kind": kind, "data": text, "late": is_late, "checksum": checksum},
     )
     add_to_run(connection, run, hash_row("event", (at, kind, text, is_late)) + rows)
+
+
+@decoding_rows
+def time_of_change(connection: Connection, run: int, at: str | None = None) -> str:
+    """Return the time of a change of a run: `at` or now, or just after its last event if that is later."""
+    return time_after(utc_text() if at is None else at, connection.value(LAST_HAPPENED, (run,)))
 
 
 def _visit(connection: Connection, run: int) -> bool:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
 from exptrack.records import RunStatus, RunSummary
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_change
 from exptrack.runs.lookup import RUN_COLUMNS, resolve_run, summarize_runs
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.store import begin_group
@@ -40,8 +40,13 @@ def trash_runs(connection: Connection, run_ids: Iterable[object]) -> list[str]:
     """Move runs to the trash; see :meth:`exptrack.Archive.trash_run`."""
     with connection.transaction():
         rows = {row["id"]: row for row in (resolve_run(connection, one) for one in run_ids)}
-        mark_as_trash(connection, rows.values(), utc_text())
+        mark_as_trash(connection, rows.values(), time_of_trashing(connection, rows))
     return [row["run_id"] for row in rows.values()]
+
+
+def time_of_trashing(connection: Connection, runs: Iterable[int]) -> str:
+    """Return one time at which these runs may be moved to the trash."""
+    return max((time_of_change(connection, run) for run in runs), default=utc_text())
 
 
 def mark_as_trash(connection: Connection, rows: Iterable[Row], at: str) -> None:

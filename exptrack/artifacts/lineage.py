@@ -32,7 +32,7 @@ from exptrack.database.row_sums import hash_row
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.plain import is_text, plain, short_repr
 from exptrack.records import Artifact, ArtifactUse
-from exptrack.runs.events import record_event, time_of_change
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import resolve_run
 from exptrack.validation import check_name, check_step
 
@@ -200,7 +200,7 @@ def use_artifact(
         require_run()
         found = find_artifact(connection, reference)
         facts = {"hash": found.hash, "from_run": found.run_id, "name": found.name, "version": found.version}
-        now = time_of_change(connection, run)
+        now = time_of_event(connection, run)
         if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": now}).rowcount:
             rows = hash_row("run_input", (*facts.values(), now))
             record_event(connection, run, "use", facts, at=now, rows=rows)

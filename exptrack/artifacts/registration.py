@@ -19,7 +19,7 @@ from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.plain import short_repr
 from exptrack.records import FOLDER_TYPE
-from exptrack.runs.events import record_event, time_of_change
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import sum_artifact
 from exptrack.validation import check_flag, check_name, check_step
 
@@ -94,7 +94,7 @@ def insert_artifact(
     the default is now. `late` as in `record_event`.
     """
     version = connection.value(NEXT_VERSION, (run, said.name))
-    at = time_of_change(connection, run) if at is None else at
+    at = time_of_event(connection, run) if at is None else at
     row = {
         "run_id": run_id,
         "name": said.name,

@@ -26,6 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from exptrack.database.main_file import MainFile
+
 BLOCK_POINTS = 1024  # that have a checksum of their own, see exptrack.metrics.store
 PAGE_SIZE_AT, RESERVED_AT = 16, 20  # in the header of the file
 INNER, LEAF, OTHER_INNER, OTHER_LEAF = 2, 10, 5, 13  # kinds of pages; the others are of tables with row ids
@@ -64,8 +66,8 @@ class Block(NamedTuple):
 class _Pages:
     """The pages of a tree in a file; each may be entered once."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by `close`
+    def __init__(self, path: Path | MainFile) -> None:
+        self._file = open(path, "rb", buffering=0) if isinstance(path, Path) else path  # noqa: SIM115 - see close
         header = self._file.read(100)
         size = int.from_bytes(header[PAGE_SIZE_AT : PAGE_SIZE_AT + 2], "big")
         self._page_bytes = 65536 if size == 1 else size
@@ -144,7 +146,7 @@ def find_page_problem(path: Path, root: int) -> str | None:
 class PointPages:
     """Reads the table of points whose first page is `root`. Use it in a ``with`` block."""
 
-    def __init__(self, path: Path, root: int) -> None:
+    def __init__(self, path: Path | MainFile, root: int) -> None:
         self._pages = _Pages(path)
         self._root = root
         self._pending: list[bytes] = []  # cells of one size, those with the last keys first in each
@@ -401,7 +403,7 @@ class PointPages:
 
     def _require_order(self, block: Block) -> None:
         first, last, is_rising = describe_steps(block.steps)
-        if not block.seqs.strip(b"\0"):
+        if block.seqs == bytes(len(block.seqs)):
             low, high = (first, 0), (last, 0)
         else:
             seqs = to_integers(block.seqs)

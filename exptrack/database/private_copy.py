@@ -211,7 +211,7 @@ def is_used_elsewhere(real: str) -> bool:
     try:
         return ask_lock(descriptor, hold.SHARED_BEGIN, hold.SHARED_BYTES) is not None
     finally:
-        hold.close_if_harmless(descriptor)
+        _close(descriptor)
 
 
 def _back_up(source: Connection, copy: Path, place: Path, progress: Progress | None) -> None:
@@ -224,6 +224,13 @@ def _back_up(source: Connection, copy: Path, place: Path, progress: Progress | N
 def _open(path: str) -> int:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     return own_files.open_descriptor(path, flags | getattr(os, "O_BINARY", 0))
+
+
+def _close(descriptor: int) -> None:
+    if os.name == "posix":
+        hold.close_if_harmless(descriptor)
+    else:
+        os.close(descriptor)  # it drops no locks there
 
 
 def _copy_bytes(place: Path, real: str, copy: Path, progress: Progress | None) -> bool:
@@ -239,7 +246,7 @@ def _copy_bytes(place: Path, real: str, copy: Path, progress: Progress | None) -
                 continue
             except OSError as error:
                 raise error_of(error, Path(f"{place}{ending}"), "cannot be read") from error
-            stack.callback(hold.close_if_harmless, descriptor)
+            stack.callback(_close, descriptor)
             files.append(_Opened(ending, descriptor, os.fstat(descriptor)))
         _require_archive(place, files[0])
         for one in files[1:]:

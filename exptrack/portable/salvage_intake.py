@@ -45,6 +45,14 @@ RUN_COLUMNS = {
     "family": "run_by_family",
     "fingerprint": "run_by_fingerprint",
 }
+# Deeper rows go with those that belong to no other at the end.
+ROWS_OF_RUN = tuple(
+    f"DELETE FROM {table} WHERE run = ?"
+    for table in (
+        *("run_environment", "run_config", "config_value", "run_tag", "note", "event", "run_attribute"),
+        *("run_ingest", "artifact_alias", "run_input", "artifact", "metric_series"),
+    )
+)
 SELECT_NAME = "SELECT {columns} FROM {table} WHERE id = ?"
 
 
@@ -67,6 +75,9 @@ class Draft:
         self.birth: str | None = None  # of the damaged archive
         self.drained: dict[str, int] = {}  # by journal
         self.views: list[tuple[str, str]] = []
+        # Rows that an index has too: metrics by their names, series by their runs and metrics.
+        self.sure_names: set[int] = set()
+        self.sure_series: set[int] = set()
         self.alternatives: list[Alternative] = []
 
     def change(self, work: Callable[..., object], *arguments: object) -> None:
@@ -78,6 +89,11 @@ class Draft:
                 work(*arguments)
 
         self.connection.section(section)
+
+    def forget_run(self, run: int) -> None:
+        """Delete the rows of a run whose own row is deleted. Call inside a transaction."""
+        for sql in ROWS_OF_RUN:
+            self.connection.execute(sql, (run,))
 
     # Rows
 
@@ -123,7 +139,10 @@ class Draft:
                 row = self.connection.one(select, (values[-1],))
                 if row is None:
                     missing.append(values)
-                elif tuple(row) != values:
+                elif tuple(row) == values:
+                    if table == "metric_name":
+                        self.sure_names.add(values[-1])
+                else:
                     named = dict(zip(columns[:-1], values[:-1], strict=True))
                     self.alternatives.append(Alternative(table, values[-1], named))
             if missing:
@@ -151,6 +170,8 @@ class Draft:
                 lost.append((series, run, metric))
             elif tuple(row) != (run, metric):
                 wrong.append((series, run, metric))
+            elif metric in self.sure_names:
+                self.sure_series.add(series)
         return wrong, lost
 
     def read_others(self, table: str, index: str) -> dict[int, Any]:

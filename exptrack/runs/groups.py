@@ -19,11 +19,11 @@ from exptrack.errors import GroupExistsError, GroupNotFoundError, InvalidValueEr
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import short_repr
 from exptrack.runs.attributes import check_attribute_key, decode_attribute, encode_attribute
-from exptrack.runs.events import record_event, time_of_change
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import RUN_COLUMNS
 from exptrack.runs.row_sums import changing_group, changing_group_attribute, changing_run
 from exptrack.runs.store import SET_GROUP, begin_group
-from exptrack.runs.trash import mark_as_trash, time_of_trashing, unmark_as_trash
+from exptrack.runs.trash import mark_as_trash, unmark_as_trash
 from exptrack.times import moment, time_after, utc_text
 from exptrack.validation import check_name
 
@@ -37,8 +37,7 @@ EXISTS (
 )
 """
 SELECT_GROUP = f"""
-SELECT g.id, g.created_at, g.changed_at, g.deleted_at, {_WAS_RENAMED} AS was_renamed
-FROM run_group AS g WHERE g.name = ?
+SELECT g.id, g.created_at, g.deleted_at, {_WAS_RENAMED} AS was_renamed FROM run_group AS g WHERE g.name = ?
 """
 LIST_GROUPS = f"""
 SELECT g.id, g.name, g.created_at, g.deleted_at,
@@ -131,7 +130,7 @@ def rename_group(connection: Connection, old: str, new: str) -> int:
         target = connection.one(SELECT_GROUP, (new,))
         if target is not None and target["deleted_at"] is None:
             raise GroupExistsError(new, str(connection.path))
-        now = time_after(utc_text(), row["changed_at"])
+        now = utc_text()
         begin_group(connection, new, now)
         target = _get(connection, new)
         with changing_group(connection, target["id"]):
@@ -150,7 +149,7 @@ def rename_group(connection: Connection, old: str, new: str) -> int:
                 connection.execute(SET_GROUP, (new, run["id"]))
             # Also those in the trash, which take no other change.
             late = run["status"] != "running"
-            at = time_of_change(connection, run["id"], now)
+            at = time_of_event(connection, run["id"], now)
             record_event(connection, run["id"], "group", {"group": new, "before": old}, at=at, late=late)
     return len(runs)
 
@@ -181,7 +180,7 @@ def trash_group(connection: Connection, name: str) -> list[str]:
     with connection.transaction():
         row = _get(connection, name)
         runs = [run for run in connection.all(RUNS_OF_GROUP, (name,)) if run["deleted_at"] is None]
-        now = time_after(time_of_trashing(connection, [run["id"] for run in runs]), row["changed_at"])
+        now = utc_text()
         mark_as_trash(connection, runs, now)
         # It was renamed once, and has come into being again.
         _remove_attribute(connection, row["id"], RENAMED_TO, now)

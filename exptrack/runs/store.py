@@ -21,7 +21,7 @@ from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_mapping, read_elements, read_items
 from exptrack.records import RunStatus
-from exptrack.runs.events import record_event, time_of_change
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
 from exptrack.runs.row_sums import (
     add_to_run,
@@ -31,7 +31,7 @@ from exptrack.runs.row_sums import (
     sum_config,
     sum_new_run,
 )
-from exptrack.times import time_after, utc_text
+from exptrack.times import utc_text
 from exptrack.validation import check_name, check_text
 
 INSERT_RUN = """
@@ -50,7 +50,7 @@ SET_GROUP = "UPDATE run SET group_name = ? WHERE id = ?"
 INSERT_GROUP = """
 INSERT INTO run_group (name, created_at, changed_at) VALUES (?1, ?2, ?2) ON CONFLICT (name) DO NOTHING
 """
-DELETED_GROUP = "SELECT id, changed_at FROM run_group WHERE name = ? AND deleted_at IS NOT NULL"
+DELETED_GROUP = "SELECT id FROM run_group WHERE name = ? AND deleted_at IS NOT NULL"
 RESTORE_GROUP = "UPDATE run_group SET deleted_at = NULL, changed_at = ? WHERE id = ?"
 INSERT_TAG = "INSERT INTO run_tag (run, tag, added_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_NOTE = """
@@ -155,10 +155,10 @@ def begin_group(connection: Connection, name: str, at: str) -> None:
         assert made.lastrowid is not None
         begin_group_sum(connection, made.lastrowid)
         return
-    row = connection.one(DELETED_GROUP, (name,))
-    if row is not None:
-        with changing_group(connection, row["id"]):
-            connection.execute(RESTORE_GROUP, (time_after(at, row["changed_at"]), row["id"]))
+    group = connection.value(DELETED_GROUP, (name,))
+    if group is not None:
+        with changing_group(connection, group):
+            connection.execute(RESTORE_GROUP, (at, group))
 
 
 def replace_config(connection: Connection, run: int, config: ExpConfig) -> None:
@@ -180,7 +180,7 @@ def insert_note(
     connection: Connection, run: int, text: str, at: str | None = None, *, late: bool | None = None
 ) -> None:
     """Write a note and its event. Call inside a transaction; `late` as in `record_event`."""
-    at = time_of_change(connection, run) if at is None else at
+    at = time_of_event(connection, run) if at is None else at
     connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
     rows = hash_row("note", (at, text))
     record_event(connection, run, "note", {"characters": len(text)}, at=at, rows=rows, late=late)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
 from exptrack.records import RunStatus, RunSummary
-from exptrack.runs.events import record_event, time_of_change
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import RUN_COLUMNS, resolve_run, summarize_runs
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.store import begin_group
@@ -40,13 +40,8 @@ def trash_runs(connection: Connection, run_ids: Iterable[object]) -> list[str]:
     """Move runs to the trash; see :meth:`exptrack.Archive.trash_run`."""
     with connection.transaction():
         rows = {row["id"]: row for row in (resolve_run(connection, one) for one in run_ids)}
-        mark_as_trash(connection, rows.values(), time_of_trashing(connection, rows))
+        mark_as_trash(connection, rows.values(), utc_text())
     return [row["run_id"] for row in rows.values()]
-
-
-def time_of_trashing(connection: Connection, runs: Iterable[int]) -> str:
-    """Return one time at which these runs may be moved to the trash."""
-    return max((time_of_change(connection, run) for run in runs), default=utc_text())
 
 
 def mark_as_trash(connection: Connection, rows: Iterable[Row], at: str) -> None:
@@ -79,7 +74,7 @@ def unmark_as_trash(connection: Connection, rows: Iterable[Row]) -> None:
 def _mark(connection: Connection, run: int, deleted_at: str | None, event: str) -> None:
     with changing_run(connection, run):
         connection.execute(MARK_RUN, (deleted_at, run))
-    record_event(connection, run, event, at=deleted_at, late=True)
+    record_event(connection, run, event, at=time_of_event(connection, run, deleted_at), late=True)
 
 
 @in_reading

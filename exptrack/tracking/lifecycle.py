@@ -27,7 +27,6 @@ from exptrack.metrics.recovery import recover
 from exptrack.metrics.writer import hold_journal
 from exptrack.process import ProcessIdentity, is_alive
 from exptrack.records import RunStatus
-from exptrack.runs.events import time_of_change
 from exptrack.runs.identity import make_run_id, new_run_id
 from exptrack.runs.lease import PROCESS
 from exptrack.runs.lookup import resolve_run
@@ -360,7 +359,6 @@ def _end_dead_run(connection: Connection, run: int) -> str:
     with changing_run(connection, run):
         connection.execute(END_DEAD_RUN, (utc_text(ended), utc_text(ended), duration_ms, reason, run))
         connection.execute(DELETE_OWNER, (run,))
-    at = time_of_change(connection, run, utc_text(ended))
-    record_end(connection, run, RunStatus.INTERRUPTED, reason, at)
+    record_end(connection, run, RunStatus.INTERRUPTED, reason, utc_text(ended))
     seal_run(connection, run, completed=False)
     return str(row["run_id"])

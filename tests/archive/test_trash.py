@@ -151,7 +151,7 @@ def test_the_trash_is_emptied_by_age(
 ) -> None:
     long_ago = (datetime.now(UTC) - timedelta(days=31)).strftime("%Y-%m-%d %H:%M:%S.%f")
     with monkeypatch.context() as patched:
-        patched.setattr(trash, "time_of_trashing", lambda _connection, _runs: long_ago)
+        patched.setattr(trash, "utc_text", lambda: long_ago)
         archive.trash_run(runs[0])
     archive.trash_run(runs[1])
     with pytest.raises(InvalidValueError, match="an age is in seconds"):

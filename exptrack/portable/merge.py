@@ -218,6 +218,9 @@ class _SourceMerge:
         merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
         studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
+        for journal in self._source.journals:
+            if journal.problem is not None:
+                self._leave_out(f"journal {journal.name}", journal.problem)
         return MergedFile(
             self._name,
             tuple(self._new),

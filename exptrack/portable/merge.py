@@ -233,9 +233,6 @@ class _SourceMerge:
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
         self._tell_of_waiting_points()
         studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
-        for journal in self._source.journals:
-            if journal.problem is not None:
-                self._leave_out(f"journal {journal.name}", journal.problem)
         return MergedFile(
             self._name,
             tuple(self._new),

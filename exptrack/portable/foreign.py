@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from exptrack.database.deadline import Deadline
 from exptrack.database.descriptors import FileId, file_id
+from exptrack.database.hold import find_other_name
 from exptrack.database.opening import CREATION_GRACE_S, archive_path
 from exptrack.database.own_schema import require_own_schema
 from exptrack.database.places import require_own_side_files
@@ -231,8 +232,11 @@ def identify_file(path: str | os.PathLike[str]) -> FileId | str:
 def _choose_mode(real: str) -> str | None:
     """Return the mode in which the file can be read in place; None if only a copy can be read.
 
-    SQLite would make the log of a process that was killed a part of the file, or make an index of it.
+    SQLite would make the log of a process that was killed a part of the file, or make an index of it. By
+    another name of a file that is open here it would make a log of its own, and miss what is in the right one.
     """
+    if find_other_name(real) is not None:
+        return None
     if find_opened(real) is not None or has_descriptor(real):
         return "ro"
     if os.path.exists(f"{real}-journal"):

@@ -167,6 +167,17 @@ def test_two_names_of_one_file_are_the_same(tmp_path: Path) -> None:
     assert [len(ids) for ids in read_ids(tmp_path / "link.db")] == [1, 1]
 
 
+def test_a_hard_link_to_an_open_archive_is_read_with_what_its_log_holds(tmp_path: Path) -> None:
+    make(tmp_path / "lab.db")
+    os.link(tmp_path / "lab.db", tmp_path / "other.db")
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.start_run().complete()
+        ids = [run.run_id for run in reversed(archive.list_runs())]
+        assert read_ids(tmp_path / "other.db") == (ids, ids)
+        assert diff_archives(tmp_path / "lab.db", tmp_path / "other.db").same
+        assert sorted(path.name for path in tmp_path.glob("other*")) == ["other.db"]
+
+
 def test_objects_of_strangers_are_taken_out_of_the_copy(tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     ids = make(path)

@@ -61,6 +61,7 @@ UNREADABLE = (
     ArchiveLockedError,
     ArchiveMovedError,
 )
+TRIES = 10  # to store contents that others remove meanwhile
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
 ROW_IDS = "SELECT run_id, id FROM run"
@@ -337,9 +338,7 @@ class _SourceMerge:
             self._new += [one.facts.run_id for one in runs]
             self._points += sum(one.points for one in runs)
             return
-        with Intake(self._connection) as intake:
-            self._copier.put_blobs(intake, runs)
-            taken, more = self._write(intake, partial(self._write_new, runs))
+        taken, more = self._write(runs, partial(self._write_new, runs))
         self._new += [one.facts.run_id for one in taken]
         self._points += sum(one.points for one in taken) + more
         for one in runs:
@@ -361,12 +360,7 @@ class _SourceMerge:
             return
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
-            with Intake(self._connection) as intake:
-                if self._dry_run:
-                    self._copier.count_blobs(sound)
-                else:
-                    self._copier.put_blobs(intake, sound)
-                outcome = self._write(intake, partial(self._write_copies, of, sound))
+            outcome = self._write(sound, partial(self._write_copies, of, sound))
         except ArchiveCorruptError as error:
             self._require_theirs(error)
             outcome = _Outcome(problem=str(error))
@@ -490,20 +484,31 @@ class _SourceMerge:
                 return False
         return True
 
-    def _write(self, intake: Intake, write: Callable[[], Any]) -> Any:
-        """Call `write` with the file attached, in a transaction in which the blobs of the intake are there."""
-        connection = self._connection
+    def _write(self, runs: list[RunRows], write: Callable[[], Any]) -> Any:
+        """Call `write` with the file attached, in a transaction in which these runs have their contents."""
+        connection, copier = self._connection, self._copier
         result: list[Any] = []
 
-        def work() -> None:
-            with connection.attached(self._source.copy):
-                if self._dry_run:
-                    result.append(write())
-                else:
-                    intake.attach(lambda: result.append(write()), durable=True)
+        def write_if_whole() -> None:
+            # Another merge may have removed contents that were here, as no artifact named them any more.
+            result[:] = () if not self._dry_run and copier.find_missing(runs) else (write(),)
 
-        connection.section(work)
-        return result[-1]
+        def work(store: Callable[[], object]) -> None:
+            with connection.attached(self._source.copy):
+                store()
+
+        for _ in range(TRIES):
+            with Intake(connection) as intake:
+                if self._dry_run:
+                    copier.count_blobs(runs)
+                    connection.section(partial(work, write_if_whole))
+                else:
+                    copier.put_blobs(intake, runs)
+                    connection.section(partial(work, lambda: intake.attach(write_if_whole, durable=True)))
+            if result:
+                return result[0]
+        reason = "another process removes the contents of its artifacts again and again; merge again later"
+        raise ArchiveCorruptError(reason, path=str(self._source.place))
 
     def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
         """Write runs, each with its row id or None for a new one, and whether its series come from the file.

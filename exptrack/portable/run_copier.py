@@ -93,7 +93,7 @@ class RunCopier:
         Raises:
             ArchiveCorruptError: some are missing or damaged.
         """
-        for blob_hash in sorted(self._find_missing(runs)):
+        for blob_hash in sorted(self.find_missing(runs)):
             row = self._source.one(BLOB_OF_HASH, (blob_hash,))
             stored = None if row is None else StoredBlob(self._source, row["id"], blob_hash)
             put = None if stored is None else intake.put_packed(stored.iter_packed())
@@ -108,13 +108,14 @@ class RunCopier:
 
     def count_blobs(self, runs: Iterable[RunRows]) -> None:
         """Count the contents that the archive does not have, each once, and store nothing."""
-        missing = self._find_missing(runs) - self._counted
+        missing = self.find_missing(runs) - self._counted
         self._counted |= missing
         count, size = self._source.all(SIZE_OF_BLOBS, (json.dumps(sorted(missing)),))[0]
         self.blobs += count
         self.blob_bytes += size
 
-    def _find_missing(self, runs: Iterable[RunRows]) -> set[str]:
+    def find_missing(self, runs: Iterable[RunRows]) -> set[str]:
+        """Return the hashes of the contents of runs that the archive does not have."""
         hashes = set[str]().union(*(one.blobs() for one in runs))
         return hashes - {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
 

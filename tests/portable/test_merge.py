@@ -11,6 +11,8 @@ import pytest
 from exptrack import Archive
 from exptrack.portable import run_copier
 from exptrack.portable.merge import _SourceMerge
+from exptrack.portable.run_copier import RunCopier
+from exptrack.portable.run_rows import RunRows
 from tests.portable.hostile.journals import journal
 
 
@@ -84,3 +86,20 @@ def test_the_points_of_a_journal_come_once_though_two_merge_them(
         monkeypatch.setattr(_SourceMerge, "_take_waiting_points", merge_before)
         assert [file.points for file in archive.merge(stopped).files] == [0]
         assert [point.step for point in archive.get_run(run.run_id).get_metric("loss")] == [0, 99]
+
+
+def test_contents_that_another_merge_removes_meanwhile_are_stored_again(
+    parted: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were here, held for a merge that did not need them in the end."""
+    with Archive(tmp_path / "all.db") as archive:
+        find, calls = RunCopier.find_missing, []
+
+        def find_none_at_first(copier: RunCopier, runs: list[RunRows]) -> set[str]:
+            calls.append(runs)
+            return set() if len(calls) == 1 else find(copier, runs)
+
+        monkeypatch.setattr(RunCopier, "find_missing", find_none_at_first)
+        (file,) = archive.merge(parted[1]).files
+        assert (len(file.new), file.blobs, file.left_out) == (4, 4, ())
+        assert archive.verify().ok

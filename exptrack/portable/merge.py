@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
@@ -32,11 +33,12 @@ from exptrack.errors import (
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
+from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
-from exptrack.portable.merge_groups import merge_groups
+from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.point_proofs import PointProofs
@@ -56,6 +58,7 @@ UNREADABLE = (
     ArchiveLockedError,
     ArchiveMovedError,
 )
+PROVED_AT_ONCE = 20  # runs, without a pause
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
 ROW_IDS = "SELECT run_id, id FROM run"
@@ -127,7 +130,8 @@ def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell
 
 def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not find_unknown(connection, look):
+        unknown = find_unknown(connection, look)
+        if not (unknown.runs or unknown.studies or find_new_groups(connection, look, unknown.groups)):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
     with (
         open_source(path, beside=connection.place.parent) as source,
@@ -140,6 +144,13 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
     return dict(connection.fold(ROW_IDS, (), list))
 
 
+class _Proved(NamedTuple):
+    """Runs of a file whose checksums hold, and those that do not come along."""
+
+    runs: list[RunRows]
+    left_out: list[LeftOut]
+
+
 class _SourceMerge:
     """Merges one file into the archive."""
 
@@ -149,8 +160,8 @@ class _SourceMerge:
         self._connection = connection
         self._source = source
         self._from = source.connection
-        self._copier = RunCopier(connection, source.connection, source.place, points.meanwhile)
-        self._point_proofs = points
+        self._copier = RunCopier(connection, source.connection, source.place)
+        self._points_proved = points
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
@@ -169,10 +180,14 @@ class _SourceMerge:
         total = sum(len(rows) for _, rows in groups.values())
         name = str(self._source.place)
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
-        for batch in self._copier.batches(fresh):
-            self._take_new(batch)
-            self._done += len(batch)
-            self._tell(name, self._done, total)
+        with Ahead(self._prove(self._copier.batches(fresh))) as ahead:
+            self._copier.meanwhile = ahead.meanwhile
+            while (proved := ahead.take()) is not None:
+                self._left_out += proved.left_out
+                self._take_new(proved.runs)
+                self._done += len(proved.runs) + len(proved.left_out)
+                self._tell(name, self._done, total)
+        self._copier.meanwhile = nullcontext
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
                 self._take_copies(of, here, rows)
@@ -219,9 +234,8 @@ class _SourceMerge:
 
     # Runs that are new here
 
-    def _take_new(self, row_ids: list[int]) -> None:
+    def _take_new(self, sound: list[RunRows]) -> None:
         """Take runs of which this archive has no copy, all in one transaction if they are sound."""
-        sound = self._prove(row_ids)
         try:
             self._copy_new(sound)
         except ArchiveCorruptError as error:
@@ -234,24 +248,31 @@ class _SourceMerge:
                 except ArchiveCorruptError as single:
                     self._leave_out(one.facts.run_id, single)
 
-    def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
-        """Read runs of the file, and return those whose checksums hold."""
-        problems = prove_runs(self._from, row_ids)
-        sound = [row_id for row_id in row_ids if not problems[row_id]]
-        problems |= self._contents.prove_runs(sound)
-        for row_id in row_ids:
-            if problems[row_id]:
-                self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
-        runs = read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
-        damaged = self._point_proofs.find_problems(series.row_id for one in runs for series in one.series)
-        found = []
-        for rows in runs:
-            metrics = [damaged[series.row_id] for series in rows.series if series.row_id in damaged]
-            if metrics:
-                self._leave_out(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS]))
-            else:
-                found.append(rows)
-        return found
+    def _prove(self, batches: Iterable[list[int]]) -> Iterator[_Proved | None]:
+        """Yield for each batch those of its runs whose checksums hold, and None after each step before that."""
+        for row_ids in batches:
+            problems: dict[int, list[str]] = {}
+            for begin in range(0, len(row_ids), PROVED_AT_ONCE):
+                problems |= prove_runs(self._from, row_ids[begin : begin + PROVED_AT_ONCE])
+                yield None
+            problems |= self._contents.prove_runs([row_id for row_id in row_ids if not problems[row_id]])
+            left_out = [
+                LeftOut(name_run(self._from, row_id), "; ".join(problems[row_id]))
+                for row_id in row_ids
+                if problems[row_id]
+            ]
+            found: list[RunRows] = []
+            for rows in read_runs(self._from, [row_id for row_id in row_ids if not problems[row_id]]):
+                series = [one.row_id for one in rows.series]
+                yield from self._points_proved.prove(series)
+                metrics = [
+                    self._points_proved.problems[one] for one in series if one in self._points_proved.problems
+                ]
+                if metrics:
+                    left_out.append(LeftOut(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS])))
+                else:
+                    found.append(rows)
+            yield _Proved(found, left_out)
 
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))
@@ -279,7 +300,9 @@ class _SourceMerge:
     # Runs of which both files have copies
 
     def _take_copies(self, of: str, here: list[int], there: list[int]) -> None:
-        sound = self._prove(there)
+        (proved,) = filter(None, self._prove([there]))
+        self._left_out += proved.left_out
+        sound = proved.runs
         if not sound:
             return
         blobs = set[str]().union(*(one.blobs() for one in sound))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from exptrack.database.connection import Connection, in_section
+from exptrack.database.connection import Connection, in_reading, in_section
 from exptrack.portable.history import rank_attribute
 from exptrack.runs.groups import SET_GROUP_ATTRIBUTE
 from exptrack.runs.row_sums import begin_group_sum, changing_group, changing_group_attribute
@@ -31,6 +31,19 @@ class _State(NamedTuple):
         return self.changed_at, self.deleted_at is None, self.created_at, self.deleted_at or ""
 
 
+class _News(NamedTuple):
+    """What another file brings of a group: its state, and attributes that are new or newer."""
+
+    state: _State
+    attributes: list[tuple[Any, ...]]
+
+
+@in_reading
+def find_new_groups(connection: Connection, other: Connection, names: Iterable[str]) -> list[str]:
+    """Return those of these groups of which the other file brings something, by their names."""
+    return [name for name in sorted(names) if _find_news(connection, other, name) is not None]
+
+
 @in_section
 def merge_groups(connection: Connection, other: Connection, names: Iterable[str], *, dry_run: bool) -> None:
     """Bring the groups with these names, of which the other file says something else, up to date. Commits."""
@@ -42,28 +55,39 @@ def merge_groups(connection: Connection, other: Connection, names: Iterable[str]
 
 
 def _merge_group(connection: Connection, other: Connection, name: str) -> None:
+    news = _find_news(connection, other, name)
+    if news is None:
+        return
+    row = connection.one(SELECT_GROUP, (name,))
+    group = _insert(connection, name, news.state) if row is None else int(row["id"])
+    if row is not None and _State(*row[1:]) != news.state:
+        with changing_group(connection, group):
+            connection.execute(UPDATE_GROUP, (*news.state, group))
+    for attribute in news.attributes:
+        with changing_group_attribute(connection, group, attribute[0]):
+            connection.execute(SET_GROUP_ATTRIBUTE, (group, *attribute))
+
+
+def _find_news(connection: Connection, other: Connection, name: str) -> _News | None:
     theirs = other.one(SELECT_GROUP, (name,))
     if theirs is None:
-        return
+        return None
     states = [_State(*theirs[1:])]
     row = connection.one(SELECT_GROUP, (name,))
-    before = None
+    own: dict[str, tuple[Any, ...]] = {}
     if row is not None:
-        before = _State(*row[1:])
-        states.append(before)
+        states.append(_State(*row[1:]))
+        own = {one[0]: one for one in connection.fold(ATTRIBUTES, (row["id"],), list)}
     state = max(states, key=_State.rank)
     if state.deleted_at is not None and connection.value(HAS_RUNS, (name,)):
         state = state._replace(deleted_at=None)
-    group = _insert(connection, name, state) if row is None else int(row["id"])
-    if before not in (None, state):
-        with changing_group(connection, group):
-            connection.execute(UPDATE_GROUP, (*state, group))
-    own = {one[0]: one for one in connection.fold(ATTRIBUTES, (group,), list)}
-    for theirs_row in other.fold(ATTRIBUTES, (theirs["id"],), list):
-        key = theirs_row[0]
-        if key not in own or rank_attribute(theirs_row) > rank_attribute(own[key]):
-            with changing_group_attribute(connection, group, key):
-                connection.execute(SET_GROUP_ATTRIBUTE, (group, *theirs_row))
+    attributes = [
+        tuple(one)
+        for one in other.fold(ATTRIBUTES, (theirs["id"],), list)
+        if one[0] not in own or rank_attribute(one) > rank_attribute(own[one[0]])
+    ]
+    is_known = row is not None and _State(*row[1:]) == state
+    return None if is_known and not attributes else _News(state, attributes)
 
 
 def restore_groups(connection: Connection, other: Connection, names: Iterable[str | None]) -> None:

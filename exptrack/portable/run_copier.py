@@ -19,7 +19,7 @@ from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
 from exptrack.runs.seal import save_run_checksum
 
-POINTS_AT_ONCE = 1_000_000  # copied in one transaction
+POINTS_AT_ONCE = 250_000  # copied in one transaction
 
 POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
@@ -50,17 +50,11 @@ class RunCopier:
     `blobs` and `blob_bytes` count the contents that it stored. `meanwhile` is entered while SQLite alone works.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        source: Connection,
-        place: os.PathLike[str],
-        meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext,
-    ) -> None:
+    def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
         self._connection = connection
         self._source = source
         self._place = os.fspath(place)
-        self._meanwhile = meanwhile
+        self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         self.blobs = self.blob_bytes = 0
 
     def batches(self, row_ids: Iterable[int]) -> Iterator[list[int]]:
@@ -118,7 +112,7 @@ class RunCopier:
         points = 0
         if copied:
             mapped = (json.dumps(sorted(copied)),)
-            with self._meanwhile():
+            with self.meanwhile():
                 points = connection.execute(COPY_POINTS, mapped).rowcount
             connection.execute(COPY_CHECKS, mapped)
         for row_id in unsealed:

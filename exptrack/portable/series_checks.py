@@ -103,9 +103,7 @@ def _check_series(
     digest: PointsDigest | None,
 ) -> Iterator[str]:
     def read(query: str) -> _Rows:
-        return connection.fold(
-            query, (row["id"],), lambda points: _Rows(row, digest).take(points, meter.reach)
-        )
+        return connection.fold(query, (row["id"],), lambda points: _Rows(row, digest).take(points, meter.reach))
 
     try:
         try:

@@ -22,9 +22,13 @@ _NAMES_IN = {
     """,
     "archive.records": "ArchiveInfo DeleteReport RecoveryReport SqlResult",
     "portable.snapshot": "BackupReport",
+    "portable.pack": "PackReport",
+    "portable.unpack": "UnpackReport unpack",
     "portable.archive_diff": "diff_archives ArchiveDiff DifferingRun ArtifactRef",
     "portable.extract": "ExtractReport",
     "portable.merge_records": "MergeReport MergedFile Fork LeftOut",
+    "portable.salvage": "salvage",
+    "portable.salvage_report": "SalvageReport SalvagedRun",
     "portable.verification": "VerifyReport Problem",
     # A run
     "tracking.run": "Run",
@@ -81,7 +85,7 @@ _NAMES_IN = {
         ArchiveError ArchiveNotFoundError NotAnArchiveError ArchiveTooNewError ArchiveLockedError
         ArchiveReadOnlyError ArchiveFullError ArchiveCorruptError ArchiveClosedError ArchiveMovedError
         ForkUnsafeError
-        ArchiveIOError JournalError MigrationError UnsupportedSqliteError MissingPackageError
+        ArchiveIOError JournalError VerificationError MigrationError UnsupportedSqliteError MissingPackageError
         NotFoundError RunNotFoundError AmbiguousRunError ArtifactNotFoundError AmbiguousHashError
         MetricNotFoundError ConfigNotFoundError StudyNotFoundError GroupNotFoundError
         ConflictError RunFinishedError RunBusyError RunTrashedError StudyExistsError SweepDiffersError
@@ -238,6 +242,7 @@ if TYPE_CHECKING:
     from exptrack.errors import SweepPlanError as SweepPlanError
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
+    from exptrack.errors import VerificationError as VerificationError
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.buckets import Buckets as Buckets
     from exptrack.metrics.curves import Curves as Curves
@@ -253,7 +258,13 @@ if TYPE_CHECKING:
     from exptrack.portable.merge_records import LeftOut as LeftOut
     from exptrack.portable.merge_records import MergedFile as MergedFile
     from exptrack.portable.merge_records import MergeReport as MergeReport
+    from exptrack.portable.pack import PackReport as PackReport
+    from exptrack.portable.salvage import salvage as salvage
+    from exptrack.portable.salvage_report import SalvagedRun as SalvagedRun
+    from exptrack.portable.salvage_report import SalvageReport as SalvageReport
     from exptrack.portable.snapshot import BackupReport as BackupReport
+    from exptrack.portable.unpack import UnpackReport as UnpackReport
+    from exptrack.portable.unpack import unpack as unpack
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
     from exptrack.query.details import RunDetail as RunDetail

@@ -19,7 +19,8 @@ inherit from it too, so that code which does not know exptrack can catch them.
     │   ├── MigrationError              20
     │   ├── ArchiveIOError              21
     │   ├── ForkUnsafeError             25
-    │   └── JournalError                26
+    │   ├── JournalError                26
+    │   └── VerificationError           27
     ├── UnsupportedSqliteError          22
     ├── MissingPackageError             24
     ├── NotFoundError (LookupError)     30
@@ -152,6 +153,17 @@ class JournalError(ArchiveError):
     """The points of a journal that was named cannot be stored; `path` names the journal."""
 
     exit_code = 26
+
+
+class VerificationError(ArchiveError):
+    """An archive was not packed or unpacked, as what it holds is not what was stored or sealed."""
+
+    exit_code = 27
+
+    def __init__(self, path: str, problems: Sequence[str]) -> None:
+        first = f"{problems[0]}{f' (and {len(problems) - 1:,} more)' * (len(problems) > 1)}"
+        super().__init__(f"{path} is damaged: {first}; run 'exptrack verify' to see all of it", path=path)
+        self.problems = tuple(problems)
 
 
 class MigrationError(ArchiveError):

@@ -58,6 +58,14 @@ def steady_s() -> float:
     return read_clock(CLOCK)
 
 
+def time_after(at: str, before: str | None) -> str:
+    """Return the time of a change as text: `at`, or just after the time of the change that it replaces.
+
+    A clock that was set back would else let an older value look newer, to whoever compares two copies.
+    """
+    return at if before is None or at > before else utc_text(moment(before) + _MICROSECOND)
+
+
 def moment(text: str) -> datetime:
     """Read a wall-clock time that the archive stores, as an aware UTC datetime."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -21,8 +21,10 @@ SMALL = {
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
     "make_archive": ["--runs", "40", "--bare"],
     "memory": ["--points", "20000"],
+    "merge": ["--runs", "4", "--repeat", "1"],
     "questions": ["--runs", "60", "--repeat", "2"],
     "throughput": ["--points", "2000", "--repeat", "1"],
+    "verification": ["--runs", "2", "--metrics", "2", "--points", "20", "--long", "2000", "--repeat", "1"],
 }
 
 

@@ -114,6 +114,7 @@ PRINTED = {
     "docs/serving.md: Curves": " 20 [0, 20, 40] 4000\n",
     "docs/serving.md: Live": "False 1\n0\n",
     "docs/serving.md: Threads, memory and time": "1\n",
+    "docs/clusters.md: Clusters": "1\n",
     "docs/sweeps.md: The script": "",
     "docs/sweeps.md: Search from Python": "'width': 64}",
 }

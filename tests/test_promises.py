@@ -174,6 +174,21 @@ POWER_SAFE = {
     "keep": Promise(THREE, "run.artifacts.keep('a', last=1)", lambda _, run: versions(run) == {"a": [3]}),
     "gc_artifacts": Promise(GARBAGE, "archive.gc_artifacts()", lambda a, _: a.info().stored_bytes == 0),
     "remove": Promise(THREE, "run.artifacts.remove('a', 2)", lambda _, run: versions(run) == {"a": [1, 3]}),
+    "merge": Promise(
+        "with exptrack.Archive('node.db') as node: node.start_run().complete()",
+        "archive.merge('node.db')",
+        lambda a, _: len(a.list_runs()) == 2,
+    ),
+    "merge_group": Promise(
+        "with exptrack.Archive('group.db') as node: node.create_group('g')",
+        "archive.merge('group.db')",
+        lambda a, _: [one.name for one in a.list_groups()] == ["g"],
+    ),
+    "merge_study": Promise(
+        "with exptrack.Archive('study.db') as node: node.create_study('widths')",
+        "archive.merge('study.db')",
+        lambda a, _: [one.name for one in a.studies()] == ["widths"],
+    ),
 }
 
 
@@ -218,7 +233,9 @@ os.write(said, b"begin {name}")
 {promise.call}
 os.write(said, b"end {name}")
 """
-    # Where there is nothing to remove, nothing is written and nothing is synced.
+    # Where there is nothing to remove, nothing is written and nothing is synced. The first call may copy a long
+    # -wal into the file.
+    script += "archive.gc_artifacts()\n"
     script += 'os.write(said, b"begin nothing"); archive.gc_artifacts(); os.write(said, b"end nothing")'
     tracer = ["strace", "-f", "-y", "-e", "trace=write,fsync,fdatasync", "-o", str(tmp_path / "trace")]
     subprocess.run([*tracer, sys.executable, "-c", script, str(tmp_path)], check=True)

@@ -53,6 +53,12 @@ for (const [own, tables, ...queries] of [
 
 // Runs: config, seal, events.
 const SUMMARY = columns('metric_series').split(',').slice(2)
+const sealOf = run => hex([
+  ...rows(`SELECT 'run', run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
+    family, fingerprint, host, vcs_commit, vcs_dirty FROM run WHERE id = ?`, run),
+  ...rowsOf('run_environment', 'run', run), ...rowsOf('run_config', 'run', run), configOf(run),
+  ...rows(`SELECT 'metric_series', name, ${SUMMARY}, checksum ${NAMED} WHERE run = ? ORDER BY 2`, run),
+].map(row => `${list(row)}\n`).join(''))
 for (const [id, run, hash, family, fingerprint, seal, snapshot, ...code] of rows(`SELECT id, run_id,
   config_hash, family, fingerprint, checksum, snapshot, code_digest, data_references
   FROM run JOIN run_config AS c ON c.run = id JOIN run_environment AS e ON e.run = id`)) {
@@ -60,15 +66,29 @@ for (const [id, run, hash, family, fingerprint, seal, snapshot, ...code] of rows
   check(`config of run ${run}`, () => hex(snapshot) === hash)
   check(`family of run ${run}`, () => hex(list(kept.map(leaf => leaf.slice(0, 4)))).slice(0, 16) === family)
   check(`fingerprint of run ${run}`, () => hex(list([hash, ...code])) === fingerprint)
-  if (seal !== null) check(`seal of run ${run}`, () => seal === hex([
-    ...rows(`SELECT 'run', run_id, status, reason, traceback, started_at, ended_at, duration_ms, config_hash,
-      family, fingerprint, host, vcs_commit, vcs_dirty FROM run WHERE id = ?`, id),
-    ...rowsOf('run_environment', 'run', id), ...rowsOf('run_config', 'run', id), configOf(id),
-    ...rows(`SELECT 'metric_series', name, ${SUMMARY}, checksum ${NAMED} WHERE run = ? ORDER BY 2`, id),
-  ].map(row => `${list(row)}\n`).join('')))
+  check(`seal of run ${run}`, () => seal === null || seal === sealOf(id))
 }
 for (const [run, seq, sum, ...parts] of rows('SELECT run, seq, checksum, happened_at, kind, data FROM event'))
   check(`event ${seq} of run ${run}`, () => BigInt(crc32(parts.join('\0'))) === sum)
+
+// The digest: what the archive says, whatever its row ids are.
+const STUDY = '(SELECT uid FROM study WHERE id = study),', TRIAL = `(SELECT s.uid FROM study AS s JOIN trial
+  AS t ON s.id = t.study WHERE t.id = trial), (SELECT uid FROM trial WHERE id = trial),`
+const said = rows(`SELECT id, 'run', run_id, checksum, name, group_name, parent_run_id, external_id, deleted_at,
+  iif(status = 'running', heartbeat_at, NULL) FROM run`).map(([id, kind, run, seal, ...row]) =>
+  [kind, run, seal ?? sealOf(id), ...row])
+for (const [lead, tables] of [['', 'run_group study'], ['(SELECT run_id FROM run WHERE id = run),', 'run_owner'
+  + ' run_tag note event run_input artifact run_attribute artifact_alias run_ingest'],
+  ['(SELECT name FROM run_group WHERE id = run_group),', 'run_group_attribute'],
+  [STUDY, 'study_objective study_attribute trial'], [TRIAL, 'trial_param trial_value'],
+  [`${TRIAL} row_number() OVER (PARTITION BY trial ORDER BY id),`, 'trial_report trial_attribute'],
+]) for (const table of tables.split(' ')) {
+  const told = columns(table).replace(/\b(id|blob),/g, '')
+    .replace('heartbeat_at', "iif(state = 'running', heartbeat_at, NULL)")
+  said.push(...rows(`SELECT '${table}', ${lead} ${told} FROM ${table}`))
+}
+const lines = said.map(row => Buffer.from(`${list(row)}\n`))
+console.log(`digest: ${hex(Buffer.concat(lines.sort(Buffer.compare)))}`)
 
 // Series: the points in the archive, and those in the journals beside it. This machine is little-endian.
 const ODD = [0x9e3779b97f4a7c15n, 0x3243f6a8885a308dn, 0x313198a2e0370735n, 0xa4093822299f31d1n]

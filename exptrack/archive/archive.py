@@ -503,8 +503,10 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
 
         What waits beside the file is no damage: `waiting` of the report lists it.
 
-        `progress` is called with the name of a part (``"runs"``, ``"chunks"``, ``"artifacts"``), the number of
-        its items checked so far and their total.
+        If the file has a seal, the seal is proved too.
+
+        `progress` is called with the name of a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``),
+        the number of its items checked so far and their total.
         """
         from exptrack.portable import verification
 

@@ -1,4 +1,4 @@
-"""The archive as a file to be handed on: what it says in one digest, and other archives merged into it."""
+"""The archive as a file to be handed on: its digest, other archives merged into it, itself sealed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from exptrack.database.connection import Connection
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
+from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_elements, read_path
 from exptrack.runs.lookup import resolve_run
+from exptrack.tracking import recovery
 from exptrack.validation import check_flag, check_function, check_name
 
 if TYPE_CHECKING:
     from exptrack.portable.extract import ExtractReport
     from exptrack.portable.merge_records import MergeReport
+    from exptrack.portable.pack import PackReport
     from exptrack.query.run_query import RunQuery
 
 
@@ -125,7 +128,6 @@ class ArchivePortable:
             AmbiguousRunError: several runs begin with it.
             ExportError: `out` exists, or cannot be written.
             ArchiveFullError: there is no room for the file.
-            ConflictError: other processes change the runs while they are copied.
         """
         from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
 
@@ -145,3 +147,43 @@ class ArchivePortable:
         if adds:
             found = add_inputs(self._connection, found)
         return extract_runs(self._connection, out, set(found), studies=studies, tell=tell)
+
+    def pack(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        snapshot: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> PackReport:
+        """Write the archive into one small sealed file, to be published or sent. The archive is not changed.
+
+        The file is verified as a whole, gets a seal that ``verify`` proves, and is never written again (mode
+        0444). Any SQLite client opens it, also on a read-only medium. :func:`exptrack.unpack` makes an archive
+        of it that can be written. Deleted runs leave no trace in it; runs in the trash are in it.
+
+        It appears whole and synced, or not at all. With `snapshot`, runs may be running: they stay so in the
+        file. `progress` is called with a part, how much of it is done and how much there is.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     with archive.start_run() as run:
+        ...         run.log({"loss": 0.5}, step=0)
+        ...     report = archive.pack(tmp_path / "paper.db")
+        >>> report.runs, report.points, len(report.sha256)
+        (1, 1, 64)
+
+        Raises:
+            RunBusyError: a run is running, and `snapshot` is not given.
+            VerificationError: the archive is damaged; `problems` of the error lists how.
+            ExportError: a file of that name exists, or one beside it that would become a part of the file; or
+                the file cannot be written.
+            OwnFileError: the path is that of an open archive, or of a file that belongs to one.
+            ArchiveFullError: there is no room for the file.
+            ArchiveCorruptError: a row of the archive cannot be read.
+        """
+        from exptrack.portable.pack import pack_archive
+
+        drain_all(self._connection.path)
+        if self._writable:
+            recovery.settle(self._connection, opening=True)
+        return pack_archive(self._connection, path, snapshot=snapshot, progress=progress)

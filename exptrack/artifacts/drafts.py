@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from exptrack.database.file_locks import lock_draft
 from exptrack.new_files import DRAFT_PREFIX
 
 try:
@@ -25,17 +26,6 @@ except ImportError:  # Windows
 NAME = re.compile(re.escape(DRAFT_PREFIX) + "[0-9a-f]{16}")
 GRACE_S = 60.0  # a draft is not locked for an instant after it was made, and before it gets its place
 TO_LOCK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-def lock_draft(descriptor: int) -> bool:
-    """Lock an open draft until the descriptor is closed; False if another process has, or locks are missing."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from exptrack import own_files
-from exptrack.artifacts.drafts import lock_draft, locked, remove_dead_drafts
+from exptrack.artifacts.drafts import locked, remove_dead_drafts
+from exptrack.database.file_locks import lock_draft
 from exptrack.errors import ExportError, UnsafePathError
 from exptrack.new_files import NEW_FILE, draft_name, give_name
 

@@ -102,21 +102,23 @@ def show_progress(words: str) -> Iterator[Callable[[int, int], None] | None]:
 
 @contextmanager
 def show_progress_of_parts() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a progress bar for a task of several parts; yield the function to call with (words, done, total)."""
+    """Show a bar for each part of a task while it is under way; yield the function that updates it."""
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from exptrack.terminal.console import open_console
 
     bar = Progress(console=open_console(stderr=True), transient=True)
-    task, begun = bar.add_task("", total=None), time.monotonic()
+    tasks, begun = dict[str, TaskID](), time.monotonic()
 
     def update(words: str, done: int, total: int) -> None:
+        if words not in tasks:
+            tasks[words] = bar.add_task(words, total=None)
         if not bar.live.is_started and time.monotonic() - begun > PATIENCE_S:
             bar.start()
-        bar.update(task, description=words, completed=done, total=total)
+        bar.update(tasks[words], completed=done, total=total, visible=done < total)
 
     try:
         yield update

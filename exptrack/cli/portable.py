@@ -1,4 +1,4 @@
-"""Commands that make one archive of another: a copy, or several merged into one."""
+"""Commands that make one archive of another: a copy, a sealed file, or several merged into one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,60 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        click.echo(f"copied to {safe(report.path)} ({format_size(report.file_bytes)})")
+        click.echo(f"copied to {safe(out)} ({format_size(report.file_bytes)})")
+
+
+@main.command()
+@click.argument("out", type=click.Path())
+@click.option("--snapshot", "as_snapshot", is_flag=True, help="Take runs that are running as they are.")
+@json_option
+@click.pass_obj
+def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
+    """Seal a copy of the archive in the new file OUT.
+
+    OUT is to be published or sent: it is small, verified and never written again. Every SQLite program opens
+    it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes
+    an archive of it that can be written. Runs in the trash are in OUT too.
+
+    The last line printed is the SHA-256 of the file. Send it by another way than the file.
+
+    Example: exptrack pack paper.db
+    """
+    from exptrack.terminal.console import open_console, safe
+    from exptrack.terminal.portable import print_packed
+
+    with open_archive(db) as archive, show_progress_of_parts() as update:
+        report = archive.pack(out, snapshot=as_snapshot, progress=update)
+    for journal in report.waiting:
+        click.echo(f"exptrack: the points in {safe(journal)} are not in the file", err=True)
+    if as_json:
+        print_json(report)
+    else:
+        print_packed(open_console(), report)
+
+
+@main.command()
+@click.argument("packed", type=click.Path())
+@click.argument("out", type=click.Path())
+@json_option
+def unpack(packed: str, out: str, as_json: bool) -> None:
+    """Make an archive of a sealed file.
+
+    OUT is the new archive, which can be written. PACKED stays as it is. Its seal is proved first; if it does
+    not hold, OUT is not made.
+
+    Example: exptrack unpack paper.db lab.db
+    """
+    from exptrack import unpack as make_living
+    from exptrack.terminal.console import open_console
+    from exptrack.terminal.portable import print_unpacked
+
+    with show_progress_of_parts() as update:
+        report = make_living(packed, out, progress=update)
+    if as_json:
+        print_json(report)
+    else:
+        print_unpacked(open_console(), report)
 
 
 @main.command()
@@ -60,10 +113,10 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_json: bool) -> None:
     """Take the runs and studies of other archives into the archive OUT.
 
-    OUT is made if it is missing. The files IN are not changed, and may be in use. Merging a file again brings
-    only what is new in it. The exit code is 17 if anything was left out, as where it is damaged.
+    The command makes OUT if it is missing. It does not change the files IN, which may be in use. You may merge
+    a file again: that brings only what is new in it. A folder stands for the archives in it, such as a spool.
 
-    A folder stands for the archives in it, such as those of a spool.
+    The exit code is 17 if something was left out, because it is damaged or cannot be read.
 
     Example: exptrack merge all.db node1.db node2.db
     """
@@ -85,8 +138,8 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_js
 @click.argument("out", type=click.Path())
 @run_argument("runs", nargs=-1)
 @where_option
-@click.option("--study", metavar="NAME", help="The runs of this study.")
-@click.option("--with-inputs", is_flag=True, help="Also the runs that made what they used.")
+@click.option("--study", metavar="NAME", help="Take the study NAME and the runs of its trials.")
+@click.option("--with-inputs", is_flag=True, help="Add the runs that made the artifacts which these used.")
 @json_option
 @click.pass_obj
 def extract(
@@ -100,14 +153,16 @@ def extract(
 ) -> None:
     """Copy some runs to the new archive OUT.
 
-    Their artifacts come along, and the studies whose trials they are. The exit code is 17 if a run was left out
-    since it is damaged.
+    Name the RUNS, or find them by --where or --study. Their artifacts come along, and so does each study of
+    which one of them is a trial. The exit code is 17 if a run was left out because it is damaged.
 
     Example: exptrack extract paper.db --where "tag = 'paper'"
     """
     from exptrack.terminal.console import open_console
     from exptrack.terminal.portable import print_extracted
 
+    if [bool(runs), bool(where), study is not None].count(True) != 1:
+        raise click.UsageError("say which runs: name them, or give --where or --study; only one of these")
     with open_archive(db) as archive, show_progress("extracting") as update:
         report = archive.extract(
             out,
@@ -121,7 +176,7 @@ def extract(
         if as_json:
             print_json(report)
         else:
-            print_extracted(open_console(), report)
+            print_extracted(open_console(), report, out)
         if not report.ok:
             sys.exit(LEFT_OUT_EXIT)
 

@@ -46,6 +46,17 @@ def ask_length(descriptor: int, begin: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else int(size)
 
 
+def lock_draft(descriptor: int) -> bool:
+    """Lock an open draft until the descriptor is closed; False if another process has, or locks are missing."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 # The C library maps the page: a mapping of Python's keeps a descriptor, and closes its number later, even if
 # that is another file by then.
 

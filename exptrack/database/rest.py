@@ -15,6 +15,7 @@ from pathlib import Path
 
 from exptrack.database import forks, hold
 from exptrack.database.failures import SQLITE_FAILURE, primary_code
+from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import Look, look_at
 from exptrack.database.handle import Handle
 from exptrack.database.hold import Hold
@@ -23,8 +24,9 @@ from exptrack.database.spooled_file import NOTE_ENDING, SpooledFile, list_known,
 from exptrack.database.upkeep import Upkeep
 from exptrack.database.wal import is_cut
 from exptrack.errors import ArchiveIOError, warn
+from exptrack.new_files import draft_name, give_name
 
-REST_WAIT_S = 1.0  # for a thread that reads
+REST_WAIT_S = 0.2  # for a thread that reads
 IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 HAS_OWNERS = "SELECT EXISTS (SELECT 1 FROM run_owner)"
 HOLDS_SOMETHING = """
@@ -184,26 +186,47 @@ def remove_at_rest(place: Path, is_stored: Callable[[Path], bool]) -> bool:
     """Remove a file that is at rest, if `is_stored` says that its content is elsewhere; return whether it is
     gone.
 
-    It is locked meanwhile, so that no process wakes it, and looks as it did before `is_stored` was asked.
+    It is removed only if it then looks as it did before `is_stored` was asked.
     """
     before = look_at_rest(place)
     if before is None or not is_stored(place):
         return False
     try:
-        with closing(
-            sqlite3.connect(f"{place.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
-        ) as raw:
-            raw.execute("BEGIN EXCLUSIVE")
-            if look_at_rest(place) != before:
-                return False
-            if os.name == "posix":
-                place.unlink()
-            raw.execute("ROLLBACK")
-        place.unlink(missing_ok=True)  # Windows removes no file that is open
+        is_gone = _take_out(place, before) if find_network(place) else _remove_locked(place, before)
         sync_folder(place.parent)
     except (*SQLITE_FAILURE, OSError):
         return False
+    return is_gone
+
+
+def _remove_locked(place: Path, before: Look) -> bool:
+    """Remove a file in which its process works, while a lock keeps that from waking it."""
+    with closing(
+        sqlite3.connect(f"{place.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
+    ) as raw:
+        raw.execute("BEGIN EXCLUSIVE")
+        if look_at_rest(place) != before:
+            return False
+        if os.name == "posix":
+            place.unlink()
+        raw.execute("ROLLBACK")
+    place.unlink(missing_ok=True)  # Windows removes no file that is open
     return True
+
+
+def _take_out(place: Path, before: Look) -> bool:
+    """Remove a copy, without locks: rename it first, then see whether it is the one that was looked at.
+
+    Its process may put a newer copy in its place at any moment. That holds all of the older one.
+    """
+    taken = place.with_name(draft_name())
+    os.rename(place, taken)
+    is_known = look_at(taken) == before
+    if not is_known:
+        with suppress(FileExistsError):
+            give_name(str(taken), str(place), overwrite=False)
+    taken.unlink(missing_ok=True)
+    return is_known
 
 
 def look_at_rest(place: Path) -> Look | None:

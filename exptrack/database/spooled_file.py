@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from exptrack.database import forks
 from exptrack.database.disk import error_of
+from exptrack.database.file_locks import lock_draft
 from exptrack.database.filesystem import find_network
 from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, warn
 from exptrack.new_files import NEW_FILE, draft_name, write_new_file
@@ -135,6 +136,7 @@ class SpooledFile:
 
         draft = self.place.parent / draft_name()
         descriptor = os.open(draft, NEW_FILE, 0o600)
+        lock_draft(descriptor)
         try:
             with open(descriptor, "wb") as out, open(source, "rb") as file:
                 shutil.copyfileobj(file, out, COPY_BYTES)

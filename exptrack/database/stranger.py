@@ -15,10 +15,10 @@ Invariants:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.database.deadline import Deadline
@@ -34,7 +34,7 @@ from exptrack.database.own_schema import own_tables, require_own_schema
 from exptrack.database.point_pages import find_page_problem
 from exptrack.errors import ArchiveCorruptError, ArchiveTooNewError, NotAnArchiveError
 
-_T = TypeVar("_T")
+_Object: TypeAlias = tuple[Any, ...]  # of a schema: kind, name, table, text
 
 VALUE_BYTES = 80 << 20  # more than the longest text that exptrack stores: 16 Mi characters
 SEQUENCES = ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
@@ -104,85 +104,81 @@ def put_in_order(copy: Path, place: Path, deadline: Deadline) -> None:
         ArchiveCorruptError: it cannot be read.
         MigrationError: it cannot be brought to the present format.
     """
-    version = _telling(place, deadline, lambda: _fold(copy, place, deadline))
-    if version > latest_version():
-        raise ArchiveTooNewError(
-            f"{place} has format {version}, which this exptrack does not know; upgrade exptrack",
-            path=str(place),
-        )
-    _telling(place, deadline, lambda: _remove_strangers(copy, place, deadline, version))
+    try:
+        version = _put_in_order(copy, place, deadline)
+    except SQLITE_FAILURE as error:
+        raise translate_stranger(error, place, deadline) from error
     if version < latest_version():
         with StrangerConnection(copy, "rw", place, deadline) as connection:
             bring_up_to_date(connection)
 
 
-def _telling(place: Path, deadline: Deadline, work: Callable[[], _T]) -> _T:
-    try:
-        return work()
-    except SQLITE_FAILURE as error:
-        raise translate_stranger(error, place, deadline) from error
+def _put_in_order(copy: Path, place: Path, deadline: Deadline) -> int:
+    """Fold the log in, and take out of the schema what exptrack did not put there; return the format."""
+    sides = [copy.with_name(f"{copy.name}{ending}") for ending in ("", "-wal", "-journal")]
+    size = sum(one.stat().st_size for one in sides if one.exists())
+    with closing(_connect(copy, deadline, lenient=True)) as raw:
+        raw.execute("PRAGMA journal_mode = DELETE").fetchone()
+        version = _require_format(raw, place, size)
+        objects = raw.execute(ALL_OBJECTS).fetchall()
+        own = _objects_of(version)
+        foreign = [(row_id,) for row_id, *one in objects if not _is_own(tuple(one), own)]
+        if foreign:
+            raw.execute("BEGIN")
+            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
+            raw.execute("COMMIT")
+    if foreign:
+        with closing(_connect(copy, deadline, lenient=False)) as raw:
+            objects = raw.execute(ALL_OBJECTS).fetchall()
+    _require_own(place, [tuple(one) for _row_id, *one in objects], own)
+    return version
 
 
-def _connect(copy: Path, deadline: Deadline) -> sqlite3.Connection:
+def _connect(copy: Path, deadline: Deadline, *, lenient: bool) -> sqlite3.Connection:
+    """Open a private copy for changes; `lenient` passes over objects of its schema that cannot be parsed."""
     raw = sqlite3.connect(f"{copy.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
     limit_reading(raw, deadline)
+    if lenient:
+        raw.execute("PRAGMA writable_schema = ON")  # before the first statement that reads the schema
     raw.execute("PRAGMA trusted_schema = OFF")
     raw.execute("PRAGMA cell_size_check = ON")
     raw.execute("PRAGMA synchronous = OFF")  # a copy that a power cut damages is made again
     return raw
 
 
-def _fold(copy: Path, place: Path, deadline: Deadline) -> int:
-    """Fold the log into the file; return its format."""
-    sizes = [
-        one.stat().st_size for ending in ("", "-wal", "-journal") if (one := _beside(copy, ending)).exists()
-    ]
-    with closing(_connect(copy, deadline)) as raw:
-        raw.execute("PRAGMA writable_schema = ON")  # else an object that cannot be parsed hides all others
-        raw.execute("PRAGMA journal_mode = DELETE").fetchone()
+def _require_format(raw: sqlite3.Connection, place: Path, size: int) -> int:
+    """Return the format of an archive that claims no more than `size` bytes."""
 
-        def ask(pragma: str) -> int:
-            return int(raw.execute(f"PRAGMA {pragma}").fetchone()[0])
+    def ask(pragma: str) -> int:
+        return int(raw.execute(f"PRAGMA {pragma}").fetchone()[0])
 
-        if ask("page_count") * ask("page_size") > sum(sizes):
-            raise ArchiveCorruptError(
-                f"{place} is damaged: it claims more pages than it has bytes for; 'exptrack salvage' gets back"
-                " what is sound",
-                path=str(place),
-            )
-        version, encoding = ask("user_version"), raw.execute("PRAGMA encoding").fetchone()[0]
-        if ask("application_id") != APPLICATION_ID or version < 1 or encoding != "UTF-8":
-            raise NotAnArchiveError(f"{place} is not an exptrack archive; check the path", path=str(place))
-        return version
-
-
-def _beside(copy: Path, ending: str) -> Path:
-    return copy.with_name(copy.name + ending)
+    if ask("page_count") * ask("page_size") > size:
+        raise ArchiveCorruptError(
+            f"{place} is damaged: it claims more pages than it has bytes for; 'exptrack salvage' gets back what"
+            " is sound",
+            path=str(place),
+        )
+    version, encoding = ask("user_version"), raw.execute("PRAGMA encoding").fetchone()[0]
+    if ask("application_id") != APPLICATION_ID or version < 1 or encoding != "UTF-8":
+        raise NotAnArchiveError(f"{place} is not an exptrack archive; check the path", path=str(place))
+    if version > latest_version():
+        raise ArchiveTooNewError(
+            f"{place} has format {version}, which this exptrack does not know; upgrade exptrack",
+            path=str(place),
+        )
+    return version
 
 
-def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int) -> None:
-    """Take everything out of the schema that the migrations up to `version` did not put there."""
-    own = _objects_of(version)
-    tables = {name for kind, name, *_ in own if kind == "table"}
+def _is_own(one: _Object, own: frozenset[_Object]) -> bool:
+    if one[3] is None:
+        return one[0] == "index" and str(one[1]).startswith(f"{AUTOINDEX}{one[2]}_")
+    return one in own
 
-    def is_own(row: tuple[str, str, str, str | None]) -> bool:
-        if row[3] is None:
-            return row[0] == "index" and row[2] in tables and row[1].startswith(f"{AUTOINDEX}{row[2]}_")
-        return row in own
 
-    with closing(_connect(copy, deadline)) as raw:
-        raw.execute("PRAGMA writable_schema = ON")
-        objects = raw.execute(ALL_OBJECTS).fetchall()
-        foreign = [(one[0],) for one in objects if not is_own(one[1:])]
-        if foreign:
-            raw.execute("BEGIN")
-            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
-            raw.execute("COMMIT")
-    with closing(_connect(copy, deadline)) as raw:
-        left = [row[1:] for row in raw.execute(ALL_OBJECTS)]
-    missing = own - set(left)
-    if missing or not all(map(is_own, left)) or len(left) != len(set(left)):
-        named = sorted(name for _kind, name, *_ in missing) or ["an object that exptrack did not make"]
+def _require_own(place: Path, objects: list[_Object], own: frozenset[_Object]) -> None:
+    missing = own.difference(objects)
+    if missing or not all(_is_own(one, own) for one in objects) or len(objects) != len(set(objects)):
+        named = sorted(str(name) for _kind, name, *_ in missing) or ["an object that exptrack did not make"]
         raise NotAnArchiveError(
             f"{place} was not opened: {named[0]!r} is missing from its schema or was changed; use a copy of the"
             " file from before that",
@@ -190,12 +186,13 @@ def _remove_strangers(copy: Path, place: Path, deadline: Deadline, version: int)
         )
 
 
-def _objects_of(version: int) -> set[tuple[str, str, str, str]]:
+@cache
+def _objects_of(version: int) -> frozenset[_Object]:
     """Return the schema of a format: kind, name, table and text of each object."""
     with closing(sqlite3.connect(":memory:")) as empty:
         for migration in migrations()[:version]:
             empty.executescript(migration.text)
-        return {*empty.execute(SCHEMA_OBJECTS).fetchall(), SEQUENCES}
+        return frozenset([*empty.execute(SCHEMA_OBJECTS).fetchall(), SEQUENCES])
 
 
 def require_sound(connection: StrangerConnection) -> None:

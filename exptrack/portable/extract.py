@@ -21,13 +21,13 @@ from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection
 from exptrack.database.copying import leave_wal_mode
 from exptrack.database.opening import archive_path, open_connection
-from exptrack.errors import ArchiveCorruptError, ConflictError, FilterError, StudyNotFoundError
+from exptrack.errors import ArchiveCorruptError, FilterError, StudyNotFoundError
 from exptrack.portable.foreign import open_source
 from exptrack.portable.merge_groups import merge_groups
 from exptrack.portable.merge_records import LeftOut
 from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.proofs import prove_runs
-from exptrack.portable.run_copier import RunCopier
+from exptrack.portable.run_copier import MiscountError, RunCopier
 from exptrack.portable.run_rows import RunRows, read_runs
 from exptrack.portable.snapshot import require_free_name
 from exptrack.query.views import create_view
@@ -172,18 +172,20 @@ class _Extraction:
             self.left_out.append(LeftOut(run_id, str(error)))
 
     def _copy(self, row_ids: Sequence[int]) -> None:
-        for _ in range(TRIES):
+        for attempt in range(1, TRIES + 1):
             runs = self._source.reading(lambda: self._read(row_ids))
-            with Intake(self._target) as intake:
-                self.copier.put_blobs(intake, runs)
-                copied = self._write(intake, runs)
-            if copied is not None:
-                self.points += copied
+            try:
+                with Intake(self._target) as intake:
+                    self.copier.put_blobs(intake, runs)
+                    self._write(intake, runs)
+            except MiscountError:
+                # Another process may have changed a run between the reading of its rows and of its points.
+                if attempt == TRIES:
+                    raise
+            else:
+                self.points += sum(one.points for one in runs)
                 self.runs += [one.facts.run_id for one in runs]
                 return
-        raise ConflictError(
-            f"other processes change the runs of {self._source.place} while they are copied; try again"
-        )
 
     def _read(self, row_ids: Sequence[int]) -> list[RunRows]:
         for row_id, problems in prove_runs(self._source, row_ids).items():
@@ -194,24 +196,12 @@ class _Extraction:
                 )
         return read_runs(self._source, row_ids)
 
-    def _write(self, intake: Intake, runs: list[RunRows]) -> int | None:
-        """Write runs; return how many points they have, or None if they changed after they were read."""
-        counted: list[int] = []
-
-        def write() -> None:
-            counted.append(self.copier.write([(one, None, True) for one in runs]))
-            if counted[-1] != sum(one.points for one in runs):
-                raise _ChangedError
-
+    def _write(self, intake: Intake, runs: list[RunRows]) -> None:
         def work() -> None:
             with self._target.attached(self._path, alive=self._alive):
-                intake.attach(write)
+                intake.attach(lambda: self.copier.write([(one, None, True) for one in runs]))
 
-        try:
-            self._target.section(work)
-        except _ChangedError:
-            return None
-        return counted[-1]
+        self._target.section(work)
 
     def copy_studies(self, row_ids: Sequence[int], uids: Iterable[str]) -> tuple[str, ...]:
         """Copy the studies whose trials these runs are, and those with these uids; return their names."""
@@ -225,7 +215,3 @@ class _Extraction:
         for name, fields in self._source.all(USER_VIEWS):
             with suppress(FilterError):  # a view of fields that no run here has
                 create_view(self._target, name, json.loads(fields))
-
-
-class _ChangedError(Exception):
-    """Another process has changed a run between the reading of its rows and that of its points."""

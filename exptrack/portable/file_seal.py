@@ -1,24 +1,41 @@
-"""What a seal says of a file: how many rows it has, a digest of its content, and one of all its points.
+"""The seal of a file: how many rows it has, a digest of its content, and one of all its points.
 
-A file is sealed to be handed on unchanged. `verify` proves the seal, and ``docs/format.md`` has the recipes.
+A file is sealed to be handed on unchanged: `pack` writes the seal, `verify` proves it. ``docs/format.md`` has
+the recipes. The row of the seal has a checksum of its own, as other rows have.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+from exptrack import __version__
+from exptrack.database.connection import Connection
+from exptrack.database.own_schema import own_tables_and_views
+from exptrack.database.row_sums import hash_row
 from exptrack.hashed_lists import encode_list
+from exptrack.portable.digest import DIGEST_FORMAT, digest_content
+from exptrack.portable.findings import Problem
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+SEAL = "SELECT format, row_counts, content, points FROM seal WHERE id = 1"
+INSERT_SEAL = """
+INSERT INTO seal (id, format, library, sealed_at, row_counts, content, points, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+DELETE_SEAL = "DELETE FROM seal"
+MOST_TABLES_NAMED = 5
 
 
 class PointsDigest:
     """The SHA-256 over all points: series by run id and name, and of each its head and its blocks of points.
 
-    The head is the list of run id, name and number of points, and a newline. The columns of a block are those
-    of its checksum, see :class:`exptrack.metrics.store.PointsChecksum`.
+    The head is the list of run id, name and number of points, and a newline. A block is its four columns, as
+    they enter its checksum, see :class:`exptrack.metrics.store.PointsChecksum`.
     """
 
     def __init__(self) -> None:
@@ -37,3 +54,51 @@ class PointsDigest:
     def value(self) -> str:
         """Return the digest of all points so far, in hex."""
         return self._all.hexdigest()
+
+
+def is_sealed(connection: Connection) -> bool:
+    """Whether the file has a seal, whether or not it is right."""
+    return connection.one(SEAL) is not None
+
+
+def count_own_rows(connection: Connection) -> dict[str, int]:
+    """Return the number of rows of each table of exptrack but the seal's, by its name."""
+    own = own_tables_and_views() - {"seal"}
+    return {table: rows for table, rows in sorted(connection.count_rows().items()) if table in own}
+
+
+def make_seal(content: str, points: str, row_counts: dict[str, int], sealed_at: str) -> tuple[Any, ...]:
+    """Return the row of a seal, as INSERT_SEAL takes it."""
+    counts = json.dumps(row_counts, separators=(",", ":"))
+    row = (1, DIGEST_FORMAT, __version__, sealed_at, counts, content, points)
+    return (*row, hash_row("seal", row))
+
+
+def check_seal(connection: Connection, file: str, points: str) -> Iterator[Problem]:
+    """Prove the seal, if there is one. `points` is the digest of all points as they are."""
+    seal = connection.one(SEAL)
+    if seal is None:
+        return
+    if seal["format"] != DIGEST_FORMAT:
+        message = f"its format {seal['format']!r} is unknown; upgrade exptrack to prove it"
+        yield Problem("seal", file, message)
+        return
+    sealed, found = json.loads(seal["row_counts"]), count_own_rows(connection)
+    differ = sorted(table for table in {*sealed, *found} if sealed.get(table) != found.get(table))
+    for table in differ[:MOST_TABLES_NAMED]:
+        message = (
+            f"{table} had {_tell(sealed.get(table))} when it was sealed, and has {_tell(found.get(table))}"
+        )
+        yield Problem("seal", file, message)
+    if len(differ) > MOST_TABLES_NAMED:
+        yield Problem(
+            "seal", file, f"{len(differ) - MOST_TABLES_NAMED:,} more tables have other numbers of rows"
+        )
+    if digest_content(connection) != seal["content"]:
+        yield Problem("seal", file, "its runs or studies do not say what they said when it was sealed")
+    if points != seal["points"]:
+        yield Problem("seal", file, "its points are not those that were sealed")
+
+
+def _tell(rows: Any) -> str:
+    return "no such table" if rows is None else f"{rows} row{'s' * (rows != 1)}"

@@ -34,7 +34,7 @@ from exptrack.database.private_copy import (
     require_regular_file,
 )
 from exptrack.database.stranger import StrangerConnection, put_in_order, require_sound
-from exptrack.errors import ExptrackError
+from exptrack.errors import ArchiveCorruptError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, JournalPoint, read_header, read_points
@@ -153,17 +153,22 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
     real = require_regular_file(place)
     seconds = LOOK_S + os.stat(real).st_size / LOOK_BYTES_PER_S
     mode = _choose_mode(real)
-    if mode is None:
-        size = measure_files(place)
-        with private_folder(place, 2 * size) as folder:
-            copied = copy_privately(place, folder)
-            with Deadline(CHECK_S + seconds) as deadline:
-                put_in_order(copied.path, place, deadline)
-                with _open_for_look(copied.path, "immutable", place, deadline) as connection:
+    if mode is not None:
+        with Deadline(seconds) as deadline:
+            try:
+                connection = _open_for_look(Path(real), mode, place, deadline)
+            except (ArchiveCorruptError, NotAnArchiveError):
+                connection = None  # perhaps for an object of a stranger that is taken out of a copy
+            if connection is not None:
+                with connection:
                     yield connection
-        return
-    with Deadline(seconds) as deadline, _open_for_look(Path(real), mode, place, deadline) as connection:
-        yield connection
+                return
+    with private_folder(place, 2 * measure_files(place)) as folder:
+        copied = copy_privately(place, folder)
+        with Deadline(CHECK_S + seconds) as deadline:
+            put_in_order(copied.path, place, deadline)
+            with _open_for_look(copied.path, "immutable", place, deadline) as connection:
+                yield connection
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

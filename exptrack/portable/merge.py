@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
 from exptrack.database.connection import Connection, in_section
+from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
     ArchiveLockedError,
@@ -40,13 +41,15 @@ from exptrack.portable.foreign import Source, identify_file, look_at_source, ope
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
-from exptrack.portable.merge_studies import merge_studies
+from exptrack.portable.merge_studies import find_new_studies, merge_studies
 from exptrack.portable.point_proofs import PointProofs
-from exptrack.portable.proofs import MOST_PROBLEMS, prove_runs
+from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
 from exptrack.portable.run_copier import BLOB_IDS, RunCopier
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
+from exptrack.portable.stranger_values import MOST_PROBLEMS
+from exptrack.portable.study_proofs import prove_groups, prove_studies
 from exptrack.process import ProcessIdentity
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
 
@@ -130,18 +133,45 @@ def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell
 
 def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        unknown = find_unknown(connection, look)
-        if not (unknown.runs or unknown.studies or find_new_groups(connection, look, unknown.groups)):
+        if not _brings_news(connection, look):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
     with (
         open_source(path, beside=connection.place.parent) as source,
         PointProofs(source.connection) as points,
     ):
-        return _SourceMerge(connection, source, points, dry_run, tell).run()
+        return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
+
+
+def _brings_news(connection: Connection, look: Connection) -> bool:
+    """Whether a file may have something to take; where a short look cannot tell, it may."""
+    unknown = find_unknown(connection, look)
+    if unknown.runs:
+        return True
+    try:
+        return bool(
+            find_new_groups(connection, look, unknown.groups)
+            or find_new_studies(connection, look, unknown.studies)
+        )
+    except DAMAGE:
+        return True  # the private copy tells
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:
     return dict(connection.fold(ROW_IDS, (), list))
+
+
+class _Outcome(NamedTuple):
+    """What became of the copies of one run.
+
+    `changed` are the branches that were written, each with the row id that it had here; `before` are the copies
+    that were here. `blobs` are the hashes of what those named, and `points` counts those from journals.
+    """
+
+    changed: Sequence[tuple[Branch, int | None]] = ()
+    before: Sequence[RunRows] = ()
+    blobs: frozenset[str] | set[str] = frozenset()
+    points: int = 0
+    problem: str | None = None  # why nothing was written
 
 
 class _Proved(NamedTuple):
@@ -152,13 +182,20 @@ class _Proved(NamedTuple):
 
 
 class _SourceMerge:
-    """Merges one file into the archive."""
+    """Merges one file, which the report calls `name`, into the archive."""
 
     def __init__(
-        self, connection: Connection, source: Source, points: PointProofs, dry_run: bool, tell: Tell
+        self,
+        connection: Connection,
+        source: Source,
+        points: PointProofs,
+        name: str,
+        dry_run: bool,
+        tell: Tell,
     ) -> None:
         self._connection = connection
         self._source = source
+        self._name = name
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
         self._points_proved = points
@@ -178,7 +215,6 @@ class _SourceMerge:
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
         total = sum(len(rows) for _, rows in groups.values())
-        name = str(self._source.place)
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
         with Ahead(self._prove(self._copier.batches(fresh))) as ahead:
             self._copier.meanwhile = ahead.meanwhile
@@ -186,17 +222,19 @@ class _SourceMerge:
                 self._left_out += proved.left_out
                 self._take_new(proved.runs)
                 self._done += len(proved.runs) + len(proved.left_out)
-                self._tell(name, self._done, total)
+                self._tell(self._name, self._done, total)
         self._copier.meanwhile = nullcontext
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
-                self._tell(name, self._done, total)
-        merge_groups(self._connection, self._from, unknown.groups, dry_run=self._dry_run)
-        studies = merge_studies(self._connection, self._from, unknown.studies, dry_run=self._dry_run)
+                self._tell(self._name, self._done, total)
+        sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
+        merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
+        sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
+        studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
         return MergedFile(
-            os.fspath(self._source.place),
+            self._name,
             tuple(self._new),
             tuple(self._updated),
             tuple(self._forked),
@@ -239,6 +277,7 @@ class _SourceMerge:
         try:
             self._copy_new(sound)
         except ArchiveCorruptError as error:
+            self._require_theirs(error)
             if len(sound) == 1:
                 self._leave_out(sound[0].facts.run_id, error)
                 return
@@ -265,37 +304,49 @@ class _SourceMerge:
             for rows in read_runs(self._from, [row_id for row_id in row_ids if not problems[row_id]]):
                 series = [one.row_id for one in rows.series]
                 yield from self._points_proved.prove(series)
-                metrics = [
-                    self._points_proved.problems[one] for one in series if one in self._points_proved.problems
-                ]
+                damaged = self._points_proved.problems
+                metrics = [damaged[one] for one in series if one in damaged]
                 if metrics:
                     left_out.append(LeftOut(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS])))
                 else:
                     found.append(rows)
             yield _Proved(found, left_out)
 
+    def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
+        """Return the groups or studies that are sound, and report the others."""
+        for one, found in problems.items():
+            if found:
+                self._leave_out(f"{what} {one}", "; ".join(found))
+        return [one for one, found in problems.items() if not found]
+
     def _leave_out(self, what: str, reason: object) -> None:
         self._left_out.append(LeftOut(what, str(reason)))
 
+    def _require_theirs(self, error: ArchiveCorruptError) -> None:
+        """Pass on an error that concerns the archive, not the file that is merged."""
+        if error.path == str(self._connection.path):
+            raise error
+
     def _copy_new(self, runs: list[RunRows]) -> None:
         if self._dry_run:
+            self._copier.count_blobs(runs)
             self._new += [one.facts.run_id for one in runs]
             self._points += sum(one.points for one in runs)
             return
         with Intake(self._connection) as intake:
             self._copier.put_blobs(intake, runs)
-            taken = self._write(intake, partial(self._write_new, runs))
+            taken, more = self._write(intake, partial(self._write_new, runs))
         self._new += [one.facts.run_id for one in taken]
-        self._points += sum(one.points for one in taken)
+        self._points += sum(one.points for one in taken) + more
 
-    def _write_new(self, runs: list[RunRows]) -> list[RunRows]:
+    def _write_new(self, runs: list[RunRows]) -> tuple[list[RunRows], int]:
+        """Write runs that are still unknown; return them, and how many points came from journals."""
         connection = self._connection
         ids = json.dumps([one.facts.run_id for one in runs])
         # Another process may have merged the same file meanwhile.
         known = {row[0] for row in connection.all(KNOWN_RUNS, (ids,))}
         taken = [one for one in runs if one.facts.run_id not in known]
-        self._write_runs([(one, None, True) for one in taken])
-        return taken
+        return taken, self._write_runs([(one, None, True) for one in taken])
 
     # Runs of which both files have copies
 
@@ -308,26 +359,27 @@ class _SourceMerge:
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
             with Intake(self._connection) as intake:
-                if not self._dry_run:
+                if self._dry_run:
+                    self._copier.count_blobs(sound)
+                else:
                     self._copier.put_blobs(intake, sound)
-                blobs |= self._write(intake, partial(self._write_copies, of, here, sound))
+                outcome = self._write(intake, partial(self._write_copies, of, here, sound))
         except ArchiveCorruptError as error:
-            self._leave_out(of, error)
+            self._require_theirs(error)
+            outcome = _Outcome(problem=str(error))
+        blobs |= outcome.blobs
+        self._note(of, outcome, len(sound))
         if not self._dry_run:
             _collect(self._connection, blobs)
 
-    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> set[str]:
-        """Let the archive hold the branches of all copies. Call inside a transaction.
-
-        Returns the hashes of the blobs that the copies named before.
-        """
+    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> _Outcome:
+        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice."""
         connection = self._connection
         own = read_runs(connection, here)
         blobs = set[str]().union(*(one.blobs() for one in own))
         damaged = [one for one in own if sum_all(connection, OF_RUN, one.row_id) != self._stored_sum(one)]
         if damaged:
-            self._leave_out(of, "the copy in this archive is damaged; run 'exptrack verify'")
-            return blobs
+            return _Outcome(problem="the copy in this archive is damaged; run 'exptrack verify'")
         copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
         branches = [
             one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
@@ -341,18 +393,16 @@ class _SourceMerge:
         replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
         busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
         if busy:
-            self._leave_out(of, "a process is writing the copy in this archive; merge again when it has ended")
-            return blobs
-        self._note_changes(of, changed, own)
-        self._same += max(0, len(there) - len(changed))
+            return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
+        outcome = _Outcome(changed, own, blobs)
         if self._dry_run or not (changed or gone):
-            return blobs
+            return outcome
         for row_id in (*replaced, *gone):
             delete_series(connection, row_id)
         for row_id in {*gone, *(place for _, place in changed if place is not None)}:
             delete_details(connection, row_id)
-        self._write_runs([(branch.rows, place, branch.copy.where == THERE) for branch, place in changed])
-        return blobs
+        more = self._write_runs([(branch.rows, place, branch.copy.where == THERE) for branch, place in changed])
+        return outcome._replace(points=more)
 
     def _stored_sum(self, run: RunRows) -> int:
         return int(self._connection.value(STORED_SUM, (run.row_id,)))
@@ -365,12 +415,16 @@ class _SourceMerge:
         headers = (read_header(path) for path in list_journals(self._connection.place))
         return any(one is not None and one.owner == owner and is_owner_alive(one) for one in headers)
 
-    def _note_changes(
-        self, of: str, changed: Iterable[tuple[Branch, int | None]], own: Sequence[RunRows]
-    ) -> None:
-        known = {one.facts.run_id for one in own}
-        points = {one.row_id: one.points for one in own}
-        for branch, place in changed:
+    def _note(self, of: str, outcome: _Outcome, copies: int) -> None:
+        """Note for the report what became of the copies of a run."""
+        if outcome.problem is not None:
+            self._leave_out(of, outcome.problem)
+            return
+        known = {one.facts.run_id for one in outcome.before}
+        points = {one.row_id: one.points for one in outcome.before}
+        self._same += max(0, copies - len(outcome.changed))
+        self._points += outcome.points
+        for branch, place in outcome.changed:
             run_id = branch.rows.facts.run_id
             if run_id in known:
                 self._updated.append(run_id)
@@ -411,13 +465,18 @@ class _SourceMerge:
         connection.section(work)
         return result[-1]
 
-    def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
-        """Write runs, each with its row id or None for a new one, and whether its series come from the file."""
+    def _write_runs(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
+        """Write runs, each with its row id or None for a new one, and whether its series come from the file.
+
+        Returns how many points came from journals beside the file.
+        """
         settled = [(self._settle_external_id(one), place, with_series) for one, place, with_series in runs]
         for one, _, _ in settled:
             self._take_external_id(one)
         self._copier.write(settled)
-        self._store_journals({one.facts.run_id for one, _, new in settled if new and one.owner is not None})
+        return self._store_journals(
+            {one.facts.run_id for one, _, new in settled if new and one.owner is not None}
+        )
 
     def _settle_external_id(self, rows: RunRows) -> RunRows:
         """Let the run with the lowest id keep an external id that two runs have."""
@@ -438,11 +497,13 @@ class _SourceMerge:
             with changing_run(self._connection, holder["id"]):
                 self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
 
-    def _store_journals(self, run_ids: set[str]) -> None:
-        """Add the points of running runs that stand in journals beside the file."""
+    def _store_journals(self, run_ids: set[str]) -> int:
+        """Add the points of running runs that stand in journals beside the file; return their number."""
+        stored = 0
         for journal in self._source.journals if run_ids else ():
             points = (point for point in journal.read_points() if point.run_id in run_ids)
-            self._points += store_points(self._connection, points, lambda _run: None)[0]
+            stored += store_points(self._connection, points, lambda _run: None)[0]
+        return stored
 
 
 @in_section

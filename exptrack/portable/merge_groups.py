@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from exptrack.database.connection import Connection, in_reading, in_section
+from exptrack.database.connection import Connection, in_section
 from exptrack.portable.history import rank_attribute
+from exptrack.portable.study_proofs import prove_groups
 from exptrack.runs.groups import SET_GROUP_ATTRIBUTE
 from exptrack.runs.row_sums import begin_group_sum, changing_group, changing_group_attribute
 
@@ -31,63 +32,65 @@ class _State(NamedTuple):
         return self.changed_at, self.deleted_at is None, self.created_at, self.deleted_at or ""
 
 
-class _News(NamedTuple):
-    """What another file brings of a group: its state, and attributes that are new or newer."""
+class _Change(NamedTuple):
+    """What a merge changes of a group: its state, None if that stays; and rows of attributes."""
 
-    state: _State
+    group: int | None  # None: the group is new
+    state: _State | None
     attributes: list[tuple[Any, ...]]
 
-
-@in_reading
-def find_new_groups(connection: Connection, other: Connection, names: Iterable[str]) -> list[str]:
-    """Return those of these groups of which the other file brings something, by their names."""
-    return [name for name in sorted(names) if _find_news(connection, other, name) is not None]
+    def __bool__(self) -> bool:
+        return self.state is not None or bool(self.attributes)
 
 
 @in_section
 def merge_groups(connection: Connection, other: Connection, names: Iterable[str], *, dry_run: bool) -> None:
-    """Bring the groups with these names, of which the other file says something else, up to date. Commits."""
+    """Bring the groups with these names, of which the other file says something else, up to date.
+
+    Commits, power-safe.
+    """
     if dry_run or not names:
         return
-    with connection.transaction():
+    with connection.transaction(durable=True):
         for name in sorted(names):
-            _merge_group(connection, other, name)
+            _apply(connection, name, _find_change(connection, other, name))
 
 
-def _merge_group(connection: Connection, other: Connection, name: str) -> None:
-    news = _find_news(connection, other, name)
-    if news is None:
-        return
-    row = connection.one(SELECT_GROUP, (name,))
-    group = _insert(connection, name, news.state) if row is None else int(row["id"])
-    if row is not None and _State(*row[1:]) != news.state:
-        with changing_group(connection, group):
-            connection.execute(UPDATE_GROUP, (*news.state, group))
-    for attribute in news.attributes:
-        with changing_group_attribute(connection, group, attribute[0]):
-            connection.execute(SET_GROUP_ATTRIBUTE, (group, *attribute))
+def find_new_groups(connection: Connection, other: Connection, names: Iterable[str]) -> set[str]:
+    """Return those of these groups of which the other file says something newer."""
+    return {name for name in names if _find_change(connection, other, name)}
 
 
-def _find_news(connection: Connection, other: Connection, name: str) -> _News | None:
-    theirs = other.one(SELECT_GROUP, (name,))
+def _find_change(connection: Connection, other: Connection, name: str) -> _Change:
+    theirs, row = other.one(SELECT_GROUP, (name,)), connection.one(SELECT_GROUP, (name,))
     if theirs is None:
-        return None
-    states = [_State(*theirs[1:])]
-    row = connection.one(SELECT_GROUP, (name,))
-    own: dict[str, tuple[Any, ...]] = {}
-    if row is not None:
-        states.append(_State(*row[1:]))
-        own = {one[0]: one for one in connection.fold(ATTRIBUTES, (row["id"],), list)}
-    state = max(states, key=_State.rank)
+        return _Change(None, None, [])
+    before = None if row is None else _State(*row[1:])
+    state = max((one for one in (before, _State(*theirs[1:])) if one is not None), key=_State.rank)
     if state.deleted_at is not None and connection.value(HAS_RUNS, (name,)):
         state = state._replace(deleted_at=None)
-    attributes = [
-        tuple(one)
+    group = None if row is None else int(row["id"])
+    own = {one[0]: one for one in connection.fold(ATTRIBUTES, (group,), list)}
+    newer = [
+        one
         for one in other.fold(ATTRIBUTES, (theirs["id"],), list)
         if one[0] not in own or rank_attribute(one) > rank_attribute(own[one[0]])
     ]
-    is_known = row is not None and _State(*row[1:]) == state
-    return None if is_known and not attributes else _News(state, attributes)
+    return _Change(group, None if state == before else state, newer)
+
+
+def _apply(connection: Connection, name: str, change: _Change) -> None:
+    group = change.group
+    if group is None:
+        if change.state is None:
+            return
+        group = _insert(connection, name, change.state)
+    elif change.state is not None:
+        with changing_group(connection, group):
+            connection.execute(UPDATE_GROUP, (*change.state, group))
+    for row in change.attributes:
+        with changing_group_attribute(connection, group, row[0]):
+            connection.execute(SET_GROUP_ATTRIBUTE, (group, *row))
 
 
 def restore_groups(connection: Connection, other: Connection, names: Iterable[str | None]) -> None:
@@ -96,7 +99,7 @@ def restore_groups(connection: Connection, other: Connection, names: Iterable[st
         row = connection.one(SELECT_GROUP, (name,))
         if row is None:
             theirs = other.one(SELECT_GROUP, (name,))
-            if theirs is not None:
+            if theirs is not None and not prove_groups(other, [name])[name]:
                 _insert(connection, name, _State(*theirs[1:])._replace(deleted_at=None))
         elif row["deleted_at"] is not None:
             with changing_group(connection, row["id"]):

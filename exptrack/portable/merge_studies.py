@@ -51,7 +51,7 @@ class MergedStudies(NamedTuple):
 def merge_studies(
     connection: Connection, other: Connection, uids: Iterable[str], *, dry_run: bool
 ) -> MergedStudies:
-    """Merge the studies with these uids, of which the other file says something else. Commits."""
+    """Merge the studies with these uids, of which the other file says something else. Commits, power-safe."""
     found = [study for study in (read_study(other, uid) for uid in sorted(uids)) if study is not None]
     if not found:
         return MergedStudies()
@@ -61,7 +61,7 @@ def merge_studies(
     sound = [one for one in found if one.is_sound]
     taken: list[str] = []
     # A trial run may be asked of an archive that cannot be written.
-    with connection.snapshot() if dry_run else connection.transaction():
+    with connection.snapshot() if dry_run else connection.transaction(durable=True):
         names = _name_studies(connection, sound)
         renamed = _rename(connection, names, dry_run=dry_run)
         for study in sound:
@@ -73,6 +73,21 @@ def merge_studies(
                 if names[study.uid] != study.name:
                     renamed.append((study.name, names[study.uid]))
     return MergedStudies(tuple(taken), tuple(renamed), tuple(damaged))
+
+
+def find_new_studies(connection: Connection, other: Connection, uids: Iterable[str]) -> set[str]:
+    """Return those of these studies of which the other file says something newer."""
+    return {uid for uid in uids if _is_new(connection, other, uid)}
+
+
+def _is_new(connection: Connection, other: Connection, uid: str) -> bool:
+    study, own = read_study(other, uid), read_study(connection, uid)
+    if study is None:
+        return False
+    if own is None or not study.is_sound or not own.is_sound:
+        return True
+    names = _name_studies(connection, [study])
+    return bool(_find_renamed(connection, names)) or _unite(own, study, own.name) != own
 
 
 def _name_studies(connection: Connection, studies: Sequence[StudyRows]) -> dict[str, str]:
@@ -108,15 +123,20 @@ def _strip(name: str, created_at: str, uid: str) -> str:
 
 def _rename(connection: Connection, names: dict[str, str], *, dry_run: bool) -> list[tuple[str, str]]:
     """Give the studies in this archive their names. Call inside a transaction."""
-    changed = [
-        (row_id, uid, name)
-        for row_id, uid, name, _ in connection.fold(STUDIES, (), list)
-        if names.get(uid, name) != name
-    ]
+    changed = _find_renamed(connection, names)
     for row_id, uid, _name in () if dry_run else changed:
         with changing_study(connection, row_id):
             connection.execute(RENAME_STUDY, (names[uid], row_id))
     return [(name, names[uid]) for _, uid, name in changed]
+
+
+def _find_renamed(connection: Connection, names: dict[str, str]) -> list[tuple[int, str, str]]:
+    """Return row id, uid and present name of the studies that get another name."""
+    return [
+        (row_id, uid, name)
+        for row_id, uid, name, _ in connection.fold(STUDIES, (), list)
+        if names.get(uid, name) != name
+    ]
 
 
 def _take(connection: Connection, study: StudyRows, own: StudyRows | None, name: str, *, dry_run: bool) -> bool:

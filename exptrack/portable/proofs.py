@@ -25,14 +25,16 @@ from exptrack.config.exp_config import CANONICAL_VERSION
 from exptrack.config.tree import check_values, encode_canonical, list_leaves, sha256_text
 from exptrack.database.connection import Connection
 from exptrack.database.failures import DAMAGE
-from exptrack.database.row_sums import METRIC_KIND, SEAL_KIND, wrap_sum
+from exptrack.database.row_sums import METRIC_KIND, SEAL_KIND
 from exptrack.errors import ExptrackError
 from exptrack.hashed_lists import encode_list
 from exptrack.portable.stranger_values import (
+    RowsProof,
     check_attribute,
     check_optional_text,
     check_texts,
     check_time,
+    first_bits,
     is_content_hash,
     is_digest,
     is_family,
@@ -45,8 +47,6 @@ from exptrack.runs.events import checksum_event
 from exptrack.validation import check_name
 
 Row: TypeAlias = tuple[Any, ...]
-
-MOST_PROBLEMS = 20  # that are told of one run
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
 RUNS = f"""
@@ -107,7 +107,7 @@ def prove_runs(connection: Connection, runs: Sequence[int]) -> dict[int, list[st
     return {run: problems for one in runs for run, problems in prove_runs(connection, [one]).items()}
 
 
-class _Run:
+class _Run(RowsProof):
     """What is known so far of one run."""
 
     __slots__ = (
@@ -120,34 +120,21 @@ class _Run:
         "leaves",
         "leaves_hash",
         "notes",
-        "problems",
         "run_id",
         "seal",
         "status",
         "stored_seal",
-        "stored_sum",
-        "total",
     )
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        super().__init__()
         self.run_id = self.status = self.config_hash = ""
         self.stored_seal: str | None = None
-        self.stored_sum = self.total = 0
         self.events = self.inputs = self.notes = 0
         self.has_config = self.has_environment = self.has_owner = False
         self.seal = hashlib.sha256()
         self.leaves: Iterator[Row] = iter(())
         self.leaves_hash = hashlib.sha256()
-
-    def say(self, problem: str) -> None:
-        """Note a problem."""
-        if len(self.problems) < MOST_PROBLEMS and problem not in self.problems:
-            self.problems.append(problem)
-
-    def add(self, encoded: bytes) -> None:
-        """Add the hash of a list to the sum of the rows."""
-        self.total += _hash(hashlib.sha256(encoded).digest())
 
     def add_sealed(self, encoded: bytes) -> None:
         """Add a list to the sum and to the seal."""
@@ -207,9 +194,7 @@ class _Proof:
 def _end(run: _Run) -> None:
     if not run.run_id:
         run.say("its row is missing")
-    if wrap_sum(run.total) != run.stored_sum:
-        what = "its facts, config, tags, notes, events, inputs, metrics or artifacts"
-        run.say(f"{what} are not those that were stored")
+    run.end("its facts, config, tags, notes, events, inputs, metrics or artifacts")
     if run.stored_seal is not None and run.seal.hexdigest() != run.stored_seal:
         run.say("its facts, config or summaries changed after its end")
     if not run.has_environment:
@@ -289,7 +274,7 @@ def _take_leaf(run: _Run, row: Row) -> None:
 def _end_leaves(run: _Run) -> None:
     run.add_leaf(b"]")
     run.seal.update(b"\n")
-    run.total += _hash(run.leaves_hash.digest())
+    run.total += first_bits(run.leaves_hash.digest())
     if not run.has_config:
         run.say("its config is missing")
     elif next(run.leaves, None) is not None:
@@ -310,7 +295,7 @@ def _take_series(run: _Run, row: Row) -> None:
 @lru_cache(maxsize=4096)
 def _hash_metric(name: str) -> int:
     check_name(name, "metric name")
-    return _hash(hashlib.sha256(encode_list((METRIC_KIND, name))).digest())
+    return first_bits(hashlib.sha256(encode_list((METRIC_KIND, name))).digest())
 
 
 # What may change
@@ -402,7 +387,3 @@ def _take_ingest(run: _Run, row: Row) -> None:
     run.add(encode_list(("run_ingest", *row)))
     check_name(row[0], "source")
     check_time(row[2], "batch")
-
-
-def _hash(digest: bytes) -> int:
-    return int.from_bytes(digest[:8], "big", signed=True)

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from exptrack.artifacts.blobs import Intake, StoredBlob
 from exptrack.database.connection import Connection
-from exptrack.errors import ArchiveCorruptError
+from exptrack.database.failures import DAMAGE
+from exptrack.errors import ArchiveCorruptError, InvalidTypeError
 from exptrack.portable.merge_groups import restore_groups
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
@@ -23,6 +24,9 @@ POINTS_AT_ONCE = 250_000  # copied in one transaction
 
 POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
+SIZE_OF_BLOBS = """
+SELECT count(*), coalesce(sum(size_bytes), 0) FROM blob WHERE hash IN (SELECT value FROM json_each(?))
+"""
 BLOB_OF_HASH = "SELECT id FROM blob WHERE hash = ?"
 _COPIED = """
 WITH copied (old, new) AS MATERIALIZED (
@@ -44,10 +48,15 @@ FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
 """
 
 
+class MiscountError(ArchiveCorruptError):
+    """The points of a run are not as many as its rows say: they are damaged, or have changed since."""
+
+
 class RunCopier:
     """Copies runs of the archive `source`, which errors call `place`, into another archive.
 
-    `blobs` and `blob_bytes` count the contents that it stored. `meanwhile` is entered while SQLite alone works.
+    `blobs` and `blob_bytes` count the contents that it stored, or would store. `meanwhile` is entered while
+    SQLite alone works.
     """
 
     def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
@@ -56,6 +65,7 @@ class RunCopier:
         self._place = os.fspath(place)
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         self.blobs = self.blob_bytes = 0
+        self._counted: set[str] = set()
 
     def batches(self, row_ids: Iterable[int]) -> Iterator[list[int]]:
         """Divide runs into those that one transaction copies."""
@@ -77,9 +87,7 @@ class RunCopier:
         Raises:
             ArchiveCorruptError: some are missing or damaged.
         """
-        hashes = set[str]().union(*(one.blobs() for one in runs))
-        known = {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
-        for blob_hash in sorted(hashes - known):
+        for blob_hash in sorted(self._find_missing(runs)):
             row = self._source.one(BLOB_OF_HASH, (blob_hash,))
             stored = None if row is None else StoredBlob(self._source, row["id"], blob_hash)
             put = None if stored is None else intake.put_packed(stored.iter_packed())
@@ -92,10 +100,50 @@ class RunCopier:
             self.blobs += 1
             self.blob_bytes += put.size_bytes
 
-    def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> int:
+    def count_blobs(self, runs: Iterable[RunRows]) -> None:
+        """Count the contents that the archive does not have, each once, and store nothing."""
+        missing = self._find_missing(runs) - self._counted
+        self._counted |= missing
+        count, size = self._source.all(SIZE_OF_BLOBS, (json.dumps(sorted(missing)),))[0]
+        self.blobs += count
+        self.blob_bytes += size
+
+    def _find_missing(self, runs: Iterable[RunRows]) -> set[str]:
+        hashes = set[str]().union(*(one.blobs() for one in runs))
+        return hashes - {row[0] for row in self._connection.all(BLOB_IDS, (json.dumps(sorted(hashes)),))}
+
+    def _copy_points(self, series: list[tuple[int, int]], points: int) -> None:
+        """Copy the points of series, given by their row ids in both files. Call inside a transaction.
+
+        Raises:
+            MiscountError: there are more or fewer.
+            ArchiveCorruptError: a value of them has another type.
+        """
+        mapped = (json.dumps(series),)
+        try:
+            with self.meanwhile():
+                copied = self._connection.execute(COPY_POINTS, mapped).rowcount if series else 0
+            if series:
+                self._connection.execute(COPY_CHECKS, mapped)
+        except (InvalidTypeError, *DAMAGE) as error:
+            raise ArchiveCorruptError(
+                f"points in {self._place} are damaged ({error}); run 'exptrack verify' on it", path=self._place
+            ) from error
+        if copied != points:
+            raise MiscountError(
+                f"{self._place} has {copied:,} points of {points:,} that it should have; run 'exptrack verify'"
+                " on it",
+                path=self._place,
+            )
+
+    def write(self, runs: Sequence[tuple[RunRows, int | None, bool]]) -> None:
         """Write runs, each with its row id or None for a new one, and whether its series come from the source.
 
-        Call inside a transaction, with the source attached. Returns how many points were copied.
+        Call inside a transaction, with the source attached.
+
+        Raises:
+            MiscountError: the source has more or fewer points than its rows say.
+            ArchiveCorruptError: a value of a point has another type.
         """
         connection = self._connection
         hashes = json.dumps(sorted(set[str]().union(*(one.blobs() for one, _, _ in runs))))
@@ -109,14 +157,9 @@ class RunCopier:
             if one.facts.checksum is None and one.facts.status != RunStatus.RUNNING:
                 unsealed.append(row_id)
         writer.flush()
-        points = 0
-        if copied:
-            mapped = (json.dumps(sorted(copied)),)
-            with self.meanwhile():
-                points = connection.execute(COPY_POINTS, mapped).rowcount
-            connection.execute(COPY_CHECKS, mapped)
+        points = sum(one.points for one, _, with_series in runs if with_series)
+        self._copy_points(sorted(copied), points)
         for row_id in unsealed:
             save_run_checksum(connection, row_id)
         groups = {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}
         restore_groups(connection, self._source, groups)
-        return points

@@ -37,10 +37,8 @@ def expand_folders(sources: Iterable[str | os.PathLike[str]]) -> Iterator[Given]
             yield Given(source, source)
             continue
         for file in list_spooled(source):
-            # A file that is read in place needs no advice: what another program has in its -wal is read too.
-            missing = file.advice if file.path != file.place or not os.path.exists(file.place) else ""
-            if file.path or missing:
-                yield Given(file.place, file.path, is_listed=True, missing=missing)
+            if file.path or file.advice:
+                yield Given(file.place, file.path, is_listed=True, missing=file.advice)
 
 
 def settle_folders(sources: Iterable[str | os.PathLike[str]]) -> None:

@@ -9,16 +9,16 @@ points have one each; runs, series, studies and trials have a sum over all rows 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.failures import DAMAGE
 from exptrack.database.own_schema import describe_foreign_schema
 from exptrack.database.row_sums import hash_row
+from exptrack.database.time_limit import TimeLimit, current_limit, under_limit
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
-from exptrack.portable.file_seal import PointsDigest
-from exptrack.portable.findings import PointsMeter, Problem, guard
+from exptrack.portable.file_seal import PointsDigest, check_seal, is_sealed
+from exptrack.portable.findings import PointsMeter, Problem, Tell, guard, passing_on
 from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
@@ -30,6 +30,7 @@ from exptrack.validation import check_function
 __all__ = ["Problem", "VerifyReport", "verify"]
 
 MAX_STRUCTURE_PROBLEMS = 100
+PAGES_FOR_A_THREAD = 2048  # 8 MiB, whose structure takes some 50 ms to check; a thread costs 2 ms
 MAX_ROW_ID = 1 << 48  # no file has had so many runs
 
 COUNT_RUNS = "SELECT count(*) FROM run"
@@ -74,27 +75,87 @@ class VerifyReport(NamedTuple):
         return not self.problems
 
 
-@in_reading
-def verify(connection: Connection, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:
-    """Check structure, references, checksums, summaries, studies and artifacts; this reads the whole file.
+class Proof(NamedTuple):
+    """What a verification found, and the digest of all points if the file is sealed or about to be."""
+
+    report: VerifyReport
+    points: str | None
+
+
+def verify(connection: Connection, progress: Tell | None = None) -> VerifyReport:
+    """Check structure, references, checksums, summaries, studies, artifacts and the seal; read the whole file.
 
     `progress` is called with a part (``"runs"``, ``"points"``, ``"chunks"``, ``"artifacts"``), how many of them
     are done and how many there are. Damage is reported, never raised.
     """
-    tell = (lambda _part, _done, _total: None) if progress is None else check_function(progress, "progress")
-    file = str(connection.path)
+    return prove(connection, progress).report
+
+
+@in_reading
+def prove(
+    connection: Connection,
+    progress: Tell | None = None,
+    *,
+    sealing: bool = False,
+) -> Proof:
+    """Verify, like :func:`verify`. With `sealing`, take the digest of all points as well."""
+    with passing_on(check_function(progress, "progress")) as tell:
+        return _prove(connection, tell, sealing)
+
+
+def _prove(connection: Connection, tell: Tell, sealing: bool) -> Proof:
+    file = str(connection.place)
     runs, points, blobs, chunks = (
         _count(connection, sql) for sql in (COUNT_RUNS, COUNT_POINTS, COUNT_BLOBS, COUNT_CHUNKS)
     )
-    problems = chain(
-        guard("file", file, _check_structure(connection)),
-        guard("schema", file, _check_schema(connection)),
-        guard("file", file, _check_rows(connection)),
-        guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), None)),
-        guard("study", file, check_studies(connection)),
-        guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
+    digest = PointsDigest() if sealing or is_sealed(connection) else None
+
+    def check_rows() -> list[Problem]:
+        return [
+            *guard("schema", file, _check_schema(connection)),
+            *guard("file", file, _check_rows(connection)),
+            *guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), digest)),
+            *guard("study", file, check_studies(connection)),
+            *guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
+        ]
+
+    found = _check_beside(
+        connection, lambda: list(guard("file", file, _check_structure(connection))), check_rows
     )
-    return VerifyReport(runs, points, blobs, chunks, tuple(problems))
+    if digest is not None:
+        found += guard("seal", file, check_seal(connection, file, digest.value()))
+    report = VerifyReport(runs, points, blobs, chunks, tuple(found))
+    return Proof(report, None if digest is None else digest.value())
+
+
+def _check_beside(
+    connection: Connection,
+    check_structure: Callable[[], list[Problem]],
+    check_rows: Callable[[], list[Problem]],
+) -> list[Problem]:
+    """Check the structure of a large file in another thread, while this one reads its rows.
+
+    SQLite checks a structure in a few long steps, during which Python's lock is free. So a second core makes
+    that check cost no time. It may see a later commit than the rows do, whose structure is as sound.
+    """
+    if _count(connection, "PRAGMA page_count") < PAGES_FOR_A_THREAD:
+        return check_structure() + check_rows()
+    from concurrent.futures import ThreadPoolExecutor
+
+    limit, outer = TimeLimit(), current_limit()
+
+    def check_apart() -> list[Problem]:
+        with limit:
+            return connection.reading(check_structure)
+
+    with ThreadPoolExecutor(1, "exptrack-verify") as pool:
+        structure = pool.submit(under_limit, outer, check_apart)
+        try:
+            rows = check_rows()
+            return structure.result() + rows
+        except BaseException:
+            limit.stop()
+            raise
 
 
 def _count(connection: Connection, sql: str) -> int:
@@ -107,7 +168,7 @@ def _count(connection: Connection, sql: str) -> int:
 def _check_structure(connection: Connection) -> Iterator[Problem]:
     for row in connection.iterate(f"PRAGMA integrity_check({MAX_STRUCTURE_PROBLEMS})"):
         if row[0] != "ok":
-            yield Problem("structure", str(connection.path), str(row[0]))
+            yield Problem("structure", str(connection.place), str(row[0]))
     for row in connection.iterate("PRAGMA foreign_key_check"):
         yield Problem("reference", f"{row[0]} row {row[1]}", f"refers to a missing row of {row[2]}")
 
@@ -115,7 +176,7 @@ def _check_structure(connection: Connection) -> Iterator[Problem]:
 def _check_schema(connection: Connection) -> Iterator[Problem]:
     problem = describe_foreign_schema(connection)
     if problem is not None:
-        yield Problem("schema", str(connection.path), problem)
+        yield Problem("schema", str(connection.place), problem)
     for name in find_changed_views(connection):
         yield Problem("schema", name, "the text of this view does not match its checksum")
 
@@ -158,7 +219,7 @@ def _check_checksums(connection: Connection, table: str, sql: str) -> Iterator[P
 
 def _check_runs(
     connection: Connection,
-    tell: Callable[[str, int, int], None],
+    tell: Tell,
     total: int,
     meter: PointsMeter,
     digest: PointsDigest | None,

@@ -27,6 +27,7 @@ from exptrack.database.damage import decoding_rows
 from exptrack.errors import ConfigError, InvalidValueError
 from exptrack.plain import plain, read_items, reading, short_repr
 from exptrack.runs.row_sums import changing_attribute
+from exptrack.times import time_after
 from exptrack.validation import check_name
 
 SET_ATTRIBUTE = """
@@ -38,6 +39,7 @@ DELETE_ATTRIBUTE = """
 UPDATE run_attribute SET type = 'removed', num = NULL, text = NULL, set_at = ?
 WHERE run = ? AND key = ? AND type <> 'removed'
 """
+SET_AT = "SELECT set_at FROM run_attribute WHERE run = ? AND key = ?"
 ATTRIBUTES_OF = (
     "SELECT key, type, num, text FROM run_attribute WHERE run = ? AND type <> 'removed' ORDER BY key"
 )
@@ -107,17 +109,22 @@ def decode_attribute(kind: str, num: float | None, text: str | None) -> ConfigVa
     return leaf_value(kind, num, text)
 
 
+def _time_of_change(connection: Connection, run: int, key: str, at: str) -> str:
+    return time_after(at, connection.value(SET_AT, (run, key)))
+
+
 def save_attributes(connection: Connection, run: int, values: Mapping[str, StoredValue], at: str) -> None:
     """Set attributes of a run. Call inside a transaction."""
     for key, stored in values.items():
         with changing_attribute(connection, run, key):
-            connection.execute(SET_ATTRIBUTE, (run, key, *stored, at))
+            set_at = _time_of_change(connection, run, key, at)
+            connection.execute(SET_ATTRIBUTE, (run, key, *stored, set_at))
 
 
 def remove_attribute(connection: Connection, run: int, key: str, at: str) -> None:
     """Remove an attribute of a run, if it has it. Call inside a transaction."""
     with changing_attribute(connection, run, key):
-        connection.execute(DELETE_ATTRIBUTE, (at, run, key))
+        connection.execute(DELETE_ATTRIBUTE, (_time_of_change(connection, run, key, at), run, key))
 
 
 @decoding_rows

@@ -24,7 +24,7 @@ from exptrack.runs.lookup import RUN_COLUMNS
 from exptrack.runs.row_sums import changing_group, changing_group_attribute, changing_run
 from exptrack.runs.store import SET_GROUP, begin_group
 from exptrack.runs.trash import mark_as_trash, unmark_as_trash
-from exptrack.times import moment, utc_text
+from exptrack.times import moment, time_after, utc_text
 from exptrack.validation import check_name
 
 OWN_KEYS = "exptrack:"  # attributes that callers cannot set
@@ -57,6 +57,7 @@ INSERT INTO run_group_attribute (run_group, key, type, num, text, set_at) VALUES
 ON CONFLICT (run_group, key) DO UPDATE
 SET type = excluded.type, num = excluded.num, text = excluded.text, set_at = excluded.set_at
 """
+SET_AT = "SELECT set_at FROM run_group_attribute WHERE run_group = ? AND key = ?"
 DELETE_GROUP_ATTRIBUTE = """
 UPDATE run_group_attribute SET type = 'removed', num = NULL, text = NULL, set_at = ?
 WHERE run_group = ? AND key = ? AND type <> 'removed'
@@ -215,7 +216,8 @@ def _set_attribute(
     connection: Connection, group: int, key: str, stored: tuple[str, float | None, str | None], at: str
 ) -> None:
     with changing_group_attribute(connection, group, key):
-        connection.execute(SET_GROUP_ATTRIBUTE, (group, key, *stored, at))
+        set_at = time_after(at, connection.value(SET_AT, (group, key)))
+        connection.execute(SET_GROUP_ATTRIBUTE, (group, key, *stored, set_at))
 
 
 def _remove_attributes(connection: Connection, group: int, at: str) -> None:
@@ -225,4 +227,5 @@ def _remove_attributes(connection: Connection, group: int, at: str) -> None:
 
 def _remove_attribute(connection: Connection, group: int, key: str, at: str) -> None:
     with changing_group_attribute(connection, group, key):
-        connection.execute(DELETE_GROUP_ATTRIBUTE, (at, group, key))
+        set_at = time_after(at, connection.value(SET_AT, (group, key)))
+        connection.execute(DELETE_GROUP_ATTRIBUTE, (set_at, group, key))

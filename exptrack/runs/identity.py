@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from exptrack.config.exp_config import ExpConfig
 from exptrack.config.tree import encode_canonical
@@ -17,6 +18,7 @@ from exptrack.hashed_lists import encode_list
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
+EPOCH, LATEST_MS = datetime.fromtimestamp(0, UTC), 253_402_300_799_999  # up to the year 9999
 _id_lock = threading.Lock()
 _last_id_ms = 0
 
@@ -69,6 +71,11 @@ def _decode_base32(digits: str) -> int:
     for digit in digits:
         number = 32 * number + _ID_ALPHABET.index(digit)
     return number
+
+
+def started_of(run_id: str) -> datetime:
+    """Return the time in a run id: that of the run's start, or shortly after."""
+    return EPOCH + timedelta(milliseconds=min(_decode_base32(run_id[:_ID_TIME_CHARS]), LATEST_MS))
 
 
 def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
-"""Print what merging and comparing archives found."""
+"""Print what merging and packing archives made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,7 +11,15 @@ from rich.text import Text
 from exptrack.terminal.console import format_size, print_heading, print_table, safe
 
 if TYPE_CHECKING:
-    from exptrack import ArchiveDiff, ExtractReport, MergedFile, MergeReport
+    from exptrack import (
+        ArchiveDiff,
+        ExtractReport,
+        LeftOut,
+        MergedFile,
+        MergeReport,
+        PackReport,
+        UnpackReport,
+    )
 
 MOST_NAMED = 20
 
@@ -25,15 +33,15 @@ def print_merged(out: Console, report: MergeReport) -> None:
             out.print(Text(f"  {safe(fork.run_id)} is a fork of {safe(fork.of)}: the run went on in two files"))
         for old, new in one.renamed:
             out.print(Text(f"  another study is named {safe(old)}; this one is named {safe(new)}"))
-    _print_left_out(out, [(one.path, *found) for one in report.files for found in one.left_out])
+    _print_left_out(out, {one.path: one.left_out for one in report.files})
     if report.removed:
         out.print(Text(f"removed {_count(len(report.removed), 'merged file')} of the spool"))
     if not report.files:
         out.print(Text("nothing to merge: there is no other archive"))
 
 
-def print_extracted(out: Console, report: ExtractReport) -> None:
-    """Print what an extracted file holds, and which runs were left out."""
+def print_extracted(out: Console, report: ExtractReport, path: str) -> None:
+    """Print what the file holds that the user calls `path`, and which runs were left out."""
     parts = (
         _count(len(report.runs), "run") or "no run",
         _count(len(report.studies), "study", "studies"),
@@ -41,8 +49,10 @@ def print_extracted(out: Console, report: ExtractReport) -> None:
         _count(report.blobs, "blob"),
     )
     said = ", ".join(part for part in parts if part)
-    out.print(Text(f"extracted {said} to {safe(report.path)} ({format_size(report.file_bytes)})"))
-    _print_left_out(out, [(report.path, *found) for found in report.left_out])
+    out.print(Text(f"extracted {said} to {safe(path)} ({format_size(report.file_bytes)})"))
+    if not report.runs and not report.studies and report.ok:
+        out.print(Text("no run was chosen; 'exptrack ls' takes the same filters", style="yellow"))
+    _print_left_out(out, {"": report.left_out})
 
 
 def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
@@ -60,39 +70,71 @@ def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
             _count(len(studies), "study", "studies"),
         )
         out.print(Text(f"only in {safe(path)}: {', '.join(one for one in counts if one) or 'nothing'}"))
-        rows = [("run", run_id) for run_id in runs]
-        rows += [("artifact", f"{one.name} version {one.version} of {one.run_id}") for one in artifacts]
-        rows += [("study", name) for name in studies]
-        for what, name in rows[:MOST_NAMED]:
-            out.print(Text(f"  {what} {safe(name)}"))
-        if len(rows) > MOST_NAMED:
-            out.print(Text(f"  and {len(rows) - MOST_NAMED:,} more: --json lists them"))
+        rows = [f"run {run_id}" for run_id in runs]
+        rows += [f"artifact {one.name} version {one.version} of {one.run_id}" for one in artifacts]
+        rows += [f"study {name}" for name in studies]
+        _print_listed(out, rows)
     if record.runs_differ:
         print_heading(out, "In both, and different")
-        columns = [("run", "left"), ("what differs", "left"), ("points in A", "right"), ("in B", "right")]
+        columns = [("run", "left"), ("points in A", "right"), ("in B", "right"), ("what differs", "left")]
         rows_of_runs = [
-            [safe(one.run_id), ", ".join(one.differs), f"{one.points_a:,}", f"{one.points_b:,}"]
+            [safe(one.run_id), f"{one.points_a:,}", f"{one.points_b:,}", "; ".join(one.differs)]
             for one in record.runs_differ[:MOST_NAMED]
         ]
         print_table(out, columns, rows_of_runs)
-        if len(record.runs_differ) > MOST_NAMED:
-            out.print(Text(f"and {len(record.runs_differ) - MOST_NAMED:,} more: --json lists them"))
-    for what, names in (("study", record.studies_differ), ("group", record.groups_differ)):
-        for name in names[:MOST_NAMED]:
-            out.print(Text(f"{what} {safe(name)} differs"))
+        _print_rest(out, len(record.runs_differ))
+    _print_listed(out, [f"study {name} differs" for name in record.studies_differ])
+    _print_listed(out, [f"group {name} differs" for name in record.groups_differ])
 
 
-def _print_left_out(out: Console, left: Sequence[tuple[str, str, str]]) -> None:
-    if left:
-        columns = [("file", "left"), ("left out", "left"), ("why", "left")]
-        out.print(Text(f"{len(left):,} left out", style="red"))
-        print_table(out, columns, ([safe(cell) for cell in row] for row in left))
+def _print_listed(out: Console, rows: Sequence[str]) -> None:
+    for row in rows[:MOST_NAMED]:
+        out.print(Text(f"  {safe(row)}"))
+    _print_rest(out, len(rows))
+
+
+def _print_rest(out: Console, count: int) -> None:
+    if count > MOST_NAMED:
+        out.print(Text(f"  and {count - MOST_NAMED:,} more: --json lists them"))
+
+
+def _print_left_out(out: Console, files: Mapping[str, Sequence[LeftOut]]) -> None:
+    """Print what was left out of each file, and why."""
+    left = [(path, one) for path, found in files.items() for one in found]
+    if not left:
+        return
+    out.print(Text(f"{len(left):,} left out:", style="red"))
+    for path, one in left:
+        of = f"{one.what} of {path}" if path else one.what
+        out.print(Text(f"  {safe(of)}: {safe(one.reason)}"))
+
+
+def print_packed(out: Console, report: PackReport) -> None:
+    """Print what a packed file holds, and the digests by which a reader knows it."""
+    out.print(Text(f"packed into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+    out.print(Text(f"SHA-256 {report.sha256}"))
+
+
+def print_unpacked(out: Console, report: UnpackReport) -> None:
+    """Print what an archive holds that was unpacked."""
+    out.print(Text(f"the seal holds; unpacked into {safe(report.path)}: {_sum_up(report)}", style="green"))
+    out.print(Text(f"content {report.content}"))
+
+
+def _sum_up(report: PackReport | UnpackReport) -> str:
+    held = (
+        _count(report.runs, "run") or "no runs",
+        _count(report.points, "point"),
+        _count(report.blobs, "blob"),
+    )
+    return f"{', '.join(part for part in held if part)} ({format_size(report.file_bytes)})"
 
 
 def _describe(one: MergedFile) -> str:
     parts = [
         _count(len(one.new), "new run"),
-        _count(len(one.updated), "run brought up to date", "runs brought up to date"),
+        _count(len(one.updated), "updated run"),
         _count(len(one.forked), "fork"),
         _count(len(one.studies), "study", "studies"),
         _count(one.points, "point"),

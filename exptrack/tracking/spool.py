@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from exptrack.artifacts.drafts import remove_dead_drafts
 from exptrack.database.connection import Connection
 from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
@@ -80,9 +81,7 @@ def _look_at(place: Path) -> SpooledArchive:
     note_path = Path(f"{place}{NOTE_ENDING}")
     if not note_path.exists():
         if wal_bytes(place):
-            return SpooledArchive(
-                str(place), str(place), UNSEEN, "another program has it open, or left its -wal"
-            )
+            return SpooledArchive(str(place), str(place), UNSEEN, "")  # another program has it open, or had
         return SpooledArchive(str(place), str(place), AT_REST, "")
     note = read_note(note_path)
     if note is None:
@@ -100,7 +99,10 @@ def _look_at(place: Path) -> SpooledArchive:
 
 
 def _say_where(place: Path, note: OpenNote, is_dead: bool) -> str:
-    if note.path == os.path.join(note.spool, place.name):
+    is_here = note.process.host_id == current_process().host_id
+    if note.path == os.path.join(note.spool, place.name) or (
+        is_here and is_dead and os.path.exists(f"{note.path}{NOTE_ENDING}")
+    ):
         return ""  # its process died before it made the file
     what = "the points since the last copy" if place.exists() else "all of its points"
     where = f"{note.path} on {note.host}"
@@ -145,7 +147,20 @@ def settle_spool(folder: str | os.PathLike[str]) -> list[str]:
         elif not found.advice:
             Path(f"{place}{NOTE_ENDING}").unlink(missing_ok=True)
     work_folder = find_work_folder() if find_network(spool) else None
-    return settled + ([] if work_folder is None else _settle_local(work_folder, spool))
+    if work_folder is not None:
+        settled += _settle_local(work_folder, spool)
+    _remove_drafts(spool)
+    return settled
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove the copies that were not finished as their process was killed."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            remove_dead_drafts(opened)
+        finally:
+            os.close(opened)
 
 
 def _settle_file(place: Path, path: Path) -> bool:
@@ -178,6 +193,7 @@ def begin(connection: Connection) -> None:
 
 def _settle_local(work_folder: Path, spool: Path) -> list[str]:
     """Bring what dead processes left on the local disk to their spool; return the places of those files."""
+    _remove_drafts(work_folder)
     settled = []
     for note_path in sorted(work_folder.glob(f"*.db{NOTE_ENDING}")):
         note = read_note(note_path)
@@ -185,7 +201,7 @@ def _settle_local(work_folder: Path, spool: Path) -> list[str]:
         if note is None or note.spool != str(spool) or not NAME.fullmatch(path.name):
             continue
         if is_alive(note.process) is False:
-            if note.is_at_rest:
+            if note.is_at_rest or not path.exists():
                 remove_work(path)
             elif _settle_file(spool / path.name, path):
                 settled.append(str(spool / path.name))

@@ -125,6 +125,10 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [Sampler.tpe(seed=1), exptrack.Pruner.median(), archive.info(), archive.recover(), archive.verify()],
         [second.get_metric("loss"), archive.backup(folder / "copy.db"), archive.delete_run(recorded)],
         [
+            archive.pack(folder / "packed.db", snapshot=True),
+            exptrack.unpack(folder / "packed.db", folder / "living.db"),
+        ],
+        [
             config.source_of("lr"),
             config.leaves(),
             exptrack.StudyConfig("t"),

@@ -41,6 +41,7 @@ READING = [
     "history RUN loss", "diff RUN RUN", "compare RUN RUN", "changes RUN", "groups loss lr", "sweep ls",
     "artifacts ls RUN", "artifacts du", "lineage RUN", "view --list", "trash", "watch RUN",
     "artifacts get RUN words -o words", "snapshot copy.db",
+    "pack paper.db", "unpack paper.db living.db",
 ]  # fmt: skip
 WRITING = [
     "tag RUN x",

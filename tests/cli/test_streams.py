@@ -65,6 +65,8 @@ CALLS = {
     "recover": "",
     "verify": "",
     "snapshot": "new",
+    "pack": "new",
+    "unpack": "packed.db new",
     "demo": "demo.db",
     "completion": "bash",
 }
@@ -126,6 +128,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
         run.artifacts.register_data("w", b"bytes")
     words = ["--db", "lab.db", "sweep", "run", "s.sdn", "--name", "old", "--trials", "1"]
     subprocess.run([*COMMAND, *words, "--", sys.executable, "train.py"], cwd=folder, check=True)
+    with Archive(folder / "lab.db") as archive:
+        archive.pack(folder / "packed.db")
     return folder, run.run_id
 
 
@@ -149,7 +153,7 @@ def require_work(folder: Path, name: str) -> None:
     if name in WORKS:
         with Archive(folder / "lab.db") as archive:
             assert archive.sql(WORKS[name]).rows == ((1,),)
-    if name in ("artifacts get", "snapshot"):
+    if name in ("artifacts get", "snapshot", "pack", "unpack"):
         assert (folder / "new").is_file()
     if name == "config set":
         assert (folder / "config.sdn").read_text(encoding="utf-8").startswith('a: "größer"')

@@ -35,6 +35,8 @@ TABLE = """\
 a line of another form
 """
 
+LINUX = pytest.mark.skipif(not Path(filesystem.MOUNTS).exists(), reason="the table of mounts is Linux's")
+
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,6 +47,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@LINUX
 @pytest.mark.usefixtures("table")
 def test_the_deepest_and_newest_mount_counts() -> None:
     found = {
@@ -68,6 +71,7 @@ def test_the_deepest_and_newest_mount_counts() -> None:
     }
 
 
+@LINUX
 @pytest.mark.usefixtures("table")
 def test_what_other_machines_share() -> None:
     shared = "home scratch gpfs beegfs ceph mnt/win mnt/vm afs mnt/any mnt/smb".split()
@@ -79,7 +83,7 @@ def test_what_other_machines_share() -> None:
     ] * 4
 
 
-@pytest.mark.skipif(not Path(filesystem.MOUNTS).exists(), reason="it is the table of Linux")
+@LINUX
 def test_the_mounts_of_this_machine() -> None:
     assert find_file_system("/proc/self/status") == "proc"
     assert find_file_system("/sys") == "sysfs"

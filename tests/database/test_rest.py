@@ -290,6 +290,42 @@ def test_on_a_network_file_system_it_is_worked_on_elsewhere(spool: Path, network
         assert copy.verify().ok
 
 
+@pytest.mark.usefixtures("network")
+def test_a_copy_is_removed_without_locks_and_a_newer_one_stays(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = local_archive(spool)
+    place = spool / Path(archive.path).name
+    with archive.start_run() as run:
+        pass
+    first = place.read_bytes()
+    with monkeypatch.context() as without_sqlite:
+        without_sqlite.setattr(sqlite3, "connect", None)
+        assert not remove_at_rest(place, lambda _: False)
+        assert remove_at_rest(place, lambda path: path.read_bytes() == first)
+    assert list(spool.iterdir()) == []
+    run.add_tag("later")
+    with archive.start_run():
+        pass
+    rename = os.rename
+
+    def deliver_first(one: Path, other: Path) -> None:
+        place.write_bytes(b"newer")
+        rename(one, other)
+
+    def deliver_after(one: Path, other: Path) -> None:
+        deliver_first(one, other)
+        place.write_bytes(b"newest")
+
+    for deliver, expected in ((deliver_first, b"newer"), (deliver_after, b"newest")):
+        monkeypatch.setattr(os, "rename", deliver)
+        assert not remove_at_rest(place, lambda _: True)
+        assert place.read_bytes() == expected
+        assert names(spool) == [".db"]
+    monkeypatch.setattr(os, "rename", rename)
+    archive.close()
+
+
 def test_a_spool_that_cannot_be_written_loses_nothing(
     spool: Path, network: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -300,9 +336,9 @@ def test_a_spool_that_cannot_be_written_loses_nothing(
         with archive.start_run() as run:
             run.log({"loss": 0.5})
             monkeypatch.setattr("exptrack.database.spooled_file.os.replace", refuse)
-        run.add_tag("good")
-        monkeypatch.undo()
-        monkeypatch.setattr("exptrack.database.spooled_file.os.replace", refuse)
+        with monkeypatch.context() as again:
+            again.setattr("exptrack.database.spooled_file.os.replace", os.rename)
+            run.add_tag("good")
     (message,) = caplog.messages
     assert f"could not be copied to {spool}" in message
     assert names(spool) == [".db.open"]
@@ -323,6 +359,7 @@ def test_without_a_local_disk_it_works_in_the_spool_and_says_so(
     assert "has no folder on a local disk to work in; set TMPDIR to one" in message
 
 
+@pytest.mark.skipif(os.name != "posix", reason="folders have no modes")
 def test_a_folder_that_others_may_write_is_not_worked_in(
     network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import exptrack
 from exptrack import Archive, Sampler
 from exptrack.artifacts import blobs
-from exptrack.database.row_sums import hash_row
+from tests.portable.seals import seal_in_place
 
 WORDS = "to be or not to be, that is the question\n" * 40
 
@@ -91,11 +91,8 @@ def _copy(source: Path, path: Path) -> None:
     live, copy = sqlite3.connect(source), sqlite3.connect(path)
     live.backup(copy)
     live.close()
-    # Only a sealed file has this row, and such a file has no live run.
-    row = (1, 1, "0.2.0", "2026-01-01 00:00:00.000000", '{"run":5}', "ab" * 32, "cd" * 32)
-    copy.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, hash_row("seal", row)))
-    copy.commit()
     copy.close()
+    seal_in_place(path)  # else only a sealed file has a seal, and such a file has no live run
 
 
 def tables(path: Path) -> dict[str, list[str]]:

@@ -117,6 +117,12 @@ class Lab:
         storage = self.storage()
         return storage.create_new_trial(storage.get_study_id_from_name("widths"))
 
+    @functools.cached_property
+    def packed(self) -> Path:
+        path = self.folder / "packed.db"
+        self.archive.pack(path, snapshot=True)
+        return path
+
     def group(self) -> str:
         name = f"group{os.urandom(4).hex()}"
         self.archive.create_group(name)
@@ -223,6 +229,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     # Where the name alone says too little
     "Archive.path": lambda lab: lab.path,
     "Archive.backup.path": lambda lab: lab.work / f"copy{os.urandom(4).hex()}.db",
+    "Archive.pack.path": lambda lab: lab.work / f"packed{os.urandom(4).hex()}.db",
     "Archive.create_group.name": lambda _lab: f"group{os.urandom(4).hex()}",
     "Archive.rename_group.old": Lab.group,
     "Archive.rename_group.new": lambda _lab: f"group{os.urandom(4).hex()}",
@@ -266,6 +273,8 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "OptunaStorage.create_new_study.study_name": lambda _lab: f"study{os.urandom(4).hex()}",
     "OptunaStorage.delete_study.study_id": lambda _lab: 2**40,
     "OptunaStorage.set_trial_state_values.values": lambda _lab: [0.5],
+    "unpack.packed": lambda lab: lab.packed,
+    "unpack.out": lambda lab: lab.work / f"living{os.urandom(4).hex()}.db",
     "load_sweep.path": lambda lab: lab.folder / "sweep.sdn",
     "sdn.set_value.path": lambda _lab: "lr",
 }

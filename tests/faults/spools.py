@@ -1,8 +1,9 @@
 """Let many processes write into one spool, and kill half of them at random moments.
 
 Each process notes, by a system call, what a logging call or a tag acknowledged. Afterwards the spool is
-settled. Every file is sound then, and holds each noted thing once. With an odd seed the spool lies on a network
-file system, as the processes see it, so that they work on a local disk.
+settled. Every file is sound then, and holds each noted thing once. So does the archive into which all are
+merged, and the spool is empty after that. With an odd seed the spool lies on a network file system, as the
+processes see it, so that they work on a local disk.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from exptrack import Archive, Run, local_archive
 from exptrack.database import filesystem
+from exptrack.new_files import DRAFT_PREFIX
 from exptrack.tracking.spool import list_spooled, settle_spool
 from tests.faults.tally import Tally, begin, end, kill, sum_tries
 
@@ -156,6 +158,18 @@ def judge(folder: Path, tally: Tally) -> None:
                     found.update(f"point {run.run_id} {step}" for step in points.steps.tolist())
                     if (points.values != points.steps / 7).any():
                         tally.blame("unreported", f"{run.run_id} has other values")
+    points = sum(count for line, count in found.items() if line.startswith("point"))
+    with Archive(folder / "lab.db") as lab:
+        merged = lab.merge(folder / "spool", remove=True)
+        # A draft of a copy is removed by a later process, once it is a minute old.
+        left = [path for path in (folder / "spool").iterdir() if not path.name.startswith(DRAFT_PREFIX)]
+        if left or not merged.ok:
+            tally.blame("unreported", f"{left} do not merge: {[file.left_out for file in merged.files]}")
+        report = lab.verify()
+        if not report.ok or report.points != points:
+            tally.blame(
+                "lost", f"the merged archive has {report.points} points, not {points}: {report.problems}"
+            )
     for line in noted:
         if not found[line]:
             tally.blame("lost", line)

@@ -256,15 +256,10 @@ def run_script(name: str, folder: Path, fault: str) -> None:
     if fault == LEAVE:
         leave_a_dead_process(folder, with_trials=LEFT_BY[name])
 
-    def mark() -> None:
-        allow_tracing()
-        os.write(1, f"{READY}\n".encode())
-        os.read(0, 1)
-
     ledger = Ledger(folder / "script.ledger")
     script = next(script for script in SCRIPTS if script.__name__ == name)
     try:
-        deeds = script(folder, ledger, mark)
+        deeds = script(folder, ledger, wait_for_tracer)
     except ExptrackError as error:
         ledger.say(REFUSED, "opening", f"{type(error).__name__}: {error}")
         deeds = None
@@ -273,14 +268,23 @@ def run_script(name: str, folder: Path, fault: str) -> None:
         deeds.afterwards()
 
 
+def wait_for_tracer() -> None:
+    """Let strace attach to this process."""
+    allow_tracing()
+    os.write(1, f"{READY}\n".encode())
+    os.read(0, 1)
+
+
 def allow_tracing() -> None:
     """Let a process that is no parent of this one trace it, where the system asks for that (Yama)."""
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(PR_SET_PTRACER_ANY), 0, 0, 0)
 
 
-def traced(name: str, folder: Path, fault: str, options: list[str]) -> tuple[int | None, str]:
+def traced(
+    name: str, folder: Path, fault: str, options: list[str], module: str = MODULE
+) -> tuple[int | None, str]:
     """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said."""
-    command = [sys.executable, "-m", MODULE, name, str(folder), fault]
+    command = [sys.executable, "-m", module, name, str(folder), fault]
     script = begin(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert script.stdin is not None
     assert script.stdout is not None
@@ -334,6 +338,14 @@ def record(name: str) -> dict[str, list[int]]:
     wanted = ",".join([*WRITES, *SYNCS, *NAMES, *OTHERS, *READS])
     code, said = traced(name, folder, KILL, ["-y", "-s", "0", "-o", str(trace), "-e", f"trace={wanted}"])
     assert code == 0, said
+    found = read_trace(trace, folder)
+    trace.unlink()
+    shutil.rmtree(folder)
+    return found
+
+
+def read_trace(trace: Path, folder: Path) -> dict[str, list[int]]:
+    """Return the numbers of the calls in a trace that change or read files of a folder, by name."""
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     own: defaultdict[str, set[int]] = defaultdict(set)
     others: defaultdict[str, set[int]] = defaultdict(set)
@@ -345,8 +357,6 @@ def record(name: str) -> dict[str, list[int]]:
         counts[thread, call] += 1
         is_own = str(folder) in words and ("/tree/" not in words or "O_RDONLY" in words)
         (own if is_own else others)[call].add(counts[thread, call])
-    trace.unlink()
-    shutil.rmtree(folder)
     return {call: sorted(numbers - others[call]) for call, numbers in own.items() if numbers - others[call]}
 
 

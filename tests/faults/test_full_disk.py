@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exptrack import Archive, ArchiveFullError, ArchiveReadOnlyError, ExportError
+from exptrack import Archive, ArchiveFullError, ArchiveReadOnlyError, ExportError, unpack
 from tests.cli.calls import call
 from tests.metrics.points import journals, killed
 
@@ -77,6 +77,7 @@ def test_each_call_that_needs_room_says_that_there_is_none(disk: Path, tmp_path:
         stored = other.start_run()
         stored.artifacts.register_data("x", os.urandom(300_000))
         stored.complete()
+        other.pack(tmp_path / "paper.db")
         run = archive.start_run()
         filler = fill(disk)
         run.log({"x": 1.0})
@@ -86,10 +87,14 @@ def test_each_call_that_needs_room_says_that_there_is_none(disk: Path, tmp_path:
             lambda: run.flush(),
             lambda: run.artifacts.register_data("y", os.urandom(300_000)),
             lambda: other.backup(disk / "copy.db"),
+            lambda: other.pack(disk / "paper.db"),
+            lambda: unpack(tmp_path / "paper.db", disk / "living.db"),
         ]
         for need in calls:
             with pytest.raises(ArchiveFullError, match="free disk space"):
                 need()
+        assert {one.name for one in disk.iterdir()}.isdisjoint({"copy.db", "paper.db", "living.db"})
+        assert [one.name for one in disk.iterdir() if one.name.startswith(".exptrack-")] == []
         with pytest.raises(ExportError, match="there is no room"):
             stored.artifacts.export_all(disk / "out")
         filler.unlink()

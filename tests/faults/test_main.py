@@ -147,7 +147,8 @@ def test_an_error_without_a_type_is_unreported(tmp_path: Path) -> None:
 def test_a_kind_without_its_tool_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.faults.tools.shutil.which", lambda _tool: None)
     monkeypatch.setattr("tests.faults.tools.sys.platform", "linux")
-    on_linux = {"test_clocks.py": "faketime", "test_system_calls.py": "strace"}
+    with_strace = ("merge_kills", "packing", "system_calls")
+    on_linux = {"test_clocks.py": "faketime", **{f"test_{kind}.py": "strace" for kind in with_strace}}
     assert tools.tests_that_do_not_apply() == on_linux
     monkeypatch.setattr("tests.faults.tools.sys.platform", "darwin")
     assert tools.tests_that_do_not_apply() == dict.fromkeys([*on_linux, "test_files.py"], "Linux")

@@ -10,8 +10,19 @@ import os
 import shutil
 import sys
 
-TOOL_OF = {"clocks": "faketime", "system_calls": "strace"}  # Debian packages of the same name have them
-ONLY_ON_LINUX = {"clocks", "files", "system_calls"}  # for files: locks of open file descriptions
+TOOL_OF = {
+    "clocks": "faketime",
+    "merge_kills": "strace",
+    "packing": "strace",
+    "system_calls": "strace",
+}  # Debian packages of the same name have them
+ONLY_ON_LINUX = {
+    "clocks",
+    "files",
+    "merge_kills",
+    "packing",
+    "system_calls",
+}  # files: locks of file descriptions
 ONLY_ON_POSIX = {"forks", "signals", "stopped", "sweeps"}
 
 

@@ -2,7 +2,7 @@
 
 A history is a list of operations on up to six files. Each is a few small numbers, so that Hypothesis shrinks a
 history to what matters. :class:`Lab` makes them happen, by the public calls of an archive. No process is
-started: every running run has a lease, and the owner of a killed run is made a process that is gone.
+started: a running run has a lease, or is that of a process which is not there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from exptrack import (
 )
 from exptrack.errors import ConflictError
 from exptrack.runs.row_sums import changing_run
-from tests.portable.moments import BEGINS, Clock
+from tests.portable.moments import BEGINS, HOST, Clock
 
 FILES = 6
 LONG_S, SHORT_S = 1e9, 30.0
@@ -48,10 +48,13 @@ CODE, MACHINE = {"commit": "c0ffee", "script": "train.py"}, {"host": "box", "pyt
 SELECT_RUNS = "SELECT run_id FROM run ORDER BY run_id"
 SELECT_RUNNING = "SELECT run_id FROM run WHERE status = 'running' ORDER BY run_id"
 NUMBER_OF_RUN = "SELECT id FROM run WHERE run_id = ?"
-# A process that is gone: on this machine, but begun at another time than any that is there.
-KILL = "UPDATE run_owner SET pid_started = '0', lease_s = NULL WHERE run = ?"
-MOVE_AWAY = "UPDATE run_owner SET host_id = '0123456789abcdef', boot_id = 'b', lease_s = NULL WHERE run = ?"
-SHORTEN = f"UPDATE run_owner SET lease_s = {SHORT_S} WHERE run = ?"
+SELECT_PROCESSES = f"""
+SELECT DISTINCT pid FROM run_owner WHERE host_id = '{HOST}' AND lease_s IS NULL ORDER BY pid
+"""
+# A process that is not there, which lives until the history kills it.
+BECOME_PROCESS = f"""
+UPDATE run_owner SET host_id = '{HOST}', boot_id = 'b', pid = ?, pid_started = 's', lease_s = NULL WHERE run = ?
+"""
 
 # What a call refuses, where the run, group or artifact is not in the state that it needs.
 REFUSED = (
@@ -77,6 +80,7 @@ class Lab:
         self.folder = folder
         self.clock = clock
         self._open: dict[int, Archive] = {}
+        self._pids = 0
 
     def path(self, slot: int) -> Path:
         return self.folder / f"{slot}.db"
@@ -134,26 +138,29 @@ class Lab:
             ("loss", values[3]),
         ][: 1 + value % 4]
 
-    def change_owner(self, op: Op, sql: str) -> None:
-        run = self.pick(op, SELECT_RUNNING)
-        if run is None:
-            return
-        connection = self.archive(op.slot)._connection
+    def own(self, slot: int, run: Run) -> None:
+        """Let a process that is not there own a run, in place of its lease."""
+        connection = self.archive(slot)._connection
+        self._pids += 1
 
         def change() -> None:
             with connection.transaction():
                 number = connection.value(NUMBER_OF_RUN, (run.run_id,))
                 with changing_run(connection, number):
-                    connection.execute(sql, (number,))
+                    connection.execute(BECOME_PROCESS, (self._pids, number))
 
         connection.section(change)
+
+    def processes(self, op: Op) -> list[int]:
+        """The processes that own runs of the file."""
+        return [row[0] for row in self.archive(op.slot)._connection.fold(SELECT_PROCESSES, (), list)]
 
     # Runs
 
     def begin(self, op: Op) -> Run:
         archive, value = self.archive(op.slot), op.value
         parent = self.pick(op) if value % 3 == 0 else None
-        return archive.start_run(
+        run = archive.start_run(
             {"lr": value, "model": {"depth": op.pick}, "a.b": [value], "seed": value % 2},
             TAGS[: value % 3],
             name=f"run {value}" if value % 2 else None,
@@ -164,8 +171,11 @@ class Lab:
             code=CODE,
             environment=MACHINE,
             owner="lease",
-            lease_s=LONG_S,
+            lease_s=SHORT_S if op.pick == 7 else LONG_S,
         )
+        if op.pick % 2:
+            self.own(op.slot, run)
+        return run
 
     def start(self, op: Op) -> None:
         self.begin(op)
@@ -215,17 +225,22 @@ class Lab:
         (run.complete, lambda: run.fail("broken"), lambda: run.interrupt("stopped"))[op.value % 3]()
 
     def kill(self, op: Op) -> None:
-        self.change_owner(op, KILL)
+        """Kill a process; whoever looks at a file in which it has runs finds them dead."""
+        found = self.processes(op)
+        if found:
+            self.clock.dead.add(found[op.pick % len(found)])
 
-    def move_away(self, op: Op) -> None:
-        self.change_owner(op, MOVE_AWAY)
-
-    def shorten(self, op: Op) -> None:
-        self.change_owner(op, SHORTEN)
+    def hide(self, op: Op) -> None:
+        """Take a process to where nobody sees it; and back."""
+        found = self.processes(op)
+        if found:
+            self.clock.hidden ^= {found[op.pick % len(found)]}
 
     def resume(self, op: Op) -> None:
         run = self.pick_or_begin(op)
-        self.archive(op.slot).resume_run(run.run_id, take_over=True, owner="lease", lease_s=LONG_S)
+        run = self.archive(op.slot).resume_run(run.run_id, take_over=True, owner="lease", lease_s=LONG_S)
+        if op.value % 2:
+            self.own(op.slot, run)
 
     def end_of_dead(self, op: Op) -> None:
         run = self.pick_or_begin(op)
@@ -408,7 +423,7 @@ class Lab:
 # Each as often as labs do it: copies often, so that things part.
 WEIGHTS: dict[Callable[[Lab, Op], None], int] = {
     Lab.start: 4, Lab.whole: 2, Lab.record: 3, Lab.log: 4, Lab.send: 1, Lab.amend: 2, Lab.grow: 2, Lab.end: 4,
-    Lab.kill: 3, Lab.move_away: 1, Lab.shorten: 2, Lab.resume: 4, Lab.end_of_dead: 1, Lab.take_over: 1,
+    Lab.kill: 4, Lab.hide: 1, Lab.resume: 4, Lab.end_of_dead: 1, Lab.take_over: 1,
     Lab.tag: 3, Lab.untag: 2, Lab.note: 3, Lab.event: 2, Lab.attribute: 2, Lab.unset: 1, Lab.rename: 2,
     Lab.regroup: 2, Lab.trash: 2, Lab.restore: 2, Lab.delete: 1, Lab.artifact: 4, Lab.folder_artifact: 1,
     Lab.alias: 2, Lab.unalias: 1, Lab.describe: 2, Lab.remove_artifact: 2, Lab.use: 2, Lab.rename_group: 1,

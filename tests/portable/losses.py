@@ -22,7 +22,7 @@ Row: TypeAlias = tuple[Any, ...]
 SKELETON = {"start", "resume", "end", "fail", "inherit", "hand over", "fork"}
 
 OF_RUNS = {
-    "facts": "SELECT run_id, status, started_at, ended_at, config_hash, deleted_at FROM run",
+    "facts": "SELECT run_id, status, started_at, ended_at, reason FROM run",
     "leaves": """
         SELECT r.run_id, k.key, v.type, v.num, v.text
         FROM config_value AS v JOIN config_key AS k ON k.id = v.key JOIN run AS r ON r.id = v.run""",
@@ -34,7 +34,8 @@ OF_RUNS = {
     "notes": "SELECT r.run_id, n.written_at, n.text FROM note AS n JOIN run AS r ON r.id = n.run",
     "events": "SELECT r.run_id, e.happened_at, e.kind, e.data FROM event AS e JOIN run AS r ON r.id = e.run",
     "attributes": "SELECT r.run_id, a.key, a.set_at FROM run_attribute AS a JOIN run AS r ON r.id = a.run",
-    "aliases": "SELECT r.run_id, a.name, a.alias, a.set_at FROM artifact_alias AS a JOIN run AS r ON r.id = a.run",
+    "aliases": """
+        SELECT r.run_id, a.name, a.alias, a.set_at FROM artifact_alias AS a JOIN run AS r ON r.id = a.run""",
     "artifacts": """
         SELECT r.run_id, a.name, a.hash, a.created_at, a.kind, a.media_type, a.step, a.metadata, a.is_text
         FROM artifact AS a JOIN run AS r ON r.id = a.run""",
@@ -67,6 +68,11 @@ class OneRun:
     """What a file says of one run: the rows of each kind of `OF_RUNS`, without the id."""
 
     rows: dict[str, Counter[Row]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @property
+    def facts(self) -> Row:
+        (row,) = self.rows["facts"]
+        return row
 
     @property
     def of(self) -> str | None:
@@ -172,11 +178,11 @@ def _compare_run(before: list[OneRun], after: list[OneRun]) -> Iterable[str]:
         ):
             yield f"no history has the config {sorted(source.rows['leaves'], key=repr)}"
     for one in after:
-        for kind in ("points", "leaves", "facts"):
-            known = {"facts": 2}.get(kind)  # status and start; the end of a fork is its own
-            mine = _cut(one.rows[kind], known)
-            if not any(mine == _cut(source.rows[kind], known) for source in before):
-                yield f"no source has these {kind}: {sorted(mine, key=repr)}"
+        for kind in ("points", "leaves"):
+            if not any(one.rows[kind] == source.rows[kind] for source in before):
+                yield f"no source has these {kind}: {sorted(one.rows[kind], key=repr)}"
+        if not any(_is_end_of(source.facts, one.facts) for source in before):
+            yield f"no source has these facts: {one.facts}"
     removed = _largest(run.rows["removed"] for run in before)
     for kind in ("notes", "events", "artifacts", "inputs", "removed", "entries"):
         had, has = _largest(run.rows[kind] for run in before), _largest(run.rows[kind] for run in after)
@@ -257,5 +263,6 @@ def _largest(counters: Iterable[Counter[Row]]) -> Counter[Row]:
     return total
 
 
-def _cut(rows: Counter[Row], columns: int | None) -> Counter[Row]:
-    return Counter({row[:columns]: count for row, count in rows.items()})
+def _is_end_of(before: Row, after: Row) -> bool:
+    """Whether a run is as it was in a source, or was found dead since."""
+    return before == after or (before[:2] == ("running", after[1]) and after[0] == "interrupted")

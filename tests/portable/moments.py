@@ -1,6 +1,6 @@
-"""Let a test set the clock that exptrack reads, and the chance that it makes ids from.
+"""Let a test set the clock that exptrack reads, the chance that it makes ids from, and which processes live.
 
-So random histories repeat, and the clock of a file may stand, jump or go back.
+So random histories repeat. The clock of a file may stand, jump or go back, and a process may die without one.
 """
 
 from __future__ import annotations
@@ -18,17 +18,25 @@ from typing import Any
 from unittest.mock import patch
 
 import exptrack
+from exptrack import process
+from exptrack.process import ProcessIdentity
 from exptrack.runs import identity
 
+HOST = "0123456789abcdef"  # of the processes that are not there
 BEGINS = real.datetime(2026, 3, 1, 10, tzinfo=real.UTC)
 
 
 class Clock:
-    """The time of day, and a clock that never goes back."""
+    """The time of day, a clock that never goes back, and processes that live until they are killed.
+
+    `hidden` are those of another machine, of which nobody here can tell whether they live.
+    """
 
     def __init__(self) -> None:
         self.now = BEGINS
         self.steady_s = 1000.0
+        self.dead: set[int] = set()
+        self.hidden: set[int] = set()
 
     def move(self, seconds: float) -> None:
         """Let time pass; below zero, set the time of day back."""
@@ -68,7 +76,14 @@ def controlled_time(seed: int) -> Iterator[Clock]:
             return clock.now.astimezone(tz)
 
     chance = random.Random(seed)
+
+    def is_alive(identity: ProcessIdentity) -> bool | None:
+        if identity.host_id != HOST:
+            return process.is_alive(identity)
+        return None if identity.pid in clock.hidden else identity.pid not in clock.dead
+
     fakes: dict[str, Any] = {
+        "is_alive": is_alive,
         "steady_s": lambda: clock.steady_s,
         "read_clock": lambda _clock: clock.steady_s,
     }
@@ -79,7 +94,7 @@ def controlled_time(seed: int) -> Iterator[Clock]:
         patch.object(identity, "random", SimpleNamespace(SystemRandom=lambda: chance)),
         patch.object(identity, "_last_id_ms", 0),
     ]
-    for module in _modules():
+    for module in (one for one in _modules() if one is not process):
         if vars(module).get("datetime") is real.datetime:
             patches.append(patch.object(module, "datetime", Datetime))
         patches += [patch.object(module, name, fake) for name, fake in fakes.items() if name in vars(module)]

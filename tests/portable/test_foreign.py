@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
-from exptrack import Archive
+from exptrack import Archive, ArchiveCorruptError, ArchiveFullError, NotAnArchiveError
+from exptrack.database import migrations, private_copy, stranger
+from exptrack.database.connection import Connection
+from exptrack.database.point_pages import find_page_problem
+from exptrack.portable import foreign
+from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.foreign import is_same_file, look_at_source, open_source
+from exptrack.portable.proofs import prove_runs
+from exptrack.portable.study_proofs import prove_groups, prove_studies
+from tests.faults.wrong_values import sound
+from tests.portable.hostile.structure import make_diamond
 
 RUN_IDS = "SELECT run_id FROM run ORDER BY id"
 
@@ -176,11 +187,224 @@ def test_a_read_only_folder_is_read(tmp_path: Path) -> None:
         folder.chmod(0o700)
 
 
-@pytest.mark.parametrize("size", [0, 100, 4096, 20_000])
-def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, size: int) -> None:
-    from exptrack import ArchiveError
+def test_a_folder_is_no_source(tmp_path: Path) -> None:
+    for way in (look_at_source, open_source):
+        with pytest.raises(NotAnArchiveError, match="is a folder"), way(tmp_path):
+            pass
 
-    make(tmp_path / "lab.db", 1)
-    os.truncate(tmp_path / "lab.db", size)
-    with pytest.raises(ArchiveError), open_source(tmp_path / "lab.db"):
+
+# While it is copied
+
+
+def write_meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path, times: int) -> None:
+    """Let a program add a tag to the archive during each of the first copies of its bytes."""
+    copy, calls = private_copy._copy_file, []
+
+    def copy_and_write(*args: Any) -> None:
+        copy(*args)
+        calls.append(args)
+        if len(calls) <= times:
+            with closing(sqlite3.connect(path)) as program:
+                program.execute("INSERT INTO run_tag VALUES (1, ?, '2026-01-01')", (f"tag {len(calls)}",))
+                program.commit()
+
+    monkeypatch.setattr(private_copy, "_copy_file", copy_and_write)
+
+
+@pytest.mark.parametrize(("times", "is_live"), [(1, False), (3, False), (100, True)])
+def test_a_file_that_is_written_meanwhile_is_copied_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, is_live: bool
+) -> None:
+    path = tmp_path / "lab.db"
+    make(path, 1)
+    write_meanwhile(monkeypatch, path, times)
+    with open_source(path) as source:
+        assert source.is_live == is_live
+        tags = source.connection.value("SELECT count(*) FROM run_tag")
+    with closing(sqlite3.connect(path)) as program:
+        assert program.execute("SELECT count(*) FROM run_tag").fetchone()[0] == tags
+
+
+def test_a_live_archive_is_read_whole_where_locks_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab.db"
+    monkeypatch.setattr(private_copy, "HAS_OPEN_FILE_LOCKS", False)
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdin is not None
+        writer.stdout.readline()
+        with open_source(path) as source, look_at_source(path) as looked:
+            assert source.connection.value("SELECT count(*) FROM run") == 2
+            assert looked.value("SELECT count(*) FROM run") == 2
+        writer.stdin.write("\n")
+
+
+KILLED = """
+import os, sqlite3, sys
+program = sqlite3.connect(sys.argv[1], isolation_level=None)
+program.execute("PRAGMA cache_size = 1")
+program.execute("BEGIN IMMEDIATE")
+program.execute("UPDATE metric_point SET value = -1")
+program.execute("UPDATE run SET host = 'nowhere'")
+os._exit(9)
+"""
+
+
+def test_a_transaction_that_a_kill_cut_short_is_undone_in_the_copy(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    make(path)
+    with closing(sqlite3.connect(path)) as program:
+        program.execute("PRAGMA journal_mode = DELETE")
+    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    before = state(tmp_path)
+    assert before["lab.db-journal"][0]
+    for way in (look_at_source, open_source):
+        with way(path) as found:
+            connection = found if isinstance(found, Connection) else found.connection
+            assert connection.value("SELECT count(*) FROM metric_point WHERE value < 0") == 0
+            assert connection.value("SELECT count(*) FROM run WHERE host = 'nowhere'") == 0
+    assert state(tmp_path) == before
+
+
+# Room
+
+
+def test_the_copy_goes_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, beside = tmp_path / "lab.db", tmp_path / "beside"
+    make(path, 1)
+    beside.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Room(1 << 40 if folder == beside else 1000))
+    with pytest.raises(ArchiveFullError, match=r"no room for .* bytes in .*; set TMPDIR"), open_source(path):
         pass
+    with open_source(path, beside=beside) as source:
+        assert source.copy.parent.parent == beside
+    assert list(beside.iterdir()) == []
+
+
+class Room(NamedTuple):
+    """What a look at a disk tells."""
+
+    free: int
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="this system does not tell holes")
+@pytest.mark.parametrize("tells_holes", [True, False])
+def test_holes_of_a_file_are_not_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells_holes: bool
+) -> None:
+    sparse, copy = tmp_path / "sparse", tmp_path / "copy"
+    with open(sparse, "wb") as file:
+        file.write(b"begin")
+        file.seek(4 << 20)
+        file.write(b"middle")
+        file.truncate(8 << 20)
+    if not tells_holes:
+        monkeypatch.delattr(os, "SEEK_DATA")
+    told: list[int] = []
+    with open(sparse, "rb") as file:
+        one = private_copy._Opened("", file.fileno(), os.fstat(file.fileno()))
+        private_copy._copy_file(sparse, one, copy, told.append)
+    assert copy.read_bytes() == sparse.read_bytes()
+    assert told == sorted(told)
+    if tells_holes and sparse.stat().st_blocks < 1000:  # a file system that knows holes
+        assert copy.stat().st_blocks < 1000
+
+
+def test_progress_is_told_up_to_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    make(path, 1)
+    told: list[tuple[int, int]] = []
+    with open_source(path, progress=lambda done, total: told.append((done, total))):
+        assert told[-1] == (path.stat().st_size, path.stat().st_size)
+
+
+# Formats
+
+
+def test_an_older_format_is_brought_up_to_date_in_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab.db"
+    ids = make(path)
+    second = migrations.Migration(2, "0002_add_extra.sql", "CREATE TABLE extra (id INTEGER PRIMARY KEY);")
+    both = (*migrations.migrations(), second)
+    for module in (migrations, stranger):
+        monkeypatch.setattr(module, "migrations", lambda: both)
+        monkeypatch.setattr(module, "latest_version", lambda: 2)
+    monkeypatch.setattr(stranger, "require_own_schema", lambda _connection: None)
+    stranger._objects_of.cache_clear()
+    before = state(tmp_path)
+    with open_source(path) as source:
+        assert source.connection.value("PRAGMA user_version") == 2
+        assert source.connection.value("SELECT count(*) FROM extra") == 0
+        assert [row[0] for row in source.connection.all(RUN_IDS)] == ids
+    assert state(tmp_path) == before
+
+
+# Limits
+
+
+def test_a_look_takes_no_value_that_is_too_long(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.add_note("\N{SNOWMAN}" * 7_000_000)
+    with (
+        look_at_source(path) as looked,
+        pytest.raises(ArchiveCorruptError, match="longer than exptrack"),
+    ):
+        looked.value("SELECT text FROM note")
+    with open_source(path) as source:
+        assert source.connection.value("SELECT length(text) FROM note") == 7_000_000
+
+
+@pytest.mark.parametrize("sql", ["SELECT count(*) FROM event", "SELECT total(1) FROM event"])
+def test_a_look_at_rows_that_never_end_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    path = tmp_path / "lab.db"
+    make(path)
+    with closing(sqlite3.connect(path)) as program:
+        program.execute("PRAGMA journal_mode = DELETE")
+    make_diamond(path, "event")
+    monkeypatch.setattr(foreign, "LOOK_S", 0.3)
+    with look_at_source(path) as looked, pytest.raises(ArchiveCorruptError, match="longer than 0 s"):
+        looked.value(sql)
+
+
+def test_the_pages_of_a_sound_table_are_each_used_once(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.log_many("loss", range(20_000), [0.5] * 20_000)
+    with closing(sqlite3.connect(path)) as program:
+        roots = dict(program.execute("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0"))
+    assert {name: find_page_problem(path, root) for name, root in roots.items()} == dict.fromkeys(roots)
+    assert find_page_problem(path, 99_999) == "page 99999 is not there"
+
+
+# Proofs
+
+
+def test_everything_of_a_sound_archive_is_proved(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    path.write_bytes(sound().data)
+    with open_source(path) as source:
+        lab = source.connection
+        ids = [row[0] for row in lab.all("SELECT id FROM run")]
+        assert prove_runs(lab, ids) == {run: [] for run in ids}
+        assert ContentProof(lab, path.stat().st_size).prove_runs(ids) == {run: [] for run in ids}
+        groups = [row[0] for row in lab.all("SELECT name FROM run_group")]
+        studies = [row[0] for row in lab.all("SELECT uid FROM study")]
+        assert prove_groups(lab, groups) == {name: [] for name in groups}
+        assert prove_studies(lab, studies) == {uid: [] for uid in studies}
+        assert groups
+        assert studies
+
+
+def test_a_run_or_study_that_is_not_there_is_no_sound_one(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    make(path, 1)
+    with open_source(path) as source:
+        assert "its row is missing" in prove_runs(source.connection, [99])[99]
+        assert prove_studies(source.connection, ["0" * 16])["0" * 16] == ["its row is missing"]
+        assert prove_groups(source.connection, ["none"])["none"] == ["its row is missing"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from optuna.trial import create_trial
 
 import exptrack
 from exptrack import Archive, Problem
+from exptrack.portable import verification
 from tests.changes import changing
 
 
@@ -112,3 +115,76 @@ def test_a_changed_view_of_the_user_is_told_and_a_strangers_is_let_be(tmp_path: 
         assert Problem("schema", "mine", "the text of this view does not match its checksum") in (
             archive.verify().problems
         )
+
+
+def test_the_structure_of_a_large_file_is_checked_beside_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "PAGES_FOR_A_THREAD", 1)
+    with Archive(tmp_path / "lab.db") as archive:
+        with archive.start_run(name="first") as run:
+            run.log_many("x", range(3000), [0.5] * 3000)
+        assert archive.verify().ok
+        with pytest.raises(ZeroDivisionError):
+            archive.verify(lambda _part, done, _total: print(1 // (done - done)))
+        with pytest.raises(exptrack.QueryStoppedError), exptrack.TimeLimit(1e-9):
+            archive.verify()
+    connection = sqlite3.connect(tmp_path / "lab.db")
+    (index,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'run_by_name'").fetchone()
+    connection.close()
+    with open(tmp_path / "lab.db", "r+b") as file:
+        file.seek((index - 1) * 4096)
+        page = file.read(4096)
+        file.seek((index - 1) * 4096)
+        file.write(page.replace(b"first", b"worse"))
+    with Archive(tmp_path / "lab.db", mode="ro") as archive:
+        assert [problem.part for problem in archive.verify().problems] == ["structure"]
+
+
+def test_points_of_every_shape_are_sound(archive: Archive) -> None:
+    """Repeated and falling steps, NaN, infinities, sums that rounding moves, more points than a block."""
+    chance = random.Random(3)
+    values = [chance.gauss(0, 1) * 10 ** chance.randrange(-9, 9) for _ in range(3000)]
+    with archive.start_run() as run:
+        run.log_many("wide", range(3000), values)
+        run.log_many("cancels", range(3000), [one for value in values[:1500] for one in (value, -value)])
+        run.log_many("repeats", [step // 3 for step in range(3000)], values)
+        run.log_many("falls", range(3000, 0, -1), values)
+        run.log_many("same", [7] * 2500, values[:2500])
+        run.log_many("nan", range(1100), [math.nan] * 1100)
+        run.log_many("some nan", range(3000), [math.nan if one < 0 else one for one in values])
+        run.log_many("infinite", range(3), [math.inf, -math.inf, 1.0])
+        run.log_many("large", range(4), [1.7e308, 1.7e308, -1.7e308, 2.0**62])
+        run.log_many("far", [-(2**63), 0, 2**62], [0.0, -0.0, 5e-324])
+    assert archive.verify().problems == ()
+    assert archive.verify().points == 5 * 3000 + 2500 + 1100 + 3 + 4 + 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE metric_point SET step = 9 WHERE step = 8", "its points do not match their checksum"),
+        ("UPDATE metric_point SET seq = 9 WHERE step = 8", "its points do not match their checksum"),
+        ("UPDATE metric_point SET value = NULL WHERE step = 5", "nan_count is 0, but its points give 1"),
+        ("UPDATE metric_point SET value = -7.0 WHERE step = 5", "min_value is 0.0, but its points give -7.0"),
+        ("DELETE FROM metric_point WHERE step = 7", "top_step is 7, but its points give 6"),
+        (
+            "UPDATE metric_point SET time_ms = time_ms + 5 WHERE step = 7",
+            "has a last point that was not logged",
+        ),
+        ("UPDATE metric_series SET value_sum = value_sum + 1e-6", "value_sum is"),
+        ("INSERT INTO metric_check VALUES (1, 0, 0, 7)", "do not match the checksums of their blocks"),
+        ("UPDATE metric_name SET id = 99", "the name of its metric is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_series_is_named(tmp_path: Path, change: str, message: str) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        steps = [0, 1, 8] if "= 9" in change else list(range(8))
+        run.log_many("x", steps, list(map(float, range(len(steps)))))
+    connection = sqlite3.connect(tmp_path / "lab.db")
+    connection.execute(change)
+    connection.commit()
+    connection.close()
+    with Archive(tmp_path / "lab.db", mode="ro") as archive:
+        problems = archive.verify().problems
+    assert any(message in problem.message for problem in problems), problems

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunNotFoundError
 from exptrack.capture.redaction import know_secrets_of_command
+from exptrack.tracking import description
 
 
 def events_of(run: Run, kind: str) -> list[dict[str, Any]]:
@@ -128,6 +131,22 @@ def test_attributes_change_and_go_also_after_the_end(archive: Archive) -> None:
     assert archive.sql("SELECT key FROM attributes").rows == (("reviewed",),)
     ended.set_attribute("best", 1)
     assert ended.attributes == {"best": 1, "reviewed": True}
+
+
+def test_an_attribute_is_never_older_than_the_value_that_it_replaces(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(["2026-05-01 10:00:00.000000", "2026-05-01 09:00:00.000000", "2026-05-01 08:00:00.000000"])
+    monkeypatch.setattr(description, "utc_text", lambda: next(times))
+    with archive.start_run() as run:
+        run.set_attributes({"score": 1})
+        run.set_attributes({"score": 2})
+    set_at = archive.sql("SELECT set_at FROM attributes").rows[0][0]
+    assert set_at == "2026-05-01 10:00:00.000001"
+    archive.get_run(run).delete_attribute("score")
+    with closing(sqlite3.connect(archive.path)) as raw:
+        row = raw.execute("SELECT type, set_at FROM run_attribute").fetchone()
+    assert row == ("removed", "2026-05-01 10:00:00.000002")
 
 
 def test_what_is_wrong_of_attributes_is_refused_and_nothing_stored(archive: Archive) -> None:

@@ -19,6 +19,8 @@ from exptrack.process import current_process
 from exptrack.tracking import heartbeat, spool_copies
 from exptrack.tracking.spool import begin, list_spooled, remove_merged, settle_spool
 
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed and forked here")
+
 NETWORK = """
 import sys
 from exptrack.database import filesystem
@@ -215,7 +217,7 @@ def test_what_lies_in_a_spool(spool: Path) -> None:
     assert found[Path(mine).name].path == mine
     assert found["00000000-1-00000000.db"].path == ""
     assert "look into it" in found["00000000-1-00000000.db"].advice
-    assert "another program has it open" in found["old.db"].advice
+    assert (found["old.db"].path, found["old.db"].advice) == (found["old.db"].place, "")
     assert {file.state for file in list_spooled(spool)} == {"unseen", "at rest"}
 
 
@@ -231,6 +233,17 @@ def test_a_process_that_was_killed_before_it_stored_anything(spool: Path, is_mad
     assert (file.state, file.path, file.advice) == ("left", str(path) * is_made, "")
     assert settle_spool(spool) == []
     assert list(spool.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no locks for drafts")
+def test_an_unfinished_copy_of_a_killed_process_is_removed(spool: Path, network: Path) -> None:
+    drafts = [folder / f".exptrack-{number:016x}" for folder in (spool, network) for number in range(2)]
+    for draft in drafts:
+        draft.write_bytes(b"half of it")
+        if not draft.name.endswith("1"):
+            os.utime(draft, (time.time() - 120, time.time() - 120))
+    assert settle_spool(spool) == []
+    assert [draft for draft in drafts if draft.exists()] == drafts[1::2]
 
 
 def test_a_spool_that_is_no_folder(tmp_path: Path) -> None:
@@ -294,6 +307,26 @@ def test_what_a_killed_process_had_on_the_local_disk_comes_to_the_spool(
         assert list(network.glob("*.db")) == [Path(archive.path)]
     assert list(network.iterdir()) == []
     assert list(runs_in(spool).values()) == [{"killed"}]
+
+
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_what_is_left_on_the_local_disk_without_need_is_removed(
+    spool: Path, network: Path, mounts: Path, is_delivered: bool
+) -> None:
+    if is_delivered:
+        run_script(spool, NETWORK + KILLED.replace("print(", "run.complete(); print("), str(mounts))
+        assert sorted(path.suffix for path in network.iterdir()) == [".db", ".open"]
+        assert list(runs_in(spool).values()) == [{"killed"}]
+    else:  # killed before it made the file
+        path = Path(run_script(spool, NETWORK + KILLED, str(mounts)).stdout.strip())
+        for one in network.iterdir():
+            if one.name != f"{path.name}.open":
+                one.unlink()
+        (file,) = list_spooled(spool)
+        assert (file.state, file.path, file.advice) == ("left", "", "")
+    assert settle_spool(spool) == []
+    assert list(network.iterdir()) == []
+    assert len(runs_in(spool)) == is_delivered
 
 
 def test_what_was_left_for_another_spool_stays(

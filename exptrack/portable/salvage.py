@@ -1,0 +1,284 @@
+"""Make a new archive of everything in a damaged file that can be proved.
+
+The rows are read from the pages (`tables`) and brought into a draft (`salvage_intake`). There they are proved,
+and what nothing proves is taken out (`salvage_artifacts`, `salvage_runs`, `salvage_studies`). Then the draft
+becomes `out`.
+
+Invariants:
+
+- The damaged file and the files beside it are only read, and SQLite opens none of them.
+- `out` appears whole and synced, or not at all. It is a new archive of the current format, and verifies clean.
+- Whatever is in it is proved by a checksum, unless the caller asks for what is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from exptrack import own_files
+from exptrack.artifacts.blobs import DELETE_UNUSED_CHUNKS, UNUSED_BLOBS
+from exptrack.artifacts.drafts import locked
+from exptrack.artifacts.restore import new_file
+from exptrack.database.opening import archive_path, open_connection
+from exptrack.errors import ExportError, ExptrackError
+from exptrack.new_files import draft_name
+from exptrack.plain import read_elements, read_path
+from exptrack.portable.pages import PageFile
+from exptrack.portable.salvage_artifacts import ArtifactProof, PackedChunk
+from exptrack.portable.salvage_intake import Draft
+from exptrack.portable.salvage_journals import take_journals
+from exptrack.portable.salvage_report import SalvageReport, count_of
+from exptrack.portable.salvage_runs import RunProof, restore_runs
+from exptrack.portable.salvage_series import restore_series
+from exptrack.portable.salvage_studies import StudyProof, settle_groups
+from exptrack.portable.snapshot import require_free_name
+from exptrack.portable.tables import TableReader
+from exptrack.query.views import create_view
+from exptrack.validation import check_flag, check_function
+
+__all__ = ["SalvageReport", "salvage"]
+
+PRIVATE = 0o600
+Progress = Callable[[str, int, int], None]
+
+COUNT_ORPHANS = """
+SELECT count(*), coalesce(sum(count), 0) FROM metric_series WHERE run NOT IN (SELECT id FROM run)
+"""
+# Rows that belong to a row that is lost, owners first.
+DELETE_ORPHANS = (
+    *(
+        f"DELETE FROM {table} WHERE run NOT IN (SELECT id FROM run)"
+        for table in (
+            *("run_owner", "run_environment", "run_config", "config_value", "run_tag", "note", "event"),
+            *("run_attribute", "run_ingest", "artifact_alias", "run_input", "artifact", "metric_series"),
+        )
+    ),
+    *(
+        f"DELETE FROM {table} WHERE series NOT IN (SELECT id FROM metric_series)"
+        for table in ("metric_point", "metric_check")
+    ),
+    "DELETE FROM artifact_entry WHERE artifact NOT IN (SELECT id FROM artifact)",
+    "DELETE FROM run_group_attribute WHERE run_group NOT IN (SELECT id FROM run_group)",
+    *(
+        f"DELETE FROM {table} WHERE study NOT IN (SELECT id FROM study)"
+        for table in ("study_objective", "study_attribute", "trial")
+    ),
+    *(
+        f"DELETE FROM {table} WHERE trial NOT IN (SELECT id FROM trial)"
+        for table in ("trial_param", "trial_value", "trial_report", "trial_attribute")
+    ),
+    "DELETE FROM metric_name WHERE id NOT IN (SELECT metric FROM metric_series)",
+    "DELETE FROM config_key WHERE id NOT IN (SELECT key FROM config_value)",
+    "DELETE FROM config_source WHERE id NOT IN (SELECT source FROM config_value WHERE source IS NOT NULL)",
+    f"DELETE FROM blob WHERE id IN ({UNUSED_BLOBS})",
+    "DELETE FROM blob_chunk WHERE blob NOT IN (SELECT id FROM blob)",
+    DELETE_UNUSED_CHUNKS,
+    "DELETE FROM chunk_data WHERE chunk NOT IN (SELECT id FROM chunk)",
+)
+SET_SEQUENCES = tuple(
+    f"UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(id), 0) FROM {table}) WHERE name = '{table}'"
+    for table in ("run", "study", "trial")
+)
+COUNT_POINTS = "SELECT coalesce(sum(count), 0) FROM metric_series"
+COUNT_ARTIFACTS = "SELECT count(*) FROM artifact WHERE blob IS NOT NULL"
+COPY_INTO = "VACUUM INTO ?"
+PACKED_CHUNK = """
+SELECT c.sha256, c.raw_bytes, c.codec, d.data FROM chunk AS c JOIN chunk_data AS d ON d.chunk = c.id
+WHERE c.sha256 = ?
+"""
+
+
+def salvage(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    others: Iterable[str | os.PathLike[str]] = (),
+    unproven: bool = False,
+    progress: Progress | None = None,
+) -> SalvageReport:
+    """Make the new archive `out` of everything in the damaged file `path` that a checksum proves.
+
+    A run whose seal holds comes back whole. Of another run its proved parts come back; it is then interrupted,
+    and its event `salvage` lists what is missing. Journals beside the file are read too. The damaged file stays
+    as it is.
+
+    `others` are other copies of the archive, damaged or not: what they prove fills what is missing. With
+    `unproven`, what nothing proves comes back too, in runs with the tag ``unproven``. `progress` is called with
+    a part (``"pages"``, ``"chunks"``, ``"artifacts"``, ``"runs"``), how many of them are done and their total.
+
+    >>> import exptrack
+    >>> with Archive(tmp_path / "lab.db") as archive:
+    ...     with archive.start_run({"lr": 0.1}) as run:
+    ...         run.log({"loss": 0.5}, step=0)
+    >>> with open(tmp_path / "lab.db", "r+b") as file:
+    ...     file.write(bytes(4096)) and None  # page 1 is lost
+    >>> report = exptrack.salvage(tmp_path / "lab.db", tmp_path / "saved.db")
+    >>> report.ok, report.points, [run.status for run in report.runs]
+    (True, 1, ['completed'])
+
+    Raises:
+        NotAnArchiveError: nothing in the file looks like an archive; or it is empty, a folder or a device.
+        ArchiveNotFoundError: there is no such file.
+        OwnFileError: a file belongs to an archive that this process has open; close it first.
+        ExportError: `out` exists, or cannot be written.
+        ArchiveFullError: there is no room for `out`, which for a while takes three times its size.
+        ArchiveIOError: the system refused to read the file.
+    """
+    place = archive_path(read_path(out, "out"))
+    damaged = Path(os.path.abspath(read_path(path)))
+    copies = [Path(os.path.abspath(read_path(one, "a path of others"))) for one in _list(others)]
+    unproven = check_flag(unproven, "unproven")
+    tell: Progress = (lambda *_: None) if progress is None else check_function(progress, "progress")
+    own_files.require_foreign(place)
+    require_free_name(place)
+    with ExitStack() as stack:
+        files = [stack.enter_context(PageFile(one)) for one in (damaged, *copies)]
+        readers = [TableReader(file) for file in files]
+        folder = stack.enter_context(_working_folder(place))
+        drafts = []
+        for number, reader in enumerate(readers):
+            connection = open_connection(folder / f"{number}.db")
+            stack.callback(connection.close)
+            drafts.append(Draft(connection, reader, unproven=unproven and not number))
+        first, *rest = drafts
+        for draft, copy in zip(rest, copies, strict=True):
+            _Salvage(draft, copy, [], tell).run()
+        work = _Salvage(first, damaged, rest, tell)
+        work.run()
+        _note_lost_pages(first, files[0])
+        report = work.report(place, files[0].size)
+        with new_file(place, PRIVATE) as draft_of_out:
+            first.connection.section(lambda: first.connection.execute(COPY_INTO, (str(draft_of_out),)))
+    return report
+
+
+def _list(others: object) -> list[str | os.PathLike[str]]:
+    if isinstance(others, (str, os.PathLike)):
+        return [others]
+    return list(read_elements(others, "others", like="['copy.db']"))
+
+
+@contextmanager
+def _working_folder(out: Path) -> Iterator[Path]:
+    """Make a folder beside `out` for the drafts, and remove it with all that is in it."""
+    folder = out.parent / draft_name()
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise ExportError(
+            f"cannot write {out}: its folder cannot be written ({error.strerror}); choose another place",
+            path=str(out),
+        ) from None
+    try:
+        parent = os.open(out.parent, os.O_RDONLY) if os.open in os.supports_dir_fd else None
+        try:
+            with locked(folder.name, parent):
+                yield folder
+        finally:
+            if parent is not None:
+                os.close(parent)
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(folder)
+
+
+class _Salvage:
+    """The salvage of one copy into its draft."""
+
+    def __init__(self, draft: Draft, path: Path, others: list[Draft], tell: Progress) -> None:
+        self._draft = draft
+        self._connection = draft.connection
+        self._path = path
+        self._others = others
+        self._tell = tell
+        self._from_journals: dict[int, int] = {}
+
+    def run(self) -> None:
+        """Read all rows and prove them."""
+        draft = self._draft
+        pages = sum(
+            count
+            for name, count in draft.reader.page_counts().items()
+            if draft.reader.layout[name].table == name
+        )
+        draft.take_rows(self._counter("pages", pages))
+        draft.read_apart()
+        draft.take_names()
+        restored_runs = restore_runs(draft)
+        restored_series = restore_series(draft)
+        artifacts = ArtifactProof(draft, self._find_chunk)
+        artifacts.prove_chunks(self._counter("chunks", self._count("SELECT count(*) FROM chunk")))
+        artifacts.prove_blobs(self._counter("artifacts", self._count("SELECT count(*) FROM blob")))
+        self._runs = RunProof(draft, artifacts, restored_runs, restored_series)
+        self._runs.settle_all(self._counter("runs", self._count("SELECT count(*) FROM run")))
+        self._from_journals = take_journals(draft, self._path)
+        self._runs.finish_all()
+        self._note_orphans()
+        draft.change(self._delete_orphans)
+        settle_groups(draft)
+        StudyProof(draft).settle_all(lambda: None)
+        draft.change(self._delete_orphans)
+        self._make_views()
+
+    def _count(self, sql: str) -> int:
+        return int(self._connection.value(sql))
+
+    def _counter(self, part: str, total: int) -> Callable[..., None]:
+        done = 0
+
+        def count(more: int = 1) -> None:
+            nonlocal done
+            done += more
+            self._tell(part, min(done, total), total)
+
+        return count
+
+    def _find_chunk(self, sha256: bytes) -> PackedChunk | None:
+        for other in self._others:
+            row = other.connection.one(PACKED_CHUNK, (sha256,))
+            if row is not None:
+                return PackedChunk(*row)
+        return None
+
+    def _note_orphans(self) -> None:
+        row = self._connection.one(COUNT_ORPHANS)
+        if row is not None and row[0]:
+            metrics, points = count_of(row[0], "metric"), count_of(row[1], "point")
+            self._draft.findings.others.append(f"{metrics} with {points}: the rows of their runs are lost")
+
+    def _delete_orphans(self) -> None:
+        for sql in (*DELETE_ORPHANS, *SET_SEQUENCES):
+            self._connection.execute(sql)
+
+    def _make_views(self) -> None:
+        for name, fields in self._draft.views:
+            try:
+                create_view(self._connection, name, json.loads(fields))
+            except ExptrackError as error:
+                self._draft.findings.others.append(f"the view {name!r}: {error}")
+
+    def report(self, out: Path, file_bytes: int) -> SalvageReport:
+        """Say what came back."""
+        return SalvageReport(
+            str(self._path),
+            str(out),
+            file_bytes,
+            tuple(self._runs.report(self._from_journals)),
+            self._count(COUNT_POINTS),
+            self._count(COUNT_ARTIFACTS),
+            tuple(self._draft.findings.others),
+        )
+
+
+def _note_lost_pages(draft: Draft, file: PageFile) -> None:
+    """Note the rows and pages that could not be read."""
+    lost = {name: count for name, count in draft.reader.lost.items() if draft.reader.layout[name].table == name}
+    for name, count in sorted(lost.items()):
+        draft.findings.others.append(f"{count_of(count, 'row')} of the table {name}: damaged")
+    if file.failures:
+        draft.findings.others.append(f"{count_of(file.failures, 'page')}: the system could not read them")

@@ -1,0 +1,70 @@
+"""What a salvage found: for each run what came back, and what is lost and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SalvagedRun:
+    """A run of a damaged archive as it is in the new one. `missing` says in words what of it is not there.
+
+    `points` is how many points it has, `from_journals` how many of these were in a journal only. `sealed` tells
+    that its seal holds: facts, config and points are all as they were at its end.
+    """
+
+    run_id: str
+    status: str
+    points: int
+    sealed: bool
+    missing: tuple[str, ...] = ()
+    unproven: bool = False
+    from_journals: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the run is missing."""
+        return not self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class SalvageReport:
+    """What came out of a damaged archive.
+
+    `runs` lists every run in `out`. `lost` says in words what is lost besides: rows that no run in `out` owns,
+    groups, studies, journals. `points` and `artifacts` count what `out` holds.
+    """
+
+    path: str
+    out: str
+    file_bytes: int
+    runs: tuple[SalvagedRun, ...]
+    points: int
+    artifacts: int
+    lost: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything came back whole."""
+        return not self.lost and all(run.whole for run in self.runs)
+
+
+class Findings:
+    """Collects what is missing, by the row id of the run, and what belongs to no run."""
+
+    def __init__(self) -> None:
+        self.of_run: dict[int, list[str]] = {}
+        self.others: list[str] = []
+
+    def miss(self, run: int, what: str) -> None:
+        """Note that something of a run is missing."""
+        self.of_run.setdefault(run, []).append(what)
+
+    def missing_of(self, run: int) -> tuple[str, ...]:
+        return tuple(self.of_run.get(run, ()))
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun, as in "1 point" and "2 points"."""
+    many = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else many}"

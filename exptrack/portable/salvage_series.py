@@ -1,0 +1,357 @@
+"""Prove the points of a draft's series, block by block, and leave out what cannot be proved.
+
+The sum of a series proves its summary and all of its points. Where it fails, and the run had ended, each block
+of 1,024 points is proved by its own checksum. Where one number of one point is wrong, the sum tells by how
+much, and the checksum of the block tells at which point: that point is mended.
+
+Invariant: a summary that was computed here is proved by the seal of its run only.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from exptrack.database.connection import Connection, Row
+from exptrack.database.row_sums import TIME, VALUE, sum_points, wrap_sum
+from exptrack.metrics.store import (
+    BLOCK_POINTS,
+    CHECKSUM_BATCH,
+    INSERT_BLOCK,
+    SEAL_SERIES,
+    SELECT_POINTS,
+    PointsChecksum,
+    hash_summary,
+    nan_if_null,
+)
+from exptrack.metrics.summary import SUMMARY_COLUMNS, Summary
+from exptrack.portable.salvage_intake import Draft
+from exptrack.portable.salvage_report import count_of
+from exptrack.records import RunStatus
+
+WHOLE = 1 << 64
+
+SERIES_OF = """
+SELECT s.*, n.name FROM metric_series AS s LEFT JOIN metric_name AS n ON n.id = s.metric
+WHERE s.run = ? ORDER BY s.id
+"""
+BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
+POINTS_BETWEEN = """
+SELECT step, seq, time_ms, value FROM metric_point
+WHERE series = ? AND (step, seq) >= (?, ?) ORDER BY step, seq LIMIT ?
+"""
+DELETE_FROM = "DELETE FROM metric_point WHERE series = ? AND (step, seq) >= (?, ?)"
+DELETE_BETWEEN = f"{DELETE_FROM} AND (step, seq) < (?, ?)"
+SET_POINT = "UPDATE metric_point SET time_ms = ?, value = ? WHERE series = ? AND step = ? AND seq = ?"
+INSERT_LOST = f"""
+INSERT OR IGNORE INTO metric_series (id, run, metric, {", ".join(SUMMARY_COLUMNS)})
+VALUES (?, ?, ?, {", ".join("?" * len(SUMMARY_COLUMNS))})
+"""
+ONE_SERIES = "SELECT * FROM metric_series WHERE id = ?"
+NAME_OF_METRIC = "SELECT name FROM metric_name WHERE id = ?"
+SET_OWNER = "UPDATE OR IGNORE metric_series SET run = ?, metric = ? WHERE id = ?"
+SAVE_SUMMARY = f"""
+UPDATE metric_series SET {", ".join(f"{column} = ?" for column in SUMMARY_COLUMNS)}, rows_sum = ? WHERE id = ?
+"""
+DELETE_SERIES = "DELETE FROM metric_series WHERE id = ?"
+DELETE_POINTS = "DELETE FROM metric_point WHERE series = ?"
+DELETE_CHECKS = "DELETE FROM metric_check WHERE series = ?"
+
+Key = tuple[int, int]
+
+
+class Block(NamedTuple):
+    """A block of points: its first key, that of the next one, and its checksums as found and as stored."""
+
+    start: Key
+    end: Key | None
+    points: int
+    found: int
+    stored: int | None
+
+
+class Scan:
+    """What the points of a series give: their sum, their checksum, and a summary as if logged by step."""
+
+    def __init__(self, connection: Connection, series: int) -> None:
+        self.total = 0
+        self.checksum = PointsChecksum()
+        self.summary = Summary()
+        connection.fold(SELECT_POINTS, (series,), self._take)
+
+    def _take(self, points: Iterator[tuple[Any, ...]]) -> None:
+        self.__dict__.update(total=0, checksum=PointsChecksum(), summary=Summary())
+        while batch := list(islice(points, CHECKSUM_BATCH)):
+            steps, seqs, times_ms, stored = map(list, zip(*batch, strict=True))
+            values = [nan_if_null(value) for value in stored]
+            self.total += sum_points(steps, seqs, times_ms, values)
+            self.checksum.add(steps, seqs, times_ms, values)
+            self.summary.extend(steps, times_ms, values)
+
+
+def restore_series(draft: Draft) -> set[int]:
+    """Make the rows of series that only an index still has, from their points. Return their row ids."""
+    connection = draft.connection
+    wrong, lost = draft.read_other_series()
+    restored = set()
+
+    def mend() -> None:
+        for series, run, metric in wrong:
+            row = connection.one(ONE_SERIES, (series,))
+            name = connection.value(NAME_OF_METRIC, (metric,))
+            if row is None or name is None:
+                continue
+            numbers = [row[column] for column in SUMMARY_COLUMNS]
+            total = hash_summary(series, run, name, numbers) + Scan(connection, series).total
+            if wrap_sum(total) == row["rows_sum"]:
+                connection.execute(SET_OWNER, (run, metric, series))
+        for series, run, metric in lost:
+            scan = Scan(connection, series)
+            if scan.summary.count:
+                values = (series, run, metric, *scan.summary.columns())
+                if connection.execute(INSERT_LOST, values).rowcount:
+                    restored.add(series)
+
+    draft.change(mend)
+    return restored
+
+
+class SeriesProof:
+    """Proves the series of one run. Call inside a transaction of the draft.
+
+    First `prove_sums` tells which series are whole. Then the seal of the run can be looked at, as it covers
+    their checksums. Then `settle` keeps what can be proved of the others.
+    """
+
+    def __init__(self, draft: Draft, run: int, status: str | None, restored: set[int]) -> None:
+        self._draft = draft
+        self._connection = draft.connection
+        self._run = run
+        self._status = status
+        self._restored = restored
+        self._doubtful: list[tuple[Row, Scan]] = []
+        self.changed = False  # a series is not as the seal of the run says
+        self.unproven = False
+
+    def prove_sums(self) -> None:
+        """Find the series whose sums hold. Mend a summary, and checksums, that their points and sum prove."""
+        for row in self._connection.all(SERIES_OF, (self._run,)):
+            if row["name"] is None:
+                self._leave_out(row, f"a metric without a name: {count_of(row['count'], 'point')}")
+                continue
+            scan = Scan(self._connection, row["id"])
+            numbers = [row[column] for column in SUMMARY_COLUMNS]
+            if row["id"] in self._restored or not self._holds(row, scan, numbers):
+                numbers = list(scan.summary.columns())
+                if row["id"] in self._restored:
+                    self._save_summary(row, scan, numbers)
+                    self._save_checksum(row, scan)
+                    self._doubtful.append((row, scan))
+                    continue
+                if not self._holds(row, scan, numbers):
+                    self._doubtful.append((row, scan))
+                    continue
+                self._save_summary(row, scan, numbers)
+            self._save_checksum(row, scan)
+
+    def _holds(self, row: Row, scan: Scan, numbers: list[Any]) -> bool:
+        total = hash_summary(row["id"], row["run"], row["name"], numbers) + scan.total
+        return bool(wrap_sum(total) == row["rows_sum"])
+
+    def _save_summary(self, row: Row, scan: Scan, numbers: Sequence[Any]) -> None:
+        total = wrap_sum(hash_summary(row["id"], row["run"], row["name"], numbers) + scan.total)
+        self._connection.execute(SAVE_SUMMARY, (*numbers, total, row["id"]))
+
+    def _save_checksum(self, row: Row, scan: Scan) -> None:
+        """Let the checksums of a series be those of its points, if its run has ended."""
+        over = self._status != RunStatus.RUNNING
+        checksum = scan.checksum.value() if over else None
+        completed = int(self._status == RunStatus.COMPLETED)
+        if (checksum, completed) != (row["checksum"], row["completed"]):
+            self._connection.execute(SEAL_SERIES, (completed, checksum, row["id"]))
+        blocks = scan.checksum.blocks() if over and scan.checksum.count > BLOCK_POINTS else []
+        if [tuple(block) for block in self._connection.all(BLOCKS_OF, (row["id"],))] != blocks:
+            self._connection.execute(DELETE_CHECKS, (row["id"],))
+            self._connection.execute_many(INSERT_BLOCK, [(row["id"], *block) for block in blocks])
+
+    def settle(self, *, sealed: bool, named: bool) -> None:
+        """Keep what can be proved of the other series, and note what is missing.
+
+        `sealed` says that the seal of the run holds, `named` that the names of its metrics are proved.
+        """
+        for row, scan in self._doubtful:
+            new = row["id"] in self._restored
+            if new and sealed:
+                continue  # the seal covers what was computed from the points
+            if sealed and row["checksum"] == scan.checksum.value():
+                self._save_summary(row, scan, [row[column] for column in SUMMARY_COLUMNS])
+                self._save_checksum(row, scan)
+                continue
+            blocks = find_blocks(self._connection, row)
+            bad = find_unproved(blocks, None if new else row["checksum"])
+            if sealed and self._mend(row, scan, bad):
+                continue
+            ended = row["checksum"] is not None or new
+            self._keep(row, scan, blocks, bad if ended and (sealed or named) else blocks)
+
+    def _keep(self, row: Row, scan: Scan, blocks: list[Block], bad: list[Block]) -> None:
+        """Keep the sound blocks of a series."""
+        series, name = row["id"], row["name"]
+        lost = row["count"] - scan.checksum.count  # points that were overwritten
+        if self._draft.unproven:
+            self.unproven = True
+            if lost > 0:
+                self._miss(f"{count_of(lost, 'point')} of the metric {name!r}")
+        else:
+            left = sum(block.points for block in blocks) - sum(block.points for block in bad)
+            if not left:
+                what = f"the metric {name!r}: {count_of(row['count'], 'point')}"
+                self._leave_out(row, what)
+                return
+            for begin, end, count in join_blocks(bad):
+                self._delete(series, begin, end)
+                until = row["top_step"] if end is None else end[0] - (end[1] == 0)
+                self._miss(
+                    f"the metric {name!r} from step {begin[0]} to {max(until, begin[0])}: a part of its"
+                    f" {count_of(count, 'point')} does not match its checksum"
+                )
+        self.changed = True
+        scan = Scan(self._connection, series)
+        if not scan.summary.count:
+            self._leave_out(row, f"the metric {name!r}: all of its points")
+            return
+        self._save_summary(row, scan, scan.summary.columns())
+
+    def _leave_out(self, row: Row, what: str) -> None:
+        self.changed = True
+        self._miss(what)
+        for sql in (DELETE_POINTS, DELETE_CHECKS, DELETE_SERIES):
+            self._connection.execute(sql, (row["id"],))
+
+    def _delete(self, series: int, begin: Key, end: Key | None) -> None:
+        if end is None:
+            self._connection.execute(DELETE_FROM, (series, *begin))
+        else:
+            self._connection.execute(DELETE_BETWEEN, (series, *begin, *end))
+
+    def _miss(self, what: str) -> None:
+        self._draft.findings.miss(self._run, what)
+
+    def _mend(self, row: Row, scan: Scan, bad: list[Block]) -> bool:
+        """Mend the one point that is wrong, if it is one; return whether all points are proved then."""
+        if len(bad) != 1 or scan.checksum.count != row["count"]:
+            return False
+        block = bad[0]
+        stored = row["checksum"] if block.stored is None and row["count"] <= BLOCK_POINTS else None
+        numbers = [row[column] for column in SUMMARY_COLUMNS]
+        wanted = row["rows_sum"] - hash_summary(row["id"], row["run"], row["name"], numbers)
+        points = self._connection.all(POINTS_BETWEEN, (row["id"], *block.start, block.points))
+        found = find_wrong_point(points, scan.total - wanted, block.stored, stored)
+        if found is None:
+            return False
+        step, seq, time_ms, value = found
+        self._connection.execute(SET_POINT, (time_ms, value, row["id"], step, seq))
+        scan = Scan(self._connection, row["id"])
+        return scan.checksum.value() == row["checksum"] and wrap_sum(scan.total - wanted) == 0
+
+
+def find_wrong_point(
+    points: list[Row], difference: int, of_block: int | None, of_series: int | None
+) -> tuple[int, int, int, float | None] | None:
+    """Return a point with its right time or value, if one alone makes up the difference of the sums.
+
+    The checksum is that of the block, or that of a series of one block.
+    """
+    columns = [list(column) for column in zip(*points, strict=True)]
+    by_time = (difference * pow(TIME, -1, WHOLE)) % WHOLE
+    by_value = (difference * pow(VALUE, -1, WHOLE)) % WHOLE
+    values = array("d", [nan_if_null(value) + 0.0 for value in columns[3]])
+    bits = array("Q", values.tobytes())
+    for place in range(len(points)):
+        for column, change in ((2, by_time), (3, by_value)):
+            candidate = [list(one) for one in columns[:3]]
+            numbers = values
+            if column == 2:
+                time_ms = (candidate[2][place] - change + WHOLE // 2) % WHOLE - WHOLE // 2
+                candidate[2][place] = time_ms
+            else:
+                numbers = array("d", array("Q", bits).tobytes())
+                numbers[place] = struct.unpack("=d", struct.pack("=Q", (bits[place] - change) % WHOLE))[0]
+            checksum = PointsChecksum()
+            checksum.add(candidate[0], candidate[1], candidate[2], list(numbers))
+            right = checksum.value() == of_series if of_series is not None else False
+            if right or (of_block is not None and checksum.blocks()[0].crc == of_block):
+                value = numbers[place]
+                return columns[0][place], columns[1][place], candidate[2][place], _null_if_nan(value)
+    return None
+
+
+def _null_if_nan(value: float) -> float | None:
+    return value if value == value else None
+
+
+def find_blocks(connection: Connection, row: Row) -> list[Block]:
+    """Divide the points of a series by the keys at which its blocks begin, as far as these are known."""
+    stored = {(step, seq): crc for step, seq, crc in connection.all(BLOCKS_OF, (row["id"],))}
+    if row["count"] <= BLOCK_POINTS:
+        stored = {}
+    starts = set(stored)
+    found: list[Block] = []
+
+    def divide(points: Iterator[tuple[Any, ...]]) -> None:
+        found.clear()
+        block: list[tuple[Any, ...]] = []
+        for point in points:
+            if block and (len(block) == BLOCK_POINTS or point[:2] in starts or _is_past(point, block)):
+                found.append(_make_block(block, stored))
+                block = []
+            block.append(point)
+        if block:
+            found.append(_make_block(block, stored))
+
+    ordered = sorted(starts)
+
+    def _is_past(point: tuple[Any, ...], block: list[tuple[Any, ...]]) -> bool:
+        """Whether a lost point began a block between these two."""
+        return bisect_right(ordered, point[:2]) != bisect_right(ordered, block[0][:2])
+
+    connection.fold(SELECT_POINTS, (row["id"],), divide)
+    following = [block.start for block in found[1:]]
+    return [
+        block._replace(end=following[place] if place < len(following) else None)
+        for place, block in enumerate(found)
+    ]
+
+
+def _make_block(points: list[tuple[Any, ...]], stored: dict[Key, int]) -> Block:
+    steps, seqs, times_ms, values = map(list, zip(*points, strict=True))
+    checksum = PointsChecksum()
+    checksum.add(steps, seqs, times_ms, [nan_if_null(value) for value in values])
+    start = points[0][:2]
+    return Block((start[0], start[1]), None, len(points), checksum.blocks()[0].crc, stored.get(points[0][:2]))
+
+
+def find_unproved(blocks: list[Block], checksum: int | None) -> list[Block]:
+    """Return the blocks that no checksum proves; one without its own may be proved by that of the series."""
+    crcs = [one.found if one.stored is None else one.stored for one in blocks]
+    together = checksum is not None and zlib.crc32(struct.pack(f"<{len(crcs)}I", *crcs)) == checksum
+    return [one for one in blocks if one.found != one.stored and not (together and one.stored is None)]
+
+
+def join_blocks(blocks: list[Block]) -> Iterator[tuple[Key, Key | None, int]]:
+    """Yield the ranges of adjacent blocks: first key, key of the block behind, and number of points."""
+    waiting: tuple[Key, Key | None, int] | None = None
+    for block in blocks:
+        if waiting is not None and waiting[1] == block.start:
+            waiting = (waiting[0], block.end, waiting[2] + block.points)
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = (block.start, block.end, block.points)
+    if waiting is not None:
+        yield waiting

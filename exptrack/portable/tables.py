@@ -1,0 +1,224 @@
+"""Read the rows of exptrack's tables from the pages of a file, whatever the file says of itself.
+
+A page belongs to a table if the pages above it lead there. Where one of those is damaged, the pointer map tells
+which page each one stood below. Both witnesses are asked: a page that one of them assigns to another place is
+given to the place where both agree.
+
+Invariants:
+
+- Pages that the pointer map calls free hold deleted rows, and are never read.
+- A page belongs to one table. A row has the columns and types of its table, or it is lost.
+- Only the numbers of pages are kept in memory. Rows are read as they are asked for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from exptrack.database.layout import Layout, Tree, known_layouts
+from exptrack.errors import NotAnArchiveError
+from exptrack.portable.cells import (
+    OF_INDEX,
+    OF_TABLE,
+    Claims,
+    Page,
+    Record,
+    parse_page,
+    read_cells,
+)
+from exptrack.portable.pages import FREE_PAGE, TREE_PAGE, PageFile
+
+SCHEMA_ROOT = 1
+LEAST_SCORE = 8  # first pages of tables and indexes that look as they ought to; a wrong page size shows 0 to 3
+MAX_ROW_ID = 1 << 48  # no file has had so many rows
+LONGEST_SCHEMA = 10_000  # rows of page 1's table that are looked at
+
+
+class TableReader:
+    """The rows of exptrack's tables in a file. `lost` counts the rows of each that could not be read.
+
+    Raises:
+        NotAnArchiveError: nothing in the file looks like a table of exptrack.
+    """
+
+    def __init__(self, file: PageFile) -> None:
+        self._file = file
+        self.lost: Counter[str] = Counter()
+        self.layout = self._find_layout()
+        self._claims = Claims()
+        self._pages = {name: array("L") for name in self.layout}
+        self._owners: dict[int, str] = {}  # of the pages that lead to others
+        self._assign_pages()
+
+    def page_counts(self) -> dict[str, int]:
+        """Return how many pages each table and index has."""
+        return {name: len(pages) for name, pages in self._pages.items()}
+
+    def rows(self, name: str, told: Callable[[int], None] = lambda _pages: None) -> Iterator[Record]:
+        """Yield the rows of a table or index, with their columns as stored; `told` hears of each page."""
+        tree = self.layout[name]
+        lose = partial(self._lose, name)
+        allowed: dict[tuple[type, ...], bool] = {}
+        width = len(tree.columns)
+        for number in self._pages[name]:
+            told(1)
+            page = parse_page(self._file, number)
+            if page is None:
+                continue
+            for row_id, record in read_cells(self._file, page, self._claims, lose):
+                if len(record) < width:
+                    lose()
+                    continue
+                if len(record) > width:  # an index of a table with row ids, whose column id has no name
+                    record = record[:width]
+                if tree.row_id is not None:
+                    if row_id is None or not 0 < row_id < MAX_ROW_ID:
+                        lose()
+                        continue
+                    record = (*record[: tree.row_id], row_id, *record[tree.row_id + 1 :])
+                types = tuple(map(type, record))
+                fits = allowed.get(types)
+                if fits is None:
+                    fits = allowed[types] = _fits(tree, types)
+                if fits:
+                    yield record
+                else:
+                    lose()
+
+    def _lose(self, name: str) -> None:
+        self.lost[name] += 1
+
+    # Where tables begin
+
+    def _find_layout(self) -> Layout:
+        """Find the size of the pages, and which of the known layouts the file has."""
+        best: tuple[int, int, Layout] = (0, 0, {})
+        for size in self._file.page_sizes():
+            self._file.set_page_size(size)
+            said = self._read_own_layout()
+            for layout in known_layouts():
+                known = {name: tree._replace(root=said.get(name, tree.root)) for name, tree in layout.items()}
+                for candidate in (known, layout):
+                    score = sum(self._looks_right(tree) for tree in candidate.values())
+                    if score > best[0]:
+                        best = score, size, candidate
+            if best[0] > len(known_layouts()[0]) // 2:
+                break
+        score, size, layout = best
+        if score < LEAST_SCORE:
+            path = str(self._file.path)
+            raise NotAnArchiveError(
+                f"{path} was not salvaged: nothing in it looks like an archive; check the path", path=path
+            )
+        self._file.set_page_size(size)
+        return layout
+
+    def _looks_right(self, tree: Tree) -> bool:
+        page = parse_page(self._file, tree.root)
+        if page is None or page.kind not in (OF_INDEX if tree.is_index else OF_TABLE):
+            return False
+        if not page.is_leaf or not page.pointers:
+            return True
+        first = next(read_cells(self._file, page._replace(pointers=page.pointers[:1]), Claims(), int), None)
+        return first is not None and len(first.record) == len(tree.columns)
+
+    def _read_own_layout(self) -> dict[str, int]:
+        """Return where tables and indexes begin by page 1, as far as it can be read and the texts are ours."""
+        known = known_layouts()[0]
+        found: dict[str, int] = {}
+        claims = Claims()
+        seen = 0
+        for page in self._walk(SCHEMA_ROOT, OF_TABLE, claims):
+            for _row_id, record in read_cells(self._file, page, claims, int):
+                seen += 1
+                if seen > LONGEST_SCHEMA:
+                    return found
+                if len(record) != 5 or not isinstance(record[1], str) or not isinstance(record[3], int):
+                    continue
+                tree = known.get(record[1])
+                if tree is not None and record[4] == tree.sql and record[2] == tree.table:
+                    found.setdefault(tree.name, record[3])
+        return found
+
+    def _walk(self, root: int, kinds: tuple[int, ...], claims: Claims) -> Iterator[Page]:
+        waiting = [root]
+        while waiting:
+            number = waiting.pop()
+            page = parse_page(self._file, number) if claims.claim(number) else None
+            if page is not None and page.kind in kinds:
+                yield page
+                waiting.extend(reversed(page.children()))
+
+    # Which table a page belongs to
+
+    def _assign_pages(self) -> None:
+        doubtful = self._follow_roots()
+        orphans = [
+            (page, parent)
+            for page, parent in self._file.tree_pages()
+            if not self._claims.has(page) and page not in doubtful
+        ]
+        self._assign_orphans(orphans)
+        for page, (name, parent) in doubtful.items():
+            kind, above = self._file.look_up(page)
+            if kind == FREE_PAGE or self._claims.has(page):
+                continue
+            other = self._owners.get(above) if kind == TREE_PAGE and above != parent else None
+            if other is not None:
+                found = parse_page(self._file, above)
+                name = other if found is not None and page in found.children() else name
+            self._take(page, name)
+
+    def _follow_roots(self) -> dict[int, tuple[str, int]]:
+        """Follow the pages from the roots down. Return those that the pointer map assigns to another place."""
+        doubtful: dict[int, tuple[str, int]] = {}
+        for name, tree in self.layout.items():
+            waiting = [tree.root]
+            while waiting:
+                number = waiting.pop()
+                found = self._take(number, name)
+                children = found.children() if found is not None else []
+                for child in reversed(children):
+                    kind, parent = self._file.look_up(child)
+                    if not kind or (kind == TREE_PAGE and parent == number):
+                        waiting.append(child)
+                    elif 0 < child <= self._file.count:
+                        doubtful[child] = name, number
+        return doubtful
+
+    def _assign_orphans(self, orphans: list[tuple[int, int]]) -> None:
+        """Give pages below a damaged one to the table that the pointer map leads to."""
+        above = dict(orphans)
+        roots = {tree.root: name for name, tree in self.layout.items()}
+        for page in above:
+            way = [page]
+            while way[-1] in above and len(way) < 64:
+                way.append(above[way[-1]])
+            name = roots.get(way[-1]) or self._owners.get(way[-1])
+            if name is not None:
+                self._take(page, name)
+
+    def _take(self, number: int, name: str) -> Page | None:
+        """Give a page to a table, if it is of the right kind and belongs to no other."""
+        page = parse_page(self._file, number)
+        kinds = OF_INDEX if self.layout[name].is_index else OF_TABLE
+        if page is None or page.kind not in kinds or not self._claims.claim(number):
+            return None
+        self._pages[name].append(number)
+        if not page.is_leaf:
+            self._owners[number] = name
+        return page
+
+
+def _fits(tree: Tree, types: tuple[type, ...]) -> bool:
+    """Whether values of these types may stand in a row of the table."""
+    for column, found in zip(tree.columns, types, strict=True):
+        if found is type(None):
+            if column.required:
+                return False
+        elif found not in column.types:
+            return False
+    return True

@@ -1,0 +1,56 @@
+"""Print what came back of a damaged archive, and what is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from exptrack.terminal.console import print_heading, print_table, safe
+
+if TYPE_CHECKING:
+    from exptrack import SalvageReport
+
+MOST_NAMED = 50
+
+
+def print_salvaged(out: Console, report: SalvageReport) -> None:
+    """Print how much came back, then for each run that is not whole what is missing of it."""
+    whole = sum(run.whole for run in report.runs)
+    found = f"{_count(len(report.runs), 'run')}, {_count(report.points, 'point')}"
+    said = f"{found} and {_count(report.artifacts, 'artifact')} saved to {safe(report.out)}"
+    if report.ok:
+        out.print(Text(f"all of {safe(report.path)} is sound: {said}", style="green"))
+    else:
+        out.print(Text(f"{said}; {whole:,} of the runs are whole", style="red"))
+    journal = sum(run.from_journals for run in report.runs)
+    if journal:
+        out.print(Text(f"{_count(journal, 'point')} came from journals"))
+    rows = [
+        (run.run_id if not place else "", run.status if not place else "", what)
+        for run in report.runs
+        for place, what in enumerate(run.missing)
+    ]
+    if rows:
+        print_heading(out, "Missing")
+        columns = [("run", "left"), ("status", "left"), ("what is missing", "left")]
+        print_table(out, columns, ([safe(cell) for cell in row] for row in rows[:MOST_NAMED]))
+        _print_rest(out, len(rows))
+    if report.lost:
+        print_heading(out, "Lost besides")
+        for what in report.lost[:MOST_NAMED]:
+            out.print(Text(safe(what)))
+        _print_rest(out, len(report.lost))
+    unproven = sum(run.unproven for run in report.runs)
+    if unproven:
+        out.print(Text(f"{_count(unproven, 'run')} with the tag 'unproven': do not trust them", style="yellow"))
+
+
+def _print_rest(out: Console, count: int) -> None:
+    if count > MOST_NAMED:
+        out.print(Text(f"and {count - MOST_NAMED:,} more: --json lists them", style="dim"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -36,7 +36,7 @@ from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
-from exptrack.portable.differences import Unknown, find_unknown
+from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
@@ -98,10 +98,11 @@ def merge_archives(
         settle_folders(folders)
     merged: list[MergedFile] = []
     seen = {identify_file(connection.place)}
+    known = Known(connection)
     for given in expand_folders(sources):
         if given.path and (identity := identify_file(given.path)) not in seen:
             seen.add(identity)
-            merged.append(_merge_given(connection, given, dry_run, tell))
+            merged.append(_merge_given(known, given, dry_run, tell))
         if given.missing:
             left = MergedFile(os.fspath(given.place), left_out=(LeftOut("points", given.missing),))
             merged.append(left)
@@ -114,27 +115,29 @@ def merge_archives(
 def _brings_nothing(connection: Connection, path: str | os.PathLike[str]) -> bool:
     """Whether the archive holds all that a file has, found by reading it once more."""
     try:
-        found = _merge_file(connection, path, True, lambda _file, _done, _total: None)
+        found = _merge_file(Known(connection), path, True, lambda _file, _done, _total: None)
     except UNREADABLE:
         return False  # the merge has told of it
     brought = found.new, found.updated, found.forked, found.studies, found.renamed, found.left_out
     return not any(brought) and not found.points and not found.blobs
 
 
-def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
+def _merge_given(known: Known, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
     """Merge one file. One that was found in a folder and cannot be read does not keep the others out."""
     try:
-        return _merge_file(connection, given.path, dry_run, tell)
+        return _merge_file(known, given.path, dry_run, tell)
     except UNREADABLE as error:
-        if not given.is_listed or error.path == str(connection.place):
+        if not given.is_listed or error.path == str(known.connection.place):
             raise
         return MergedFile(os.fspath(given.path), left_out=(LeftOut("archive", str(error)),))
 
 
-def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
+def _merge_file(known: Known, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not _brings_news(connection, look):
+        if not _brings_news(known, look):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
+    known.forget()
+    connection = known.connection
     with (
         open_source(path, beside=connection.place.parent) as source,
         PointProofs(source.connection) as points,
@@ -142,15 +145,15 @@ def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: b
         return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
 
 
-def _brings_news(connection: Connection, look: Connection) -> bool:
+def _brings_news(known: Known, look: Connection) -> bool:
     """Whether a file may have something to take; where a short look cannot tell, it may."""
-    unknown = find_unknown(connection, look)
+    unknown = find_unknown(known, look)
     if unknown.runs:
         return True
     try:
         return bool(
-            find_new_groups(connection, look, unknown.groups)
-            or find_new_studies(connection, look, unknown.studies)
+            find_new_groups(known.connection, look, unknown.groups)
+            or find_new_studies(known.connection, look, unknown.studies)
         )
     except DAMAGE:
         return True  # the private copy tells
@@ -211,7 +214,7 @@ class _SourceMerge:
 
     def run(self) -> MergedFile:
         """Merge everything: runs that are new here, runs that both files have, groups, studies."""
-        unknown = find_unknown(self._connection, self._from)
+        unknown = find_unknown(Known(self._connection), self._from)
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
         total = sum(len(rows) for _, rows in groups.values())

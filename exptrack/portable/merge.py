@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +35,9 @@ from exptrack.errors import (
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
+from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
-from exptrack.portable.differences import Unknown, find_unknown
+from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
@@ -60,6 +62,7 @@ UNREADABLE = (
     ArchiveLockedError,
     ArchiveMovedError,
 )
+PROVED_AT_ONCE = 20  # runs, without a pause
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
 ROW_IDS = "SELECT run_id, id FROM run"
@@ -100,10 +103,11 @@ def merge_archives(
         settle_folders(folders)
     merged: list[MergedFile] = []
     seen = {identify_file(connection.place)}
+    known = Known(connection)
     for given in expand_folders(sources):
         if given.path and (identity := identify_file(given.path)) not in seen:
             seen.add(identity)
-            merged.append(_merge_given(connection, given, dry_run, tell))
+            merged.append(_merge_given(known, given, dry_run, tell))
         if given.missing:
             left = MergedFile(os.fspath(given.place), left_out=(LeftOut("points", given.missing),))
             merged.append(left)
@@ -116,27 +120,29 @@ def merge_archives(
 def _brings_nothing(connection: Connection, path: str | os.PathLike[str]) -> bool:
     """Whether the archive holds all that a file has, found by reading it once more."""
     try:
-        found = _merge_file(connection, path, True, lambda _file, _done, _total: None)
+        found = _merge_file(Known(connection), path, True, lambda _file, _done, _total: None)
     except UNREADABLE:
         return False  # the merge has told of it
     brought = found.new, found.updated, found.forked, found.studies, found.renamed, found.left_out
     return not any(brought) and not found.points and not found.blobs
 
 
-def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
+def _merge_given(known: Known, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
     """Merge one file. One that was found in a folder and cannot be read does not keep the others out."""
     try:
-        return _merge_file(connection, given.path, dry_run, tell)
+        return _merge_file(known, given.path, dry_run, tell)
     except UNREADABLE as error:
-        if not given.is_listed or error.path == str(connection.place):
+        if not given.is_listed or error.path == str(known.connection.place):
             raise
         return MergedFile(os.fspath(given.path), left_out=(LeftOut("archive", str(error)),))
 
 
-def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
+def _merge_file(known: Known, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not _brings_news(connection, look) and not _has_journals(path):
+        if not _brings_news(known, look) and not _has_journals(path):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
+    known.forget()
+    connection = known.connection
     with (
         open_source(path, beside=connection.place.parent) as source,
         PointProofs(source.connection) as points,
@@ -144,14 +150,14 @@ def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: b
         return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
 
 
-def _brings_news(connection: Connection, look: Connection) -> bool:
+def _brings_news(known: Known, look: Connection) -> bool:
     """Whether a file may have something to take; where a short look cannot tell, it may."""
     try:
-        unknown = find_unknown(connection, look)
+        unknown = find_unknown(known, look)
         return bool(
             unknown.runs
-            or find_new_groups(connection, look, unknown.groups)
-            or find_new_studies(connection, look, unknown.studies)
+            or find_new_groups(known.connection, look, unknown.groups)
+            or find_new_studies(known.connection, look, unknown.studies)
         )
     except DAMAGE:
         return True  # the private copy tells
@@ -183,6 +189,13 @@ class _Outcome(NamedTuple):
     problem: str | None = None  # why nothing was written
 
 
+class _Proved(NamedTuple):
+    """Runs of a file whose checksums hold, and those that do not come along."""
+
+    runs: list[RunRows]
+    left_out: list[LeftOut]
+
+
 class _SourceMerge:
     """Merges one file, which the report calls `name`, into the archive."""
 
@@ -199,8 +212,8 @@ class _SourceMerge:
         self._source = source
         self._name = name
         self._from = source.connection
-        self._copier = RunCopier(connection, source.connection, source.place, points.meanwhile)
-        self._point_proofs = points
+        self._copier = RunCopier(connection, source.connection, source.place)
+        self._points_proved = points
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
@@ -213,15 +226,19 @@ class _SourceMerge:
 
     def run(self) -> MergedFile:
         """Merge everything: runs that are new here, runs that both files have, groups, studies."""
-        unknown = find_unknown(self._connection, self._from)
+        unknown = find_unknown(Known(self._connection), self._from)
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
         total = sum(len(rows) for _, rows in groups.values())
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
-        for batch in self._copier.batches(fresh):
-            self._take_new(batch)
-            self._done += len(batch)
-            self._tell(self._name, self._done, total)
+        with Ahead(self._prove(self._copier.batches(fresh))) as ahead:
+            self._copier.meanwhile = ahead.meanwhile
+            while (proved := ahead.take()) is not None:
+                self._left_out += proved.left_out
+                self._take_new(proved.runs)
+                self._done += len(proved.runs) + len(proved.left_out)
+                self._tell(self._name, self._done, total)
+        self._copier.meanwhile = nullcontext
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
                 self._take_copies(of, here, rows)
@@ -272,9 +289,8 @@ class _SourceMerge:
 
     # Runs that are new here
 
-    def _take_new(self, row_ids: list[int]) -> None:
+    def _take_new(self, sound: list[RunRows]) -> None:
         """Take runs of which this archive has no copy, all in one transaction if they are sound."""
-        sound = self._prove(row_ids)
         try:
             self._copy_new(sound)
         except ArchiveCorruptError as error:
@@ -288,24 +304,30 @@ class _SourceMerge:
                 except ArchiveCorruptError as single:
                     self._leave_out(one.facts.run_id, single)
 
-    def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
-        """Read runs of the file, and return those whose checksums hold."""
-        problems = prove_runs(self._from, row_ids)
-        sound = [row_id for row_id in row_ids if not problems[row_id]]
-        problems |= self._contents.prove_runs(sound)
-        for row_id in row_ids:
-            if problems[row_id]:
-                self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
-        runs = read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
-        damaged = self._point_proofs.find_problems(series.row_id for one in runs for series in one.series)
-        found = []
-        for rows in runs:
-            metrics = [damaged[series.row_id] for series in rows.series if series.row_id in damaged]
-            if metrics:
-                self._leave_out(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS]))
-            else:
-                found.append(rows)
-        return found
+    def _prove(self, batches: Iterable[list[int]]) -> Iterator[_Proved | None]:
+        """Yield for each batch those of its runs whose checksums hold, and None after each step before that."""
+        for row_ids in batches:
+            problems: dict[int, list[str]] = {}
+            for begin in range(0, len(row_ids), PROVED_AT_ONCE):
+                problems |= prove_runs(self._from, row_ids[begin : begin + PROVED_AT_ONCE])
+                yield None
+            problems |= self._contents.prove_runs([row_id for row_id in row_ids if not problems[row_id]])
+            left_out = [
+                LeftOut(name_run(self._from, row_id), "; ".join(problems[row_id]))
+                for row_id in row_ids
+                if problems[row_id]
+            ]
+            found: list[RunRows] = []
+            for rows in read_runs(self._from, [row_id for row_id in row_ids if not problems[row_id]]):
+                series = [one.row_id for one in rows.series]
+                yield from self._points_proved.prove(series)
+                damaged = self._points_proved.problems
+                metrics = [damaged[one] for one in series if one in damaged]
+                if metrics:
+                    left_out.append(LeftOut(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS])))
+                else:
+                    found.append(rows)
+            yield _Proved(found, left_out)
 
     def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
         """Return the groups or studies that are sound, and report the others."""
@@ -346,7 +368,9 @@ class _SourceMerge:
     # Runs of which both files have copies
 
     def _take_copies(self, of: str, here: list[int], there: list[int]) -> None:
-        sound = self._prove(there)
+        (proved,) = filter(None, self._prove([there]))
+        self._left_out += proved.left_out
+        sound = proved.runs
         if not sound:
             return
         blobs = set[str]().union(*(one.blobs() for one in sound))

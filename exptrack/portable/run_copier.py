@@ -20,7 +20,7 @@ from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
 from exptrack.runs.seal import save_run_checksum
 
-POINTS_AT_ONCE = 1_000_000  # copied in one transaction
+POINTS_AT_ONCE = 250_000  # copied in one transaction
 
 POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
@@ -59,17 +59,11 @@ class RunCopier:
     SQLite alone works.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        source: Connection,
-        place: os.PathLike[str],
-        meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext,
-    ) -> None:
+    def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
         self._connection = connection
         self._source = source
         self._place = os.fspath(place)
-        self._meanwhile = meanwhile
+        self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         self.blobs = self.blob_bytes = 0
         self._counted: set[str] = set()
 
@@ -127,7 +121,7 @@ class RunCopier:
         """
         mapped = (json.dumps(series),)
         try:
-            with self._meanwhile():
+            with self.meanwhile():
                 copied = self._connection.execute(COPY_POINTS, mapped).rowcount if series else 0
             if series:
                 self._connection.execute(COPY_CHECKS, mapped)

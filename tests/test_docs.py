@@ -28,6 +28,7 @@ from exptrack.query.parser import parse_filter, parse_order
 from exptrack.sweeps.algorithms import PRUNERS, SAMPLERS
 from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
 from exptrack.sweeps.plan_file import FIELDS, TOP
+from tests.published import leave_files, run_command, split_console, without_chance
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -142,7 +143,7 @@ def test_each_example_says_what_it_prints() -> None:
 
 def test_every_block_is_of_a_kind_that_a_test_knows() -> None:
     languages = {block.language for block in blocks()}
-    assert languages <= {"", "python", "sdn", "sh", "sql", "{eval-rst}", "{include}", "{toctree}"}
+    assert languages <= {"", "python", "console", "sdn", "sh", "sql", "{eval-rst}", "{include}", "{toctree}"}
     assert sum(text.count("```") for text in PAGES.values()) == 2 * len(blocks())
 
 
@@ -169,9 +170,23 @@ def test_the_configs_of_the_pages_are_read(block: Block) -> None:
 # Commands
 
 
+def test_a_console_prints_what_its_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    consoles = blocks("console")
+    assert {block.page for block in consoles} == {"docs/one-file.md"}
+    leave_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for block in consoles:
+        for command, printed in split_console(block.text):
+            assert without_chance(run_command(command)) == without_chance(printed), command
+
+
 def command_lines() -> Iterator[tuple[str, list[str]]]:
-    """Each command in the shell blocks of the pages, with its words."""
-    for block in blocks("sh"):
+    """Each command in the shell and console blocks of the pages, with its words."""
+    consoles = [
+        block._replace(text="\n".join(command for command, _ in split_console(block.text)))
+        for block in blocks("console")
+    ]
+    for block in (*blocks("sh"), *consoles):
         for line in block.text.replace("\\\n", "").splitlines():
             for part in " ".join(shlex.quote(word) for word in shlex.split(line, comments=True)).split(
                 " '&&' "
@@ -180,7 +195,11 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
                     yield f"{block.page}: {line}", shlex.split(part)
 
 
-EXPTRACK_LINES = [(line, words[1:]) for line, words in command_lines() if words[0] == "exptrack"]
+def without_db(words: list[str]) -> list[str]:
+    return words[2:] if words[0] == "--db" else words
+
+
+EXPTRACK_LINES = [(line, without_db(words[1:])) for line, words in command_lines() if words[0] == "exptrack"]
 
 
 @pytest.mark.parametrize(("line", "words"), EXPTRACK_LINES, ids=[line for line, _ in EXPTRACK_LINES])

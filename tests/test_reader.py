@@ -349,6 +349,10 @@ def test_the_reader_names_what_was_changed_in_each_table(lab: Lab, tmp_path: Pat
         connection.execute(text.replace("started_at", "ended_at"))
         connection.commit()
     shutil.copy(lab.path.with_name("whole.db"), tmp_path / "sound")
+    shutil.copy(lab.path.with_name("whole.db"), tmp_path / "fewer")
+    with closing(sqlite3.connect(tmp_path / "fewer")) as connection:
+        connection.execute("DELETE FROM run_group")
+        connection.commit()
     files = sorted(tmp_path.iterdir())
     lines = read("--input-type=module", "-e", READ_MANY, READER.as_uri(), *files)
     problems: dict[str, list[str]] = {}
@@ -358,11 +362,14 @@ def test_the_reader_names_what_was_changed_in_each_table(lab: Lab, tmp_path: Pat
         elif line.startswith("problem: "):
             told.append(line.removeprefix("problem: "))
     assert problems.pop("sound") == []
+    for table, what in (("run_tag", "the content"), ("metric_point", "the points"), ("seal", "the content")):
+        assert f"seal of {what}: it does not match" in problems[table]
+    assert "seal of run_group: it does not match" in problems.pop("fewer")
     for table, (_, place) in [*FLIPS.items(), ("view", ("", "view best"))]:
         assert any(problem.startswith(place) for problem in problems[table]), (table, problems[table])
 
 
-def test_the_reader_has_at_most_170_lines() -> None:
+def test_the_reader_has_at_most_180_lines() -> None:
     lines = [line.strip() for line in READER.read_text(encoding="utf-8").splitlines()]
-    assert len([line for line in lines if line and not line.startswith("//")]) <= 170
+    assert len([line for line in lines if line and not line.startswith("//")]) <= 180
     assert max(map(len, lines)) <= 112

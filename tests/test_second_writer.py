@@ -201,6 +201,9 @@ def test_what_another_program_writes_is_sound(tmp_path: Path) -> None:
         writer.write_event("end", {"status": "completed", "reason": None}, END)
         writer.seal()
         writer.sql("COMMIT")
+    with Archive(tmp_path / "all.db") as archive:
+        (merged,) = archive.merge(tmp_path / "lab.db").files
+        assert (merged.new, merged.left_out) == ((RUN,), ())
     with Archive(tmp_path / "lab.db") as archive:
         assert archive.verify().problems == ()
         run = archive.get_run(RUN)

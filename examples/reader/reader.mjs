@@ -88,25 +88,35 @@ for (const [lead, tables] of [['', 'run_group study'], ['(SELECT run_id FROM run
   said.push(...rows(`SELECT '${table}', ${lead} ${told} FROM ${table}`))
 }
 const lines = said.map(row => Buffer.from(`${list(row)}\n`))
-console.log(`digest: ${hex(Buffer.concat(lines.sort(Buffer.compare)))}`)
+const digest = hex(Buffer.concat(lines.sort(Buffer.compare)))
+console.log(`digest: ${digest}`)
 
 // Series: the points in the archive, and those in the journals beside it. This machine is little-endian.
 const ODD = [0x9e3779b97f4a7c15n, 0x3243f6a8885a308dn, 0x313198a2e0370735n, 0xa4093822299f31d1n]
-const crcOf = crcs => BigInt(crc32(Uint32Array.from(crcs, Number)))
+const crcOf = crcs => BigInt(crc32(Uint32Array.from(crcs, Number))), pointLines = []
 for (const [run, sum, checksum, ...row] of rows(`SELECT run_id, s.rows_sum, s.checksum, 'metric_series', s.id,
-  run, n.name, ${SUMMARY.slice(0, -1)} ${NAMED} JOIN run ON run.id = run`)) {
+  run, n.name, ${SUMMARY.slice(0, -1)} ${NAMED} JOIN run ON run.id = run ORDER BY run_id, n.name`)) {
   const id = row[1], metric = row[3], blocks = [], what = `metric ${metric} of run ${run}`
+  const all = createHash('sha256')
   const points = rows('SELECT step, seq, time_ms, value FROM metric_point WHERE series = ? ORDER BY 1, 2', id)
   const cells = points.map(([step, seq, time, value]) => [step, seq, time, bitsOf(value ?? NaN)])
   check(`sum of ${what}`, () => sum === sumOf([row], cells.flat().reduce((a, b, i) => a + b * ODD[i % 4], 0n)))
   for (let at = 0; at < points.length; at += 1024) {
-    const column = place => BigInt64Array.from(cells.slice(at, at + 1024), point => point[place])
-    blocks.push([points[at][0], points[at][1], crcOf([0, 1, 2, 3].map(place => crc32(column(place))))])
+    const block = [0, 1, 2, 3].map(place => BigInt64Array.from(cells.slice(at, at + 1024), one => one[place]))
+    blocks.push([points[at][0], points[at][1], crcOf(block.map(column => crc32(column)))])
+    block.forEach(column => all.update(column))
   }
+  pointLines.push(`${list([run, metric, row[4], all.digest('hex')])}\n`)
   check(`points of ${what}`, () => checksum === null || crcOf(blocks.map(block => block[2])) === checksum)
   const stored = rows('SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY 1, 2', id)
   check(`blocks of ${what}`, () => list(stored) === list(checksum !== null && blocks[1] ? blocks : []))
   console.log(points.map(point => [run, metric, ...point.slice(0, 3), point[3] ?? NaN].join('\t')).join('\n'))
+}
+for (const [counts, content, points] of rows('SELECT row_counts, content, points FROM seal')) {
+  for (const [table, count] of Object.entries(JSON.parse(counts)))
+    check(`seal of ${table}`, () => rows(`SELECT count(*) FROM ${JSON.stringify(table)}`)[0][0] == count)
+  check('seal of the content', () => digest === content)
+  check('seal of the points', () => hex(pointLines.join('')) === points)
 }
 function readJournal(name) {
   const data = readFileSync(join(dirname(file), name)), word = at => data.readUInt32LE(at), names = new Map()

@@ -15,9 +15,8 @@ from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import read_names, short_repr
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import changing_alias, changing_artifact
-from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step, check_text
 
 LATEST = "latest"
@@ -122,11 +121,15 @@ def save_alias(
     name: str,
     alias: str,
     version: int | None,
-    at: str,
+    at: str | None = None,
     *,
     late: bool | None = None,
 ) -> None:
-    """Let an alias name a version, or none, and record the event. Call inside a transaction."""
+    """Let an alias name a version, or none, and record the event. Call inside a transaction.
+
+    `at` and `late` are as in `record_event`.
+    """
+    at = time_of_event(connection, run) if at is None else at
     with changing_alias(connection, run, name, alias):
         connection.execute(SAVE_ALIAS, {"run": run, "name": name, "alias": alias, "version": version, "at": at})
     facts = {"name": name, "alias": alias, "version": version}
@@ -182,7 +185,14 @@ class Naming:
         name, checked = check_artifact_name(name), check_alias(alias)
         with self._connection.transaction():
             chosen = self._choose_version(name, version)
-            save_alias(self._connection, self._run, name, checked, chosen["version"], utc_text())
+            save_alias(
+                self._connection,
+                self._run,
+                name,
+                checked,
+                chosen["version"],
+                time_of_event(self._connection, self._run),
+            )
 
     @in_section
     def remove_alias(self, name: str, alias: str) -> None:
@@ -196,7 +206,9 @@ class Naming:
             self._require_run(changeable=True)
             if self._connection.value(VERSION_OF_ALIAS, (self._run, name, checked)) is None:
                 raise ArtifactNotFoundError(f"{name}:{checked}", self.run_id)
-            save_alias(self._connection, self._run, name, checked, None, utc_text())
+            save_alias(
+                self._connection, self._run, name, checked, None, time_of_event(self._connection, self._run)
+            )
 
     @in_section
     def describe(self, name: str, text: str | None, version: int | None = None) -> None:

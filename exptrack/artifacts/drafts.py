@@ -25,6 +25,7 @@ except ImportError:  # Windows
 
 NAME = re.compile(re.escape(DRAFT_PREFIX) + "[0-9a-f]{16}")
 GRACE_S = 60.0  # a draft is not locked for an instant after it was made, and before it gets its place
+SIDES = ("-wal", "-shm", "-journal")  # that SQLite makes beside a draft which is an archive
 TO_LOCK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -40,6 +41,15 @@ def locked(name: str, folder: int | None) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def remove_draft(name: str, folder: int | None) -> None:
+    """Remove a draft that is a file, and first what SQLite left beside it: alone, that would tell nothing."""
+    for ending in SIDES:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{name}{ending}", dir_fd=folder)
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 def remove_dead_drafts(folder: int | None) -> None:
@@ -64,6 +74,6 @@ def _remove_if_dead(name: str, folder: int) -> None:
             if is_folder:
                 shutil.rmtree(name, dir_fd=folder)
             else:
-                os.unlink(name, dir_fd=folder)
+                remove_draft(name, folder)
     finally:
         os.close(descriptor)

@@ -32,9 +32,8 @@ from exptrack.database.row_sums import hash_row
 from exptrack.errors import AmbiguousHashError, ArtifactNotFoundError, InvalidTypeError, InvalidValueError
 from exptrack.plain import is_text, plain, short_repr
 from exptrack.records import Artifact, ArtifactUse
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import resolve_run
-from exptrack.times import utc_text
 from exptrack.validation import check_name, check_step
 
 LEAST_HASH_CHARS = len("sha256:") + 6
@@ -201,9 +200,10 @@ def use_artifact(
         require_run()
         found = find_artifact(connection, reference)
         facts = {"hash": found.hash, "from_run": found.run_id, "name": found.name, "version": found.version}
-        now = utc_text()
+        now = time_of_event(connection, run)
         if connection.execute(INSERT_INPUT, {**facts, "run": run, "at": now}).rowcount:
-            record_event(connection, run, "use", facts, rows=hash_row("run_input", (*facts.values(), now)))
+            rows = hash_row("run_input", (*facts.values(), now))
+            record_event(connection, run, "use", facts, at=now, rows=rows)
         origin = resolve_run(connection, found.run_id)
     return UsedArtifact(found, ArtifactStore(connection, origin["id"], origin["run_id"]))
 

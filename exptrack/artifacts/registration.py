@@ -19,9 +19,8 @@ from exptrack.hashed_lists import encode_list
 from exptrack.known_secrets import mask_facts, mask_secrets
 from exptrack.plain import short_repr
 from exptrack.records import FOLDER_TYPE
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import sum_artifact
-from exptrack.times import utc_text
 from exptrack.validation import check_flag, check_name, check_step
 
 # A damaged row may name the intact blob of another artifact, so the checksum of a row covers these fields.
@@ -95,7 +94,7 @@ def insert_artifact(
     the default is now. `late` as in `record_event`.
     """
     version = connection.value(NEXT_VERSION, (run, said.name))
-    at = utc_text() if at is None else at
+    at = time_of_event(connection, run) if at is None else at
     row = {
         "run_id": run_id,
         "name": said.name,

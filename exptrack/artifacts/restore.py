@@ -23,7 +23,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from exptrack import own_files
-from exptrack.artifacts.drafts import locked, remove_dead_drafts
+from exptrack.artifacts.drafts import locked, remove_dead_drafts, remove_draft
 from exptrack.database.file_locks import lock_draft
 from exptrack.errors import ExportError, UnsafePathError
 from exptrack.new_files import NEW_FILE, draft_name, give_name
@@ -283,7 +283,7 @@ def new_file(target: Path, mode: int) -> Iterator[Path]:
                 folder.place(temporary, target.name or ".", overwrite=False)
         finally:
             with suppress(OSError):
-                os.unlink(folder.at(temporary), dir_fd=folder.fd)
+                remove_draft(folder.at(temporary), folder.fd)
         folder.settle(folder.fd)
 
 

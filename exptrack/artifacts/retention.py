@@ -15,9 +15,8 @@ from exptrack.artifacts.records import GcReport, RemovalReport, RunStorage
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.errors import ArtifactNotFoundError, InvalidValueError
 from exptrack.metrics.writer import drain_all
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import changing_artifact
-from exptrack.times import utc_text
 from exptrack.validation import check_direction, check_name, check_step, check_whole
 
 METRIC_OF_RUN = """
@@ -133,7 +132,7 @@ class Retention(Naming):
 
     def _remove(self, name: str, rows: list[Row]) -> RemovalReport:
         """Remove these versions. Call inside a transaction."""
-        connection, now = self._connection, utc_text()
+        connection, now = self._connection, time_of_event(self._connection, self._run)
         blobs = [blob[0] for row in rows for blob in connection.all(BLOBS_OF_ARTIFACT, {"id": row["id"]})]
         for row in rows:
             connection.execute(DELETE_ENTRIES, (row["id"],))

@@ -77,7 +77,7 @@ def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        print_packed(open_console(), report)
+        print_packed(open_console(), report, out)
 
 
 @main.command()
@@ -101,7 +101,7 @@ def unpack(packed: str, out: str, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        print_unpacked(open_console(), report)
+        print_unpacked(open_console(), report, out)
 
 
 @main.command()

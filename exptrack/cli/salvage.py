@@ -39,6 +39,6 @@ def salvage(damaged: str, out: str, others: tuple[str, ...], unproven: bool, as_
         if as_json:
             print_json(report)
         else:
-            print_salvaged(open_console(), report)
+            print_salvaged(open_console(), report, damaged, out)
         if not report.ok:
             sys.exit(DAMAGED_EXIT)

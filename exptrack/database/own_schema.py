@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
+from typing import Any
 
 from exptrack.database.connection import Connection
 from exptrack.database.failures import primary_code
@@ -138,10 +140,18 @@ def _compare(connection: Connection) -> tuple[str | None, bool]:
 
     Also return whether an object that exptrack did not make may reach one of its tables.
     """
-    own = {text.rstrip(";\n") for text in _own_objects()}
-    present = {str(row["sql"]).rstrip(";") for row in connection.all(SCHEMA_OBJECTS)}
-    missing = own - present
-    foreign = any(MAY_REACH_OURS.match(text) for text in present - own)
+
+    def take(objects: Iterator[tuple[Any, ...]]) -> tuple[set[str], bool]:
+        missing, found = {text.rstrip(";\n") for text in _own_objects()}, False
+        for *_, sql in objects:  # one at a time: a stranger's may be long, and many
+            text = str(sql).rstrip(";")
+            if text in missing:
+                missing.remove(text)
+            else:
+                found = found or MAY_REACH_OURS.match(text) is not None
+        return missing, found
+
+    missing, foreign = connection.fold(SCHEMA_OBJECTS, (), take)
     return min(missing).split("\n", 1)[0] if missing else None, foreign
 
 

@@ -27,6 +27,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from exptrack.database.main_file import MainFile
+
 BLOCK_POINTS = 1024  # that have a checksum of their own, see exptrack.metrics.store
 PAGE_SIZE_AT, RESERVED_AT = 16, 20  # in the header of the file
 INNER, LEAF = 2, 10  # kinds of pages
@@ -71,8 +73,8 @@ class Block(NamedTuple):
 class _Pages:
     """The pages of a tree in a file; each may be entered once."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by `close`
+    def __init__(self, path: Path | MainFile) -> None:
+        self._file = open(path, "rb", buffering=0) if isinstance(path, Path) else path  # noqa: SIM115 - see close
         header = self._file.read(100)
         size = int.from_bytes(header[PAGE_SIZE_AT : PAGE_SIZE_AT + 2], "big")
         self._page_bytes = 65536 if size == 1 else size
@@ -149,7 +151,7 @@ def find_page_problem(path: Path, root: int) -> str | None:
 class PointPages:
     """Reads the table of points whose first page is `root`. Use it in a ``with`` block."""
 
-    def __init__(self, path: Path, root: int) -> None:
+    def __init__(self, path: Path | MainFile, root: int) -> None:
         self._pages = _Pages(path)
         self._root = root
         self._pending: list[bytes] = []  # cells of one size, those with the last keys first in each
@@ -266,9 +268,12 @@ class PointPages:
                 else:
                     differ = int.from_bytes(pointers, "little") ^ int.from_bytes(expected, "little")
                     same = (differ & -differ).bit_length() - 1 >> 4
-            last = at - size * (same - 1)
-            if last < begin:
+            if at - size * (same - 1) < begin:
                 raise PageError(f"a cell of page {number} lies outside it")
+            # A shorter cell may begin where one of this size would.
+            sizes = page[at::-size][:same]
+            same -= len(sizes.lstrip(page[at : at + 1]))
+            last = at - size * (same - 1)
             ranges.append((last, end))
             self._take(page[last:end], size)
             place += 2 * same

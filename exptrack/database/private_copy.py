@@ -211,19 +211,29 @@ def is_used_elsewhere(real: str) -> bool:
     try:
         return ask_lock(descriptor, hold.SHARED_BEGIN, hold.SHARED_BYTES) is not None
     finally:
-        hold.close_if_harmless(descriptor)
+        _close(descriptor)
 
 
 def _back_up(source: Connection, copy: Path, place: Path, progress: Progress | None) -> None:
-    for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):
-        path.unlink(missing_ok=True)  # of an attempt to copy bytes
-    os.close(os.open(copy, NEW_FILE, 0o600))
+    try:
+        for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):
+            path.unlink(missing_ok=True)  # of an attempt to copy bytes
+        os.close(os.open(copy, NEW_FILE, 0o600))
+    except OSError as error:
+        raise error_of(error, place, "could not be copied") from error
     copy_file(source, copy, copy, progress)
 
 
 def _open(path: str) -> int:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     return own_files.open_descriptor(path, flags | getattr(os, "O_BINARY", 0))
+
+
+def _close(descriptor: int) -> None:
+    if os.name == "posix":
+        hold.close_if_harmless(descriptor)
+    else:
+        os.close(descriptor)  # it drops no locks there
 
 
 def _copy_bytes(place: Path, real: str, copy: Path, progress: Progress | None) -> bool:
@@ -239,7 +249,7 @@ def _copy_bytes(place: Path, real: str, copy: Path, progress: Progress | None) -
                 continue
             except OSError as error:
                 raise error_of(error, Path(f"{place}{ending}"), "cannot be read") from error
-            stack.callback(hold.close_if_harmless, descriptor)
+            stack.callback(_close, descriptor)
             files.append(_Opened(ending, descriptor, os.fstat(descriptor)))
         _require_archive(place, files[0])
         for one in files[1:]:
@@ -344,10 +354,9 @@ def _is_hot_journal(place: Path, journal: _Opened) -> bool:
 
 def _copy_file(place: Path, one: _Opened, target: Path, tell: Callable[[int], None] | None) -> None:
     """Copy the bytes of an open file, up to the size that it had, and leave its holes out."""
-    target.unlink(missing_ok=True)
-    out = os.open(target, NEW_FILE, 0o600)
     try:
-        with open(out, "wb", buffering=0) as copy:
+        target.unlink(missing_ok=True)
+        with open(os.open(target, NEW_FILE, 0o600), "wb", buffering=0) as copy:
             for begin, end in _iter_data(one.descriptor, one.status.st_size):
                 os.lseek(one.descriptor, begin, os.SEEK_SET)
                 copy.seek(begin)

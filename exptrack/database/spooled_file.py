@@ -102,7 +102,7 @@ class SpooledFile:
             if not self.path.stat().st_size:
                 self.path.unlink()
         with suppress(OSError):
-            for path in self._notes():
+            for path in reversed(self._notes()):
                 if path in notes:
                     write_new_file(str(path), notes[path], overwrite=True, mode=0o600)
                 else:
@@ -117,7 +117,11 @@ class SpooledFile:
             self._write_note(self._note_of(self.path), is_at_rest=True)
 
     def _notes(self) -> list[Path]:
-        """The notes: beside the file, by which a later process of this machine finds it, and in the spool."""
+        """The notes: beside the file, by which a later process of this machine finds it, and in the spool.
+
+        Wherever a process is killed, a note in the spool has its note on the local disk, unless that disk is
+        lost.
+        """
         return [self._note_of(place) for place in dict.fromkeys((self.path, self.place))]
 
     @staticmethod
@@ -157,7 +161,7 @@ class SpooledFile:
     def remove(self) -> None:
         """Remove a file that holds nothing, and its notes."""
         self.is_at_rest = True
-        for path in (self.path, self.place, *self._notes()):
+        for path in (self.path, self.place, *reversed(self._notes())):
             path.unlink(missing_ok=True)
 
 

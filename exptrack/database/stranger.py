@@ -38,7 +38,12 @@ _Object: TypeAlias = tuple[Any, ...]  # of a schema: kind, name, table, text
 
 VALUE_BYTES = 80 << 20  # more than the longest text that exptrack stores: 16 Mi characters
 SEQUENCES = ("table", "sqlite_sequence", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
-ALL_OBJECTS = "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema"
+# Of a text that is longer than any of exptrack, only that it is there.
+ALL_OBJECTS = """
+SELECT rowid, substr(type, 1, 10), substr(name, 1, 100), substr(tbl_name, 1, 100),
+       CASE WHEN length(sql) < 20000 THEN sql WHEN sql IS NOT NULL THEN 'long' END
+FROM sqlite_schema
+"""
 AUTOINDEX = "sqlite_autoindex_"
 CHECK_TABLE = "PRAGMA integrity_check('{table}')"
 SOUND = "ok"
@@ -82,7 +87,7 @@ def translate_stranger(error: Exception, place: Path, deadline: Deadline, waited
     code = primary_code(error)
     problem = None
     if code == sqlite3.SQLITE_INTERRUPT and deadline.is_over:
-        problem = f"reading it takes longer than {deadline.seconds:,.0f} s, as if it never ended"
+        problem = f"reading it takes longer than {deadline.seconds:,.0f} s or much memory, as if it never ended"
     elif code == sqlite3.SQLITE_TOOBIG:
         problem = "a value in it is longer than exptrack stores"
     elif code == sqlite3.SQLITE_ERROR or isinstance(error, UnicodeDecodeError):
@@ -120,18 +125,39 @@ def _put_in_order(copy: Path, place: Path, deadline: Deadline) -> int:
     with closing(_connect(copy, deadline, lenient=True)) as raw:
         raw.execute("PRAGMA journal_mode = DELETE").fetchone()
         version = _require_format(raw, place, size)
-        objects = raw.execute(ALL_OBJECTS).fetchall()
         own = _objects_of(version)
-        foreign = [(row_id,) for row_id, *one in objects if not _is_own(tuple(one), own)]
+        missing, foreign = _compare(raw, own)
         if foreign:
             raw.execute("BEGIN")
-            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", foreign)
+            raw.executemany("DELETE FROM sqlite_schema WHERE rowid = ?", [(row_id,) for row_id in foreign])
             raw.execute("COMMIT")
     if foreign:
         with closing(_connect(copy, deadline, lenient=False)) as raw:
-            objects = raw.execute(ALL_OBJECTS).fetchall()
-    _require_own(place, [tuple(one) for _row_id, *one in objects], own)
+            missing, foreign = _compare(raw, own)
+    if missing or foreign:
+        named = min((str(name) for _kind, name, *_ in missing), default="an object that exptrack did not make")
+        raise NotAnArchiveError(
+            f"{place} was not opened: {named!r} is missing from its schema or was changed; use a copy of the"
+            " file from before that",
+            path=str(place),
+        )
     return version
+
+
+def _compare(raw: sqlite3.Connection, own: frozenset[_Object]) -> tuple[set[_Object], list[int]]:
+    """Return the objects of exptrack that a file lacks, and the row ids of all others that it has."""
+    missing, foreign = set(own), []
+    for row_id, *one in raw.execute(ALL_OBJECTS):
+        if tuple(one) in missing:
+            missing.remove(tuple(one))
+        elif not _is_made_by_sqlite(*one):
+            foreign.append(row_id)
+    return missing, foreign
+
+
+def _is_made_by_sqlite(kind: str, name: str, table: str, sql: str | None) -> bool:
+    """Whether it is the index of a key, which has no text."""
+    return sql is None and kind == "index" and name.startswith(f"{AUTOINDEX}{table}_")
 
 
 def _connect(copy: Path, deadline: Deadline, *, lenient: bool) -> sqlite3.Connection:
@@ -169,23 +195,6 @@ def _require_format(raw: sqlite3.Connection, place: Path, size: int) -> int:
     return version
 
 
-def _is_own(one: _Object, own: frozenset[_Object]) -> bool:
-    if one[3] is None:
-        return one[0] == "index" and str(one[1]).startswith(f"{AUTOINDEX}{one[2]}_")
-    return one in own
-
-
-def _require_own(place: Path, objects: list[_Object], own: frozenset[_Object]) -> None:
-    missing = own.difference(objects)
-    if missing or not all(_is_own(one, own) for one in objects) or len(objects) != len(set(objects)):
-        named = sorted(str(name) for _kind, name, *_ in missing) or ["an object that exptrack did not make"]
-        raise NotAnArchiveError(
-            f"{place} was not opened: {named[0]!r} is missing from its schema or was changed; use a copy of the"
-            " file from before that",
-            path=str(place),
-        )
-
-
 @cache
 def _objects_of(version: int) -> frozenset[_Object]:
     """Return the schema of a format: kind, name, table and text of each object."""
@@ -208,9 +217,14 @@ def require_sound(connection: StrangerConnection) -> None:
             root = connection.value(ROOT_PAGE, (table,))
             found = find_page_problem(connection.path, root) or SOUND
         else:
-            found = connection.value(CHECK_TABLE.format(table=table))
+            found = _first_problem(connection.value(CHECK_TABLE.format(table=table)))
         if found != SOUND:
             raise damaged_table(connection.place, table, found)
+
+
+def _first_problem(found: str) -> str:
+    """Return the first of the problems that SQLite tells in one value, below a heading."""
+    return next((line for line in found.splitlines() if not line.startswith("***")), found)
 
 
 def damaged_table(place: Path, table: str, problem: str) -> ArchiveCorruptError:

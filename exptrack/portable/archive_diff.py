@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
+from exptrack.errors import ArchiveCorruptError
 from exptrack.plain import read_path
 from exptrack.portable.digest import OF_GROUPS, OF_RUNS, OF_STUDIES, digest_content, read_content
-from exptrack.portable.foreign import look_at_source
+from exptrack.portable.foreign import look_at_source, open_source
 
 POINTS_OF_RUNS = """
 SELECT r.run_id, (SELECT coalesce(sum(s.count), 0) FROM metric_series AS s WHERE s.run = r.id) FROM run AS r
@@ -127,8 +128,13 @@ def diff_archives(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Archi
 
 
 def _look(path: str) -> _Content:
-    with look_at_source(path) as connection:
-        return _read(connection)
+    try:
+        with look_at_source(path) as connection:
+            return _read(connection)
+    except ArchiveCorruptError:
+        # Also of a sound file that takes more time or memory than a look may.
+        with open_source(path) as source:
+            return _read(source.connection)
 
 
 @in_reading

@@ -188,12 +188,9 @@ class _Extraction:
                 return
 
     def _read(self, row_ids: Sequence[int]) -> list[RunRows]:
-        for row_id, problems in prove_runs(self._source, row_ids).items():
+        for problems in prove_runs(self._source, row_ids).values():
             if problems:
-                raise ArchiveCorruptError(
-                    f"run row {row_id} in {self._source.place} is damaged: {'; '.join(problems)}",
-                    path=str(self._source.place),
-                )
+                raise ArchiveCorruptError("; ".join(problems), path=str(self._source.place))
         return read_runs(self._source, row_ids)
 
     def _write(self, intake: Intake, runs: list[RunRows]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exptrack import __version__
 from exptrack.database.connection import Connection
@@ -18,9 +18,6 @@ from exptrack.database.row_sums import hash_row
 from exptrack.hashed_lists import encode_list
 from exptrack.portable.digest import DIGEST_FORMAT, digest_content
 from exptrack.portable.findings import Problem
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 SEAL = "SELECT format, row_counts, content, points FROM seal WHERE id = 1"
 INSERT_SEAL = """
@@ -32,24 +29,18 @@ MOST_TABLES_NAMED = 5
 
 
 class PointsDigest:
-    """The SHA-256 over all points: series by run id and name, and of each its head and its blocks of points.
+    """The SHA-256 over all points: a line for each series, by run id and name.
 
-    The head is the list of run id, name and number of points, and a newline. A block is its four columns, as
-    they enter its checksum, see :class:`exptrack.metrics.store.PointsChecksum`.
+    A line is the list of run id, name, number of points and the SHA-256 of the points, and a newline. Points
+    enter that by blocks: the four columns of each, see :class:`exptrack.metrics.store.PointsChecksum`.
     """
 
     def __init__(self) -> None:
         self._all = hashlib.sha256()
 
-    def begin_series(self, run_id: str, name: str, count: int) -> _Hash:
-        """Return the digest so far with the head of a series, to be continued by its blocks."""
-        continued = self._all.copy()
-        continued.update(encode_list((run_id, name, count)) + b"\n")
-        return continued
-
-    def end_series(self, continued: _Hash) -> None:
-        """Go on from a digest that :meth:`begin_series` returned."""
-        self._all = continued
+    def add(self, run_id: str, name: str, count: int, points: str) -> None:
+        """Add a series. They come by run id, and those of a run by name."""
+        self._all.update(encode_list((run_id, name, count, points)) + b"\n")
 
     def value(self) -> str:
         """Return the digest of all points so far, in hex."""

@@ -73,6 +73,10 @@ class PointsMeter:
         """Tell that so many points of the series at hand were read."""
         self._tell("points", min(self._left + points, self._total), self._total)
 
+    def restart(self) -> None:
+        """Begin anew: none of the points is checked."""
+        self._left = 0
+
     def leave(self, points: int) -> None:
         """Go on to the next series; this one had so many points."""
         self._left += points

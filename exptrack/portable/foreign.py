@@ -24,6 +24,7 @@ from exptrack.database.deadline import Deadline
 from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.opening import archive_path
 from exptrack.database.own_schema import require_own_schema
+from exptrack.database.places import require_own_side_files
 from exptrack.database.private_copy import (
     copy_privately,
     find_opened,
@@ -37,7 +38,7 @@ from exptrack.database.stranger import StrangerConnection, put_in_order, require
 from exptrack.errors import ArchiveCorruptError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
-from exptrack.metrics.journal_reader import Damage, JournalPoint, read_header, read_points
+from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
 from exptrack.metrics.writer import read_archive_identity
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
@@ -47,6 +48,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 CHECK_S, CHECK_BYTES_PER_S = 10.0, 5_000_000  # of the structure of a copy
 LOOK_S, LOOK_BYTES_PER_S = 2.0, 20_000_000
 LOOK_VALUE_BYTES = 16 << 20
+LOOK_MEMORY_BYTES, LOOK_MEMORY_TIMES = 100 << 20, 8  # at least, and the bytes of the file this many times
 MOST_JOURNALS = 10_000
 
 
@@ -72,6 +74,11 @@ class SourceJournal:
                 check_name(point.name, "metric")
                 check_step(point.step)
                 yield point
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its process is known to be dead."""
+        return self._header is not None and is_owner_alive(self._header) is False
 
     def count_points(self) -> dict[str, int]:
         """Return how many points there are, by run id."""
@@ -139,8 +146,8 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
     """Open another archive for a short look, in place if that changes nothing beside it; else open a copy.
 
     Its schema is that of exptrack, and nothing else of it is proved: read small tables, row by row. All reading
-    together has a limit of time: 2 s, and more for a large file. After that, and if a value has more than
-    16 MiB, a statement raises ArchiveCorruptError.
+    together has limits: 2 s and 100 MB of memory, and more of both for a large file. Beyond them, and if a
+    value has more than 16 MiB, a statement raises ArchiveCorruptError. :func:`open_source` may read that file.
 
     Raises:
         ArchiveNotFoundError: there is no file.
@@ -151,10 +158,14 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
     """
     place = archive_path(path)
     real = require_regular_file(place)
-    seconds = LOOK_S + os.stat(real).st_size / LOOK_BYTES_PER_S
+    size = os.stat(real).st_size
+    seconds = LOOK_S + size / LOOK_BYTES_PER_S
+    memory_bytes = LOOK_MEMORY_BYTES + LOOK_MEMORY_TIMES * size
     mode = _choose_mode(real)
+    if mode == "ro":
+        require_own_side_files(place)
     if mode is not None:
-        with Deadline(seconds) as deadline:
+        with Deadline(seconds, memory_bytes) as deadline:
             try:
                 connection = _open_for_look(Path(real), mode, place, deadline)
             except (ArchiveCorruptError, NotAnArchiveError):
@@ -165,7 +176,7 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
                 return
     with private_folder(place, 2 * measure_files(place)) as folder:
         copied = copy_privately(place, folder)
-        with Deadline(CHECK_S + seconds) as deadline:
+        with Deadline(CHECK_S + seconds, memory_bytes) as deadline:
             put_in_order(copied.path, place, deadline)
             with _open_for_look(copied.path, "immutable", place, deadline) as connection:
                 yield connection

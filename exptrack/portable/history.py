@@ -237,25 +237,24 @@ def _unite(copy: Copy, copies: Sequence[Copy], run_id: str, parted_at: str) -> R
     """Return the rows of a branch: its own, and those that all copies share."""
     rows, facts = copy.rows, copy.rows.facts
     events = _unite_events(copy, copies)
-    informed = _find_informed(copies)
     artifacts, versions = _unite_artifacts(copy, copies)
     rows = rows._replace(
         facts=facts._replace(
             run_id=run_id,
-            name=_find_newest(informed, "name", ("rename",)),
-            group_name=_find_newest(informed, "group_name", ("group",)),
+            name=_find_newest(copies, "name", ("rename",))[1],
+            group_name=_find_newest(copies, "group_name", ("group",))[1],
             parent_run_id=_greatest(one.rows.facts.parent_run_id for one in copies),
             external_id=_greatest(one.rows.facts.external_id for one in copies) if run_id == copy.of else None,
-            deleted_at=_find_deletion(copy, informed),
+            deleted_at=_find_deletion(copy, copies),
             checksum=facts.checksum if run_id == facts.run_id else None,
         ),
-        tags=_unite_tags(informed),
+        tags=_unite_tags(copies),
         notes=_unite_notes(copy, copies),
         events=events,
         inputs=_unite_inputs(copy, copies),
         artifacts=artifacts,
         attributes=_unite_attributes(copies),
-        aliases=_unite_aliases(informed, artifacts, versions),
+        aliases=_unite_aliases(copies, artifacts, versions),
     )
     if run_id == copy.of:
         return rows
@@ -278,38 +277,21 @@ def _greatest(values: Iterable[str | None]) -> str | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _find_informed(copies: Sequence[Copy]) -> list[Copy]:
-    """Return the copies that know of something that no other copy knows.
-
-    A copy whose events another one has too is older than that, whatever a clock that was set back has written.
-    """
-    return [
-        one
-        for place, one in enumerate(copies)
-        if not any(
-            one.shared_events <= other.shared_events
-            and (one.shared_events != other.shared_events or number < place)
-            for number, other in enumerate(copies)
-            if other is not one
-        )
-    ]
-
-
-def _find_newest(informed: Sequence[Copy], column: str, kinds: Container[str]) -> str | None:
-    """Return what a column was set to last, by the events of these kinds. The start gave the first value."""
+def _find_newest(copies: Sequence[Copy], column: str, kinds: Container[str]) -> tuple[str, str | None]:
+    """Return when a column was set last, by the events of these kinds, and to what. The start set it first."""
     found: list[tuple[str, str]] = []
-    for one in informed:
+    for one in copies:
         times = [event.happened_at for event in one.rows.events if event.kind in kinds]
         given: str | None = getattr(one.rows.facts, column)
-        found.append((times[-1] if times else "", json.dumps(given)))
-    chosen: str | None = json.loads(max(found)[1])
-    return chosen
+        found.append((max(times, default=""), json.dumps(given)))
+    at, chosen = max(found)
+    return at, json.loads(chosen)
 
 
-def _find_deletion(copy: Copy, informed: Sequence[Copy]) -> str | None:
+def _find_deletion(copy: Copy, copies: Sequence[Copy]) -> str | None:
     """Return when a run was moved to the trash, if it is there. A run that is resumed is taken out."""
-    at = _find_newest(informed, "deleted_at", ("trash", "restore"))
-    return at if at is not None and copy.end != RUNNING and at >= copy.sessions[-1] else None
+    at, deleted_at = _find_newest(copies, "deleted_at", ("trash", "restore"))
+    return deleted_at if copy.end != RUNNING and at >= copy.sessions[-1] else None
 
 
 def _insert_missing(own: tuple[_T, ...], wanted: Counter[_T], time: Callable[[_T], str]) -> tuple[_T, ...]:
@@ -341,13 +323,11 @@ def _unite_notes(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[str, str], .
     return _insert_missing(copy.rows.notes, wanted, lambda note: note[0])
 
 
-def _unite_tags(informed: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
+def _unite_tags(copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
     """Return the tags whose newest event adds them. A tag is removed if both have one time."""
-    if len(informed) == 1:
-        return informed[0].rows.tags
     added: dict[str, str] = {}
     removed: dict[str, str] = {}
-    for one in informed:
+    for one in copies:
         for tag, at in one.rows.tags:
             added[tag] = max(at, added.get(tag, ""))
         for event in one.shared_events:
@@ -435,12 +415,12 @@ def _described_at(copy: Copy, row: ArtifactRow) -> str:
 
 
 def _unite_aliases(
-    informed: Sequence[Copy], artifacts: Iterable[ArtifactRow], versions: dict[ArtifactKey, int]
+    copies: Sequence[Copy], artifacts: Iterable[ArtifactRow], versions: dict[ArtifactKey, int]
 ) -> tuple[tuple[Any, ...], ...]:
     """Return the newest state of each alias among those that name an artifact of this branch, or none."""
     kept = {(row.name, row.version) for row in artifacts if row.removed_at is None}
     newest: dict[tuple[str, str], tuple[str, bool, int]] = {}
-    for one in informed:
+    for one in copies:
         keys = {(row.name, row.version): key for key, row in one.artifacts.items()}
         for name, alias, version, set_at in one.rows.aliases:
             number = None
@@ -462,7 +442,7 @@ def _unite_inputs(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[Any, ...], 
     Two copies may have used different bytes under one version. The one used later then gets the next number.
     """
     shared = {
-        (event.happened_at, *map(read_facts(event).get, ("hash", "from_run", "name")))
+        tuple(map(read_facts(event).get, ("hash", "from_run", "name", "version")))
         for one in copies
         for event in one.shared_events
         if event.kind == "use"
@@ -474,7 +454,7 @@ def _unite_inputs(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[Any, ...], 
             used = (row[4], *row[:3])
             key = (*used, counts[used])
             counts[used] += 1
-            if one is copy or used in shared:
+            if one is copy or row[:4] in shared:
                 found[key] = min(row, found.get(key, row))
     if sorted(found.values()) == sorted(copy.rows.inputs):
         return copy.rows.inputs

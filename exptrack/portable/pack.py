@@ -86,7 +86,8 @@ def pack_archive(
                 _require_ended(packed)
             _drop_what_is_local(packed)
             packed.section(lambda: packed.execute("ANALYZE"))
-            report, points = prove_draft(packed, tell, str(connection.place), sealing=True)
+        report, points = prove_draft(draft, place, tell, str(connection.place), sealing=True)
+        with closing(DraftConnection(draft, place)) as packed:
             content = seal_file(packed, points)
         size, sha256 = os.stat(draft).st_size, _hash_file(draft, tell)
     waiting = tuple(one.path for one in list_waiting_journals(connection))
@@ -112,13 +113,17 @@ def _drop_what_is_local(packed: Connection) -> None:
     packed.vacuum_free_pages()
 
 
-def prove_draft(draft: Connection, tell: Tell | None, name: str, *, sealing: bool) -> tuple[VerifyReport, str]:
-    """Verify the whole draft; return what was found, and the digest of all points. Errors name the file `name`.
+def prove_draft(
+    draft: Path, place: Path, tell: Tell | None, name: str, *, sealing: bool
+) -> tuple[VerifyReport, str]:
+    """Verify the whole draft of `place`; return what was found, and the digest of all points.
 
     Raises:
-        VerificationError: there are problems.
+        VerificationError: there are problems; the error names the file `name`.
     """
-    proof = prove(draft, tell, sealing=sealing)
+    with closing(Connection(draft, "immutable")) as reader:
+        reader.place = place
+        proof = prove(reader, tell, sealing=sealing)
     if proof.report.problems:
         raise VerificationError(name, [_describe(one) for one in proof.report.problems])
     return proof.report, proof.points or ""

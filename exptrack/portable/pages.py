@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack import own_files
+from exptrack.database.migrations import APPLICATION_ID
 from exptrack.database.wal import BIG_ENDIAN_SUMS, FRAME, HEADER, LITTLE_ENDIAN_SUMS, Sums, add_sums
 from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, NotAnArchiveError
 
@@ -31,6 +32,7 @@ MOST_PAGES = 0xFFFFFFFE
 MOST_RESERVED = 32  # bytes at the end of each page, which some builds of SQLite keep for themselves
 PAGES_LOOKED_AT = 64
 PENDING_BYTE = 1 << 30  # SQLite locks the page of this byte and stores nothing in it
+MOST_WRONG_ENTRIES = 4  # in a page of a pointer map that is still believed
 ENTRY = struct.Struct(">BI")  # of a pointer map: the kind of a page, and its parent
 ROOT_PAGE, FREE_PAGE, TREE_PAGE = 1, 2, 5  # kinds of pages in a pointer map
 
@@ -106,7 +108,7 @@ class PageFile:
         self.path = path
         self._files = [RawFile(path)]
         try:
-            self._open_log(Path(f"{path}-wal"))
+            self._open_log(Path(f"{os.path.realpath(path)}-wal"))  # beside the file that a link leads to
         except BaseException:
             self.close()
             raise
@@ -138,6 +140,18 @@ class PageFile:
     def failures(self) -> int:
         """How many pages the system could not read."""
         return sum(file.failures for file in self._files)
+
+    def says_it_is_ours(self) -> bool:
+        """Whether page 1 says that the file is an archive."""
+        head = self._files[0].read(100, 0) or b""
+        return head.startswith(MAGIC) and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+
+    def count_missing(self) -> int:
+        """Return how many pages are missing at the end, by what page 1 says."""
+        head = self.read(1) or b""
+        said = int.from_bytes(head[28:32], "big") if head.startswith(MAGIC) else 0
+        # Only a writer that knows this count keeps the two changes equal.
+        return max(0, said - self.count) if head[24:28] == head[92:96] else 0
 
     def page_sizes(self) -> Iterator[int]:
         """Yield every page size that the file may have: first the one that it says, then the usual ones."""
@@ -190,20 +204,26 @@ class PageFile:
         if page <= place:
             return Entry(0, 0)
         if place != self._map_at:
-            self._map_at, self._map = place, self.read(place) or bytes(self.page_size)
+            self._map_at, self._map = place, self._read_map(place)
         return Entry(*ENTRY.unpack_from(self._map, (page - place - 1) * ENTRY.size))
 
-    def tree_pages(self) -> Iterator[tuple[int, int]]:
-        """Yield each page of which the pointer map says that it belongs below another one, and that one."""
+    def _read_map(self, place: int) -> bytes:
+        """Return a page of the pointer map; zeros if much of it is no entry."""
+        data = self.read(place) or bytes(self.page_size)
+        entries = max(0, min(self.usable // ENTRY.size, self.count - place))
+        wrong = sum(1 for kind in data[: entries * ENTRY.size : ENTRY.size] if kind > TREE_PAGE)
+        return data if wrong <= MOST_WRONG_ENTRIES else bytes(self.page_size)
+
+    def tree_pages(self) -> Iterator[int]:
+        """Yield each page of which the pointer map says that it belongs below another one."""
         group = self.usable // 5 + 1
         for first in range(2, self.count + 1, group):
             self.look_up(first + 2)
             if not any(self._map):
                 continue  # also the holes of a sparse file
             for page in range(first + 1, min(first + group, self.count + 1)):
-                kind, parent = self.look_up(page)
-                if kind == TREE_PAGE and 0 < parent <= self.count:
-                    yield page, parent
+                if self.look_up(page).kind == TREE_PAGE:
+                    yield page
 
 
 class _Log:

@@ -90,7 +90,7 @@ class PointProofs:
                     yield  # points of no series are not copied
                     continue
                 proof, row = SeriesProof(row), next(rows, None)
-            _add(proof, block)
+            add_block(proof, block)
             yield
         if proof is not None:
             self._end(proof)
@@ -127,7 +127,8 @@ class PointProofs:
                 yield "its points do not match the checksums of their blocks"
 
 
-def _add(proof: SeriesProof, block: Block) -> None:
+def add_block(proof: SeriesProof, block: Block) -> None:
+    """Add a block that was read from pages."""
     steps, times_ms = to_integers(block.steps), to_integers(block.times_ms)
     values = to_floats(block.values).tolist()
     numbers = values if NAN not in block.values else [one for one in values if one == one]

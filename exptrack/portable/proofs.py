@@ -201,8 +201,6 @@ def _end(run: _Run) -> None:
         run.say("its environment is missing")
     if run.has_owner != (run.status == RunStatus.RUNNING):
         run.say(f"it is {run.status} {'with' if run.has_owner else 'without'} a process that writes it")
-    if not run.events:
-        run.say("its events are missing")
 
 
 # What the seal covers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from exptrack.config.exp_config import CANONICAL_VERSION, parse_stored_config
 from exptrack.config.store import read_stored_config
@@ -43,15 +43,22 @@ def name_run(connection: Connection, run: int) -> str:
 
 
 def check_run(
-    connection: Connection, run: int, meter: PointsMeter, digest: PointsDigest | None
+    connection: Connection,
+    run: int,
+    meter: PointsMeter,
+    sound: Mapping[int, str],
+    digest: PointsDigest | None,
 ) -> Iterator[Problem]:
-    """Verify everything about one run but its artifacts, and add its points to the digest of all points."""
+    """Verify everything about one run but its artifacts, and add its points to the digest of all points.
+
+    `sound` is as in :func:`check_metrics`.
+    """
     where = name_run(connection, run)
     yield from guard("config", where, _check_config(connection, run, where))
     yield from guard("event", where, _check_events(connection, run, where))
     for what, query in (("note", NOTE_NUMBERS), ("input", INPUT_NUMBERS)):
         yield from guard("run", where, _check_numbers(connection, run, where, what, query))
-    yield from guard("metric", where, check_metrics(connection, run, where, meter, digest))
+    yield from guard("metric", where, check_metrics(connection, run, where, meter, sound, digest))
     yield from guard("run", where, _check_facts(connection, run, where))
 
 

@@ -29,9 +29,11 @@ from exptrack.errors import ExportError, ExptrackError
 from exptrack.new_files import draft_name
 from exptrack.plain import read_elements, read_path
 from exptrack.portable.pages import PageFile
-from exptrack.portable.salvage_artifacts import ArtifactProof, PackedChunk
+from exptrack.portable.salvage_artifacts import ArtifactProof
+from exptrack.portable.salvage_copies import OtherCopies
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_journals import take_journals
+from exptrack.portable.salvage_points import return_strays
 from exptrack.portable.salvage_report import SalvageReport, count_of
 from exptrack.portable.salvage_runs import RunProof, restore_runs
 from exptrack.portable.salvage_series import restore_series
@@ -87,10 +89,6 @@ SET_SEQUENCES = tuple(
 COUNT_POINTS = "SELECT coalesce(sum(count), 0) FROM metric_series"
 COUNT_ARTIFACTS = "SELECT count(*) FROM artifact WHERE blob IS NOT NULL"
 COPY_INTO = "VACUUM INTO ?"
-PACKED_CHUNK = """
-SELECT c.sha256, c.raw_bytes, c.codec, d.data FROM chunk AS c JOIN chunk_data AS d ON d.chunk = c.id
-WHERE c.sha256 = ?
-"""
 
 
 def salvage(
@@ -146,10 +144,12 @@ def salvage(
             stack.callback(connection.close)
             drafts.append(Draft(connection, reader, unproven=unproven and not number))
         first, *rest = drafts
-        for draft, copy in zip(rest, copies, strict=True):
-            _Salvage(draft, copy, [], tell).run()
-        work = _Salvage(first, damaged, rest, tell)
+        second = [_Salvage(draft, copy, OtherCopies(), tell) for draft, copy in zip(rest, copies, strict=True)]
+        for other in second:
+            other.run()
+        work = _Salvage(first, damaged, OtherCopies(rest), tell)
         work.run()
+        work.fill([other.whole_runs() for other in second])
         _note_lost_pages(first, files[0])
         report = work.report(place, files[0].size)
         with new_file(place, PRIVATE) as draft_of_out:
@@ -190,7 +190,7 @@ def _working_folder(out: Path) -> Iterator[Path]:
 class _Salvage:
     """The salvage of one copy into its draft."""
 
-    def __init__(self, draft: Draft, path: Path, others: list[Draft], tell: Progress) -> None:
+    def __init__(self, draft: Draft, path: Path, others: OtherCopies, tell: Progress) -> None:
         self._draft = draft
         self._connection = draft.connection
         self._path = path
@@ -211,10 +211,11 @@ class _Salvage:
         draft.take_names()
         restored_runs = restore_runs(draft)
         restored_series = restore_series(draft)
-        artifacts = ArtifactProof(draft, self._find_chunk)
+        return_strays(draft)
+        artifacts = ArtifactProof(draft, self._others)
         artifacts.prove_chunks(self._counter("chunks", self._count("SELECT count(*) FROM chunk")))
         artifacts.prove_blobs(self._counter("artifacts", self._count("SELECT count(*) FROM blob")))
-        self._runs = RunProof(draft, artifacts, restored_runs, restored_series)
+        self._runs = RunProof(draft, artifacts, self._others, restored_runs, restored_series)
         self._runs.settle_all(self._counter("runs", self._count("SELECT count(*) FROM run")))
         self._from_journals = take_journals(draft, self._path)
         self._runs.finish_all()
@@ -223,6 +224,18 @@ class _Salvage:
         settle_groups(draft)
         StudyProof(draft).settle_all(lambda: None)
         draft.change(self._delete_orphans)
+
+    def whole_runs(self) -> dict[str, int]:
+        """Return the row ids of the runs that are whole, by run id."""
+        return self._runs.whole_runs()
+
+    def fill(self, wholes: list[dict[str, int]]) -> None:
+        """Take from the other copies the runs that are whole there only, and make the views."""
+        runs = {run.run_id: run for run in self._runs.report(self._from_journals)}
+        self._others.take_runs(self._draft, runs, wholes)
+        self._others.take_studies(self._draft, lambda: self._draft.change(self._delete_orphans))
+        settle_groups(self._draft)
+        self._draft.change(self._delete_orphans)
         self._make_views()
 
     def _count(self, sql: str) -> int:
@@ -237,13 +250,6 @@ class _Salvage:
             self._tell(part, min(done, total), total)
 
         return count
-
-    def _find_chunk(self, sha256: bytes) -> PackedChunk | None:
-        for other in self._others:
-            row = other.connection.one(PACKED_CHUNK, (sha256,))
-            if row is not None:
-                return PackedChunk(*row)
-        return None
 
     def _note_orphans(self) -> None:
         row = self._connection.one(COUNT_ORPHANS)
@@ -271,14 +277,20 @@ class _Salvage:
             tuple(self._runs.report(self._from_journals)),
             self._count(COUNT_POINTS),
             self._count(COUNT_ARTIFACTS),
-            tuple(self._draft.findings.others),
+            self._draft.findings.lost(),
         )
 
 
 def _note_lost_pages(draft: Draft, file: PageFile) -> None:
     """Note the rows and pages that could not be read."""
-    lost = {name: count for name, count in draft.reader.lost.items() if draft.reader.layout[name].table == name}
-    for name, count in sorted(lost.items()):
-        draft.findings.others.append(f"{count_of(count, 'row')} of the table {name}: damaged")
+    reader = draft.reader
+    for name, count in sorted(reader.lost_pages.items()):
+        draft.findings.others.append(f"{count_of(count, 'page')} of the table {name}: damaged")
+    for name, count in sorted(reader.lost.items()):
+        if reader.layout[name].table == name:
+            draft.findings.others.append(f"{count_of(count, 'row')} of the table {name}: damaged")
+    missing = file.count_missing()
+    if missing:
+        draft.findings.others.append(f"{count_of(missing, 'page')} at the end of the file: missing")
     if file.failures:
         draft.findings.others.append(f"{count_of(file.failures, 'page')}: the system could not read them")

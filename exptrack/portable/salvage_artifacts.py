@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import zstandard
 
@@ -23,6 +23,7 @@ from exptrack.artifacts.store import ENTRIES_OF
 from exptrack.database.connection import Row
 from exptrack.database.failures import DAMAGE
 from exptrack.portable.artifact_checks import ONE_CHUNK
+from exptrack.portable.salvage_copies import OtherCopies, PackedChunk
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import count_of
 from exptrack.records import FOLDER_TYPE
@@ -71,25 +72,13 @@ DELETE FROM artifact_alias WHERE run = ?1 AND version IS NOT NULL AND NOT EXISTS
 """
 
 
-class PackedChunk(NamedTuple):
-    """A chunk as it is stored."""
-
-    sha256: bytes
-    raw_bytes: int
-    codec: str
-    data: bytes
-
-
 class ArtifactProof:
-    """Proves the chunks and blobs of a draft, then the artifacts of each run.
+    """Proves the chunks and blobs of a draft, then the artifacts of each run."""
 
-    `find_chunk` asks the other copies of the archive for a chunk by its SHA-256.
-    """
-
-    def __init__(self, draft: Draft, find_chunk: Callable[[bytes], PackedChunk | None]) -> None:
+    def __init__(self, draft: Draft, others: OtherCopies) -> None:
         self._draft = draft
         self._connection = draft.connection
-        self._find_chunk = find_chunk
+        self._others = others
         self._unpacker = Unpacker()
         self._lost_parts: dict[str, tuple[int, int]] = {}  # by hash of a blob: lost chunks, and all
 
@@ -130,7 +119,7 @@ class ArtifactProof:
         """Find how a chunk is packed, in this copy or another one; delete it if that does not help."""
         data = self._connection.value(DATA_OF, (chunk,))
         found = self._guess(data, hashes) if isinstance(data, bytes) else None
-        found = found or next((one for one in map(self._find_chunk, hashes) if one is not None), None)
+        found = found or next((one for one in map(self._others.find_chunk, hashes) if one is not None), None)
         self._connection.execute(DELETE_CHUNK, (chunk,))
         self._connection.execute(DELETE_DATA, (chunk,))
         if found is not None:

@@ -36,7 +36,7 @@ def find_config(connection: Connection, run: int, hashes: Iterable[str | None]) 
     wanted = {one for one in hashes if one is not None}
     row = connection.one(SNAPSHOT_OF, (run,))
     if row is not None and hashlib.sha256(row["snapshot"].encode()).hexdigest() in wanted:
-        return _parse(row["snapshot"])
+        return parse_config(row["snapshot"])
     config = _join_leaves(connection, run)
     return config if config is not None and config.hash() in wanted else None
 
@@ -44,11 +44,14 @@ def find_config(connection: Connection, run: int, hashes: Iterable[str | None]) 
 def guess_config(connection: Connection, run: int) -> ExpConfig:
     """Return the config of its text or of its leaves, without a proof; an empty one if neither can be read."""
     row = connection.one(SNAPSHOT_OF, (run,))
-    found = None if row is None else _parse(row["snapshot"])
+    found = None if row is None else parse_config(row["snapshot"])
     return found or _join_leaves(connection, run) or ExpConfig({})
 
 
-def _parse(text: str) -> ExpConfig | None:
+def parse_config(text: str | None) -> ExpConfig | None:
+    """Return the config that a text says, or None if it says none."""
+    if text is None:
+        return None
     try:
         return ExpConfig(json.loads(text))
     except (ValueError, RecursionError, ExptrackError):

@@ -21,6 +21,7 @@ from exptrack.portable.tables import TableReader
 
 # Rows that mean nothing in another file. Journals and views are read apart.
 NOT_CARRIED = {"migration", "metric_journal", "blob_writer", "seal", "user_view"}
+MOST_RIVALS = 1_000
 ROWS_AT_ONCE, BYTES_AT_ONCE = 10_000, 8 << 20
 
 INSERT_ROW = "INSERT OR IGNORE INTO {table} ({columns}) VALUES ({values})"
@@ -45,7 +46,20 @@ RUN_COLUMNS = {
     "family": "run_by_family",
     "fingerprint": "run_by_fingerprint",
 }
+# Deeper rows go with those that belong to no other at the end.
+ROWS_OF_RUN = tuple(
+    f"DELETE FROM {table} WHERE run = ?"
+    for table in (
+        *("run_environment", "run_config", "config_value", "run_tag", "note", "event", "run_attribute"),
+        *("run_ingest", "artifact_alias", "run_input", "artifact", "metric_series"),
+    )
+)
+CHANGES = "SELECT total_changes()"
+SAME_KEY = "SELECT time_ms, value FROM metric_point WHERE series = ? AND step = ? AND seq = ?"
 SELECT_NAME = "SELECT {columns} FROM {table} WHERE id = ?"
+
+
+Point = tuple[int, int, int, float | None]  # step, seq, time_ms, value
 
 
 class Alternative(NamedTuple):
@@ -67,6 +81,11 @@ class Draft:
         self.birth: str | None = None  # of the damaged archive
         self.drained: dict[str, int] = {}  # by journal
         self.views: list[tuple[str, str]] = []
+        # Rows that an index has too: metrics by their names, series by their runs and metrics.
+        self.sure_names: set[int] = set()
+        self.sure_series: set[int] = set()
+        # Points that a damaged key has given the key of another one.
+        self.rivals: list[tuple[int, Point]] = []
         self.alternatives: list[Alternative] = []
 
     def change(self, work: Callable[..., object], *arguments: object) -> None:
@@ -78,6 +97,11 @@ class Draft:
                 work(*arguments)
 
         self.connection.section(section)
+
+    def forget_run(self, run: int) -> None:
+        """Delete the rows of a run whose own row is deleted. Call inside a transaction."""
+        for sql in ROWS_OF_RUN:
+            self.connection.execute(sql, (run,))
 
     # Rows
 
@@ -92,7 +116,18 @@ class Draft:
             )
             has_bytes = any(bytes in one.types or str in one.types for one in tree.columns)
             for rows in _batches(self.reader.rows(name, told), has_bytes):
-                self.change(self.connection.execute_many, sql, rows)
+                self.change(self._insert, name, sql, rows)
+
+    def _insert(self, name: str, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        """Insert rows; note the points whose key another point has."""
+        before = self.connection.value(CHANGES)
+        self.connection.execute_many(sql, rows)
+        if name != "metric_point" or self.connection.value(CHANGES) - before == len(rows):
+            return
+        for series, *point in rows:
+            stored = self.connection.one(SAME_KEY, (series, *point[:2]))
+            if stored is not None and tuple(stored) != tuple(point[2:]) and len(self.rivals) < MOST_RIVALS:
+                self.rivals.append((series, (point[0], point[1], point[2], point[3])))
 
     def read_apart(self) -> None:
         """Read the rows with a checksum each that belong to the file and not to a run."""
@@ -123,7 +158,10 @@ class Draft:
                 row = self.connection.one(select, (values[-1],))
                 if row is None:
                     missing.append(values)
-                elif tuple(row) != values:
+                elif tuple(row) == values:
+                    if table == "metric_name":
+                        self.sure_names.add(values[-1])
+                else:
                     named = dict(zip(columns[:-1], values[:-1], strict=True))
                     self.alternatives.append(Alternative(table, values[-1], named))
             if missing:
@@ -151,6 +189,8 @@ class Draft:
                 lost.append((series, run, metric))
             elif tuple(row) != (run, metric):
                 wrong.append((series, run, metric))
+            elif metric in self.sure_names:
+                self.sure_series.add(series)
         return wrong, lost
 
     def read_others(self, table: str, index: str) -> dict[int, Any]:

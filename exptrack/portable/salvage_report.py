@@ -50,15 +50,20 @@ class SalvageReport:
 
 
 class Findings:
-    """Collects what is missing, by the row id of the run, and what belongs to no run."""
+    """Collects what is missing: by the row id of the run, by the uid of the study, and besides."""
 
     def __init__(self) -> None:
         self.of_run: dict[int, list[str]] = {}
+        self.of_study: dict[str, list[str]] = {}
         self.others: list[str] = []
 
     def miss(self, run: int, what: str) -> None:
         """Note that something of a run is missing."""
         self.of_run.setdefault(run, []).append(what)
+
+    def lost(self) -> tuple[str, ...]:
+        """Return what is lost besides that of runs."""
+        return (*(what for one in self.of_study.values() for what in one), *self.others)
 
     def missing_of(self, run: int) -> tuple[str, ...]:
         return tuple(self.of_run.get(run, ()))

@@ -24,6 +24,7 @@ from exptrack.database.connection import Row
 from exptrack.database.row_sums import hash_row, wrap_sum
 from exptrack.portable.salvage_artifacts import ARTIFACTS_OF, ArtifactProof
 from exptrack.portable.salvage_config import find_config, forget_origin, guess_config, save_config
+from exptrack.portable.salvage_copies import OtherCopies
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import SalvagedRun, count_of
 from exptrack.portable.salvage_series import SeriesProof
@@ -133,11 +134,17 @@ class RunProof:
     """Proves the runs of a draft, one after the other."""
 
     def __init__(
-        self, draft: Draft, artifacts: ArtifactProof, restored_runs: set[int], restored: set[int]
+        self,
+        draft: Draft,
+        artifacts: ArtifactProof,
+        others: OtherCopies,
+        restored_runs: set[int],
+        restored: set[int],
     ) -> None:
         self._draft = draft
         self._connection = draft.connection
         self._artifacts = artifacts
+        self._others = others
         self._restored_runs = restored_runs
         self._restored = restored
         self._now = utc_text()
@@ -181,7 +188,7 @@ class RunProof:
     # One run
 
     def _settle(self, run: int) -> None:
-        series = SeriesProof(self._draft, run, self._status_of(run), self._restored)
+        series = SeriesProof(self._draft, run, self._status_of(run), self._restored, self._others)
         series.prove_sums()
         proved = self._sum_holds(run) or (run not in self._restored_runs and self._mend(run))
         sealed = self._seal_holds(run)
@@ -241,11 +248,17 @@ class RunProof:
         row = self._row(run)
         if row["checksum"] is None:
             return False
-        config = find_config(self._connection, run, [row["config_hash"]])
+        config = self._find_config(run, [row["config_hash"]])
         if config is None:
             return False
         save_config(self._connection, run, config)
         return self._seal_holds(run)
+
+    def _find_config(self, run: int, hashes: list[str | None]) -> ExpConfig | None:
+        """Return the config with one of these hashes, from this copy or another one."""
+        found = find_config(self._connection, run, hashes)
+        others = (self._others.find_config(one) for one in hashes if one)
+        return found or next((one for one in others if one is not None), None)
 
     # Mending
 
@@ -282,7 +295,7 @@ class RunProof:
     def _mend_config(self, run: int) -> bool:
         """Take the config from its text or its leaves, and the sources of lost leaves from other leaves."""
         row = self._row(run)
-        config = find_config(self._connection, run, [row["config_hash"]])
+        config = self._find_config(run, [row["config_hash"]])
         if config is None:
             return False
         save_config(self._connection, run, config)
@@ -360,8 +373,8 @@ class RunProof:
                 self._connection.execute(DELETE_NUMBER.format(table="event"), (run, row["seq"]))
             else:
                 count += 1
-        if last >= count:
-            self._draft.findings.miss(run, "some of its events")
+        if last >= count or not count:  # a run has one at least, of its start
+            self._draft.findings.miss(run, "some of its events" if count else "its events")
 
     def _settle_numbers(self, run: int, proved: bool) -> None:
         """Number events, notes and inputs from 0 again where a number is damaged or missing."""
@@ -381,7 +394,7 @@ class RunProof:
         """Keep the config if its hash proves it. Return whether it changed."""
         row = self._row(run)
         hashes = [row["config_hash"], self._indexed.get(run, {}).get("config_hash")]
-        config = find_config(self._connection, run, hashes)
+        config = self._find_config(run, hashes)
         if config is None:
             self._draft.findings.miss(run, "its config")
             config = guess_config(self._connection, run) if self._draft.unproven else ExpConfig({})
@@ -419,16 +432,30 @@ class RunProof:
             seal_run(self._connection, run, completed=False)
         self._connection.execute(SAVE_SUM, (sum_all(self._connection, OF_RUN, run), run))
 
+    def whole_runs(self) -> dict[str, int]:
+        """Return the row ids of the runs whose seals hold and of which nothing is missing, by run id."""
+        rows = ((run, self._row(run)) for (run,) in self._connection.all(RUN_IDS))
+        return {
+            row["run_id"]: run
+            for run, row in rows
+            if not self._draft.findings.missing_of(run) and not _is_salvaged(row)
+        }
+
     def report(self, from_journals: dict[int, int]) -> Iterator[SalvagedRun]:
         """Yield what came back of each run."""
         for (run,) in self._connection.all(RUN_IDS):
             row = self._row(run)
             missing = self._draft.findings.missing_of(run)
             points = int(self._connection.value(POINTS_OF, (run,)))
-            sealed = row["reason"] is None or not row["reason"].startswith(SALVAGED)
+            sealed = not _is_salvaged(row)
             tagged = self._connection.one(IS_UNPROVEN, (run, UNPROVEN_TAG)) is not None
             journal = from_journals.get(run, 0)
             yield SalvagedRun(row["run_id"], row["status"], points, sealed, missing, tagged, journal)
+
+
+def _is_salvaged(row: Row) -> bool:
+    """Whether a salvage ended the run."""
+    return row["reason"] is not None and row["reason"].startswith(SALVAGED)
 
 
 def _summed(row: Row) -> Iterator[Any]:

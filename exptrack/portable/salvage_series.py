@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
-from exptrack.database.row_sums import TIME, VALUE, sum_points, wrap_sum
+from exptrack.database.row_sums import sum_points, wrap_sum
 from exptrack.metrics.store import (
     BLOCK_POINTS,
     CHECKSUM_BATCH,
@@ -30,24 +29,20 @@ from exptrack.metrics.store import (
     nan_if_null,
 )
 from exptrack.metrics.summary import SUMMARY_COLUMNS, Summary
+from exptrack.portable.salvage_copies import BLOCKS_OF, OtherCopies
 from exptrack.portable.salvage_intake import Draft
+from exptrack.portable.salvage_points import PointMender, wanted_sum
 from exptrack.portable.salvage_report import count_of
 from exptrack.records import RunStatus
 
-WHOLE = 1 << 64
+MOST_POINTS_MENDED = 1 << 20  # of a series that is searched for one wrong point
 
 SERIES_OF = """
 SELECT s.*, n.name FROM metric_series AS s LEFT JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? ORDER BY s.id
 """
-BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
-POINTS_BETWEEN = """
-SELECT step, seq, time_ms, value FROM metric_point
-WHERE series = ? AND (step, seq) >= (?, ?) ORDER BY step, seq LIMIT ?
-"""
 DELETE_FROM = "DELETE FROM metric_point WHERE series = ? AND (step, seq) >= (?, ?)"
 DELETE_BETWEEN = f"{DELETE_FROM} AND (step, seq) < (?, ?)"
-SET_POINT = "UPDATE metric_point SET time_ms = ?, value = ? WHERE series = ? AND step = ? AND seq = ?"
 INSERT_LOST = f"""
 INSERT OR IGNORE INTO metric_series (id, run, metric, {", ".join(SUMMARY_COLUMNS)})
 VALUES (?, ?, ?, {", ".join("?" * len(SUMMARY_COLUMNS))})
@@ -128,12 +123,15 @@ class SeriesProof:
     their checksums. Then `settle` keeps what can be proved of the others.
     """
 
-    def __init__(self, draft: Draft, run: int, status: str | None, restored: set[int]) -> None:
+    def __init__(
+        self, draft: Draft, run: int, status: str | None, restored: set[int], others: OtherCopies
+    ) -> None:
         self._draft = draft
         self._connection = draft.connection
         self._run = run
         self._status = status
         self._restored = restored
+        self._others = others
         self._doubtful: list[tuple[Row, Scan]] = []
         self.changed = False  # a series is not as the seal of the run says
         self.unproven = False
@@ -192,12 +190,18 @@ class SeriesProof:
                 self._save_summary(row, scan, [row[column] for column in SUMMARY_COLUMNS])
                 self._save_checksum(row, scan)
                 continue
+            if self._others.fill_series(self._draft, row):
+                scan = Scan(self._connection, row["id"])
+                if sealed and row["checksum"] == scan.checksum.value():
+                    self._save_summary(row, scan, [row[column] for column in SUMMARY_COLUMNS])
+                    continue
             blocks = find_blocks(self._connection, row)
             bad = find_unproved(blocks, None if new else row["checksum"])
-            if sealed and self._mend(row, scan, bad):
+            if sealed and self._mend(row, blocks, bad):
                 continue
             ended = row["checksum"] is not None or new
-            self._keep(row, scan, blocks, bad if ended and (sealed or named) else blocks)
+            known = sealed or named or row["id"] in self._draft.sure_series
+            self._keep(row, scan, blocks, bad if ended and known else blocks)
 
     def _keep(self, row: Row, scan: Scan, blocks: list[Block], bad: list[Block]) -> None:
         """Keep the sound blocks of a series."""
@@ -242,57 +246,21 @@ class SeriesProof:
     def _miss(self, what: str) -> None:
         self._draft.findings.miss(self._run, what)
 
-    def _mend(self, row: Row, scan: Scan, bad: list[Block]) -> bool:
-        """Mend the one point that is wrong, if it is one; return whether all points are proved then."""
-        if len(bad) != 1 or scan.checksum.count != row["count"]:
+    def _mend(self, row: Row, blocks: list[Block], bad: list[Block]) -> bool:
+        """Mend the one point that is wrong or lost, if it is one; return whether all points are proved then."""
+        found = sum(block.points for block in blocks)
+        if not bad or len(bad) > 2 or not -1 <= found - row["count"] <= 0 or found > MOST_POINTS_MENDED:
             return False
-        block = bad[0]
-        stored = row["checksum"] if block.stored is None and row["count"] <= BLOCK_POINTS else None
-        numbers = [row[column] for column in SUMMARY_COLUMNS]
-        wanted = row["rows_sum"] - hash_summary(row["id"], row["run"], row["name"], numbers)
-        points = self._connection.all(POINTS_BETWEEN, (row["id"], *block.start, block.points))
-        found = find_wrong_point(points, scan.total - wanted, block.stored, stored)
-        if found is None:
-            return False
-        step, seq, time_ms, value = found
-        self._connection.execute(SET_POINT, (time_ms, value, row["id"], step, seq))
-        scan = Scan(self._connection, row["id"])
-        return scan.checksum.value() == row["checksum"] and wrap_sum(scan.total - wanted) == 0
-
-
-def find_wrong_point(
-    points: list[Row], difference: int, of_block: int | None, of_series: int | None
-) -> tuple[int, int, int, float | None] | None:
-    """Return a point with its right time or value, if one alone makes up the difference of the sums.
-
-    The checksum is that of the block, or that of a series of one block.
-    """
-    columns = [list(column) for column in zip(*points, strict=True)]
-    by_time = (difference * pow(TIME, -1, WHOLE)) % WHOLE
-    by_value = (difference * pow(VALUE, -1, WHOLE)) % WHOLE
-    values = array("d", [nan_if_null(value) + 0.0 for value in columns[3]])
-    bits = array("Q", values.tobytes())
-    for place in range(len(points)):
-        for column, change in ((2, by_time), (3, by_value)):
-            candidate = [list(one) for one in columns[:3]]
-            numbers = values
-            if column == 2:
-                time_ms = (candidate[2][place] - change + WHOLE // 2) % WHOLE - WHOLE // 2
-                candidate[2][place] = time_ms
-            else:
-                numbers = array("d", array("Q", bits).tobytes())
-                numbers[place] = struct.unpack("=d", struct.pack("=Q", (bits[place] - change) % WHOLE))[0]
-            checksum = PointsChecksum()
-            checksum.add(candidate[0], candidate[1], candidate[2], list(numbers))
-            right = checksum.value() == of_series if of_series is not None else False
-            if right or (of_block is not None and checksum.blocks()[0].crc == of_block):
-                value = numbers[place]
-                return columns[0][place], columns[1][place], candidate[2][place], _null_if_nan(value)
-    return None
-
-
-def _null_if_nan(value: float) -> float | None:
-    return value if value == value else None
+        for block in bad:
+            alone = row["count"] <= BLOCK_POINTS
+            if block.stored is None and not alone:
+                continue
+            begin = sum(one.points for one in blocks[: blocks.index(block)])
+            mender = PointMender(self._connection, row)
+            if mender.mend(begin, begin + block.points, None if alone else block.stored):
+                scan = Scan(self._connection, row["id"])
+                return scan.checksum.value() == row["checksum"] and wrap_sum(scan.total - wanted_sum(row)) == 0
+        return False
 
 
 def find_blocks(connection: Connection, row: Row) -> list[Block]:

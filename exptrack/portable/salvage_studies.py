@@ -7,7 +7,6 @@ one in its place, without parameters and values. A trial that was running has fa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from exptrack.database.connection import Row
 from exptrack.portable.salvage_intake import Draft
@@ -74,6 +73,7 @@ class StudyProof:
         self._draft = draft
         self._connection = draft.connection
         self._now = utc_text()
+        self._lost: set[int] = set()  # numbers of the trials of the study at hand
         self._uids = draft.read_others("study", "sqlite_autoindex_study_1")
         self._names = draft.read_others("study", "sqlite_autoindex_study_2")
 
@@ -100,22 +100,26 @@ class StudyProof:
             positions = [one[0] for one in self._connection.all(POSITIONS_OF, (study,))]
             if any(len(one) > 1 for one in doubtful) or positions != [*range(max(1, len(positions)))]:
                 trials = count_of(self._connection.value(COUNT_TRIALS, (study,)), "trial")
-                self._miss(f"the study {name!r} with {trials}: its name or its objectives are lost")
+                self._miss(row["uid"], f"the study {name!r} with {trials}: its name or its objectives are lost")
                 self._connection.execute(DELETE_STUDY, (study,))
                 return
             if not self._draft.unproven:
-                self._miss(f"settings and attributes of the study {name!r}")
+                self._miss(row["uid"], f"settings and attributes of the study {name!r}")
                 self._connection.execute(SET_STUDY, (utc_text(started_of(row["uid"])), "{}", study))
                 self._connection.execute(DELETE_STUDY_ATTRIBUTES, (study,))
                 self._connection.execute(FORGET_METRICS, (study,))
         last_uid, number = row["uid"], 0
+        self._lost = set()
         for trial in self._connection.all(TRIALS_OF, (study,)):
             if not self._settle_trial(trial, name):
                 continue
             while number < trial["number"]:
-                last_uid = self._fill_gap(study, name, number, last_uid)
+                last_uid = self._fill_gap(study, number, last_uid)
+                self._lost.add(number)
                 number += 1
             last_uid, number = trial["uid"], number + 1
+        for one in sorted(self._lost):
+            self._miss(row["uid"], f"the trial {one} of the study {name!r}")
         self._connection.execute(SAVE_STUDY_SUM, (sum_all(self._connection, OF_STUDY, study), study))
 
     def _settle_trial(self, trial: Row, study: str) -> bool:
@@ -123,7 +127,7 @@ class StudyProof:
         if sum_all(self._connection, OF_TRIAL, trial["id"]) != trial["rows_sum"] and not (
             self._draft.unproven and self._is_plausible(trial)
         ):
-            self._miss(f"the trial {trial['number']} of the study {study!r}")
+            self._lost.add(trial["number"])
             for table in TRIAL_TABLES:
                 self._connection.execute(DELETE_OF_TRIAL.format(table=table), (trial["id"],))
             self._connection.execute(DELETE_TRIAL, (trial["id"],))
@@ -139,7 +143,7 @@ class StudyProof:
         times = (trial[column] for column in ("started_at", "ended_at", "heartbeat_at"))
         return trial["state"] == TrialState.WAITING and all(one is None or is_time(one) for one in times)
 
-    def _fill_gap(self, study: int, name: str, number: int, after: Any) -> str:
+    def _fill_gap(self, study: int, number: int, after: str) -> str:
         """Put a failed trial in the place of one that is lost."""
         milliseconds = (started_of(after) - started_of("0" * len(after))).total_seconds() * 1000
         uid = make_run_id(round(milliseconds) + 1)
@@ -149,5 +153,5 @@ class StudyProof:
         self._connection.execute(SAVE_TRIAL_SUM, (sum_all(self._connection, OF_TRIAL, trial), trial))
         return uid
 
-    def _miss(self, what: str) -> None:
-        self._draft.findings.others.append(what)
+    def _miss(self, uid: str, what: str) -> None:
+        self._draft.findings.of_study.setdefault(uid, []).append(what)

@@ -12,10 +12,11 @@ Invariants:
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain, islice
 from typing import Any
@@ -47,10 +48,7 @@ ONE_SERIES = """
 SELECT s.*, n.name, r.status, r.run_id
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric JOIN run AS r ON r.id = s.run WHERE s.id = ?
 """
-BLOCKS_OF_RUN = """
-SELECT c.series, c.step, c.seq, c.crc FROM metric_check AS c
-WHERE c.series IN (SELECT s.id FROM metric_series AS s WHERE s.run = ?) ORDER BY c.series, c.step, c.seq
-"""
+BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq"
 POINTS_WITHOUT_REPETITION = """
 SELECT CASE seq WHEN 0 THEN step END, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq
 """
@@ -61,23 +59,28 @@ LEAST = 5e-324  # above zero
 
 
 def check_metrics(
-    connection: Connection, run: int, where: str, meter: PointsMeter, digest: PointsDigest | None
+    connection: Connection,
+    run: int,
+    where: str,
+    meter: PointsMeter,
+    sound: Mapping[int, str],
+    digest: PointsDigest | None,
 ) -> Iterator[Problem]:
-    """Recompute all that is stored of a run's metrics, and add its points to the digest of all points."""
-    blocks: dict[int, list[tuple[Any, ...]]] = {}
-    try:
-        for series, *block in connection.all(BLOCKS_OF_RUN, (run,)):
-            blocks.setdefault(series, []).append(tuple(block))
-    except DAMAGE as error:
-        yield Problem("metric", where, f"the checksums of its blocks of points cannot be read: {error}")
+    """Recompute all that is stored of a run's metrics, and add its points to the digest of all points.
+
+    `sound` has the row ids of series that were proved already, each with the SHA-256 of its points.
+    """
     for series, row in _find_series(connection, run):
         if row is None or row["name"] is None:
             message = "its row or the name of its metric is missing"
             yield Problem("metric", f"{where} series {series}", message)
             continue
-        place = f"{where} {row['name']}"
-        check = _check_series(connection, row, blocks.get(series, []), meter, digest)
-        yield from guard("metric", place, (Problem("metric", place, message) for message in check))
+        if series not in sound:
+            place = f"{where} {row['name']}"
+            check = _check_series(connection, row, meter, digest)
+            yield from guard("metric", place, (Problem("metric", place, message) for message in check))
+        elif digest is not None:
+            digest.add(row["run_id"], row["name"], row["count"], sound[series])
 
 
 def _find_series(connection: Connection, run: int) -> Iterator[tuple[int, Row | None]]:
@@ -96,14 +99,13 @@ def _find_series(connection: Connection, run: int) -> Iterator[tuple[int, Row | 
 
 
 def _check_series(
-    connection: Connection,
-    row: Row,
-    blocks: list[tuple[Any, ...]],
-    meter: PointsMeter,
-    digest: PointsDigest | None,
+    connection: Connection, row: Row, meter: PointsMeter, digest: PointsDigest | None
 ) -> Iterator[str]:
     def read(query: str) -> _Rows:
-        return connection.fold(query, (row["id"],), lambda points: _Rows(row, digest).take(points, meter.reach))
+        def take(points: Iterator[tuple[Any, ...]]) -> _Rows:
+            return _Rows(row, hashing=digest is not None).take(points, meter.reach)
+
+        return connection.fold(query, (row["id"],), take)
 
     try:
         try:
@@ -113,9 +115,10 @@ def _check_series(
     except struct.error as error:  # a step, repetition or time is no integer, or a value no float
         raise TypeError(str(error)) from None
     meter.leave(found.count)
-    if digest is not None and found.hashed is not None:
-        digest.end_series(found.hashed)
+    if digest is not None:
+        digest.add(row["run_id"], row["name"], row["count"], found.sha256())
     yield from found.problems(connection)
+    blocks: list[Any] = connection.fold(BLOCKS_OF, (row["id"],), list)
     if blocks != found.stored_blocks():
         yield "its points do not match the checksums of their blocks"
 
@@ -133,7 +136,7 @@ def _formats(count: int) -> tuple[struct.Struct, struct.Struct]:
 class SeriesProof:
     """The points of a series, compared with its row."""
 
-    def __init__(self, row: Row, digest: PointsDigest | None = None) -> None:
+    def __init__(self, row: Row, *, hashing: bool = False) -> None:
         self.row = row
         self.count = self.nan_count = self.total = 0
         self.top_step: int | None = None
@@ -141,7 +144,7 @@ class SeriesProof:
         self.max_value: float | None = None
         self.sums: list[float] = []
         self.blocks: list[Block] = []
-        self.hashed = None if digest is None else digest.begin_series(row["run_id"], row["name"], row["count"])
+        self._hash = hashlib.sha256() if hashing else None
         # Points that the summary names, by what it calls them: step, value, and time where it tells that.
         self.missing: dict[str, tuple[int, float | None, int | None]] = {
             "first": (row["first_step"], row["first_value"], None),
@@ -166,8 +169,8 @@ class SeriesProof:
         `columns` are as they enter the checksum, and `first` is the key of the first point. `numbers` are the
         values that are no NaN, and `total` is what the points add to the sum of the series.
         """
-        if self.hashed is not None:
-            self.hashed.update(b"".join(columns))
+        if self._hash is not None:
+            self._hash.update(b"".join(columns))
         self.blocks.append(Block(*first, checksum_block(columns)))
         self.total += total
         self.count += len(steps)
@@ -201,6 +204,10 @@ class SeriesProof:
                 if is_same and time_ms in (None, times_ms[place]):
                     del self.missing[name]
                     break
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the points (hex); nothing unless it was asked for."""
+        return "" if self._hash is None else self._hash.hexdigest()
 
     def stored_blocks(self) -> list[Block]:
         """Return the blocks that the file has a row for, if it tells the truth."""

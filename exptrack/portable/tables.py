@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 
 from exptrack.database.layout import Layout, Tree, known_layouts
@@ -33,12 +33,15 @@ from exptrack.portable.pages import FREE_PAGE, TREE_PAGE, PageFile
 
 SCHEMA_ROOT = 1
 LEAST_SCORE = 8  # first pages of tables and indexes that look as they ought to; a wrong page size shows 0 to 3
+MOST_LEVELS = 20  # SQLite's own limit
 MAX_ROW_ID = 1 << 48  # no file has had so many rows
 LONGEST_SCHEMA = 10_000  # rows of page 1's table that are looked at
 
 
 class TableReader:
-    """The rows of exptrack's tables in a file. `lost` counts the rows of each that could not be read.
+    """The rows of exptrack's tables in a file.
+
+    `lost` counts the rows of each table that could not be read, `lost_pages` the pages.
 
     Raises:
         NotAnArchiveError: nothing in the file looks like a table of exptrack.
@@ -47,6 +50,7 @@ class TableReader:
     def __init__(self, file: PageFile) -> None:
         self._file = file
         self.lost: Counter[str] = Counter()
+        self.lost_pages: Counter[str] = Counter()
         self.layout = self._find_layout()
         self._claims = Claims()
         self._pages = {name: array("L") for name in self.layout}
@@ -108,7 +112,7 @@ class TableReader:
             if best[0] > len(known_layouts()[0]) // 2:
                 break
         score, size, layout = best
-        if score < LEAST_SCORE:
+        if score < (1 if self._file.says_it_is_ours() else LEAST_SCORE):
             path = str(self._file.path)
             raise NotAnArchiveError(
                 f"{path} was not salvaged: nothing in it looks like an archive; check the path", path=path
@@ -155,14 +159,14 @@ class TableReader:
     # Which table a page belongs to
 
     def _assign_pages(self) -> None:
-        doubtful = self._follow_roots()
-        orphans = [
-            (page, parent)
-            for page, parent in self._file.tree_pages()
-            if not self._claims.has(page) and page not in doubtful
-        ]
-        self._assign_orphans(orphans)
-        for page, (name, parent) in doubtful.items():
+        doubtful: dict[int, tuple[str, int]] = {}
+        for name, tree in self.layout.items():
+            self._follow(tree.root, name, doubtful)
+        pages = self._file.tree_pages()
+        self._assign_orphans(array("L", (page for page in pages if not self._claims.has(page))), doubtful)
+        while doubtful:
+            page = next(iter(doubtful))
+            name, parent = doubtful.pop(page)
             kind, above = self._file.look_up(page)
             if kind == FREE_PAGE or self._claims.has(page):
                 continue
@@ -170,34 +174,35 @@ class TableReader:
             if other is not None:
                 found = parse_page(self._file, above)
                 name = other if found is not None and page in found.children() else name
-            self._take(page, name)
+            self._follow(page, name, doubtful)
 
-    def _follow_roots(self) -> dict[int, tuple[str, int]]:
-        """Follow the pages from the roots down. Return those that the pointer map assigns to another place."""
-        doubtful: dict[int, tuple[str, int]] = {}
-        for name, tree in self.layout.items():
-            waiting = [tree.root]
-            while waiting:
-                number = waiting.pop()
-                found = self._take(number, name)
-                children = found.children() if found is not None else []
-                for child in reversed(children):
-                    kind, parent = self._file.look_up(child)
-                    if not kind or (kind == TREE_PAGE and parent == number):
-                        waiting.append(child)
-                    elif 0 < child <= self._file.count:
-                        doubtful[child] = name, number
-        return doubtful
+    def _follow(self, root: int, name: str, doubtful: dict[int, tuple[str, int]]) -> None:
+        """Take a page and those below it. Those that the pointer map assigns to another place are doubtful."""
+        waiting = [root]
+        while waiting:
+            number = waiting.pop()
+            found = self._take(number, name)
+            if found is None and self.layout[name].table == name:
+                self.lost_pages[name] += 1
+            for child in reversed(found.children() if found is not None else []):
+                kind, parent = self._file.look_up(child)
+                if not kind or (kind == TREE_PAGE and parent == number):
+                    waiting.append(child)
+                elif 0 < child <= self._file.count:
+                    doubtful.setdefault(child, (name, number))
 
-    def _assign_orphans(self, orphans: list[tuple[int, int]]) -> None:
-        """Give pages below a damaged one to the table that the pointer map leads to."""
-        above = dict(orphans)
+    def _assign_orphans(self, orphans: Iterable[int], doubtful: Container[int]) -> None:
+        """Give pages below a damaged or missing one to the table that the pointer map leads to."""
         roots = {tree.root: name for name, tree in self.layout.items()}
-        for page in above:
-            way = [page]
-            while way[-1] in above and len(way) < 64:
-                way.append(above[way[-1]])
-            name = roots.get(way[-1]) or self._owners.get(way[-1])
+        for page in orphans:
+            if page in doubtful:
+                continue
+            above, name = page, None
+            for _ in range(MOST_LEVELS):
+                kind, above = self._file.look_up(above)
+                name = roots.get(above) or self._owners.get(above)
+                if kind != TREE_PAGE or name is not None:
+                    break
             if name is not None:
                 self._take(page, name)
 

@@ -79,8 +79,8 @@ def unpack(
             )
         with new_file(place, PRIVATE) as draft:
             compact_file(source.connection, draft, place, telling(tell, "rows"))
+            report, _points = prove_draft(draft, place, tell, str(source_place), sealing=False)
             with closing(DraftConnection(draft, place)) as living:
-                report, _points = prove_draft(living, tell, str(source_place), sealing=False)
                 content = digest_content(living)
                 _break_seal(living, str(source_place))
             size = os.stat(draft).st_size

@@ -19,6 +19,7 @@ from exptrack.database.time_limit import TimeLimit, current_limit, under_limit
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
 from exptrack.portable.file_seal import PointsDigest, check_seal, is_sealed
 from exptrack.portable.findings import PointsMeter, Problem, Tell, guard, passing_on
+from exptrack.portable.quick_points import find_sound_series
 from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
@@ -114,7 +115,7 @@ def _prove(connection: Connection, tell: Tell, sealing: bool) -> Proof:
         return [
             *guard("schema", file, _check_schema(connection)),
             *guard("file", file, _check_rows(connection)),
-            *guard("file", file, _check_runs(connection, tell, runs, PointsMeter(tell, points), digest)),
+            *guard("file", file, _check_runs(connection, tell, runs, points, digest)),
             *guard("study", file, check_studies(connection)),
             *guard("file", file, check_artifacts(connection, tell, blobs, chunks)),
         ]
@@ -218,14 +219,12 @@ def _check_checksums(connection: Connection, table: str, sql: str) -> Iterator[P
 
 
 def _check_runs(
-    connection: Connection,
-    tell: Tell,
-    total: int,
-    meter: PointsMeter,
-    digest: PointsDigest | None,
+    connection: Connection, tell: Tell, total: int, points: int, digest: PointsDigest | None
 ) -> Iterator[Problem]:
+    meter = PointsMeter(tell, points)
+    sound = find_sound_series(connection, points, meter, hashing=digest is not None)
     for done, (run,) in enumerate(connection.all(RUN_ROW_IDS), 1):
-        yield from check_run(connection, run, meter, digest)
+        yield from check_run(connection, run, meter, sound, digest)
         tell("runs", done, total)
     for (run,) in connection.all(ORPHAN_OWNERS):
         yield Problem("run", name_run(connection, run), "status and owner contradict each other")

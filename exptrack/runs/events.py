@@ -21,7 +21,7 @@ from exptrack.plain import read_items
 from exptrack.records import Event
 from exptrack.runs.lease import renew_if_due
 from exptrack.runs.row_sums import add_to_run
-from exptrack.times import moment, utc_text
+from exptrack.times import moment, time_after, utc_text
 
 INSERT_EVENT = """
 INSERT INTO event (run, seq, happened_at, kind, data, late, checksum)
@@ -32,6 +32,7 @@ STATE = """
 SELECT r.run_id, r.status <> 'running' AS is_over, r.deleted_at, r.heartbeat_at, o.lease_s
 FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
 """
+LAST_EVENT = "SELECT happened_at FROM event WHERE run = ? ORDER BY seq DESC LIMIT 1"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 
 # One encoder for all events: json.dumps() would make a new one at each call.
@@ -59,15 +60,15 @@ def record_event(
 ) -> None:
     """Append one event. Call inside the transaction of the change it reports.
 
-    `at` is the time it happened, as text of the archive; the default is now. `rows` is the sum of the hashes of
-    rows that the change added to the run. `late` says that the run was not running; None looks at its status,
-    and renews its lease if it has one.
+    `at` is the time it happened, as text of the archive; the default is that of `time_of_event`. `rows` is the
+    sum of the hashes of rows that the change added to the run. `late` says that the run was not running; None
+    looks at its status, and renews its lease if it has one.
 
     Raises:
         RunTrashedError: the run is in the trash, and `late` is None.
     """
     text = _encode(dict(data or {}))
-    at = utc_text() if at is None else at
+    at = time_of_event(connection, run) if at is None else at
     is_late = int(_visit(connection, run) if late is None else late)
     checksum = checksum_event(at, kind, text)
     connection.execute(
@@ -75,6 +76,15 @@ def record_event(
         {"run": run, "at": at, "kind": kind, "data": text, "late": is_late, "checksum": checksum},
     )
     add_to_run(connection, run, hash_row("event", (at, kind, text, is_late)) + rows)
+
+
+def time_of_event(connection: Connection, run: int, at: str | None = None) -> str:
+    """Return the time of what happens to a run at `at`, by default now: never before its last event.
+
+    A clock that was set back would else let what was said before look newer than this, when copies are merged.
+    """
+    now, last = at or utc_text(), connection.value(LAST_EVENT, (run,))
+    return now if last is None or now >= last else time_after(now, last)
 
 
 def _visit(connection: Connection, run: int) -> bool:

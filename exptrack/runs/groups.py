@@ -19,7 +19,7 @@ from exptrack.errors import GroupExistsError, GroupNotFoundError, InvalidValueEr
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import short_repr
 from exptrack.runs.attributes import check_attribute_key, decode_attribute, encode_attribute
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import RUN_COLUMNS
 from exptrack.runs.row_sums import changing_group, changing_group_attribute, changing_run
 from exptrack.runs.store import SET_GROUP, begin_group
@@ -149,7 +149,8 @@ def rename_group(connection: Connection, old: str, new: str) -> int:
                 connection.execute(SET_GROUP, (new, run["id"]))
             # Also those in the trash, which take no other change.
             late = run["status"] != "running"
-            record_event(connection, run["id"], "group", {"group": new, "before": old}, at=now, late=late)
+            at = time_of_event(connection, run["id"], now)
+            record_event(connection, run["id"], "group", {"group": new, "before": old}, at=at, late=late)
     return len(runs)
 
 

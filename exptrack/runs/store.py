@@ -21,7 +21,7 @@ from exptrack.errors import ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
 from exptrack.plain import is_mapping, read_elements, read_items
 from exptrack.records import RunStatus
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.identity import compute_fingerprint
 from exptrack.runs.row_sums import (
     add_to_run,
@@ -180,7 +180,7 @@ def insert_note(
     connection: Connection, run: int, text: str, at: str | None = None, *, late: bool | None = None
 ) -> None:
     """Write a note and its event. Call inside a transaction; `late` as in `record_event`."""
-    at = utc_text() if at is None else at
+    at = time_of_event(connection, run) if at is None else at
     connection.execute(INSERT_NOTE, {"run": run, "at": at, "text": text})
     rows = hash_row("note", (at, text))
     record_event(connection, run, "note", {"characters": len(text)}, at=at, rows=rows, late=late)

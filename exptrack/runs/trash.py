@@ -16,7 +16,7 @@ from typing import NamedTuple
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
 from exptrack.records import RunStatus, RunSummary
-from exptrack.runs.events import record_event
+from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.lookup import RUN_COLUMNS, resolve_run, summarize_runs
 from exptrack.runs.row_sums import changing_run
 from exptrack.runs.store import begin_group
@@ -74,7 +74,7 @@ def unmark_as_trash(connection: Connection, rows: Iterable[Row]) -> None:
 def _mark(connection: Connection, run: int, deleted_at: str | None, event: str) -> None:
     with changing_run(connection, run):
         connection.execute(MARK_RUN, (deleted_at, run))
-    record_event(connection, run, event, at=deleted_at, late=True)
+    record_event(connection, run, event, at=time_of_event(connection, run, deleted_at), late=True)
 
 
 @in_reading

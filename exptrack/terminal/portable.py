@@ -83,13 +83,13 @@ def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
         ]
         print_table(out, columns, rows_of_runs)
         _print_rest(out, len(record.runs_differ))
-    _print_listed(out, [f"study {name} differs" for name in record.studies_differ])
-    _print_listed(out, [f"group {name} differs" for name in record.groups_differ])
+    _print_listed(out, [f"study {name} differs" for name in record.studies_differ], indent="")
+    _print_listed(out, [f"group {name} differs" for name in record.groups_differ], indent="")
 
 
-def _print_listed(out: Console, rows: Sequence[str]) -> None:
+def _print_listed(out: Console, rows: Sequence[str], *, indent: str = "  ") -> None:
     for row in rows[:MOST_NAMED]:
-        out.print(Text(f"  {safe(row)}"))
+        out.print(Text(f"{indent}{safe(row)}"))
     _print_rest(out, len(rows))
 
 
@@ -109,16 +109,16 @@ def _print_left_out(out: Console, files: Mapping[str, Sequence[LeftOut]]) -> Non
         out.print(Text(f"  {safe(of)}: {safe(one.reason)}"))
 
 
-def print_packed(out: Console, report: PackReport) -> None:
-    """Print what a packed file holds, and the digests by which a reader knows it."""
-    out.print(Text(f"packed into {safe(report.path)}: {_sum_up(report)}", style="green"))
+def print_packed(out: Console, report: PackReport, path: str) -> None:
+    """Print what the packed file `path` holds, and the digests by which a reader knows it."""
+    out.print(Text(f"packed into {safe(path)}: {_sum_up(report)}", style="green"))
     out.print(Text(f"content {report.content}"))
     out.print(Text(f"SHA-256 {report.sha256}"))
 
 
-def print_unpacked(out: Console, report: UnpackReport) -> None:
-    """Print what an archive holds that was unpacked."""
-    out.print(Text(f"the seal holds; unpacked into {safe(report.path)}: {_sum_up(report)}", style="green"))
+def print_unpacked(out: Console, report: UnpackReport, path: str) -> None:
+    """Print what the unpacked archive `path` holds."""
+    out.print(Text(f"the seal holds; unpacked into {safe(path)}: {_sum_up(report)}", style="green"))
     out.print(Text(f"content {report.content}"))
 
 

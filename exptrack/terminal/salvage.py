@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 MOST_NAMED = 50
 
 
-def print_salvaged(out: Console, report: SalvageReport) -> None:
-    """Print how much came back, then for each run that is not whole what is missing of it."""
+def print_salvaged(out: Console, report: SalvageReport, damaged: str, saved: str) -> None:
+    """Print how much came back, then for each run that is not whole what is missing of it.
+
+    `damaged` and `saved` are what the user calls the two files.
+    """
     whole = sum(run.whole for run in report.runs)
     found = f"{_count(len(report.runs), 'run')}, {_count(report.points, 'point')}"
-    said = f"{found} and {_count(report.artifacts, 'artifact')} saved to {safe(report.out)}"
+    said = f"{found} and {_count(report.artifacts, 'artifact')} saved to {safe(saved)}"
     if report.ok:
-        out.print(Text(f"all of {safe(report.path)} is sound: {said}", style="green"))
+        out.print(Text(f"all of {safe(damaged)} is sound: {said}", style="green"))
     else:
         out.print(Text(f"{said}; {whole:,} of the runs are whole", style="red"))
     journal = sum(run.from_journals for run in report.runs)

@@ -29,7 +29,7 @@ from exptrack.runs.attributes import (
     remove_attribute,
     save_attributes,
 )
-from exptrack.runs.events import check_facts, read_events, record_event
+from exptrack.runs.events import check_facts, read_events, record_event, time_of_event
 from exptrack.runs.lease import renew_lease
 from exptrack.runs.lookup import read_notes
 from exptrack.runs.row_sums import changing_run, removing_tag
@@ -116,7 +116,7 @@ class Description:
             self._require_changeable()
             _name, before = self._read_names()
             if name != before:
-                now = utc_text()
+                now = time_of_event(self._connection, self._run)
                 if name is not None:
                     begin_group(self._connection, name, now)
                 with changing_run(self._connection, self._run):
@@ -173,7 +173,7 @@ class Description:
         with self._connection.transaction():
             self._require_changeable()
             for tag in checked:
-                now = utc_text()
+                now = time_of_event(self._connection, self._run)
                 if self._connection.execute(INSERT_TAG, (self._run, tag, now)).rowcount:
                     rows = hash_row("run_tag", (tag, now))
                     record_event(self._connection, self._run, "tag", {"tag": tag}, at=now, rows=rows)

@@ -33,6 +33,8 @@ from exptrack.database.spooled_file import (
     remove_work,
 )
 from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, ExptrackError, warn
+from exptrack.metrics.journal_file import SUFFIX, list_journals
+from exptrack.metrics.journal_reader import is_owner_alive, is_stillborn, read_header
 from exptrack.process import current_process, is_alive
 from exptrack.tracking import recovery
 
@@ -74,12 +76,16 @@ def list_spooled(folder: str | os.PathLike[str]) -> list[SpooledArchive]:
     files = {name for name in names if name.endswith(".db")}
     noted = {name.removesuffix(NOTE_ENDING) for name in names if name.endswith(NOTE_ENDING)}
     noted = {name for name in noted if NAME.fullmatch(name)}
-    return [_look_at(spool / name) for name in sorted(files | noted)]
+    logging = {name.partition(".db.")[0] + ".db" for name in names if name.endswith(SUFFIX)}
+    return [_look_at(spool / name, name in logging) for name in sorted(files | noted)]
 
 
-def _look_at(place: Path) -> SpooledArchive:
+def _look_at(place: Path, has_journal: bool) -> SpooledArchive:
     note_path = Path(f"{place}{NOTE_ENDING}")
     if not note_path.exists():
+        if has_journal:
+            # Its process is just beginning a run, or was killed as it did.
+            return SpooledArchive(str(place), str(place), LEFT if _are_writers_dead(place) else UNSEEN, "")
         if wal_bytes(place):
             return SpooledArchive(str(place), str(place), UNSEEN, "")  # another program has it open, or had
         return SpooledArchive(str(place), str(place), AT_REST, "")
@@ -96,6 +102,18 @@ def _look_at(place: Path) -> SpooledArchive:
             str(place), _existing(place), OPEN, f"process {note.process.pid} works on {note.path}"
         )
     return SpooledArchive(str(place), _existing(place), state, _say_where(place, note, alive is False))
+
+
+def _are_writers_dead(place: Path) -> bool:
+    journals = list_journals(place)
+    try:
+        headers = [read_header(path) for path in journals]
+        return all(
+            is_stillborn(path) if header is None else is_owner_alive(header) is False
+            for path, header in zip(journals, headers, strict=True)
+        )
+    except OSError:
+        return False  # one is gone by now
 
 
 def _say_where(place: Path, note: OpenNote, is_dead: bool) -> str:
@@ -138,9 +156,9 @@ def settle_spool(folder: str | os.PathLike[str]) -> list[str]:
     settled = []
     spool = Path(os.path.abspath(folder))
     for found in list_spooled(spool):
-        if found.state != LEFT:
-            continue
         place = Path(found.place)
+        if found.state != LEFT or not NAME.fullmatch(place.name):
+            continue
         if found.path:
             if _settle_file(place, Path(found.path)):
                 settled.append(found.place)

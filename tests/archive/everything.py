@@ -129,11 +129,21 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
             exptrack.unpack(folder / "packed.db", folder / "living.db"),
         ],
         [
+            archive.extract(folder / "part.db", [second]),
+            exptrack.diff_archives(folder / "packed.db", folder / "part.db"),
+            exptrack.Fork("a", "b"),
+            exptrack.ArtifactRef("a", "w", 1, "sha256:"),
+            exptrack.DifferingRun("a", ("tags",), 1, 1),
+            exptrack.LeftOut("a", "it is damaged"),
+            archive.merge(folder / "part.db"),
+        ],
+        [
             config.source_of("lr"),
             config.leaves(),
             exptrack.StudyConfig("t"),
             exptrack.Problem("run", "r", "damaged"),
         ],
+        exptrack.SalvageReport("in", "out", 1, (exptrack.SalvagedRun("r", "completed", 1, True),), 1, 0),
         exptrack.Waiting("lab.db-wal", 1, None, "host", "open it"),
         exptrack.JournalReport("lab.db.points", 1, None, ""),
     ]

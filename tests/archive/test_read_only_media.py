@@ -42,6 +42,8 @@ READING = [
     "artifacts ls RUN", "artifacts du", "lineage RUN", "view --list", "trash", "watch RUN",
     "artifacts get RUN words -o words", "snapshot copy.db",
     "pack paper.db", "unpack paper.db living.db",
+    "digest", "diff-archives PATH paper.db", "extract part.db RUN", "merge all.db PATH",
+    "merge PATH paper.db --dry-run", "salvage PATH saved.db",
 ]  # fmt: skip
 WRITING = [
     "tag RUN x",
@@ -57,10 +59,12 @@ WRITING = [
     "trash --empty --yes",
     "artifacts alias RUN words best",
     "artifacts put RUN words",
+    "merge PATH part.db",
 ]
 # They need no archive, or other runs than one that is completed.
 ELSEWHERE = {
     "config", "completion", "demo", "importance", "sweep run", "sweep resume", "sweep stop", "sweep show",
+    "salvage",
 }  # fmt: skip
 
 
@@ -111,8 +115,8 @@ def test_every_command_is_tried() -> None:
             assert any(f"{one} ".startswith(f"{name} {leaf}".strip() + " ") for one in tried), (name, leaf)
 
 
-def words_of(command: str, run_id: str) -> list[str]:
-    return [run_id if word == "RUN" else word for word in shlex.split(command)]
+def words_of(command: str, path: Path, run_id: str) -> list[str]:
+    return [{"RUN": run_id, "PATH": str(path)}.get(word, word) for word in shlex.split(command)]
 
 
 @pytest.mark.parametrize("name", ["finished", "snapshot"])
@@ -127,10 +131,12 @@ def test_exptrack_reads_everything(medium: Path, name: str, monkeypatch: pytest.
         assert archive.verify().ok
         assert archive.info().waiting == ()
     for command in READING:
-        found = call(path, *words_of(command, run.run_id))
+        found = call(path, *words_of(command, path, run.run_id))
         assert found.exit_code == 0, (command, found.stderr)
     for command in WRITING:
-        assert call(path, *words_of(command, run.run_id)).exit_code == ArchiveReadOnlyError.exit_code, command
+        assert call(path, *words_of(command, path, run.run_id)).exit_code == ArchiveReadOnlyError.exit_code, (
+            command
+        )
     monkeypatch.setenv("EXPTRACK_DB", str(path))
     assert exptrack.list_runs() == [run]
     assert exptrack.show_run(run.run_id).summary == run
@@ -160,7 +166,7 @@ def test_what_is_in_a_wal_is_read_by_exptrack_and_in_a_snapshot(
     assert len(caplog.messages) == 1
     assert "3 points wait" in caplog.messages[0]
     for command in READING[:4]:
-        assert call(path, *words_of(command, run.run_id)).exit_code == 0, command
+        assert call(path, *words_of(command, path, run.run_id)).exit_code == 0, command
     # Without the WAL another program finds no run; in the snapshot it does.
     with contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as bare:
         assert bare.execute("SELECT count(*) FROM runs").fetchall() == [(0,)]

@@ -29,7 +29,9 @@ def names(folder: Path) -> set[str]:
 
 def test_a_snapshot_a_file_and_a_folder_remove_dead_drafts(archive: Archive, tmp_path: Path) -> None:
     def leave_drafts() -> None:
-        (tmp_path / draft_name()).write_bytes(b"half")
+        half = tmp_path / draft_name()
+        for ending in ("", "-wal", "-shm", "-journal"):
+            Path(f"{half}{ending}").write_bytes(b"half")
         folder = tmp_path / draft_name()
         (folder / "tree" / "deep").mkdir(parents=True)
         (folder / "tree" / "deep" / "file").touch()

@@ -30,7 +30,7 @@ def call(db: Path | None, *words: str, **options: Any) -> Result:
     return result
 
 
-def asked(db: Path, *words: str) -> Any:
+def asked(db: Path | None, *words: str) -> Any:
     result = call(db, *words, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)

@@ -65,8 +65,13 @@ CALLS = {
     "recover": "",
     "verify": "",
     "snapshot": "new",
+    "salvage": "lab.db new",
     "pack": "new",
     "unpack": "packed.db new",
+    "merge": "new packed.db",
+    "extract": "new RUN",
+    "digest": "",
+    "diff-archives": "lab.db packed.db",
     "demo": "demo.db",
     "completion": "bash",
 }
@@ -153,7 +158,7 @@ def require_work(folder: Path, name: str) -> None:
     if name in WORKS:
         with Archive(folder / "lab.db") as archive:
             assert archive.sql(WORKS[name]).rows == ((1,),)
-    if name in ("artifacts get", "snapshot", "pack", "unpack"):
+    if name in ("artifacts get", "snapshot", "pack", "unpack", "merge", "extract"):
         assert (folder / "new").is_file()
     if name == "config set":
         assert (folder / "config.sdn").read_text(encoding="utf-8").startswith('a: "größer"')

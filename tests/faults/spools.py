@@ -42,12 +42,15 @@ class Writer:
         self.folder = folder / "spool"
         self.archive = local_archive(self.folder)
         self.ended: list[Run] = []
+        self.parent = os.getppid()
 
     def note(self, *words: object) -> None:
         os.write(self.notes, f"{' '.join(map(str, words))}\n".encode())
 
     def log(self, run: Run) -> None:
         for step in range(self.random.randrange(400)):
+            if os.getppid() != self.parent:
+                os._exit(1)  # a child that was forked just as its parent was killed
             run.log_metric("loss", step / 7, step)
             self.note("point", run.run_id, step)
 
@@ -62,8 +65,10 @@ class Writer:
             for summary in self.archive.list_runs(limit=3):
                 self.archive.get_run(summary.run_id).series("loss")
         elif kind == "fork" and hasattr(os, "fork"):
+            parent = os.getpid()
             pid = os.fork()
             if not pid:
+                self.parent = parent
                 self.work_as_child()
                 os._exit(0)
             os.waitpid(pid, 0)

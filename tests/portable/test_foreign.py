@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from exptrack import Archive, ArchiveCorruptError, ArchiveFullError, NotAnArchiveError
+from exptrack import (
+    Archive,
+    ArchiveCorruptError,
+    ArchiveFullError,
+    NotAnArchiveError,
+    RecordedRun,
+    diff_archives,
+)
 from exptrack.database import migrations, private_copy, stranger
 from exptrack.database.connection import Connection
 from exptrack.database.point_pages import find_page_problem
@@ -24,6 +33,7 @@ from exptrack.portable.foreign import is_same_file, look_at_source, open_source
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.study_proofs import prove_groups, prove_studies
 from tests.faults.wrong_values import sound
+from tests.portable.hostile.journals import journal, running_id
 from tests.portable.hostile.structure import make_diamond
 
 RUN_IDS = "SELECT run_id FROM run ORDER BY id"
@@ -270,6 +280,34 @@ def test_a_transaction_that_a_kill_cut_short_is_undone_in_the_copy(tmp_path: Pat
     assert state(tmp_path) == before
 
 
+# Journals beside it
+
+
+def test_the_points_of_a_journal_are_told_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    path.write_bytes(sound().data)
+    run_id = running_id(path)
+
+    def told() -> tuple[str | None, dict[str, int]]:
+        with open_source(path) as source:
+            (one,) = source.journals
+            assert one.name.endswith(".points")
+            return one.problem, one.count_points()
+
+    place = journal(path, loss=(run_id, 99, 1.0, 0.5), acc=(run_id, 99, 1.0, math.nan))
+    assert told() == (None, {run_id: 2})
+    with open_source(path) as source:
+        assert [point[1:3] for point in source.journals[0].read_points()] == [("loss", 99), ("acc", 99)]
+    with closing(sqlite3.connect(path)) as program:
+        program.execute("INSERT INTO metric_journal VALUES ('00000007', 4, 0)")
+        program.commit()
+    assert told() == ("the note on how far it is stored is damaged", {})
+    place.write_bytes(b"x" * 10_000)
+    assert told() == ("it is damaged, or of another version of exptrack", {})
+    journal(path, archive="2020-01-01 00:00:00.000000 " + "ab" * 32, loss=(run_id, 99, 1.0, 0.5))
+    assert told() == ("it belongs to another archive", {})
+
+
 # Room
 
 
@@ -361,6 +399,21 @@ def test_a_look_takes_no_value_that_is_too_long(tmp_path: Path) -> None:
         assert source.connection.value("SELECT length(text) FROM note") == 7_000_000
 
 
+def test_what_a_look_cannot_read_is_merged_and_compared_by_way_of_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "LOOK_VALUE_BYTES", 50_000)
+    path, target = tmp_path / "lab.db", tmp_path / "all.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.add_note("n" * 60_000)
+    with Archive(target) as archive:
+        (merged,) = archive.merge(path).files
+        assert merged.new == (run.run_id,)
+        (merged,) = archive.merge(path).files
+        assert (merged.new, merged.unchanged) == ((), 1)
+    assert diff_archives(path, target).same
+
+
 @pytest.mark.parametrize("sql", ["SELECT count(*) FROM event", "SELECT total(1) FROM event"])
 def test_a_look_at_rows_that_never_end_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
     path = tmp_path / "lab.db"
@@ -400,6 +453,40 @@ def test_everything_of_a_sound_archive_is_proved(tmp_path: Path) -> None:
         assert prove_studies(lab, studies) == {uid: [] for uid in studies}
         assert groups
         assert studies
+
+
+def test_what_unusual_calls_write_is_proved(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    config = {"a": -0.0, "b": 2**62, "c": {"x": [], "y": {}}, 'é."q': [1, {"z": None}]}
+    with Archive(path) as archive:
+        archive.record_runs(
+            [
+                RecordedRun({}, datetime(2020, 1, 1, tzinfo=UTC)),
+                RecordedRun(
+                    config,
+                    datetime(2020, 1, 1, tzinfo=UTC),
+                    metrics={"loss": ([1, 1], [math.nan, math.inf])},
+                    external_id="mlflow:x",
+                    code_digest="as told by another tracker",
+                ),
+            ]
+        )
+        ended = archive.start_run({"x": 1})
+        ended.log({"loss": 1.0})
+        ended.complete()
+        ended.log_rows([("loss", 2.0, 5), ("new", 1.0, 1)], source="worker", sequence=1)
+        failed = archive.start_run(parent=ended)
+        failed.fail("NUL \0, and \x1b")
+        with archive.resume_run(failed.run_id) as resumed:
+            resumed.log({"loss": 2.0}, 7)
+        study = archive.create_study("widths", "minimize")
+        study.optimize(lambda trial: math.inf if trial.number else trial.suggest_float("x", 0, 1), n_trials=2)
+        study.optuna_study.set_user_attr("worst", math.nan)
+    with Archive(tmp_path / "all.db") as archive:
+        (merged,) = archive.merge(path).files
+        assert merged.left_out == ()
+        assert len(merged.new) == 6
+        assert merged.studies == ("widths",)
 
 
 def test_a_run_or_study_that_is_not_there_is_no_sound_one(tmp_path: Path) -> None:

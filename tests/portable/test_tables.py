@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -270,6 +271,25 @@ def test_what_is_no_archive_is_refused(lab: Path, tmp_path: Path) -> None:
             read_rows(tmp_path / "pipe")
     with Archive(lab), pytest.raises(OwnFileError):
         read_rows(lab)
+
+
+def test_pages_that_the_medium_does_not_give_are_lost_alone(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ask_sqlite(lab)
+    root = known_layouts()[0]["note"].root
+    read = os.read
+
+    def fail(descriptor: int, size: int) -> bytes:
+        if os.lseek(descriptor, 0, os.SEEK_CUR) == (root - 1) * PAGE:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", fail)
+    with PageFile(lab) as file:
+        reader = TableReader(file)
+        found = {name: sorted(reader.rows(name), key=repr) for name in tables()}
+        assert file.failures
+    assert found["note"] == []
+    same({**found, "note": expected["note"]}, expected)
 
 
 def test_hostile_pages_end(lab: Path, tmp_path: Path) -> None:

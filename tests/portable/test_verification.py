@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import sqlite3
 from pathlib import Path
@@ -13,7 +14,10 @@ from optuna.trial import create_trial
 
 import exptrack
 from exptrack import Archive, Problem
-from exptrack.portable import verification
+from exptrack.database.connection import Connection
+from exptrack.portable import quick_points, verification
+from exptrack.portable.findings import PointsMeter
+from exptrack.portable.verification import prove
 from tests.changes import changing
 
 
@@ -141,8 +145,9 @@ def test_the_structure_of_a_large_file_is_checked_beside_its_rows(
         assert [problem.part for problem in archive.verify().problems] == ["structure"]
 
 
-def test_points_of_every_shape_are_sound(archive: Archive) -> None:
+def test_points_of_every_shape_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeated and falling steps, NaN, infinities, sums that rounding moves, more points than a block."""
+    archive = Archive(tmp_path / "lab.db")
     chance = random.Random(3)
     values = [chance.gauss(0, 1) * 10 ** chance.randrange(-9, 9) for _ in range(3000)]
     with archive.start_run() as run:
@@ -158,6 +163,22 @@ def test_points_of_every_shape_are_sound(archive: Archive) -> None:
         run.log_many("far", [-(2**63), 0, 2**62], [0.0, -0.0, 5e-324])
     assert archive.verify().problems == ()
     assert archive.verify().points == 5 * 3000 + 2500 + 1100 + 3 + 4 + 3
+    archive.close()
+    with Archive(tmp_path / "lab.db", mode="ro") as reader:
+        connection = reader._connection
+        by_pages = prove(connection, sealing=True)
+        # Without bytes in its WAL, all of the file can be read from its pages.
+        assert len(connection.reading(lambda: find_sound(connection))) == (10 if hasattr(os, "pread") else 0)
+        monkeypatch.setattr(quick_points, "FEW_POINTS", 10**9)
+        assert connection.reading(lambda: find_sound(connection)) == {}
+        assert prove(connection, sealing=True) == by_pages
+        assert by_pages.report.ok
+
+
+def find_sound(connection: Connection) -> dict[int, str]:
+    assert connection.value("SELECT count(*) FROM run") == 1
+    meter = PointsMeter(lambda _part, _done, _total: None, 0)
+    return quick_points.find_sound_series(connection, 20_000, meter, hashing=False)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +198,10 @@ def test_points_of_every_shape_are_sound(archive: Archive) -> None:
         ("UPDATE metric_name SET id = 99", "the name of its metric is missing"),
     ],
 )
-def test_what_is_wrong_with_a_series_is_named(tmp_path: Path, change: str, message: str) -> None:
+def test_what_is_wrong_with_a_series_is_named(
+    tmp_path: Path, change: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick_points, "FEW_POINTS", 0)
     with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
         steps = [0, 1, 8] if "= 9" in change else list(range(8))
         run.log_many("x", steps, list(map(float, range(len(steps)))))

@@ -235,6 +235,21 @@ def test_a_process_that_was_killed_before_it_stored_anything(spool: Path, is_mad
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.parametrize("is_begun", [True, False])
+def test_a_process_that_was_killed_as_it_began_another_run(spool: Path, is_begun: bool) -> None:
+    path = Path(run_script(spool, KILLED).stdout.strip())
+    (journal,) = spool.glob("*.points")
+    data = journal.read_bytes()
+    settle_spool(spool)
+    journal.write_bytes(data if is_begun else bytes(len(data)))
+    (file,) = list_spooled(spool)
+    assert (file.state, file.path, file.advice) == ("left", str(path), "")
+    assert settle_spool(spool) == [str(path)]
+    assert list(runs_in(spool).values()) == [{"killed"}]
+    with Archive(path, mode="ro") as archive:
+        assert archive.verify().points == 100
+
+
 @pytest.mark.skipif(os.name != "posix", reason="there are no locks for drafts")
 def test_an_unfinished_copy_of_a_killed_process_is_removed(spool: Path, network: Path) -> None:
     drafts = [folder / f".exptrack-{number:016x}" for folder in (spool, network) for number in range(2)]

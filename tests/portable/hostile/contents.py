@@ -18,6 +18,7 @@ from tests.portable.hostile.kinds import (
     patch,
     program,
     seal_again,
+    varint,
 )
 
 
@@ -172,10 +173,3 @@ def _(path: Path) -> None:
     last = data.rindex(b"x" * 1000) // size
     assert data[last * size : last * size + 4] == bytes(4)  # the page after this one
     patch(path, last * size, struct.pack(">I", last + 1))
-
-
-def varint(number: int) -> bytes:
-    out = [number & 0x7F]
-    while number := number >> 7:
-        out.append(number & 0x7F | 0x80)
-    return bytes(reversed(out))

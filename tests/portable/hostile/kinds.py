@@ -93,6 +93,14 @@ def root_of(path: Path, name: str) -> int:
         return int(program.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()[0])
 
 
+def varint(number: int) -> bytes:
+    """Write a number as SQLite does: seven bits a byte, the highest first."""
+    out = [number & 0x7F]
+    while number := number >> 7:
+        out.append(number & 0x7F | 0x80)
+    return bytes(reversed(out))
+
+
 def patch(path: Path, at: int, data: bytes) -> None:
     with open(path, "r+b") as file:
         file.seek(at)

@@ -19,6 +19,7 @@ from tests.portable.hostile.kinds import (
     page_bytes_of,
     patch,
     root_of,
+    varint,
 )
 
 
@@ -37,8 +38,14 @@ def _(path: Path) -> None:
     make_diamond(path, None)
 
 
-def make_diamond(path: Path, table: str | None, levels: int = 8) -> None:
-    """Let each inner page of a table lead to the same page below, hundreds of times on each level."""
+def make_diamond(
+    path: Path, table: str | None, levels: int = 8, *, cell: bytes = b"", leaf: bytes = b"", more: bytes = b""
+) -> None:
+    """Let each inner page of a table lead to the same page below, hundreds of times on each level.
+
+    `cell` is what follows the child in each inner cell, `leaf` the page of the lowest level; `more` is a page
+    after all of them.
+    """
     size = page_bytes_of(path)
     data = bytearray(path.read_bytes())
     pages = len(data) // size
@@ -46,14 +53,13 @@ def make_diamond(path: Path, table: str | None, levels: int = 8) -> None:
     at = (root - 1) * size + (100 if root == 1 else 0)
     is_index = data[at] in (2, 10)
     # The root's own content becomes the one leaf.
-    leaf = bytearray(data[(root - 1) * size : root * size])
+    lowest = leaf or data[(root - 1) * size : root * size]
     if root == 1:
-        leaf = bytearray(size)
-        leaf[:8] = struct.pack(">BHHHB", 13, 0, 0, size, 0)
-    found = [bytes(leaf)]
+        lowest = struct.pack(">BHHHB", 13, 0, 0, size, 0).ljust(size, b"\0")
+    found = [bytes(lowest)]
     child = pages + 1
-    cell = b"\x02\x02\x01" if is_index else b"\x01"  # a record of one column; a row id
-    count = 200
+    cell = cell or (b"\x02\x02\x01" if is_index else b"\x01")  # a record of one column; a row id
+    count = 150
     for level in range(levels):
         page = bytearray(size)
         begin = size - count * (4 + len(cell))
@@ -76,9 +82,35 @@ def make_diamond(path: Path, table: str | None, levels: int = 8) -> None:
         body[100:112] = struct.pack(">BHHHBI", 5, 0, 40, begin, 0, child - 1)
         top = bytes(body)
     data[(root - 1) * size : root * size] = top
-    data += b"".join(found)
+    data += b"".join(found) + more
     struct.pack_into(">I", data, 28, len(data) // size)
     path.write_bytes(data)
+
+
+@kind("notes without end that share a page", REFUSED)
+def _(path: Path) -> None:
+    # The notes of a leaf are of run 1, and all go on at one page that leads to itself.
+    size, chars = page_bytes_of(path), 400_000  # SQLite takes no more than the file has
+    levels = 7
+    shared = path.stat().st_size // size + levels + 1
+    length = chars + 34
+    least, most = (
+        (size - 12) * share // 255 - 23 for share in (32, 64)
+    )  # bytes of a cell that goes on elsewhere
+    local = least + (length - least) % (size - 4)
+    local = local if local <= most else least
+    head = b"\x08\x09\x08\x41" + varint(2 * chars + 13) + b"2026-01-01 00:00:00.000000"
+    cell = varint(length) + head.ljust(local, b"x") + struct.pack(">I", shared)
+    count = (size - 8) // (len(cell) + 2)
+    leaf = bytearray(size)
+    leaf[:8] = struct.pack(">BHHHB", 10, 0, count, size - count * len(cell), 0)
+    for number in range(count):
+        begin = size - (number + 1) * len(cell)
+        leaf[begin : begin + len(cell)] = cell
+        struct.pack_into(">H", leaf, 8 + 2 * number, begin)
+    small = b"\x05\x05\x09\x08\x0d\x0d"
+    more = struct.pack(">I", shared) + b"x" * (size - 4)
+    make_diamond(path, "note", levels, cell=small, leaf=bytes(leaf), more=more)
 
 
 @kind("a page that leads to itself", REFUSED)

@@ -268,8 +268,7 @@ class PointPages:
                 else:
                     differ = int.from_bytes(pointers, "little") ^ int.from_bytes(expected, "little")
                     same = (differ & -differ).bit_length() - 1 >> 4
-            last = at - size * (same - 1)
-            if last < begin:
+            if at - size * (same - 1) < begin:
                 raise PageError(f"a cell of page {number} lies outside it")
             # A shorter cell may begin where one of this size would.
             sizes = page[at::-size][:same]

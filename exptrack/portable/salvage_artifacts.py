@@ -242,3 +242,19 @@ class ArtifactProof:
         parts = self._connection.all(PARTS_OF, (blob,))
         rows = (self._connection.one(ONE_CHUNK, (part["id"],)) for part in parts)
         return b"".join(unpack_chunk(row, self._unpacker) for row in rows)
+
+
+def _parse_manifest(manifest: bytes) -> list[list[Any]] | None:
+    """Return the entries of a folder, or None if this is no list of them."""
+    try:
+        entries = json.loads(manifest)[1]
+        for path, mode, *file in entries:
+            if (
+                not isinstance(path, str)
+                or not isinstance(mode, int)
+                or (file and not isinstance(file[0], str))
+            ):
+                return None
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return list(entries)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.timing import argument_parser, headline, print_table, scaled
 from exptrack import Archive, RecordedRun
@@ -93,10 +94,17 @@ def merge(target: Path, sources: Sequence[Path]) -> None:
         assert report.ok, report
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+class Took(NamedTuple):
+    """Seconds by the clock, and those in which a processor worked for this process."""
+
+    seconds: float
+    busy: float
+
+
+def timed(work: Callable[[], object]) -> Took:
+    begin, busy = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - begin
+    return Took(time.perf_counter() - begin, time.process_time() - busy)
 
 
 def peak_megabytes() -> float:
@@ -108,11 +116,11 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(folder: Path, sources: Sequence[Path], runs: int, repeat: int) -> dict[str, list[float]]:
-    """Seconds of each way, in turn."""
+def measure(folder: Path, sources: Sequence[Path], runs: int, repeat: int) -> dict[str, list[Took]]:
+    """What each way took, in turn."""
     old = folder / "old.db"
     make_archive(old, max(2, runs // 20), 9)
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[Took]] = {}
     for _ in range(repeat):
         with tempfile.TemporaryDirectory(dir=folder) as name:
             for way, took in measure_once(Path(name), sources, old, runs):
@@ -120,19 +128,19 @@ def measure(folder: Path, sources: Sequence[Path], runs: int, repeat: int) -> di
     return times
 
 
-def measure_once(folder: Path, sources: Sequence[Path], old: Path, runs: int) -> Iterator[tuple[str, float]]:
+def measure_once(folder: Path, sources: Sequence[Path], old: Path, runs: int) -> Iterator[tuple[str, Took]]:
     bare, new, grown = folder / "bare.db", folder / "new.db", folder / "grown.db"
-    yield BARE, seconds(lambda: insert_bare(bare, sources, runs))
+    yield BARE, timed(lambda: insert_bare(bare, sources, runs))
     bare.unlink()
-    yield "merge into a new archive", seconds(lambda: merge(new, sources))
+    yield "merge into a new archive", timed(lambda: merge(new, sources))
     with Archive(old) as archive:
         archive.backup(grown)
-    yield "merge into one with runs", seconds(lambda: merge(grown, sources))
+    yield "merge into one with runs", timed(lambda: merge(grown, sources))
     grown.unlink()
     with Archive(new) as archive:
-        yield "merge again", seconds(lambda: archive.merge(*sources))
-        yield "digest", seconds(archive.digest)
-        yield "extract half", seconds(lambda: archive.extract(folder / "part.db", where="tag = 'part 0'"))
+        yield "merge again", timed(lambda: archive.merge(*sources))
+        yield "digest", timed(archive.digest)
+        yield "extract half", timed(lambda: archive.extract(folder / "part.db", where="tag = 'part 0'"))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -149,15 +157,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             make_archive(source, runs, number)
         times = measure(Path(name), sources, runs, repeat)
     points = 2 * runs * SERIES * POINTS
-    medians = {way: statistics.median(found) for way, found in times.items()}
+    medians = {way: statistics.median(one.seconds for one in found) for way, found in times.items()}
+    busy = {way: statistics.median(one.busy for one in found) for way, found in times.items()}
     print(f"{points:,} points of {2 * runs:,} runs in two archives, {repeat} times each in turn")
-    rows: list[tuple[object, ...]] = [
-        (way, took, (points / 2 if way == "extract half" else points) / took, medians[BARE] / took)
-        for way, took in medians.items()
-        if way not in ("merge again", "digest")
-    ]
-    rows += [(way, medians[way], "", "") for way in ("merge again", "digest")]
-    print_table(("", "seconds", "points/s", f"x {BARE}"), rows)
+    rows: list[tuple[object, ...]] = []
+    for way, took in medians.items():
+        figures: tuple[object, ...] = ("", "", "")
+        if way not in ("merge again", "digest"):
+            copied = points / 2 if way == "extract half" else points
+            ratio = copied / points * medians[BARE] / took
+            figures = (copied / took, ratio, copied / points * busy[BARE] / busy[way])
+        rows.append((way, took, busy[way], *figures))
+    print_table(("", "seconds", "busy", "points/s", f"x {BARE}", "busy x"), rows)
     ratios = [medians[BARE] / medians[way] for way in times if way.startswith("merge into")]
     headline(
         f"merge: {ratios[0]:.0%} of {BARE} into a new archive, {ratios[1]:.0%} into one with runs (>= 80%),"

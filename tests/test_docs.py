@@ -180,6 +180,22 @@ def test_a_console_prints_what_its_page_says(tmp_path: Path, monkeypatch: pytest
             assert without_chance(run_command(command)) == without_chance(printed), command
 
 
+def test_what_the_readme_says_of_files_works_after_its_quick_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = [block.text for block in blocks("python") if block.page == "README.md"]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    monkeypatch.chdir(tmp_path)
+    (commands,) = [block.text for block in blocks("sh") if block.heading == "Send, merge, publish"]
+    printed = [without_chance(run_command(line.partition("#")[0])) for line in commands.splitlines()]
+    assert printed[:2] == [
+        "extracted 1 run, 200 points, 1 blob to paper.db (SIZE)\n",
+        "exptrack.db: 1 new run, 200 points, 1 blob (SIZE)\npaper.db: nothing new; 1 unchanged\n",
+    ]
+    assert printed[2].startswith("packed into published.db: 1 run, 200 points, 1 blob (SIZE)\n")
+    assert printed[3] == "intact: 1 run, 200 points, 1 blob in 1 chunk\n"
+
+
 def command_lines() -> Iterator[tuple[str, list[str]]]:
     """Each command in the shell and console blocks of the pages, with its words."""
     consoles = [

@@ -63,6 +63,7 @@ ALLOWED = {
     "rest.HOLDS_SOMETHING": "whether there is any row",
     "retention.STORAGE": "the storage of all runs is the question; it reads the artifacts, not the runs",
     "pack.DELETE_WRITERS": "a row for each intake under way",
+    "quick_points.COUNT_SERIES": "how many there are is the question; it reads a covering index",
     "run_watch.SUMS": "every run is the question, once the file has changed",
     "run_checks.RUN_ROW_IDS": "proving everything is the question",
     "salvage.COUNT_ORPHANS": "proving everything is the question",

@@ -31,6 +31,7 @@ from exptrack.database.deadline import Deadline
 from exptrack.database.descriptors import file_id
 from exptrack.database.disk import error_of
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, ask_lock
+from exptrack.database.filesystem import find_file_system
 from exptrack.database.migrations import APPLICATION_ID
 from exptrack.database.places import require_own_side_files, require_plain_side_files
 from exptrack.database.stranger import StrangerConnection
@@ -51,6 +52,7 @@ TRIES = 5  # to copy bytes that do not change meanwhile
 TICK_S = 0.02  # a file may change twice within one tick of the system's clock and keep its time
 COPY_BYTES = 1 << 20
 SPARE_BYTES = 16 << 20  # of the disk that a copy leaves free
+MUCH_MEMORY_BYTES, IN_MEMORY = 256 << 20, ("tmpfs", "ramfs")
 MOST_HOLES = 1000  # a file may claim this many times the bytes that it takes
 BACKUP_BYTES_PER_S = 5_000_000
 BACKUP_S = 30.0
@@ -81,7 +83,8 @@ class _Opened(NamedTuple):
 def private_folder(place: Path, need_bytes: int, beside: Path | None = None) -> Iterator[Path]:
     """Make a folder for a copy that only this user may enter, and remove it after the block.
 
-    It is made in the temporary folder, or in the folder `beside` if only that has room.
+    It is made in the temporary folder; or in the folder `beside`, if only that has room, or if the temporary
+    folder is in memory and the copy is large.
 
     Raises:
         ArchiveFullError: neither has room.
@@ -92,7 +95,10 @@ def private_folder(place: Path, need_bytes: int, beside: Path | None = None) -> 
 
     folder: Path | None = None
     try:
-        top = _choose_folder(place, need_bytes, [Path(tempfile.gettempdir()), *([beside] if beside else [])])
+        tops = [Path(tempfile.gettempdir()), *([beside] if beside else [])]
+        if need_bytes > MUCH_MEMORY_BYTES and find_file_system(tops[0]) in IN_MEMORY:
+            tops.reverse()
+        top = _choose_folder(place, need_bytes, tops)
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
     except OSError as error:
         raise error_of(error, place, "can only be read by way of a copy, which cannot be made") from error
@@ -115,8 +121,8 @@ def _choose_folder(place: Path, need_bytes: int, candidates: list[Path]) -> Path
     )
 
 
-def measure_files(place: Path) -> int:
-    """Return how many bytes the main file and the files beside it take on the disk.
+def measure_copy(place: Path) -> int:
+    """Return how many bytes a copy of the main file and the files beside it takes at most.
 
     Raises:
         ArchiveNotFoundError, NotAnArchiveError, ArchiveIOError: there is no such file, or it is none.
@@ -129,7 +135,7 @@ def measure_files(place: Path) -> int:
         except OSError:
             continue
         total += _disk_bytes(status)
-    return total
+    return total * 9 // 8  # bringing an older format up to date takes some more
 
 
 def require_regular_file(place: Path) -> str:
@@ -215,9 +221,12 @@ def is_used_elsewhere(real: str) -> bool:
 
 
 def _back_up(source: Connection, copy: Path, place: Path, progress: Progress | None) -> None:
-    for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):
-        path.unlink(missing_ok=True)  # of an attempt to copy bytes
-    os.close(os.open(copy, NEW_FILE, 0o600))
+    try:
+        for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-journal")):
+            path.unlink(missing_ok=True)  # of an attempt to copy bytes
+        os.close(os.open(copy, NEW_FILE, 0o600))
+    except OSError as error:
+        raise error_of(error, place, "could not be copied") from error
     copy_file(source, copy, copy, progress)
 
 
@@ -351,10 +360,9 @@ def _is_hot_journal(place: Path, journal: _Opened) -> bool:
 
 def _copy_file(place: Path, one: _Opened, target: Path, tell: Callable[[int], None] | None) -> None:
     """Copy the bytes of an open file, up to the size that it had, and leave its holes out."""
-    target.unlink(missing_ok=True)
-    out = os.open(target, NEW_FILE, 0o600)
     try:
-        with open(out, "wb", buffering=0) as copy:
+        target.unlink(missing_ok=True)
+        with open(os.open(target, NEW_FILE, 0o600), "wb", buffering=0) as copy:
             for begin, end in _iter_data(one.descriptor, one.status.st_size):
                 os.lseek(one.descriptor, begin, os.SEEK_SET)
                 copy.seek(begin)

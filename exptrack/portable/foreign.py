@@ -30,7 +30,7 @@ from exptrack.database.private_copy import (
     find_opened,
     has_descriptor,
     is_used_elsewhere,
-    measure_files,
+    measure_copy,
     private_folder,
     require_regular_file,
 )
@@ -38,7 +38,7 @@ from exptrack.database.stranger import StrangerConnection, put_in_order, require
 from exptrack.errors import ArchiveCorruptError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
-from exptrack.metrics.journal_reader import Damage, JournalPoint, read_header, read_points
+from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
 from exptrack.metrics.writer import read_archive_identity
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
@@ -74,6 +74,11 @@ class SourceJournal:
                 check_name(point.name, "metric")
                 check_step(point.step)
                 yield point
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its process is known to be dead."""
+        return self._header is not None and is_owner_alive(self._header) is False
 
     def count_points(self) -> dict[str, int]:
         """Return how many points there are, by run id."""
@@ -117,8 +122,8 @@ def open_source(
         MigrationError: it cannot be brought to the present format.
     """
     place = archive_path(path)
-    size = measure_files(place)
-    with private_folder(place, 2 * size, beside) as folder:
+    size = measure_copy(place)
+    with private_folder(place, size, beside) as folder:
         journals = _copy_journals(place, folder)
         copied = copy_privately(place, folder, progress)
         seconds = CHECK_S + size / CHECK_BYTES_PER_S
@@ -169,7 +174,7 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
                 with connection:
                     yield connection
                 return
-    with private_folder(place, 2 * measure_files(place)) as folder:
+    with private_folder(place, measure_copy(place)) as folder:
         copied = copy_privately(place, folder)
         with Deadline(CHECK_S + seconds, memory_bytes) as deadline:
             put_in_order(copied.path, place, deadline)
@@ -221,11 +226,13 @@ def _open_for_look(path: Path, mode: str, place: Path, deadline: Deadline) -> St
 def _copy_journals(place: Path, folder: Path) -> list[tuple[str, Path, str | None]]:
     """Copy the journals beside the archive; return the name of each, its copy and what is wrong with it."""
     try:
-        paths = list_journals(place)[:MOST_JOURNALS]
+        paths = list_journals(place)
     except OSError as error:
         return [("journals", folder, f"the folder cannot be listed ({error.strerror})")]
     found: list[tuple[str, Path, str | None]] = []
-    for number, path in enumerate(paths):
+    for path in paths[MOST_JOURNALS:]:
+        found.append((path.name, folder, f"more than {MOST_JOURNALS:,} journals lie there"))
+    for number, path in enumerate(paths[:MOST_JOURNALS]):
         copy = folder / f"{number}.points"
         try:
             header = read_header(path)

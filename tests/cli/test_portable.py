@@ -253,3 +253,15 @@ def test_digest_and_diff_archives_tell_whether_two_files_say_the_same(work: Path
     ]
     assert call(None, "diff-archives", "all.db", "text.db").exit_code == 12
     assert call(None, "digest", "missing.db").exit_code == 11
+
+
+def test_a_journal_that_cannot_be_read_is_told(work: Path) -> None:
+    journal = Path("node1.db.0badcafe-1-0badcafe.points")
+    journal.write_bytes(b"damaged" * 2000)
+    told = call(None, "merge", "all.db", "node1.db")
+    assert told.exit_code == 17
+    assert told.stdout.splitlines()[1:] == [
+        "1 left out:",
+        f"  journal {journal} of node1.db: it is damaged, or of another version of exptrack",
+    ]
+    assert len(ids(Path("all.db"))) == 3

@@ -107,6 +107,7 @@ class Lab:
         try:
             for op in ops:
                 self.clock.move(op.wait_s)
+                self.clock.tick_us = int(op.wait_s != 0)  # it stands still where nothing was waited
                 try:
                     OPS[op.kind](self, op)
                 except REFUSED:

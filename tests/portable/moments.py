@@ -35,6 +35,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = BEGINS
         self.steady_s = 1000.0
+        self.tick_us = 1  # by which each look at the time of day moves it
         self.dead: set[int] = set()
         self.hidden: set[int] = set()
 
@@ -73,6 +74,7 @@ def controlled_time(seed: int) -> Iterator[Clock]:
     class Datetime(real.datetime, metaclass=_LikeDatetime):
         @classmethod
         def now(cls, tz: real.tzinfo | None = None) -> Any:
+            clock.now += real.timedelta(microseconds=clock.tick_us)
             return clock.now.astimezone(tz)
 
     chance = random.Random(seed)

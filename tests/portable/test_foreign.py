@@ -282,7 +282,9 @@ def test_a_transaction_that_a_kill_cut_short_is_undone_in_the_copy(tmp_path: Pat
 # Journals beside it
 
 
-def test_the_points_of_a_journal_are_told_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_the_points_of_a_journal_are_told_and_what_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "lab.db"
     path.write_bytes(sound().data)
     run_id = running_id(path)
@@ -305,6 +307,8 @@ def test_the_points_of_a_journal_are_told_and_what_cannot_be_read_is_named(tmp_p
     assert told() == ("it is damaged, or of another version of exptrack", {})
     journal(path, archive="2020-01-01 00:00:00.000000 " + "ab" * 32, loss=(run_id, 99, 1.0, 0.5))
     assert told() == ("it belongs to another archive", {})
+    monkeypatch.setattr(foreign, "MOST_JOURNALS", 0)
+    assert told() == ("more than 0 journals lie there", {})
 
 
 # Room
@@ -320,6 +324,18 @@ def test_the_copy_goes_where_there_is_room(tmp_path: Path, monkeypatch: pytest.M
     with open_source(path, beside=beside) as source:
         assert source.copy.parent.parent == beside
     assert list(beside.iterdir()) == []
+
+
+def test_a_large_copy_is_not_made_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, beside = tmp_path / "lab.db", tmp_path / "beside"
+    make(path, 1)
+    beside.mkdir()
+    monkeypatch.setattr(private_copy, "find_file_system", lambda _folder: "tmpfs")
+    with open_source(path, beside=beside) as source:
+        assert source.copy.parent.parent != beside
+    monkeypatch.setattr(private_copy, "MUCH_MEMORY_BYTES", 1000)
+    with open_source(path, beside=beside) as source:
+        assert source.copy.parent.parent == beside
 
 
 class Room(NamedTuple):

@@ -1,144 +1,66 @@
-"""Random sets of archives merge to one content, in any order and grouping, and nothing of them is lost."""
+"""Random sets of archives merge to one content, in any order and grouping, and nothing of them is lost.
+
+``python -m tests.faults --only merging`` goes on for as long as asked.
+"""
 
 from __future__ import annotations
 
-import os
-import random
-import shutil
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exptrack import Archive
-from tests.portable.histories import Lab, Op, empty_archive, histories
-from tests.portable.losses import find_losses
+from tests.portable.histories import KINDS, OPS, Lab, Op, histories
+from tests.portable.losses import read_content
+from tests.portable.merging import check_merging
 from tests.portable.moments import controlled_time
 
-SECONDS_LATER = 10.0
-FILTERS = ("tag = 'a'", "status = 'completed'", "not tag = 'b'")
-
-
-def digest(path: Path) -> str:
-    """Return the digest of a file in which each run whose process is gone has been found dead."""
-    copy = path.with_suffix(".copy")
-    shutil.copyfile(path, copy)
-    with Archive(copy) as archive:
-        found = archive.digest()
-    copy.unlink()
-    return found
-
-
-def merge_into(target: Path, *sources: Path) -> None:
-    """Merge files into one; a target that is not there is made."""
-    if not target.exists():
-        target.write_bytes(empty_archive())
-    with Archive(target) as archive:
-        report = archive.merge(*sources)
-    left_out = [one for file in report.files for one in file.left_out]
-    assert not left_out, left_out
-    Archive(target).close()  # opening it finds the runs whose processes are gone
-
-
-def find_problems(path: Path) -> tuple[object, ...]:
-    with Archive(path, mode="ro") as archive:
-        return tuple(archive.verify().problems)
-
-
-def look(path: Path) -> tuple[bytes, int]:
-    """Return what a file is, and when it was written."""
-    assert not Path(f"{path}-wal").exists()
-    return path.read_bytes(), os.stat(path).st_mtime_ns
-
-
-def merge_by_halves(folder: Path, paths: Sequence[Path], chance: random.Random) -> Path:
-    """Merge files in a random order and grouping."""
-    if len(paths) == 1:
-        return paths[0]
-    order = chance.sample(paths, len(paths))
-    cut = chance.randrange(1, len(order))
-    left, right = (merge_by_halves(folder, part, chance) for part in (order[:cut], order[cut:]))
-    target = folder / f"{len(list(folder.iterdir()))}.db"
-    if chance.random() < 0.5:  # into a copy of one of them
-        shutil.copyfile(left, target)
-        merge_into(target, right)
-    else:
-        merge_into(target, left, right)
-    return target
-
-
-def extract_some(path: Path, out: Path, chance: random.Random) -> Path | None:
-    """Extract a random part of a file: some runs, those of a filter, or a study; None if there is none."""
-    with Archive(path) as archive:
-        ids = [run.run_id for run in archive.list_runs()]
-        studies = [study.name for study in archive.studies()]
-        with_inputs = chance.random() < 0.5
-        if studies and chance.random() < 0.3:
-            archive.extract(out, study=chance.choice(studies), with_inputs=with_inputs)
-        elif chance.random() < 0.3:
-            archive.extract(out, where=chance.choice(FILTERS), with_inputs=with_inputs)
-        elif ids:
-            archive.extract(out, chance.sample(ids, chance.randint(1, len(ids))), with_inputs=with_inputs)
-        else:
-            return None
-    return out
-
-
-def check_merging(ops: list[Op], seed: int) -> None:
-    """Play a history, and check all that a merge of its files promises."""
-    with tempfile.TemporaryDirectory() as name, controlled_time(seed) as clock:
-        (work := Path(name, "work")).mkdir()
-        (files := Path(name, "files")).mkdir()
-        paths = Lab(files, clock).play(ops)
-        if not paths:
-            return
-        clock.move(SECONDS_LATER)
-        before = [look(path) for path in paths]
-        chance = random.Random(seed)
-
-        whole = work / "whole.db"
-        merge_into(whole, *paths)
-        content = digest(whole)
-        assert find_problems(whole) == ()
-        assert find_losses(paths, whole) == []
-
-        # In any order and grouping
-        for _ in range(2):
-            other = merge_by_halves(work, paths, chance)
-            if len(paths) > 1:
-                assert digest(other) == content
-                assert find_problems(other) == ()
-
-        # Again, of all files, of one, and of the file itself
-        seen = look(whole)
-        merge_into(whole, *chance.sample(paths, len(paths)))
-        merge_into(whole, whole)
-        assert look(whole) == seen
-
-        # A part of it changes nothing
-        part = extract_some(whole, work / "part.db", chance)
-        if part is not None:
-            assert find_problems(part) == ()
-            merge_into(whole, part)
-            assert look(whole) == seen
-
-        # One file alone says in a new file what it said
-        one = chance.choice(paths)
-        alone = work / "alone.db"
-        merge_into(alone, one)
-        assert digest(alone) == digest(one)
-        assert find_losses([one], alone) == []
-        assert [look(path) for path in paths] == before
+# The name that is given last comes at an earlier time of day; a copy without it knows something else.
+CLOCK_SET_BACK = [
+    Op("rename", 1, 7, 3, 3600.0),
+    Op("copy", 1, 5, 10, 1.0),
+    Op("copy", 1, 7, 1, -7200.0),
+    Op("note", 3, 0, 9, 1.0),
+    Op("rename", 2, 1, 5, 3600.0),
+]
+TRASHED_BEFORE_IT_BEGAN = [Op("resume", 3, 2, 11, 1.0), Op("kill", 3, 0, 4, -7200.0), Op("trash", 3, 0, 2, 1.0)]
+GONE_ON_WITH_TWICE = [
+    Op("start", 0, 0, 1, 1.0),
+    Op("log", 0, 0, 3, 1.0),
+    Op("end", 0, 0, 0, 1.0),
+    Op("copy", 0, 0, 0, 1.0),
+    Op("resume", 0, 0, 1, 1.0),
+    Op("log", 0, 0, 2, 1.0),
+    Op("resume", 1, 0, 0, 1.0),
+    Op("log", 1, 0, 1, 1.0),
+    Op("note", 1, 0, 1, 1.0),
+]
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
 )
 @given(histories(), st.integers(0, 2**16))
+@example(CLOCK_SET_BACK, 5017)
+@example(TRASHED_BEFORE_IT_BEGAN, 5067)
+@example(GONE_ON_WITH_TWICE, 1)
 def test_any_files_merge_to_one_content(ops: list[Op], seed: int) -> None:
     check_merging(ops, seed)
+
+
+def test_a_history_happens_the_same_way_again(tmp_path: Path) -> None:
+    ops = [Op(kind, n % 3, n % 8, n % 12, 1.0) for n, kind in enumerate([*OPS, *OPS]) if kind != "merge"]
+    assert {op.kind for op in ops} == set(KINDS) - {"merge"}
+    found = []
+    for name in ("once", "again"):
+        (folder := tmp_path / name).mkdir()
+        with controlled_time(7) as clock:
+            found.append([read_content(path) for path in Lab(folder, clock).play(ops)])
+    assert found[0] == found[1]
+    assert len(found[0]) >= 3

@@ -14,7 +14,7 @@ from exptrack.metrics.journal import CHECK, DEFINITION, IS_DEFINITION, seed_of
 from exptrack.metrics.journal_file import HEADER_BYTES, HEADER_SLOTS, PAGE, SLOT, Header
 from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import current_process
-from tests.portable.hostile.kinds import TAKEN, kind, patch, program
+from tests.portable.hostile.kinds import LEFT_OUT, TAKEN, kind, patch, program
 
 
 def journal(
@@ -56,7 +56,7 @@ def _(path: Path) -> None:
     )
 
 
-@kind("a journal of another archive", TAKEN)
+@kind("a journal of another archive", LEFT_OUT)
 def _(path: Path) -> None:
     journal(path, archive="2020-01-01 00:00:00.000000 " + "ab" * 32, loss=(running_id(path), 99, 1.0, 1.0))
 
@@ -76,6 +76,6 @@ def _(path: Path) -> None:
     os.truncate(journal(path, loss=(running_id(path), 99, 1.0, 1.0)), 20 << 30)
 
 
-@kind("a journal with a header of noise", TAKEN)
+@kind("a journal with a header of noise", LEFT_OUT)
 def _(path: Path) -> None:
     patch(journal(path, loss=(running_id(path), 99, 1.0, 1.0)), 0, random.Random(4).randbytes(2 * PAGE))

@@ -212,7 +212,9 @@ class ArtifactProof:
         manifest = self._read_blob(blob)
         if build_manifest_of_rows(self._connection.all(ENTRIES_OF, (row["id"],))) == manifest:
             return False
-        entries = json.loads(manifest)[1]
+        entries = _parse_manifest(manifest)
+        if entries is None:
+            return self._lose(run, row, f"{what}: its list of files cannot be read", now)
         found = {
             entry[2]: self._connection.value(BLOB_NAMED, (entry[2],)) for entry in entries if len(entry) > 2
         }

@@ -212,7 +212,9 @@ class ArtifactProof:
         manifest = self._read_blob(blob)
         if build_manifest_of_rows(self._connection.all(ENTRIES_OF, (row["id"],))) == manifest:
             return False
-        entries = json.loads(manifest)[1]
+        entries = _parse_manifest(manifest)
+        if entries is None:
+            return self._lose(run, row, f"{what}: its list of files cannot be read", now)
         found = {
             entry[2]: self._connection.value(BLOB_NAMED, (entry[2],)) for entry in entries if len(entry) > 2
         }
@@ -242,3 +244,19 @@ class ArtifactProof:
         parts = self._connection.all(PARTS_OF, (blob,))
         rows = (self._connection.one(ONE_CHUNK, (part["id"],)) for part in parts)
         return b"".join(unpack_chunk(row, self._unpacker) for row in rows)
+
+
+def _parse_manifest(manifest: bytes) -> list[list[Any]] | None:
+    """Return the entries of a folder, or None if this is no list of them."""
+    try:
+        entries = json.loads(manifest)[1]
+        for path, mode, *file in entries:
+            if (
+                not isinstance(path, str)
+                or not isinstance(mode, int)
+                or (file and not isinstance(file[0], str))
+            ):
+                return None
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return list(entries)

@@ -195,10 +195,11 @@ class RunProof:
         if not sealed and self._seal_holds_after_mending(run):
             sealed = True
         row = self._row(run)
-        if not (proved or sealed or self._draft.unproven or self._is_identified(row)):
+        if not (proved or sealed) and not self._is_identified(row):
             self._leave_out(row)
             return
-        before = row["status"]
+        known = proved or sealed or self._indexed.get(run, {}).get("status") == row["status"]
+        before = row["status"] if known and run not in self._restored_runs else None
         changed = False
         if not proved:
             changed = self._settle_facts(run, sealed) or not sealed
@@ -209,15 +210,17 @@ class RunProof:
         self._artifacts.settle(run, proved=proved, now=self._now)
         changed |= series.changed or (row["checksum"] is not None and not sealed)
         unproven = series.unproven or not (proved or sealed)
-        if before == RunStatus.RUNNING:
+        if row["status"] == RunStatus.RUNNING:
             self._running[run] = changed, proved, unproven
         else:
             self._finish(run, before, changed, proved, unproven)
 
     def _is_identified(self, row: Row) -> bool:
         """Whether an index or the checksum of an artifact has the same run id as the row."""
-        if row["id"] in self._restored_runs:
-            return True  # two indexes agree
+        if not is_run_id(row["run_id"]):
+            return False
+        if row["id"] in self._restored_runs or self._draft.unproven:
+            return True  # of a restored run, two indexes agree
         if self._indexed.get(row["id"], {}).get("run_id") == row["run_id"]:
             return True
         artifacts = self._connection.all(ARTIFACTS_OF, (row["id"],))
@@ -411,7 +414,7 @@ class RunProof:
 
     # The end
 
-    def _finish(self, run: int, before: str, changed: bool, proved: bool, unproven: bool) -> None:
+    def _finish(self, run: int, before: str | None, changed: bool, proved: bool, unproven: bool) -> None:
         missing = self._draft.findings.missing_of(run)
         if self._draft.unproven and (unproven or not proved):
             self._connection.execute(INSERT_TAG, (run, UNPROVEN_TAG, self._now))

@@ -38,7 +38,7 @@ from exptrack.database.stranger import StrangerConnection, put_in_order, require
 from exptrack.errors import ArchiveCorruptError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
-from exptrack.metrics.journal_reader import Damage, JournalPoint, read_header, read_points
+from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
 from exptrack.metrics.writer import read_archive_identity
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
@@ -74,6 +74,11 @@ class SourceJournal:
                 check_name(point.name, "metric")
                 check_step(point.step)
                 yield point
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its process is known to be dead."""
+        return self._header is not None and is_owner_alive(self._header) is False
 
     def count_points(self) -> dict[str, int]:
         """Return how many points there are, by run id."""

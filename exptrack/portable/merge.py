@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
@@ -62,6 +63,10 @@ UNREADABLE = (
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
 ROW_IDS = "SELECT run_id, id FROM run"
+POINTS_OF_RUN = """
+SELECT coalesce(sum(s.count), 0) FROM run AS r JOIN metric_series AS s ON s.run = r.id WHERE r.run_id = ?
+"""
+RUNNING = "SELECT run_id FROM run WHERE status = 'running'"
 FORKS = "SELECT run FROM event WHERE kind = 'fork'"
 KNOWN_RUNS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
 STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
@@ -130,7 +135,7 @@ def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell
 
 def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not _brings_news(connection, look):
+        if not _brings_news(connection, look) and not _has_journals(path):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
     with (
         open_source(path, beside=connection.place.parent) as source,
@@ -150,6 +155,14 @@ def _brings_news(connection: Connection, look: Connection) -> bool:
         )
     except DAMAGE:
         return True  # the private copy tells
+
+
+def _has_journals(path: str | os.PathLike[str]) -> bool:
+    """Whether points may stand beside a file. The private copy tells of a folder that cannot be listed."""
+    try:
+        return bool(list_journals(Path(path)))
+    except OSError:
+        return True
 
 
 def _read_row_ids(connection: Connection) -> dict[str, int]:
@@ -214,12 +227,11 @@ class _SourceMerge:
                 self._take_copies(of, here, rows)
                 self._done += len(rows)
                 self._tell(self._name, self._done, total)
-        for journal in self._source.journals:
-            if journal.problem is not None:
-                self._leave_out(f"journal {journal.name}", journal.problem)
+        self._take_waiting_points(there.keys() - unknown.runs)
         sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
         merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
+        self._tell_of_waiting_points()
         studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
         return MergedFile(
             self._name,
@@ -352,6 +364,37 @@ class _SourceMerge:
         self._note(of, outcome, len(sound))
         if not self._dry_run:
             _collect(self._connection, blobs)
+
+    def _take_waiting_points(self, run_ids: Collection[str]) -> None:
+        """Add points from journals beside the file to runs that are here exactly as they are in the file."""
+        waiting = {run_id for journal in self._source.journals for run_id in journal.count_points()}
+        running = {row[0] for row in self._from.all(RUNNING)}
+        chosen = waiting & running & set(run_ids)
+        if not chosen or self._dry_run:
+            return
+
+        def work() -> int:
+            with self._connection.transaction(durable=True):
+                return self._store_journals(chosen)
+
+        self._points += self._connection.section(work)
+        self._updated += sorted(chosen)
+        self._same -= len(chosen)
+
+    def _tell_of_waiting_points(self) -> None:
+        """Report journals that cannot be read, and points of dead processes that are not here."""
+        for journal in self._source.journals:
+            if journal.problem is not None:
+                self._leave_out(f"journal {journal.name}", journal.problem)
+                continue
+            for run_id, points in journal.count_points().items() if journal.is_left else ():
+                wanted = points + self._from.value(POINTS_OF_RUN, (run_id,))
+                if self._connection.value(POINTS_OF_RUN, (run_id,)) < wanted and not self._dry_run:
+                    self._leave_out(
+                        run_id,
+                        f"{points:,} points stand in the journal {journal.name} beside the file; run 'exptrack"
+                        " recover' on it, and merge again",
+                    )
 
     def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> _Outcome:
         """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice."""

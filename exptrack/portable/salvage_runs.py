@@ -270,7 +270,23 @@ class RunProof:
 
     def _mend(self, run: int) -> bool:
         """Try what may be wrong in one place; return whether the sum of the run's rows holds then."""
-        return any(attempt(run) for attempt in (self._drop_intruder, self._mend_facts, self._mend_config))
+        attempts = (self._mend_sums, self._drop_intruder, self._mend_facts, self._mend_config)
+        return any(attempt(run) for attempt in attempts)
+
+    def _mend_sums(self, run: int) -> bool:
+        """Try whether one bit of the sum itself is wrong, or the seal alone."""
+        row = self._row(run)
+        found = sum_all(self._connection, OF_RUN, run)
+        difference = abs(wrap_sum(found - row["rows_sum"]))
+        if difference & (difference - 1) == 0:
+            self._connection.execute(SAVE_SUM, (found, run))
+            return True
+        if row["checksum"] is not None:
+            self._set_facts(run, {"checksum": checksum_run(self._connection, run)})
+            if self._sum_holds(run):
+                return True
+            self._set_facts(run, {"checksum": row["checksum"]})
+        return False
 
     def _drop_intruder(self, run: int) -> bool:
         """Delete the one row that makes the sum wrong: its key was damaged, and it is another run's."""

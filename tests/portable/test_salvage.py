@@ -176,6 +176,8 @@ def test_a_wrong_checksum_of_a_row_that_the_sum_proves_is_mended(lab: Path, tmp_
         connection.execute("UPDATE artifact SET checksum = checksum + 1")
         connection.execute("UPDATE metric_check SET crc = crc + 1")
         connection.execute("UPDATE event SET seq = 9 WHERE seq = 0")
+        connection.execute("UPDATE run SET rows_sum = rows_sum + 8192 WHERE id = 1")
+        connection.execute("UPDATE run SET checksum = 'lost' WHERE id = 2")
     report, out = save(path)
     assert report.ok
     same(out, lab)

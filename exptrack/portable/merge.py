@@ -181,7 +181,8 @@ class _Outcome(NamedTuple):
     """What became of the copies of one run.
 
     `changed` are the branches that were written, each with the row id that it had here; `before` are the copies
-    that were here. `blobs` are the hashes of what those named, and `points` counts those from journals.
+    that were here. `gone` are the row ids of those that have no place any more. `blobs` are the hashes of what
+    they named, and `points` counts those from journals.
     """
 
     changed: Sequence[tuple[Branch, int | None]] = ()
@@ -189,6 +190,7 @@ class _Outcome(NamedTuple):
     blobs: frozenset[str] | set[str] = frozenset()
     points: int = 0
     problem: str | None = None  # why nothing was written
+    gone: Sequence[int] = ()
 
 
 class _Proved(NamedTuple):
@@ -377,12 +379,15 @@ class _SourceMerge:
             return
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
+            write = partial(self._write_copies, of, here, sound)
             with Intake(self._connection) as intake:
+                # Bytes that were removed here would else be stored, to be deleted again.
+                outcome = self._write(intake, partial(write, look_only=True), look_only=True)
                 if self._dry_run:
-                    self._copier.count_blobs(sound)
-                else:
+                    self._copier.count_blobs(sound if outcome.changed else ())
+                elif outcome.changed or outcome.gone:
                     self._copier.put_blobs(intake, sound)
-                outcome = self._write(intake, partial(self._write_copies, of, here, sound))
+                    outcome = self._write(intake, write)
         except ArchiveCorruptError as error:
             self._require_theirs(error)
             outcome = _Outcome(problem=str(error))
@@ -422,8 +427,13 @@ class _SourceMerge:
                         " recover' on it, and merge again",
                     )
 
-    def _write_copies(self, of: str, here: list[int], there: list[RunRows]) -> _Outcome:
-        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice."""
+    def _write_copies(
+        self, of: str, here: list[int], there: list[RunRows], *, look_only: bool = False
+    ) -> _Outcome:
+        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice.
+
+        With `look_only`, only tell what would change.
+        """
         connection = self._connection
         own = read_runs(connection, here)
         blobs = set[str]().union(*(one.blobs() for one in own))
@@ -444,8 +454,8 @@ class _SourceMerge:
         busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
         if busy:
             return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
-        outcome = _Outcome(changed, own, blobs)
-        if self._dry_run or not (changed or gone):
+        outcome = _Outcome(changed, own, blobs, gone=gone)
+        if look_only or not (changed or gone):
             return outcome
         for row_id in (*replaced, *gone):
             delete_series(connection, row_id)
@@ -500,14 +510,17 @@ class _SourceMerge:
                 return False
         return True
 
-    def _write(self, intake: Intake, write: Callable[[], Any]) -> Any:
-        """Call `write` with the file attached, in a transaction in which the blobs of the intake are there."""
+    def _write(self, intake: Intake, write: Callable[[], Any], *, look_only: bool = False) -> Any:
+        """Call `write` with the file attached, in a transaction in which the blobs of the intake are there.
+
+        With `look_only` there is no transaction, and `write` changes nothing.
+        """
         connection = self._connection
         result: list[Any] = []
 
         def work() -> None:
             with connection.attached(self._source.copy):
-                if self._dry_run:
+                if look_only:
                     result.append(write())
                 else:
                     intake.attach(lambda: result.append(write()), durable=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exptrack import threads
-from exptrack.threads import Worker
+from exptrack.threads import Helper, Worker
 
 FORKS = """
 import os, sys, threading, time, warnings
@@ -173,3 +173,50 @@ def test_a_worker_that_cannot_begin_again_is_a_warning(
     assert "may begin no more threads, so worker ended" in caplog.text
     assert not worker.is_running
     assert worker not in threads.list_workers()
+
+
+AFTER_MAIN = """
+import sys, threading
+from exptrack import Archive
+
+def work():
+    threading.main_thread().join()
+    with Archive(folder + "/lab.db") as archive:
+        with archive.start_run() as run:
+            run.artifacts.register_data("weights", bytes(range(256)) * 40_000)
+            with run.artifacts.open("weights") as file:
+                assert len(file.read()) == 256 * 40_000
+        print(archive.pack(folder + "/packed.db").blobs, archive.verify().ok)
+
+folder = sys.argv[1]
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_stores_reads_packs_and_proves(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", AFTER_MAIN, str(tmp_path)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1 True\n", "")
+
+
+def test_a_helper_works_in_order_and_hands_errors_over() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        done.append(number)
+        return 10 // number
+
+    with Helper("helper") as helper:
+        results = [helper.submit(work, number) for number in (5, 0, 2)]
+    assert done == [5, 0, 2]
+    assert results[0].result() + results[2].result() == 7
+    with pytest.raises(ZeroDivisionError):
+        results[1].result()
+
+
+def test_a_helper_does_without_a_thread_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Helper("helper") as helper:
+        assert helper.submit(threading.current_thread).result() is threading.current_thread()

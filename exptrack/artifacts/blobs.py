@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, CutStream, Packer, Piece, Unpacker
 from exptrack.database.connection import Connection, Row, in_reading, in_section
@@ -30,7 +30,11 @@ from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
 from exptrack.process import ProcessIdentity, current_process, is_alive
+from exptrack.threads import Helper
 from exptrack.times import utc_text
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 FLUSH_BYTES = 4 * 1024 * 1024  # stored in one transaction
 # A process on another host cannot be looked at. After this time without a write it counts as dead.
@@ -400,12 +404,10 @@ class StoredBlob:
         if len(self) <= CHUNKS_AHEAD:
             yield from map(self.read_chunk, range(len(self)))
             return
-        from concurrent.futures import Future, ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1, "exptrack-checker") as pool:
+        with Helper("exptrack-checker") as helper:
             ahead: deque[Future[bytes]] = deque()
             for index in range(len(self)):
-                ahead.append(pool.submit(self._verify, index, self._read_row(index)))
+                ahead.append(helper.submit(self._verify, index, self._read_row(index)))
                 if len(ahead) > CHUNKS_AHEAD:
                     yield ahead.popleft().result()
             while ahead:

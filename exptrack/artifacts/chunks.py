@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import plain, reading, short_repr
+from exptrack.threads import Helper
 
 if TYPE_CHECKING:
     import zstandard
@@ -168,14 +169,12 @@ class CutStream:
             self._take(block)
             yield [*cutter.feed(block), *cutter.finish()]
             return
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1, "exptrack-cutter") as pool:
-            ahead = pool.submit(cutter.feed, block)
+        with Helper("exptrack-cutter") as helper:
+            ahead = helper.submit(cutter.feed, block)
             self._take(block)
             while following is not None:
                 pieces = ahead.result()
-                ahead = pool.submit(cutter.feed, following)
+                ahead = helper.submit(cutter.feed, following)
                 self._take(following)
                 yield pieces
                 following = next(self._blocks, None)

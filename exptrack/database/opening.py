@@ -29,7 +29,7 @@ from exptrack.database.hold import find_other_name
 from exptrack.database.migrations import APPLICATION_ID, bring_up_to_date
 from exptrack.database.own_schema import require_own_schema
 from exptrack.database.patience import BUSY_WAIT_S
-from exptrack.database.places import require_own_side_files, require_plain_side_files
+from exptrack.database.places import find_owner_of_side_file, require_own_side_files, require_plain_side_files
 from exptrack.database.rest import close_for_waking, leave
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -163,7 +163,8 @@ def open_connection(
         ArchiveReadOnlyError: the file or its folder cannot be written, and `mode` is ``"rw"``.
         MigrationError: a migration failed; the file is unchanged.
         ArchiveIOError: the file cannot be reached, or its file system has no shared memory.
-        InvalidValueError: `mode` is neither of the two, or `path` is not a path.
+        InvalidValueError: `mode` is neither of the two, `path` is not a path, or a new archive would have the
+            name of another file's ``-wal``, ``-shm`` or ``-journal``.
     """
     if mode not in ("rw", "ro"):
         raise InvalidValueError(f"mode must be 'rw' or 'ro', not {mode!r}")
@@ -219,6 +220,10 @@ def _create_file(place: Path) -> bool:
 
     Returns whether it was created.
     """
+    if not os.path.lexists(place) and (owner := find_owner_of_side_file(place)) is not None:
+        raise InvalidValueError(
+            f"{place} cannot be created: SQLite would take it for a part of {owner.name}; choose another name"
+        )
     try:
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
     except FileExistsError:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from pathlib import Path
 
 from exptrack.database import hold
 from exptrack.database.descriptors import FileId, file_id
@@ -26,6 +27,7 @@ from exptrack.errors import ArchiveIOError, ArchiveMovedError
 PATIENCE_S = 2.0  # for a process that is just opening or closing the file
 PAUSE_S = 0.005
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}
+SIDE_ENDINGS = ("-wal", "-shm", "-journal")
 WAL_VERSIONS_AT, WAL_VERSIONS = 18, b"\2\2"  # in the main file: it is written and read by way of a WAL
 
 
@@ -36,7 +38,7 @@ def require_plain_side_files(place: str | os.PathLike[str]) -> None:
         ArchiveIOError: one stands there.
     """
     real = os.path.realpath(place)
-    for ending in ("-wal", "-shm", "-journal"):
+    for ending in SIDE_ENDINGS:
         try:
             mode = os.lstat(f"{real}{ending}").st_mode
         except OSError:
@@ -47,6 +49,15 @@ def require_plain_side_files(place: str | os.PathLike[str]) -> None:
                 " cannot use it; move it away",
                 path=real,
             )
+
+
+def find_owner_of_side_file(place: Path) -> Path | None:
+    """Return the file of which SQLite would take a file at this place for a part; None if there is none."""
+    for ending in SIDE_ENDINGS:
+        owner = place.with_name(place.name.removesuffix(ending) or place.name)
+        if owner != place and os.path.lexists(owner):
+            return owner
+    return None
 
 
 def require_own_side_files(place: str | os.PathLike[str]) -> None:

@@ -14,6 +14,8 @@ Invariants:
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from typing import TypeAlias
 
 from exptrack.database.deadline import Deadline
 from exptrack.database.descriptors import FileId, file_id
-from exptrack.database.opening import archive_path
+from exptrack.database.opening import CREATION_GRACE_S, archive_path
 from exptrack.database.own_schema import require_own_schema
 from exptrack.database.places import require_own_side_files
 from exptrack.database.private_copy import (
@@ -35,7 +37,7 @@ from exptrack.database.private_copy import (
     require_regular_file,
 )
 from exptrack.database.stranger import StrangerConnection, put_in_order, require_sound
-from exptrack.errors import ArchiveCorruptError, ExptrackError, NotAnArchiveError
+from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
@@ -122,6 +124,7 @@ def open_source(
         MigrationError: it cannot be brought to the present format.
     """
     place = archive_path(path)
+    _await_creation(place)
     size = measure_copy(place)
     with private_folder(place, size, beside) as folder:
         journals = _copy_journals(place, folder)
@@ -157,6 +160,7 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
         ArchiveFullError, ArchiveIOError, ArchiveLockedError, ArchiveMovedError: it cannot be read.
     """
     place = archive_path(path)
+    _await_creation(place)
     real = require_regular_file(place)
     size = os.stat(real).st_size
     seconds = LOOK_S + size / LOOK_BYTES_PER_S
@@ -180,6 +184,37 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
             put_in_order(copied.path, place, deadline)
             with _open_for_look(copied.path, "immutable", place, deadline) as connection:
                 yield connection
+
+
+def require_present(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no path, or leads to nothing.
+
+    Raises:
+        InvalidValueError: it is no path.
+        ArchiveNotFoundError: there is no file or folder.
+    """
+    place = archive_path(path)
+    try:
+        os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArchiveNotFoundError(f"there is no archive at {place}; check the path", path=str(place)) from None
+    except OSError:
+        return  # the opening says why
+
+
+def _await_creation(place: Path) -> None:
+    """Wait while another process is creating the archive: it is empty then, or has a rollback journal."""
+    deadline = time.monotonic() + CREATION_GRACE_S
+    while time.monotonic() < deadline:
+        try:
+            status = os.stat(place)
+        except OSError:
+            return  # the opening says why
+        is_begun = not status.st_size or os.path.exists(f"{place}-journal")
+        is_young = abs(time.time() - status.st_mtime) < CREATION_GRACE_S
+        if not (is_begun and is_young and stat.S_ISREG(status.st_mode)):
+            return
+        time.sleep(0.005)
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

@@ -37,8 +37,13 @@ from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
+<<<<<<< HEAD
 from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
+=======
+from exptrack.portable.differences import Unknown, find_unknown
+from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source, require_present
+>>>>>>> atk1
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
@@ -98,6 +103,8 @@ def merge_archives(
     tell: Tell = lambda _file, _done, _total: None,
 ) -> MergeReport:
     """Merge files; see :meth:`exptrack.Archive.merge`."""
+    for path in sources:
+        require_present(path)  # before anything is written
     folders = [path for path in sources if os.path.isdir(path)]
     if remove and not dry_run:
         settle_folders(folders)

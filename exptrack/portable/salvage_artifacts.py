@@ -63,6 +63,7 @@ WHERE a.run = ? ORDER BY a.id
 DELETE_ARTIFACT = "DELETE FROM artifact WHERE id = ?"
 DELETE_ENTRIES = "DELETE FROM artifact_entry WHERE artifact = ?"
 INSERT_ENTRY = "INSERT INTO artifact_entry (artifact, path, mode, blob) VALUES (?, ?, ?, ?)"
+SET_CHECKSUM = "UPDATE artifact SET checksum = ? WHERE id = ?"
 SET_BLOB = "UPDATE artifact SET blob = ?, removed_at = ? WHERE id = ?"
 FORGET_DESCRIPTIONS = "UPDATE artifact SET description = NULL WHERE run = ?"
 ALIASES_WITHOUT_VERSION = """
@@ -184,15 +185,20 @@ class ArtifactProof:
         if not proved and not self._draft.unproven:
             changed = bool(self._connection.execute(FORGET_DESCRIPTIONS, (run,)).rowcount)
         for row in self._connection.all(ARTIFACTS_OF, (run,)):
+            checksum = artifact_checksum(row)
+            if proved and row["checksum"] != checksum:
+                self._connection.execute(SET_CHECKSUM, (checksum, row["id"]))
+            elif row["checksum"] != checksum:
+                what = f"the artifact {row['name']!r} version {row['version']}"
+                self._draft.findings.miss(run, f"{what}: its row does not match its checksum")
+                self._delete(row["id"])
+                changed = True
+                continue
             changed |= self._settle_one(run, row, now)
         return bool(self._connection.execute(ALIASES_WITHOUT_VERSION, (run,)).rowcount) or changed
 
     def _settle_one(self, run: int, row: Row, now: str) -> bool:
         what = f"the artifact {row['name']!r} version {row['version']}"
-        if artifact_checksum(row) != row["checksum"]:
-            self._draft.findings.miss(run, f"{what}: its row does not match its checksum")
-            self._delete(row["id"])
-            return True
         if row["removed_at"] is not None:
             return False
         if row["blob_hash"] != row["hash"]:

@@ -69,6 +69,7 @@ DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"
 ROWS_OF = "SELECT * FROM {table} WHERE run = ?"
 DELETE_ROWS = "DELETE FROM {table} WHERE run = ?"
 EVENTS_OF = "SELECT seq, happened_at, kind, data, late, checksum FROM event WHERE run = ? ORDER BY seq"
+SET_CHECKSUM = "UPDATE event SET checksum = ? WHERE run = ? AND seq = ?"
 NUMBERS_OF = "SELECT seq FROM {table} WHERE run = ? ORDER BY seq"
 SET_NUMBER = "UPDATE {table} SET seq = ? WHERE run = ? AND seq = ?"
 DELETE_NUMBER = "DELETE FROM {table} WHERE run = ? AND seq = ?"
@@ -204,6 +205,8 @@ class RunProof:
         if not proved:
             changed = self._settle_facts(run, sealed) or not sealed
             self._settle_rows(run)
+        else:
+            self._settle_checksums(run)
         self._settle_numbers(run, proved)
         changed |= self._settle_config(run, sealed or proved)
         series.settle(sealed=sealed, named=proved)
@@ -378,6 +381,13 @@ class RunProof:
                 count += 1
         if last >= count or not count:  # a run has one at least, of its start
             self._draft.findings.miss(run, "some of its events" if count else "its events")
+
+    def _settle_checksums(self, run: int) -> None:
+        """Mend the checksums of events that the sum of the run's rows proves."""
+        for row in self._connection.all(EVENTS_OF, (run,)):
+            checksum = checksum_event(row["happened_at"], row["kind"], row["data"])
+            if row["checksum"] != checksum:
+                self._connection.execute(SET_CHECKSUM, (checksum, run, row["seq"]))
 
     def _settle_numbers(self, run: int, proved: bool) -> None:
         """Number events, notes and inputs from 0 again where a number is damaged or missing."""

@@ -21,6 +21,7 @@ from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection
 from exptrack.database.copying import copy_file
 from exptrack.database.opening import archive_path
+from exptrack.database.places import SIDE_ENDINGS, find_owner_of_side_file
 from exptrack.errors import ArchiveIOError, ExportError
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.waiting import list_waiting_journals
@@ -55,10 +56,16 @@ def copy_archive(
 
 
 def require_free_name(place: Path) -> None:
-    """Refuse a name that is taken, or beside which files lie that would be taken for parts of the copy."""
+    """Refuse a name that is taken, or that would make one file a part of another for SQLite."""
     if os.path.lexists(place):
         raise ExportError(f"cannot write {place}: it exists; remove it or choose another name", path=str(place))
-    sides = [Path(f"{place}{end}") for end in ("-wal", "-shm", "-journal")]
+    owner = find_owner_of_side_file(place)
+    if owner is not None:
+        raise ExportError(
+            f"cannot write {place}: SQLite would take it for a part of {owner.name}; choose another name",
+            path=str(place),
+        )
+    sides = [Path(f"{place}{end}") for end in SIDE_ENDINGS]
     with suppress(OSError):  # a folder that is missing or cannot be listed
         sides += list_journals(place)
     for side in sides:

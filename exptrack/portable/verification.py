@@ -25,6 +25,7 @@ from exptrack.portable.study_checks import check_studies
 from exptrack.query.views import find_changed_views
 from exptrack.records import Waiting
 from exptrack.runs.row_sums import OF_GROUP, sum_all
+from exptrack.threads import Helper
 from exptrack.times import moment
 from exptrack.validation import check_function
 
@@ -141,16 +142,14 @@ def _check_beside(
     """
     if _count(connection, "PRAGMA page_count") < PAGES_FOR_A_THREAD:
         return check_structure() + check_rows()
-    from concurrent.futures import ThreadPoolExecutor
-
     limit, outer = TimeLimit(), current_limit()
 
     def check_apart() -> list[Problem]:
         with limit:
             return connection.reading(check_structure)
 
-    with ThreadPoolExecutor(1, "exptrack-verify") as pool:
-        structure = pool.submit(under_limit, outer, check_apart)
+    with Helper("exptrack-verify") as helper:
+        structure = helper.submit(under_limit, outer, check_apart)
         try:
             rows = check_rows()
             return structure.result() + rows

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import random
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -31,18 +30,14 @@ LATE = """
     exptrack.tracking.recording exptrack.tracking.recorded_run
     exptrack.artifacts.restore exptrack.artifacts.retention exptrack.artifacts.store exptrack.query.details
     exptrack.query.frames exptrack.query.ranking exptrack.query.run_query exptrack.query.views
-    exptrack.config.composition exptrack.portable.verification concurrent.futures.thread psutil pyfastcdc
-    sqlite_utils zstandard
+    exptrack.config.composition exptrack.portable.verification psutil pyfastcdc zstandard
 """.split()
 
 
 def import_everything() -> None:
-    """Import what calls import late; without pandas, which sqlite_utils would take along and no deed uses."""
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
+    """Import what calls import late."""
     for module in LATE:
         importlib.import_module(module)
-    if sys.modules["pandas"] is None:
-        del sys.modules["pandas"]
 
 
 def digest(content: bytes) -> str:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from exptrack import (
     Archive,
     ArchiveCorruptError,
     ArchiveFullError,
+    ArchiveNotFoundError,
+    InvalidValueError,
     NotAnArchiveError,
     RecordedRun,
     diff_archives,
@@ -202,6 +205,31 @@ def test_a_folder_is_no_source(tmp_path: Path) -> None:
     for way in (look_at_source, open_source):
         with pytest.raises(NotAnArchiveError, match="is a folder"), way(tmp_path):
             pass
+
+
+def test_an_archive_that_is_just_being_made_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    path.touch()
+    maker = threading.Timer(0.1, lambda: Archive(path).close())
+    maker.start()
+    with look_at_source(path) as looked:
+        assert looked.all(RUN_IDS) == []
+    maker.join()
+    old = tmp_path / "old.db"
+    old.touch()
+    os.utime(old, (0, 0))
+    with pytest.raises(NotAnArchiveError, match="is empty"), look_at_source(old):
+        pass
+
+
+def test_a_merge_writes_nothing_if_a_source_is_missing(tmp_path: Path) -> None:
+    make(tmp_path / "lab.db")
+    with Archive(tmp_path / "all.db") as archive:
+        with pytest.raises(ArchiveNotFoundError, match=r"no archive at .*nope\.db; check the path"):
+            archive.merge(tmp_path / "lab.db", tmp_path / "nope.db")
+        with pytest.raises(InvalidValueError, match="it is empty"):
+            archive.merge(tmp_path / "lab.db", "")
+        assert archive.list_runs() == []
 
 
 # While it is copied

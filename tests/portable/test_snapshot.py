@@ -189,6 +189,20 @@ def test_files_left_by_an_earlier_archive_do_not_become_parts_of_the_copy(
     assert not (tmp_path / "copy.db").exists()
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_no_file_is_made_that_sqlite_would_take_for_a_part_of_another(
+    archive: Archive, tmp_path: Path, ending: str
+) -> None:
+    Archive(tmp_path / "other.db").close()
+    place = tmp_path / f"other.db{ending}"
+    with pytest.raises(ExportError, match=r"SQLite would take it for a part of other\.db"):
+        archive.backup(place)
+    with pytest.raises(InvalidValueError, match=r"a part of other\.db; choose another name"):
+        Archive(place)
+    assert not place.exists()
+    archive.backup(tmp_path / f"alone{ending}")
+
+
 @pytest.mark.parametrize("wrong", [None, 3, b"a\0b", "", object()])
 def test_what_is_no_path_is_refused(archive: Archive, wrong: object) -> None:
     with pytest.raises((InvalidTypeError, InvalidValueError)):

@@ -37,13 +37,8 @@ from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
-<<<<<<< HEAD
 from exptrack.portable.differences import Known, Unknown, find_unknown
-from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source
-=======
-from exptrack.portable.differences import Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source, require_present
->>>>>>> atk1
 from exptrack.portable.history import Branch, Copy, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport

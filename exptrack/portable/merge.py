@@ -52,6 +52,7 @@ from exptrack.portable.spools import Given, clear_folders, expand_folders, settl
 from exptrack.portable.stranger_values import MOST_PROBLEMS
 from exptrack.portable.study_proofs import prove_groups, prove_studies
 from exptrack.process import ProcessIdentity
+from exptrack.runs.identity import ID_TIME_CHARS
 from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
 
 UNREADABLE = (
@@ -71,7 +72,12 @@ SELECT coalesce(sum(s.count), 0) FROM run AS r JOIN metric_series AS s ON s.run 
 """
 RUNNING = "SELECT run_id FROM run WHERE status = 'running'"
 FORKS = "SELECT run FROM event WHERE kind = 'fork'"
-KNOWN_RUNS = "SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?))"
+# Runs by the beginnings of their ids, and whether each may be a fork.
+RUNS_OF_TIMES = """
+SELECT r.id, r.run_id, EXISTS (SELECT 1 FROM event AS e WHERE e.run = r.id AND e.kind = 'fork')
+FROM json_each(?) AS t CROSS JOIN run AS r ON r.run_id >= t.value AND r.run_id < t.value || '~'
+ORDER BY r.run_id
+"""
 STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
 HOLDER_OF_EXTERNAL_ID = "SELECT id, run_id FROM run WHERE external_id = ?"
 CLEAR_EXTERNAL_ID = "UPDATE run SET external_id = NULL WHERE id = ?"
@@ -245,7 +251,7 @@ class _SourceMerge:
         self._copier.meanwhile = nullcontext
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
-                self._take_copies(of, here, rows)
+                self._take_copies(of, rows)
                 self._done += len(rows)
                 self._tell(self._name, self._done, total)
         self._take_waiting_points(there.keys() - unknown.runs)
@@ -270,25 +276,26 @@ class _SourceMerge:
 
     def _group_runs(self, there: dict[str, int], unknown: Unknown) -> dict[str, tuple[list[int], list[int]]]:
         """Return the row ids here and there of the copies of each run of which the file says something else."""
-        here = _read_row_ids(self._connection)
-        origins = [self._find_origins(one, ids) for one, ids in ((self._connection, here), (self._from, there))]
-        wanted = {origins[1][run_id] for run_id in unknown.runs}
-        groups: dict[str, tuple[list[int], list[int]]] = {of: ([], []) for of in sorted(wanted)}
-        for place, ids in enumerate((here, there)):
-            for run_id, row_id in ids.items():
-                of = origins[place][run_id]
-                if of in groups:
-                    groups[of][place].append(row_id)
+        origins = {row_id: run_id for run_id, row_id in there.items()}
+        origins |= _find_origins(self._from, sorted({row[0] for row in self._from.fold(FORKS, (), list)}))
+        wanted = sorted({origins[there[run_id]] for run_id in unknown.runs})
+        here = self._find_copies(wanted)
+        groups: dict[str, tuple[list[int], list[int]]] = {of: (here[of], []) for of in wanted}
+        for row_id, of in origins.items():
+            if of in groups:
+                groups[of][1].append(row_id)
         return groups
 
-    @staticmethod
-    def _find_origins(connection: Connection, ids: dict[str, int]) -> dict[str, str]:
-        """Return for each run the run that it is a fork of, or itself."""
-        found = {run_id: run_id for run_id in ids}
-        forks = sorted({row[0] for row in connection.fold(FORKS, (), list)})
-        for begin in range(0, len(forks), RUNS_AT_ONCE):
-            for rows in read_runs(connection, forks[begin : begin + RUNS_AT_ONCE]):
-                found[rows.facts.run_id] = origin_of(rows)
+    def _find_copies(self, runs: Collection[str]) -> dict[str, list[int]]:
+        """Return the row ids of the copies that each of these runs has in the archive now."""
+        times = json.dumps(sorted({run_id[:ID_TIME_CHARS] for run_id in runs}))
+        rows = self._connection.all(RUNS_OF_TIMES, (times,))
+        origins = {row_id: run_id for row_id, run_id, _ in rows}
+        origins |= _find_origins(self._connection, [row_id for row_id, _, may_be_fork in rows if may_be_fork])
+        found: dict[str, list[int]] = {run_id: [] for run_id in runs}
+        for row_id, of in origins.items():
+            if of in found:
+                found[of].append(row_id)
         return found
 
     # Runs that are new here
@@ -359,19 +366,20 @@ class _SourceMerge:
             taken, more = self._write(intake, partial(self._write_new, runs))
         self._new += [one.facts.run_id for one in taken]
         self._points += sum(one.points for one in taken) + more
+        for one in runs:
+            if one not in taken:
+                self._take_copies(origin_of(one), [one.row_id])
 
     def _write_new(self, runs: list[RunRows]) -> tuple[list[RunRows], int]:
         """Write runs that are still unknown; return them, and how many points came from journals."""
-        connection = self._connection
-        ids = json.dumps([one.facts.run_id for one in runs])
-        # Another process may have merged the same file meanwhile.
-        known = {row[0] for row in connection.all(KNOWN_RUNS, (ids,))}
-        taken = [one for one in runs if one.facts.run_id not in known]
+        # Another process may have merged other copies meanwhile.
+        here = self._find_copies({origin_of(one) for one in runs})
+        taken = [one for one in runs if not here[origin_of(one)]]
         return taken, self._write_runs([(one, None, True) for one in taken])
 
     # Runs of which both files have copies
 
-    def _take_copies(self, of: str, here: list[int], there: list[int]) -> None:
+    def _take_copies(self, of: str, there: list[int]) -> None:
         (proved,) = filter(None, self._prove([there]))
         self._left_out += proved.left_out
         sound = proved.runs
@@ -379,7 +387,7 @@ class _SourceMerge:
             return
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
-            write = partial(self._write_copies, of, here, sound)
+            write = partial(self._write_copies, of, sound)
             with Intake(self._connection) as intake:
                 # Bytes that were removed here would else be stored, to be deleted again.
                 outcome = self._write(intake, partial(write, look_only=True), look_only=True)
@@ -404,13 +412,19 @@ class _SourceMerge:
         if not chosen or self._dry_run:
             return
 
-        def work() -> int:
+        def work() -> tuple[set[str], int]:
             with self._connection.transaction(durable=True):
-                return self._store_journals(chosen)
+                # Another process may have merged this file meanwhile.
+                same = {one for one in chosen if self._count_points(one) == self._count_points(one, there=True)}
+                return same, self._store_journals(same)
 
-        self._points += self._connection.section(work)
-        self._updated += sorted(chosen)
-        self._same -= len(chosen)
+        updated, points = self._connection.section(work)
+        self._points += points
+        self._updated += sorted(updated)
+        self._same -= len(updated)
+
+    def _count_points(self, run_id: str, *, there: bool = False) -> int:
+        return int((self._from if there else self._connection).value(POINTS_OF_RUN, (run_id,)))
 
     def _tell_of_waiting_points(self) -> None:
         """Report journals that cannot be read, and points of dead processes that are not here."""
@@ -419,23 +433,21 @@ class _SourceMerge:
                 self._leave_out(f"journal {journal.name}", journal.problem)
                 continue
             for run_id, points in journal.count_points().items() if journal.is_left else ():
-                wanted = points + self._from.value(POINTS_OF_RUN, (run_id,))
-                if self._connection.value(POINTS_OF_RUN, (run_id,)) < wanted and not self._dry_run:
+                wanted = points + self._count_points(run_id, there=True)
+                if self._count_points(run_id) < wanted and not self._dry_run:
                     self._leave_out(
                         run_id,
                         f"{points:,} points stand in the journal {journal.name} beside the file; run 'exptrack"
                         " recover' on it, and merge again",
                     )
 
-    def _write_copies(
-        self, of: str, here: list[int], there: list[RunRows], *, look_only: bool = False
-    ) -> _Outcome:
+    def _write_copies(self, of: str, there: list[RunRows], *, look_only: bool = False) -> _Outcome:
         """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice.
 
         With `look_only`, only tell what would change.
         """
         connection = self._connection
-        own = read_runs(connection, here)
+        own = read_runs(connection, self._find_copies([of])[of])
         blobs = set[str]().union(*(one.blobs() for one in own))
         damaged = [one for one in own if sum_all(connection, OF_RUN, one.row_id) != self._stored_sum(one)]
         if damaged:
@@ -567,6 +579,15 @@ class _SourceMerge:
             points = (point for point in journal.read_points() if point.run_id in run_ids)
             stored += store_points(self._connection, points, lambda _run: None)[0]
         return stored
+
+
+def _find_origins(connection: Connection, row_ids: Sequence[int]) -> dict[int, str]:
+    """Return for each of these runs the run that it is a fork of, or itself."""
+    found = {}
+    for begin in range(0, len(row_ids), RUNS_AT_ONCE):
+        for rows in read_runs(connection, row_ids[begin : begin + RUNS_AT_ONCE]):
+            found[rows.row_id] = origin_of(rows)
+    return found
 
 
 @in_section

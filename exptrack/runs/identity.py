@@ -17,7 +17,7 @@ from exptrack.config.tree import encode_canonical
 from exptrack.hashed_lists import encode_list
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
-_ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
+ID_TIME_CHARS, _ID_CHANCE_CHARS = 9, 7
 EPOCH, LATEST_MS = datetime.fromtimestamp(0, UTC), 253_402_300_799_999  # up to the year 9999
 _id_lock = threading.Lock()
 _last_id_ms = 0
@@ -26,7 +26,7 @@ _last_id_ms = 0
 def new_run_id(*, after: str | None = None) -> str:
     """Return a new id that sorts after all earlier ones of this process, and after the id `after`."""
     global _last_id_ms
-    beyond = 0 if after is None else _decode_base32(after[:_ID_TIME_CHARS]) + 1
+    beyond = 0 if after is None else _decode_base32(after[:ID_TIME_CHARS]) + 1
     with _id_lock:
         _last_id_ms = max(time.time_ns() // 1_000_000, _last_id_ms + 1)
         milliseconds = max(_last_id_ms, beyond)
@@ -36,12 +36,12 @@ def new_run_id(*, after: str | None = None) -> str:
 def make_run_id(milliseconds: int) -> str:
     """Return an id for a start: its milliseconds since 1970, then 35 random bits, in base 32."""
     chance = random.SystemRandom().getrandbits(5 * _ID_CHANCE_CHARS)
-    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
+    return _encode_base32(milliseconds, ID_TIME_CHARS) + _encode_base32(chance, _ID_CHANCE_CHARS)
 
 
 def derive_run_id(milliseconds: int, external_id: str) -> str:
     """Return the id that a start and an external id make: the same wherever the run is recorded."""
-    return _encode_base32(milliseconds, _ID_TIME_CHARS) + _digest_chars(external_id.encode("utf-8"))
+    return _encode_base32(milliseconds, ID_TIME_CHARS) + _digest_chars(external_id.encode("utf-8"))
 
 
 def derive_fork_id(run_id: str, parting: str) -> str:
@@ -49,7 +49,7 @@ def derive_fork_id(run_id: str, parting: str) -> str:
 
     `parting` tells it from the other parts: the time of the session in which it parted from them.
     """
-    return run_id[:_ID_TIME_CHARS] + _digest_chars(encode_list((run_id, parting)))
+    return run_id[:ID_TIME_CHARS] + _digest_chars(encode_list((run_id, parting)))
 
 
 def _digest_chars(said: bytes) -> str:
@@ -75,7 +75,7 @@ def _decode_base32(digits: str) -> int:
 
 def started_of(run_id: str) -> datetime:
     """Return the time in a run id: that of the run's start, or shortly after."""
-    return EPOCH + timedelta(milliseconds=min(_decode_base32(run_id[:_ID_TIME_CHARS]), LATEST_MS))
+    return EPOCH + timedelta(milliseconds=min(_decode_base32(run_id[:ID_TIME_CHARS]), LATEST_MS))
 
 
 def compute_fingerprint(config: ExpConfig, code_digest: str, data: Mapping[str, str]) -> str:

@@ -186,9 +186,9 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
 class _Outcome(NamedTuple):
     """What became of the copies of one run.
 
-    `changed` are the branches that were written, each with the row id that it had here; `before` are the copies
-    that were here. `gone` are the row ids of those that have no place any more. `blobs` are the hashes of what
-    they named, and `points` counts those from journals.
+    `changed` are the branches that were written, each with the row id that it had here. `before` are the copies
+    that were here, and `gone` the row ids of those without a place. `blobs` are the hashes of what they named,
+    and `points` counts those from journals.
     """
 
     changed: Sequence[tuple[Branch, int | None]] = ()
@@ -389,11 +389,10 @@ class _SourceMerge:
         try:
             write = partial(self._write_copies, of, sound)
             with Intake(self._connection) as intake:
-                # Bytes that were removed here would else be stored, to be deleted again.
                 outcome = self._write(intake, partial(write, look_only=True), look_only=True)
-                if self._dry_run:
-                    self._copier.count_blobs(sound if outcome.changed else ())
-                elif outcome.changed or outcome.gone:
+                if self._dry_run and outcome.changed:
+                    self._copier.count_blobs(sound)
+                elif not self._dry_run and (outcome.changed or outcome.gone):
                     self._copier.put_blobs(intake, sound)
                     outcome = self._write(intake, write)
         except ArchiveCorruptError as error:
@@ -442,9 +441,9 @@ class _SourceMerge:
                     )
 
     def _write_copies(self, of: str, there: list[RunRows], *, look_only: bool = False) -> _Outcome:
-        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice.
+        """Let the archive hold the branches of all copies, or with `look_only` tell what would change.
 
-        With `look_only`, only tell what would change.
+        Call inside a transaction, which may run twice.
         """
         connection = self._connection
         own = read_runs(connection, self._find_copies([of])[of])
@@ -525,7 +524,7 @@ class _SourceMerge:
     def _write(self, intake: Intake, write: Callable[[], Any], *, look_only: bool = False) -> Any:
         """Call `write` with the file attached, in a transaction in which the blobs of the intake are there.
 
-        With `look_only` there is no transaction, and `write` changes nothing.
+        With `look_only` there is none, and `write` changes nothing.
         """
         connection = self._connection
         result: list[Any] = []

@@ -19,6 +19,7 @@ from pathlib import Path
 from exptrack import own_files
 from exptrack.database.connection import Connection
 from exptrack.database.failures import primary_code, translate
+from exptrack.database.frozen import wal_bytes
 from exptrack.database.sections import SectionThread
 from exptrack.errors import ArchiveIOError
 
@@ -149,7 +150,12 @@ def leave_wal_mode(draft: Path) -> None:
     """Let the copy open without a ``-wal`` and ``-shm``, so that any client reads it from a read-only medium.
 
     Opening it for writing turns the mode on again. SQLite itself would make both files to turn it off.
+
+    Raises:
+        ArchiveIOError: its ``-wal`` was not copied into it whole.
     """
+    if wal_bytes(draft):
+        raise ArchiveIOError(f"{draft} could not be written whole; make room on the disk", path=str(draft))
     with open(draft, "r+b") as file:
         file.seek(MODE_AT)
         file.write(ROLLBACK_MODE)

@@ -20,6 +20,7 @@ from exptrack.artifacts.folders import decode_path
 from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection
 from exptrack.database.copying import leave_wal_mode
+from exptrack.database.draft import DraftConnection
 from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ArchiveCorruptError, FilterError, StudyNotFoundError
 from exptrack.portable.foreign import open_source
@@ -108,12 +109,13 @@ def extract_runs(
     connection.check_identity()
     chosen = sorted(row_ids)
     with _open_steady(connection, chosen) as (source, path, alive), new_file(place, 0o600) as draft:
-        with open_connection(draft) as target:
+        open_connection(draft).close()
+        leave_wal_mode(draft)
+        with DraftConnection(draft, place) as target:
             extraction = _Extraction(target, source, path, alive, place)
             extraction.copy_runs(chosen, tell)
             names = extraction.copy_studies(chosen, studies)
             extraction.copy_views()
-        leave_wal_mode(draft)
         size = os.stat(draft).st_size
     return ExtractReport(
         str(place),

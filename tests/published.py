@@ -6,14 +6,15 @@ import hashlib
 import re
 import shlex
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from click.testing import CliRunner
 
 from exptrack import Archive
 from exptrack.cli import main
-from tests.changes import altering
 
 # What differs each time: ids, digests, sizes, and the blanks of columns that these fill.
 CHANCE = (
@@ -39,8 +40,9 @@ def leave_files(folder: Path) -> None:
     with Archive(folder / "node2.db") as archive:
         train(archive, 0.3, "paper")
         train(archive, 0.4, "draft")
-    with Archive(folder / "broken.db") as archive, altering(archive._connection):
-        archive._connection.execute(DAMAGE)
+    with closing(sqlite3.connect(folder / "broken.db")) as connection:
+        connection.execute(DAMAGE)
+        connection.commit()
 
 
 def train(archive: Archive, lr: float, tag: str) -> str:

@@ -71,6 +71,8 @@ ALLOWED = {
     "salvage.COUNT_POINTS": "proving everything is the question",
     "salvage_artifacts.BLOB_IDS": "proving everything is the question",
     "salvage_copies.STUDY_UIDS": "every study is the question",
+    "salvage_points.NEAR_MISSES": "proving everything is the question",
+    "salvage_points.POINTS_WITHOUT_SERIES": "finding what has lost its owner is the question",
     "salvage_runs.RUN_IDS": "proving everything is the question",
     "salvage_runs.SOURCES": "some sources, to find that of a lost value",
     "salvage_studies.GROUPS": "proving everything is the question",

@@ -67,8 +67,9 @@ class ArchivePortable:
         is left out and reported. With `remove`, the files of spools are removed once everything in them is here
         and synced; first, those that dead processes of this machine left are brought to rest.
 
-        With `dry_run`, only the report is made. `progress` is called with the file, how many of its runs are
-        done, and how many there are. A merge that is killed leaves whole runs; merging again takes the rest.
+        With `dry_run`, only the report is made, for each file as if it alone were merged. `progress` is called
+        with the file, how many of its runs are done, and how many there are. A merge that is killed leaves
+        whole runs; merging again takes the rest.
 
         Raises:
             ArchiveNotFoundError: one of the files does not exist.

@@ -9,8 +9,8 @@ Invariants:
   149,538,355,739 rows.
 - The keys rise from the first point to the last. So a search down the tree finds exactly these points.
 - A cell lies whole in the room for cells of its page, and shares no byte with another one.
-- Everything else raises an error that says what is wrong. A point whose key can be read, and whose time or value
-  has no right type, is a problem of its series alone.
+- Everything else raises an error that says what is wrong. A point whose key can be read, and whose time or
+  value has no right type, is a problem of its series alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -30,7 +31,8 @@ from exptrack.database.main_file import MainFile
 
 BLOCK_POINTS = 1024  # that have a checksum of their own, see exptrack.metrics.store
 PAGE_SIZE_AT, RESERVED_AT = 16, 20  # in the header of the file
-INNER, LEAF, OTHER_INNER, OTHER_LEAF = 2, 10, 5, 13  # kinds of pages; the others are of tables with row ids
+INNER, LEAF = 2, 10  # kinds of pages
+LEAF_BYTE = bytes([LEAF])
 INNER_HEADER_BYTES, LEAF_HEADER_BYTES, RIGHT_CHILD_AT, CHILD_BYTES = 12, 8, 8, 4
 # A point is the length of its record, the length of the record's header, five types, and what these say.
 HEAD_BYTES, COLUMNS = 7, 5
@@ -44,6 +46,7 @@ TOGETHER = 2048  # points decoded at once
 FEW = 16  # points that are decoded one by one
 READ_BYTES = 1 << 16
 _NAN = struct.pack("<d", math.nan)
+_ZEROS = bytes(8 * BLOCK_POINTS)
 
 
 class PageError(Exception):
@@ -62,6 +65,10 @@ class Block(NamedTuple):
     times_ms: bytes
     values: bytes
 
+    def has_no_repetition(self) -> bool:
+        """Whether every point has the repetition 0, as nearly all have."""
+        return self.seqs == _ZEROS[: len(self.seqs)]
+
 
 class _Pages:
     """The pages of a tree in a file; each may be entered once."""
@@ -78,6 +85,15 @@ class _Pages:
 
     def close(self) -> None:
         self._file.close()
+
+    def enter_leaf(self, number: int) -> bool:
+        """Enter a page without reading it, if it is a leaf; return whether it is one."""
+        if not 1 < number <= self._count or self._seen[number]:
+            return False
+        self._file.seek((number - 1) * self._page_bytes)
+        is_leaf = self._file.read(1) == LEAF_BYTE
+        self._seen[number] = is_leaf
+        return is_leaf
 
     def enter(self, number: int) -> bytes:
         """Return a page.
@@ -119,27 +135,16 @@ class _Pages:
 
 
 def find_page_problem(path: Path, root: int) -> str | None:
-    """Return what is wrong with the pages below `root`; None if each is there, known and used once.
+    """Return what is wrong with the tree of the points below `root`, but for the cells of its leaves, or None.
 
-    Their cells are not looked at, but for those of inner pages, 1 % of all.
+    Each page is there, known and used once, and the keys of inner pages rise. So SQLite reads each leaf once at
+    most, and searches for a point where it lies in the order of keys. 1 % of all pages are inner ones.
     """
-    pages = _Pages(path)
     try:
-        waiting = [root]
-        while waiting:
-            number = waiting.pop()
-            page = pages.enter(number)
-            if page[0] in (INNER, OTHER_INNER):
-                waiting += [
-                    int.from_bytes(page[at : at + CHILD_BYTES], "big")
-                    for at in (*pages.pointers(number, page), RIGHT_CHILD_AT)
-                ]
-            elif page[0] not in (LEAF, OTHER_LEAF):
-                return f"page {number} is of no known kind"
+        with PointPages(path, root) as pages:
+            pages.prove_inner_pages()
     except PageError as error:
         return str(error)
-    finally:
-        pages.close()
     return None
 
 
@@ -180,9 +185,28 @@ class PointPages:
         """
         for _ in self._walk():
             if len(self._columns[0]) >= 8 * TOGETHER:
+                self._decode_pending()  # all of a leaf is looked at before any of it is told
                 yield from self._cut(is_end=False)
         self._decode_pending()
         yield from self._cut(is_end=True)
+
+    def prove_inner_pages(self) -> None:
+        """Walk the inner pages alone, and prove that their keys rise. Use another object to read points.
+
+        Raises:
+            PageError: a page is not as SQLite writes it.
+        """
+        last: tuple[int, ...] = ()
+        waiting: list[int | bytes] = [self._root]
+        while waiting:
+            entry = waiting.pop()
+            if isinstance(entry, bytes):
+                key = _read_key(entry)
+                if key <= last:
+                    raise PageError("the keys of its inner pages do not rise")
+                last = key
+            elif not self._pages.enter_leaf(entry):
+                waiting += reversed(self._read_inner(entry, self._pages.enter(entry)))
 
     # Pages
 
@@ -198,13 +222,13 @@ class PointPages:
             if page[0] == LEAF:
                 self._take_leaf(entry, page)
                 yield
-            elif page[0] == INNER:
-                waiting += reversed(self._read_inner(entry, page))
             else:
-                raise PageError(f"page {entry} is of no known kind")
+                waiting += reversed(self._read_inner(entry, page))
 
     def _read_inner(self, number: int, page: bytes) -> list[int | bytes]:
         """Return the children of an inner page and the cells between them."""
+        if page[0] != INNER:
+            raise PageError(f"page {number} is of no known kind")
         found: list[int | bytes] = []
         ranges = []
         for at in self._pages.pointers(number, page):
@@ -222,17 +246,28 @@ class PointPages:
             raise PageError(f"page {number} has more cells than room")
         if not count and number != self._root:
             raise PageError(f"page {number} is empty")
-        pointers = page[LEAF_HEADER_BYTES:begin]
+        usable = self._pages.usable
         ranges = []
-        done = 0
-        while done < count:
-            at = pointers[2 * done] << 8 | pointers[2 * done + 1]
-            if at < begin:
+        place = LEAF_HEADER_BYTES
+        while place < begin:
+            at = page[place] << 8 | page[place + 1]
+            if not begin <= at < usable:
                 raise PageError(f"a cell of page {number} lies outside it")
-            end = self._end_of(number, page, at)
-            size = end - at
-            # Cells that lie one below the other are taken together.
-            same = _count_same(pointers[2 * done :], _descending(at, size)) if size <= MOST_BYTES else 1
+            size = page[at] + 1
+            end = at + size
+            same = 1
+            if not HEAD_BYTES <= size <= MOST_BYTES or end > usable:
+                end = self._end_of(number, page, at)
+                size = end - at
+            elif place + 2 < begin:
+                # Cells that lie one below the other are taken together.
+                pointers = page[place:begin]
+                expected = _descending(at, size)[: len(pointers)]
+                if pointers == expected:
+                    same = (begin - place) // 2
+                else:
+                    differ = int.from_bytes(pointers, "little") ^ int.from_bytes(expected, "little")
+                    same = (differ & -differ).bit_length() - 1 >> 4
             if at - size * (same - 1) < begin:
                 raise PageError(f"a cell of page {number} lies outside it")
             # A shorter cell may begin where one of this size would.
@@ -241,7 +276,7 @@ class PointPages:
             last = at - size * (same - 1)
             ranges.append((last, end))
             self._take(page[last:end], size)
-            done += same
+            place += 2 * same
         if len(ranges) > 1:
             self._require_apart(number, ranges)
 
@@ -266,7 +301,7 @@ class PointPages:
     @staticmethod
     def _require_apart(number: int, ranges: list[tuple[int, int]]) -> None:
         ranges.sort()
-        if any(one[1] > other[0] for one, other in zip(ranges, ranges[1:], strict=False)):
+        if any(one[1] > other[0] for one, other in pairwise(ranges)):
             raise PageError(f"cells of page {number} share bytes")
 
     # Cells
@@ -348,25 +383,7 @@ class PointPages:
 
     def _decode_odd(self, cell: bytes) -> None:
         """Take the key of a point that is otherwise wrong, and note that for its series."""
-        record_bytes, begin = _read_varint(cell, 0)
-        if begin + record_bytes > len(cell) <= MOST_BYTES:
-            raise PageError("cells of a page share bytes")
-        record = cell[begin : begin + record_bytes]
-        length, at = _read_varint(record, 0)
-        types = []
-        while at < length:
-            kind, at = _read_varint(record, at)
-            types.append(kind)
-        key = types[:3]
-        if at != length or len(key) < 3 or not INTEGERS.issuperset(key):
-            raise PageError("a point in it has no key")
-        numbers = []
-        for kind in key:
-            part = record[at : at + WIDTHS[kind]]
-            if len(part) < WIDTHS[kind]:
-                raise PageError("a point in it has no key")
-            at += WIDTHS[kind]
-            numbers.append(int.from_bytes(part, "big", signed=True) if part else int(kind == ONE))
+        numbers = _read_key(cell)
         for column, number in zip(self._columns, (*numbers, 0), strict=False):
             column += struct.pack("<q", number)
         self._columns[-1].extend(_NAN)
@@ -376,18 +393,12 @@ class PointPages:
 
     def _cut(self, *, is_end: bool) -> Iterator[Block]:
         """Yield the blocks that are complete."""
-        ids = to_integers(self._columns[0])
-        begin, block_bytes = 0, 8 * BLOCK_POINTS
-        while begin < len(ids):
-            series = ids[begin]
-            end = bisect_right(ids, series, begin)
-            if self._columns[0][8 * begin : 8 * end] != struct.pack("<q", series) * (end - begin):
-                raise PageError("its series do not rise")
+        count, block_bytes = len(self._columns[0]) // 8, 8 * BLOCK_POINTS
+        done = 0
+        for series, begin, end in self._divide():
             if series != self._last_series:
-                if series < self._last_series:
-                    raise PageError("its series do not rise")
                 self._last_series, self._last_key = series, None
-            is_over = is_end or end < len(ids)
+            is_over = is_end or end < count
             for at in range(8 * begin, 8 * end, block_bytes):
                 upto = min(at + block_bytes, 8 * end)
                 if upto - at < block_bytes and not is_over:
@@ -395,38 +406,82 @@ class PointPages:
                 block = Block(series, *(bytes(column[at:upto]) for column in self._columns[1:]))
                 self._require_order(block)
                 yield block
-                begin = upto // 8
-            if not is_over:
-                break
+                done = upto
         for column in self._columns:
-            del column[: 8 * begin]
+            del column[:done]
+
+    def _divide(self) -> list[tuple[int, int, int]]:
+        """Return each series of the points that are in no block yet, and where it begins and ends."""
+        ids = to_integers(self._columns[0])
+        found: list[tuple[int, int, int]] = []
+        last, begin = self._last_series, 0
+        while begin < len(ids):
+            series, end = ids[begin], bisect_right(ids, ids[begin], begin)
+            is_one = self._columns[0][8 * begin : 8 * end] == struct.pack("<q", series) * (end - begin)
+            if not is_one or series < last or (found and series == last):
+                raise PageError("its series do not rise")
+            found.append((series, begin, end))
+            last, begin = series, end
+        return found
 
     def _require_order(self, block: Block) -> None:
         first, last, is_rising = describe_steps(block.steps)
-        if block.seqs == bytes(len(block.seqs)):
+        if block.has_no_repetition():
             low, high = (first, 0), (last, 0)
         else:
             seqs = to_integers(block.seqs)
             keys = list(zip(to_integers(block.steps), seqs, strict=True))
-            is_rising = all(one < other for one, other in zip(keys, keys[1:], strict=False))
+            is_rising = all(one < other for one, other in pairwise(keys))
             low, high = keys[0], keys[-1]
         if not is_rising or (self._last_key is not None and low <= self._last_key):
             raise PageError(f"the points of the series {block.series} do not rise")
         self._last_key = high
 
 
+def _read_key(cell: bytes) -> tuple[int, ...]:
+    """Return the series, step and repetition of a point."""
+    types = _read_types(cell[:HEAD_BYTES], len(cell))
+    at, record = HEAD_BYTES, cell
+    if types is None:
+        types, record, at = _read_odd_types(cell)
+    numbers = []
+    for kind in types[:3]:
+        width = WIDTHS[kind]
+        part = record[at : at + width]
+        if len(part) < width:
+            raise PageError("a point in it has no key")
+        at += width
+        numbers.append(int.from_bytes(part, "big", signed=True) if width else int(kind == ONE))
+    return tuple(numbers)
+
+
+def _read_odd_types(cell: bytes) -> tuple[bytes, bytes, int]:
+    """Return the types of the key of a cell that is no usual point, its record, and where the values begin."""
+    record_bytes, begin = _read_varint(cell, 0)
+    if begin + record_bytes > len(cell) <= MOST_BYTES:
+        raise PageError("cells of a page share bytes")
+    record = cell[begin : begin + record_bytes]
+    length, at = _read_varint(record, 0)
+    types = []
+    while at < length:
+        kind, at = _read_varint(record, at)
+        types.append(kind)
+    if at != length or len(types) < 3 or not INTEGERS.issuperset(types[:3]):
+        raise PageError("a point in it has no key")
+    return bytes(types[:3]), record, at
+
+
 def to_integers(column: bytes | bytearray) -> array[int]:
     """Return the numbers of a column of integers."""
-    return _from_bytes("q", column)
+    numbers = array("q", bytes(column))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 def to_floats(column: bytes | bytearray) -> array[float]:
     """Return the numbers of a column of floats."""
-    return _from_bytes("d", column)
-
-
-def _from_bytes(kind: str, column: bytes | bytearray) -> array[int] | array[float]:
-    numbers = array(kind, bytes(column))
+    numbers = array("d", bytes(column))
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
@@ -455,15 +510,6 @@ def _descending(at: int, size: int) -> bytes:
     """Return the pointers to all cells of this size that can lie below one another, the first one at `at`."""
     numbers = range(at, -1, -size)
     return struct.pack(f">{len(numbers)}H", *numbers)
-
-
-def _count_same(pointers: bytes, expected: bytes) -> int:
-    """Return how many pointers are as expected from the first one on."""
-    size = min(len(pointers), len(expected))
-    if pointers[:size] == expected[:size]:
-        return size // 2
-    differ = int.from_bytes(pointers[:size], "little") ^ int.from_bytes(expected[:size], "little")
-    return (differ & -differ).bit_length() - 1 >> 4
 
 
 def _count_alike(data: bytes, at: int, size: int, head: bytes) -> int:

@@ -25,10 +25,28 @@ class Unknown(NamedTuple):
         return bool(self.runs or self.groups or self.studies)
 
 
-def find_unknown(known: Connection, other: Connection) -> Unknown:
-    """Return of what the file `other` says something that the file `known` does not say."""
+class Known:
+    """What a file says, read once to be compared with several others."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._parts: dict[tuple[Said, ...], list[_Rows]] = {}
+
+    def read(self, part: tuple[Said, ...]) -> list[_Rows]:
+        """Return the rows of each kind, as they were when they were first read."""
+        if part not in self._parts:
+            self._parts[part] = _read(self.connection, part)
+        return self._parts[part]
+
+    def forget(self) -> None:
+        """Read anew. Call it when the file has changed."""
+        self._parts.clear()
+
+
+def find_unknown(known: Known, other: Connection) -> Unknown:
+    """Return of what the file `other` says something that the known file does not say."""
     parts = (OF_RUNS, OF_GROUPS, OF_STUDIES)
-    return Unknown(*(_subtract(_read(other, part), _read(known, part)) for part in parts))
+    return Unknown(*(_subtract(_read(other, part), known.read(part)) for part in parts))
 
 
 @in_reading

@@ -208,8 +208,11 @@ def resolve(copies: Sequence[Copy], contains: ContainsPoints) -> list[Branch]:
 
 
 def _rank(copy: Copy) -> tuple[Any, ...]:
-    """Order branches: the first keeps the id of the run. Of those with equal sessions, it went furthest."""
-    return copy.sessions, -copy.end, -copy.rows.points, copy.content
+    """Order branches: the first keeps the id of the run. Of those with equal sessions, it went furthest.
+
+    It makes no difference whether a process was found dead: each opening of a file may find that.
+    """
+    return copy.sessions, copy.end != TOLD, -copy.rows.points, copy.own_events, copy.content
 
 
 def _is_taken(other: Copy, one: Copy, is_before: bool) -> bool:
@@ -224,13 +227,22 @@ def _name_branches(of: str, largest: Sequence[Copy]) -> list[tuple[str, str]]:
         if place == 0:
             names.append((of, ""))
             continue
-        before = [other.sessions for other in largest[:place]]
-        lengths = range(1, len(copy.sessions) + 1)
-        parting = next((n for n in lengths if all(other[:n] != copy.sessions[:n] for other in before)), None)
-        word = copy.content.hex() if parting is None else copy.sessions[parting - 1]
-        parted_at = copy.sessions[-1] if parting is None else word
+        before = largest[:place]
+        session = _find_parting(copy.sessions, [one.sessions for one in before])
+        event = _find_parting(copy.own_events, [one.own_events for one in before])
+        if session is not None:
+            word, parted_at = session, session
+        else:
+            word = copy.content.hex() if event is None else encode_list(event).decode()
+            parted_at = copy.sessions[-1]
         names.append((derive_fork_id(of, word), parted_at))
     return names
+
+
+def _find_parting(own: Sequence[_T], before: Sequence[Sequence[_T]]) -> _T | None:
+    """Return the first thing of a list that ends what it has in common with each of the others."""
+    lengths = range(1, len(own) + 1)
+    return next((own[n - 1] for n in lengths if all(other[:n] != own[:n] for other in before)), None)
 
 
 def _unite(copy: Copy, copies: Sequence[Copy], run_id: str, parted_at: str) -> RunRows:
@@ -467,3 +479,28 @@ def _unite_inputs(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[Any, ...], 
         taken.add((run_id, name, version))
         rows.append((blob_hash, run_id, name, version, used_at))
     return tuple(rows)
+
+
+def assign_places(
+    branches: Sequence[Branch], copies: Sequence[Copy], here: str
+) -> tuple[list[int | None], list[int]]:
+    """Return the row ids under which the branches are written in the file `here`, and those that go.
+
+    None stands for a new one. A branch of the other file takes the place of a copy that it continues.
+    """
+    free = {one.rows.row_id for one in copies if one.where == here}
+    free -= {one.copy.rows.row_id for one in branches if one.copy.where == here}
+    places: list[int | None] = []
+    for branch in branches:
+        place: int | None = branch.copy.rows.row_id
+        if branch.copy.where != here:
+            continued = [one.rows.row_id for one in branch.follows if one.where == here]
+            place = next((row_id for row_id in continued if row_id in free), None)
+            free.discard(place or 0)
+        places.append(place)
+    return places, sorted(free)
+
+
+def is_stored(branch: Branch, own: Iterable[RunRows]) -> bool:
+    """Whether the file has a branch exactly so."""
+    return any(branch.rows == one for one in own if one.row_id == branch.copy.rows.row_id)

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, collect_unused
-from exptrack.database.connection import Connection, in_section
+from exptrack.artifacts.blobs import Intake
+from exptrack.database.connection import Connection
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -34,17 +35,18 @@ from exptrack.errors import (
 from exptrack.metrics.journal_file import list_journals
 from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
+from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
-from exptrack.portable.differences import Unknown, find_unknown
+from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source, require_present
-from exptrack.portable.history import Branch, Copy, origin_of, resolve
+from exptrack.portable.history import Branch, Copy, assign_places, is_stored, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import find_new_studies, merge_studies
 from exptrack.portable.point_proofs import PointProofs
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
-from exptrack.portable.run_copier import BLOB_IDS, RunCopier
+from exptrack.portable.run_copier import RunCopier, collect_blobs
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, delete_series, read_runs
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
 from exptrack.portable.stranger_values import MOST_PROBLEMS
@@ -61,6 +63,7 @@ UNREADABLE = (
     ArchiveLockedError,
     ArchiveMovedError,
 )
+PROVED_AT_ONCE = 20  # runs, without a pause
 TRIES = 10  # to store contents that others remove meanwhile
 HERE, THERE = "main", "source"  # the schemas of the archive and of the file that is merged
 
@@ -109,10 +112,11 @@ def merge_archives(
         settle_folders(folders)
     merged: list[MergedFile] = []
     seen = {identify_file(connection.place)}
+    known = Known(connection)
     for given in expand_folders(sources):
         if given.path and (identity := identify_file(given.path)) not in seen:
             seen.add(identity)
-            merged.append(_merge_given(connection, given, dry_run, tell))
+            merged.append(_merge_given(known, given, dry_run, tell))
         if given.missing:
             left = MergedFile(os.fspath(given.place), left_out=(LeftOut("points", given.missing),))
             merged.append(left)
@@ -125,27 +129,29 @@ def merge_archives(
 def _brings_nothing(connection: Connection, path: str | os.PathLike[str]) -> bool:
     """Whether the archive holds all that a file has, found by reading it once more."""
     try:
-        found = _merge_file(connection, path, True, lambda _file, _done, _total: None)
+        found = _merge_file(Known(connection), path, True, lambda _file, _done, _total: None)
     except UNREADABLE:
         return False  # the merge has told of it
     brought = found.new, found.updated, found.forked, found.studies, found.renamed, found.left_out
     return not any(brought) and not found.points and not found.blobs
 
 
-def _merge_given(connection: Connection, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
+def _merge_given(known: Known, given: Given, dry_run: bool, tell: Tell) -> MergedFile:
     """Merge one file. One that was found in a folder and cannot be read does not keep the others out."""
     try:
-        return _merge_file(connection, given.path, dry_run, tell)
+        return _merge_file(known, given.path, dry_run, tell)
     except UNREADABLE as error:
-        if not given.is_listed or error.path == str(connection.place):
+        if not given.is_listed or error.path == str(known.connection.place):
             raise
         return MergedFile(os.fspath(given.path), left_out=(LeftOut("archive", str(error)),))
 
 
-def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
+def _merge_file(known: Known, path: str | os.PathLike[str], dry_run: bool, tell: Tell) -> MergedFile:
     with look_at_source(path) as look:
-        if not _brings_news(connection, look) and not _has_journals(path):
+        if not _brings_news(known, look) and not _has_journals(path):
             return MergedFile(os.fspath(path), unchanged=len(_read_row_ids(look)))
+    known.forget()
+    connection = known.connection
     with (
         open_source(path, beside=connection.place.parent) as source,
         PointProofs(source.connection) as points,
@@ -153,14 +159,14 @@ def _merge_file(connection: Connection, path: str | os.PathLike[str], dry_run: b
         return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
 
 
-def _brings_news(connection: Connection, look: Connection) -> bool:
+def _brings_news(known: Known, look: Connection) -> bool:
     """Whether a file may have something to take; where a short look cannot tell, it may."""
     try:
-        unknown = find_unknown(connection, look)
+        unknown = find_unknown(known, look)
         return bool(
             unknown.runs
-            or find_new_groups(connection, look, unknown.groups)
-            or find_new_studies(connection, look, unknown.studies)
+            or find_new_groups(known.connection, look, unknown.groups)
+            or find_new_studies(known.connection, look, unknown.studies)
         )
     except DAMAGE:
         return True  # the private copy tells
@@ -181,8 +187,9 @@ def _read_row_ids(connection: Connection) -> dict[str, int]:
 class _Outcome(NamedTuple):
     """What became of the copies of one run.
 
-    `changed` are the branches that were written, each with the row id that it had here; `before` are the copies
-    that were here. `blobs` are the hashes of what those named, and `points` counts those from journals.
+    `changed` are the branches that were written, each with the row id that it had here. `before` are the copies
+    that were here, and `gone` the row ids of those without a place. `blobs` are the hashes of what they named,
+    and `points` counts those from journals.
     """
 
     changed: Sequence[tuple[Branch, int | None]] = ()
@@ -190,6 +197,14 @@ class _Outcome(NamedTuple):
     blobs: frozenset[str] | set[str] = frozenset()
     points: int = 0
     problem: str | None = None  # why nothing was written
+    gone: Sequence[int] = ()
+
+
+class _Proved(NamedTuple):
+    """Runs of a file whose checksums hold, and those that do not come along."""
+
+    runs: list[RunRows]
+    left_out: list[LeftOut]
 
 
 class _SourceMerge:
@@ -208,8 +223,8 @@ class _SourceMerge:
         self._source = source
         self._name = name
         self._from = source.connection
-        self._copier = RunCopier(connection, source.connection, source.place, points.meanwhile)
-        self._point_proofs = points
+        self._copier = RunCopier(connection, source.connection, source.place)
+        self._points_proved = points
         self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
@@ -222,15 +237,19 @@ class _SourceMerge:
 
     def run(self) -> MergedFile:
         """Merge everything: runs that are new here, runs that both files have, groups, studies."""
-        unknown = find_unknown(self._connection, self._from)
+        unknown = find_unknown(Known(self._connection), self._from)
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
         total = sum(len(rows) for _, rows in groups.values())
         fresh = sorted(rows[0] for here, rows in groups.values() if not here and len(rows) == 1)
-        for batch in self._copier.batches(fresh):
-            self._take_new(batch)
-            self._done += len(batch)
-            self._tell(self._name, self._done, total)
+        with Ahead(self._prove(self._copier.batches(fresh))) as ahead:
+            self._copier.meanwhile = ahead.meanwhile
+            while (proved := ahead.take()) is not None:
+                self._left_out += proved.left_out
+                self._take_new(proved.runs)
+                self._done += len(proved.runs) + len(proved.left_out)
+                self._tell(self._name, self._done, total)
+        self._copier.meanwhile = nullcontext
         for of, (here, rows) in groups.items():
             if here or len(rows) > 1:
                 self._take_copies(of, rows)
@@ -282,9 +301,8 @@ class _SourceMerge:
 
     # Runs that are new here
 
-    def _take_new(self, row_ids: list[int]) -> None:
+    def _take_new(self, sound: list[RunRows]) -> None:
         """Take runs of which this archive has no copy, all in one transaction if they are sound."""
-        sound = self._prove(row_ids)
         try:
             self._copy_new(sound)
         except ArchiveCorruptError as error:
@@ -298,24 +316,30 @@ class _SourceMerge:
                 except ArchiveCorruptError as single:
                     self._leave_out(one.facts.run_id, single)
 
-    def _prove(self, row_ids: Sequence[int]) -> list[RunRows]:
-        """Read runs of the file, and return those whose checksums hold."""
-        problems = prove_runs(self._from, row_ids)
-        sound = [row_id for row_id in row_ids if not problems[row_id]]
-        problems |= self._contents.prove_runs(sound)
-        for row_id in row_ids:
-            if problems[row_id]:
-                self._leave_out(name_run(self._from, row_id), "; ".join(problems[row_id]))
-        runs = read_runs(self._from, [row_id for row_id in sound if not problems[row_id]])
-        damaged = self._point_proofs.find_problems(series.row_id for one in runs for series in one.series)
-        found = []
-        for rows in runs:
-            metrics = [damaged[series.row_id] for series in rows.series if series.row_id in damaged]
-            if metrics:
-                self._leave_out(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS]))
-            else:
-                found.append(rows)
-        return found
+    def _prove(self, batches: Iterable[list[int]]) -> Iterator[_Proved | None]:
+        """Yield for each batch those of its runs whose checksums hold, and None after each step before that."""
+        for row_ids in batches:
+            problems: dict[int, list[str]] = {}
+            for begin in range(0, len(row_ids), PROVED_AT_ONCE):
+                problems |= prove_runs(self._from, row_ids[begin : begin + PROVED_AT_ONCE])
+                yield None
+            problems |= self._contents.prove_runs([row_id for row_id in row_ids if not problems[row_id]])
+            left_out = [
+                LeftOut(name_run(self._from, row_id), "; ".join(problems[row_id]))
+                for row_id in row_ids
+                if problems[row_id]
+            ]
+            found: list[RunRows] = []
+            for rows in read_runs(self._from, [row_id for row_id in row_ids if not problems[row_id]]):
+                series = [one.row_id for one in rows.series]
+                yield from self._points_proved.prove(series)
+                damaged = self._points_proved.problems
+                metrics = [damaged[one] for one in series if one in damaged]
+                if metrics:
+                    left_out.append(LeftOut(rows.facts.run_id, "; ".join(metrics[:MOST_PROBLEMS])))
+                else:
+                    found.append(rows)
+            yield _Proved(found, left_out)
 
     def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
         """Return the groups or studies that are sound, and report the others."""
@@ -355,19 +379,26 @@ class _SourceMerge:
     # Runs of which both files have copies
 
     def _take_copies(self, of: str, there: list[int]) -> None:
-        sound = self._prove(there)
+        (proved,) = filter(None, self._prove([there]))
+        self._left_out += proved.left_out
+        sound = proved.runs
         if not sound:
             return
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
-            outcome = self._write(sound, partial(self._write_copies, of, sound))
+            write = partial(self._write_copies, of, sound)
+            outcome = self._attach(partial(write, look_only=True))
+            if self._dry_run and outcome.changed:
+                self._copier.count_blobs(sound)
+            elif not self._dry_run and (outcome.changed or outcome.gone):
+                outcome = self._write(sound, write)
         except ArchiveCorruptError as error:
             self._require_theirs(error)
             outcome = _Outcome(problem=str(error))
         blobs |= outcome.blobs
         self._note(of, outcome, len(sound))
         if not self._dry_run:
-            _collect(self._connection, blobs)
+            collect_blobs(self._connection, blobs)
 
     def _take_waiting_points(self, run_ids: Collection[str]) -> None:
         """Add points from journals beside the file to runs that are here exactly as they are in the file."""
@@ -406,8 +437,11 @@ class _SourceMerge:
                         " recover' on it, and merge again",
                     )
 
-    def _write_copies(self, of: str, there: list[RunRows]) -> _Outcome:
-        """Let the archive hold the branches of all copies. Call inside a transaction, which may run twice."""
+    def _write_copies(self, of: str, there: list[RunRows], *, look_only: bool = False) -> _Outcome:
+        """Let the archive hold the branches of all copies, or with `look_only` tell what would change.
+
+        Call inside a transaction, which may run twice.
+        """
         connection = self._connection
         own = read_runs(connection, self._find_copies([of])[of])
         blobs = set[str]().union(*(one.blobs() for one in own))
@@ -418,18 +452,18 @@ class _SourceMerge:
         branches = [
             one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
         ]
-        places, gone = _assign(branches, copies)
+        places, gone = assign_places(branches, copies, HERE)
         changed = [
             (branch, place)
             for branch, place in zip(branches, places, strict=True)
-            if place is None or branch.copy.where == THERE or not _is_stored(branch, own)
+            if place is None or branch.copy.where == THERE or not is_stored(branch, own)
         ]
         replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
         busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
         if busy:
             return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
-        outcome = _Outcome(changed, own, blobs)
-        if self._dry_run or not (changed or gone):
+        outcome = _Outcome(changed, own, blobs, gone=gone)
+        if look_only or not (changed or gone):
             return outcome
         for row_id in (*replaced, *gone):
             delete_series(connection, row_id)
@@ -484,27 +518,27 @@ class _SourceMerge:
                 return False
         return True
 
-    def _write(self, runs: list[RunRows], write: Callable[[], Any]) -> Any:
+    def _attach(self, work: Callable[[], Any]) -> Any:
+        """Call `work` with the file attached, in a section."""
+
+        def attach() -> Any:
+            with self._connection.attached(self._source.copy):
+                return work()
+
+        return self._connection.section(attach)
+
+    def _write(self, runs: Sequence[RunRows], write: Callable[[], Any]) -> Any:
         """Call `write` with the file attached, in a transaction in which these runs have their contents."""
-        connection, copier = self._connection, self._copier
         result: list[Any] = []
 
         def write_if_whole() -> None:
             # Another merge may have removed contents that were here, as no artifact named them any more.
-            result[:] = () if not self._dry_run and copier.find_missing(runs) else (write(),)
-
-        def work(store: Callable[[], object]) -> None:
-            with connection.attached(self._source.copy):
-                store()
+            result[:] = () if self._copier.find_missing(runs) else (write(),)
 
         for _ in range(TRIES):
-            with Intake(connection) as intake:
-                if self._dry_run:
-                    copier.count_blobs(runs)
-                    connection.section(partial(work, write_if_whole))
-                else:
-                    copier.put_blobs(intake, runs)
-                    connection.section(partial(work, lambda: intake.attach(write_if_whole, durable=True)))
+            with Intake(self._connection) as intake:
+                self._copier.put_blobs(intake, runs)
+                self._attach(partial(intake.attach, write_if_whole, durable=True))
             if result:
                 return result[0]
         reason = "another process removes the contents of its artifacts again and again; merge again later"
@@ -558,35 +592,3 @@ def _find_origins(connection: Connection, row_ids: Sequence[int]) -> dict[int, s
         for rows in read_runs(connection, row_ids[begin : begin + RUNS_AT_ONCE]):
             found[rows.row_id] = origin_of(rows)
     return found
-
-
-@in_section
-def _collect(connection: Connection, hashes: Iterable[str]) -> None:
-    """Delete those of these blobs that no artifact names any more. Commits if there is one."""
-    ids = dict(connection.fold(BLOB_IDS, (json.dumps(sorted(hashes)),), list))
-    unused = json.dumps(sorted(ids.values()))
-    if ids and connection.all(UNUSED_BLOBS_AMONG, {"among": unused}):
-        with connection.transaction(durable=True):
-            collect_unused(connection, list(ids.values()))
-
-
-def _assign(branches: Sequence[Branch], copies: Sequence[Copy]) -> tuple[list[int | None], list[int]]:
-    """Return the row id under which each branch is written here, None for a new one, and the row ids that go.
-
-    A branch of the other file takes the place of a copy that it continues.
-    """
-    free = {one.rows.row_id for one in copies if one.where == HERE}
-    free -= {one.copy.rows.row_id for one in branches if one.copy.where == HERE}
-    places: list[int | None] = []
-    for branch in branches:
-        place: int | None = branch.copy.rows.row_id
-        if branch.copy.where == THERE:
-            continued = [one.rows.row_id for one in branch.follows if one.where == HERE]
-            place = next((row_id for row_id in continued if row_id in free), None)
-            free.discard(place or 0)
-        places.append(place)
-    return places, sorted(free)
-
-
-def _is_stored(branch: Branch, own: Iterable[RunRows]) -> bool:
-    return any(branch.rows == one for one in own if one.row_id == branch.copy.rows.row_id)

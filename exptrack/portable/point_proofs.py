@@ -1,21 +1,16 @@
 """Prove the points of a stranger's file: all that `verify` proves of them, before any is stored.
 
-The pages of the points are walked once, in the order of their keys. A thread goes on with that while SQLite copies
-points, which it does without Python. Only then, as a thread that computes keeps others from Python for 5 ms at a
-time. Whoever needs a result that is not there yet walks on in the own thread.
-
 Invariants:
 
-- The walk and the other thread read one private copy, which does not change.
+- The pages of the points are walked once, in the order of their keys, as far as the callers ask.
+- The private copy does not change.
 - What is remembered of a series is what is wrong with it; of a sound one, nothing.
-- Whatever ends the walk early is an error for each caller. No series counts as proved after that.
+- No series counts as proved once the walk has met an error.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
@@ -24,11 +19,9 @@ from exptrack.database.connection import Row
 from exptrack.database.failures import DAMAGE
 from exptrack.database.point_pages import Block, PageError, PointPages, to_floats, to_integers
 from exptrack.database.row_sums import sum_columns
-from exptrack.database.stranger import ROOT_PAGE, StrangerConnection, damaged_table
+from exptrack.database.stranger import POINTS, ROOT_PAGE, StrangerConnection, damaged_table
 from exptrack.portable.series_checks import CHANGED, SeriesProof
-from exptrack.threads import Signal, Worker
 
-POINTS = "metric_point"
 NAN = b"\0\0\0\0\0\0\xf8\x7f"
 SERIES_AT_ONCE = 200
 ROWS_AFTER = f"""
@@ -38,7 +31,6 @@ FROM metric_series AS s JOIN run AS r ON r.id = s.run JOIN metric_name AS n ON n
 WHERE s.id > ? ORDER BY s.id LIMIT {SERIES_AT_ONCE}
 """
 BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq LIMIT ?"
-END_WAIT_S = 5.0  # for a step of the walk, which takes milliseconds
 
 
 class PointProofs:
@@ -47,15 +39,10 @@ class PointProofs:
     def __init__(self, connection: StrangerConnection) -> None:
         self._connection = connection
         self._pages = PointPages(connection.path, connection.value(ROOT_PAGE, (POINTS,)))
-        self._steps = self._prove()
-        self._lock = threading.Lock()  # of the walk
+        self._steps = self._walk()
         self._upto = -(2**63)  # every series with a lower row id is proved
-        self._is_over = False
-        self._error: Exception | None = None
-        self._problems: dict[int, str] = {}
-        self._is_open = False
-        self._go = Signal()
-        self._worker = Worker(self._work, "exptrack-points", self._go.set)
+        #: What is wrong with the series that were proved, by row id. Sound ones are left out.
+        self.problems: dict[int, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -66,65 +53,26 @@ class PointProofs:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._is_open = False
-        self._worker.stop(END_WAIT_S)
-        with self._lock:
-            self._is_over = True
-            self._pages.close()
+        self._pages.close()
 
-    def find_problems(self, series: Iterable[int]) -> dict[int, str]:
-        """Return what is wrong with these series, by row id; sound ones are left out.
+    def prove(self, series: Iterable[int]) -> Iterator[None]:
+        """Prove these series; pause after each step, which takes a millisecond.
 
         Raises:
             ArchiveCorruptError: the table of the points is damaged as a whole.
         """
-        wanted = list(series)
-        last = max(wanted, default=self._upto - 1)
-        while not self._is_over and last >= self._upto:
-            self._advance()
-        if self._error is not None and last >= self._upto:
-            raise self._error
-        return {one: self._problems[one] for one in wanted if one in self._problems}
-
-    @contextmanager
-    def meanwhile(self) -> Iterator[None]:
-        """Prove on in a thread while the block runs. It should be one long call without Python."""
-        self._is_open = not self._is_over and self._worker.begin()
-        self._go.set()
-        try:
-            yield
-        finally:
-            self._is_open = False
-
-    def _work(self) -> None:
-        while not self._worker.has_to_end:
-            if self._is_open and not self._is_over:
-                self._advance()
-            else:
-                self._go.wait()
-
-    def _advance(self) -> None:
-        """Walk on for a block of points."""
-        with self._lock:
-            if self._is_over:
-                return
+        last = max(series, default=self._upto - 1)
+        while last >= self._upto:
             try:
                 next(self._steps)
-            except StopIteration:
-                # An exception that was thrown at a thread amid a step ends the walk too.
-                if not self._is_over:
-                    self._fail(RuntimeError("the proof of the points was interrupted; merge again"))
             except PageError as error:
-                self._fail(damaged_table(self._connection.place, POINTS, str(error)))
-            except Exception as error:
-                self._fail(error)
+                raise damaged_table(self._connection.place, POINTS, str(error)) from error
+            except StopIteration:
+                if last >= self._upto:
+                    raise RuntimeError("the proof of the points had an error before") from None
+            yield
 
-    def _fail(self, error: Exception) -> None:
-        self._error, self._is_over = error, True
-
-    # The walk
-
-    def _prove(self) -> Iterator[None]:
+    def _walk(self) -> Iterator[None]:
         """Prove series by series; pause after each block of points."""
         rows = self._read_rows()
         row = next(rows, None)
@@ -149,7 +97,7 @@ class PointProofs:
         while row is not None:
             self._end(SeriesProof(row))
             row = next(rows, None)
-        self._upto, self._is_over = 2**63, True
+        self._upto = 2**63
 
     def _read_rows(self) -> Iterator[Row]:
         last = -(2**63)
@@ -165,9 +113,9 @@ class PointProofs:
         except DAMAGE as error:
             problems = [f"it cannot be read: {error or type(error).__name__}"]
         if CHANGED in problems:
-            self._problems[row_id] = f"the points of the metric {name!r} do not match their checksum"
+            self.problems[row_id] = f"the points of the metric {name!r} do not match their checksum"
         elif problems:
-            self._problems[row_id] = f"the metric {name!r} is damaged: {problems[0]}"
+            self.problems[row_id] = f"the metric {name!r} is damaged: {problems[0]}"
 
     def _find_problems(self, proof: SeriesProof) -> Iterator[str]:
         yield from proof.problems(self._connection)
@@ -184,8 +132,7 @@ def add_block(proof: SeriesProof, block: Block) -> None:
     steps, times_ms = to_integers(block.steps), to_integers(block.times_ms)
     values = to_floats(block.values).tolist()
     numbers = values if NAN not in block.values else [one for one in values if one == one]
-    has_seqs = block.seqs != bytes(len(block.seqs))
-    seqs = to_integers(block.seqs) if has_seqs else None
+    seqs = None if block.has_no_repetition() else to_integers(block.seqs)
     bits = to_integers(block.values)
     total = sum_columns((_sum(block.steps),), seqs, (_sum(block.times_ms),), bits)
     first = (steps[0], seqs[0] if seqs else 0)

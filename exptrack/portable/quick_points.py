@@ -15,10 +15,10 @@ from exptrack.database.connection import Connection, Row
 from exptrack.database.failures import DAMAGE
 from exptrack.database.main_file import MainFile, read_beside
 from exptrack.database.point_pages import PageError, PointPages
-from exptrack.database.stranger import ROOT_PAGE
+from exptrack.database.stranger import POINTS, ROOT_PAGE
 from exptrack.errors import ArchiveIOError
 from exptrack.portable.findings import PointsMeter
-from exptrack.portable.point_proofs import POINTS, ROWS_AFTER, add_block
+from exptrack.portable.point_proofs import ROWS_AFTER, add_block
 from exptrack.portable.series_checks import BLOCKS_OF, SeriesProof
 
 COUNT_SERIES = "SELECT count(*) FROM metric_series"

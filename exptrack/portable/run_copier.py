@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from exptrack.artifacts.blobs import Intake, StoredBlob
-from exptrack.database.connection import Connection
+from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, StoredBlob, collect_unused
+from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import ArchiveCorruptError, InvalidTypeError
 from exptrack.portable.merge_groups import restore_groups
@@ -20,7 +20,7 @@ from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
 from exptrack.runs.seal import save_run_checksum
 
-POINTS_AT_ONCE = 1_000_000  # copied in one transaction
+POINTS_AT_ONCE = 250_000  # copied in one transaction
 
 POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"
@@ -59,17 +59,11 @@ class RunCopier:
     SQLite alone works.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        source: Connection,
-        place: os.PathLike[str],
-        meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext,
-    ) -> None:
+    def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
         self._connection = connection
         self._source = source
         self._place = os.fspath(place)
-        self._meanwhile = meanwhile
+        self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         self.blobs = self.blob_bytes = 0
         self._counted: set[str] = set()
 
@@ -128,7 +122,7 @@ class RunCopier:
         """
         mapped = (json.dumps(series),)
         try:
-            with self._meanwhile():
+            with self.meanwhile():
                 copied = self._connection.execute(COPY_POINTS, mapped).rowcount if series else 0
             if series:
                 self._connection.execute(COPY_CHECKS, mapped)
@@ -170,3 +164,13 @@ class RunCopier:
             save_run_checksum(connection, row_id)
         groups = {one.facts.group_name for one, _, _ in runs if one.facts.deleted_at is None}
         restore_groups(connection, self._source, groups)
+
+
+@in_section
+def collect_blobs(connection: Connection, hashes: Iterable[str]) -> None:
+    """Delete those of these blobs that no artifact names any more. Commits if there is one."""
+    ids = dict(connection.fold(BLOB_IDS, (json.dumps(sorted(hashes)),), list))
+    unused = json.dumps(sorted(ids.values()))
+    if ids and connection.all(UNUSED_BLOBS_AMONG, {"among": unused}):
+        with connection.transaction(durable=True):
+            collect_unused(connection, list(ids.values()))

@@ -265,7 +265,7 @@ class _Salvage:
         for name, fields in self._draft.views:
             try:
                 create_view(self._connection, name, json.loads(fields))
-            except ExptrackError as error:
+            except (ExptrackError, ValueError, RecursionError) as error:
                 self._draft.findings.others.append(f"the view {name!r}: {error}")
 
     def report(self, out: Path, file_bytes: int) -> SalvageReport:

@@ -63,6 +63,7 @@ WHERE a.run = ? ORDER BY a.id
 DELETE_ARTIFACT = "DELETE FROM artifact WHERE id = ?"
 DELETE_ENTRIES = "DELETE FROM artifact_entry WHERE artifact = ?"
 INSERT_ENTRY = "INSERT INTO artifact_entry (artifact, path, mode, blob) VALUES (?, ?, ?, ?)"
+SET_CHECKSUM = "UPDATE artifact SET checksum = ? WHERE id = ?"
 SET_BLOB = "UPDATE artifact SET blob = ?, removed_at = ? WHERE id = ?"
 FORGET_DESCRIPTIONS = "UPDATE artifact SET description = NULL WHERE run = ?"
 ALIASES_WITHOUT_VERSION = """
@@ -184,15 +185,20 @@ class ArtifactProof:
         if not proved and not self._draft.unproven:
             changed = bool(self._connection.execute(FORGET_DESCRIPTIONS, (run,)).rowcount)
         for row in self._connection.all(ARTIFACTS_OF, (run,)):
+            checksum = artifact_checksum(row)
+            if proved and row["checksum"] != checksum:
+                self._connection.execute(SET_CHECKSUM, (checksum, row["id"]))
+            elif row["checksum"] != checksum:
+                what = f"the artifact {row['name']!r} version {row['version']}"
+                self._draft.findings.miss(run, f"{what}: its row does not match its checksum")
+                self._delete(row["id"])
+                changed = True
+                continue
             changed |= self._settle_one(run, row, now)
         return bool(self._connection.execute(ALIASES_WITHOUT_VERSION, (run,)).rowcount) or changed
 
     def _settle_one(self, run: int, row: Row, now: str) -> bool:
         what = f"the artifact {row['name']!r} version {row['version']}"
-        if artifact_checksum(row) != row["checksum"]:
-            self._draft.findings.miss(run, f"{what}: its row does not match its checksum")
-            self._delete(row["id"])
-            return True
         if row["removed_at"] is not None:
             return False
         if row["blob_hash"] != row["hash"]:
@@ -212,7 +218,9 @@ class ArtifactProof:
         manifest = self._read_blob(blob)
         if build_manifest_of_rows(self._connection.all(ENTRIES_OF, (row["id"],))) == manifest:
             return False
-        entries = json.loads(manifest)[1]
+        entries = _parse_manifest(manifest)
+        if entries is None:
+            return self._lose(run, row, f"{what}: its list of files cannot be read", now)
         found = {
             entry[2]: self._connection.value(BLOB_NAMED, (entry[2],)) for entry in entries if len(entry) > 2
         }
@@ -242,3 +250,19 @@ class ArtifactProof:
         parts = self._connection.all(PARTS_OF, (blob,))
         rows = (self._connection.one(ONE_CHUNK, (part["id"],)) for part in parts)
         return b"".join(unpack_chunk(row, self._unpacker) for row in rows)
+
+
+def _parse_manifest(manifest: bytes) -> list[list[Any]] | None:
+    """Return the entries of a folder, or None if this is no list of them."""
+    try:
+        entries = json.loads(manifest)[1]
+        for path, mode, *file in entries:
+            if (
+                not isinstance(path, str)
+                or not isinstance(mode, int)
+                or (file and not isinstance(file[0], str))
+            ):
+                return None
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return list(entries)

@@ -20,11 +20,9 @@ SELECT v.key AS key_id, k.key, v.type, v.num, v.text, v.source
 FROM config_value AS v LEFT JOIN config_key AS k ON k.id = v.key WHERE v.run = ?
 """
 DELETE_LEAF = "DELETE FROM config_value WHERE run = ? AND key = ?"
-DELETE_LEAVES = "DELETE FROM config_value WHERE run = ?"
 INSERT_LEAF = (
     "INSERT OR REPLACE INTO config_value (run, key, type, num, text, source) VALUES (?, ?, ?, ?, ?, ?)"
 )
-SET_SOURCES = "UPDATE config_value SET source = ? WHERE run = ? AND source IS NULL"
 SAVE_CONFIG = """
 INSERT OR REPLACE INTO run_config (run, format, snapshot, source_files, overrides) VALUES (?, ?, ?, ?, ?)
 """

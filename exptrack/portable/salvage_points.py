@@ -26,9 +26,14 @@ MOST_PLACES = 16  # to which a point may have belonged
 MOST_TIMES = 5_000  # milliseconds between the neighbours of a lost point
 MOST_STRAYS = 10_000
 
-COUNTS = "SELECT series, count(*) FROM metric_point GROUP BY series"
-ALL_SERIES = """
-SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric ORDER BY s.id
+NEAR_MISSES = """
+SELECT * FROM (
+    SELECT s.*, n.name, (SELECT count(*) FROM metric_point AS p WHERE p.series = s.id) - s.count AS surplus
+    FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
+) WHERE surplus IN (-1, 1)
+"""
+SERIES_WITH_NAME = """
+SELECT s.*, n.name FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.id = ?
 """
 POINTS_WITHOUT_SERIES = """
 SELECT step, seq, time_ms, value FROM metric_point WHERE series NOT IN (SELECT id FROM metric_series) LIMIT ?
@@ -62,15 +67,10 @@ def wanted_sum(row: Row) -> int:
 def return_strays(draft: Draft) -> None:
     """Give points back to the series they came from: a damaged key has put them into another one."""
     connection = draft.connection
-    counts: dict[int, int] = dict(connection.fold(COUNTS, (), list))
-    surplus, deficit = [], []
-    for row in connection.all(ALL_SERIES):
-        extra = counts.pop(row["id"], 0) - row["count"]
-        if extra == 1:
-            surplus.append(row)
-        elif extra == -1:
-            deficit.append(row)
-    strays: list[Point] = connection.fold(POINTS_WITHOUT_SERIES, (MOST_STRAYS,), list) if counts else []
+    rows = connection.all(NEAR_MISSES)
+    surplus = [row for row in rows if row["surplus"] == 1]
+    deficit = [row for row in rows if row["surplus"] == -1]
+    strays: list[Point] = connection.fold(POINTS_WITHOUT_SERIES, (MOST_STRAYS,), list) if deficit else []
 
     def settle() -> None:
         for row in surplus:
@@ -95,9 +95,8 @@ def return_strays(draft: Draft) -> None:
 def _settle_rivals(draft: Draft, strays: list[Point]) -> None:
     """Find which of two points of one key belongs there, and the step or series of the other."""
     connection = draft.connection
-    rows = {row["id"]: row for row in connection.all(ALL_SERIES)}
     for series, rival in draft.rivals:
-        row = rows.get(series)
+        row = connection.one(SERIES_WITH_NAME, (series,))
         points = {point[:2]: point for point in read_points(connection, series)}
         if row is None or rival[:2] not in points:
             continue

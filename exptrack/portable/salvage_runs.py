@@ -69,6 +69,7 @@ DELETE_OWNER = "DELETE FROM run_owner WHERE run = ?"
 ROWS_OF = "SELECT * FROM {table} WHERE run = ?"
 DELETE_ROWS = "DELETE FROM {table} WHERE run = ?"
 EVENTS_OF = "SELECT seq, happened_at, kind, data, late, checksum FROM event WHERE run = ? ORDER BY seq"
+SET_CHECKSUM = "UPDATE event SET checksum = ? WHERE run = ? AND seq = ?"
 NUMBERS_OF = "SELECT seq FROM {table} WHERE run = ? ORDER BY seq"
 SET_NUMBER = "UPDATE {table} SET seq = ? WHERE run = ? AND seq = ?"
 DELETE_NUMBER = "DELETE FROM {table} WHERE run = ? AND seq = ?"
@@ -195,29 +196,34 @@ class RunProof:
         if not sealed and self._seal_holds_after_mending(run):
             sealed = True
         row = self._row(run)
-        if not (proved or sealed or self._draft.unproven or self._is_identified(row)):
+        if not (proved or sealed) and not self._is_identified(row):
             self._leave_out(row)
             return
-        before = row["status"]
+        known = proved or sealed or self._indexed.get(run, {}).get("status") == row["status"]
+        before = row["status"] if known and run not in self._restored_runs else None
         changed = False
         if not proved:
             changed = self._settle_facts(run, sealed) or not sealed
             self._settle_rows(run)
+        else:
+            self._settle_checksums(run)
         self._settle_numbers(run, proved)
         changed |= self._settle_config(run, sealed or proved)
         series.settle(sealed=sealed, named=proved)
         self._artifacts.settle(run, proved=proved, now=self._now)
         changed |= series.changed or (row["checksum"] is not None and not sealed)
         unproven = series.unproven or not (proved or sealed)
-        if before == RunStatus.RUNNING:
+        if row["status"] == RunStatus.RUNNING:
             self._running[run] = changed, proved, unproven
         else:
             self._finish(run, before, changed, proved, unproven)
 
     def _is_identified(self, row: Row) -> bool:
         """Whether an index or the checksum of an artifact has the same run id as the row."""
-        if row["id"] in self._restored_runs:
-            return True  # two indexes agree
+        if not is_run_id(row["run_id"]):
+            return False
+        if row["id"] in self._restored_runs or self._draft.unproven:
+            return True  # of a restored run, two indexes agree
         if self._indexed.get(row["id"], {}).get("run_id") == row["run_id"]:
             return True
         artifacts = self._connection.all(ARTIFACTS_OF, (row["id"],))
@@ -264,7 +270,23 @@ class RunProof:
 
     def _mend(self, run: int) -> bool:
         """Try what may be wrong in one place; return whether the sum of the run's rows holds then."""
-        return any(attempt(run) for attempt in (self._drop_intruder, self._mend_facts, self._mend_config))
+        attempts = (self._mend_sums, self._drop_intruder, self._mend_facts, self._mend_config)
+        return any(attempt(run) for attempt in attempts)
+
+    def _mend_sums(self, run: int) -> bool:
+        """Try whether one bit of the sum itself is wrong, or the seal alone."""
+        row = self._row(run)
+        found = sum_all(self._connection, OF_RUN, run)
+        difference = abs(wrap_sum(found - row["rows_sum"]))
+        if difference & (difference - 1) == 0:
+            self._connection.execute(SAVE_SUM, (found, run))
+            return True
+        if row["checksum"] is not None:
+            self._set_facts(run, {"checksum": checksum_run(self._connection, run)})
+            if self._sum_holds(run):
+                return True
+            self._set_facts(run, {"checksum": row["checksum"]})
+        return False
 
     def _drop_intruder(self, run: int) -> bool:
         """Delete the one row that makes the sum wrong: its key was damaged, and it is another run's."""
@@ -376,6 +398,13 @@ class RunProof:
         if last >= count or not count:  # a run has one at least, of its start
             self._draft.findings.miss(run, "some of its events" if count else "its events")
 
+    def _settle_checksums(self, run: int) -> None:
+        """Mend the checksums of events that the sum of the run's rows proves."""
+        for row in self._connection.all(EVENTS_OF, (run,)):
+            checksum = checksum_event(row["happened_at"], row["kind"], row["data"])
+            if row["checksum"] != checksum:
+                self._connection.execute(SET_CHECKSUM, (checksum, run, row["seq"]))
+
     def _settle_numbers(self, run: int, proved: bool) -> None:
         """Number events, notes and inputs from 0 again where a number is damaged or missing."""
         for table in NUMBERED:
@@ -411,7 +440,7 @@ class RunProof:
 
     # The end
 
-    def _finish(self, run: int, before: str, changed: bool, proved: bool, unproven: bool) -> None:
+    def _finish(self, run: int, before: str | None, changed: bool, proved: bool, unproven: bool) -> None:
         missing = self._draft.findings.missing_of(run)
         if self._draft.unproven and (unproven or not proved):
             self._connection.execute(INSERT_TAG, (run, UNPROVEN_TAG, self._now))

@@ -98,7 +98,8 @@ class StudyProof:
             # Where an index has another uid or name, one of the two is damaged.
             doubtful = {self._uids.get(study, row["uid"]), row["uid"]}, {self._names.get(study, name), name}
             positions = [one[0] for one in self._connection.all(POSITIONS_OF, (study,))]
-            if any(len(one) > 1 for one in doubtful) or positions != [*range(max(1, len(positions)))]:
+            wrong = any(len(one) > 1 for one in doubtful) or not is_run_id(row["uid"])
+            if wrong or positions != [*range(max(1, len(positions)))]:
                 trials = count_of(self._connection.value(COUNT_TRIALS, (study,)), "trial")
                 self._miss(row["uid"], f"the study {name!r} with {trials}: its name or its objectives are lost")
                 self._connection.execute(DELETE_STUDY, (study,))
@@ -124,9 +125,8 @@ class StudyProof:
 
     def _settle_trial(self, trial: Row, study: str) -> bool:
         """Keep a trial whose sum holds; return whether it does."""
-        if sum_all(self._connection, OF_TRIAL, trial["id"]) != trial["rows_sum"] and not (
-            self._draft.unproven and self._is_plausible(trial)
-        ):
+        proved = sum_all(self._connection, OF_TRIAL, trial["id"]) == trial["rows_sum"]
+        if not is_run_id(trial["uid"]) or not (proved or (self._draft.unproven and self._is_plausible(trial))):
             self._lost.add(trial["number"])
             for table in TRIAL_TABLES:
                 self._connection.execute(DELETE_OF_TRIAL.format(table=table), (trial["id"],))

@@ -32,7 +32,7 @@ STATE = """
 SELECT r.run_id, r.status <> 'running' AS is_over, r.deleted_at, r.heartbeat_at, o.lease_s
 FROM run AS r LEFT JOIN run_owner AS o ON o.run = r.id WHERE r.id = ?
 """
-LAST_EVENT = "SELECT happened_at FROM event WHERE run = ? ORDER BY seq DESC LIMIT 1"
+TIME_OF_LAST = "SELECT happened_at FROM event WHERE run = ? ORDER BY seq DESC LIMIT 1"
 EVENTS_OF = "SELECT seq, happened_at, kind, data FROM event WHERE run = ? ORDER BY seq"
 
 # One encoder for all events: json.dumps() would make a new one at each call.
@@ -83,7 +83,7 @@ def time_of_event(connection: Connection, run: int, at: str | None = None) -> st
 
     A clock that was set back would else let what was said before look newer than this, when copies are merged.
     """
-    now, last = at or utc_text(), connection.value(LAST_EVENT, (run,))
+    now, last = at or utc_text(), connection.value(TIME_OF_LAST, (run,))
     return now if last is None or now >= last else time_after(now, last)
 
 

@@ -137,7 +137,10 @@ def test_what_cannot_be_merged_is_told(work: Path) -> None:
 
 def test_a_damaged_run_is_left_out_and_the_exit_code_says_so(work: Path) -> None:
     damaged = oldest_first(Path("broken.db"))[1]
-    reason = "the artifact 'weights.bin' does not match its checksum"
+    reason = (
+        "the artifact 'weights.bin' does not match its checksum; its facts, config, tags, notes, events,"
+        " inputs, metrics or artifacts are not those that were stored"
+    )
     for words in (("merge", "all.db", "broken.db"), ("merge", "all.db", "broken.db", "--dry-run")):
         told = call(None, *words)
         assert told.exit_code == 17

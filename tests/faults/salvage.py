@@ -287,7 +287,7 @@ def damage(lab: Subject, chance: random.Random) -> tuple[str, bytearray, set[int
     hit = {
         "page": lambda: {chance.randrange(2, pages + 1)},
         "noise": lambda: {chance.randrange(2, pages + 1)},
-        "several": lambda: {chance.randrange(2, pages + 1) for _ in range(20)},
+        "several": lambda: {chance.randrange(2, pages + 1) for _ in range(20 if pages > 500 else 3)},
         "root": lambda: {chance.choice(roots)},
         "page 1": lambda: {1},
     }[kind]()

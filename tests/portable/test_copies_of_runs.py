@@ -14,19 +14,6 @@ from typing import Any
 from exptrack import Archive
 
 DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-FACTS = "status, reason, traceback, ended_at, duration_ms, heartbeat_at, config_hash, fingerprint, host"
-ENVIRONMENT = """
-python, platform, command, script, vcs_branch, vcs_remote, code_digest, system, variables, data_references
-"""
-LEAVES = """
-SELECT k.key, v.type, v.num, v.text, s.kind, s.name, s.line FROM config_value AS v
-JOIN config_key AS k ON k.id = v.key LEFT JOIN config_source AS s ON s.id = v.source ORDER BY k.key
-"""
-SERIES = """
-SELECT n.name, s.checksum, s.count, s.nan_count, s.first_step, s.first_value, s.last_step, s.last_value,
-       s.last_time_ms, s.top_step, s.min_step, s.min_value, s.max_step, s.max_value, s.value_sum
-FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
-"""
 OWN_EVENTS = "SELECT happened_at, kind, data, late FROM event WHERE kind NOT IN ('end', 'fail') ORDER BY seq"
 EVENTS = """
 SELECT r.run_id, e.kind, e.happened_at FROM event AS e JOIN run AS r ON r.id = e.run ORDER BY e.run, e.seq
@@ -48,17 +35,10 @@ def fork_id(run_id: str, word: str) -> str:
     return run_id[:9] + "".join(DIGITS[bits >> shift & 31] for shift in range(30, -1, -5))
 
 
-def content(path: Path) -> str:
-    """The content of the one run in a file, whose events are its own or its end."""
+def last_own_event(path: Path) -> str:
+    """The list of the last own event of the one run in a file, whose events are its own or its end."""
     with closing(sqlite3.connect(path)) as connection:
-        (facts,) = connection.execute(f"SELECT {FACTS} FROM run")
-        (environment,) = connection.execute(f"SELECT {ENVIRONMENT} FROM run_environment")
-        lines = [encoded([facts[:5], facts[5]]), encoded([*facts[6:], environment])]
-        lines.append(encoded(connection.execute(LEAVES).fetchall()))
-        series = ([name, numbers, checksum] for name, checksum, *numbers in connection.execute(SERIES))
-        lines += sorted(map(encoded, series))
-        lines += [encoded(event) for event in connection.execute(OWN_EVENTS)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return encoded([*connection.execute(OWN_EVENTS).fetchall()[-1]])
 
 
 def make_copies(folder: Path) -> tuple[str, list[Path]]:
@@ -112,7 +92,7 @@ def test_a_fork_is_named_by_the_session_in_which_it_parts(tmp_path: Path) -> Non
         assert kinds[kinds.index(("resume", time)) + 1] == ("fork", time)
 
 
-def test_a_fork_of_equal_sessions_is_named_by_its_content(tmp_path: Path) -> None:
+def test_a_fork_of_equal_sessions_is_named_by_the_event_in_which_it_parts(tmp_path: Path) -> None:
     run_id, paths = make_copies(tmp_path)
     for number, path in enumerate(paths):
         with Archive(path) as archive:  # each gets points after its end, and an event that tells of them
@@ -120,8 +100,8 @@ def test_a_fork_of_equal_sessions_is_named_by_its_content(tmp_path: Path) -> Non
     merge(tmp_path / "all.db", *paths)
     # Equal sessions, all ended alike: more points come first.
     found = read_kinds(tmp_path / "all.db")
-    assert set(found) == {run_id, *(fork_id(run_id, content(path)) for path in paths[1:])}
+    assert set(found) == {run_id, *(fork_id(run_id, last_own_event(path)) for path in paths[1:])}
     assert read_origins(tmp_path / "all.db") == {run_id}
     for path in paths[1:]:
-        kinds = found[fork_id(run_id, content(path))]
+        kinds = found[fork_id(run_id, last_own_event(path))]
         assert kinds[:2] == [("start", kinds[0][1]), ("fork", kinds[0][1])]

@@ -168,6 +168,21 @@ def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
         same(out, lab)
 
 
+def test_a_wrong_checksum_of_a_row_that_the_sum_proves_is_mended(lab: Path, tmp_path: Path) -> None:
+    path = tmp_path / "checksums.db"
+    shutil.copyfile(lab, path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE event SET checksum = checksum + 1 WHERE seq = 1")
+        connection.execute("UPDATE artifact SET checksum = checksum + 1")
+        connection.execute("UPDATE metric_check SET crc = crc + 1")
+        connection.execute("UPDATE event SET seq = 9 WHERE seq = 0")
+        connection.execute("UPDATE run SET rows_sum = rows_sum + 8192 WHERE id = 1")
+        connection.execute("UPDATE run SET checksum = 'lost' WHERE id = 2")
+    report, out = save(path)
+    assert report.ok
+    same(out, lab)
+
+
 def test_names_and_facts_come_back_from_indexes(lab: Path, tmp_path: Path) -> None:
     """Tables whose only page is lost, while indexes have the rows too."""
     roots = known_layouts()[0]

@@ -387,7 +387,7 @@ class _SourceMerge:
         blobs = set[str]().union(*(one.blobs() for one in sound))
         try:
             write = partial(self._write_copies, of, sound)
-            outcome = self._attach(partial(write, look_only=True))
+            outcome = self._attach(partial(self._look, partial(write, look_only=True)))
             if self._dry_run and outcome.changed:
                 self._copier.count_blobs(sound)
             elif not self._dry_run and (outcome.changed or outcome.gone):
@@ -526,6 +526,11 @@ class _SourceMerge:
                 return work()
 
         return self._connection.section(attach)
+
+    def _look(self, work: Callable[[], Any]) -> Any:
+        """Call `work`, which reads what other processes may change meanwhile, at one moment."""
+        with self._connection.snapshot():
+            return work()
 
     def _write(self, runs: Sequence[RunRows], write: Callable[[], Any]) -> Any:
         """Call `write` with the file attached, in a transaction in which these runs have their contents."""

@@ -26,7 +26,6 @@ STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE\s+FROM|WITH)\s")
 
 # Constants that read a whole table or index, and why.
 ALLOWED = {
-    "statements.COUNT_ROWS": "the number of all rows is the question; it reads a covering index",
     "archive.ARTIFACT_BYTES": "the size of everything is the question; it reads a covering index",
     "archive.COUNT_BY_STATUS": "the number of all runs is the question; it reads a covering index",
     "archive.STORED_BYTES": "the size of everything is the question",
@@ -46,6 +45,7 @@ ALLOWED = {
     "digest.UNSEALED_RUNS": "the content of the whole file is the question",
     "extract.USER_VIEWS": "every view of the user is the question",
     "field_summary.ATTR_FIELDS": "a row for each key is the question",
+    "file_seal.COUNT_ROWS": "the number of all rows is the question",
     "field_summary.CONFIG_FIELDS": "a row for each key is the question",
     "field_summary.METRIC_FIELDS": "a row for each metric is the question",
     "groups.GROUP_ATTRIBUTES": "every group is the question",
@@ -99,7 +99,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.ATTR_FIELDS": {"keys": "SELECT 'a' AS key", "kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": ""},
-    "statements.COUNT_ROWS": {"table": "note"},
+    "file_seal.COUNT_ROWS": {"table": "run"},
     "merge.HAS_MORE": {"one": "main", "other": "source"},
     "salvage_intake.SELECT_NAME": {"columns": "name", "table": "metric_name"},
     "salvage_runs.SET_FACT": {"column": "host"},

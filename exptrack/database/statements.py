@@ -26,7 +26,6 @@ ORDINARY_TABLES = r"""
 SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
 ORDER BY name
 """
-COUNT_ROWS = 'SELECT count(*) FROM "{table}"'
 BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 
 
@@ -131,12 +130,14 @@ class StatementRunner(OpenedFile):
     def count_rows(self) -> dict[str, int]:
         """Count the rows of each table that is not virtual, by name."""
         handle = self._handle()
-
-        def count() -> dict[str, int]:
-            raw = self._raw(handle)
-            names = [name for (name,) in raw.execute(ORDINARY_TABLES).fetchall()]
-            queries = {name: COUNT_ROWS.format(table=name.replace('"', '""')) for name in names}
-            return {name: raw.execute(sql).fetchone()[0] for name, sql in queries.items()}
-
         with handle.busy:
+            # A fork waits for `busy`: amid an import it would copy the module's lock, on which a child hangs.
+            import sqlite_utils
+
+            database = sqlite_utils.Database(self._raw(handle))
+
+            def count() -> dict[str, int]:
+                names = [name for (name,) in database.execute(ORDINARY_TABLES).fetchall()]
+                return {name: database.table(name).count for name in names}
+
             return self._run_statement(handle, count)

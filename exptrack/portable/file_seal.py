@@ -13,7 +13,7 @@ from typing import Any
 
 from exptrack import __version__
 from exptrack.database.connection import Connection
-from exptrack.database.own_schema import own_tables_and_views
+from exptrack.database.own_schema import own_tables_and_views, own_views
 from exptrack.database.row_sums import hash_row
 from exptrack.hashed_lists import encode_list
 from exptrack.portable.digest import DIGEST_FORMAT, digest_content
@@ -24,6 +24,7 @@ INSERT_SEAL = """
 INSERT INTO seal (id, format, library, sealed_at, row_counts, content, points, checksum)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+COUNT_ROWS = "SELECT count(*) FROM {table}"
 DELETE_SEAL = "DELETE FROM seal"
 MOST_TABLES_NAMED = 5
 
@@ -54,8 +55,8 @@ def is_sealed(connection: Connection) -> bool:
 
 def count_own_rows(connection: Connection) -> dict[str, int]:
     """Return the number of rows of each table of exptrack but the seal's, by its name."""
-    own = own_tables_and_views() - {"seal"}
-    return {table: rows for table, rows in sorted(connection.count_rows().items()) if table in own}
+    tables = sorted(own_tables_and_views() - own_views() - {"seal"})
+    return {table: connection.value(COUNT_ROWS.format(table=table)) for table in tables}
 
 
 def make_seal(content: str, points: str, row_counts: dict[str, int], sealed_at: str) -> tuple[Any, ...]:

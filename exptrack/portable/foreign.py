@@ -83,6 +83,11 @@ class SourceJournal:
         """Whether its process is known to be dead."""
         return self._header is not None and is_owner_alive(self._header) is False
 
+    @property
+    def is_written(self) -> bool:
+        """Whether its process lives, on this machine."""
+        return self._header is not None and bool(is_owner_alive(self._header))
+
     def count_points(self) -> dict[str, int]:
         """Return how many points there are, by run id."""
         counts: dict[str, int] = {}

@@ -38,7 +38,15 @@ from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Known, Unknown, find_unknown
-from exptrack.portable.foreign import Source, identify_file, look_at_source, open_source, require_present
+from exptrack.portable.external_ids import settle_external_id, take_external_id
+from exptrack.portable.foreign import (
+    Source,
+    SourceJournal,
+    identify_file,
+    look_at_source,
+    open_source,
+    require_present,
+)
 from exptrack.portable.history import Branch, Copy, assign_places, is_stored, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
@@ -53,7 +61,7 @@ from exptrack.portable.stranger_values import MOST_PROBLEMS
 from exptrack.portable.study_proofs import prove_groups, prove_studies
 from exptrack.process import ProcessIdentity
 from exptrack.runs.identity import ID_TIME_CHARS
-from exptrack.runs.row_sums import OF_RUN, changing_run, sum_all
+from exptrack.runs.row_sums import OF_RUN, sum_all
 
 UNREADABLE = (
     ArchiveNotFoundError,
@@ -80,8 +88,6 @@ FROM json_each(?) AS t CROSS JOIN run AS r ON r.run_id >= t.value AND r.run_id <
 ORDER BY r.run_id
 """
 STORED_SUM = "SELECT rows_sum FROM run WHERE id = ?"
-HOLDER_OF_EXTERNAL_ID = "SELECT id, run_id FROM run WHERE external_id = ?"
-CLEAR_EXTERNAL_ID = "UPDATE run SET external_id = NULL WHERE id = ?"
 # Whether a series has a point that another does not have. The gaps are the schemas of the two.
 HAS_MORE = """
 SELECT EXISTS (
@@ -402,7 +408,7 @@ class _SourceMerge:
 
     def _take_waiting_points(self, run_ids: Collection[str]) -> None:
         """Add points from journals beside the file to runs that are here exactly as they are in the file."""
-        waiting = {run_id for journal in self._source.journals for run_id in journal.count_points()}
+        waiting = {run_id for journal in self._left_journals() for run_id in journal.count_points()}
         running = {row[0] for row in self._from.all(RUNNING)}
         chosen = waiting & running & set(run_ids)
         if not chosen or self._dry_run:
@@ -419,16 +425,19 @@ class _SourceMerge:
         self._updated += sorted(updated)
         self._same -= len(updated)
 
+    def _left_journals(self) -> list[SourceJournal]:
+        return [journal for journal in self._source.journals if journal.is_left]
+
     def _count_points(self, run_id: str, *, there: bool = False) -> int:
         return int((self._from if there else self._connection).value(POINTS_OF_RUN, (run_id,)))
 
     def _tell_of_waiting_points(self) -> None:
-        """Report journals that cannot be read, and points of dead processes that are not here."""
+        """Report journals that cannot be read, and points that no living process of this machine will store."""
         for journal in self._source.journals:
             if journal.problem is not None:
                 self._leave_out(f"journal {journal.name}", journal.problem)
                 continue
-            for run_id, points in journal.count_points().items() if journal.is_left else ():
+            for run_id, points in journal.count_points().items() if not journal.is_written else ():
                 wanted = points + self._count_points(run_id, there=True)
                 if self._count_points(run_id) < wanted and not self._dry_run:
                     self._leave_out(
@@ -450,7 +459,8 @@ class _SourceMerge:
             return _Outcome(problem="the copy in this archive is damaged; run 'exptrack verify'")
         copies = [Copy(HERE, one, of) for one in own] + [Copy(THERE, one, of) for one in there]
         branches = [
-            one._replace(rows=self._settle_external_id(one.rows)) for one in resolve(copies, self._contains)
+            one._replace(rows=settle_external_id(connection, one.rows))
+            for one in resolve(copies, self._contains)
         ]
         places, gone = assign_places(branches, copies, HERE)
         changed = [
@@ -554,37 +564,23 @@ class _SourceMerge:
 
         Returns how many points came from journals beside the file.
         """
-        settled = [(self._settle_external_id(one), place, with_series) for one, place, with_series in runs]
+        connection = self._connection
+        settled = [(settle_external_id(connection, one), place, series) for one, place, series in runs]
         for one, _, _ in settled:
-            self._take_external_id(one)
+            take_external_id(connection, one)
         self._copier.write(settled)
         return self._store_journals(
             {one.facts.run_id for one, _, new in settled if new and one.owner is not None}
         )
 
-    def _settle_external_id(self, rows: RunRows) -> RunRows:
-        """Let the run with the lowest id keep an external id that two runs have."""
-        external_id = rows.facts.external_id
-        if external_id is None:
-            return rows
-        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (external_id,))
-        if holder is None or holder["run_id"] == rows.facts.run_id:
-            return rows
-        if holder["run_id"] < rows.facts.run_id:
-            return rows._replace(facts=rows.facts._replace(external_id=None))
-        return rows
-
-    def _take_external_id(self, rows: RunRows) -> None:
-        """Take the external id of a run from another run that has it here."""
-        holder = self._connection.one(HOLDER_OF_EXTERNAL_ID, (rows.facts.external_id,))
-        if holder is not None and holder["run_id"] != rows.facts.run_id:
-            with changing_run(self._connection, holder["id"]):
-                self._connection.execute(CLEAR_EXTERNAL_ID, (holder["id"],))
-
     def _store_journals(self, run_ids: set[str]) -> int:
-        """Add the points of running runs that stand in journals beside the file; return their number."""
+        """Add the points of runs whose process is dead that stand in journals; return their number.
+
+        A living process brings its points into the file itself. If they came here first, a newer copy of the
+        file could lack them, and would look as if it had parted from this one.
+        """
         stored = 0
-        for journal in self._source.journals if run_ids else ():
+        for journal in self._left_journals() if run_ids else ():
             points = (point for point in journal.read_points() if point.run_id in run_ids)
             stored += store_points(self._connection, points, lambda _run: None)[0]
         return stored

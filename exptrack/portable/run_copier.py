@@ -20,7 +20,7 @@ from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
 from exptrack.runs.seal import save_run_checksum
 
-POINTS_AT_ONCE = 250_000  # copied in one transaction
+POINTS_AT_ONCE = 1_000_000  # copied in one transaction
 
 POINTS_OF_RUNS = "SELECT run, sum(count) FROM metric_series GROUP BY run"
 BLOB_IDS = "SELECT hash, id FROM blob WHERE hash IN (SELECT value FROM json_each(?))"

@@ -48,7 +48,7 @@ def info(db: str | None, file: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def recover(db: str | None, files: tuple[str, ...], take_over: bool, as_json: bool) -> None:
-    """Store the points that dead processes left, and mark their runs.
+    """Store points that dead processes left; mark their runs.
 
     Every command does so for processes of this machine. --take-over does it also for processes of another host
     or of another container. Only you can know that these are dead.

@@ -346,7 +346,7 @@ def gc(db: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def lineage(db: str | None, subject: str, as_json: bool) -> None:
-    """Trace what a run or artifact was made from, and its results.
+    """Trace what a run or artifact was made from, and led to.
 
     HASH is the hash of an artifact, sha256:…, or its first digits.
 

@@ -30,7 +30,7 @@ statistic_option = click.option(
 @json_option
 @click.pass_obj
 def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys: bool, as_json: bool) -> None:
-    """Show runs side by side: config keys that differ, and metrics.
+    """Show runs side by side: differing config keys, and metrics.
 
     Name the RUNS, or find them by --where (the newest 50).
 
@@ -61,7 +61,7 @@ def compare(db: str | None, runs: Sequence[str], where: Sequence[str], all_keys:
 @json_option
 @click.pass_obj
 def diff(db: str | None, run_a: str, run_b: str, as_json: bool) -> None:
-    """Show the differences between two runs in config and metrics.
+    """Show how two runs differ in config and metrics.
 
     Example: exptrack diff 1k3f 1k3g
     """
@@ -111,7 +111,7 @@ def changes(db: str | None, run: str, as_json: bool) -> None:
 def groups(
     db: str | None, metric: str, keys: Sequence[str], statistic: str, where: Sequence[str], as_json: bool
 ) -> None:
-    """Group runs by config keys, with the mean and spread of a metric.
+    """Group runs by config keys: mean and spread of a metric.
 
     Only completed runs count. Pruned trials are left out unless FILTER mentions trial.state or status = pruned.
     Group by all keys but the seed to see how much the seed matters.

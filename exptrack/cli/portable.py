@@ -32,7 +32,7 @@ LEFT_OUT_EXIT = 17
 @json_option
 @click.pass_obj
 def snapshot(db: str | None, out: str, as_json: bool) -> None:
-    """Copy the archive to the new file OUT, also while runs write.
+    """Copy the archive to the file OUT, also while runs write.
 
     OUT holds everything of one moment, in one file. Never copy an archive with cp while runs write: such a copy
     lacks what is in its -wal file.
@@ -111,7 +111,7 @@ def unpack(packed: str, out: str, as_json: bool) -> None:
 @click.option("--remove", is_flag=True, help="Remove the files of a spool that are merged.")
 @json_option
 def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_json: bool) -> None:
-    """Take the runs and studies of other archives into the archive OUT.
+    """Bring runs and studies of other archives into OUT.
 
     The command makes OUT if it is missing. It does not change the files IN, which may be in use. You may merge
     a file again: that brings only what is new in it. A folder stands for the archives in it, such as a spool.

@@ -259,7 +259,7 @@ def rename(db: str | None, run: str, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def set_(db: str | None, run: str, attributes: Sequence[str], remove: bool, as_json: bool) -> None:
-    """Set attributes of a run, or delete them, also after its end.
+    """Set or delete attributes of a run, also after its end.
 
     VALUE is read like that of an override: 3 is an int, 0.5 a float, true a bool, [1, 2] a list, null is null.
     All else is text. KEY='""' sets an empty text. 'exptrack ls --columns attr.KEY' shows an attribute.

@@ -20,9 +20,9 @@ DAMAGED_EXIT = 17
 @click.option("--unproven", is_flag=True, help="Also what no checksum proves, in runs with the tag 'unproven'.")
 @json_option
 def salvage(damaged: str, out: str, others: tuple[str, ...], unproven: bool, as_json: bool) -> None:
-    """Save what is sound of the damaged archive IN into the new archive OUT.
+    """Save what is sound of the damaged archive IN in OUT.
 
-    IN is only read. Everything in OUT is proved by its checksums. Runs of which something is missing become
+    IN is only read. OUT is a new archive, and everything in it is proved by its checksums. Runs of which something is missing become
     interrupted. If there is an older or damaged copy, --with fills what it can prove; it may be repeated.
 
     The exit code is 17 if anything is lost.

@@ -145,7 +145,7 @@ def _build_parquet_column(values: Sequence[Any]) -> Any:
 def view(
     db: str | None, name: str | None, fields: Sequence[str], listing: bool, drop: str | None, as_json: bool
 ) -> None:
-    """Add a view for SQL: a row for each run, a column for each FIELD.
+    """Add a view for SQL: a row per run, a column per FIELD.
 
     FIELD is as in 'exptrack ls'. Every SQLite client can read the view NAME: the sqlite3 shell, Datasette,
     pandas.

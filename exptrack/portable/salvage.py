@@ -109,13 +109,13 @@ def salvage(
     `unproven`, what nothing proves comes back too, in runs with the tag ``unproven``. `progress` is called with
     a part (``"pages"``, ``"chunks"``, ``"artifacts"``, ``"runs"``), how many of them are done and their total.
 
-    >>> import exptrack
+    >>> from exptrack import Archive, salvage
     >>> with Archive(tmp_path / "lab.db") as archive:
     ...     with archive.start_run({"lr": 0.1}) as run:
     ...         run.log({"loss": 0.5}, step=0)
     >>> with open(tmp_path / "lab.db", "r+b") as file:
     ...     file.write(bytes(4096)) and None  # page 1 is lost
-    >>> report = exptrack.salvage(tmp_path / "lab.db", tmp_path / "saved.db")
+    >>> report = salvage(tmp_path / "lab.db", tmp_path / "saved.db")
     >>> report.ok, report.points, [run.status for run in report.runs]
     (True, 1, ['completed'])
 

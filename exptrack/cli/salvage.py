@@ -22,9 +22,9 @@ DAMAGED_EXIT = 17
 def salvage(damaged: str, out: str, others: tuple[str, ...], unproven: bool, as_json: bool) -> None:
     """Save what is sound of the damaged archive IN in OUT.
 
-    IN is only read. OUT is a new archive, and everything in it is proved by its checksums. Runs of which something
-    is missing become interrupted. If there is an older or damaged copy, --with fills what it can prove; it may be
-    repeated.
+    IN is only read. OUT is a new archive, and everything in it is proved by its checksums. Runs of which
+    something is missing become interrupted. If there is an older or damaged copy, --with fills what it can
+    prove; it may be repeated.
 
     The exit code is 17 if anything is lost.
 

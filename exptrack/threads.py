@@ -20,13 +20,13 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from exptrack.errors import warn
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from queue import SimpleQueue
 
 END_WAIT_S = 1.0
 LOOK_S = 0.0001
@@ -66,6 +66,8 @@ class Helper:
     """
 
     def __init__(self, name: str) -> None:
+        from queue import SimpleQueue  # a plain run needs neither it nor the heap that comes along
+
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = threading.Thread(target=self._run, name=name, daemon=True)
 

@@ -185,14 +185,7 @@ class Naming:
         name, checked = check_artifact_name(name), check_alias(alias)
         with self._connection.transaction():
             chosen = self._choose_version(name, version)
-            save_alias(
-                self._connection,
-                self._run,
-                name,
-                checked,
-                chosen["version"],
-                time_of_event(self._connection, self._run),
-            )
+            save_alias(self._connection, self._run, name, checked, chosen["version"])
 
     @in_section
     def remove_alias(self, name: str, alias: str) -> None:
@@ -206,9 +199,7 @@ class Naming:
             self._require_run(changeable=True)
             if self._connection.value(VERSION_OF_ALIAS, (self._run, name, checked)) is None:
                 raise ArtifactNotFoundError(f"{name}:{checked}", self.run_id)
-            save_alias(
-                self._connection, self._run, name, checked, None, time_of_event(self._connection, self._run)
-            )
+            save_alias(self._connection, self._run, name, checked, None)
 
     @in_section
     def describe(self, name: str, text: str | None, version: int | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exptrack import ExptrackError
 from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
 from exptrack.cli.output import (
     print_json,
@@ -181,14 +182,30 @@ def extract(
             sys.exit(LEFT_OUT_EXIT)
 
 
+def _remove_if_empty(path: str) -> None:
+    """Remove an archive that was only just made, if nothing came into it: its sources cannot be read."""
+    from exptrack import Archive
+
+    with Archive(path, create=False) as archive:
+        rows = archive.info().rows
+    if not any(rows[table] for table in ("run", "run_group", "study")):
+        os.unlink(path)
+
+
 @contextmanager
 def _open_target(out: str, dry_run: bool) -> Iterator[Archive]:
     """Open the archive that others are merged into. A dry run does not make it: an empty one stands for it."""
     from exptrack import Archive
 
     if not dry_run:
-        with Archive(out) as archive:
-            yield archive
+        is_new = not os.path.lexists(out)
+        try:
+            with Archive(out) as archive:
+                yield archive
+        except ExptrackError:
+            if is_new and os.path.lexists(out):
+                _remove_if_empty(out)
+            raise
     elif os.path.lexists(out):
         with open_archive(out) as archive:
             yield archive

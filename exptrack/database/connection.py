@@ -298,8 +298,8 @@ class Connection(Resting):
     def attached(self, path: Path, *, alive: bool = False) -> Iterator[None]:
         """Let statements in the block read another file, as the schema ``source``, and check no foreign keys.
 
-        SQLite cannot change either inside a transaction, so call it in a section, outside of one. Foreign keys
-        cost a third of the time of inserting points. The caller writes rows with all that they refer to.
+        SQLite cannot change either inside a transaction, so call it in a section, outside of one. Checking
+        foreign keys halves the rate of inserting points. The caller writes rows with all that they refer to.
         `alive` says that other connections may write that file. Otherwise SQLite takes no locks on it.
         """
         self._require_inside("attached")

@@ -82,13 +82,7 @@ class Copy:
     def told(self) -> tuple[Any, ...]:
         """What was told at the end of the run."""
         facts = self.rows.facts
-        return (
-            facts.status,
-            facts.reason,
-            facts.traceback,
-            facts.ended_at,
-            facts.duration_ms,
-        )
+        return facts.status, facts.reason, facts.traceback, facts.ended_at, facts.duration_ms
 
     @cached_property
     def artifacts(self) -> dict[ArtifactKey, ArtifactRow]:
@@ -306,15 +300,18 @@ def _find_deletion(copy: Copy, copies: Sequence[Copy]) -> str | None:
     return deleted_at if copy.end != RUNNING and at >= copy.sessions[-1] else None
 
 
-def _insert_missing(own: tuple[_T, ...], wanted: Counter[_T], time: Callable[[_T], str]) -> tuple[_T, ...]:
+def _insert_missing(
+    own: tuple[_T, ...], wanted: Counter[_T], time: Callable[[_T], str], *, behind: int = 0
+) -> tuple[_T, ...]:
     """Return a list with the wanted things, those that it lacks inserted by their times.
 
-    The others keep their order, also where a clock was set back: the order of sessions counts.
+    They come behind the first `behind` things. All others keep their order, also where a clock was set back:
+    the order of sessions counts.
     """
     found = list(own)
     for one in sorted((wanted - Counter(own)).elements()):  # type: ignore[type-var]
         place = len(found)
-        while place > 1 and time(found[place - 1]) > time(one):
+        while place > behind and time(found[place - 1]) > time(one):
             place -= 1
         found.insert(place, one)
     return tuple(found)
@@ -325,7 +322,8 @@ def _unite_events(copy: Copy, copies: Sequence[Copy]) -> tuple[EventRow, ...]:
     for one in copies:
         shared |= one.shared_events
     own = Counter(one for one in copy.rows.events if not is_shared_event(one))
-    return _insert_missing(copy.rows.events, own + shared, lambda one: one.happened_at)
+    # The start stays the first.
+    return _insert_missing(copy.rows.events, own + shared, lambda one: one.happened_at, behind=1)
 
 
 def _unite_notes(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:

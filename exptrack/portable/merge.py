@@ -252,7 +252,8 @@ class _SourceMerge:
             self._copier.meanwhile = ahead.meanwhile
             while (proved := ahead.take()) is not None:
                 self._left_out += proved.left_out
-                self._take_new(proved.runs)
+                if proved.runs:
+                    self._take_new(proved.runs)
                 self._done += len(proved.runs) + len(proved.left_out)
                 self._tell(self._name, self._done, total)
         self._copier.meanwhile = nullcontext
@@ -265,8 +266,8 @@ class _SourceMerge:
         sound = self._keep_sound("group", prove_groups(self._from, unknown.groups))
         merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
-        self._tell_of_waiting_points()
         studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
+        self._tell_of_waiting_points()
         return MergedFile(
             self._name,
             tuple(self._new),
@@ -320,6 +321,7 @@ class _SourceMerge:
                 try:
                     self._copy_new([one])
                 except ArchiveCorruptError as single:
+                    self._require_theirs(single)
                     self._leave_out(one.facts.run_id, single)
 
     def _prove(self, batches: Iterable[list[int]]) -> Iterator[_Proved | None]:
@@ -440,10 +442,11 @@ class _SourceMerge:
             for run_id, points in journal.count_points().items() if not journal.is_written else ():
                 wanted = points + self._count_points(run_id, there=True)
                 if self._count_points(run_id) < wanted and not self._dry_run:
+                    how = "recover'" if journal.is_left else "recover --take-over', if its process is dead,"
                     self._leave_out(
                         run_id,
                         f"{points:,} points stand in the journal {journal.name} beside the file; run 'exptrack"
-                        " recover' on it, and merge again",
+                        f" {how} on it, and merge again",
                     )
 
     def _write_copies(self, of: str, there: list[RunRows], *, look_only: bool = False) -> _Outcome:

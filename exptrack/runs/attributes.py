@@ -109,6 +109,7 @@ def decode_attribute(kind: str, num: float | None, text: str | None) -> ConfigVa
     return leaf_value(kind, num, text)
 
 
+@decoding_rows
 def _time_of_change(connection: Connection, run: int, key: str, at: str) -> str:
     return time_after(at, connection.value(SET_AT, (run, key)))
 

@@ -78,6 +78,7 @@ def record_event(
     add_to_run(connection, run, hash_row("event", (at, kind, text, is_late)) + rows)
 
 
+@decoding_rows
 def time_of_event(connection: Connection, run: int, at: str | None = None) -> str:
     """Return the time of what happens to a run at `at`, by default now: never before its last event.
 

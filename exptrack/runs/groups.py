@@ -213,11 +213,16 @@ def _get(connection: Connection, name: str) -> Row:
     return row
 
 
+@decoding_rows
+def _time_of_change(connection: Connection, group: int, key: str, at: str) -> str:
+    return time_after(at, connection.value(SET_AT, (group, key)))
+
+
 def _set_attribute(
     connection: Connection, group: int, key: str, stored: tuple[str, float | None, str | None], at: str
 ) -> None:
     with changing_group_attribute(connection, group, key):
-        set_at = time_after(at, connection.value(SET_AT, (group, key)))
+        set_at = _time_of_change(connection, group, key, at)
         connection.execute(SET_GROUP_ATTRIBUTE, (group, key, *stored, set_at))
 
 
@@ -228,5 +233,5 @@ def _remove_attributes(connection: Connection, group: int, at: str) -> None:
 
 def _remove_attribute(connection: Connection, group: int, key: str, at: str) -> None:
     with changing_group_attribute(connection, group, key):
-        set_at = time_after(at, connection.value(SET_AT, (group, key)))
+        set_at = _time_of_change(connection, group, key, at)
         connection.execute(DELETE_GROUP_ATTRIBUTE, (set_at, group, key))

@@ -130,6 +130,10 @@ def test_what_cannot_be_merged_is_told(work: Path) -> None:
             told = call(None, "merge", "all.db", path, *words)
             assert (told.exit_code, told.stdout) == (code, "")
             assert path in told.stderr
+            assert not Path("all.db").exists()  # nothing came into it
+    assert call(None, "merge", "all.db", "node1.db").exit_code == 0
+    assert call(None, "merge", "all.db", "missing.db").exit_code == 11
+    assert Path("all.db").exists()
     assert call(None, "merge", "text.db", "node1.db").exit_code == 12
     assert call(None, "merge", "all.db").exit_code == 2
     assert Path("text.db").read_text() == "a text"

@@ -6,11 +6,12 @@ import math
 import sqlite3
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exptrack import Archive, InvalidTypeError, InvalidValueError, Run, RunNotFoundError
+from exptrack import Archive, ArchiveCorruptError, InvalidTypeError, InvalidValueError, Run, RunNotFoundError
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.tracking import description
 
@@ -147,6 +148,18 @@ def test_an_attribute_is_never_older_than_the_value_that_it_replaces(
     with closing(sqlite3.connect(archive.path)) as raw:
         row = raw.execute("SELECT type, set_at FROM run_attribute").fetchone()
     assert row == ("removed", "2026-05-01 10:00:00.000002")
+
+
+def test_the_damaged_time_of_what_came_before_is_told(tmp_path: Path) -> None:
+    with Archive(tmp_path / "damaged.db") as archive:
+        with archive.start_run() as run:
+            run.set_attributes({"score": 1})
+        with closing(sqlite3.connect(archive.path)) as raw, raw:
+            raw.execute("UPDATE event SET happened_at = 'soon'")
+            raw.execute("UPDATE run_attribute SET set_at = 'soon'")
+        for change in (lambda: run.add_tag("late"), lambda: run.set_attributes({"score": 2})):
+            with pytest.raises(ArchiveCorruptError, match="soon"):
+                change()
 
 
 def test_what_is_wrong_of_attributes_is_refused_and_nothing_stored(archive: Archive) -> None:

@@ -55,11 +55,11 @@ def _read(connection: Connection, part: tuple[Said, ...]) -> list[_Rows]:
 
 
 def _distinguish(rows: list[tuple[Any, ...]]) -> _Rows:
-    """Return the rows as a set, in which equal rows are numbered."""
+    """Return the rows as a set, in which the second of equal rows has a number more, and so on."""
     found = set(rows)
-    if len(found) == len(rows):
-        return found
-    return {(*row, place) for row, count in Counter(rows).items() for place in range(count)}
+    if len(found) < len(rows):
+        found |= {(*row, place) for row, count in Counter(rows).items() for place in range(1, count)}
+    return found
 
 
 def _subtract(rows: list[_Rows], known: list[_Rows]) -> frozenset[str]:

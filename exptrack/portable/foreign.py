@@ -8,6 +8,7 @@ Invariants:
 - Nothing beside the original is written or made, and no file of it is opened that this process has open.
 - A copy is read only after its schema, its structure and the types of its values are proved. What its rows say
   is proved by `proofs`.
+- What this process has logged to the other archive is stored in it first, as before each read.
 - Journals are copied before the archive. So each point is in the copy of a journal or in that of the archive.
 """
 
@@ -42,7 +43,7 @@ from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackE
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
-from exptrack.metrics.writer import read_archive_identity
+from exptrack.metrics.writer import drain_all, read_archive_identity
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
 
@@ -130,6 +131,7 @@ def open_source(
         MigrationError: it cannot be brought to the present format.
     """
     place = archive_path(path)
+    drain_all(place)
     _await_creation(place)
     size = measure_copy(place)
     with private_folder(place, size, beside) as folder:
@@ -166,6 +168,7 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
         ArchiveFullError, ArchiveIOError, ArchiveLockedError, ArchiveMovedError: it cannot be read.
     """
     place = archive_path(path)
+    drain_all(place)
     _await_creation(place)
     real = require_regular_file(place)
     size = os.stat(real).st_size

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import Intake
 from exptrack.database.connection import Connection
+from exptrack.database.disk import reading_file
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -230,7 +231,8 @@ class _SourceMerge:
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
         self._points_proved = points
-        self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
+        with reading_file(source.place):
+            self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
         self._new: list[str] = []

@@ -205,15 +205,17 @@ def _objects_of(version: int) -> frozenset[_Object]:
         return frozenset([*empty.execute(SCHEMA_OBJECTS).fetchall(), SEQUENCES])
 
 
-def require_sound(connection: StrangerConnection) -> None:
+def require_sound(connection: StrangerConnection, *, points: bool = True) -> None:
     """Refuse a private copy one of whose tables does not pass SQLite's check; of the points, their pages.
+
+    Without `points` their table is left out.
 
     Raises:
         ArchiveCorruptError: one does not.
         NotAnArchiveError: its schema is not that of exptrack.
     """
     require_own_schema(connection)
-    for table in sorted(own_tables()):
+    for table in sorted(own_tables() if points else own_tables() - {POINTS}):
         if table == POINTS:
             root = connection.value(ROOT_PAGE, (table,))
             with reading_file(connection.place):

@@ -7,7 +7,7 @@ Invariants:
 
 - Nothing beside the original is written or made, and no file of it is opened that this process has open.
 - A copy is read only after its schema, its structure and the types of its values are proved. What its rows say
-  is proved by `proofs`.
+  is proved by `proofs`; the points, and on request their pages, by `point_proofs`.
 - What this process has logged to the other archive is stored in it first, as before each read.
 - Journals are copied before the archive. So each point is in the copy of a journal or in that of the archive.
 """
@@ -114,12 +114,17 @@ class Source:
 
 @contextmanager
 def open_source(
-    path: str | os.PathLike[str], *, beside: Path | None = None, progress: Progress | None = None
+    path: str | os.PathLike[str],
+    *,
+    beside: Path | None = None,
+    progress: Progress | None = None,
+    points: bool = True,
 ) -> Iterator[Source]:
     """Copy another archive, prove the structure of the copy, and open it for reading in the block.
 
     The copy lies in the temporary folder, or in the folder `beside` if only that has room. `progress` is called
-    with the bytes copied and their total.
+    with the bytes copied and their total. Without `points` the caller proves the pages of each series, by
+    `point_proofs`, before it reads a point.
 
     Raises:
         ArchiveNotFoundError: there is no file.
@@ -142,7 +147,7 @@ def open_source(
             put_in_order(copied.path, place, deadline)
             connection = StrangerConnection(copied.path, "immutable", place, deadline)
             try:
-                require_sound(connection)
+                require_sound(connection, points=points)
                 found = tuple(_read_journal(connection, *one) for one in journals)
             except BaseException:
                 connection.close()

@@ -159,7 +159,7 @@ def _merge_file(known: Known, path: str | os.PathLike[str], dry_run: bool, tell:
     known.forget()
     connection = known.connection
     with (
-        open_source(path, beside=connection.place.parent) as source,
+        open_source(path, beside=connection.place.parent, points=False) as source,
         PointProofs(source.connection) as points,
     ):
         return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()

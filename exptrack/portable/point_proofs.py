@@ -2,7 +2,8 @@
 
 Invariants:
 
-- The pages of the points are walked once, in the order of their keys, as far as the callers ask.
+- The pages of the points are walked once, in the order of their keys, as far as the callers ask. So SQLite
+  finds exactly the points of a proved series, and reads each page once, whatever the pages behind them say.
 - The private copy does not change.
 - What is remembered of a series is what is wrong with it; of a sound one, nothing.
 - No series counts as proved once the walk has met an error.

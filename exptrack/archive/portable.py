@@ -133,7 +133,9 @@ class ArchivePortable:
         from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
 
         if [runs is None, where is None, study is None].count(False) != 1:
-            raise InvalidValueError("extract() was not told which runs; give one of runs, where and study")
+            raise InvalidValueError(
+                "extract() takes exactly one of runs, where and study; give the one that chooses the runs"
+            )
         adds = check_flag(with_inputs, "with_inputs")
         tell = check_function(progress, "progress") or (lambda _done, _total: None)
         self._settle()

@@ -25,6 +25,8 @@ from exptrack.cli.streams import OutputFailedError, prepare_streams
 INTERRUPTED_EXIT = 130
 DEFAULT = "exptrack.db"
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
+# The library says what is wrong with a file, and in the same words for each command.
+FILE = click.Path(readable=False)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

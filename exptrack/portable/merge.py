@@ -361,7 +361,7 @@ class _SourceMerge:
 
     def _require_theirs(self, error: ArchiveCorruptError) -> None:
         """Pass on an error that concerns the archive, not the file that is merged."""
-        if error.path == str(self._connection.path):
+        if error.path == str(self._connection.place):
             raise error
 
     def _copy_new(self, runs: list[RunRows]) -> None:

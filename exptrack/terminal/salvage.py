@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 MOST_NAMED = 50
 
 
-def print_salvaged(out: Console, report: SalvageReport, damaged: str, saved: str) -> None:
+def print_salvaged(out: Console, report: SalvageReport, saved: str) -> None:
     """Print how much came back, then for each run that is not whole what is missing of it.
 
-    `damaged` and `saved` are what the user calls the two files.
+    `saved` is what the user calls the new file.
     """
     whole = sum(run.whole for run in report.runs)
     found = f"{_count(len(report.runs), 'run')}, {_count(report.points, 'point')}"
     said = f"{found} and {_count(report.artifacts, 'artifact')} saved to {safe(saved)}"
     if report.ok:
-        out.print(Text(f"all of {safe(damaged)} is sound: {said}", style="green"))
+        out.print(Text(f"nothing is lost: {said}", style="green"))
     else:
         out.print(Text(f"{said}; {whole:,} of the runs are whole", style="red"))
     journal = sum(run.from_journals for run in report.runs)

@@ -67,6 +67,7 @@ def print_verified(out: Console, record: VerifyReport) -> None:
     out.print(Text(f"{_count(len(record.problems), 'problem')} in {looked}", style="red"))
     columns = [("part", "left"), ("where", "left"), ("problem", "left")]
     print_table(out, columns, ([p.part, p.where, p.message] for p in record.problems))
+    out.print(Text("'exptrack salvage' makes a new archive of what is sound"))
     _print_waiting(out, record.waiting)
 
 

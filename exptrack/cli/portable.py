@@ -61,9 +61,9 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
     """Seal a copy of the archive in the new file OUT.
 
-    OUT is to be published or sent: it is small, verified and never written again. Every SQLite program opens
-    it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes
-    an archive of it that can be written. Runs in the trash are in OUT too.
+    OUT is to be published or sent. exptrack verifies all of it first, and never writes it again. Every SQLite
+    program opens it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack
+    unpack' makes an archive of it that can be written. Runs in the trash are in OUT too.
 
     The last line printed is the SHA-256 of the file. Send it by another way than the file.
 
@@ -233,9 +233,9 @@ def _open_target(out: str, dry_run: bool) -> Iterator[Archive]:
 @json_option
 @click.pass_obj
 def digest(db: str | None, file: str | None, as_json: bool) -> None:
-    """Print the SHA-256 of what the archive says.
+    """Print the SHA-256 of the archive's content.
 
-    Two archives that say the same have the same digest, however their files differ.
+    Two archives with the same content have the same digest, however their files differ.
 
     Example: exptrack digest all.db
     """
@@ -251,7 +251,7 @@ def digest(db: str | None, file: str | None, as_json: bool) -> None:
 def diff_archives(a: str, b: str, as_json: bool) -> None:
     """Show what is in one of two archives and not in the other.
 
-    That is what a merge would have to do. Both files are only read. The exit code is 0 if they say the same,
+    That is what a merge would bring. Both files are only read. The exit code is 0 if their contents are equal,
     and 1 if they differ.
 
     Example: exptrack diff-archives mine.db theirs.db

@@ -84,7 +84,7 @@ def print_extracted(out: Console, report: ExtractReport, path: str) -> None:
 def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
     """Print what is in one of two archives and not in the other."""
     if record.same:
-        out.print(Text(f"both say the same: digest {record.digest_a}", style="green"))
+        out.print(Text(f"both have the same content: digest {record.digest_a}", style="green"))
         return
     for path, runs, artifacts, studies in (
         (record.a, record.runs_only_a, record.artifacts_only_a, record.studies_only_a),

@@ -289,7 +289,7 @@ def test_digest_and_diff_archives_tell_whether_two_files_say_the_same(work: Path
     assert digest == call(None, "digest", "other way.db").stdout == call(Path("all.db"), "digest").stdout
     assert asked(None, "digest", "all.db") == {"digest": digest.strip()}
     same = call(None, "diff-archives", "all.db", "other way.db")
-    assert (same.exit_code, same.stdout) == (0, f"both say the same: digest {digest}")
+    assert (same.exit_code, same.stdout) == (0, f"both have the same content: digest {digest}")
 
     with Archive("all.db") as archive:
         run_id = archive.list_runs()[0].run_id

@@ -162,8 +162,8 @@ class ArchivePortable:
 
         The file has no free space, and gets a seal that ``verify`` proves. It is verified as a whole, and never
         written again (mode 0444). Any SQLite client opens it, also on a read-only medium.
-        :func:`exptrack.unpack` makes an archive of it that can be written. Deleted runs leave no trace in it; runs
-        in the trash are in it.
+        :func:`exptrack.unpack` makes an archive of it that can be written. Deleted runs leave no trace in it;
+        runs in the trash are in it.
 
         The file appears whole and synced, or not at all. With `snapshot`, runs may be running, and stay so in
         the file. `progress` is called with a part, how much of it is done and how much there is.

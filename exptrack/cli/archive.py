@@ -8,11 +8,10 @@ import sys
 import click
 
 from exptrack import InvalidValueError
-from exptrack.cli.main import FILE, json_option, main, open_archive
+from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main, open_archive
 from exptrack.cli.output import print_json, show_progress_of_parts
 from exptrack.cli.streams import keep_working
 
-DAMAGED_EXIT = 17
 JOURNAL_NAMES = (".points", ".points.damaged", ".points.unclaimed")
 JOURNAL_MAGIC = b"EXPTJRNL"
 file_argument = click.argument("file", required=False, type=FILE)

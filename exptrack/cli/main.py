@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from exptrack import (
     Archive,
+    ArchiveCorruptError,
     ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
@@ -23,6 +24,7 @@ from exptrack import (
 from exptrack.cli.streams import OutputFailedError, prepare_streams
 
 INTERRUPTED_EXIT = 130
+DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on beside the damage
 DEFAULT = "exptrack.db"
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
 # The library says what is wrong with a file, and in the same words for each command.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exptrack import ArchiveNotFoundError, ExptrackError, NotFoundError
-from exptrack.cli.main import FILE, json_option, main, open_archive, run_argument, where_option
+from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main, open_archive, run_argument, where_option
 from exptrack.cli.output import (
     print_json,
     print_json_or_text,
@@ -25,7 +25,6 @@ from exptrack.cli.streams import keep_working
 if TYPE_CHECKING:
     from exptrack import Archive
 
-LEFT_OUT_EXIT = 17
 DIFFERS_EXIT = 1  # as of diff and cmp
 
 
@@ -137,7 +136,7 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_js
         else:
             print_merged(open_console(), report, out)
         if not report.ok:
-            sys.exit(LEFT_OUT_EXIT)
+            sys.exit(DAMAGED_EXIT)
 
 
 @main.command()
@@ -188,7 +187,7 @@ def extract(
         else:
             print_extracted(open_console(), report, out)
         if not report.ok:
-            sys.exit(LEFT_OUT_EXIT)
+            sys.exit(DAMAGED_EXIT)
 
 
 def _remove_if_empty(path: str) -> None:

@@ -6,11 +6,9 @@ import sys
 
 import click
 
-from exptrack.cli.main import FILE, json_option, main
+from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main
 from exptrack.cli.output import print_json, show_progress_of_parts
 from exptrack.cli.streams import keep_working
-
-DAMAGED_EXIT = 17
 
 
 @main.command()

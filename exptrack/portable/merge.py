@@ -39,6 +39,7 @@ from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.external_ids import settle_external_id, take_external_id
+from exptrack.portable.findings import Tell
 from exptrack.portable.foreign import (
     Source,
     identify_file,
@@ -98,8 +99,6 @@ SELECT EXISTS (
 )
 """
 
-Tell = Callable[[str, int, int], None]
-
 
 def merge_archives(
     connection: Connection,
@@ -112,9 +111,8 @@ def merge_archives(
     """Merge files; see :meth:`exptrack.Archive.merge`."""
     for path in sources:
         require_present(path)  # before anything is written
-    folders = [path for path in sources if os.path.isdir(path)]
     if remove and not dry_run:
-        settle_folders(folders)
+        settle_folders(sources)
     merged: list[MergedFile] = []
     seen = {identify_file(connection.place)}
     known = Known(connection)
@@ -127,7 +125,7 @@ def merge_archives(
             merged.append(left)
     removed: list[str] = []
     if remove and not dry_run:
-        removed = clear_folders(connection, folders, lambda path: _brings_nothing(connection, path))
+        removed = clear_folders(connection, sources, lambda path: _brings_nothing(connection, path))
     return MergeReport(tuple(merged), dry_run, tuple(removed))
 
 

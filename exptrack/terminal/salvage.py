@@ -49,7 +49,7 @@ def print_salvaged(out: Console, report: SalvageReport, saved: str) -> None:
     if left_out:
         out.print(
             Text(
-                f"{_count(left_out, 'point')} were read, but nothing proves them: --unproven keeps them, and"
+                f"{format_count(left_out, 'point')} were read, but nothing proves them: --unproven keeps them, and"
                 " --with OTHER proves them by another copy"
             )
         )

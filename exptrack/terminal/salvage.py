@@ -49,8 +49,8 @@ def print_salvaged(out: Console, report: SalvageReport, saved: str) -> None:
     if left_out:
         out.print(
             Text(
-                f"{format_count(left_out, 'point')} were read, but nothing proves them: --unproven keeps them, and"
-                " --with OTHER proves them by another copy"
+                f"{format_count(left_out, 'point')} were read, but nothing proves them: --unproven keeps them,"
+                " and --with OTHER proves them by another copy"
             )
         )
     unproven = sum(run.unproven for run in report.runs)

@@ -147,7 +147,7 @@ class SpooledFile:
                 out.flush()
                 os.fsync(descriptor)
             os.replace(draft, self.place)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: it goes on, and no half copy stays in the spool
             with suppress(OSError):
                 os.unlink(draft)
             raise

@@ -38,6 +38,7 @@ from exptrack.database.private_copy import (
     private_folder,
     require_regular_file,
 )
+from exptrack.database.spooled_file import lacks_tables
 from exptrack.database.stranger import StrangerConnection, put_in_order, require_sound
 from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
@@ -54,7 +55,6 @@ LOOK_S, LOOK_BYTES_PER_S = 2.0, 20_000_000
 LOOK_VALUE_BYTES = 16 << 20
 LOOK_MEMORY_BYTES, LOOK_MEMORY_TIMES = 100 << 20, 8  # at least, and the bytes of the file this many times
 MOST_JOURNALS = 10_000
-LARGEST_PAGE = 1 << 16  # bytes; the tables of an empty archive take 100 pages of 4,096
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,23 +226,13 @@ def _await_creation(place: Path) -> None:
     while time.monotonic() < deadline:
         try:
             status = os.stat(place)
+            is_begun = os.path.exists(f"{place}-journal") or lacks_tables(place)
         except OSError:
             return  # the opening says why
-        is_begun = not status.st_size or os.path.exists(f"{place}-journal") or _lacks_tables(place, status)
         is_young = abs(time.time() - status.st_mtime) < CREATION_GRACE_S
         if not (is_begun and is_young and stat.S_ISREG(status.st_mode)):
             return
         time.sleep(0.005)
-
-
-def _lacks_tables(place: Path, status: os.stat_result) -> bool:
-    """Whether a file has a single page, and less than the tables of an archive in the log beside it."""
-    if status.st_size > LARGEST_PAGE:
-        return False
-    try:
-        return os.stat(f"{os.path.realpath(place)}-wal").st_size <= LARGEST_PAGE
-    except OSError:
-        return True  # there is none
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

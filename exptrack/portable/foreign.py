@@ -39,6 +39,7 @@ from exptrack.database.private_copy import (
     private_folder,
     require_regular_file,
 )
+from exptrack.database.spooled_file import lacks_tables
 from exptrack.database.stranger import StrangerConnection, put_in_order, require_sound
 from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
@@ -230,14 +231,17 @@ def require_present(path: str | os.PathLike[str]) -> None:
 
 
 def _await_creation(place: Path) -> None:
-    """Wait while another process is creating the archive: it is empty then, or has a rollback journal."""
+    """Wait while another process is creating the archive.
+
+    It is empty then, or has a rollback journal; or it has one page, and its log has less than the first commit.
+    """
     deadline = time.monotonic() + CREATION_GRACE_S
     while time.monotonic() < deadline:
         try:
             status = os.stat(place)
+            is_begun = os.path.exists(f"{place}-journal") or lacks_tables(place)
         except OSError:
             return  # the opening says why
-        is_begun = not status.st_size or os.path.exists(f"{place}-journal")
         is_young = abs(time.time() - status.st_mtime) < CREATION_GRACE_S
         if not (is_begun and is_young and stat.S_ISREG(status.st_mode)):
             return

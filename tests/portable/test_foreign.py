@@ -222,18 +222,43 @@ def test_a_folder_is_no_source(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_just_being_made_is_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    path.touch()
-    maker = threading.Timer(0.1, lambda: Archive(path).close())
-    maker.start()
-    with look_at_source(path) as looked:
-        assert looked.all(RUN_IDS) == []
-    maker.join()
+    for number in range(8):  # each meets another moment of the making
+        path = tmp_path / f"{number}.db"
+        path.touch()
+        maker = threading.Timer(0.02, lambda path=path: Archive(path).close())
+        maker.start()
+        with look_at_source(path) as looked:
+            assert looked.all(RUN_IDS) == []
+        maker.join()
     old = tmp_path / "old.db"
     old.touch()
     os.utime(old, (0, 0))
     with pytest.raises(NotAnArchiveError, match="is empty"), look_at_source(old):
         pass
+
+
+def test_an_archive_that_another_thread_closes_or_opens_is_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab.db"
+    ids = make(path, 1)
+    archive, find = Archive(path), private_copy.find_opened
+
+    def find_and_close(real: str) -> Connection | None:
+        found = find(real)
+        archive.close()
+        return found
+
+    monkeypatch.setattr(private_copy, "find_opened", find_and_close)
+    with open_source(path) as source:
+        assert source.connection.value(RUN_IDS) == ids[0]
+    monkeypatch.setattr(private_copy, "find_opened", lambda _real: opened.pop())
+    monkeypatch.setattr(private_copy, "has_descriptor", lambda _real: False)
+    with Archive(path) as again:
+        opened = [again._connection, None]  # at first it seems not to be open
+        with open_source(path) as source:
+            assert source.connection.value(RUN_IDS) == ids[0]
+        assert opened == []
 
 
 def test_a_merge_writes_nothing_if_a_source_is_missing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import runpy
+import select
 import socket
 import subprocess
 import sys
@@ -70,19 +71,48 @@ class WarmPython:
                 else:
                     readers.append(threading.Thread(target=keep, args=(number, reader)))
         numbers = [number for number, stream in chosen.items() if stream is not None]
-        call = json.dumps([str(cwd), numbers, module, *words]).encode() + b"\n"
         try:
-            socket.send_fds(self._channel, [call], given)
+            process = self.begin(module, *words, cwd=cwd, descriptors=dict(zip(numbers, given, strict=True)))
         finally:
             for descriptor in given:
                 os.close(descriptor)
-        for reader_thread in readers:
-            reader_thread.start()
-        with self._channel.makefile() as answers:
-            code = int(answers.readline())
-        for reader_thread in readers:
-            reader_thread.join()
+        for thread in readers:
+            thread.start()
+        code = process.wait()
+        for thread in readers:
+            thread.join()
         return subprocess.CompletedProcess([module, *words], code, kept[1], kept[2])
+
+    def begin(self, module: str, *words: str, cwd: Path, descriptors: Mapping[int, int]) -> Forked:
+        """Begin ``python -m MODULE WORDS`` with these standard streams; wait for it before the next one."""
+        call = json.dumps([str(cwd), [*descriptors], module, *words]).encode() + b"\n"
+        socket.send_fds(self._channel, [call], [*descriptors.values()])
+        return Forked(self._channel)
+
+
+class Forked:
+    """A process that a `WarmPython` forked."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self.returncode: int | None = None
+        self.pid = self._read_number()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code; after `timeout` seconds, raise ``TimeoutExpired``."""
+        if self.returncode is None:
+            if not select.select([self._channel], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            self.returncode = self._read_number()
+        return self.returncode
+
+    def _read_number(self) -> int:
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self._channel.recv(1)
+            assert byte, "the Python that forks has ended"
+            line += byte
+        return int(line)
 
 
 def fork_for_calls(channel: socket.socket) -> list[str] | None:
@@ -103,6 +133,7 @@ def fork_for_calls(channel: socket.socket) -> list[str] | None:
             return words
         for descriptor in descriptors:
             os.close(descriptor)
+        channel.sendall(f"{child}\n".encode())
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         channel.sendall(f"{code}\n".encode())
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from exptrack.errors import ArchiveError, ArchiveFullError, ArchiveIOError, ArchiveReadOnlyError
@@ -32,6 +34,15 @@ def find_obstacle(path: Path) -> int | None:
     except OSError as error:
         return error.errno
     return None
+
+
+@contextmanager
+def reading_file(path: Path, what: str = "cannot be read") -> Iterator[None]:
+    """Translate an error that the operating system raises in the block, which reads a file for `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise error_of(error, path, what) from error
 
 
 def error_of(error: OSError, path: Path, what: str) -> ArchiveError:

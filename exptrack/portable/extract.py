@@ -20,6 +20,7 @@ from exptrack.artifacts.folders import decode_path
 from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection
 from exptrack.database.copying import leave_wal_mode
+from exptrack.database.disk import reading_file
 from exptrack.database.draft import DraftConnection
 from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ArchiveCorruptError, FilterError, StudyNotFoundError
@@ -116,7 +117,8 @@ def extract_runs(
             extraction.copy_runs(chosen, tell)
             names = extraction.copy_studies(chosen, studies)
             extraction.copy_views()
-        size = os.stat(draft).st_size
+        with reading_file(place, "was written and cannot be read back"):
+            size = os.stat(draft).st_size
     return ExtractReport(
         str(place),
         size,

@@ -7,7 +7,8 @@ Invariants:
 
 - Nothing beside the original is written or made, and no file of it is opened that this process has open.
 - A copy is read only after its schema, its structure and the types of its values are proved. What its rows say
-  is proved by `proofs`.
+  is proved by `proofs`; the points, and on request their pages, by `point_proofs`.
+- What this process has logged to the other archive is stored in it first, as before each read.
 - Journals are copied before the archive. So each point is in the copy of a journal or in that of the archive.
 """
 
@@ -43,7 +44,7 @@ from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackE
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
-from exptrack.metrics.writer import read_archive_identity
+from exptrack.metrics.writer import drain_all, read_archive_identity
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
 
@@ -126,12 +127,17 @@ class Source:
 
 @contextmanager
 def open_source(
-    path: str | os.PathLike[str], *, beside: Path | None = None, progress: Progress | None = None
+    path: str | os.PathLike[str],
+    *,
+    beside: Path | None = None,
+    progress: Progress | None = None,
+    points: bool = True,
 ) -> Iterator[Source]:
     """Copy another archive, prove the structure of the copy, and open it for reading in the block.
 
     The copy lies in the temporary folder, or in the folder `beside` if only that has room. `progress` is called
-    with the bytes copied and their total.
+    with the bytes copied and their total. Without `points` the caller proves the pages of each series, by
+    `point_proofs`, before it reads a point.
 
     Raises:
         ArchiveNotFoundError: there is no file.
@@ -143,6 +149,7 @@ def open_source(
         MigrationError: it cannot be brought to the present format.
     """
     place = archive_path(path)
+    drain_all(place)
     _await_creation(place)
     size = measure_copy(place)
     with private_folder(place, size, beside) as folder:
@@ -153,7 +160,7 @@ def open_source(
             put_in_order(copied.path, place, deadline)
             connection = StrangerConnection(copied.path, "immutable", place, deadline)
             try:
-                require_sound(connection)
+                require_sound(connection, points=points)
                 found = tuple(_read_journal(connection, *one) for one in journals)
             except BaseException:
                 connection.close()
@@ -179,6 +186,7 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
         ArchiveFullError, ArchiveIOError, ArchiveLockedError, ArchiveMovedError: it cannot be read.
     """
     place = archive_path(path)
+    drain_all(place)
     _await_creation(place)
     real = require_regular_file(place)
     size = os.stat(real).st_size

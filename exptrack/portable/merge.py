@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import Intake
 from exptrack.database.connection import Connection
+from exptrack.database.disk import reading_file
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -33,7 +34,6 @@ from exptrack.errors import (
     NotAnArchiveError,
 )
 from exptrack.metrics.journal_file import list_journals
-from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
@@ -51,6 +51,7 @@ from exptrack.portable.history import Branch, Copy, assign_places, is_stored, or
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import find_new_studies, merge_studies
+from exptrack.portable.merge_writers import is_written_here
 from exptrack.portable.point_proofs import PointProofs
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
@@ -59,7 +60,6 @@ from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, de
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
 from exptrack.portable.stranger_values import MOST_PROBLEMS
 from exptrack.portable.study_proofs import prove_groups, prove_studies
-from exptrack.process import ProcessIdentity
 from exptrack.runs.identity import ID_TIME_CHARS
 from exptrack.runs.row_sums import OF_RUN, sum_all
 
@@ -156,7 +156,7 @@ def _merge_file(known: Known, path: str | os.PathLike[str], dry_run: bool, tell:
     known.forget()
     connection = known.connection
     with (
-        open_source(path, beside=connection.place.parent) as source,
+        open_source(path, beside=connection.place.parent, points=False) as source,
         PointProofs(source.connection) as points,
     ):
         return _SourceMerge(connection, source, points, os.fspath(path), dry_run, tell).run()
@@ -228,7 +228,8 @@ class _SourceMerge:
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
         self._points_proved = points
-        self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
+        with reading_file(source.place):
+            self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
         self._new: list[str] = []
@@ -471,7 +472,7 @@ class _SourceMerge:
             if place is None or branch.copy.where == THERE or not is_stored(branch, own)
         ]
         replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
-        busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
+        busy = [one for one in own if one.row_id in (*replaced, *gone) and is_written_here(connection, one)]
         if busy:
             return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
         outcome = _Outcome(changed, own, blobs, gone=gone)
@@ -487,14 +488,6 @@ class _SourceMerge:
 
     def _stored_sum(self, run: RunRows) -> int:
         return int(self._connection.value(STORED_SUM, (run.row_id,)))
-
-    def _is_written_here(self, run: RunRows) -> bool:
-        """Whether a process that lives writes the run into this archive: it has a journal beside it."""
-        if run.owner is None or run.owner[4] is not None:
-            return False
-        owner = ProcessIdentity(*run.owner[:4])
-        headers = (read_header(path) for path in list_journals(self._connection.place))
-        return any(one is not None and one.owner == owner and is_owner_alive(one) for one in headers)
 
     def _note(self, of: str, outcome: _Outcome, copies: int) -> None:
         """Note for the report what became of the copies of a run."""

@@ -17,6 +17,7 @@ from exptrack.artifacts.folders import decode_path
 from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.copying import compact_file
+from exptrack.database.disk import reading_file
 from exptrack.database.draft import DraftConnection
 from exptrack.database.opening import PRIVATE, archive_path
 from exptrack.errors import ConflictError, VerificationError
@@ -83,7 +84,8 @@ def unpack(
             with closing(DraftConnection(draft, place)) as living:
                 content = digest_content(living)
                 _break_seal(living, str(source_place))
-            size = os.stat(draft).st_size
+            with reading_file(place, "was written and cannot be read back"):
+                size = os.stat(draft).st_size
     return UnpackReport(str(place), size, report.runs, report.points, report.blobs, content)
 
 

@@ -45,6 +45,14 @@ def print_salvaged(out: Console, report: SalvageReport, saved: str) -> None:
         for what in report.lost[:MOST_NAMED]:
             out.print(Text(safe(what)))
         _print_rest(out, len(report.lost))
+    left_out = sum(run.unproven_points for run in report.runs)
+    if left_out:
+        out.print(
+            Text(
+                f"{format_count(left_out, 'point')} were read, but nothing proves them: --unproven keeps them,"
+                " and --with OTHER proves them by another copy"
+            )
+        )
     unproven = sum(run.unproven for run in report.runs)
     if unproven:
         out.print(

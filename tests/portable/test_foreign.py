@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -20,13 +21,15 @@ from exptrack import (
     Archive,
     ArchiveCorruptError,
     ArchiveFullError,
+    ArchiveIOError,
     ArchiveNotFoundError,
     InvalidValueError,
     NotAnArchiveError,
     RecordedRun,
     diff_archives,
+    unpack,
 )
-from exptrack.database import migrations, private_copy, stranger
+from exptrack.database import migrations, point_pages, private_copy, stranger
 from exptrack.database.connection import Connection
 from exptrack.database.point_pages import find_page_problem
 from exptrack.database.stranger import POINTS, ROOT_PAGE
@@ -551,3 +554,20 @@ def test_a_run_or_study_that_is_not_there_is_no_sound_one(tmp_path: Path) -> Non
         assert "its row is missing" in prove_runs(source.connection, [99])[99]
         assert prove_studies(source.connection, ["0" * 16])["0" * 16] == ["its row is missing"]
         assert prove_groups(source.connection, ["none"])["none"] == ["its row is missing"]
+
+
+def test_a_disk_that_fails_to_read_a_copy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "lab.db", 1)
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.pack(tmp_path / "packed.db")
+
+    def fail(_pages: object, _number: int) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(point_pages._Pages, "enter", fail)
+    with Archive(tmp_path / "all.db") as archive, pytest.raises(ArchiveIOError, match="check the disk"):
+        archive.merge(tmp_path / "lab.db")
+    monkeypatch.setattr(point_pages._Pages, "enter_leaf", fail)
+    with pytest.raises(ArchiveIOError, match="check the disk"):
+        unpack(tmp_path / "packed.db", tmp_path / "living.db")
+    assert not (tmp_path / "living.db").exists()

@@ -88,7 +88,8 @@ class ArchivePortable:
         tell = check_function(progress, "progress") or (lambda _file, _done, _total: None)
         if not is_dry and not self._writable:
             raise ArchiveReadOnlyError(
-                f"{self._connection.place} was opened for reading only; open it with mode 'rw', or merge dry",
+                f"{self._connection.place} was opened for reading only; open it with mode 'rw', or give"
+                " dry_run=True",
                 path=str(self._connection.place),
             )
         self._settle()

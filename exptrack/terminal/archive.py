@@ -34,6 +34,8 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
         ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
     ]
+    if record.sealed_at:
+        pairs.append(("sealed", f"{record.sealed_at:%Y-%m-%d %H:%M} UTC ('exptrack verify' proves the seal)"))
     if record.trashed:
         pairs.append(("in the trash", f"{record.trashed:,} ('exptrack trash' lists them)"))
     if record.network:

@@ -32,13 +32,13 @@ process.stdout.write(JSON.stringify(result, write))
 """
 
 
-def evaluate(module: str, expression: str, input: object = None) -> Any:
-    """Return what a JavaScript expression makes of `module`, a file below static/, and of `input`.
+def evaluate(module: str, expression: str, given: object = None) -> Any:
+    """Return what a JavaScript expression makes of `module`, a file below static/, and of `input`, given.
 
     NaN and the infinities become floats on both sides; typed arrays become lists.
     """
-    command = [NODE, "--input-type=module", "-e", _CALL, "--", (STATIC / module).as_uri(), expression]
-    done = subprocess.run(command, input=json.dumps(_write(input)), capture_output=True, encoding="utf-8")
+    command: list[str | Path] = [NODE, "--input-type=module", "-e", _CALL, "--", (STATIC / module).as_uri(), expression]
+    done = subprocess.run(command, input=json.dumps(_write(given)), capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return _read(json.loads(done.stdout))
 

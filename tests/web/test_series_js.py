@@ -70,7 +70,7 @@ def points_with_nan(count: int, seed: int) -> list[tuple[int, float]]:
 def test_an_answer_is_decoded_column_by_column(pad: int) -> None:
     curves = [bucket("a", points_with_nan(50, 1), 5), bucket("none", [], 5), bucket("é", [(3, 1.5)], 5)]
     found = evaluate(SERIES, DECODE, encode(curves, 5, pad=pad))
-    assert found["version"] == "7" and found["by"] == "step" and found["width"] == 5
+    assert (found["version"], found["by"], found["width"]) == ("7", "step", 5)
     assert equal(found["curves"], curves)
 
 

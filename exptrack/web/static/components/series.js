@@ -1,8 +1,8 @@
 /**
  * Decode the binary answer of `/api/series`, and join, coarsen and cut the curves in it.
  *
- * A curve is a set of columns over buckets of one width. Each bucket begins at a multiple of the width and keeps
- * how many points it has, their sum, least and greatest value, so buckets merge without loss.
+ * A curve is a set of columns over buckets of one width. Each bucket begins at a multiple of the width.
+ * It keeps the number of its points, their sum, least and greatest value, so buckets merge without loss.
  * @module
  */
 

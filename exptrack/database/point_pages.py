@@ -47,6 +47,7 @@ FEW = 16  # points that are decoded one by one
 READ_BYTES = 1 << 16
 _NAN = struct.pack("<d", math.nan)
 _ZEROS = bytes(8 * BLOCK_POINTS)
+LOWEST: tuple[int, ...] = ()  # is less than every key
 
 
 class PageError(Exception):
@@ -70,6 +71,13 @@ class Block(NamedTuple):
         return self.seqs == _ZEROS[: len(self.seqs)]
 
 
+class _Between(NamedTuple):
+    """A cell of an inner page, between two of its children, and its key: series, step, repetition."""
+
+    cell: bytes
+    key: tuple[int, ...]
+
+
 class _Pages:
     """The pages of a tree in a file; each may be entered once."""
 
@@ -87,11 +95,11 @@ class _Pages:
         self._file.close()
 
     def enter_leaf(self, number: int) -> bool:
-        """Enter a page without reading it, if it is a leaf; return whether it is one."""
+        """Enter a page if it is a leaf; return whether it is one."""
         if not 1 < number <= self._count or self._seen[number]:
             return False
-        self._file.seek((number - 1) * self._page_bytes)
-        is_leaf = self._file.read(1) == LEAF_BYTE
+        at = self._find(number)
+        is_leaf = self._ahead[at : at + 1] == LEAF_BYTE
         self._seen[number] = is_leaf
         return is_leaf
 
@@ -106,18 +114,23 @@ class _Pages:
         if self._seen[number]:
             raise PageError(f"page {number} is used twice")
         self._seen[number] = 1
-        size = self._page_bytes
-        begin = (number - self._ahead_from) * size
-        if not 0 <= begin < len(self._ahead):
-            # The next page is mostly the one behind it.
-            follows = begin == len(self._ahead)
-            self._file.seek((number - 1) * size)
-            self._ahead = self._file.read(max(size, READ_BYTES) if follows else size)
-            self._ahead_from, begin = number, 0
-        page = self._ahead[begin : begin + size]
-        if len(page) < size:
+        at = self._find(number)
+        page = self._ahead[at : at + self._page_bytes]
+        if len(page) < self._page_bytes:
             raise PageError(f"page {number} is not there")
         return page
+
+    def _find(self, number: int) -> int:
+        """Return where a page begins in the bytes read ahead."""
+        size = self._page_bytes
+        at = (number - self._ahead_from) * size
+        if not 0 <= at < len(self._ahead):
+            # The next page is mostly the one behind it.
+            follows = at == len(self._ahead)
+            self._file.seek((number - 1) * size)
+            self._ahead = self._file.read(max(size, READ_BYTES) if follows else size)
+            self._ahead_from, at = number, 0
+        return at
 
     def pointers(self, number: int, page: bytes) -> tuple[int, ...]:
         """Return where the cells of an inner page begin.
@@ -196,46 +209,57 @@ class PointPages:
         Raises:
             PageError: a page is not as SQLite writes it.
         """
-        last: tuple[int, ...] = ()
-        waiting: list[int | bytes] = [self._root]
+        waiting: list[int | _Between] = [self._root]
+        low = LOWEST
         while waiting:
             entry = waiting.pop()
-            if isinstance(entry, bytes):
-                key = _read_key(entry)
-                if key <= last:
-                    raise PageError("the keys of its inner pages do not rise")
-                last = key
+            if isinstance(entry, _Between):
+                low = entry.key
             elif not self._pages.enter_leaf(entry):
-                waiting += reversed(self._read_inner(entry, self._pages.enter(entry)))
+                waiting += reversed(self._read_inner(entry, self._pages.enter(entry), low, waiting))
 
     # Pages
 
     def _walk(self) -> Iterator[None]:
         """Take all cells in the order of their keys; pause after each leaf."""
-        waiting: list[int | bytes] = [self._root]  # pages, and cells between them; the next comes last
+        waiting: list[int | _Between] = [self._root]  # the next comes last
+        low = LOWEST
         while waiting:
             entry = waiting.pop()
-            if isinstance(entry, bytes):
-                self._take(entry, len(entry))
+            if isinstance(entry, _Between):
+                low = entry.key
+                self._take(entry.cell, len(entry.cell))
                 continue
             page = self._pages.enter(entry)
             if page[0] == LEAF:
                 self._take_leaf(entry, page)
                 yield
             else:
-                waiting += reversed(self._read_inner(entry, page))
+                waiting += reversed(self._read_inner(entry, page, low, waiting))
 
-    def _read_inner(self, number: int, page: bytes) -> list[int | bytes]:
-        """Return the children of an inner page and the cells between them."""
+    def _read_inner(
+        self, number: int, page: bytes, low: tuple[int, ...], waiting: list[int | _Between]
+    ) -> list[int | _Between]:
+        """Return the children of an inner page and the cells between them.
+
+        Their keys rise, from `low` to the cell that waits behind the page. So a search finds its way in them.
+        """
         if page[0] != INNER:
             raise PageError(f"page {number} is of no known kind")
-        found: list[int | bytes] = []
+        found: list[int | _Between] = []
         ranges = []
         for at in self._pages.pointers(number, page):
             begin = at + CHILD_BYTES
             cell = page[begin : self._end_of(number, page, begin)]
-            found += [int.from_bytes(page[at:begin], "big"), cell]
+            key = _read_key(cell)
+            if key <= low:
+                raise PageError("the keys of its inner pages do not rise")
+            low = key
+            found += [int.from_bytes(page[at:begin], "big"), _Between(cell, key)]
             ranges.append((at, begin + len(cell)))
+        behind = waiting[-1] if waiting else None
+        if isinstance(behind, _Between) and low >= behind.key:
+            raise PageError("the keys of its inner pages do not rise")
         self._require_apart(number, ranges)
         return [*found, int.from_bytes(page[RIGHT_CHILD_AT : RIGHT_CHILD_AT + CHILD_BYTES], "big")]
 

@@ -51,5 +51,5 @@ def error_of(error: OSError, path: Path, what: str) -> ArchiveError:
     if error.errno in NO_ROOM:
         return ArchiveFullError(f"{told}; free disk space, or room in the quota", path=str(path))
     if error.errno in NOT_ALLOWED:
-        return ArchiveReadOnlyError(f"{told}; check the permissions of its folder", path=str(path))
+        return ArchiveReadOnlyError(f"{told}; check the permissions of the file and its folder", path=str(path))
     return ArchiveIOError(f"{told}; check the disk", path=str(path))

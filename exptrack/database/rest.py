@@ -179,7 +179,7 @@ def bring_to_rest(spooled: SpooledFile, *, removes_empty: bool = False) -> bool:
             warn(
                 f"{spooled.path} could not be copied to {spooled.place} ({error.strerror}), and stays where it"
                 " is; make room or allow writing there, then run"
-                f" `exptrack merge OUT {spooled.place.parent}` on this machine"
+                f" 'exptrack merge OUT {spooled.place.parent}' on this machine"
             )
         return False
     return True

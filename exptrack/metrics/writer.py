@@ -309,7 +309,7 @@ class Writer:
             if drained_in_file is None:
                 warn(
                     f"the note in {connection.path} on how far {self.journal.path} is stored is damaged; it is"
-                    " written again, and the newest points may be stored twice: run `exptrack verify`"
+                    " written again, and the newest points may be stored twice: run 'exptrack verify'"
                 )
             elif drained_in_file > self.journal.drained:
                 # An earlier drain has committed, but failed before it could note so here. Or someone has taken

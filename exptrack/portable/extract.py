@@ -79,7 +79,7 @@ def find_runs_of_study(connection: Connection, name: str) -> tuple[list[int], st
     """
     uid = connection.value(UID_OF_STUDY, (name,))
     if uid is None:
-        raise StudyNotFoundError(name, str(connection.path))
+        raise StudyNotFoundError(name, str(connection.place))
     return [row[0] for row in connection.all(RUNS_OF_STUDY, (name,))], uid
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -111,6 +112,18 @@ class Source:
     connection: StrangerConnection
     journals: tuple[SourceJournal, ...]
     is_live: bool
+
+    @property
+    def left_journals(self) -> list[SourceJournal]:
+        """The journals whose processes are known to be dead."""
+        return [journal for journal in self.journals if journal.is_left]
+
+    def count_left_points(self) -> Counter[str]:
+        """Return how many points these have that are not in the copy, by run id."""
+        counts: Counter[str] = Counter()
+        for journal in self.left_journals:
+            counts.update(journal.count_points())
+        return counts
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Unpack a sealed file: a living archive that says the same, once the seal is proved.
+"""Unpack a sealed file: an archive with the same content that can be written, once the seal is proved.
 
 Invariants: the packed file may be anybody's and is only read. What is unpacked is written row by row from a
 private copy whose schema and structure were proved, so nothing else of that file gets into it. The archive
@@ -48,7 +48,7 @@ class UnpackReport:
 def unpack(
     packed: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Tell | None = None
 ) -> UnpackReport:
-    """Make a living archive of a sealed file, which stays as it is. Its seal is proved first.
+    """Make an archive that can be written of a sealed file, which stays as it is. Its seal is proved first.
 
     The new archive belongs to its user alone (mode 0600), and can be written. It has the views that
     ``create_view`` made, and no other object that exptrack did not make. `progress` is called with a part, how

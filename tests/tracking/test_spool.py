@@ -228,7 +228,7 @@ def test_what_lies_in_a_spool(spool: Path) -> None:
     assert [file.state for file in found.values()] == ["unseen", "open", "unseen"]
     assert found[Path(mine).name].path == mine
     assert found["00000000-1-00000000.db"].path == ""
-    assert "look into it" in found["00000000-1-00000000.db"].advice
+    assert "delete it once that has ended" in found["00000000-1-00000000.db"].advice
     assert (found["old.db"].path, found["old.db"].advice) == (found["old.db"].place, "")
     assert {file.state for file in list_spooled(spool)} == {"unseen", "at rest"}
 
@@ -424,7 +424,7 @@ def test_the_spool_says_where_the_points_of_another_machine_lie(
     (file,) = list_spooled(spool)
     assert (file.state, file.path) == ("unseen", "")
     assert file.advice.startswith(f"all of its points are in {path} on ")
-    assert f"run `exptrack merge OUT {spool}` on that machine" in file.advice
+    assert f"run 'exptrack merge OUT {spool}' on that machine" in file.advice
     note.write_text(note.read_text().replace("f" * 16, mine))
     for one in network.iterdir():
         one.unlink()

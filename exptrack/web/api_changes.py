@@ -1,6 +1,6 @@
 """Change the archive, and run SQL: what a browser asks for by POST.
 
-Invariant: each change opens the archive for writing, and closes it again. The statement of ``/api/sql`` only reads.
+Invariant: each change opens the archive for writing, and closes it again. ``/api/sql`` only reads.
 """
 
 from __future__ import annotations
@@ -128,9 +128,8 @@ def make_routes(page: Page) -> list[Route]:
 def _open_for(page: Page, change: Change) -> Callable[[Request, Command], Any]:
     async def answer(_request: Request, command: Command) -> Response:
         if not page.can_edit:
-            raise ArchiveReadOnlyError(
-                f"{page.path} can only be read here; change its permissions", path=page.path
-            )
+            problem = f"{page.path} can only be read; change its permissions, and start the page again"
+            raise ArchiveReadOnlyError(problem, path=page.path)
         facts = await page.change(lambda archive: change(archive, command))
         version = await page.readers.read(page.archive.data_version)
         return answer_json({"version": version, **facts})

@@ -1,7 +1,7 @@
 """Answer questions about artifacts and the archive file, and send the bytes of artifacts.
 
-Invariant: bytes are read piece by piece, each by a query of its own. No query is open while a piece is sent, so a
-slow browser never keeps the write-ahead log from being folded.
+Invariant: bytes are read piece by piece, each by a query of its own. No query is open while a piece is sent. So
+a slow browser never keeps the write-ahead log from being folded.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ TABLE_ROWS = 1_000
 # What an artifact holds must never run as a part of the page.
 SANDBOX = {"content-security-policy": "sandbox; default-src 'none'"}
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-# By <img> alone; everything else is a file to save, whatever it says it is.
-RASTER = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "image/svg+xml")
+BYTES = "application/octet-stream"
+# The page shows these by <img>. Everything else is a file to save, whatever it says it is.
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "image/svg+xml")
 
 
 def find_artifact(page: Page, run: str, name: str, version: int | None) -> Artifact:
@@ -134,11 +135,11 @@ def make_route(page: Page) -> Route:
         found = find_artifact(page, path["run"], path["name"], path["version"])
         part = question.text("file") or None
         file = store.open(found.name, found.version, file=part)
-        if part is None:
-            media_type = found.media_type if found.media_type in RASTER else "application/octet-stream"
-            return _Content(found.name, media_type or "", found.size_bytes, found.hash, file)
         size = file.seek(0, 2)
-        return _Content(part, "application/octet-stream", size, f"{found.hash}/{quote(part)}", file)
+        if part is not None:
+            return _Content(part, BYTES, size, f"{found.hash}/{quote(part)}", file)
+        media_type = found.media_type if found.media_type in IMAGES else None
+        return _Content(found.name, media_type or BYTES, size, found.hash, file)
 
     async def send_artifact(request: Request) -> Response:
         try:
@@ -169,12 +170,8 @@ def _answer(content: _Content, request: Request, read: Callable[..., Awaitable[b
         return Response(status_code=304, headers=headers)
     span = find_range(request, tag, content.size_bytes)
     if span is None:
-        wrong = {
-            **headers,
-            "content-range": f"bytes */{content.size_bytes}",
-            "content-type": "application/json",
-        }
-        return refuse(416, "RangeNotSatisfiable", "the artifact has no such bytes", wrong)
+        size = {"content-range": f"bytes */{content.size_bytes}"}
+        return refuse(416, "RangeNotSatisfiable", "the artifact has no such bytes", size)
     begin, end = span
     is_part = end - begin < content.size_bytes
     headers["content-length"] = str(end - begin)

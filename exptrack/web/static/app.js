@@ -1,0 +1,150 @@
+/** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
+import { html, render, signal, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
+import { connection, get } from "./api.js";
+import { setTheme, theme } from "./colors.js";
+import { Help, openHelp } from "./components/help.js";
+import { Icon } from "./components/icons.js";
+import { clock, visible } from "./format.js";
+import { onKeyDown, useKeys } from "./keys.js";
+import { liveState } from "./live.js";
+import { VIEWS, followLinks, go, route } from "./router.js";
+import { Toasts } from "./toasts.js";
+
+const RETRY_MS = 3000;
+const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
+const LIVE = {
+    live: "Live: the page follows the archive.",
+    paused: "Paused while this tab is hidden.",
+    lost: "The server does not answer.",
+    idle: "This view does not follow the archive.",
+};
+
+/** What /api/archive says, or null before it answered. */
+const archive = signal(null);
+
+async function readArchive() {
+    try {
+        archive.value = await get("/api/archive");
+    } catch (error) {
+        if (error.status !== 0) throw error;
+    }
+}
+
+function ThemeSwitch() {
+    const [icon, next] = THEMES[theme.value];
+    const label = `Colours: ${theme.value}. Change to ${next}.`;
+    return html`<button class="icon" title=${label} aria-label=${label} onClick=${() => setTheme(next)}>
+        <${Icon} name=${icon} /></button>`;
+}
+
+function Bar() {
+    const view = route.value.view;
+    const links = Object.entries(VIEWS).filter(([, { label }]) => label);
+    const state = liveState.value;
+    return html`<header class="bar">
+        <a class="brand" href="/runs">
+            <img src="/static/favicon.svg" alt="" width="20" height="20" />exptrack</a>
+        ${
+            archive.value &&
+            html`<span class="archive" title=${archive.value.path}>
+            <bdi>${visible(archive.value.name)}</bdi></span>`
+        }
+        <nav aria-label="Views">${links.map(
+            ([name, { label }]) => html`<a key=${name} href=${`/${name}`}
+            aria-current=${name === view || (view === "run" && name === "runs") ? "page" : null}>${label}</a>`,
+        )}</nav>
+        <span class="grow"></span>
+        ${
+            archive.value &&
+            !archive.value.can_edit &&
+            html`<span class="badge" title="The file cannot be changed here.">
+            <${Icon} name="lock" size=${12} /> read only</span>`
+        }
+        <span class=${`live ${state}`} title=${LIVE[state]}><i></i>${state}</span>
+        <button class="icon" title="Keys (?)" aria-label="Show all keys" onClick=${openHelp}>
+            <${Icon} name="keyboard" /></button>
+        <${ThemeSwitch} />
+    </header>`;
+}
+
+function LostBar() {
+    const { lost, answered } = connection.value;
+    useEffect(() => {
+        if (!lost) return undefined;
+        const timer = setInterval(() => document.hidden || readArchive(), RETRY_MS);
+        return () => clearInterval(timer);
+    }, [lost]);
+    if (!lost) return null;
+    return html`<div class="lost" role="status"><${Icon} name="unplug" />
+        <span>exptrack ui stopped; shown as of ${clock(answered ?? lost)}. Start it again to go on.</span>
+        <button class="link" onClick=${readArchive}>Try now</button></div>`;
+}
+
+function Failed({ error, retry }) {
+    return html`<div class="empty"><h1>This view cannot be shown</h1><p>${visible(error.message)}</p>
+        <p><button onClick=${retry}>Try again</button> <a href="/runs">Go to the runs</a></p></div>`;
+}
+
+function Shown({ View, route: shown }) {
+    const [error, reset] = useErrorBoundary();
+    return error ? html`<${Failed} error=${error} retry=${reset} />` : html`<${View} route=${shown} />`;
+}
+
+function Main() {
+    const shown = route.value;
+    const [loaded, setLoaded] = useState(null);
+    const [attempt, setAttempt] = useState(0);
+    const main = useRef(null);
+    const first = useRef(true);
+    useEffect(() => {
+        if (!(shown.view in VIEWS)) {
+            setLoaded({
+                name: shown.view,
+                error: new Error(`there is no view ${shown.view}; choose one in the bar`),
+            });
+            return undefined;
+        }
+        let wanted = true;
+        import(`./views/${shown.view}.js`).then(
+            (module) => wanted && setLoaded({ name: shown.view, View: module.default }),
+            (error) => wanted && setLoaded({ name: shown.view, error }),
+        );
+        return () => {
+            wanted = false;
+        };
+    }, [shown.view, attempt]);
+    useEffect(() => {
+        if (!loaded) return;
+        if (!document.title.startsWith(VIEWS[loaded.name]?.label ?? "\u0000")) {
+            document.title = `${VIEWS[loaded.name]?.label ?? "Run"} · exptrack`;
+        }
+        if (!first.current) main.current.focus({ preventScroll: true });
+        first.current = false;
+    }, [loaded?.name]);
+    const ready = loaded?.name === shown.view;
+    const retry = () => setAttempt(attempt + 1);
+    return html`<main id="main" ref=${main} tabindex="-1" aria-busy=${!ready}>
+        ${ready && loaded.error && html`<${Failed} error=${loaded.error} retry=${retry} />`}
+        ${ready && loaded.View && html`<${Shown} key=${loaded.name} View=${loaded.View} route=${shown} />`}
+    </main>`;
+}
+
+function App() {
+    useKeys("Everywhere", [
+        ...Object.entries(VIEWS)
+            .filter(([, { key }]) => key)
+            .map(([name, { label, key }]) => ({
+                keys: `g ${key}`,
+                does: `Go to ${label}`,
+                run: () => go(`/${name}`),
+            })),
+        { keys: "?", does: "Show all keys", run: openHelp },
+    ]);
+    return html`<a class="skip" href="#main">Skip to the content</a>
+        <${Bar} /><${LostBar} /><${Main} /><${Toasts} /><${Help} />`;
+}
+
+document.addEventListener("click", followLinks);
+document.addEventListener("keydown", onKeyDown);
+render(html`<${App} />`, document.getElementById("app"));
+readArchive();

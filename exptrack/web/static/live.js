@@ -1,0 +1,150 @@
+/**
+ * Tells views what changed in the archive while they are shown.
+ * Invariants: all tabs of the browser share one connection, as a browser opens at most six to a host. The tab
+ * that holds the lock reads the stream and tells the others by a channel. A hidden tab neither holds nor reads.
+ */
+import { signal } from "./vendor/ui.js";
+import { connection, urlOf } from "./api.js";
+
+const NAME = `exptrack-live-${location.host}`;
+const EXPIRES_MS = 4000;
+const me = crypto.randomUUID();
+const channel = new BroadcastChannel(NAME);
+const watchers = new Set();
+const others = new Map(); // What other tabs watch: id -> {runs, points, at}.
+let release = null; // Lets the lock go; null while another tab leads.
+let asking = false;
+let source = null;
+let topics = "";
+let lastId = "";
+
+/** "live", "paused" (hidden), "lost" or "idle" (nothing is watched). */
+export const liveState = signal("idle");
+
+/**
+ * Calls `callback` with {type: "version", version}, {type: "runs", added, changed, removed},
+ * {type: "points", runs} or {type: "again"}. The last means that events may be missing: read anew.
+ * Returns a function that ends it.
+ */
+export function watch({ runs = false, points = [] }, callback) {
+    const watcher = { runs, points, callback };
+    watchers.add(watcher);
+    update();
+    return () => {
+        watchers.delete(watcher);
+        update();
+    };
+}
+
+function mine() {
+    const all = [...watchers];
+    return { runs: all.some((one) => one.runs), points: [...new Set(all.flatMap((one) => one.points))] };
+}
+
+function hand(message) {
+    for (const watcher of [...watchers]) {
+        if (message.type === "runs" && !watcher.runs) continue;
+        if (message.type === "points") {
+            const runs = message.runs.filter((run) => watcher.points.includes(run));
+            if (runs.length) watcher.callback({ type: "points", runs });
+        } else {
+            watcher.callback(message);
+        }
+    }
+}
+
+function tell(message) {
+    channel.postMessage({ from: me, event: message });
+    hand(message);
+}
+
+/** What all visible tabs watch, as the parameters of the stream. */
+function wanted() {
+    const since = Date.now() - EXPIRES_MS;
+    const alive = [...others.values()].filter((one) => one.at > since);
+    const all = [mine(), ...alive];
+    const points = [...new Set(all.flatMap((one) => one.points))].sort();
+    return urlOf("/events", { watch: all.some((one) => one.runs) ? "runs" : null, points });
+}
+
+function listen() {
+    const url = wanted();
+    if (source && topics === url && source.readyState !== EventSource.CLOSED) return;
+    const again = source !== null || lastId !== "";
+    source?.close();
+    topics = url;
+    source = new EventSource(
+        lastId ? urlOf(url, {}) + `${url.includes("?") ? "&" : "?"}last=${encodeURIComponent(lastId)}` : url,
+    );
+    source.addEventListener("open", () => {
+        liveState.value = "live";
+        if (again) tell({ type: "again" });
+    });
+    source.addEventListener("error", () => {
+        liveState.value = "lost";
+    });
+    for (const type of ["version", "runs", "points"]) {
+        source.addEventListener(type, (event) => {
+            lastId = event.lastEventId || lastId;
+            tell({ type, ...JSON.parse(event.data) });
+        });
+    }
+}
+
+function stop() {
+    source?.close();
+    source = null;
+    release?.();
+    release = null;
+}
+
+function lead() {
+    if (asking || release) return;
+    asking = true;
+    const hold = () =>
+        new Promise((done) => {
+            asking = false;
+            release = done;
+            update();
+        });
+    navigator.locks.request(NAME, hold).catch(() => {
+        asking = false;
+    });
+}
+
+function update() {
+    if (document.hidden || watchers.size === 0) {
+        stop();
+        liveState.value = watchers.size ? "paused" : "idle";
+        channel.postMessage({ from: me, gone: true });
+        return;
+    }
+    channel.postMessage({ from: me, watches: mine() });
+    if (release) listen();
+    else lead();
+}
+
+channel.addEventListener("message", ({ data }) => {
+    if (data.event) {
+        if (watchers.size && !document.hidden) {
+            liveState.value = "live";
+            hand(data.event);
+        }
+        return;
+    }
+    if (data.gone) others.delete(data.from);
+    else others.set(data.from, { ...data.watches, at: Date.now() });
+    if (release && !document.hidden && watchers.size) listen();
+});
+
+document.addEventListener("visibilitychange", () => {
+    update();
+    if (!document.hidden) hand({ type: "again" });
+});
+addEventListener("pagehide", stop);
+setInterval(() => {
+    if (!document.hidden && watchers.size) update();
+}, EXPIRES_MS / 2);
+connection.subscribe(({ lost }) => {
+    if (lost) liveState.value = "lost";
+});

@@ -1,0 +1,1 @@
+export { RegularTableElement } from "regular-table";

@@ -113,7 +113,7 @@ function FolderBody({ artifact }) {
     const text = useText(artifact);
     return html`<${Loaded} of=${text}>${(answer) => {
         const files = readManifest(answer);
-        if (!files) return html`<p class="quiet">The list of files is too long to show; download the folder by the command.</p>`;
+        if (!files) return html`<p class="soft">The list of files is too long to show; download the folder by the command.</p>`;
         return html`<${TablePreview} columns=${["file", "bytes"]} label=${artifact.name}
             rows=${files.map(({ path, size }) => [path, size])} />`;
     }}<//>`;
@@ -127,14 +127,14 @@ function readManifest({ text, truncated }) {
 }
 
 function BytesBody({ artifact }) {
-    return html`<p class="quiet">These bytes have no preview.
+    return html`<p class="soft">These bytes have no preview.
         ${artifact.media_type && html` Their type is <code>${visible(artifact.media_type)}</code>.`}</p>`;
 }
 
 function HistogramBody({ artifact, compact }) {
     const text = useText(artifact);
     return html`<${Loaded} of=${text}>${(answer) => (answer.truncated
-        ? html`<p class="quiet">The histogram has too many bins to show; download it.</p>`
+        ? html`<p class="soft">The histogram has too many bins to show; download it.</p>`
         : html`<${Histogram} data=${JSON.parse(answer.text)} compact=${compact} label=${artifact.name} />`)}<//>`;
 }
 
@@ -158,7 +158,7 @@ export function Histogram({ data: { edges, counts, nan = 0, low = 0, high = 0 },
                 <title>${`${number(edges[bin])} to ${number(edges[bin + 1])}: ${count(size)}`}</title></rect>`)}
         </svg>
         <div class="histogram-axis"><span>${number(from)}</span><span>${number(to)}</span></div>
-        <figcaption class="quiet">${says}${outside.length > 0 && `; outside: ${outside.join(", ")}`}</figcaption>
+        <figcaption class="soft">${says}${outside.length > 0 && `; outside: ${outside.join(", ")}`}</figcaption>
         ${!compact && html`<details><summary>Counts as a table</summary><${TablePreview} columns=${["from", "to", "values"]}
             rows=${counts.map((size, bin) => [edges[bin], edges[bin + 1], size])} label=${`counts of ${label}`} /></details>`}
     </figure>`;

@@ -3,7 +3,7 @@
  * beside it, and the commands of the terminal that deal with whole files.
  */
 import { html, useEffect, useRef, useState } from "../vendor/ui.js";
-import { get, post } from "../api.js";
+import { archive, get, post, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
@@ -57,7 +57,7 @@ function Head({ info }) {
         <div class="file-numbers">${numbers.map(([value, word, title]) => html`<div key=${word} title=${title}>
             <strong>${value}</strong> <span class="soft">${word}</span></div>`)}</div>
         <div class="row file-statuses">${Object.entries(STATUS).filter(([name]) => info.runs[name]).map(([name, { sign, word }]) => html`
-            <a class=${`status status-${name}`} key=${name} href=${`/runs?where=${encodeURIComponent(`status = "${name}"`)}`}>
+            <a class=${`status status-${name}`} key=${name} href=${urlOf("/runs", { where: `status = ${name}` })}>
                 <i>${sign}</i>${count(info.runs[name])} ${word}</a>`)}
             ${info.first_run && html`<span class="soft">from <${Moment} at=${info.first_run} /> to <${Moment} at=${info.last_run} /></span>`}
         </div>
@@ -125,9 +125,10 @@ function Largest({ storage }) {
             <${Pages} at=${page} pages=${pages} go=${setPage}>${plural(sorted.length, "run")} with artifacts<//>`}<//>`;
 }
 
-function Trash({ answer: { trash, storage, can_edit: canEdit }, reload }) {
+function Trash({ answer: { trash, storage }, reload }) {
     const [chosen, setChosen] = useState(() => new Set());
     const dialog = useRef(null);
+    const canEdit = archive.value?.can_edit ?? false;
     const bytesOf = new Map(storage.map((one) => [one.run_id, one.stored_bytes - one.shared_bytes]));
     const ids = trash.map(({ run }) => run.run_id);
     const picked = ids.filter((id) => chosen.has(id));

@@ -59,19 +59,20 @@ export default function RunView({ route }) {
 function Run({ answer, route, ticks, reload }) {
     const current = TABS.find((tab) => tab.name === route.params.get("tab")) ?? TABS[0];
     const choose = (tab) => route.set({ tab: tab.name === TABS[0].name ? null : tab.name, q: null }, { push: true });
+    const { run } = answer;
     const goTo = (id) => id && route.go(`/run/${encodeURIComponent(id)}`, keepTab(route));
     useEffect(() => {
-        document.title = `${answer.run.name ?? answer.run.run_id} · exptrack`;
-    }, [answer.run.name, answer.run.run_id]);
+        document.title = `${run.name ?? run.run_id} · exptrack`;
+    }, [run.name, run.run_id]);
     useKeys("Run", [
-        { keys: "[", does: "Go to the run started before", run: () => goTo(answer.previous) },
-        { keys: "]", does: "Go to the run started after", run: () => goTo(answer.next) },
+        { keys: "[", does: "Go to the run started before", run: () => goTo(run.previous) },
+        { keys: "]", does: "Go to the run started after", run: () => goTo(run.next) },
     ]);
     return html`
-        <${Head} answer=${answer} goTo=${goTo} reload=${reload} />
+        <${Head} run=${run} goTo=${goTo} reload=${reload} />
         <${TabList} current=${current} choose=${choose} />
         <section id="run-panel" role="tabpanel" aria-labelledby=${`tab-${current.name}`}>
-            <${current.Body} key=${current.name} answer=${answer} run=${answer.run} route=${route} ticks=${ticks}
+            <${current.Body} key=${current.name} run=${run} route=${route} ticks=${ticks}
                 reload=${reload} />
         </section>`;
 }

@@ -25,7 +25,7 @@ from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
-from exptrack.database.opening import default_connection, open_connection
+from exptrack.database.opening import default_connection, find_sealing, open_connection
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
@@ -496,6 +496,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
             waiting=waiting,
             trashed=connection.value(COUNT_TRASHED),
             network=find_network(connection.place),
+            sealed_at=_moment_or_none(find_sealing(connection)),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

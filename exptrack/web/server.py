@@ -14,10 +14,11 @@ from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from exptrack import InvalidValueError
-from exptrack.web import api_metrics, api_runs
+from exptrack.web import api_changes, api_compare, api_files, api_metrics, api_run, api_runs, api_studies
 from exptrack.web.api import make_routes
 from exptrack.web.page import Page
 from exptrack.web.security import LOGIN, Guard, make_token
@@ -28,12 +29,26 @@ FIRST_PORT = 7070
 PORTS = 50  # that are tried from there on
 SHUTDOWN_S = 1
 MAX_HEAD_BYTES = 64 * 1024  # of a request; a filter may be long
-HANDLERS = [*api_runs.HANDLERS, *api_metrics.HANDLERS]
+HANDLERS = [
+    *api_runs.HANDLERS,
+    *api_run.HANDLERS,
+    *api_metrics.HANDLERS,
+    *api_compare.HANDLERS,
+    *api_files.HANDLERS,
+    *api_studies.HANDLERS,
+]
 
 
 def make_app(page: Page, port: int, token: str) -> ASGIApp:
     """Return the app that serves a page on a port to the holder of a token."""
-    return Guard(Starlette(routes=[*make_routes(page, HANDLERS), *ROUTES]), port, token)
+    routes = [
+        *make_routes(page, HANDLERS),
+        *api_changes.make_routes(page),
+        api_files.make_route(page),
+        Route("/events", page.live.open, methods=["GET"]),
+        *ROUTES,
+    ]
+    return Guard(Starlette(routes=routes), port, token)
 
 
 class PageServer:
@@ -72,7 +87,7 @@ class PageServer:
             timeout_graceful_shutdown=SHUTDOWN_S,
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, self.page)
         self._thread: threading.Thread | None = None
 
     def run(self) -> None:
@@ -105,6 +120,16 @@ class PageServer:
 
 class _Server(uvicorn.Server):
     """A server that takes ctrl-C and SIGTERM as the wish to end, and not as an error."""
+
+    def __init__(self, config: uvicorn.Config, page: Page) -> None:
+        super().__init__(config)
+        self._page = page
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # An open stream, or an answer under way, would hold the server.
+        self._page.live.end_streams()
+        self._page.readers.interrupt()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -105,25 +105,22 @@ function TableBody({ artifact, compact }) {
         (signal) => get("/api/artifact-table", { ...versionParams(artifact), rows }, signal),
         [...versionKeys(artifact), rows],
     );
-    return html`<${Loaded} of=${table}>${(answer) => html`<${TablePreview} columns=${answer.columns}
-        rows=${answer.rows} total=${answer.total} label=${artifact.name} />`}<//>`;
+    return html`<${Loaded} of=${table}>${({ columns, rows: total }) => html`<${TablePreview}
+        columns=${columns.map((column) => column.name)} rows=${rowsOf(columns)} total=${total} label=${artifact.name} />`}<//>`;
+}
+
+/** Turns columns of cells into rows. */
+function rowsOf(columns) {
+    return Array.from({ length: columns[0]?.cells.length ?? 0 }, (_, row) => columns.map(({ cells }) => cells[row]));
 }
 
 function FolderBody({ artifact }) {
-    const text = useText(artifact);
-    return html`<${Loaded} of=${text}>${(answer) => {
-        const files = readManifest(answer);
-        if (!files) return html`<p class="soft">The list of files is too long to show; download the folder by the command.</p>`;
-        return html`<${TablePreview} columns=${["file", "bytes"]} label=${artifact.name}
-            rows=${files.map(({ path, size }) => [path, size])} />`;
-    }}<//>`;
-}
-
-/** The files of a folder, from its manifest: the format, and entries of path, mode, hash and size. */
-function readManifest({ text, truncated }) {
-    if (truncated) return null;
-    const [, entries] = JSON.parse(text);
-    return entries.map(([path, , , size = null]) => ({ path, size }));
+    const folder = useLoad(
+        (signal) => get("/api/artifact-files", versionParams(artifact), signal), versionKeys(artifact),
+    );
+    const linkOf = (cell, column, row) => (column === "file" && row[1] !== null ? urlOf(artifactUrl(artifact), { file: cell }) : null);
+    return html`<${Loaded} of=${folder}>${({ files }) => html`<${TablePreview} columns=${["file", "bytes"]}
+        label=${artifact.name} linkOf=${linkOf} rows=${files.map((file) => [file.path, file.size_bytes])} />`}<//>`;
 }
 
 function BytesBody({ artifact }) {

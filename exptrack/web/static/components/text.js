@@ -50,7 +50,7 @@ const isNumeric = (cell) => typeof cell === "number" || cell === "NaN" || cell =
 
 /**
  * A table of `columns`, names, and `rows`, lists of cells. A click on a heading sorts; `total` is the number of
- * rows of the whole table. `onOpen(cell, column)` may turn a cell into a link by returning its address.
+ * rows of the whole table. `linkOf(cell, column, row)` may return an address, which makes the cell a link.
  */
 export function TablePreview({ columns, rows, total = null, label = "table", pageSize = 100, linkOf = null }) {
     const [sort, setSort] = useState({ column: -1, down: false });
@@ -73,7 +73,7 @@ export function TablePreview({ columns, rows, total = null, label = "table", pag
             </tr></thead>
             <tbody>${sorted.slice(at * pageSize, (at + 1) * pageSize).map((row, line) => html`<tr key=${line}>
                 ${row.map((cell, place) => html`<${Cell} key=${place} cell=${cell} isNumber=${numeric[place]}
-                    href=${linkOf?.(cell, columns[place])} />`)}</tr>`)}</tbody></table>
+                    href=${linkOf?.(cell, columns[place], row)} />`)}</tr>`)}</tbody></table>
         </div>
         <${Pages} at=${at} pages=${pages} go=${setPage}>
             ${total !== null && total > rows.length

@@ -15,8 +15,13 @@ import { toast, toastError } from "../toasts.js";
 
 const MOST_RUNS = 20;
 
+async function readFile(signal) {
+    const [file, { trash }] = await Promise.all([get("/api/file", {}, signal), get("/api/trash", {}, signal)]);
+    return { ...file, trash };
+}
+
 export default function FileView() {
-    const file = useLoad((signal) => get("/api/file", {}, signal), []);
+    const file = useLoad(readFile, []);
     useEffect(() => {
         let timer = null;
         const stop = watch({ runs: true }, () => {
@@ -39,7 +44,6 @@ export default function FileView() {
             <${Verify} />
             <${Largest} storage=${answer.storage} />
             <${Trash} answer=${answer} reload=${file.reload} />
-            <${Rows} rows=${answer.info.rows} />
             <${Commands} path=${answer.info.path} />
         </div>`}<//></div>`;
 }
@@ -92,7 +96,7 @@ function Sizes({ info, trash, storage }) {
 }
 
 function Versions({ info }) {
-    const pairs = [["format of the file", info.format], ["written by exptrack", info.library], ["SQLite", info.sqlite]];
+    const pairs = [["format of the file", info.format], ["this exptrack", info.library], ["its SQLite", info.sqlite]];
     return html`<${Card} title="Versions"><table class="pairs-table"><tbody>${pairs.map(([name, value]) => html`
         <tr key=${name}><th scope="row">${name}</th><td>${visible(String(value))}</td></tr>`)}</tbody></table><//>`;
 }
@@ -237,13 +241,6 @@ function Report({ report }) {
         <ul class="problems">${report.problems.slice(0, 200).map((one, place) => html`<li key=${place}>
             <b>${one.part}</b> <bdi>${visible(one.where)}</bdi>: ${visible(one.message)}</li>`)}</ul>
         <p class="soft">Save what is sound by <code>exptrack salvage</code>.</p></div>`;
-}
-
-function Rows({ rows }) {
-    const found = Object.entries(rows).filter(([, size]) => size > 0).sort((a, b) => b[1] - a[1]);
-    if (found.length === 0) return null;
-    return html`<${Card} title="Rows by table"><table class="pairs-table"><tbody>${found.map(([name, size]) => html`
-        <tr key=${name}><th scope="row"><code>${visible(name)}</code></th><td class="number">${count(size)}</td></tr>`)}</tbody></table><//>`;
 }
 
 function Commands({ path }) {

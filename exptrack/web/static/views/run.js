@@ -47,10 +47,18 @@ function useTicks(id) {
     return ticks;
 }
 
+/** Reads a run; without an id, the newest. */
+async function readRun(id, signal) {
+    if (id !== "") return get(`/api/run/${encodeURIComponent(id)}`, {}, signal);
+    const { rows } = await get("/api/runs", { columns: ["run_id"], size: 1 }, signal);
+    if (rows.length === 0) throw new Error("The archive has no runs yet. Start one by exptrack.start_run().");
+    return readRun(rows[0].run_id, signal);
+}
+
 export default function RunView({ route }) {
-    const id = route.path[0] ?? "latest";
+    const id = route.path[0] ?? "";
     const ticks = useTicks(id);
-    const run = useLoad((signal) => get(`/api/run/${encodeURIComponent(id)}`, {}, signal), [id, ticks.any]);
+    const run = useLoad((signal) => readRun(id, signal), [id, ticks.any]);
     return html`<div class="view run-view"><${Loaded} of=${run}>
         ${(answer) => html`<${Run} key=${answer.run.run_id} answer=${answer} route=${route} ticks=${ticks}
             reload=${run.reload} />`}<//></div>`;

@@ -6,9 +6,10 @@ import { archive, get, post, urlOf } from "../../api.js";
 import { Copy } from "../../components/copy.js";
 import { Icon } from "../../components/icons.js";
 import { useLoad } from "../../components/load.js";
+import { Status } from "../../components/status.js";
 import { Moment } from "../../components/moment.js";
 import { typeOf, valueText } from "../../components/tree.js";
-import { STATUS, duration, number, visible } from "../../format.js";
+import { duration, number, visible } from "../../format.js";
 import { toast, toastError } from "../../toasts.js";
 
 const runAddress = (id) => `/run/${encodeURIComponent(id)}`;
@@ -34,7 +35,7 @@ export function Head({ run, goTo, reload }) {
         ${run.deleted_at !== null && html`<p class="run-trashed" role="status">This run has been in the trash since
             ${" "}<${Moment} at=${run.deleted_at} />. Restore it on the page <a href="/file">File</a>.</p>`}
         <div class="run-title">
-            <${Status} run=${run} />
+            <${Status} status=${statusOf(run)} />
             <${Name} run=${run} edit=${edit} />
             <span class="run-steps">
                 <button type="button" disabled=${!run.previous} title="The run started before ([)"
@@ -54,12 +55,8 @@ export function Head({ run, goTo, reload }) {
     </header>`;
 }
 
-/** How a run stands: a sign, a word and a colour. */
-function Status({ run }) {
-    const name = run.status === "completed" && run.trial_state === "pruned" ? "pruned" : run.status;
-    const { sign, word } = STATUS[name];
-    return html`<span class=${`status status-${name}`}><i aria-hidden="true">${sign}</i>${word}</span>`;
-}
+/** The status that people see: a pruned trial is completed, and is called pruned. */
+const statusOf = (run) => (run.status === "completed" && run.trial_state === "pruned" ? "pruned" : run.status);
 
 function Fact({ term, children }) {
     return html`<div><dt>${term}</dt><dd>${children}</dd></div>`;

@@ -103,7 +103,7 @@ function Name({ run, edit }) {
     }, [draft !== null]);
     if (draft === null) {
         return html`<h1 class="run-name"><bdi>${visible(run.name ?? run.run_id)}</bdi>
-            ${edit && html`<button type="button" class="icon-button" title="Rename the run" aria-label="Rename the run"
+            ${edit && html`<button type="button" class="icon" title="Rename the run" aria-label="Rename the run"
                 onClick=${() => setDraft(run.name ?? "")}><${Icon} name="pencil" /></button>`}</h1>`;
     }
     const save = async (event) => {

@@ -16,10 +16,10 @@ import { useCurves } from "./curves.js";
 const PAGE = 60;
 const SYSTEM = "system/";
 
-/** The part of a name before its last slash, by which metrics are grouped; "" without one. */
+/** The part of a name before its first slash or dot, by which metrics are grouped; "" without one. */
 export function prefixOf(name) {
-    const end = name.lastIndexOf("/");
-    return end < 0 ? "" : name.slice(0, end);
+    const end = name.search(/[/.]/);
+    return end <= 0 || end === name.length - 1 ? "" : name.slice(0, end);
 }
 
 /** Puts metrics in groups by prefix: those without one first, then by name. */
@@ -127,6 +127,12 @@ function Group({ prefix, size, children }) {
         <span class="soft">${count(size)}</span></summary>${children}</details>`;
 }
 
+/** A name without the prefix under which it stands. */
+function titleOf(name) {
+    const prefix = prefixOf(name);
+    return prefix === "" ? name : name.slice(prefix.length + 1);
+}
+
 const writeStep = (x, width) => (width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`);
 
 function Card({ metric, run, curve, view, hover, onZoom, observe }) {
@@ -136,7 +142,7 @@ function Card({ metric, run, curve, view, hover, onZoom, observe }) {
         id: run.run_id, label: run.name ?? run.run_id, color: colorOf(run.run_id), dash: [],
     })]), [curve, run.run_id, run.name, dark.value]);
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
-        <${Chart} id=${metric.name} title=${metric.name.slice(prefixOf(metric.name).length).replace(/^\//, "")} lines=${lines}
+        <${Chart} id=${metric.name} title=${titleOf(metric.name)} lines=${lines}
             view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">
             <strong class="metric-last" title=${`last value, ${exact(metric.last)}`}><${Value} value=${metric.last} /></strong>
             <a class="icon" href=${urlOf("/charts", { runs: run.run_id, metrics: metric.name })}

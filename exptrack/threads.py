@@ -94,7 +94,7 @@ class Helper:
         def fulfil() -> None:
             try:
                 result = work(*args, **kwargs)
-            except BaseException as error:
+            except BaseException as error:  # whatever it is, whoever asks for the result gets it
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -209,7 +209,7 @@ class Worker:
             self._work()
             while not self._leaves():  # the fork was over before the work returned
                 self._work()
-        except BaseException:
+        except BaseException:  # it goes on; but no later call may wait for a thread that has ended
             self._leave()
             raise
 

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
+from exptrack.archive.browsing import ArchiveBrowsing
 from exptrack.archive.groups import ArchiveGroups
 from exptrack.archive.portable import ArchivePortable
-from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.archive.trash import ArchiveTrash
@@ -25,7 +25,7 @@ from exptrack.database.failures import SQLITE_VERSION
 from exptrack.database.filesystem import find_network
 from exptrack.database.frozen import wal_bytes
 from exptrack.database.opened_file import CACHE_BYTES
-from exptrack.database.opening import default_connection, open_connection
+from exptrack.database.opening import default_connection, find_sealing, open_connection
 from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
@@ -61,7 +61,7 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
+class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),
@@ -496,6 +496,7 @@ class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, Arch
             waiting=waiting,
             trashed=connection.value(COUNT_TRASHED),
             network=find_network(connection.place),
+            sealed_at=_moment_or_none(find_sealing(connection)),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

@@ -30,11 +30,11 @@ class ArchivePortable:
     runs: Callable[[], RunQuery]
 
     def digest(self) -> str:
-        """Return the SHA-256 (hex) of what the archive says, whatever its row ids are.
+        """Return the SHA-256 (hex) of the archive's content, whatever its row ids are.
 
-        Two archives have the same digest exactly if they say the same of the same runs, groups and studies:
-        facts, configs, metrics, tags, notes, events, attributes and artifacts. It is computed from the seals of
-        the runs, which :meth:`verify` proves. Views of users do not enter.
+        Two archives have the same digest exactly if they hold the same runs, groups and studies: facts,
+        configs, metrics, tags, notes, events, attributes and artifacts. It is computed from the seals of the
+        runs, which :meth:`verify` proves. Views that users made do not count.
         """
         from exptrack.portable.digest import digest_content
 
@@ -51,13 +51,13 @@ class ArchivePortable:
         """Take the runs, groups and studies of other archives into this one. Commits, power-safe.
 
         Runs are known by their ids and studies by their uids, so a file may be merged again at any time: it
-        brings what is new in it, and else changes nothing. The order of files does not matter.
+        brings what is new in it, and changes nothing if nothing is new. The order of files does not matter.
 
         - A run that went on in another file is brought up to date.
         - A run that went on differently in two files becomes two: the second is a *fork* with an id of its own
           and an event ``fork`` that names the run.
-        - Tags, notes, names, attributes and artifacts that were added in any file come together. Of two values
-          of one attribute the newer is kept. What was removed in one file is removed.
+        - Tags, notes, names, attributes and artifacts that were added in any file come together. If two files
+          have different values of an attribute, the newer one counts. What one file has removed is removed.
         - Runs that were deleted here come back from a file that has them.
 
         The other files are not written, may be in use, and need not be trusted: each is read from a private
@@ -75,7 +75,7 @@ class ArchivePortable:
             ArchiveNotFoundError: one of the files does not exist.
             NotAnArchiveError: one of them is no archive.
             ArchiveTooNewError: a newer exptrack wrote it.
-            ArchiveCorruptError: it is damaged beyond that; :func:`exptrack.salvage` gets the sound rest.
+            ArchiveCorruptError: it is damaged as a whole; :func:`exptrack.salvage` gets the sound rest.
             ArchiveReadOnlyError: this archive was opened for reading.
             ArchiveFullError: there is no room for what is new, or for the private copy.
             ArchiveLockedError: another process held the write lock for over 30 s.
@@ -88,7 +88,8 @@ class ArchivePortable:
         tell = check_function(progress, "progress") or (lambda _file, _done, _total: None)
         if not is_dry and not self._writable:
             raise ArchiveReadOnlyError(
-                f"{self._connection.place} was opened for reading only; open it with mode 'rw', or merge dry",
+                f"{self._connection.place} was opened for reading only; open it with mode 'rw', or give"
+                " dry_run=True",
                 path=str(self._connection.place),
             )
         self._settle()
@@ -133,7 +134,9 @@ class ArchivePortable:
         from exptrack.portable.extract import add_inputs, extract_runs, find_runs_of_study
 
         if [runs is None, where is None, study is None].count(False) != 1:
-            raise InvalidValueError("extract() was not told which runs; give one of runs, where and study")
+            raise InvalidValueError(
+                "extract() takes exactly one of runs, where and study; give the one that chooses the runs"
+            )
         adds = check_flag(with_inputs, "with_inputs")
         tell = check_function(progress, "progress") or (lambda _done, _total: None)
         self._settle()
@@ -156,14 +159,15 @@ class ArchivePortable:
         snapshot: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> PackReport:
-        """Write the archive into one small sealed file, to be published or sent. The archive is not changed.
+        """Write the archive into one sealed file, to be published or sent. The archive is not changed.
 
-        The file is verified as a whole, gets a seal that ``verify`` proves, and is never written again (mode
-        0444). Any SQLite client opens it, also on a read-only medium. :func:`exptrack.unpack` makes an archive
-        of it that can be written. Deleted runs leave no trace in it; runs in the trash are in it.
+        The file has no free space, and gets a seal that ``verify`` proves. It is verified as a whole, and never
+        written again (mode 0444). Any SQLite client opens it, also on a read-only medium.
+        :func:`exptrack.unpack` makes an archive of it that can be written. Deleted runs leave no trace in it;
+        runs in the trash are in it.
 
-        It appears whole and synced, or not at all. With `snapshot`, runs may be running: they stay so in the
-        file. `progress` is called with a part, how much of it is done and how much there is.
+        The file appears whole and synced, or not at all. With `snapshot`, runs may be running, and stay so in
+        the file. `progress` is called with a part, how much of it is done and how much there is.
 
         >>> from exptrack import Archive
         >>> with Archive(tmp_path / "lab.db") as archive:

@@ -34,6 +34,7 @@ class ArchiveInfo(NamedTuple):
     out those in the trash; `trashed` counts them.
 
     `network` is the kind of file system of the file if other machines share it, such as ``nfs4``; else "".
+    `sealed_at` is the time at which :meth:`Archive.pack` made the file; None if it has no seal.
     """
 
     path: str
@@ -52,6 +53,7 @@ class ArchiveInfo(NamedTuple):
     waiting: tuple[Waiting, ...]
     trashed: int = 0
     network: str = ""
+    sealed_at: datetime | None = None
 
 
 class RecoveryReport(NamedTuple):

@@ -429,7 +429,7 @@ class StoredBlob:
 
 def corrupt_error(connection: Connection, what: str, problem: str) -> ArchiveCorruptError:
     """Build the error for damaged content; `what` names it."""
-    path = connection.path
+    path = connection.place  # not that of a private copy
     return ArchiveCorruptError(
         f"{what} in {path} is damaged: {problem}; run 'exptrack verify' to find all damage", path=str(path)
     )

@@ -8,14 +8,13 @@ import sys
 import click
 
 from exptrack import InvalidValueError
-from exptrack.cli.main import json_option, main, open_archive
+from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main, open_archive
 from exptrack.cli.output import print_json, show_progress_of_parts
 from exptrack.cli.streams import keep_working
 
-DAMAGED_EXIT = 17
 JOURNAL_NAMES = (".points", ".points.damaged", ".points.unclaimed")
 JOURNAL_MAGIC = b"EXPTJRNL"
-file_argument = click.argument("file", required=False, type=click.Path())
+file_argument = click.argument("file", required=False, type=FILE)
 
 
 @main.command()
@@ -39,7 +38,7 @@ def info(db: str | None, file: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, metavar="[FILE] [JOURNAL]", type=click.Path())
+@click.argument("files", nargs=-1, metavar="[FILE] [JOURNAL]", type=FILE)
 @click.option(
     "--take-over",
     is_flag=True,

@@ -12,6 +12,7 @@ import click
 
 from exptrack import ExpConfig, InvalidValueError
 from exptrack.cli.main import (
+    FILE,
     complete_run,
     confirm,
     json_option,
@@ -138,7 +139,7 @@ def _print_text(content: BinaryIO, name: str) -> None:
 
 @artifacts.command()
 @run_argument()
-@click.argument("path", type=click.Path())
+@click.argument("path", type=FILE)
 @click.option("--name", help="Store under this name (default: the last part of PATH).")
 @click.option("--step", type=int, help="Store as the checkpoint of this step.")
 @click.option("--meta", metavar="KEY=VALUE", multiple=True, help="Add this metadata (repeatable).")

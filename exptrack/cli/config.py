@@ -21,13 +21,13 @@ from exptrack import (
     own_files,
     sdn,
 )
-from exptrack.cli.main import json_option, main
+from exptrack.cli.main import FILE, json_option, main
 from exptrack.cli.output import print_document, print_json, print_json_or_text
 from exptrack.new_files import write_new_file
 
 DIFFERS_EXIT = 1
 
-file_argument = click.argument("file", type=click.Path())
+file_argument = click.argument("file", type=FILE)
 overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 
@@ -173,7 +173,7 @@ def fmt(file: str, write: bool, only_check: bool, as_json: bool) -> None:
 @config.command()
 @file_argument
 @click.option("--to", "target", type=click.Choice(["sdn", "json"]), required=True, help="The format to write.")
-@click.option("-o", "--output", type=click.Path(), help="Write to this new file (default: print).")
+@click.option("-o", "--output", type=FILE, help="Write to this new file (default: print).")
 @json_option
 def convert(file: str, target: str, output: str | None, as_json: bool) -> None:
     """Convert one config to SDN or JSON.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,9 +12,11 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from exptrack import (
     Archive,
+    ArchiveCorruptError,
     ArchiveFullError,
     ArchiveIOError,
     ArchiveLockedError,
+    ArchiveNotFoundError,
     ArchiveReadOnlyError,
     ArchiveTooNewError,
     ExptrackError,
@@ -23,8 +26,12 @@ from exptrack import (
 from exptrack.cli.streams import OutputFailedError, prepare_streams
 
 INTERRUPTED_EXIT = 130
+DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on beside the damage
 DEFAULT = "exptrack.db"
+SPOOL = "EXPTRACK_SPOOL"
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
+# The library says what is wrong with a file, and in the same words for each command.
+FILE = click.Path(readable=False)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,7 +95,7 @@ def open_archive(db: str | None, *, writing: bool = False) -> Archive:
     It may be read-only, newer, on a full disk, or locked by a process that was stopped. A command never makes
     an archive of its own in a spool.
     """
-    db = db or DEFAULT
+    db = db or _find_default()
     try:
         return Archive(db, create=False) if writing else Archive(db, create=False, wait_s=READERS_WAIT_S)
     except (
@@ -101,6 +108,18 @@ def open_archive(db: str | None, *, writing: bool = False) -> Archive:
         if writing:
             raise
         return Archive(db, mode="ro")
+
+
+def _find_default() -> str:
+    """Return the archive of this folder. Where a spool is set, runs never make one: say where they are."""
+    spool = os.environ.get(SPOOL)
+    if spool and not os.path.lexists(DEFAULT):
+        raise ArchiveNotFoundError(
+            f"there is no {DEFAULT} in this folder, and {SPOOL} is set; bring its runs together by 'exptrack"
+            f" merge OUT {spool}', and name OUT by --db",
+            path=os.path.abspath(DEFAULT),
+        )
+    return DEFAULT
 
 
 def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exptrack import ExptrackError
-from exptrack.cli.main import json_option, main, open_archive, run_argument, where_option
+from exptrack import ArchiveNotFoundError, ExptrackError, NotFoundError
+from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main, open_archive, run_argument, where_option
 from exptrack.cli.output import (
     print_json,
     print_json_or_text,
@@ -25,11 +25,11 @@ from exptrack.cli.streams import keep_working
 if TYPE_CHECKING:
     from exptrack import Archive
 
-LEFT_OUT_EXIT = 17
+DIFFERS_EXIT = 1  # as of diff and cmp
 
 
 @main.command()
-@click.argument("out", type=click.Path())
+@click.argument("out", type=FILE)
 @json_option
 @click.pass_obj
 def snapshot(db: str | None, out: str, as_json: bool) -> None:
@@ -53,16 +53,16 @@ def snapshot(db: str | None, out: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("out", type=click.Path())
+@click.argument("out", type=FILE)
 @click.option("--snapshot", "as_snapshot", is_flag=True, help="Take runs that are running as they are.")
 @json_option
 @click.pass_obj
 def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
     """Seal a copy of the archive in the new file OUT.
 
-    OUT is to be published or sent: it is small, verified and never written again. Every SQLite program opens
-    it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack unpack' makes
-    an archive of it that can be written. Runs in the trash are in OUT too.
+    OUT is to be published or sent. exptrack verifies all of it first, and never writes it again. Every SQLite
+    program opens it, also on a read-only medium. 'exptrack verify OUT' proves that it is unchanged. 'exptrack
+    unpack' makes an archive of it that can be written. Runs in the trash are in OUT too.
 
     The last line printed is the SHA-256 of the file. Send it by another way than the file.
 
@@ -82,8 +82,8 @@ def pack(db: str | None, out: str, as_snapshot: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("packed", type=click.Path())
-@click.argument("out", type=click.Path())
+@click.argument("packed", type=FILE)
+@click.argument("out", type=FILE)
 @json_option
 def unpack(packed: str, out: str, as_json: bool) -> None:
     """Make an archive of a sealed file.
@@ -106,16 +106,18 @@ def unpack(packed: str, out: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("out", type=click.Path())
-@click.argument("sources", nargs=-1, required=True, metavar="IN...", type=click.Path())
+@click.argument("out", type=FILE)
+@click.argument("sources", nargs=-1, required=True, metavar="IN...", type=FILE)
 @click.option("--dry-run", is_flag=True, help="Only say what the merge would do.")
-@click.option("--remove", is_flag=True, help="Remove the files of a spool that are merged.")
+@click.option("--remove", is_flag=True, help="Then remove merged files from a spool.")
 @json_option
 def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_json: bool) -> None:
     """Bring runs and studies of other archives into OUT.
 
     The command makes OUT if it is missing. It does not change the files IN, which may be in use. You may merge
     a file again: that brings only what is new in it. A folder stands for the archives in it, such as a spool.
+
+    --remove is for a folder that was a spool: it removes the files there of which OUT holds everything.
 
     The exit code is 17 if something was left out, because it is damaged or cannot be read.
 
@@ -124,19 +126,21 @@ def merge(out: str, sources: tuple[str, ...], dry_run: bool, remove: bool, as_js
     from exptrack.terminal.console import open_console
     from exptrack.terminal.portable import print_merged
 
+    if remove and not any(map(os.path.isdir, sources)):
+        raise click.UsageError("--remove clears a spool; give its folder, not the files in it")
     with _open_target(out, dry_run) as archive, show_progress_of_parts() as update:
         report = archive.merge(*sources, dry_run=dry_run, remove=remove, progress=update)
     with keep_working():  # a reader that leaves early does not turn what was left out into success
         if as_json:
             print_json(report)
         else:
-            print_merged(open_console(), report)
+            print_merged(open_console(), report, out)
         if not report.ok:
-            sys.exit(LEFT_OUT_EXIT)
+            sys.exit(DAMAGED_EXIT)
 
 
 @main.command()
-@click.argument("out", type=click.Path())
+@click.argument("out", type=FILE)
 @run_argument("runs", nargs=-1)
 @where_option
 @click.option("--study", metavar="NAME", help="Take the study NAME and the runs of its trials.")
@@ -155,7 +159,8 @@ def extract(
     """Copy some runs to the new archive OUT.
 
     Name the RUNS, or find them by --where or --study. Their artifacts come along, and so does each study of
-    which one of them is a trial. The exit code is 17 if a run was left out because it is damaged.
+    which one of them is a trial. If no run matches, OUT is not made. The exit code is 17 if a run was left out
+    because it is damaged.
 
     Example: exptrack extract paper.db --where "tag = 'paper'"
     """
@@ -173,13 +178,16 @@ def extract(
             with_inputs=with_inputs,
             progress=update,
         )
+    if not report.runs and not report.studies and report.ok:
+        os.unlink(report.path)
+        raise NotFoundError(f"no run matches, so {out} was not made; 'exptrack ls' takes the same filters")
     with keep_working():
         if as_json:
             print_json(report)
         else:
             print_extracted(open_console(), report, out)
         if not report.ok:
-            sys.exit(LEFT_OUT_EXIT)
+            sys.exit(DAMAGED_EXIT)
 
 
 def _remove_if_empty(path: str) -> None:
@@ -210,18 +218,23 @@ def _open_target(out: str, dry_run: bool) -> Iterator[Archive]:
         with open_archive(out) as archive:
             yield archive
     else:
+        above = os.path.dirname(os.path.abspath(out))
+        if not os.path.isdir(above):
+            raise ArchiveNotFoundError(
+                f"{os.path.abspath(out)} cannot be created: the folder {above} does not exist; create it first"
+            )
         with TemporaryDirectory() as folder, Archive(os.path.join(folder, "empty.db")) as archive:
             yield archive
 
 
 @main.command()
-@click.argument("file", required=False, type=click.Path())
+@click.argument("file", required=False, type=FILE)
 @json_option
 @click.pass_obj
 def digest(db: str | None, file: str | None, as_json: bool) -> None:
-    """Print the SHA-256 of what the archive says.
+    """Print the SHA-256 of the archive's content.
 
-    Two archives that say the same have the same digest, however their files differ.
+    Two archives with the same content have the same digest, however their files differ.
 
     Example: exptrack digest all.db
     """
@@ -231,13 +244,14 @@ def digest(db: str | None, file: str | None, as_json: bool) -> None:
 
 
 @main.command("diff-archives")
-@click.argument("a", type=click.Path())
-@click.argument("b", type=click.Path())
+@click.argument("a", type=FILE)
+@click.argument("b", type=FILE)
 @json_option
 def diff_archives(a: str, b: str, as_json: bool) -> None:
     """Show what is in one of two archives and not in the other.
 
-    That is what a merge would have to do. Both files are only read.
+    That is what a merge would bring. Both files are only read. The exit code is 0 if their contents are equal,
+    and 1 if they differ.
 
     Example: exptrack diff-archives mine.db theirs.db
     """
@@ -247,7 +261,10 @@ def diff_archives(a: str, b: str, as_json: bool) -> None:
 
     with show_status("comparing"):
         found = exptrack.diff_archives(a, b)
-    if as_json:
-        print_json(found)
-    else:
-        print_archive_diff(open_console(), found)
+    with keep_working():
+        if as_json:
+            print_json(found)
+        else:
+            print_archive_diff(open_console(), found)
+        if not found.same:
+            sys.exit(DIFFERS_EXIT)

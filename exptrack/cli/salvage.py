@@ -6,17 +6,15 @@ import sys
 
 import click
 
-from exptrack.cli.main import json_option, main
+from exptrack.cli.main import DAMAGED_EXIT, FILE, json_option, main
 from exptrack.cli.output import print_json, show_progress_of_parts
 from exptrack.cli.streams import keep_working
 
-DAMAGED_EXIT = 17
-
 
 @main.command()
-@click.argument("damaged", metavar="IN", type=click.Path())
-@click.argument("out", type=click.Path())
-@click.option("--with", "others", multiple=True, metavar="OTHER", type=click.Path(), help="Another copy of IN.")
+@click.argument("damaged", metavar="IN", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--with", "others", multiple=True, metavar="OTHER", type=FILE, help="Another copy of IN.")
 @click.option("--unproven", is_flag=True, help="Also what no checksum proves, in runs with the tag 'unproven'.")
 @json_option
 def salvage(damaged: str, out: str, others: tuple[str, ...], unproven: bool, as_json: bool) -> None:
@@ -40,6 +38,6 @@ def salvage(damaged: str, out: str, others: tuple[str, ...], unproven: bool, as_
         if as_json:
             print_json(report)
         else:
-            print_salvaged(open_console(), report, damaged, out)
+            print_salvaged(open_console(), report, out)
         if not report.ok:
             sys.exit(DAMAGED_EXIT)

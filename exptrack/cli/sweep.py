@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from exptrack import Archive, ExptrackError, SweepPlan, SweepReport, SweepTrial, TrialState, load_sweep
-from exptrack.cli.main import DEFAULT, F, json_option, main, open_archive
+from exptrack.cli.main import DEFAULT, FILE, F, json_option, main, open_archive
 from exptrack.cli.output import print_csv, print_json, print_json_line, print_json_or_text
 from exptrack.cli.streams import keep_working
 
@@ -83,7 +83,7 @@ def running_options(command: F) -> F:
 
 
 @sweep.command()
-@click.argument("file", type=click.Path())
+@click.argument("file", type=FILE)
 @command_argument("-- COMMAND...")
 @running_options
 @click.option("--name", help="Use this name instead of the one in FILE.")

@@ -110,7 +110,7 @@ def _write_rows(
         assert progress is not None
         try:
             progress(min(os.stat(draft).st_size, total), total)
-        except BaseException as error:
+        except BaseException as error:  # SQLite drops it and ends the statement; it is raised behind that
             raised.append(error)
         return bool(raised)
 

@@ -56,7 +56,7 @@ def telling_damage(subject: object) -> Iterator[None]:
         # Of the errors of exptrack, only those of a config can come from a row; the others blame the caller.
         if isinstance(error, ExptrackError) and not isinstance(error, (ConfigError, SdnError)):
             raise
-        path = str(_connection_of(subject).path)
+        path = str(_connection_of(subject).place)
         said = (str(error) or type(error).__name__)[:SAID_CHARS]  # it may quote the whole value
         raise ArchiveCorruptError(
             f"{path} is damaged: it holds a value that was not stored so ({said});"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from exptrack.errors import ArchiveError, ArchiveFullError, ArchiveIOError, ArchiveReadOnlyError
@@ -34,11 +36,20 @@ def find_obstacle(path: Path) -> int | None:
     return None
 
 
+@contextmanager
+def reading_file(path: Path, what: str = "cannot be read") -> Iterator[None]:
+    """Translate an error that the operating system raises in the block, which reads a file for `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise error_of(error, path, what) from error
+
+
 def error_of(error: OSError, path: Path, what: str) -> ArchiveError:
     """Return exptrack's error for one of the operating system. `what` says what failed, as a predicate."""
     told = f"{path} {what} ({error.strerror})"
     if error.errno in NO_ROOM:
         return ArchiveFullError(f"{told}; free disk space, or room in the quota", path=str(path))
     if error.errno in NOT_ALLOWED:
-        return ArchiveReadOnlyError(f"{told}; check the permissions of its folder", path=str(path))
+        return ArchiveReadOnlyError(f"{told}; check the permissions of the file and its folder", path=str(path))
     return ArchiveIOError(f"{told}; check the disk", path=str(path))

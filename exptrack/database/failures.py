@@ -56,7 +56,8 @@ FAILURES: dict[int, tuple[type[ExptrackError], str]] = {
     # Of a read that fails with EIO too: SQLite takes it for a damaged file system, and keeps no code of it.
     sqlite3.SQLITE_CORRUPT: (
         ArchiveCorruptError,
-        "{path} is damaged, or the disk failed to read it ({error}); run 'exptrack verify' to see where",
+        "{path} is damaged, or the disk failed to read it ({error}); 'exptrack verify' tells where, and"
+        " 'exptrack salvage' saves what is sound",
     ),
     sqlite3.SQLITE_FULL: (
         ArchiveFullError,

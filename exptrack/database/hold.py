@@ -442,8 +442,8 @@ def _replaced(draft: str) -> Iterator[None]:
         os.unlink(draft)
     try:
         yield
-    except BaseException:
-        with suppress(FileNotFoundError):
+    except BaseException:  # Ctrl-C too: it goes on
+        with suppress(OSError):  # what is wrong with the disk is told by the error that goes on
             os.unlink(draft)
         raise
 
@@ -507,7 +507,7 @@ def begin_alone(held: Hold | None, begin: Callable[[], object]) -> None:
         raise busy_error()
     try:
         begin()
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no transaction began that would let others write again
         if held is not None:
             held.end_write()
         raise

@@ -263,7 +263,7 @@ class OpenedFile:
         except SQLITE_FAILURE:
             return  # the statement that follows meets the same, and tells
         with self._lock:
-            if self._hold is None:
+            if self._hold is None and not self._closed:
                 self._hold = hold.take(self.path)
                 if self._hold is not None and self._hold.users == 1:
                     if self._hold.has_another_name():
@@ -288,9 +288,10 @@ class OpenedFile:
 
     def _note_numbers(self, handle: Handle, before: frozenset[int] | None) -> None:
         """Remember which descriptors SQLite has opened for the handle since `before`."""
-        if self._hold is not None and before is not None:
-            handle.numbers = {**handle.numbers, **self._hold.numbers_since(before)}
-            handle.noted = self._hold.sqlite
+        held = self._hold  # another thread may be closing the archive
+        if held is not None and before is not None:
+            handle.numbers = {**handle.numbers, **held.numbers_since(before)}
+            handle.noted = held.sqlite
             handle.noted.add(handle.numbers)
 
     def _require_descriptors(self, handle: Handle | None) -> None:
@@ -381,7 +382,8 @@ class OpenedFile:
         if self._hold is not None and not all(self._has_descriptors(handle) for handle in handles):
             self._sections.run(partial(self._renew_descriptors, self._hold))
             self._fold()
-        held, self._hold = self._hold, None
+        with self._lock:
+            held, self._hold = self._hold, None
         last = held is not None and hold.give_back(held)
         if held is not None and last:
             leave_cut_wal(held)

@@ -371,12 +371,17 @@ def _prepare(connection: Connection) -> None:
     connection.remember_birth()
 
 
+def find_sealing(connection: Connection) -> str | None:
+    """Return when a file was sealed; None if it has no seal."""
+    return connection.value(SEALED_AT) if connection.value(HAS_SEAL) else None
+
+
 def _require_unsealed(connection: Connection) -> None:
     """Refuse to change a file that was sealed. Such a file has no write-ahead log."""
-    if connection.value(HAS_SEAL) and connection.value(SEALED_AT) is not None:
+    if find_sealing(connection) is not None:
         raise ArchiveReadOnlyError(
-            f"{connection.path} is sealed and stays as it is; open it with mode 'ro', or make a"
-            " living copy by 'exptrack unpack'",
+            f"{connection.path} is sealed and stays as it is; open it with mode 'ro', or unpack it:"
+            " 'exptrack unpack' makes an archive of it that can be written",
             path=str(connection.path),
         )
 

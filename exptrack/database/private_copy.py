@@ -19,7 +19,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -36,11 +36,13 @@ from exptrack.database.migrations import APPLICATION_ID
 from exptrack.database.places import require_own_side_files, require_plain_side_files
 from exptrack.database.stranger import StrangerConnection
 from exptrack.errors import (
+    ArchiveClosedError,
     ArchiveCorruptError,
     ArchiveFullError,
     ArchiveIOError,
     ArchiveNotFoundError,
     NotAnArchiveError,
+    OwnFileError,
 )
 from exptrack.new_files import NEW_FILE
 
@@ -171,6 +173,13 @@ def copy_privately(place: Path, folder: Path, progress: Progress | None = None) 
         ArchiveFullError: there is no room.
         ArchiveIOError, ArchiveCorruptError, ArchiveLockedError, ArchiveMovedError: it cannot be read.
     """
+    for _ in range(TRIES - 1):
+        with suppress(ArchiveClosedError, OwnFileError):  # another thread has just closed or opened it
+            return _copy_once(place, folder, progress)
+    return _copy_once(place, folder, progress)
+
+
+def _copy_once(place: Path, folder: Path, progress: Progress | None) -> PrivateCopy:
     real = require_regular_file(place)
     copy = folder / COPY_NAME
     opened_here = find_opened(real)

@@ -141,7 +141,10 @@ def leave(spooled: SpooledFile) -> None:
     if _users_of(spooled):
         return
     if not _has_bytes(spooled.path):
-        spooled.remove()
+        if not (spooled.is_worked_on_elsewhere and spooled.place.exists()):
+            spooled.remove()
+        elif spooled.is_at_rest:  # something cleaned the local disk, and the spool has everything
+            spooled.remove_work()
     elif bring_to_rest(spooled, removes_empty=True):
         spooled.remove_work()
 
@@ -176,7 +179,7 @@ def bring_to_rest(spooled: SpooledFile, *, removes_empty: bool = False) -> bool:
             warn(
                 f"{spooled.path} could not be copied to {spooled.place} ({error.strerror}), and stays where it"
                 " is; make room or allow writing there, then run"
-                f" `exptrack merge OUT {spooled.place.parent}` on this machine"
+                f" 'exptrack merge OUT {spooled.place.parent}' on this machine"
             )
         return False
     return True

@@ -39,6 +39,7 @@ NOTE_ENDING = ".open"
 NOTE_BYTES = 64 * 1024
 PRIVATE_FOLDER = 0o700
 COPY_BYTES = 1 << 20
+LARGEST_PAGE = 1 << 16  # bytes; the tables of an empty archive take 100 pages of 4,096
 LOCAL_FOLDERS = ("/tmp", "/var/tmp")  # where the folder for temporary files is on the network too
 
 
@@ -74,13 +75,23 @@ class SpooledFile:
     def mark_open(self) -> None:
         """Say that the file is in use by this process, before anything in it changes.
 
+        The spool may have been merged and removed since the last run, or the local disk been cleaned: a missing
+        folder is made again. If only the spool has the file, work goes on with a copy of that.
+
         Raises:
+            ArchiveNotFoundError: the folder in which the spool is to stand is missing too.
             ArchiveFullError: the spool's disk has no room for the note.
             ArchiveReadOnlyError: the spool cannot be written.
         """
         try:
+            if not self.place.parent.exists():
+                _make_folder(self.place.parent)
+            if self.is_worked_on_elsewhere and not os.path.lexists(self.path.parent):
+                os.mkdir(self.path.parent, PRIVATE_FOLDER)  # fails if another user has just made it
             for path in self._notes():
                 self._write_note(path, is_at_rest=False)
+            if self.is_worked_on_elsewhere and self.place.exists() and not self.path.exists():
+                _copy_whole(self.place, self.path)  # or the next copy to the spool would lack its runs
         except OSError as error:
             raise error_of(error, self.place, "cannot be created") from error
         self.is_at_rest = False
@@ -94,12 +105,12 @@ class SpooledFile:
         return {path: path.read_bytes() for path in self._notes() if path.exists()}
 
     def undo_open(self, notes: dict[Path, bytes]) -> None:
-        """After an opening that failed: write what the notes said before, and remove a file without content.
+        """After an opening that failed: write what the notes said before, and remove a file without tables.
 
         Nothing else is touched: the file may be damaged.
         """
         with suppress(OSError):
-            if not self.path.stat().st_size:
+            if lacks_tables(self.path):
                 self.path.unlink()
         with suppress(OSError):
             for path in reversed(self._notes()):
@@ -136,22 +147,7 @@ class SpooledFile:
         """
         if source == self.place:
             return
-        import shutil  # takes longer to import than a file takes to open
-
-        draft = self.place.parent / draft_name()
-        descriptor = os.open(draft, NEW_FILE, 0o600)
-        lock_draft(descriptor)
-        try:
-            with open(descriptor, "wb") as out, open(source, "rb") as file:
-                shutil.copyfileobj(file, out, COPY_BYTES)
-                out.flush()
-                os.fsync(descriptor)
-            os.replace(draft, self.place)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
-        sync_folder(self.place.parent)
+        _copy_whole(source, self.place)
 
     def remove_work(self) -> None:
         """Remove the file on the local disk, once the spool has all of it."""
@@ -165,11 +161,54 @@ class SpooledFile:
             path.unlink(missing_ok=True)
 
 
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy a closed file to a place that changes at one stroke, and sync it.
+
+    Raises:
+        OSError: it cannot be read, or the target cannot be written.
+    """
+    import shutil  # takes longer to import than a file takes to open
+
+    draft = target.parent / draft_name()
+    descriptor = os.open(draft, NEW_FILE, 0o600)
+    lock_draft(descriptor)
+    try:
+        with open(descriptor, "wb") as out, open(source, "rb") as file:
+            shutil.copyfileobj(file, out, COPY_BYTES)
+            out.flush()
+            os.fsync(descriptor)
+        os.replace(draft, target)
+    except BaseException:  # Ctrl-C too: it goes on, and no half copy stays in the spool
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
+    sync_folder(target.parent)
+
+
+def lacks_tables(path: Path) -> bool:
+    """Whether a file is empty or has a single page, and its log has less than the tables of an archive.
+
+    Another process is making the archive, or was killed as it did.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    size = os.stat(path).st_size
+    if size > LARGEST_PAGE or size & (size - 1):  # the size of a page is a power of two
+        return False
+    try:
+        return os.stat(f"{os.path.realpath(path)}-wal").st_size <= LARGEST_PAGE
+    except FileNotFoundError:
+        return True
+
+
 def remove_work(path: Path) -> None:
     """Remove a file on the local disk of which the spool has all, and what lies beside it; the note goes last.
 
     Beside it may lie the empty journal of a process that was killed as it began to wake the file.
     """
+    if not path.parent.exists():
+        return  # something cleaned the local disk
     beside = [
         one
         for one in path.parent.iterdir()

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 
 from exptrack.database.connection import Connection
 from exptrack.database.deadline import Deadline
+from exptrack.database.disk import reading_file
 from exptrack.database.failures import SQLITE_FAILURE, primary_code, translate
 from exptrack.database.migrations import (
     APPLICATION_ID,
@@ -217,7 +218,8 @@ def require_sound(connection: StrangerConnection, *, points: bool = True) -> Non
     for table in sorted(own_tables() if points else own_tables() - {POINTS}):
         if table == POINTS:
             root = connection.value(ROOT_PAGE, (table,))
-            found = find_page_problem(connection.path, root) or SOUND
+            with reading_file(connection.place):
+                found = find_page_problem(connection.path, root) or SOUND
         else:
             found = _first_problem(connection.value(CHECK_TABLE.format(table=table)))
         if found != SOUND:

@@ -433,6 +433,7 @@ class Journal:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
             file = JournalFile(self.path, old.header)
+            file.take_runs_of(old)
             file.stop_mapping()
         self.file = file  # a signal handler that logs from now on writes there
         try:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack.errors import ArchiveFullError, ArchiveIOError
-from exptrack.metrics.journal_locks import hold_for_writer
+from exptrack.metrics.journal_locks import hold_for_writer, hold_run, release_run
 from exptrack.process import ProcessIdentity
 
 SUFFIX = ".points"
@@ -169,6 +169,7 @@ class JournalFile:
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self.header = header
+        self._runs: set[str] = set()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(path, flags, WRITING)
         try:
@@ -226,6 +227,25 @@ class JournalFile:
         self.header = longer
         if self.map is not None:
             self.map = self._map()
+
+    def hold_run(self, run_id: str) -> None:
+        """Let others see by a lock that this process writes the run through this file."""
+        self._runs.add(run_id)
+        with suppress(OSError):  # the file is gone: the one that takes its place holds the run
+            self._require_own_descriptor()
+            hold_run(self._descriptor, run_id)
+
+    def release_run(self, run_id: str) -> None:
+        """Let others see that this process does not write the run any more."""
+        self._runs.discard(run_id)
+        with suppress(OSError):
+            self._require_own_descriptor()
+            release_run(self._descriptor, run_id)
+
+    def take_runs_of(self, before: JournalFile) -> None:
+        """Hold the runs that were written through another file, in whose place this one was made."""
+        for run_id in before._runs:
+            self.hold_run(run_id)
 
     def stop_mapping(self) -> None:
         """Write every later record by a system call: a cut file ends a process that stores into its mapping."""

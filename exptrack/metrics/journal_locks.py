@@ -5,6 +5,9 @@ writer lives. A second mapping, the *family*, holds byte 1: the writer or a proc
 kernel drops a lock with the last mapping and descriptor of its description, whatever ends the process. A daemon
 that closes all its descriptors keeps its mappings; a program that is executed keeps neither.
 
+The journal's own mapping also holds one byte for each run that is written through it. So others can tell which
+of two archives a run is written into, if one process writes both.
+
 Invariants:
 
 - The family is mapped before the first fork and inherited by every child, and by the children of that child.
@@ -17,6 +20,7 @@ Where the system has no such locks, a run ends with the process that started it.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import sys
@@ -29,6 +33,7 @@ from exptrack.database.descriptors import FileId, file_id
 from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS, PAGE, ask_lock, map_page, set_lock, unmap
 
 WRITER_BYTE, FAMILY_BYTE = 0, 1
+FIRST_RUN_BYTE, RUN_BITS = 1 << 50, 48  # far behind the end of any journal
 WIPE_ON_FORK = 18  # MADV_WIPEONFORK of Linux 4.14
 
 
@@ -52,6 +57,30 @@ def make_fork_mark() -> object:
 def hold_for_writer(descriptor: int) -> None:
     """Lock byte 0 of a new journal for as long as a mapping of this descriptor lives."""
     _hold(descriptor, WRITER_BYTE)
+
+
+def hold_run(descriptor: int, run_id: str) -> None:
+    """Lock the byte of a run in a journal of this process, for as long as a mapping of the descriptor lives."""
+    _hold(descriptor, _run_byte(run_id))
+
+
+def release_run(descriptor: int, run_id: str) -> None:
+    """Drop the lock on the byte of a run."""
+    if HAS_OPEN_FILE_LOCKS:
+        import fcntl
+
+        with suppress(OSError):  # the lock could not be had either
+            set_lock(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _run_byte(run_id), 1)
+
+
+def is_run_held(path: Path, run_id: str) -> bool:
+    """Whether a process writes this run through this journal. False also where that cannot be asked."""
+    return _is_held(path, _run_byte(run_id), 1)
+
+
+def _run_byte(run_id: str) -> int:
+    digest = hashlib.sha256(run_id.encode()).digest()
+    return FIRST_RUN_BYTE + int.from_bytes(digest[: RUN_BITS // 8], "big")
 
 
 class Family:

@@ -134,7 +134,7 @@ def _store(
         drained = read_drained(connection, header.key)
         if drained is None:
             raise JournalError(
-                f"{NOTE_IS_DAMAGED}, so none of the points in {named} were stored; run `exptrack verify`",
+                f"{NOTE_IS_DAMAGED}, so none of the points in {named} were stored; run 'exptrack verify'",
                 path=named,
             )
         if drained < PUT_ASIDE:

@@ -203,7 +203,7 @@ def _put_aside_for_note(connection: Connection, path: Path) -> JournalReport:
     if has_moved:
         _warn_once(
             f"the note in {connection.path} on how far the journal {path.name} is stored is damaged, so none of"
-            f" its points were stored now; {aside} keeps them: run `exptrack verify`"
+            f" its points were stored now; {aside} keeps them: run 'exptrack verify'"
         )
     return JournalReport(str(path), 0, str(aside if has_moved else path), NOTE_IS_DAMAGED)
 

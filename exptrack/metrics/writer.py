@@ -126,6 +126,12 @@ class Writer:
         self._storing = Worker(self._work, "exptrack-writer", self._wake)
         self._watching = Worker(self._watch, "exptrack-watch", journal.begun.set)
 
+    def add(self, user: WriterUser) -> None:
+        """Let a handle log its run through this journal. Others see by a lock that the run is written here."""
+        self.users.add(user)
+        if user.run_id:
+            self.journal.file.hold_run(user.run_id)
+
     # The threads
 
     def start(self) -> None:
@@ -303,7 +309,7 @@ class Writer:
             if drained_in_file is None:
                 warn(
                     f"the note in {connection.path} on how far {self.journal.path} is stored is damaged; it is"
-                    " written again, and the newest points may be stored twice: run `exptrack verify`"
+                    " written again, and the newest points may be stored twice: run 'exptrack verify'"
                 )
             elif drained_in_file > self.journal.drained:
                 # An earlier drain has committed, but failed before it could note so here. Or someone has taken
@@ -400,7 +406,7 @@ def open_writer(connection: Connection, user: WriterUser) -> Writer | None:
             connection.before_close = lambda: _close(connection)
             connection.before_section = writer.refuse_inside_logging
             writer.start()
-        writer.users.add(user)
+        writer.add(user)
         return writer
 
 
@@ -410,7 +416,7 @@ def use_writer(connection: Connection, user: WriterUser, make: Callable[[], Writ
         writer = _WRITERS.get(connection)
         if writer is None:
             writer = _WRITERS[connection] = make()
-        writer.users.add(user)
+        writer.add(user)
         return writer
 
 
@@ -452,7 +458,7 @@ def find_user(connection: Connection, run: int, run_id: str) -> WriterUser | Non
     others = [one for one in list(_WRITERS.values()) if one is not writer]
     for one in [writer, *others] if writer else others:
         for user in list(one.users):
-            if user._run == run and user.run_id == run_id:
+            if user._run == run and user.run_id == run_id and _is_of_file(one, connection):
                 return user
     return None
 
@@ -468,6 +474,8 @@ def release_writer(connection: Connection, user: WriterUser) -> bool:
             return False
         writer.users.discard(user)
         if writer.users:
+            if all(other.run_id != user.run_id for other in writer.users):
+                writer.journal.file.release_run(user.run_id)
             return False
         del _WRITERS[connection]
     connection.before_close = connection.before_section = None
@@ -527,6 +535,11 @@ def drain_all(path: Path) -> None:
             told, writer.readers_told = writer.readers_told or writer.has_warned, True
             if not told:
                 warn(f"reading {path} without the newest points, which are still in the journal: {error}")
+
+
+def _is_of_file(writer: Writer, connection: Connection) -> bool:
+    """Whether a writer writes the file of a connection: a copy of an archive has the same runs."""
+    return writer.connection is connection or _same_file(writer.connection.path, connection.path)
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -54,7 +54,7 @@ class DifferingRun(NamedTuple):
 
 
 class ArchiveDiff(NamedTuple):
-    """What is in one of two archives and not in the other; `same` is true if they say the same."""
+    """What is in one of two archives and not in the other; `same` is true if their contents are equal."""
 
     a: str
     b: str
@@ -85,7 +85,7 @@ class _Content(NamedTuple):
 
 
 def diff_archives(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> ArchiveDiff:
-    """Compare what two archives say, whatever their row ids: what :meth:`Archive.merge` would have to do.
+    """Compare the contents of two archives, whatever their row ids: what :meth:`Archive.merge` would do.
 
     Both are only read, may be in use, and need not be trusted.
 

@@ -84,7 +84,7 @@ class ContentProof:
         for path, mode, blob, file_hash, size_bytes in self._connection.iterate(ENTRIES_OF, (artifact,)):
             safe_parts(path)
             if not 0 <= mode <= 0o777:
-                return f"the mode of {path!r} is none"
+                return f"the mode of {path!r} is not a file mode"
             problem = None if blob is None else self._count(blob)
             if problem is not None:
                 return f"{path!r}: {problem}"

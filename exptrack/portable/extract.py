@@ -20,6 +20,7 @@ from exptrack.artifacts.folders import decode_path
 from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection
 from exptrack.database.copying import leave_wal_mode
+from exptrack.database.disk import reading_file
 from exptrack.database.draft import DraftConnection
 from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ArchiveCorruptError, FilterError, StudyNotFoundError
@@ -78,7 +79,7 @@ def find_runs_of_study(connection: Connection, name: str) -> tuple[list[int], st
     """
     uid = connection.value(UID_OF_STUDY, (name,))
     if uid is None:
-        raise StudyNotFoundError(name, str(connection.path))
+        raise StudyNotFoundError(name, str(connection.place))
     return [row[0] for row in connection.all(RUNS_OF_STUDY, (name,))], uid
 
 
@@ -116,7 +117,8 @@ def extract_runs(
             extraction.copy_runs(chosen, tell)
             names = extraction.copy_studies(chosen, studies)
             extraction.copy_views()
-        size = os.stat(draft).st_size
+        with reading_file(place, "was written and cannot be read back"):
+            size = os.stat(draft).st_size
     return ExtractReport(
         str(place),
         size,

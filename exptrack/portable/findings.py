@@ -10,9 +10,8 @@ from typing import TypeAlias
 
 from exptrack.database.failures import DAMAGE
 
-Tell: TypeAlias = Callable[
-    [str, int, int], None
-]  # called with a part, how much of it is done and how much there is
+# Called with a part, how much of it is done and how much there is.
+Tell: TypeAlias = Callable[[str, int, int], None]
 
 
 def telling(tell: Tell | None, part: str) -> Callable[[int, int], None] | None:

@@ -8,6 +8,7 @@ Invariants:
 - Nothing beside the original is written or made, and no file of it is opened that this process has open.
 - A copy is read only after its schema, its structure and the types of its values are proved. What its rows say
   is proved by `proofs`; the points, and on request their pages, by `point_proofs`.
+- What this process has logged to the other archive is stored in it first, as before each read.
 - Journals are copied before the archive. So each point is in the copy of a journal or in that of the archive.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,12 +39,13 @@ from exptrack.database.private_copy import (
     private_folder,
     require_regular_file,
 )
+from exptrack.database.spooled_file import lacks_tables
 from exptrack.database.stranger import StrangerConnection, put_in_order, require_sound
 from exptrack.errors import ArchiveCorruptError, ArchiveNotFoundError, ExptrackError, NotAnArchiveError
 from exptrack.metrics.journal_file import Header, list_journals, read_journal
 from exptrack.metrics.journal_notes import read_drained
 from exptrack.metrics.journal_reader import Damage, JournalPoint, is_owner_alive, read_header, read_points
-from exptrack.metrics.writer import read_archive_identity
+from exptrack.metrics.writer import drain_all, read_archive_identity
 from exptrack.new_files import NEW_FILE
 from exptrack.validation import check_name, check_step
 
@@ -110,6 +113,18 @@ class Source:
     journals: tuple[SourceJournal, ...]
     is_live: bool
 
+    @property
+    def left_journals(self) -> list[SourceJournal]:
+        """The journals whose processes are known to be dead."""
+        return [journal for journal in self.journals if journal.is_left]
+
+    def count_left_points(self) -> Counter[str]:
+        """Return how many points these have that are not in the copy, by run id."""
+        counts: Counter[str] = Counter()
+        for journal in self.left_journals:
+            counts.update(journal.count_points())
+        return counts
+
 
 @contextmanager
 def open_source(
@@ -135,6 +150,7 @@ def open_source(
         MigrationError: it cannot be brought to the present format.
     """
     place = archive_path(path)
+    drain_all(place)
     _await_creation(place)
     size = measure_copy(place)
     with private_folder(place, size, beside) as folder:
@@ -171,6 +187,7 @@ def look_at_source(path: str | os.PathLike[str]) -> Iterator[StrangerConnection]
         ArchiveFullError, ArchiveIOError, ArchiveLockedError, ArchiveMovedError: it cannot be read.
     """
     place = archive_path(path)
+    drain_all(place)
     _await_creation(place)
     real = require_regular_file(place)
     size = os.stat(real).st_size
@@ -214,14 +231,17 @@ def require_present(path: str | os.PathLike[str]) -> None:
 
 
 def _await_creation(place: Path) -> None:
-    """Wait while another process is creating the archive: it is empty then, or has a rollback journal."""
+    """Wait while another process is creating the archive.
+
+    It is empty then, or has a rollback journal; or it has one page, and its log has less than the first commit.
+    """
     deadline = time.monotonic() + CREATION_GRACE_S
     while time.monotonic() < deadline:
         try:
             status = os.stat(place)
+            is_begun = os.path.exists(f"{place}-journal") or lacks_tables(place)
         except OSError:
             return  # the opening says why
-        is_begun = not status.st_size or os.path.exists(f"{place}-journal")
         is_young = abs(time.time() - status.st_mtime) < CREATION_GRACE_S
         if not (is_begun and is_young and stat.S_ISREG(status.st_mode)):
             return

@@ -184,6 +184,7 @@ def resolve(copies: Sequence[Copy], contains: ContainsPoints) -> list[Branch]:
         id(one): [other for other in copies if other is not one and continues(other, one, contains)]
         for one in copies
     }
+    # Copies that continue each other, such as equal ones, are one: that with the greatest progress.
     largest = [
         one
         for place, one in enumerate(copies)

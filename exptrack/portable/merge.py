@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from exptrack.artifacts.blobs import Intake
 from exptrack.database.connection import Connection
+from exptrack.database.disk import reading_file
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import (
     ArchiveCorruptError,
@@ -33,15 +34,14 @@ from exptrack.errors import (
     NotAnArchiveError,
 )
 from exptrack.metrics.journal_file import list_journals
-from exptrack.metrics.journal_reader import is_owner_alive, read_header
 from exptrack.metrics.recovery import store_points
 from exptrack.portable.ahead import Ahead
 from exptrack.portable.content_proofs import ContentProof
 from exptrack.portable.differences import Known, Unknown, find_unknown
 from exptrack.portable.external_ids import settle_external_id, take_external_id
+from exptrack.portable.findings import Tell
 from exptrack.portable.foreign import (
     Source,
-    SourceJournal,
     identify_file,
     look_at_source,
     open_source,
@@ -51,6 +51,7 @@ from exptrack.portable.history import Branch, Copy, assign_places, is_stored, or
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import find_new_studies, merge_studies
+from exptrack.portable.merge_writers import is_written_here
 from exptrack.portable.point_proofs import PointProofs
 from exptrack.portable.proofs import prove_runs
 from exptrack.portable.run_checks import name_run
@@ -59,7 +60,6 @@ from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, delete_details, de
 from exptrack.portable.spools import Given, clear_folders, expand_folders, settle_folders
 from exptrack.portable.stranger_values import MOST_PROBLEMS
 from exptrack.portable.study_proofs import prove_groups, prove_studies
-from exptrack.process import ProcessIdentity
 from exptrack.runs.identity import ID_TIME_CHARS
 from exptrack.runs.row_sums import OF_RUN, sum_all
 
@@ -99,8 +99,6 @@ SELECT EXISTS (
 )
 """
 
-Tell = Callable[[str, int, int], None]
-
 
 def merge_archives(
     connection: Connection,
@@ -113,9 +111,8 @@ def merge_archives(
     """Merge files; see :meth:`exptrack.Archive.merge`."""
     for path in sources:
         require_present(path)  # before anything is written
-    folders = [path for path in sources if os.path.isdir(path)]
     if remove and not dry_run:
-        settle_folders(folders)
+        settle_folders(sources)
     merged: list[MergedFile] = []
     seen = {identify_file(connection.place)}
     known = Known(connection)
@@ -128,7 +125,7 @@ def merge_archives(
             merged.append(left)
     removed: list[str] = []
     if remove and not dry_run:
-        removed = clear_folders(connection, folders, lambda path: _brings_nothing(connection, path))
+        removed = clear_folders(connection, sources, lambda path: _brings_nothing(connection, path))
     return MergeReport(tuple(merged), dry_run, tuple(removed))
 
 
@@ -231,13 +228,15 @@ class _SourceMerge:
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
         self._points_proved = points
-        self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
+        with reading_file(source.place):
+            self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
         self._dry_run = dry_run
         self._tell = tell
         self._new: list[str] = []
         self._updated: list[str] = []
         self._forked: list[Fork] = []
         self._left_out: list[LeftOut] = []
+        self._waiting = source.count_left_points()
         self._points = self._same = 0
         self._done = 0
 
@@ -361,14 +360,14 @@ class _SourceMerge:
 
     def _require_theirs(self, error: ArchiveCorruptError) -> None:
         """Pass on an error that concerns the archive, not the file that is merged."""
-        if error.path == str(self._connection.path):
+        if error.path == str(self._connection.place):
             raise error
 
     def _copy_new(self, runs: list[RunRows]) -> None:
         if self._dry_run:
             self._copier.count_blobs(runs)
             self._new += [one.facts.run_id for one in runs]
-            self._points += sum(one.points for one in runs)
+            self._points += sum(one.points for one in runs) + self._count_waiting(runs)
             return
         taken, more = self._write(runs, partial(self._write_new, runs))
         self._new += [one.facts.run_id for one in taken]
@@ -410,25 +409,26 @@ class _SourceMerge:
 
     def _take_waiting_points(self, run_ids: Collection[str]) -> None:
         """Add points from journals beside the file to runs that are here exactly as they are in the file."""
-        waiting = {run_id for journal in self._left_journals() for run_id in journal.count_points()}
         running = {row[0] for row in self._from.all(RUNNING)}
-        chosen = waiting & running & set(run_ids)
-        if not chosen or self._dry_run:
+        chosen = self._waiting.keys() & running & set(run_ids)
+        if not chosen:
             return
+        connection, is_dry = self._connection, self._dry_run
 
         def work() -> tuple[set[str], int]:
-            with self._connection.transaction(durable=True):
+            with connection.snapshot() if is_dry else connection.transaction(durable=True):
                 # Another process may have merged this file meanwhile.
                 same = {one for one in chosen if self._count_points(one) == self._count_points(one, there=True)}
-                return same, self._store_journals(same)
+                return same, sum(self._waiting[one] for one in same) if is_dry else self._store_journals(same)
 
         updated, points = self._connection.section(work)
         self._points += points
         self._updated += sorted(updated)
         self._same -= len(updated)
 
-    def _left_journals(self) -> list[SourceJournal]:
-        return [journal for journal in self._source.journals if journal.is_left]
+    def _count_waiting(self, runs: Iterable[RunRows]) -> int:
+        """Return how many points of journals :meth:`_write_runs` would store with these runs of the file."""
+        return sum(self._waiting[one.facts.run_id] for one in runs if one.owner is not None)
 
     def _count_points(self, run_id: str, *, there: bool = False) -> int:
         return int((self._from if there else self._connection).value(POINTS_OF_RUN, (run_id,)))
@@ -472,12 +472,13 @@ class _SourceMerge:
             if place is None or branch.copy.where == THERE or not is_stored(branch, own)
         ]
         replaced = [place for branch, place in changed if place is not None and branch.copy.where == THERE]
-        busy = [one for one in own if one.row_id in (*replaced, *gone) and self._is_written_here(one)]
+        busy = [one for one in own if one.row_id in (*replaced, *gone) and is_written_here(connection, one)]
         if busy:
             return _Outcome(problem="a process is writing the copy here; merge again when it has ended")
         outcome = _Outcome(changed, own, blobs, gone=gone)
         if look_only or not (changed or gone):
-            return outcome
+            taken = [branch.rows for branch, _ in changed if branch.copy.where == THERE]
+            return outcome._replace(points=self._count_waiting(taken))
         for row_id in (*replaced, *gone):
             delete_series(connection, row_id)
         for row_id in {*gone, *(place for _, place in changed if place is not None)}:
@@ -487,14 +488,6 @@ class _SourceMerge:
 
     def _stored_sum(self, run: RunRows) -> int:
         return int(self._connection.value(STORED_SUM, (run.row_id,)))
-
-    def _is_written_here(self, run: RunRows) -> bool:
-        """Whether a process that lives writes the run into this archive: it has a journal beside it."""
-        if run.owner is None or run.owner[4] is not None:
-            return False
-        owner = ProcessIdentity(*run.owner[:4])
-        headers = (read_header(path) for path in list_journals(self._connection.place))
-        return any(one is not None and one.owner == owner and is_owner_alive(one) for one in headers)
 
     def _note(self, of: str, outcome: _Outcome, copies: int) -> None:
         """Note for the report what became of the copies of a run."""
@@ -583,7 +576,7 @@ class _SourceMerge:
         file could lack them, and would look as if it had parted from this one.
         """
         stored = 0
-        for journal in self._left_journals() if run_ids else ():
+        for journal in self._source.left_journals if run_ids else ():
             points = (point for point in journal.read_points() if point.run_id in run_ids)
             stored += store_points(self._connection, points, lambda _run: None)[0]
         return stored

@@ -67,7 +67,9 @@ def merge_studies(
         for study in sound:
             own = read_study(connection, study.uid)
             if own is not None and not own.is_sound:
-                damaged.append(LeftOut(f"study {study.name}", "the one in this archive is damaged"))
+                damaged.append(
+                    LeftOut(f"study {study.name}", "the copy in this archive is damaged; run 'exptrack verify'")
+                )
             elif _take(connection, study, own, names[study.uid], dry_run=dry_run):
                 taken.append(names[study.uid])
                 if names[study.uid] != study.name:

@@ -17,6 +17,7 @@ import json
 import os
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from exptrack import own_files
@@ -25,6 +26,7 @@ from exptrack.artifacts.folders import decode_path
 from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.copying import compact_file
+from exptrack.database.disk import reading_file
 from exptrack.database.draft import DraftConnection
 from exptrack.database.opening import archive_path
 from exptrack.errors import RunBusyError, VerificationError
@@ -89,7 +91,7 @@ def pack_archive(
         report, points = prove_draft(draft, place, tell, str(connection.place), sealing=True)
         with closing(DraftConnection(draft, place)) as packed:
             content = seal_file(packed, points)
-        size, sha256 = os.stat(draft).st_size, _hash_file(draft, tell)
+        size, sha256 = _hash_file(draft, place, tell)
     waiting = tuple(one.path for one in list_waiting_journals(connection))
     return PackReport(str(place), size, report.runs, report.points, report.blobs, content, sha256, waiting)
 
@@ -142,13 +144,19 @@ def seal_file(packed: Connection, points: str) -> str:
     return content
 
 
-def _hash_file(path: Path, tell: Tell | None) -> str:
-    """Return the SHA-256 of a file that nothing has open."""
-    digest, done, total = hashlib.sha256(), 0, os.stat(path).st_size
-    with open(path, "rb") as file:
-        while piece := file.read(HASH_BYTES):
+def _hash_file(draft: Path, place: Path, tell: Tell | None) -> tuple[int, str]:
+    """Return the size and the SHA-256 of the draft of `place`, which nothing has open."""
+    reading = partial(reading_file, place, "was written and cannot be read back")
+    digest, done = hashlib.sha256(), 0
+    with reading():
+        total, file = os.stat(draft).st_size, open(draft, "rb")  # noqa: SIM115 - `tell` may raise what it likes
+    with file:
+        while True:
+            with reading():
+                piece = file.read(HASH_BYTES)
+            if not piece:
+                return total, digest.hexdigest()
             digest.update(piece)
             done += len(piece)
             if tell is not None:
                 tell("bytes", done, total)
-    return digest.hexdigest()

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from exptrack.database.connection import Row
+from exptrack.database.disk import reading_file
 from exptrack.database.failures import DAMAGE
 from exptrack.database.point_pages import Block, PageError, PointPages, to_floats, to_integers
 from exptrack.database.row_sums import sum_columns
@@ -39,7 +40,9 @@ class PointProofs:
 
     def __init__(self, connection: StrangerConnection) -> None:
         self._connection = connection
-        self._pages = PointPages(connection.path, connection.value(ROOT_PAGE, (POINTS,)))
+        root = connection.value(ROOT_PAGE, (POINTS,))
+        with reading_file(connection.place):
+            self._pages = PointPages(connection.path, root)
         self._steps = self._walk()
         self._upto = -(2**63)  # every series with a lower row id is proved
         #: What is wrong with the series that were proved, by row id. Sound ones are left out.
@@ -61,11 +64,13 @@ class PointProofs:
 
         Raises:
             ArchiveCorruptError: the table of the points is damaged as a whole.
+            ArchiveIOError: the system failed to read it.
         """
         last = max(series, default=self._upto - 1)
         while last >= self._upto:
             try:
-                next(self._steps)
+                with reading_file(self._connection.place):
+                    next(self._steps)
             except PageError as error:
                 raise damaged_table(self._connection.place, POINTS, str(error)) from error
             except StopIteration:

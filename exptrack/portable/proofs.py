@@ -218,20 +218,23 @@ def _take_facts(run: _Run, row: Row) -> None:
     run.seal.update(encode_list(("run", *sealed, host, commit, dirty)) + b"\n")
     if run.stored_seal is not None:
         run.add(encode_list((SEAL_KIND, run.stored_seal)))
-    require(is_run_id(run_id), "its run id is none")
+    require(is_run_id(run_id), "its run id is not a run id")
     is_over = RunStatus(status) != RunStatus.RUNNING
     for text in (reason, traceback, host, commit):
         check_optional_text(text)
     for text, what in ((name, "run name"), (group, "group"), (external, "external id")):
         if text is not None:
             check_name(text, what)
-    require(parent is None or (is_run_id(parent) and parent != run_id), "its parent is none")
+    require(parent is None or (is_run_id(parent) and parent != run_id), "its parent is itself or not a run id")
     for time, what in ((started, "start"), (heartbeat, "heartbeat"), (ended, "end"), (deleted, "deletion")):
         check_time(time, what)
     require((ended is not None) == is_over, f"it is {status} {'without' if is_over else 'with'} an end")
     require(ended is None or ended >= started, "it ends before its start")
     require(duration_ms >= 0, "its duration is below 0")
-    require(is_digest(config_hash) and is_digest(fingerprint) and is_family(family), "a hash of it is none")
+    require(
+        is_digest(config_hash) and is_digest(fingerprint) and is_family(family),
+        "one of its hashes is not a hash",
+    )
     require(run.stored_seal is None or is_over, "it is sealed and has not ended")
 
 
@@ -304,7 +307,9 @@ def _take_owner(run: _Run, row: Row) -> None:
     run.has_owner = True
     host_id, boot_id, pid, pid_started, lease_s = row
     check_texts((host_id, boot_id, pid_started), "process")
-    require(pid >= 0 and (lease_s is None or lease_s > 0), "the process that writes it is none")
+    require(
+        pid >= 0 and (lease_s is None or lease_s > 0), "what it says of the process that writes it cannot be"
+    )
 
 
 def _take_tag(run: _Run, row: Row) -> None:
@@ -340,7 +345,10 @@ def _take_input(run: _Run, row: Row) -> None:
     require(seq == run.inputs, f"input {run.inputs} is missing")
     run.inputs += 1
     content, from_run_id, name, version, used_at = rest
-    require(is_content_hash(content) and is_run_id(from_run_id) and version > 0, "an input of it is none")
+    require(
+        is_content_hash(content) and is_run_id(from_run_id) and version > 0,
+        "one of its inputs has no hash, run id or version",
+    )
     check_name(name, "artifact name")
     check_time(used_at, "input")
 

@@ -28,6 +28,7 @@ from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ExportError, ExptrackError
 from exptrack.new_files import draft_name
 from exptrack.plain import read_elements, read_path
+from exptrack.portable.findings import Tell
 from exptrack.portable.pages import PageFile
 from exptrack.portable.salvage_artifacts import ArtifactProof
 from exptrack.portable.salvage_copies import OtherCopies
@@ -46,7 +47,6 @@ from exptrack.validation import check_flag, check_function
 __all__ = ["SalvageReport", "salvage"]
 
 PRIVATE = 0o600
-Progress = Callable[[str, int, int], None]
 
 COUNT_ORPHANS = """
 SELECT count(*), coalesce(sum(count), 0) FROM metric_series WHERE run NOT IN (SELECT id FROM run)
@@ -97,7 +97,7 @@ def salvage(
     *,
     others: Iterable[str | os.PathLike[str]] = (),
     unproven: bool = False,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
 ) -> SalvageReport:
     """Make the new archive `out` of everything in the damaged file `path` that a checksum proves.
 
@@ -131,7 +131,7 @@ def salvage(
     damaged = Path(os.path.abspath(read_path(path)))
     copies = [Path(os.path.abspath(read_path(one, "a path of others"))) for one in _list(others)]
     unproven = check_flag(unproven, "unproven")
-    tell: Progress = (lambda *_: None) if progress is None else check_function(progress, "progress")
+    tell: Tell = (lambda *_: None) if progress is None else check_function(progress, "progress")
     own_files.require_foreign(place)
     require_free_name(place)
     with ExitStack() as stack:
@@ -190,7 +190,7 @@ def _working_folder(out: Path) -> Iterator[Path]:
 class _Salvage:
     """The salvage of one copy into its draft."""
 
-    def __init__(self, draft: Draft, path: Path, others: OtherCopies, tell: Progress) -> None:
+    def __init__(self, draft: Draft, path: Path, others: OtherCopies, tell: Tell) -> None:
         self._draft = draft
         self._connection = draft.connection
         self._path = path

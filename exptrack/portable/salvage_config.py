@@ -43,7 +43,9 @@ def guess_config(connection: Connection, run: int) -> ExpConfig:
     """Return the config of its text or of its leaves, without a proof; an empty one if neither can be read."""
     row = connection.one(SNAPSHOT_OF, (run,))
     found = None if row is None else parse_config(row["snapshot"])
-    return found or _join_leaves(connection, run) or ExpConfig({})
+    if found is None:
+        found = _join_leaves(connection, run)
+    return ExpConfig({}) if found is None else found
 
 
 def parse_config(text: str | None) -> ExpConfig | None:

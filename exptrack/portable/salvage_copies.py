@@ -144,7 +144,7 @@ def _copy_run(first: Draft, draft: Draft, copier: RunCopier, run_id: str, row_id
             known = first.connection.one(RUN_NAMED, (run_id,))
             if known is not None:
                 first.connection.execute(DELETE_RUN, (known["id"],))
-                first.findings.of_run.pop(known["id"], None)
+                first.findings.forget_run(known["id"])
                 first.forget_run(known["id"])
             copier.write([(rows[0], None, True)])
 

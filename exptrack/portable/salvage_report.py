@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 
@@ -10,7 +11,8 @@ class SalvagedRun:
     """A run of a damaged archive as it is in the new one. `missing` says in words what of it is not there.
 
     `points` is how many points it has, `from_journals` how many of these were in a journal only. `sealed` tells
-    that its seal holds: facts, config and points are all as they were at its end.
+    that its seal holds: facts, config and points are all as they were at its end. `unproven` tells that the run
+    has what nothing proves. `unproven_points` counts points that were read and left out for want of a proof.
     """
 
     run_id: str
@@ -20,6 +22,7 @@ class SalvagedRun:
     missing: tuple[str, ...] = ()
     unproven: bool = False
     from_journals: int = 0
+    unproven_points: int = 0
 
     @property
     def whole(self) -> bool:
@@ -56,10 +59,20 @@ class Findings:
         self.of_run: dict[int, list[str]] = {}
         self.of_study: dict[str, list[str]] = {}
         self.others: list[str] = []
+        self.points_left_out: Counter[int] = Counter()  # by the row id of the run
 
     def miss(self, run: int, what: str) -> None:
         """Note that something of a run is missing."""
         self.of_run.setdefault(run, []).append(what)
+
+    def leave_out_points(self, run: int, count: int) -> None:
+        """Note that points of a run were read, and are left out as nothing proves them."""
+        self.points_left_out[run] += count
+
+    def forget_run(self, run: int) -> None:
+        """Forget what was missing of a run that another copy replaces."""
+        self.of_run.pop(run, None)
+        self.points_left_out.pop(run, None)
 
     def lost(self) -> tuple[str, ...]:
         """Return what is lost besides that of runs."""

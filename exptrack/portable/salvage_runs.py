@@ -263,8 +263,10 @@ class RunProof:
     def _find_config(self, run: int, hashes: list[str | None]) -> ExpConfig | None:
         """Return the config with one of these hashes, from this copy or another one."""
         found = find_config(self._connection, run, hashes)
+        if found is not None:  # an empty one is false
+            return found
         others = (self._others.find_config(one) for one in hashes if one)
-        return found or next((one for one in others if one is not None), None)
+        return next((one for one in others if one is not None), None)
 
     # Mending
 
@@ -479,7 +481,8 @@ class RunProof:
             sealed = not _is_salvaged(row)
             tagged = self._connection.one(IS_UNPROVEN, (run, UNPROVEN_TAG)) is not None
             journal = from_journals.get(run, 0)
-            yield SalvagedRun(row["run_id"], row["status"], points, sealed, missing, tagged, journal)
+            left_out = self._draft.findings.points_left_out[run]
+            yield SalvagedRun(row["run_id"], row["status"], points, sealed, missing, tagged, journal, left_out)
 
 
 def _is_salvaged(row: Row) -> bool:

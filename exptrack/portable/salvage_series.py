@@ -205,37 +205,44 @@ class SeriesProof:
 
     def _keep(self, row: Row, scan: Scan, blocks: list[Block], bad: list[Block]) -> None:
         """Keep the sound blocks of a series."""
-        series, name = row["id"], row["name"]
-        lost = row["count"] - scan.checksum.count  # points that were overwritten
+        series, what = row["id"], f"the metric {row['name']!r}"
+        self.changed = True
         if self._draft.unproven:
             self.unproven = True
-            if lost > 0:
-                self._miss(f"{count_of(lost, 'point')} of the metric {name!r}")
         else:
-            left = sum(block.points for block in blocks) - sum(block.points for block in bad)
-            if not left:
-                what = f"the metric {name!r}: {count_of(row['count'], 'point')}"
-                self._leave_out(row, what)
-                return
+            unproven = sum(block.points for block in bad)
+            self._draft.findings.leave_out_points(self._run, unproven)
             for begin, end, count in join_blocks(bad):
                 self._delete(series, begin, end)
                 until = row["top_step"] if end is None else end[0] - (end[1] == 0)
                 self._miss(
-                    f"the metric {name!r} from step {begin[0]} to {max(until, begin[0])}: a part of its"
-                    f" {count_of(count, 'point')} does not match its checksum"
+                    f"{what} from step {begin[0]} to {max(until, begin[0])}:"
+                    f" {count_of(count, 'point')} without a proof"
                 )
-        self.changed = True
+        overwritten = row["count"] - scan.checksum.count
+        if overwritten > 0:
+            self._miss(f"{what}: {count_of(overwritten, 'point')} overwritten")
+        elif not bad and self._lacks_blocks(row, blocks):
+            self._miss(f"{what}: points overwritten")
         scan = Scan(self._connection, series)
-        if not scan.summary.count:
-            self._leave_out(row, f"the metric {name!r}: all of its points")
-            return
-        self._save_summary(row, scan, scan.summary.columns())
+        if scan.summary.count:
+            self._save_summary(row, scan, scan.summary.columns())
+        else:
+            self._remove(series)
+
+    def _lacks_blocks(self, row: Row, blocks: list[Block]) -> bool:
+        """Whether no point is left of a block that has a checksum."""
+        starts = {block.start for block in blocks}
+        return any((step, seq) not in starts for step, seq, _ in self._connection.all(BLOCKS_OF, (row["id"],)))
 
     def _leave_out(self, row: Row, what: str) -> None:
         self.changed = True
         self._miss(what)
+        self._remove(row["id"])
+
+    def _remove(self, series: int) -> None:
         for sql in (DELETE_POINTS, DELETE_CHECKS, DELETE_SERIES):
-            self._connection.execute(sql, (row["id"],))
+            self._connection.execute(sql, (series,))
 
     def _delete(self, series: int, begin: Key, end: Key | None) -> None:
         if end is None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exptrack.database.connection import Connection
-from exptrack.tracking.spool import list_spooled, remove_merged, settle_spool
+from exptrack.database.spooled_file import lacks_tables
+from exptrack.tracking.spool import AT_REST, SpooledArchive, list_spooled, remove_merged, settle_spool
 
 
 class Given(NamedTuple):
@@ -37,8 +38,16 @@ def expand_folders(sources: Iterable[str | os.PathLike[str]]) -> Iterator[Given]
             yield Given(source, source)
             continue
         for file in list_spooled(source):
-            if file.path or file.advice:
+            if (file.path or file.advice) and not _is_just_begun(file):
                 yield Given(file.place, file.path, is_listed=True, missing=file.advice)
+
+
+def _is_just_begun(file: SpooledArchive) -> bool:
+    """Whether its process is making the archive, or was killed as it did: then there is nothing in it."""
+    try:
+        return file.state != AT_REST and not file.advice and lacks_tables(Path(file.path))
+    except OSError:
+        return False  # the merge tells
 
 
 def settle_folders(sources: Iterable[str | os.PathLike[str]]) -> None:

@@ -70,10 +70,10 @@ def check_time(text: str | None, what: str) -> None:
     """Refuse a text that is no time of the archive; None passes.
 
     Raises:
-        ValueError, InvalidValueError: it is none.
+        ValueError, InvalidValueError: it is not such a time.
     """
     if text is not None:
-        require(_is_time(text), f"the time of its {what} is none")
+        require(_is_time(text), f"the time of its {what} is not a time")
         moment(text)
 
 
@@ -91,7 +91,7 @@ def check_texts(texts: Iterable[object], what: str) -> None:
     """Refuse what is no text.
 
     Raises:
-        InvalidTypeError, InvalidValueError: something is none, or is too long.
+        InvalidTypeError, InvalidValueError: something is not such a text, or is too long.
     """
     for text in texts:
         check_text(text, f"its {what}")
@@ -140,6 +140,9 @@ def check_attribute(key: str, kind: str, num: float | None, text: str | None, se
     elif kind == "removed":
         require(num is None and text is None, f"the attribute {key!r} is removed and has a value")
     else:
-        require(text is None or len(text) <= FEW_CHARS or kind == "text", f"the attribute {key!r} is no {kind}")
+        require(
+            text is None or len(text) <= FEW_CHARS or kind == "text",
+            f"the attribute {key!r} is not of the type {kind}",
+        )
         decode_attribute(kind, num, text)
         check_optional_text(text)

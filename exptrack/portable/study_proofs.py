@@ -173,7 +173,7 @@ class _StudyProof(RowsProof):
         self.stored_sum, *facts = row
         self.add(encode_list(("study", *facts)))
         _id, uid, name, created_at, settings = facts
-        require(is_run_id(uid), "its id is none")
+        require(is_run_id(uid), "its id is not an id")
         check_name(name, "study name")
         check_time(created_at, "study")
         parse_json(settings, dict, "settings")
@@ -198,7 +198,7 @@ class _StudyProof(RowsProof):
         trial.add(encode_list(("trial", *facts)))
         self.add(encode_list(("number", number)))
         require(is_run_id(uid) and number >= 0, "a trial has no id or number")
-        require(run_id is None or is_run_id(run_id), "the run of a trial is none")
+        require(run_id is None or is_run_id(run_id), "the run of a trial is not a run id")
         for time, what in ((started, "trial"), (ended, "end of a trial"), (heartbeat, "heartbeat of a trial")):
             check_time(time, what)
         is_over = TrialState(state) in ENDED
@@ -218,7 +218,7 @@ class _StudyProof(RowsProof):
         require(position >= 0, "the place of a parameter is below 0")
         check_optional_text(name)
         check_optional_text(text)
-        require(kind in ("null", "bool", "int", "float", "text", "other"), "the type of a parameter is none")
+        require(kind in ("null", "bool", "int", "float", "text", "other"), "the type of a parameter is unknown")
         parse_json(distribution, dict, "distribution of a parameter", finite=False)
 
     def _take_value(self, row: Row) -> None:

@@ -1,4 +1,4 @@
-"""Unpack a sealed file: a living archive that says the same, once the seal is proved.
+"""Unpack a sealed file: an archive with the same content that can be written, once the seal is proved.
 
 Invariants: the packed file may be anybody's and is only read. What is unpacked is written row by row from a
 private copy whose schema and structure were proved, so nothing else of that file gets into it. The archive
@@ -17,6 +17,7 @@ from exptrack.artifacts.folders import decode_path
 from exptrack.artifacts.restore import new_file
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.copying import compact_file
+from exptrack.database.disk import reading_file
 from exptrack.database.draft import DraftConnection
 from exptrack.database.opening import PRIVATE, archive_path
 from exptrack.errors import ConflictError, VerificationError
@@ -47,7 +48,7 @@ class UnpackReport:
 def unpack(
     packed: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Tell | None = None
 ) -> UnpackReport:
-    """Make a living archive of a sealed file, which stays as it is. Its seal is proved first.
+    """Make an archive that can be written of a sealed file, which stays as it is. Its seal is proved first.
 
     The new archive belongs to its user alone (mode 0600), and can be written. It has the views that
     ``create_view`` made, and no other object that exptrack did not make. `progress` is called with a part, how
@@ -83,7 +84,8 @@ def unpack(
             with closing(DraftConnection(draft, place)) as living:
                 content = digest_content(living)
                 _break_seal(living, str(source_place))
-            size = os.stat(draft).st_size
+            with reading_file(place, "was written and cannot be read back"):
+                size = os.stat(draft).st_size
     return UnpackReport(str(place), size, report.runs, report.points, report.blobs, content)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exptrack.terminal.console import (
+    format_count,
     format_size,
     is_too_wide,
     print_heading,
@@ -33,6 +34,8 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
         ("format", f"{record.format} (exptrack {record.library}, SQLite {record.sqlite})"),
         ("runs", f"{sum(record.runs.values()):,}" + (f" ({by_status})" if by_status else "")),
     ]
+    if record.sealed_at:
+        pairs.append(("sealed", f"{record.sealed_at:%Y-%m-%d %H:%M} UTC ('exptrack verify' proves the seal)"))
     if record.trashed:
         pairs.append(("in the trash", f"{record.trashed:,} ('exptrack trash' lists them)"))
     if record.network:
@@ -58,22 +61,23 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
 
 def print_verified(out: Console, record: VerifyReport) -> None:
     """Print the problems that a verification found, and how much it checked."""
-    runs, points = _count(record.runs, "run"), _count(record.points, "point")
-    looked = f"{runs}, {points}, {_count(record.blobs, 'blob')} in {_count(record.chunks, 'chunk')}"
+    runs, points = format_count(record.runs, "run"), format_count(record.points, "point")
+    looked = f"{runs}, {points}, {format_count(record.blobs, 'blob')} in {format_count(record.chunks, 'chunk')}"
     if record.ok:
         out.print(Text(f"intact: {looked}", style="green"))
         _print_waiting(out, record.waiting)
         return
-    out.print(Text(f"{_count(len(record.problems), 'problem')} in {looked}", style="red"))
+    out.print(Text(f"{format_count(len(record.problems), 'problem')} in {looked}", style="red"))
     columns = [("part", "left"), ("where", "left"), ("problem", "left")]
     print_table(out, columns, ([p.part, p.where, p.message] for p in record.problems))
+    out.print(Text("'exptrack salvage' makes a new archive of what is sound"))
     _print_waiting(out, record.waiting)
 
 
 def print_recovered(out: Console, record: RecoveryReport) -> None:
     """Print what was stored and marked, and what still waits."""
-    marked = f"{_count(len(record.runs), 'run')} marked as interrupted{': ' * bool(record.runs)}"
-    out.print(Text(f"{_count(record.points, 'point')} stored, {marked}{', '.join(record.runs)}"))
+    marked = f"{format_count(len(record.runs), 'run')} marked as interrupted{': ' * bool(record.runs)}"
+    out.print(Text(f"{format_count(record.points, 'point')} stored, {marked}{', '.join(record.runs)}"))
     if record.journal is not None:
         _print_journal(out, record.journal)
     _print_waiting(out, record.waiting)
@@ -131,7 +135,3 @@ def format_sql_value(value: object) -> str:
     if value is None:
         return ""
     return f"<{len(value):,} bytes>" if isinstance(value, bytes) else str(value)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

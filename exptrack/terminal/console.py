@@ -187,6 +187,11 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {rest:02} s"
 
 
+def format_count(number: int, noun: str) -> str:
+    """Format a number with its noun, as "1 point" or "2,000 points"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def format_size(count: float) -> str:
     """Format a number of bytes in decimal units."""
     for unit in ("B", "kB", "MB", "GB"):

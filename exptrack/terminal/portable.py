@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -24,20 +24,48 @@ if TYPE_CHECKING:
 MOST_NAMED = 20
 
 
-def print_merged(out: Console, report: MergeReport) -> None:
-    """Print what each file brought, or would bring, and what was left out."""
+def print_merged(out: Console, report: MergeReport, target: str) -> None:
+    """Print what each file brought to the archive that the user calls `target`, and what was left out.
+
+    Of many files only those with news are named.
+    """
+    are_many = len(report.files) > MOST_NAMED
     would = "would bring " if report.dry_run else ""
-    for one in report.files:
+    shown = [
+        one for one in report.files if _brought(one) or (not are_many and (one.unchanged or not one.left_out))
+    ]
+    for one in shown[:MOST_NAMED]:
         out.print(Text(f"{safe(one.path)}: {would}{_describe(one)}"))
         for fork in one.forked:
             out.print(Text(f"  {safe(fork.run_id)} is a fork of {safe(fork.of)}: the run went on in two files"))
         for old, new in one.renamed:
-            out.print(Text(f"  another study is named {safe(old)}; this one is named {safe(new)}"))
-    _print_left_out(out, {one.path: one.left_out for one in report.files})
+            out.print(Text(f"  the study {safe(old)} is now named {safe(new)}: an older one has its name"))
+    _print_rest(out, len(shown))
+    if are_many:
+        _print_sum(out, report)
+    _print_left_out(out, [(one.path, left) for one in report.files for left in one.left_out])
     if report.removed:
-        out.print(Text(f"removed {_count(len(report.removed), 'merged file')} of the spool"))
+        out.print(Text(f"removed {_count(len(report.removed), 'merged file')} from the spool"))
     if not report.files:
-        out.print(Text("nothing to merge: there is no other archive"))
+        out.print(Text(f"nothing to merge: there is no archive besides {safe(target)}"))
+
+
+def _print_sum(out: Console, report: MergeReport) -> None:
+    """Print what many files brought together. For a trial run, several of them may bring the same points."""
+    files = report.files
+    parts = [
+        _count(len({run_id for one in files for run_id in one.new}), "new run"),
+        _count(len({run_id for one in files for run_id in one.updated}), "updated run"),
+        _count(len({fork.run_id for one in files for fork in one.forked}), "fork"),
+        _count(0 if report.dry_run else sum(one.points for one in files), "point"),
+    ]
+    said = ", ".join(part for part in parts if part) or "nothing new"
+    out.print(Text(f"{len(files):,} files in all: {said}"))
+
+
+def _brought(one: MergedFile) -> bool:
+    """Whether a file brought something, or would."""
+    return any((one.new, one.updated, one.forked, one.studies, one.renamed, one.points, one.blobs))
 
 
 def print_extracted(out: Console, report: ExtractReport, path: str) -> None:
@@ -50,15 +78,13 @@ def print_extracted(out: Console, report: ExtractReport, path: str) -> None:
     )
     said = ", ".join(part for part in parts if part)
     out.print(Text(f"extracted {said} to {safe(path)} ({format_size(report.file_bytes)})"))
-    if not report.runs and not report.studies and report.ok:
-        out.print(Text("no run was chosen; 'exptrack ls' takes the same filters", style="yellow"))
-    _print_left_out(out, {"": report.left_out})
+    _print_left_out(out, [("", one) for one in report.left_out])
 
 
 def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
     """Print what is in one of two archives and not in the other."""
     if record.same:
-        out.print(Text(f"both say the same: digest {record.digest_a}", style="green"))
+        out.print(Text(f"both have the same content: digest {record.digest_a}", style="green"))
         return
     for path, runs, artifacts, studies in (
         (record.a, record.runs_only_a, record.artifacts_only_a, record.studies_only_a),
@@ -98,15 +124,17 @@ def _print_rest(out: Console, count: int) -> None:
         out.print(Text(f"  and {count - MOST_NAMED:,} more: --json lists them"))
 
 
-def _print_left_out(out: Console, files: Mapping[str, Sequence[LeftOut]]) -> None:
-    """Print what was left out of each file, and why."""
-    left = [(path, one) for path, found in files.items() for one in found]
+def _print_left_out(out: Console, left: Sequence[tuple[str, LeftOut]]) -> None:
+    """Print what was left out, with its file or "", and why."""
     if not left:
         return
     out.print(Text(f"{len(left):,} left out:", style="red"))
     for path, one in left:
-        of = f"{one.what} of {path}" if path else one.what
-        out.print(Text(f"  {safe(of)}: {safe(one.reason)}"))
+        if one.what == "archive":  # the reason names it
+            out.print(Text(f"  {safe(one.reason)}"))
+        else:
+            of = f"{one.what} of {path}" if path else one.what
+            out.print(Text(f"  {safe(of)}: {safe(one.reason)}"))
 
 
 def print_packed(out: Console, report: PackReport, path: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from exptrack.terminal.console import print_heading, print_table, safe
+from exptrack.terminal.console import format_count, print_heading, print_table, safe
 
 if TYPE_CHECKING:
     from exptrack import SalvageReport
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 MOST_NAMED = 50
 
 
-def print_salvaged(out: Console, report: SalvageReport, damaged: str, saved: str) -> None:
+def print_salvaged(out: Console, report: SalvageReport, saved: str) -> None:
     """Print how much came back, then for each run that is not whole what is missing of it.
 
-    `damaged` and `saved` are what the user calls the two files.
+    `saved` is what the user calls the new file.
     """
     whole = sum(run.whole for run in report.runs)
-    found = f"{_count(len(report.runs), 'run')}, {_count(report.points, 'point')}"
-    said = f"{found} and {_count(report.artifacts, 'artifact')} saved to {safe(saved)}"
+    found = f"{format_count(len(report.runs), 'run')}, {format_count(report.points, 'point')}"
+    said = f"{found} and {format_count(report.artifacts, 'artifact')} saved to {safe(saved)}"
     if report.ok:
-        out.print(Text(f"all of {safe(damaged)} is sound: {said}", style="green"))
+        out.print(Text(f"nothing is lost: {said}", style="green"))
     else:
         out.print(Text(f"{said}; {whole:,} of the runs are whole", style="red"))
     journal = sum(run.from_journals for run in report.runs)
     if journal:
-        out.print(Text(f"{_count(journal, 'point')} came from journals"))
+        out.print(Text(f"{format_count(journal, 'point')} came from journals"))
     rows = [
         (run.run_id if not place else "", run.status if not place else "", what)
         for run in report.runs
@@ -45,15 +45,21 @@ def print_salvaged(out: Console, report: SalvageReport, damaged: str, saved: str
         for what in report.lost[:MOST_NAMED]:
             out.print(Text(safe(what)))
         _print_rest(out, len(report.lost))
+    left_out = sum(run.unproven_points for run in report.runs)
+    if left_out:
+        out.print(
+            Text(
+                f"{format_count(left_out, 'point')} were read, but nothing proves them: --unproven keeps them,"
+                " and --with OTHER proves them by another copy"
+            )
+        )
     unproven = sum(run.unproven for run in report.runs)
     if unproven:
-        out.print(Text(f"{_count(unproven, 'run')} with the tag 'unproven': do not trust them", style="yellow"))
+        out.print(
+            Text(f"{format_count(unproven, 'run')} with the tag 'unproven': do not trust them", style="yellow")
+        )
 
 
 def _print_rest(out: Console, count: int) -> None:
     if count > MOST_NAMED:
         out.print(Text(f"and {count - MOST_NAMED:,} more: --json lists them", style="dim"))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Protocol
 
 from exptrack.database.connection import Connection
@@ -62,6 +63,11 @@ def announce(run: LiveRun) -> None:
 
 def _list_open_runs() -> list[LiveRun]:
     return [run for run in list(LIVE) if run._live and not run._connection.closed]
+
+
+def is_live_here(place: Path, run_id: str) -> bool:
+    """Whether the run is live in this process, in the archive file at this place and not in a copy of it."""
+    return any(run.run_id == run_id and run._connection.place == place for run in _list_open_runs())
 
 
 class _Heartbeat:

@@ -91,7 +91,12 @@ def _look_at(place: Path, has_journal: bool) -> SpooledArchive:
         return SpooledArchive(str(place), str(place), AT_REST, "")
     note = read_note(note_path)
     if note is None:
-        return SpooledArchive(str(place), _existing(place), UNSEEN, f"{note_path} cannot be read; look into it")
+        return SpooledArchive(
+            str(place),
+            _existing(place),
+            UNSEEN,
+            f"{note_path} cannot be read, so its process is unknown; delete it once that has ended",
+        )
     alive = is_alive(note.process)
     state = {True: OPEN, False: LEFT, None: UNSEEN}[alive]
     path = _find_work(place, note)
@@ -127,7 +132,7 @@ def _say_where(place: Path, note: OpenNote, is_dead: bool) -> str:
     if is_dead:
         return f"{what} were in {where}, which is gone; put that file back if you have it"
     return (
-        f"{what} are in {where}; wait for its process, or run `exptrack merge OUT {note.spool}` on that machine"
+        f"{what} are in {where}; wait for its process, or run 'exptrack merge OUT {note.spool}' on that machine"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from exptrack import Archive
+from exptrack.web.live import Live
 from exptrack.web.readers import Readers
 
 _T = TypeVar("_T")
@@ -25,6 +26,7 @@ class Page:
         self.readers = Readers()
         # Changes come one after the other, and do not wait for readings.
         self.writers = Readers(1, "exptrack-page-changes")
+        self.live = Live(self.archive)
 
     async def change(self, work: Callable[[Archive], _T]) -> _T:
         """Call `work` with the archive opened for writing, and return its result."""
@@ -40,4 +42,5 @@ class Page:
         """End the threads and close the archive."""
         self.readers.stop()
         self.writers.stop()
+        self.live.close()
         self.archive.close()

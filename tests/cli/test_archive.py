@@ -10,9 +10,12 @@ from exptrack import Archive
 from tests.cli.calls import call
 
 
-def test_info_counts_what_is_there(lab: Path) -> None:
+def test_info_counts_what_is_there(lab: Path, tmp_path: Path) -> None:
     assert json.loads(call(lab, "info", "--json").stdout)["runs"] == {"completed": 2, "failed": 1}
     assert str(lab) in call(lab, "info").stdout
+    assert "sealed" not in call(lab, "info").stdout
+    assert call(lab, "pack", str(tmp_path / "packed.db")).exit_code == 0
+    assert "'exptrack verify' proves the seal" in call(tmp_path / "packed.db", "info").stdout
 
 
 def test_verify_is_silent_about_nothing_and_exits_17_on_damage(lab: Path, tmp_path: Path) -> None:

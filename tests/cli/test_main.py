@@ -123,6 +123,19 @@ def test_a_missing_file_is_an_error_and_stays_missing(tmp_path: Path, words: tup
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_a_spool_is_set_the_missing_default_archive_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXPTRACK_SPOOL", "runs")
+    told = call(None, "ls")
+    assert (told.exit_code, told.stdout) == (11, "")
+    assert "bring its runs together by 'exptrack merge OUT runs'" in told.stderr
+    with exptrack.Archive("exptrack.db"):
+        pass
+    assert call(None, "ls").exit_code == 0
+
+
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     foreign = tmp_path / "notes.txt"
     foreign.write_text("shopping list, and enough other words to be longer than a header " * 20)

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from exptrack import (
     Archive,
     ExportError,
     FilterError,
+    NotFoundError,
     OwnFileError,
     RunNotFoundError,
     Sampler,
@@ -96,7 +99,10 @@ def test_a_merge_names_new_known_and_forked_runs(work: Path) -> None:
     assert (first.exit_code, first.stdout) == (0, "node1.db: 3 new runs, 601 points, 3 blobs (60.0 kB)\n")
     before = Path("all.db").read_bytes()
     assert call(None, "merge", "all.db", "node1.db").stdout == "node1.db: nothing new; 3 unchanged\n"
-    assert call(None, "merge", "all.db", "all.db").stdout == "nothing to merge: there is no other archive\n"
+    assert (
+        call(None, "merge", "all.db", "all.db").stdout
+        == "nothing to merge: there is no archive besides all.db\n"
+    )
     assert Path("all.db").read_bytes() == before
     of = oldest_first(Path("node1.db"))[0]
     said = call(None, "merge", "all.db", "laptop.db").stdout
@@ -114,13 +120,48 @@ def test_a_merge_names_new_known_and_forked_runs(work: Path) -> None:
     assert call(None, "merge", "all.db", "node2.db").stdout == "node2.db: 1 updated run; 1 unchanged\n"
 
 
+def test_of_many_files_only_those_with_news_are_named(work: Path) -> None:
+    os.mkdir("spool")
+    with Archive("spool/empty.db"):
+        pass
+    for number in range(22):
+        shutil.copy("spool/empty.db", f"spool/{number:02}.db")
+    shutil.copy("node2.db", "spool/node2.db")
+    Path("spool/text.db").write_text("a text")
+    told = call(None, "merge", "all.db", "spool", "node1.db")
+    place = work / "spool"
+    assert told.stdout.splitlines() == [
+        f"{place}/node2.db: 2 new runs, 400 points, 2 blobs (40.0 kB)",
+        "node1.db: 3 new runs, 601 points, 3 blobs (60.0 kB)",
+        "26 files in all: 5 new runs, 1,001 points",
+        "1 left out:",
+        f"  {place}/text.db is not an exptrack archive and was left untouched; check the path",
+    ]
+    assert told.exit_code == 17
+    assert call(None, "merge", "all.db", "node1.db", "node2.db").exit_code == 0
+    again = call(None, "merge", "all.db", "spool").stdout
+    assert again.splitlines()[0] == "25 files in all: nothing new"
+
+
+def test_a_folder_without_archives_and_a_removal_without_a_spool_are_told(work: Path) -> None:
+    os.mkdir("spool")
+    told = call(None, "merge", "all.db", "spool", "--remove")
+    assert (told.exit_code, told.stdout) == (0, "nothing to merge: there is no archive besides all.db\n")
+    told = call(None, "merge", "all.db", "node1.db", "--remove")
+    assert (told.exit_code, told.stderr.splitlines()[-1]) == (
+        2,
+        "Error: --remove clears a spool; give its folder, not the files in it",
+    )
+    assert Path("node1.db").exists()
+
+
 def test_two_studies_of_one_name_are_told(work: Path) -> None:
     for name in ("node1.db", "node2.db"):
         with Archive(name) as archive:
             archive.create_study("widths")
     said = call(None, "merge", "all.db", "node1.db", "node2.db").stdout.splitlines()
     assert re.fullmatch(
-        r"  another study is named widths; this one is named widths \([-\d]+ [:\d]+.*\)", said[-1]
+        r"  the study widths is now named widths \([-\d]+ [:\d]+.*\): an older one has its name", said[-1]
     )
 
 
@@ -135,6 +176,10 @@ def test_what_cannot_be_merged_is_told(work: Path) -> None:
     assert call(None, "merge", "all.db", "missing.db").exit_code == 11
     assert Path("all.db").exists()
     assert call(None, "merge", "text.db", "node1.db").exit_code == 12
+    for words in ((), ("--dry-run",)):
+        told = call(None, "merge", "none/all.db", "node1.db", *words)
+        assert (told.exit_code, told.stdout) == (11, "")
+        assert told.stderr.endswith(f"the folder {work / 'none'} does not exist; create it first\n")
     assert call(None, "merge", "all.db").exit_code == 2
     assert Path("text.db").read_text() == "a text"
 
@@ -158,6 +203,18 @@ def test_a_damaged_run_is_left_out_and_the_exit_code_says_so(work: Path) -> None
     assert told.stdout.splitlines()[1:] == ["1 left out:", f"  {damaged}: {reason}"]
     facts = json.loads(call(Path("broken.db"), "extract", "other.db", damaged, "--json").stdout)
     assert facts["left_out"] == [{"what": damaged, "reason": reason}]
+
+
+def test_damaged_bytes_are_told_of_the_file_that_was_named(work: Path) -> None:
+    with closing(sqlite3.connect("node1.db")) as connection, connection:
+        connection.execute("UPDATE chunk_data SET data = zeroblob(length(data)) WHERE rowid = 1")
+    for db, words in (
+        (None, ("merge", "all.db", "node1.db")),
+        (Path("node1.db"), ("extract", "a.db", "--where", "status = completed")),
+    ):
+        told = call(db, *words)
+        assert told.exit_code == 17
+        assert f" in {work / 'node1.db'} is damaged: " in told.stdout.splitlines()[-1]
 
 
 def test_extract_takes_runs_a_filter_or_a_study(work: Path) -> None:
@@ -195,9 +252,13 @@ def test_extract_takes_runs_a_filter_or_a_study(work: Path) -> None:
         "blobs": 1,
         "left_out": [],
     }
-    none = call(lab, "extract", "none.db", "--where", "tag = nothing").stdout
-    assert none.startswith("extracted no run to none.db (")
-    assert none.endswith("no run was chosen; 'exptrack ls' takes the same filters\n")
+    none = call(lab, "extract", "none.db", "--where", "tag = nothing")
+    assert (none.exit_code, none.stdout) == (NotFoundError.exit_code, "")
+    assert (
+        none.stderr
+        == "exptrack: no run matches, so none.db was not made; 'exptrack ls' takes the same filters\n"
+    )
+    assert not Path("none.db").exists()
 
 
 def test_extract_says_what_it_was_not_told_rightly(work: Path) -> None:
@@ -228,7 +289,7 @@ def test_digest_and_diff_archives_tell_whether_two_files_say_the_same(work: Path
     assert digest == call(None, "digest", "other way.db").stdout == call(Path("all.db"), "digest").stdout
     assert asked(None, "digest", "all.db") == {"digest": digest.strip()}
     same = call(None, "diff-archives", "all.db", "other way.db")
-    assert (same.exit_code, same.stdout) == (0, f"both say the same: digest {digest}")
+    assert (same.exit_code, same.stdout) == (0, f"both have the same content: digest {digest}")
 
     with Archive("all.db") as archive:
         run_id = archive.list_runs()[0].run_id
@@ -237,7 +298,9 @@ def test_digest_and_diff_archives_tell_whether_two_files_say_the_same(work: Path
         archive.create_group("g")
         gone = archive.list_runs()[-1].run_id
         archive.delete_run(gone)
-    assert call(None, "diff-archives", "all.db", "other way.db").stdout.splitlines() == [
+    told = call(None, "diff-archives", "all.db", "other way.db")
+    assert told.exit_code == 1  # as of diff
+    assert told.stdout.splitlines() == [
         "only in all.db: 1 study",
         "  study widths",
         "only in other way.db: 1 run, 1 artifact",
@@ -249,7 +312,9 @@ def test_digest_and_diff_archives_tell_whether_two_files_say_the_same(work: Path
         f"{run_id}          200   200  tags; events",
         "group g differs",
     ]
-    facts = asked(None, "diff-archives", "all.db", "other way.db")
+    told = call(None, "diff-archives", "all.db", "other way.db", "--json")
+    assert told.exit_code == 1
+    facts = json.loads(told.stdout)
     assert (facts["runs_only_b"], facts["studies_only_a"], facts["groups_differ"]) == (
         [gone],
         ["widths"],

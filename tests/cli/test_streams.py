@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ import pytest
 from exptrack import Archive
 from tests.cli.calls import call
 from tests.cli.test_main import COMMANDS, WITHOUT_JSON
+from tests.warm_python import CLOSED, FULL, LEFT, NULL, Stream, WarmPython
 
 NO_PLACE = 21  # the code of an output that cannot be written
 NAMES = [name for name, command in COMMANDS.items() if not isinstance(command, click.Group)]
@@ -72,6 +74,7 @@ CALLS = {
     "extract": "new RUN",
     "digest": "",
     "diff-archives": "lab.db packed.db",
+    "ui": "--no-browser --port 0 --idle 0.5s",
     "demo": "demo.db",
     "completion": "bash",
 }
@@ -101,16 +104,46 @@ with exptrack.start_run(exptrack.current_trial().config) as run:
         stream.buffer.write("é".encode() * 300_000 + b"\\n")
     run.log({"loss": 1.0})
 """
+LOOK = """
+import json, os, stat, sys
+seen = [sys.argv[1:], os.getcwd(), sys.path[0], sys.flags.utf8_mode, sys.getfilesystemencoding()]
+for number, name in enumerate(("stdin", "stdout", "stderr")):
+    stream = getattr(sys, name)
+    assert stream is getattr(sys, f"__{name}__")
+    if stream is None:
+        try:
+            seen.append(os.fstat(number).st_mode)
+        except OSError:
+            seen.append(None)
+    else:
+        kind = stat.S_IFMT(os.fstat(number).st_mode)
+        forms = [stream.encoding, stream.errors, stream.line_buffering, stream.write_through, stream.newlines]
+        seen.append([repr(stream), repr(stream.buffer)[:20], *forms, stream.mode, stream.fileno(), kind])
+with open("seen.json", "w", encoding="utf-8") as file:
+    json.dump(seen, file)
+if sys.stdout is not None and not stat.S_ISFIFO(os.fstat(1).st_mode):
+    try:
+        print("this fails where there is no room")
+    except OSError:  # it fails at once where nothing is buffered
+        sys.exit(9)
+"""
 COMMAND = [sys.executable, "-m", "exptrack"]
 WALKED = [name for name in NAMES if name != "demo"]  # it trains for long, and prints as the others do
 DOCUMENTS = ("config show", "config get", "config fmt", "config convert", "sql")  # they print files
 LINES = ("watch", "sweep run", "sweep resume")
-FAILING = [
-    ("| true; exit ${PIPESTATUS[0]}", 0, ""),
-    (">/dev/full", NO_PLACE, "No space left on device"),
-    ("1</dev/null", NO_PLACE, "Bad file descriptor"),
+FAILING: list[tuple[dict[int, Stream], int, str]] = [
+    ({1: LEFT}, 0, ""),
+    ({1: FULL}, NO_PLACE, "No space left on device"),
+    ({1: NULL}, NO_PLACE, "Bad file descriptor"),  # it is open for reading
 ]
-MISSING = ["<&- >&- 2>&-", ">&-", "<&-", "2>&-", "2>/dev/full", "2>&1 | true; exit ${PIPESTATUS[0]}"]
+MISSING: list[dict[int, Stream]] = [
+    {0: CLOSED, 1: CLOSED, 2: CLOSED},
+    {1: CLOSED},
+    {0: CLOSED},
+    {2: CLOSED},
+    {2: FULL},
+    {1: LEFT, 2: LEFT},
+]
 ENCODINGS = [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C"}]
 Lab: TypeAlias = tuple[Path, str]  # a folder, and the id of a run
 posix = pytest.mark.skipif(os.name == "nt", reason="redirections of a POSIX shell")
@@ -138,19 +171,27 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return folder, run.run_id
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[list[WarmPython]]:
+    """One Python for each of the encodings, and one for no encoding in particular."""
+    imports = ("exptrack.cli", "exptrack.terminal.runs", "exptrack.query.run_query", "exptrack.portable.digest")
+    started = [WarmPython(*imports, **environment) for environment in [*ENCODINGS, {}]]
+    yield started
+    for python in started:
+        python.close()
+
+
 def ended(
-    lab: Lab, folder: Path, name: str, redirection: str, more: str = "", **environment: str
+    lab: Lab, folder: Path, name: str, python: WarmPython, streams: dict[int, Stream], more: str = ""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in a new folder with the files of the lab, by a shell that redirects its streams."""
+    """Run a command in a new folder with the files of the lab, and with these standard streams."""
     shutil.copytree(lab[0], folder)
     words = f"{name} {CALLS[name]}".replace("RUN", lab[1])
     if more:  # --json, which does not go with other forms
         words = words.replace("--csv", "").replace("--sdn", "")
     head, dashes, command = words.partition(" -- ")
-    script = f"{shlex.join([*COMMAND, '--db', 'lab.db'])} {head} {more} {dashes}{command} {redirection}"
-    return subprocess.run(
-        ["bash", "-c", script], cwd=folder, capture_output=True, timeout=120, env={**os.environ, **environment}
-    )
+    call_words = shlex.split(f"--db lab.db {head} {more} {dashes}{command}")
+    return python.run("exptrack", *call_words, cwd=folder, streams=streams)
 
 
 def require_work(folder: Path, name: str) -> None:
@@ -164,15 +205,44 @@ def require_work(folder: Path, name: str) -> None:
         assert (folder / "config.sdn").read_text(encoding="utf-8").startswith('a: "größer"')
 
 
+@posix
+@pytest.mark.parametrize("number", range(len(ENCODINGS) + 1))
+def test_a_forked_python_has_the_streams_of_a_started_one(
+    number: int, warm: list[WarmPython], tmp_path: Path
+) -> None:
+    environment: dict[str, str] = [*ENCODINGS, {}][number]
+    (tmp_path / "look.py").write_text(LOOK)
+    seen = tmp_path / "seen.json"
+    spelled = {NULL: "<", FULL: ">", LEFT: "> >(true)", CLOSED: ">&-"}
+    for streams in ({}, *MISSING, *(streams for streams, _, _ in FAILING)) if not environment else MISSING[:4]:
+        words = [
+            f"{number}{spelled[stream]}{stream[0] if isinstance(stream, tuple) else ''}"
+            for number, stream in {0: NULL, **streams}.items()
+        ]
+        command = f"{shlex.quote(sys.executable)} -m look {' '.join(words)}"
+        started = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, capture_output=True, env={**os.environ, **environment}
+        )
+        expected = json.loads(seen.read_text(encoding="utf-8"))
+        seen.unlink()
+        forked = warm[number].run("look", cwd=tmp_path, streams=streams)
+        assert json.loads(seen.read_text(encoding="utf-8")) == expected, streams
+        seen.unlink()
+        assert forked.returncode == started.returncode, streams
+        assert (forked.stdout, forked.stderr) == (started.stdout, started.stderr)
+
+
 def test_a_call_of_each_command_is_known() -> None:
     assert sorted(CALLS) == sorted(NAMES)
 
 
 @posix
 @pytest.mark.parametrize("name", WALKED)
-def test_a_command_works_into_an_output_that_fails(name: str, lab: Lab, tmp_path: Path) -> None:
-    place, code, reason = FAILING[NAMES.index(name) % len(FAILING)]
-    done = ended(lab, tmp_path / "lab", name, place)
+def test_a_command_works_into_an_output_that_fails(
+    name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path
+) -> None:
+    streams, code, reason = FAILING[NAMES.index(name) % len(FAILING)]
+    done = ended(lab, tmp_path / "lab", name, warm[-1], streams)
     assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
     assert done.stderr.decode().endswith(f"exptrack: cannot write the output: {reason}\n" if code else "")
     require_work(tmp_path / "lab", name)
@@ -180,42 +250,46 @@ def test_a_command_works_into_an_output_that_fails(name: str, lab: Lab, tmp_path
 
 @posix
 @pytest.mark.parametrize("name", WALKED)
-def test_a_command_works_where_some_streams_are_missing(name: str, lab: Lab, tmp_path: Path) -> None:
-    place = MISSING[NAMES.index(name) % len(MISSING)]
-    assert ended(lab, tmp_path / "lab", name, place).returncode == 0, place
+def test_a_command_works_where_some_streams_are_missing(
+    name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path
+) -> None:
+    streams = MISSING[NAMES.index(name) % len(MISSING)]
+    assert ended(lab, tmp_path / "lab", name, warm[-1], streams).returncode == 0, streams
     require_work(tmp_path / "lab", name)
 
 
 @posix
 @pytest.mark.parametrize("name", WALKED)
-def test_a_command_prints_in_any_encoding(name: str, lab: Lab, tmp_path: Path) -> None:
-    environment = ENCODINGS[NAMES.index(name) % len(ENCODINGS)]
-    done = ended(lab, tmp_path / "lab", name, "</dev/null", **environment)
+def test_a_command_prints_in_any_encoding(name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path) -> None:
+    number = NAMES.index(name) % len(ENCODINGS)
+    done = ended(lab, tmp_path / "lab", name, warm[number], {})
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     if name in DOCUMENTS:
         assert "日本" in done.stdout.decode("utf-8")
     elif not name.startswith("sweep r"):  # these pass on the bytes of their command
-        done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+        done.stdout.decode(ENCODINGS[number].get("PYTHONIOENCODING", "utf-8"))
     require_work(tmp_path / "lab", name)
 
 
 @posix
 @pytest.mark.parametrize("name", [name for name in WALKED if name not in WITHOUT_JSON])
-def test_json_is_json_in_any_encoding(name: str, lab: Lab, tmp_path: Path) -> None:
-    environment = ENCODINGS[-1 - NAMES.index(name) % len(ENCODINGS)]
-    done = ended(lab, tmp_path / "lab", name, "</dev/null", "--json", **environment)
+def test_json_is_json_in_any_encoding(name: str, lab: Lab, warm: list[WarmPython], tmp_path: Path) -> None:
+    python = warm[len(ENCODINGS) - 1 - NAMES.index(name) % len(ENCODINGS)]
+    done = ended(lab, tmp_path / "lab", name, python, {}, "--json")
     assert done.returncode == 0, done.stderr
     for document in done.stdout.decode("utf-8").splitlines() if name in LINES else [done.stdout]:
         json.loads(document)
 
 
 @posix
-def test_a_reader_that_leaves_does_not_hide_that_every_trial_failed(lab: Lab, tmp_path: Path) -> None:
+def test_a_reader_that_leaves_does_not_hide_that_every_trial_failed(
+    lab: Lab, warm: list[WarmPython], tmp_path: Path
+) -> None:
     shutil.copytree(lab[0], tmp_path / "lab")
     (tmp_path / "lab" / "train.py").write_text("raise SystemExit(3)")
-    for number, place in enumerate(("| true; exit ${PIPESTATUS[0]}", ">/dev/full")):
-        done = ended((tmp_path / "lab", lab[1]), tmp_path / str(number), "sweep run", place)
+    for number, place in enumerate((LEFT, FULL)):
+        done = ended((tmp_path / "lab", lab[1]), tmp_path / str(number), "sweep run", warm[-1], {1: place})
         assert done.returncode == 1
 
 

@@ -10,6 +10,8 @@ later calls succeed.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import ctypes
 import os
 import re
@@ -17,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,12 +27,13 @@ from functools import cache
 from pathlib import Path
 
 from exptrack import Archive, ExptrackError, RecordedRun
-from tests.faults.deeds import Deeds, import_everything
+from tests.faults.deeds import LATE, Deeds, import_everything
 from tests.faults.judge import judge
 from tests.faults.ledger import REFUSED, Ledger
 from tests.faults.searches import Searches, leave_trials
 from tests.faults.tally import Tally, begin, end, kill
 from tests.faults.tools import missing_tool
+from tests.warm_python import WarmPython
 
 ROOT = Path(__file__).parent.parent.parent
 MODULE = "tests.faults.system_calls"
@@ -284,27 +288,44 @@ def traced(
     name: str, folder: Path, fault: str, options: list[str], module: str = MODULE
 ) -> tuple[int | None, str]:
     """Run a script in a process that strace attaches to; return exit code (None: it hung) and what it said."""
-    command = [sys.executable, "-m", module, name, str(folder), fault]
-    script = begin(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert script.stdin is not None
-    assert script.stdout is not None
-    said = ""
-    while READY not in said:
-        line = script.stdout.readline()
-        if not line:
-            return end(script, WITHIN_S)[0], said
-        said += line
-    tracer = begin(["strace", "-f", *options, "-p", str(script.pid)], stderr=subprocess.PIPE)
-    assert tracer.stderr is not None
-    attached = tracer.stderr.readline()
-    try:
-        assert "attached" in attached, attached
-        script.stdin.write("!")
-        code, rest = end(script, WITHIN_S)
-    finally:
-        kill(script)
-        end(tracer, WITHIN_S)
-    return code, said + rest
+    into, writer = os.pipe()
+    reader, out = os.pipe()
+    script = warm().begin(module, name, str(folder), fault, cwd=ROOT, descriptors={0: into, 1: out, 2: out})
+    os.close(into)
+    os.close(out)
+    said: list[str] = []
+    with open(reader, encoding="utf-8", errors="replace") as lines, open(writer, "wb", buffering=0) as answer:
+        for line in lines:
+            said.append(line)
+            if READY in line:
+                break
+        else:
+            return script.wait(WITHIN_S), "".join(said)
+        tracer = begin(["strace", "-f", *options, "-p", str(script.pid)], stderr=subprocess.PIPE)
+        assert tracer.stderr is not None
+        attached = tracer.stderr.readline()
+        rest = threading.Thread(target=lambda: said.extend(lines))
+        code: int | None = None
+        try:
+            assert "attached" in attached, attached
+            rest.start()
+            answer.write(b"!")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = script.wait(WITHIN_S)
+        finally:
+            kill(script)
+            end(tracer, WITHIN_S)
+        rest.join()
+    return code, "".join(said)
+
+
+@cache
+def warm() -> WarmPython:
+    """A Python from which the scripts are forked, as all they import takes longer than what they do."""
+    ours = ("tests.faults.judge", "tests.faults.searches", "tests.portable.histories", "tests.portable.losses")
+    python = WarmPython(*LATE, *ours)
+    atexit.register(python.close)
+    return python
 
 
 @cache

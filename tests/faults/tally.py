@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from tests.warm_python import Forked
+
 FAILURES = ("lost", "doubled", "unreported", "hung")
 
 
@@ -68,7 +70,7 @@ def begin(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, **options)
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[str] | Forked) -> None:
     """Kill a process and its descendants; nothing happens if it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         whole = psutil.Process(process.pid)

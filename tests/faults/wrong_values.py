@@ -116,9 +116,16 @@ def columns_of_schema() -> list[tuple[str, str]]:
 COLUMNS = columns_of_schema()
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """Connect as another program. It does not wait for the disk: nobody needs its damage after a power cut."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
 def change(path: Path, table: str, value: str, parameters: tuple[Any, ...] = (), *, last: bool = True) -> bool:
     """Run an UPDATE of the first or last row of a table by SQL; return whether SQLite took it."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = connect(path)
     try:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("PRAGMA ignore_check_constraints = ON")
@@ -140,13 +147,13 @@ def put(path: Path, table: str, column: str, name: str, value: Any, *, last: boo
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     path.write_bytes(sound().loose)
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = connect(path)
     (before,) = connection.execute(f"SELECT count(*) FROM {table} WHERE {column} IS ?", (value,)).fetchone()
     connection.close()
     text = f"{column} = CAST(? AS TEXT)" if name == "not UTF-8" else f"{column} = ?"
     if before or not change(path, table, text, (value,), last=last):
         return False  # SQLite does not take it, or it is there already
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = connect(path)
     set_schema(connection, sound().schema)
     connection.close()
     return True

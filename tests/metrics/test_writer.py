@@ -45,6 +45,18 @@ def test_everybody_in_the_process_reads_what_was_logged(archive: Archive) -> Non
     run.complete()
 
 
+@pytest.mark.usefixtures("quiet")
+def test_a_copy_knows_nothing_of_what_is_logged_to_the_archive(archive: Archive, tmp_path: Path) -> None:
+    run = archive.start_run()
+    run.log_metric("x", 0.5)
+    archive.backup(tmp_path / "copy.db")
+    run.log_many("x", range(1, 10), [0.5] * 9)
+    with Archive(tmp_path / "copy.db") as copy:
+        copy.get_run(run.run_id).log_rows([("x", 0.5)])
+        assert [point.step for point in copy.get_run(run.run_id).get_metric("x")] == [0, 1]
+    run.complete()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_a_signal_handler_ends_a_run_while_another_begins(tmp_path: Path) -> None:
     code = """

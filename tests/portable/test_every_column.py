@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, ExptrackError, VerifyReport
 from exptrack.portable import quick_points
-from tests.faults.wrong_values import COLUMNS, NASTY, change, put, sound
+from tests.faults.wrong_values import COLUMNS, NASTY, change, connect, put, sound
 from tests.strategies import INT64, TEXTS
 
 # Columns that may change without a word, and why.
@@ -99,7 +98,7 @@ def test_a_random_value_never_makes_verification_raise(
 def test_an_object_that_is_missing_or_changed_is_told(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "lab.db"
     path.write_bytes(sound().data)
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = connect(path)
     names = [
         row[0]
         for row in connection.execute(
@@ -110,7 +109,7 @@ def test_an_object_that_is_missing_or_changed_is_told(tmp_path: Path, kind: str)
     connection.close()
     for name in set(names) - {"best"}:  # a view of the user's may be dropped by any client
         path.write_bytes(sound().data)
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = connect(path)
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute(f"DROP {kind} {name}")
         connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -20,13 +21,15 @@ from exptrack import (
     Archive,
     ArchiveCorruptError,
     ArchiveFullError,
+    ArchiveIOError,
     ArchiveNotFoundError,
     InvalidValueError,
     NotAnArchiveError,
     RecordedRun,
     diff_archives,
+    unpack,
 )
-from exptrack.database import migrations, private_copy, stranger
+from exptrack.database import migrations, point_pages, private_copy, stranger
 from exptrack.database.connection import Connection
 from exptrack.database.point_pages import find_page_problem
 from exptrack.database.stranger import POINTS, ROOT_PAGE
@@ -219,18 +222,43 @@ def test_a_folder_is_no_source(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_just_being_made_is_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    path.touch()
-    maker = threading.Timer(0.1, lambda: Archive(path).close())
-    maker.start()
-    with look_at_source(path) as looked:
-        assert looked.all(RUN_IDS) == []
-    maker.join()
+    for number in range(8):  # each meets another moment of the making
+        path = tmp_path / f"{number}.db"
+        path.touch()
+        maker = threading.Timer(0.02, lambda path=path: Archive(path).close())
+        maker.start()
+        with look_at_source(path) as looked:
+            assert looked.all(RUN_IDS) == []
+        maker.join()
     old = tmp_path / "old.db"
     old.touch()
     os.utime(old, (0, 0))
     with pytest.raises(NotAnArchiveError, match="is empty"), look_at_source(old):
         pass
+
+
+def test_an_archive_that_another_thread_closes_or_opens_is_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab.db"
+    ids = make(path, 1)
+    archive, find = Archive(path), private_copy.find_opened
+
+    def find_and_close(real: str) -> Connection | None:
+        found = find(real)
+        archive.close()
+        return found
+
+    monkeypatch.setattr(private_copy, "find_opened", find_and_close)
+    with open_source(path) as source:
+        assert source.connection.value(RUN_IDS) == ids[0]
+    monkeypatch.setattr(private_copy, "find_opened", lambda _real: opened.pop())
+    monkeypatch.setattr(private_copy, "has_descriptor", lambda _real: False)
+    with Archive(path) as again:
+        opened = [again._connection, None]  # at first it seems not to be open
+        with open_source(path) as source:
+            assert source.connection.value(RUN_IDS) == ids[0]
+        assert opened == []
 
 
 def test_a_merge_writes_nothing_if_a_source_is_missing(tmp_path: Path) -> None:
@@ -551,3 +579,20 @@ def test_a_run_or_study_that_is_not_there_is_no_sound_one(tmp_path: Path) -> Non
         assert "its row is missing" in prove_runs(source.connection, [99])[99]
         assert prove_studies(source.connection, ["0" * 16])["0" * 16] == ["its row is missing"]
         assert prove_groups(source.connection, ["none"])["none"] == ["its row is missing"]
+
+
+def test_a_disk_that_fails_to_read_a_copy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "lab.db", 1)
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.pack(tmp_path / "packed.db")
+
+    def fail(_pages: object, _number: int) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(point_pages._Pages, "enter", fail)
+    with Archive(tmp_path / "all.db") as archive, pytest.raises(ArchiveIOError, match="check the disk"):
+        archive.merge(tmp_path / "lab.db")
+    monkeypatch.setattr(point_pages._Pages, "enter_leaf", fail)
+    with pytest.raises(ArchiveIOError, match="check the disk"):
+        unpack(tmp_path / "packed.db", tmp_path / "living.db")
+    assert not (tmp_path / "living.db").exists()

@@ -88,6 +88,33 @@ def test_the_points_of_a_journal_come_once_though_two_merge_them(
         assert [point.step for point in archive.get_run(run.run_id).get_metric("loss")] == [0, 99]
 
 
+def test_a_trial_merge_counts_the_points_of_journals(tmp_path: Path) -> None:
+    """Of a run that is new, of one that is here as it is in the file, and of one that went on there."""
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run(system_metrics=False) as run:
+        run.log({"loss": 0.5})
+        run.flush()
+        archive.backup(first)
+        run.log({"loss": 0.25})
+        run.flush()
+        archive.backup(second)
+    journal(first, loss=(run.run_id, 98, 1.0, 1.0))
+    journal(second, loss=(run.run_id, 99, 1.0, 1.0))
+    plain = tmp_path / "plain.db"
+    shutil.copyfile(first, plain)
+    for name, before, source, points in (
+        ("new.db", (), first, 2),
+        ("same.db", (plain,), first, 1),
+        ("older.db", (plain,), second, 2),
+    ):
+        with Archive(tmp_path / name) as archive:
+            archive.merge(*before)
+            dry = archive.merge(source, dry_run=True)
+            merged = archive.merge(source)
+            assert dry.files == merged.files
+            assert [file.points for file in merged.files] == [points]
+
+
 def test_contents_that_another_merge_removes_meanwhile_are_stored_again(
     parted: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

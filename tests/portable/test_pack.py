@@ -242,7 +242,11 @@ def test_a_running_run_is_refused_and_stays_running_in_a_snapshot(archive: Archi
     with Archive(folder / "paper.db", mode="ro") as sealed:
         assert sealed.verify().ok
         assert sealed.list_runs()[0].status == "running"
-        rows = sealed.info().rows
+        info = sealed.info()
+        assert info.sealed_at is not None
+        assert info.first_run is not None
+        assert info.sealed_at > info.first_run
+        rows = info.rows
         assert [rows[table] for table in ("metric_journal", "blob_writer", "blob", "chunk")] == [0] * 4
     unpack(folder / "paper.db", folder / "living.db")
     with Archive(folder / "living.db") as living:
@@ -363,6 +367,7 @@ def test_what_is_unpacked_says_the_same_and_lives(packed: Packed, tmp_path: Path
         assert living.digest() == packed.report.content
         assert living.verify().ok
         assert living.info().rows["seal"] == 0
+        assert living.info().sealed_at is None
         assert [view.name for view in living.list_views()] == ["mine"]
         assert len(living.sql("SELECT * FROM mine").rows) == 2
         living.start_run().complete()

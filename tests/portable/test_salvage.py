@@ -25,6 +25,7 @@ from exptrack import (
     SalvageReport,
 )
 from exptrack.database.layout import known_layouts
+from exptrack.portable.cells import parse_page
 from exptrack.portable.pages import PageFile
 from exptrack.portable.tables import TableReader
 
@@ -145,6 +146,38 @@ def test_a_block_of_points_is_lost_and_told_and_the_rest_of_the_run_comes_back(
     same(out, lab, but=("runs", "events", "metrics", "points", "mine"))
 
 
+def test_of_a_lost_inner_page_only_its_own_points_are_overwritten(tmp_path: Path) -> None:
+    """The points below it are read, but lack one in each block that proves them."""
+    count = 20_000
+    with Archive(tmp_path / "long.db") as archive, archive.start_run(system_metrics=False) as run:
+        run.log_many("loss", range(count), [step / 7 for step in range(count)])
+    with PageFile(tmp_path / "long.db") as file:
+        reader = TableReader(file)
+        inner = [page for page in reader._pages["metric_point"] if page in reader._owners][-1]
+        found = parse_page(file, inner)
+        leaves = [page for page in reader._pages["metric_point"] if page not in reader._owners]
+    assert found is not None
+    own = len(found.pointers)
+    path = damaged(tmp_path / "long.db", tmp_path, zero(inner))
+    report, _ = save(path)
+    (saved,) = report.runs
+    assert report.points + saved.unproven_points + own == count
+    assert saved.unproven_points > 100 * own
+    assert f"the metric 'loss': {own} points overwritten" in saved.missing
+    unproven, more = save(path, unproven=True)
+    assert unproven.points == count - own
+    assert unproven.runs[0].unproven_points == 0
+    points = "SELECT * FROM points"
+    assert set(ask(more, points)) < set(ask(tmp_path / "long.db", points))
+    report, _ = save(path, others=[tmp_path / "long.db"])
+    assert report.points == count
+    assert report.runs[0].whole
+
+    # All pages of a block: nothing of it is left that could fail.
+    report, _ = save(damaged(tmp_path / "long.db", tmp_path, zero(*leaves[10:30]), "block.db"))
+    assert any("overwritten" in what for what in report.runs[0].missing)
+
+
 def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
     page = pages_of(lab, "metric_point")[3]
     begin = (page - 1) * PAGE
@@ -217,6 +250,13 @@ def test_a_config_is_proved_by_its_text_or_by_its_leaves(lab: Path, tmp_path: Pa
     assert all("its config" in run.missing for run in report.runs)
     assert ask(out, "SELECT * FROM configs") == []
     assert report.points == 4 * (POINTS + 1)
+
+
+def test_a_run_without_a_config_has_lost_none(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive, archive.start_run(system_metrics=False) as run:
+        run.add_note("a note")
+    path = damaged(tmp_path / "lab.db", tmp_path, zero(known_layouts()[0]["note"].root))
+    assert "its config" not in save(path)[0].runs[0].missing
 
 
 def test_what_is_lost_of_artifacts_is_told_and_their_rows_stay(lab: Path, tmp_path: Path) -> None:

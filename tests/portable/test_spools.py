@@ -140,5 +140,5 @@ def test_the_command_says_what_it_cannot_see(spool: Path, tmp_path: Path) -> Non
     assert path.exists()
     os.unlink(note)
     done = CliRunner().invoke(main, ["merge", str(tmp_path / "lab.db"), str(spool), "--remove"])
-    assert (done.exit_code, "removed 1 merged file of the spool" in done.output) == (0, True)
+    assert (done.exit_code, "removed 1 merged file from the spool" in done.output) == (0, True)
     assert content(spool) == {}

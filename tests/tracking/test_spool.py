@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import exptrack
 from exptrack import Archive, ArchiveIOError, ArchiveNotFoundError, local_archive
 from exptrack.database import filesystem, spooled_file
 from exptrack.database.spooled_file import NAME, find_work_folder, read_note
@@ -80,6 +84,14 @@ else:
     how = exptrack.Sampler.random(seed=1), exptrack.Pruner.none()
     plan = exptrack.SweepPlan("s", "acc", "maximize", {"lr": lr}, "max", *how, max_trials=2)
     exptrack.Archive.default().run_sweep(plan, [sys.executable, __file__, "trial"], jobs=2)
+"""
+NO_ROOM = """
+import exptrack, resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # bytes of a file: less than the tables take
+try:
+    exptrack.Archive.default()
+except exptrack.ExptrackError as error:
+    print(type(error).__name__)
 """
 PLAN = """
 name: s
@@ -216,21 +228,27 @@ def test_what_lies_in_a_spool(spool: Path) -> None:
     assert [file.state for file in found.values()] == ["unseen", "open", "unseen"]
     assert found[Path(mine).name].path == mine
     assert found["00000000-1-00000000.db"].path == ""
-    assert "look into it" in found["00000000-1-00000000.db"].advice
+    assert "delete it once that has ended" in found["00000000-1-00000000.db"].advice
     assert (found["old.db"].path, found["old.db"].advice) == (found["old.db"].place, "")
     assert {file.state for file in list_spooled(spool)} == {"unseen", "at rest"}
 
 
-@pytest.mark.parametrize("is_made", [True, False])
-def test_a_process_that_was_killed_before_it_stored_anything(spool: Path, is_made: bool) -> None:
+@pytest.mark.parametrize("made", [None, 0, 4096])
+def test_a_process_that_was_killed_before_it_stored_anything(
+    spool: Path, tmp_path: Path, made: int | None
+) -> None:
     path = Path(run_script(spool, KILLED).stdout.strip())
     for one in spool.iterdir():
         if one.suffix != ".open":
             one.unlink()
-    if is_made:
-        path.touch(0o600)
+    if made is not None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM" if made else "SELECT 1")  # writes the first page
+        assert path.stat().st_size == made
     (file,) = list_spooled(spool)
-    assert (file.state, file.path, file.advice) == ("left", str(path) * is_made, "")
+    assert (file.state, file.path, file.advice) == ("left", "" if made is None else str(path), "")
+    with Archive(tmp_path / "all.db") as archive:
+        assert archive.merge(spool).ok
     assert settle_spool(spool) == []
     assert list(spool.iterdir()) == []
 
@@ -248,6 +266,44 @@ def test_a_process_that_was_killed_as_it_began_another_run(spool: Path, is_begun
     assert list(runs_in(spool).values()) == [{"killed"}]
     with Archive(path, mode="ro") as archive:
         assert archive.verify().points == 100
+
+
+@pytest.mark.parametrize("cleaned", ["files", "folder"])
+def test_a_local_disk_that_is_cleaned_between_runs_costs_nothing(
+    spool: Path, network: Path, monkeypatch: pytest.MonkeyPatch, cleaned: str
+) -> None:
+    monkeypatch.setenv("EXPTRACK_SPOOL", str(spool))
+    for name in ("first", "second", "third"):
+        with exptrack.start_run(name=name) as run:
+            run.log({"loss": 0.5})
+        assert list(network.iterdir())
+        if cleaned == "folder":
+            shutil.rmtree(network)
+        for path in network.iterdir() if cleaned == "files" else ():
+            path.unlink()
+    exptrack.Archive.default().close()
+    assert list(runs_in(spool).values()) == [{"first", "second", "third"}]
+    assert not network.exists() or not list(network.iterdir())
+
+
+def test_a_spool_that_is_removed_between_runs_is_made_again(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPTRACK_SPOOL", str(spool))
+    for name in ("first", "second"):
+        with exptrack.start_run(name=name):
+            pass
+        if name == "first":
+            shutil.rmtree(spool)
+    exptrack.Archive.default().close()
+    assert list(runs_in(spool).values()) == [{"second"}]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no limits of a process")
+def test_an_archive_that_cannot_be_made_leaves_nothing(spool: Path) -> None:
+    done = run_script(spool, NO_ROOM)
+    assert (done.returncode, done.stdout) == (0, "ArchiveIOError\n"), done.stderr
+    assert list(spool.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no locks for drafts")
@@ -368,7 +424,7 @@ def test_the_spool_says_where_the_points_of_another_machine_lie(
     (file,) = list_spooled(spool)
     assert (file.state, file.path) == ("unseen", "")
     assert file.advice.startswith(f"all of its points are in {path} on ")
-    assert f"run `exptrack merge OUT {spool}` on that machine" in file.advice
+    assert f"run 'exptrack merge OUT {spool}' on that machine" in file.advice
     note.write_text(note.read_text().replace("f" * 16, mine))
     for one in network.iterdir():
         one.unlink()

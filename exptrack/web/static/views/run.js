@@ -1,0 +1,99 @@
+/**
+ * One run, at /run/ID?tab: its head, and a tab for each kind of thing that it holds. Live while the run runs.
+ */
+import { html, useEffect, useState } from "../vendor/ui.js";
+import { get } from "../api.js";
+import { Loaded, useLoad } from "../components/load.js";
+import { useKeys } from "../keys.js";
+import { watch } from "../live.js";
+import { Artifacts } from "./run/artifacts.js";
+import { Config } from "./run/config.js";
+import { Environment, Output } from "./run/environment.js";
+import { Events } from "./run/events.js";
+import { Head } from "./run/head.js";
+import { Lineage } from "./run/lineage.js";
+import { Metrics } from "./run/metrics.js";
+
+const TABS = [
+    { name: "metrics", title: "Metrics", Body: Metrics },
+    { name: "config", title: "Config", Body: Config },
+    { name: "artifacts", title: "Artifacts", Body: Artifacts },
+    { name: "lineage", title: "Inputs and lineage", Body: Lineage },
+    { name: "events", title: "Events", Body: Events },
+    { name: "environment", title: "Environment and code", Body: Environment },
+    { name: "output", title: "Output", Body: Output },
+];
+const PAUSE_MS = 1000; // a run that logs without a break is read again once a second
+
+/** Counts up when the archive changed, and tells apart when points of this run came; at most once a second. */
+function useTicks(id) {
+    const [ticks, setTicks] = useState({ any: 0, points: 0 });
+    useEffect(() => {
+        let timer = null;
+        let points = false;
+        const stop = watch({ runs: true, points: [id] }, (event) => {
+            points ||= event.type === "points" || event.type === "again";
+            timer ??= setTimeout(() => {
+                const more = Number(points);
+                [timer, points] = [null, false];
+                setTicks((before) => ({ any: before.any + 1, points: before.points + more }));
+            }, PAUSE_MS);
+        });
+        return () => {
+            clearTimeout(timer);
+            stop();
+        };
+    }, [id]);
+    return ticks;
+}
+
+export default function RunView({ route }) {
+    const id = route.path[0] ?? "latest";
+    const ticks = useTicks(id);
+    const run = useLoad((signal) => get(`/api/run/${encodeURIComponent(id)}`, {}, signal), [id, ticks.any]);
+    return html`<div class="view run-view"><${Loaded} of=${run}>
+        ${(answer) => html`<${Run} key=${answer.run.run_id} answer=${answer} route=${route} ticks=${ticks}
+            reload=${run.reload} />`}<//></div>`;
+}
+
+function Run({ answer, route, ticks, reload }) {
+    const current = TABS.find((tab) => tab.name === route.params.get("tab")) ?? TABS[0];
+    const choose = (tab) => route.set({ tab: tab.name === TABS[0].name ? null : tab.name, q: null }, { push: true });
+    const goTo = (id) => id && route.go(`/run/${encodeURIComponent(id)}`, keepTab(route));
+    useEffect(() => {
+        document.title = `${answer.run.name ?? answer.run.run_id} · exptrack`;
+    }, [answer.run.name, answer.run.run_id]);
+    useKeys("Run", [
+        { keys: "[", does: "Go to the run started before", run: () => goTo(answer.previous) },
+        { keys: "]", does: "Go to the run started after", run: () => goTo(answer.next) },
+    ]);
+    return html`
+        <${Head} answer=${answer} goTo=${goTo} reload=${reload} />
+        <${TabList} current=${current} choose=${choose} />
+        <section id="run-panel" role="tabpanel" aria-labelledby=${`tab-${current.name}`}>
+            <${current.Body} key=${current.name} answer=${answer} run=${answer.run} route=${route} ticks=${ticks}
+                reload=${reload} />
+        </section>`;
+}
+
+/** The parameters that stay when one goes to another run: the tab, and what was searched in it. */
+function keepTab(route) {
+    const kept = {};
+    for (const name of ["tab", "q"]) if (route.params.get(name)) kept[name] = route.params.get(name);
+    return kept;
+}
+
+function TabList({ current, choose }) {
+    const press = (event) => {
+        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        const next = TABS[(TABS.indexOf(current) + step + TABS.length) % TABS.length];
+        choose(next);
+        document.getElementById(`tab-${next.name}`).focus();
+    };
+    return html`<div class="tabs" role="tablist" aria-label="Parts of the run" onKeyDown=${press}>${TABS.map((tab) => html`
+        <button type="button" role="tab" id=${`tab-${tab.name}`} key=${tab.name} aria-controls="run-panel"
+            aria-selected=${String(tab === current)} tabindex=${tab === current ? 0 : -1}
+            onClick=${() => choose(tab)}>${tab.title}</button>`)}</div>`;
+}

@@ -1,0 +1,48 @@
+/** The log of what happened to a run, newest last, searched by any of its words. */
+import { html, useState } from "../../vendor/ui.js";
+import { get } from "../../api.js";
+import { Loaded, useLoad } from "../../components/load.js";
+import { Pages } from "../../components/text.js";
+import { valueText } from "../../components/tree.js";
+import { visible } from "../../format.js";
+import { Moment } from "./head.js";
+
+const PAGE = 200;
+
+export function Events({ run, ticks, route }) {
+    const events = useLoad(
+        (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/events`, {}, signal),
+        [run.run_id, ticks.any],
+    );
+    const [page, setPage] = useState(0);
+    const search = route.params.get("q") ?? "";
+    const change = (text) => {
+        route.set({ q: text || null });
+        setPage(0);
+    };
+    return html`<${Loaded} of=${events}>${(answer) => {
+        const found = answer.events.filter((event) => eventText(event).includes(search.toLowerCase()));
+        const pages = Math.max(1, Math.ceil(found.length / PAGE));
+        const at = Math.min(page, pages - 1);
+        return html`<div class="tool-row"><input type="search" class="search" aria-label="Search events"
+                placeholder=${`Search ${answer.events.length.toLocaleString("en")} events`} value=${search}
+                onInput=${(event) => change(event.target.value)} /></div>
+            <table class="data-table events-table">
+                <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Data</th></tr></thead>
+                <tbody>${found.slice(at * PAGE, (at + 1) * PAGE).map((event) => html`<tr key=${event.seq}>
+                    <td><${Moment} at=${event.happened_at} /></td>
+                    <td><bdi class="event-kind">${visible(event.kind)}</bdi></td>
+                    <td>${Object.entries(event.data).filter(([, value]) => value !== null).map(([key, value]) => html`
+                        <span class="event-fact" key=${key}><span class="quiet">${visible(key)}</span>${" "}
+                            <bdi>${visible(shorten(valueText(value)))}</bdi></span>`)}</td></tr>`)}</tbody></table>
+            <${Pages} at=${at} pages=${pages} go=${setPage}>${found.length.toLocaleString("en")} events<//>`;
+    }}<//>`;
+}
+
+function eventText(event) {
+    return `${event.kind} ${JSON.stringify(event.data)}`.toLowerCase();
+}
+
+function shorten(text) {
+    return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}

@@ -1,0 +1,219 @@
+/**
+ * The head of a run: how it stands, what it is called, and what people wrote about it, edited in place.
+ */
+import { html, useEffect, useRef, useState } from "../../vendor/ui.js";
+import { get, post } from "../../api.js";
+import { Copy } from "../../components/copy.js";
+import { Icon } from "../../components/icons.js";
+import { useLoad } from "../../components/load.js";
+import { typeOf, valueText } from "../../components/tree.js";
+import { Status, duration, number, time, visible } from "../../format.js";
+import { canEdit, toast } from "../../shell.js";
+
+const runAddress = (id) => `/run/${encodeURIComponent(id)}`;
+
+/** Sends one change of a run, then reads the run again; what went wrong is said at the bottom of the page. */
+export function useEdit(id, reload) {
+    return async (action, value, key) => {
+        try {
+            await post("/api/edit", { runs: [id], action, value, key });
+            reload();
+            return true;
+        } catch (error) {
+            toast(error.message, "error");
+            return false;
+        }
+    };
+}
+
+export function Head({ answer, goTo, reload }) {
+    const { run } = answer;
+    const edit = useEdit(run.run_id, reload);
+    const editable = canEdit() && answer.deleted_at === null;
+    return html`<header class="run-head">
+        ${answer.deleted_at !== null && html`<p class="run-trashed" role="status">This run has been in the trash since
+            ${" "}<${Moment} at=${answer.deleted_at} />. Restore it on the page <a href="/file">File</a>.</p>`}
+        <div class="run-title">
+            <${Status} status=${run.status} pruned=${run.trial_state === "pruned"} />
+            <${Name} run=${run} edit=${editable ? edit : null} />
+            <span class="run-steps">
+                <button type="button" disabled=${!answer.previous} title="The run started before ([)"
+                    onClick=${() => goTo(answer.previous)}>‹ previous</button>
+                <button type="button" disabled=${!answer.next} title="The run started after (])"
+                    onClick=${() => goTo(answer.next)}>next ›</button>
+            </span>
+        </div>
+        <dl class="run-facts"><${Facts} run=${run} /></dl>
+        ${run.reason && html`<p class=${`run-reason status-${run.status}`}><b>Reason</b> <bdi>${visible(run.reason)}</bdi></p>`}
+        <div class="run-words">
+            <${Tags} tags=${run.tags} edit=${editable ? edit : null} />
+            <${Attributes} attributes=${answer.attributes} edit=${editable ? edit : null} />
+            <${Notes} notes=${answer.notes} edit=${editable ? edit : null} />
+        </div>
+        <${Changes} id=${run.run_id} status=${run.status} />
+    </header>`;
+}
+
+export function Moment({ at }) {
+    return html`<time datetime=${at} title=${at}>${time(at)}</time>`;
+}
+
+function Fact({ term, children }) {
+    return html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
+}
+
+function Facts({ run }) {
+    const since = useElapsed(run);
+    return html`
+        <${Fact} term="Id"><code>${run.run_id}</code><${Copy} text=${run.run_id} label="the id of the run" /><//>
+        <${Fact} term="Started"><${Moment} at=${run.started_at} /><//>
+        <${Fact} term=${run.status === "running" ? "Running for" : "Duration"}>${duration(since)}<//>
+        ${run.group !== null && html`<${Fact} term="Group">
+            <a href=${`/runs?where=${encodeURIComponent(`group = ${quoted(run.group)}`)}`}><bdi>${visible(run.group)}</bdi></a><//>`}
+        ${run.parent !== null && html`<${Fact} term="Parent"><a href=${runAddress(run.parent)}>${run.parent}</a><//>`}
+        ${run.study !== null && html`<${Fact} term="Study">
+            <a href=${`/runs?where=${encodeURIComponent(`study = ${quoted(run.study)}`)}`}><bdi>${visible(run.study)}</bdi></a>,
+            trial ${run.trial_number} (${run.trial_state})<//>`}
+        <${Fact} term="Host"><bdi>${visible(run.host)}</bdi><//>
+        ${run.vcs_commit !== null && html`<${Fact} term="Commit"><code>${run.vcs_commit.slice(0, 10)}</code>
+            <${Copy} text=${run.vcs_commit} label="the commit" />${run.vcs_dirty ? " with changes" : ""}<//>`}
+        ${run.external_id !== null && html`<${Fact} term="External id"><bdi>${visible(run.external_id)}</bdi><//>`}`;
+}
+
+/** A text as the filter language writes it. */
+function quoted(text) {
+    return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}
+
+/** The seconds that a run took; of a running run they go on counting. */
+function useElapsed(run) {
+    const [now, setNow] = useState(() => Date.now());
+    const running = run.status === "running";
+    useEffect(() => {
+        if (!running) return undefined;
+        const timer = setInterval(() => setNow(Date.now()), 1000);
+        return () => clearInterval(timer);
+    }, [running]);
+    return running ? Math.max(run.duration_s, (now - Date.parse(run.started_at)) / 1000) : run.duration_s;
+}
+
+function Name({ run, edit }) {
+    const [draft, setDraft] = useState(null);
+    const field = useRef(null);
+    useEffect(() => {
+        if (draft !== null) field.current?.select();
+    }, [draft !== null]);
+    if (draft === null) {
+        return html`<h1 class="run-name"><bdi>${visible(run.name ?? run.run_id)}</bdi>
+            ${edit && html`<button type="button" class="icon-button" title="Rename the run" aria-label="Rename the run"
+                onClick=${() => setDraft(run.name ?? "")}><${Icon} name="pencil" /></button>`}</h1>`;
+    }
+    const save = async (event) => {
+        event.preventDefault();
+        if (draft === (run.name ?? "") || await edit("rename", draft.trim() || null)) setDraft(null);
+    };
+    return html`<form class="run-name" onSubmit=${save}>
+        <input ref=${field} aria-label="Name of the run" value=${draft} onInput=${(event) => setDraft(event.target.value)}
+            onKeyDown=${(event) => event.key === "Escape" && setDraft(null)} />
+        <button type="submit" class="primary">Rename</button>
+        <button type="button" onClick=${() => setDraft(null)}>Cancel</button>
+    </form>`;
+}
+
+/** A button that turns into a field for one line. */
+function AddLine({ label, placeholder, add }) {
+    const [draft, setDraft] = useState(null);
+    const field = useRef(null);
+    useEffect(() => {
+        if (draft !== null) field.current?.focus();
+    }, [draft !== null]);
+    if (draft === null) {
+        return html`<button type="button" class="add" onClick=${() => setDraft("")}><${Icon} name="plus" /> ${label}</button>`;
+    }
+    const save = async (event) => {
+        event.preventDefault();
+        if (draft.trim() === "" || await add(draft.trim())) setDraft(null);
+    };
+    return html`<form class="add-line" onSubmit=${save}>
+        <input ref=${field} aria-label=${placeholder} placeholder=${placeholder} value=${draft}
+            onInput=${(event) => setDraft(event.target.value)}
+            onKeyDown=${(event) => event.key === "Escape" && setDraft(null)} />
+        <button type="submit">Save</button></form>`;
+}
+
+function Tags({ tags, edit }) {
+    if (!edit && tags.length === 0) return null;
+    return html`<div class="run-tags" role="group" aria-label="Tags">${tags.map((tag) => html`<span class="tag" key=${tag}>
+        <a href=${`/runs?where=${encodeURIComponent(`tag = ${quoted(tag)}`)}`}><bdi>${visible(tag)}</bdi></a>
+        ${edit && html`<button type="button" class="tag-remove" title="Remove this tag" aria-label=${`Remove the tag ${visible(tag)}`}
+            onClick=${() => edit("remove_tag", tag)}><${Icon} name="x" /></button>`}</span>`)}
+        ${edit && html`<${AddLine} label="tag" placeholder="New tag" add=${(text) => edit("add_tag", text)} />`}</div>`;
+}
+
+function Attributes({ attributes, edit }) {
+    const names = Object.keys(attributes);
+    const add = (text) => {
+        const [key, value] = text.split(/=(.*)/s);
+        if (value === undefined || !key.trim()) {
+            toast("An attribute needs a key and a value; write KEY=VALUE.", "error");
+            return false;
+        }
+        return edit("set_attribute", readValue(value.trim()), key.trim());
+    };
+    if (!edit && names.length === 0) return null;
+    return html`<div class="run-attributes" role="group" aria-label="Attributes">${names.map((name) => html`
+        <span class="attribute" key=${name}><bdi class="attribute-key">${visible(name)}</bdi> =${" "}
+            <bdi class=${`value type-${typeOf(attributes[name])}`}>${visible(valueText(attributes[name]))}</bdi>
+            ${edit && html`<button type="button" class="tag-remove" aria-label=${`Delete the attribute ${visible(name)}`}
+                title="Delete this attribute" onClick=${() => edit("delete_attribute", null, name)}><${Icon} name="x" /></button>`}
+        </span>`)}
+        ${edit && html`<${AddLine} label="attribute" placeholder="key=value" add=${add} />`}</div>`;
+}
+
+/** A value as it was typed: a number, true, false or null where it reads as one, else text. */
+function readValue(text) {
+    try {
+        const value = JSON.parse(text);
+        return typeof value === "object" && value !== null ? text : value;
+    } catch {
+        return text;
+    }
+}
+
+function Notes({ notes, edit }) {
+    if (!edit && notes.length === 0) return null;
+    return html`<div class="run-notes" role="group" aria-label="Notes">
+        ${notes.map((note, place) => html`<p class="note" key=${place}><bdi>${visible(note.text)}</bdi>
+            <span class="quiet"><${Moment} at=${note.written_at} /></span></p>`)}
+        ${edit && html`<${AddLine} label="note" placeholder="New note" add=${(text) => edit("add_note", text)} />`}</div>`;
+}
+
+const PARTS = ["config", "code", "data", "environment"];
+const BECAUSE = { script: "of the same script", name: "of the same name", group: "of the same group" };
+
+/** What changed since the run before: one line, and on a click all of it. */
+function Changes({ id, status }) {
+    const changes = useLoad((signal) => get(`/api/changes/${encodeURIComponent(id)}`, {}, signal), [id, status]);
+    const found = changes.data?.changes;
+    if (!found) return null;
+    const counts = PARTS.filter((part) => found[part].length > 0)
+        .map((part) => `${found[part].length} in ${part === "config" ? "the config" : part}`);
+    return html`<details class="run-changes">
+        <summary>${counts.length > 0 ? `Changed since the run before: ${counts.join(", ")}` : "Nothing changed since the run before"}
+            </summary>
+        <p>The run before is <a href=${runAddress(found.previous)}>${found.previous}</a>, the last one ${BECAUSE[found.because]}.
+            ${" "}<a href=${`/compare?runs=${found.previous}&runs=${id}`}>Compare the two</a></p>
+        <table class="changes-table"><thead><tr><th scope="col">What</th><th scope="col">Before</th><th scope="col">Now</th></tr></thead>
+            <tbody>${PARTS.flatMap((part) => found[part].map((one) => html`<tr key=${part + (one.key ?? one.name)}>
+                <th scope="row"><span class="quiet">${part}</span> <bdi>${visible(one.key ?? one.name)}</bdi></th>
+                <td>${one.change === "added" ? html`<span class="quiet">–</span>` : html`<${Value} value=${one.a} />`}</td>
+                <td>${one.change === "removed" ? html`<span class="quiet">–</span>` : html`<${Value} value=${one.b} />`}</td></tr>`))}
+            ${found.metrics.slice(0, 50).map((one) => html`<tr key=${`metric ${one.name}`}>
+                <th scope="row"><span class="quiet">last</span> <bdi>${visible(one.name)}</bdi></th>
+                <td>${one.last_a === null ? "" : number(one.last_a)}</td><td>${one.last_b === null ? "" : number(one.last_b)}</td></tr>`)}
+        </tbody></table></details>`;
+}
+
+function Value({ value }) {
+    return html`<bdi class=${`value type-${typeOf(value)}`}>${visible(valueText(value))}</bdi>`;
+}

@@ -60,7 +60,7 @@ function Bar() {
             html`<span class="badge" title="The file cannot be changed here.">
             <${Icon} name="lock" size=${12} /> read only</span>`
         }
-        <span class=${`live ${state}`} title=${LIVE[state]}><i></i>${state}</span>
+        <span class=${`pulse ${state}`} title=${LIVE[state]}><i></i>${state}</span>
         <button class="icon" title="Keys (?)" aria-label="Show all keys" onClick=${openHelp}>
             <${Icon} name="keyboard" /></button>
         <${ThemeSwitch} />

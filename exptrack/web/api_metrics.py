@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from exptrack.web.api import Handler, Question
+from exptrack.web.api import Handler
 from exptrack.web.encoding import answer_bytes, pack_curves
 from exptrack.web.page import Page
+from exptrack.web.question import Question
 
 
 def read_series(page: Page, question: Question) -> Response:

@@ -8,9 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from exptrack import __version__
-from exptrack.web.api import Handler, Question
+from exptrack.web.api import Handler
 from exptrack.web.encoding import answer_bytes, pack_row_ids
 from exptrack.web.page import Page
+from exptrack.web.question import Question
 
 MAX_ROWS = 1_000
 DEFAULT_COLUMNS = ("run_id", "name", "status", "started", "duration")

@@ -32,6 +32,7 @@ from exptrack import (
     NotFoundError,
     QueryStoppedError,
 )
+from exptrack.web.readers import ClientLeftError
 
 # The first class that an error belongs to decides.
 STATUSES: tuple[tuple[type[ExptrackError], int], ...] = (
@@ -45,6 +46,7 @@ STATUSES: tuple[tuple[type[ExptrackError], int], ...] = (
     (MissingPackageError, 501),
     (ArchiveError, 500),
 )
+CLIENT_LEFT = 499  # nobody reads this status; it is that of nginx
 CURVE_COLUMNS = ("start", "min", "max", "sum", "count", "nan_count", "first", "last")
 ALIGNMENT = 8  # of float64 in the buffer of a browser
 BIG_ENDIAN = array("H", [1]).tobytes() == b"\0\1"
@@ -105,8 +107,10 @@ def refuse(status: int, kind: str, message: str, headers: Mapping[str, str] | No
     return answer_json({"error": {"kind": kind, "message": message}}, status, headers)
 
 
-def answer_error(error: ExptrackError) -> Response:
+def answer_error(error: ExptrackError | ClientLeftError) -> Response:
     """Return the answer to a question that ended in an error."""
+    if isinstance(error, ClientLeftError):
+        return Response(status_code=CLIENT_LEFT)
     status = next((code for kind, code in STATUSES if isinstance(error, kind)), 500)
     facts: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
     if isinstance(error, FilterError):

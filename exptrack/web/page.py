@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from exptrack import Archive
+from exptrack.web.live import Live
 from exptrack.web.readers import Readers
 
 _T = TypeVar("_T")
 
 CACHE_BYTES = 2_000_000  # of the file, in memory, for each thread
 CHANGE_WAIT_S = 5.0
+VERIFY_S = 24 * 3600.0
 
 
 class Page:
@@ -25,6 +27,8 @@ class Page:
         self.readers = Readers()
         # Changes come one after the other, and do not wait for readings.
         self.writers = Readers(1, "exptrack-page-changes")
+        self.verifiers = Readers(1, "exptrack-page-verify", limit_s=VERIFY_S)
+        self.live = Live(self.archive)
 
     async def change(self, work: Callable[[Archive], _T]) -> _T:
         """Call `work` with the archive opened for writing, and return its result."""
@@ -40,4 +44,6 @@ class Page:
         """End the threads and close the archive."""
         self.readers.stop()
         self.writers.stop()
+        self.verifiers.stop()
+        self.live.close()
         self.archive.close()

@@ -25,7 +25,10 @@ class ClientLeftError(Exception):
 class Readers:
     """The threads that read; each question has a limit of time, and ends when its client leaves."""
 
-    def __init__(self, threads: int = THREADS, name: str = "exptrack-page") -> None:
+    def __init__(
+        self, threads: int = THREADS, name: str = "exptrack-page", *, limit_s: float = QUESTION_S
+    ) -> None:
+        self._limit_s = limit_s
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._limits: set[TimeLimit] = set()
 
@@ -35,13 +38,13 @@ class Readers:
         Raises:
             ClientLeftError: the client left; the reading is stopped.
         """
-        limit = TimeLimit(QUESTION_S)
+        limit = TimeLimit(self._limit_s)
         self._limits.add(limit)
         # A context of its own: two threads cannot enter one.
         context = contextvars.Context()
         pool_job = self._pool.submit(context.run, _work_under, limit, work)
         job = asyncio.wrap_future(pool_job)
-        gone = None if receive is None else asyncio.ensure_future(_wait_until_gone(receive))
+        gone = None if receive is None else asyncio.ensure_future(wait_until_gone(receive))
         try:
             waited: set[asyncio.Future[Any]] = {job} if gone is None else {job, gone}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -56,10 +59,14 @@ class Readers:
             if gone is not None:
                 gone.cancel()
 
-    def stop(self) -> None:
-        """Stop what is being read, and end the threads."""
+    def interrupt(self) -> None:
+        """Stop what is being read."""
         for limit in list(self._limits):
             limit.stop()
+
+    def stop(self) -> None:
+        """Stop what is being read, and end the threads."""
+        self.interrupt()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -68,6 +75,7 @@ def _work_under(limit: TimeLimit, work: Callable[[], _T]) -> _T:
         return work()
 
 
-async def _wait_until_gone(receive: Receive) -> None:
+async def wait_until_gone(receive: Receive) -> None:
+    """Wait until the client closes the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

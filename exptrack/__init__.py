@@ -57,6 +57,7 @@ _NAMES_IN = {
     "query.completion": "FilterHelp Completion",
     "query.field_summary": "FieldInfo FieldSummary",
     "query.media": "ArtifactGrid ArtifactName",
+    "query.run_parts": "RunHead RunConfig MetricPage RunEnvironment",
     "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
@@ -280,6 +281,10 @@ if TYPE_CHECKING:
     from exptrack.query.media import ArtifactGrid as ArtifactGrid
     from exptrack.query.media import ArtifactName as ArtifactName
     from exptrack.query.run_filter import RunFilter as RunFilter
+    from exptrack.query.run_parts import MetricPage as MetricPage
+    from exptrack.query.run_parts import RunConfig as RunConfig
+    from exptrack.query.run_parts import RunEnvironment as RunEnvironment
+    from exptrack.query.run_parts import RunHead as RunHead
     from exptrack.query.run_query import Page as Page
     from exptrack.query.run_query import Rows as Rows
     from exptrack.query.run_query import RunQuery as RunQuery

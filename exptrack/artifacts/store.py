@@ -360,7 +360,9 @@ class ArtifactStore(Retention):
     def open(self, name: str, version: int | None = None, *, file: str | None = None) -> BinaryIO:
         """Open the content as a binary file that can seek. Reading loads and verifies only the chunks it needs.
 
-        `file` is the path of a file inside an artifact that is a folder.
+        `file` is the path of a file inside an artifact that is a folder. Between two reads nothing of the
+        archive stays in use, and another thread may go on reading. If the artifact is removed meanwhile, a read
+        returns the same bytes as before, as far as they are still there, or raises NotFoundError.
 
         Raises:
             ArtifactNotFoundError: the run has no such artifact, or the folder no such file.

@@ -110,6 +110,8 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
         [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],
         [archive.runs().rows(["run_id"]), archive.fields(), archive.runs().summarize("config.lr")],
+        [archive.read_head(second), archive.read_config(second), archive.read_metrics(second)],
+        archive.read_environment(second),
         [exptrack.TimeLimit(1.0), archive.complete_filter("ta")],
         second.artifacts.thumbnail("dot"),
         [archive.runs().artifact_names(), archive.runs().artifact_grid("words"), archive.runs().artifacts()],

@@ -145,7 +145,7 @@ def test_an_artifact_shows_its_thumbnail(archive: Archive, tmp_path: Path) -> No
     assert store.thumbnail("plot")[2:] == (10, 10)
     assert store.thumbnail("plot", 1, size=50)[2:] == (50, 13)
     assert store.thumbnail("tree", file="a.txt")[2:] == (256, 64)
-    with pytest.raises(InvalidValueError, match="'drawing[.]png' is an SVG drawing"):
+    with pytest.raises(InvalidValueError, match=r"'drawing[.]png' is an SVG drawing"):
         store.thumbnail("drawing.png")
     with pytest.raises(InvalidValueError, match="folder"):
         store.thumbnail("tree")

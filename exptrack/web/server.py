@@ -19,7 +19,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from exptrack import InvalidValueError
-from exptrack.web import api_changes, api_compare, api_files, api_metrics, api_run, api_runs, api_studies
+from exptrack.web import (
+    api_changes,
+    api_compare,
+    api_files,
+    api_filter,
+    api_metrics,
+    api_run,
+    api_runs,
+    api_studies,
+)
 from exptrack.web.api import make_routes
 from exptrack.web.page import Page
 from exptrack.web.security import Guard, make_token, write_login
@@ -33,6 +42,7 @@ MAX_HEAD_BYTES = 64 * 1024  # of a request; a filter may be long
 HANDLERS = [
     *api_runs.HANDLERS,
     *api_run.HANDLERS,
+    *api_filter.HANDLERS,
     *api_metrics.HANDLERS,
     *api_compare.HANDLERS,
     *api_files.HANDLERS,

@@ -1,6 +1,6 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
-import { html, render, signal, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
-import { connection, get } from "./api.js";
+import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
+import { archive, connection, get } from "./api.js";
 import { setTheme, theme } from "./colors.js";
 import { Help, openHelp } from "./components/help.js";
 import { Icon } from "./components/icons.js";
@@ -18,9 +18,6 @@ const LIVE = {
     lost: "The server does not answer.",
     idle: "This view does not follow the archive.",
 };
-
-/** What /api/archive says, or null before it answered. */
-const archive = signal(null);
 
 async function readArchive() {
     try {
@@ -60,7 +57,7 @@ function Bar() {
             html`<span class="badge" title="The file cannot be changed here.">
             <${Icon} name="lock" size=${12} /> read only</span>`
         }
-        <span class=${`live ${state}`} title=${LIVE[state]}><i></i>${state}</span>
+        <span class=${`pulse ${state}`} title=${LIVE[state]}><i></i>${state}</span>
         <button class="icon" title="Keys (?)" aria-label="Show all keys" onClick=${openHelp}>
             <${Icon} name="keyboard" /></button>
         <${ThemeSwitch} />

@@ -1,7 +1,7 @@
 /** The dialog that lists every key that acts now. */
-import { html, signal, useEffect, useRef } from "../vendor/ui.js";
+import { html, signal } from "../vendor/ui.js";
 import { bound } from "../keys.js";
-import { Icon } from "./icons.js";
+import { Dialog } from "./dialog.js";
 
 const NAMES = { ArrowDown: "↓", ArrowUp: "↑", Escape: "Esc" };
 const isOpen = signal(false);
@@ -9,33 +9,21 @@ const isOpen = signal(false);
 export const openHelp = () => {
     isOpen.value = true;
 };
+const close = () => {
+    isOpen.value = false;
+};
 
-const Keys = ({ keys }) => keys.split(" ").map((key) => html`<kbd>${NAMES[key] ?? key}</kbd> `);
+const Keys = ({ keys }) => keys.split(" ").map((key) => html`<kbd key=${key}>${NAMES[key] ?? key}</kbd> `);
+
+const Group = ({ title, bindings }) => html`<section>
+    <h3>${title}</h3>
+    <dl>${bindings.map(({ keys, does }) => html`<div key=${keys}>
+        <dt><${Keys} keys=${keys} /></dt><dd>${does}</dd></div>`)}</dl>
+</section>`;
 
 export function Help() {
-    const dialog = useRef(null);
-    useEffect(() => {
-        if (isOpen.value && !dialog.current.open) dialog.current.showModal();
-        if (!isOpen.value && dialog.current.open) dialog.current.close();
-    }, [isOpen.value]);
-    const close = () => {
-        isOpen.value = false;
-    };
-    const onBackdrop = (event) => event.target === dialog.current && close();
-    return html`<dialog class="help" ref=${dialog} aria-labelledby="help-title"
-        onClose=${close} onClick=${onBackdrop}>
-        <div class="dialog-head"><h2 id="help-title">Keys</h2>
-            <button class="icon" aria-label="Close" onClick=${close}><${Icon} name="x" /></button></div>
-        <div class="help-groups">${
-            isOpen.value &&
-            bound.value.map(
-                ({ title, bindings }) => html`<section key=${title}>
-            <h3>${title}</h3>
-            <dl>${bindings.map(
-                ({ keys, does }) => html`<div key=${keys}>
-                <dt><${Keys} keys=${keys} /></dt><dd>${does}</dd></div>`,
-            )}</dl></section>`,
-            )
-        }
-        </div></dialog>`;
+    if (!isOpen.value) return null;
+    return html`<${Dialog} title="Keys" kind="help" onClose=${close}>
+        <div class="help-groups">${bound.value.map((group) => html`<${Group} key=${group.title} ...${group} />`)}</div>
+    </${Dialog}>`;
 }

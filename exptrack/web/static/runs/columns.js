@@ -1,0 +1,112 @@
+/** The columns of the runs table: which ones there are, how they are called, and how their cells look. */
+import { html } from "../vendor/ui.js";
+import { Status } from "../components/status.js";
+import { duration, exact, isSpecial, number, time, utc, value, visible } from "../format.js";
+import { Name, Notes, Tags } from "./edit.js";
+
+const FACTS = {
+    name: { label: "Name", width: 200, draw: (row) => html`<${Name} row=${row} />`, needs: ["run_id", "name"] },
+    run_id: { label: "Id", width: 150, draw: (row) => html`<code>${row.run_id}</code>` },
+    status: {
+        label: "Status", width: 120, needs: ["status", "reason"],
+        draw: (row) => html`<${Status} status=${row.status} reason=${row.reason} />`,
+    },
+    tag: { label: "Tags", width: 170, draw: (row) => html`<${Tags} row=${row} />` },
+    note: { label: "Notes", width: 220, draw: (row) => html`<${Notes} row=${row} />` },
+    started: { label: "Started", width: 140, draw: (row) => drawTime(row.started) },
+    ended: { label: "Ended", width: 140, draw: (row) => drawTime(row.ended) },
+    heartbeat: { label: "Heartbeat", width: 140, draw: (row) => drawTime(row.heartbeat) },
+    duration: { label: "Duration", width: 104, number: true, draw: (row) => duration(row.duration) },
+    group: { label: "Group", width: 130 },
+    study: { label: "Study", width: 130 },
+    "trial.number": { label: "Trial", width: 72, number: true },
+    "trial.state": { label: "Trial state", width: 104 },
+    script: { label: "Script", width: 160 },
+    host: { label: "Host", width: 120 },
+    branch: { label: "Branch", width: 120 },
+    commit: { label: "Commit", width: 110, draw: (row) => html`<code title=${row.commit}>${row.commit?.slice(0, 9)}</code>` },
+    dirty: { label: "Dirty", width: 72 },
+    python: { label: "Python", width: 80 },
+    reason: { label: "Reason", width: 220 },
+    parent: { label: "Parent", width: 150 },
+    external_id: { label: "External id", width: 150 },
+    artifact: { label: "Artifacts", width: 200 },
+    family: { label: "Family", width: 110 },
+    config_hash: { label: "Config hash", width: 110 },
+    fingerprint: { label: "Fingerprint", width: 110 },
+};
+
+/** The facts that a table can show, by their names in the filter language. */
+export const FACT_NAMES = Object.keys(FACTS);
+
+const FIRST = ["name", "status", "started", "duration", "tag"];
+const MOST_METRICS = 5;
+const MOST_KEYS = 8;
+const STATISTIC = /\.(last|min|max|mean|first|count|nan_count|first_step|last_step|min_step|max_step)$/;
+
+const drawTime = (iso) => html`<span title=${utc(iso)}>${time(iso)}</span>`;
+
+/** Draws any value; NaN and the infinities stand out. */
+export function drawValue(x) {
+    if (x === null || x === undefined) return null;
+    if (isSpecial(x)) return html`<span class="special">${number(x)}</span>`;
+    if (typeof x === "number") return html`<span title=${exact(x)}>${number(x)}</span>`;
+    const text = value(x);
+    return html`<bdi class="clip" title=${text.length > 16 ? visible(text) : null}>${text}</bdi>`;
+}
+
+/** Whether runs differ in a field, as far as its extremes and counts tell. */
+export function varies(info, total) {
+    if (info.numbers > 0 && (info.least !== info.greatest || info.others > 0)) return true;
+    return info.numbers + info.others < total || (info.distinct ?? 2) > 1;
+}
+
+const isText = (info) => info.others > 0 && info.numbers === 0;
+
+/** How a column is called: without the part that says where the value comes from. */
+export function labelOf(name) {
+    if (name in FACTS) return FACTS[name].label;
+    return visible(name.replace(/^(config|metrics|attr)\./, "").replace(/^"(.*)"$/, "$1").replace(/\.last$/, ""));
+}
+
+/** The field of a column as the server names it in /api/fields: without the statistic. */
+export const baseOf = (name) => (name.startsWith("metrics.") ? name.replace(STATISTIC, "") : name);
+
+/** The columns that are shown if the person chose none: facts, then metrics and config keys that vary. */
+export function defaultColumns(fields, total) {
+    if (!fields) return FIRST;
+    const shown = (kind) => fields.filter((info) => info.kind === kind && varies(info, total));
+    const metrics = shown("metric").filter(({ name }) => !name.startsWith("metrics.system"));
+    metrics.sort((one, other) => runsOf(other) - runsOf(one));
+    const keys = shown("config").sort((one, other) => runsOf(other) - runsOf(one));
+    return [...FIRST, ...names(metrics.slice(0, MOST_METRICS)), ...names(keys.slice(0, MOST_KEYS))];
+}
+
+const runsOf = (info) => info.numbers + info.others;
+const names = (infos) => infos.map(({ name }) => name);
+
+/** The fields that the server must send for some columns. */
+export function fieldsOf(columns) {
+    const needed = columns.flatMap((name) => FACTS[name]?.needs ?? [name]);
+    return [...new Set(["run_id", "name", ...needed])];
+}
+
+/** Describes a column for the table. */
+export function describe(name, infos, widths) {
+    const fact = FACTS[name];
+    const info = infos.get(baseOf(name));
+    const isNumber = fact ? fact.number === true : name.startsWith("metrics.") || (info ? !isText(info) : false);
+    const draw = fact?.draw ?? ((row) => drawValue(row[name]));
+    return {
+        id: name,
+        label: labelOf(name),
+        title: name,
+        number: isNumber,
+        width: widths[name] ?? fact?.width ?? (isNumber ? 100 : 120),
+        movable: true,
+        cell: (row) => (row.gone ? null : draw(row)),
+    };
+}
+
+/** A value as one cell of an exported table; a list of words becomes one text. */
+export const plain = (x) => (Array.isArray(x) ? x.join("; ") : x);

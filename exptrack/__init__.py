@@ -53,6 +53,7 @@ _NAMES_IN = {
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
     # Querying runs
     "query.run_query": "RunQuery Page Rows",
+    "query.completion": "FilterHelp Completion",
     "query.field_summary": "FieldInfo FieldSummary",
     "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
@@ -267,6 +268,8 @@ if TYPE_CHECKING:
     from exptrack.portable.unpack import unpack as unpack
     from exptrack.portable.verification import Problem as Problem
     from exptrack.portable.verification import VerifyReport as VerifyReport
+    from exptrack.query.completion import Completion as Completion
+    from exptrack.query.completion import FilterHelp as FilterHelp
     from exptrack.query.details import RunDetail as RunDetail
     from exptrack.query.field_summary import FieldInfo as FieldInfo
     from exptrack.query.field_summary import FieldSummary as FieldSummary

@@ -135,6 +135,14 @@ def read_small(path: str) -> str | None:
         os.close(descriptor)
 
 
+def pages_folder() -> str:
+    """Return the folder in which the pages of this user say that they are open; "" if the user has no home."""
+    cache = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):
+        cache = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "exptrack", "pages") if os.path.isabs(cache) else ""
+
+
 def node_name() -> str:
     """Return the name of this machine."""
     if hasattr(os, "uname"):

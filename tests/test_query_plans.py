@@ -20,6 +20,7 @@ from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
 from exptrack.query.selection import SelectedRun, Selection
+from exptrack.query.vocabulary import OF_KEY, SOURCES, TESTS
 from tests.changes import changing
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE\s+FROM|WITH)\s")
@@ -91,6 +92,9 @@ ALLOWED = {
     "verification.SEAL_ROWS": "proving everything is the question",
     "verification.USER_VIEW_ROWS": "proving everything is the question",
     "verification.WRITER_ROWS": "proving everything is the question",
+    "vocabulary.KEYS_LIKE": "a row for each key, to find those that hold a word",
+    "vocabulary.RECENT_VALUES": "the newest runs, up to a limit",
+    "vocabulary.METRICS_LIKE": "a row for each name, to find those that hold a word",
 }
 # Statements with gaps, filled as their caller fills them.
 TEMPLATES: dict[str, dict[str, str]] = {
@@ -111,6 +115,13 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "salvage_runs.SET_NAME": {"table": "metric_name", "columns": "name = ?"},
     "salvage_runs.NAME_NOW": {"table": "metric_name", "columns": "name"},
     "salvage_studies.DELETE_OF_TRIAL": {"table": "trial_param"},
+    "vocabulary.DISTINCT_TEXTS": {"table": "run_attribute", "column": "text", "test": OF_KEY},
+    "vocabulary.DISTINCT_NUMBERS": {"table": "config_value", "test": OF_KEY},
+    "vocabulary.TYPE_OF_TEXT": {"table": "config_value"},
+    "vocabulary.TYPE_OF_NUMBER": {"table": "run_attribute"},
+    "vocabulary.HAS_NUMBER": {"table": "config_value"},
+    "vocabulary.SOME_TYPES": {"table": "config_value"},
+    "vocabulary.RECENT_VALUES": {"value": FACT_VALUES["branch"]},
     "walks.BEYOND_EXACT": {"table": "config_value"},
     "values.VALUES": {"value": "s.last_value"},
     "values.VALUES_OF_RUNS": {"value": "s.last_value"},
@@ -126,10 +137,11 @@ TEMPLATES: dict[str, dict[str, str]] = {
 }
 # Constants that begin like a statement, but are parts of others.
 FRAGMENTS = {"listing.ARTIFACT_COLUMNS", "listing.USE_COLUMNS", "lookup.RUN_COLUMNS"}
-# Steps of a plan that read no table, the list of tables, or a row for each study: trials are sought by study.
+# Steps of a plan that read no table of the file, its list of tables, or a row for each study: trials are sought
+# by study.
 HARMLESS = re.compile(
-    r"SCAN (CONSTANT ROW|copied|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*|\(subquery-\d+\)"
-    r"|\(join-\d+\)|d|y USING COVERING INDEX sqlite_autoindex_study_2|y)$"
+    r"SCAN (CONSTANT ROW|copied|found|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*"
+    r"|\(subquery-\d+\)|\(join-\d+\)|d|y USING COVERING INDEX sqlite_autoindex_study_2|y)$"
 )
 
 
@@ -237,6 +249,13 @@ def test_what_is_allowed_to_is_still_there() -> None:
 def test_what_is_allowed_to_reads_a_whole_table(filled: Archive, name: str) -> None:
     sql = filled_in(name)
     assert scans(filled, sql, dummies(sql)) != []
+
+
+@pytest.mark.parametrize("fact", SOURCES)
+def test_values_of_a_fact_are_found_through_an_index(filled: Archive, fact: str) -> None:
+    table, column = SOURCES[fact]
+    sql = CONSTANTS["vocabulary.DISTINCT_TEXTS"].format(table=table, column=column, test=TESTS.get(fact, "1"))
+    assert scans(filled, sql, dummies(sql)) == []
 
 
 @pytest.mark.parametrize("key", BEST, ids=map("-".join, BEST))

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from exptrack import __version__
+from exptrack.archive.browsing import ArchiveBrowsing
 from exptrack.archive.groups import ArchiveGroups
 from exptrack.archive.portable import ArchivePortable
-from exptrack.archive.queries import ArchiveQueries
 from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
 from exptrack.archive.trash import ArchiveTrash
@@ -61,7 +61,7 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveQueries, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
+class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),

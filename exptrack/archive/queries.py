@@ -6,10 +6,9 @@ also marks runs whose process died as interrupted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from exptrack.archive.records import SqlResult
 from exptrack.database.connection import Connection, Parameters, Row, in_reading
@@ -28,7 +27,6 @@ from exptrack.validation import (
     check_name,
     check_number,
     check_sql_value,
-    check_step,
     check_text,
     check_whole,
 )
@@ -40,15 +38,11 @@ if TYPE_CHECKING:
     from exptrack.metrics.curves import Curves, Scale
     from exptrack.metrics.series import Series
     from exptrack.metrics.tail import Tail
-    from exptrack.query.conditions import Field
     from exptrack.query.details import RunDetail
-    from exptrack.query.field_summary import FieldInfo
     from exptrack.query.run_filter import RunFilter
     from exptrack.query.run_query import RunQuery
-    from exptrack.query.run_watch import RunWatch
     from exptrack.query.views import UserView
 
-KEPT_RUNS = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL"
 SQL_MAX_ROWS = 10_000
 SQL_TIMEOUT_S = 30.0
 
@@ -149,42 +143,6 @@ class ArchiveQueries:
         filters = read_names(where, "where", like="['config.lr > 0.1']")
         self._settle()
         return ranking.best_runs(self._connection, metric, direction, by=by, limit=limit, where=filters)
-
-    def fields(self) -> tuple[FieldInfo, ...]:
-        """List the config keys, metrics and attributes that runs have; see :meth:`RunQuery.fields`."""
-        return self.runs().fields()
-
-    def watch_runs(self) -> RunWatch:
-        """Watch for runs that are added, changed or removed from now on; see :class:`exptrack.RunWatch`."""
-        from exptrack.query.run_watch import RunWatch
-
-        return RunWatch(self._connection, self._settle)
-
-    def read_rows(self, row_ids: Iterable[int], columns: Iterable[str]) -> list[dict[str, Any] | None]:
-        """Return columns of runs by their row ids, as of one moment; None for a run that is gone.
-
-        The row ids are those of :meth:`RunQuery.index`, of this file. `columns` are fields as in
-        :meth:`RunQuery.to_dicts`; if no run has one, its cells are None.
-
-        Raises:
-            FilterError: there is no such field.
-        """
-        from exptrack.query import frames
-
-        wanted = [check_step(one) for one in read_elements(row_ids, "row ids", like="[1, 2]")]
-        chosen = frames.check_columns(columns, lambda _field, _text: None)
-        self._settle()
-        return self._read_rows(wanted, chosen)
-
-    @in_reading
-    def _read_rows(self, row_ids: list[int], columns: dict[str, Field]) -> list[dict[str, Any] | None]:
-        from exptrack.query import frames
-
-        kept = {row[0] for row in self._connection.all(KEPT_RUNS, (json.dumps(row_ids),))}
-        found = [one for one in row_ids if one in kept]
-        read = frames.read_records(self._connection, found, find_dead_runs(self._connection), columns)
-        by_run = dict(zip(found, read, strict=True))
-        return [by_run.get(one) for one in row_ids]
 
     # Comparisons
 

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import webbrowser
 
 import click
 
+from exptrack import (
+    Archive,
+    ArchiveFullError,
+    ArchiveIOError,
+    ArchiveLockedError,
+    ArchiveReadOnlyError,
+    ArchiveTooNewError,
+)
 from exptrack.cli.archive import file_argument
-from exptrack.cli.main import DEFAULT, main, open_archive
+from exptrack.cli.main import DEFAULT, READERS_WAIT_S, json_option, main
+from exptrack.cli.output import print_json
 from exptrack.extras import require
+from exptrack.open_pages import OpenPage, announce_page, find_page
+from exptrack.times import seconds_of
+
+ANSWER_S = 2.0
+CANNOT_WRITE = (ArchiveReadOnlyError, ArchiveTooNewError, ArchiveFullError, ArchiveIOError, ArchiveLockedError)
 
 
 @main.command()
@@ -20,33 +35,80 @@ from exptrack.extras import require
     "--port",
     type=click.IntRange(0, 65535),
     metavar="N",
-    help="Use this port (default: the first free one from 7070; 0: any).",
+    help="Use this port (default: the first free one from 7070; 0: any free one).",
 )
+@click.option("--idle", metavar="TIME", help="End once no browser has asked for this long, like 30min.")
+@json_option
 @click.pass_obj
-def ui(db: str | None, file: str | None, no_browser: bool, port: int | None) -> None:
+def ui(
+    db: str | None, file: str | None, no_browser: bool, port: int | None, idle: str | None, as_json: bool
+) -> None:
     """Open a page on the archive in the browser: runs, curves, configs, artifacts.
 
-    Only this machine can reach it, and only with the address printed. It goes on until ctrl-C.
+    Only you on this machine can open it, by the address that is printed. It goes on until ctrl-C. If a page is
+    open on the archive already, the command prints its address and ends.
 
     Example: exptrack ui lab.db
     """
     for module in ("starlette", "uvicorn"):
         require(module, "exptrack ui", "ui")
+    from exptrack.web.security import write_login
     from exptrack.web.server import PageServer
 
-    path = file or db or DEFAULT
-    # As every command does, this first stores what dead processes left. The page itself only reads.
-    with open_archive(path) as archive:
-        path = archive.path
-    server = PageServer(path, port)
-    click.echo(f"The page of {server.page.path} is at\n\n  {server.url}\n\nPress ctrl-C to stop.", err=True)
-    if not no_browser and _has_display():
-        webbrowser.open(server.url)
-    server.run()
+    idle_s = None if idle is None else seconds_of(idle, "--idle")
+    path, can_edit = _prepare(db or DEFAULT if file is None else file)
+    other = find_page(path)
+    if other is not None and _answers(other):
+        url = write_login(other.origin, other.token)
+        _tell(as_json, f"The page of {path} is open already:", url, path, other.process.pid)
+        _open_browser(url, no_browser)
+        return
+    server = PageServer(path, port, can_edit=can_edit, idle_s=idle_s)
+    try:
+        _tell(as_json, f"The page of {path}, until ctrl-C:", server.url, path, os.getpid())
+        with announce_page(path, server.origin, server.token):
+            _open_browser(server.url, no_browser)
+            server.serve()
+    finally:
+        server.close()
 
 
-def _has_display() -> bool:
-    """Whether a browser could show something; elsewhere a text browser would take the terminal."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+def _prepare(path: str) -> tuple[str, bool]:
+    """Return the whole path of an archive, and whether it can be changed.
+
+    As every command does, this stores what dead processes left. The page itself only reads.
+    """
+    try:
+        with Archive(path, create=False, wait_s=READERS_WAIT_S) as archive:
+            return archive.path, True
+    except CANNOT_WRITE as error:
+        with Archive(path, mode="ro") as archive:
+            return archive.path, isinstance(error, ArchiveLockedError)
+
+
+def _tell(as_json: bool, words: str, url: str, path: str, pid: int) -> None:
+    """Print the address of a page, for a program or for a person."""
+    if as_json:
+        print_json({"url": url, "path": path, "pid": pid})
+    else:
+        from exptrack.terminal.console import safe
+
+        click.echo(f"{safe(words)}\n\n  {url}\n")
+    sys.stdout.flush()
+
+
+def _answers(page: OpenPage) -> bool:
+    """Whether a page takes connections: its process may be about to end."""
+    host, _, port = page.origin.removeprefix("http://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _open_browser(url: str, no_browser: bool) -> None:
+    """Open the address, unless no browser can be shown: a text browser would take the terminal."""
+    names = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    if not no_browser and (sys.platform in ("win32", "darwin") or any(map(os.environ.get, names))):
+        webbrowser.open(url)

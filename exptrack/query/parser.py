@@ -82,7 +82,7 @@ _TOKEN = rf"""(?sx)\s*(?:
     )"""
 _SIGN = r"\s*([+-]?)\s*"
 _SPAN = r"(\d+(?:\.\d+)?)(s|min|m|h|d|w)"
-_KEYWORDS = frozenset("and or not in like is null exists".split())
+KEYWORDS = frozenset("and or not in like is null exists".split())
 MAX_LIST = 10_000  # values in a list that a config value is compared with
 _OPERATORS = {"==": "=", "<>": "!="}
 
@@ -200,7 +200,7 @@ class _Parser:
         assert kind is not None
         token = _Token(kind, match[kind], match.start(kind))
         self._at = match.end()
-        if kind == "word" and token.text.lower() in _KEYWORDS:
+        if kind == "word" and token.text.lower() in KEYWORDS:
             return token._replace(kind=token.text.lower())
         return token._replace(kind=token.text) if kind == "sign" else token
 

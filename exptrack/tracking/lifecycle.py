@@ -11,7 +11,9 @@ Invariants:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeAlias
@@ -131,11 +133,21 @@ def start_run(
     )
     new, began_s, run_id = _choose_start(new, None if given is None else given.started_at)
     if given is not None and given.lease_s is not None:
-        return _begin_lease(connection, run_id, new, given.lease_s, trial)
-    result = _begin_run(connection, run_id, new, began_s, trial)
-    result._completes_at_exit = completes
-    result._sample_system(sample_every_s)
+        result = _begin_lease(connection, run_id, new, given.lease_s, trial)
+    else:
+        result = _begin_run(connection, run_id, new, began_s, trial)
+        result._completes_at_exit = completes
+        result._sample_system(sample_every_s)
+    _tell_address(result)
     return result
+
+
+def _tell_address(run: Run) -> None:
+    """Print where a run can be watched, if a page is open on its archive."""
+    url = run.url
+    if url is not None and sys.stderr is not None:
+        with suppress(OSError, ValueError):  # a closed or full stream must not hinder a run
+            print(f"exptrack: watch this run at {url}", file=sys.stderr, flush=True)
 
 
 def _choose_start(new: NewRun, given: datetime | None) -> tuple[NewRun, float, str]:
@@ -203,6 +215,7 @@ def resume_run(
     result = _reopen_run(connection, run_id, take_over, lease_s)
     result._completes_at_exit = completes
     result._sample_system(sample_every_s)
+    _tell_address(result)
     return result
 
 

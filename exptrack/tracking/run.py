@@ -45,6 +45,7 @@ from exptrack.errors import (
 )
 from exptrack.metrics.store import read_curve, read_last
 from exptrack.metrics.writer import drain_all, drain_own
+from exptrack.process import pages_folder
 from exptrack.records import ArtifactUse, MetricPoint, RunStatus
 from exptrack.runs.lease import renew_lease
 from exptrack.runs.ownership import DELETE_OWNER
@@ -308,6 +309,20 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
             yield self
         finally:
             leave(self)
+
+    @property
+    def url(self) -> str | None:
+        """The address of the run on the page of its archive; None if no page is open (``exptrack ui``).
+
+        It opens in the browser that shows the page.
+        """
+        # Each start of a run looks. The rest is imported where a page is open.
+        if not os.path.isdir(pages_folder()):
+            return None
+        from exptrack.open_pages import find_page
+
+        page = find_page(str(self._connection.path))
+        return None if page is None else f"{page.origin}/run/{self.run_id}"
 
     # State and end
 

@@ -9,6 +9,8 @@ from exptrack.web.api import Handler
 from exptrack.web.page import Page
 from exptrack.web.question import Question
 
+SYSTEM = "system/"  # begins the names of what a run measures of its machine
+
 
 def show_run(page: Page, question: Question) -> dict[str, Any]:
     """Show what a run is, and which runs began before and after it."""
@@ -43,8 +45,23 @@ def show_config(page: Page, question: Question) -> dict[str, Any]:
 
 
 def show_metrics(page: Page, question: Question) -> dict[str, Any]:
-    """List the metrics of a run with their summaries."""
-    return {"metrics": page.archive.show_run(question.part("run")).metrics}
+    """List the metrics of a run with their summaries: those named like `search`, a page at a time.
+
+    `part` is ``own`` for what the run logged, or ``system`` for what it measured of its machine.
+    """
+    part, search = question.text("part"), question.text("search").casefold()
+    found = [
+        metric
+        for metric in page.archive.show_run(question.part("run")).metrics
+        if search in metric.name.casefold() and part in ("", part_of(metric.name))
+    ]
+    start, size = max(0, question.whole("start", 0)), question.whole("size", len(found))
+    return {"metrics": found[start : start + max(0, size)], "total": len(found)}
+
+
+def part_of(metric: str) -> str:
+    """Return the part of a run's metrics to which a name belongs."""
+    return "system" if metric.startswith(SYSTEM) else "own"
 
 
 def show_events(page: Page, question: Question) -> dict[str, Any]:

@@ -41,13 +41,18 @@ class Watcher:
 
     def __init__(self, watches_runs: bool) -> None:
         self._watches_runs = watches_runs
-        self.points: dict[int, str] = {}  # the run ids whose points are watched, by row id
+        self._points: dict[int, str] = {}  # the run ids whose points are watched, by row id
         self.news = asyncio.Event()
         self._version = ""
         self._added: set[int] = set()
         self._changed: set[int] = set()
         self._removed: set[int] = set()
         self._problem: dict[str, Any] | None = None
+
+    def begin(self, points: dict[int, str], version: str) -> None:
+        """Remember what the browser watches, and what it is told first."""
+        self._points = points
+        self._version = self._version or version
 
     def note(self, look: _Look) -> None:
         """Remember what a look found until the browser takes it."""
@@ -68,7 +73,7 @@ class Watcher:
         if self._watches_runs and (gone or self._changed):
             known = {"added": self._added, "changed": self._changed - gone, "removed": self._removed}
             events.append(write_event("runs", known))
-        grown = [run for row_id, run in self.points.items() if row_id in self._changed]
+        grown = [run for row_id, run in self._points.items() if row_id in self._changed]
         if grown:
             events.append(write_event("points", {"runs": grown}))
         if self._problem is not None:
@@ -113,11 +118,12 @@ class Live:
             watcher = Watcher("runs" in question.texts("watch"))
             # Added first, so that looking does not end meanwhile.
             self._add(watcher)
-            watcher.points, version = await self._readers.read(lambda: self._begin(wanted), request.receive)
+            points, version = await self._readers.read(lambda: self._begin(wanted), request.receive)
         except (ExptrackError, ClientLeftError) as error:
             if watcher is not None:
                 self.remove(watcher)
             return answer_error(error)
+        watcher.begin(points, version)
         missed = request.headers.get("last-event-id", version) != version
         return _Stream(self, watcher, write_event("version", {"version": version, "missed": missed}, version))
 

@@ -14,6 +14,7 @@ _T = TypeVar("_T")
 
 CACHE_BYTES = 2_000_000  # of the file, in memory, for each thread
 CHANGE_WAIT_S = 5.0
+VERIFY_S = 24 * 3600.0
 
 
 class Page:
@@ -26,6 +27,7 @@ class Page:
         self.readers = Readers()
         # Changes come one after the other, and do not wait for readings.
         self.writers = Readers(1, "exptrack-page-changes")
+        self.verifiers = Readers(1, "exptrack-page-verify", limit_s=VERIFY_S)
         self.live = Live(self.archive)
 
     async def change(self, work: Callable[[Archive], _T]) -> _T:
@@ -42,5 +44,6 @@ class Page:
         """End the threads and close the archive."""
         self.readers.stop()
         self.writers.stop()
+        self.verifiers.stop()
         self.live.close()
         self.archive.close()

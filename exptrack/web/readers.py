@@ -25,7 +25,10 @@ class ClientLeftError(Exception):
 class Readers:
     """The threads that read; each question has a limit of time, and ends when its client leaves."""
 
-    def __init__(self, threads: int = THREADS, name: str = "exptrack-page") -> None:
+    def __init__(
+        self, threads: int = THREADS, name: str = "exptrack-page", *, limit_s: float = QUESTION_S
+    ) -> None:
+        self._limit_s = limit_s
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._limits: set[TimeLimit] = set()
 
@@ -35,7 +38,7 @@ class Readers:
         Raises:
             ClientLeftError: the client left; the reading is stopped.
         """
-        limit = TimeLimit(QUESTION_S)
+        limit = TimeLimit(self._limit_s)
         self._limits.add(limit)
         # A context of its own: two threads cannot enter one.
         context = contextvars.Context()

@@ -45,6 +45,11 @@ def make_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def write_login(origin: str, token: str) -> str:
+    """Return the address that lets a browser in."""
+    return f"{origin}{LOGIN}?token={token}"
+
+
 class Guard:
     """Passes the requests of this user's browser on to the app, and refuses all others."""
 

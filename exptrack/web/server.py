@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Self
@@ -18,10 +19,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from exptrack import InvalidValueError
-from exptrack.web import api_changes, api_compare, api_files, api_metrics, api_run, api_runs, api_studies
+from exptrack.web import (
+    api_changes,
+    api_compare,
+    api_files,
+    api_metrics,
+    api_run,
+    api_runs,
+    api_studies,
+    verification,
+)
 from exptrack.web.api import make_routes
 from exptrack.web.page import Page
-from exptrack.web.security import LOGIN, Guard, make_token
+from exptrack.web.security import Guard, make_token, write_login
 from exptrack.web.static_files import ROUTES
 
 HOST = "127.0.0.1"
@@ -45,6 +55,7 @@ def make_app(page: Page, port: int, token: str) -> ASGIApp:
         *make_routes(page, HANDLERS),
         *api_changes.make_routes(page),
         api_files.make_route(page),
+        verification.make_route(page),
         Route("/events", page.live.open, methods=["GET"]),
         *ROUTES,
     ]
@@ -52,17 +63,24 @@ def make_app(page: Page, port: int, token: str) -> ASGIApp:
 
 
 class PageServer:
-    """The page of one archive on a port of this machine.
+    """The page of one archive on a port of this machine. As a context manager it serves in a thread of its own.
 
-    With `port` 0 the system chooses one; without a `port` it is the first free one from 7070 on. Used as a
-    context manager it serves in a thread until the block ends.
+    With `port` 0 the system chooses one; without a `port` it is the first free one from 7070 on. With `idle_s`
+    it ends once no browser has asked for so many seconds, and none watches.
 
     Raises:
         ArchiveError: the file cannot be opened; the subclass says why.
         InvalidValueError: the port is taken.
     """
 
-    def __init__(self, path: str | os.PathLike[str], port: int | None = None, *, can_edit: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        port: int | None = None,
+        *,
+        can_edit: bool = True,
+        idle_s: float | None = None,
+    ) -> None:
         self.page = Page(os.fspath(path), can_edit=can_edit)
         try:
             self._socket = _bind(port)
@@ -72,7 +90,7 @@ class PageServer:
         self.port: int = self._socket.getsockname()[1]
         self.token = make_token()
         self.origin = f"http://{HOST}:{self.port}"
-        self.url = f"{self.origin}{LOGIN}?token={self.token}"
+        self.url = write_login(self.origin, self.token)
         config = uvicorn.Config(
             make_app(self.page, self.port, self.token),
             loop="asyncio",
@@ -87,23 +105,23 @@ class PageServer:
             timeout_graceful_shutdown=SHUTDOWN_S,
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         )
-        self._server = _Server(config, self.page)
+        self._server = _Server(config, self.page, idle_s)
         self._thread: threading.Thread | None = None
 
-    def run(self) -> None:
-        """Serve until ctrl-C, SIGTERM or :meth:`stop`, then close everything."""
-        try:
-            self._server.run([self._socket])
-        finally:
-            self._socket.close()
-            self.page.close()
+    def serve(self) -> None:
+        """Serve in this thread until ctrl-C, SIGTERM or :meth:`close`."""
+        self._server.run([self._socket])
 
-    def stop(self) -> None:
-        """Let the server end, from any thread."""
+    def close(self) -> None:
+        """End the server, from any other thread or after it has ended, and close the archive."""
         self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+        self._socket.close()
+        self.page.close()
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.run, name="exptrack-page-server")
+        self._thread = threading.Thread(target=self.serve, name="exptrack-page-server")
         self._thread.start()
         return self
 
@@ -113,22 +131,32 @@ class PageServer:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        assert self._thread is not None
-        self.stop()
-        self._thread.join()
+        self.close()
 
 
 class _Server(uvicorn.Server):
     """A server that takes ctrl-C and SIGTERM as the wish to end, and not as an error."""
 
-    def __init__(self, config: uvicorn.Config, page: Page) -> None:
+    def __init__(self, config: uvicorn.Config, page: Page, idle_s: float | None) -> None:
         super().__init__(config)
         self._page = page
+        self._idle_s = idle_s
+        self._requests = 0
+        self._last_s = time.monotonic()
+
+    async def on_tick(self, counter: int) -> bool:
+        now = time.monotonic()
+        if self.server_state.total_requests != self._requests or self._page.live.is_watched:
+            self._requests, self._last_s = self.server_state.total_requests, now
+        if self._idle_s is not None and now - self._last_s > self._idle_s:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # An open stream, or an answer under way, would hold the server.
         self._page.live.end_streams()
         self._page.readers.interrupt()
+        self._page.verifiers.interrupt()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

@@ -107,7 +107,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
         [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],
         [archive.runs().rows(["run_id"]), archive.fields(), archive.runs().summarize("config.lr")],
-        [exptrack.TimeLimit(1.0)],
+        [exptrack.TimeLimit(1.0), archive.complete_filter("ta")],
         [
             archive.align([first, second], "loss"),
             archive.sql("SELECT 1"),

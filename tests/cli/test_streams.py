@@ -74,6 +74,7 @@ CALLS = {
     "extract": "new RUN",
     "digest": "",
     "diff-archives": "lab.db packed.db",
+    "ui": "--no-browser --port 0 --idle 0.5s",
     "demo": "demo.db",
     "completion": "bash",
 }

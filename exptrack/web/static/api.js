@@ -18,6 +18,9 @@ export class ApiError extends Error {
 /** {lost: Date|null, answered: Date|null}: when the server stopped answering, and when it last answered. */
 export const connection = signal({ lost: null, answered: null });
 
+/** What /api/archive says: {path, name, can_edit, …}; null before it answered. */
+export const archive = signal(null);
+
 function answered() {
     const { lost } = connection.peek();
     connection.value = { lost: null, answered: new Date() };

@@ -1,7 +1,7 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
-import { connection } from "./api.js";
-import { archive, readArchive } from "./archive.js";
+import { archive, connection } from "./api.js";
+import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
 import { Help, openHelp } from "./components/help.js";
 import { Icon } from "./components/icons.js";

@@ -105,36 +105,33 @@ function TableBody({ artifact, compact }) {
         (signal) => get("/api/artifact-table", { ...versionParams(artifact), rows }, signal),
         [...versionKeys(artifact), rows],
     );
-    return html`<${Loaded} of=${table}>${(answer) => html`<${TablePreview} columns=${answer.columns}
-        rows=${answer.rows} total=${answer.total} label=${artifact.name} />`}<//>`;
+    return html`<${Loaded} of=${table}>${({ columns, rows: total }) => html`<${TablePreview}
+        columns=${columns.map((column) => column.name)} rows=${rowsOf(columns)} total=${total} label=${artifact.name} />`}<//>`;
+}
+
+/** Turns columns of cells into rows. */
+function rowsOf(columns) {
+    return Array.from({ length: columns[0]?.cells.length ?? 0 }, (_, row) => columns.map(({ cells }) => cells[row]));
 }
 
 function FolderBody({ artifact }) {
-    const text = useText(artifact);
-    return html`<${Loaded} of=${text}>${(answer) => {
-        const files = readManifest(answer);
-        if (!files) return html`<p class="quiet">The list of files is too long to show; download the folder by the command.</p>`;
-        return html`<${TablePreview} columns=${["file", "bytes"]} label=${artifact.name}
-            rows=${files.map(({ path, size }) => [path, size])} />`;
-    }}<//>`;
-}
-
-/** The files of a folder, from its manifest: the format, and entries of path, mode, hash and size. */
-function readManifest({ text, truncated }) {
-    if (truncated) return null;
-    const [, entries] = JSON.parse(text);
-    return entries.map(([path, , , size = null]) => ({ path, size }));
+    const folder = useLoad(
+        (signal) => get("/api/artifact-files", versionParams(artifact), signal), versionKeys(artifact),
+    );
+    const linkOf = (cell, column, row) => (column === "file" && row[1] !== null ? urlOf(artifactUrl(artifact), { file: cell }) : null);
+    return html`<${Loaded} of=${folder}>${({ files }) => html`<${TablePreview} columns=${["file", "bytes"]}
+        label=${artifact.name} linkOf=${linkOf} rows=${files.map((file) => [file.path, file.size_bytes])} />`}<//>`;
 }
 
 function BytesBody({ artifact }) {
-    return html`<p class="quiet">These bytes have no preview.
+    return html`<p class="soft">These bytes have no preview.
         ${artifact.media_type && html` Their type is <code>${visible(artifact.media_type)}</code>.`}</p>`;
 }
 
 function HistogramBody({ artifact, compact }) {
     const text = useText(artifact);
     return html`<${Loaded} of=${text}>${(answer) => (answer.truncated
-        ? html`<p class="quiet">The histogram has too many bins to show; download it.</p>`
+        ? html`<p class="soft">The histogram has too many bins to show; download it.</p>`
         : html`<${Histogram} data=${JSON.parse(answer.text)} compact=${compact} label=${artifact.name} />`)}<//>`;
 }
 
@@ -158,7 +155,7 @@ export function Histogram({ data: { edges, counts, nan = 0, low = 0, high = 0 },
                 <title>${`${number(edges[bin])} to ${number(edges[bin + 1])}: ${count(size)}`}</title></rect>`)}
         </svg>
         <div class="histogram-axis"><span>${number(from)}</span><span>${number(to)}</span></div>
-        <figcaption class="quiet">${says}${outside.length > 0 && `; outside: ${outside.join(", ")}`}</figcaption>
+        <figcaption class="soft">${says}${outside.length > 0 && `; outside: ${outside.join(", ")}`}</figcaption>
         ${!compact && html`<details><summary>Counts as a table</summary><${TablePreview} columns=${["from", "to", "values"]}
             rows=${counts.map((size, bin) => [edges[bin], edges[bin + 1], size])} label=${`counts of ${label}`} /></details>`}
     </figure>`;

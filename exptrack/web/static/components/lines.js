@@ -4,8 +4,8 @@
  * A line is what a chart draws and names: one run, or a group of runs. Everything here is a pure function.
  * @module
  */
-import { lowerBound, meansOf } from './series.js'
-import { smooth } from './smoothing.js'
+import { lowerBound, meansOf } from "./series.js";
+import { smooth } from "./smoothing.js";
 
 /**
  * @typedef {object} Line
@@ -33,41 +33,41 @@ import { smooth } from './smoothing.js'
  * @returns {Line}
  */
 export function makeLine(curve, look, length = 0, shift = 0) {
-  const means = meansOf(curve)
-  const ys = smooth(curve.start, means, curve.count, curve.nan_count, length)
-  // Rounded to the width, so that runs that began at any moment share their buckets.
-  const moved = Math.round(shift / curve.width) * curve.width
-  const xs = moved === 0 ? curve.start : curve.start.map((x) => x + moved)
-  const marks = []
-  for (let place = 0; place < curve.size; place += 1) {
-    if (curve.nan_count[place] > 0) marks.push({ x: xs[place], kind: 'nan' })
-    if (curve.max[place] === Infinity) marks.push({ x: xs[place], kind: 'infinity' })
-    if (curve.min[place] === -Infinity) marks.push({ x: xs[place], kind: '-infinity' })
-  }
-  const shape = { xs, ys, means, lows: curve.min, highs: curve.max, counts: curve.count }
-  return { ...look, curve, ...shape, marks, members: [] }
+    const means = meansOf(curve);
+    const ys = smooth(curve.start, means, curve.count, curve.nan_count, length);
+    // Rounded to the width, so that runs that began at any moment share their buckets.
+    const moved = Math.round(shift / curve.width) * curve.width;
+    const xs = moved === 0 ? curve.start : curve.start.map((x) => x + moved);
+    const marks = [];
+    for (let place = 0; place < curve.size; place += 1) {
+        if (curve.nan_count[place] > 0) marks.push({ x: xs[place], kind: "nan" });
+        if (curve.max[place] === Infinity) marks.push({ x: xs[place], kind: "infinity" });
+        if (curve.min[place] === -Infinity) marks.push({ x: xs[place], kind: "-infinity" });
+    }
+    const shape = { xs, ys, means, lows: curve.min, highs: curve.max, counts: curve.count };
+    return { ...look, curve, ...shape, marks, members: [] };
 }
 
 /** Return the ascending union of numbers, in which those nearer than `tolerance` are one. */
 export function mergeAxes(axes, tolerance) {
-  const all = new Float64Array(axes.reduce((sum, axis) => sum + axis.length, 0))
-  let filled = 0
-  for (const axis of axes) {
-    all.set(axis, filled)
-    filled += axis.length
-  }
-  all.sort()
-  let kept = 0
-  for (let place = 0; place < all.length; place += 1) {
-    if (kept === 0 || all[place] - all[kept - 1] > tolerance) all[kept++] = all[place]
-  }
-  return all.subarray(0, kept)
+    const all = new Float64Array(axes.reduce((sum, axis) => sum + axis.length, 0));
+    let filled = 0;
+    for (const axis of axes) {
+        all.set(axis, filled);
+        filled += axis.length;
+    }
+    all.sort();
+    let kept = 0;
+    for (let place = 0; place < all.length; place += 1) {
+        if (kept === 0 || all[place] - all[kept - 1] > tolerance) all[kept++] = all[place];
+    }
+    return all.subarray(0, kept);
 }
 
 /** Return the tolerance within which places of these lines are the same place. */
 export function toleranceOf(lines) {
-  const widths = lines.map((line) => line.curve.width).filter((width) => width > 0)
-  return widths.length === 0 ? 0 : Math.min(...widths) * 1e-6
+    const widths = lines.map((line) => line.curve.width).filter((width) => width > 0);
+    return widths.length === 0 ? 0 : Math.min(...widths) * 1e-6;
 }
 
 /**
@@ -78,43 +78,46 @@ export function toleranceOf(lines) {
  * @returns {Line}
  */
 export function groupLine(members, look, band) {
-  const tolerance = toleranceOf(members)
-  const xs = mergeAxes(members.map((line) => line.xs), tolerance)
-  const size = xs.length
-  const [counts, ys, squares] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)]
-  const [lows, highs] = [new Float64Array(size).fill(Infinity), new Float64Array(size).fill(-Infinity)]
-  for (const line of members) {
-    walk(xs, line.xs, tolerance, (place, own) => {
-      const value = line.ys[own]
-      if (!Number.isFinite(value)) return
-      counts[place] += 1
-      const off = value - ys[place]
-      ys[place] += off / counts[place]
-      squares[place] += off * (value - ys[place])
-      lows[place] = Math.min(lows[place], value)
-      highs[place] = Math.max(highs[place], value)
-    })
-  }
-  for (let place = 0; place < size; place += 1) {
-    if (counts[place] === 0) ys[place] = lows[place] = highs[place] = NaN
-    else if (band === 'deviation') {
-      const spread = counts[place] > 1 ? Math.sqrt(squares[place] / (counts[place] - 1)) : 0
-      lows[place] = ys[place] - spread
-      highs[place] = ys[place] + spread
+    const tolerance = toleranceOf(members);
+    const xs = mergeAxes(
+        members.map((line) => line.xs),
+        tolerance,
+    );
+    const size = xs.length;
+    const [counts, ys, squares] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
+    const [lows, highs] = [new Float64Array(size).fill(Infinity), new Float64Array(size).fill(-Infinity)];
+    for (const line of members) {
+        walk(xs, line.xs, tolerance, (place, own) => {
+            const value = line.ys[own];
+            if (!Number.isFinite(value)) return;
+            counts[place] += 1;
+            const off = value - ys[place];
+            ys[place] += off / counts[place];
+            squares[place] += off * (value - ys[place]);
+            lows[place] = Math.min(lows[place], value);
+            highs[place] = Math.max(highs[place], value);
+        });
     }
-  }
-  const marks = members.flatMap((line) => line.marks)
-  const curve = { ...members[0].curve, size: 0 }
-  return { ...look, curve, xs, ys, means: ys, lows, highs, counts, marks, members }
+    for (let place = 0; place < size; place += 1) {
+        if (counts[place] === 0) ys[place] = lows[place] = highs[place] = NaN;
+        else if (band === "deviation") {
+            const spread = counts[place] > 1 ? Math.sqrt(squares[place] / (counts[place] - 1)) : 0;
+            lows[place] = ys[place] - spread;
+            highs[place] = ys[place] + spread;
+        }
+    }
+    const marks = members.flatMap((line) => line.marks);
+    const curve = { ...members[0].curve, size: 0 };
+    return { ...look, curve, xs, ys, means: ys, lows, highs, counts, marks, members };
 }
 
 /** Call `visit(place in xs, place in own)` for each place of a line, both ascending. */
 function walk(xs, own, tolerance, visit) {
-  let place = 0
-  for (let number = 0; number < own.length; number += 1) {
-    while (xs[place] < own[number] - tolerance) place += 1
-    visit(place, number)
-  }
+    let place = 0;
+    for (let number = 0; number < own.length; number += 1) {
+        while (xs[place] < own[number] - tolerance) place += 1;
+        visit(place, number);
+    }
 }
 
 /**
@@ -125,28 +128,31 @@ function walk(xs, own, tolerance, visit) {
  * @returns {{data: ArrayLike<number>[], leftOut: {values: number, lines: number}}}
  */
 export function plotData(lines, { logX = false, logY = false } = {}) {
-  const tolerance = toleranceOf(lines)
-  let xs = mergeAxes(lines.map((line) => line.xs), tolerance)
-  if (logX) xs = xs.filter((x) => x > 0)
-  const leftOut = { values: 0, lines: 0 }
-  const columns = lines.map((line) => {
-    const column = new Array(xs.length)
-    const from = logX ? line.xs.findIndex((x) => x > 0) : 0
-    let left = from < 0 ? line.xs.length : from
-    walk(xs, from < 0 ? [] : line.xs.subarray(from), tolerance, (place, number) => {
-      const value = line.ys[from + number]
-      const isBelow = logY && value <= 0
-      if (isBelow) left += 1
-      column[place] = Number.isFinite(value) && !isBelow ? value : null
-    })
-    leftOut.values += left
-    leftOut.lines += left > 0 ? 1 : 0
-    return column
-  })
-  return { data: [xs, ...columns], leftOut }
+    const tolerance = toleranceOf(lines);
+    let xs = mergeAxes(
+        lines.map((line) => line.xs),
+        tolerance,
+    );
+    if (logX) xs = xs.filter((x) => x > 0);
+    const leftOut = { values: 0, lines: 0 };
+    const columns = lines.map((line) => {
+        const column = new Array(xs.length);
+        const from = logX ? line.xs.findIndex((x) => x > 0) : 0;
+        let left = from < 0 ? line.xs.length : from;
+        walk(xs, from < 0 ? [] : line.xs.subarray(from), tolerance, (place, number) => {
+            const value = line.ys[from + number];
+            const isBelow = logY && value <= 0;
+            if (isBelow) left += 1;
+            column[place] = Number.isFinite(value) && !isBelow ? value : null;
+        });
+        leftOut.values += left;
+        leftOut.lines += left > 0 ? 1 : 0;
+        return column;
+    });
+    return { data: [xs, ...columns], leftOut };
 }
 
-const FENCE = 3 // times the distance of the quartiles; beyond it Tukey calls a value far out
+const FENCE = 3; // times the distance of the quartiles; beyond it Tukey calls a value far out
 
 /**
  * Return the range of y for what is visible, and how many points lie outside of it.
@@ -155,50 +161,50 @@ const FENCE = 3 // times the distance of the quartiles; beyond it Tukey calls a 
  * @returns {{low: number, high: number, outside: number}}
  */
 export function valueRange(lines, { low, high, isLog, ignoreOutliers, hasBands }) {
-  const isDrawn = (value) => Number.isFinite(value) && (!isLog || value > 0)
-  let [least, most] = [Infinity, -Infinity]
-  const values = []
-  for (const line of lines) {
-    const to = lowerBound(line.xs, high)
-    const end = line.xs[to] === high ? to + 1 : to
-    for (let place = lowerBound(line.xs, low); place < end; place += 1) {
-      const value = line.ys[place]
-      if (!isDrawn(value)) continue
-      if (ignoreOutliers) values.push(value)
-      least = Math.min(least, value)
-      most = Math.max(most, value)
-      if (hasBands && isDrawn(line.lows[place])) least = Math.min(least, line.lows[place])
-      if (hasBands && isDrawn(line.highs[place])) most = Math.max(most, line.highs[place])
+    const isDrawn = (value) => Number.isFinite(value) && (!isLog || value > 0);
+    let [least, most] = [Infinity, -Infinity];
+    const values = [];
+    for (const line of lines) {
+        const to = lowerBound(line.xs, high);
+        const end = line.xs[to] === high ? to + 1 : to;
+        for (let place = lowerBound(line.xs, low); place < end; place += 1) {
+            const value = line.ys[place];
+            if (!isDrawn(value)) continue;
+            if (ignoreOutliers) values.push(value);
+            least = Math.min(least, value);
+            most = Math.max(most, value);
+            if (hasBands && isDrawn(line.lows[place])) least = Math.min(least, line.lows[place]);
+            if (hasBands && isDrawn(line.highs[place])) most = Math.max(most, line.highs[place]);
+        }
     }
-  }
-  if (least > most) return { low: isLog ? 1 : 0, high: isLog ? 10 : 1, outside: 0 }
-  if (!ignoreOutliers) return { low: least, high: most, outside: 0 }
-  const [bottom, top] = fences(Float64Array.from(values).sort(), isLog)
-  const inside = values.filter((value) => value >= bottom && value <= top)
-  return {
-    low: inside.reduce((one, other) => Math.min(one, other), Infinity),
-    high: inside.reduce((one, other) => Math.max(one, other), -Infinity),
-    outside: values.length - inside.length,
-  }
+    if (least > most) return { low: isLog ? 1 : 0, high: isLog ? 10 : 1, outside: 0 };
+    if (!ignoreOutliers) return { low: least, high: most, outside: 0 };
+    const [bottom, top] = fences(Float64Array.from(values).sort(), isLog);
+    const inside = values.filter((value) => value >= bottom && value <= top);
+    return {
+        low: inside.reduce((one, other) => Math.min(one, other), Infinity),
+        high: inside.reduce((one, other) => Math.max(one, other), -Infinity),
+        outside: values.length - inside.length,
+    };
 }
 
 function fences(sorted, isLog) {
-  const at = (share) => sorted[Math.round(share * (sorted.length - 1))]
-  const [lower, upper] = [at(0.25), at(0.75)]
-  if (isLog) {
-    const reach = (upper / lower) ** FENCE
-    return [lower / reach, upper * reach]
-  }
-  const reach = (upper - lower) * FENCE
-  return [lower - reach, upper + reach]
+    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+    const [lower, upper] = [at(0.25), at(0.75)];
+    if (isLog) {
+        const reach = (upper / lower) ** FENCE;
+        return [lower / reach, upper * reach];
+    }
+    const reach = (upper - lower) * FENCE;
+    return [lower - reach, upper + reach];
 }
 
 /** Return the place of a line's point nearest to `x`, or -1 if it has none. */
 export function nearestPlace(line, x) {
-  const after = lowerBound(line.xs, x)
-  if (after === line.xs.length) return after - 1
-  if (after === 0) return 0
-  return x - line.xs[after - 1] <= line.xs[after] - x ? after - 1 : after
+    const after = lowerBound(line.xs, x);
+    if (after === line.xs.length) return after - 1;
+    if (after === 0) return 0;
+    return x - line.xs[after - 1] <= line.xs[after] - x ? after - 1 : after;
 }
 
 /**
@@ -210,27 +216,27 @@ export function nearestPlace(line, x) {
  * @returns {{line: Line, place: number, distance: number}[]}
  */
 export function nearestLines(lines, cursor, toPixels, reach = 12) {
-  const left = toPixels.left(cursor.x)
-  const found = []
-  for (const line of lines) {
-    const { xs } = line
-    if (xs.length === 0) continue
-    if (toPixels.left(xs[0]) - reach > left || toPixels.left(xs[xs.length - 1]) + reach < left) continue
-    const distance = Math.abs(topAt(line, left, cursor.x, toPixels) - cursor.top)
-    const place = nearestPlace(line, cursor.x)
-    found.push({ line, place, distance: Number.isNaN(distance) ? Infinity : distance })
-  }
-  return found.sort((one, other) => one.distance - other.distance)
+    const left = toPixels.left(cursor.x);
+    const found = [];
+    for (const line of lines) {
+        const { xs } = line;
+        if (xs.length === 0) continue;
+        if (toPixels.left(xs[0]) - reach > left || toPixels.left(xs[xs.length - 1]) + reach < left) continue;
+        const distance = Math.abs(topAt(line, left, cursor.x, toPixels) - cursor.top);
+        const place = nearestPlace(line, cursor.x);
+        found.push({ line, place, distance: Number.isNaN(distance) ? Infinity : distance });
+    }
+    return found.sort((one, other) => one.distance - other.distance);
 }
 
 /** Return how far from the top the drawn line passes, between the points beside the cursor. */
 function topAt({ xs, ys }, left, x, toPixels) {
-  const after = Math.min(lowerBound(xs, x), xs.length - 1)
-  const before = Math.max(0, after - 1)
-  const [topBefore, topAfter] = [toPixels.top(ys[before]), toPixels.top(ys[after])]
-  const [leftBefore, leftAfter] = [toPixels.left(xs[before]), toPixels.left(xs[after])]
-  if (!Number.isFinite(topBefore) || leftBefore >= leftAfter) return topAfter
-  if (!Number.isFinite(topAfter)) return topBefore
-  const share = Math.min(1, Math.max(0, (left - leftBefore) / (leftAfter - leftBefore)))
-  return topBefore + (topAfter - topBefore) * share
+    const after = Math.min(lowerBound(xs, x), xs.length - 1);
+    const before = Math.max(0, after - 1);
+    const [topBefore, topAfter] = [toPixels.top(ys[before]), toPixels.top(ys[after])];
+    const [leftBefore, leftAfter] = [toPixels.left(xs[before]), toPixels.left(xs[after])];
+    if (!Number.isFinite(topBefore) || leftBefore >= leftAfter) return topAfter;
+    if (!Number.isFinite(topAfter)) return topBefore;
+    const share = Math.min(1, Math.max(0, (left - leftBefore) / (leftAfter - leftBefore)));
+    return topBefore + (topAfter - topBefore) * share;
 }

@@ -35,7 +35,7 @@ export function Problem({ error, retry }) {
 
 /** A place where there is nothing yet: one sentence, and what to do about it. */
 export function Empty({ title, children }) {
-    return html`<div class="empty-place"><p class="empty-title">${title}</p>${children}</div>`;
+    return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
 }
 
 /** Shows the outcome of useLoad: its problem, a quiet word while it reads for the first time, or `children(data)`. */

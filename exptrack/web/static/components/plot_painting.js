@@ -7,106 +7,118 @@
 
 /** Call `paint(from, to)` for each run of places that can be drawn. */
 function eachPiece(size, isDrawn, paint) {
-  let from = -1
-  for (let place = 0; place <= size; place += 1) {
-    const drawn = place < size && isDrawn(place)
-    if (drawn && from < 0) from = place
-    if (!drawn && from >= 0) {
-      paint(from, place)
-      from = -1
+    let from = -1;
+    for (let place = 0; place <= size; place += 1) {
+        const drawn = place < size && isDrawn(place);
+        if (drawn && from < 0) from = place;
+        if (!drawn && from >= 0) {
+            paint(from, place);
+            from = -1;
+        }
     }
-  }
 }
 
 /** Stroke a line with its gaps. */
 export function strokeLine(ctx, line, pixels, width, alpha) {
-  const { xs, ys } = line
-  const tops = ys.map((value) => pixels.top(value))
-  ctx.save()
-  ctx.strokeStyle = line.color
-  ctx.globalAlpha = alpha
-  ctx.lineWidth = width
-  ctx.lineJoin = 'round'
-  ctx.setLineDash((line.dash ?? []).map((length) => length * devicePixelRatio))
-  ctx.beginPath()
-  eachPiece(xs.length, (place) => Number.isFinite(tops[place]), (from, to) => {
-    ctx.moveTo(pixels.left(xs[from]), tops[from])
-    for (let place = from + 1; place < to; place += 1) ctx.lineTo(pixels.left(xs[place]), tops[place])
-  })
-  ctx.stroke()
-  ctx.restore()
+    const { xs, ys } = line;
+    const tops = ys.map((value) => pixels.top(value));
+    ctx.save();
+    ctx.strokeStyle = line.color;
+    ctx.globalAlpha = alpha;
+    ctx.lineWidth = width;
+    ctx.lineJoin = "round";
+    ctx.setLineDash((line.dash ?? []).map((length) => length * devicePixelRatio));
+    ctx.beginPath();
+    eachPiece(
+        xs.length,
+        (place) => Number.isFinite(tops[place]),
+        (from, to) => {
+            ctx.moveTo(pixels.left(xs[from]), tops[from]);
+            for (let place = from + 1; place < to; place += 1)
+                ctx.lineTo(pixels.left(xs[place]), tops[place]);
+        },
+    );
+    ctx.stroke();
+    ctx.restore();
 }
 
 /** Fill the band between the least and greatest value of each bucket. */
 export function fillBand(ctx, line, pixels, alpha) {
-  const { xs, lows, highs } = line
-  const isDrawn = (place) => Number.isFinite(pixels.top(lows[place])) && Number.isFinite(pixels.top(highs[place]))
-  ctx.save()
-  ctx.fillStyle = line.color
-  ctx.globalAlpha = alpha
-  eachPiece(xs.length, isDrawn, (from, to) => {
-    ctx.beginPath()
-    ctx.moveTo(pixels.left(xs[from]), pixels.top(highs[from]))
-    for (let place = from + 1; place < to; place += 1) ctx.lineTo(pixels.left(xs[place]), pixels.top(highs[place]))
-    for (let place = to - 1; place >= from; place -= 1) ctx.lineTo(pixels.left(xs[place]), pixels.top(lows[place]))
-    ctx.fill()
-  })
-  ctx.restore()
+    const { xs, lows, highs } = line;
+    const isDrawn = (place) =>
+        Number.isFinite(pixels.top(lows[place])) && Number.isFinite(pixels.top(highs[place]));
+    ctx.save();
+    ctx.fillStyle = line.color;
+    ctx.globalAlpha = alpha;
+    eachPiece(xs.length, isDrawn, (from, to) => {
+        ctx.beginPath();
+        ctx.moveTo(pixels.left(xs[from]), pixels.top(highs[from]));
+        for (let place = from + 1; place < to; place += 1)
+            ctx.lineTo(pixels.left(xs[place]), pixels.top(highs[place]));
+        for (let place = to - 1; place >= from; place -= 1)
+            ctx.lineTo(pixels.left(xs[place]), pixels.top(lows[place]));
+        ctx.fill();
+    });
+    ctx.restore();
 }
 
 /** Paint a dot for each point that no line reaches, or for every point. */
 export function paintDots(ctx, line, pixels, ratio, isEvery) {
-  const { xs, ys } = line
-  ctx.save()
-  ctx.fillStyle = line.color
-  ctx.beginPath()
-  eachPiece(xs.length, (place) => Number.isFinite(pixels.top(ys[place])), (from, to) => {
-    if (!isEvery && to - from > 1) return
-    for (let place = from; place < to; place += 1) {
-      const [left, top] = [pixels.left(xs[place]), pixels.top(ys[place])]
-      ctx.moveTo(left + 2.5 * ratio, top)
-      ctx.arc(left, top, 2.5 * ratio, 0, 2 * Math.PI)
-    }
-  })
-  ctx.fill()
-  ctx.restore()
+    const { xs, ys } = line;
+    ctx.save();
+    ctx.fillStyle = line.color;
+    ctx.beginPath();
+    eachPiece(
+        xs.length,
+        (place) => Number.isFinite(pixels.top(ys[place])),
+        (from, to) => {
+            if (!isEvery && to - from > 1) return;
+            for (let place = from; place < to; place += 1) {
+                const [left, top] = [pixels.left(xs[place]), pixels.top(ys[place])];
+                ctx.moveTo(left + 2.5 * ratio, top);
+                ctx.arc(left, top, 2.5 * ratio, 0, 2 * Math.PI);
+            }
+        },
+    );
+    ctx.fill();
+    ctx.restore();
 }
 
 /** Paint where values are NaN (a cross on the x axis) or infinite (a triangle at the upper or lower edge). */
 export function paintMarks(ctx, lines, pixels, area, ratio, color) {
-  const size = 3.5 * ratio
-  ctx.save()
-  ctx.strokeStyle = ctx.fillStyle = color
-  ctx.lineWidth = 1.5 * ratio
-  ctx.setLineDash([])
-  const seen = new Set()
-  for (const line of lines) {
-    for (const { x, kind } of line.marks) {
-      const left = Math.round(pixels.left(x))
-      const key = `${kind} ${Math.round(left / size)}`
-      if (seen.has(key) || !(left >= area.left && left <= area.right)) continue
-      seen.add(key)
-      if (kind === 'nan') paintCross(ctx, left, area.bottom, size)
-      else if (kind === 'infinity') paintTriangle(ctx, left, area.top, size)
-      else paintTriangle(ctx, left, area.bottom, -size)
+    const size = 3.5 * ratio;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = color;
+    ctx.lineWidth = 1.5 * ratio;
+    ctx.setLineDash([]);
+    const seen = new Set();
+    for (const line of lines) {
+        for (const { x, kind } of line.marks) {
+            const left = Math.round(pixels.left(x));
+            const key = `${kind} ${Math.round(left / size / 2)}`;
+            if (seen.has(key) || !(left >= area.left && left <= area.right)) continue;
+            seen.add(key);
+            if (kind === "nan") paintCross(ctx, left, area.bottom, size);
+            else if (kind === "infinity") paintTriangle(ctx, left, area.top, size);
+            else paintTriangle(ctx, left, area.bottom, -size);
+        }
     }
-  }
-  ctx.restore()
+    ctx.restore();
 }
 
 function paintCross(ctx, left, top, size) {
-  ctx.beginPath()
-  ctx.moveTo(left - size, top - size)
-  ctx.lineTo(left + size, top + size)
-  ctx.moveTo(left - size, top + size)
-  ctx.lineTo(left + size, top - size)
-  ctx.stroke()
+    ctx.beginPath();
+    ctx.moveTo(left - size, top - size);
+    ctx.lineTo(left + size, top + size);
+    ctx.moveTo(left - size, top + size);
+    ctx.lineTo(left + size, top - size);
+    ctx.stroke();
 }
 
 function paintTriangle(ctx, left, top, size) {
-  ctx.beginPath()
-  ctx.moveTo(left, top)
-  ctx.lineTo(left - size * 1.2, top + size * 2)
-  ctx.lineTo(left + size * 1.2, top + size * 2)
-  ctx.fill()
+    ctx.beginPath();
+    ctx.moveTo(left, top);
+    ctx.lineTo(left - size * 1.2, top + size * 2);
+    ctx.lineTo(left + size * 1.2, top + size * 2);
+    ctx.fill();
 }

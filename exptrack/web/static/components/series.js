@@ -7,7 +7,7 @@
  */
 
 /** The columns of a curve, in the order in which the server sends them by default. */
-export const COLUMNS = ['start', 'min', 'max', 'sum', 'count', 'nan_count', 'first', 'last']
+export const COLUMNS = ["start", "min", "max", "sum", "count", "nan_count", "first", "last"];
 
 /**
  * @typedef {object} Curve
@@ -31,30 +31,30 @@ export const COLUMNS = ['start', 'min', 'max', 'sum', 'count', 'nan_count', 'fir
  * @returns {{version: string, by: string, width: number, curves: Curve[]}}
  */
 export function decodeSeries(buffer) {
-  const length = new DataView(buffer).getUint32(0, true)
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)))
-  let offset = 4 + length
-  const expected = header.curves.reduce((sum, one) => sum + one.size, 0) * header.columns.length * 8
-  if (buffer.byteLength - offset !== expected) {
-    throw new RangeError(`the answer has ${buffer.byteLength - offset} bytes of curves, not ${expected}`)
-  }
-  const curves = header.curves.map(({ run, metric, size }) => {
-    const curve = { run, metric, width: header.width, size }
-    for (const name of header.columns) {
-      curve[name] = readColumn(buffer, offset, size)
-      offset += size * 8
+    const length = new DataView(buffer).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+    let offset = 4 + length;
+    const expected = header.curves.reduce((sum, one) => sum + one.size, 0) * header.columns.length * 8;
+    if (buffer.byteLength - offset !== expected) {
+        throw new RangeError(`the answer has ${buffer.byteLength - offset} bytes of curves, not ${expected}`);
     }
-    return curve
-  })
-  return { version: header.version, by: header.by, width: header.width, curves }
+    const curves = header.curves.map(({ run, metric, size }) => {
+        const curve = { run, metric, width: header.width, size };
+        for (const name of header.columns) {
+            curve[name] = readColumn(buffer, offset, size);
+            offset += size * 8;
+        }
+        return curve;
+    });
+    return { version: header.version, by: header.by, width: header.width, curves };
 }
 
-const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function readColumn(buffer, offset, size) {
-  if (IS_LITTLE_ENDIAN && offset % 8 === 0) return new Float64Array(buffer, offset, size)
-  const view = new DataView(buffer, offset, size * 8)
-  return Float64Array.from({ length: size }, (_, place) => view.getFloat64(place * 8, true))
+    if (IS_LITTLE_ENDIAN && offset % 8 === 0) return new Float64Array(buffer, offset, size);
+    const view = new DataView(buffer, offset, size * 8);
+    return Float64Array.from({ length: size }, (_, place) => view.getFloat64(place * 8, true));
 }
 
 /**
@@ -62,19 +62,19 @@ function readColumn(buffer, offset, size) {
  * @returns {Curve}
  */
 export function emptyCurve(run, metric, width) {
-  return pick({ run, metric, width }, [], () => 0)
+    return pick({ run, metric, width }, [], () => 0);
 }
 
 /** Return the place of the first number at or above `value` in sorted numbers. */
 export function lowerBound(numbers, value) {
-  let low = 0
-  let high = numbers.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (numbers[middle] < value) low = middle + 1
-    else high = middle
-  }
-  return low
+    let low = 0;
+    let high = numbers.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (numbers[middle] < value) low = middle + 1;
+        else high = middle;
+    }
+    return low;
 }
 
 /**
@@ -83,9 +83,9 @@ export function lowerBound(numbers, value) {
  * @returns {Curve}
  */
 export function sliceCurve(curve, from, to) {
-  const cut = { run: curve.run, metric: curve.metric, width: curve.width, size: Math.max(0, to - from) }
-  for (const name of COLUMNS) cut[name] = curve[name].subarray(from, Math.max(from, to))
-  return cut
+    const cut = { run: curve.run, metric: curve.metric, width: curve.width, size: Math.max(0, to - from) };
+    for (const name of COLUMNS) cut[name] = curve[name].subarray(from, Math.max(from, to));
+    return cut;
 }
 
 /**
@@ -94,18 +94,18 @@ export function sliceCurve(curve, from, to) {
  * @returns {Curve}
  */
 export function concatCurves(parts) {
-  const { run, metric, width } = parts[0]
-  const joined = { run, metric, width, size: parts.reduce((sum, part) => sum + part.size, 0) }
-  for (const name of COLUMNS) {
-    const column = new Float64Array(joined.size)
-    let offset = 0
-    for (const part of parts) {
-      column.set(part[name], offset)
-      offset += part.size
+    const { run, metric, width } = parts[0];
+    const joined = { run, metric, width, size: parts.reduce((sum, part) => sum + part.size, 0) };
+    for (const name of COLUMNS) {
+        const column = new Float64Array(joined.size);
+        let offset = 0;
+        for (const part of parts) {
+            column.set(part[name], offset);
+            offset += part.size;
+        }
+        joined[name] = column;
     }
-    joined[name] = column
-  }
-  return joined
+    return joined;
 }
 
 /**
@@ -115,9 +115,9 @@ export function concatCurves(parts) {
  * @returns {Curve}
  */
 export function appendTail(curve, tail) {
-  if (tail.size === 0) return curve
-  const kept = lowerBound(curve.start, tail.start[0])
-  return concatCurves([sliceCurve(curve, 0, kept), tail])
+    if (tail.size === 0) return curve;
+    const kept = lowerBound(curve.start, tail.start[0]);
+    return concatCurves([sliceCurve(curve, 0, kept), tail]);
 }
 
 /**
@@ -129,9 +129,9 @@ export function appendTail(curve, tail) {
  * @returns {Curve}
  */
 export function spliceDetail(overview, detail, low, high) {
-  const from = lowerBound(overview.start, low)
-  const to = lowerBound(overview.start, high)
-  return concatCurves([sliceCurve(overview, 0, from), detail, sliceCurve(overview, to, overview.size)])
+    const from = lowerBound(overview.start, low);
+    const to = lowerBound(overview.start, high);
+    return concatCurves([sliceCurve(overview, 0, from), detail, sliceCurve(overview, to, overview.size)]);
 }
 
 /**
@@ -140,42 +140,43 @@ export function spliceDetail(overview, detail, low, high) {
  * @returns {Curve}
  */
 export function coarsen(curve, factor) {
-  if (factor === 1) return curve
-  const width = curve.width * factor
-  const firsts = []
-  let before = NaN
-  for (let place = 0; place < curve.size; place += 1) {
-    // Rounding first, because the start of a bucket is a rounded multiple of the width.
-    const bucket = Math.floor(Math.round(curve.start[place] / curve.width) / factor)
-    if (bucket !== before) firsts.push(place)
-    before = bucket
-  }
-  const target = { run: curve.run, metric: curve.metric, width }
-  return pick(target, firsts, (name, number) => {
-    const from = firsts[number]
-    const to = number + 1 < firsts.length ? firsts[number + 1] : curve.size
-    if (name === 'start') return Math.floor(Math.round(curve.start[from] / curve.width) / factor) * width
-    if (name === 'first') return curve.first[from]
-    if (name === 'last') return curve.last[to - 1]
-    return MERGES[name](curve[name].subarray(from, to))
-  })
+    if (factor === 1) return curve;
+    const width = curve.width * factor;
+    const firsts = [];
+    let before = NaN;
+    for (let place = 0; place < curve.size; place += 1) {
+        // Rounding first, because the start of a bucket is a rounded multiple of the width.
+        const bucket = Math.floor(Math.round(curve.start[place] / curve.width) / factor);
+        if (bucket !== before) firsts.push(place);
+        before = bucket;
+    }
+    const target = { run: curve.run, metric: curve.metric, width };
+    return pick(target, firsts, (name, number) => {
+        const from = firsts[number];
+        const to = number + 1 < firsts.length ? firsts[number + 1] : curve.size;
+        if (name === "start") return Math.floor(Math.round(curve.start[from] / curve.width) / factor) * width;
+        if (name === "first") return curve.first[from];
+        if (name === "last") return curve.last[to - 1];
+        return MERGES[name](curve[name].subarray(from, to));
+    });
 }
 
-const addAll = (column) => column.reduce((sum, value) => sum + value, 0)
+const addAll = (column) => column.reduce((sum, value) => sum + value, 0);
 const MERGES = {
-  min: (column) => column.reduce((least, value) => (value < least || Number.isNaN(least) ? value : least), NaN),
-  max: (column) => column.reduce((most, value) => (value > most || Number.isNaN(most) ? value : most), NaN),
-  sum: addAll,
-  count: addAll,
-  nan_count: addAll,
-}
+    min: (column) =>
+        column.reduce((least, value) => (value < least || Number.isNaN(least) ? value : least), NaN),
+    max: (column) => column.reduce((most, value) => (value > most || Number.isNaN(most) ? value : most), NaN),
+    sum: addAll,
+    count: addAll,
+    nan_count: addAll,
+};
 
 function pick(target, places, valueOf) {
-  target.size = places.length
-  for (const name of COLUMNS) {
-    target[name] = Float64Array.from({ length: places.length }, (_, number) => valueOf(name, number))
-  }
-  return target
+    target.size = places.length;
+    for (const name of COLUMNS) {
+        target[name] = Float64Array.from({ length: places.length }, (_, number) => valueOf(name, number));
+    }
+    return target;
 }
 
 /**
@@ -186,25 +187,25 @@ function pick(target, places, valueOf) {
  * @returns {Float64Array}
  */
 export function meansOf(curve) {
-  const means = new Float64Array(curve.size)
-  for (let place = 0; place < curve.size; place += 1) {
-    const finite = curve.count[place] - curve.nan_count[place]
-    const mean = finite > 0 ? curve.sum[place] / finite : NaN
-    means[place] = Number.isFinite(mean)
-      ? Math.min(Math.max(mean, curve.min[place]), curve.max[place])
-      : unboundedMean(curve, place, finite)
-  }
-  return means
+    const means = new Float64Array(curve.size);
+    for (let place = 0; place < curve.size; place += 1) {
+        const finite = curve.count[place] - curve.nan_count[place];
+        const mean = finite > 0 ? curve.sum[place] / finite : NaN;
+        means[place] = Number.isFinite(mean)
+            ? Math.min(Math.max(mean, curve.min[place]), curve.max[place])
+            : unboundedMean(curve, place, finite);
+    }
+    return means;
 }
 
 /** A sum of finite values may overflow; then the middle of the extremes stands for the mean. */
 function unboundedMean(curve, place, finite) {
-  const least = curve.min[place]
-  const most = curve.max[place]
-  if (finite === 0) return NaN
-  if (Number.isFinite(least) && Number.isFinite(most)) return least / 2 + most / 2
-  if (least === -Infinity && most === Infinity) return NaN
-  return most === Infinity ? Infinity : -Infinity
+    const least = curve.min[place];
+    const most = curve.max[place];
+    if (finite === 0) return NaN;
+    if (Number.isFinite(least) && Number.isFinite(most)) return least / 2 + most / 2;
+    if (least === -Infinity && most === Infinity) return NaN;
+    return most === Infinity ? Infinity : -Infinity;
 }
 
 /**
@@ -214,9 +215,9 @@ function unboundedMean(curve, place, finite) {
  * @returns {number|null} null if the extent is not known
  */
 export function chooseWidth(by, least, most, buckets) {
-  if (!Number.isFinite(least) || !Number.isFinite(most) || most < least) return null
-  if (by === 'step') return Math.max(1, Math.ceil((most - least + 1) / buckets))
-  if (by === 'time') return Math.max(1, Math.ceil(((most - least) * 1000) / buckets)) / 1000
-  const width = (most / 2 - least / 2) * (2 / buckets)
-  return width > 0 && Number.isFinite(width) ? width : null
+    if (!Number.isFinite(least) || !Number.isFinite(most) || most < least) return null;
+    if (by === "step") return Math.max(1, Math.ceil((most - least + 1) / buckets));
+    if (by === "time") return Math.max(1, Math.ceil(((most - least) * 1000) / buckets)) / 1000;
+    const width = (most / 2 - least / 2) * (2 / buckets);
+    return width > 0 && Number.isFinite(width) ? width : null;
 }

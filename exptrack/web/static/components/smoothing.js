@@ -22,23 +22,23 @@
  * @returns {Float64Array}
  */
 export function smooth(xs, values, counts, nanCounts, length) {
-  const smoothed = Float64Array.from(values)
-  if (!(length > 0)) return smoothed
-  let mean = 0
-  let weight = 0
-  for (let place = 0; place < smoothed.length; place += 1) {
-    const value = values[place]
-    if (!Number.isFinite(value)) {
-      weight = 0
-      continue
+    const smoothed = Float64Array.from(values);
+    if (!(length > 0)) return smoothed;
+    let mean = 0;
+    let weight = 0;
+    for (let place = 0; place < smoothed.length; place += 1) {
+        const value = values[place];
+        if (!Number.isFinite(value)) {
+            weight = 0;
+            continue;
+        }
+        const points = counts[place] - nanCounts[place];
+        const fresh = weight === 0 || nanCounts[place] > 0;
+        const kept = fresh ? 0 : weight * Math.exp((xs[place - 1] - xs[place]) / length);
+        weight = kept + points;
+        // As a step from the mean before: if the value equals it, the mean stays the same to the last bit.
+        mean = kept === 0 ? value : mean + (value - mean) * (points / weight);
+        smoothed[place] = mean;
     }
-    const points = counts[place] - nanCounts[place]
-    const fresh = weight === 0 || nanCounts[place] > 0
-    const kept = fresh ? 0 : weight * Math.exp((xs[place - 1] - xs[place]) / length)
-    weight = kept + points
-    // As a step from the mean before: if the value equals it, the mean stays the same to the last bit.
-    mean = kept === 0 ? value : mean + (value - mean) * (points / weight)
-    smoothed[place] = mean
-  }
-  return smoothed
+    return smoothed;
 }

@@ -2,7 +2,7 @@
  * Shows texts and tables from the archive, and differences of texts. All of it is text: nothing is interpreted.
  */
 import { html, useMemo, useState } from "../vendor/ui.js";
-import { bytes, number, visible } from "../format.js";
+import { bytes, count, number, plural, visible } from "../format.js";
 import { Copy } from "./copy.js";
 
 const LINES = 2000;
@@ -16,7 +16,7 @@ export function TextPreview({ text, truncated = false, size = null, label = "tex
     const part = lines.slice(0, most);
     return html`<figure class="text-preview">
         <div class="tool-row">
-            <span class="quiet">${lines.length.toLocaleString("en")} ${lines.length === 1 ? "line" : "lines"}${
+            <span class="soft">${plural(lines.length, "line")}${
                 truncated ? ` of the beginning${size === null ? "" : `; the whole is ${bytes(size)}`}` : ""}</span>
             <label class="check"><input type="checkbox" checked=${wrap} onChange=${() => setWrap(!wrap)} /> wrap long lines</label>
             <${Copy} text=${text} label=${label} />
@@ -50,7 +50,7 @@ const isNumeric = (cell) => typeof cell === "number" || cell === "NaN" || cell =
 
 /**
  * A table of `columns`, names, and `rows`, lists of cells. A click on a heading sorts; `total` is the number of
- * rows of the whole table. `onOpen(cell, column)` may turn a cell into a link by returning its address.
+ * rows of the whole table. `linkOf(cell, column, row)` may return an address, which makes the cell a link.
  */
 export function TablePreview({ columns, rows, total = null, label = "table", pageSize = 100, linkOf = null }) {
     const [sort, setSort] = useState({ column: -1, down: false });
@@ -73,12 +73,12 @@ export function TablePreview({ columns, rows, total = null, label = "table", pag
             </tr></thead>
             <tbody>${sorted.slice(at * pageSize, (at + 1) * pageSize).map((row, line) => html`<tr key=${line}>
                 ${row.map((cell, place) => html`<${Cell} key=${place} cell=${cell} isNumber=${numeric[place]}
-                    href=${linkOf?.(cell, columns[place])} />`)}</tr>`)}</tbody></table>
+                    href=${linkOf?.(cell, columns[place], row)} />`)}</tr>`)}</tbody></table>
         </div>
         <${Pages} at=${at} pages=${pages} go=${setPage}>
             ${total !== null && total > rows.length
-                ? `the first ${rows.length.toLocaleString("en")} of ${total.toLocaleString("en")} rows`
-                : `${rows.length.toLocaleString("en")} ${rows.length === 1 ? "row" : "rows"}`}<//>
+                ? `the first ${count(rows.length)} of ${plural(total, "row")}`
+                : plural(rows.length, "row")}<//>
     </div>`;
 }
 
@@ -89,15 +89,15 @@ function Cell({ cell, isNumber, href }) {
     const long = text.length > 300;
     return html`<td class=${isNumber ? "number" : ""} title=${typeof cell === "number" ? String(cell) : null}>
         ${href ? html`<a href=${href}><bdi>${text}</bdi></a>`
-            : html`<bdi class=${odd ? "not-finite" : ""}>${long ? `${text.slice(0, 300)}…` : text}</bdi>`}</td>`;
+            : html`<bdi class=${odd ? "special" : ""}>${long ? `${text.slice(0, 300)}…` : text}</bdi>`}</td>`;
 }
 
 /** Buttons for pages of anything, with a word on the whole. */
 export function Pages({ at, pages, go, children }) {
-    return html`<div class="pages"><span class="quiet">${children}</span>
+    return html`<div class="pages"><span class="soft">${children}</span>
         ${pages > 1 && html`
             <button type="button" disabled=${at === 0} onClick=${() => go(at - 1)} aria-label="Previous page">‹</button>
-            <span>page ${(at + 1).toLocaleString("en")} of ${pages.toLocaleString("en")}</span>
+            <span>page ${count(at + 1)} of ${count(pages)}</span>
             <button type="button" disabled=${at >= pages - 1} onClick=${() => go(at + 1)} aria-label="Next page">›</button>`}
     </div>`;
 }
@@ -205,12 +205,12 @@ const AROUND = 3;
 export function TextDiff({ a, b, labelA = "before", labelB = "after" }) {
     const edits = useMemo(() => diffLines(splitLines(a), splitLines(b)), [a, b]);
     const [all, setAll] = useState(false);
-    if (edits.every((edit) => edit.kind === "same")) return html`<p class="quiet">The two texts are the same.</p>`;
+    if (edits.every((edit) => edit.kind === "same")) return html`<p class="soft">The two texts are the same.</p>`;
     const near = nearChanges(edits);
     const rows = edits.map((edit, place) => ({ ...edit, near: near[place], place })).filter((edit) => all || edit.near);
     return html`<figure class="text-diff">
         <div class="tool-row">
-            <span class="quiet">− <bdi>${visible(labelA)}</bdi>, + <bdi>${visible(labelB)}</bdi></span>
+            <span class="soft">− <bdi>${visible(labelA)}</bdi>, + <bdi>${visible(labelB)}</bdi></span>
             <label class="check"><input type="checkbox" checked=${all} onChange=${() => setAll(!all)} /> show all lines</label>
         </div>
         <table class="diff-table" aria-label=${`Differences of ${labelA} and ${labelB}`}><tbody>

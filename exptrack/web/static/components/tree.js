@@ -3,7 +3,7 @@
  * Paths are written as filters write them: a key with a dot or a quote in it stands in quotes.
  */
 import { html, useMemo, useState } from "../vendor/ui.js";
-import { visible } from "../format.js";
+import { count, plural, visible } from "../format.js";
 import { Copy } from "./copy.js";
 import { Icon } from "./icons.js";
 
@@ -104,12 +104,12 @@ export function Tree({ value, sources = null, noun = "values" }) {
     ));
     return html`<div class="tree">
         <div class="tool-row">
-            <input type="search" class="search" placeholder=${`Search ${leaves.toLocaleString("en")} ${noun}`}
+            <input type="search" class="search" placeholder=${`Search ${count(leaves)} ${noun}`}
                 aria-label=${`Search ${noun}`} value=${search} onInput=${(event) => setSearch(event.target.value)} />
             ${folds.length > 0 && !kept && html`
                 <button type="button" onClick=${() => foldAll(false)}>Unfold all</button>
                 <button type="button" onClick=${() => foldAll(true)}>Fold all</button>`}
-            ${kept && html`<span class="quiet">${rows.filter((node) => !node.folds).length.toLocaleString("en")} match</span>`}
+            ${kept && html`<span class="soft">${count(rows.filter((node) => !node.folds).length)} match</span>`}
         </div>
         <table class="tree-table">
             <thead><tr><th scope="col">Key</th><th scope="col">Value</th>${sources && html`<th scope="col">Set by</th>`}</tr></thead>
@@ -118,8 +118,8 @@ export function Tree({ value, sources = null, noun = "values" }) {
                 isFolded=${!kept && folded(node)} flip=${flip} />`)}</tbody>
         </table>
         ${rows.length > most && html`<button type="button" class="more" onClick=${() => setMost(most + PAGE)}>
-            Show ${Math.min(PAGE, rows.length - most)} more of ${rows.length.toLocaleString("en")}</button>`}
-        ${rows.length === 0 && html`<p class="quiet">No ${noun} match “${visible(search)}”.</p>`}
+            Show ${Math.min(PAGE, rows.length - most)} more of ${count(rows.length)}</button>`}
+        ${rows.length === 0 && html`<p class="soft">No ${noun} match “${visible(search)}”.</p>`}
     </div>`;
 }
 
@@ -134,7 +134,7 @@ function Node({ node, source, withSource, isFolded, flip }) {
             <${Copy} text=${node.path} label=${`the path ${node.path}`} />
         </th>
         <td>${node.folds
-            ? html`<span class="quiet">${isFolded ? `${node.leaves.toLocaleString("en")} inside` : ""}</span>`
+            ? html`<span class="soft">${isFolded ? plural(node.leaves, "value") : ""}</span>`
             : html`<bdi class=${`value type-${typeOf(node.value)}`} title=${typeOf(node.value)}>${visible(text)}</bdi>
                 <${Copy} text=${text} label=${`the value of ${node.path}`} />`}</td>
         ${withSource && html`<td>${source && html`<${Source} source=${source} />`}</td>`}

@@ -3,11 +3,12 @@
  * beside it, and the commands of the terminal that deal with whole files.
  */
 import { html, useEffect, useRef, useState } from "../vendor/ui.js";
-import { get, post } from "../api.js";
+import { archive, get, post, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
 import { Moment } from "../components/moment.js";
+import { Status } from "../components/status.js";
 import { Pages } from "../components/text.js";
 import { STATUS, bytes, count, plural, visible } from "../format.js";
 import { watch } from "../live.js";
@@ -15,8 +16,13 @@ import { toast, toastError } from "../toasts.js";
 
 const MOST_RUNS = 20;
 
+async function readFile(signal) {
+    const [file, { trash }] = await Promise.all([get("/api/file", {}, signal), get("/api/trash", {}, signal)]);
+    return { ...file, trash };
+}
+
 export default function FileView() {
-    const file = useLoad((signal) => get("/api/file", {}, signal), []);
+    const file = useLoad(readFile, []);
     useEffect(() => {
         let timer = null;
         const stop = watch({ runs: true }, () => {
@@ -33,13 +39,11 @@ export default function FileView() {
     return html`<div class="view file-view"><${Loaded} of=${file}>${(answer) => html`
         <${Head} info=${answer.info} />
         <div class="file-grid">
-            <${Sizes} info=${answer.info} trash=${answer.trash} storage=${answer.storage} />
+            <${Sizes} info=${answer.info} />
+            <div class="file-stack"><${Verify} /><${Waiting} waiting=${answer.info.waiting} /></div>
             <${Versions} info=${answer.info} />
-            <${Waiting} waiting=${answer.info.waiting} />
-            <${Verify} />
             <${Largest} storage=${answer.storage} />
-            <${Trash} answer=${answer} reload=${file.reload} />
-            <${Rows} rows=${answer.info.rows} />
+            <${Trash} trash=${answer.trash} reload=${file.reload} />
             <${Commands} path=${answer.info.path} />
         </div>`}<//></div>`;
 }
@@ -50,14 +54,14 @@ function Head({ info }) {
         [bytes(info.file_bytes), "file", `${count(info.file_bytes)} bytes`],
         [count(runs), runs === 1 ? "run" : "runs", null],
         [bytes(info.artifact_bytes), "of artifacts", `${count(info.artifact_bytes)} bytes`],
-        [bytes(info.stored_bytes), "they take here", "Equal pieces are stored once, and packed."],
+        [bytes(info.stored_bytes), "stored for them", "Equal pieces are stored once, and packed."],
     ];
     return html`<header class="file-head">
         <h1><bdi>${visible(info.path)}</bdi><${Copy} text=${info.path} label="the path" /></h1>
         <div class="file-numbers">${numbers.map(([value, word, title]) => html`<div key=${word} title=${title}>
             <strong>${value}</strong> <span class="soft">${word}</span></div>`)}</div>
         <div class="row file-statuses">${Object.entries(STATUS).filter(([name]) => info.runs[name]).map(([name, { sign, word }]) => html`
-            <a class=${`status status-${name}`} key=${name} href=${`/runs?where=${encodeURIComponent(`status = "${name}"`)}`}>
+            <a class=${`status status-${name}`} key=${name} href=${urlOf("/runs", { where: `status = ${name}` })}>
                 <i>${sign}</i>${count(info.runs[name])} ${word}</a>`)}
             ${info.first_run && html`<span class="soft">from <${Moment} at=${info.first_run} /> to <${Moment} at=${info.last_run} /></span>`}
         </div>
@@ -70,10 +74,7 @@ function Card({ title, children, wide = false }) {
     return html`<section class=${wide ? "card wide" : "card"}><h2>${title}</h2>${children}</section>`;
 }
 
-function Sizes({ info, trash, storage }) {
-    const inTrash = new Set(trash.map(({ run }) => run.run_id));
-    const returns = storage.filter((one) => inTrash.has(one.run_id))
-        .reduce((sum, one) => sum + one.stored_bytes - one.shared_bytes, 0);
+function Sizes({ info }) {
     const rest = Math.max(0, info.file_bytes - info.stored_bytes - info.free_bytes);
     const parts = [
         ["artifacts", info.stored_bytes], ["runs, metrics and the rest", rest], ["free inside the file", info.free_bytes],
@@ -85,14 +86,13 @@ function Sizes({ info, trash, storage }) {
                 <th scope="row"><span class=${`swatch part-${place}`} aria-hidden="true">■</span> ${name}</th>
                 <td class="number" title=${`${count(size)} bytes`}>${bytes(size)}</td></tr>`)}
             <tr><th scope="row">write-ahead log beside it</th><td class="number">${bytes(info.wal_bytes)}</td></tr>
-            <tr><th scope="row">emptying the trash gives back</th><td class="number">${bytes(returns)}</td></tr>
             <tr><th scope="row">saved by storing equal pieces once</th>
                 <td class="number">${bytes(Math.max(0, info.artifact_bytes - info.stored_bytes))}</td></tr>
         </tbody></table><//>`;
 }
 
 function Versions({ info }) {
-    const pairs = [["format of the file", info.format], ["written by exptrack", info.library], ["SQLite", info.sqlite]];
+    const pairs = [["format of the file", info.format], ["this exptrack", info.library], ["its SQLite", info.sqlite]];
     return html`<${Card} title="Versions"><table class="pairs-table"><tbody>${pairs.map(([name, value]) => html`
         <tr key=${name}><th scope="row">${name}</th><td>${visible(String(value))}</td></tr>`)}</tbody></table><//>`;
 }
@@ -125,10 +125,10 @@ function Largest({ storage }) {
             <${Pages} at=${page} pages=${pages} go=${setPage}>${plural(sorted.length, "run")} with artifacts<//>`}<//>`;
 }
 
-function Trash({ answer: { trash, storage, can_edit: canEdit }, reload }) {
+function Trash({ trash, reload }) {
     const [chosen, setChosen] = useState(() => new Set());
     const dialog = useRef(null);
-    const bytesOf = new Map(storage.map((one) => [one.run_id, one.stored_bytes - one.shared_bytes]));
+    const canEdit = archive.value?.can_edit ?? false;
     const ids = trash.map(({ run }) => run.run_id);
     const picked = ids.filter((id) => chosen.has(id));
     const act = async (path, body, done) => {
@@ -152,7 +152,6 @@ function Trash({ answer: { trash, storage, can_edit: canEdit }, reload }) {
         if (!after.delete(id)) after.add(id);
         return after;
     });
-    const total = ids.reduce((sum, id) => sum + (bytesOf.get(id) ?? 0), 0);
     return html`<${Card} title="Trash" wide>${trash.length === 0
         ? html`<p class="soft">The trash is empty. A deleted run comes here first, with everything it holds.</p>`
         : html`<div class="tool-row">
@@ -160,17 +159,17 @@ function Trash({ answer: { trash, storage, can_edit: canEdit }, reload }) {
                     <${Icon} name="undo-2" /> Restore ${picked.length > 0 && count(picked.length)}</button>
                 <button type="button" class="danger" disabled=${!canEdit} onClick=${() => dialog.current.showModal()}>
                     <${Icon} name="trash" /> Empty the trash…</button>
-                <span class="soft">${plural(trash.length, "run")}; deleting them gives back ${bytes(total)}</span></div>
+                <span class="soft">${plural(trash.length, "run")}. They keep all they hold until the trash is emptied.</span></div>
             <table class="data-table"><thead><tr><th scope="col"><input type="checkbox" aria-label="Choose all runs in the trash"
                     checked=${picked.length === ids.length} onChange=${() => setChosen(new Set(picked.length === ids.length ? [] : ids))} /></th>
                 <th scope="col">Run</th><th scope="col">Started</th><th scope="col">Deleted</th>
-                <th scope="col" class="number">Artifacts give back</th></tr></thead>
+                <th scope="col">Status</th></tr></thead>
             <tbody>${trash.slice(0, 500).map(({ run, deleted_at: at }) => html`<tr key=${run.run_id}>
                 <td><input type="checkbox" aria-label=${`Choose ${visible(run.name ?? run.run_id)}`}
                     checked=${chosen.has(run.run_id)} onChange=${() => flip(run.run_id)} /></td>
                 <td><a href=${`/run/${encodeURIComponent(run.run_id)}`}><bdi>${visible(run.name ?? run.run_id)}</bdi></a></td>
                 <td><${Moment} at=${run.started_at} /></td><td><${Moment} at=${at} /></td>
-                <td class="number">${bytes(bytesOf.get(run.run_id) ?? 0)}</td></tr>`)}</tbody></table>
+                <td><${Status} status=${run.status} reason=${run.reason} /></td></tr>`)}</tbody></table>
             ${trash.length > 500 && html`<p class="soft">The 500 deleted last are shown.</p>`}
             <dialog ref=${dialog} aria-labelledby="empty-title"><h2 id="empty-title">Delete ${plural(trash.length, "run")} for good?</h2>
                 <p>Their configs, metrics and artifacts go too. Artifacts that other runs share stay. This cannot be undone.</p>
@@ -236,13 +235,6 @@ function Report({ report }) {
         <ul class="problems">${report.problems.slice(0, 200).map((one, place) => html`<li key=${place}>
             <b>${one.part}</b> <bdi>${visible(one.where)}</bdi>: ${visible(one.message)}</li>`)}</ul>
         <p class="soft">Save what is sound by <code>exptrack salvage</code>.</p></div>`;
-}
-
-function Rows({ rows }) {
-    const found = Object.entries(rows).filter(([, size]) => size > 0).sort((a, b) => b[1] - a[1]);
-    if (found.length === 0) return null;
-    return html`<${Card} title="Rows by table"><table class="pairs-table"><tbody>${found.map(([name, size]) => html`
-        <tr key=${name}><th scope="row"><code>${visible(name)}</code></th><td class="number">${count(size)}</td></tr>`)}</tbody></table><//>`;
 }
 
 function Commands({ path }) {

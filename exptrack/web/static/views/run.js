@@ -47,10 +47,18 @@ function useTicks(id) {
     return ticks;
 }
 
+/** Reads a run; without an id, the newest. */
+async function readRun(id, signal) {
+    if (id !== "") return get(`/api/run/${encodeURIComponent(id)}`, {}, signal);
+    const { rows } = await get("/api/runs", { columns: ["run_id"], size: 1 }, signal);
+    if (rows.length === 0) throw new Error("The archive has no runs yet. Start one by exptrack.start_run().");
+    return readRun(rows[0].run_id, signal);
+}
+
 export default function RunView({ route }) {
-    const id = route.path[0] ?? "latest";
+    const id = route.path[0] ?? "";
     const ticks = useTicks(id);
-    const run = useLoad((signal) => get(`/api/run/${encodeURIComponent(id)}`, {}, signal), [id, ticks.any]);
+    const run = useLoad((signal) => readRun(id, signal), [id, ticks.any]);
     return html`<div class="view run-view"><${Loaded} of=${run}>
         ${(answer) => html`<${Run} key=${answer.run.run_id} answer=${answer} route=${route} ticks=${ticks}
             reload=${run.reload} />`}<//></div>`;
@@ -59,19 +67,20 @@ export default function RunView({ route }) {
 function Run({ answer, route, ticks, reload }) {
     const current = TABS.find((tab) => tab.name === route.params.get("tab")) ?? TABS[0];
     const choose = (tab) => route.set({ tab: tab.name === TABS[0].name ? null : tab.name, q: null }, { push: true });
+    const { run } = answer;
     const goTo = (id) => id && route.go(`/run/${encodeURIComponent(id)}`, keepTab(route));
     useEffect(() => {
-        document.title = `${answer.run.name ?? answer.run.run_id} · exptrack`;
-    }, [answer.run.name, answer.run.run_id]);
+        document.title = `${run.name ?? run.run_id} · exptrack`;
+    }, [run.name, run.run_id]);
     useKeys("Run", [
-        { keys: "[", does: "Go to the run started before", run: () => goTo(answer.previous) },
-        { keys: "]", does: "Go to the run started after", run: () => goTo(answer.next) },
+        { keys: "[", does: "Go to the run started before", run: () => goTo(run.previous) },
+        { keys: "]", does: "Go to the run started after", run: () => goTo(run.next) },
     ]);
     return html`
-        <${Head} answer=${answer} goTo=${goTo} reload=${reload} />
+        <${Head} run=${run} goTo=${goTo} reload=${reload} />
         <${TabList} current=${current} choose=${choose} />
         <section id="run-panel" role="tabpanel" aria-labelledby=${`tab-${current.name}`}>
-            <${current.Body} key=${current.name} answer=${answer} run=${answer.run} route=${route} ticks=${ticks}
+            <${current.Body} key=${current.name} run=${run} route=${route} ticks=${ticks}
                 reload=${reload} />
         </section>`;
 }

@@ -1,7 +1,7 @@
 /** The runs of the archive as a table: filtered, ordered, grouped, chosen and edited. */
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/ui.js";
-import { get } from "../api.js";
-import { archive, readArchive } from "../archive.js";
+import { archive, get } from "../api.js";
+import { readArchive } from "../archive.js";
 import { Facets } from "../components/facets.js";
 import { FilterLine } from "../components/filter.js";
 import { Icon } from "../components/icons.js";

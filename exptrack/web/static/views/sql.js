@@ -82,7 +82,7 @@ export default function SqlView({ route }) {
     const examples = useLoad(readExampleValues, []);
     const query = useQuery();
     const handle = useRef(null);
-    useEffect(() => setText(readFragment()), [route.hash]);
+    useEffect(() => setText(readFragment()), [route]);
     const change = (typed) => {
         setText(typed);
         history.replaceState(history.state, "", `#${encodeURIComponent(typed)}`);

@@ -24,5 +24,5 @@ export function Config({ run }) {
 
 function Hash({ term, text, says }) {
     return html`<div title=${says}><dt>${term}</dt><dd><code>${text.slice(0, 16)}</code>
-        <${Copy} text=${text} label=${`the ${term.toLowerCase()} hash`} /> <span class="quiet">${says}</span></dd></div>`;
+        <${Copy} text=${text} label=${`the ${term.toLowerCase()} hash`} /> <span class="soft">${says}</span></dd></div>`;
 }

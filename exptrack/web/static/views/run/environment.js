@@ -55,7 +55,7 @@ export function Environment({ run }) {
                 <div class="command-line"><code>${visible(command.map(shellWord).join(" "))}</code>
                     <${Copy} text=${command.map(shellWord).join(" ")} label="the command" /></div></section>`}
             <section><h2>Code</h2><${Pairs} pairs=${code} />
-                <p class="quiet">${codeState(run)}</p>
+                <p class="soft">${codeState(run)}</p>
                 ${newest(artifacts.data?.artifacts ?? [], isPatch).map((artifact) => html`
                     <${StoredText} key=${artifact.name} artifact=${artifact} Body=${PatchPreview} />`)}</section>
             <section><h2>Machine</h2><${Pairs} pairs=${[

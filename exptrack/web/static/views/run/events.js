@@ -2,10 +2,10 @@
 import { html, useState } from "../../vendor/ui.js";
 import { get } from "../../api.js";
 import { Loaded, useLoad } from "../../components/load.js";
+import { Moment } from "../../components/moment.js";
 import { Pages } from "../../components/text.js";
 import { valueText } from "../../components/tree.js";
-import { visible } from "../../format.js";
-import { Moment } from "./head.js";
+import { plural, visible } from "../../format.js";
 
 const PAGE = 200;
 
@@ -25,7 +25,7 @@ export function Events({ run, ticks, route }) {
         const pages = Math.max(1, Math.ceil(found.length / PAGE));
         const at = Math.min(page, pages - 1);
         return html`<div class="tool-row"><input type="search" class="search" aria-label="Search events"
-                placeholder=${`Search ${answer.events.length.toLocaleString("en")} events`} value=${search}
+                placeholder=${`Search ${plural(answer.events.length, "event")}`} value=${search}
                 onInput=${(event) => change(event.target.value)} /></div>
             <table class="data-table events-table">
                 <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Data</th></tr></thead>
@@ -33,9 +33,9 @@ export function Events({ run, ticks, route }) {
                     <td><${Moment} at=${event.happened_at} /></td>
                     <td><bdi class="event-kind">${visible(event.kind)}</bdi></td>
                     <td>${Object.entries(event.data).filter(([, value]) => value !== null).map(([key, value]) => html`
-                        <span class="event-fact" key=${key}><span class="quiet">${visible(key)}</span>${" "}
+                        <span class="event-fact" key=${key}><span class="soft">${visible(key)}</span>${" "}
                             <bdi>${visible(shorten(valueText(value)))}</bdi></span>`)}</td></tr>`)}</tbody></table>
-            <${Pages} at=${at} pages=${pages} go=${setPage}>${found.length.toLocaleString("en")} events<//>`;
+            <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(found.length, "event")}<//>`;
     }}<//>`;
 }
 

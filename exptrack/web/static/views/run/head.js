@@ -2,13 +2,15 @@
  * The head of a run: how it stands, what it is called, and what people wrote about it, edited in place.
  */
 import { html, useEffect, useRef, useState } from "../../vendor/ui.js";
-import { get, post } from "../../api.js";
+import { archive, get, post, urlOf } from "../../api.js";
 import { Copy } from "../../components/copy.js";
 import { Icon } from "../../components/icons.js";
 import { useLoad } from "../../components/load.js";
+import { Status } from "../../components/status.js";
+import { Moment } from "../../components/moment.js";
 import { typeOf, valueText } from "../../components/tree.js";
-import { Status, duration, number, time, visible } from "../../format.js";
-import { canEdit, toast } from "../../shell.js";
+import { duration, number, visible } from "../../format.js";
+import { toast, toastError } from "../../toasts.js";
 
 const runAddress = (id) => `/run/${encodeURIComponent(id)}`;
 
@@ -20,43 +22,41 @@ export function useEdit(id, reload) {
             reload();
             return true;
         } catch (error) {
-            toast(error.message, "error");
+            toastError(error);
             return false;
         }
     };
 }
 
-export function Head({ answer, goTo, reload }) {
-    const { run } = answer;
-    const edit = useEdit(run.run_id, reload);
-    const editable = canEdit() && answer.deleted_at === null;
+export function Head({ run, goTo, reload }) {
+    const change = useEdit(run.run_id, reload);
+    const edit = archive.value?.can_edit && run.deleted_at === null ? change : null;
     return html`<header class="run-head">
-        ${answer.deleted_at !== null && html`<p class="run-trashed" role="status">This run has been in the trash since
-            ${" "}<${Moment} at=${answer.deleted_at} />. Restore it on the page <a href="/file">File</a>.</p>`}
+        ${run.deleted_at !== null && html`<p class="run-trashed" role="status">This run has been in the trash since
+            ${" "}<${Moment} at=${run.deleted_at} />. Restore it on the page <a href="/file">File</a>.</p>`}
         <div class="run-title">
-            <${Status} status=${run.status} pruned=${run.trial_state === "pruned"} />
-            <${Name} run=${run} edit=${editable ? edit : null} />
+            <${Status} status=${statusOf(run)} />
+            <${Name} run=${run} edit=${edit} />
             <span class="run-steps">
-                <button type="button" disabled=${!answer.previous} title="The run started before ([)"
-                    onClick=${() => goTo(answer.previous)}>‹ previous</button>
-                <button type="button" disabled=${!answer.next} title="The run started after (])"
-                    onClick=${() => goTo(answer.next)}>next ›</button>
+                <button type="button" disabled=${!run.previous} title="The run started before ([)"
+                    onClick=${() => goTo(run.previous)}>‹ previous</button>
+                <button type="button" disabled=${!run.next} title="The run started after (])"
+                    onClick=${() => goTo(run.next)}>next ›</button>
             </span>
         </div>
         <dl class="run-facts"><${Facts} run=${run} /></dl>
         ${run.reason && html`<p class=${`run-reason status-${run.status}`}><b>Reason</b> <bdi>${visible(run.reason)}</bdi></p>`}
         <div class="run-words">
-            <${Tags} tags=${run.tags} edit=${editable ? edit : null} />
-            <${Attributes} attributes=${answer.attributes} edit=${editable ? edit : null} />
-            <${Notes} notes=${answer.notes} edit=${editable ? edit : null} />
+            <${Tags} tags=${run.tags} edit=${edit} />
+            <${Attributes} attributes=${run.attributes} edit=${edit} />
+            <${Notes} notes=${run.notes} edit=${edit} />
         </div>
         <${Changes} id=${run.run_id} status=${run.status} />
     </header>`;
 }
 
-export function Moment({ at }) {
-    return html`<time datetime=${at} title=${at}>${time(at)}</time>`;
-}
+/** The status that people see: a pruned trial is completed, and is called pruned. */
+const statusOf = (run) => (run.status === "completed" && run.trial_state === "pruned" ? "pruned" : run.status);
 
 function Fact({ term, children }) {
     return html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
@@ -69,10 +69,10 @@ function Facts({ run }) {
         <${Fact} term="Started"><${Moment} at=${run.started_at} /><//>
         <${Fact} term=${run.status === "running" ? "Running for" : "Duration"}>${duration(since)}<//>
         ${run.group !== null && html`<${Fact} term="Group">
-            <a href=${`/runs?where=${encodeURIComponent(`group = ${quoted(run.group)}`)}`}><bdi>${visible(run.group)}</bdi></a><//>`}
+            <a href=${runsWith("group", run.group)}><bdi>${visible(run.group)}</bdi></a><//>`}
         ${run.parent !== null && html`<${Fact} term="Parent"><a href=${runAddress(run.parent)}>${run.parent}</a><//>`}
         ${run.study !== null && html`<${Fact} term="Study">
-            <a href=${`/runs?where=${encodeURIComponent(`study = ${quoted(run.study)}`)}`}><bdi>${visible(run.study)}</bdi></a>,
+            <a href=${runsWith("study", run.study)}><bdi>${visible(run.study)}</bdi></a>,
             trial ${run.trial_number} (${run.trial_state})<//>`}
         <${Fact} term="Host"><bdi>${visible(run.host)}</bdi><//>
         ${run.vcs_commit !== null && html`<${Fact} term="Commit"><code>${run.vcs_commit.slice(0, 10)}</code>
@@ -80,10 +80,8 @@ function Facts({ run }) {
         ${run.external_id !== null && html`<${Fact} term="External id"><bdi>${visible(run.external_id)}</bdi><//>`}`;
 }
 
-/** A text as the filter language writes it. */
-function quoted(text) {
-    return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-}
+/** The runs in which a field has a text. */
+const runsWith = (field, text) => urlOf("/runs", { where: `${field} = '${text.replaceAll("'", "''")}'` });
 
 /** The seconds that a run took; of a running run they go on counting. */
 function useElapsed(run) {
@@ -105,7 +103,7 @@ function Name({ run, edit }) {
     }, [draft !== null]);
     if (draft === null) {
         return html`<h1 class="run-name"><bdi>${visible(run.name ?? run.run_id)}</bdi>
-            ${edit && html`<button type="button" class="icon-button" title="Rename the run" aria-label="Rename the run"
+            ${edit && html`<button type="button" class="icon" title="Rename the run" aria-label="Rename the run"
                 onClick=${() => setDraft(run.name ?? "")}><${Icon} name="pencil" /></button>`}</h1>`;
     }
     const save = async (event) => {
@@ -144,7 +142,7 @@ function AddLine({ label, placeholder, add }) {
 function Tags({ tags, edit }) {
     if (!edit && tags.length === 0) return null;
     return html`<div class="run-tags" role="group" aria-label="Tags">${tags.map((tag) => html`<span class="tag" key=${tag}>
-        <a href=${`/runs?where=${encodeURIComponent(`tag = ${quoted(tag)}`)}`}><bdi>${visible(tag)}</bdi></a>
+        <a href=${runsWith("tag", tag)}><bdi>${visible(tag)}</bdi></a>
         ${edit && html`<button type="button" class="tag-remove" title="Remove this tag" aria-label=${`Remove the tag ${visible(tag)}`}
             onClick=${() => edit("remove_tag", tag)}><${Icon} name="x" /></button>`}</span>`)}
         ${edit && html`<${AddLine} label="tag" placeholder="New tag" add=${(text) => edit("add_tag", text)} />`}</div>`;
@@ -155,7 +153,7 @@ function Attributes({ attributes, edit }) {
     const add = (text) => {
         const [key, value] = text.split(/=(.*)/s);
         if (value === undefined || !key.trim()) {
-            toast("An attribute needs a key and a value; write KEY=VALUE.", "error");
+            toast("An attribute needs a key and a value; write KEY=VALUE.", { kind: "error" });
             return false;
         }
         return edit("set_attribute", readValue(value.trim()), key.trim());
@@ -184,7 +182,7 @@ function Notes({ notes, edit }) {
     if (!edit && notes.length === 0) return null;
     return html`<div class="run-notes" role="group" aria-label="Notes">
         ${notes.map((note, place) => html`<p class="note" key=${place}><bdi>${visible(note.text)}</bdi>
-            <span class="quiet"><${Moment} at=${note.written_at} /></span></p>`)}
+            <span class="soft"><${Moment} at=${note.written_at} /></span></p>`)}
         ${edit && html`<${AddLine} label="note" placeholder="New note" add=${(text) => edit("add_note", text)} />`}</div>`;
 }
 
@@ -202,14 +200,14 @@ function Changes({ id, status }) {
         <summary>${counts.length > 0 ? `Changed since the run before: ${counts.join(", ")}` : "Nothing changed since the run before"}
             </summary>
         <p>The run before is <a href=${runAddress(found.previous)}>${found.previous}</a>, the last one ${BECAUSE[found.because]}.
-            ${" "}<a href=${`/compare?runs=${found.previous}&runs=${id}`}>Compare the two</a></p>
+            ${" "}<a href=${urlOf("/compare", { runs: [found.previous, id] })}>Compare the two</a></p>
         <table class="changes-table"><thead><tr><th scope="col">What</th><th scope="col">Before</th><th scope="col">Now</th></tr></thead>
             <tbody>${PARTS.flatMap((part) => found[part].map((one) => html`<tr key=${part + (one.key ?? one.name)}>
-                <th scope="row"><span class="quiet">${part}</span> <bdi>${visible(one.key ?? one.name)}</bdi></th>
-                <td>${one.change === "added" ? html`<span class="quiet">–</span>` : html`<${Value} value=${one.a} />`}</td>
-                <td>${one.change === "removed" ? html`<span class="quiet">–</span>` : html`<${Value} value=${one.b} />`}</td></tr>`))}
+                <th scope="row"><span class="soft">${part}</span> <bdi>${visible(one.key ?? one.name)}</bdi></th>
+                <td>${one.change === "added" ? html`<span class="soft">–</span>` : html`<${Value} value=${one.a} />`}</td>
+                <td>${one.change === "removed" ? html`<span class="soft">–</span>` : html`<${Value} value=${one.b} />`}</td></tr>`))}
             ${found.metrics.slice(0, 50).map((one) => html`<tr key=${`metric ${one.name}`}>
-                <th scope="row"><span class="quiet">last</span> <bdi>${visible(one.name)}</bdi></th>
+                <th scope="row"><span class="soft">last</span> <bdi>${visible(one.name)}</bdi></th>
                 <td>${one.last_a === null ? "" : number(one.last_a)}</td><td>${one.last_b === null ? "" : number(one.last_b)}</td></tr>`)}
         </tbody></table></details>`;
 }

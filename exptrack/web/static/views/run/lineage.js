@@ -3,8 +3,8 @@ import { html } from "../../vendor/ui.js";
 import { get } from "../../api.js";
 import { Copy } from "../../components/copy.js";
 import { Empty, Loaded, useLoad } from "../../components/load.js";
+import { Moment } from "../../components/moment.js";
 import { visible } from "../../format.js";
-import { Moment } from "./head.js";
 
 export function Lineage({ run, ticks }) {
     const lineage = useLoad(
@@ -32,7 +32,7 @@ function Uses({ title, uses, self }) {
         <thead><tr><th scope="col">Artifact</th><th scope="col">Made by</th><th scope="col">Used by</th>
             <th scope="col">Used at</th><th scope="col">Hash</th></tr></thead>
         <tbody>${uses.map((use) => html`<tr key=${`${use.run_id} ${use.from_run} ${use.name} ${use.version}`}>
-            <td><bdi>${visible(use.name)}</bdi> <span class="quiet">version ${use.version}</span></td>
+            <td><bdi>${visible(use.name)}</bdi> <span class="soft">version ${use.version}</span></td>
             <td><${RunLink} id=${use.from_run} self=${self} tab="artifacts" /></td>
             <td><${RunLink} id=${use.run_id} self=${self} tab="lineage" /></td>
             <td><${Moment} at=${use.used_at} /></td>

@@ -1,0 +1,128 @@
+"""The part of an archive that serves a page: rows and fields of many runs, changes, help with filters.
+
+Invariant: a call reads no more than it returns, up to a fixed number of rows, however much the archive holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from exptrack.archive.queries import ArchiveQueries
+from exptrack.database.connection import in_reading
+from exptrack.metrics.writer import drain_all
+from exptrack.plain import is_text, read_elements, read_names
+from exptrack.runs.ownership import find_dead_runs
+from exptrack.validation import check_choice, check_step, check_text, check_whole
+
+if TYPE_CHECKING:
+    from exptrack.query.completion import FilterHelp
+    from exptrack.query.conditions import Field
+    from exptrack.query.field_summary import FieldInfo
+    from exptrack.query.run_watch import RunWatch
+
+KEPT_RUNS = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL"
+MOST_COMPLETIONS = 1_000
+
+
+class ArchiveBrowsing(ArchiveQueries):
+    """The calls of an archive that a page makes: each reads what is on the screen."""
+
+    # Runs
+
+    def fields(self) -> tuple[FieldInfo, ...]:
+        """List the config keys, metrics and attributes that runs have; see :meth:`RunQuery.fields`."""
+        return self.runs().fields()
+
+    def watch_runs(self) -> RunWatch:
+        """Watch for runs that are added, changed or removed from now on; see :class:`exptrack.RunWatch`."""
+        from exptrack.query.run_watch import RunWatch
+
+        return RunWatch(self._connection, self._settle)
+
+    def read_rows(self, row_ids: Iterable[int], columns: Iterable[str]) -> list[dict[str, Any] | None]:
+        """Return columns of runs by their row ids, as of one moment; None for a run that is gone.
+
+        The row ids are those of :meth:`RunQuery.index`, of this file. `columns` are fields as in
+        :meth:`RunQuery.to_dicts`; if no run has one, its cells are None.
+
+        Raises:
+            FilterError: there is no such field.
+        """
+        from exptrack.query import frames
+
+        wanted = [check_step(one) for one in read_elements(row_ids, "row ids", like="[1, 2]")]
+        chosen = frames.check_columns(columns, lambda _field, _text: None)
+        self._settle()
+        return self._read_rows(wanted, chosen)
+
+    @in_reading
+    def _read_rows(self, row_ids: list[int], columns: dict[str, Field]) -> list[dict[str, Any] | None]:
+        from exptrack.query import frames
+
+        kept = {row[0] for row in self._connection.all(KEPT_RUNS, (json.dumps(row_ids),))}
+        found = [one for one in row_ids if one in kept]
+        read = frames.read_records(self._connection, found, find_dead_runs(self._connection), columns)
+        by_run = dict(zip(found, read, strict=True))
+        return [by_run.get(one) for one in row_ids]
+
+    # Help with filters
+
+    def complete_filter(self, text: str, cursor: int | None = None, *, limit: int = 50) -> FilterHelp:
+        """Say what is wrong with a filter, and what could stand at the cursor: at most `limit` texts.
+
+        These are fields, operators that suit a field, values that runs have, and keywords, written as the
+        language needs. Each replaces a range of the text. `cursor` counts characters; the default is the end.
+        A text that lies in quotes is taken up to the cursor if its quote is not closed.
+
+        Names and values that begin with the word at the cursor come first, then those that hold it. Frequent
+        values come before rare ones. A search looks at up to 500 distinct values.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     archive.start_run({"lr": 0.1, "optimizer": "adam"}).complete()
+        ...     help = archive.complete_filter("config.optimizer = 'a")
+        ...     help.problem, help.completions[0]
+        ('the quote is not closed', Completion(text="'adam'", kind='value', start=19, end=21))
+        """
+        from exptrack.query import completion
+
+        text, most = _check_written(text, "filter"), check_whole(limit, "limit", 0, MOST_COMPLETIONS)
+        place = _check_cursor(cursor, text)
+        drain_all(self._connection.path)
+        return completion.complete_filter(self._connection, text, place, most)
+
+    def complete_field(
+        self,
+        text: str,
+        cursor: int | None = None,
+        *,
+        kind: str = "field",
+        among: str | Iterable[str] = ("fact", "config", "metric", "attribute"),
+        limit: int = 50,
+    ) -> FilterHelp:
+        """Help to write a field: say what is wrong, and which fields could stand at the cursor.
+
+        `kind` is ``"field"`` for one field; ``"columns"`` for several, separated by commas; or ``"order"`` for
+        several as :meth:`RunQuery.order_by` takes them. `among` chooses kinds of field: ``"fact"``,
+        ``"config"``, ``"metric"`` or ``"attribute"``. The rest is as in :meth:`complete_filter`.
+        """
+        from exptrack.query import completion
+
+        text, most = _check_written(text, "field"), check_whole(limit, "limit", 0, MOST_COMPLETIONS)
+        kind = check_choice(kind, "kind", completion.FIELD_TEXTS)
+        names = read_names(among, "among", like="['metric']")
+        chosen = [check_choice(one, "a kind of field", completion.FIELD_KINDS) for one in names]
+        place = _check_cursor(cursor, text)
+        drain_all(self._connection.path)
+        return completion.complete_field(self._connection, text, place, kind, chosen, most)
+
+
+def _check_written(text: object, what: str) -> str:
+    """Return a text as it is, also one that no filter can be."""
+    return str.__str__(text) if is_text(text) else check_text(text, what)
+
+
+def _check_cursor(cursor: object, text: str) -> int:
+    return len(text) if cursor is None else min(check_whole(cursor, "cursor", 0), len(text))

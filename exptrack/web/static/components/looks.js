@@ -1,0 +1,93 @@
+/**
+ * Choose how the lines of a chart look: by run, or by the values of config keys; and gather runs into groups.
+ * @module
+ */
+import { DASHES, colorOf, palette, sequential } from "../colors.js";
+import { value as writeValue } from "../format.js";
+
+const SHADES_FROM = 9; // more different numbers than colours are told apart by a scale
+
+/** Write the value of a config key, in words if a run lacks it. */
+export function nameValue(value) {
+    return value === null || value === undefined ? "not set" : writeValue(value);
+}
+
+const keyOf = (value) => (value === undefined ? "null" : JSON.stringify(value));
+
+/** Return the different values of a column, numbers ascending, then texts, runs without the key last. */
+export function distinctValues(runs, column) {
+    const found = new Map(runs.map((run) => [keyOf(run[column]), run[column] ?? null]));
+    const rank = (value) => (typeof value === "number" ? 0 : value === null ? 2 : 1);
+    return [...found.values()].sort((one, other) => {
+        if (rank(one) !== rank(other)) return rank(one) - rank(other);
+        if (typeof one === "number") return one - other;
+        return nameValue(one) < nameValue(other) ? -1 : 1;
+    });
+}
+
+/** Return a function from a value of a column to its colour. */
+function colorScale(values) {
+    const places = new Map(values.map((value, place) => [keyOf(value), place]));
+    const numbers = values.filter((value) => typeof value === "number");
+    if (numbers.length >= SHADES_FROM) {
+        const last = Math.max(1, numbers.length - 1);
+        // By rank, so that values such as learning rates, decades apart, are spread over the scale.
+        return (value) =>
+            typeof value === "number" ? sequential(places.get(keyOf(value)) / last) : "#808080";
+    }
+    return (value) => palette()[places.get(keyOf(value)) % palette().length];
+}
+
+/**
+ * Return a function from a run to its colour and dash.
+ *
+ * A run's colour never depends on which others are shown. Of several runs with one colour, the second and later
+ * ones have dashes; ids grow with time, so a new run does not change those of the others.
+ * @param {object[]} runs rows with run_id and the columns named
+ * @param {{color: string|null, dash: string|null}} by columns that decide instead of the run
+ */
+export function lookOf(runs, { color, dash }) {
+    const colorBy = color && colorScale(distinctValues(runs, color));
+    const dashPlaces =
+        dash && new Map(distinctValues(runs, dash).map((value, place) => [keyOf(value), place]));
+    const used = new Map();
+    const looks = new Map();
+    for (const run of [...runs].sort((one, other) => (one.run_id < other.run_id ? -1 : 1))) {
+        const own = colorBy ? colorBy(run[color] ?? null) : colorOf(run.run_id);
+        const before = used.get(own) ?? 0;
+        used.set(own, before + 1);
+        const byColor = color ? 0 : before;
+        const place = dash ? dashPlaces.get(keyOf(run[dash] ?? null)) : byColor;
+        looks.set(run.run_id, { color: own, dash: DASHES[place % DASHES.length] });
+    }
+    return (run) => looks.get(run.run_id);
+}
+
+/**
+ * Gather runs by the values of columns; runs without a key are a group of their own.
+ * @returns {{id: string, label: string, runs: object[]}[]} groups in the order of their values
+ */
+export function groupRuns(runs, columns) {
+    const groups = new Map();
+    for (const run of runs) {
+        const id = JSON.stringify(columns.map((column) => run[column] ?? null));
+        if (!groups.has(id)) groups.set(id, { id, label: labelOf(run, columns), runs: [] });
+        groups.get(id).runs.push(run);
+    }
+    const order = columns.map((column) => distinctValues(runs, column).map(keyOf));
+    const rank = ({ runs: [run] }) =>
+        columns.map((column, place) => order[place].indexOf(keyOf(run[column] ?? null)));
+    return [...groups.values()].sort((one, other) => compareRanks(rank(one), rank(other)));
+}
+
+function compareRanks(one, other) {
+    const place = one.findIndex((rank, index) => rank !== other[index]);
+    return place < 0 ? 0 : one[place] - other[place];
+}
+
+function labelOf(run, columns) {
+    return columns.map((column) => `${shortName(column)} ${nameValue(run[column])}`).join(", ");
+}
+
+/** The name of a config key without its root. */
+export const shortName = (column) => column.replace(/^config\./, "");

@@ -1,0 +1,272 @@
+/**
+ * The charts of runs: one for each metric, with one crosshair, one zoom and one list of runs for all.
+ * @module
+ */
+import { html, useEffect, useMemo, useRef, useSignal, useState } from "../vendor/ui.js";
+import { dark } from "../colors.js";
+import { plural, visible } from "../format.js";
+import { useKeys } from "../keys.js";
+import { watch } from "../live.js";
+import { CurveStore } from "../components/curves.js";
+import { Icon } from "../components/icons.js";
+import { groupRuns, lookOf, nameValue, shortName } from "../components/looks.js";
+import { ChartMenu, DataDialog } from "./charts/data.js";
+import { LegendTable, RunList } from "./charts/legend.js";
+import { MetricChart, useLines } from "./charts/metric_chart.js";
+import { MOST_RUNS, placeWriter, readState } from "./charts/state.js";
+import { useSelection } from "./charts/selection.js";
+import { Toolbar } from "./charts/toolbar.js";
+
+const COLUMNS = 3;
+const LIST_WIDTH = 240;
+const SYSTEM = "system";
+const PIXELS_A_BUCKET = 2;
+
+/** A store of curves, and who wants to hear of changes in it. */
+function openFeed(options) {
+    const listeners = new Map();
+    const tell = (metric) => listeners.get(metric)?.forEach((listener) => listener());
+    const listen = (metric, listener) => {
+        if (!listeners.has(metric)) listeners.set(metric, new Set());
+        listeners.get(metric).add(listener);
+        return () => listeners.get(metric).delete(listener);
+    };
+    const store = new CurveStore(options, tell);
+    const shown = () =>
+        new Set([...listeners].filter(([, those]) => those.size > 0).map(([metric]) => metric));
+    return { store, listen, shown };
+}
+
+/** Keep a feed for these runs and this axis, and follow the runs that go on. */
+function useFeed(runs, by, isLarge) {
+    const ids = runs?.map((run) => run.run_id).join(",");
+    const feed = useMemo(() => {
+        if (!runs) return null;
+        const width = (innerWidth - LIST_WIDTH) / (isLarge ? 1 : COLUMNS);
+        const rows = runs.map(({ run_id, row_id, duration }) => ({
+            run_id,
+            row_id,
+            duration: duration ?? 0,
+        }));
+        return openFeed({ by, runs: rows, buckets: width / PIXELS_A_BUCKET });
+    }, [ids, by, isLarge]);
+    useEffect(() => () => feed?.store.stop(), [feed]);
+    const live = runs
+        ?.filter((run) => run.status === "running")
+        .map((run) => run.run_id)
+        .join(",");
+    useEffect(() => {
+        if (!live || feed === null) return undefined;
+        const points = live.split(",");
+        return watch({ points }, (event) => {
+            if (event.type === "points") feed.store.refresh(event.runs, feed.shown());
+            if (event.type === "again") feed.store.refresh(points, feed.shown());
+        });
+    }, [feed, live]);
+    return feed;
+}
+
+/** Group metrics by what stands before the first slash; those of the system apart. */
+function groupMetrics(metrics, { search, metrics: chosen }) {
+    const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = (name) => words.every((word) => name.toLowerCase().includes(word));
+    const sections = new Map();
+    for (const name of metrics) {
+        if (!matches(name) || (chosen.length > 0 && !chosen.includes(name))) continue;
+        const prefix = name.includes("/") ? name.slice(0, name.indexOf("/")) : "";
+        sections.set(prefix, [...(sections.get(prefix) ?? []), name]);
+    }
+    const order = (prefix) => (prefix === SYSTEM ? 2 : prefix === "" ? 0 : 1);
+    return [...sections].sort(([one], [other]) => order(one) - order(other) || (one < other ? -1 : 1));
+}
+
+/** The charts of one metric: one, or one for each value of the key that splits it. */
+function chartsOf(metric, runs, split) {
+    if (!split) return [{ id: metric, metric, title: metric, runs }];
+    return groupRuns(runs, [split]).map((group) => {
+        const value = nameValue(group.runs[0][split]);
+        return {
+            id: `${metric}|${value}`,
+            metric,
+            title: `${metric}, ${shortName(split)} ${value}`,
+            runs: group.runs,
+        };
+    });
+}
+
+function Section({ prefix, names, isFolded, onFold, children }) {
+    const title = prefix === "" ? "Metrics" : prefix === SYSTEM ? "System" : prefix;
+    return html`<section class="chart-section"><h2><button class="chart-fold" aria-expanded=${isFolded ? "false" : "true"}
+      onClick=${() => onFold(!isFolded)}><${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} />
+      <bdi>${visible(title)}</bdi> <span class="faint">${names.length}</span></button></h2>
+    ${!isFolded && html`<div class="chart-grid">${children}</div>`}</section>`;
+}
+
+function Word({ selection, state, set }) {
+    const { runs, total, added, again } = selection;
+    const words = [];
+    if (total > runs.length) {
+        words.push(html`<span key="total">The ${runs.length} newest of ${plural(total, "run")} are shown.</span>
+      <button key="more" class="link" onClick=${() => set({ limit: Math.min(total, state.limit + MOST_RUNS) })}>
+        Show ${Math.min(MOST_RUNS, total - runs.length)} more</button>`);
+    }
+    if (added > 0) {
+        words.push(html`<button key="new" class="link" onClick=${again}>
+      <${Icon} name="refresh-cw" size=${14} /> ${plural(added, "new run")}: read again</button>`);
+    }
+    return words.length > 0 && html`<p class="chart-word" role="status">${words}</p>`;
+}
+
+function Empty({ selection, state }) {
+    if (selection.error) {
+        return html`<div class="empty"><h1>The runs cannot be read</h1><p>${visible(selection.error.message)}</p></div>`;
+    }
+    if (selection.runs.length === 0) {
+        const asked = state.where || state.runs.join(", ");
+        return html`<div class="empty"><h1>${asked ? "No run matches" : "No runs yet"}</h1>
+      ${
+          asked
+              ? html`<p>The filter asks for <code>${visible(asked)}</code>.</p>`
+              : html`<p>The archive has no run. Charts appear here as soon as a run logs a metric.</p>`
+      }
+      <p><a href="/runs">Go to the runs</a></p></div>`;
+    }
+    return html`<div class="empty"><h1>${selection.metrics.length > 0 ? "No metric matches" : "No points yet"}</h1>
+    <p>${
+        selection.metrics.length > 0
+            ? "Change the search above."
+            : "These runs logged no metric. Charts appear here with the first point."
+    }</p></div>`;
+}
+
+/** Below an enlarged chart: every line with its exact values. */
+function LargeLegend(props) {
+    const lines = useLines({ ...props, isVisible: true });
+    const writeX = useMemo(() => placeWriter(props.state), [props.state.x]);
+    return html`<${LegendTable} id=${props.id} lines=${lines} hover=${props.hover} writeX=${writeX}
+    isGrouped=${props.groups !== null} />`;
+}
+
+export default function Charts({ route }) {
+    const query = route.params.toString();
+    const state = useMemo(() => readState(route.params), [query]);
+    const set = route.set;
+    const selection = useSelection(state);
+    const isLarge = state.chart !== null;
+    const feed = useFeed(selection.runs, state.by, isLarge);
+    const hover = useSignal(null);
+    const [menu, setMenu] = useState(null);
+    const [data, setData] = useState(null);
+    const scroll = useRef(0);
+    const main = useRef(null);
+
+    const runs = selection.runs;
+    const { color, dash, group } = state;
+    const { shown, entries, groups, look } = useMemo(
+        () => arrange(runs ?? [], state),
+        [runs, color, dash, group.join("\n"), [...state.hidden].join("\n"), dark.value],
+    );
+    useKeys("Charts", [
+        {
+            keys: "l",
+            does: "Switch the logarithmic axis of values",
+            run: () => set({ logy: state.logY ? null : "1" }),
+        },
+        {
+            keys: "o",
+            does: "Ignore outliers, or not",
+            run: () => set({ outliers: state.ignoreOutliers ? null : "ignore" }),
+        },
+        { keys: "0", does: "Reset the zoom", run: () => set({ zoom: null }) },
+        { keys: "Escape", does: "Unpin, or leave an enlarged chart", run: () => leave(hover, isLarge, set) },
+    ]);
+    const onOpen = (id) => {
+        if (id !== null) scroll.current = main.current.scrollTop;
+        set({ chart: id }, { push: true });
+    };
+    useEffect(() => {
+        if (!isLarge && main.current) main.current.scrollTop = scroll.current;
+    }, [isLarge]);
+
+    if (runs === null || feed === null) return html`<div class="charts" aria-busy="true"></div>`;
+    const sections = groupMetrics(selection.metrics, state);
+    const onZoom = (zoom) =>
+        set({ zoom: zoom && zoom.map((edge) => Number(edge.toPrecision(12))).join("..") }, { push: true });
+    const onMenu = (anchor, chart) => setMenu({ anchor, chart });
+    const common = { feed, hover, look, groups, state, onZoom, onOpen, onMenu };
+    const isFolded = (prefix) => (prefix === SYSTEM ? !state.isSystemOpen : state.folded.has(prefix));
+    const fold = (prefix) => (isShut) => {
+        if (prefix === SYSTEM) set({ system: isShut ? null : "1" });
+        else
+            set({
+                fold: isShut ? [...state.folded, prefix] : [...state.folded].filter((one) => one !== prefix),
+            });
+    };
+    const large = isLarge && findChart(state.chart, selection.metrics, shown, state.split);
+    return html`<div class="charts">
+    <${RunList} entries=${entries} hidden=${state.hidden} hover=${hover} isGrouped=${groups !== null}
+      onHide=${(ids) => set({ hide: ids })} />
+    <div class="charts-main" ref=${main}>
+      <${Toolbar} state=${state} set=${set} keys=${selection.keys} metrics=${selection.metrics} />
+      <${Word} selection=${selection} state=${state} set=${set} />
+      ${
+          large
+              ? html`<${MetricChart} key=${large.id} ...${common} ...${large} isLarge />
+          <${LargeLegend} key=${`${large.id} legend`} ...${common} ...${large} />`
+              : sections.map(
+                    ([prefix, names]) => html`<${Section} key=${prefix} prefix=${prefix} names=${names}
+          isFolded=${isFolded(prefix)} onFold=${fold(prefix)}>
+          ${
+              !isFolded(prefix) &&
+              names
+                  .flatMap((name) => chartsOf(name, shown, state.split))
+                  .map(
+                      (chart) => html`
+            <${MetricChart} key=${chart.id} ...${common} ...${chart} />`,
+                  )
+          }<//>`,
+                )
+      }
+      ${sections.length === 0 && html`<${Empty} selection=${selection} state=${state} />`}
+    </div>
+    ${menu && html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)} onTable=${setData} />`}
+    ${data && html`<${DataDialog} chart=${data} state=${state} onClose=${() => setData(null)} />`}
+  </div>`;
+}
+
+function leave(hover, isLarge, set) {
+    if (hover.value?.pinned) hover.value = null;
+    else if (isLarge) set({ chart: null }, { push: true });
+}
+
+/** The chart that a part of the URL names; the metric alone if its value is gone. */
+function findChart(id, metrics, runs, split) {
+    for (const metric of metrics) {
+        if (id !== metric && !id.startsWith(`${metric}|`)) continue;
+        const found = chartsOf(metric, runs, split).find((chart) => chart.id === id);
+        if (found) return found;
+    }
+    return metrics.includes(id) ? chartsOf(id, runs, null)[0] : null;
+}
+
+/** Decide which runs are drawn, how each looks, which groups there are, and what the list beside them shows. */
+function arrange(runs, state) {
+    const look = lookOf(runs, { color: state.color, dash: state.dash });
+    if (state.group.length === 0) {
+        const entries = runs.map((run) => ({
+            id: run.run_id,
+            label: run.name ?? run.run_id,
+            status: run.status,
+            runs: [run],
+            ...look(run),
+        }));
+        return { shown: runs.filter((run) => !state.hidden.has(run.run_id)), entries, groups: null, look };
+    }
+    const found = groupRuns(runs, state.group);
+    // A group looks as a run with its words as id would, so it keeps its colour too.
+    const rows = found.map(({ id, runs: [first] }) => ({ ...first, run_id: id }));
+    const groupLook = lookOf(rows, { color: state.color, dash: state.dash });
+    const entries = found.map((one, place) => ({ ...one, ...groupLook(rows[place]) }));
+    const groups = entries.filter((one) => !state.hidden.has(one.id));
+    return { shown: groups.flatMap((one) => one.runs), entries, groups, look };
+}

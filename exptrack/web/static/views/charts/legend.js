@@ -1,0 +1,146 @@
+/**
+ * The list of runs beside the charts, and the table of exact values below an enlarged one.
+ * @module
+ */
+import { html, useMemo, useState } from "../../vendor/ui.js";
+import { Swatch, Value } from "../../components/chart.js";
+import { STATUS, exact, plural, visible } from "../../format.js";
+import { Icon } from "../../components/icons.js";
+import { nearestPlace } from "../../components/lines.js";
+
+/**
+ * The runs or groups that the charts show; each can be hidden, and lies before the others while pointed at.
+ * @param {{entries: {id: string, label: string, color: string, dash: number[], status: string, runs: object[]}[]}} props
+ */
+export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
+    const point = (id) => () => {
+        if (!hover.value?.pinned)
+            hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
+    };
+    const hiddenCount = entries.filter((one) => hidden.has(one.id)).length;
+    return html`<aside class="chart-runs" aria-label=${isGrouped ? "Groups" : "Runs"} onPointerLeave=${point(null)}>
+    <div class="chart-runs-head"><h2>${plural(entries.length, isGrouped ? "group" : "run")}</h2><span class="grow"></span>
+      ${hiddenCount > 0 && html`<button class="link" onClick=${() => onHide([])}>show all</button>`}</div>
+    <ul>${entries.map(
+        (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
+      isLit=${hover.value?.id === one.id} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden}
+      isGrouped=${isGrouped} entries=${entries} />`,
+    )}</ul></aside>`;
+}
+
+function Entry({ entry, isHidden, isLit, onPoint, onHide, hidden, isGrouped, entries }) {
+    const { id, label, color, dash, status, runs } = entry;
+    const change = (event) => {
+        if (event.altKey) onHide(entries.filter((one) => one.id !== id).map((one) => one.id));
+        else onHide(isHidden ? [...hidden].filter((one) => one !== id) : [...hidden, id]);
+    };
+    const name = html`<bdi class="clip">${visible(label)}</bdi>`;
+    const title = `${visible(label)}${isGrouped ? "" : ` (${id})`}`;
+    return html`<li class=${`${isHidden ? "off" : ""} ${isLit ? "lit" : ""}`} onPointerEnter=${onPoint}>
+    <button class="chart-run-toggle" aria-pressed=${isHidden ? "false" : "true"} onClick=${change} onFocus=${onPoint}
+      title=${`${isHidden ? "Show" : "Hide"} this ${isGrouped ? "group" : "run"}; with Alt, show it alone`}
+      aria-label=${`Show ${visible(label)}`}><${Swatch} color=${isHidden ? "currentColor" : color} dash=${dash} /></button>
+    ${
+        isGrouped
+            ? html`<span class="chart-run-name" title=${title}>${name}</span>`
+            : html`<a class="chart-run-name" href=${`/run/${id}`} title=${title}>${name}</a>`
+    }
+    ${
+        isGrouped
+            ? html`<span class="faint">${runs.length}</span>`
+            : html`<span class=${`status-${status}`} title=${STATUS[status].word}>${STATUS[status].sign}</span>`
+    }
+  </li>`;
+}
+
+const COLUMNS = [
+    ["label", "Run", ""],
+    ["value", "Value", "number"],
+    ["low", "Least", "number"],
+    ["high", "Greatest", "number"],
+    ["points", "Points", "number"],
+    ["x", "At", "number"],
+];
+
+/** Every line with its exact values where the pointer is, or at its end. */
+export function LegendTable({ id, lines, hover, writeX, isGrouped }) {
+    const [sort, setSort] = useState({ by: "value", isDown: true });
+    const at = hover.value;
+    const isHere = at !== null && at.x !== null && (at.chart === id || at.chart === null);
+    const x = isHere ? at.x : null;
+    const rows = useMemo(
+        () =>
+            sortRows(
+                lines.map((line) => rowOf(line, x)),
+                sort,
+                at,
+            ),
+        [lines, x, sort, at?.id],
+    );
+    const head = ([by, text, kind]) => {
+        const shown = by === "label" && isGrouped ? "Group" : by === "points" && isGrouped ? "Runs" : text;
+        const isSorted = sort.by === by;
+        const aria = isSorted ? (sort.isDown ? "descending" : "ascending") : "none";
+        return html`<th key=${by} class=${kind} scope="col" aria-sort=${aria}>
+      <button class="link" onClick=${() => setSort({ by, isDown: isSorted ? !sort.isDown : by !== "label" })}>${shown}
+        ${isSorted && html`<${Icon} name=${sort.isDown ? "arrow-down" : "arrow-up"} size=${12} />`}</button></th>`;
+    };
+    const isNear = sort.by === "near";
+    return html`<div class="legend-table"><div class="legend-head"><h3>${x === null ? "Last values" : writeX(x, 1)}</h3>
+      <button class="toggle" aria-pressed=${isNear ? "true" : "false"}
+        onClick=${() => setSort(isNear ? { by: "value", isDown: true } : { by: "near", isDown: false })}>
+        nearest first</button></div>
+    <table><thead><tr><th><span class="unseen">Colour</span></th>${COLUMNS.map(head)}</tr></thead>
+      <tbody>${rows.map(
+          (row) => html`<${LegendRow} key=${row.line.id} row=${row} hover=${hover} writeX=${writeX}
+        chart=${id} isGrouped=${isGrouped} isLit=${at?.id === row.line.id} />`,
+      )}</tbody></table></div>`;
+}
+
+function rowOf(line, x) {
+    const place = x === null ? line.xs.length - 1 : nearestPlace(line, x);
+    return {
+        line,
+        label: line.label,
+        x: line.xs[place],
+        value: line.ys[place],
+        low: line.lows[place],
+        high: line.highs[place],
+        points: line.counts[place],
+    };
+}
+
+/** Sorts by a column, or by the distance from the line that the pointer is on. NaN comes last. */
+function sortRows(rows, { by, isDown }, at) {
+    const base = rows.find((row) => row.line.id === at?.id)?.value ?? 0;
+    const keyOf = by === "near" ? (row) => Math.abs(row.value - base) : (row) => row[by];
+    return rows.sort((one, other) => {
+        const [first, second] = [keyOf(one), keyOf(other)];
+        if (Number.isNaN(first) || Number.isNaN(second))
+            return Number(Number.isNaN(first)) - Number(Number.isNaN(second));
+        const order = first < second ? -1 : first > second ? 1 : 0;
+        return isDown ? -order : order;
+    });
+}
+
+function LegendRow({ row, hover, writeX, chart, isGrouped, isLit }) {
+    const { line } = row;
+    const point = () => {
+        if (!hover.value?.pinned)
+            hover.value = { chart: null, x: hover.value?.x ?? null, id: line.id, left: 0, top: 0 };
+    };
+    const name = html`<bdi>${visible(line.label)}</bdi>`;
+    return html`<tr class=${isLit ? "lit" : ""} onPointerEnter=${point} onPointerLeave=${() => leave(hover)}
+    data-chart=${chart}>
+    <td><${Swatch} color=${line.color} dash=${line.dash} /></td>
+    <th scope="row">${isGrouped ? name : html`<a href=${`/run/${line.id}`} onFocus=${point}>${name}</a>`}</th>
+    ${["value", "low", "high"].map(
+        (by) => html`<td key=${by} class="number" title=${exact(row[by])}>
+      ${Number.isFinite(row[by]) ? exact(row[by]) : html`<${Value} value=${row[by]} />`}</td>`,
+    )}
+    <td class="number">${row.points}</td><td class="number">${writeX(row.x, line.curve.width)}</td></tr>`;
+}
+
+function leave(hover) {
+    if (!hover.value?.pinned) hover.value = null;
+}

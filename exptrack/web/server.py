@@ -23,11 +23,11 @@ from exptrack.web import (
     api_changes,
     api_compare,
     api_files,
+    api_filter,
     api_metrics,
     api_run,
     api_runs,
     api_studies,
-    verification,
 )
 from exptrack.web.api import make_routes
 from exptrack.web.page import Page
@@ -42,6 +42,7 @@ MAX_HEAD_BYTES = 64 * 1024  # of a request; a filter may be long
 HANDLERS = [
     *api_runs.HANDLERS,
     *api_run.HANDLERS,
+    *api_filter.HANDLERS,
     *api_metrics.HANDLERS,
     *api_compare.HANDLERS,
     *api_files.HANDLERS,
@@ -55,7 +56,6 @@ def make_app(page: Page, port: int, token: str) -> ASGIApp:
         *make_routes(page, HANDLERS),
         *api_changes.make_routes(page),
         api_files.make_route(page),
-        verification.make_route(page),
         Route("/events", page.live.open, methods=["GET"]),
         *ROUTES,
     ]
@@ -156,7 +156,6 @@ class _Server(uvicorn.Server):
         # An open stream, or an answer under way, would hold the server.
         self._page.live.end_streams()
         self._page.readers.interrupt()
-        self._page.verifiers.interrupt()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

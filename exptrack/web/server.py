@@ -28,6 +28,7 @@ from exptrack.web import (
     api_run,
     api_runs,
     api_studies,
+    verification,
 )
 from exptrack.web.api import make_routes
 from exptrack.web.page import Page
@@ -56,6 +57,7 @@ def make_app(page: Page, port: int, token: str) -> ASGIApp:
         *make_routes(page, HANDLERS),
         *api_changes.make_routes(page),
         api_files.make_route(page),
+        verification.make_route(page),
         Route("/events", page.live.open, methods=["GET"]),
         *ROUTES,
     ]
@@ -156,6 +158,7 @@ class _Server(uvicorn.Server):
         # An open stream, or an answer under way, would hold the server.
         self._page.live.end_streams()
         self._page.readers.interrupt()
+        self._page.verifiers.interrupt()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@
  */
 import { html, useEffect, useMemo, useState } from "../../vendor/ui.js";
 import { visible } from "../../format.js";
+import { directionOf } from "../../components/best.js";
 import { Icon } from "../../components/icons.js";
 import { ChartMenu, DataDialog } from "../charts/data.js";
 import { useFeed } from "../charts/feed.js";
@@ -12,12 +13,13 @@ import { MetricChart } from "../charts/metric_chart.js";
 const FIRST_CHARTS = 3;
 const COLUMNS = 3;
 
-/** The metrics shown before one chooses: those of most runs, without the system's. */
+/** The metrics shown before one chooses: those of most runs, of which losses and scores first. */
 function firstMetrics(metrics) {
     const shared = (one) => one.summaries.filter((summary) => summary !== null && summary.count > 1).length;
-    return metrics
-        .filter((one) => !one.name.startsWith("system/") && shared(one) > 0)
-        .sort((one, other) => shared(other) - shared(one))
+    const rank = (one) => shared(one) * 2 + (directionOf(one.name) === null ? 0 : 1);
+    const able = metrics.filter((one) => !one.name.startsWith("system/") && shared(one) > 0);
+    return able
+        .sort((one, other) => rank(other) - rank(one))
         .slice(0, FIRST_CHARTS)
         .map((one) => one.name);
 }

@@ -11,6 +11,7 @@ import { Source, valueText } from "../../components/tree.js";
 import { count, duration, exact, number, numeric, visible } from "../../format.js";
 
 const MOST_ROWS = 200;
+const MOST_SIGNS = 200;
 const STATISTICS = [
     ["last", "last"],
     ["min", "least"],
@@ -91,25 +92,37 @@ export function ConfigRows({ runs, base, config }) {
     const [rows, more] = useFirst(config);
     if (config.length === 0) return null;
     return html`<tbody><${GroupHead} title="Config" size=${config.length} columns=${runs.length} />
-    ${rows.map(
-        (
-            row,
-        ) => html`<tr key=${row.key}><th scope="row"><code title=${visible(row.key)}>${visible(row.key)}</code></th>
-      ${runs.map((run, place) => html`<${ConfigCell} key=${run.run_id} row=${row} place=${place} base=${base} />`)}</tr>`,
-    )}
-    ${more}</tbody>`;
+    ${rows.map((row) => html`<${ConfigRow} key=${row.key} row=${row} runs=${runs} base=${base} />`)}${more}</tbody>`;
 }
 
-function ConfigCell({ row, place, base }) {
+/** The source that all runs with a key share, or null; it stands once, below the key. */
+function sharedSource({ sources, present }) {
+    const own = sources.filter((_, place) => present[place]);
+    const isShared = own[0] !== null && own.every((one) => JSON.stringify(one) === JSON.stringify(own[0]));
+    return isShared ? own[0] : null;
+}
+
+function ConfigRow({ row, runs, base }) {
+    const shared = sharedSource(row);
+    const key = visible(row.key);
+    return html`<tr><th scope="row"><code title=${key}>${key}</code>
+      ${shared && html`<div class="compare-source"><${Source} source=${shared} /></div>`}</th>
+    ${runs.map(
+        (run, place) => html`<${ConfigCell} key=${run.run_id} row=${row} place=${place} base=${base}
+      source=${shared === null ? row.sources[place] : null} />`,
+    )}</tr>`;
+}
+
+function ConfigCell({ row, place, base, source }) {
     const value = row.values[place];
-    const isSame =
-        row.present[place] === row.present[base] &&
-        JSON.stringify(value) === JSON.stringify(row.values[base]);
+    const isEqual = JSON.stringify(value) === JSON.stringify(row.values[base]);
+    const isSame = row.present[place] === row.present[base] && isEqual;
     const kind = place === base ? "base" : isSame ? "same" : "differs";
     if (!row.present[place]) return html`<td class=${kind}><span class="faint">not set</span></td>`;
     const shown = visible(valueText(value));
-    return html`<td class=${kind} title=${shown}><div class="compare-value"><bdi>${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}</bdi></div>
-    ${row.sources[place] && html`<div class="compare-source"><${Source} source=${row.sources[place]} /></div>`}</td>`;
+    return html`<td class=${kind} title=${shown}>
+    <div class="compare-value"><bdi>${shown.length > MOST_SIGNS ? `${shown.slice(0, MOST_SIGNS)}…` : shown}</bdi></div>
+    ${source && html`<div class="compare-source"><${Source} source=${source} /></div>`}</td>`;
 }
 
 const NEXT = { none: "max", max: "min", min: "none" };

@@ -33,7 +33,7 @@ export function logTicks(low, high, most) {
     if (decades < 0.7) return linearTicks(low, high, most).filter((tick) => tick > 0);
     const first = Math.floor(Math.log10(low));
     const last = Math.ceil(Math.log10(high));
-    const factors = decades * 3 <= most ? [1, 2, 5] : [1];
+    const factors = decades * 3 <= most ? [1, 2, 5] : decades * 2 <= most ? [1, 3] : [1];
     const stride = Math.max(1, Math.ceil(decades / Math.max(1, most)));
     const ticks = [];
     for (let power = first; power <= last; power += 1) {

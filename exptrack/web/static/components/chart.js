@@ -14,6 +14,7 @@ import { Plot } from "./plot.js";
 
 const NEAR = 40; // pixels; a line farther away is not under the pointer
 const MOST_ROWS = 10;
+const GAP = 20; // pixels between the crosshair and the box beside it
 
 /** A short stroke in the colour and dash of a line. */
 export function Swatch({ color, dash = [] }) {
@@ -46,7 +47,10 @@ export function Chart(props) {
         plot.current = new Plot(box.current, {
             onHover: (point) => hoverAt(now.current, plot.current, point),
             onZoom: (zoom) => now.current.onZoom(zoom),
-            onDraw: (next) => setDrawn((before) => (sameDrawn(before, next) ? before : next)),
+            onDraw: (next) => {
+                setDrawn((before) => (sameDrawn(before, next) ? before : next));
+                follow(now.current, plot.current);
+            },
         });
         return () => plot.current.destroy();
     }, []);
@@ -113,6 +117,13 @@ function hoverAt({ id, hover }, plot, point) {
     };
 }
 
+/** After the plot moved under a pointer that rests, finds what lies there now. */
+function follow({ id, hover }, plot) {
+    const at = hover.value;
+    if (at?.chart !== id || at.pinned) return;
+    hoverAt({ id, hover }, plot, { x: plot.uplot.posToVal(at.left, "x"), left: at.left, top: at.top });
+}
+
 function togglePin({ id, hover }) {
     const at = hover.value;
     if (at?.chart === id) hover.value = { ...at, pinned: !at.pinned };
@@ -159,15 +170,17 @@ function moveBy(event, at, lines, plot) {
 /** What the lines have near the pointer, the nearest first. */
 function Tooltip({ id, lines, plot, hover, writeX }) {
     const at = hover.value;
+    const box = useRef(null);
+    useLayoutEffect(() => {
+        if (box.current) placeBeside(box.current, plot.current.uplot.over, at.left);
+    });
     if (at === null || at.chart !== id || plot.current === null) return null;
     const found = plot.current.nearest(at.x, at.top);
     if (found.length === 0) return null;
     // What the keyboard chose stands first, even where lines cross.
     found.sort((one, other) => Number(other.line.id === at.id) - Number(one.line.id === at.id));
     const { line, place } = found[0];
-    const isRight = at.left > plot.current.element.clientWidth / 2 - 40;
-    const style = isRight ? { right: `calc(100% - ${at.left + 36}px)` } : { left: `${at.left + 68}px` };
-    return html`<div class=${`chart-tooltip ${at.pinned ? "pinned" : ""}`} style=${style} role="status"
+    return html`<div ref=${box} class=${`chart-tooltip ${at.pinned ? "pinned" : ""}`} role="status"
     onClick=${(event) => event.stopPropagation()}>
     <div class="tooltip-head"><b>${writeX(line.xs[place], line.curve.width)}</b>
       ${
@@ -183,6 +196,17 @@ function Tooltip({ id, lines, plot, hover, writeX }) {
     )}</table>
     ${found.length > MOST_ROWS && html`<p class="faint">and ${count(found.length - MOST_ROWS)} more</p>`}
   </div>`;
+}
+
+/** Puts a box to the right of a place in the plot, or to the left where it would be cut. */
+function placeBeside(box, area, left) {
+    const frame = (box.closest(".charts-main") ?? document.body).getBoundingClientRect();
+    const body = box.parentElement.getBoundingClientRect();
+    const at = area.getBoundingClientRect().left + left;
+    const isCut = at + GAP + box.offsetWidth > frame.right;
+    const wanted = isCut ? Math.max(frame.left + 4, at - GAP - box.offsetWidth) : at + GAP;
+    box.style.left = `${wanted - body.left}px`;
+    box.style.top = `${Math.min(8, frame.bottom - 8 - box.offsetHeight - body.top)}px`;
 }
 
 function TooltipRow({ line, place, isFirst, isPinned }) {

@@ -56,8 +56,6 @@ export class Plot {
         this.outside = 0;
         if (isSame) this.uplot.setData(data);
         else this.build(data);
-        this.paintOverlay();
-        this.handlers.onDraw({ leftOut, outside: this.outside });
     }
 
     build(data) {
@@ -66,7 +64,6 @@ export class Plot {
         this.uplot = new uPlot(this.makeOptions(), data, this.element);
         this.uplot.over.append(this.overlay);
         this.uplot.over.addEventListener("pointerleave", () => this.handlers.onHover(null));
-        this.fitOverlay();
     }
 
     makeOptions() {
@@ -74,7 +71,9 @@ export class Plot {
         const x = axisOf(view.xKind, view.logX);
         const y = axisOf("number", view.logY);
         const line = { stroke: theme.grid, width: 1 };
-        const axis = { stroke: theme.muted, font: theme.font, ticks: { ...line, size: 4 }, gap: 4 };
+        // By default uPlot leaves out most ticks of a log axis; ours are chosen already.
+        const filter = (_, ticks) => ticks;
+        const axis = { filter, stroke: theme.muted, font: theme.font, ticks: { ...line, size: 4 }, gap: 4 };
         const split = (of, space) => (plot, number, low, high) => {
             const length = (number === 0 ? plot.over.clientWidth : plot.over.clientHeight) || space * 4;
             return of.ticks(low, high, Math.max(2, Math.floor(length / space)));
@@ -120,7 +119,7 @@ export class Plot {
             ],
             hooks: {
                 drawAxes: [() => this.paintBands()],
-                draw: [() => this.paintMarks()],
+                draw: [() => this.drawn()],
                 setCursor: [() => this.hover()],
                 setSelect: [() => this.select()],
             },
@@ -165,16 +164,19 @@ export class Plot {
         const size = this.size();
         if (size.width === this.uplot.width && size.height === this.uplot.height) return;
         this.uplot.setSize(size);
-        this.fitOverlay();
     }
 
     fitOverlay() {
         const { clientWidth: width, clientHeight: height } = this.uplot.over;
         const ratio = devicePixelRatio;
-        this.overlay.width = Math.round(width * ratio);
-        this.overlay.height = Math.round(height * ratio);
-        this.overlay.style.width = `${width}px`;
-        this.overlay.style.height = `${height}px`;
+        // Setting a size, even the same, empties a canvas and is slow.
+        const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+        if (this.overlay.width !== wide || this.overlay.height !== high) {
+            this.overlay.width = wide;
+            this.overlay.height = high;
+            this.overlay.style.width = `${width}px`;
+            this.overlay.style.height = `${height}px`;
+        }
         this.paintOverlay();
     }
 
@@ -207,6 +209,13 @@ export class Plot {
         });
     }
 
+    /** Called by uPlot, which draws only after the task that changed it. */
+    drawn() {
+        this.paintMarks();
+        this.fitOverlay();
+        this.handlers.onDraw({ leftOut: this.leftOut, outside: this.outside });
+    }
+
     paintMarks() {
         const { bbox, ctx } = this.uplot;
         const area = {
@@ -222,6 +231,7 @@ export class Plot {
     }
 
     hasDots(line) {
+        if (this.lines.length > MOST_BANDS) return false;
         const [low, high] = this.rangeX();
         const visible = lowerBound(line.xs, high) - lowerBound(line.xs, low) + 1;
         return this.uplot.over.clientWidth / visible >= DOTS_APART;
@@ -230,7 +240,7 @@ export class Plot {
     hover() {
         const { left, top } = this.uplot.cursor;
         if (left === undefined || left < 0) return;
-        this.handlers.onHover({ x: this.uplot.posToVal(left, "x"), left, top, isSource: true });
+        this.handlers.onHover({ x: this.uplot.posToVal(left, "x"), left, top });
     }
 
     select() {

@@ -114,8 +114,13 @@ def answer_error(error: ExptrackError | ClientLeftError) -> Response:
     status = next((code for kind, code in STATUSES if isinstance(error, kind)), 500)
     facts: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
     if isinstance(error, FilterError):
-        facts |= {"message": error.problem, "position": error.position}
+        facts |= {"message": error.problem, "position": count_units(error.text, error.position)}
     return answer_json({"error": facts}, status)
+
+
+def count_units(text: str, place: int) -> int:
+    """Return how many units of UTF-16, as browsers count, stand before a place in a text."""
+    return place + sum(character > "\uffff" for character in text[:place])
 
 
 def pack_row_ids(row_ids: array[int]) -> bytes:

@@ -288,12 +288,8 @@ def test_runs_whose_ids_are_lost_get_new_ones_with_unproven(lab: Path, tmp_path:
     assert report.points == 4 * (POINTS + 1)
     assert all(run.unproven for run in report.runs)
     assert all("its id, in place of which it has a new one" in run.missing for run in report.runs)
-    points, starts = (
-        "SELECT name, step, value FROM points ORDER BY 1, 2, 3",
-        "SELECT started_at FROM runs ORDER BY 1",
-    )
+    points = "SELECT name, step, value FROM points ORDER BY 1, 2, 3"
     assert ask(out, points) == ask(lab, points)
-    assert [start[0][:22] for start in ask(out, starts)] == [start[0][:22] for start in ask(lab, starts)]  # type: ignore[index]
     again, _ = save(path, unproven=True)
     assert [run.run_id for run in again.runs] == [run.run_id for run in report.runs]
 

@@ -290,6 +290,7 @@ def test_runs_whose_ids_are_lost_get_new_ones_with_unproven(lab: Path, tmp_path:
     assert all("its id, in place of which it has a new one" in run.missing for run in report.runs)
     points = "SELECT name, step, value FROM points ORDER BY 1, 2, 3"
     assert ask(out, points) == ask(lab, points)
+    assert report.artifacts == 5
     again, _ = save(path, unproven=True)
     assert [run.run_id for run in again.runs] == [run.run_id for run in report.runs]
 

@@ -40,16 +40,23 @@ async function readSchema(signal) {
     return [...found.values()].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Values of this archive for the examples: its newest two runs, a metric and the hash of an artifact. */
+/** The newest runs that a filter admits. */
+async function readNewest(where, size, signal) {
+    const { rows } = await get("/api/runs", { where, columns: ["run_id"], size }, signal);
+    return rows.map((row) => `/api/run/${encodeURIComponent(row.run_id)}`);
+}
+
+/** Values of this archive for the examples: two runs with a metric that many have, and the hash of an artifact. */
 async function readExampleValues(signal) {
-    const { rows } = await get("/api/runs", { columns: ["run_id"], size: 2 }, signal);
-    const values = { run: rows[0]?.run_id, other: rows[1]?.run_id };
-    if (!values.run) return values;
-    const address = `/api/run/${encodeURIComponent(values.run)}`;
-    const [{ metrics }, { artifacts }] = await Promise.all([
-        get(`${address}/metrics`, { size: 1 }, signal), get(`${address}/artifacts`, {}, signal),
+    const { fields } = await get("/api/fields", {}, signal);
+    const metric = fields.filter((one) => one.kind === "metric").sort((a, b) => b.numbers - a.numbers)[0];
+    const [[run, other], [holder]] = await Promise.all([
+        readNewest(metric ? `exists ${metric.name}` : "", 2, signal), readNewest("artifact is not null", 1, signal),
     ]);
-    return { ...values, metric: metrics[0]?.name, hash: artifacts[0]?.hash };
+    const first = async (address, part) => (address ? (await get(`${address}/${part}`, { size: 1 }, signal))[part][0] : null);
+    const [logged, artifact] = await Promise.all([first(run, "metrics"), first(holder, "artifacts")]);
+    const id = (address) => address && decodeURIComponent(address.split("/").at(-1));
+    return { run: id(run), other: id(other), metric: logged?.name, hash: artifact?.hash };
 }
 
 /** Runs queries one at a time: the newest replaces the one before, which the server then stops. */
@@ -82,14 +89,19 @@ export default function SqlView({ route }) {
     const examples = useLoad(readExampleValues, []);
     const query = useQuery();
     const handle = useRef(null);
-    useEffect(() => setText(readFragment()), [route]);
+    useEffect(() => {
+        setText(readFragment());
+        handle.current?.replace(readFragment());
+    }, [route]);
     const change = (typed) => {
         setText(typed);
         history.replaceState(history.state, "", `#${encodeURIComponent(typed)}`);
     };
     const run = () => text.trim() && query.run(text, limit);
     const choose = (question) => {
-        change(fillQuestion(question.sql, examples.data ?? {}));
+        const filled = fillQuestion(question.sql, examples.data ?? {});
+        change(filled);
+        handle.current?.replace(filled);
         handle.current?.focus();
     };
     const byName = useMemo(() => Object.fromEntries(

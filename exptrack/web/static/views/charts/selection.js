@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from "../../vendor/ui.js";
 import { get, wasAborted } from "../../api.js";
 import { watch } from "../../live.js";
 import { metricName } from "../../components/curves.js";
-import { conditionOf } from "./state.js";
+import { conditionsOf } from "./state.js";
 
 const FACTS = ["run_id", "name", "status", "started", "duration", "group"];
 const SETTLE_MS = 300;
@@ -20,7 +20,7 @@ export function useSelection(state) {
     const [found, setFound] = useState({ runs: null, total: 0, metrics: [], keys: [], error: null });
     const [added, setAdded] = useState(0);
     const [attempt, setAttempt] = useState(0);
-    const where = conditionOf(state);
+    const where = conditionsOf(state);
     const columns = [
         ...new Set([...FACTS, ...[state.color, state.dash, state.split, ...state.group].filter(Boolean)]),
     ];

@@ -79,7 +79,11 @@ function useQuery() {
         }
     };
     useEffect(() => () => stop.current?.abort(), []);
-    return { ...state, run, cancel: () => stop.current?.abort() };
+    const clear = () => {
+        stop.current?.abort();
+        setState({ result: null, error: null, running: false });
+    };
+    return { ...state, run, clear, cancel: () => stop.current?.abort() };
 }
 
 export default function SqlView({ route }) {
@@ -90,8 +94,10 @@ export default function SqlView({ route }) {
     const query = useQuery();
     const handle = useRef(null);
     useEffect(() => {
+        if (readFragment() === text) return;
         setText(readFragment());
         handle.current?.replace(readFragment());
+        query.clear();
     }, [route]);
     const change = (typed) => {
         setText(typed);
@@ -105,7 +111,7 @@ export default function SqlView({ route }) {
         handle.current?.focus();
     };
     const byName = useMemo(() => Object.fromEntries(
-        (schema.data ?? []).map(({ name, columns }) => [name, columns.map((column) => column.name)]),
+        (schema.data ?? []).filter((one) => one.kind === "view").map(({ name, columns }) => [name, columns.map((column) => column.name)]),
     ), [schema.data]);
     return html`<div class="view sql-view">
         <aside class="sql-side" aria-label="Views and examples">
@@ -131,7 +137,7 @@ export default function SqlView({ route }) {
                     onChange=${(event) => setLimit(Number(event.target.value))}>
                     ${LIMITS.map((one) => html`<option key=${one} value=${String(one)}>${plural(one, "row")}</option>`)}
                     </select></label>
-                <span class="soft grow">It can only read. It stops after 30 seconds.</span>
+                <span class="soft grow">It can only read, and it stops if it takes too long.</span>
             </div>
             <div class="sql-answer" aria-live="polite">
                 ${query.error && html`<${Problem} error=${query.error} />`}

@@ -150,12 +150,26 @@ def _find_used_code(root: str, script: str | None) -> list[bytes]:
     files = {object.__getattribute__(module, "__dict__").get("__file__") for module in modules} | {script}
     begin, environment = os.path.join(root, ""), os.path.join(os.path.realpath(sys.prefix), "")
     found: list[bytes] = []
-    for path in {os.path.realpath(file) for file in files if isinstance(file, str)}:
+    for path in _resolve({file for file in files if isinstance(file, str)}):
         relative = path.removeprefix(begin)
         belongs = environment.startswith(begin) and path.startswith(environment)
         if relative != path and not belongs and f"site-packages{os.sep}" not in relative:
             found.append(os.fsencode(relative.replace(os.sep, "/")))
     return sorted(found)[:USED_FILES]
+
+
+def _resolve(files: set[str]) -> set[str]:
+    """Return the real paths of files. Each folder is resolved once: thousands of modules share hundreds."""
+    folders: dict[str, str] = {}
+    found = set()
+    for file in files:
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        path = os.path.join(folders[folder], name)
+        is_resolved = name not in ("", os.curdir, os.pardir) and not os.path.islink(path)
+        found.add(path if is_resolved else os.path.realpath(path))
+    return found
 
 
 def _digest_file(path: bytes, budget: int) -> tuple[str, int]:

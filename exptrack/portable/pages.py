@@ -23,8 +23,9 @@ from typing import NamedTuple
 
 from exptrack import own_files
 from exptrack.database.migrations import APPLICATION_ID
+from exptrack.database.private_copy import is_used_elsewhere
 from exptrack.database.wal import BIG_ENDIAN_SUMS, FRAME, HEADER, LITTLE_ENDIAN_SUMS, Sums, add_sums
-from exptrack.errors import ArchiveIOError, ArchiveNotFoundError, NotAnArchiveError
+from exptrack.errors import ArchiveIOError, ArchiveLockedError, ArchiveNotFoundError, NotAnArchiveError
 
 MAGIC = b"SQLite format 3\0"
 PAGE_SIZES = (4096, 1024, 2048, 8192, 16384, 32768, 65536, 512)  # the usual one first
@@ -68,6 +69,7 @@ class RawFile:
             self.close()
             raise
         self.size = status.st_size
+        self._status = status
 
     def _require_regular(self, mode: int) -> None:
         if not stat.S_ISREG(mode):
@@ -90,8 +92,20 @@ class RawFile:
             self.failures += 1
             return None
 
+    def has_changed(self) -> bool:
+        """Whether the path leads to another file by now, or the file was written since it was opened."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return True
+        return _describe(found) != _describe(self._status)
+
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _describe(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class PageFile:
@@ -106,6 +120,7 @@ class PageFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.log_problem: str | None = None  # why the ``-wal`` is not read
         self._files = [RawFile(path)]
         try:
             self._open_log(Path(f"{os.path.realpath(path)}-wal"))  # beside the file that a link leads to
@@ -117,7 +132,10 @@ class PageFile:
     def _open_log(self, path: Path) -> None:
         main = self._files[0]
         if os.path.lexists(path):
-            self._files.append(RawFile(path))
+            try:
+                self._files.append(RawFile(path))
+            except NotAnArchiveError:
+                self.log_problem = f"{path.name} is no file, so nothing was read from it"
         if not sum(file.size for file in self._files):
             raise NotAnArchiveError(f"{main.path} is empty, not an archive", path=str(main.path))
 
@@ -140,6 +158,21 @@ class PageFile:
     def failures(self) -> int:
         """How many pages the system could not read."""
         return sum(file.failures for file in self._files)
+
+    def require_steady(self) -> None:
+        """Refuse a file that another process has open, or that was changed since it was opened here.
+
+        Raises:
+            ArchiveLockedError: pages of several moments may have been read together.
+        """
+        real = os.path.realpath(self.path)
+        log_is_new = len(self._files) == 1 and os.path.isfile(f"{real}-wal")
+        if is_used_elsewhere(real) or log_is_new or any(file.has_changed() for file in self._files):
+            raise ArchiveLockedError(
+                f"another process has {self.path} open, and may change it while it is read; end that process,"
+                " or salvage a copy that 'exptrack snapshot' makes",
+                path=str(self.path),
+            )
 
     def says_it_is_ours(self) -> bool:
         """Whether page 1 says that the file is an archive."""

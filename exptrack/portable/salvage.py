@@ -25,7 +25,7 @@ from exptrack.artifacts.blobs import DELETE_UNUSED_CHUNKS, UNUSED_BLOBS
 from exptrack.artifacts.drafts import locked
 from exptrack.artifacts.restore import new_file
 from exptrack.database.opening import archive_path, open_connection
-from exptrack.errors import ExportError, ExptrackError
+from exptrack.errors import ExportError, ExptrackError, InvalidValueError
 from exptrack.new_files import draft_name
 from exptrack.plain import read_elements, read_path
 from exptrack.portable.findings import Tell
@@ -123,19 +123,22 @@ def salvage(
         NotAnArchiveError: nothing in the file looks like an archive; or it is empty, a folder or a device.
         ArchiveNotFoundError: there is no such file.
         OwnFileError: a file belongs to an archive that this process has open; close it first.
+        ArchiveLockedError: another process has a file open, or changed it meanwhile; end that process first.
         ExportError: `out` exists, or cannot be written.
         ArchiveFullError: there is no room for `out`, which for a while takes three times its size.
         ArchiveIOError: the system refused to read the file.
     """
     place = archive_path(read_path(out, "out"))
-    damaged = Path(os.path.abspath(read_path(path)))
-    copies = [Path(os.path.abspath(read_path(one, "a path of others"))) for one in _list(others)]
+    damaged = _make_absolute(read_path(path))
+    copies = [_make_absolute(read_path(one, "a path of others")) for one in _list(others)]
     unproven = check_flag(unproven, "unproven")
     tell: Tell = (lambda *_: None) if progress is None else check_function(progress, "progress")
     own_files.require_foreign(place)
     require_free_name(place)
     with ExitStack() as stack:
         files = [stack.enter_context(PageFile(one)) for one in (damaged, *copies)]
+        for file in files:
+            file.require_steady()
         readers = [TableReader(file) for file in files]
         folder = stack.enter_context(_working_folder(place))
         drafts = []
@@ -151,10 +154,19 @@ def salvage(
         work.run()
         work.fill([other.whole_runs() for other in second])
         _note_lost_pages(first, files[0])
+        for file in files:
+            file.require_steady()
         report = work.report(place, files[0].size)
         with new_file(place, PRIVATE) as draft_of_out:
             first.connection.section(lambda: first.connection.execute(COPY_INTO, (str(draft_of_out),)))
     return report
+
+
+def _make_absolute(path: str | os.PathLike[str]) -> Path:
+    """Return the full path of a file to read, whose name may be longer than that of an archive."""
+    if not os.fspath(path):
+        raise InvalidValueError("'' is not a path: it is empty; give another path")
+    return Path(os.path.abspath(path))
 
 
 def _list(others: object) -> list[str | os.PathLike[str]]:
@@ -289,6 +301,8 @@ def _note_lost_pages(draft: Draft, file: PageFile) -> None:
     for name, count in sorted(reader.lost.items()):
         if reader.layout[name].table == name:
             draft.findings.others.append(f"{count_of(count, 'row')} of the table {name}: damaged")
+    if file.log_problem is not None:
+        draft.findings.others.append(file.log_problem)
     missing = file.count_missing()
     if missing:
         draft.findings.others.append(f"{count_of(missing, 'page')} at the end of the file: missing")

@@ -133,6 +133,9 @@ class SeriesProof:
         self._restored = restored
         self._others = others
         self._doubtful: list[tuple[Row, Scan]] = []
+        # Of restored series: the checksums of their blocks, while those of the points that are there stand in
+        # their place.
+        self._blocks_of_restored: dict[int, list[tuple[Any, ...]]] = {}
         self.changed = False  # a series is not as the seal of the run says
         self.unproven = False
 
@@ -147,6 +150,7 @@ class SeriesProof:
             if row["id"] in self._restored or not self._holds(row, scan, numbers):
                 numbers = list(scan.summary.columns())
                 if row["id"] in self._restored:
+                    self._blocks_of_restored[row["id"]] = self._connection.fold(BLOCKS_OF, (row["id"],), list)
                     self._save_summary(row, scan, numbers)
                     self._save_checksum(row, scan)
                     self._doubtful.append((row, scan))
@@ -174,8 +178,11 @@ class SeriesProof:
             self._connection.execute(SEAL_SERIES, (completed, checksum, row["id"]))
         blocks = scan.checksum.blocks() if over and scan.checksum.count > BLOCK_POINTS else []
         if [tuple(block) for block in self._connection.all(BLOCKS_OF, (row["id"],))] != blocks:
-            self._connection.execute(DELETE_CHECKS, (row["id"],))
-            self._connection.execute_many(INSERT_BLOCK, [(row["id"], *block) for block in blocks])
+            self._save_blocks(row["id"], blocks)
+
+    def _save_blocks(self, series: int, blocks: Sequence[tuple[Any, ...]]) -> None:
+        self._connection.execute(DELETE_CHECKS, (series,))
+        self._connection.execute_many(INSERT_BLOCK, [(series, *block) for block in blocks])
 
     def settle(self, *, sealed: bool, named: bool) -> None:
         """Keep what can be proved of the other series, and note what is missing.
@@ -186,6 +193,8 @@ class SeriesProof:
             new = row["id"] in self._restored
             if new and sealed:
                 continue  # the seal covers what was computed from the points
+            if new:
+                self._save_blocks(row["id"], self._blocks_of_restored[row["id"]])
             if sealed and row["checksum"] == scan.checksum.value():
                 self._save_summary(row, scan, [row[column] for column in SUMMARY_COLUMNS])
                 self._save_checksum(row, scan)

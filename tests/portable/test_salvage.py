@@ -7,6 +7,8 @@ import random
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,14 +18,17 @@ import pytest
 import exptrack
 from exptrack import (
     Archive,
+    ArchiveLockedError,
     ArchiveNotFoundError,
     ExportError,
     InvalidTypeError,
+    InvalidValueError,
     NotAnArchiveError,
     OwnFileError,
     SalvagedRun,
     SalvageReport,
 )
+from exptrack.database.file_locks import HAS_OPEN_FILE_LOCKS
 from exptrack.database.layout import known_layouts
 from exptrack.portable.cells import parse_page
 from exptrack.portable.pages import PageFile
@@ -178,6 +183,25 @@ def test_of_a_lost_inner_page_only_its_own_points_are_overwritten(tmp_path: Path
     assert any("overwritten" in what for what in report.runs[0].missing)
 
 
+def test_the_points_of_a_series_whose_row_is_lost_need_their_own_proof(lab: Path, tmp_path: Path) -> None:
+    """Nothing is left that says how many points there were, and what their sum was."""
+    series, page = known_layouts()[0]["metric_series"].root, pages_of(lab, "metric_point")[3]
+    begin = (page - 1) * PAGE
+    pointer = begin + struct.unpack_from(">H", lab.read_bytes(), begin + 8 + 20)[0]
+    last = pointer + lab.read_bytes()[pointer]  # of the value of a point
+
+    def flip(data: bytearray) -> None:
+        zero(series)(data)
+        data[last] ^= 16
+
+    for change in (flip, zero(series, page)):
+        report, out = save(damaged(lab, tmp_path, change))
+        hurt = [run for run in report.runs if not run.whole]
+        assert 1 <= len(hurt) <= 2
+        assert all("without a proof" in run.missing[0] for run in hurt)
+        assert set(ask(out, "SELECT * FROM points")) < set(ask(lab, "SELECT * FROM points"))
+
+
 def test_one_wrong_or_lost_point_is_mended(lab: Path, tmp_path: Path) -> None:
     page = pages_of(lab, "metric_point")[3]
     begin = (page - 1) * PAGE
@@ -250,6 +274,25 @@ def test_a_config_is_proved_by_its_text_or_by_its_leaves(lab: Path, tmp_path: Pa
     assert all("its config" in run.missing for run in report.runs)
     assert ask(out, "SELECT * FROM configs") == []
     assert report.points == 4 * (POINTS + 1)
+
+
+def test_runs_whose_ids_are_lost_get_new_ones_with_unproven(lab: Path, tmp_path: Path) -> None:
+    """As if the first pages were overwritten: those of the runs and of their indexes."""
+    roots = known_layouts()[0]
+    path = damaged(
+        lab, tmp_path, zero(*range(1, 1 + max(roots[name].root for name in ("run", "run_by_start"))))
+    )
+    report, _ = save(path)
+    assert (report.runs, report.points) == ((), 0)
+    report, out = save(path, unproven=True)
+    assert report.points == 4 * (POINTS + 1)
+    assert all(run.unproven for run in report.runs)
+    assert all("its id, in place of which it has a new one" in run.missing for run in report.runs)
+    points = "SELECT name, step, value FROM points ORDER BY 1, 2, 3"
+    assert ask(out, points) == ask(lab, points)
+    assert report.artifacts == 5
+    again, _ = save(path, unproven=True)
+    assert [run.run_id for run in again.runs] == [run.run_id for run in report.runs]
 
 
 def test_a_run_without_a_config_has_lost_none(tmp_path: Path) -> None:
@@ -383,6 +426,37 @@ def test_hostile_schema_is_not_read(lab: Path, tmp_path: Path) -> None:
     assert ask(out, "SELECT name FROM sqlite_schema WHERE name IN ('bad', 'theirs')") == []
 
 
+def test_a_file_that_changes_meanwhile_is_refused(lab: Path, tmp_path: Path) -> None:
+    path, out = damaged(lab, tmp_path, lambda data: None), tmp_path / "out.db"
+
+    def write(*_told: object) -> None:
+        os.utime(path, (1, 1))
+
+    with pytest.raises(ArchiveLockedError, match="end that process"):
+        exptrack.salvage(path, out, progress=write)
+    if HAS_OPEN_FILE_LOCKS:
+        code = "import exptrack, sys; a = exptrack.Archive(sys.argv[1])"
+        code += "; print(len(a.list_runs()), flush=True); sys.stdin.read()"
+        command = [sys.executable, "-c", code, str(path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == b"4"
+            with pytest.raises(ArchiveLockedError, match="another process has"):
+                exptrack.salvage(path, out)
+            with pytest.raises(ArchiveLockedError, match="another process has"):
+                exptrack.salvage(lab, out, others=[path])
+    assert not out.exists()
+    assert save(path)[0].ok
+
+
+def test_a_folder_in_the_place_of_the_log_is_told(lab: Path, tmp_path: Path) -> None:
+    path = damaged(lab, tmp_path, lambda data: None)
+    (tmp_path / "damaged.db-wal").mkdir()
+    report, out = save(path)
+    assert report.lost == ("damaged.db-wal is no file, so nothing was read from it",)
+    same(out, lab)
+
+
 def test_arguments_and_files_that_are_refused(lab: Path, tmp_path: Path) -> None:
     taken, out = tmp_path / "taken.db", tmp_path / "new.db"
     taken.write_text("kept")
@@ -394,6 +468,8 @@ def test_arguments_and_files_that_are_refused(lab: Path, tmp_path: Path) -> None
         exptrack.salvage(tmp_path / "absent.db", out)
     with pytest.raises(NotAnArchiveError):
         exptrack.salvage(tmp_path, out)
+    with pytest.raises(InvalidValueError, match="it is empty"):
+        exptrack.salvage("", out)
     with pytest.raises(NotAnArchiveError):
         exptrack.salvage(lab, out, others=[taken])
     with pytest.raises(InvalidTypeError):

@@ -47,9 +47,9 @@ def die(*given, **named):
         real(*given, **named)
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(place, name, die)
-space = {"lr": exptrack.Dimension("choice", choices=(0.1, 0.2)), "n": exptrack.Dimension("int", 1, 2)}
+space = {"lr": exptrack.Dimension("choice", choices=(0.1, 0.2)), "n": exptrack.Dimension("int", 1, 1)}
 sampler = exptrack.Sampler(sys.argv[4], 1)
-plan = exptrack.SweepPlan("cut", "acc", "maximize", space, sampler=sampler, max_trials=4)
+plan = exptrack.SweepPlan("cut", "acc", "maximize", space, sampler=sampler, max_trials=2)
 with exptrack.Archive(sys.argv[1]) as archive:
     archive.run_sweep(plan, [sys.executable, "-c", sys.argv[3]])
 """
@@ -69,10 +69,10 @@ def test_a_runner_killed_at_any_moment_leaves_a_sweep_that_goes_on(
     trials = archive.trials("cut")
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     failed = 1 if moment == "suggested" else 0  # a run that completed gives its trial the value
-    assert (len(trials), len(completed)) == (4 + failed, 4)
+    assert (len(trials), len(completed)) == (2 + failed, 2)
     assert all(trial.params.keys() == {"lr", "n"} for trial in completed)
     if sampler == "grid":
-        assert len({tuple(trial.params.values()) for trial in completed}) == 4
+        assert len({tuple(trial.params.values()) for trial in completed}) == 2
     assert archive.verify().ok
 
 

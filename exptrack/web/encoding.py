@@ -24,7 +24,6 @@ from exptrack import (
     ArchiveTooNewError,
     Buckets,
     ConflictError,
-    Curves,
     ExptrackError,
     FilterError,
     InvalidValueError,
@@ -114,8 +113,13 @@ def answer_error(error: ExptrackError | ClientLeftError) -> Response:
     status = next((code for kind, code in STATUSES if isinstance(error, kind)), 500)
     facts: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
     if isinstance(error, FilterError):
-        facts |= {"message": error.problem, "position": error.position}
+        facts |= {"message": error.problem, "position": count_units(error.text, error.position)}
     return answer_json({"error": facts}, status)
+
+
+def count_units(text: str, place: int) -> int:
+    """Return how many units of UTF-16, as browsers count, stand before a place in a text."""
+    return place + sum(character > "\uffff" for character in text[:place])
 
 
 def pack_row_ids(row_ids: array[int]) -> bytes:
@@ -133,12 +137,6 @@ def _little_endian(numbers: array[Any]) -> bytes:
     if BIG_ENDIAN:
         numbers.byteswap()
     return numbers.tobytes()
-
-
-def pack_curves(version: str, curves: Curves) -> bytes:
-    """Return curves as a header of JSON, with its length before it, and their columns."""
-    sizes = [{"run": one.run_id, "metric": one.name, "size": len(one)} for one in curves]
-    return join_curves(version, curves.by, curves.width, sizes, [pack_curve(one) for one in curves])
 
 
 def join_curves(

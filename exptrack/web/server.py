@@ -23,6 +23,7 @@ from exptrack.web import (
     api_changes,
     api_compare,
     api_files,
+    api_filter,
     api_metrics,
     api_run,
     api_runs,
@@ -42,6 +43,7 @@ MAX_HEAD_BYTES = 64 * 1024  # of a request; a filter may be long
 HANDLERS = [
     *api_runs.HANDLERS,
     *api_run.HANDLERS,
+    *api_filter.HANDLERS,
     *api_metrics.HANDLERS,
     *api_compare.HANDLERS,
     *api_files.HANDLERS,

@@ -37,7 +37,15 @@ def evaluate(module: str, expression: str, given: object = None) -> Any:
 
     NaN and the infinities become floats on both sides; typed arrays become lists.
     """
-    command: list[str | Path] = [NODE, "--input-type=module", "-e", _CALL, "--", (STATIC / module).as_uri(), expression]
+    command: list[str | Path] = [
+        NODE,
+        "--input-type=module",
+        "-e",
+        _CALL,
+        "--",
+        (STATIC / module).as_uri(),
+        expression,
+    ]
     done = subprocess.run(command, input=json.dumps(_write(given)), capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return _read(json.loads(done.stdout))

@@ -1,6 +1,7 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
-import { archive, connection, get } from "./api.js";
+import { archive, connection } from "./api.js";
+import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
 import { Help, openHelp } from "./components/help.js";
 import { Icon } from "./components/icons.js";
@@ -18,14 +19,6 @@ const LIVE = {
     lost: "The server does not answer.",
     idle: "This view does not follow the archive.",
 };
-
-async function readArchive() {
-    try {
-        archive.value = await get("/api/archive");
-    } catch (error) {
-        if (error.status !== 0) throw error;
-    }
-}
 
 function ThemeSwitch() {
     const [icon, next] = THEMES[theme.value];

@@ -1,10 +1,6 @@
-/** What the server says about the archive: its name, whether it can be changed, how many runs it has. */
-import { signal } from "./vendor/ui.js";
-import { get } from "./api.js";
+/** Asks what the archive is: its name, whether it can be changed, how many runs it has. */
+import { archive, get } from "./api.js";
 import { toastError } from "./toasts.js";
-
-/** The answer of /api/archive, or null before it came. */
-export const archive = signal(null);
 
 /** Asks anew. */
 export async function readArchive() {

@@ -16,14 +16,14 @@ let release = null; // Lets the lock go; null while another tab leads.
 let asking = false;
 let source = null;
 let topics = "";
-let lastId = "";
+let lastVersion = null;
 
 /** "live", "paused" (hidden), "lost" or "idle" (nothing is watched). */
 export const liveState = signal("idle");
 
 /**
  * Calls `callback` with {type: "version", version}, {type: "runs", added, changed, removed},
- * {type: "points", runs} or {type: "again"}. The last means that events may be missing: read anew.
+ * {type: "points", runs}, {type: "problem", error}, or {type: "again"}: events may be missing, so read anew.
  * Returns a function that ends it.
  */
 export function watch({ runs = false, points = [] }, callback) {
@@ -70,25 +70,25 @@ function wanted() {
 function listen() {
     const url = wanted();
     if (source && topics === url && source.readyState !== EventSource.CLOSED) return;
-    const again = source !== null || lastId !== "";
     source?.close();
     topics = url;
-    source = new EventSource(
-        lastId ? urlOf(url, {}) + `${url.includes("?") ? "&" : "?"}last=${encodeURIComponent(lastId)}` : url,
-    );
-    source.addEventListener("open", () => {
-        liveState.value = "live";
-        if (again) tell({ type: "again" });
-    });
+    source = new EventSource(url);
     source.addEventListener("error", () => {
         liveState.value = "lost";
     });
-    for (const type of ["version", "runs", "points"]) {
-        source.addEventListener(type, (event) => {
-            lastId = event.lastEventId || lastId;
-            tell({ type, ...JSON.parse(event.data) });
-        });
+    source.addEventListener("version", (event) => {
+        const { version, missed } = JSON.parse(event.data);
+        liveState.value = "live";
+        // The stream begins with the version of now; `missed` is there in that event only.
+        const isFirst = missed !== undefined;
+        if (isFirst && lastVersion !== null && lastVersion !== version) tell({ type: "again" });
+        lastVersion = version;
+        tell({ type: "version", version });
+    });
+    for (const type of ["runs", "points"]) {
+        source.addEventListener(type, (event) => tell({ type, ...JSON.parse(event.data) }));
     }
+    source.addEventListener("problem", (event) => tell({ type: "problem", error: JSON.parse(event.data) }));
 }
 
 function stop() {

@@ -33,11 +33,13 @@ export function Swatch({ color, dash = [] }) {
  * @param {(x: number, width: number) => string} props.writeX writes a place of the axis
  * @param {string} props.xName
  * @param {string[]} props.notes further words for the foot
- * @param {{current: Plot|null}} props.plot a reference that the chart sets
+ * @param {{current: Plot|null}} [props.plot] a reference that the chart sets
  */
 export function Chart(props) {
-    const { id, title, lines, view, hover, writeX, xName, notes = [], empty, onZoom, plot, children } = props;
+    const { id, title, lines, view, hover, writeX, xName, notes = [], empty, onZoom, children } = props;
     const box = useRef(null);
+    const own = useRef(null);
+    const plot = props.plot ?? own;
     const [drawn, setDrawn] = useState({ leftOut: { values: 0, lines: 0 }, outside: 0 });
     // The handlers live as long as the plot, so they read what holds now from here.
     const now = useRef({});

@@ -17,13 +17,16 @@ const Keys = ({ keys }) => keys.split(" ").map((key) => html`<kbd key=${key}>${N
 
 const Group = ({ title, bindings }) => html`<section>
     <h3>${title}</h3>
-    <dl>${bindings.map(({ keys, does }) => html`<div key=${keys}>
-        <dt><${Keys} keys=${keys} /></dt><dd>${does}</dd></div>`)}</dl>
+    <dl>${bindings.map(
+        ({ keys, does }) => html`<div key=${keys}>
+        <dt><${Keys} keys=${keys} /></dt><dd>${does}</dd></div>`,
+    )}</dl>
 </section>`;
 
 export function Help() {
     if (!isOpen.value) return null;
     return html`<${Dialog} title="Keys" kind="help" onClose=${close}>
-        <div class="help-groups">${bound.value.map((group) => html`<${Group} key=${group.title} ...${group} />`)}</div>
+        <div class="help-groups">
+            ${bound.value.map((group) => html`<${Group} key=${group.title} ...${group} />`)}</div>
     </${Dialog}>`;
 }

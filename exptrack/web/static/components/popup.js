@@ -1,5 +1,5 @@
 /**
- * A small window beside the control that opened it. Escape and a click elsewhere close it, and the focus returns.
+ * A small window beside the control that opened it. Escape and a click elsewhere close it; the focus returns.
  * Invariant: it lies above everything, whatever clips or scrolls around its anchor.
  */
 import { html, useLayoutEffect, useRef } from "../vendor/ui.js";
@@ -25,8 +25,8 @@ export function Popup({ anchor, onClose, label, role = "dialog", children }) {
             onClose();
         }
     };
-    return html`<div ref=${box} class="popup" popover="auto" role=${role} aria-label=${label} onToggle=${onToggle}
-        onKeyDown=${onKeyDown} onClick=${(event) => event.stopPropagation()}
+    return html`<div ref=${box} class="popup" popover="auto" role=${role} aria-label=${label}
+        onToggle=${onToggle} onKeyDown=${onKeyDown} onClick=${(event) => event.stopPropagation()}
         onDblClick=${(event) => event.stopPropagation()}>${children}</div>`;
 }
 

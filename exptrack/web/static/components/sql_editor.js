@@ -68,8 +68,8 @@ function extensions(cm, schemaPart, latest) {
 
 /**
  * @param {{text: string, schema: Object<string, string[]>, onChange: (text: string) => void, onRun: () => void,
- * handle: {current: {insert: (text: string) => void}|null}}} props `text` is what the editor shows; when it differs
- * from what was typed, the editor takes it over. `handle` receives a way to insert at the cursor.
+ * handle: {current: object|null}}} props `text` is what the editor shows at first. `handle` receives insert(text) at the
+ * cursor, replace(text) and focus(). To show `text` whenever it changes would race with quick typing.
  */
 export function SqlEditor(props) {
     const host = useRef(null);
@@ -90,6 +90,10 @@ export function SqlEditor(props) {
                     view.dispatch(view.state.replaceSelection(text), { scrollIntoView: true });
                     view.focus();
                 },
+                replace(text) {
+                    if (view.state.doc.toString() === text) return;
+                    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+                },
                 focus: () => view.focus(),
             };
         });
@@ -99,11 +103,6 @@ export function SqlEditor(props) {
             [editor.current, props.handle.current] = [null, null];
         };
     }, []);
-    useEffect(() => {
-        const { view } = editor.current ?? {};
-        if (!view || view.state.doc.toString() === props.text) return;
-        view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: props.text } });
-    }, [props.text]);
     useEffect(() => {
         if (!editor.current) return;
         const { view, cm, schemaPart } = editor.current;

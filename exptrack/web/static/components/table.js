@@ -10,7 +10,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 8;
-const MAX_HEIGHT = 15_000_000; // Browsers limit the height of an element, the least of them to 17 million pixels.
+const MAX_HEIGHT = 15_000_000; // Browsers limit the height of an element; the least limit is 17 million pixels.
 const MIN_WIDTH = 48;
 const PAGE = 10;
 
@@ -51,7 +51,9 @@ function HeadCell({ column, left, onSize, onMove }) {
         const handle = event.currentTarget;
         handle.setPointerCapture(event.pointerId);
         handle.addEventListener("pointermove", move);
-        handle.addEventListener("pointerup", () => handle.removeEventListener("pointermove", move), { once: true });
+        handle.addEventListener("pointerup", () => handle.removeEventListener("pointermove", move), {
+            once: true,
+        });
     };
     const drop = (event) => {
         const moved = event.dataTransfer.getData("text/x-column");
@@ -81,11 +83,15 @@ function drawRow({ index, row, columns, part, lefts, classes, id }) {
         if (!column.pinned && (place < part.from || place >= part.to)) return null;
         const kinds = `cell${column.pinned ? " pinned" : ""}${column.number ? " number" : ""}`;
         const style = { width: `${column.width}px`, left: column.pinned ? `${lefts[place]}px` : null };
-        return html`<div key=${column.id} role="gridcell" aria-colindex=${place + 1} class=${kinds} style=${style}
-            >${row && column.cell(row, index)}</div>`;
+        return html`<div key=${column.id} role="gridcell" aria-colindex=${place + 1} class=${kinds}
+            style=${style}>${row && column.cell(row, index)}</div>`;
     });
     const pins = columns.filter(({ pinned }) => pinned).length;
-    cells.splice(pins, 0, html`<div key="" role="presentation" style=${{ width: `${part.skipped}px` }}></div>`);
+    cells.splice(
+        pins,
+        0,
+        html`<div key="" role="presentation" style=${{ width: `${part.skipped}px` }}></div>`,
+    );
     return html`<div key=${index} id=${id} role="row" aria-rowindex=${index + 2} data-index=${index}
         class=${`line ${classes}`}>${cells}</div>`;
 }
@@ -94,7 +100,19 @@ function drawRow({ index, row, columns, part, lefts, classes, id }) {
  * `cursor` is the index of the current row, `classesOf(row, index)` adds classes to a row, and `revision` must
  * change when cells look different though rows and columns did not.
  */
-export function Table({ label, columns, rows, cursor, onCursor, onOpen, onSize, onMove, classesOf, revision, view }) {
+export function Table({
+    label,
+    columns,
+    rows,
+    cursor,
+    onCursor,
+    onOpen,
+    onSize,
+    onMove,
+    classesOf,
+    revision,
+    view,
+}) {
     const own = useRef(null);
     const scroller = view ?? own;
     const [part, setPart] = useState(null);
@@ -132,9 +150,7 @@ export function Table({ label, columns, rows, cursor, onCursor, onOpen, onSize, 
             const before = drawn.current.lines.get(index);
             const kept = before && before.row === row && before.classes === classes;
             const id = `row-${index}`;
-            const vnode = kept
-                ? before.vnode
-                : drawRow({ index, row, columns, part, lefts, classes, id });
+            const vnode = kept ? before.vnode : drawRow({ index, row, columns, part, lefts, classes, id });
             next.set(index, { row, classes, vnode });
         }
         drawn.current.lines = next;
@@ -147,19 +163,27 @@ export function Table({ label, columns, rows, cursor, onCursor, onOpen, onSize, 
     };
     const onKeyDown = (event) => {
         if (event.target !== scroller.current) return;
-        const jump = { Home: 0, End: rows.total - 1, PageUp: (cursor ?? 0) - PAGE, PageDown: (cursor ?? 0) + PAGE };
+        const jump = {
+            Home: 0,
+            End: rows.total - 1,
+            PageUp: (cursor ?? 0) - PAGE,
+            PageDown: (cursor ?? 0) + PAGE,
+        };
         if (!(event.key in jump) || event.ctrlKey || event.metaKey || event.altKey) return;
         event.preventDefault();
         onCursor(Math.min(Math.max(jump[event.key], 0), rows.total - 1));
     };
     return html`<div ref=${scroller} class="grid" role="grid" tabindex="0" aria-label=${label}
         aria-rowcount=${rows.total + 1} aria-colcount=${columns.length} aria-multiselectable="true"
-        aria-activedescendant=${cursor === null ? null : `row-${cursor}`} onScroll=${update} onKeyDown=${onKeyDown}
+        aria-activedescendant=${cursor === null ? null : `row-${cursor}`}
+        onScroll=${update} onKeyDown=${onKeyDown}
         onClick=${(event) => indexOf(event) !== null && onCursor(indexOf(event))}
         onDblClick=${(event) => indexOf(event) !== null && onOpen(indexOf(event), event)}>
         <div role="rowgroup" class="grid-head" style=${{ width: `${width}px` }}>
-            <div role="row" aria-rowindex="1" class="line head">${columns.map((column, place) => html`<${HeadCell}
-                key=${column.id} column=${column} left=${lefts[place]} onSize=${onSize} onMove=${onMove} />`)}</div>
+            <div role="row" aria-rowindex="1" class="line head">${columns.map(
+                (column, place) => html`<${HeadCell}
+                key=${column.id} column=${column} left=${lefts[place]} onSize=${onSize} onMove=${onMove} />`,
+            )}</div>
         </div>
         <div role="rowgroup" class="grid-body" style=${{ width: `${width}px`, height: `${height}px` }}>
             <div role="presentation" class="grid-part"

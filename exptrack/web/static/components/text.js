@@ -66,7 +66,7 @@ export function TablePreview({ columns, rows, total = null, label = "table", pag
     const mark = (place) => (sort.column !== place ? "none" : sort.down ? "descending" : "ascending");
     return html`<div class="table-preview">
         <div class="table-scroll" tabindex="0" role="region" aria-label=${label}>
-            <table class="data-table"><thead><tr>${columns.map((name, place) => html`
+            <table class="listing"><thead><tr>${columns.map((name, place) => html`
                 <th scope="col" key=${place} aria-sort=${mark(place)} class=${numeric[place] ? "number" : ""}>
                     <button type="button" class="sort" onClick=${() => order(place)}><bdi>${visible(name)}</bdi>
                         <span aria-hidden="true">${{ none: "", ascending: "▲", descending: "▼" }[mark(place)]}</span></button></th>`)}

@@ -128,7 +128,7 @@ function Node({ node, source, withSource, isFolded, flip }) {
     return html`<tr class=${node.folds ? "tree-map" : "tree-leaf"}>
         <th scope="row" class=${`depth-${Math.min(node.depth, 12)}`}>
             ${node.folds
-                ? html`<button type="button" class="fold" aria-expanded=${String(!isFolded)} onClick=${() => flip(node.path)}>
+                ? html`<button type="button" class="tree-fold" aria-expanded=${String(!isFolded)} onClick=${() => flip(node.path)}>
                     <${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} /><bdi>${visible(node.key)}</bdi></button>`
                 : html`<bdi class="tree-key">${visible(node.key)}</bdi>`}
             <${Copy} text=${node.path} label=${`the path ${node.path}`} />

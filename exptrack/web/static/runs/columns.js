@@ -5,10 +5,17 @@ import { duration, exact, isSpecial, number, time, utc, value, visible } from ".
 import { Name, Notes, Tags } from "./edit.js";
 
 const FACTS = {
-    name: { label: "Name", width: 200, draw: (row) => html`<${Name} row=${row} />`, needs: ["run_id", "name"] },
+    name: {
+        label: "Name",
+        width: 200,
+        draw: (row) => html`<${Name} row=${row} />`,
+        needs: ["run_id", "name"],
+    },
     run_id: { label: "Id", width: 150, draw: (row) => html`<code>${row.run_id}</code>` },
     status: {
-        label: "Status", width: 120, needs: ["status", "reason"],
+        label: "Status",
+        width: 120,
+        needs: ["status", "reason"],
         draw: (row) => html`<${Status} status=${row.status} reason=${row.reason} />`,
     },
     tag: { label: "Tags", width: 170, draw: (row) => html`<${Tags} row=${row} />` },
@@ -24,7 +31,11 @@ const FACTS = {
     script: { label: "Script", width: 160 },
     host: { label: "Host", width: 120 },
     branch: { label: "Branch", width: 120 },
-    commit: { label: "Commit", width: 110, draw: (row) => html`<code title=${row.commit}>${row.commit?.slice(0, 9)}</code>` },
+    commit: {
+        label: "Commit",
+        width: 110,
+        draw: (row) => html`<code title=${row.commit}>${row.commit?.slice(0, 9)}</code>`,
+    },
     dirty: { label: "Dirty", width: 72 },
     python: { label: "Python", width: 80 },
     reason: { label: "Reason", width: 220 },
@@ -66,7 +77,12 @@ const isText = (info) => info.others > 0 && info.numbers === 0;
 /** How a column is called: without the part that says where the value comes from. */
 export function labelOf(name) {
     if (name in FACTS) return FACTS[name].label;
-    return visible(name.replace(/^(config|metrics|attr)\./, "").replace(/^"(.*)"$/, "$1").replace(/\.last$/, ""));
+    return visible(
+        name
+            .replace(/^(config|metrics|attr)\./, "")
+            .replace(/^"(.*)"$/, "$1")
+            .replace(/\.last$/, ""),
+    );
 }
 
 /** The field of a column as the server names it in /api/fields: without the statistic. */
@@ -95,7 +111,9 @@ export function fieldsOf(columns) {
 export function describe(name, infos, widths) {
     const fact = FACTS[name];
     const info = infos.get(baseOf(name));
-    const isNumber = fact ? fact.number === true : name.startsWith("metrics.") || (info ? !isText(info) : false);
+    const isNumber = fact
+        ? fact.number === true
+        : name.startsWith("metrics.") || (info ? !isText(info) : false);
     const draw = fact?.draw ?? ((row) => drawValue(row[name]));
     return {
         id: name,

@@ -20,7 +20,9 @@ export function facetCondition(field, chosen) {
     for (const one of chosen) {
         if (one === null) parts.push(`${field} is null`);
         else if (typeof one === "object" && !Array.isArray(one)) {
-            parts.push(`${field} >= ${literal(one.from)} and ${field} <${one.last ? "=" : ""} ${literal(one.to)}`);
+            parts.push(
+                `${field} >= ${literal(one.from)} and ${field} <${one.last ? "=" : ""} ${literal(one.to)}`,
+            );
         }
     }
     return parts.length === 1 ? parts[0] : parts.map((part) => `(${part})`).join(" or ");

@@ -1,9 +1,9 @@
 /**
  * The state of the runs view, read from the URL and written to it.
  *
- * where=TEXT (repeated: all must hold) · facet=["status","failed"] · order=-metrics.acc · columns=… · pin=… ·
- * group=config.lr · metric=metrics.acc · open=[values of a group] · spark=metrics.loss · on=run ids on the chart ·
- * selected=row ids, or * with except=row ids
+ * where=TEXT (repeated: all must hold) · facet=["status","failed"] · order=-metrics.acc · columns=… · pin=…
+ * group=config.lr · metric=metrics.acc · open=[values of a group] · spark=metrics.loss
+ * on=run ids on the chart · selected=row ids, or * with except=row ids
  */
 import { facetCondition } from "./conditions.js";
 
@@ -14,7 +14,11 @@ const parse = (text) => {
         return null; // A hand-written URL; what cannot be read is left out.
     }
 };
-const numbers = (texts) => texts.flatMap((text) => text.split(",")).filter((one) => /^\d+$/.test(one)).map(Number);
+const numbers = (texts) =>
+    texts
+        .flatMap((text) => text.split(","))
+        .filter((one) => /^\d+$/.test(one))
+        .map(Number);
 
 /** Joins the conditions that stand in the URL to the one text of the filter line. */
 export function joinWhere(texts) {
@@ -26,7 +30,8 @@ export function joinWhere(texts) {
 export function readQuery(params) {
     const facets = new Map();
     for (const one of params.getAll("facet").map(parse)) {
-        if (Array.isArray(one) && typeof one[0] === "string" && one.length > 1) facets.set(one[0], one.slice(1));
+        if (Array.isArray(one) && typeof one[0] === "string" && one.length > 1)
+            facets.set(one[0], one.slice(1));
     }
     const all = params.get("selected") === "*";
     return {
@@ -34,7 +39,7 @@ export function readQuery(params) {
         facets,
         order: params.getAll("order"),
         columns: params.has("columns") ? params.getAll("columns") : null,
-        pinned: params.getAll("pin"),
+        pinned: params.has("pin") ? params.getAll("pin") : ["name"],
         group: params.getAll("group"),
         metric: params.get("metric"),
         open: params.getAll("open"),

@@ -1,8 +1,8 @@
 /**
  * The rows of a query, read where the table needs them.
- * Invariants: the order is frozen when the query is opened; rows never jump under the hand. Runs that came later
- * are counted, and shown when the person asks. Blocks of 100 rows are read; a request for rows that are out of
- * sight again is dropped.
+ * Invariants: the order is frozen when the query is opened; rows never jump under the hand. Runs that came
+ * later are counted, and shown when the person asks. Blocks of 100 rows are read; a request for rows that are
+ * out of sight again is dropped.
  */
 import { get, getBinary, wasAborted } from "../api.js";
 
@@ -20,6 +20,7 @@ export class RunRows {
         this.total = 0;
         this.stamp = 0;
         this.version = null;
+        this.openedAt = null; // The version of which the order is.
         this.added = new Set();
         this._index = null;
         this._rows = new Map(); // By row id.
@@ -35,6 +36,7 @@ export class RunRows {
         const found = await get("/api/runs", { ...this.query, columns: this.columns, size: BLOCK }, signal);
         this.total = found.total;
         this.version = found.version;
+        this.openedAt = found.version;
         this._index = Uint32Array.from(found.row_ids);
         found.row_ids.forEach((id, place) => this._rows.set(id, withId(found.rows[place], id)));
         this._fresh.add(0);
@@ -144,7 +146,8 @@ export class RunRows {
     _blocks() {
         const last = Math.min(this._wanted[1], this._index.length) - 1;
         const blocks = [];
-        for (let block = Math.floor(this._wanted[0] / BLOCK); block <= last / BLOCK; block += 1) blocks.push(block);
+        for (let block = Math.floor(this._wanted[0] / BLOCK); block <= last / BLOCK; block += 1)
+            blocks.push(block);
         return blocks;
     }
 

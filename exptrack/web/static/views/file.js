@@ -83,7 +83,7 @@ function Sizes({ info }) {
         <div class="size-bar" aria-hidden="true">${parts.map(([name, size], place) => html`<svg key=${name}
             class=${`part-${place}`} width=${`${(100 * size) / Math.max(1, info.file_bytes)}%`} height="12"><rect width="100%" height="12" /></svg>`)}</div>
         <table class="pairs-table"><tbody>${parts.map(([name, size], place) => html`<tr key=${name}>
-                <th scope="row"><span class=${`swatch part-${place}`} aria-hidden="true">■</span> ${name}</th>
+                <th scope="row"><span class=${`size-swatch part-${place}`} aria-hidden="true">■</span> ${name}</th>
                 <td class="number" title=${`${count(size)} bytes`}>${bytes(size)}</td></tr>`)}
             <tr><th scope="row">write-ahead log beside it</th><td class="number">${bytes(info.wal_bytes)}</td></tr>
             <tr><th scope="row">saved by storing equal pieces once</th>
@@ -113,7 +113,7 @@ function Largest({ storage }) {
     const pages = Math.max(1, Math.ceil(sorted.length / MOST_RUNS));
     return html`<${Card} title="Largest runs" wide>${sorted.length === 0
         ? html`<p class="soft">No run has artifacts.</p>`
-        : html`<table class="data-table"><thead><tr><th scope="col">Run</th><th scope="col" class="number">Artifacts</th>
+        : html`<table class="listing"><thead><tr><th scope="col">Run</th><th scope="col" class="number">Artifacts</th>
             <th scope="col" class="number">Size</th><th scope="col" class="number">Stored</th><th scope="col"><span class="unseen">Share</span></th>
             <th scope="col" class="number" title="What deleting it alone gives back">Deleting gives back</th></tr></thead>
             <tbody>${sorted.slice(page * MOST_RUNS, (page + 1) * MOST_RUNS).map((one) => html`<tr key=${one.run_id}>
@@ -160,7 +160,7 @@ function Trash({ trash, reload }) {
                 <button type="button" class="danger" disabled=${!canEdit} onClick=${() => dialog.current.showModal()}>
                     <${Icon} name="trash" /> Empty the trash…</button>
                 <span class="soft">${plural(trash.length, "run")}. They keep all they hold until the trash is emptied.</span></div>
-            <table class="data-table"><thead><tr><th scope="col"><input type="checkbox" aria-label="Choose all runs in the trash"
+            <table class="listing"><thead><tr><th scope="col"><input type="checkbox" aria-label="Choose all runs in the trash"
                     checked=${picked.length === ids.length} onChange=${() => setChosen(new Set(picked.length === ids.length ? [] : ids))} /></th>
                 <th scope="col">Run</th><th scope="col">Started</th><th scope="col">Deleted</th>
                 <th scope="col">Status</th></tr></thead>
@@ -240,12 +240,12 @@ function Report({ report }) {
 function Commands({ path }) {
     const file = shellWord(path);
     const db = `exptrack --db ${file}`;
-    return html`<${Card} title="In a terminal">
+    return html`<${Card} title="In a terminal" wide><div class="file-commands">
         <${Command} text=${`${db} snapshot copy.db`}>Copy the file, also while runs write<//>
         <${Command} text=${`${db} pack sealed.db`}>Seal a copy to send away or to keep<//>
         <${Command} text=${`${db} extract some.db --where 'tag = "paper"'`}>Copy some runs to a new file<//>
         <${Command} text=${`exptrack merge all.db ${file} other.db`}>Bring several files together<//>
         <${Command} text=${`exptrack verify ${file}`}>Check all data against its checksums<//>
         <${Command} text=${`${db} recover`}>Store points that dead processes left<//>
-        <${Command} text=${`sqlite3 ${file} 'SELECT * FROM runs LIMIT 20'`}>Read it with SQLite alone<//><//>`;
+        <${Command} text=${`sqlite3 ${file} 'SELECT * FROM runs LIMIT 20'`}>Read it with SQLite alone<//></div><//>`;
 }

@@ -4,6 +4,7 @@
 import { html, useEffect, useState } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Loaded, useLoad } from "../components/load.js";
+import { visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { watch } from "../live.js";
 import { Artifacts } from "./run/artifacts.js";
@@ -70,7 +71,7 @@ function Run({ answer, route, ticks, reload }) {
     const { run } = answer;
     const goTo = (id) => id && route.go(`/run/${encodeURIComponent(id)}`, keepTab(route));
     useEffect(() => {
-        document.title = `${run.name ?? run.run_id} · exptrack`;
+        document.title = `${visible(run.name ?? run.run_id)} · exptrack`;
     }, [run.name, run.run_id]);
     useKeys("Run", [
         { keys: "[", does: "Go to the run started before", run: () => goTo(run.previous) },

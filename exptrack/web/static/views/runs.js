@@ -1,26 +1,253 @@
-/** The runs of the archive as a table. */
-import { html, useEffect, useState } from "../vendor/ui.js";
-import { get } from "../api.js";
-import { count, duration, time, value } from "../format.js";
+/** The runs of the archive as a table: filtered, ordered, grouped, chosen and edited. */
+import { html, useEffect, useMemo, useRef, useState } from "../vendor/ui.js";
+import { archive, get } from "../api.js";
+import { readArchive } from "../archive.js";
+import { Facets } from "../components/facets.js";
+import { FilterLine } from "../components/filter.js";
+import { Icon } from "../components/icons.js";
+import { Table } from "../components/table.js";
+import { count, plural, zone } from "../format.js";
+import { useKeys } from "../keys.js";
 import { toastError } from "../toasts.js";
-
-const COLUMNS = ["run_id", "name", "status", "started", "duration"];
+import { SelectionBar, exportCsv } from "../runs/actions.js";
+import { baseOf, defaultColumns, describe, fieldsOf } from "../runs/columns.js";
+import { Chips } from "../runs/chips.js";
+import { onEdited } from "../runs/edit.js";
+import { NoMatch, NoRuns } from "../runs/empty.js";
+import { facetsOf } from "../runs/facet_fields.js";
+import { drawGroup } from "../runs/groups.js";
+import { SortButton, leadColumn, sparkColumn } from "../runs/heads.js";
+import { conditionsOf, nextOrder, readQuery, writeFacets, writeSelection } from "../runs/query.js";
+import { Tools } from "../runs/tools.js";
+import { useFields } from "../runs/use_fields.js";
+import { useRows } from "../runs/use_rows.js";
+import { useWidths } from "../runs/widths.js";
 
 export default function Runs({ route }) {
-    const [found, setFound] = useState(null);
-    const where = route.params.get("where") ?? "";
+    const query = useMemo(() => readQuery(route.params), [route.params]);
+    const where = useMemo(() => conditionsOf(query), [query.filter, JSON.stringify([...query.facets])]);
+    const scroller = useRef(null);
+    const filterInput = useRef(null);
+    const [cursor, setCursor] = useState(null);
+    const [showsFacets, setShowsFacets] = useState(true);
+    const [widths, setWidth] = useWidths();
+    const [opened, setOpened] = useState(null);
+    const { fields, infos, of, stamp } = useFields(opened);
+    const grouping = useMemo(
+        () => (query.group.length && query.metric ? { keys: query.group, metric: query.metric } : null),
+        [query.group.join("\u0000"), query.metric],
+    );
+    const names = useMemo(
+        () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
+        [query.columns?.join("\u0000"), fields, of, grouping],
+    );
+    const needed = useMemo(() => fieldsOf(names), [names]);
+    const isAtTop = () => (scroller.current?.scrollTop ?? 0) === 0 && (cursor ?? 0) === 0;
+    const { rows, problem, isLoading, reopen } = useRows({
+        where,
+        order: query.order,
+        columns: needed,
+        grouping,
+        open: query.open,
+        isAtTop,
+    });
+
+    const total = rows?.runs ?? rows?.total ?? null;
+    useEffect(() => setOpened(rows), [rows]);
     useEffect(() => {
-        const abort = new AbortController();
-        get("/api/runs", { where, columns: COLUMNS, size: 100 }, abort.signal).then(setFound, toastError);
-        return () => abort.abort();
-    }, [where]);
-    if (!found) return html`<div class="runs"></div>`;
-    return html`<div class="runs"><h1>${count(found.total)} runs</h1><table>
-        <thead><tr>${COLUMNS.map((name) => html`<th key=${name} scope="col">${name}</th>`)}</tr></thead>
-        <tbody>${found.rows.map(
-            (row) => html`<tr key=${row.run_id}>
-            <td><a href=${`/run/${row.run_id}`} class="mono">${row.run_id}</a></td><td>${value(row.name)}</td>
-            <td>${row.status}</td><td>${time(row.started)}</td><td class="number">${duration(row.duration)}</td>
-        </tr>`,
-        )}</tbody></table></div>`;
+        document.title = "Runs · exptrack";
+    }, []);
+    useEffect(() => {
+        if (rows) readArchive();
+    }, [stamp]);
+    useEffect(() => {
+        onEdited.value = (ids) => rows?.reread(ids);
+    }, [rows]);
+    useEffect(() => {
+        if (rows && cursor !== null && cursor >= rows.total) setCursor(rows.total ? rows.total - 1 : null);
+    }, [rows, rows?.total]);
+
+    const { selection } = query;
+    const isSelected = (id) => selection.ids.has(id) !== selection.all;
+    const size = selection.all ? (total ?? 0) - selection.ids.size : selection.ids.size;
+    const toggle = (id, isRange) => {
+        const ids = new Set(selection.ids);
+        const turn = (one, on) => (on !== selection.all ? ids.add(one) : ids.delete(one));
+        const on = !isSelected(id);
+        if (isRange && cursor !== null && rows.placeOf(id) >= 0) {
+            const [from, to] = [cursor, rows.placeOf(id)].sort((one, other) => one - other);
+            for (let place = from; place <= to; place += 1) {
+                if (typeof rows.idAt(place) === "number") turn(rows.idAt(place), on);
+            }
+        } else {
+            turn(id, on);
+        }
+        route.set(writeSelection({ all: selection.all, ids }));
+    };
+    const selectAll = () => route.set(writeSelection({ all: size === 0 || size < total, ids: new Set() }));
+    const clearSelection = () => route.set(writeSelection({ all: false, ids: new Set() }));
+    const chart = (run) => {
+        const on = new Set(query.charted);
+        if (!on.delete(run)) on.add(run);
+        route.set({ on: [...on] });
+    };
+    const fold = (key) => {
+        const isOpen = query.open.includes(key);
+        route.set({ open: isOpen ? query.open.filter((one) => one !== key) : [...query.open, key] });
+    };
+    const open = (place) => {
+        const row = rows?.at(place);
+        if (row?.isGroup) fold(row.key);
+        else if (row) route.go(`/run/${row.run_id}`);
+    };
+    const move = (step) => {
+        if (!rows?.total) return;
+        setCursor(cursor === null ? 0 : Math.min(Math.max(cursor + step, 0), rows.total - 1));
+        scroller.current?.focus({ preventScroll: true });
+    };
+    const current = cursor === null ? null : rows?.at(cursor);
+    const compare = async () => {
+        if (selection.all || size < 2 || size > 50) return;
+        const { rows: found } = await get("/api/runs/rows", {
+            ids: [...selection.ids].join(","),
+            columns: ["run_id"],
+        });
+        route.go("/compare", { runs: found.filter(Boolean).map((row) => row.run_id) });
+    };
+    useKeys("Runs", [
+        { keys: "/", does: "Write a filter", run: () => filterInput.current?.focus() },
+        { keys: "j", does: "Next run", run: () => move(1) },
+        { keys: "k", does: "Previous run", run: () => move(-1) },
+        { keys: "ArrowDown", does: "Next run", run: () => move(1) },
+        { keys: "ArrowUp", does: "Previous run", run: () => move(-1) },
+        {
+            keys: "Enter",
+            does: "Open the run, or fold the group",
+            run: ({ target }) => (target.closest("button, a") || cursor === null ? false : open(cursor)),
+        },
+        { keys: "x", does: "Select the run", run: () => current && !current.isGroup && toggle(current.id) },
+        { keys: "v", does: "Put the run on the chart", run: () => current?.run_id && chart(current.run_id) },
+        { keys: "c", does: "Compare the selected runs", run: () => compare().catch(toastError) },
+        { keys: "Escape", does: "Clear the selection", run: () => (size ? clearSelection() : false) },
+    ]);
+
+    const { pinned } = query;
+    const moveColumn = (moved, before) => {
+        const others = names.filter((name) => name !== moved);
+        route.set({ columns: others.toSpliced(others.indexOf(before), 0, moved) });
+    };
+    const sort = (name, add) => {
+        const firstDown = name === "started" || describe(name, infos, {}).number;
+        route.set({ order: nextOrder(query.order, name, firstDown, add) }, { push: true });
+    };
+    const sparkline = useMemo(() => query.spark && sparkColumn(query.spark), [query.spark]);
+    const columns = useMemo(() => {
+        const described = names.map((name) => {
+            const column = describe(name, infos, widths);
+            const { cell } = column;
+            return {
+                ...column,
+                pinned: pinned.includes(name),
+                head: html`<${SortButton} column=${column} order=${query.order} onSort=${sort} />`,
+                sorted: sortedAs(query.order, name),
+                cell: (row) =>
+                    row.isGroup
+                        ? drawGroup(name, row, { ...grouping, fields: rows.fields }, fold)
+                        : cell(row),
+            };
+        });
+        const lead = leadColumn({
+            isSelected,
+            toggle,
+            chart,
+            charted: query.charted,
+            size,
+            total,
+            selectAll,
+        });
+        const spark = sparkline ? [{ ...sparkline, width: widths[sparkline.id] ?? sparkline.width }] : [];
+        const isPinned = (column) => column.pinned;
+        const isFree = (column) => !column.pinned;
+        return [lead, ...described.filter(isPinned), ...spark, ...described.filter(isFree)];
+    }, [names, infos, widths, query, grouping, rows, size, total]);
+
+    const choose = (field, chosen) => {
+        const facets = new Map(query.facets);
+        if (chosen.length) facets.set(field, chosen);
+        else facets.delete(field);
+        route.set(writeFacets(facets), { push: true });
+    };
+    const isBare = archive.value?.runs === 0 && total === 0;
+    if (isBare) return html`<${NoRuns} name=${archive.value.name} />`;
+    const added = rows?.added.size ?? 0;
+    const tableQuery = { where, order: query.order };
+    return html`<div class="runs">
+        <h1 class="unseen">Runs</h1>
+        <div class="runs-head">
+            <button class="icon" aria-pressed=${showsFacets ? "true" : "false"} title="Facets"
+                aria-label="Facets" onClick=${() => setShowsFacets(!showsFacets)}>
+                <${Icon} name="sliders-horizontal" /></button>
+            <${FilterLine} text=${query.filter} problem=${problem} inputRef=${filterInput}
+                onApply=${(text, isFinal) => route.set({ where: text || null }, { push: isFinal })} />
+            <${Tools} query=${query} names=${names} pinned=${pinned} fields=${fields ?? []} total=${of}
+                set=${route.set} onCsv=${() => exportCsv(null, tableQuery, names)} />
+        </div>
+        <div class="runs-state">
+            <span role="status">${describeCount(total, isLoading)}</span>
+            ${
+                added > 0 &&
+                html`<button class="new-runs" onClick=${reopen}><${Icon} name="refresh-cw" size=${13} />
+                ${plural(added, "new run")}</button>`
+            }
+            <${Chips} query=${query} onChoose=${choose} set=${route.set} go=${route.go} />
+            <span class="grow"></span>
+            <span class="faint">Times in ${zone()}</span>
+        </div>
+        <div class="runs-body">
+            ${
+                showsFacets &&
+                html`<${Facets} facets=${facetsOf(fields, of)} chosen=${query.facets} onChoose=${choose}
+                whereOf=${(field) => conditionsOf(query, field)} stamp=${stamp} />`
+            }
+            ${rows && rows.total === 0 && html`<${NoMatch} query=${query} set=${route.set} />`}
+            ${
+                rows &&
+                rows.total > 0 &&
+                html`<${Table} label="Runs" columns=${columns} rows=${rows} view=${scroller}
+                cursor=${cursor} onCursor=${setCursor} onOpen=${open} onSize=${setWidth} onMove=${moveColumn}
+                revision=${columns} classesOf=${(row) => classesOf(row, isSelected)} />`
+            }
+        </div>
+        ${
+            size > 0 &&
+            html`<${SelectionBar} selection=${selection} size=${size} total=${total} query=${tableQuery}
+            columns=${names} onClear=${clearSelection} onChanged=${reopen} go=${route.go}
+            onAll=${() => route.set(writeSelection({ all: true, ids: new Set() }))} />`
+        }
+    </div>`;
+}
+
+function describeCount(total, isLoading) {
+    if (total === null) return isLoading ? "Reading…" : "";
+    const all = archive.value?.runs ?? total;
+    return total < all ? `${count(total)} of ${plural(all, "run")}` : plural(total, "run");
+}
+
+const classesOf = (row, isSelected) => {
+    if (row.isGroup) return "group";
+    return `${isSelected(row.id) ? "chosen" : ""}${row.gone ? " gone" : ""}`;
+};
+
+const sortedAs = (order, name) => {
+    const base = (text) => (baseOf(text) === text ? text : text.replace(/\.last$/, ""));
+    const found = order.find((one) => base(one.replace(/^-/, "")) === base(name));
+    if (!found) return null;
+    return found.startsWith("-") ? "descending" : "ascending";
+};
+
+/** In groups, the keys and the metric are always there. */
+function withGrouping(names, grouping) {
+    if (!grouping) return names;
+    const added = [...grouping.keys, grouping.metric].filter((name) => !names.includes(name));
+    return names.toSpliced(1, 0, ...added);
 }

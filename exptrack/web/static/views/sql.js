@@ -40,16 +40,23 @@ async function readSchema(signal) {
     return [...found.values()].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Values of this archive for the examples: its newest two runs, a metric and the hash of an artifact. */
+/** The newest runs that a filter admits. */
+async function readNewest(where, size, signal) {
+    const { rows } = await get("/api/runs", { where, columns: ["run_id"], size }, signal);
+    return rows.map((row) => `/api/run/${encodeURIComponent(row.run_id)}`);
+}
+
+/** Values of this archive for the examples: two runs with a metric that many have, and the hash of an artifact. */
 async function readExampleValues(signal) {
-    const { rows } = await get("/api/runs", { columns: ["run_id"], size: 2 }, signal);
-    const values = { run: rows[0]?.run_id, other: rows[1]?.run_id };
-    if (!values.run) return values;
-    const address = `/api/run/${encodeURIComponent(values.run)}`;
-    const [{ metrics }, { artifacts }] = await Promise.all([
-        get(`${address}/metrics`, { size: 1 }, signal), get(`${address}/artifacts`, {}, signal),
+    const { fields } = await get("/api/fields", {}, signal);
+    const metric = fields.filter((one) => one.kind === "metric").sort((a, b) => b.numbers - a.numbers)[0];
+    const [[run, other], [holder]] = await Promise.all([
+        readNewest(metric ? `exists ${metric.name}` : "", 2, signal), readNewest("artifact is not null", 1, signal),
     ]);
-    return { ...values, metric: metrics[0]?.name, hash: artifacts[0]?.hash };
+    const first = async (address, part) => (address ? (await get(`${address}/${part}`, { size: 1 }, signal))[part][0] : null);
+    const [logged, artifact] = await Promise.all([first(run, "metrics"), first(holder, "artifacts")]);
+    const id = (address) => address && decodeURIComponent(address.split("/").at(-1));
+    return { run: id(run), other: id(other), metric: logged?.name, hash: artifact?.hash };
 }
 
 /** Runs queries one at a time: the newest replaces the one before, which the server then stops. */
@@ -72,7 +79,11 @@ function useQuery() {
         }
     };
     useEffect(() => () => stop.current?.abort(), []);
-    return { ...state, run, cancel: () => stop.current?.abort() };
+    const clear = () => {
+        stop.current?.abort();
+        setState({ result: null, error: null, running: false });
+    };
+    return { ...state, run, clear, cancel: () => stop.current?.abort() };
 }
 
 export default function SqlView({ route }) {
@@ -82,18 +93,25 @@ export default function SqlView({ route }) {
     const examples = useLoad(readExampleValues, []);
     const query = useQuery();
     const handle = useRef(null);
-    useEffect(() => setText(readFragment()), [route]);
+    useEffect(() => {
+        if (readFragment() === text) return;
+        setText(readFragment());
+        handle.current?.replace(readFragment());
+        query.clear();
+    }, [route]);
     const change = (typed) => {
         setText(typed);
         history.replaceState(history.state, "", `#${encodeURIComponent(typed)}`);
     };
     const run = () => text.trim() && query.run(text, limit);
     const choose = (question) => {
-        change(fillQuestion(question.sql, examples.data ?? {}));
+        const filled = fillQuestion(question.sql, examples.data ?? {});
+        change(filled);
+        handle.current?.replace(filled);
         handle.current?.focus();
     };
     const byName = useMemo(() => Object.fromEntries(
-        (schema.data ?? []).map(({ name, columns }) => [name, columns.map((column) => column.name)]),
+        (schema.data ?? []).filter((one) => one.kind === "view").map(({ name, columns }) => [name, columns.map((column) => column.name)]),
     ), [schema.data]);
     return html`<div class="view sql-view">
         <aside class="sql-side" aria-label="Views and examples">
@@ -119,7 +137,7 @@ export default function SqlView({ route }) {
                     onChange=${(event) => setLimit(Number(event.target.value))}>
                     ${LIMITS.map((one) => html`<option key=${one} value=${String(one)}>${plural(one, "row")}</option>`)}
                     </select></label>
-                <span class="soft grow">It can only read. It stops after 30 seconds.</span>
+                <span class="soft grow">It can only read, and it stops if it takes too long.</span>
             </div>
             <div class="sql-answer" aria-live="polite">
                 ${query.error && html`<${Problem} error=${query.error} />`}
@@ -150,15 +168,13 @@ function Schema({ schema, insert }) {
 }
 
 function Relations({ of, insert, open = null }) {
-    return of.map(({ name, columns }) => html`<details key=${name} open=${name === open}>
-        <summary><button type="button" class="link mono" title="Write this name into the query"
-            onClick=${(event) => {
-                event.preventDefault();
-                insert(sqlName(name));
-            }}>${visible(name)}</button></summary>
+    return of.map(({ name, columns }) => html`<div key=${name} class="sql-relation"><details open=${name === open}>
+        <summary class="mono">${visible(name)}</summary>
         <ul>${columns.map((column) => html`<li key=${column.name}><button type="button" class="link mono"
             onClick=${() => insert(sqlName(column.name))}>${visible(column.name)}</button>
-            <span class="faint">${column.type.toLowerCase()}</span></li>`)}</ul></details>`);
+            <span class="faint">${column.type.toLowerCase()}</span></li>`)}</ul></details>
+        <button type="button" class="icon" title="Write this name into the query" aria-label=${`Write ${visible(name)}`}
+            onClick=${() => insert(sqlName(name))}><${Icon} name="plus" size=${12} /></button></div>`);
 }
 
 function save(name, content, type) {

@@ -1,7 +1,7 @@
 /**
  * The head of a run: how it stands, what it is called, and what people wrote about it, edited in place.
  */
-import { html, useEffect, useRef, useState } from "../../vendor/ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/ui.js";
 import { archive, get, post, urlOf } from "../../api.js";
 import { Copy } from "../../components/copy.js";
 import { Icon } from "../../components/icons.js";
@@ -49,8 +49,9 @@ export function Head({ run, goTo, reload }) {
         <div class="run-words">
             <${Tags} tags=${run.tags} edit=${edit} />
             <${Attributes} attributes=${run.attributes} edit=${edit} />
-            <${Notes} notes=${run.notes} edit=${edit} />
+            ${edit && html`<${AddLine} label="note" placeholder="New note" add=${(text) => edit("add_note", text)} />`}
         </div>
+        <${Notes} notes=${run.notes} />
         <${Changes} id=${run.run_id} status=${run.status} />
     </header>`;
 }
@@ -98,7 +99,7 @@ function useElapsed(run) {
 function Name({ run, edit }) {
     const [draft, setDraft] = useState(null);
     const field = useRef(null);
-    useEffect(() => {
+    useLayoutEffect(() => {
         if (draft !== null) field.current?.select();
     }, [draft !== null]);
     if (draft === null) {
@@ -122,7 +123,8 @@ function Name({ run, edit }) {
 function AddLine({ label, placeholder, add }) {
     const [draft, setDraft] = useState(null);
     const field = useRef(null);
-    useEffect(() => {
+    // Before the next key comes: a later effect would lose what is typed at once.
+    useLayoutEffect(() => {
         if (draft !== null) field.current?.focus();
     }, [draft !== null]);
     if (draft === null) {
@@ -178,12 +180,11 @@ function readValue(text) {
     }
 }
 
-function Notes({ notes, edit }) {
-    if (!edit && notes.length === 0) return null;
+function Notes({ notes }) {
+    if (notes.length === 0) return null;
     return html`<div class="run-notes" role="group" aria-label="Notes">
         ${notes.map((note, place) => html`<p class="note" key=${place}><bdi>${visible(note.text)}</bdi>
-            <span class="soft"><${Moment} at=${note.written_at} /></span></p>`)}
-        ${edit && html`<${AddLine} label="note" placeholder="New note" add=${(text) => edit("add_note", text)} />`}</div>`;
+            <span class="soft"><${Moment} at=${note.written_at} /></span></p>`)}</div>`;
 }
 
 const PARTS = ["config", "code", "data", "environment"];

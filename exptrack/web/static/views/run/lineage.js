@@ -28,7 +28,7 @@ export function Lineage({ run, ticks }) {
 
 function Uses({ title, uses, self }) {
     if (uses.length === 0) return null;
-    return html`<section><h2>${title}</h2><table class="data-table">
+    return html`<section><h2>${title}</h2><table class="listing">
         <thead><tr><th scope="col">Artifact</th><th scope="col">Made by</th><th scope="col">Used by</th>
             <th scope="col">Used at</th><th scope="col">Hash</th></tr></thead>
         <tbody>${uses.map((use) => html`<tr key=${`${use.run_id} ${use.from_run} ${use.name} ${use.version}`}>

@@ -163,17 +163,24 @@ const COLUMNS = [
 ];
 
 function Table({ groups, run }) {
-    return groups.map(({ prefix, metrics }) => html`<${Group} key=${prefix} prefix=${prefix} size=${metrics.length}>
-        <div class="table-scroll"><table class="data-table metrics-table"><thead><tr><th scope="col">Metric</th>
-            ${COLUMNS.map(([name, word]) => html`<th scope="col" class="number" key=${name}>${word}</th>`)}
-            <th scope="col" class="number">Points</th><th scope="col" class="number">NaN</th>
-            <th scope="col" class="number">Steps</th></tr></thead>
-        <tbody>${metrics.map((metric) => html`<tr key=${metric.name}>
-            <th scope="row"><a href=${urlOf("/charts", { runs: run.run_id, metrics: metric.name })}><bdi>${visible(metric.name)}</bdi></a></th>
-            ${COLUMNS.map(([name]) => html`<td class="number" key=${name}><${Value} value=${metric[name]} />
-                ${metric[`${name}_step`] !== undefined && metric[`${name}_step`] !== null && ["min", "max"].includes(name)
-                    && html`<span class="faint at-step"> at ${count(metric[`${name}_step`])}</span>`}</td>`)}
-            <td class="number">${count(metric.count)}</td>
-            <td class=${metric.nan_count > 0 ? "number special" : "number"}>${metric.nan_count > 0 ? count(metric.nan_count) : ""}</td>
-            <td class="number">${count(metric.first_step)} – ${count(metric.last_step)}</td></tr>`)}</tbody></table></div><//>`);
+    return html`<div class="table-scroll"><table class="listing metrics-table"><thead><tr><th scope="col">Metric</th>
+        ${COLUMNS.map(([name, word]) => html`<th scope="col" class="number" key=${name}>${word}</th>`)}
+        <th scope="col" class="number">Points</th><th scope="col" class="number">NaN</th>
+        <th scope="col" class="number">Steps</th></tr></thead>
+        ${groups.map(({ prefix, metrics }) => html`<tbody key=${prefix}>
+            ${prefix !== "" && html`<tr class="metrics-prefix"><th scope="rowgroup" colspan=${COLUMNS.length + 4}>
+                <bdi>${visible(prefix)}</bdi> <span class="soft">${count(metrics.length)}</span></th></tr>`}
+            ${metrics.map((metric) => html`<${Row} key=${metric.name} metric=${metric} run=${run} />`)}</tbody>`)}
+    </table></div>`;
+}
+
+function Row({ metric, run }) {
+    const at = { min: metric.min_step, max: metric.max_step };
+    const href = urlOf("/charts", { runs: run.run_id, metrics: metric.name });
+    return html`<tr><th scope="row"><a href=${href}><bdi>${visible(metric.name)}</bdi></a></th>
+        ${COLUMNS.map(([name]) => html`<td class="number" key=${name}><${Value} value=${metric[name]} />
+            ${(at[name] ?? null) !== null && html`<span class="faint at-step"> at ${count(at[name])}</span>`}</td>`)}
+        <td class="number">${count(metric.count)}</td>
+        <td class="number special">${metric.nan_count > 0 ? count(metric.nan_count) : ""}</td>
+        <td class="number">${count(metric.first_step)} – ${count(metric.last_step)}</td></tr>`;
 }

@@ -1,0 +1,68 @@
+/** Heads of columns, and the first column: the box that selects a run and the dot that puts it on the chart. */
+import { html } from "../vendor/ui.js";
+import { Icon } from "../components/icons.js";
+import { colorOf } from "../colors.js";
+import { labelOf } from "./columns.js";
+import { Sparkline } from "./sparkline.js";
+
+const UNORDERED = new Set(["tag", "note", "artifact"]);
+
+/** The label of a column; a click orders by it, and with shift it is added to the order. */
+export function SortButton({ column, order, onSort }) {
+    if (UNORDERED.has(column.id)) return html`<span class="clip">${column.label}</span>`;
+    const place = order.findIndex((one) => one === column.id || one === `-${column.id}`);
+    const isDown = place >= 0 && order[place].startsWith("-");
+    return html`<button class="sort" onClick=${(event) => onSort(column.id, event.shiftKey)}>
+        <bdi class="clip">${column.label}</bdi>
+        ${place >= 0 && html`<${Icon} name=${isDown ? "arrow-down" : "arrow-up"} size=${13} />`}
+        ${place >= 0 && order.length > 1 && html`<sub>${place + 1}</sub>`}
+    </button>`;
+}
+
+/** The column at the very left. */
+export function leadColumn({ isSelected, toggle, chart, charted, size, total, selectAll }) {
+    const some = (box) => {
+        if (box) box.indeterminate = size > 0 && size < total;
+    };
+    const stop = (event) => event.stopPropagation();
+    const click = (event, row) => {
+        event.stopPropagation();
+        toggle(row.id, event.shiftKey);
+    };
+    return {
+        id: "lead",
+        label: "Select",
+        width: 60,
+        pinned: true,
+        head: html`<input type="checkbox" ref=${some} checked=${size > 0 && size === total}
+            onChange=${selectAll}
+            aria-label="Select all runs that match" title="Select all runs that match" />`,
+        cell: (row) => {
+            if (row.isGroup || row.gone) return null;
+            const isOn = charted.has(row.run_id);
+            const label = isOn ? "Take the run off the chart" : "Put the run on the chart";
+            return html`<input type="checkbox" tabindex="-1" checked=${isSelected(row.id)} onDblClick=${stop}
+                onClick=${(event) => click(event, row)} aria-label=${`Select ${row.name ?? row.run_id}`} />
+                <button class="dot" tabindex="-1" aria-pressed=${isOn ? "true" : "false"} title=${label}
+                    aria-label=${label} onDblClick=${stop} onClick=${(event) => {
+                        event.stopPropagation();
+                        chart(row.run_id);
+                    }}><i style=${{ "--dot": colorOf(row.run_id) }}></i></button>`;
+        },
+    };
+}
+
+/** The column that draws one metric of each run. */
+export function sparkColumn(field) {
+    return {
+        id: `spark ${field}`,
+        label: labelOf(field),
+        title: `Curve of ${field}`,
+        width: 120,
+        movable: true,
+        head: html`<span class="row tight"><${Icon} name="chart-line" size=${13} />
+            <bdi class="clip">${labelOf(field)}</bdi></span>`,
+        cell: (row) =>
+            row.isGroup || row.gone ? null : html`<${Sparkline} run=${row.run_id} field=${field} />`,
+    };
+}

@@ -23,7 +23,7 @@ FIND_FAULTS = """
     const scrolls = (one) => {
         for (let up = one.parentElement; up; up = up.parentElement) {
             const {overflowX, overflowY} = getComputedStyle(up);
-            if (/auto|scroll|hidden|clip/.test(overflowX + overflowY)) return up;
+            if (up !== document.body && /auto|scroll|hidden|clip/.test(overflowX + overflowY)) return up;
         }
         return null;
     };

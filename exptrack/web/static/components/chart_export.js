@@ -3,7 +3,7 @@
  * @module
  */
 import { csv } from "../format.js";
-import { axisOf } from "./axes.js";
+import { axisOf, spaceOf } from "./axes.js";
 
 const LEGEND_ROW = 18;
 const MOST_LEGEND_ROWS = 50;
@@ -91,8 +91,8 @@ function axesSvg({ uplot, view, theme }, area, head, at) {
     const parts = [];
     const { x, y } = uplot.scales;
     const [across, up] = [axisOf(view.xKind, view.logX), axisOf("number", view.logY)];
-    const lefts = across.ticks(x.min, x.max, Math.max(2, area.width / 80));
-    const tops = up.ticks(y.min, y.max, Math.max(2, area.height / 36));
+    const lefts = across.ticks(x.min, x.max, Math.max(2, area.width / spaceOf(view.xKind)));
+    const tops = up.ticks(y.min, y.max, Math.max(2, area.height / 28));
     const texts = across.write(lefts);
     const bottom = head + area.top + area.height;
     up.write(tops).forEach((text, place) => {

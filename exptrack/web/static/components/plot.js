@@ -6,7 +6,7 @@
  * @module
  */
 import uPlot from "../vendor/uplot.js";
-import { axisOf } from "./axes.js";
+import { axisOf, spaceOf } from "./axes.js";
 import { lowerBound } from "./series.js";
 import { nearestLines, nearestPlace, plotData, valueRange } from "./lines.js";
 import { fillBand, paintDots, strokeLine, paintMarks } from "./plot_painting.js";
@@ -14,6 +14,7 @@ import { fillBand, paintDots, strokeLine, paintMarks } from "./plot_painting.js"
 /** With more lines than this, bands would be mud: only that under the pointer is drawn. */
 export const MOST_BANDS = 8;
 const DOTS_APART = 14; // pixels; where points are farther apart, each is drawn as a dot
+const FEW_POINTS = 60;
 const WHOLE = [null, null];
 
 /**
@@ -97,7 +98,7 @@ export class Plot {
                     ...axis,
                     grid: { show: false },
                     size: view.xKind === "clock" ? 38 : 26,
-                    splits: split(x, 80),
+                    splits: split(x, spaceOf(view.xKind)),
                     values: (_, ticks) => x.write(ticks),
                 },
                 {
@@ -136,8 +137,10 @@ export class Plot {
     rangeX() {
         const [low, high] = this.view.zoom ?? WHOLE;
         const [least, most] = this.extent;
-        const from = low ?? least;
-        const to = high ?? most;
+        // Dots at the edges would be cut in half.
+        const margin = this.lines.some((line) => line.xs.length < FEW_POINTS) ? (most - least) * 0.015 : 0;
+        const from = low ?? (this.view.logX ? least : least - margin);
+        const to = high ?? most + margin;
         if (to > from) return [from, to];
         return this.view.logX ? [from / 2, from * 2] : [from - 0.5, from + 0.5];
     }

@@ -98,7 +98,7 @@ function LargeLegend(props) {
     const lines = useLines({ ...props, isVisible: true });
     const writeX = useMemo(() => placeWriter(props.state), [props.state.x]);
     return html`<${LegendTable} id=${props.id} lines=${lines} hover=${props.hover} writeX=${writeX}
-    isGrouped=${props.groups !== null} />`;
+    isGrouped=${props.groups !== null} isSmoothed=${props.state.smooth > 0} />`;
 }
 
 export default function Charts({ route }) {

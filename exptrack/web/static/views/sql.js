@@ -207,17 +207,15 @@ function Schema({ schema, insert }) {
 
 function Relations({ of, insert, open = null }) {
     return of.map(
-        ({ name, columns }) => html`<details key=${name} open=${name === open}>
-        <summary><button type="button" class="link mono" title="Write this name into the query"
-            onClick=${(event) => {
-                event.preventDefault();
-                insert(sqlName(name));
-            }}>${visible(name)}</button></summary>
+        ({ name, columns }) => html`<div key=${name} class="sql-relation"><details open=${name === open}>
+        <summary class="mono">${visible(name)}</summary>
         <ul>${columns.map(
             (column) => html`<li key=${column.name}><button type="button" class="link mono"
             onClick=${() => insert(sqlName(column.name))}>${visible(column.name)}</button>
             <span class="faint">${column.type.toLowerCase()}</span></li>`,
-        )}</ul></details>`,
+        )}</ul></details>
+        <button type="button" class="icon" title="Write this name into the query" aria-label=${`Write ${visible(name)}`}
+            onClick=${() => insert(sqlName(name))}><${Icon} name="plus" size=${12} /></button></div>`,
     );
 }
 

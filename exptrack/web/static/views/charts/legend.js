@@ -63,7 +63,7 @@ const COLUMNS = [
 ];
 
 /** Every line with its exact values where the pointer is, or at its end. */
-export function LegendTable({ id, lines, hover, writeX, isGrouped }) {
+export function LegendTable({ id, lines, hover, writeX, isGrouped, isSmoothed }) {
     const [sort, setSort] = useState({ by: "value", isDown: true });
     const at = hover.value;
     const isHere = at !== null && at.x !== null && (at.chart === id || at.chart === null);
@@ -78,7 +78,12 @@ export function LegendTable({ id, lines, hover, writeX, isGrouped }) {
         [lines, x, sort, at?.id],
     );
     const head = ([by, text, kind]) => {
-        const shown = by === "label" && isGrouped ? "Group" : by === "points" && isGrouped ? "Runs" : text;
+        const words = {
+            label: isGrouped && "Group",
+            points: isGrouped && "Runs",
+            value: isSmoothed && "Smoothed",
+        };
+        const shown = words[by] || text;
         const isSorted = sort.by === by;
         const aria = isSorted ? (sort.isDown ? "descending" : "ascending") : "none";
         return html`<th key=${by} class=${kind} scope="col" aria-sort=${aria}>

@@ -76,7 +76,8 @@ export class Plot {
         const filter = (_, ticks) => ticks;
         const axis = { filter, stroke: theme.muted, font: theme.font, ticks: { ...line, size: 4 }, gap: 4 };
         const split = (of, space) => (plot, number, low, high) => {
-            const length = (number === 0 ? plot.over.clientWidth : plot.over.clientHeight) || space * 4;
+            // Without the other axis, whose size is not known yet.
+            const length = number === 0 ? plot.width - 64 : plot.height - 40;
             return of.ticks(low, high, Math.max(2, Math.floor(length / space)));
         };
         return {

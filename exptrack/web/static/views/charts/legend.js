@@ -2,11 +2,13 @@
  * The list of runs beside the charts, and the table of exact values below an enlarged one.
  * @module
  */
-import { html, useMemo, useState } from "../../vendor/ui.js";
+import { html, useComputed, useEffect, useMemo, useState } from "../../vendor/ui.js";
 import { Swatch, Value } from "../../components/chart.js";
 import { STATUS, exact, plural, visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
 import { nearestPlace } from "../../components/lines.js";
+
+const TABLE_MS = 120; // between two looks of the table at the pointer; it has up to 50 rows to sort and lay out
 
 /**
  * The runs or groups that the charts show; each can be hidden, and lies before the others while pointed at.
@@ -23,13 +25,37 @@ export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
       ${hiddenCount > 0 && html`<button class="link" onClick=${() => onHide([])}>show all</button>`}</div>
     <ul>${entries.map(
         (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
-      isLit=${hover.value?.id === one.id} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden}
-      isGrouped=${isGrouped} entries=${entries} />`,
+      hover=${hover} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden} isGrouped=${isGrouped}
+      entries=${entries} />`,
     )}</ul></aside>`;
 }
 
-function Entry({ entry, isHidden, isLit, onPoint, onHide, hidden, isGrouped, entries }) {
+/** Whether a line is the one pointed at; a component that asks is drawn again only when that changes. */
+const useLit = (hover, id) => useComputed(() => hover.value?.id === id).value;
+
+/** The value of a signal, taken anew at most every so many milliseconds. */
+function useRested(source, milliseconds) {
+    const [value, setValue] = useState(source.peek());
+    useEffect(() => {
+        let timer = null;
+        const take = () => {
+            timer = null;
+            setValue(source.peek());
+        };
+        const stop = source.subscribe(() => {
+            timer ??= setTimeout(take, milliseconds);
+        });
+        return () => {
+            clearTimeout(timer);
+            stop();
+        };
+    }, [source]);
+    return value;
+}
+
+function Entry({ entry, isHidden, hover, onPoint, onHide, hidden, isGrouped, entries }) {
     const { id, label, color, dash, status, runs } = entry;
+    const isLit = useLit(hover, id);
     const change = (event) => {
         if (event.altKey) onHide(entries.filter((one) => one.id !== id).map((one) => one.id));
         else onHide(isHidden ? [...hidden].filter((one) => one !== id) : [...hidden, id]);
@@ -65,7 +91,7 @@ const COLUMNS = [
 /** Every line with its exact values where the pointer is, or at its end. */
 export function LegendTable({ id, lines, hover, writeX, isGrouped, isSmoothed }) {
     const [sort, setSort] = useState({ by: "value", isDown: true });
-    const at = hover.value;
+    const at = useRested(hover, TABLE_MS);
     const isHere = at !== null && at.x !== null && (at.chart === id || at.chart === null);
     const x = isHere ? at.x : null;
     const rows = useMemo(

@@ -178,8 +178,8 @@ function compareCells(a, b) {
 }
 
 /**
- * The shortest edit from lines `a` to lines `b` (Myers): a list of `{kind, text, a, b}`. `kind` is same, removed
- * or added; lines count from 1. Beginnings and ends that agree are not searched.
+ * The shortest edit from lines `a` to lines `b` (Myers): a list of `{kind, text, a, b}`. `kind` is same,
+ * removed or added; lines count from 1. Beginnings and ends that agree are not searched.
  */
 export function diffLines(a, b) {
     let head = 0;

@@ -214,7 +214,8 @@ function Relations({ of, insert, open = null }) {
             onClick=${() => insert(sqlName(column.name))}>${visible(column.name)}</button>
             <span class="faint">${column.type.toLowerCase()}</span></li>`,
         )}</ul></details>
-        <button type="button" class="icon" title="Write this name into the query" aria-label=${`Write ${visible(name)}`}
+        <button type="button" class="icon" title="Write this name into the query"
+            aria-label=${`Write ${visible(name)}`}
             onClick=${() => insert(sqlName(name))}><${Icon} name="plus" size=${12} /></button></div>`,
     );
 }

@@ -40,7 +40,8 @@ export function Artifacts({ run, route, ticks }) {
     return html`<${Loaded} of=${artifacts}>${(answer) =>
         answer.artifacts.length === 0
             ? html`<${Empty} title="This run has no artifacts."><p>Store one by
-            ${" "}<code>run.log_image("sample", image, step)</code> or <code>run.artifacts.register_file("model", path)</code>.</p><//>`
+            ${" "}<code>run.log_image("sample", image, step)</code> or
+            ${" "}<code>run.artifacts.register_file("model", path)</code>.</p><//>`
             : html`<${List} artifacts=${answer.artifacts} route=${route} />`}<//>`;
 }
 

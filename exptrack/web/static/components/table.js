@@ -118,6 +118,7 @@ export function Table({
     const [part, setPart] = useState(null);
     const drawn = useRef({ key: null, lines: new Map() });
     const update = () => {
+        if (!scroller.current) return; // The observer may tell of a table that is gone.
         const next = visiblePart(scroller.current, rows.total, columns);
         setPart((before) => (same(before, next) ? before : next));
         rows.need(next.first, next.last);

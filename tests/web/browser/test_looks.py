@@ -19,7 +19,7 @@ FIND_FAULTS = """
     const shown = (one) => one.checkVisibility({opacityProperty: true, visibilityProperty: true});
     const controls = [...document.querySelectorAll(
         "button, a[href], input, select, textarea, h1, h2, h3, label, dt, dd, th, td, [role=columnheader]")]
-        .filter((one) => shown(one) && !one.closest(".skip, [aria-hidden=true]"));
+        .filter((one) => shown(one) && !one.closest(".skip, .unseen, [aria-hidden=true]"));
     const scrolls = (one) => {
         for (let up = one.parentElement; up; up = up.parentElement) {
             const {overflowX, overflowY} = getComputedStyle(up);

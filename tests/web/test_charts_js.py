@@ -189,8 +189,9 @@ def test_tables_are_compared_row_by_row() -> None:
 
 
 def test_a_saved_csv_has_every_bucket_and_no_formula() -> None:
-    line = """{ id: 'r1', label: '=HYPERLINK("x")', members: [], xs: [0, 5], ys: [-1.5, NaN], means: [-1, NaN],
-        lows: [-2, NaN], highs: [0, NaN], counts: [5, 1], curve: { width: 5, nan_count: [0, 1] } }"""
+    line = """{ id: 'r1', label: '=HYPERLINK("x")', members: [], shift: 0, xs: [0, 5], ys: [-1.5, NaN],
+        means: [-1, NaN], lows: [-2, NaN], highs: [0, NaN], counts: [5, 1],
+        curve: { width: 5, nan_count: [0, 1] } }"""
     text = evaluate(EXPORT, f"module.chartCsv([{line}], {{ xName: 'step', metric: '-loss' }})")
     head, first, second = csv.reader(io.StringIO(text))
     assert head[:4] == ["run", "name", "metric", "step"]

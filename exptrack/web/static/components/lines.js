@@ -4,7 +4,7 @@
  * A line is what a chart draws and names: one run, or a group of runs. Everything here is a pure function.
  * @module
  */
-import { lowerBound, meansOf } from "./series.js";
+import { lowerBound, meansOf, widthAt } from "./series.js";
 import { smooth } from "./smoothing.js";
 
 /**
@@ -20,6 +20,7 @@ import { smooth } from "./smoothing.js";
  * @property {Float64Array} lows the lower edge of the band
  * @property {Float64Array} highs the upper edge of the band
  * @property {Float64Array} counts the number of points, or of runs in a group
+ * @property {number} shift how far `xs` lie from the starts of the buckets
  * @property {{x: number, kind: string}[]} marks where values are NaN or infinite
  * @property {Line[]} members the lines of a group's runs
  */
@@ -45,7 +46,12 @@ export function makeLine(curve, look, length = 0, shift = 0) {
         if (curve.min[place] === -Infinity) marks.push({ x: xs[place], kind: "-infinity" });
     }
     const shape = { xs, ys, means, lows: curve.min, highs: curve.max, counts: curve.count };
-    return { ...look, curve, ...shape, marks, members: [] };
+    return { ...look, curve, ...shape, shift: moved, marks, members: [] };
+}
+
+/** Return how wide the bucket of a line at a place is. */
+export function bucketWidth(line, place) {
+    return widthAt(line.curve, line.xs[place] - line.shift);
 }
 
 /** Return the ascending union of numbers, in which those nearer than `tolerance` are one. */
@@ -108,7 +114,19 @@ export function groupLine(members, look, band) {
     }
     const marks = members.flatMap((line) => line.marks);
     const curve = { ...members[0].curve, size: 0 };
-    return { ...look, curve, xs, ys, means: ys, lows, highs, counts, marks, members };
+    return {
+        ...look,
+        curve,
+        shift: members[0].shift,
+        xs,
+        ys,
+        means: ys,
+        lows,
+        highs,
+        counts,
+        marks,
+        members,
+    };
 }
 
 /** Call `visit(place in xs, place in own)` for each place of a line, both ascending. */

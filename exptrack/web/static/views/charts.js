@@ -7,7 +7,7 @@ import { dark } from "../colors.js";
 import { plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { Icon } from "../components/icons.js";
-import { groupRuns, lookOf, nameValue, shortName } from "../components/looks.js";
+import { groupRuns, lookOf, nameValue, shortName, slotLook } from "../components/looks.js";
 import { ChartMenu, DataDialog } from "./charts/data.js";
 import { useFeed } from "./charts/feed.js";
 import { LegendTable, RunList } from "./charts/legend.js";
@@ -64,6 +64,10 @@ function Word({ selection, state, set }) {
         words.push(html`<span key="total">The ${runs.length} newest of ${plural(total, "run")} are shown.</span>
       <button key="more" class="link" onClick=${() => set({ limit: Math.min(total, state.limit + MOST_RUNS) })}>
         Show ${Math.min(MOST_RUNS, total - runs.length)} more</button>`);
+    }
+    if (state.metrics.length > 0) {
+        words.push(html`<span key="only">Only <bdi>${visible(state.metrics.join(", "))}</bdi> is shown.</span>
+      <button key="all" class="link" onClick=${() => set({ metrics: null })}>Show all metrics</button>`);
     }
     if (added > 0) {
         words.push(html`<button key="new" class="link" onClick=${again}>
@@ -229,10 +233,8 @@ function arrange(runs, state) {
         return { shown: runs.filter((run) => !state.hidden.has(run.run_id)), entries, groups: null, look };
     }
     const found = groupRuns(runs, state.group);
-    // A group looks as a run with its words as id would, so it keeps its colour too.
-    const rows = found.map(({ id, runs: [first] }) => ({ ...first, run_id: id }));
-    const groupLook = lookOf(rows, { color: state.color, dash: state.dash });
-    const entries = found.map((one, place) => ({ ...one, ...groupLook(rows[place]) }));
+    const groupLook = state.color ? look : (_, place) => slotLook(place);
+    const entries = found.map((one, place) => ({ ...one, ...groupLook(one.runs[0], place) }));
     const groups = entries.filter((one) => !state.hidden.has(one.id));
     return { shown: groups.flatMap((one) => one.runs), entries, groups, look };
 }

@@ -6,7 +6,7 @@ import { html, useComputed, useEffect, useMemo, useState } from "../../vendor/ui
 import { Swatch, Value } from "../../components/chart.js";
 import { STATUS, exact, plural, visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
-import { nearestPlace } from "../../components/lines.js";
+import { bucketWidth, nearestPlace } from "../../components/lines.js";
 
 const TABLE_MS = 120; // between two looks of the table at the pointer; it has up to 50 rows to sort and lay out
 
@@ -138,6 +138,7 @@ function rowOf(line, x) {
         line,
         label: line.label,
         x: line.xs[place],
+        width: bucketWidth(line, place),
         value: line.ys[place],
         low: line.lows[place],
         high: line.highs[place],
@@ -173,7 +174,7 @@ function LegendRow({ row, hover, writeX, chart, isGrouped, isLit }) {
         (by) => html`<td key=${by} class="number" title=${exact(row[by])}>
       ${Number.isFinite(row[by]) ? exact(row[by]) : html`<${Value} value=${row[by]} />`}</td>`,
     )}
-    <td class="number">${row.points}</td><td class="number">${writeX(row.x, line.curve.width)}</td></tr>`;
+    <td class="number">${row.points}</td><td class="number">${writeX(row.x, row.width)}</td></tr>`;
 }
 
 function leave(hover) {

@@ -39,9 +39,9 @@ def test_a_run_of_a_thousand_metrics_can_be_read_and_searched(
     page = visit.open(f"/run/{run}", "text=1,000 metrics")
     assert page.evaluate(COUNT) < 3 * MOST_NODES
     page.get_by_placeholder("Search metrics").fill("layer77/norm3")
-    page.get_by_text("layer77/norm3").first.wait_for()
+    page.locator("main").get_by_text("layer77").first.wait_for()
     visit.settle()
-    assert "layer12/norm0" not in page.inner_text("main")
+    assert "layer12" not in page.inner_text("main")
     visit.open(f"/charts?runs={run}", "main")
     assert page.evaluate(COUNT) < 5 * MOST_NODES
     visit.open("/runs", "text=run-00")

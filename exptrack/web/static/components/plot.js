@@ -1,5 +1,5 @@
 /**
- * Draw the lines of one chart on a canvas by uPlot, and what moves with the pointer on a second canvas above it.
+ * Draw the lines of one chart on a canvas by uPlot, and what moves with the pointer on another above it.
  *
  * The lower canvas is drawn when data or the view change, the upper one at most once a frame. So a chart of 50
  * runs follows the pointer without drawing its 50 lines again.
@@ -76,7 +76,8 @@ export class Plot {
         const filter = (_, ticks) => ticks;
         const axis = { filter, stroke: theme.muted, font: theme.font, ticks: { ...line, size: 4 }, gap: 4 };
         const split = (of, space) => (plot, number, low, high) => {
-            const length = (number === 0 ? plot.over.clientWidth : plot.over.clientHeight) || space * 4;
+            // Without the other axis, whose size is not known yet.
+            const length = number === 0 ? plot.width - 64 : plot.height - 40;
             return of.ticks(low, high, Math.max(2, Math.floor(length / space)));
         };
         return {

@@ -28,13 +28,22 @@ export function Events({ run, ticks, route }) {
                 placeholder=${`Search ${plural(answer.events.length, "event")}`} value=${search}
                 onInput=${(event) => change(event.target.value)} /></div>
             <table class="listing events-table">
-                <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Data</th></tr></thead>
-                <tbody>${found.slice(at * PAGE, (at + 1) * PAGE).map((event) => html`<tr key=${event.seq}>
+                <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Data</th></tr>
+                    </thead>
+                <tbody>${found.slice(at * PAGE, (at + 1) * PAGE).map(
+                    (event) => html`<tr key=${event.seq}>
                     <td><${Moment} at=${event.happened_at} /></td>
                     <td><bdi class="event-kind">${visible(event.kind)}</bdi></td>
-                    <td>${Object.entries(event.data).filter(([, value]) => value !== null).map(([key, value]) => html`
+                    <td>${Object.entries(event.data)
+                        .filter(([, value]) => value !== null)
+                        .map(
+                            ([key, value]) =>
+                                html`
                         <span class="event-fact" key=${key}><span class="soft">${visible(key)}</span>${" "}
-                            <bdi title=${visible(valueText(value))}>${visible(shorten(valueText(value)))}</bdi></span>`)}</td></tr>`)}</tbody></table>
+                            <bdi title=${visible(valueText(value))}>${visible(shorten(valueText(value)))}</bdi>
+                                </span>`,
+                        )}</td></tr>`,
+                )}</tbody></table>
             <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(found.length, "event")}<//>`;
     }}<//>`;
 }

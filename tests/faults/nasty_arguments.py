@@ -114,6 +114,11 @@ class Lab:
     def config(self) -> exptrack.ExpConfig:
         return exptrack.ExpConfig({"lr": 0.1, "loss": {"a": [1]}})
 
+    def note(self) -> exptrack.Note:
+        run = self.run()
+        run.add_note("a note")
+        return run.notes[-1]
+
     def open_trial(self) -> int:
         storage = self.storage()
         return storage.create_new_trial(storage.get_study_id_from_name("widths"))
@@ -186,6 +191,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "image": lambda _lab: nasty_values.np.zeros((2, 2), dtype="uint8"),
     "table": lambda _lab: [{"a": 1}],
     "status": lambda _lab: "failed",
+    "note": Lab.note,
     "reason": lambda _lab: "because",
     "config": lambda _lab: {"lr": 1},
     "started_at": lambda _lab: datetime(2024, 1, 1, tzinfo=UTC),

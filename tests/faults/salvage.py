@@ -298,7 +298,7 @@ def damage(lab: Subject, chance: random.Random) -> tuple[str, bytearray, set[int
         data[place] ^= 1 << chance.randrange(8)
         return f"bit of byte {place}", data, {place // PAGE + 1}
     if kind == "cut":
-        end = chance.randrange(PAGE, len(data))
+        end = chance.randrange(4 * PAGE, len(data))  # before that no table begins, and the file is refused
         del data[end:]
         return f"cut at {end}", data, set(range(end // PAGE + 1, pages + 1))
     roots = [tree.root for tree in known_layouts()[0].values()]

@@ -65,7 +65,7 @@ function LostBar() {
         return () => clearInterval(timer);
     }, [lost]);
     if (!lost) return null;
-    return html`<div class="lost" role="status"><${Icon} name="unplug" />
+    return html`<div class="lost-bar" role="status"><${Icon} name="unplug" />
         <span>exptrack ui stopped; shown as of ${clock(answered ?? lost)}. Start it again to go on.</span>
         <button class="link" onClick=${readArchive}>Try now</button></div>`;
 }

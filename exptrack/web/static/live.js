@@ -4,7 +4,7 @@
  * that holds the lock reads the stream and tells the others by a channel. A hidden tab neither holds nor reads.
  */
 import { signal } from "./vendor/ui.js";
-import { connection, urlOf } from "./api.js";
+import { connection, get, urlOf } from "./api.js";
 
 const NAME = `exptrack-live-${location.host}`;
 const EXPIRES_MS = 4000;
@@ -58,6 +58,12 @@ function tell(message) {
     hand(message);
 }
 
+/** Takes a new state of the stream, and tells it to the tabs that share it. */
+function setState(state) {
+    liveState.value = state;
+    channel.postMessage({ from: me, state });
+}
+
 /** What all visible tabs watch, as the parameters of the stream. */
 function wanted() {
     const since = Date.now() - EXPIRES_MS;
@@ -74,11 +80,13 @@ function listen() {
     topics = url;
     source = new EventSource(url);
     source.addEventListener("error", () => {
-        liveState.value = "lost";
+        setState("lost");
+        // The browser tries again by itself. This asks whether the server is gone: `connection` then says so.
+        get("/api/archive").catch(() => {});
     });
     source.addEventListener("version", (event) => {
         const { version, missed } = JSON.parse(event.data);
-        liveState.value = "live";
+        setState("live");
         // The stream begins with the version of now; `missed` is there in that event only.
         const isFirst = missed !== undefined;
         if (isFirst && lastVersion !== null && lastVersion !== version) tell({ type: "again" });
@@ -125,16 +133,15 @@ function update() {
 }
 
 channel.addEventListener("message", ({ data }) => {
-    if (data.event) {
-        if (watchers.size && !document.hidden) {
-            liveState.value = "live";
-            hand(data.event);
-        }
-        return;
-    }
+    const isActive = watchers.size > 0 && !document.hidden;
+    if (data.state && isActive) liveState.value = data.state;
+    if (data.event && isActive) hand(data.event);
+    if (data.state || data.event) return;
     if (data.gone) others.delete(data.from);
     else others.set(data.from, { ...data.watches, at: Date.now() });
-    if (release && !document.hidden && watchers.size) listen();
+    if (!release || !isActive) return;
+    listen();
+    if (data.watches) channel.postMessage({ from: me, state: liveState.value });
 });
 
 document.addEventListener("visibilitychange", () => {

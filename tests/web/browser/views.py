@@ -1,4 +1,4 @@
-"""The views of the page: an address of each on an archive that has everything, and what it shows when it is ready.
+"""The views of the page: an address of each on an archive that has everything, and what it shows when ready.
 
 ``{…}`` in an address is a name of :class:`tests.web.browser.archives.Contents`.
 """
@@ -24,7 +24,7 @@ VIEWS = {
     "runs": View("/runs", "text=run-07"),
     "runs-filtered": View("/runs?where=config.optim.lr+%3D+0.1", "text=run-04"),
     "run": View("/run/{rich}", RUN),
-    "run-config": View("/run/{rich}?tab=config", "text=optim"),
+    "run-config": View("/run/{rich}?tab=config", "#run-panel >> text=optim"),
     "run-artifacts": View("/run/{rich}?tab=artifacts", "text=model.npz"),
     "run-lineage": View("/run/{rich}?tab=lineage", "text=train.csv"),
     "run-events": View("/run/{rich}?tab=events", "text=start"),

@@ -40,7 +40,7 @@ class Visit:
         for event in ("requestfinished", "requestfailed"):
             context.on(event, self._note_end)
         context.on("console", self._note_console)
-        context.on("weberror", lambda error: self.complaints.append(f"error: {error.error}"))
+        context.on("weberror", lambda error: self.complaints.append(f"error: {_describe(error.error)}"))
         context.on("dialog", self._note_dialog)
         self.page: Page = context.new_page()
 
@@ -129,3 +129,7 @@ class Visit:
 
 def _shorten(checks: Sequence[Any]) -> str:
     return "; ".join(str(check.get("message", ""))[:200] for check in checks)
+
+
+def _describe(error: Any) -> str:
+    return str(getattr(error, "stack", None) or error)

@@ -1,7 +1,7 @@
 /**
  * Facets: how often each value of a field occurs among the runs that the rest of the filter leaves.
- * Invariants: facets are read one after another, and behind the rows: with `stamp` null they wait. The choice of
- * a facet does not narrow itself.
+ * Invariants: facets are read one after another, and behind the rows: with `stamp` null they wait. What is chosen
+ * in a facet does not narrow it.
  */
 import { html, useEffect, useState } from "../vendor/ui.js";
 import { get, wasAborted } from "../api.js";

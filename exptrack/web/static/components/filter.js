@@ -153,16 +153,18 @@ export function FilterLine({ text, onApply, problem: given, inputRef }) {
             html`<button class="icon filter-clear" aria-label="Clear the filter" onClick=${clear}>
             <${Icon} name="x" /></button>`
         }
-        <${Problem} id=${`${id}-problem`} problem=${isTyping ? null : problem} scrolled=${scrolled} />
-        <ul id=${`${id}-list`} class="filter-list" role="listbox" aria-label="Completions" hidden=${!shown}>
-            ${help.completions.map(
-                (one, place) => html`<li key=${place} id=${option(place)} role="option"
-                aria-selected=${place === chosen ? "true" : "false"}
-                onMouseDown=${(event) => event.preventDefault()} onClick=${() => take(one)}>
-                <span class="mono clip">${visible(one.text)}</span>
-                <span class="faint">${KINDS[one.kind] ?? one.kind}</span></li>`,
-            )}
-        </ul>
+        <div class="filter-below">
+            <${Problem} id=${`${id}-problem`} problem=${isTyping ? null : problem} scrolled=${scrolled} />
+            <ul id=${`${id}-list`} class="filter-list" role="listbox" aria-label="Completions" hidden=${!shown}>
+                ${help.completions.map(
+                    (one, place) => html`<li key=${place} id=${option(place)} role="option"
+                    aria-selected=${place === chosen ? "true" : "false"}
+                    onMouseDown=${(event) => event.preventDefault()} onClick=${() => take(one)}>
+                    <span class="mono clip">${visible(one.text)}</span>
+                    <span class="faint">${KINDS[one.kind] ?? one.kind}</span></li>`,
+                )}
+            </ul>
+        </div>
     </div>`;
 }
 

@@ -15,13 +15,14 @@ const close = () => {
 
 const Keys = ({ keys }) => keys.split(" ").map((key) => html`<kbd key=${key}>${NAMES[key] ?? key}</kbd> `);
 
-const Group = ({ title, bindings }) => html`<section>
-    <h3>${title}</h3>
-    <dl>${bindings.map(
-        ({ keys, does }) => html`<div key=${keys}>
-        <dt><${Keys} keys=${keys} /></dt><dd>${does}</dd></div>`,
-    )}</dl>
-</section>`;
+/** Keys that do the same stand in one line. */
+function Group({ title, bindings }) {
+    const lines = new Map();
+    for (const { keys, does } of bindings) lines.set(does, [...(lines.get(does) ?? []), keys]);
+    const draw = ([does, all]) => html`<div key=${does}>
+        <dt>${all.map((keys) => html`<${Keys} key=${keys} keys=${keys} />`)}</dt><dd>${does}</dd></div>`;
+    return html`<section><h3>${title}</h3><dl>${[...lines].map(draw)}</dl></section>`;
+}
 
 export function Help() {
     if (!isOpen.value) return null;

@@ -6,7 +6,7 @@
  * A column is {id, label, width, pinned, number, title, cell(row, index), head}. `rows` is {total, at(index),
  * need(from, to), stamp}; `stamp` changes when rows did.
  */
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 8;
@@ -118,12 +118,14 @@ export function Table({
     const [part, setPart] = useState(null);
     const drawn = useRef({ key: null, lines: new Map() });
     const update = () => {
+        if (!scroller.current) return; // The observer may tell of a table that is gone.
         const next = visiblePart(scroller.current, rows.total, columns);
         setPart((before) => (same(before, next) ? before : next));
         rows.need(next.first, next.last);
     };
     useLayoutEffect(update, [rows, rows.total, columns]);
-    useEffect(() => {
+    // The end of a plain effect may come after the element is gone, which the observer tells as a change of size.
+    useLayoutEffect(() => {
         const observer = new ResizeObserver(() => update());
         observer.observe(scroller.current);
         return () => observer.disconnect();

@@ -60,7 +60,7 @@ export async function exportCsv(selection, query, columns) {
 }
 
 /** The bar of a selection of `size` runs. */
-export function SelectionBar({ selection, size, total, query, columns, onClear, onAll, onChanged, go }) {
+export function SelectionBar({ selection, size, total, query, columns, onClear, onAll, onDeleted, go }) {
     const [tagging, setTagging] = useState(null);
     const [deleting, setDeleting] = useState(null);
     const [isBusy, setBusy] = useState(false);
@@ -108,7 +108,7 @@ export function SelectionBar({ selection, size, total, query, columns, onClear, 
         ${
             deleting &&
             html`<${DeleteDialog} rows=${deleting} onClose=${() => setDeleting(null)}
-            onDone=${onChanged} />`
+            onDone=${onDeleted} />`
         }
     </div>`;
 }
@@ -155,7 +155,7 @@ function DeleteDialog({ rows, onClose, onDone }) {
                 Delete for good, with the file contents that only they use</label>
         </div>
         <div class="dialog-foot"><button onClick=${onClose}>Cancel</button>
-            <button class="primary" disabled=${isBusy} onClick=${remove}>
+            <button class="primary dangerous" disabled=${isBusy} onClick=${remove}>
                 ${forever ? `Delete ${what} for good` : `Move ${what} to the trash`}</button></div>
     </${Dialog}>`;
 }

@@ -93,11 +93,13 @@ export function defaultColumns(fields, total) {
     if (!fields) return FIRST;
     const shown = (kind) => fields.filter((info) => info.kind === kind && varies(info, total));
     const metrics = shown("metric").filter(({ name }) => !name.startsWith("metrics.system"));
-    metrics.sort((one, other) => runsOf(other) - runsOf(one));
+    metrics.sort((one, other) => isHeldOut(other) - isHeldOut(one) || runsOf(other) - runsOf(one));
     const keys = shown("config").sort((one, other) => runsOf(other) - runsOf(one));
     return [...FIRST, ...names(metrics.slice(0, MOST_METRICS)), ...names(keys.slice(0, MOST_KEYS))];
 }
 
+/** Metrics on held-out data tell most. */
+const isHeldOut = ({ name }) => /^metrics\."?(val|valid|eval|test|dev)/i.test(name);
 const runsOf = (info) => info.numbers + info.others;
 const names = (infos) => infos.map(({ name }) => name);
 

@@ -10,7 +10,7 @@ import { conditionsOf } from "./query.js";
 export function NoRuns({ name }) {
     const code = [
         "import exptrack",
-        `with exptrack.start_run({"lr": 0.01}, db=${JSON.stringify(name)}) as run:`,
+        `with exptrack.Archive(${JSON.stringify(name)}) as archive, archive.start_run({"lr": 0.01}) as run:`,
         '    run.log({"loss": 0.5})',
     ].join("\n");
     const copy = () =>

@@ -155,10 +155,10 @@ const sizeOf = ({ row, rows }) => (row.isOpen && rows ? rows.total : 0);
 export function drawGroup(name, row, grouped, onFold) {
     const { group, isOpen } = row;
     if (name === "name") {
-        const label = grouped.fields
-            .map(({ path }) => `${path} = ${describe(group.config, path)}`)
-            .join(", ");
-        return html`<button class="fold" aria-expanded=${isOpen ? "true" : "false"} title=${visible(label)}
+        const values = grouped.fields.map(({ path }) => [path, describe(group.config, path)]);
+        const label = values.map(([, text]) => text).join(" · ");
+        const long = values.map((pair) => pair.join(" = ")).join(", ");
+        return html`<button class="fold" aria-expanded=${isOpen ? "true" : "false"} title=${visible(long)}
             onClick=${() => onFold(row.key)}>
             <${Icon} name=${isOpen ? "chevron-down" : "chevron-right"} size=${14} />
             <bdi class="clip">${visible(label)}</bdi>

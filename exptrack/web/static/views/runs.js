@@ -68,14 +68,17 @@ export default function Runs({ route }) {
     }, [rows, rows?.total]);
 
     const { selection } = query;
+    const lastTurned = useRef(null); // Where a range begins that a click with shift selects.
     const isSelected = (id) => selection.ids.has(id) !== selection.all;
     const size = selection.all ? (total ?? 0) - selection.ids.size : selection.ids.size;
     const toggle = (id, isRange) => {
         const ids = new Set(selection.ids);
         const turn = (one, on) => (on !== selection.all ? ids.add(one) : ids.delete(one));
         const on = !isSelected(id);
-        if (isRange && cursor !== null && rows.placeOf(id) >= 0) {
-            const [from, to] = [cursor, rows.placeOf(id)].sort((one, other) => one - other);
+        const [begin, end] = [rows.placeOf(lastTurned.current), rows.placeOf(id)];
+        lastTurned.current = id;
+        if (isRange && begin >= 0 && end >= 0) {
+            const [from, to] = [Math.min(begin, end), Math.max(begin, end)];
             for (let place = from; place <= to; place += 1) {
                 if (typeof rows.idAt(place) === "number") turn(rows.idAt(place), on);
             }
@@ -86,6 +89,10 @@ export default function Runs({ route }) {
     };
     const selectAll = () => route.set(writeSelection({ all: size === 0 || size < total, ids: new Set() }));
     const clearSelection = () => route.set(writeSelection({ all: false, ids: new Set() }));
+    const afterDeleting = () => {
+        clearSelection();
+        reopen();
+    };
     const chart = (run) => {
         const on = new Set(query.charted);
         if (!on.delete(run)) on.add(run);
@@ -193,7 +200,7 @@ export default function Runs({ route }) {
                 set=${route.set} onCsv=${() => exportCsv(null, tableQuery, names)} />
         </div>
         <div class="runs-state">
-            <span role="status">${describeCount(total, isLoading)}</span>
+            <span role="status">${describeCount(rows, isLoading)}</span>
             ${
                 added > 0 &&
                 html`<button class="new-runs" onClick=${reopen}><${Icon} name="refresh-cw" size=${13} />
@@ -221,14 +228,17 @@ export default function Runs({ route }) {
         ${
             size > 0 &&
             html`<${SelectionBar} selection=${selection} size=${size} total=${total} query=${tableQuery}
-            columns=${names} onClear=${clearSelection} onChanged=${reopen} go=${route.go}
+            columns=${names} onClear=${clearSelection} onDeleted=${afterDeleting} go=${route.go}
             onAll=${() => route.set(writeSelection({ all: true, ids: new Set() }))} />`
         }
     </div>`;
 }
 
-function describeCount(total, isLoading) {
-    if (total === null) return isLoading ? "Reading…" : "";
+function describeCount(rows, isLoading) {
+    if (!rows) return isLoading ? "Reading…" : "";
+    if (rows.segments)
+        return `${plural(rows.runs, "completed run")} in ${plural(rows.segments.length, "group")}`;
+    const { total } = rows;
     const all = archive.value?.runs ?? total;
     return total < all ? `${count(total)} of ${plural(all, "run")}` : plural(total, "run");
 }
@@ -245,9 +255,9 @@ const sortedAs = (order, name) => {
     return found.startsWith("-") ? "descending" : "ascending";
 };
 
-/** In groups, the keys and the metric are always there. */
+/** In groups, the keys and the metric stand first. */
 function withGrouping(names, grouping) {
     if (!grouping) return names;
-    const added = [...grouping.keys, grouping.metric].filter((name) => !names.includes(name));
-    return names.toSpliced(1, 0, ...added);
+    const first = ["name", ...grouping.keys, grouping.metric];
+    return [...first, ...names.filter((name) => !first.includes(name))];
 }

@@ -50,10 +50,15 @@ export function useFeed(runs, by, width) {
     useEffect(() => {
         if (!live || feed === null) return undefined;
         const points = live.split(",");
-        return watch({ points }, (event) => {
+        const stop = watch({ points }, (event) => {
             if (event.type === "points") feed.store.refresh(event.runs, feed.shown());
             if (event.type === "again") feed.store.refresh(points, feed.shown());
         });
+        return () => {
+            stop();
+            // A run may have ended before the news of its last points came.
+            feed.store.refresh(points, feed.shown());
+        };
     }, [feed, live]);
     return feed;
 }

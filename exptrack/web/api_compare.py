@@ -8,7 +8,6 @@ from exptrack.web.api import Handler
 from exptrack.web.page import Page
 from exptrack.web.question import Question
 
-
 SAMPLE = 2_000  # runs tell as much as 100,000 do, in half a second instead of many
 
 

@@ -4,17 +4,23 @@
  */
 
 const LOWER =
-    /(^|[^a-z])(loss|err|error|mse|mae|rmse|mape|nll|bce|ce|ppl|perplexity|wer|cer|fid|kl|regret|latency)s?($|[^a-z])/;
+    "loss err error mse mae rmse mape nll bce ce ppl perplexity wer cer fid kl regret latency".split(" ");
 const HIGHER =
-    /(^|[^a-z])(acc|accuracy|f1|auc|auroc|score|reward|return|precision|recall|iou|miou|dice|bleu|r2|map|psnr)s?($|[^a-z])/;
+    "acc accuracy f1 auc auroc score reward return precision recall iou miou dice bleu r2 map psnr".split(
+        " ",
+    );
 
 /**
- * Guess from a metric's name whether lower (`min`) or higher (`max`) values are better; null if it does not tell.
+ * Guess from a metric's name whether lower (`min`) or higher (`max`) values are better, or null.
  */
 export function directionOf(name) {
-    const words = name.replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
-    if (LOWER.test(words)) return "min";
-    return HIGHER.test(words) ? "max" : null;
+    const words = name
+        .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+        .toLowerCase()
+        .split(/[^a-z0-9]+/)
+        .map((word) => word.replace(/(?<=..)s$/, ""));
+    if (words.some((word) => LOWER.includes(word) || LOWER.includes(`${word}s`))) return "min";
+    return words.some((word) => HIGHER.includes(word)) ? "max" : null;
 }
 
 /** Return the places of the best finite values; none if there is no direction or nothing to choose from. */

@@ -1,5 +1,5 @@
 /**
- * Draw the lines of one chart on a canvas by uPlot, and what moves with the pointer on a second canvas above it.
+ * Draw the lines of one chart on a canvas by uPlot, and what moves with the pointer on another above it.
  *
  * The lower canvas is drawn when data or the view change, the upper one at most once a frame. So a chart of 50
  * runs follows the pointer without drawing its 50 lines again.

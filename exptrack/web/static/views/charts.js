@@ -50,8 +50,9 @@ function chartsOf(metric, runs, split) {
 
 function Section({ prefix, names, isFolded, onFold, children }) {
     const title = prefix === "" ? "Metrics" : prefix === SYSTEM ? "System" : prefix;
-    return html`<section class="chart-section"><h2><button class="chart-fold" aria-expanded=${isFolded ? "false" : "true"}
-      onClick=${() => onFold(!isFolded)}><${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} />
+    return html`<section class="chart-section"><h2>
+      <button class="chart-fold" aria-expanded=${String(!isFolded)} onClick=${() => onFold(!isFolded)}>
+      <${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} />
       <bdi>${visible(title)}</bdi> <span class="faint">${names.length}</span></button></h2>
     ${!isFolded && html`<div class="chart-grid">${children}</div>`}</section>`;
 }
@@ -73,7 +74,8 @@ function Word({ selection, state, set }) {
 
 function Empty({ selection, state }) {
     if (selection.error) {
-        return html`<div class="empty"><h1>The runs cannot be read</h1><p>${visible(selection.error.message)}</p></div>`;
+        return html`<div class="empty"><h1>The runs cannot be read</h1>
+      <p>${visible(selection.error.message)}</p></div>`;
     }
     if (selection.runs.length === 0) {
         const asked = [...state.where, ...state.runs].join(", ");
@@ -85,7 +87,8 @@ function Empty({ selection, state }) {
       }
       <p><a href="/runs">Go to the runs</a></p></div>`;
     }
-    return html`<div class="empty"><h1>${selection.metrics.length > 0 ? "No metric matches" : "No points yet"}</h1>
+    return html`<div class="empty">
+    <h1>${selection.metrics.length > 0 ? "No metric matches" : "No points yet"}</h1>
     <p>${
         selection.metrics.length > 0
             ? "Change the search above."
@@ -184,14 +187,22 @@ export default function Charts({ route }) {
       }
       ${sections.length === 0 && html`<${Empty} selection=${selection} state=${state} />`}
     </div>
-    ${menu && html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)} onTable=${setData} />`}
+    ${
+        menu &&
+        html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)}
+      onTable=${setData} />`
+    }
     ${data && html`<${DataDialog} chart=${data} state=${state} onClose=${() => setData(null)} />`}
   </div>`;
 }
 
+/** Unpins, or goes back to all charts; false if Escape means something else. */
 function leave(hover, isLarge, set) {
+    if (document.querySelector("dialog[open], .popup") !== null) return false;
     if (hover.value?.pinned) hover.value = null;
     else if (isLarge) set({ chart: null }, { push: true });
+    else return false;
+    return true;
 }
 
 /** The chart that a part of the URL names; the metric alone if its value is gone. */

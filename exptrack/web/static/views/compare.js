@@ -11,6 +11,7 @@ import { Swatch } from "../components/chart.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
 import { lookOf } from "../components/looks.js";
+import { SearchField } from "../components/search_field.js";
 import { Status } from "../components/status.js";
 import { conditionsOf, readState } from "./charts/state.js";
 import { ConfigRows, FactRows, MetricRows } from "./compare/rows.js";
@@ -125,8 +126,10 @@ function Comparison({ comparison, rows, total, state, route }) {
     const matches = (name) => words.every((word) => name.toLowerCase().includes(word));
     const common = { runs, base, state, set, hover, look };
     const differing = config.filter((one) => one.differs).length;
-    return html`<${Tools} state=${state} set=${set} total=${total} shown=${runs.length} differing=${differing} />
-    <table class="compare-table"><thead><tr><th class="compare-corner" scope="col"><span class="soft">${plural(runs.length, "run")}</span></th>
+    return html`<${Tools} state=${state} set=${set} total=${total} shown=${runs.length}
+      differing=${differing} />
+    <table class="compare-table"><thead><tr>
+      <th class="compare-corner" scope="col"><span class="soft">${plural(runs.length, "run")}</span></th>
       ${runs.map(
           (run, place) => html`<${RunHead} key=${run.run_id} run=${run} look=${look(run)} hover=${hover}
         isBase=${place === base} onBase=${setBase} onRemove=${removal(runs, run, state, set)} />`,
@@ -153,13 +156,13 @@ function removal(runs, run, state, set) {
 }
 
 function Tools({ state, set, total, shown, differing }) {
+    const verb = differing === 1 ? "differs" : "differ";
     return html`<div class="compare-tools compare-wide">
-    <label class="chart-search"><${Icon} name="search" size=${14} /><span class="unseen">Search keys and metrics</span>
-      <input type="search" placeholder="Search keys and metrics" value=${state.search}
-        onInput=${(event) => set({ search: event.target.value || null })} /></label>
-    <button class="toggle" aria-pressed=${state.isAll ? "false" : "true"} title="Hide keys that are equal in all runs"
+    <${SearchField} label="Search keys and metrics" value=${state.search}
+      onInput=${(text) => set({ search: text || null })} />
+    <button class="toggle" aria-pressed=${String(!state.isAll)} title="Hide keys that are equal in all runs"
       onClick=${() => set({ all: state.isAll ? null : "1" })}>only what differs</button>
-    <span class="soft">${differing === 0 ? "The configs are equal." : `${plural(differing, "key")} ${differing === 1 ? "differs" : "differ"}.`}
+    <span class="soft">${differing === 0 ? "The configs are equal." : `${plural(differing, "key")} ${verb}.`}
       ${total > shown && html` The ${shown} newest of ${plural(total, "run")} are shown.`}</span></div>`;
 }
 
@@ -168,9 +171,10 @@ function RunHead({ run, look, hover, isBase, onBase, onRemove }) {
     const point = (id) => () => {
         hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
     };
-    return html`<th scope="col" class=${isBase ? "compare-run base" : "compare-run"} onPointerEnter=${point(run.run_id)}
-    onPointerLeave=${point(null)}>
-    <div class="row"><${Swatch} ...${look} /><a class="clip grow" href=${`/run/${run.run_id}`} title=${`${label} (${run.run_id})`}>
+    const kind = isBase ? "compare-run base" : "compare-run";
+    return html`<th scope="col" class=${kind} onPointerEnter=${point(run.run_id)} onPointerLeave=${point(null)}>
+    <div class="row"><${Swatch} ...${look} />
+      <a class="clip grow" href=${`/run/${run.run_id}`} title=${`${label} (${run.run_id})`}>
       <bdi>${label}</bdi></a>
       ${
           onRemove &&

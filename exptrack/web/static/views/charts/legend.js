@@ -12,7 +12,7 @@ const TABLE_MS = 120; // between two looks of the table at the pointer; it has u
 
 /**
  * The runs or groups that the charts show; each can be hidden, and lies before the others while pointed at.
- * @param {{entries: {id: string, label: string, color: string, dash: number[], status: string, runs: object[]}[]}} props
+ * @param {{entries: object[], hidden: Set<string>}} props entries are {id, label, color, dash, status, runs}
  */
 export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
     const point = (id) => () => {
@@ -20,8 +20,9 @@ export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
             hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
     };
     const hiddenCount = entries.filter((one) => hidden.has(one.id)).length;
-    return html`<aside class="chart-runs" aria-label=${isGrouped ? "Groups" : "Runs"} onPointerLeave=${point(null)}>
-    <div class="chart-runs-head"><h2>${plural(entries.length, isGrouped ? "group" : "run")}</h2><span class="grow"></span>
+    const noun = isGrouped ? "group" : "run";
+    return html`<aside class="chart-runs" aria-label=${`The ${noun}s shown`} onPointerLeave=${point(null)}>
+    <div class="chart-runs-head"><h2>${plural(entries.length, noun)}</h2><span class="grow"></span>
       ${hiddenCount > 0 && html`<button class="link" onClick=${() => onHide([])}>show all</button>`}</div>
     <ul>${entries.map(
         (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
@@ -63,9 +64,10 @@ function Entry({ entry, isHidden, hover, onPoint, onHide, hidden, isGrouped, ent
     const name = html`<bdi class="clip">${visible(label)}</bdi>`;
     const title = `${visible(label)}${isGrouped ? "" : ` (${id})`}`;
     return html`<li class=${`${isHidden ? "off" : ""} ${isLit ? "lit" : ""}`} onPointerEnter=${onPoint}>
-    <button class="chart-run-toggle" aria-pressed=${isHidden ? "false" : "true"} onClick=${change} onFocus=${onPoint}
+    <button class="chart-run-toggle" aria-pressed=${String(!isHidden)} onClick=${change} onFocus=${onPoint}
       title=${`${isHidden ? "Show" : "Hide"} this ${isGrouped ? "group" : "run"}; with Alt, show it alone`}
-      aria-label=${`Show ${visible(label)}`}><${Swatch} color=${isHidden ? "currentColor" : color} dash=${dash} /></button>
+      aria-label=${`Show ${visible(label)}`}>
+      <${Swatch} color=${isHidden ? "currentColor" : color} dash=${dash} /></button>
     ${
         isGrouped
             ? html`<span class="chart-run-name" title=${title}>${name}</span>`
@@ -111,14 +113,16 @@ export function LegendTable({ id, lines, hover, writeX, isGrouped, isSmoothed })
         };
         const shown = words[by] || text;
         const isSorted = sort.by === by;
+        const arrow = sort.isDown ? "arrow-down" : "arrow-up";
         const aria = isSorted ? (sort.isDown ? "descending" : "ascending") : "none";
         return html`<th key=${by} class=${kind} scope="col" aria-sort=${aria}>
-      <button class="link" onClick=${() => setSort({ by, isDown: isSorted ? !sort.isDown : by !== "label" })}>${shown}
-        ${isSorted && html`<${Icon} name=${sort.isDown ? "arrow-down" : "arrow-up"} size=${12} />`}</button></th>`;
+      <button class="link" onClick=${() => setSort({ by, isDown: isSorted ? !sort.isDown : by !== "label" })}>
+        ${shown} ${isSorted && html`<${Icon} name=${arrow} size=${12} />`}</button></th>`;
     };
     const isNear = sort.by === "near";
-    return html`<div class="legend-table"><div class="legend-head"><h3>${x === null ? "Last values" : writeX(x, 1)}</h3>
-      <button class="toggle" aria-pressed=${isNear ? "true" : "false"}
+    return html`<div class="legend-table"><div class="legend-head">
+      <h3>${x === null ? "Last values" : writeX(x, 1)}</h3>
+      <button class="toggle" aria-pressed=${String(isNear)}
         onClick=${() => setSort(isNear ? { by: "value", isDown: true } : { by: "near", isDown: false })}>
         nearest first</button></div>
     <table><thead><tr><th><span class="unseen">Colour</span></th>${COLUMNS.map(head)}</tr></thead>

@@ -43,6 +43,7 @@ export function Curves({ rows, metrics, state, hover, look, route }) {
     if (metrics.length === 0 || feed === null) return null;
     const onZoom = (zoom) =>
         set({ zoom: zoom && zoom.map((edge) => Number(edge.toPrecision(12))).join("..") }, { push: true });
+    const add = (event) => set({ curves: [...names, event.target.value] });
     const onOpen = (metric) => route.go("/charts", { runs: rows.map((row) => row.run_id), chart: metric });
     const common = {
         feed,
@@ -56,16 +57,24 @@ export function Curves({ rows, metrics, state, hover, look, route }) {
         onMenu: (anchor, chart) => setMenu({ anchor, chart }),
     };
     return html`<section class="compare-section compare-wide"><div class="row"><h2>Curves</h2>
-      <select aria-label="Add a chart" value="" onChange=${(event) => set({ curves: [...names, event.target.value] })}>
+      <select aria-label="Add a chart" value="" onChange=${add}>
         <option value="">Add a metric …</option>
-        ${left.map((one) => html`<option key=${one.name} value=${one.name}>${visible(one.name)}</option>`)}</select>
-      ${state.zoom && html`<button onClick=${() => set({ zoom: null })}><${Icon} name="rotate-ccw" size=${14} /> Reset zoom</button>`}
+        ${left.map(({ name }) => html`<option key=${name} value=${name}>${visible(name)}</option>`)}</select>
+      ${
+          state.zoom &&
+          html`<button onClick=${() => set({ zoom: null })}>
+        <${Icon} name="rotate-ccw" size=${14} /> Reset zoom</button>`
+      }
       <a class="button" href=${`/charts?${new URLSearchParams(rows.map((row) => ["runs", row.run_id]))}`}>
         <${Icon} name="chart-line" size=${14} /> All charts</a></div>
     <div class="chart-grid">${names.map(
         (metric) => html`<${MetricChart} key=${metric} ...${common} id=${metric}
       metric=${metric} title=${metric} />`,
     )}</div>
-    ${menu && html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)} onTable=${setData} />`}
+    ${
+        menu &&
+        html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)}
+      onTable=${setData} />`
+    }
     ${data && html`<${DataDialog} chart=${data} state=${state} onClose=${() => setData(null)} />`}</section>`;
 }

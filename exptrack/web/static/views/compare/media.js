@@ -42,7 +42,8 @@ export function Media({ runs, base, state, set, look }) {
     return html`<${Loaded} of=${found}>${({ artifacts }) =>
         artifacts.length > 0 &&
         html`
-    <${Artifacts} artifacts=${artifacts} runs=${runs} base=${base} state=${state} set=${set} look=${look} />`}<//>`;
+    <${Artifacts} artifacts=${artifacts} runs=${runs} base=${base} state=${state} set=${set}
+      look=${look} />`}<//>`;
 }
 
 function Artifacts({ artifacts, runs, base, state, set, look }) {
@@ -64,13 +65,17 @@ function Artifacts({ artifacts, runs, base, state, set, look }) {
             step,
         ),
     );
+    const choose = (event) => set({ artifact: event.target.value, step: null });
+    const move = (event) => set({ step: steps[Number(event.target.value)] });
+    const option = ({ name: own, runs: those }) =>
+        html`<option key=${own} value=${own}>${visible(own)} (${plural(those.size, "run")})</option>`;
     return html`<section class="compare-section compare-wide"><div class="row"><h2>Artifacts</h2>
-      <select aria-label="Artifact" value=${name} onChange=${(event) => set({ artifact: event.target.value, step: null })}>
-        ${names.map((one) => html`<option key=${one.name} value=${one.name}>${visible(one.name)} (${plural(one.runs.size, "run")})</option>`)}</select>
+      <select aria-label="Artifact" value=${name} onChange=${choose}>
+        ${names.map(option)}</select>
       ${
           steps.length > 1 &&
           html`<label class="field soft">step <input type="range" min="0" max=${steps.length - 1} value=${at}
-        aria-valuetext=${count(step)} onInput=${(event) => set({ step: steps[Number(event.target.value)] })} /></label>`
+        aria-valuetext=${count(step)} onInput=${move} /></label>`
       }
       ${step !== null && html`<span class="number">${count(step)}</span>`}</div>
     <div class="compare-media">${runs.map(
@@ -84,16 +89,19 @@ function Shown({ run, artifact, look, step }) {
     const note =
         artifact && step !== null && artifact.step !== step ? `step ${count(artifact.step ?? 0)}` : "";
     return html`<figure class="compare-artifact"><figcaption class="row"><${Swatch} ...${look} />
-      <a class="clip grow" href=${`/run/${run.run_id}?tab=artifacts`}><bdi>${visible(run.name ?? run.run_id)}</bdi></a>
+      <a class="clip grow" href=${`/run/${run.run_id}?tab=artifacts`}><bdi>${nameOf(run)}</bdi></a>
       <span class="special">${note}</span></figcaption>
     ${
         artifact === null
             ? html`<p class="faint">none</p>`
             : sortOf(artifact) === "image"
-              ? html`<a href=${artifactUrl(artifact)} download=${artifact.name} title="Save the image"><${Picture} artifact=${artifact} /></a>`
+              ? html`<a href=${artifactUrl(artifact)} download=${artifact.name} title="Save the image">
+        <${Picture} artifact=${artifact} /></a>`
               : html`<${ArtifactPreview} artifact=${artifact} compact />`
     }</figure>`;
 }
+
+const nameOf = (run) => visible(run.name ?? run.run_id);
 
 /** The difference of a text or table between the baseline and another run. */
 function Differences({ shown, runs, base, state, set }) {
@@ -103,10 +111,12 @@ function Differences({ shown, runs, base, state, set }) {
     const other = others.find((run) => run.run_id === state.against) ?? others[0];
     const after = shown[runs.indexOf(other)];
     const Body = sortOf(before) === "text" ? TextDifference : TableDifference;
+    const choose = (event) => set({ against: event.target.value });
     return html`<div class="compare-difference"><div class="row"><h3>Difference from the baseline to</h3>
-      <select aria-label="Compare with" value=${other.run_id} onChange=${(event) => set({ against: event.target.value })}>
-        ${others.map((run) => html`<option key=${run.run_id} value=${run.run_id}>${visible(run.name ?? run.run_id)}</option>`)}</select></div>
-    <${Body} before=${before} after=${after} labels=${[runs[base], other].map((run) => run.name ?? run.run_id)} /></div>`;
+      <select aria-label="Compare with" value=${other.run_id} onChange=${choose}>
+        ${others.map((run) => html`<option key=${run.run_id} value=${run.run_id}>${nameOf(run)}</option>`)}
+      </select></div>
+    <${Body} before=${before} after=${after} labels=${[runs[base], other].map(nameOf)} /></div>`;
 }
 
 const paramsOf = ({ run_id: run, name, version }) => ({ run, name, version });
@@ -135,7 +145,8 @@ function TableDifference({ before, after }) {
             ),
         keysOf(before, after),
     );
-    return html`<${Loaded} of=${found}>${([one, other]) => html`<${TableChanges} before=${one} after=${other} />`}<//>`;
+    const show = ([one, other]) => html`<${TableChanges} before=${one} after=${other} />`;
+    return html`<${Loaded} of=${found}>${show}<//>`;
 }
 
 const rowsOf = (columns) =>
@@ -146,14 +157,17 @@ function TableChanges({ before, after }) {
     const changed = rows.filter((row) => row.kind !== "same").length;
     const names = after.columns.length >= before.columns.length ? after.columns : before.columns;
     if (changed === 0) return html`<p class="soft">The two tables are the same.</p>`;
-    return html`<p class="soft">${plural(changed, "row")} of ${count(rows.length)} ${changed === 1 ? "differs" : "differ"}.</p>
+    const verb = changed === 1 ? "differs" : "differ";
+    return html`<p class="soft">${plural(changed, "row")} of ${count(rows.length)} ${verb}.</p>
     <div class="data-table" tabindex="0" role="region" aria-label="Differences of the tables"><table><thead><tr>
-      ${names.map(({ name }) => html`<th key=${name} scope="col"><bdi>${visible(name)}</bdi></th>`)}</tr></thead>
+      ${names.map(({ name }) => html`<th key=${name} scope="col"><bdi>${visible(name)}</bdi></th>`)}
+    </tr></thead>
     <tbody>${rows.map(
         (row, place) => html`<tr key=${place} class=${`table-${row.kind}`}>
       ${row.cells.map(
           (cell, column) => html`<td key=${column} class=${cell.differs ? "differs" : ""}>
-        ${cell.differs && html`<del><${Cell} value=${cell.before} /></del> `}<${Cell} value=${cell.value} /></td>`,
+        ${cell.differs && html`<del><${Cell} value=${cell.before} /></del> `}
+        <${Cell} value=${cell.value} /></td>`,
       )}</tr>`,
     )}</tbody></table></div>`;
 }

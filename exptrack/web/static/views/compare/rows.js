@@ -56,7 +56,9 @@ const FACTS = [
 /** A heading across the table, with a word or a control beside it. */
 function GroupHead({ title, size, columns, children }) {
     return html`<tr class="compare-group"><th scope="rowgroup" colspan=${columns + 1}>
-    <div class="row compare-group-line"><h2>${title}</h2><span class="faint">${count(size)}</span>${children}</div></th></tr>`;
+    <div class="row compare-group-line"><h2>${title}</h2>
+      <span class="faint">${count(size)}</span>${children}</div>
+    </th></tr>`;
 }
 
 export function FactRows({ runs, base, state, matches }) {
@@ -73,7 +75,8 @@ export function FactRows({ runs, base, state, matches }) {
       ${runs.map((run, place) => {
           const key = keyOf(run);
           const isMissing = key === null || key === "";
-          return html`<td key=${run.run_id} class=${place === base ? "base" : ""}>${!isMissing && write(run)}</td>`;
+          const kind = place === base ? "base" : "";
+          return html`<td key=${run.run_id} class=${kind}>${!isMissing && write(run)}</td>`;
       })}</tr>`,
     )}</tbody>`;
 }
@@ -81,10 +84,11 @@ export function FactRows({ runs, base, state, matches }) {
 /** The first rows of many, and a button for the others. */
 function useFirst(rows) {
     const [most, setMost] = useState(MOST_ROWS);
+    const left = Math.min(rows.length, most * 10) - most;
     const more =
         rows.length > most &&
         html`<tr class="compare-more"><td colspan="2"><button class="link"
-    onClick=${() => setMost(most * 10)}>Show ${count(Math.min(rows.length, most * 10) - most)} more</button></td></tr>`;
+    onClick=${() => setMost(most * 10)}>Show ${count(left)} more</button></td></tr>`;
     return [rows.slice(0, most), more];
 }
 
@@ -92,7 +96,8 @@ export function ConfigRows({ runs, base, config }) {
     const [rows, more] = useFirst(config);
     if (config.length === 0) return null;
     return html`<tbody><${GroupHead} title="Config" size=${config.length} columns=${runs.length} />
-    ${rows.map((row) => html`<${ConfigRow} key=${row.key} row=${row} runs=${runs} base=${base} />`)}${more}</tbody>`;
+    ${rows.map((row) => html`<${ConfigRow} key=${row.key} row=${row} runs=${runs} base=${base} />`)}
+    ${more}</tbody>`;
 }
 
 /** The source that all runs with a key share, or null; it stands once, below the key. */
@@ -120,8 +125,9 @@ function ConfigCell({ row, place, base, source }) {
     const kind = place === base ? "base" : isSame ? "same" : "differs";
     if (!row.present[place]) return html`<td class=${kind}><span class="faint">not set</span></td>`;
     const shown = visible(valueText(value));
+    const part = shown.length > MOST_SIGNS ? `${shown.slice(0, MOST_SIGNS)}…` : shown;
     return html`<td class=${kind} title=${shown}>
-    <div class="compare-value"><bdi>${shown.length > MOST_SIGNS ? `${shown.slice(0, MOST_SIGNS)}…` : shown}</bdi></div>
+    <div class="compare-value"><bdi>${part}</bdi></div>
     ${source && html`<div class="compare-source"><${Source} source=${source} /></div>`}</td>`;
 }
 
@@ -143,7 +149,8 @@ export function MetricRows({ runs, base, metrics, state, set }) {
     return html`<tbody><${GroupHead} title="Metrics" size=${metrics.length} columns=${runs.length}>
       <label class="field soft">value <select value=${state.statistic}
         onChange=${(event) => set({ by: event.target.value === "last" ? null : event.target.value })}>
-        ${STATISTICS.map(([one, word]) => html`<option key=${one} value=${one}>${word}</option>`)}</select></label><//>
+        ${STATISTICS.map(([one, word]) => html`<option key=${one} value=${one}>${word}</option>`)}</select>
+      </label><//>
     ${rows.map(
         (row) => html`<${MetricRow} key=${row.name} row=${row} runs=${runs} base=${base}
       statistic=${state.statistic} direction=${directionFor(row.name)} onTurn=${() => turn(row.name)} />`,
@@ -155,8 +162,9 @@ function MetricRow({ row, runs, base, statistic, direction, onTurn }) {
     const best = bestPlaces(values, direction === "none" ? null : direction);
     const [icon, words] = WORDS[direction];
     const title = `${words}; change it`;
-    return html`<tr><th scope="row"><div class="row"><bdi class="clip grow" title=${visible(row.name)}>${visible(row.name)}</bdi>
-      <button class="icon" title=${title} aria-label=${`${visible(row.name)}: ${title}`} onClick=${onTurn}>
+    const name = visible(row.name);
+    return html`<tr><th scope="row"><div class="row"><bdi class="clip grow" title=${name}>${name}</bdi>
+      <button class="icon" title=${title} aria-label=${`${name}: ${title}`} onClick=${onTurn}>
         <${Icon} name=${icon} size=${12} /></button></div></th>
     ${runs.map(
         (
@@ -172,13 +180,15 @@ function MetricCell({ summary, value, before, statistic, isBest, isBase }) {
     const kind = `number ${isBase ? "base" : ""} ${isBest ? "best" : ""}`;
     if (summary === null || value === null) return html`<td class=${kind}></td>`;
     const step = summary[`${statistic}_step`];
-    const difference = Number.isFinite(before) && Number.isFinite(value) ? value - before : null;
+    const difference = Number.isFinite(before) && Number.isFinite(value) ? value - before : 0;
+    const sign = difference > 0 ? "+" : "";
+    const missing = summary.nan_count > 0 && `${count(summary.nan_count)} NaN`;
     const title = `${exact(value)}${step === undefined || step === null ? "" : ` at step ${count(step)}`}`;
     return html`<td class=${kind} title=${title}><div class="compare-value">${
         isBest &&
         html`<span class="best-mark"
       title="best"><${Icon} name="star" size=${12} /><span class="unseen">best</span></span>`
     }<${Value} value=${value} /></div>
-    ${difference !== null && difference !== 0 && html`<div class="compare-source">${difference > 0 ? "+" : ""}${number(difference)}</div>`}
-    ${summary.nan_count > 0 && html`<div class="compare-source special">${count(summary.nan_count)} NaN</div>`}</td>`;
+    ${difference !== 0 && html`<div class="compare-source">${sign}${number(difference)}</div>`}
+    ${missing && html`<div class="compare-source special">${missing}</div>`}</td>`;
 }

@@ -51,10 +51,13 @@ _NAMES_IN = {
     "artifacts.store": "ArtifactStore",
     "artifacts.lineage": "UsedArtifact",
     "artifacts.records": "ArtifactFile Lineage RemovalReport RunStorage GcReport",
+    "media.thumbnails": "Thumbnail",
     # Querying runs
     "query.run_query": "RunQuery Page Rows",
     "query.completion": "FilterHelp Completion",
     "query.field_summary": "FieldInfo FieldSummary",
+    "query.media": "ArtifactGrid ArtifactName",
+    "query.run_parts": "RunHead RunConfig MetricPage RunEnvironment",
     "query.run_watch": "RunWatch ChangedRuns",
     "query.run_filter": "RunFilter",
     "query.details": "RunDetail",
@@ -244,6 +247,7 @@ if TYPE_CHECKING:
     from exptrack.errors import UnsafePathError as UnsafePathError
     from exptrack.errors import UnsupportedSqliteError as UnsupportedSqliteError
     from exptrack.errors import VerificationError as VerificationError
+    from exptrack.media.thumbnails import Thumbnail as Thumbnail
     from exptrack.metrics.alignment import Alignment as Alignment
     from exptrack.metrics.buckets import Buckets as Buckets
     from exptrack.metrics.curves import Curves as Curves
@@ -274,7 +278,13 @@ if TYPE_CHECKING:
     from exptrack.query.field_summary import FieldInfo as FieldInfo
     from exptrack.query.field_summary import FieldSummary as FieldSummary
     from exptrack.query.frames import Frame as Frame
+    from exptrack.query.media import ArtifactGrid as ArtifactGrid
+    from exptrack.query.media import ArtifactName as ArtifactName
     from exptrack.query.run_filter import RunFilter as RunFilter
+    from exptrack.query.run_parts import MetricPage as MetricPage
+    from exptrack.query.run_parts import RunConfig as RunConfig
+    from exptrack.query.run_parts import RunEnvironment as RunEnvironment
+    from exptrack.query.run_parts import RunHead as RunHead
     from exptrack.query.run_query import Page as Page
     from exptrack.query.run_query import Rows as Rows
     from exptrack.query.run_query import RunQuery as RunQuery

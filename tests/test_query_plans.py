@@ -52,6 +52,7 @@ ALLOWED = {
     "groups.GROUP_ATTRIBUTES": "every group is the question",
     "groups.LIST_GROUPS": "every group is the question",
     "layout.TREES": "every table is the question",
+    "media.ALL_NAMES": "a row for each name, up to a limit; it goes from name to name along an index",
     "merge.FORKS": "every fork is the question, once files differ",
     "run_copier.POINTS_OF_RUNS": "every run of the other file is the question, once files differ",
     "merge.ROW_IDS": "every run is the question",
@@ -140,7 +141,7 @@ FRAGMENTS = {"listing.ARTIFACT_COLUMNS", "listing.USE_COLUMNS", "lookup.RUN_COLU
 # Steps of a plan that read no table of the file, its list of tables, or a row for each study: trials are sought
 # by study.
 HARMLESS = re.compile(
-    r"SCAN (CONSTANT ROW|copied|found|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*"
+    r"SCAN (CONSTANT ROW|copied|found|names|sqlite_(schema|master)|\d+ CONSTANT ROWS?|\S+ VIRTUAL TABLE .*"
     r"|\(subquery-\d+\)|\(join-\d+\)|d|y USING COVERING INDEX sqlite_autoindex_study_2|y)$"
 )
 

@@ -6,8 +6,9 @@ Invariant: the same archive gives the same answer, because every random draw has
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
+from random import Random
 
 from exptrack.analysis.records import Importance
 from exptrack.analysis.values import number_of, rank_stored, read_metric
@@ -18,7 +19,7 @@ from exptrack.database.time_limit import check_limit
 from exptrack.errors import InvalidValueError
 from exptrack.extras import require
 from exptrack.plain import short_repr
-from exptrack.validation import check_choice
+from exptrack.validation import check_choice, check_whole
 
 METHODS = ("spearman", "forest")
 # Two points always lie on a line, so Spearman needs three.
@@ -28,10 +29,16 @@ FOLDS, TREES, SHUFFLES, SEED = 5, 60, 3, 0
 
 @in_reading
 def importance(
-    connection: Connection, metric: object, where: object, statistic: object, method: object
+    connection: Connection,
+    metric: object,
+    where: object,
+    statistic: object,
+    method: object,
+    sample: object = None,
 ) -> list[Importance]:
     """Rate how much each key says about a metric; see :meth:`exptrack.Archive.importance`."""
     method = check_choice(method, "method", METHODS)
+    most = None if sample is None else check_whole(sample, "sample", LEAST_RUNS[method])
     with connection.snapshot():
         values = read_metric(connection, metric, where, statistic)
         finite = {run: value for run, value in values.items() if math.isfinite(value)}
@@ -40,6 +47,9 @@ def importance(
                 f"{method} needs {LEAST_RUNS[method]} completed runs with a finite value of"
                 f" {short_repr(metric)}; there are {len(finite)}"
             )
+        if most is not None and most < len(finite):
+            chosen = sorted(Random(SEED).sample(list(finite), most))
+            finite = {run: finite[run] for run in chosen}
         leaves = read_leaves(connection, list(finite))
     rate: Callable[[dict[int, float], dict[str, dict[int, StoredValue]]], list[Importance]]
     rate = _rate_by_forest if method == "forest" else _rate_by_ranks
@@ -60,16 +70,21 @@ def _is_numeric(stored: dict[int, StoredValue]) -> bool:
 
 def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, StoredValue]]) -> list[Importance]:
     found = []
+    ranks = dict(zip(finite, _rank_values(list(finite.values())), strict=True))
     for key, stored in varying.items():
         check_limit()
         numbers = {run: one for run, leaf in stored.items() if (one := number_of(leaf)) is not None}
         different = len(set(numbers.values()))
         if _is_numeric(stored) and different > 1 and len(numbers) >= LEAST_RUNS["spearman"]:
-            rho = _correlate(_rank_values([*numbers.values()]), _rank_values([finite[run] for run in numbers]))
+            is_whole = len(numbers) == len(finite)
+            of_metric = (
+                [ranks[run] for run in numbers] if is_whole else _rank_values([finite[run] for run in numbers])
+            )
+            rho = _correlate(_rank_values([*numbers.values()]), of_metric)
             found.append(Importance(key, rho * rho, "spearman", rho, len(numbers), different))
         else:
             groups: dict[StoredValue | None, list[float]] = {}
-            for run, rank in zip(finite, _rank_values(list(finite.values())), strict=True):
+            for run, rank in ranks.items():
                 groups.setdefault(stored.get(run), []).append(rank)
             # A key with a different value in each run explains nothing.
             if len(groups) < len(finite):
@@ -80,8 +95,13 @@ def _rate_by_ranks(finite: dict[int, float], varying: dict[str, dict[int, Stored
 
 def _rank_values(values: Sequence[float]) -> list[float]:
     """Return ranks from 1; equal values share their mean rank."""
-    ordered = sorted(values)
-    return [(bisect_left(ordered, value) + bisect_right(ordered, value) + 1) / 2 for value in values]
+    counts = Counter(values)
+    ranks: dict[float, float] = {}
+    below = 0
+    for value in sorted(counts):
+        ranks[value] = below + (counts[value] + 1) / 2
+        below += counts[value]
+    return [ranks[value] for value in values]
 
 
 def _correlate(xs: Sequence[float], ys: Sequence[float]) -> float:

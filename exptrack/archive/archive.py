@@ -30,8 +30,8 @@ from exptrack.database.wal import list_kept
 from exptrack.errors import ArchiveReadOnlyError, InvalidValueError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import read_path
-from exptrack.records import Artifact, Event, RunStatus, Waiting
-from exptrack.runs import events, lookup
+from exptrack.records import Artifact, RunStatus, Waiting
+from exptrack.runs import lookup
 from exptrack.times import moment
 from exptrack.tracking import lifecycle, recovery
 from exptrack.validation import check_choice, check_flag, check_number, check_whole
@@ -346,17 +346,6 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, Arc
             AmbiguousRunError: several runs begin with it.
         """
         self.get_run(run_id).append_event(kind, data)
-
-    @in_reading
-    def read_events(self, run_id: object) -> tuple[Event, ...]:
-        """Return the events of a run, oldest first.
-
-        Raises:
-            RunNotFoundError: no run has this id.
-            AmbiguousRunError: several runs begin with it.
-        """
-        row = lookup.resolve_run(self._connection, run_id)
-        return events.read_events(self._connection, row["id"])
 
     # Artifacts
 

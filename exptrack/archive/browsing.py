@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from exptrack.query.completion import FilterHelp
     from exptrack.query.conditions import Field
     from exptrack.query.field_summary import FieldInfo
+    from exptrack.query.run_parts import MetricPage, RunConfig, RunEnvironment, RunHead
     from exptrack.query.run_watch import RunWatch
+    from exptrack.records import Artifact, ArtifactUse, Event
 
 KEPT_RUNS = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL"
-MOST_COMPLETIONS = 1_000
+MOST_COMPLETIONS, MOST_ROWS = 1_000, 100_000  # that one call returns
 
 
 class ArchiveBrowsing(ArchiveQueries):
@@ -66,6 +68,100 @@ class ArchiveBrowsing(ArchiveQueries):
         read = frames.read_records(self._connection, found, find_dead_runs(self._connection), columns)
         by_run = dict(zip(found, read, strict=True))
         return [by_run.get(one) for one in row_ids]
+
+    # One run, part by part
+
+    def read_head(self, run_id: object) -> RunHead:
+        """Return the head of a run: its summary without metrics, attributes, notes, neighbours and counts.
+
+        This and the calls below read parts of what :meth:`show_run` returns. They take a run in the trash too.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+
+        self._settle()
+        return run_parts.read_head(self._connection, run_id)
+
+    def read_config(self, run_id: object) -> RunConfig:
+        """Return the config of a run as it was given, and what set each key.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+
+        return run_parts.read_config(self._connection, run_id)
+
+    def read_metrics(
+        self, run_id: object, *, text: str = "", after: str | None = None, size: int = 1000
+    ) -> MetricPage:
+        """Return summaries of `size` metrics of a run, by name, behind the one that is called `after`.
+
+        With `text`, only those whose names hold it, in any case of ASCII letters.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+        from exptrack.query.vocabulary import fold
+
+        wanted, size = fold(check_text(text, "text")), check_whole(size, "size", 0, MOST_ROWS)
+        behind = "" if after is None else check_text(after, "after")
+        self._settle()
+        return run_parts.read_metrics(self._connection, run_id, wanted, behind, size)
+
+    def read_events(self, run_id: object, *, start: int = 0, size: int | None = None) -> tuple[Event, ...]:
+        """Return the events of a run, oldest first: `size` of them from number `start` on, or all.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+
+        start = check_whole(start, "start", 0)
+        most = -1 if size is None else check_whole(size, "size", 0)
+        return run_parts.read_events(self._connection, run_id, start, most)
+
+    def read_artifacts(self, run_id: object, *, start: int = 0, size: int = 1000) -> tuple[Artifact, ...]:
+        """Return `size` versions of the artifacts of a run from place `start` on, by name and version.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+
+        start, size = check_whole(start, "start", 0), check_whole(size, "size", 0, MOST_ROWS)
+        return run_parts.read_artifacts(self._connection, run_id, start, size)
+
+    def read_inputs(self, run_id: object, *, start: int = 0, size: int = 1000) -> tuple[ArtifactUse, ...]:
+        """Return `size` uses of artifacts by a run from place `start` on, in the order of use.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+
+        start, size = check_whole(start, "start", 0), check_whole(size, "size", 0, MOST_ROWS)
+        return run_parts.read_inputs(self._connection, run_id, start, size)
+
+    def read_environment(self, run_id: object) -> RunEnvironment:
+        """Return what was seen of machine and code when a run started, and the traceback of what ended it.
+
+        Raises:
+            RunNotFoundError: no run has this id.
+            AmbiguousRunError: several runs begin with it.
+        """
+        from exptrack.query import run_parts
+
+        return run_parts.read_environment(self._connection, run_id)
 
     # Help with filters
 

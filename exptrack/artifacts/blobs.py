@@ -28,7 +28,7 @@ from exptrack.artifacts.chunks import CODECS, MAX_STORED_BYTES, CutStream, Packe
 from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError
+from exptrack.errors import ArchiveCorruptError, ConflictError, ExptrackError, NotFoundError
 from exptrack.process import ProcessIdentity, current_process, is_alive
 from exptrack.threads import Helper
 from exptrack.times import utc_text
@@ -379,12 +379,19 @@ class StoredBlob:
         """Read one chunk and verify it.
 
         Raises:
-            ArchiveCorruptError: the chunk is damaged or missing, or was removed meanwhile.
+            ArchiveCorruptError: the chunk is damaged or missing.
+            NotFoundError: the blob was removed since it was opened.
         """
         return self._verify(index, self._read_row(index))
 
     def _read_row(self, index: int) -> Row | None:
-        return self._connection.one(CHUNK_DATA, (self._digest(index),))
+        row = self._connection.one(CHUNK_DATA, (self._digest(index),))
+        if row is None and self._connection.value(SELECT_BLOB, (self.hash,)) is None:
+            path = self._connection.path
+            raise NotFoundError(
+                f"{self._what} was removed from {path} while it was read; list the artifacts again"
+            )
+        return row
 
     def _digest(self, index: int) -> bytes:
         return self._digests[32 * index : 32 * index + 32]

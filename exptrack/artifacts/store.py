@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from exptrack import own_files
 from exptrack.artifacts.aliases import find_version, read_label
@@ -50,11 +50,14 @@ from exptrack.errors import (
     InvalidValueError,
     warn,
 )
-from exptrack.plain import MAX_PATH_CHARS, is_text
+from exptrack.plain import MAX_PATH_CHARS, is_text, short_repr
 from exptrack.records import FOLDER_TYPE, Artifact
 from exptrack.runs.lookup import resolve_run
 from exptrack.times import read_time, utc_text
-from exptrack.validation import check_flag, check_name, check_step, check_text
+from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
+
+if TYPE_CHECKING:
+    from exptrack.media.thumbnails import Thumbnail
 
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # for artifacts that were stored without a mode
 
@@ -357,7 +360,9 @@ class ArtifactStore(Retention):
     def open(self, name: str, version: int | None = None, *, file: str | None = None) -> BinaryIO:
         """Open the content as a binary file that can seek. Reading loads and verifies only the chunks it needs.
 
-        `file` is the path of a file inside an artifact that is a folder.
+        `file` is the path of a file inside an artifact that is a folder. Between two reads nothing of the
+        archive stays in use, and another thread may go on reading. If the artifact is removed meanwhile, a read
+        returns the same bytes as before, as far as they are still there, or raises NotFoundError.
 
         Raises:
             ArtifactNotFoundError: the run has no such artifact, or the folder no such file.
@@ -375,6 +380,25 @@ class ArtifactStore(Retention):
             else:
                 blob = self._open_entry(row, self._get_entry(row, file))
         return cast(BinaryIO, ArtifactReader(BlobStream(blob)))
+
+    def thumbnail(
+        self, name: str, version: int | None = None, *, size: int = 256, file: str | None = None
+    ) -> Thumbnail:
+        """Make a picture of an image, at most `size` pixels wide and high; `file` is as in :meth:`open`.
+
+        A smaller image keeps its size. Of several frames it takes the first.
+
+        Raises:
+            ArtifactNotFoundError: the run has no such artifact, or the folder no such file.
+            InvalidValueError: it is no raster image, is damaged, or has more than 50 million pixels.
+            MissingPackageError: Pillow is not installed.
+            ArchiveCorruptError: the stored content or metadata is damaged.
+        """
+        from exptrack.media.thumbnails import MAX_SIZE, make_thumbnail
+
+        size = check_whole(size, "size", 1, MAX_SIZE)
+        with self.open(name, version, file=file) as source:
+            return make_thumbnail(source, size, f"artifact {short_repr(name)}")
 
     @decoding_rows
     def _read_entries(self, row: Row) -> list[Row]:

@@ -138,12 +138,19 @@ def groups(
     show_default=True,
     help="spearman ranks each key alone; forest needs scikit-learn.",
 )
+@click.option("--sample", type=click.IntRange(3), metavar="N", help="Look at N of the runs at most.")
 @statistic_option
 @where_option
 @json_option
 @click.pass_obj
 def importance(
-    db: str | None, metric: str, method: str, statistic: str, where: Sequence[str], as_json: bool
+    db: str | None,
+    metric: str,
+    method: str,
+    sample: int | None,
+    statistic: str,
+    where: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Rank config keys by how much of a metric they explain.
 
@@ -152,7 +159,9 @@ def importance(
     Example: exptrack importance val_accuracy
     """
     with open_archive(db) as archive:
-        found = archive.importance(metric, where=_join_filters(where), statistic=statistic, method=method)
+        found = archive.importance(
+            metric, where=_join_filters(where), statistic=statistic, method=method, sample=sample
+        )
     if as_json:
         print_json(found)
         return

@@ -65,8 +65,8 @@ def ui(
         return
     server = PageServer(path, port, can_edit=can_edit, idle_s=idle_s)
     try:
-        _tell(as_json, f"The page of {path}, until ctrl-C:", server.url, path, os.getpid())
         with announce_page(path, server.origin, server.token):
+            _tell(as_json, f"The page of {path}, until ctrl-C:", server.url, path, os.getpid())
             _open_browser(server.url, no_browser)
             server.serve()
     finally:

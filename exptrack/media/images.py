@@ -110,20 +110,21 @@ def _read_image(path: str) -> bytes:
     try:
         with own_files.open_for_reading(path) as file:
             head = file.read(HEAD_BYTES)
-            return head + file.read() if _recognise(head) else head
+            return head + file.read() if recognise_image(head) else head
     except OSError as error:
         raise InvalidValueError(
             f"cannot read the image {short_path(path)} ({error.strerror}); check the path"
         ) from None
 
 
-def _recognise(data: bytes) -> str | None:
+def recognise_image(data: bytes) -> str | None:
+    """Return the media type of an image by the beginning of its bytes; None if it is none."""
     head = data[:HEAD_BYTES]
     return next((name for name, signature in _SIGNATURES if signature.match(head)), None)
 
 
 def _encode_file(data: bytes, what: str) -> Encoded:
-    media_type = _recognise(data)
+    media_type = recognise_image(data)
     if media_type is None:
         raise InvalidValueError(
             f"not an image (PNG, JPEG, GIF, WebP, BMP, TIFF or SVG): {what}, beginning {short_repr(data[:16])};"

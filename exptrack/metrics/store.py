@@ -369,24 +369,26 @@ def read_summaries(connection: Connection, runs: Sequence[int]) -> dict[int, tup
     """Return the metric summaries of these runs, each sorted by name; a run without metrics has none."""
     found: dict[int, list[MetricSummary]] = {run: [] for run in runs}
     for row in connection.all(SUMMARIES, (json.dumps(list(found)),)):
-        summary = MetricSummary(
-            name=row["name"],
-            count=row["count"],
-            nan_count=row["nan_count"],
-            first=nan_if_null(row["first_value"]),
-            first_step=row["first_step"],
-            last=nan_if_null(row["last_value"]),
-            last_step=row["last_step"],
-            min=row["min_value"],
-            min_step=row["min_step"],
-            max=row["max_value"],
-            max_step=row["max_step"],
-            mean=row["value_sum"] / (row["count"] - row["nan_count"])
-            if row["count"] > row["nan_count"]
-            else None,
-        )
-        found[row["run"]].append(summary)
+        found[row["run"]].append(read_series_summary(row))
     return {run: tuple(summaries) for run, summaries in found.items()}
+
+
+def read_series_summary(row: Row) -> MetricSummary:
+    """Turn a row with the columns of `SUMMARIES` into a record."""
+    return MetricSummary(
+        name=row["name"],
+        count=row["count"],
+        nan_count=row["nan_count"],
+        first=nan_if_null(row["first_value"]),
+        first_step=row["first_step"],
+        last=nan_if_null(row["last_value"]),
+        last_step=row["last_step"],
+        min=row["min_value"],
+        min_step=row["min_step"],
+        max=row["max_value"],
+        max_step=row["max_step"],
+        mean=row["value_sum"] / (row["count"] - row["nan_count"]) if row["count"] > row["nan_count"] else None,
+    )
 
 
 def nan_if_null(stored: float | None) -> float:

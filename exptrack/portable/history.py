@@ -26,6 +26,7 @@ from exptrack.hashed_lists import encode_list
 from exptrack.portable.run_rows import ArtifactRow, EventRow, RunRows
 from exptrack.records import RunStatus
 from exptrack.runs.identity import derive_fork_id
+from exptrack.runs.notes import name_note
 from exptrack.runs.ownership import VERDICTS
 
 FORK_EVENT = "fork"
@@ -328,10 +329,21 @@ def _unite_events(copy: Copy, copies: Sequence[Copy]) -> tuple[EventRow, ...]:
 
 
 def _unite_notes(copy: Copy, copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:
+    """Return the notes of all copies without those that a copy has removed or replaced."""
+    gone = {name for one in copies for event in one.shared_events for name in _list_notes_gone(event)}
     wanted: Counter[tuple[str, str]] = Counter()
     for one in copies:
-        wanted |= Counter(one.rows.notes)
-    return _insert_missing(copy.rows.notes, wanted, lambda note: note[0])
+        wanted |= Counter(note for note in one.rows.notes if not gone or name_note(*note) not in gone)
+    own = tuple(note for note in copy.rows.notes if note in wanted)
+    return _insert_missing(own, wanted, lambda note: note[0])
+
+
+def _list_notes_gone(event: EventRow) -> list[str]:
+    """Return the names of the notes that an event tells to be gone."""
+    if event.kind != "note" or not ('"removed"' in event.data or '"replaces"' in event.data):
+        return []
+    said = json.loads(event.data)
+    return [str(said[key]) for key in ("removed", "replaces") if isinstance(said, dict) and key in said]
 
 
 def _unite_tags(copies: Sequence[Copy]) -> tuple[tuple[str, str], ...]:

@@ -191,6 +191,10 @@ class ArtifactProof:
             elif row["checksum"] != checksum:
                 what = f"the artifact {row['name']!r} version {row['version']}"
                 self._draft.findings.miss(run, f"{what}: its row does not match its checksum")
+                if self._draft.unproven:  # it covers the id of the run too, which may be new
+                    self._connection.execute(SET_CHECKSUM, (checksum, row["id"]))
+                    changed |= self._settle_one(run, row, now)
+                    continue
                 self._delete(row["id"])
                 changed = True
                 continue

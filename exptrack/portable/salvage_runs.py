@@ -29,12 +29,13 @@ from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import SalvagedRun, count_of
 from exptrack.portable.salvage_series import SeriesProof
 from exptrack.portable.stranger_values import is_run_id
+from exptrack.portable.tables import MAX_ROW_ID
 from exptrack.records import RunStatus
 from exptrack.runs.events import checksum_event, record_event
-from exptrack.runs.identity import compute_fingerprint, started_of
+from exptrack.runs.identity import EPOCH, compute_fingerprint, derive_run_id, started_of
 from exptrack.runs.row_sums import OF_RUN, sum_all
 from exptrack.runs.seal import checksum_run, seal_run
-from exptrack.times import moment, utc_text
+from exptrack.times import MILLISECOND, moment, utc_text
 
 SALVAGED = "salvaged"
 UNPROVEN_TAG = "unproven"
@@ -43,6 +44,10 @@ TOLERANCE = timedelta(minutes=1)  # from the start of a run to the time in its i
 RUN_IDS = "SELECT id FROM run ORDER BY id"
 ONE_RUN = "SELECT * FROM run WHERE id = ?"
 ENVIRONMENT_OF = "SELECT code_digest, data_references FROM run_environment WHERE run = ?"
+RUNS_WITHOUT_ROW = f"""
+SELECT run FROM metric_series WHERE run NOT IN (SELECT id FROM run) AND run BETWEEN 1 AND {MAX_ROW_ID}
+UNION SELECT run FROM event WHERE run NOT IN (SELECT id FROM run) AND run BETWEEN 1 AND {MAX_ROW_ID}
+"""
 SET_FACT = "UPDATE OR IGNORE run SET {column} = ? WHERE id = ?"
 SAVE_SUM = "UPDATE run SET rows_sum = ? WHERE id = ?"
 SET_FACTS = """
@@ -102,7 +107,10 @@ NOT_SEALED = ("name", "group_name", "parent_run_id", "external_id", "deleted_at"
 
 
 def restore_runs(draft: Draft) -> set[int]:
-    """Make the rows of runs whose id and start only indexes still have. Return their row ids."""
+    """Make the rows of runs whose id and start only indexes still have. Return their row ids.
+
+    With what nothing proves, a run whose id is lost altogether gets a new one, if its event ``start`` is sound.
+    """
     known = {row[0] for row in draft.connection.all(RUN_IDS)}
     restored = set()
 
@@ -114,6 +122,18 @@ def restore_runs(draft: Draft) -> set[int]:
             if _is_near(str(run_id), str(start)):
                 if draft.connection.execute(INSERT_LOST_RUN, (run, run_id, start, start)).rowcount:
                     restored.add(run)
+        for (run,) in draft.connection.all(RUNS_WITHOUT_ROW) if draft.unproven else ():
+            events = draft.connection.all(EVENTS_OF, (run,))
+            start = next(
+                (one["happened_at"] for one in events if one["kind"] == "start" and _is_sound(one)), None
+            )
+            if start is None:
+                continue
+            # The same wherever this file is salvaged.
+            run_id = derive_run_id((moment(start) - EPOCH) // MILLISECOND, f"{SALVAGED} {draft.birth} {run}")
+            if draft.connection.execute(INSERT_LOST_RUN, (run, run_id, start, start)).rowcount:
+                restored.add(run)
+                draft.findings.miss(run, "its id, in place of which it has a new one")
 
     draft.change(insert)
     return restored

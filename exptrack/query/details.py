@@ -20,6 +20,7 @@ from exptrack.errors import InvalidTypeError
 from exptrack.metrics.store import read_summaries
 from exptrack.plain import short_repr
 from exptrack.query.run_filter import RunFilter
+from exptrack.query.run_parts import read_environment_of
 from exptrack.query.selection import NEWEST_FIRST, SelectedRun, Selection
 from exptrack.records import Artifact, ArtifactUse, ConfigSource, Event, MetricSummary, Note, RunSummary
 from exptrack.runs.attributes import read_attributes
@@ -28,8 +29,6 @@ from exptrack.runs.lookup import RUNS_BY_ROW_ID, read_notes, resolve_run, summar
 from exptrack.runs.ownership import find_dead_runs
 from exptrack.times import moment
 from exptrack.validation import check_whole
-
-ENVIRONMENT_OF = "SELECT * FROM run_environment WHERE run = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +88,10 @@ def show_run(connection: Connection, run_id: object) -> RunDetail:
         metrics=read_summaries(connection, [run])[run],
         artifacts=read_artifacts(connection, run),
         events=read_events(connection, run),
-        environment=_read_environment(connection, run),
+        environment=read_environment_of(connection, run),
         traceback=row["traceback"],
         config_sources=read_sources(connection, run),
         inputs=read_inputs(connection, run),
         attributes=read_attributes(connection, run),
         deleted_at=None if row["deleted_at"] is None else moment(row["deleted_at"]),
     )
-
-
-def _read_environment(connection: Connection, run: int) -> dict[str, Any]:
-    row = connection.one(ENVIRONMENT_OF, (run,))
-    if row is None:
-        return {}
-    found = {key: row[key] for key in row.keys() if key != "run"}  # noqa: SIM118 (a Row iterates values)
-    for key in ("command", "system", "variables", "data_references"):
-        found[key] = json.loads(found[key])
-    return found

@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row, in_reading
-from exptrack.errors import InvalidTypeError
-from exptrack.plain import short_repr
+from exptrack.errors import InvalidTypeError, InvalidValueError
+from exptrack.plain import read_elements, short_repr
 from exptrack.query import frames
+from exptrack.query.compiler import TRASHED
 from exptrack.query.conditions import EVERYTHING, And, Condition, Field, Or, compare_fact
 from exptrack.query.details import read_rows
 from exptrack.query.fields import Values, read_fields, read_row_ids
@@ -25,19 +26,21 @@ from exptrack.query.names import check_field_exists, check_names_exist
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.run_filter import RunFilter, check_filter_status
 from exptrack.query.selection import NEWEST_FIRST, Order, SelectedRun, Selection, check_place
-from exptrack.records import RunSummary
+from exptrack.records import Artifact, RunSummary
 from exptrack.runs.lookup import read_runs, summarize_runs
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_flag, check_name, check_text, check_whole
+from exptrack.validation import check_flag, check_name, check_step, check_text, check_whole
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
     from exptrack.query.field_summary import FieldInfo, FieldSummary
+    from exptrack.query.media import ArtifactGrid, ArtifactName
 
 PAGE_RUNS = 500
 MAX_BINS = 10_000
+MOST_ARTIFACTS = 10_000  # that one call returns
 
 
 class Page(NamedTuple):
@@ -333,6 +336,102 @@ class RunQuery:
         dead = find_dead_runs(self._connection)
         values = read_fields(self._connection, self._row_ids(dead), [field], dead)[field]
         return summarize_values(text, values, bins, top)
+
+    # Artifacts
+
+    def artifact_names(self, *, kind: str | None = None) -> tuple[ArtifactName, ...]:
+        """List the names under which the runs have artifacts, with the number of versions, by name.
+
+        `kind` keeps the names whose newest version is of a kind, such as ``"image"``. At most 10,000 names.
+        """
+        wanted = None if kind is None else check_name(kind, "kind")
+        self._settle()
+        return self._read_artifact_names(wanted)
+
+    @in_reading
+    def _read_artifact_names(self, kind: str | None) -> tuple[ArtifactName, ...]:
+        from exptrack.query import media
+
+        everything = self._condition == EVERYTHING and self._limit is None
+        is_whole = everything and self._connection.value(TRASHED) is None
+        runs = None if is_whole else self._row_ids(find_dead_runs(self._connection))
+        return tuple(media.read_names(self._connection, runs, kind))
+
+    def artifacts(
+        self,
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        step: int | None = None,
+        start: int = 0,
+        size: int = 100,
+    ) -> tuple[Artifact, ...]:
+        """Return `size` artifacts of the runs from place `start` on: by run, name, step and version.
+
+        `name`, `kind` and `step` keep those of one name, kind or step. Removed versions are left out.
+        """
+        called = None if name is None else check_name(name, "artifact name")
+        of_kind = None if kind is None else check_name(kind, "kind")
+        at = None if step is None else check_step(step)
+        start, size = check_whole(start, "start", 0), check_whole(size, "size", 0, MOST_ARTIFACTS)
+        self._settle()
+        return self._read_artifacts(called, of_kind, at, start, size)
+
+    @in_reading
+    def _read_artifacts(
+        self, name: str | None, kind: str | None, step: int | None, start: int, size: int
+    ) -> tuple[Artifact, ...]:
+        from exptrack.query import media
+
+        runs = self._row_ids(find_dead_runs(self._connection))
+        return tuple(media.read_page(self._connection, runs, name, kind, step, start, size))
+
+    def artifact_grid(
+        self,
+        name: str,
+        *,
+        kind: str | None = None,
+        steps: Iterable[int] | None = None,
+        start: int = 0,
+        size: int = 20,
+    ) -> ArtifactGrid:
+        """Return artifacts of one name by run and step, of `size` runs that have it from place `start` on.
+
+        For each of `steps`, a run shows its last version up to that step; its own step is in the record. By
+        default the steps are up to 10 of those at which the runs have it. Versions without a step are shown
+        only then, as those of the step None.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     for lr in (0.1, 0.2):
+        ...         with archive.start_run({"lr": lr}) as run:
+        ...             for step in (0, 50):
+        ...                 run.log_text("sample", f"lr {lr}, step {step}", step=step)
+        ...     grid = archive.runs().order_by("config.lr").artifact_grid("sample", steps=[0, 60])
+        ...     grid.total, [[cell.step for cell in row] for row in grid.cells]
+        (2, [[0, 50], [0, 50]])
+        """
+        name = check_name(name, "artifact name")
+        wanted = None if kind is None else check_name(kind, "kind")
+        chosen = (
+            None if steps is None else [check_step(one) for one in read_elements(steps, "steps", like="[0]")]
+        )
+        start, size = check_whole(start, "start", 0), check_whole(size, "size", 0, MOST_ARTIFACTS)
+        if chosen is not None and len(chosen) * size > MOST_ARTIFACTS:
+            raise InvalidValueError(
+                f"{size} runs of {len(chosen)} steps are more than {MOST_ARTIFACTS:,} artifacts; ask for fewer"
+            )
+        self._settle()
+        return self._read_artifact_grid(name, wanted, chosen, start, size)
+
+    @in_reading
+    def _read_artifact_grid(
+        self, name: str, kind: str | None, steps: Sequence[int] | None, start: int, size: int
+    ) -> ArtifactGrid:
+        from exptrack.query import media
+
+        runs = self._row_ids(find_dead_runs(self._connection))
+        return media.read_grid(self._connection, runs, name, kind, steps, start, size)
 
     # Frames
 

@@ -92,7 +92,9 @@ def find_by_external_id(connection: Connection, external_id: object) -> Row:
 
 
 @decoding_rows
-def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[int]) -> list[RunSummary]:
+def summarize_runs(
+    connection: Connection, rows: Sequence[Row], dead: Sequence[int], *, with_metrics: bool = True
+) -> list[RunSummary]:
     """Return a summary of each row, with tags and last metric values.
 
     `dead` are the row ids of runs whose process is gone; they are shown as interrupted.
@@ -103,8 +105,9 @@ def summarize_runs(connection: Connection, rows: Sequence[Row], dead: Sequence[i
     if rows:
         for run, tag in connection.fold(TAGS_OF, (ids,), list):
             tags.setdefault(run, []).append(tag)
-        # Sorted here, because sorting in SQLite takes as long as reading them.
-        for run, name, value in sorted(connection.fold(LAST_VALUES_OF, (ids,), list), key=_by_run_and_name):
+        # Sorted below, because sorting in SQLite takes as long as reading them.
+        values = connection.fold(LAST_VALUES_OF, (ids,), list) if with_metrics else []
+        for run, name, value in sorted(values, key=_by_run_and_name):
             metrics.setdefault(run, {})[name] = math.nan if value is None else value
     gone = frozenset(dead)
     return [

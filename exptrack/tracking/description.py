@@ -17,8 +17,9 @@ from exptrack.config.tree import ConfigValue
 from exptrack.database.connection import Connection, Row, in_section
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import hash_row
-from exptrack.errors import RunNotFoundError, RunTrashedError
+from exptrack.errors import InvalidTypeError, RunNotFoundError, RunTrashedError
 from exptrack.known_secrets import mask_secrets
+from exptrack.plain import short_repr
 from exptrack.records import Event, Note
 from exptrack.runs.attributes import (
     StoredValue,
@@ -42,8 +43,8 @@ from exptrack.runs.store import (
     check_tags,
     insert_note,
 )
-from exptrack.times import moment, utc_text
-from exptrack.validation import check_name
+from exptrack.times import moment, read_time, utc_text
+from exptrack.validation import check_name, check_text
 
 PRESENCE = "SELECT deleted_at FROM run WHERE id = ?"
 DELETE_TAG = "DELETE FROM run_tag WHERE run = ? AND tag = ?"
@@ -202,6 +203,32 @@ class Description:
             self._require_changeable()
             insert_note(self._connection, self._run, checked)
 
+    def edit_note(self, note: Note, text: str) -> None:
+        """Replace a note of :attr:`notes` by a new text. It becomes the last note. Commits.
+
+        No copy of the old text stays in the archive, and no merge brings it back.
+
+        Raises:
+            NotFoundError: the run no longer has the note.
+        """
+        self._replace_note(_check_old_note(note), check_note(text))
+
+    def remove_note(self, note: Note) -> None:
+        """Remove a note of :attr:`notes`. Commits. An event tells that a note was removed, but not its text.
+
+        Raises:
+            NotFoundError: the run no longer has the note.
+        """
+        self._replace_note(_check_old_note(note), None)
+
+    @in_section
+    def _replace_note(self, note: Note, text: str | None) -> None:
+        from exptrack.runs.notes import replace_note
+
+        with self._connection.transaction():
+            self._require_changeable()
+            replace_note(self._connection, self._run, self.run_id, note, text)
+
     def append_event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append an event to the run's log. `data` holds values that a config may hold. Commits."""
         checked = mask_secrets(check_name(kind, "event kind"))
@@ -244,3 +271,9 @@ class Description:
         if self._require_present()["deleted_at"] is not None:
             raise RunTrashedError(self.run_id)
         renew_lease(self._connection, self._run)
+
+
+def _check_old_note(note: object) -> Note:
+    if not isinstance(note, Note):
+        raise InvalidTypeError(f"a note must be one of run.notes, not {short_repr(note)}")
+    return Note(read_time(note.written_at, "the time of the note"), check_text(note.text, "note"))

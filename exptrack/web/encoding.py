@@ -24,7 +24,6 @@ from exptrack import (
     ArchiveTooNewError,
     Buckets,
     ConflictError,
-    Curves,
     ExptrackError,
     FilterError,
     InvalidValueError,
@@ -138,12 +137,6 @@ def _little_endian(numbers: array[Any]) -> bytes:
     if BIG_ENDIAN:
         numbers.byteswap()
     return numbers.tobytes()
-
-
-def pack_curves(version: str, curves: Curves) -> bytes:
-    """Return curves as a header of JSON, with its length before it, and their columns."""
-    sizes = [{"run": one.run_id, "metric": one.name, "size": len(one)} for one in curves]
-    return join_curves(version, curves.by, curves.width, sizes, [pack_curve(one) for one in curves])
 
 
 def join_curves(

@@ -44,15 +44,17 @@ class Watcher:
         self._points: dict[int, str] = {}  # the run ids whose points are watched, by row id
         self.news = asyncio.Event()
         self._version = ""
-        self._added: set[int] = set()
-        self._changed: set[int] = set()
-        self._removed: set[int] = set()
-        self._problem: dict[str, Any] | None = None
+        self._added: set[int]
+        self._changed: set[int]
+        self._removed: set[int]
+        self._problem: dict[str, Any] | None
+        self._forget()
 
     def begin(self, points: dict[int, str], version: str) -> None:
-        """Remember what the browser watches, and what it is told first."""
+        """Remember what the browser watches, and the version that it is told first."""
         self._points = points
-        self._version = self._version or version
+        self._forget()
+        self._version = version
 
     def note(self, look: _Look) -> None:
         """Remember what a look found until the browser takes it."""
@@ -67,7 +69,6 @@ class Watcher:
 
     def take(self) -> bytes:
         """Return the events that tell what was noted, and forget it."""
-        self.news.clear()
         events = []
         gone = self._added | self._removed
         if self._watches_runs and (gone or self._changed):
@@ -81,8 +82,12 @@ class Watcher:
         else:
             # Last and alone with an id: a browser that has the id has what came before it.
             events.append(write_event("version", {"version": self._version}, self._version))
-        self._added, self._changed, self._removed, self._problem = set(), set(), set(), None
+        self._forget()
         return b"".join(events)
+
+    def _forget(self) -> None:
+        self.news.clear()
+        self._added, self._changed, self._removed, self._problem = set(), set(), set(), None
 
 
 def write_event(kind: str, data: object, event_id: str = "") -> bytes:

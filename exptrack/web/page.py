@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from exptrack import Archive
+from exptrack.web.curve_cache import CurveCache
 from exptrack.web.live import Live
 from exptrack.web.readers import Readers
 
@@ -29,6 +30,7 @@ class Page:
         self.writers = Readers(1, "exptrack-page-changes")
         self.verifiers = Readers(1, "exptrack-page-verify", limit_s=VERIFY_S)
         self.live = Live(self.archive)
+        self.curves = CurveCache()
 
     async def change(self, work: Callable[[Archive], _T]) -> _T:
         """Call `work` with the archive opened for writing, and return its result."""

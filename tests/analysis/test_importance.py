@@ -124,3 +124,14 @@ def test_wrong_questions_are_refused(
     finished(archive, {"lr": 0.1}, loss=1.0)
     with pytest.raises(error, match=message):
         call(archive)
+
+
+def test_a_sample_is_the_same_each_time_and_says_how_many_it_saw(trained: Archive) -> None:
+    whole = trained.importance("loss")
+    assert trained.importance("loss", sample=24) == trained.importance("loss", sample=1000) == whole
+    some = trained.importance("loss", sample=20)
+    assert some == trained.importance("loss", sample=20) != whole
+    assert {one.runs for one in some if one.key == "lr"} == {20}
+    for method, least in (("spearman", 3), ("forest", 10)):
+        with pytest.raises(InvalidValueError, match="sample"):
+            trained.importance("loss", method=method, sample=least - 1)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from PIL import Image
+
 import exptrack
 from exptrack import Archive, Dimension, RecordedArtifact, RecordedRun, Sampler, SweepPlan, Trial
 
@@ -73,6 +75,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
     second = archive.start_run({"lr": 0.2}, ["new"], group="g", data={"train": "s3://x"})
     used = second.use_artifact(f"{first.run_id}/words")
     second.log({"loss": 0.4, "acc": 0.2}, step=0)
+    second.log_image("dot", Image.new("RGB", (2, 2)))
     second.log_table("rows", [{"truth": "cat", "n": 3}])
     second.add_note("fine")
     second.complete()
@@ -107,7 +110,11 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
         [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],
         [archive.runs().rows(["run_id"]), archive.fields(), archive.runs().summarize("config.lr")],
+        [archive.read_head(second), archive.read_config(second), archive.read_metrics(second)],
+        archive.read_environment(second),
         [exptrack.TimeLimit(1.0), archive.complete_filter("ta")],
+        second.artifacts.thumbnail("dot"),
+        [archive.runs().artifact_names(), archive.runs().artifact_grid("words"), archive.runs().artifacts()],
         [
             archive.align([first, second], "loss"),
             archive.sql("SELECT 1"),

@@ -74,6 +74,7 @@ class Lab:
             run.artifacts.register_data("words", "to be or not to be")
             run.artifacts.register_dir("tree", self.tree)
             run.log_table("rows", [{"a": 1}])
+            run.log_image("dot", nasty_values.np.zeros((2, 2), dtype="uint8"))
         self.first = run.run_id
         with self.archive.start_run({"lr": 0.2, "loss": 2}, ["smoke"], name="second") as run:
             run.log({"loss": 0.75, "acc": 0.25}, 0)
@@ -112,6 +113,11 @@ class Lab:
 
     def config(self) -> exptrack.ExpConfig:
         return exptrack.ExpConfig({"lr": 0.1, "loss": {"a": [1]}})
+
+    def note(self) -> exptrack.Note:
+        run = self.run()
+        run.add_note("a note")
+        return run.notes[-1]
 
     def open_trial(self) -> int:
         storage = self.storage()
@@ -185,6 +191,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "image": lambda _lab: nasty_values.np.zeros((2, 2), dtype="uint8"),
     "table": lambda _lab: [{"a": 1}],
     "status": lambda _lab: "failed",
+    "note": Lab.note,
     "reason": lambda _lab: "because",
     "config": lambda _lab: {"lr": 1},
     "started_at": lambda _lab: datetime(2024, 1, 1, tzinfo=UTC),
@@ -256,12 +263,14 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "Run.log_histogram.values": lambda _lab: [0.5, 1.0],
     "ArtifactStore.register_dir.path": lambda lab: lab.tree,
     "ArtifactStore.export.name": lambda _lab: "words",
+    "ArtifactStore.thumbnail.name": lambda _lab: "dot",
     "ArtifactStore.set_alias.name": lambda _lab: "words",
     "ArtifactStore.describe.name": lambda _lab: "words",
     "ArtifactStore.get_table.name": lambda _lab: "rows",
     "ArtifactStore.list_files.name": lambda _lab: "tree",
     "ArtifactStore.open.name": lambda _lab: "words",
     "ExpConfig.path": lambda _lab: "lr",
+    "RunQuery.artifact_grid.name": lambda _lab: "words",
     "RunQuery.where.text": lambda _lab: "config.lr = ?",
     "RunQuery.where.parameters": lambda _lab: 1,
     "RunQuery.order_by.fields": lambda _lab: "name",

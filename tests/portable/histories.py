@@ -261,6 +261,16 @@ class Lab:
     def note(self, op: Op) -> None:
         self.pick_or_begin(op).add_note(f"note {op.value % 3}")
 
+    def edit_note(self, op: Op) -> None:
+        run = self.pick_or_begin(op)
+        if run.notes:
+            run.edit_note(run.notes[op.pick % len(run.notes)], f"note {op.value % 3}")
+
+    def remove_note(self, op: Op) -> None:
+        run = self.pick_or_begin(op)
+        if run.notes:
+            run.remove_note(run.notes[op.pick % len(run.notes)])
+
     def event(self, op: Op) -> None:
         self.pick_or_begin(op).append_event("mark", {"n": op.value % 3})
 
@@ -425,8 +435,9 @@ class Lab:
 WEIGHTS: dict[Callable[[Lab, Op], None], int] = {
     Lab.start: 4, Lab.whole: 2, Lab.record: 3, Lab.log: 4, Lab.send: 1, Lab.amend: 2, Lab.grow: 2, Lab.end: 4,
     Lab.kill: 4, Lab.hide: 1, Lab.resume: 4, Lab.end_of_dead: 1, Lab.take_over: 1,
-    Lab.tag: 3, Lab.untag: 2, Lab.note: 3, Lab.event: 2, Lab.attribute: 2, Lab.unset: 1, Lab.rename: 2,
-    Lab.regroup: 2, Lab.trash: 2, Lab.restore: 2, Lab.delete: 1, Lab.artifact: 4, Lab.folder_artifact: 1,
+    Lab.tag: 3, Lab.untag: 2, Lab.note: 3, Lab.edit_note: 1, Lab.remove_note: 1, Lab.event: 2,
+    Lab.attribute: 2, Lab.unset: 1, Lab.rename: 2, Lab.regroup: 2, Lab.trash: 2, Lab.restore: 2, Lab.delete: 1,
+    Lab.artifact: 4, Lab.folder_artifact: 1,
     Lab.alias: 2, Lab.unalias: 1, Lab.describe: 2, Lab.remove_artifact: 2, Lab.use: 2, Lab.rename_group: 1,
     Lab.trash_group: 1, Lab.restore_group: 1, Lab.create_group: 1, Lab.group_attribute: 1, Lab.make_study: 1,
     Lab.trial: 3, Lab.tell: 1, Lab.search: 1, Lab.enqueue: 1, Lab.study_attribute: 1, Lab.trial_attribute: 1,

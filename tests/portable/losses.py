@@ -188,6 +188,9 @@ def _compare_run(before: list[OneRun], after: list[OneRun]) -> Iterable[str]:
         had, has = _largest(run.rows[kind] for run in before), _largest(run.rows[kind] for run in after)
         if kind == "events":
             had, has = _without_skeleton(had), _without_skeleton(has)
+        if kind == "notes":
+            gone = _notes_gone(before)
+            had = Counter({note: count for note, count in had.items() if _name_note(*note) not in gone})
         if kind == "entries":
             had = Counter({row: count for row, count in had.items() if row[:3] not in removed})
         if had - has:
@@ -206,6 +209,17 @@ def _compare_run(before: list[OneRun], after: list[OneRun]) -> Iterable[str]:
             enough = any if kind == "aliases" else all
             if not enough(times.get(each, "") >= at for times in found):
                 yield f"{kind}: {each} was set at {at}, and is not"
+
+
+def _notes_gone(before: list[OneRun]) -> set[str]:
+    """The notes that a file says were removed or replaced, by the hashes of their rows."""
+    said = [json.loads(data) for run in before for _at, kind, data in run.rows["events"] if kind == "note"]
+    return {one[key] for one in said for key in ("removed", "replaces") if key in one}
+
+
+def _name_note(written_at: str, text: str) -> str:
+    listed = json.dumps(["note", written_at, text], ensure_ascii=False, separators=(",", ":"))
+    return str(int.from_bytes(hashlib.sha256(listed.encode()).digest()[:8], "big", signed=True))
 
 
 def _compare_tags(before: list[OneRun], after: list[OneRun]) -> Iterable[str]:

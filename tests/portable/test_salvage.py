@@ -276,6 +276,25 @@ def test_a_config_is_proved_by_its_text_or_by_its_leaves(lab: Path, tmp_path: Pa
     assert report.points == 4 * (POINTS + 1)
 
 
+def test_runs_whose_ids_are_lost_get_new_ones_with_unproven(lab: Path, tmp_path: Path) -> None:
+    """As if the first pages were overwritten: those of the runs and of their indexes."""
+    roots = known_layouts()[0]
+    path = damaged(
+        lab, tmp_path, zero(*range(1, 1 + max(roots[name].root for name in ("run", "run_by_start"))))
+    )
+    report, _ = save(path)
+    assert (report.runs, report.points) == ((), 0)
+    report, out = save(path, unproven=True)
+    assert report.points == 4 * (POINTS + 1)
+    assert all(run.unproven for run in report.runs)
+    assert all("its id, in place of which it has a new one" in run.missing for run in report.runs)
+    points = "SELECT name, step, value FROM points ORDER BY 1, 2, 3"
+    assert ask(out, points) == ask(lab, points)
+    assert report.artifacts == 5
+    again, _ = save(path, unproven=True)
+    assert [run.run_id for run in again.runs] == [run.run_id for run in report.runs]
+
+
 def test_a_run_without_a_config_has_lost_none(tmp_path: Path) -> None:
     with Archive(tmp_path / "lab.db") as archive, archive.start_run(system_metrics=False) as run:
         run.add_note("a note")

@@ -1,4 +1,4 @@
-"""What may change of a run, also after its end: name, group and attributes."""
+"""What may change of a run, also after its end: name, group, notes and attributes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import math
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exptrack import Archive, ArchiveCorruptError, InvalidTypeError, InvalidValueError, Run, RunNotFoundError
+from exptrack import (
+    Archive,
+    ArchiveCorruptError,
+    InvalidTypeError,
+    InvalidValueError,
+    NotFoundError,
+    RecordedRun,
+    Run,
+    RunNotFoundError,
+    RunTrashedError,
+)
 from exptrack.capture.redaction import know_secrets_of_command
 from exptrack.tracking import description
 
@@ -224,3 +235,74 @@ def test_a_deleted_run_takes_none_of_it(archive: Archive) -> None:
         with pytest.raises(RunNotFoundError):
             call()
     assert archive.sql("SELECT * FROM groups").rows == ()
+
+
+# Notes that change
+
+
+def test_a_note_is_replaced_and_removed_also_after_the_end(archive: Archive) -> None:
+    run = archive.start_run()
+    for text in ("one", "two", "three"):
+        run.add_note(text)
+    run.remove_note(run.notes[1])
+    assert [note.text for note in run.notes] == ["one", "three"]
+    run.complete()
+    first = run.notes[0]
+    run.edit_note(first, "one, mended")
+    assert [note.text for note in run.notes] == ["three", "one, mended"]
+    assert run.notes[1].written_at > first.written_at
+    run.edit_note(run.notes[1], "one")
+    assert [note.text for note in archive.show_run(run).notes] == ["three", "one"]
+    told = [event.data for event in run.read_events() if event.kind == "note"]
+    assert [sorted(one) for one in told[3:]] == [
+        ["removed"],
+        ["characters", "replaces"],
+        ["characters", "replaces"],
+    ]
+    assert not any("two" in str(one) for one in told)
+    assert archive.runs().where("note = 'two'").count() == 0
+
+
+def test_a_note_that_is_gone_cannot_be_changed(archive: Archive) -> None:
+    with archive.start_run() as run:
+        run.add_note("one")
+        (note,) = run.notes
+        run.remove_note(note)
+        for change in (lambda: run.remove_note(note), lambda: run.edit_note(note, "two")):
+            with pytest.raises(NotFoundError, match="read its notes again"):
+                change()
+        for wrong in ("one", 0, None):
+            with pytest.raises(InvalidTypeError, match=r"run\.notes"):
+                run.remove_note(wrong)  # type: ignore[arg-type]
+        run.add_note("one")
+        with pytest.raises(InvalidValueError, match="empty"):
+            run.edit_note(run.notes[0], " ")
+        assert [one.text for one in run.notes] == ["one"]
+    archive.trash_run(run)
+    with pytest.raises(RunTrashedError):
+        run.remove_note(run.notes[0])
+
+
+def test_a_note_that_was_recorded_twice_is_removed_at_once(archive: Archive) -> None:
+    recorded = RecordedRun({}, datetime(2024, 1, 1, tzinfo=UTC), notes=["twice", "once", "twice"])
+    run = archive.get_run(archive.record_runs([recorded])[0])
+    run.remove_note(run.notes[0])
+    assert [note.text for note in run.notes] == ["once"]
+
+
+def test_no_merge_brings_a_note_back(archive: Archive, tmp_path: Path) -> None:
+    with archive.start_run() as run:
+        run.add_note("wrong")
+        run.add_note("right")
+    archive.extract(tmp_path / "copy.db", [run])
+    with Archive(tmp_path / "copy.db") as copy:
+        copy.get_run(run.run_id).add_note("of the copy")
+    run.edit_note(run.notes[0], "mended")
+    archive.merge(tmp_path / "copy.db")
+    with Archive(tmp_path / "copy.db") as copy:
+        copy.merge(archive.path)
+        assert copy.digest() == archive.digest()
+        assert copy.verify().problems == ()
+        texts = [note.text for note in copy.get_run(run.run_id).notes]
+    assert sorted(texts) == ["mended", "of the copy", "right"]
+    assert [note.text for note in run.notes] == texts

@@ -8,7 +8,6 @@ import os
 import shutil
 import stat
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive
+from exptrack.web.curve_cache import KEY_BYTES, CurveCache, PackedCurve
 from exptrack.web.encoding import CURVE_COLUMNS, to_json
 from exptrack.web.page import Page
 from exptrack.web.server import make_app
@@ -122,7 +122,7 @@ def test_a_run_is_shown_in_parts(client: Client, lab: Archive, main_run: str) ->
     assert lab.read_rows([run["row_id"]], ["id"]) == [{"id": main_run}]
     parts = {
         "config": {"config": shown.config, "sources": shown.config_sources},
-        "metrics": {"metrics": shown.metrics},
+        "metrics": {"metrics": shown.metrics, "total": len(shown.metrics)},
         "events": {"events": shown.events},
         "artifacts": {"artifacts": shown.artifacts, "inputs": shown.inputs},
         "environment": {"environment": shown.environment, "traceback": None},
@@ -197,6 +197,62 @@ def test_curves_are_those_of_the_archive(client: Client, lab: Archive, data: st.
                     for a, b in zip(found[name], lists[name], strict=True)
                 ]
                 assert all(same)
+
+
+def test_only_runs_that_have_grown_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        page = Page(str(tmp_path / "lab.db"))
+        client = Client(make_app(page, PORT, TOKEN))
+        done, live = archive.start_run(), archive.start_run()
+        for run in (done, live):
+            run.log_many("loss", range(100), range(100))
+            run.flush()
+        asked: list[list[str]] = []
+        curves = page.archive.curves
+
+        def note(runs: list[str], *args: Any, **named: Any) -> Any:
+            asked.append(list(runs))
+            return curves(runs, *args, **named)
+
+        monkeypatch.setattr(page.archive, "curves", note)
+        ids = [done.run_id, live.run_id]
+
+        def ask(**more: Any) -> tuple[dict[str, Any], list[dict[str, list[float]]]]:
+            return read_curves(client.get("/api/series", runs=ids, metrics="loss", buckets=10, **more))
+
+        first = ask()
+        assert ask() == first
+        assert ask(width=first[0]["width"]) == first
+        assert asked == [ids, ids]  # what a width makes of the runs was not known
+        live.log_many("loss", range(100, 105), range(5))
+        live.flush()
+        _header, (kept, grown) = ask(width=first[0]["width"])
+        assert (asked[2:], kept) == ([[live.run_id]], first[1][0])
+        assert sum(grown["count"]) == 105
+        assert ask(width=first[0]["width"], start=50)[1][0]["start"][0] == 50
+        assert (len(asked), asked[-1]) == (4, ids)
+        # In the trash, and by the beginning of its id, a run is read without the cache.
+        header, _curves = read_curves(client.get("/api/series", runs=ids[0][:-1], metrics="loss"))
+        assert header["curves"][0]["run"] == ids[0]
+        done.complete()
+        archive.trash_run(done)
+        assert sum(read_curves(client.get("/api/series", runs=ids[0], metrics="loss"))[1][0]["count"]) == 100
+        page.close()
+        live.complete()
+
+
+def test_the_cache_keeps_what_was_asked_for_last() -> None:
+    cache = CurveCache(limit_bytes=3 * KEY_BYTES + 30)
+    for number in range(3):
+        cache.put(number, PackedCurve(1, bytes(10)))
+    assert cache.get(0) == PackedCurve(1, bytes(10))
+    cache.put(3, PackedCurve(1, bytes(10)))
+    assert [cache.get(number) is None for number in range(4)] == [False, True, False, False]
+    cache.put(0, PackedCurve(1, bytes(10 * KEY_BYTES)))
+    assert [cache.get(number) for number in range(4)] == [None] * 4
+    for number in range(2_000):
+        cache.put_width(number, 0.5)
+    assert (cache.get_width(0), cache.get_width(1_999)) == (None, 0.5)
 
 
 # Comparing
@@ -473,14 +529,4 @@ def test_an_archive_without_runs_is_shown(tmp_path: Path) -> None:
     assert body(client.get("/api/runs")) == {"total": 0, "row_ids": [], "rows": []}
     assert body(client.get("/api/fields")) == {"fields": []}
     assert body(client.get("/api/archive"))["runs"] == 0
-    page.close()
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[tuple[Client, Archive, str]]:
-    """A client of a page, the archive that the page changes, and a run of it."""
-    run = fill(tmp_path / "own.db")
-    page = Page(str(tmp_path / "own.db"))
-    with Archive(tmp_path / "own.db") as archive:
-        yield Client(make_app(page, PORT, TOKEN)), archive, run
     page.close()

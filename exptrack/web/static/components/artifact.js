@@ -1,5 +1,6 @@
 /**
- * Shows an artifact by what it is: image, text, table, histogram or the files of a folder. All else can be saved.
+ * Shows an artifact by what it is: image, text, table, histogram or the files of a folder. All else can be
+ * saved.
  */
 import { html, useState } from "../vendor/ui.js";
 import { get, urlOf } from "../api.js";
@@ -31,7 +32,12 @@ export function sortOf({ kind, media_type: type, is_text: isText }) {
 }
 
 const ICONS = {
-    image: "image", table: "table-2", text: "file", folder: "folder", histogram: "chart-line", bytes: "database",
+    image: "image",
+    table: "table-2",
+    text: "file",
+    folder: "folder",
+    histogram: "chart-line",
+    bytes: "database",
 };
 
 export function SortIcon({ artifact }) {
@@ -52,7 +58,8 @@ export function describe(artifact) {
 /** A link that saves the artifact. */
 export function Download({ artifact }) {
     const name = artifact.name.split("/").at(-1);
-    return html`<a class="button" href=${artifactUrl(artifact)} download=${name}><${Icon} name="download" /> Download</a>`;
+    return html`<a class="button" href=${artifactUrl(artifact)} download=${name}><${Icon}
+        name="download" /> Download</a>`;
 }
 
 /** An image as it is, or as large as its place; a click on it changes between the two. */
@@ -60,17 +67,26 @@ export function Picture({ artifact, full = true, size = 256 }) {
     const [broken, setBroken] = useState(null);
     const src = full ? artifactUrl(artifact) : thumbnailUrl(artifact, size);
     if (broken === src) {
-        return html`<span class="picture-broken"><${Icon} name="triangle-alert" /> The browser cannot show it.</span>`;
+        return html`<span class="picture-broken"><${Icon}
+            name="triangle-alert" /> The browser cannot show it.</span>`;
     }
     const caption = artifact.metadata?.caption;
-    const alt = caption ? `${artifact.name}: ${caption}` : `${artifact.name}, step ${artifact.step ?? "unknown"}`;
-    return html`<img class="picture" src=${src} alt=${visible(alt)} loading=${full ? null : "lazy"} decoding="async"
+    const word = caption ?? `step ${artifact.step ?? "unknown"}`;
+    const alt = `${artifact.name}: ${word}`;
+    return html`<img class="picture" src=${src} alt=${visible(alt)} loading=${full ? null : "lazy"}
+        decoding="async"
         onError=${() => setBroken(src)} />`;
 }
 
 /** The content of an artifact, by what it is. `compact` leaves out what needs much room. */
 export function ArtifactPreview({ artifact, compact = false }) {
-    const Body = { image: ImageBody, text: TextBody, table: TableBody, histogram: HistogramBody, folder: FolderBody };
+    const Body = {
+        image: ImageBody,
+        text: TextBody,
+        table: TableBody,
+        histogram: HistogramBody,
+        folder: FolderBody,
+    };
     const Shown = Body[sortOf(artifact)] ?? BytesBody;
     return html`<div class=${`artifact-preview sort-${sortOf(artifact)}`}>
         <${Shown} artifact=${artifact} compact=${compact} /></div>`;
@@ -83,20 +99,21 @@ function ImageBody({ artifact, compact }) {
     const [natural, setNatural] = useState(false);
     if (compact) return html`<${Picture} artifact=${artifact} full=${false} size=${512} />`;
     return html`<button type="button" class=${natural ? "picture-frame natural" : "picture-frame"}
-        title=${natural ? "Fit it into the page" : "Show it in its own size"} onClick=${() => setNatural(!natural)}>
+        title=${natural ? "Fit it into the page" : "Show it in its own size"}
+            onClick=${() => setNatural(!natural)}>
         <${Picture} artifact=${artifact} /></button>`;
 }
 
-const useText = (artifact) => useLoad(
-    (signal) => get("/api/artifact-text", versionParams(artifact), signal), versionKeys(artifact),
-);
+const useText = (artifact) =>
+    useLoad((signal) => get("/api/artifact-text", versionParams(artifact), signal), versionKeys(artifact));
 
 function TextBody({ artifact, compact }) {
     const text = useText(artifact);
-    return html`<${Loaded} of=${text}>${(answer) => (compact
-        ? html`<pre class="text-compact">${visible(answer.text.slice(0, 2000))}</pre>`
-        : html`<${TextPreview} text=${answer.text} truncated=${answer.truncated} size=${artifact.size_bytes}
-            label=${artifact.name} />`)}<//>`;
+    return html`<${Loaded} of=${text}>${(answer) =>
+        compact
+            ? html`<pre class="text-compact">${visible(answer.text.slice(0, 2000))}</pre>`
+            : html`<${TextPreview} text=${answer.text} truncated=${answer.truncated} size=${artifact.size_bytes}
+            label=${artifact.name} />`}<//>`;
 }
 
 function TableBody({ artifact, compact }) {
@@ -106,21 +123,29 @@ function TableBody({ artifact, compact }) {
         [...versionKeys(artifact), rows],
     );
     return html`<${Loaded} of=${table}>${({ columns, rows: total }) => html`<${TablePreview}
-        columns=${columns.map((column) => column.name)} rows=${rowsOf(columns)} total=${total} label=${artifact.name} />`}<//>`;
+        columns=${columns.map((column) => column.name)} rows=${rowsOf(columns)} total=${total}
+            label=${artifact.name} />`}<//>`;
 }
 
 /** Turns columns of cells into rows. */
 function rowsOf(columns) {
-    return Array.from({ length: columns[0]?.cells.length ?? 0 }, (_, row) => columns.map(({ cells }) => cells[row]));
+    return Array.from({ length: columns[0]?.cells.length ?? 0 }, (_, row) =>
+        columns.map(({ cells }) => cells[row]),
+    );
 }
 
 function FolderBody({ artifact }) {
     const folder = useLoad(
-        (signal) => get("/api/artifact-files", versionParams(artifact), signal), versionKeys(artifact),
+        (signal) => get("/api/artifact-files", versionParams(artifact), signal),
+        versionKeys(artifact),
     );
-    const linkOf = (cell, column, row) => (column === "file" && row[1] !== null ? urlOf(artifactUrl(artifact), { file: cell }) : null);
+    const linkOf = (cell, column, row) =>
+        column === "file" && row[1] !== null ? urlOf(artifactUrl(artifact), { file: cell }) : null;
     return html`<${Loaded} of=${folder}>${({ files }) => html`<${TablePreview} columns=${["file", "bytes"]}
-        label=${artifact.name} linkOf=${linkOf} rows=${files.map((file) => [file.path, file.size_bytes])} />`}<//>`;
+        label=${artifact.name} linkOf=${linkOf} rows=${files.map((file) => [
+            file.path,
+            file.size_bytes,
+        ])} />`}<//>`;
 }
 
 function BytesBody({ artifact }) {
@@ -130,9 +155,11 @@ function BytesBody({ artifact }) {
 
 function HistogramBody({ artifact, compact }) {
     const text = useText(artifact);
-    return html`<${Loaded} of=${text}>${(answer) => (answer.truncated
-        ? html`<p class="soft">The histogram has too many bins to show; download it.</p>`
-        : html`<${Histogram} data=${JSON.parse(answer.text)} compact=${compact} label=${artifact.name} />`)}<//>`;
+    return html`<${Loaded} of=${text}>${(answer) =>
+        answer.truncated
+            ? html`<p class="soft">The histogram has too many bins to show; download it.</p>`
+            : html`<${Histogram} data=${JSON.parse(answer.text)} compact=${compact}
+            label=${artifact.name} />`}<//>`;
 }
 
 const WIDTH = 640;
@@ -143,21 +170,34 @@ export function Histogram({ data: { edges, counts, nan = 0, low = 0, high = 0 },
     const most = Math.max(1, ...counts);
     const [from, to] = [edges[0], edges.at(-1)];
     const place = (edge) => ((edge - from) / (to - from)) * WIDTH;
-    const outside = [[nan, "NaN"], [low, "below"], [high, "above"]].filter(([size]) => size > 0)
+    const outside = [
+        [nan, "NaN"],
+        [low, "below"],
+        [high, "above"],
+    ]
+        .filter(([size]) => size > 0)
         .map(([size, word]) => `${count(size)} ${word}`);
     const total = counts.reduce((sum, one) => sum + one, 0);
     const says = `${count(total)} values from ${number(from)} to ${number(to)}`;
     return html`<figure class="histogram">
-        <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${`${label}: ${says}`}>
-            ${counts.map((size, bin) => html`<rect key=${bin} x=${place(edges[bin])}
+        <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img"
+            aria-label=${`${label}: ${says}`}>
+            ${counts.map(
+                (size, bin) => html`<rect key=${bin} x=${place(edges[bin])}
                 width=${Math.max(0.5, place(edges[bin + 1]) - place(edges[bin]) - 0.5)}
                 y=${HEIGHT * (1 - size / most)} height=${(HEIGHT * size) / most}>
-                <title>${`${number(edges[bin])} to ${number(edges[bin + 1])}: ${count(size)}`}</title></rect>`)}
+                <title>${`${number(edges[bin])} to ${number(edges[bin + 1])}: ${count(size)}`}</title></rect>`,
+            )}
         </svg>
         <div class="histogram-axis"><span>${number(from)}</span><span>${number(to)}</span></div>
         <figcaption class="soft">${says}${outside.length > 0 && `; outside: ${outside.join(", ")}`}</figcaption>
-        ${!compact && html`<details><summary>Counts as a table</summary><${TablePreview} columns=${["from", "to", "values"]}
-            rows=${counts.map((size, bin) => [edges[bin], edges[bin + 1], size])} label=${`counts of ${label}`} /></details>`}
+        ${
+            !compact &&
+            html`<details><summary>Counts as a table</summary><${TablePreview}
+            columns=${["from", "to", "values"]}
+            rows=${counts.map((size, bin) => [edges[bin], edges[bin + 1], size])}
+                label=${`counts of ${label}`} /></details>`
+        }
     </figure>`;
 }
 
@@ -165,14 +205,28 @@ export function Histogram({ data: { edges, counts, nan = 0, low = 0, high = 0 },
 export function ArtifactFacts({ artifact }) {
     const { caption, columns, ...metadata } = artifact.metadata ?? {};
     return html`<dl class="pairs">
-        <div><dt>kind</dt><dd>${visible(artifact.kind)}${artifact.media_type && html`, <code>${visible(artifact.media_type)}</code>`}</dd></div>
+        <div><dt>kind</dt><dd>${visible(artifact.kind)}${
+            artifact.media_type && html`, <code>${visible(artifact.media_type)}</code>`
+        }</dd></div>
         <div><dt>size</dt><dd title=${`${count(artifact.size_bytes)} bytes`}>${describe(artifact)}</dd></div>
         ${artifact.step !== null && html`<div><dt>step</dt><dd>${count(artifact.step)}</dd></div>`}
-        <div><dt>hash</dt><dd><code>${artifact.hash.slice(0, 19)}</code><${Copy} text=${artifact.hash} label="the hash" /></dd></div>
-        ${artifact.aliases.length > 0 && html`<div><dt>aliases</dt><dd><${Aliases} names=${artifact.aliases} /></dd></div>`}
-        ${artifact.description && html`<div><dt>description</dt><dd><bdi>${visible(artifact.description)}</bdi></dd></div>`}
-        ${Object.entries(metadata).map(([key, item]) => html`<div key=${key}><dt><bdi>${visible(key)}</bdi></dt>
-            <dd><bdi>${visible(typeof item === "object" ? JSON.stringify(item) : String(item))}</bdi></dd></div>`)}
+        <div><dt>hash</dt><dd><code>${artifact.hash.slice(0, 19)}</code><${Copy} text=${artifact.hash}
+            label="the hash" /></dd></div>
+        ${
+            artifact.aliases.length > 0 &&
+            html`<div><dt>aliases</dt><dd><${Aliases} names=${artifact.aliases} />
+            </dd></div>`
+        }
+        ${
+            artifact.description &&
+            html`<div><dt>description</dt><dd><bdi>${visible(artifact.description)}</bdi>
+            </dd></div>`
+        }
+        ${Object.entries(metadata).map(
+            ([key, item]) => html`<div key=${key}><dt><bdi>${visible(key)}</bdi></dt>
+            <dd><bdi>${visible(typeof item === "object" ? JSON.stringify(item) : String(item))}</bdi></dd>
+                </div>`,
+        )}
     </dl>`;
 }
 

@@ -137,7 +137,9 @@ export function writeClock(ticks) {
         const time = new Date(tick * 1000);
         const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
         if (step >= DAY) return day;
-        const seconds = step < MINUTE ? `:${two(time.getSeconds())}` : "";
+        const digits = step < 1 ? Math.ceil(-Math.log10(step)) : 0;
+        const fraction = digits > 0 ? (tick - Math.floor(tick)).toFixed(digits).slice(1) : "";
+        const seconds = step < MINUTE ? `:${two(time.getSeconds())}${fraction}` : "";
         const clock = `${two(time.getHours())}:${two(time.getMinutes())}${seconds}`;
         const text = day === before ? clock : `${clock}\n${day}`;
         before = day;
@@ -145,13 +147,21 @@ export function writeClock(ticks) {
     });
 }
 
+const SPACES = { number: 50, duration: 64, clock: 84 };
+
+/** How many pixels apart the ticks of a horizontal axis are at least. */
+export const spaceOf = (kind) => SPACES[kind];
+
 /**
  * Return what an axis needs: its ticks for a range, and how to write them.
  * @param {'number'|'duration'|'clock'} kind
  * @param {boolean} isLog
  */
 export function axisOf(kind, isLog) {
-    if (isLog) return { ticks: logTicks, write: (ticks) => writeTicks(ticks, true) };
+    if (isLog) {
+        const unit = kind === "duration" ? "s" : "";
+        return { ticks: logTicks, write: (ticks) => writeTicks(ticks, true).map((text) => text + unit) };
+    }
     if (kind === "duration") return { ticks: durationTicks, write: writeDurations };
     if (kind === "clock") return { ticks: clockTicks, write: writeClock };
     return { ticks: linearTicks, write: (ticks) => writeTicks(ticks) };

@@ -1,8 +1,8 @@
 /**
  * Show one chart: its head, the plot, what the pointer is near, and what is left out, in words.
  *
- * All charts of a page share one signal `hover`: {chart, x, id, left, top, pinned}. It has the place on the x axis
- * and the line nearest to the pointer, so every chart shows the same crosshair and the same run.
+ * All charts of a page share one signal `hover`: {chart, x, id, left, top, pinned}. It has the place on the
+ * x axis and the line nearest to the pointer, so every chart shows the same crosshair and the same run.
  * @module
  */
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
@@ -33,11 +33,13 @@ export function Swatch({ color, dash = [] }) {
  * @param {(x: number, width: number) => string} props.writeX writes a place of the axis
  * @param {string} props.xName
  * @param {string[]} props.notes further words for the foot
- * @param {{current: Plot|null}} props.plot a reference that the chart sets
+ * @param {{current: Plot|null}} [props.plot] a reference that the chart sets
  */
 export function Chart(props) {
-    const { id, title, lines, view, hover, writeX, xName, notes = [], empty, onZoom, plot, children } = props;
+    const { id, title, lines, view, hover, writeX, xName, notes = [], empty, onZoom, children } = props;
     const box = useRef(null);
+    const own = useRef(null);
+    const plot = props.plot ?? own;
     const [drawn, setDrawn] = useState({ leftOut: { values: 0, lines: 0 }, outside: 0 });
     // The handlers live as long as the plot, so they read what holds now from here.
     const now = useRef({});
@@ -87,7 +89,8 @@ function describe({ leftOut, outside }, view) {
     if (leftOut.values > 0) {
         const axes = view.logX && view.logY ? "the log axes leave" : "the log axis leaves";
         words.push(
-            `${plural(leftOut.values, "value")} of ${plural(leftOut.lines, "line")} not above 0: ${axes} them out.`,
+            `${plural(leftOut.values, "value")} of ${plural(leftOut.lines, "line")} not above 0:`,
+            `${axes} them out.`,
         );
     }
     if (outside > 0) words.push(`${plural(outside, "point")} out of view.`);
@@ -95,7 +98,8 @@ function describe({ leftOut, outside }, view) {
 }
 
 function label(title, lines, xName) {
-    return `${visible(title)} by ${xName}: ${plural(lines.length, "line")}. Arrow keys move along it, Enter pins.`;
+    const keys = "Arrow keys move along it, Enter pins.";
+    return `${visible(title)} by ${xName}: ${plural(lines.length, "line")}. ${keys}`;
 }
 
 function hoverAt({ id, hover }, plot, point) {
@@ -224,7 +228,7 @@ export function Value({ value }) {
     return Number.isFinite(value) ? number(value) : html`<span class="special">${number(value)}</span>`;
 }
 
-/** Says what a value hides: the spread of its bucket or group, NaN among its points, the value before smoothing. */
+/** Says what a value hides: the spread of its bucket or group, NaN in it, the value before smoothing. */
 function spreadOf(line, place) {
     const words = [];
     const [low, high] = [line.lows[place], line.highs[place]];

@@ -3,7 +3,7 @@
  * @module
  */
 import { csv } from "../format.js";
-import { axisOf } from "./axes.js";
+import { axisOf, spaceOf } from "./axes.js";
 
 const LEGEND_ROW = 18;
 const MOST_LEGEND_ROWS = 50;
@@ -61,12 +61,12 @@ export function chartSvg(plot, title) {
         top: (y) => round(head + area.top + pixels.top(y)),
     };
     const parts = [
-        `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"` +
-            ' font-family="system-ui, sans-serif" font-size="11">',
+        `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"` +
+            ` viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11">`,
         `<rect width="${width}" height="${height}" fill="${theme.surface}"/>`,
         `<text x="12" y="19" font-size="13" font-weight="600" fill="${theme.text}">${escape(title)}</text>`,
-        `<clipPath id="area"><rect x="${area.left}" y="${head + area.top}" width="${area.width}" height="${area.height}"/>` +
-            "</clipPath>",
+        `<clipPath id="area"><rect x="${area.left}" y="${head + area.top}"` +
+            ` width="${area.width}" height="${area.height}"/></clipPath>`,
         ...axesSvg(plot, area, head, at),
         '<g clip-path="url(#area)" fill="none" stroke-width="1.25">',
         ...lines.map((line) => lineSvg(line, view, at)),
@@ -91,15 +91,16 @@ function axesSvg({ uplot, view, theme }, area, head, at) {
     const parts = [];
     const { x, y } = uplot.scales;
     const [across, up] = [axisOf(view.xKind, view.logX), axisOf("number", view.logY)];
-    const lefts = across.ticks(x.min, x.max, Math.max(2, area.width / 80));
-    const tops = up.ticks(y.min, y.max, Math.max(2, area.height / 36));
+    const lefts = across.ticks(x.min, x.max, Math.max(2, area.width / spaceOf(view.xKind)));
+    const tops = up.ticks(y.min, y.max, Math.max(2, area.height / 28));
     const texts = across.write(lefts);
     const bottom = head + area.top + area.height;
     up.write(tops).forEach((text, place) => {
         const top = at.top(tops[place]);
         parts.push(`<path d="M${area.left} ${top}h${area.width}" stroke="${theme.grid}"/>`);
         parts.push(
-            `<text x="${area.left - 6}" y="${top + 4}" text-anchor="end" fill="${theme.muted}">${escape(text)}</text>`,
+            `<text x="${area.left - 6}" y="${top + 4}" text-anchor="end" fill="${theme.muted}">` +
+                `${escape(text)}</text>`,
         );
     });
     lefts.forEach((tick, place) => {

@@ -12,11 +12,13 @@ export function Copy({ text, label, children }) {
         const timer = setTimeout(() => setSaid(""), 1500);
         return () => clearTimeout(timer);
     }, [said]);
-    const copy = () => navigator.clipboard.writeText(text).then(
-        () => setSaid("copied"),
-        () => setSaid("the browser did not allow it"),
-    );
-    return html`<button type="button" class="copy" title=${`Copy ${label}`} aria-label=${`Copy ${label}`} onClick=${copy}>
+    const copy = () =>
+        navigator.clipboard.writeText(text).then(
+            () => setSaid("copied"),
+            () => setSaid("the browser did not allow it"),
+        );
+    return html`<button type="button" class="copy" title=${`Copy ${label}`} aria-label=${`Copy ${label}`}
+        onClick=${copy}>
         ${children}<${Icon} name=${said === "copied" ? "check" : "copy"} />
         <span class="copied" role="status">${said}</span>
     </button>`;

@@ -1,8 +1,8 @@
 /**
  * Read the curves of a page: five runs a request, the same buckets for all runs of a metric, tails while live.
  *
- * An overview of each metric stays in memory. A zoom reads its range at a finer width and lies above the overview,
- * so going back needs no request. A live tick reads only from the last bucket on.
+ * An overview of each metric stays in memory. A zoom reads its range at a finer width and lies above the
+ * overview, so going back needs no request. A live tick reads only from the last bucket on.
  * @module
  */
 import { get, getBinary, wasAborted } from "../api.js";
@@ -56,7 +56,7 @@ class MetricCurves {
 /** Reads and keeps the curves of several runs along one axis. */
 export class CurveStore {
     /**
-     * @param {{by: string, runs: {run_id: string, row_id: number, duration: number}[], buckets: number}} options
+     * @param {{by: string, runs: object[], buckets: number}} options runs are {run_id, row_id, duration}
      * @param {(metric: string) => void} onChange called after the curves of a metric changed
      */
     constructor({ by, runs, buckets }, onChange) {

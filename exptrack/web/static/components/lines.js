@@ -123,7 +123,7 @@ function walk(xs, own, tolerance, visit) {
 /**
  * Return the columns that uPlot draws, and what a log axis leaves out.
  *
- * Where a line has no bucket, its value is undefined: the line goes on. One that cannot be drawn is null: a gap.
+ * Where a line has no bucket, its value is undefined: the line goes on. What cannot be drawn is null: a gap.
  * @param {Line[]} lines
  * @returns {{data: ArrayLike<number>[], leftOut: {values: number, lines: number}}}
  */

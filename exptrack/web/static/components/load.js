@@ -18,7 +18,8 @@ export function useLoad(load, keys) {
         setState((before) => ({ ...before, loading: true }));
         latest.current(stop.signal).then(
             (data) => stop.signal.aborted || setState({ data, error: null, loading: false }),
-            (error) => stop.signal.aborted || setState((before) => ({ data: before.data, error, loading: false })),
+            (error) =>
+                stop.signal.aborted || setState((before) => ({ data: before.data, error, loading: false })),
         );
         return () => stop.abort();
     }, [...keys, turn]);
@@ -38,7 +39,8 @@ export function Empty({ title, children }) {
     return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
 }
 
-/** Shows the outcome of useLoad: its problem, a quiet word while it reads for the first time, or `children(data)`. */
+/** Shows the outcome of useLoad: its problem, a quiet word while it reads for the first time,
+    or `children(data)`. */
 export function Loaded({ of, children }) {
     if (of.error && of.data === null) return html`<${Problem} error=${of.error} retry=${of.reload} />`;
     if (of.data === null) return html`<p class="reading" aria-busy="true">Reading…</p>`;

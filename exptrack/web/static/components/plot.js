@@ -1,12 +1,12 @@
 /**
- * Draw the lines of one chart on a canvas by uPlot, and what moves with the pointer on a second canvas above it.
+ * Draw the lines of one chart on a canvas by uPlot, and what moves with the pointer on another above it.
  *
  * The lower canvas is drawn when data or the view change, the upper one at most once a frame. So a chart of 50
  * runs follows the pointer without drawing its 50 lines again.
  * @module
  */
 import uPlot from "../vendor/uplot.js";
-import { axisOf } from "./axes.js";
+import { axisOf, spaceOf } from "./axes.js";
 import { lowerBound } from "./series.js";
 import { nearestLines, nearestPlace, plotData, valueRange } from "./lines.js";
 import { fillBand, paintDots, strokeLine, paintMarks } from "./plot_painting.js";
@@ -14,6 +14,7 @@ import { fillBand, paintDots, strokeLine, paintMarks } from "./plot_painting.js"
 /** With more lines than this, bands would be mud: only that under the pointer is drawn. */
 export const MOST_BANDS = 8;
 const DOTS_APART = 14; // pixels; where points are farther apart, each is drawn as a dot
+const FEW_POINTS = 60;
 const WHOLE = [null, null];
 
 /**
@@ -75,7 +76,8 @@ export class Plot {
         const filter = (_, ticks) => ticks;
         const axis = { filter, stroke: theme.muted, font: theme.font, ticks: { ...line, size: 4 }, gap: 4 };
         const split = (of, space) => (plot, number, low, high) => {
-            const length = (number === 0 ? plot.over.clientWidth : plot.over.clientHeight) || space * 4;
+            // Without the other axis, whose size is not known yet.
+            const length = number === 0 ? plot.width - 64 : plot.height - 40;
             return of.ticks(low, high, Math.max(2, Math.floor(length / space)));
         };
         return {
@@ -97,7 +99,7 @@ export class Plot {
                     ...axis,
                     grid: { show: false },
                     size: view.xKind === "clock" ? 38 : 26,
-                    splits: split(x, 80),
+                    splits: split(x, spaceOf(view.xKind)),
                     values: (_, ticks) => x.write(ticks),
                 },
                 {
@@ -136,8 +138,10 @@ export class Plot {
     rangeX() {
         const [low, high] = this.view.zoom ?? WHOLE;
         const [least, most] = this.extent;
-        const from = low ?? least;
-        const to = high ?? most;
+        // Dots at the edges would be cut in half.
+        const margin = this.lines.some((line) => line.xs.length < FEW_POINTS) ? (most - least) * 0.015 : 0;
+        const from = low ?? (this.view.logX ? least : least - margin);
+        const to = high ?? most + margin;
         if (to > from) return [from, to];
         return this.view.logX ? [from / 2, from * 2] : [from - 0.5, from + 0.5];
     }

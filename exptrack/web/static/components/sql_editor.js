@@ -1,6 +1,6 @@
 /**
- * An editor for one SELECT: CodeMirror in a shadow root, as it adds style elements, which the page's policy forbids.
- * The page's colours reach into it as variables.
+ * An editor for one SELECT: CodeMirror in a shadow root, as it adds style elements, which the page's policy
+ * forbids. The page's colours reach into it as variables.
  */
 import { html, useEffect, useRef } from "../vendor/ui.js";
 
@@ -22,12 +22,17 @@ function appearance({ EditorView, HighlightStyle, syntaxHighlighting, tags }) {
         ".cm-placeholder": { color: "var(--text-faint)" },
         ".cm-matchingBracket": { backgroundColor: "var(--mark)" },
         ".cm-tooltip": {
-            color: "var(--text)", backgroundColor: "var(--bg-raised)", border: "1px solid var(--line-strong)",
-            borderRadius: "6px", boxShadow: "var(--shadow)", overflow: "hidden",
+            color: "var(--text)",
+            backgroundColor: "var(--bg-raised)",
+            border: "1px solid var(--line-strong)",
+            borderRadius: "6px",
+            boxShadow: "var(--shadow)",
+            overflow: "hidden",
         },
         ".cm-tooltip-autocomplete > ul > li": { padding: "2px 8px", fontFamily: "var(--mono)" },
         ".cm-tooltip-autocomplete > ul > li[aria-selected]": {
-            color: "var(--text)", backgroundColor: "var(--bg-chosen)",
+            color: "var(--text)",
+            backgroundColor: "var(--bg-chosen)",
         },
         ".cm-completionDetail": { color: "var(--text-soft)", fontStyle: "normal" },
     });
@@ -35,7 +40,11 @@ function appearance({ EditorView, HighlightStyle, syntaxHighlighting, tags }) {
         { tag: tags.keyword, color: "var(--link)", fontWeight: "600" },
         { tag: [tags.string, tags.special(tags.string)], color: "var(--good)" },
         { tag: [tags.number, tags.bool, tags.null], color: "var(--warn)" },
-        { tag: [tags.comment, tags.lineComment, tags.blockComment], color: "var(--text-faint)", fontStyle: "italic" },
+        {
+            tag: [tags.comment, tags.lineComment, tags.blockComment],
+            color: "var(--text-faint)",
+            fontStyle: "italic",
+        },
     ]);
     return [theme, syntaxHighlighting(marks)];
 }
@@ -54,22 +63,35 @@ function extensions(cm, schemaPart, latest) {
     };
     // Tab leaves the editor, as everywhere on the page; it only accepts a completion that is shown.
     const keys = [
-        { key: "Mod-Enter", run, preventDefault: true }, { key: "Tab", run: cm.acceptCompletion },
-        ...cm.closeBracketsKeymap, ...cm.completionKeymap, ...cm.historyKeymap, ...cm.defaultKeymap,
+        { key: "Mod-Enter", run, preventDefault: true },
+        { key: "Tab", run: cm.acceptCompletion },
+        ...cm.closeBracketsKeymap,
+        ...cm.completionKeymap,
+        ...cm.historyKeymap,
+        ...cm.defaultKeymap,
     ];
     return [
-        cm.lineNumbers(), cm.history(), cm.drawSelection(), cm.bracketMatching(), cm.closeBrackets(),
-        cm.autocompletion({ icons: false }), cm.highlightSpecialChars(), cm.EditorView.lineWrapping,
-        schemaPart.of(language(cm, latest.current.schema)), cm.keymap.of(keys), ...appearance(cm),
+        cm.lineNumbers(),
+        cm.history(),
+        cm.drawSelection(),
+        cm.bracketMatching(),
+        cm.closeBrackets(),
+        cm.autocompletion({ icons: false }),
+        cm.highlightSpecialChars(),
+        cm.EditorView.lineWrapping,
+        schemaPart.of(language(cm, latest.current.schema)),
+        cm.keymap.of(keys),
+        ...appearance(cm),
         cm.placeholder("SELECT run_id, status FROM runs LIMIT 20"),
-        cm.EditorView.contentAttributes.of({ "aria-label": "SQL: one SELECT", "aria-multiline": "true" }), changed,
+        cm.EditorView.contentAttributes.of({ "aria-label": "SQL: one SELECT", "aria-multiline": "true" }),
+        changed,
     ];
 }
 
 /**
  * @param {{text: string, schema: Object<string, string[]>, onChange: (text: string) => void, onRun: () => void,
- * handle: {current: {insert: (text: string) => void}|null}}} props `text` is what the editor shows; when it differs
- * from what was typed, the editor takes it over. `handle` receives a way to insert at the cursor.
+ * handle: {current: object|null}}} props `text` is what the editor shows at first. `handle` receives
+ * insert(text) at the cursor, replace(text) and focus(). Showing `text` at each change would race with typing.
  */
 export function SqlEditor(props) {
     const host = useRef(null);
@@ -83,12 +105,21 @@ export function SqlEditor(props) {
             const root = host.current.shadowRoot ?? host.current.attachShadow({ mode: "open" });
             const schemaPart = new cm.Compartment();
             const doc = latest.current.text;
-            const view = new cm.EditorView({ doc, parent: root, root, extensions: extensions(cm, schemaPart, latest) });
+            const view = new cm.EditorView({
+                doc,
+                parent: root,
+                root,
+                extensions: extensions(cm, schemaPart, latest),
+            });
             editor.current = { view, cm, schemaPart };
             props.handle.current = {
                 insert(text) {
                     view.dispatch(view.state.replaceSelection(text), { scrollIntoView: true });
                     view.focus();
+                },
+                replace(text) {
+                    if (view.state.doc.toString() === text) return;
+                    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
                 },
                 focus: () => view.focus(),
             };
@@ -99,11 +130,6 @@ export function SqlEditor(props) {
             [editor.current, props.handle.current] = [null, null];
         };
     }, []);
-    useEffect(() => {
-        const { view } = editor.current ?? {};
-        if (!view || view.state.doc.toString() === props.text) return;
-        view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: props.text } });
-    }, [props.text]);
     useEffect(() => {
         if (!editor.current) return;
         const { view, cm, schemaPart } = editor.current;

@@ -7,7 +7,7 @@
  * A column is {id, label, width, pinned, number, title, cell(row, index), head}. `rows` is {total, at(index),
  * need(from, to), stamp}; `stamp` changes when rows did.
  */
-import { h, html, useEffect, useId, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
+import { h, html, useId, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 4;
@@ -170,7 +170,8 @@ export function Table({
         rows.need(next.first, next.last);
     };
     useLayoutEffect(update, [rows, rows.total, columns]);
-    useEffect(() => {
+    // The end of a plain effect may come after the element is gone, which the observer tells as a change of size.
+    useLayoutEffect(() => {
         const observer = new ResizeObserver(() => update());
         observer.observe(scroller.current);
         return () => observer.disconnect();

@@ -17,18 +17,31 @@ export function TextPreview({ text, truncated = false, size = null, label = "tex
     return html`<figure class="text-preview">
         <div class="tool-row">
             <span class="soft">${plural(lines.length, "line")}${
-                truncated ? ` of the beginning${size === null ? "" : `; the whole is ${bytes(size)}`}` : ""}</span>
-            <label class="check"><input type="checkbox" checked=${wrap} onChange=${() => setWrap(!wrap)} /> wrap long lines</label>
+                truncated ? ` of the beginning${size === null ? "" : `; the whole is ${bytes(size)}`}` : ""
+            }</span>
+            <label class="check"><input type="checkbox" checked=${wrap}
+                onChange=${() => setWrap(!wrap)} /> wrap long lines</label>
             <${Copy} text=${text} label=${label} />
         </div>
         <div class=${wrap ? "lines wrapped" : "lines"} tabindex="0" role="region" aria-label=${label}>
-            ${wrap
-                ? html`<ol>${part.map((line, place) => html`<li key=${place}>${visible(line) || " "}</li>`)}</ol>`
-                : html`<pre class="line-numbers" aria-hidden="true">${part.map((_, place) => place + 1).join("\n")}</pre>
-                    <pre class="line-texts">${part.map(visible).join("\n")}</pre>`}
+            ${
+                wrap
+                    ? html`<ol>${part.map(
+                          (line, place) => html`<li
+                    key=${place}>${visible(line) || " "}</li>`,
+                      )}</ol>`
+                    : html`<pre class="line-numbers" aria-hidden="true">${part
+                          .map((_, place) => place + 1)
+                          .join("\n")}</pre>
+                    <pre class="line-texts">${part.map(visible).join("\n")}</pre>`
+            }
         </div>
-        ${lines.length > most && html`<button type="button" class="more" onClick=${() => setMost(most + 10 * LINES)}>
-            Show more lines</button>`}
+        ${
+            lines.length > most &&
+            html`<button type="button" class="more"
+            onClick=${() => setMost(most + 10 * LINES)}>
+            Show more lines</button>`
+        }
     </figure>`;
 }
 
@@ -46,13 +59,21 @@ export function cellText(cell) {
     return typeof cell === "object" ? JSON.stringify(cell) : String(cell);
 }
 
-const isNumeric = (cell) => typeof cell === "number" || cell === "NaN" || cell === "Infinity" || cell === "-Infinity";
+const isNumeric = (cell) =>
+    typeof cell === "number" || cell === "NaN" || cell === "Infinity" || cell === "-Infinity";
 
 /**
  * A table of `columns`, names, and `rows`, lists of cells. A click on a heading sorts; `total` is the number of
  * rows of the whole table. `linkOf(cell, column, row)` may return an address, which makes the cell a link.
  */
-export function TablePreview({ columns, rows, total = null, label = "table", pageSize = 100, linkOf = null }) {
+export function TablePreview({
+    columns,
+    rows,
+    total = null,
+    label = "table",
+    pageSize = 100,
+    linkOf = null,
+}) {
     const [sort, setSort] = useState({ column: -1, down: false });
     const [page, setPage] = useState(0);
     const sorted = useMemo(() => sortRows(rows, sort), [rows, sort]);
@@ -60,25 +81,39 @@ export function TablePreview({ columns, rows, total = null, label = "table", pag
     const pages = Math.max(1, Math.ceil(rows.length / pageSize));
     const at = Math.min(page, pages - 1);
     const order = (place) => {
-        setSort((before) => (before.column === place ? { column: before.down ? -1 : place, down: true } : { column: place, down: false }));
+        setSort((before) =>
+            before.column === place
+                ? { column: before.down ? -1 : place, down: true }
+                : { column: place, down: false },
+        );
         setPage(0);
     };
     const mark = (place) => (sort.column !== place ? "none" : sort.down ? "descending" : "ascending");
     return html`<div class="table-preview">
         <div class="table-scroll" tabindex="0" role="region" aria-label=${label}>
-            <table class="data-table"><thead><tr>${columns.map((name, place) => html`
+            <table class="listing"><thead><tr>${columns.map(
+                (name, place) => html`
                 <th scope="col" key=${place} aria-sort=${mark(place)} class=${numeric[place] ? "number" : ""}>
                     <button type="button" class="sort" onClick=${() => order(place)}><bdi>${visible(name)}</bdi>
-                        <span aria-hidden="true">${{ none: "", ascending: "▲", descending: "▼" }[mark(place)]}</span></button></th>`)}
+                        <span aria-hidden="true">${
+                            { none: "", ascending: "▲", descending: "▼" }[mark(place)]
+                        }</span></button></th>`,
+            )}
             </tr></thead>
-            <tbody>${sorted.slice(at * pageSize, (at + 1) * pageSize).map((row, line) => html`<tr key=${line}>
-                ${row.map((cell, place) => html`<${Cell} key=${place} cell=${cell} isNumber=${numeric[place]}
-                    href=${linkOf?.(cell, columns[place], row)} />`)}</tr>`)}</tbody></table>
+            <tbody>${sorted.slice(at * pageSize, (at + 1) * pageSize).map(
+                (row, line) => html`<tr key=${line}>
+                ${row.map(
+                    (cell, place) => html`<${Cell} key=${place} cell=${cell} isNumber=${numeric[place]}
+                    href=${linkOf?.(cell, columns[place], row)} />`,
+                )}</tr>`,
+            )}</tbody></table>
         </div>
         <${Pages} at=${at} pages=${pages} go=${setPage}>
-            ${total !== null && total > rows.length
-                ? `the first ${count(rows.length)} of ${plural(total, "row")}`
-                : plural(rows.length, "row")}<//>
+            ${
+                total !== null && total > rows.length
+                    ? `the first ${count(rows.length)} of ${plural(total, "row")}`
+                    : plural(rows.length, "row")
+            }<//>
     </div>`;
 }
 
@@ -88,17 +123,25 @@ function Cell({ cell, isNumber, href }) {
     const text = visible(cellText(cell));
     const long = text.length > 300;
     return html`<td class=${isNumber ? "number" : ""} title=${typeof cell === "number" ? String(cell) : null}>
-        ${href ? html`<a href=${href}><bdi>${text}</bdi></a>`
-            : html`<bdi class=${odd ? "special" : ""}>${long ? `${text.slice(0, 300)}…` : text}</bdi>`}</td>`;
+        ${
+            href
+                ? html`<a href=${href}><bdi>${text}</bdi></a>`
+                : html`<bdi class=${odd ? "special" : ""}>${long ? `${text.slice(0, 300)}…` : text}</bdi>`
+        }</td>`;
 }
 
 /** Buttons for pages of anything, with a word on the whole. */
 export function Pages({ at, pages, go, children }) {
     return html`<div class="pages"><span class="soft">${children}</span>
-        ${pages > 1 && html`
-            <button type="button" disabled=${at === 0} onClick=${() => go(at - 1)} aria-label="Previous page">‹</button>
+        ${
+            pages > 1 &&
+            html`
+            <button type="button" disabled=${at === 0} onClick=${() => go(at - 1)}
+                aria-label="Previous page">‹</button>
             <span>page ${count(at + 1)} of ${count(pages)}</span>
-            <button type="button" disabled=${at >= pages - 1} onClick=${() => go(at + 1)} aria-label="Next page">›</button>`}
+            <button type="button" disabled=${at >= pages - 1} onClick=${() => go(at + 1)}
+                aria-label="Next page">›</button>`
+        }
     </div>`;
 }
 
@@ -135,8 +178,8 @@ function compareCells(a, b) {
 }
 
 /**
- * The shortest edit from lines `a` to lines `b` (Myers): a list of `{kind, text, a, b}` with kind same, removed or
- * added, and line numbers from 1. Beginnings and ends that agree are left to no search.
+ * The shortest edit from lines `a` to lines `b` (Myers): a list of `{kind, text, a, b}`. `kind` is same,
+ * removed or added; lines count from 1. Beginnings and ends that agree are not searched.
  */
 export function diffLines(a, b) {
     let head = 0;
@@ -145,7 +188,8 @@ export function diffLines(a, b) {
     while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail += 1;
     const found = [];
     const same = (from, to, shift) => {
-        for (let n = from; n < to; n += 1) found.push({ kind: "same", text: a[n], a: n + 1, b: n + 1 + shift });
+        for (let n = from; n < to; n += 1)
+            found.push({ kind: "same", text: a[n], a: n + 1, b: n + 1 + shift });
     };
     same(0, head, 0);
     for (const edit of editsBetween(a.slice(head, a.length - tail), b.slice(head, b.length - tail))) {
@@ -205,25 +249,34 @@ const AROUND = 3;
 export function TextDiff({ a, b, labelA = "before", labelB = "after" }) {
     const edits = useMemo(() => diffLines(splitLines(a), splitLines(b)), [a, b]);
     const [all, setAll] = useState(false);
-    if (edits.every((edit) => edit.kind === "same")) return html`<p class="soft">The two texts are the same.</p>`;
+    if (edits.every((edit) => edit.kind === "same"))
+        return html`<p
+        class="soft">The two texts are the same.</p>`;
     const near = nearChanges(edits);
-    const rows = edits.map((edit, place) => ({ ...edit, near: near[place], place })).filter((edit) => all || edit.near);
+    const rows = edits
+        .map((edit, place) => ({ ...edit, near: near[place], place }))
+        .filter((edit) => all || edit.near);
     return html`<figure class="text-diff">
         <div class="tool-row">
             <span class="soft">− <bdi>${visible(labelA)}</bdi>, + <bdi>${visible(labelB)}</bdi></span>
-            <label class="check"><input type="checkbox" checked=${all} onChange=${() => setAll(!all)} /> show all lines</label>
+            <label class="check"><input type="checkbox" checked=${all}
+                onChange=${() => setAll(!all)} /> show all lines</label>
         </div>
         <table class="diff-table" aria-label=${`Differences of ${labelA} and ${labelB}`}><tbody>
-            ${rows.map((edit, line) => html`<${DiffLine} key=${edit.place} edit=${edit}
-                gap=${line > 0 && rows[line - 1].place !== edit.place - 1} />`)}
+            ${rows.map(
+                (edit, line) => html`<${DiffLine} key=${edit.place} edit=${edit}
+                gap=${line > 0 && rows[line - 1].place !== edit.place - 1} />`,
+            )}
         </tbody></table>
     </figure>`;
 }
 
 function DiffLine({ edit, gap }) {
     return html`${gap && html`<tr class="diff-gap"><td colspan="4">…</td></tr>`}
-        <tr class=${`diff-${edit.kind}`}><td class="line-number">${edit.a ?? ""}</td><td class="line-number">${edit.b ?? ""}</td>
-            <td class="diff-sign">${SIGNS[edit.kind]}</td><td class="diff-text">${visible(edit.text)}</td></tr>`;
+        <tr class=${`diff-${edit.kind}`}><td class="line-number">${edit.a ?? ""}</td><td
+            class="line-number">${edit.b ?? ""}</td>
+            <td class="diff-sign">${SIGNS[edit.kind]}</td><td class="diff-text">${visible(edit.text)}</td>
+                </tr>`;
 }
 
 function nearChanges(edits) {
@@ -242,6 +295,9 @@ export function PatchPreview({ text }) {
         if (line.startsWith("+") && !line.startsWith("+++")) return "added";
         return line.startsWith("-") && !line.startsWith("---") ? "removed" : "same";
     };
-    return html`<pre class="patch" tabindex="0" role="region" aria-label="Difference">${splitLines(text).map((line, place) =>
-        html`<span key=${place} class=${`diff-${kind(line)}`}>${visible(line)}${"\n"}</span>`)}</pre>`;
+    return html`<pre class="patch" tabindex="0" role="region"
+        aria-label="Difference">${splitLines(text).map(
+            (line, place) =>
+                html`<span key=${place} class=${`diff-${kind(line)}`}>${visible(line)}${"\n"}</span>`,
+        )}</pre>`;
 }

@@ -37,7 +37,8 @@ export function listNodes(map, path = "", depth = 0, found = []) {
     return found;
 }
 
-/** A value as text, with the marks that tell its type: texts in quotes only where they could be taken for more. */
+/** A value as text,
+    with the marks that tell its type: texts in quotes only where they could be taken for more. */
 export function valueText(value) {
     if (value === null) return "null";
     if (typeof value === "string") return value;
@@ -60,7 +61,10 @@ function matching(nodes, search) {
     for (const node of nodes) {
         around.length = node.depth;
         if (node.folds) around.push(node);
-        else if (node.path.toLowerCase().includes(sought) || valueText(node.value).toLowerCase().includes(sought)) {
+        else if (
+            node.path.toLowerCase().includes(sought) ||
+            valueText(node.value).toLowerCase().includes(sought)
+        ) {
             kept.add(node.path);
             for (const map of around) kept.add(map.path);
         }
@@ -90,35 +94,50 @@ export function Tree({ value, sources = null, noun = "values" }) {
     const [flipped, setFlipped] = useState(() => new Set());
     const [most, setMost] = useState(PAGE);
     const folds = nodes.filter((node) => node.folds);
-    const startsFolded = (node) => leaves > MOST_OPEN && node.depth >= (folds.some((one) => one.depth === 0) ? 0 : 1);
+    const startsFolded = (node) =>
+        leaves > MOST_OPEN && node.depth >= (folds.some((one) => one.depth === 0) ? 0 : 1);
     const folded = (node) => startsFolded(node) !== flipped.has(node.path);
     const kept = useMemo(() => matching(nodes, search), [nodes, search]);
     const rows = shown(nodes, kept, folded);
-    const flip = (path) => setFlipped((before) => {
-        const after = new Set(before);
-        if (!after.delete(path)) after.add(path);
-        return after;
-    });
-    const foldAll = (close) => setFlipped(new Set(
-        folds.filter((node) => startsFolded(node) !== close).map((node) => node.path),
-    ));
+    const flip = (path) =>
+        setFlipped((before) => {
+            const after = new Set(before);
+            if (!after.delete(path)) after.add(path);
+            return after;
+        });
+    const foldAll = (close) =>
+        setFlipped(new Set(folds.filter((node) => startsFolded(node) !== close).map((node) => node.path)));
     return html`<div class="tree">
         <div class="tool-row">
             <input type="search" class="search" placeholder=${`Search ${count(leaves)} ${noun}`}
-                aria-label=${`Search ${noun}`} value=${search} onInput=${(event) => setSearch(event.target.value)} />
-            ${folds.length > 0 && !kept && html`
+                aria-label=${`Search ${noun}`} value=${search}
+                    onInput=${(event) => setSearch(event.target.value)} />
+            ${
+                folds.length > 0 &&
+                !kept &&
+                html`
                 <button type="button" onClick=${() => foldAll(false)}>Unfold all</button>
-                <button type="button" onClick=${() => foldAll(true)}>Fold all</button>`}
+                <button type="button" onClick=${() => foldAll(true)}>Fold all</button>`
+            }
             ${kept && html`<span class="soft">${count(rows.filter((node) => !node.folds).length)} match</span>`}
         </div>
         <table class="tree-table">
-            <thead><tr><th scope="col">Key</th><th scope="col">Value</th>${sources && html`<th scope="col">Set by</th>`}</tr></thead>
-            <tbody>${rows.slice(0, most).map((node) => html`<${Node} key=${node.path} node=${node}
+            <thead><tr><th scope="col">Key</th><th scope="col">Value</th>${
+                sources &&
+                html`<th
+                scope="col">Set by</th>`
+            }</tr></thead>
+            <tbody>${rows.slice(0, most).map(
+                (node) => html`<${Node} key=${node.path} node=${node}
                 source=${sources?.[node.path]} withSource=${sources !== null}
-                isFolded=${!kept && folded(node)} flip=${flip} />`)}</tbody>
+                isFolded=${!kept && folded(node)} flip=${flip} />`,
+            )}</tbody>
         </table>
-        ${rows.length > most && html`<button type="button" class="more" onClick=${() => setMost(most + PAGE)}>
-            Show ${Math.min(PAGE, rows.length - most)} more of ${count(rows.length)}</button>`}
+        ${
+            rows.length > most &&
+            html`<button type="button" class="more" onClick=${() => setMost(most + PAGE)}>
+            Show ${Math.min(PAGE, rows.length - most)} more of ${count(rows.length)}</button>`
+        }
         ${rows.length === 0 && html`<p class="soft">No ${noun} match “${visible(search)}”.</p>`}
     </div>`;
 }
@@ -127,16 +146,23 @@ function Node({ node, source, withSource, isFolded, flip }) {
     const text = valueText(node.value);
     return html`<tr class=${node.folds ? "tree-map" : "tree-leaf"}>
         <th scope="row" class=${`depth-${Math.min(node.depth, 12)}`}>
-            ${node.folds
-                ? html`<button type="button" class="fold" aria-expanded=${String(!isFolded)} onClick=${() => flip(node.path)}>
-                    <${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} /><bdi>${visible(node.key)}</bdi></button>`
-                : html`<bdi class="tree-key">${visible(node.key)}</bdi>`}
+            ${
+                node.folds
+                    ? html`<button type="button" class="tree-fold" aria-expanded=${String(!isFolded)}
+                    onClick=${() => flip(node.path)}>
+                    <${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} />
+                        <bdi>${visible(node.key)}</bdi></button>`
+                    : html`<bdi class="tree-key">${visible(node.key)}</bdi>`
+            }
             <${Copy} text=${node.path} label=${`the path ${node.path}`} />
         </th>
-        <td>${node.folds
-            ? html`<span class="soft">${isFolded ? plural(node.leaves, "value") : ""}</span>`
-            : html`<bdi class=${`value type-${typeOf(node.value)}`} title=${typeOf(node.value)}>${visible(text)}</bdi>
-                <${Copy} text=${text} label=${`the value of ${node.path}`} />`}</td>
+        <td>${
+            node.folds
+                ? html`<span class="soft">${isFolded ? plural(node.leaves, "value") : ""}</span>`
+                : html`<bdi class=${`value type-${typeOf(node.value)}`}
+                title=${typeOf(node.value)}>${visible(text)}</bdi>
+                <${Copy} text=${text} label=${`the value of ${node.path}`} />`
+        }</td>
         ${withSource && html`<td>${source && html`<${Source} source=${source} />`}</td>`}
     </tr>`;
 }
@@ -144,5 +170,7 @@ function Node({ node, source, withSource, isFolded, flip }) {
 /** What set a value: a file with its line, an override, a default, code or a trial. */
 export function Source({ source }) {
     const place = source.kind === "file" && source.line ? `${source.name}:${source.line}` : source.name;
-    return html`<span class="source"><span class="source-kind">${source.kind}</span>${" "}<bdi>${visible(place)}</bdi></span>`;
+    return html`<span class="source"><span class="source-kind">${source.kind}</span>${" "}<bdi>${visible(
+        place,
+    )}</bdi></span>`;
 }

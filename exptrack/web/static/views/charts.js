@@ -6,11 +6,10 @@ import { html, useEffect, useMemo, useRef, useSignal, useState } from "../vendor
 import { dark } from "../colors.js";
 import { plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { watch } from "../live.js";
-import { CurveStore } from "../components/curves.js";
 import { Icon } from "../components/icons.js";
 import { groupRuns, lookOf, nameValue, shortName } from "../components/looks.js";
 import { ChartMenu, DataDialog } from "./charts/data.js";
+import { useFeed } from "./charts/feed.js";
 import { LegendTable, RunList } from "./charts/legend.js";
 import { MetricChart, useLines } from "./charts/metric_chart.js";
 import { MOST_RUNS, placeWriter, readState } from "./charts/state.js";
@@ -20,51 +19,6 @@ import { Toolbar } from "./charts/toolbar.js";
 const COLUMNS = 3;
 const LIST_WIDTH = 240;
 const SYSTEM = "system";
-const PIXELS_A_BUCKET = 2;
-
-/** A store of curves, and who wants to hear of changes in it. */
-function openFeed(options) {
-    const listeners = new Map();
-    const tell = (metric) => listeners.get(metric)?.forEach((listener) => listener());
-    const listen = (metric, listener) => {
-        if (!listeners.has(metric)) listeners.set(metric, new Set());
-        listeners.get(metric).add(listener);
-        return () => listeners.get(metric).delete(listener);
-    };
-    const store = new CurveStore(options, tell);
-    const shown = () =>
-        new Set([...listeners].filter(([, those]) => those.size > 0).map(([metric]) => metric));
-    return { store, listen, shown };
-}
-
-/** Keep a feed for these runs and this axis, and follow the runs that go on. */
-function useFeed(runs, by, isLarge) {
-    const ids = runs?.map((run) => run.run_id).join(",");
-    const feed = useMemo(() => {
-        if (!runs) return null;
-        const width = (innerWidth - LIST_WIDTH) / (isLarge ? 1 : COLUMNS);
-        const rows = runs.map(({ run_id, row_id, duration }) => ({
-            run_id,
-            row_id,
-            duration: duration ?? 0,
-        }));
-        return openFeed({ by, runs: rows, buckets: width / PIXELS_A_BUCKET });
-    }, [ids, by, isLarge]);
-    useEffect(() => () => feed?.store.stop(), [feed]);
-    const live = runs
-        ?.filter((run) => run.status === "running")
-        .map((run) => run.run_id)
-        .join(",");
-    useEffect(() => {
-        if (!live || feed === null) return undefined;
-        const points = live.split(",");
-        return watch({ points }, (event) => {
-            if (event.type === "points") feed.store.refresh(event.runs, feed.shown());
-            if (event.type === "again") feed.store.refresh(points, feed.shown());
-        });
-    }, [feed, live]);
-    return feed;
-}
 
 /** Group metrics by what stands before the first slash; those of the system apart. */
 function groupMetrics(metrics, { search, metrics: chosen }) {
@@ -96,8 +50,9 @@ function chartsOf(metric, runs, split) {
 
 function Section({ prefix, names, isFolded, onFold, children }) {
     const title = prefix === "" ? "Metrics" : prefix === SYSTEM ? "System" : prefix;
-    return html`<section class="chart-section"><h2><button class="chart-fold" aria-expanded=${isFolded ? "false" : "true"}
-      onClick=${() => onFold(!isFolded)}><${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} />
+    return html`<section class="chart-section"><h2>
+      <button class="chart-fold" aria-expanded=${String(!isFolded)} onClick=${() => onFold(!isFolded)}>
+      <${Icon} name=${isFolded ? "chevron-right" : "chevron-down"} />
       <bdi>${visible(title)}</bdi> <span class="faint">${names.length}</span></button></h2>
     ${!isFolded && html`<div class="chart-grid">${children}</div>`}</section>`;
 }
@@ -119,10 +74,11 @@ function Word({ selection, state, set }) {
 
 function Empty({ selection, state }) {
     if (selection.error) {
-        return html`<div class="empty"><h1>The runs cannot be read</h1><p>${visible(selection.error.message)}</p></div>`;
+        return html`<div class="empty"><h1>The runs cannot be read</h1>
+      <p>${visible(selection.error.message)}</p></div>`;
     }
     if (selection.runs.length === 0) {
-        const asked = state.where || state.runs.join(", ");
+        const asked = [...state.where, ...state.runs].join(", ");
         return html`<div class="empty"><h1>${asked ? "No run matches" : "No runs yet"}</h1>
       ${
           asked
@@ -131,7 +87,8 @@ function Empty({ selection, state }) {
       }
       <p><a href="/runs">Go to the runs</a></p></div>`;
     }
-    return html`<div class="empty"><h1>${selection.metrics.length > 0 ? "No metric matches" : "No points yet"}</h1>
+    return html`<div class="empty">
+    <h1>${selection.metrics.length > 0 ? "No metric matches" : "No points yet"}</h1>
     <p>${
         selection.metrics.length > 0
             ? "Change the search above."
@@ -144,7 +101,7 @@ function LargeLegend(props) {
     const lines = useLines({ ...props, isVisible: true });
     const writeX = useMemo(() => placeWriter(props.state), [props.state.x]);
     return html`<${LegendTable} id=${props.id} lines=${lines} hover=${props.hover} writeX=${writeX}
-    isGrouped=${props.groups !== null} />`;
+    isGrouped=${props.groups !== null} isSmoothed=${props.state.smooth > 0} />`;
 }
 
 export default function Charts({ route }) {
@@ -153,7 +110,8 @@ export default function Charts({ route }) {
     const set = route.set;
     const selection = useSelection(state);
     const isLarge = state.chart !== null;
-    const feed = useFeed(selection.runs, state.by, isLarge);
+    const width = (innerWidth - LIST_WIDTH) / (isLarge ? 1 : COLUMNS);
+    const feed = useFeed(selection.runs, state.by, width);
     const hover = useSignal(null);
     const [menu, setMenu] = useState(null);
     const [data, setData] = useState(null);
@@ -229,14 +187,22 @@ export default function Charts({ route }) {
       }
       ${sections.length === 0 && html`<${Empty} selection=${selection} state=${state} />`}
     </div>
-    ${menu && html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)} onTable=${setData} />`}
+    ${
+        menu &&
+        html`<${ChartMenu} ...${menu} state=${state} onClose=${() => setMenu(null)}
+      onTable=${setData} />`
+    }
     ${data && html`<${DataDialog} chart=${data} state=${state} onClose=${() => setData(null)} />`}
   </div>`;
 }
 
+/** Unpins, or goes back to all charts; false if Escape means something else. */
 function leave(hover, isLarge, set) {
+    if (document.querySelector("dialog[open], .popup") !== null) return false;
     if (hover.value?.pinned) hover.value = null;
     else if (isLarge) set({ chart: null }, { push: true });
+    else return false;
+    return true;
 }
 
 /** The chart that a part of the URL names; the metric alone if its value is gone. */

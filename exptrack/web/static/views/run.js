@@ -4,6 +4,7 @@
 import { html, useEffect, useState } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Loaded, useLoad } from "../components/load.js";
+import { visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { watch } from "../live.js";
 import { Artifacts } from "./run/artifacts.js";
@@ -66,11 +67,12 @@ export default function RunView({ route }) {
 
 function Run({ answer, route, ticks, reload }) {
     const current = TABS.find((tab) => tab.name === route.params.get("tab")) ?? TABS[0];
-    const choose = (tab) => route.set({ tab: tab.name === TABS[0].name ? null : tab.name, q: null }, { push: true });
+    const choose = (tab) =>
+        route.set({ tab: tab.name === TABS[0].name ? null : tab.name, q: null }, { push: true });
     const { run } = answer;
     const goTo = (id) => id && route.go(`/run/${encodeURIComponent(id)}`, keepTab(route));
     useEffect(() => {
-        document.title = `${run.name ?? run.run_id} · exptrack`;
+        document.title = `${visible(run.name ?? run.run_id)} · exptrack`;
     }, [run.name, run.run_id]);
     useKeys("Run", [
         { keys: "[", does: "Go to the run started before", run: () => goTo(run.previous) },
@@ -101,8 +103,11 @@ function TabList({ current, choose }) {
         choose(next);
         document.getElementById(`tab-${next.name}`).focus();
     };
-    return html`<div class="tabs" role="tablist" aria-label="Parts of the run" onKeyDown=${press}>${TABS.map((tab) => html`
+    return html`<div class="tabs" role="tablist" aria-label="Parts of the run"
+        onKeyDown=${press}>${TABS.map(
+            (tab) => html`
         <button type="button" role="tab" id=${`tab-${tab.name}`} key=${tab.name} aria-controls="run-panel"
             aria-selected=${String(tab === current)} tabindex=${tab === current ? 0 : -1}
-            onClick=${() => choose(tab)}>${tab.title}</button>`)}</div>`;
+            onClick=${() => choose(tab)}>${tab.title}</button>`,
+        )}</div>`;
 }

@@ -18,7 +18,17 @@ FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c
 WHERE m.type IN ('view', 'table') AND m.name NOT LIKE 'sqlite_%'
 ORDER BY m.type DESC, m.name, c.cid`;
 /** Views in the order in which people want them; others follow by name. */
-const FIRST_VIEWS = ["runs", "configs", "metrics", "points", "tags", "notes", "attributes", "artifacts", "events"];
+const FIRST_VIEWS = [
+    "runs",
+    "configs",
+    "metrics",
+    "points",
+    "tags",
+    "notes",
+    "attributes",
+    "artifacts",
+    "events",
+];
 
 function readFragment() {
     try {
@@ -40,16 +50,26 @@ async function readSchema(signal) {
     return [...found.values()].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Values of this archive for the examples: its newest two runs, a metric and the hash of an artifact. */
+/** The newest runs that a filter admits. */
+async function readNewest(where, size, signal) {
+    const { rows } = await get("/api/runs", { where, columns: ["run_id"], size }, signal);
+    return rows.map((row) => `/api/run/${encodeURIComponent(row.run_id)}`);
+}
+
+/** Values of this archive for the examples: two runs with a metric that many have,
+    and the hash of an artifact. */
 async function readExampleValues(signal) {
-    const { rows } = await get("/api/runs", { columns: ["run_id"], size: 2 }, signal);
-    const values = { run: rows[0]?.run_id, other: rows[1]?.run_id };
-    if (!values.run) return values;
-    const address = `/api/run/${encodeURIComponent(values.run)}`;
-    const [{ metrics }, { artifacts }] = await Promise.all([
-        get(`${address}/metrics`, { size: 1 }, signal), get(`${address}/artifacts`, {}, signal),
+    const { fields } = await get("/api/fields", {}, signal);
+    const metric = fields.filter((one) => one.kind === "metric").sort((a, b) => b.numbers - a.numbers)[0];
+    const [[run, other], [holder]] = await Promise.all([
+        readNewest(metric ? `exists ${metric.name}` : "", 2, signal),
+        readNewest("artifact is not null", 1, signal),
     ]);
-    return { ...values, metric: metrics[0]?.name, hash: artifacts[0]?.hash };
+    const first = async (address, part) =>
+        address ? (await get(`${address}/${part}`, { size: 1 }, signal))[part][0] : null;
+    const [logged, artifact] = await Promise.all([first(run, "metrics"), first(holder, "artifacts")]);
+    const id = (address) => address && decodeURIComponent(address.split("/").at(-1));
+    return { run: id(run), other: id(other), metric: logged?.name, hash: artifact?.hash };
 }
 
 /** Runs queries one at a time: the newest replaces the one before, which the server then stops. */
@@ -65,14 +85,19 @@ function useQuery() {
         try {
             const result = await post("/api/sql", { query, limit }, mine.signal);
             const seconds = (performance.now() - began) / 1000;
-            if (stop.current === mine) setState({ result: { ...result, query, seconds }, error: null, running: false });
+            if (stop.current === mine)
+                setState({ result: { ...result, query, seconds }, error: null, running: false });
         } catch (error) {
             if (stop.current !== mine) return;
             setState((before) => ({ ...before, error: wasAborted(error) ? null : error, running: false }));
         }
     };
     useEffect(() => () => stop.current?.abort(), []);
-    return { ...state, run, cancel: () => stop.current?.abort() };
+    const clear = () => {
+        stop.current?.abort();
+        setState({ result: null, error: null, running: false });
+    };
+    return { ...state, run, clear, cancel: () => stop.current?.abort() };
 }
 
 export default function SqlView({ route }) {
@@ -82,19 +107,32 @@ export default function SqlView({ route }) {
     const examples = useLoad(readExampleValues, []);
     const query = useQuery();
     const handle = useRef(null);
-    useEffect(() => setText(readFragment()), [route]);
+    useEffect(() => {
+        if (readFragment() === text) return;
+        setText(readFragment());
+        handle.current?.replace(readFragment());
+        query.clear();
+    }, [route]);
     const change = (typed) => {
         setText(typed);
         history.replaceState(history.state, "", `#${encodeURIComponent(typed)}`);
     };
     const run = () => text.trim() && query.run(text, limit);
     const choose = (question) => {
-        change(fillQuestion(question.sql, examples.data ?? {}));
+        const filled = fillQuestion(question.sql, examples.data ?? {});
+        change(filled);
+        handle.current?.replace(filled);
         handle.current?.focus();
     };
-    const byName = useMemo(() => Object.fromEntries(
-        (schema.data ?? []).map(({ name, columns }) => [name, columns.map((column) => column.name)]),
-    ), [schema.data]);
+    const byName = useMemo(
+        () =>
+            Object.fromEntries(
+                (schema.data ?? [])
+                    .filter((one) => one.kind === "view")
+                    .map(({ name, columns }) => [name, columns.map((column) => column.name)]),
+            ),
+        [schema.data],
+    );
     return html`<div class="view sql-view">
         <aside class="sql-side" aria-label="Views and examples">
             <${Schema} schema=${schema} insert=${(word) => handle.current?.insert(word)} />
@@ -106,7 +144,10 @@ export default function SqlView({ route }) {
                     choose(QUESTIONS[Number(event.target.value)]);
                     event.target.value = "";
                 }}><option value="" disabled>Ten questions to begin from…</option>
-                    ${QUESTIONS.map((one, place) => html`<option key=${one.name} value=${place}>${one.title}</option>`)}
+                    ${QUESTIONS.map(
+                        (one, place) => html`<option key=${one.name}
+                        value=${place}>${one.title}</option>`,
+                    )}
                 </select>
             </div>
             <${SqlEditor} text=${text} schema=${byName} onChange=${change} onRun=${run} handle=${handle} />
@@ -117,26 +158,41 @@ export default function SqlView({ route }) {
                 <kbd>Ctrl</kbd> <kbd>Enter</kbd>
                 <label class="row soft">at most <select value=${String(limit)}
                     onChange=${(event) => setLimit(Number(event.target.value))}>
-                    ${LIMITS.map((one) => html`<option key=${one} value=${String(one)}>${plural(one, "row")}</option>`)}
+                    ${LIMITS.map(
+                        (one) => html`<option key=${one}
+                        value=${String(one)}>${plural(one, "row")}</option>`,
+                    )}
                     </select></label>
-                <span class="soft grow">It can only read. It stops after 30 seconds.</span>
+                <span class="soft grow">It can only read, and it stops if it takes too long.</span>
             </div>
             <div class="sql-answer" aria-live="polite">
                 ${query.error && html`<${Problem} error=${query.error} />`}
                 ${query.running && html`<p class="soft" aria-busy="true">Running…</p>`}
-                ${query.result ? html`<${Result} result=${query.result} />`
-                    : !query.error && !query.running && html`<${Beginning} choose=${choose} hasText=${text.trim() !== ""} />`}
+                ${
+                    query.result
+                        ? html`<${Result} result=${query.result} />`
+                        : !query.error &&
+                          !query.running &&
+                          html`<${Beginning} choose=${choose}
+                        hasText=${text.trim() !== ""} />`
+                }
             </div>
         </section>
     </div>`;
 }
 
 function Beginning({ choose, hasText }) {
-    if (hasText) return html`<${Empty} title="This query has not run yet."><p>Read it, then run it by Ctrl+Enter.</p><//>`;
+    if (hasText)
+        return html`<${Empty} title="This query has not run yet.">
+        <p>Read it, then run it by Ctrl+Enter.</p><//>`;
     return html`<div class="sql-beginning"><h2>Ask anything of the file</h2>
-        <p class="soft">Each of these is one SELECT over the views on the left. Choose one, change it, and run it.</p>
-        <ol>${QUESTIONS.map((one) => html`<li key=${one.name}>
-            <button type="button" class="link" onClick=${() => choose(one)}>${one.title}</button></li>`)}</ol></div>`;
+        <p class="soft">Each of these is one SELECT over the views on the left. Choose one, change it,
+            and run it.</p>
+        <ol>${QUESTIONS.map(
+            (one) => html`<li key=${one.name}>
+            <button type="button" class="link" onClick=${() => choose(one)}>${one.title}</button></li>`,
+        )}</ol>
+                </div>`;
 }
 
 /** The views with their columns; a click writes the name where the cursor is. Tables stand behind a fold. */
@@ -150,15 +206,18 @@ function Schema({ schema, insert }) {
 }
 
 function Relations({ of, insert, open = null }) {
-    return of.map(({ name, columns }) => html`<details key=${name} open=${name === open}>
-        <summary><button type="button" class="link mono" title="Write this name into the query"
-            onClick=${(event) => {
-                event.preventDefault();
-                insert(sqlName(name));
-            }}>${visible(name)}</button></summary>
-        <ul>${columns.map((column) => html`<li key=${column.name}><button type="button" class="link mono"
+    return of.map(
+        ({ name, columns }) => html`<div key=${name} class="sql-relation"><details open=${name === open}>
+        <summary class="mono">${visible(name)}</summary>
+        <ul>${columns.map(
+            (column) => html`<li key=${column.name}><button type="button" class="link mono"
             onClick=${() => insert(sqlName(column.name))}>${visible(column.name)}</button>
-            <span class="faint">${column.type.toLowerCase()}</span></li>`)}</ul></details>`);
+            <span class="faint">${column.type.toLowerCase()}</span></li>`,
+        )}</ul></details>
+        <button type="button" class="icon" title="Write this name into the query"
+            aria-label=${`Write ${visible(name)}`}
+            onClick=${() => insert(sqlName(name))}><${Icon} name="plus" size=${12} /></button></div>`,
+    );
 }
 
 function save(name, content, type) {
@@ -167,7 +226,8 @@ function save(name, content, type) {
     setTimeout(URL.revokeObjectURL, 10000, url);
 }
 
-const linkOf = (cell, column) => (column === "run_id" && typeof cell === "string" ? `/run/${encodeURIComponent(cell)}` : null);
+const linkOf = (cell, column) =>
+    column === "run_id" && typeof cell === "string" ? `/run/${encodeURIComponent(cell)}` : null;
 
 function Result({ result }) {
     const [asChart, setAsChart] = useState(false);
@@ -181,12 +241,20 @@ function Result({ result }) {
                 <button type="button" aria-pressed=${String(asChart)} onClick=${() => setAsChart(true)}>
                     <${Icon} name="chart-line" /> Chart</button>
             </div>
-            <span class="soft grow">${truncated ? `the first ${plural(rows.length, "row")}; there are more` : plural(rows.length, "row")}
+            <span class="soft grow">${
+                truncated
+                    ? `the first ${plural(rows.length, "row")}; there are more`
+                    : plural(rows.length, "row")
+            }
                 ${" "}in ${duration(seconds)}</span>
             <button type="button" onClick=${() => save("query.csv", csv([columns, ...rows]), "text/csv")}>
                 <${Icon} name="download" /> CSV</button>
         </div>
-        ${asChart ? html`<${ResultChart} columns=${columns} rows=${rows} />`
-            : html`<${TablePreview} key=${result.query} columns=${columns} rows=${rows} label="rows of the query" linkOf=${linkOf} />`}
+        ${
+            asChart
+                ? html`<${ResultChart} columns=${columns} rows=${rows} />`
+                : html`<${TablePreview} key=${result.query} columns=${columns} rows=${rows}
+                label="rows of the query" linkOf=${linkOf} />`
+        }
     </div>`;
 }

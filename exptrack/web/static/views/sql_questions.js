@@ -1,6 +1,6 @@
 /**
- * The ten questions of schema/questions.sql, to begin from. `:metric`, `:run`, `:other` and `:hash` stand for values
- * of the archive that is shown; fillQuestion writes them in.
+ * The ten questions of schema/questions.sql, to begin from. `:metric`, `:run`, `:other` and `:hash` stand for
+ * values of the archive that is shown; fillQuestion writes them in.
  */
 
 export const QUESTIONS = [
@@ -41,7 +41,8 @@ ORDER BY step, seq`,
     {
         name: "config_difference",
         title: "Which config keys differ between two runs, and in what",
-        sql: `SELECT key, max(CASE WHEN run_id = :run THEN value END) AS a, max(CASE WHEN run_id = :other THEN value END) AS b
+        sql: `SELECT key, max(CASE WHEN run_id = :run THEN value END) AS a,
+            max(CASE WHEN run_id = :other THEN value END) AS b
 FROM configs
 WHERE run_id IN (:run, :other)
 GROUP BY key

@@ -2,11 +2,13 @@
  * What one does with the data of a chart: look at them as a table, or save them.
  * @module
  */
-import { html, useEffect, useLayoutEffect, useMemo, useRef } from "../../vendor/ui.js";
+import { html, useMemo } from "../../vendor/ui.js";
 import { chartCsv, chartPng, chartSvg, saveFile } from "../../components/chart_export.js";
 import { Value } from "../../components/chart.js";
+import { Dialog } from "../../components/dialog.js";
 import { Icon } from "../../components/icons.js";
 import { mergeAxes, nearestPlace, toleranceOf } from "../../components/lines.js";
+import { Popup } from "../../components/popup.js";
 import { count, exact, visible } from "../../format.js";
 import { toastError } from "../../toasts.js";
 import { axisOfState, placeWriter } from "./state.js";
@@ -15,59 +17,41 @@ const MOST_ROWS = 1000;
 
 /** A menu below the button that opened it. */
 export function ChartMenu({ anchor, chart, state, onClose, onTable }) {
-    const box = useRef(null);
-    useLayoutEffect(() => {
-        const { right, bottom } = anchor.getBoundingClientRect();
-        box.current.style.left = `${Math.max(8, right - box.current.offsetWidth)}px`;
-        box.current.style.top = `${Math.min(bottom + 4, innerHeight - box.current.offsetHeight - 8)}px`;
-        box.current.querySelector("button").focus();
-    }, [anchor]);
-    useEffect(() => {
-        const shut = (event) => box.current?.contains(event.target) || onClose();
-        document.addEventListener("pointerdown", shut);
-        return () => document.removeEventListener("pointerdown", shut);
-    }, []);
     const { plot, title, lines, metric } = chart;
-    const xName = axisOfState(state).name;
+    const saveCsv = () => {
+        const text = chartCsv(lines, { xName: axisOfState(state).name, metric });
+        saveFile(`${metric}.csv`, text, "text/csv");
+    };
     const items = [
         ["table-2", "Show as a table", () => onTable(chart)],
-        [
-            "download",
-            "Save as CSV",
-            () => saveFile(`${metric}.csv`, chartCsv(lines, { xName, metric }), "text/csv"),
-        ],
+        ["download", "Save as CSV", saveCsv],
         ["image", "Save as PNG", async () => saveFile(`${title}.png`, await chartPng(plot, title))],
         ["image", "Save as SVG", () => saveFile(`${title}.svg`, chartSvg(plot, title), "image/svg+xml")],
     ];
     const choose = (run) => {
         onClose();
-        anchor.focus();
         Promise.resolve().then(run).catch(toastError);
     };
-    return html`<div class="popup chart-menu" role="menu" ref=${box} onKeyDown=${(event) => move(event, box, anchor, onClose)}>
-    ${items.map(
+    return html`<${Popup} anchor=${anchor} role="menu" label=${`Data of ${visible(title)}`} onClose=${onClose}>
+    <div onKeyDown=${moveFocus}>${items.map(
         ([icon, text, run]) => html`<button key=${text} role="menuitem" onClick=${() => choose(run)}>
       <${Icon} name=${icon} />${text}</button>`,
-    )}</div>`;
+    )}</div><//>`;
 }
 
-function move(event, box, anchor, onClose) {
-    const buttons = [...box.current.querySelectorAll("button")];
+/** Moves the focus among the items of a menu. */
+function moveFocus(event) {
+    const buttons = [...event.currentTarget.querySelectorAll("button")];
     const place = buttons.indexOf(document.activeElement);
     const to = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: -1 }[event.key];
-    if (event.key === "Escape" || event.key === "Tab") {
-        onClose();
-        anchor.focus();
-    } else if (to === undefined) return;
-    else buttons.at(to % buttons.length).focus();
+    if (to === undefined) return;
+    buttons.at(to % buttons.length).focus();
     event.preventDefault();
     event.stopPropagation();
 }
 
 /** The values of a chart as a table: a row for each place of the axis, a column for each line. */
 export function DataDialog({ chart, state, onClose }) {
-    const dialog = useRef(null);
-    useEffect(() => dialog.current.showModal(), []);
     const writeX = placeWriter(state);
     const { lines, title } = chart;
     const { xs, tolerance } = useMemo(() => {
@@ -82,19 +66,21 @@ export function DataDialog({ chart, state, onClose }) {
     }, [lines]);
     const shown = xs.subarray(0, MOST_ROWS);
     const width = Math.max(0, ...lines.map((line) => line.curve.width));
-    return html`<dialog ref=${dialog} class="data-dialog" aria-label=${`Data of ${visible(title)}`} onClose=${onClose}>
-    <div class="dialog-head"><h2><bdi>${visible(title)}</bdi></h2>
-      <button class="icon" aria-label="Close" onClick=${() => dialog.current.close()}><${Icon} name="x" /></button></div>
-    <p class="soft">${xs.length > shown.length ? `The first ${count(shown.length)} of ${count(xs.length)} places. ` : ""}
-      Each value is the mean of its bucket. The CSV has all of them.</p>
-    <div class="data-table"><table><thead><tr><th scope="col">${axisOfState(state).name}</th>
-      ${lines.map((line) => html`<th key=${line.id} scope="col" class="number"><bdi>${visible(line.label)}</bdi></th>`)}</tr></thead>
+    const part = `The first ${count(shown.length)} of ${count(xs.length)} places. `;
+    const head = (line) =>
+        html`<th key=${line.id} scope="col" class="number"><bdi>${visible(line.label)}</bdi></th>`;
+    const cell = (x) => (line) => html`<${Cell} key=${line.id} line=${line} x=${x} tolerance=${tolerance} />`;
+    return html`<${Dialog} title=${html`<bdi>${visible(title)}</bdi>`} kind="data-dialog" onClose=${onClose}>
+    <p class="soft">${xs.length > shown.length && part}Each value is the mean of its bucket.
+      The CSV has all of them.</p>
+    <div class="data-table" tabindex="0" role="region" aria-label=${`Values of ${visible(title)}`}><table>
+      <thead><tr><th scope="col">${axisOfState(state).name}</th>${lines.map(head)}</tr></thead>
       <tbody>${Array.from(
           shown,
-          (x) => html`<tr key=${x}><th scope="row" class="number">${writeX(x, width)}</th>
-        ${lines.map((line) => html`<${Cell} key=${line.id} line=${line} x=${x} tolerance=${tolerance} />`)}</tr>`,
-      )}</tbody>
-    </table></div></dialog>`;
+          (x) =>
+              html`<tr key=${x}><th scope="row" class="number">${writeX(x, width)}</th>
+        ${lines.map(cell(x))}</tr>`,
+      )}</tbody></table></div><//>`;
 }
 
 function Cell({ line, x, tolerance }) {

@@ -2,15 +2,17 @@
  * The list of runs beside the charts, and the table of exact values below an enlarged one.
  * @module
  */
-import { html, useMemo, useState } from "../../vendor/ui.js";
+import { html, useComputed, useEffect, useMemo, useState } from "../../vendor/ui.js";
 import { Swatch, Value } from "../../components/chart.js";
 import { STATUS, exact, plural, visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
 import { nearestPlace } from "../../components/lines.js";
 
+const TABLE_MS = 120; // between two looks of the table at the pointer; it has up to 50 rows to sort and lay out
+
 /**
  * The runs or groups that the charts show; each can be hidden, and lies before the others while pointed at.
- * @param {{entries: {id: string, label: string, color: string, dash: number[], status: string, runs: object[]}[]}} props
+ * @param {{entries: object[], hidden: Set<string>}} props entries are {id, label, color, dash, status, runs}
  */
 export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
     const point = (id) => () => {
@@ -18,18 +20,43 @@ export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
             hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
     };
     const hiddenCount = entries.filter((one) => hidden.has(one.id)).length;
-    return html`<aside class="chart-runs" aria-label=${isGrouped ? "Groups" : "Runs"} onPointerLeave=${point(null)}>
-    <div class="chart-runs-head"><h2>${plural(entries.length, isGrouped ? "group" : "run")}</h2><span class="grow"></span>
+    const noun = isGrouped ? "group" : "run";
+    return html`<aside class="chart-runs" aria-label=${`The ${noun}s shown`} onPointerLeave=${point(null)}>
+    <div class="chart-runs-head"><h2>${plural(entries.length, noun)}</h2><span class="grow"></span>
       ${hiddenCount > 0 && html`<button class="link" onClick=${() => onHide([])}>show all</button>`}</div>
     <ul>${entries.map(
         (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
-      isLit=${hover.value?.id === one.id} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden}
-      isGrouped=${isGrouped} entries=${entries} />`,
+      hover=${hover} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden} isGrouped=${isGrouped}
+      entries=${entries} />`,
     )}</ul></aside>`;
 }
 
-function Entry({ entry, isHidden, isLit, onPoint, onHide, hidden, isGrouped, entries }) {
+/** Whether a line is the one pointed at; a component that asks is drawn again only when that changes. */
+const useLit = (hover, id) => useComputed(() => hover.value?.id === id).value;
+
+/** The value of a signal, taken anew at most every so many milliseconds. */
+function useRested(source, milliseconds) {
+    const [value, setValue] = useState(source.peek());
+    useEffect(() => {
+        let timer = null;
+        const take = () => {
+            timer = null;
+            setValue(source.peek());
+        };
+        const stop = source.subscribe(() => {
+            timer ??= setTimeout(take, milliseconds);
+        });
+        return () => {
+            clearTimeout(timer);
+            stop();
+        };
+    }, [source]);
+    return value;
+}
+
+function Entry({ entry, isHidden, hover, onPoint, onHide, hidden, isGrouped, entries }) {
     const { id, label, color, dash, status, runs } = entry;
+    const isLit = useLit(hover, id);
     const change = (event) => {
         if (event.altKey) onHide(entries.filter((one) => one.id !== id).map((one) => one.id));
         else onHide(isHidden ? [...hidden].filter((one) => one !== id) : [...hidden, id]);
@@ -37,9 +64,10 @@ function Entry({ entry, isHidden, isLit, onPoint, onHide, hidden, isGrouped, ent
     const name = html`<bdi class="clip">${visible(label)}</bdi>`;
     const title = `${visible(label)}${isGrouped ? "" : ` (${id})`}`;
     return html`<li class=${`${isHidden ? "off" : ""} ${isLit ? "lit" : ""}`} onPointerEnter=${onPoint}>
-    <button class="chart-run-toggle" aria-pressed=${isHidden ? "false" : "true"} onClick=${change} onFocus=${onPoint}
+    <button class="chart-run-toggle" aria-pressed=${String(!isHidden)} onClick=${change} onFocus=${onPoint}
       title=${`${isHidden ? "Show" : "Hide"} this ${isGrouped ? "group" : "run"}; with Alt, show it alone`}
-      aria-label=${`Show ${visible(label)}`}><${Swatch} color=${isHidden ? "currentColor" : color} dash=${dash} /></button>
+      aria-label=${`Show ${visible(label)}`}>
+      <${Swatch} color=${isHidden ? "currentColor" : color} dash=${dash} /></button>
     ${
         isGrouped
             ? html`<span class="chart-run-name" title=${title}>${name}</span>`
@@ -63,9 +91,9 @@ const COLUMNS = [
 ];
 
 /** Every line with its exact values where the pointer is, or at its end. */
-export function LegendTable({ id, lines, hover, writeX, isGrouped }) {
+export function LegendTable({ id, lines, hover, writeX, isGrouped, isSmoothed }) {
     const [sort, setSort] = useState({ by: "value", isDown: true });
-    const at = hover.value;
+    const at = useRested(hover, TABLE_MS);
     const isHere = at !== null && at.x !== null && (at.chart === id || at.chart === null);
     const x = isHere ? at.x : null;
     const rows = useMemo(
@@ -78,16 +106,23 @@ export function LegendTable({ id, lines, hover, writeX, isGrouped }) {
         [lines, x, sort, at?.id],
     );
     const head = ([by, text, kind]) => {
-        const shown = by === "label" && isGrouped ? "Group" : by === "points" && isGrouped ? "Runs" : text;
+        const words = {
+            label: isGrouped && "Group",
+            points: isGrouped && "Runs",
+            value: isSmoothed && "Smoothed",
+        };
+        const shown = words[by] || text;
         const isSorted = sort.by === by;
+        const arrow = sort.isDown ? "arrow-down" : "arrow-up";
         const aria = isSorted ? (sort.isDown ? "descending" : "ascending") : "none";
         return html`<th key=${by} class=${kind} scope="col" aria-sort=${aria}>
-      <button class="link" onClick=${() => setSort({ by, isDown: isSorted ? !sort.isDown : by !== "label" })}>${shown}
-        ${isSorted && html`<${Icon} name=${sort.isDown ? "arrow-down" : "arrow-up"} size=${12} />`}</button></th>`;
+      <button class="link" onClick=${() => setSort({ by, isDown: isSorted ? !sort.isDown : by !== "label" })}>
+        ${shown} ${isSorted && html`<${Icon} name=${arrow} size=${12} />`}</button></th>`;
     };
     const isNear = sort.by === "near";
-    return html`<div class="legend-table"><div class="legend-head"><h3>${x === null ? "Last values" : writeX(x, 1)}</h3>
-      <button class="toggle" aria-pressed=${isNear ? "true" : "false"}
+    return html`<div class="legend-table"><div class="legend-head">
+      <h3>${x === null ? "Last values" : writeX(x, 1)}</h3>
+      <button class="toggle" aria-pressed=${String(isNear)}
         onClick=${() => setSort(isNear ? { by: "value", isDown: true } : { by: "near", isDown: false })}>
         nearest first</button></div>
     <table><thead><tr><th><span class="unseen">Colour</span></th>${COLUMNS.map(head)}</tr></thead>

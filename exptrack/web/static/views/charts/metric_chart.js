@@ -103,6 +103,7 @@ export function MetricChart(props) {
     const view = useChartView(state);
     const writeX = useMemo(() => placeWriter(state), [state.x]);
     const curves = isVisible ? feed.store.want(metric) : null;
+    const showMenu = (event) => onMenu(event.currentTarget, { metric, title, lines, plot: plot.current });
     const open = isLarge ? ["undo-2", "Back to all charts"] : ["maximize-2", `Enlarge ${title}`];
     return html`<div ref=${box} class=${isLarge ? "chart-box large" : "chart-box"}>${
         isVisible &&
@@ -111,7 +112,7 @@ export function MetricChart(props) {
       xName=${axisOfState(state).name} empty=${emptyText(curves, props.runs)} onZoom=${onZoom}
       notes=${curves.error ? [curves.error.message] : []}>
       <button class="icon" title="Save or show the data" aria-label=${`Save or show the data of ${title}`}
-        aria-haspopup="menu" onClick=${(event) => onMenu(event.currentTarget, { metric, title, lines, plot: plot.current })}>
+        aria-haspopup="menu" onClick=${showMenu}>
         <${Icon} name="ellipsis" /></button>
       <button class="icon" title=${open[1]} aria-label=${open[1]} onClick=${() => onOpen(isLarge ? null : id)}>
         <${Icon} name=${open[0]} size=${14} /></button>

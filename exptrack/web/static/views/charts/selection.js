@@ -6,10 +6,11 @@ import { useEffect, useRef, useState } from "../../vendor/ui.js";
 import { get, wasAborted } from "../../api.js";
 import { watch } from "../../live.js";
 import { metricName } from "../../components/curves.js";
-import { conditionOf } from "./state.js";
+import { conditionsOf } from "./state.js";
 
 const FACTS = ["run_id", "name", "status", "started", "duration", "group"];
 const SETTLE_MS = 300;
+const NAMES_MS = 5000; // between looks at which metrics there are, which read all runs that match
 
 /**
  * Return {runs, total, metrics, keys, added, error, again}; runs is null until they are read.
@@ -20,7 +21,7 @@ export function useSelection(state) {
     const [found, setFound] = useState({ runs: null, total: 0, metrics: [], keys: [], error: null });
     const [added, setAdded] = useState(0);
     const [attempt, setAttempt] = useState(0);
-    const where = conditionOf(state);
+    const where = conditionsOf(state);
     const columns = [
         ...new Set([...FACTS, ...[state.color, state.dash, state.split, ...state.group].filter(Boolean)]),
     ];
@@ -41,16 +42,24 @@ export function useSelection(state) {
 
     useEffect(() => {
         const abort = new AbortController();
+        let namesAt = performance.now();
         const ask = gather(async (events) => {
-            const { runs } = latest.current;
+            const { runs, metrics } = latest.current;
             if (runs === null) return;
             const own = new Set(runs.map((run) => run.row_id));
             const changed = events.flatMap((one) => one.changed ?? []).some((id) => own.has(id));
             const isAnew = events.some((one) => one.type === "again");
-            setAdded((before) => before + events.flatMap((one) => one.added ?? []).length);
+            const came = events.flatMap((one) => one.added ?? []).length;
+            if (came > 0 && runs.length === 0) setAttempt((before) => before + 1);
+            else setAdded((before) => before + came);
             if (changed || isAnew) {
-                const next = await readAgain(latest.current, where, columns, abort.signal);
-                setFound((before) => (before.runs === runs ? { ...before, ...next } : before));
+                const isDue = metrics.length === 0 || performance.now() - namesAt > NAMES_MS;
+                if (isDue) namesAt = performance.now();
+                const [next, names] = await Promise.all([
+                    readRows(runs, columns, abort.signal),
+                    isDue ? readNames(latest.current, where, abort.signal) : null,
+                ]);
+                setFound((before) => (before.runs === runs ? { ...before, ...names, runs: next } : before));
             }
         });
         const stop = watch({ runs: true }, (event) =>
@@ -62,7 +71,7 @@ export function useSelection(state) {
         };
     }, [asked]);
 
-    return { ...found, added, again: () => setAttempt(attempt + 1) };
+    return { ...found, added, again: () => setAttempt((before) => before + 1) };
 }
 
 /** Collect events for a moment, and hand them on together. */
@@ -91,21 +100,31 @@ async function readSelection(where, columns, size, abort) {
 }
 
 /** Read the rows that are shown anew; what did not change keeps its object, so nothing is drawn for it. */
-async function readAgain({ runs, metrics }, where, columns, abort) {
+async function readRows(runs, columns, abort) {
     const ids = runs.map((run) => run.row_id).join(",");
-    const [{ rows }, { fields }] = await Promise.all([
-        get("/api/runs/rows", { ids, columns }, abort),
-        get("/api/fields", { where }, abort),
-    ]);
+    const { rows } = await get("/api/runs/rows", { ids, columns }, abort);
     const next = runs.map((run, place) => {
         const row = rows[place] && { ...rows[place], row_id: run.row_id };
-        return row === null || JSON.stringify(row) === JSON.stringify(run) ? run : row;
+        return row === null || isSame(row, run) ? run : row;
     });
-    const read = readFields(fields);
-    const same =
-        read.metrics.length === metrics.length &&
-        read.metrics.every((name, place) => name === metrics[place]);
-    return { runs: next, keys: read.keys, metrics: same ? metrics : read.metrics };
+    return next.every((run, place) => run === runs[place]) ? runs : next;
+}
+
+/** Whether two rows of a run differ in more than how long it has been running. */
+function isSame(one, other) {
+    return JSON.stringify({ ...one, duration: 0 }) === JSON.stringify({ ...other, duration: 0 });
+}
+
+const listsEqual = (one, other) =>
+    one.length === other.length && one.every((name, place) => name === other[place]);
+
+async function readNames({ metrics, keys }, where, abort) {
+    const { fields } = await get("/api/fields", { where }, abort);
+    const next = readFields(fields);
+    return {
+        metrics: listsEqual(next.metrics, metrics) ? metrics : next.metrics,
+        keys: listsEqual(next.keys, keys) ? keys : next.keys,
+    };
 }
 
 function readFields(fields) {

@@ -13,8 +13,8 @@ export function readState(params) {
     const zoom = (params.get("zoom") ?? "").split("..").map(Number);
     const x = params.get("x") ?? "step";
     return {
-        runs: (params.get("runs") ?? "").split(",").filter(Boolean),
-        where: params.get("where") ?? "",
+        runs: list("runs").flatMap((one) => one.split(",")),
+        where: list("where"),
         limit: Number(params.get("limit")) || MOST_RUNS,
         search: params.get("search") ?? "",
         metrics: list("metrics"),
@@ -37,9 +37,13 @@ export function readState(params) {
     };
 }
 
-/** The condition that selects the runs. */
-export function conditionOf({ runs, where }) {
-    if (runs.length === 0) return where;
+/** The conditions that select the runs. */
+export function conditionsOf({ runs, where }) {
+    return runs.length === 0 ? where : [...where, conditionOf(runs)];
+}
+
+/** The condition that selects runs by their ids. */
+export function conditionOf(runs) {
     return `id in (${runs.map((id) => `"${id.replace(/["\\]/g, "\\$&")}"`).join(", ")})`;
 }
 

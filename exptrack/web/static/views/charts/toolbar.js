@@ -6,6 +6,7 @@ import { html, useEffect, useState } from "../../vendor/ui.js";
 import { visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
 import { shortName } from "../../components/looks.js";
+import { SearchField } from "../../components/search_field.js";
 import { axisOfState, metricAxis } from "./state.js";
 
 const MOST_OPTIONS = 300;
@@ -24,7 +25,7 @@ function Select({ label, value, options, onChange }) {
 }
 
 function Toggle({ label, title, isOn, onChange, isDisabled = false }) {
-    return html`<button class="toggle" aria-pressed=${isOn ? "true" : "false"} title=${title} disabled=${isDisabled}
+    return html`<button class="toggle" aria-pressed=${String(isOn)} title=${title} disabled=${isDisabled}
     onClick=${() => onChange(!isOn)}>${label}</button>`;
 }
 
@@ -57,9 +58,7 @@ function Smoothing({ state, set }) {
 
 function Search({ state, set }) {
     const [text, setText] = useSettled(state.search, (next) => set({ search: next || null }));
-    return html`<label class="chart-search"><${Icon} name="search" size=${14} /><span class="unseen">Search metrics</span>
-    <input type="search" placeholder="Search metrics" value=${text}
-      onInput=${(event) => setText(event.target.value)} /></label>`;
+    return html`<${SearchField} label="Search metrics" value=${text} onInput=${setText} />`;
 }
 
 function Grouping({ state, set, keys }) {
@@ -68,7 +67,7 @@ function Grouping({ state, set, keys }) {
     return html`<div class="field"><label for="group-by">Group</label>
     ${state.group.map(
         (key) => html`<span key=${key} class="chip"><bdi class="clip">${visible(shortName(key))}</bdi>
-      <button class="chip-remove" aria-label=${`Do not group by ${shortName(key)}`} onClick=${() => remove(key)}>
+      <button class="chip-remove" aria-label=${`Do not group by ${key}`} onClick=${() => remove(key)}>
         <${Icon} name="x" size=${12} /></button></span>`,
     )}
     <select id="group-by" value="" onChange=${(event) => set({ group: [...state.group, event.target.value] })}>
@@ -110,8 +109,10 @@ export function Toolbar({ state, set, keys, metrics }) {
         title="Fit the axis to values within 3 distances of the quartiles. Each chart says what is out of view."
         onChange=${(on) => set({ outliers: on ? "ignore" : null })} />
     </div>
-    <${Select} label="Colour" value=${state.color} options=${columns("by run")} onChange=${(color) => set({ color })} />
-    <${Select} label="Dash" value=${state.dash} options=${columns("by run")} onChange=${(dash) => set({ dash })} />
+    <${Select} label="Colour" value=${state.color} options=${columns("by run")}
+      onChange=${(color) => set({ color })} />
+    <${Select} label="Dash" value=${state.dash} options=${columns("by run")}
+      onChange=${(dash) => set({ dash })} />
     <${Select} label="Chart" value=${state.split} options=${columns("one a metric")}
       onChange=${(split) => set({ split })} />
     <${Grouping} state=${state} set=${set} keys=${choices} />

@@ -18,7 +18,9 @@ async function readCurves(run, metrics, more, signal) {
 }
 
 function chunks(list, size) {
-    return Array.from({ length: Math.ceil(list.length / size) }, (_, place) => list.slice(place * size, (place + 1) * size));
+    return Array.from({ length: Math.ceil(list.length / size) }, (_, place) =>
+        list.slice(place * size, (place + 1) * size),
+    );
 }
 
 /** Groups metrics by the width of their buckets, as one request has one width. */
@@ -74,7 +76,9 @@ export function useCurves(run, wanted, points) {
         if (points === 0) return;
         const { signal } = stop.current;
         const shown = wanted.filter((metric) => known.current.has(metric));
-        const full = shown.filter((metric) => known.current.get(metric).size > 2 * BUCKETS || known.current.get(metric).size === 0);
+        const full = shown.filter(
+            (metric) => known.current.get(metric).size > 2 * BUCKETS || known.current.get(metric).size === 0,
+        );
         const growing = shown.filter((metric) => !full.includes(metric));
         const read = async () => {
             if (full.length > 0) keep(await readCurves(run, full, {}, signal));

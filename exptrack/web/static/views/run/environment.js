@@ -9,14 +9,16 @@ import { PatchPreview, TextPreview } from "../../components/text.js";
 import { Tree } from "../../components/tree.js";
 import { visible } from "../../format.js";
 
-const useEnvironment = (run) => useLoad(
-    (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/environment`, {}, signal),
-    [run.run_id, run.status],
-);
-const useArtifactList = (run) => useLoad(
-    (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/artifacts`, {}, signal),
-    [run.run_id, run.status],
-);
+const useEnvironment = (run) =>
+    useLoad(
+        (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/environment`, {}, signal),
+        [run.run_id, run.status],
+    );
+const useArtifactList = (run) =>
+    useLoad(
+        (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/artifacts`, {}, signal),
+        [run.run_id, run.status],
+    );
 
 /** The newest version of each artifact that a test admits. */
 function newest(artifacts, isWanted) {
@@ -27,15 +29,26 @@ function newest(artifacts, isWanted) {
     return [...found.values()];
 }
 
-const isPatch = ({ name, media_type: type }) => /\.(diff|patch)$/i.test(name) || /x-(diff|patch)$/.test(type ?? "");
-const isPrinted = ({ name, is_text: isText }) => isText
-    && (/(^|\/)(stdout|stderr|output|console)(\.\w+)?$/i.test(name) || /\.log$/i.test(name));
+const isPatch = ({ name, media_type: type }) =>
+    /\.(diff|patch)$/i.test(name) || /x-(diff|patch)$/.test(type ?? "");
+const isPrinted = ({ name, is_text: isText }) =>
+    isText && (/(^|\/)(stdout|stderr|output|console)(\.\w+)?$/i.test(name) || /\.log$/i.test(name));
 
 /** Reads a text artifact and shows it by `Body`. */
 function StoredText({ artifact, Body }) {
-    const text = useLoad((signal) => get("/api/artifact-text", {
-        run: artifact.run_id, name: artifact.name, version: artifact.version,
-    }, signal), [artifact.run_id, artifact.name, artifact.version]);
+    const text = useLoad(
+        (signal) =>
+            get(
+                "/api/artifact-text",
+                {
+                    run: artifact.run_id,
+                    name: artifact.name,
+                    version: artifact.version,
+                },
+                signal,
+            ),
+        [artifact.run_id, artifact.name, artifact.version],
+    );
     return html`<section class="stored-text"><h2><bdi>${visible(artifact.name)}</bdi></h2>
         <${Loaded} of=${text}>${(answer) => html`<${Body} text=${answer.text} truncated=${answer.truncated}
             size=${artifact.size_bytes} label=${artifact.name} />`}<//></section>`;
@@ -47,23 +60,42 @@ export function Environment({ run }) {
     return html`<${Loaded} of=${environment}>${(answer) => {
         const { command, variables, system, data_references: data, ...rest } = answer.environment;
         const code = [
-            ["script", rest.script], ["commit", run.vcs_commit], ["branch", rest.vcs_branch],
-            ["remote", rest.vcs_remote], ["digest of the code", rest.code_digest],
+            ["script", rest.script],
+            ["commit", run.vcs_commit],
+            ["branch", rest.vcs_branch],
+            ["remote", rest.vcs_remote],
+            ["digest of the code", rest.code_digest],
         ].filter(([, value]) => value);
         return html`<div class="environment-tab">
-            ${command?.length > 0 && html`<section><h2>Command</h2>
+            ${
+                command?.length > 0 &&
+                html`<section><h2>Command</h2>
                 <div class="command-line"><code>${visible(command.map(shellWord).join(" "))}</code>
-                    <${Copy} text=${command.map(shellWord).join(" ")} label="the command" /></div></section>`}
+                    <${Copy} text=${command.map(shellWord).join(" ")} label="the command" /></div></section>`
+            }
             <section><h2>Code</h2><${Pairs} pairs=${code} />
                 <p class="soft">${codeState(run)}</p>
-                ${newest(artifacts.data?.artifacts ?? [], isPatch).map((artifact) => html`
-                    <${StoredText} key=${artifact.name} artifact=${artifact} Body=${PatchPreview} />`)}</section>
+                ${newest(artifacts.data?.artifacts ?? [], isPatch).map(
+                    (artifact) => html`
+                    <${StoredText} key=${artifact.name} artifact=${artifact}
+                        Body=${PatchPreview} />`,
+                )}</section>
             <section><h2>Machine</h2><${Pairs} pairs=${[
-                ["host", run.host], ["python", rest.python], ["platform", rest.platform], ...Object.entries(system ?? {}),
+                ["host", run.host],
+                ["python", rest.python],
+                ["platform", rest.platform],
+                ...Object.entries(system ?? {}),
             ]} /></section>
-            ${Object.keys(data ?? {}).length > 0 && html`<section><h2>Data</h2><${Tree} value=${data} noun="data references" /></section>`}
-            ${Object.keys(variables ?? {}).length > 0 && html`<section><h2>Variables of the environment</h2>
-                <${Tree} value=${variables} noun="variables" /></section>`}
+            ${
+                Object.keys(data ?? {}).length > 0 &&
+                html`<section><h2>Data</h2><${Tree} value=${data}
+                noun="data references" /></section>`
+            }
+            ${
+                Object.keys(variables ?? {}).length > 0 &&
+                html`<section><h2>Variables of the environment</h2>
+                <${Tree} value=${variables} noun="variables" /></section>`
+            }
         </div>`;
     }}<//>`;
 }
@@ -75,24 +107,36 @@ function codeState(run) {
 }
 
 function Pairs({ pairs }) {
-    return html`<dl class="pairs">${pairs.filter(([, value]) => value !== null && value !== undefined).map(([key, value]) => html`
+    return html`<dl class="pairs">${pairs
+        .filter(([, value]) => value !== null && value !== undefined)
+        .map(
+            ([key, value]) => html`
         <div key=${key}><dt>${visible(key.replaceAll("_", " "))}</dt>
-            <dd><bdi>${visible(typeof value === "object" ? JSON.stringify(value) : String(value))}</bdi></dd></div>`)}</dl>`;
+            <dd><bdi>${visible(typeof value === "object" ? JSON.stringify(value) : String(value))}</bdi></dd>
+                </div>`,
+        )}</dl>`;
 }
 
 export function Output({ run }) {
     const environment = useEnvironment(run);
     const artifacts = useArtifactList(run);
-    return html`<${Loaded} of=${environment}>${({ traceback }) => html`<${Loaded} of=${artifacts}>${(answer) => {
-        const printed = newest(answer.artifacts, isPrinted);
-        if (!traceback && printed.length === 0) {
-            return html`<${Empty} title="This run raised no error and stored no printed output.">
+    return html`<${Loaded} of=${environment}>${({ traceback }) => html`<${Loaded}
+        of=${artifacts}>${(answer) => {
+            const printed = newest(answer.artifacts, isPrinted);
+            if (!traceback && printed.length === 0) {
+                return html`<${Empty} title="This run raised no error and stored no printed output.">
                 <p>Store a text by <code>run.log_text("stdout.txt", text)</code>.</p><//>`;
-        }
-        return html`<div class="output-tab">
-            ${traceback && html`<section class="traceback"><h2>Traceback</h2>
-                <${TextPreview} text=${traceback} label="traceback" /></section>`}
-            ${printed.map((artifact) => html`<${StoredText} key=${artifact.name} artifact=${artifact} Body=${TextPreview} />`)}
+            }
+            return html`<div class="output-tab">
+            ${
+                traceback &&
+                html`<section class="traceback"><h2>Traceback</h2>
+                <${TextPreview} text=${traceback} label="traceback" /></section>`
+            }
+            ${printed.map(
+                (artifact) => html`<${StoredText} key=${artifact.name} artifact=${artifact}
+                Body=${TextPreview} />`,
+            )}
         </div>`;
-    }}<//>`}<//>`;
+        }}<//>`}<//>`;
 }

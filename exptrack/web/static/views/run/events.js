@@ -27,14 +27,23 @@ export function Events({ run, ticks, route }) {
         return html`<div class="tool-row"><input type="search" class="search" aria-label="Search events"
                 placeholder=${`Search ${plural(answer.events.length, "event")}`} value=${search}
                 onInput=${(event) => change(event.target.value)} /></div>
-            <table class="data-table events-table">
-                <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Data</th></tr></thead>
-                <tbody>${found.slice(at * PAGE, (at + 1) * PAGE).map((event) => html`<tr key=${event.seq}>
+            <table class="listing events-table">
+                <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Data</th></tr>
+                    </thead>
+                <tbody>${found.slice(at * PAGE, (at + 1) * PAGE).map(
+                    (event) => html`<tr key=${event.seq}>
                     <td><${Moment} at=${event.happened_at} /></td>
                     <td><bdi class="event-kind">${visible(event.kind)}</bdi></td>
-                    <td>${Object.entries(event.data).filter(([, value]) => value !== null).map(([key, value]) => html`
+                    <td>${Object.entries(event.data)
+                        .filter(([, value]) => value !== null)
+                        .map(
+                            ([key, value]) =>
+                                html`
                         <span class="event-fact" key=${key}><span class="soft">${visible(key)}</span>${" "}
-                            <bdi>${visible(shorten(valueText(value)))}</bdi></span>`)}</td></tr>`)}</tbody></table>
+                            <bdi title=${visible(valueText(value))}>${visible(shorten(valueText(value)))}</bdi>
+                                </span>`,
+                        )}</td></tr>`,
+                )}</tbody></table>
             <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(found.length, "event")}<//>`;
     }}<//>`;
 }
@@ -43,6 +52,10 @@ function eventText(event) {
     return `${event.kind} ${JSON.stringify(event.data)}`.toLowerCase();
 }
 
+const HASH = /^(sha256:)?[0-9a-f]{40,}$/;
+
+/** A value as a line tells it: the beginning of a hash or of a long text; all of it is under the pointer. */
 function shorten(text) {
-    return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+    const most = HASH.test(text) ? 19 : 200;
+    return text.length > most ? `${text.slice(0, most)}…` : text;
 }

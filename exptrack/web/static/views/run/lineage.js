@@ -20,7 +20,8 @@ export function Lineage({ run, ticks }) {
         const own = upstream.filter((use) => use.run_id === run.run_id);
         return html`<div class="lineage-tab">
             <${Uses} title="Used by this run" uses=${own} self=${run.run_id} />
-            <${Uses} title="Further back" uses=${upstream.filter((use) => use.run_id !== run.run_id)} self=${run.run_id} />
+            <${Uses} title="Further back" uses=${upstream.filter((use) => use.run_id !== run.run_id)}
+                self=${run.run_id} />
             <${Uses} title="Made from it" uses=${downstream} self=${run.run_id} />
         </div>`;
     }}<//>`;
@@ -28,17 +29,22 @@ export function Lineage({ run, ticks }) {
 
 function Uses({ title, uses, self }) {
     if (uses.length === 0) return null;
-    return html`<section><h2>${title}</h2><table class="data-table">
+    return html`<section><h2>${title}</h2><table class="listing">
         <thead><tr><th scope="col">Artifact</th><th scope="col">Made by</th><th scope="col">Used by</th>
             <th scope="col">Used at</th><th scope="col">Hash</th></tr></thead>
-        <tbody>${uses.map((use) => html`<tr key=${`${use.run_id} ${use.from_run} ${use.name} ${use.version}`}>
+        <tbody>${uses.map(
+            (use) => html`<tr key=${`${use.run_id} ${use.from_run} ${use.name} ${use.version}`}>
             <td><bdi>${visible(use.name)}</bdi> <span class="soft">version ${use.version}</span></td>
             <td><${RunLink} id=${use.from_run} self=${self} tab="artifacts" /></td>
             <td><${RunLink} id=${use.run_id} self=${self} tab="lineage" /></td>
             <td><${Moment} at=${use.used_at} /></td>
-            <td><code>${use.hash.slice(0, 19)}</code><${Copy} text=${use.hash} label="the hash" /></td></tr>`)}</tbody></table></section>`;
+            <td><code>${use.hash.slice(0, 19)}</code><${Copy} text=${use.hash} label="the hash" /></td>
+                </tr>`,
+        )}</tbody></table></section>`;
 }
 
 function RunLink({ id, self, tab }) {
-    return id === self ? html`this run` : html`<a href=${`/run/${encodeURIComponent(id)}?tab=${tab}`}>${id}</a>`;
+    return id === self
+        ? html`this run`
+        : html`<a href=${`/run/${encodeURIComponent(id)}?tab=${tab}`}>${id}</a>`;
 }

@@ -1,6 +1,6 @@
 /**
- * The metrics of a run: small charts or a table of their summaries, grouped by prefix, searched, and paged, as a
- * run may have a million names. The metrics of the system stand apart.
+ * The metrics of a run: small charts or a table of their summaries, grouped by prefix, searched, and paged, as
+ * a run may have a million names. The metrics of the system stand apart.
  */
 import { html, signal, useCallback, useEffect, useMemo, useRef, useState } from "../../vendor/ui.js";
 import { get, urlOf } from "../../api.js";
@@ -12,26 +12,10 @@ import { Empty, Loaded, useLoad } from "../../components/load.js";
 import { Pages } from "../../components/text.js";
 import { count, duration, exact, isSpecial, number, plural, visible } from "../../format.js";
 import { useCurves } from "./curves.js";
+import { groupByPrefix, titleOf } from "./metric_groups.js";
 
 const PAGE = 60;
 const SYSTEM = "system/";
-
-/** The part of a name before its first slash or dot, by which metrics are grouped; "" without one. */
-export function prefixOf(name) {
-    const end = name.search(/[/.]/);
-    return end <= 0 || end === name.length - 1 ? "" : name.slice(0, end);
-}
-
-/** Puts metrics in groups by prefix: those without one first, then by name. */
-export function groupByPrefix(metrics) {
-    const groups = new Map();
-    for (const metric of metrics) {
-        const prefix = prefixOf(metric.name);
-        if (!groups.has(prefix)) groups.set(prefix, []);
-        groups.get(prefix).push(metric);
-    }
-    return [...groups].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([prefix, all]) => ({ prefix, metrics: all }));
-}
 
 export function Metrics({ run, route, ticks }) {
     const search = route.params.get("q") ?? "";
@@ -46,28 +30,43 @@ export function Metrics({ run, route, ticks }) {
     const set = (changes) => route.set({ page: null, ...changes });
     return html`<div class="metrics-tab">
         <div class="tool-row">
-            <input type="search" class="search" placeholder="Search metrics" aria-label="Search metrics" value=${search}
+            <input type="search" class="search" placeholder="Search metrics" aria-label="Search metrics"
+                value=${search}
                 onInput=${(event) => set({ q: event.target.value || null })} />
-            <${Segments} label="Which metrics" chosen=${system} choose=${(value) => set({ part: value ? "system" : null })}
-                options=${[[false, "Logged"], [true, "System"]]} />
-            <${Segments} label="Show metrics as" chosen=${asTable} choose=${(value) => route.set({ show: value ? "table" : null })}
-                options=${[[false, "Charts"], [true, "Table"]]} />
+            <${Segments} label="Which metrics" chosen=${system}
+                choose=${(value) => set({ part: value ? "system" : null })}
+                options=${[
+                    [false, "Logged"],
+                    [true, "System"],
+                ]} />
+            <${Segments} label="Show metrics as" chosen=${asTable}
+                choose=${(value) => route.set({ show: value ? "table" : null })}
+                options=${[
+                    [false, "Charts"],
+                    [true, "Table"],
+                ]} />
             <span class="grow"></span>
-            <a class="button" href=${urlOf("/charts", { runs: run.run_id })}><${Icon} name="chart-line" /> Open in Charts</a>
+            <a class="button" href=${urlOf("/charts", { runs: run.run_id })}><${Icon}
+                name="chart-line" /> Open in Charts</a>
         </div>
-        <${Loaded} of=${metrics}>${(answer) => (answer.total === 0
-            ? html`<${NoMetrics} run=${run} search=${search} system=${system} />`
-            : html`<${Shown} key=${run.run_id} run=${run} metrics=${answer.metrics} asTable=${asTable} points=${ticks.points} />
+        <${Loaded} of=${metrics}>${(answer) =>
+            answer.total === 0
+                ? html`<${NoMetrics} run=${run} search=${search} system=${system} />`
+                : html`<${Shown} key=${run.run_id} run=${run} metrics=${answer.metrics} asTable=${asTable}
+                points=${ticks.points} />
                 <${Pages} at=${page} pages=${Math.ceil(answer.total / PAGE)}
                     go=${(next) => route.set({ page: next === 0 ? null : next + 1 })}>
-                    ${plural(answer.total, system ? "system metric" : "metric")}<//>`)}<//>
+                    ${plural(answer.total, system ? "system metric" : "metric")}<//>`}<//>
     </div>`;
 }
 
 /** Buttons of which one is chosen. */
 export function Segments({ label, options, chosen, choose }) {
-    return html`<div class="segments" role="group" aria-label=${label}>${options.map(([value, word]) => html`
-        <button type="button" key=${word} aria-pressed=${String(value === chosen)} onClick=${() => choose(value)}>${word}</button>`)}</div>`;
+    return html`<div class="segments" role="group" aria-label=${label}>${options.map(
+        ([value, word]) => html`
+        <button type="button" key=${word} aria-pressed=${String(value === chosen)}
+            onClick=${() => choose(value)}>${word}</button>`,
+    )}</div>`;
 }
 
 function NoMetrics({ run, search, system }) {
@@ -81,7 +80,8 @@ function NoMetrics({ run, search, system }) {
         return html`<${Empty} title=${`No points yet. The run has been running for ${duration(seconds)}.`}>
             <p>Its curves appear here as soon as it logs.</p><//>`;
     }
-    return html`<${Empty} title="This run logged no metrics."><p>Log them by <code>run.log({"loss": 0.5})</code>.</p><//>`;
+    return html`<${Empty} title="This run logged no metrics.">
+        <p>Log them by <code>run.log({"loss": 0.5})</code>.</p><//>`;
 }
 
 function Shown({ run, metrics, asTable, points }) {
@@ -94,14 +94,18 @@ function Shown({ run, metrics, asTable, points }) {
 function useInView() {
     const [names, setNames] = useState(() => new Set());
     const observer = useRef(null);
-    observer.current ??= new IntersectionObserver((entries) => setNames((before) => {
-        const after = new Set(before);
-        for (const { target, isIntersecting } of entries) {
-            if (isIntersecting) after.add(target.dataset.metric);
-            else after.delete(target.dataset.metric);
-        }
-        return after;
-    }), { rootMargin: "300px" });
+    observer.current ??= new IntersectionObserver(
+        (entries) =>
+            setNames((before) => {
+                const after = new Set(before);
+                for (const { target, isIntersecting } of entries) {
+                    if (isIntersecting) after.add(target.dataset.metric);
+                    else after.delete(target.dataset.metric);
+                }
+                return after;
+            }),
+        { rootMargin: "300px" },
+    );
     useEffect(() => () => observer.current.disconnect(), []);
     const observe = useCallback((element) => element && observer.current.observe(element), []);
     return [names, observe];
@@ -116,9 +120,16 @@ function Charts({ groups, run, points }) {
     const [zoom, setZoom] = useState([null, null]);
     const view = useMemo(() => ({ ...VIEW, zoom }), [zoom]);
     const onZoom = (range) => setZoom(range ?? [null, null]);
-    return groups.map(({ prefix, metrics }) => html`<${Group} key=${prefix} prefix=${prefix} size=${metrics.length}>
-        <div class="metric-grid">${metrics.map((metric) => html`<${Card} key=${metric.name} metric=${metric} run=${run}
-            curve=${curves.get(metric.name)} view=${view} hover=${hover} onZoom=${onZoom} observe=${observe} />`)}</div><//>`);
+    return groups.map(
+        ({ prefix, metrics }) => html`<${Group} key=${prefix} prefix=${prefix}
+        size=${metrics.length}>
+        <div class="metric-grid">${metrics.map(
+            (metric) => html`<${Card} key=${metric.name} metric=${metric}
+            run=${run}
+            curve=${curves.get(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
+                observe=${observe} />`,
+        )}</div><//>`,
+    );
 }
 
 function Group({ prefix, size, children }) {
@@ -127,28 +138,37 @@ function Group({ prefix, size, children }) {
         <span class="soft">${count(size)}</span></summary>${children}</details>`;
 }
 
-/** A name without the prefix under which it stands. */
-function titleOf(name) {
-    const prefix = prefixOf(name);
-    return prefix === "" ? name : name.slice(prefix.length + 1);
-}
-
-const writeStep = (x, width) => (width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`);
+const writeStep = (x, width) =>
+    width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`;
 
 function Card({ metric, run, curve, view, hover, onZoom, observe }) {
     const place = useRef(null);
     useEffect(() => observe(place.current), []);
-    const lines = useMemo(() => (curve === undefined || curve.size === 0 ? [] : [makeLine(curve, {
-        id: run.run_id, label: run.name ?? run.run_id, color: colorOf(run.run_id), dash: [],
-    })]), [curve, run.run_id, run.name, dark.value]);
+    const lines = useMemo(
+        () =>
+            curve === undefined || curve.size === 0
+                ? []
+                : [
+                      makeLine(curve, {
+                          id: run.run_id,
+                          label: run.name ?? run.run_id,
+                          color: colorOf(run.run_id),
+                          dash: [],
+                      }),
+                  ],
+        [curve, run.run_id, run.name, dark.value],
+    );
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
         <${Chart} id=${metric.name} title=${titleOf(metric.name)} lines=${lines}
             view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">
-            <strong class="metric-last" title=${`last value, ${exact(metric.last)}`}><${Value} value=${metric.last} /></strong>
+            <strong class="metric-last" title=${`last value, ${exact(metric.last)}`}><${Value}
+                value=${metric.last} /></strong>
             <a class="icon" href=${urlOf("/charts", { runs: run.run_id, metrics: metric.name })}
-                aria-label=${`Open ${visible(metric.name)} in Charts`} title="Open in Charts"><${Icon} name="maximize-2" /></a><//>
+                aria-label=${`Open ${visible(metric.name)} in Charts`} title="Open in Charts"><${Icon}
+                    name="maximize-2" /></a><//>
         <p class="metric-facts soft"><span title=${exact(metric.min)}>min ${number(metric.min)}</span>
-            <span title=${exact(metric.max)}>max ${number(metric.max)}</span><span>${plural(metric.count, "point")}</span>
+            <span title=${exact(metric.max)}>max ${number(metric.max)}</span>
+                <span>${plural(metric.count, "point")}</span>
             ${metric.nan_count > 0 && html`<span class="special">${count(metric.nan_count)} NaN</span>`}</p>
     </div>`;
 }
@@ -159,21 +179,46 @@ export function Value({ value }) {
 }
 
 const COLUMNS = [
-    ["last", "Last"], ["min", "Least"], ["max", "Greatest"], ["mean", "Mean"], ["first", "First"],
+    ["last", "Last"],
+    ["min", "Least"],
+    ["max", "Greatest"],
+    ["mean", "Mean"],
+    ["first", "First"],
 ];
 
 function Table({ groups, run }) {
-    return groups.map(({ prefix, metrics }) => html`<${Group} key=${prefix} prefix=${prefix} size=${metrics.length}>
-        <div class="table-scroll"><table class="data-table metrics-table"><thead><tr><th scope="col">Metric</th>
-            ${COLUMNS.map(([name, word]) => html`<th scope="col" class="number" key=${name}>${word}</th>`)}
-            <th scope="col" class="number">Points</th><th scope="col" class="number">NaN</th>
-            <th scope="col" class="number">Steps</th></tr></thead>
-        <tbody>${metrics.map((metric) => html`<tr key=${metric.name}>
-            <th scope="row"><a href=${urlOf("/charts", { runs: run.run_id, metrics: metric.name })}><bdi>${visible(metric.name)}</bdi></a></th>
-            ${COLUMNS.map(([name]) => html`<td class="number" key=${name}><${Value} value=${metric[name]} />
-                ${metric[`${name}_step`] !== undefined && metric[`${name}_step`] !== null && ["min", "max"].includes(name)
-                    && html`<span class="faint at-step"> at ${count(metric[`${name}_step`])}</span>`}</td>`)}
-            <td class="number">${count(metric.count)}</td>
-            <td class=${metric.nan_count > 0 ? "number special" : "number"}>${metric.nan_count > 0 ? count(metric.nan_count) : ""}</td>
-            <td class="number">${count(metric.first_step)} – ${count(metric.last_step)}</td></tr>`)}</tbody></table></div><//>`);
+    return html`<div class="table-scroll"><table class="listing metrics-table"><thead><tr><th
+        scope="col">Metric</th>
+        ${COLUMNS.map(([name, word]) => html`<th scope="col" class="number" key=${name}>${word}</th>`)}
+        <th scope="col" class="number">Points</th><th scope="col" class="number">NaN</th>
+        <th scope="col" class="number">Steps</th></tr></thead>
+        ${groups.map(
+            ({ prefix, metrics }) => html`<tbody key=${prefix}>
+            ${
+                prefix !== "" &&
+                html`<tr class="metrics-prefix"><th scope="rowgroup"
+                colspan=${COLUMNS.length + 4}>
+                <bdi>${visible(prefix)}</bdi> <span class="soft">${count(metrics.length)}</span></th></tr>`
+            }
+            ${metrics.map(
+                (metric) => html`<${Row} key=${metric.name} metric=${metric}
+                run=${run} />`,
+            )}</tbody>`,
+        )}
+    </table></div>`;
+}
+
+function Row({ metric, run }) {
+    const at = { min: metric.min_step, max: metric.max_step };
+    const href = urlOf("/charts", { runs: run.run_id, metrics: metric.name });
+    return html`<tr><th scope="row"><a href=${href}><bdi>${visible(metric.name)}</bdi></a></th>
+        ${COLUMNS.map(
+            ([name]) => html`<td class="number" key=${name}><${Value} value=${metric[name]} />
+            ${
+                (at[name] ?? null) !== null && html`<span class="faint at-step"> at ${count(at[name])}</span>`
+            }</td>`,
+        )}
+        <td class="number">${count(metric.count)}</td>
+        <td class="number special">${metric.nan_count > 0 ? count(metric.nan_count) : ""}</td>
+        <td class="number">${count(metric.first_step)} – ${count(metric.last_step)}</td></tr>`;
 }

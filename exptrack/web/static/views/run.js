@@ -1,12 +1,12 @@
 /**
  * One run, at /run/ID?tab: its head, and a tab for each kind of thing that it holds. Live while the run runs.
  */
-import { html, useEffect, useState } from "../vendor/ui.js";
+import { html, useEffect, useRef } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Loaded, useLoad } from "../components/load.js";
+import { useNews } from "../components/news.js";
 import { visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { watch } from "../live.js";
 import { Artifacts } from "./run/artifacts.js";
 import { Config } from "./run/config.js";
 import { Environment, Output } from "./run/environment.js";
@@ -26,27 +26,9 @@ const TABS = [
 ];
 const PAUSE_MS = 1000; // a run that logs without a break is read again once a second
 
-/** Counts up when the archive changed, and tells apart when points of this run came; at most once a second. */
-function useTicks(id) {
-    const [ticks, setTicks] = useState({ any: 0, points: 0 });
-    useEffect(() => {
-        let timer = null;
-        let points = false;
-        const stop = watch({ runs: true, points: [id] }, (event) => {
-            points ||= event.type === "points" || event.type === "again";
-            timer ??= setTimeout(() => {
-                const more = Number(points);
-                [timer, points] = [null, false];
-                setTicks((before) => ({ any: before.any + 1, points: before.points + more }));
-            }, PAUSE_MS);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, [id]);
-    return ticks;
-}
+/** Whether runs that came, went or changed have this row id; of a run that is not read yet they may. */
+const concerns = ({ type, added, changed, removed }, rowId) =>
+    type !== "runs" || rowId === null || [added, changed, removed].some((ids) => ids.includes(rowId));
 
 /** Reads a run; without an id, the newest. */
 async function readRun(id, signal) {
@@ -58,8 +40,10 @@ async function readRun(id, signal) {
 
 export default function RunView({ route }) {
     const id = route.path[0] ?? "";
-    const ticks = useTicks(id);
-    const run = useLoad((signal) => readRun(id, signal), [id, ticks.any]);
+    const rowId = useRef(null);
+    const ticks = useNews({ runs: true, points: [id] }, PAUSE_MS, (event) => concerns(event, rowId.current));
+    const run = useLoad((signal) => readRun(id, signal), [id], ticks);
+    rowId.current = run.data?.run.row_id ?? null;
     return html`<div class="view run-view"><${Loaded} of=${run}>
         ${(answer) => html`<${Run} key=${answer.run.run_id} answer=${answer} route=${route} ticks=${ticks}
             reload=${run.reload} />`}<//></div>`;

@@ -26,7 +26,8 @@ export function Metrics({ run, route, ticks }) {
     const params = { search, part: system ? "system" : "own", start: page * PAGE, size: PAGE };
     const metrics = useLoad(
         (abort) => get(`/api/run/${encodeURIComponent(run.run_id)}/metrics`, params, abort),
-        [run.run_id, search, system, page, ticks.any],
+        [run.run_id, search, system, page],
+        ticks,
     );
     const set = (changes) => route.set({ page: null, ...changes });
     return html`<div class="metrics-tab">
@@ -54,10 +55,10 @@ export function Metrics({ run, route, ticks }) {
             answer.total === 0
                 ? html`<${NoMetrics} run=${run} search=${search} system=${system} />`
                 : html`<${Shown} key=${run.run_id} run=${run} metrics=${answer.metrics} asTable=${asTable}
-                points=${ticks.points} />
+                points=${ticks} />
                 <${Pages} at=${page} pages=${pagesOf(answer, page)}
                     go=${(next) => route.set({ page: next === 0 ? null : next + 1 })}>
-                    ${answer.total === null ? "more than 10,000 metrics" : plural(answer.total, "metric")}
+                    ${answer.total === null ? "more than 2,000 metrics" : plural(answer.total, "metric")}
                 <//>`}<//>
     </div>`;
 }

@@ -58,12 +58,14 @@ export class CurveStore {
     /**
      * @param {{by: string, runs: object[], buckets: number}} options runs are {run_id, row_id, duration}
      * @param {(metric: string) => void} onChange called after the curves of a metric changed
+     * @param {(metric: string) => boolean} isShown whether a chart of a metric is on the screen
      */
-    constructor({ by, runs, buckets }, onChange) {
+    constructor({ by, runs, buckets }, onChange, isShown) {
         this.by = by;
         this.runs = runs;
         this.buckets = Math.min(MOST_BUCKETS, Math.max(50, Math.round(buckets)));
         this.onChange = onChange;
+        this.isShown = isShown;
         this.metrics = new Map();
         this.queue = [];
         this.running = 0;
@@ -93,7 +95,9 @@ export class CurveStore {
 
     pump() {
         while (this.running < REQUESTS_AT_ONCE && this.queue.length > 0) {
-            const { curves, task } = this.queue.shift();
+            // Charts that were scrolled past wait until those on the screen are read.
+            const shown = this.queue.findIndex(({ curves }) => this.isShown(curves.metric));
+            const [{ curves, task }] = this.queue.splice(Math.max(0, shown), 1);
             this.running += 1;
             this.run(curves, task);
         }

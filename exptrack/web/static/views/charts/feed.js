@@ -17,9 +17,9 @@ function openFeed(options) {
         listeners.get(metric).add(listener);
         return () => listeners.get(metric).delete(listener);
     };
-    const store = new CurveStore(options, tell);
-    const shown = () =>
-        new Set([...listeners].filter(([, those]) => those.size > 0).map(([metric]) => metric));
+    const isShown = (metric) => (listeners.get(metric)?.size ?? 0) > 0;
+    const store = new CurveStore(options, tell, isShown);
+    const shown = () => new Set([...listeners.keys()].filter(isShown));
     return { store, listen, shown };
 }
 

@@ -6,6 +6,7 @@ import { html, useComputed, useEffect, useMemo, useState } from "../../vendor/ui
 import { Swatch, Value } from "../../components/chart.js";
 import { STATUS, exact, plural, visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
+import { distinctValues, nameValue, shortName } from "../../components/looks.js";
 import { bucketWidth, nearestPlace } from "../../components/lines.js";
 
 const TABLE_MS = 120; // between two looks of the table at the pointer; it has up to 50 rows to sort and lay out
@@ -14,7 +15,7 @@ const TABLE_MS = 120; // between two looks of the table at the pointer; it has u
  * The runs or groups that the charts show; each can be hidden, and lies before the others while pointed at.
  * @param {{entries: object[], hidden: Set<string>}} props entries are {id, label, color, dash, status, runs}
  */
-export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
+export function RunList({ entries, state, hidden, hover, onHide, isGrouped }) {
     const point = (id) => () => {
         if (!hover.value?.pinned)
             hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
@@ -24,11 +25,28 @@ export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
     return html`<aside class="chart-runs" aria-label=${`The ${noun}s shown`} onPointerLeave=${point(null)}>
     <div class="chart-runs-head"><h2>${plural(entries.length, noun)}</h2><span class="grow"></span>
       ${hiddenCount > 0 && html`<button class="link" onClick=${() => onHide([])}>show all</button>`}</div>
+    <${LookKey} entries=${entries} column=${state.color} swatch=${({ color }) => ({ color })} />
+    <${LookKey} entries=${entries} column=${state.dash}
+      swatch=${({ dash }) => ({ color: "currentColor", dash })} />
     <ul>${entries.map(
         (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
       hover=${hover} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden} isGrouped=${isGrouped}
       entries=${entries} />`,
     )}</ul></aside>`;
+}
+
+/** What the colours or dashes mean, if a config key decides them. */
+function LookKey({ entries, column, swatch }) {
+    if (!column) return null;
+    const byValue = new Map(entries.map((one) => [nameValue(one.runs[0][column]), one]));
+    const values = distinctValues(
+        entries.map((one) => one.runs[0]),
+        column,
+    ).map(nameValue);
+    return html`<div class="look-key"><h3 class="faint clip">${visible(shortName(column))}</h3><ul>${values.map(
+        (value) => html`<li key=${value}><${Swatch} ...${swatch(byValue.get(value))} />
+      <bdi class="clip">${value}</bdi></li>`,
+    )}</ul></div>`;
 }
 
 /** Whether a line is the one pointed at; a component that asks is drawn again only when that changes. */

@@ -1,4 +1,4 @@
-"""Texts that become script, markup or a request wherever a page takes text for HTML, an attribute or an address.
+"""Texts that become script, markup or a request where a page takes text for HTML, an attribute or an address.
 
 Each element that one of them would make has the attribute ``xss``; each script would set ``hit``.
 """
@@ -42,19 +42,26 @@ PAYLOADS = (
 REVERSED = "\u202egpj.exe"
 
 
-def fill_with_payloads(path: Path) -> str:
-    """Make an archive with every payload in every place, and return the id of the run that has most of them."""
+def fill_with_payloads(path: Path) -> list[str]:
+    """Make an archive with every payload in every place; return the ids of its runs.
+
+    The first one has every payload in each place of which a run has many. Of the others each has one payload.
+    """
     curves = {payload: ([1, 2], [float(number), 1.0]) for number, payload in enumerate(PAYLOADS)}
     files = [
         RecordedArtifact(payload, payload, kind="text", step=1, media_type="text/plain", description=payload)
         for payload in PAYLOADS
     ]
     lines = "".join(f"{_quote(payload)},{_quote(payload)}\n" for payload in PAYLOADS)
-    files.append(RecordedArtifact("table.csv", lines, kind="table", step=1, media_type="text/csv"))
+    files.append(
+        RecordedArtifact(
+            "table.csv", f"one,{_quote(PAYLOADS[0])}\n{lines}", kind="table", step=1, media_type="text/csv"
+        )
+    )
     records = [
         RecordedRun(
             {"lr": 0.1},
-            STARTED,
+            STARTED + timedelta(minutes=number),
             status="failed",
             reason=payload,
             traceback=payload,
@@ -63,7 +70,7 @@ def fill_with_payloads(path: Path) -> str:
             tags=[payload],
             metrics={"loss": ([1], [1.0])},
         )
-        for payload in PAYLOADS
+        for number, payload in enumerate(PAYLOADS)
     ]
     records.append(
         RecordedRun(
@@ -82,7 +89,7 @@ def fill_with_payloads(path: Path) -> str:
         for number, payload in enumerate(PAYLOADS):
             study = archive.create_study(StudyConfig(f"{payload} {number}", metric="loss"))
             study.optimize(lambda trial: trial.suggest_float("lr", 0.1, 1), 1, start_runs=False)
-    return made[-1]
+    return [made[-1], *made[:-1]]
 
 
 def _quote(text: str) -> str:

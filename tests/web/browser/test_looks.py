@@ -12,8 +12,8 @@ from tests.web.browser.visits import Visit
 FIND_FAULTS = """
 () => {
     const faults = [];
-    const name = (one) => `${one.tagName.toLowerCase()}.${one.className} "${(one.innerText || one.value || one.ariaLabel || "")
-        .slice(0, 40)}"`;
+    const text = (one) => (one.innerText || one.value || one.ariaLabel || "").slice(0, 40);
+    const name = (one) => `${one.tagName.toLowerCase()}.${one.className} "${text(one)}"`;
     const root = document.documentElement;
     if (root.scrollWidth > root.clientWidth) faults.push(`the page scrolls sideways to ${root.scrollWidth}`);
     const shown = (one) => one.checkVisibility({opacityProperty: true, visibilityProperty: true});
@@ -29,11 +29,11 @@ FIND_FAULTS = """
     };
     for (const one of controls) {
         const style = getComputedStyle(one);
-        const isCut = one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0 && style.display !== "inline";
-        if (isCut && style.overflowX !== "visible" && !/auto|scroll/.test(style.overflowX)
-            && style.textOverflow !== "ellipsis" && one.tagName !== "INPUT") faults.push(`cut: ${name(one)}`);
+        const isCut = one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1 && style.display !== "inline"
+            && /hidden|clip/.test(style.overflowX) && style.textOverflow !== "ellipsis";
+        if (isCut && one.tagName !== "INPUT") faults.push(`cut: ${name(one)}`);
         const box = one.getBoundingClientRect();
-        if (box.width && box.right > root.clientWidth + 1 && !scrolls(one)) faults.push(`outside: ${name(one)}`);
+        if (box.width && box.right > innerWidth + 1 && !scrolls(one)) faults.push(`outside: ${name(one)}`);
     }
     // Two controls of which one covers the middle of the other.
     const pressed = controls.filter((one) => one.matches("button, a[href], input, select, textarea"));
@@ -44,8 +44,8 @@ FIND_FAULTS = """
         const frame = scrolls(one)?.getBoundingClientRect();
         if (frame && (x < frame.left || x > frame.right || y < frame.top || y > frame.bottom)) continue;
         const top = document.elementFromPoint(x, y);
-        if (top && top !== one && !one.contains(top) && !top.contains(one) && top.closest("label")?.control !== one)
-            faults.push(`covered: ${name(one)} by ${name(top)}`);
+        if (!top || one.contains(top) || top.contains(one) || top.closest("label")?.control === one) continue;
+        faults.push(`covered: ${name(one)} by ${name(top)}`);
     }
     return [...new Set(faults)];
 }

@@ -1,4 +1,4 @@
-"""The views of the page: an address of each on an archive that has everything, and what it shows when it is ready.
+"""The views of the page: an address of each on an archive that has everything, and what it shows when ready.
 
 ``{…}`` in an address is a name of :class:`tests.web.browser.archives.Contents`.
 """

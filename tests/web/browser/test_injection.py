@@ -1,0 +1,150 @@
+"""No text of an archive becomes script, markup or a request; it is seen as it was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from exptrack.web.server import PageServer
+from tests.web.browser.conftest import Open
+from tests.web.browser.payloads import PAYLOADS, REVERSED, fill_with_payloads
+from tests.web.browser.visits import Visit
+
+# Elements and attributes that our own code never makes; shadow roots are searched too.
+FIND_FOREIGN = """
+() => {
+    const found = [];
+    const search = (root) => {
+        for (const one of root.querySelectorAll("*")) {
+            const names = one.getAttributeNames();
+            if (names.includes("xss") || names.some((name) => name.startsWith("on"))
+                || one.matches("iframe, object, embed, base, meta[http-equiv], math, form[action], template"))
+                found.push(one.outerHTML.slice(0, 200));
+            const address = one.getAttribute("href") ?? one.getAttribute("src") ?? "";
+            if (/^\\s*(javascript|data|vbscript):/i.test(address) && !address.startsWith("data:image/"))
+                found.push(one.outerHTML.slice(0, 200));
+            if (one.shadowRoot) search(one.shadowRoot);
+        }
+    };
+    search(document);
+    if (window.hit !== undefined) found.push("a script ran");
+    return found;
+}
+"""
+SQL = "SELECT name, tag FROM runs JOIN tags USING (run_id)"
+# An address on the archive, the places whose text it shows, and what must be pressed to see them.
+RUN = "/run/{run}"
+VIEWS = {
+    "runs": ("/runs?" + urlencode({"columns": ["run_id", "name", "tags", "group", "reason"]}, doseq=True), ""),
+    "run": (RUN, ""),
+    "run-metrics": (RUN + "?tab=metrics", ""),
+    "run-config": (RUN + "?tab=config", ""),
+    "run-artifacts": (RUN + "?tab=artifacts", ""),
+    "run-lineage": (RUN + "?tab=lineage", ""),
+    "run-events": (RUN + "?tab=events", ""),
+    "charts": ("/charts?runs={run}", ""),
+    "compare": ("/compare?runs={run}&runs={other}", ""),
+    "media": ("/media", ""),
+    "sql": ("/sql#" + quote(SQL), "button.primary"),
+    "file": ("/file", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PageServer, list[str]]]:
+    """A server on an archive of payloads, and the ids of its runs; the first has most of them."""
+    path = tmp_path_factory.mktemp("payloads") / "lab.db"
+    runs = fill_with_payloads(path)
+    with PageServer(path, port=0) as server:
+        yield server, runs
+
+
+def sweep_with_the_pointer(visit: Visit) -> None:
+    """Move over the whole view, so that whatever answers to a pointer does."""
+    for y in range(20, 1200, 60):
+        for x in (100, 400, 800, 1200):
+            visit.page.mouse.move(x, y)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_view_takes_text_for_anything_else(
+    name: str, open_window: Open, poisoned: tuple[PageServer, list[str]]
+) -> None:
+    server, runs = poisoned
+    path, press = VIEWS[name]
+    visit = open_window(server, viewport={"width": 1400, "height": 1200})
+    page = visit.open(path.format(run=runs[0], other=runs[1]), "main")
+    if press:
+        page.locator(press).first.click()
+        visit.settle()
+    sweep_with_the_pointer(visit)
+    visit.settle()
+    assert page.evaluate(FIND_FOREIGN) == []
+    assert visit.dialogs == []
+
+
+def find_unseen(visit: Visit, texts: list[str]) -> list[str]:
+    """Return the texts that the view does not show as they are, apart from white space."""
+    shown = "".join(visit.page.inner_text("body").split())
+    return [text for text in texts if "".join(text.split()) not in shown]
+
+
+@pytest.mark.parametrize("name", ["runs", "run", "run-metrics", "run-config", "run-artifacts", "sql"])
+def test_text_is_seen_as_it_was_written(
+    name: str, open_window: Open, poisoned: tuple[PageServer, list[str]]
+) -> None:
+    server, runs = poisoned
+    path, press = VIEWS[name]
+    visit = open_window(server, viewport={"width": 1400, "height": 4000})
+    page = visit.open(path.format(run=runs[0], other=runs[1]), "main")
+    if press:
+        page.locator(press).first.click()
+        visit.settle()
+    assert find_unseen(visit, list(PAYLOADS)) == []
+    assert REVERSED not in page.inner_text("body")
+
+
+def test_names_and_reasons_of_runs_are_seen_as_they_were_written(
+    open_window: Open, poisoned: tuple[PageServer, list[str]]
+) -> None:
+    server, runs = poisoned
+    visit = open_window(server, viewport={"width": 1400, "height": 1200})
+    page = visit.open(f"/run/{runs[1]}", "h1")
+    for number, payload in enumerate(PAYLOADS):
+        visit.wait_until("(run) => location.pathname.endsWith(run)", runs[1 + number])
+        page.locator(f"h1 >> text={json.dumps(payload)}").wait_for()
+        assert "".join(page.inner_text("main").split()).count("".join(payload.split())) >= 3, payload
+        assert page.evaluate(FIND_FOREIGN) == []
+        page.keyboard.press("]")
+
+
+def test_contents_of_artifacts_are_seen_as_they_were_written(
+    open_window: Open, poisoned: tuple[PageServer, list[str]]
+) -> None:
+    server, runs = poisoned
+    visit = open_window(server, viewport={"width": 1400, "height": 3000})
+    page = visit.open(f"/run/{runs[0]}?tab=artifacts", "main")
+    page.locator("main").get_by_text("table.csv").first.click()
+    visit.settle()
+    assert find_unseen(visit, list(PAYLOADS)) == []
+    assert page.evaluate(FIND_FOREIGN) == []
+
+
+def test_a_view_that_takes_text_for_markup_would_be_caught(
+    open_window: Open, poisoned: tuple[PageServer, list[str]]
+) -> None:
+    server, _ = poisoned
+    visit = open_window(server)
+    page = visit.open("/file", "main")
+    assert page.evaluate(FIND_FOREIGN) == []
+    caught = 0
+    for payload in PAYLOADS:
+        page.evaluate("(text) => { document.querySelector('main').innerHTML = text; }", payload)
+        caught += page.evaluate(FIND_FOREIGN) != []
+    # The others act in an attribute or a template, or are dropped by the parser.
+    assert caught == sum(" xss" in payload and "<body" not in payload for payload in PAYLOADS)
+    assert any("Content Security Policy" in problem for problem in visit.find_problems())
+    visit.allow("")

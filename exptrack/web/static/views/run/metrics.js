@@ -9,6 +9,7 @@ import { Chart } from "../../components/chart.js";
 import { Icon } from "../../components/icons.js";
 import { makeLine } from "../../components/lines.js";
 import { Empty, Loaded, useLoad } from "../../components/load.js";
+import { Segments } from "../../components/segments.js";
 import { Pages } from "../../components/text.js";
 import { count, duration, exact, isSpecial, number, plural, visible } from "../../format.js";
 import { useCurves } from "./curves.js";
@@ -54,19 +55,17 @@ export function Metrics({ run, route, ticks }) {
                 ? html`<${NoMetrics} run=${run} search=${search} system=${system} />`
                 : html`<${Shown} key=${run.run_id} run=${run} metrics=${answer.metrics} asTable=${asTable}
                 points=${ticks.points} />
-                <${Pages} at=${page} pages=${Math.ceil(answer.total / PAGE)}
+                <${Pages} at=${page} pages=${pagesOf(answer, page)}
                     go=${(next) => route.set({ page: next === 0 ? null : next + 1 })}>
-                    ${plural(answer.total, system ? "system metric" : "metric")}<//>`}<//>
+                    ${answer.total === null ? "more than 10,000 metrics" : plural(answer.total, "metric")}
+                <//>`}<//>
     </div>`;
 }
 
-/** Buttons of which one is chosen. */
-export function Segments({ label, options, chosen, choose }) {
-    return html`<div class="segments" role="group" aria-label=${label}>${options.map(
-        ([value, word]) => html`
-        <button type="button" key=${word} aria-pressed=${String(value === chosen)}
-            onClick=${() => choose(value)}>${word}</button>`,
-    )}</div>`;
+/** How many pages there are; of very many metrics only that there is one more. */
+function pagesOf({ metrics, total }, page) {
+    if (total !== null) return Math.ceil(total / PAGE);
+    return page + (metrics.length === PAGE ? 2 : 1);
 }
 
 function NoMetrics({ run, search, system }) {

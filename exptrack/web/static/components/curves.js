@@ -235,6 +235,15 @@ export class CurveStore {
         }
     }
 
+    /** Read again what could not be read, such as after the server was started anew. */
+    retry() {
+        for (const curves of this.metrics.values()) {
+            if (curves.error === null) continue;
+            curves.error = null;
+            this.enqueue(curves, () => this.readOverview(curves));
+        }
+    }
+
     /** Read the tails of a metric that are outstanding. */
     catchUp(metric) {
         const curves = this.metrics.get(metric);

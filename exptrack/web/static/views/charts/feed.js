@@ -48,11 +48,13 @@ export function useFeed(runs, by, width) {
         .map((run) => run.run_id)
         .join(",");
     useEffect(() => {
-        if (!live || feed === null) return undefined;
-        const points = live.split(",");
+        if (feed === null) return undefined;
+        const points = live ? live.split(",") : [];
         const stop = watch({ points }, (event) => {
             if (event.type === "points") feed.store.refresh(event.runs, feed.shown());
-            if (event.type === "again") feed.store.refresh(points, feed.shown());
+            if (event.type !== "again") return;
+            feed.store.retry();
+            feed.store.refresh(points, feed.shown());
         });
         return () => {
             stop();

@@ -274,20 +274,31 @@ export class CurveStore {
             const before = curves.overview.get(tail.run);
             curves.overview.set(tail.run, before ? appendTail(before, tail) : tail);
         }
-        for (const tail of found.curves) await this.readDetailTail(curves, tail);
+        await this.readDetailTails(curves, found.curves);
         this.limitSize(curves);
         if (found.curves.some((curve) => curve.size > 0)) this.changed(curves);
     }
 
-    /** Read the end of a zoomed run too, if what it logged lies in the range. */
-    async readDetailTail(curves, tail) {
+    /** Read the ends of zoomed runs too, where what they logged lies in the range. */
+    async readDetailTails(curves, tails) {
         const { detail } = curves;
-        const part = detail?.parts.get(tail.run);
-        if (part === undefined || tail.size === 0 || tail.start[0] >= part.high) return;
-        const run = this.runs.find((one) => one.run_id === tail.run);
-        const start = lastStart(part.curve) ?? part.low;
-        const found = await this.read(curves, [run], { width: detail.width, start, stop: part.high });
-        detail.parts.set(tail.run, { ...part, curve: appendTail(part.curve, found.curves[0]) });
+        const ranges = new Map();
+        for (const tail of tails) {
+            const part = detail?.parts.get(tail.run);
+            if (part === undefined || tail.size === 0 || tail.start[0] >= part.high) continue;
+            const key = `${part.low} ${part.high}`;
+            ranges.set(key, [...(ranges.get(key) ?? []), tail.run]);
+        }
+        for (const ids of ranges.values()) {
+            const parts = ids.map((id) => detail.parts.get(id));
+            const start = Math.min(...parts.map((part) => lastStart(part.curve) ?? part.low));
+            const runs = this.runs.filter((run) => ids.includes(run.run_id));
+            const found = await this.read(curves, runs, { width: detail.width, start, stop: parts[0].high });
+            for (const tail of found.curves) {
+                const part = detail.parts.get(tail.run);
+                detail.parts.set(tail.run, { ...part, curve: appendTail(part.curve, tail) });
+            }
+        }
     }
 
     /** Double the width of all buckets when a growing run has twice as many as were asked for. */

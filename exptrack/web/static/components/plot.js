@@ -83,7 +83,8 @@ export class Plot {
         return {
             ...this.size(),
             legend: { show: false },
-            padding: [8, 10, 0, 0],
+            // To the right, half a text of the x axis must find room.
+            padding: [8, view.xKind === "clock" ? 30 : 18, 0, 0],
             cursor: {
                 x: false,
                 y: false,

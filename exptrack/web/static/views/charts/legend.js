@@ -152,9 +152,12 @@ export function LegendTable({ id, lines, hover, writeX, isGrouped, isSmoothed })
 
 function rowOf(line, x) {
     const place = x === null ? line.xs.length - 1 : nearestPlace(line, x);
+    const last = line.xs.length - 1;
+    const [from, to] = [line.xs[0], line.xs[last] + bucketWidth(line, last)];
     return {
         line,
         label: line.label,
+        isAway: x !== null && (x < from || x > to),
         x: line.xs[place],
         width: bucketWidth(line, place),
         value: line.ys[place],
@@ -164,11 +167,15 @@ function rowOf(line, x) {
     };
 }
 
-/** Sorts by a column, or by the distance from the line that the pointer is on. NaN comes last. */
+/**
+ * Sorts by a column, or by the distance from the line that the pointer is on. NaN comes last, and behind it
+ * lines that do not reach the pointer.
+ */
 function sortRows(rows, { by, isDown }, at) {
     const base = rows.find((row) => row.line.id === at?.id)?.value ?? 0;
     const keyOf = by === "near" ? (row) => Math.abs(row.value - base) : (row) => row[by];
     return rows.sort((one, other) => {
+        if (one.isAway !== other.isAway) return Number(one.isAway) - Number(other.isAway);
         const [first, second] = [keyOf(one), keyOf(other)];
         if (Number.isNaN(first) || Number.isNaN(second))
             return Number(Number.isNaN(first)) - Number(Number.isNaN(second));
@@ -184,7 +191,8 @@ function LegendRow({ row, hover, writeX, chart, isGrouped, isLit }) {
             hover.value = { chart: null, x: hover.value?.x ?? null, id: line.id, left: 0, top: 0 };
     };
     const name = html`<bdi>${visible(line.label)}</bdi>`;
-    return html`<tr class=${isLit ? "lit" : ""} onPointerEnter=${point} onPointerLeave=${() => leave(hover)}
+    const kind = `${isLit ? "lit" : ""} ${row.isAway ? "faint" : ""}`;
+    return html`<tr class=${kind} onPointerEnter=${point} onPointerLeave=${() => leave(hover)}
     data-chart=${chart}>
     <td><${Swatch} color=${line.color} dash=${line.dash} /></td>
     <th scope="row">${isGrouped ? name : html`<a href=${`/run/${line.id}`} onFocus=${point}>${name}</a>`}</th>

@@ -86,8 +86,9 @@ function writeSeconds(seconds, width) {
         : `${Math.floor(minutes / 60)} h ${minutes % 60} min ${tail}`;
 }
 
-function writeMoment(seconds) {
+function writeMoment(seconds, width) {
     const at = new Date(seconds * 1000);
     const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-    return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+    const fraction = width < 1 ? (seconds - Math.floor(seconds)).toFixed(3).slice(1) : "";
+    return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${fraction}`;
 }

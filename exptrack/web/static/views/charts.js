@@ -144,7 +144,7 @@ export default function Charts({ route }) {
     ]);
     const onOpen = (id) => {
         if (id !== null) scroll.current = main.current.scrollTop;
-        set({ chart: id }, { push: true });
+        set({ chart: id, ylow: null, yhigh: null }, { push: true });
     };
     useEffect(() => {
         if (!isLarge && main.current) main.current.scrollTop = scroll.current;
@@ -166,10 +166,15 @@ export default function Charts({ route }) {
     };
     const large = isLarge && findChart(state.chart, selection.metrics, shown, state.split);
     return html`<div class="charts">
-    <${RunList} entries=${entries} hidden=${state.hidden} hover=${hover} isGrouped=${groups !== null}
+    <${RunList} entries=${entries} state=${state} hidden=${state.hidden} hover=${hover}
+      isGrouped=${groups !== null}
       onHide=${(ids) => set({ hide: ids })} />
     <div class="charts-main" ref=${main}>
-      <${Toolbar} state=${state} set=${set} keys=${selection.keys} metrics=${selection.metrics} />
+      ${
+          runs.length > 0 &&
+          html`<${Toolbar} isLarge=${isLarge} state=${state} set=${set} keys=${selection.keys}
+        metrics=${selection.metrics} />`
+      }
       <${Word} selection=${selection} state=${state} set=${set} />
       ${
           large
@@ -204,7 +209,7 @@ export default function Charts({ route }) {
 function leave(hover, isLarge, set) {
     if (document.querySelector("dialog[open], .popup") !== null) return false;
     if (hover.value?.pinned) hover.value = null;
-    else if (isLarge) set({ chart: null }, { push: true });
+    else if (isLarge) set({ chart: null, ylow: null, yhigh: null }, { push: true });
     else return false;
     return true;
 }

@@ -45,7 +45,7 @@ export default function FileView() {
             <${Sizes} info=${answer.info} />
             <div class="file-stack"><${Verify} /><${Waiting} waiting=${answer.info.waiting} /></div>
             <${Versions} info=${answer.info} />
-            <${Largest} storage=${answer.storage} />
+            <${Largest} storage=${answer.storage} holders=${answer.holders} />
             <${Trash} trash=${answer.trash} reload=${file.reload} />
             <${Commands} path=${answer.info.path} />
         </div>`}<//></div>`;
@@ -147,13 +147,13 @@ function Waiting({ waiting }) {
     }<//>`;
 }
 
-function Largest({ storage }) {
+function Largest({ storage, holders }) {
     const [page, setPage] = useState(0);
-    const sorted = [...storage].sort((a, b) => b.stored_bytes - a.stored_bytes);
-    const most = Math.max(1, sorted[0]?.stored_bytes ?? 1);
-    const pages = Math.max(1, Math.ceil(sorted.length / MOST_RUNS));
+    const most = Math.max(1, storage[0]?.stored_bytes ?? 1);
+    const pages = Math.max(1, Math.ceil(storage.length / MOST_RUNS));
+    const all = `${plural(holders, "run")} with artifacts`;
     return html`<${Card} title="Largest runs" wide>${
-        sorted.length === 0
+        storage.length === 0
             ? html`<p class="soft">No run has artifacts.</p>`
             : html`<table class="listing"><thead><tr><th scope="col">Run</th><th scope="col"
             class="number">Artifacts</th>
@@ -161,7 +161,7 @@ function Largest({ storage }) {
                 <span class="unseen">Share</span></th>
             <th scope="col" class="number" title="What deleting it alone gives back">Deleting gives back</th>
                 </tr></thead>
-            <tbody>${sorted.slice(page * MOST_RUNS, (page + 1) * MOST_RUNS).map(
+            <tbody>${storage.slice(page * MOST_RUNS, (page + 1) * MOST_RUNS).map(
                 (one) => html`<tr
                 key=${one.run_id}>
                 <td><a href=${`/run/${encodeURIComponent(one.run_id)}?tab=artifacts`}>
@@ -173,7 +173,7 @@ function Largest({ storage }) {
                 <td class="number">${bytes(one.stored_bytes - one.shared_bytes)}</td></tr>`,
             )}</tbody></table>
             <${Pages} at=${page} pages=${pages} go=${setPage}>${plural(
-                sorted.length,
+                storage.length,
                 "run",
             )} with artifacts<//>`
     }<//>`;

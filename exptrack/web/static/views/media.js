@@ -12,6 +12,7 @@ import {
     artifactUrl,
     sortOf,
 } from "../components/artifact.js";
+import { FilterLine } from "../components/filter.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
 import { Segments } from "../components/segments.js";
@@ -78,13 +79,21 @@ function useArchiveTicks() {
     return ticks;
 }
 
+/** Filters of an address as one. */
+const joinFilters = (where) =>
+    where.length > 1 ? where.map((one) => `(${one})`).join(" and ") : (where[0] ?? "");
+
+/** What the line says under a filter that is wrong. */
+const problemOf = (error) => (error?.kind === "FilterError" ? error : null);
+
 export default function MediaView({ route }) {
     const where = route.params.getAll("where");
     const key = where.join("\n");
     const ticks = useArchiveTicks();
     const names = useLoad((signal) => readNames(where, signal), [key, ticks]);
     return html`<div class="view media-view">
-        <${WhereLine} where=${where} route=${route} />
+        <${FilterLine} text=${joinFilters(where)} problem=${problemOf(names.error)}
+            onApply=${(text, isFinal) => route.set({ where: text || null, page: null }, { push: isFinal })} />
         <${Loaded} of=${names}>${(answer) =>
             answer.first === null
                 ? html`<${Empty} title=${
@@ -97,22 +106,6 @@ export default function MediaView({ route }) {
                 : html`<${Media} names=${answer.names} first=${answer.first} where=${where} route=${route}
                 ticks=${ticks} />`}<//>
     </div>`;
-}
-
-function WhereLine({ where, route }) {
-    const text = where.join(" and ");
-    const field = useRef(null);
-    const submit = (event) => {
-        event.preventDefault();
-        route.set({ where: field.current.value.trim() || null, page: null }, { push: true });
-    };
-    return html`<form class="media-where row" onSubmit=${submit}>
-        <${Icon} name="list-filter" />
-        <input ref=${field} class="mono grow" aria-label="Filter of runs"
-            placeholder="Filter runs, for example config.lr < 0.01"
-            key=${text} defaultValue=${text} />
-        <button type="submit">Filter</button>
-    </form>`;
 }
 
 function Media({ names, first, where, route, ticks }) {

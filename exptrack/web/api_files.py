@@ -165,14 +165,10 @@ def _answer(content: _Content, request: Request, read: Callable[..., Awaitable[b
     headers = {
         **SANDBOX,
         "etag": tag,
-        # A version of an artifact never changes.
-        "cache-control": "private, max-age=31536000, immutable",
         "accept-ranges": "bytes",
         "content-disposition": f"attachment; filename*=UTF-8''{quote_name(content.name)}",
         "content-type": content.media_type,
     }
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
     span = find_range(request, tag, content.size_bytes)
     if span is None:
         size = {"content-range": f"bytes */{content.size_bytes}"}

@@ -1,8 +1,4 @@
-"""Answer questions about the artifacts of many runs, and send small pictures of images.
-
-Invariant: a version of an artifact never changes. So a browser keeps its picture for good, and no answer about
-one is older than the question.
-"""
+"""Answer questions about the artifacts of many runs, and send small pictures of images."""
 
 from __future__ import annotations
 
@@ -76,7 +72,6 @@ def make_route(page: Page) -> Route:
             picture = await page.readers.read(lambda: draw(request.path_params, question), request.receive)
         except (ExptrackError, ClientLeftError) as error:
             return answer_error(error)
-        headers = {**SANDBOX, "cache-control": "private, max-age=31536000, immutable"}
-        return Response(picture.data, headers=headers, media_type=picture.media_type)
+        return Response(picture.data, headers=SANDBOX, media_type=picture.media_type)
 
     return Route("/thumbnail/{run}/{version:int}/{name:path}", send_picture, methods=["GET"])

@@ -63,6 +63,13 @@ export function lookOf(runs, { color, dash }) {
     return (run) => looks.get(run.run_id);
 }
 
+/** The colour and dash of the group at a place in the order of groups: eight colours, then dashes. */
+export function slotLook(place) {
+    const colors = palette();
+    const dash = DASHES[Math.floor(place / colors.length) % DASHES.length];
+    return { color: colors[place % colors.length], dash };
+}
+
 /**
  * Gather runs by the values of columns; runs without a key are a group of their own.
  * @returns {{id: string, label: string, runs: object[]}[]} groups in the order of their values

@@ -7,7 +7,7 @@ import { dark } from "../colors.js";
 import { plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { Icon } from "../components/icons.js";
-import { groupRuns, lookOf, nameValue, shortName } from "../components/looks.js";
+import { groupRuns, lookOf, nameValue, shortName, slotLook } from "../components/looks.js";
 import { ChartMenu, DataDialog } from "./charts/data.js";
 import { useFeed } from "./charts/feed.js";
 import { LegendTable, RunList } from "./charts/legend.js";
@@ -64,6 +64,10 @@ function Word({ selection, state, set }) {
         words.push(html`<span key="total">The ${runs.length} newest of ${plural(total, "run")} are shown.</span>
       <button key="more" class="link" onClick=${() => set({ limit: Math.min(total, state.limit + MOST_RUNS) })}>
         Show ${Math.min(MOST_RUNS, total - runs.length)} more</button>`);
+    }
+    if (state.metrics.length > 0) {
+        words.push(html`<span key="only">Only <bdi>${visible(state.metrics.join(", "))}</bdi> is shown.</span>
+      <button key="all" class="link" onClick=${() => set({ metrics: null })}>Show all metrics</button>`);
     }
     if (added > 0) {
         words.push(html`<button key="new" class="link" onClick=${again}>
@@ -140,7 +144,7 @@ export default function Charts({ route }) {
     ]);
     const onOpen = (id) => {
         if (id !== null) scroll.current = main.current.scrollTop;
-        set({ chart: id }, { push: true });
+        set({ chart: id, ylow: null, yhigh: null }, { push: true });
     };
     useEffect(() => {
         if (!isLarge && main.current) main.current.scrollTop = scroll.current;
@@ -162,10 +166,15 @@ export default function Charts({ route }) {
     };
     const large = isLarge && findChart(state.chart, selection.metrics, shown, state.split);
     return html`<div class="charts">
-    <${RunList} entries=${entries} hidden=${state.hidden} hover=${hover} isGrouped=${groups !== null}
+    <${RunList} entries=${entries} state=${state} hidden=${state.hidden} hover=${hover}
+      isGrouped=${groups !== null}
       onHide=${(ids) => set({ hide: ids })} />
     <div class="charts-main" ref=${main}>
-      <${Toolbar} state=${state} set=${set} keys=${selection.keys} metrics=${selection.metrics} />
+      ${
+          runs.length > 0 &&
+          html`<${Toolbar} isLarge=${isLarge} state=${state} set=${set} keys=${selection.keys}
+        metrics=${selection.metrics} />`
+      }
       <${Word} selection=${selection} state=${state} set=${set} />
       ${
           large
@@ -200,7 +209,7 @@ export default function Charts({ route }) {
 function leave(hover, isLarge, set) {
     if (document.querySelector("dialog[open], .popup") !== null) return false;
     if (hover.value?.pinned) hover.value = null;
-    else if (isLarge) set({ chart: null }, { push: true });
+    else if (isLarge) set({ chart: null, ylow: null, yhigh: null }, { push: true });
     else return false;
     return true;
 }
@@ -229,10 +238,8 @@ function arrange(runs, state) {
         return { shown: runs.filter((run) => !state.hidden.has(run.run_id)), entries, groups: null, look };
     }
     const found = groupRuns(runs, state.group);
-    // A group looks as a run with its words as id would, so it keeps its colour too.
-    const rows = found.map(({ id, runs: [first] }) => ({ ...first, run_id: id }));
-    const groupLook = lookOf(rows, { color: state.color, dash: state.dash });
-    const entries = found.map((one, place) => ({ ...one, ...groupLook(rows[place]) }));
+    const groupLook = state.color ? look : (_, place) => slotLook(place);
+    const entries = found.map((one, place) => ({ ...one, ...groupLook(one.runs[0], place) }));
     const groups = entries.filter((one) => !state.hidden.has(one.id));
     return { shown: groups.flatMap((one) => one.runs), entries, groups, look };
 }

@@ -61,6 +61,15 @@ function Search({ state, set }) {
     return html`<${SearchField} label="Search metrics" value=${text} onInput=${setText} />`;
 }
 
+/** The least and greatest value that an enlarged chart shows; empty means as the data are. */
+function Limits({ state, set }) {
+    const field = (name, label, value) => html`<input type="text" inputmode="decimal" class="number limit"
+      aria-label=${label} placeholder="auto" value=${value ?? ""}
+      onChange=${(event) => set({ [name]: event.target.value.trim() || null })} />`;
+    return html`<span class="field">Y ${field("ylow", "Least value shown", state.yLimits[0])} –
+      ${field("yhigh", "Greatest value shown", state.yLimits[1])}</span>`;
+}
+
 function Grouping({ state, set, keys }) {
     const left = keys.filter((key) => !state.group.includes(key));
     const remove = (key) => set({ group: state.group.filter((one) => one !== key) });
@@ -83,9 +92,10 @@ function Grouping({ state, set, keys }) {
 }
 
 /**
- * @param {{state: object, set: Function, keys: string[], metrics: string[]}} props `set` changes the URL
+ * @param {{state: object, set: Function, keys: string[], metrics: string[], isLarge: boolean}} props
+ *     `set` changes the URL
  */
-export function Toolbar({ state, set, keys, metrics }) {
+export function Toolbar({ state, set, keys, metrics, isLarge }) {
     const choices = ["group", "status", ...keys].slice(0, MOST_OPTIONS);
     const columns = (none) => [["", none], ...choices.map((key) => [key, shortName(key)])];
     const axes = [
@@ -116,6 +126,7 @@ export function Toolbar({ state, set, keys, metrics }) {
     <${Select} label="Chart" value=${state.split} options=${columns("one a metric")}
       onChange=${(split) => set({ split })} />
     <${Grouping} state=${state} set=${set} keys=${choices} />
+    ${isLarge && html`<${Limits} state=${state} set=${set} />`}
     ${
         state.zoom &&
         html`<button onClick=${() => set({ zoom: null })}><${Icon} name="rotate-ccw" size=${14} />

@@ -5,7 +5,7 @@ import { html, useEffect, useRef } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Loaded, useLoad } from "../components/load.js";
 import { useNews } from "../components/news.js";
-import { visible } from "../format.js";
+import { count, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { Artifacts } from "./run/artifacts.js";
 import { Config } from "./run/config.js";
@@ -16,14 +16,15 @@ import { Lineage } from "./run/lineage.js";
 import { Metrics } from "./run/metrics.js";
 
 const TABS = [
-    { name: "metrics", title: "Metrics", Body: Metrics },
+    { name: "metrics", title: "Metrics", Body: Metrics, countOf: (run) => run.metric_count },
     { name: "config", title: "Config", Body: Config },
-    { name: "artifacts", title: "Artifacts", Body: Artifacts },
+    { name: "artifacts", title: "Artifacts", Body: Artifacts, countOf: (run) => run.artifact_count },
     { name: "lineage", title: "Inputs and lineage", Body: Lineage },
-    { name: "events", title: "Events", Body: Events },
+    { name: "events", title: "Events", Body: Events, countOf: (run) => run.event_count },
     { name: "environment", title: "Environment and code", Body: Environment },
     { name: "output", title: "Output", Body: Output },
 ];
+const MOST_COUNTED = 10000;
 const PAUSE_MS = 1000; // a run that logs without a break is read again once a second
 
 /** Whether runs that came, went or changed have this row id; of a run that is not read yet they may. */
@@ -64,7 +65,7 @@ function Run({ answer, route, ticks, reload }) {
     ]);
     return html`
         <${Head} run=${run} goTo=${goTo} reload=${reload} />
-        <${TabList} current=${current} choose=${choose} />
+        <${TabList} run=${run} current=${current} choose=${choose} />
         <section id="run-panel" role="tabpanel" aria-labelledby=${`tab-${current.name}`}>
             <${current.Body} key=${current.name} run=${run} route=${route} ticks=${ticks}
                 reload=${reload} />
@@ -78,7 +79,7 @@ function keepTab(route) {
     return kept;
 }
 
-function TabList({ current, choose }) {
+function TabList({ run, current, choose }) {
     const press = (event) => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         if (!step) return;
@@ -92,6 +93,12 @@ function TabList({ current, choose }) {
             (tab) => html`
         <button type="button" role="tab" id=${`tab-${tab.name}`} key=${tab.name} aria-controls="run-panel"
             aria-selected=${String(tab === current)} tabindex=${tab === current ? 0 : -1}
-            onClick=${() => choose(tab)}>${tab.title}</button>`,
+            onClick=${() => choose(tab)}>${tab.title}<${Amount} of=${tab.countOf?.(run) ?? 0} /></button>`,
         )}</div>`;
+}
+
+/** How many of them a run has; the server counts to 10,000. */
+function Amount({ of }) {
+    if (of === 0) return null;
+    return html`<span class="tab-amount">${of < MOST_COUNTED ? count(of) : `${count(MOST_COUNTED)}+`}</span>`;
 }

@@ -126,7 +126,8 @@ function Charts({ groups, run, points }) {
         <div class="metric-grid">${metrics.map(
             (metric) => html`<${Card} key=${metric.name} metric=${metric}
             run=${run}
-            curve=${curves.get(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
+            curve=${curves.get(metric.name)}
+            isInView=${inView.has(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
                 observe=${observe} />`,
         )}</div><//>`,
     );
@@ -141,7 +142,7 @@ function Group({ prefix, size, children }) {
 const writeStep = (x, width) =>
     width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`;
 
-function Card({ metric, run, curve, view, hover, onZoom, observe }) {
+function Card({ metric, run, curve, isInView, view, hover, onZoom, observe }) {
     const place = useRef(null);
     useEffect(() => observe(place.current), []);
     const lines = useMemo(
@@ -158,6 +159,10 @@ function Card({ metric, run, curve, view, hover, onZoom, observe }) {
                   ],
         [curve, run.run_id, run.name, dark.value],
     );
+    // A chart is made once it comes near the screen; one page has many.
+    if (!isInView && curve === undefined) {
+        return html`<div class="metric-card" ref=${place} data-metric=${metric.name}></div>`;
+    }
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
         <${Chart} id=${metric.name} title=${titleOf(metric.name)} lines=${lines}
             view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">

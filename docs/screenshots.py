@@ -34,7 +34,7 @@ def list_views(archive: Archive) -> dict[str, tuple[str, str]]:
         f"/charts?{urlencode(charts)}",
         f"/compare?{urlencode({'runs': best}, doseq=True)}",
     )
-    shown = (".grid-body svg", "canvas", "main >> text=optim")
+    shown = (".grid-body svg", "canvas", "main >> text=hidden")
     return dict(zip(PICTURES, zip(addresses, shown, strict=True), strict=True))
 
 

@@ -11,7 +11,8 @@ from exptrack.web.page import Page
 from exptrack.web.question import Question
 
 SYSTEM = "system/"  # begins the names of what a run measures of its machine
-MAX_COUNTED = 10_000  # metrics; the total of more is not told
+BEFORE_SYSTEM = "system."  # the sign before the slash
+MAX_COUNTED = 2_000  # metrics; the total of more is not told
 PIECE = 1_000
 MAX_EVENTS = 10_000
 MAX_ARTIFACTS = 10_000
@@ -32,23 +33,26 @@ def show_metrics(page: Page, question: Question) -> dict[str, Any]:
     """List the metrics of a run with their summaries: those named like `search`, a page at a time.
 
     `part` is ``own`` for what the run logged, or ``system`` for what it measured of its machine. The total is
-    null if there are more than 10,000.
+    null if there are more than 2,000.
     """
     part, start = question.text("part"), max(0, question.whole("start", 0))
     end = start + max(0, question.whole("size", MAX_COUNTED))
     found, total = [], 0
-    for metric in _iterate_metrics(page.archive, question.part("run"), question.text("search")):
+    # System metrics have their place in the order of names; nothing before it need be read.
+    after = BEFORE_SYSTEM if part == "system" else None
+    for metric in _iterate_metrics(page.archive, question.part("run"), question.text("search"), after):
         if part in ("", part_of(metric.name)):
             if start <= total < end:
                 found.append(metric)
             total += 1
             if total > max(end, MAX_COUNTED):
                 return {"metrics": found, "total": None}
+        elif part == "system" and metric.name > SYSTEM:
+            break
     return {"metrics": found, "total": total}
 
 
-def _iterate_metrics(archive: Archive, run: str, text: str) -> Iterator[MetricSummary]:
-    after = None
+def _iterate_metrics(archive: Archive, run: str, text: str, after: str | None) -> Iterator[MetricSummary]:
     while True:
         piece = archive.read_metrics(run, text=text, after=after, size=PIECE)
         yield from piece.metrics

@@ -7,14 +7,15 @@ import { archive, get, post, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
+import { useNews } from "../components/news.js";
 import { Moment } from "../components/moment.js";
 import { Status } from "../components/status.js";
 import { Pages } from "../components/text.js";
 import { STATUS, bytes, count, plural, visible } from "../format.js";
-import { watch } from "../live.js";
 import { toast, toastError } from "../toasts.js";
 
 const MOST_RUNS = 20;
+const PAUSE_MS = 5000; // between two readings while runs log
 
 async function readFile(signal) {
     const [file, { trash }] = await Promise.all([
@@ -25,20 +26,7 @@ async function readFile(signal) {
 }
 
 export default function FileView() {
-    const file = useLoad(readFile, []);
-    useEffect(() => {
-        let timer = null;
-        const stop = watch({ runs: true }, () => {
-            timer ??= setTimeout(() => {
-                timer = null;
-                file.reload();
-            }, 2000);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, []);
+    const file = useLoad(readFile, [], useNews({ runs: true }, PAUSE_MS));
     return html`<div class="view file-view"><${Loaded} of=${file}>${(answer) => html`
         <${Head} info=${answer.info} />
         <div class="file-grid">

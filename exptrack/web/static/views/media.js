@@ -15,14 +15,15 @@ import {
 import { FilterLine } from "../components/filter.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
+import { useNews } from "../components/news.js";
 import { Segments } from "../components/segments.js";
 import { Pages } from "../components/text.js";
 import { STATUS, count, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { watch } from "../live.js";
 import { toastError } from "../toasts.js";
 
 const RUNS = 24;
+const PAUSE_MS = 3000; // between two readings while runs log
 const MOST_VERSIONS = 2000; // of one run, to step through
 const SIZES = { s: 128, m: 220, l: 360 };
 
@@ -61,24 +62,6 @@ export function versionAt(versions, step) {
     return found ?? versions[0];
 }
 
-function useArchiveTicks() {
-    const [ticks, setTicks] = useState(0);
-    useEffect(() => {
-        let timer = null;
-        const stop = watch({ runs: true }, () => {
-            timer ??= setTimeout(() => {
-                timer = null;
-                setTicks((before) => before + 1);
-            }, 2000);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, []);
-    return ticks;
-}
-
 /** Filters of an address as one. */
 const joinFilters = (where) =>
     where.length > 1 ? where.map((one) => `(${one})`).join(" and ") : (where[0] ?? "");
@@ -89,8 +72,8 @@ const problemOf = (error) => (error?.kind === "FilterError" ? error : null);
 export default function MediaView({ route }) {
     const where = route.params.getAll("where");
     const key = where.join("\n");
-    const ticks = useArchiveTicks();
-    const names = useLoad((signal) => readNames(where, signal), [key, ticks]);
+    const ticks = useNews({ runs: true }, PAUSE_MS);
+    const names = useLoad((signal) => readNames(where, signal), [key], ticks);
     return html`<div class="view media-view">
         <${FilterLine} text=${joinFilters(where)} problem=${problemOf(names.error)}
             onApply=${(text, isFinal) => route.set({ where: text || null, page: null }, { push: isFinal })} />
@@ -116,7 +99,8 @@ function Media({ names, first, where, route, ticks }) {
     const step = bySteps ? null : route.params.get("step");
     const grid = useLoad(
         (signal) => readGrid(where, name, page, step, signal),
-        [where.join("\n"), name, page, step, ticks],
+        [where.join("\n"), name, page, step],
+        ticks,
     );
     return html`<div class="media-tools tool-row">
             <${NamePicker} names=${names} name=${name}

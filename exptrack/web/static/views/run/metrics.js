@@ -26,7 +26,8 @@ export function Metrics({ run, route, ticks }) {
     const params = { search, part: system ? "system" : "own", start: page * PAGE, size: PAGE };
     const metrics = useLoad(
         (abort) => get(`/api/run/${encodeURIComponent(run.run_id)}/metrics`, params, abort),
-        [run.run_id, search, system, page, ticks.any],
+        [run.run_id, search, system, page],
+        ticks,
     );
     const set = (changes) => route.set({ page: null, ...changes });
     return html`<div class="metrics-tab">
@@ -54,10 +55,10 @@ export function Metrics({ run, route, ticks }) {
             answer.total === 0
                 ? html`<${NoMetrics} run=${run} search=${search} system=${system} />`
                 : html`<${Shown} key=${run.run_id} run=${run} metrics=${answer.metrics} asTable=${asTable}
-                points=${ticks.points} />
+                points=${ticks} />
                 <${Pages} at=${page} pages=${pagesOf(answer, page)}
                     go=${(next) => route.set({ page: next === 0 ? null : next + 1 })}>
-                    ${answer.total === null ? "more than 10,000 metrics" : plural(answer.total, "metric")}
+                    ${answer.total === null ? "more than 2,000 metrics" : plural(answer.total, "metric")}
                 <//>`}<//>
     </div>`;
 }
@@ -125,7 +126,8 @@ function Charts({ groups, run, points }) {
         <div class="metric-grid">${metrics.map(
             (metric) => html`<${Card} key=${metric.name} metric=${metric}
             run=${run}
-            curve=${curves.get(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
+            curve=${curves.get(metric.name)}
+            isInView=${inView.has(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
                 observe=${observe} />`,
         )}</div><//>`,
     );
@@ -140,7 +142,7 @@ function Group({ prefix, size, children }) {
 const writeStep = (x, width) =>
     width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`;
 
-function Card({ metric, run, curve, view, hover, onZoom, observe }) {
+function Card({ metric, run, curve, isInView, view, hover, onZoom, observe }) {
     const place = useRef(null);
     useEffect(() => observe(place.current), []);
     const lines = useMemo(
@@ -157,6 +159,10 @@ function Card({ metric, run, curve, view, hover, onZoom, observe }) {
                   ],
         [curve, run.run_id, run.name, dark.value],
     );
+    // A chart is made once it comes near the screen; one page has many.
+    if (!isInView && curve === undefined) {
+        return html`<div class="metric-card" ref=${place} data-metric=${metric.name}></div>`;
+    }
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
         <${Chart} id=${metric.name} title=${titleOf(metric.name)} lines=${lines}
             view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">

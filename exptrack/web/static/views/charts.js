@@ -7,12 +7,12 @@ import { dark } from "../colors.js";
 import { plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { Icon } from "../components/icons.js";
-import { groupRuns, lookOf, nameValue, shortName, slotLook } from "../components/looks.js";
+import { BY_ORDER, groupRuns, lookOf, nameValue, shortName, slotLook } from "../components/looks.js";
 import { ChartMenu, DataDialog } from "./charts/data.js";
 import { useFeed } from "./charts/feed.js";
 import { LegendTable, RunList } from "./charts/legend.js";
 import { MetricChart, useLines } from "./charts/metric_chart.js";
-import { MOST_RUNS, placeWriter, readState } from "./charts/state.js";
+import { MOST_RUNS, placeWriter, readState, writePaint } from "./charts/state.js";
 import { useSelection } from "./charts/selection.js";
 import { Toolbar } from "./charts/toolbar.js";
 
@@ -126,7 +126,15 @@ export default function Charts({ route }) {
     const { color, dash, group } = state;
     const { shown, entries, groups, look } = useMemo(
         () => arrange(runs ?? [], state),
-        [runs, color, dash, group.join("\n"), [...state.hidden].join("\n"), dark.value],
+        [
+            runs,
+            color,
+            dash,
+            group.join("\n"),
+            [...state.hidden].join("\n"),
+            writePaint(state.paint).join("\n"),
+            dark.value,
+        ],
     );
     useKeys("Charts", [
         {
@@ -168,7 +176,7 @@ export default function Charts({ route }) {
     return html`<div class="charts">
     <${RunList} entries=${entries} state=${state} hidden=${state.hidden} hover=${hover}
       isGrouped=${groups !== null}
-      onHide=${(ids) => set({ hide: ids })} />
+      onHide=${(ids) => set({ hide: ids })} onPaint=${(paint) => set({ paint: writePaint(paint) })} />
     <div class="charts-main" ref=${main}>
       ${
           runs.length > 0 &&
@@ -226,7 +234,8 @@ function findChart(id, metrics, runs, split) {
 
 /** Decide which runs are drawn, how each looks, which groups there are, and what the list beside them shows. */
 function arrange(runs, state) {
-    const look = lookOf(runs, { color: state.color, dash: state.dash });
+    const { color, dash, paint } = state;
+    const look = lookOf(runs, { color, dash, paint });
     if (state.group.length === 0) {
         const entries = runs.map((run) => ({
             id: run.run_id,
@@ -238,8 +247,12 @@ function arrange(runs, state) {
         return { shown: runs.filter((run) => !state.hidden.has(run.run_id)), entries, groups: null, look };
     }
     const found = groupRuns(runs, state.group);
-    const groupLook = state.color ? look : (_, place) => slotLook(place);
-    const entries = found.map((one, place) => ({ ...one, ...groupLook(one.runs[0], place) }));
+    const isByKey = color && color !== BY_ORDER;
+    const entries = found.map((one, place) => {
+        const own = isByKey ? look(one.runs[0]) : slotLook(place);
+        const chosen = paint.has(one.id) ? { color: slotLook(paint.get(one.id)).color } : null;
+        return { ...one, ...own, ...chosen };
+    });
     const groups = entries.filter((one) => !state.hidden.has(one.id));
     return { shown: groups.flatMap((one) => one.runs), entries, groups, look };
 }

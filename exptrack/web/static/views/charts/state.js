@@ -35,10 +35,25 @@ export function readState(params) {
         yLimits: [limit("ylow"), limit("yhigh")],
         zoom: zoom.length === 2 && zoom.every(Number.isFinite) && zoom[0] < zoom[1] ? zoom : null,
         hidden: new Set(list("hide")),
+        paint: readPaint(list("paint")),
         folded: new Set(list("fold")),
         isSystemOpen: params.get("system") === "1",
     };
 }
+
+/** Colours that were chosen by hand, each as an id, a colon and a place in the palette. */
+function readPaint(texts) {
+    const pairs = texts.map((text) => [
+        text.slice(0, text.lastIndexOf(":")),
+        text.slice(text.lastIndexOf(":") + 1),
+    ]);
+    return new Map(
+        pairs.filter(([, place]) => /^[0-7]$/.test(place)).map(([id, place]) => [id, Number(place)]),
+    );
+}
+
+/** The parameters of the URL for colours that were chosen by hand. */
+export const writePaint = (paint) => [...paint].map(([id, place]) => `${id}:${place}`);
 
 /** The conditions that select the runs. */
 export function conditionsOf({ runs, where }) {

@@ -5,7 +5,7 @@
 import { html, useEffect, useState } from "../../vendor/ui.js";
 import { visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
-import { shortName } from "../../components/looks.js";
+import { BY_ORDER, shortName } from "../../components/looks.js";
 import { SearchField } from "../../components/search_field.js";
 import { axisOfState, metricAxis } from "./state.js";
 
@@ -98,6 +98,8 @@ function Grouping({ state, set, keys }) {
 export function Toolbar({ state, set, keys, metrics, isLarge }) {
     const choices = ["group", "status", ...keys].slice(0, MOST_OPTIONS);
     const columns = (none) => [["", none], ...choices.map((key) => [key, shortName(key)])];
+    const [byRun, ...byColumn] = columns("by run");
+    const colors = [byRun, [BY_ORDER, "in order"], ...byColumn];
     const axes = [
         ["step", "Step"],
         ["time", "Time since start"],
@@ -119,7 +121,7 @@ export function Toolbar({ state, set, keys, metrics, isLarge }) {
         title="Fit the axis to values within 3 distances of the quartiles. Each chart says what is out of view."
         onChange=${(on) => set({ outliers: on ? "ignore" : null })} />
     </div>
-    <${Select} label="Colour" value=${state.color} options=${columns("by run")}
+    <${Select} label="Colour" value=${state.color} options=${colors}
       onChange=${(color) => set({ color })} />
     <${Select} label="Dash" value=${state.dash} options=${columns("by run")}
       onChange=${(dash) => set({ dash })} />

@@ -393,6 +393,13 @@ def test_the_readme_is_three_screens() -> None:
     assert len(README.splitlines()) <= 120
 
 
+def test_every_picture_of_the_page_is_drawn_and_shown() -> None:
+    names = {path.name for path in DOCS.glob("page-*.png")}
+    assert names == {f"page-{name}.png" for name in script("screenshots").PICTURES}
+    for name in names:
+        assert sum(f"{name})" in text for text in PAGES.values()) == 1, name
+
+
 def test_the_glossary_is_in_order() -> None:
     words = re.findall(r"^\*\*(.+)\*\*$", PAGES["docs/glossary.md"], re.MULTILINE)
     assert words == sorted(words, key=str.lower)

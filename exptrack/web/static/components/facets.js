@@ -1,6 +1,6 @@
 /**
  * Facets: how often each value of a field occurs among the runs that the rest of the filter leaves.
- * Invariants: facets are read one after another, and behind the rows: with `stamp` null they wait. What is chosen
+ * Invariants: facets are read one after another, and behind the rows: with `stamp` null they wait. A choice
  * in a facet does not narrow it.
  */
 import { html, useEffect, useState } from "../vendor/ui.js";

@@ -1,15 +1,16 @@
 /**
  * A table of any length: only the rows and columns in sight are in the document.
  * Invariants: rows have one height. A row that did not change is not drawn again while the table scrolls. A
- * scrolled place never changes under the hand: rows without data yet are drawn empty.
+ * scrolled place never changes under the hand: rows without data yet are drawn empty. The elements of rows that
+ * leave are used for those that come, so a cell with a state of its own needs a key.
  *
  * A column is {id, label, width, pinned, number, title, cell(row, index), head}. `rows` is {total, at(index),
  * need(from, to), stamp}; `stamp` changes when rows did.
  */
-import { html, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
+import { h, html, useId, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
 
 export const ROW_HEIGHT = 28;
-const OVERSCAN = 8;
+const OVERSCAN = 4;
 const MAX_HEIGHT = 15_000_000; // Browsers limit the height of an element; the least limit is 17 million pixels.
 const MIN_WIDTH = 48;
 const PAGE = 10;
@@ -22,7 +23,8 @@ function visiblePart(view, total, columns) {
     const top = view.scrollTop * scale;
     const first = Math.max(Math.floor(top / ROW_HEIGHT) - OVERSCAN, 0);
     const last = Math.min(Math.ceil((top + height) / ROW_HEIGHT) + OVERSCAN, total);
-    const shift = scale === 1 ? first * ROW_HEIGHT : first * ROW_HEIGHT - top + view.scrollTop;
+    const pool = Math.ceil(height / ROW_HEIGHT) + 2 * OVERSCAN + 2;
+    const shift = view.scrollTop - top; // Of rows that are drawn on a shorter scale; else 0.
     let left = 0;
     let from = 0;
     let to = 0;
@@ -36,13 +38,36 @@ function visiblePart(view, total, columns) {
         if (left <= view.scrollLeft + view.clientWidth) to = place + 1;
         left = right;
     });
-    return { first, last, shift, from, to, skipped };
+    return { first, last, pool, shift, from, to, skipped };
 }
 
+const ALL = { from: 0, to: Infinity, skipped: 0 };
+const SKIPPED = h("div", { key: "skipped", role: "presentation", class: "skipped" });
 const same = (one, other) => one && Object.keys(other).every((name) => one[name] === other[name]);
 
-/** Handles of one column: drag its edge for the width, its label for the place. */
-function HeadCell({ column, left, onSize, onMove }) {
+/**
+ * Keeps the widths of columns in a style sheet of the document: cells need no style of their own, and a column
+ * that is sized draws no row again. Returns the class that scopes it.
+ */
+function useColumnStyles(columns) {
+    const scope = `table-${useId()}`;
+    const sheet = useRef(null);
+    sheet.current ??= new CSSStyleSheet();
+    useLayoutEffect(() => {
+        document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet.current];
+        return () => {
+            document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet.current);
+        };
+    }, []);
+    const text = columns.map(({ width }, place) => `.${scope} .col-${place}{width:${width}px}`).join("\n");
+    useLayoutEffect(() => sheet.current.replaceSync(text), [text]);
+    return scope;
+}
+
+const classOf = (column, place) => `cell col-${place}${column.number ? " number" : ""}`;
+
+/** The head of one column: drag its edge for the width, its label for the place. */
+function HeadCell({ column, place, onSize, onMove }) {
     const resize = (event) => {
         event.preventDefault();
         event.stopPropagation();
@@ -69,31 +94,52 @@ function HeadCell({ column, left, onSize, onMove }) {
               onDrop: drop,
           }
         : {};
-    const classes = ["cell", column.pinned && "pinned", column.number && "number"].filter(Boolean).join(" ");
-    const style = { width: `${column.width}px`, left: column.pinned ? `${left}px` : null };
-    return html`<div class=${classes} style=${style} role="columnheader" title=${column.title}
+    return html`<div class=${classOf(column, place)} role="columnheader" title=${column.title}
         aria-sort=${column.sorted ?? null} ...${props}>
         ${column.head ?? html`<span class="clip">${column.label}</span>`}
         ${column.movable && html`<span class="edge" onPointerDown=${resize} aria-hidden="true"></span>`}
     </div>`;
 }
 
-function drawRow({ index, row, columns, part, lefts, classes, id }) {
-    const cells = columns.map((column, place) => {
-        if (!column.pinned && (place < part.from || place >= part.to)) return null;
-        const kinds = `cell${column.pinned ? " pinned" : ""}${column.number ? " number" : ""}`;
-        const style = { width: `${column.width}px`, left: column.pinned ? `${lefts[place]}px` : null };
-        return html`<div key=${column.id} role="gridcell" aria-colindex=${place + 1} class=${kinds}
-            style=${style}>${row && column.cell(row, index)}</div>`;
+/** The cells of a line. Pinned ones share one box, as each box that sticks is a layer for the browser. */
+function drawLine(columns, part, drawCell) {
+    const pins = [];
+    const cells = [];
+    columns.forEach((column, place) => {
+        if (column.pinned) pins.push(drawCell(column, place));
+        else if (place >= part.from && place < part.to) cells.push(drawCell(column, place));
     });
-    const pins = columns.filter(({ pinned }) => pinned).length;
-    cells.splice(
-        pins,
-        0,
-        html`<div key="" role="presentation" style=${{ width: `${part.skipped}px` }}></div>`,
-    );
-    return html`<div key=${index} id=${id} role="row" aria-rowindex=${index + 2} data-index=${index}
-        class=${`line ${classes}`}>${cells}</div>`;
+    return [
+        h("div", { key: "pins", role: "presentation", class: "pins" }, pins),
+        part.skipped > 0 && SKIPPED,
+        cells,
+    ];
+}
+
+function drawRow({ index, row, columns, part, classes, id }) {
+    const drawCell = (column, place) => {
+        const props = {
+            key: column.id,
+            role: "gridcell",
+            "aria-colindex": place + 1,
+            class: classOf(column, place),
+        };
+        return h(
+            "div",
+            { ...props, title: (row && column.tip?.(row)) || null },
+            row && column.cell(row, index),
+        );
+    };
+    const props = {
+        key: index % part.pool,
+        id,
+        role: "row",
+        "aria-rowindex": index + 2,
+        "data-index": index,
+    };
+    // Each row has its own place: one that comes into sight moves no other, so only that one is painted.
+    const style = { top: `${index * ROW_HEIGHT + part.shift}px` };
+    return h("div", { ...props, style, class: `line ${classes}` }, drawLine(columns, part, drawCell));
 }
 
 /**
@@ -133,15 +179,11 @@ export function Table({
     useLayoutEffect(() => {
         if (cursor !== null) keepInSight(scroller.current, cursor, rows.total);
     }, [cursor]);
-    const lefts = [];
-    let width = 0;
-    for (const column of columns) {
-        lefts.push(width);
-        width += column.width;
-    }
+    const width = columns.reduce((sum, column) => sum + column.width, 0);
+    const scope = useColumnStyles(columns);
     const lines = part ? drawLines() : [];
     function drawLines() {
-        const key = [columns, revision, part.from, part.to, rows];
+        const key = [columns, revision, part.from, part.to, part.shift, part.pool, rows];
         if (!drawn.current.key || key.some((one, place) => one !== drawn.current.key[place])) {
             drawn.current = { key, lines: new Map() };
         }
@@ -152,16 +194,26 @@ export function Table({
             const before = drawn.current.lines.get(index);
             const kept = before && before.row === row && before.classes === classes;
             const id = `row-${index}`;
-            const vnode = kept ? before.vnode : drawRow({ index, row, columns, part, lefts, classes, id });
+            const vnode = kept ? before.vnode : drawRow({ index, row, columns, part, classes, id });
             next.set(index, { row, classes, vnode });
         }
         drawn.current.lines = next;
-        return [...next.values()].map(({ vnode }) => vnode);
+        // In the order of their elements, which are used again: nothing is moved, made or thrown away.
+        return [...next.values()].map(({ vnode }) => vnode).sort((one, other) => one.key - other.key);
     }
+    const drawHead = (column, place) =>
+        html`<${HeadCell} key=${column.id} ...${{ column, place, onSize, onMove }} />`;
     const height = Math.min(rows.total * ROW_HEIGHT, MAX_HEIGHT);
     const indexOf = (event) => {
         const line = event.target.closest(".line");
         return line ? Number(line.dataset.index) : null;
+    };
+    const onClick = (event) => {
+        const index = indexOf(event);
+        if (index === null) return;
+        onCursor(index);
+        // The element under the mouse may soon be that of another row.
+        if (!event.target.closest("a, .fold")) scroller.current.focus({ preventScroll: true });
     };
     const onKeyDown = (event) => {
         if (event.target !== scroller.current) return;
@@ -175,21 +227,18 @@ export function Table({
         event.preventDefault();
         onCursor(Math.min(Math.max(jump[event.key], 0), rows.total - 1));
     };
-    return html`<div ref=${scroller} class="grid" role="grid" tabindex="0" aria-label=${label}
+    return html`<div ref=${scroller} class=${`grid ${scope}`} role="grid" tabindex="0" aria-label=${label}
         aria-rowcount=${rows.total + 1} aria-colcount=${columns.length} aria-multiselectable="true"
         aria-activedescendant=${cursor === null ? null : `row-${cursor}`}
         onScroll=${update} onKeyDown=${onKeyDown}
-        onClick=${(event) => indexOf(event) !== null && onCursor(indexOf(event))}
+        onClick=${onClick}
         onDblClick=${(event) => indexOf(event) !== null && onOpen(indexOf(event), event)}>
         <div role="rowgroup" class="grid-head" style=${{ width: `${width}px` }}>
-            <div role="row" aria-rowindex="1" class="line head">${columns.map(
-                (column, place) => html`<${HeadCell}
-                key=${column.id} column=${column} left=${lefts[place]} onSize=${onSize} onMove=${onMove} />`,
-            )}</div>
+            <div role="row" aria-rowindex="1" class="line head">${drawLine(columns, ALL, drawHead)}</div>
         </div>
         <div role="rowgroup" class="grid-body" style=${{ width: `${width}px`, height: `${height}px` }}>
             <div role="presentation" class="grid-part"
-                style=${{ transform: `translateY(${part?.shift ?? 0}px)` }}>${lines}</div>
+                style=${{ "--skipped": `${part?.skipped ?? 0}px` }}>${lines}</div>
         </div>
     </div>`;
 }

@@ -8,7 +8,7 @@ const FACTS = {
     name: {
         label: "Name",
         width: 200,
-        draw: (row) => html`<${Name} row=${row} />`,
+        draw: (row) => html`<${Name} key=${row.id} row=${row} />`,
         needs: ["run_id", "name"],
     },
     run_id: { label: "Id", width: 150, draw: (row) => html`<code>${row.run_id}</code>` },
@@ -18,11 +18,21 @@ const FACTS = {
         needs: ["status", "reason"],
         draw: (row) => html`<${Status} status=${row.status} reason=${row.reason} />`,
     },
-    tag: { label: "Tags", width: 170, draw: (row) => html`<${Tags} row=${row} />` },
-    note: { label: "Notes", width: 220, draw: (row) => html`<${Notes} row=${row} />` },
-    started: { label: "Started", width: 140, draw: (row) => drawTime(row.started) },
-    ended: { label: "Ended", width: 140, draw: (row) => drawTime(row.ended) },
-    heartbeat: { label: "Heartbeat", width: 140, draw: (row) => drawTime(row.heartbeat) },
+    tag: { label: "Tags", width: 170, draw: (row) => html`<${Tags} key=${row.id} row=${row} />` },
+    note: { label: "Notes", width: 220, draw: (row) => html`<${Notes} key=${row.id} row=${row} />` },
+    started: {
+        label: "Started",
+        width: 140,
+        draw: (row) => time(row.started),
+        tip: (row) => utc(row.started),
+    },
+    ended: { label: "Ended", width: 140, draw: (row) => time(row.ended), tip: (row) => utc(row.ended) },
+    heartbeat: {
+        label: "Heartbeat",
+        width: 140,
+        draw: (row) => time(row.heartbeat),
+        tip: (row) => utc(row.heartbeat),
+    },
     duration: { label: "Duration", width: 104, number: true, draw: (row) => duration(row.duration) },
     group: { label: "Group", width: 130 },
     study: { label: "Study", width: 130 },
@@ -55,15 +65,17 @@ const MOST_METRICS = 5;
 const MOST_KEYS = 8;
 const STATISTIC = /\.(last|min|max|mean|first|count|nan_count|first_step|last_step|min_step|max_step)$/;
 
-const drawTime = (iso) => html`<span title=${utc(iso)}>${time(iso)}</span>`;
+/** What stands under the pointer: the value in full. */
+export function tipOf(x) {
+    if (x === null || x === undefined) return null;
+    return typeof x === "number" ? exact(x) : value(x);
+}
 
 /** Draws any value; NaN and the infinities stand out. */
 export function drawValue(x) {
     if (x === null || x === undefined) return null;
     if (isSpecial(x)) return html`<span class="special">${number(x)}</span>`;
-    if (typeof x === "number") return html`<span title=${exact(x)}>${number(x)}</span>`;
-    const text = value(x);
-    return html`<bdi class="clip" title=${text.length > 16 ? visible(text) : null}>${text}</bdi>`;
+    return typeof x === "number" ? number(x) : html`<bdi class="clip">${value(x)}</bdi>`;
 }
 
 /** Whether runs differ in a field, as far as its extremes and counts tell. */
@@ -125,6 +137,7 @@ export function describe(name, infos, widths) {
         width: widths[name] ?? fact?.width ?? (isNumber ? 100 : 120),
         movable: true,
         cell: (row) => (row.gone ? null : draw(row)),
+        tip: fact?.draw ? fact.tip : (row) => tipOf(row[name]),
     };
 }
 

@@ -28,14 +28,14 @@ export async function edit(rows, action, value) {
 const stop = (event) => event.stopPropagation();
 
 /** A button that appears when the mouse is over its row, or the focus on it. */
-function Pencil({ label, icon = "pencil", onClick }) {
+function Pencil({ label, sign = "✎", onClick }) {
     if (!canEdit()) return null;
     const act = (event) => {
         event.stopPropagation();
         onClick(event.currentTarget);
     };
     return html`<button class="icon small onhover" tabindex="-1" title=${label} aria-label=${label}
-        onClick=${act} onDblClick=${stop}><${Icon} name=${icon} size=${13} /></button>`;
+        onClick=${act} onDblClick=${stop}>${sign}</button>`;
 }
 
 /** The name of a run, or its id if it has none. It leads to the run's page. */
@@ -64,10 +64,9 @@ export function Name({ row }) {
 export function Tags({ row }) {
     const [anchor, setAnchor] = useState(null);
     return html`<span class="chips">${(row.tag ?? []).map(
-        (tag) => html`<bdi key=${tag} class="chip"
-            title=${visible(tag)}><span class="clip">${visible(tag)}</span></bdi>`,
+        (tag) => html`<bdi key=${tag} class="chip clip">${visible(tag)}</bdi>`,
     )}</span>
-        <${Pencil} label="Change tags" icon="tag" onClick=${setAnchor} />
+        <${Pencil} label="Change tags" sign="+" onClick=${setAnchor} />
         ${
             anchor &&
             html`<${Popup} anchor=${anchor} label="Tags of the run" onClose=${() => setAnchor(null)}>
@@ -134,7 +133,7 @@ export function Notes({ row }) {
     };
     const text = visible(notes.join(" · "));
     return html`<bdi class="clip" title=${text}>${text.replace(/\s+/g, " ")}</bdi>
-        <${Pencil} label="Add a note" onClick=${setAnchor} />
+        <${Pencil} label="Add a note" sign="+" onClick=${setAnchor} />
         ${
             anchor &&
             html`<${Popup} anchor=${anchor} label="Notes of the run" onClose=${() => setAnchor(null)}>

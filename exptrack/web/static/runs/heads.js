@@ -26,8 +26,10 @@ export function leadColumn({ isSelected, toggle, chart, charted, size, total, se
     };
     const stop = (event) => event.stopPropagation();
     const click = (event, row) => {
-        event.stopPropagation();
         toggle(row.id, event.shiftKey);
+    };
+    const put = (event, row) => {
+        chart(row.run_id);
     };
     return {
         id: "lead",
@@ -44,10 +46,8 @@ export function leadColumn({ isSelected, toggle, chart, charted, size, total, se
             return html`<input type="checkbox" tabindex="-1" checked=${isSelected(row.id)} onDblClick=${stop}
                 onClick=${(event) => click(event, row)} aria-label=${`Select ${row.name ?? row.run_id}`} />
                 <button class="dot" tabindex="-1" aria-pressed=${isOn ? "true" : "false"} title=${label}
-                    aria-label=${label} onDblClick=${stop} onClick=${(event) => {
-                        event.stopPropagation();
-                        chart(row.run_id);
-                    }}><i style=${{ "--dot": colorOf(row.run_id) }}></i></button>`;
+                    aria-label=${label} style=${{ "--dot": colorOf(row.run_id) }} onDblClick=${stop}
+                    onClick=${(event) => put(event, row)}></button>`;
         },
     };
 }
@@ -63,6 +63,8 @@ export function sparkColumn(field) {
         head: html`<span class="row tight"><${Icon} name="chart-line" size=${13} />
             <bdi class="clip">${labelOf(field)}</bdi></span>`,
         cell: (row) =>
-            row.isGroup || row.gone ? null : html`<${Sparkline} run=${row.run_id} field=${field} />`,
+            row.isGroup || row.gone
+                ? null
+                : html`<${Sparkline} key=${row.id} run=${row.run_id} field=${field} />`,
     };
 }

@@ -71,11 +71,14 @@ function Offered({ title, names, infos = [], columns, toggle, left = 0 }) {
 
 /** Which other value of a metric is shown: its least, greatest, mean or first one. */
 function Statistics({ name, columns, toggle }) {
-    return html`<span class="statistics">${STATISTICS.slice(1).map((one) => {
-        const field = `${name}.${one}`;
-        return html`<button key=${one} class="tiny" aria-pressed=${columns.includes(field) ? "true" : "false"}
+    const isChosen = STATISTICS.some((one) => columns.includes(`${name}.${one}`));
+    return html`<span class=${isChosen ? "statistics chosen" : "statistics"}>${STATISTICS.slice(1).map(
+        (one) => {
+            const field = `${name}.${one}`;
+            return html`<button key=${one} class="tiny" aria-pressed=${String(columns.includes(field))}
             onClick=${() => toggle(field)} title=${field}>${one}</button>`;
-    })}</span>`;
+        },
+    )}</span>`;
 }
 
 const rangeOf = ({ numbers, least, greatest }) => {

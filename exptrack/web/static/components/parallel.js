@@ -101,11 +101,17 @@ function readIntervals(one, intervals) {
 function writeIntervals(one, brushed) {
     if (!brushed?.length) return [];
     if (one.kind !== "category") return brushed;
-    return brushed
-        .map((name) => one.categories.indexOf(name))
-        .filter((place) => place >= 0)
-        .map((place) => [place, place]);
+    const places = one.categories.flatMap((name, place) => (brushed.includes(name) ? [place] : []));
+    const intervals = [];
+    for (const place of places) {
+        const last = intervals.at(-1);
+        if (last && last[1] === place - 1) last[1] = place;
+        else intervals.push([place, place]);
+    }
+    return intervals;
 }
+
+const axisModel = (chart, place) => chart.getModel().getComponent("parallelAxis", place);
 
 /**
  * Returns {option, events, after} for a Figure. `brushes` is a Map of axis ids to what is brushed there, and
@@ -113,25 +119,28 @@ function writeIntervals(one, brushed) {
  */
 export function useParallel({ axes, rows, brushes, brushText = "", onBrush, describe, onOpen }) {
     const option = useMemo(() => optionOf(axes, rows, describe), [axes, rows, brushText, dark.value]);
-    const after = (chart) =>
+    const after = (chart) => {
         axes.forEach((one, place) => {
             const intervals = writeIntervals(one, brushes.get(one.id));
             if (!intervals.length) return;
             chart.dispatchAction({
                 type: "axisAreaSelect",
-                parallelAxisId: chart.getModel().getComponent("parallelAxis", place).id,
+                parallelAxisId: axisModel(chart, place).id,
                 intervals,
             });
         });
+        // An axis does not draw its brush when it is told of it, but with all that is drawn next.
+        if (axes.some(({ id }) => brushes.has(id))) chart.resize();
+    };
     const events = {
-        axisareaselected: (_event, chart) => {
-            axes.forEach((one, place) => {
-                const model = chart.getModel().getComponent("parallelAxis", place);
-                const found = readIntervals(one, model?.activeIntervals ?? []);
-                const before = brushes.get(one.id) ?? [];
-                const isKept = JSON.stringify(found) === JSON.stringify(before);
-                if (!isKept) onBrush(one.id, found.length ? found : null);
-            });
+        axisareaselected: ({ parallelAxisId: id }, chart) => {
+            // The event is about one axis; the others may not have their brushes back after a drawing.
+            const place = axes.findIndex((_, at) => axisModel(chart, at)?.id === id);
+            if (place < 0) return;
+            const one = axes[place];
+            const found = readIntervals(one, axisModel(chart, place).activeIntervals);
+            const isKept = JSON.stringify(found) === JSON.stringify(brushes.get(one.id) ?? []);
+            if (!isKept) onBrush(one.id, found.length ? found : null);
         },
         click: ({ data }) => data?.row && onOpen?.(data.row),
     };

@@ -138,16 +138,16 @@ function Charts({ state, rows, options, where, route, turn, share, total }) {
     return html`<div class="explore-tools"><${Tools} state=${state} options=${options} set=${route.set}
             canLog=${canLog} /><span class="grow"></span>
             <${Word} drawn=${rows.length} total=${total} share=${share} /></div>
-        <${Brushed} where=${where} conditions=${conditions} brushes=${state.brushes} chosen=${chosen.size}
-            axisFor=${(field) => found.get(field)} setBrush=${(field, one) => setBrushes([[field, one]])}
-            route=${route} />
         <div class="figure-grid explore-grid">
             ${x && y && html`<${Scatter} ...${common} x=${x} y=${y} color=${color} axes=${axes} />`}
             <${Importance} asked=${asked} where=${where} state=${state} route=${route} />
             <${Parallel} ...${common} axes=${axes} options=${options} metric=${found.get(state.metric)} />
             <${Groups} asked=${asked} where=${where} axes=${axes} state=${state}
                 options=${options} route=${route} />
-        </div>`;
+        </div>
+        <${Brushed} where=${where} conditions=${conditions} brushes=${state.brushes} chosen=${chosen.size}
+            axisFor=${(field) => found.get(field)} setBrush=${(field, one) => setBrushes([[field, one]])}
+            route=${route} />`;
 }
 
 function Nothing({ where, route }) {

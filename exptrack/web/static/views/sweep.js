@@ -278,7 +278,6 @@ function Study({ answer, ranked, route, reload }) {
             <${Parallel} ...${common} axes=${shownAxes} known=${known} brushes=${brushes}
                 brushText=${brushText} best=${best}
                 setBrush=${setBrush} />
-            <${Brushed} ...${common} axes=${known} brushes=${brushes} chosen=${chosen} setBrush=${setBrush} />
             ${axes.length > 0 && html`<${Slices} ...${common} axes=${axes} />`}
             ${axes.length > 0 && html`<${Plane} ...${common} axes=${axes} />`}
             ${
@@ -288,6 +287,7 @@ function Study({ answer, ranked, route, reload }) {
             }
             <${Timeline} ...${common} />
             <${TrialTable} ...${common} trials=${chosen} params=${axes} />
+            <${Brushed} ...${common} axes=${known} brushes=${brushes} chosen=${chosen} setBrush=${setBrush} />
         </div>`
         }`;
 }

@@ -29,6 +29,7 @@ from exptrack.sweeps.algorithms import PRUNERS, SAMPLERS
 from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
 from exptrack.sweeps.plan_file import FIELDS, TOP
 from tests.published import leave_files, run_command, split_console, without_chance
+from tests.warm_python import run_code
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -133,8 +134,7 @@ def test_the_examples_work_when_pasted(block: Block, tmp_path: Path) -> None:
         with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
             run.log_many("loss", None, [1.0, 3.0, float("nan")])
             run.log({"acc": 0.5})
-    code = [sys.executable, "-c", block.text]
-    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True)
+    done = run_code(block.text, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert PRINTED[str(block)] in done.stdout
     assert done.stdout or not PRINTED[str(block)]

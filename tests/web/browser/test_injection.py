@@ -11,7 +11,7 @@ import pytest
 from exptrack.web.server import PageServer
 from tests.web.browser.conftest import Open
 from tests.web.browser.payloads import PAYLOADS, REVERSED, fill_with_payloads
-from tests.web.browser.visits import Visit
+from tests.web.browser.visits import TOO_FEW, Visit
 
 # Elements and attributes that our own code never makes; shadow roots are searched too.
 FIND_FOREIGN = """
@@ -48,6 +48,9 @@ VIEWS = {
     "run-events": (f"{RUN}?tab=events", "", False),
     "charts": ("/charts?runs={run}", "", False),
     "compare": ("/compare?runs={run}&runs={other}", "", False),
+    "explore": ("/explore", "", False),
+    "sweeps": ("/sweeps", "", True),
+    "sweep": (f"/sweep/{quote(PAYLOADS[1] + ' 1', safe='')}", "", False),
     "media": ("/media", "", False),
     "sql": (f"/sql#{quote(SQL)}", "button.primary", True),
     "file": ("/file", "", False),
@@ -83,6 +86,7 @@ def test_no_view_takes_text_for_anything_else(
     server, runs = poisoned
     path, press, shows = VIEWS[name]
     visit = open_window(server, viewport={"width": 1400, "height": 3000 if shows else 1200})
+    visit.allow(TOO_FEW)
     page = visit.open(path.format(run=runs[0], other=runs[1]), "main")
     if press:
         page.locator(press).first.click()

@@ -37,6 +37,26 @@ def test_wheel_and_sdist_carry_the_schema_and_the_mark_of_types(built: Path) -> 
         assert [name for name in names if name.startswith("docs/built/")] == []
 
 
+def test_the_wheel_has_the_page_and_every_licence(built: Path) -> None:
+    static = ROOT / "exptrack" / "web" / "static"
+    files = {f"exptrack/web/static/{path.relative_to(static).as_posix()}" for path in static.rglob("*.*")}
+    licences = {path.name for path in (static / "vendor" / "licences").iterdir()}
+    assert len(licences) > 10
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        stated = archive.read(metadata).decode()
+    assert files <= names
+    folder = metadata.replace("METADATA", "licenses/")
+    assert licences | {"LICENSE"} == {Path(name).name for name in names if name.startswith(folder)}
+    assert stated.count("\nLicense-File: ") == len(licences) + 1
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    assert files | {"vendoring/package-lock.json", "vendoring/build.mjs"} <= inside
+
+
 def test_the_wheel_works_in_an_empty_environment(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ it would if it were started: `tests/cli/test_streams.py` compares them. It ends 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import json
@@ -17,7 +18,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 # What a standard stream is: a path and how it is opened; a pipe whose reader has left; closed.
@@ -48,9 +51,17 @@ class WarmPython:
         self._server.wait(60)
 
     def run(
-        self, module: str, *words: str, cwd: Path, streams: Mapping[int, Stream] | None = None
+        self,
+        module: str,
+        *words: str,
+        cwd: Path,
+        streams: Mapping[int, Stream] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run ``python -m MODULE WORDS``. But for `streams`, the input is empty and the outputs are kept."""
+        """Run ``python -m MODULE WORDS``, or with module ``-c`` the code that is the first word.
+
+        But for `streams`, the input is empty and the outputs are kept.
+        """
         chosen: dict[int, Stream] = {0: NULL, 1: KEPT, 2: KEPT, **(streams or {})}
         given: list[int] = []
         kept: dict[int, bytes] = {1: b"", 2: b""}
@@ -72,7 +83,8 @@ class WarmPython:
                     readers.append(threading.Thread(target=keep, args=(number, reader)))
         numbers = [number for number, stream in chosen.items() if stream is not None]
         try:
-            process = self.begin(module, *words, cwd=cwd, descriptors=dict(zip(numbers, given, strict=True)))
+            descriptors = dict(zip(numbers, given, strict=True))
+            process = self.begin(module, *words, cwd=cwd, descriptors=descriptors, environment=environment)
         finally:
             for descriptor in given:
                 os.close(descriptor)
@@ -83,10 +95,19 @@ class WarmPython:
             thread.join()
         return subprocess.CompletedProcess([module, *words], code, kept[1], kept[2])
 
-    def begin(self, module: str, *words: str, cwd: Path, descriptors: Mapping[int, int]) -> Forked:
-        """Begin ``python -m MODULE WORDS`` with these standard streams; wait for it before the next one."""
-        call = json.dumps([str(cwd), [*descriptors], module, *words]).encode() + b"\n"
-        socket.send_fds(self._channel, [call], [*descriptors.values()])
+    def begin(
+        self,
+        module: str,
+        *words: str,
+        cwd: Path,
+        descriptors: Mapping[int, int],
+        environment: Mapping[str, str] | None = None,
+    ) -> Forked:
+        """Begin what `run` runs with these standard streams; wait for it before the next one."""
+        own = None if environment is None else dict(environment)
+        call = json.dumps([str(cwd), [*descriptors], own, module, *words]).encode() + b"\n"
+        sent = socket.send_fds(self._channel, [call[: 1 << 12]], [*descriptors.values()])
+        self._channel.sendall(call[sent:])
         return Forked(self._channel)
 
 
@@ -126,9 +147,12 @@ def fork_for_calls(channel: socket.socket) -> list[str] | None:
         child = os.fork()
         if child == 0:
             channel.close()
-            folder, numbers, *words = json.loads(data)
+            folder, numbers, environment, *words = json.loads(data)
             os.chdir(folder)
             sys.path[0] = folder
+            if environment is not None:
+                os.environ.clear()
+                os.environ.update(environment)
             set_streams(dict(zip(numbers, descriptors, strict=True)))
             return words
         for descriptor in descriptors:
@@ -159,6 +183,35 @@ def set_streams(descriptors: dict[int, int]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
+def run_text(code: str, *words: str) -> None:
+    """Do what ``python -c CODE WORDS`` does once it has started."""
+    sys.argv = ["-c", *words]
+    sys.modules["__main__"] = module = ModuleType("__main__")
+    exec(compile(code, "<string>", "exec"), module.__dict__)
+
+
+@cache
+def _python() -> WarmPython:
+    python = WarmPython("exptrack.archive", "exptrack.portable.verification", "exptrack.tracking.recording")
+    atexit.register(python.close)
+    return python
+
+
+def run_code(code: str, *words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``python -c CODE WORDS`` and keep what it prints; its Python is forked where the system can fork.
+
+    It has the environment of this process and, unless `cwd` is given, its folder; its input is empty.
+    """
+    texts = list(map(str, words))
+    if not hasattr(os, "fork"):
+        command = [sys.executable, "-c", code, *texts]
+        return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = _python().run("-c", code, *texts, cwd=cwd or Path.cwd(), environment=os.environ)
+    return subprocess.CompletedProcess(
+        ["-c", code, *texts], done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
 if __name__ == "__main__":
     channel = socket.socket(fileno=int(sys.argv[1]))
     for imported in sys.argv[2:]:
@@ -166,5 +219,8 @@ if __name__ == "__main__":
     gc.freeze()  # what is imported is no garbage, and stays shared with the children
     words = fork_for_calls(channel)
     if words is not None:
-        sys.argv = words
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        if words[0] == "-c":
+            run_text(*words[1:])
+        else:
+            sys.argv = words
+            runpy.run_module(words[0], run_name="__main__", alter_sys=True)

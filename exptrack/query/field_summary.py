@@ -10,7 +10,7 @@ import json
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -163,24 +163,35 @@ def summarize_values(name: str, values: Values, bins: int, top: int) -> FieldSum
     """Summarize the values that runs have in a field, one for each run; None means none."""
     held = [value for value in values if value is not None and value != ()]
     words = [word for value in held for word in (value if isinstance(value, tuple) else (value,))]
+    return summarize_counts(
+        name, len(values), len(values) - len(held), ((word, 1) for word in words), bins, top
+    )
+
+
+def summarize_counts(
+    name: str, runs: int, missing: int, counted: Iterable[tuple[Any, int]], bins: int, top: int
+) -> FieldSummary:
+    """Summarize values that come with the number of runs that have them; a value may come several times."""
     types: Counter[str] = Counter()
     numbers: list[float] = []
     nan_count = infinite_count = 0
     seen: Counter[tuple[str, Any]] = Counter()
     example: dict[tuple[str, Any], Any] = {}
-    for value in words:
+    for value, count in counted:
         kind = _name_type(value)
-        types[kind] += 1
+        types[kind] += count
         if kind in ("int", "float", "time"):
             number = value.timestamp() if kind == "time" else float(value)
-            nan_count += math.isnan(number)
-            infinite_count += math.isinf(number)
             if math.isfinite(number):
-                numbers.append(number)
-        if value == value:  # NaN is no value to be frequent
-            key = (kind, encode_canonical(value) if kind == "list" else value)
-            seen[key] += 1
-            example.setdefault(key, value)
+                numbers += [number] * count
+            elif number != number:
+                nan_count += count
+                continue  # NaN is no value to be frequent
+            else:
+                infinite_count += count
+        key = (kind, encode_canonical(value) if kind == "list" else value)
+        seen[key] += count
+        example.setdefault(key, value)
     check_limit()
     numbers.sort()
     edges = _cut_range(numbers, bins)
@@ -188,8 +199,8 @@ def summarize_values(name: str, values: Values, bins: int, top: int) -> FieldSum
     frequent = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1]))[:top]
     return FieldSummary(
         name,
-        len(values),
-        len(values) - len(held),
+        runs,
+        missing,
         dict(sorted(types.items())),
         nan_count,
         infinite_count,

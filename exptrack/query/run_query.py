@@ -331,11 +331,21 @@ class RunQuery:
 
     @in_reading
     def _summarize(self, text: str, field: Field, bins: int, top: int) -> FieldSummary:
-        from exptrack.query.field_summary import summarize_values
+        from exptrack.query.field_summary import summarize_counts, summarize_values
+        from exptrack.query.value_counts import can_count, count_values
 
         dead = find_dead_runs(self._connection)
-        values = read_fields(self._connection, self._row_ids(dead), [field], dead)[field]
-        return summarize_values(text, values, bins, top)
+        runs = None if self._is_whole() else self._row_ids(dead)
+        if can_count(field):
+            counted = count_values(self._connection, runs, field, dead)
+            return summarize_counts(text, *counted, bins, top)
+        values = read_fields(self._connection, self._row_ids(dead) if runs is None else runs, [field], dead)
+        return summarize_values(text, values[field], bins, top)
+
+    def _is_whole(self) -> bool:
+        """Return whether the query has every run of the file."""
+        everything = self._condition == EVERYTHING and self._limit is None
+        return everything and self._connection.value(TRASHED) is None
 
     # Artifacts
 
@@ -352,9 +362,7 @@ class RunQuery:
     def _read_artifact_names(self, kind: str | None) -> tuple[ArtifactName, ...]:
         from exptrack.query import media
 
-        everything = self._condition == EVERYTHING and self._limit is None
-        is_whole = everything and self._connection.value(TRASHED) is None
-        runs = None if is_whole else self._row_ids(find_dead_runs(self._connection))
+        runs = None if self._is_whole() else self._row_ids(find_dead_runs(self._connection))
         return tuple(media.read_names(self._connection, runs, kind))
 
     def artifacts(

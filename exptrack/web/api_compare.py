@@ -8,6 +8,8 @@ from exptrack.web.api import Handler
 from exptrack.web.page import Page
 from exptrack.web.question import Question
 
+SAMPLE = 2_000  # runs tell as much as 100,000 do, in half a second instead of many
+
 
 def compare_runs(page: Page, question: Question) -> dict[str, Any]:
     """Compare runs side by side."""
@@ -26,12 +28,13 @@ def group_runs(page: Page, question: Question) -> dict[str, Any]:
 
 
 def rank_keys(page: Page, question: Question) -> dict[str, Any]:
-    """Rank config keys by how much of a metric they explain."""
+    """Rank config keys by how much of a metric they explain, over a sample of the runs; 0 takes all."""
     ranked = page.archive.importance(
         question.require("metric"),
         where=question.text("where"),
         statistic=question.text("by", "last"),
         method=question.text("method", "spearman"),
+        sample=question.whole("sample", SAMPLE) or None,
     )
     return {"importance": ranked}
 

@@ -27,6 +27,7 @@ PIECE_BYTES = 512 * 1024
 TEXT_BYTES = 256 * 1024
 TABLE_BYTES = 32 * 1024 * 1024  # a table is read whole
 TABLE_ROWS = 1_000
+LARGEST_RUNS = 500
 # What an artifact holds must never run as a part of the page.
 SANDBOX = {"content-security-policy": "sandbox; default-src 'none'"}
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -85,9 +86,13 @@ def _find_asked(page: Page, question: Question) -> Artifact:
 
 
 def show_file(page: Page, _question: Question) -> dict[str, Any]:
-    """Show the sizes and versions of the file, and the space that artifacts take."""
-    archive = page.archive
-    return {"info": archive.info(count_rows=False), "storage": archive.storage()}
+    """Show the sizes and versions of the file, and the runs whose artifacts take most space."""
+    storage = sorted(page.archive.storage(), key=lambda one: -one.stored_bytes)
+    return {
+        "info": page.archive.info(count_rows=False),
+        "storage": storage[:LARGEST_RUNS],
+        "holders": len(storage),
+    }
 
 
 def list_groups(page: Page, _question: Question) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def list_groups(page: Page, _question: Question) -> dict[str, Any]:
 
 
 def list_trash(page: Page, _question: Question) -> dict[str, Any]:
-    """List the runs in the trash."""
+    """List the runs in the trash, those that were moved there last first."""
     return {"trash": page.archive.list_trash()}
 
 
@@ -160,14 +165,10 @@ def _answer(content: _Content, request: Request, read: Callable[..., Awaitable[b
     headers = {
         **SANDBOX,
         "etag": tag,
-        # A version of an artifact never changes.
-        "cache-control": "private, max-age=31536000, immutable",
         "accept-ranges": "bytes",
         "content-disposition": f"attachment; filename*=UTF-8''{quote_name(content.name)}",
         "content-type": content.media_type,
     }
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
     span = find_range(request, tag, content.size_bytes)
     if span is None:
         size = {"content-range": f"bytes */{content.size_bytes}"}

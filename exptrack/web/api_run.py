@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from exptrack import Archive
+from exptrack import Archive, MetricSummary
 from exptrack.web.api import Handler
 from exptrack.web.page import Page
 from exptrack.web.question import Question
 
 SYSTEM = "system/"  # begins the names of what a run measures of its machine
+BEFORE_SYSTEM = "system."  # the sign before the slash
+MAX_COUNTED = 2_000  # metrics; the total of more is not told
+PIECE = 1_000
+MAX_EVENTS = 10_000
+MAX_ARTIFACTS = 10_000
 
 
 def show_run(page: Page, question: Question) -> dict[str, Any]:
-    """Show what a run is, and which runs began before and after it."""
-    archive = page.archive
-    found = archive.show_run(question.part("run"))
-    row_id, previous, following = _find_neighbours(archive, found.summary.run_id)
-    own = {
-        "attributes": found.attributes,
-        "notes": found.notes,
-        "deleted_at": found.deleted_at,
-        "row_id": row_id,
-        "previous": previous,
-        "next": following,
-    }
-    return {"run": found.summary._asdict() | own}
-
-
-def _find_neighbours(archive: Archive, run_id: str) -> tuple[int | None, str | None, str | None]:
-    """Return the row id of a run, and the runs that began before and after it; None for one in the trash."""
-    place = archive.runs().where("id = ?", run_id).page(1).after
-    if place is None:
-        return None, None, None
-    older = archive.runs().page(1, place).runs
-    newer = archive.runs().order_by("started").page(1, place).runs
-    return place.run, older[0].run_id if older else None, newer[0].run_id if newer else None
+    """Show what a run is, and which runs began before and after it. Its metrics are a part of their own."""
+    head = page.archive.read_head(question.part("run"))._asdict()
+    return {"run": head.pop("summary")._asdict() | head}
 
 
 def show_config(page: Page, question: Question) -> dict[str, Any]:
     """Show the config of a run, and what set each key."""
-    found = page.archive.show_run(question.part("run"))
-    return {"config": found.config, "sources": found.config_sources}
+    return page.archive.read_config(question.part("run"))._asdict()
 
 
 def show_metrics(page: Page, question: Question) -> dict[str, Any]:
     """List the metrics of a run with their summaries: those named like `search`, a page at a time.
 
-    `part` is ``own`` for what the run logged, or ``system`` for what it measured of its machine.
+    `part` is ``own`` for what the run logged, or ``system`` for what it measured of its machine. The total is
+    null if there are more than 2,000.
     """
-    part, search = question.text("part"), question.text("search").casefold()
-    found = [
-        metric
-        for metric in page.archive.show_run(question.part("run")).metrics
-        if search in metric.name.casefold() and part in ("", part_of(metric.name))
-    ]
-    start, size = max(0, question.whole("start", 0)), question.whole("size", len(found))
-    return {"metrics": found[start : start + max(0, size)], "total": len(found)}
+    part, start = question.text("part"), max(0, question.whole("start", 0))
+    end = start + max(0, question.whole("size", MAX_COUNTED))
+    found, total = [], 0
+    # System metrics have their place in the order of names; nothing before it need be read.
+    after = BEFORE_SYSTEM if part == "system" else None
+    for metric in _iterate_metrics(page.archive, question.part("run"), question.text("search"), after):
+        if part in ("", part_of(metric.name)):
+            if start <= total < end:
+                found.append(metric)
+            total += 1
+            if total > max(end, MAX_COUNTED):
+                return {"metrics": found, "total": None}
+        elif part == "system" and metric.name > SYSTEM:
+            break
+    return {"metrics": found, "total": total}
+
+
+def _iterate_metrics(archive: Archive, run: str, text: str, after: str | None) -> Iterator[MetricSummary]:
+    while True:
+        piece = archive.read_metrics(run, text=text, after=after, size=PIECE)
+        yield from piece.metrics
+        after = piece.after
+        if after is None:
+            return
 
 
 def part_of(metric: str) -> str:
@@ -65,20 +67,24 @@ def part_of(metric: str) -> str:
 
 
 def show_events(page: Page, question: Question) -> dict[str, Any]:
-    """List the events of a run."""
-    return {"events": page.archive.read_events(question.part("run"))}
+    """List events of a run, from one number on."""
+    start, size = question.whole("start", 0), min(question.whole("size", MAX_EVENTS), MAX_EVENTS)
+    return {"events": page.archive.read_events(question.part("run"), start=start, size=size)}
 
 
 def show_artifacts(page: Page, question: Question) -> dict[str, Any]:
-    """List the artifacts of a run, and those that it used."""
-    found = page.archive.show_run(question.part("run"))
-    return {"artifacts": found.artifacts, "inputs": found.inputs}
+    """List the artifacts of a run, and those that it used, from one place on."""
+    run, start = question.part("run"), question.whole("start", 0)
+    size = min(question.whole("size", MAX_ARTIFACTS), MAX_ARTIFACTS)
+    return {
+        "artifacts": page.archive.read_artifacts(run, start=start, size=size),
+        "inputs": page.archive.read_inputs(run, size=size),
+    }
 
 
 def show_environment(page: Page, question: Question) -> dict[str, Any]:
     """Show where a run ran, from which code, and the traceback of its failure."""
-    found = page.archive.show_run(question.part("run"))
-    return {"environment": found.environment, "traceback": found.traceback}
+    return page.archive.read_environment(question.part("run"))._asdict()
 
 
 def show_changes(page: Page, question: Question) -> dict[str, Any]:

@@ -44,17 +44,17 @@ class Watcher:
         self._points: dict[int, str] = {}  # the run ids whose points are watched, by row id
         self.news = asyncio.Event()
         self._version = ""
+        self._problem: dict[str, Any] | None = None
         self._added: set[int]
         self._changed: set[int]
         self._removed: set[int]
-        self._problem: dict[str, Any] | None
         self._forget()
 
     def begin(self, points: dict[int, str], version: str) -> None:
         """Remember what the browser watches, and the version that it is told first."""
         self._points = points
         self._forget()
-        self._version = version
+        self._version, self._problem = version, None
 
     def note(self, look: _Look) -> None:
         """Remember what a look found until the browser takes it."""
@@ -62,10 +62,10 @@ class Watcher:
         self._added = (self._added | added) - removed
         self._changed |= changed
         self._removed = (self._removed | removed) - added
-        self._problem = look.problem
-        if look.version != self._version or look.problem is not None:
-            self._version = look.version
+        # A run may change without the file: when its process dies.
+        if look.runs or (look.version, look.problem) != (self._version, self._problem):
             self.news.set()
+        self._version, self._problem = look.version, look.problem
 
     def take(self) -> bytes:
         """Return the events that tell what was noted, and forget it."""
@@ -87,7 +87,7 @@ class Watcher:
 
     def _forget(self) -> None:
         self.news.clear()
-        self._added, self._changed, self._removed, self._problem = set(), set(), set(), None
+        self._added, self._changed, self._removed = set(), set(), set()
 
 
 def write_event(kind: str, data: object, event_id: str = "") -> bytes:

@@ -24,6 +24,7 @@ from exptrack.web import (
     api_compare,
     api_files,
     api_filter,
+    api_media,
     api_metrics,
     api_run,
     api_runs,
@@ -47,6 +48,7 @@ HANDLERS = [
     *api_metrics.HANDLERS,
     *api_compare.HANDLERS,
     *api_files.HANDLERS,
+    *api_media.HANDLERS,
     *api_studies.HANDLERS,
 ]
 
@@ -57,6 +59,7 @@ def make_app(page: Page, port: int, token: str) -> ASGIApp:
         *make_routes(page, HANDLERS),
         *api_changes.make_routes(page),
         api_files.make_route(page),
+        api_media.make_route(page),
         verification.make_route(page),
         Route("/events", page.live.open, methods=["GET"]),
         *ROUTES,

@@ -14,6 +14,7 @@ import pytest
 from exptrack import Archive
 from exptrack.metrics.bus_error import protect
 from tests.metrics.points import journals, killed
+from tests.warm_python import run_code
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows lets no other program cut a mapped file")
 
@@ -75,7 +76,7 @@ run = archive.start_run()
 log(0, 100); tamper(); log(100, 300)
 run.complete()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_code(code)
     assert done.returncode == 0
     assert done.stderr.count("was cut short by another program; it was written again, nothing is lost") == 1
     require_all(tmp_path / "lab.db", 300)
@@ -146,8 +147,7 @@ print("not reached")
 
 
 def test_a_bus_error_of_other_code_ends_the_process_as_without_exptrack(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", FOREIGN, tmp_path / "lab.db", tmp_path / "own"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_code(FOREIGN, tmp_path / "lab.db", tmp_path / "own")
     assert (done.returncode, done.stdout) == (-signal.SIGBUS, "")
 
 
@@ -170,7 +170,7 @@ run.complete()
 
 
 def test_a_forked_child_leaves_the_journal_of_its_parent_alone(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FORKED, tmp_path / "lab.db"], capture_output=True, text=True)
+    done = run_code(FORKED, tmp_path / "lab.db")
     assert done.returncode == 0, done.stderr
     with Archive(tmp_path / "lab.db") as archive:
         assert archive.sql("SELECT count FROM metrics").rows == ((101,),)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, Run
 from tests.strategies import INT64
+from tests.warm_python import run_code
 
 VALUES = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf, 0.0]), st.floats(allow_nan=True, allow_infinity=True)
@@ -51,5 +50,5 @@ run = archive.start_run()
 {textwrap.dedent(body)}
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_code(code)
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")

@@ -6,8 +6,6 @@ import json
 import os
 import socket
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +29,7 @@ from exptrack.metrics.journal_reader import Damage, read_header, read_points
 from exptrack.metrics.writer import read_archive_identity
 from exptrack.process import ProcessIdentity, current_process
 from tests.metrics.points import killed
+from tests.warm_python import run_code
 
 NAME = "lab.db.deadbeef-999999-00000007.points"
 HUGE = 20 << 30  # of holes
@@ -85,9 +84,7 @@ with exptrack.Archive("lab.db") as archive:
     assert archive.verify().ok
     archive.backup("copy.db")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_code(code)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 

@@ -28,6 +28,7 @@ from exptrack.metrics import writer as writer_module
 from exptrack.metrics.journal_file import SEGMENT_SLOTS
 from tests.changes import altering, changing
 from tests.metrics.points import journals, killed, values_of
+from tests.warm_python import run_code
 
 
 @pytest.mark.usefixtures("quiet")
@@ -162,7 +163,7 @@ run.complete()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_leaves_the_journal_alone_and_logs_by_commits(archive: Archive) -> None:
-    done = subprocess.run([sys.executable, "-c", FORKER, archive.path], capture_output=True, text=True)
+    done = run_code(FORKER, archive.path)
     assert (done.returncode, done.stderr) == (0, "")
     assert journals(Path(archive.path).parent) == []
     parent = archive.get_run(archive.list_runs()[-1].run_id)
@@ -207,8 +208,7 @@ for _ in range(8):
 
 
 def test_an_archive_that_is_closed_while_threads_log_has_all_that_calls_returned_for(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", CLOSER, str(tmp_path / "lab.db")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_code(CLOSER, tmp_path / "lab.db")
     assert (done.returncode, done.stderr) == (0, "")
     assert journals(tmp_path) == []
 

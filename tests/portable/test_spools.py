@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from exptrack import Archive, MergeReport, NotAnArchiveError, local_archive
 from exptrack.cli.main import main
 from exptrack.database import spooled_file
 from exptrack.process import current_process
+from tests.warm_python import run_code
 
 KILLED = """
 import os, signal, sys, exptrack
@@ -44,7 +43,7 @@ def record(spool: Path, name: str) -> Path:
 
 
 def kill(spool: Path) -> None:
-    subprocess.run([sys.executable, "-c", KILLED, str(spool)], check=False)
+    run_code(KILLED, spool)
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -123,3 +123,60 @@ def test_every_value_is_counted_once(values: list[Any], bins: int, top: int) -> 
     counts = [count for _, count in found.top]
     assert counts == sorted(counts, reverse=True)
     assert len(counts) == min(top, found.distinct)
+
+
+CONFIG_VALUES = [
+    1,
+    1.0,
+    True,
+    "true",
+    "1",
+    "adam",
+    "",
+    [1],
+    "[1]",
+    None,
+    2**60,
+    0.1 + 0.2,
+    -0.0,
+    {},
+    "{}",
+    "Zoë",
+]
+COUNTED = [
+    "config.x",
+    "config.y",
+    "tag",
+    "note",
+    "artifact",
+    "status",
+    "name",
+    "group",
+    "branch",
+    "study",
+    "dirty",
+]
+
+
+def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
+    for number, value in enumerate(CONFIG_VALUES * 2):
+        config = {"x": value} if number % 5 else {"y": value, "x": CONFIG_VALUES[number % 3]}
+        tags = [f"t{number % 3}", "all"] if number % 4 else []
+        run = archive.start_run(config, tags, name=f"n{number % 2}" if number % 3 else None, group="g")
+        run.artifacts.register_data("w", bytes([number]))
+        run.artifacts.register_data("w", b"again")
+        if number % 2:
+            run.add_note("same")
+            run.add_note("same")
+        run.complete() if number % 3 else run.fail("broken")
+    live = archive.start_run({"x": 7})
+    trashed = archive.start_run({"x": "gone"})
+    trashed.complete()
+    queries = [archive.runs(), archive.runs().limit(9), archive.runs().where("config.x = 1 or tag = t1")]
+    for is_trashed in (False, True):
+        for query in queries:
+            for name in COUNTED:
+                values = [values[name] for _run, values in query.values(name)]
+                assert query.summarize(name) == summarize_values(name, values, 20, 10), (name, is_trashed)
+        archive.trash_run(trashed)
+    live.complete()

@@ -113,7 +113,9 @@ def test_a_filter_is_helped_in_units_of_utf_16(client: Client, lab: Archive) -> 
 def test_a_run_is_shown_in_parts(client: Client, lab: Archive, main_run: str) -> None:
     shown = lab.show_run(main_run)
     run = body(client.get(f"/api/run/{main_run}"))["run"]
-    assert {name: run[name] for name in shown.summary._fields} == as_json(shown.summary)
+    without_metrics = shown.summary._replace(metrics={})
+    assert {name: run[name] for name in shown.summary._fields} == as_json(without_metrics)
+    assert run["artifact_count"] == len(shown.artifacts)
     assert run["attributes"] == {"score": "NaN"}
     assert run["notes"] == as_json(shown.notes)
     everyone = [one.run_id for one in lab.runs().order_by("started")]
@@ -133,16 +135,14 @@ def test_a_run_is_shown_in_parts(client: Client, lab: Archive, main_run: str) ->
     assert body(client.get(f"/api/lineage/{main_run}"))["lineage"] == as_json(lab.lineage(main_run))
 
 
-def test_the_first_and_last_run_have_one_neighbour_and_one_in_the_trash_none(
-    client: Client, lab: Archive
-) -> None:
+def test_the_first_and_last_run_have_one_neighbour(client: Client, lab: Archive) -> None:
     oldest, *_, newest = lab.runs().order_by("started")
     first, last = (body(client.get(f"/api/run/{one.run_id}"))["run"] for one in (oldest, newest))
     assert (first["previous"], last["next"]) == (None, None)
     assert None not in (first["next"], last["previous"])
     (gone,) = lab.list_trash()
     shown = body(client.get(f"/api/run/{gone.run.run_id}"))["run"]
-    assert (shown["row_id"], shown["previous"], shown["next"]) == (None, None, None)
+    assert shown["previous"] in [one.run_id for one in lab.runs()]
     assert shown["deleted_at"].endswith("Z")
     assert body(client.get("/api/trash"))["trash"] == as_json(lab.list_trash())
 
@@ -292,7 +292,9 @@ def test_an_artifact_is_shown_as_text_table_or_folder(client: Client, lab: Archi
 
 def test_the_file_says_what_it_holds(client: Client, lab: Archive) -> None:
     found = body(client.get("/api/file"))
-    assert found == as_json({"info": lab.info(count_rows=False), "storage": lab.storage()})
+    storage = sorted(lab.storage(), key=lambda one: -one.stored_bytes)
+    shown = {"info": lab.info(count_rows=False), "storage": storage, "holders": len(storage)}
+    assert found == as_json(shown)
     assert body(client.get("/api/groups-list"))["groups"] == as_json(lab.list_groups())
     assert body(client.get("/api/views"))["views"] == []
     assert body(client.get("/api/sweeps"))["studies"] == []
@@ -310,8 +312,8 @@ def test_an_artifact_is_sent_in_pieces_as_a_file_to_save(client: Client, main_ru
     assert (page.content, page.headers["content-type"]) == (b"<script>1</script>", "application/octet-stream")
     head = client.send("HEAD", f"/artifact/{main_run}/1/bytes")
     assert (head.status, head.content, head.headers["content-length"]) == (200, b"", str(len(BINARY)))
-    tag = whole.headers["etag"]
-    assert client.get(f"/artifact/{main_run}/1/bytes", {"if-none-match": tag}).status == 304
+    # A browser keeps no copy: another program may have the port later.
+    assert whole.headers["cache-control"] == "no-store"
     inside = client.get(f"/artifact/{main_run}/1/folder", file="in.txt")
     assert (inside.content, inside.headers["content-disposition"]) == (
         b"inside",
@@ -453,6 +455,7 @@ QUESTIONS = [
     "/api/importance?metric=loss", "/api/artifact-text?run=RUN&name=bytes",
     "/api/artifact-table?run=RUN&name=table",
     "/api/artifact-files?run=RUN&name=folder", "/api/file", "/api/groups-list", "/api/trash", "/api/views",
+    "/api/media?kind=image", "/api/media-names", "/api/media-grid?name=bytes",
     "/api/sweeps", "/artifact/RUN/1/bytes", "/artifact/RUN/1/folder?file=in.txt", "/", "/static/app.js",
 ]  # fmt: skip
 

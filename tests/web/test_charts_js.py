@@ -91,19 +91,16 @@ def test_a_group_is_the_mean_and_spread_of_its_runs() -> None:
     assert (wide["lows"], wide["highs"]) == ([1, 2, 7], [8, 5, 9])
 
 
-def test_ignoring_outliers_counts_the_points_out_of_view() -> None:
+def test_ignoring_outliers_fits_the_axis_to_the_others_and_counts_them() -> None:
     rows = {"a": points(*((x, math.sin(x)) for x in range(100)), (100, 50.0), (101, -70.0))}
-    view = "{ low: 0, high: 200, isLog: false, hasBands: false, ignoreOutliers: %s }"
-    found = with_lines(f"module.valueRange([lineOf(input.a, 'a')], {view % 'true'})", rows)
-    assert found["outside"] == 2
-    assert found["high"] == pytest.approx(1, abs=0.01)
-    whole = with_lines(f"module.valueRange([lineOf(input.a, 'a')], {view % 'false'})", rows)
-    assert whole == {"low": -70, "high": 50, "outside": 0}
-    part = with_lines(
-        f"module.valueRange([lineOf(input.a, 'a')], {view.replace('200', '100') % 'false'})", rows
-    )
-    assert part["high"] == 50
-    assert part["low"] > -1.01
+    view = "{ low: 0, high: %d, isLog: false, hasBands: false, ignoreOutliers: %s }"
+    line = "[lineOf(input.a, 'a')]"
+    ignoring = with_lines(f"module.valueRange({line}, {view % (200, 'true')})", rows)
+    assert ignoring == pytest.approx([-1, 1], abs=0.01)
+    assert with_lines(f"module.valueRange({line}, {view % (200, 'false')})", rows) == [-70, 50]
+    assert with_lines(f"module.valueRange({line}, {view % (100, 'false')})", rows)[1] == 50
+    assert with_lines(f"module.countOutside({line}, {view % (200, 'true')}, -1, 1)", rows) == 2
+    assert with_lines(f"module.countOutside({line}, {view % (100, 'true')}, -1, 1)", rows) == 1
 
 
 def test_the_nearest_line_is_the_one_that_passes_closest() -> None:
@@ -189,8 +186,9 @@ def test_tables_are_compared_row_by_row() -> None:
 
 
 def test_a_saved_csv_has_every_bucket_and_no_formula() -> None:
-    line = """{ id: 'r1', label: '=HYPERLINK("x")', members: [], xs: [0, 5], ys: [-1.5, NaN], means: [-1, NaN],
-        lows: [-2, NaN], highs: [0, NaN], counts: [5, 1], curve: { width: 5, nan_count: [0, 1] } }"""
+    line = """{ id: 'r1', label: '=HYPERLINK("x")', members: [], shift: 0, xs: [0, 5], ys: [-1.5, NaN],
+        means: [-1, NaN], lows: [-2, NaN], highs: [0, NaN], counts: [5, 1],
+        curve: { width: 5, nan_count: [0, 1] } }"""
     text = evaluate(EXPORT, f"module.chartCsv([{line}], {{ xName: 'step', metric: '-loss' }})")
     head, first, second = csv.reader(io.StringIO(text))
     assert head[:4] == ["run", "name", "metric", "step"]

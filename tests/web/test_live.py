@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +150,43 @@ def test_an_archive_that_cannot_be_read_is_told(lab: tuple[Archive, PageServer],
     stream.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_a_run_whose_process_was_killed_is_told(lab: tuple[Archive, PageServer]) -> None:
+    _, server = lab
+    code = f"""
+import exptrack, time
+run = exptrack.Archive({server.page.path!r}).start_run()
+run.log({{"loss": 1.0}})
+run.flush()
+print(run.run_id, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdout is not None
+        run_id = script.stdout.readline().strip()
+        stream = Stream(server, "?watch=runs")
+        stream.read()
+        script.kill()
+        script.wait()
+        (row_id,) = stream.read("runs")[1]["changed"]
+    (row,) = server.page.archive.read_rows([row_id], ["id", "status"])
+    assert row == {"id": run_id, "status": "interrupted"}
+    stream.close()
+
+
+def test_watching_changes_no_byte(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.start_run().complete()
+    before = (tmp_path / "lab.db").read_bytes()
+    with PageServer(tmp_path / "lab.db", 0) as server:
+        stream = Stream(server, "?watch=runs")
+        stream.read()
+        time.sleep(1.1)  # two looks
+        stream.close()
+    assert (tmp_path / "lab.db").read_bytes() == before
+    assert [path.name for path in tmp_path.glob("lab.db*")] == ["lab.db"]
+
+
 def test_what_a_slow_browser_missed_comes_as_one_event() -> None:
     watcher = Watcher(watches_runs=True)
     watcher.begin({1: "one", 2: "two"}, "v0")
@@ -163,5 +203,12 @@ def test_what_a_slow_browser_missed_comes_as_one_event() -> None:
     assert json.loads(events[3].removeprefix("data: ")) == {"runs": ["one", "two"]}
     assert events[4:] == ["id: v4", "event: version", 'data: {"version":"v4"}']
     assert not watcher.news.is_set()
-    watcher.note(_Look("v4", ChangedRuns((), (), ())))
+    nothing = ChangedRuns((), (), ())
+    watcher.note(_Look("v4", nothing))
     assert not watcher.news.is_set()
+    watcher.note(_Look("v4", nothing, {"kind": "ArchiveLockedError", "message": "locked"}))
+    assert watcher.take() == b'event: problem\ndata: {"kind":"ArchiveLockedError","message":"locked"}\n\n'
+    watcher.note(_Look("v4", nothing, {"kind": "ArchiveLockedError", "message": "locked"}))
+    assert not watcher.news.is_set()
+    watcher.note(_Look("v4", nothing))
+    assert watcher.take().startswith(b"id: v4\n")

@@ -112,6 +112,12 @@ def test_a_detail_stands_between_the_overview_on_both_sides() -> None:
     wanted = {name: outside[name][:2] + detail[name] + outside[name][6:] for name in COLUMNS}
     assert equal({name: found[name] for name in COLUMNS}, wanted)
     assert found["size"] == 2 + 20 + 4
+    widths = evaluate(
+        SERIES,
+        "input.starts.map((x) => module.widthAt(input.curve, x))",
+        {"curve": found, "starts": [10, 20, 58, 60]},
+    )
+    assert widths == [10, 2, 2, 10]
 
 
 def test_means_lie_within_the_extremes_and_tell_infinities() -> None:

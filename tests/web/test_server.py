@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from click.testing import CliRunner
@@ -28,6 +29,7 @@ from exptrack.cli import main
 from exptrack.open_pages import announce_page, find_page
 from exptrack.process import ProcessIdentity, current_process, pages_folder
 from exptrack.web import server as server_file
+from exptrack.web.security import HEADERS
 from exptrack.web.server import HOST, PageServer
 
 COMMAND = [sys.executable, "-m", "exptrack", "ui", "--no-browser"]
@@ -145,6 +147,22 @@ def test_a_request_that_is_too_long_is_refused(lab: Path) -> None:
         assert connection.getresponse().status == 400
         connection.close()
         assert open_in_browser(server.url)
+
+
+def test_an_answer_about_a_fault_of_ours_has_the_headers(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_question: object, _archive: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("exptrack.web.question.Question.runs", fail)
+    with PageServer(lab, 0) as server:
+        with pytest.raises(HTTPError) as refused:
+            open_in_browser(server.url).open(f"{server.origin}/api/runs")
+        with refused.value as answer:
+            assert (answer.code, b"a fault" in answer.read()) == (500, False)
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert "RuntimeError: a fault" in caplog.text  # for the terminal of the user, and a report
 
 
 def test_a_question_whose_client_has_left_stops(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

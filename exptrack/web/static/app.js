@@ -41,7 +41,7 @@ function Bar() {
         }
         <nav aria-label="Views">${links.map(
             ([name, { label }]) => html`<a key=${name} href=${`/${name}`}
-            aria-current=${name === view || (view === "run" && name === "runs") ? "page" : null}>${label}</a>`,
+            aria-current=${name === view || name === VIEWS[view]?.of ? "page" : null}>${label}</a>`,
         )}</nav>
         <span class="grow"></span>
         ${
@@ -105,9 +105,8 @@ function Main() {
     }, [shown.view, attempt]);
     useEffect(() => {
         if (!loaded) return;
-        if (!document.title.startsWith(VIEWS[loaded.name]?.label ?? "\u0000")) {
-            document.title = `${VIEWS[loaded.name]?.label ?? "Run"} · exptrack`;
-        }
+        const { label, title } = VIEWS[loaded.name] ?? { title: "Nothing" };
+        if (!document.title.startsWith(label ?? "\u0000")) document.title = `${label ?? title} · exptrack`;
         if (!first.current) main.current.focus({ preventScroll: true });
         first.current = false;
     }, [loaded?.name]);

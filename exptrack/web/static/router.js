@@ -4,12 +4,18 @@
  */
 import { computed, signal } from "./vendor/ui.js";
 
-/** The views: the file in views/, what the bar calls it (null: not in the bar), and the key after `g`. */
+/**
+ * The views: the file in views/, what the bar calls it (null: not in the bar), and the key after `g`. A view
+ * that is not in the bar belongs to another one, and has a title of its own.
+ */
 export const VIEWS = {
     runs: { label: "Runs", key: "r" },
-    run: { label: null },
+    run: { label: null, title: "Run", of: "runs" },
     charts: { label: "Charts", key: "c" },
     compare: { label: "Compare", key: "d" },
+    explore: { label: "Explore", key: "e" },
+    sweeps: { label: "Sweeps", key: "s" },
+    sweep: { label: null, title: "Sweep", of: "sweeps" },
     media: { label: "Media", key: "m" },
     sql: { label: "SQL", key: "q" },
     file: { label: "File", key: "f" },

@@ -54,8 +54,8 @@ def make_record(number: int, **other: object) -> RecordedRun:
         config,
         STARTED + timedelta(hours=number),
         duration_s=60.0 + number,
-        metrics={name: (range(POINTS), values) for name, values in metrics.items()},
         **{  # type: ignore[arg-type]
+            "metrics": {name: (range(POINTS), values) for name, values in metrics.items()},
             "name": f"run-{number:02}",
             "tags": ["baseline"] if number % 3 else ["paper", "good"],
             "group": f"lr{lr:g}",

@@ -145,6 +145,6 @@ def test_a_view_that_takes_text_for_markup_would_be_caught(
         page.evaluate("(text) => { document.querySelector('main').innerHTML = text; }", payload)
         caught += page.evaluate(FIND_FOREIGN) != []
     # The others act in an attribute or a template, or are dropped by the parser.
-    assert caught == sum(" xss" in payload and "<body" not in payload for payload in PAYLOADS)
+    assert caught == sum("<" in payload and "<body" not in payload for payload in PAYLOADS)
     assert any("Content Security Policy" in problem for problem in visit.find_problems())
     visit.allow("")

@@ -62,11 +62,16 @@ export function Download({ artifact }) {
         name="download" /> Download</a>`;
 }
 
-/** An image as it is, or as large as its place; a click on it changes between the two. */
+/**
+ * An image, whole or as a small picture of at most `size` pixels. A drawing is always sent whole, and so is an
+ * image of which the server cannot make a small picture.
+ */
 export function Picture({ artifact, full = true, size = 256 }) {
-    const [broken, setBroken] = useState(null);
-    const src = full ? artifactUrl(artifact) : thumbnailUrl(artifact, size);
-    if (broken === src) {
+    const [failed, setFailed] = useState([]);
+    const whole = artifactUrl(artifact);
+    const isSmall = !full && artifact.media_type !== "image/svg+xml";
+    const src = [isSmall ? thumbnailUrl(artifact, size) : whole, whole].find((one) => !failed.includes(one));
+    if (src === undefined) {
         return html`<span class="picture-broken"><${Icon}
             name="triangle-alert" /> The browser cannot show it.</span>`;
     }
@@ -75,7 +80,7 @@ export function Picture({ artifact, full = true, size = 256 }) {
     const alt = `${artifact.name}: ${word}`;
     return html`<img class="picture" src=${src} alt=${visible(alt)} loading=${full ? null : "lazy"}
         decoding="async"
-        onError=${() => setBroken(src)} />`;
+        onError=${() => setFailed([...failed, src])} />`;
 }
 
 /** The content of an artifact, by what it is. `compact` leaves out what needs much room. */

@@ -9,7 +9,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui
 import { dark } from "../colors.js";
 import { count, number, exact, plural, visible } from "../format.js";
 import { Icon } from "./icons.js";
-import { nearestPlace } from "./lines.js";
+import { bucketWidth, nearestPlace } from "./lines.js";
 import { Plot } from "./plot.js";
 
 const NEAR = 40; // pixels; a line farther away is not under the pointer
@@ -186,7 +186,7 @@ function Tooltip({ id, lines, plot, hover, writeX }) {
     const { line, place } = found[0];
     return html`<div ref=${box} class=${`chart-tooltip ${at.pinned ? "pinned" : ""}`} role="status"
     onClick=${(event) => event.stopPropagation()}>
-    <div class="tooltip-head"><b>${writeX(line.xs[place], line.curve.width)}</b>
+    <div class="tooltip-head"><b>${writeX(line.xs[place], bucketWidth(line, place))}</b>
       ${
           at.pinned &&
           html`<span class="faint">pinned</span><button class="icon" aria-label="Unpin"

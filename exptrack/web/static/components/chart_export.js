@@ -4,6 +4,7 @@
  */
 import { csv } from "../format.js";
 import { axisOf, spaceOf } from "./axes.js";
+import { bucketWidth } from "./lines.js";
 
 const LEGEND_ROW = 18;
 const MOST_LEGEND_ROWS = 50;
@@ -30,7 +31,7 @@ export function chartCsv(lines, { xName, metric }) {
                 line.label,
                 metric,
                 x,
-                line.curve.width,
+                bucketWidth(line, place),
                 line.ys[place],
                 line.means[place],
                 line.lows[place],

@@ -58,12 +58,14 @@ export class CurveStore {
     /**
      * @param {{by: string, runs: object[], buckets: number}} options runs are {run_id, row_id, duration}
      * @param {(metric: string) => void} onChange called after the curves of a metric changed
+     * @param {(metric: string) => boolean} isShown whether a chart of a metric is on the screen
      */
-    constructor({ by, runs, buckets }, onChange) {
+    constructor({ by, runs, buckets }, onChange, isShown) {
         this.by = by;
         this.runs = runs;
         this.buckets = Math.min(MOST_BUCKETS, Math.max(50, Math.round(buckets)));
         this.onChange = onChange;
+        this.isShown = isShown;
         this.metrics = new Map();
         this.queue = [];
         this.running = 0;
@@ -93,7 +95,9 @@ export class CurveStore {
 
     pump() {
         while (this.running < REQUESTS_AT_ONCE && this.queue.length > 0) {
-            const { curves, task } = this.queue.shift();
+            // Charts that were scrolled past wait until those on the screen are read.
+            const shown = this.queue.findIndex(({ curves }) => this.isShown(curves.metric));
+            const [{ curves, task }] = this.queue.splice(Math.max(0, shown), 1);
             this.running += 1;
             this.run(curves, task);
         }
@@ -231,6 +235,15 @@ export class CurveStore {
         }
     }
 
+    /** Read again what could not be read, such as after the server was started anew. */
+    retry() {
+        for (const curves of this.metrics.values()) {
+            if (curves.error === null) continue;
+            curves.error = null;
+            this.enqueue(curves, () => this.readOverview(curves));
+        }
+    }
+
     /** Read the tails of a metric that are outstanding. */
     catchUp(metric) {
         const curves = this.metrics.get(metric);
@@ -261,20 +274,31 @@ export class CurveStore {
             const before = curves.overview.get(tail.run);
             curves.overview.set(tail.run, before ? appendTail(before, tail) : tail);
         }
-        for (const tail of found.curves) await this.readDetailTail(curves, tail);
+        await this.readDetailTails(curves, found.curves);
         this.limitSize(curves);
         if (found.curves.some((curve) => curve.size > 0)) this.changed(curves);
     }
 
-    /** Read the end of a zoomed run too, if what it logged lies in the range. */
-    async readDetailTail(curves, tail) {
+    /** Read the ends of zoomed runs too, where what they logged lies in the range. */
+    async readDetailTails(curves, tails) {
         const { detail } = curves;
-        const part = detail?.parts.get(tail.run);
-        if (part === undefined || tail.size === 0 || tail.start[0] >= part.high) return;
-        const run = this.runs.find((one) => one.run_id === tail.run);
-        const start = lastStart(part.curve) ?? part.low;
-        const found = await this.read(curves, [run], { width: detail.width, start, stop: part.high });
-        detail.parts.set(tail.run, { ...part, curve: appendTail(part.curve, found.curves[0]) });
+        const ranges = new Map();
+        for (const tail of tails) {
+            const part = detail?.parts.get(tail.run);
+            if (part === undefined || tail.size === 0 || tail.start[0] >= part.high) continue;
+            const key = `${part.low} ${part.high}`;
+            ranges.set(key, [...(ranges.get(key) ?? []), tail.run]);
+        }
+        for (const ids of ranges.values()) {
+            const parts = ids.map((id) => detail.parts.get(id));
+            const start = Math.min(...parts.map((part) => lastStart(part.curve) ?? part.low));
+            const runs = this.runs.filter((run) => ids.includes(run.run_id));
+            const found = await this.read(curves, runs, { width: detail.width, start, stop: parts[0].high });
+            for (const tail of found.curves) {
+                const part = detail.parts.get(tail.run);
+                detail.parts.set(tail.run, { ...part, curve: appendTail(part.curve, tail) });
+            }
+        }
     }
 
     /** Double the width of all buckets when a growing run has twice as many as were asked for. */

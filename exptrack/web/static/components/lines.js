@@ -4,7 +4,7 @@
  * A line is what a chart draws and names: one run, or a group of runs. Everything here is a pure function.
  * @module
  */
-import { lowerBound, meansOf } from "./series.js";
+import { lowerBound, meansOf, widthAt } from "./series.js";
 import { smooth } from "./smoothing.js";
 
 /**
@@ -20,6 +20,7 @@ import { smooth } from "./smoothing.js";
  * @property {Float64Array} lows the lower edge of the band
  * @property {Float64Array} highs the upper edge of the band
  * @property {Float64Array} counts the number of points, or of runs in a group
+ * @property {number} shift how far `xs` lie from the starts of the buckets
  * @property {{x: number, kind: string}[]} marks where values are NaN or infinite
  * @property {Line[]} members the lines of a group's runs
  */
@@ -45,7 +46,12 @@ export function makeLine(curve, look, length = 0, shift = 0) {
         if (curve.min[place] === -Infinity) marks.push({ x: xs[place], kind: "-infinity" });
     }
     const shape = { xs, ys, means, lows: curve.min, highs: curve.max, counts: curve.count };
-    return { ...look, curve, ...shape, marks, members: [] };
+    return { ...look, curve, ...shape, shift: moved, marks, members: [] };
+}
+
+/** Return how wide the bucket of a line at a place is. */
+export function bucketWidth(line, place) {
+    return widthAt(line.curve, line.xs[place] - line.shift);
 }
 
 /** Return the ascending union of numbers, in which those nearer than `tolerance` are one. */
@@ -108,7 +114,19 @@ export function groupLine(members, look, band) {
     }
     const marks = members.flatMap((line) => line.marks);
     const curve = { ...members[0].curve, size: 0 };
-    return { ...look, curve, xs, ys, means: ys, lows, highs, counts, marks, members };
+    return {
+        ...look,
+        curve,
+        shift: members[0].shift,
+        xs,
+        ys,
+        means: ys,
+        lows,
+        highs,
+        counts,
+        marks,
+        members,
+    };
 }
 
 /** Call `visit(place in xs, place in own)` for each place of a line, both ascending. */
@@ -154,38 +172,62 @@ export function plotData(lines, { logX = false, logY = false } = {}) {
 
 const FENCE = 3; // times the distance of the quartiles; beyond it Tukey calls a value far out
 
+/** Call `visit(value, place)` for each value of a line that lies in view and can be drawn. */
+function eachVisible(line, { low, high, isLog }, visit) {
+    const to = lowerBound(line.xs, high);
+    const end = line.xs[to] === high ? to + 1 : to;
+    for (let place = lowerBound(line.xs, low); place < end; place += 1) {
+        if (isDrawn(line.ys[place], isLog)) visit(line.ys[place], place);
+    }
+}
+
+const isDrawn = (value, isLog) => Number.isFinite(value) && (!isLog || value > 0);
+
 /**
- * Return the range of y for what is visible, and how many points lie outside of it.
+ * Return the range of y for what is visible; without outliers if they are to be ignored.
  * @param {Line[]} lines
  * @param {{low: number, high: number, isLog: boolean, ignoreOutliers: boolean, hasBands: boolean}} view
- * @returns {{low: number, high: number, outside: number}}
+ * @returns {[number, number]}
  */
-export function valueRange(lines, { low, high, isLog, ignoreOutliers, hasBands }) {
-    const isDrawn = (value) => Number.isFinite(value) && (!isLog || value > 0);
-    let [least, most] = [Infinity, -Infinity];
+export function valueRange(lines, view) {
+    const { isLog, ignoreOutliers, hasBands } = view;
     const values = [];
-    for (const line of lines) {
-        const to = lowerBound(line.xs, high);
-        const end = line.xs[to] === high ? to + 1 : to;
-        for (let place = lowerBound(line.xs, low); place < end; place += 1) {
-            const value = line.ys[place];
-            if (!isDrawn(value)) continue;
-            if (ignoreOutliers) values.push(value);
-            least = Math.min(least, value);
-            most = Math.max(most, value);
-            if (hasBands && isDrawn(line.lows[place])) least = Math.min(least, line.lows[place]);
-            if (hasBands && isDrawn(line.highs[place])) most = Math.max(most, line.highs[place]);
-        }
-    }
-    if (least > most) return { low: isLog ? 1 : 0, high: isLog ? 10 : 1, outside: 0 };
-    if (!ignoreOutliers) return { low: least, high: most, outside: 0 };
-    const [bottom, top] = fences(Float64Array.from(values).sort(), isLog);
-    const inside = values.filter((value) => value >= bottom && value <= top);
-    return {
-        low: inside.reduce((one, other) => Math.min(one, other), Infinity),
-        high: inside.reduce((one, other) => Math.max(one, other), -Infinity),
-        outside: values.length - inside.length,
+    const add = (value) => {
+        if (isDrawn(value, isLog)) values.push(value);
     };
+    for (const line of lines) {
+        eachVisible(line, view, (value, place) => {
+            values.push(value);
+            if (hasBands && !ignoreOutliers) {
+                add(line.lows[place]);
+                add(line.highs[place]);
+            }
+        });
+    }
+    if (values.length === 0) return isLog ? [1, 10] : [0, 1];
+    if (!ignoreOutliers) return extremes(values);
+    const [bottom, top] = fences(Float64Array.from(values).sort(), isLog);
+    return extremes(values.filter((value) => value >= bottom && value <= top));
+}
+
+function extremes(values) {
+    let [least, most] = [Infinity, -Infinity];
+    for (const value of values) {
+        if (value < least) least = value;
+        if (value > most) most = value;
+    }
+    return [least, most];
+}
+
+/** Count the points in view along x whose values lie below `bottom` or above `top`. */
+export function countOutside(lines, view, bottom, top) {
+    let outside = 0;
+    for (const line of lines) {
+        eachVisible(line, view, (value) => {
+            if (value < bottom || value > top) outside += 1;
+        });
+    }
+    return outside;
 }
 
 function fences(sorted, isLog) {

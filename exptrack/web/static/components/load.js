@@ -5,24 +5,44 @@
 import { html, useEffect, useRef, useState } from "../vendor/ui.js";
 
 /**
- * Calls `load(signal)` whenever one of `keys` changes, and drops the answer of an older call.
+ * Calls `load(signal)` whenever one of `keys` changes, and drops the answer of an older call. When `refresh`
+ * changes it calls again, but lets a call that is under way end first: news that come often starve no reading.
  * @returns {{data: any, error: Error|null, loading: boolean, reload: () => void}}
  */
-export function useLoad(load, keys) {
+export function useLoad(load, keys, refresh = 0) {
     const [state, setState] = useState({ data: null, error: null, loading: true });
     const [turn, setTurn] = useState(0);
     const latest = useRef(load);
     latest.current = load;
-    useEffect(() => {
-        const stop = new AbortController();
+    const job = useRef(null); // what is read now: {stop, again}
+    const stopper = useRef(null);
+    const seen = useRef(refresh);
+    const start = () => {
+        const mine = { stop: stopper.current, again: false };
+        const end = (change) => {
+            if (mine.stop.signal.aborted) return;
+            job.current = null;
+            setState(change);
+            if (mine.again) start();
+        };
+        job.current = mine;
         setState((before) => ({ ...before, loading: true }));
-        latest.current(stop.signal).then(
-            (data) => stop.signal.aborted || setState({ data, error: null, loading: false }),
-            (error) =>
-                stop.signal.aborted || setState((before) => ({ data: before.data, error, loading: false })),
+        latest.current(mine.stop.signal).then(
+            (data) => end({ data, error: null, loading: false }),
+            (error) => end((before) => ({ data: before.data, error, loading: false })),
         );
-        return () => stop.abort();
+    };
+    useEffect(() => {
+        stopper.current = new AbortController();
+        start();
+        return () => stopper.current.abort();
     }, [...keys, turn]);
+    useEffect(() => {
+        if (seen.current === refresh) return;
+        seen.current = refresh;
+        if (job.current) job.current.again = true;
+        else start();
+    }, [refresh]);
     return { ...state, reload: () => setTurn((before) => before + 1) };
 }
 

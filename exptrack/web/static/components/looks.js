@@ -38,29 +38,47 @@ function colorScale(values) {
     return (value) => palette()[places.get(keyOf(value)) % palette().length];
 }
 
+/** Instead of a column: colours in the order of the runs, so that the first eight differ. */
+export const BY_ORDER = "order";
+
 /**
  * Return a function from a run to its colour and dash.
  *
- * A run's colour never depends on which others are shown. Of several runs with one colour, the second and later
- * ones have dashes; ids grow with time, so a new run does not change those of the others.
+ * By default a run's colour never depends on which others are shown. Of several runs with one colour, those
+ * after the first have dashes; ids grow with time, so a new run does not change those of the others.
  * @param {object[]} runs rows with run_id and the columns named
- * @param {{color: string|null, dash: string|null}} by columns that decide instead of the run
+ * @param {object} by
+ * @param {string|null} by.color the column that decides on the colour, or BY_ORDER
+ * @param {string|null} by.dash the column that decides on the dash
+ * @param {Map<string, number>} [by.paint] colours chosen by hand, as places in the palette, by run id
  */
-export function lookOf(runs, { color, dash }) {
-    const colorBy = color && colorScale(distinctValues(runs, color));
+export function lookOf(runs, { color, dash, paint = new Map() }) {
+    const ordered = [...runs].sort((one, other) => (one.run_id < other.run_id ? -1 : 1));
+    const colorBy = color && color !== BY_ORDER && colorScale(distinctValues(runs, color));
+    const chooseColor = (run, place) => {
+        if (paint.has(run.run_id)) return slotLook(paint.get(run.run_id)).color;
+        if (color === BY_ORDER) return slotLook(place).color;
+        return colorBy ? colorBy(run[color] ?? null) : colorOf(run.run_id);
+    };
     const dashPlaces =
         dash && new Map(distinctValues(runs, dash).map((value, place) => [keyOf(value), place]));
     const used = new Map();
     const looks = new Map();
-    for (const run of [...runs].sort((one, other) => (one.run_id < other.run_id ? -1 : 1))) {
-        const own = colorBy ? colorBy(run[color] ?? null) : colorOf(run.run_id);
+    ordered.forEach((run, order) => {
+        const own = chooseColor(run, order);
         const before = used.get(own) ?? 0;
         used.set(own, before + 1);
-        const byColor = color ? 0 : before;
-        const place = dash ? dashPlaces.get(keyOf(run[dash] ?? null)) : byColor;
+        const place = dash ? dashPlaces.get(keyOf(run[dash] ?? null)) : colorBy ? 0 : before;
         looks.set(run.run_id, { color: own, dash: DASHES[place % DASHES.length] });
-    }
+    });
     return (run) => looks.get(run.run_id);
+}
+
+/** The colour and dash of the group at a place in the order of groups: eight colours, then dashes. */
+export function slotLook(place) {
+    const colors = palette();
+    const dash = DASHES[Math.floor(place / colors.length) % DASHES.length];
+    return { color: colors[place % colors.length], dash };
 }
 
 /**

@@ -8,7 +8,7 @@
 import uPlot from "../vendor/uplot.js";
 import { axisOf, spaceOf } from "./axes.js";
 import { lowerBound } from "./series.js";
-import { nearestLines, nearestPlace, plotData, valueRange } from "./lines.js";
+import { countOutside, nearestLines, nearestPlace, plotData, valueRange } from "./lines.js";
 import { fillBand, paintDots, strokeLine, paintMarks } from "./plot_painting.js";
 
 /** With more lines than this, bands would be mud: only that under the pointer is drawn. */
@@ -83,7 +83,8 @@ export class Plot {
         return {
             ...this.size(),
             legend: { show: false },
-            padding: [8, 10, 0, 0],
+            // To the right, half a text of the x axis must find room.
+            padding: [8, view.xKind === "clock" ? 30 : 18, 0, 0],
             cursor: {
                 x: false,
                 y: false,
@@ -149,13 +150,15 @@ export class Plot {
     rangeY() {
         const { logY: isLog, ignoreOutliers, yLimits } = this.view;
         const [low, high] = this.rangeX();
-        const hasBands = this.lines.length <= MOST_BANDS;
-        const range = valueRange(this.lines, { low, high, isLog, ignoreOutliers, hasBands });
-        this.outside = range.outside;
-        const [least, most] = padded(range.low, range.high, isLog);
+        const view = { low, high, isLog, ignoreOutliers, hasBands: this.lines.length <= MOST_BANDS };
+        const range = padded(...valueRange(this.lines, view), isLog);
         const [from, to] = yLimits ?? WHOLE;
-        const bottom = from === null || (isLog && from <= 0) ? least : from;
-        return bottom < (to ?? most) ? [bottom, to ?? most] : [least, most];
+        const bottom = from === null || (isLog && from <= 0) ? range[0] : from;
+        const top = to ?? range[1];
+        const shown = bottom < top ? [bottom, top] : range;
+        const isCut = ignoreOutliers || from !== null || to !== null;
+        this.outside = isCut ? countOutside(this.lines, view, ...shown) : 0;
+        return shown;
     }
 
     /** Redraw with the colours of the theme that now holds. */

@@ -23,6 +23,7 @@ export const COLUMNS = ["start", "min", "max", "sum", "count", "nan_count", "fir
  * @property {Float64Array} nan_count the number of points that are NaN
  * @property {Float64Array} first the value of the first point
  * @property {Float64Array} last the value of the last point
+ * @property {{low: number, high: number, width: number}} [fine] the part that has narrower buckets
  */
 
 /**
@@ -131,7 +132,13 @@ export function appendTail(curve, tail) {
 export function spliceDetail(overview, detail, low, high) {
     const from = lowerBound(overview.start, low);
     const to = lowerBound(overview.start, high);
-    return concatCurves([sliceCurve(overview, 0, from), detail, sliceCurve(overview, to, overview.size)]);
+    const parts = [sliceCurve(overview, 0, from), detail, sliceCurve(overview, to, overview.size)];
+    return { ...concatCurves(parts), fine: { low, high, width: detail.width } };
+}
+
+/** Return the width of the bucket that begins at a place of the axis. */
+export function widthAt({ width, fine }, start) {
+    return fine && start >= fine.low && start < fine.high ? fine.width : width;
 }
 
 /**

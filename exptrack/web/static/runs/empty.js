@@ -20,7 +20,7 @@ export function NoRuns({ name }) {
         );
     return html`<div class="empty"><h1>No runs yet</h1>
         <p>These lines record one. It appears here by itself.</p>
-        <pre>${code}</pre>
+        <pre tabindex="0">${code}</pre>
         <p><button onClick=${copy}><${Icon} name="copy" />Copy</button></p></div>`;
 }
 
@@ -71,7 +71,7 @@ export function NoMatch({ query, set }) {
         }
     };
     return html`<div class="empty"><h1>No run matches</h1>
-        <pre>${visible(conditions.join("\nand "))}</pre>
+        <pre tabindex="0">${visible(conditions.join("\nand "))}</pre>
         ${
             left !== null &&
             html`<p>Without the last condition, ${plural(left, "run matches", "runs match")}.</p>

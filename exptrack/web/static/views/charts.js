@@ -7,12 +7,12 @@ import { dark } from "../colors.js";
 import { plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { Icon } from "../components/icons.js";
-import { groupRuns, lookOf, nameValue, shortName } from "../components/looks.js";
+import { BY_ORDER, groupRuns, lookOf, nameValue, shortName, slotLook } from "../components/looks.js";
 import { ChartMenu, DataDialog } from "./charts/data.js";
 import { useFeed } from "./charts/feed.js";
 import { LegendTable, RunList } from "./charts/legend.js";
 import { MetricChart, useLines } from "./charts/metric_chart.js";
-import { MOST_RUNS, placeWriter, readState } from "./charts/state.js";
+import { MOST_RUNS, placeWriter, readState, writePaint } from "./charts/state.js";
 import { useSelection } from "./charts/selection.js";
 import { Toolbar } from "./charts/toolbar.js";
 
@@ -64,6 +64,10 @@ function Word({ selection, state, set }) {
         words.push(html`<span key="total">The ${runs.length} newest of ${plural(total, "run")} are shown.</span>
       <button key="more" class="link" onClick=${() => set({ limit: Math.min(total, state.limit + MOST_RUNS) })}>
         Show ${Math.min(MOST_RUNS, total - runs.length)} more</button>`);
+    }
+    if (state.metrics.length > 0) {
+        words.push(html`<span key="only">Only <bdi>${visible(state.metrics.join(", "))}</bdi> is shown.</span>
+      <button key="all" class="link" onClick=${() => set({ metrics: null })}>Show all metrics</button>`);
     }
     if (added > 0) {
         words.push(html`<button key="new" class="link" onClick=${again}>
@@ -122,7 +126,15 @@ export default function Charts({ route }) {
     const { color, dash, group } = state;
     const { shown, entries, groups, look } = useMemo(
         () => arrange(runs ?? [], state),
-        [runs, color, dash, group.join("\n"), [...state.hidden].join("\n"), dark.value],
+        [
+            runs,
+            color,
+            dash,
+            group.join("\n"),
+            [...state.hidden].join("\n"),
+            writePaint(state.paint).join("\n"),
+            dark.value,
+        ],
     );
     useKeys("Charts", [
         {
@@ -140,7 +152,7 @@ export default function Charts({ route }) {
     ]);
     const onOpen = (id) => {
         if (id !== null) scroll.current = main.current.scrollTop;
-        set({ chart: id }, { push: true });
+        set({ chart: id, ylow: null, yhigh: null }, { push: true });
     };
     useEffect(() => {
         if (!isLarge && main.current) main.current.scrollTop = scroll.current;
@@ -162,10 +174,15 @@ export default function Charts({ route }) {
     };
     const large = isLarge && findChart(state.chart, selection.metrics, shown, state.split);
     return html`<div class="charts">
-    <${RunList} entries=${entries} hidden=${state.hidden} hover=${hover} isGrouped=${groups !== null}
-      onHide=${(ids) => set({ hide: ids })} />
+    <${RunList} entries=${entries} state=${state} hidden=${state.hidden} hover=${hover}
+      isGrouped=${groups !== null}
+      onHide=${(ids) => set({ hide: ids })} onPaint=${(paint) => set({ paint: writePaint(paint) })} />
     <div class="charts-main" ref=${main}>
-      <${Toolbar} state=${state} set=${set} keys=${selection.keys} metrics=${selection.metrics} />
+      ${
+          runs.length > 0 &&
+          html`<${Toolbar} isLarge=${isLarge} state=${state} set=${set} keys=${selection.keys}
+        metrics=${selection.metrics} />`
+      }
       <${Word} selection=${selection} state=${state} set=${set} />
       ${
           large
@@ -200,7 +217,7 @@ export default function Charts({ route }) {
 function leave(hover, isLarge, set) {
     if (document.querySelector("dialog[open], .popup") !== null) return false;
     if (hover.value?.pinned) hover.value = null;
-    else if (isLarge) set({ chart: null }, { push: true });
+    else if (isLarge) set({ chart: null, ylow: null, yhigh: null }, { push: true });
     else return false;
     return true;
 }
@@ -217,7 +234,8 @@ function findChart(id, metrics, runs, split) {
 
 /** Decide which runs are drawn, how each looks, which groups there are, and what the list beside them shows. */
 function arrange(runs, state) {
-    const look = lookOf(runs, { color: state.color, dash: state.dash });
+    const { color, dash, paint } = state;
+    const look = lookOf(runs, { color, dash, paint });
     if (state.group.length === 0) {
         const entries = runs.map((run) => ({
             id: run.run_id,
@@ -229,10 +247,12 @@ function arrange(runs, state) {
         return { shown: runs.filter((run) => !state.hidden.has(run.run_id)), entries, groups: null, look };
     }
     const found = groupRuns(runs, state.group);
-    // A group looks as a run with its words as id would, so it keeps its colour too.
-    const rows = found.map(({ id, runs: [first] }) => ({ ...first, run_id: id }));
-    const groupLook = lookOf(rows, { color: state.color, dash: state.dash });
-    const entries = found.map((one, place) => ({ ...one, ...groupLook(rows[place]) }));
+    const isByKey = color && color !== BY_ORDER;
+    const entries = found.map((one, place) => {
+        const own = isByKey ? look(one.runs[0]) : slotLook(place);
+        const chosen = paint.has(one.id) ? { color: slotLook(paint.get(one.id)).color } : null;
+        return { ...one, ...own, ...chosen };
+    });
     const groups = entries.filter((one) => !state.hidden.has(one.id));
     return { shown: groups.flatMap((one) => one.runs), entries, groups, look };
 }

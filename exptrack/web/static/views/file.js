@@ -7,14 +7,15 @@ import { archive, get, post, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
+import { useNews } from "../components/news.js";
 import { Moment } from "../components/moment.js";
 import { Status } from "../components/status.js";
 import { Pages } from "../components/text.js";
 import { STATUS, bytes, count, plural, visible } from "../format.js";
-import { watch } from "../live.js";
 import { toast, toastError } from "../toasts.js";
 
 const MOST_RUNS = 20;
+const PAUSE_MS = 5000; // between two readings while runs log
 
 async function readFile(signal) {
     const [file, { trash }] = await Promise.all([
@@ -25,27 +26,14 @@ async function readFile(signal) {
 }
 
 export default function FileView() {
-    const file = useLoad(readFile, []);
-    useEffect(() => {
-        let timer = null;
-        const stop = watch({ runs: true }, () => {
-            timer ??= setTimeout(() => {
-                timer = null;
-                file.reload();
-            }, 2000);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, []);
+    const file = useLoad(readFile, [], useNews({ runs: true }, PAUSE_MS));
     return html`<div class="view file-view"><${Loaded} of=${file}>${(answer) => html`
         <${Head} info=${answer.info} />
         <div class="file-grid">
             <${Sizes} info=${answer.info} />
             <div class="file-stack"><${Verify} /><${Waiting} waiting=${answer.info.waiting} /></div>
             <${Versions} info=${answer.info} />
-            <${Largest} storage=${answer.storage} />
+            <${Largest} storage=${answer.storage} holders=${answer.holders} />
             <${Trash} trash=${answer.trash} reload=${file.reload} />
             <${Commands} path=${answer.info.path} />
         </div>`}<//></div>`;
@@ -147,13 +135,13 @@ function Waiting({ waiting }) {
     }<//>`;
 }
 
-function Largest({ storage }) {
+function Largest({ storage, holders }) {
     const [page, setPage] = useState(0);
-    const sorted = [...storage].sort((a, b) => b.stored_bytes - a.stored_bytes);
-    const most = Math.max(1, sorted[0]?.stored_bytes ?? 1);
-    const pages = Math.max(1, Math.ceil(sorted.length / MOST_RUNS));
+    const most = Math.max(1, storage[0]?.stored_bytes ?? 1);
+    const pages = Math.max(1, Math.ceil(storage.length / MOST_RUNS));
+    const all = `${plural(holders, "run")} with artifacts`;
     return html`<${Card} title="Largest runs" wide>${
-        sorted.length === 0
+        storage.length === 0
             ? html`<p class="soft">No run has artifacts.</p>`
             : html`<table class="listing"><thead><tr><th scope="col">Run</th><th scope="col"
             class="number">Artifacts</th>
@@ -161,7 +149,7 @@ function Largest({ storage }) {
                 <span class="unseen">Share</span></th>
             <th scope="col" class="number" title="What deleting it alone gives back">Deleting gives back</th>
                 </tr></thead>
-            <tbody>${sorted.slice(page * MOST_RUNS, (page + 1) * MOST_RUNS).map(
+            <tbody>${storage.slice(page * MOST_RUNS, (page + 1) * MOST_RUNS).map(
                 (one) => html`<tr
                 key=${one.run_id}>
                 <td><a href=${`/run/${encodeURIComponent(one.run_id)}?tab=artifacts`}>
@@ -173,7 +161,7 @@ function Largest({ storage }) {
                 <td class="number">${bytes(one.stored_bytes - one.shared_bytes)}</td></tr>`,
             )}</tbody></table>
             <${Pages} at=${page} pages=${pages} go=${setPage}>${plural(
-                sorted.length,
+                storage.length,
                 "run",
             )} with artifacts<//>`
     }<//>`;

@@ -2,7 +2,7 @@
  * Images, tables and texts of many runs, at /media?where&name&step&by: a place for each run, all of one size,
  * and one slider that moves all of them through the steps; or a row for each run with its steps in columns.
  */
-import { html, useEffect, useRef, useState } from "../vendor/ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
 import { get } from "../api.js";
 import {
     ArtifactFacts,
@@ -12,49 +12,42 @@ import {
     artifactUrl,
     sortOf,
 } from "../components/artifact.js";
+import { FilterLine } from "../components/filter.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
+import { useNews } from "../components/news.js";
+import { Segments } from "../components/segments.js";
 import { Pages } from "../components/text.js";
 import { STATUS, count, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { watch } from "../live.js";
+import { toastError } from "../toasts.js";
 
 const RUNS = 24;
-const MOST_VERSIONS = 5000; // of one name, over the runs of a page
-const MOST_STEPS = 12; // columns of the table of steps
+const PAUSE_MS = 3000; // between two readings while runs log
+const MOST_VERSIONS = 2000; // of one run, to step through
 const SIZES = { s: 128, m: 220, l: 360 };
-const COLUMNS = ["run_id", "name", "status"];
 
-const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
-
-/** Names of artifacts in these runs, those of most runs first, and an image to begin with. */
+/** Names of artifacts in these runs, and an image to begin with. */
 async function readNames(where, signal) {
-    const [{ summary }, { artifacts }] = await Promise.all([
-        get("/api/summary", { field: "artifact", where, top: 500 }, signal),
-        get("/api/media", { where, kind: "image", size: 1 }, signal),
-    ]);
-    const names = summary.top.map(([name, runs]) => ({ name, runs }));
-    return { names, first: artifacts[0]?.name ?? names[0]?.name ?? null };
+    const { names } = await get("/api/media-names", { where }, signal);
+    const first = names.find((one) => one.kind === "image") ?? names[0];
+    return { names, first: first?.name ?? null };
 }
 
-/** The runs of a page that hold a name, and every version of it in them. */
-async function readGrid(where, name, page, signal) {
-    const holders = [...where, `artifact = ${quoted(name)}`];
-    const { rows, total } = await get(
-        "/api/runs",
-        { where: holders, columns: COLUMNS, start: page * RUNS, size: RUNS },
-        signal,
-    );
-    if (rows.length === 0) return { runs: [], total, steps: [] };
-    const these = `id in (${rows.map((row) => quoted(row.run_id)).join(", ")})`;
-    const { artifacts } = await get("/api/media", { where: these, name, size: MOST_VERSIONS }, signal);
-    const versions = new Map(rows.map((row) => [row.run_id, []]));
-    for (const artifact of artifacts) versions.get(artifact.run_id)?.push(artifact);
-    for (const list of versions.values()) list.sort((a, b) => a.version - b.version);
-    const steps = [...new Set(artifacts.map((one) => one.step).filter((step) => step !== null))].sort(
-        (a, b) => a - b,
-    );
-    return { runs: rows.map((row) => ({ ...row, versions: versions.get(row.run_id) })), total, steps };
+/**
+ * The runs of a page that have a name, each with the artifact that it shows at each of `steps`. Without steps
+ * the server chooses some, the last among them.
+ */
+async function readGrid(where, name, page, steps, signal) {
+    const asked = { where, name, steps, start: page * RUNS, size: RUNS };
+    const { grid, runs } = await get("/api/media-grid", asked, signal);
+    const rows = runs.map((run, place) => ({ ...run, cells: grid.cells[place] }));
+    return {
+        rows: rows.filter((row) => row.run_id !== undefined),
+        total: grid.total,
+        steps: grid.steps,
+        allSteps: grid.all_steps.filter((step) => step !== null),
+    };
 }
 
 /** The version that a run shows at a step: the last one at or before it; the first one if all come later. */
@@ -69,40 +62,21 @@ export function versionAt(versions, step) {
     return found ?? versions[0];
 }
 
-/** At most `most` of the steps, spread evenly, the first and the last among them. */
-export function spreadSteps(steps, most) {
-    if (steps.length <= most) return steps;
-    return Array.from(
-        { length: most },
-        (_, place) => steps[Math.round((place * (steps.length - 1)) / (most - 1))],
-    );
-}
+/** Filters of an address as one. */
+const joinFilters = (where) =>
+    where.length > 1 ? where.map((one) => `(${one})`).join(" and ") : (where[0] ?? "");
 
-function useArchiveTicks() {
-    const [ticks, setTicks] = useState(0);
-    useEffect(() => {
-        let timer = null;
-        const stop = watch({ runs: true }, () => {
-            timer ??= setTimeout(() => {
-                timer = null;
-                setTicks((before) => before + 1);
-            }, 2000);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, []);
-    return ticks;
-}
+/** What the line says under a filter that is wrong. */
+const problemOf = (error) => (error?.kind === "FilterError" ? error : null);
 
 export default function MediaView({ route }) {
     const where = route.params.getAll("where");
     const key = where.join("\n");
-    const ticks = useArchiveTicks();
-    const names = useLoad((signal) => readNames(where, signal), [key, ticks]);
+    const ticks = useNews({ runs: true }, PAUSE_MS);
+    const names = useLoad((signal) => readNames(where, signal), [key], ticks);
     return html`<div class="view media-view">
-        <${WhereLine} where=${where} route=${route} />
+        <${FilterLine} text=${joinFilters(where)} problem=${problemOf(names.error)}
+            onApply=${(text, isFinal) => route.set({ where: text || null, page: null }, { push: isFinal })} />
         <${Loaded} of=${names}>${(answer) =>
             answer.first === null
                 ? html`<${Empty} title=${
@@ -117,61 +91,30 @@ export default function MediaView({ route }) {
     </div>`;
 }
 
-function WhereLine({ where, route }) {
-    const text = where.join(" and ");
-    const field = useRef(null);
-    const submit = (event) => {
-        event.preventDefault();
-        route.set({ where: field.current.value.trim() || null, page: null }, { push: true });
-    };
-    return html`<form class="media-where row" onSubmit=${submit}>
-        <${Icon} name="list-filter" />
-        <input ref=${field} class="mono grow" aria-label="Filter of runs"
-            placeholder="Filter runs, for example config.lr < 0.01"
-            key=${text} defaultValue=${text} />
-        <button type="submit">Filter</button>
-    </form>`;
-}
-
 function Media({ names, first, where, route, ticks }) {
     const name = route.params.get("name") ?? first;
     const page = Math.max(0, Number(route.params.get("page") ?? 1) - 1 || 0);
     const size = route.params.get("size") in SIZES ? route.params.get("size") : "m";
     const bySteps = route.params.get("by") === "steps";
+    const step = bySteps ? null : route.params.get("step");
     const grid = useLoad(
-        (signal) => readGrid(where, name, page, signal),
-        [where.join("\n"), name, page, ticks],
+        (signal) => readGrid(where, name, page, step, signal),
+        [where.join("\n"), name, page, step],
+        ticks,
     );
     return html`<div class="media-tools tool-row">
-            <label class="row">Artifact <select value=${name}
-                onChange=${(event) => route.set({ name: event.target.value, step: null, page: null })}>
-                ${
-                    names.some((one) => one.name === name)
-                        ? null
-                        : html`<option
-                    value=${name}>${visible(name)}</option>`
-                }
-                ${names.map(
-                    (one) => html`<option key=${one.name}
-                    value=${one.name}>${visible(one.name)} (${plural(one.runs, "run")})</option>`,
-                )}
-            </select></label>
-            <div class="segments" role="group" aria-label="Arrange">
-                <button type="button" aria-pressed=${String(!bySteps)}
-                    onClick=${() => route.set({ by: null })}>One step</button>
-                <button type="button" aria-pressed=${String(bySteps)}
-                    onClick=${() => route.set({ by: "steps" })}>Steps side by side</button>
-            </div>
-            <div class="segments" role="group" aria-label="Size">${Object.keys(SIZES).map(
-                (one) => html`
-                <button type="button" key=${one} aria-pressed=${String(one === size)}
-                    aria-label=${`Size ${one.toUpperCase()}`}
-                    onClick=${() =>
-                        route.set({ size: one === "m" ? null : one })}>${one.toUpperCase()}</button>`,
-            )}</div>
+            <${NamePicker} names=${names} name=${name}
+                choose=${(next) => route.set({ name: next, step: null, page: null })} />
+            <${Segments} label="Arrange" options=${[
+                [false, "One step"],
+                [true, "Steps side by side"],
+            ]}
+                chosen=${bySteps} choose=${(value) => route.set({ by: value ? "steps" : null })} />
+            <${Segments} label="Size" options=${Object.keys(SIZES).map((one) => [one, one.toUpperCase()])}
+                chosen=${size} choose=${(value) => route.set({ size: value === "m" ? null : value })} />
         </div>
         <${Loaded} of=${grid}>${(answer) =>
-            answer.runs.length === 0
+            answer.rows.length === 0
                 ? html`<${Empty} title=${`No run has the artifact “${visible(name)}”.`} />`
                 : html`<${Grid} answer=${answer} route=${route} bySteps=${bySteps} size=${size} name=${name} />
                 <${Pages} at=${page} pages=${Math.ceil(answer.total / RUNS)}
@@ -179,41 +122,48 @@ function Media({ names, first, where, route, ticks }) {
                     ${plural(answer.total, "run")} with it<//>`}<//>`;
 }
 
-function Grid({ answer: { runs, steps }, route, bySteps, size, name }) {
-    const wanted = route.params.has("step") ? Number(route.params.get("step")) : null;
-    const at =
-        wanted === null || steps.length === 0
-            ? steps.length - 1
-            : Math.max(
-                  0,
-                  steps.findLastIndex((step) => step <= wanted),
-              );
-    const step = steps[at] ?? null;
+function NamePicker({ names, name, choose }) {
+    const known = names.some((one) => one.name === name);
+    return html`<label class="row">Artifact <select value=${name}
+        onChange=${(event) => choose(event.target.value)}>
+        ${!known && html`<option value=${name}>${visible(name)}</option>`}
+        ${names.map(
+            (one) => html`<option key=${one.name} value=${one.name}>
+            ${visible(one.name)} (${plural(one.versions, "version")})</option>`,
+        )}</select></label>`;
+}
+
+function Grid({ answer, route, bySteps, size, name }) {
+    const { rows, steps, allSteps } = answer;
+    const wanted = route.params.has("step") ? Number(route.params.get("step")) : Infinity;
+    const at = Math.max(
+        0,
+        allSteps.findLastIndex((step) => step <= wanted),
+    );
     const show = (place) => {
-        const next = Math.min(steps.length - 1, Math.max(0, place));
-        route.set({ step: next === steps.length - 1 ? null : steps[next] });
+        const next = Math.min(allSteps.length - 1, Math.max(0, place));
+        route.set({ step: next === allSteps.length - 1 ? null : allSteps[next] });
     };
     const [open, setOpen] = useState(null);
     useKeys("Media", [
         { keys: ",", does: "Show the step before", run: () => show(at - 1) },
         { keys: ".", does: "Show the step after", run: () => show(at + 1) },
     ]);
-    const openAt = (run, version) => setOpen({ run, version });
-    const columns = bySteps ? spreadSteps(steps, MOST_STEPS) : null;
+    const openAt = (run, artifact) => setOpen({ run, artifact });
     return html`
-        ${!bySteps && steps.length > 1 && html`<${StepSlider} steps=${steps} at=${at} show=${show} />`}
+        ${!bySteps && allSteps.length > 1 && html`<${StepSlider} steps=${allSteps} at=${at} show=${show} />`}
         ${
-            columns?.length > 0
-                ? html`<${StepTable} runs=${runs} columns=${columns} size=${size} openAt=${openAt}
-                all=${steps.length} />`
-                : html`<div class=${`media-grid size-${size}`}>${runs.map(
-                      (run) => html`<${Place} key=${run.run_id}
-                run=${run}
-                artifact=${versionAt(run.versions, step)} step=${step} size=${size}
-                    openAt=${openAt} />`,
+            bySteps
+                ? html`<${StepTable} rows=${rows} steps=${steps} size=${size} openAt=${openAt}
+                    all=${allSteps.length} />`
+                : html`<div class=${`media-grid size-${size}`}>${rows.map(
+                      (
+                          row,
+                      ) => html`<${Place} key=${row.run_id} run=${row} artifact=${row.cells.at(-1) ?? null}
+                        size=${size} openAt=${openAt} />`,
                   )}</div>`
         }
-        ${open && html`<${Large} runs=${runs} open=${open} setOpen=${setOpen} name=${name} />`}`;
+        ${open && html`<${Large} rows=${rows} open=${open} setOpen=${setOpen} name=${name} />`}`;
 }
 
 function StepSlider({ steps, at, show }) {
@@ -237,16 +187,16 @@ function RunName({ run }) {
         <bdi class="clip">${visible(run.name ?? run.run_id)}</bdi></a>`;
 }
 
-/** One run at one step. A run whose last version is older says so. */
-function Place({ run, artifact, step, size, openAt }) {
+/** One run at one step. A run whose last version is older shows that, with its own step. */
+function Place({ run, artifact, size, openAt }) {
     return html`<figure class="media-place">
-        <${Tile} artifact=${artifact} size=${size} open=${() => openAt(run.run_id, artifact.version)}
-            run=${run} />
+        <${Tile} artifact=${artifact} size=${size} open=${() => openAt(run, artifact)} run=${run} />
         <figcaption><${RunName} run=${run} />
-            <span class="faint">${
-                artifact?.step === null || artifact === null ? "" : `step ${count(artifact.step)}`
-            }${artifact?.step > step && step !== null ? " (its first)" : ""}</span></figcaption></figure>`;
+            <span class="faint">${artifact === null ? "" : placeOf(artifact)}</span></figcaption></figure>`;
 }
+
+/** The step of an artifact, or its version where it has none. */
+const placeOf = ({ step, version }) => (step === null ? `version ${version}` : `step ${count(step)}`);
 
 function Tile({ artifact, size, open, run }) {
     if (artifact === null) return html`<div class="media-tile missing"><span class="faint">none</span></div>`;
@@ -274,82 +224,84 @@ function WhenSeen({ children }) {
     return html`<div class="when-seen" ref=${place} inert>${seen && children}</div>`;
 }
 
-function StepTable({ runs, columns, size, openAt, all }) {
+function StepTable({ rows, steps, size, openAt, all }) {
     const few =
-        columns.length < all ? `${count(columns.length)} of ${plural(all, "step")}, spread evenly.` : null;
+        steps.length < all ? `${count(steps.length)} of ${plural(all, "step")}, spread evenly.` : null;
+    const heading = (step) => (step === null ? "no step" : `step ${count(step)}`);
     return html`${few && html`<p class="soft">${few}</p>`}
-        <div class="table-scroll" tabindex="0" role="region" aria-label="Runs by steps"><table
-            class=${`media-table size-${size}`}>
-        <thead><tr><th scope="col">Run</th>${columns.map(
-            (step) => html`<th scope="col"
-            key=${step}>step ${count(step)}</th>`,
-        )}</tr></thead>
-        <tbody>${runs.map(
-            (run) => html`<tr key=${run.run_id}><th scope="row"><${RunName} run=${run} /></th>
-            ${columns.map((step) => {
-                const artifact = run.versions.findLast((one) => one.step === step) ?? null;
-                return html`<td key=${step}><${Tile} artifact=${artifact} size=${size} run=${run}
-                    open=${() => openAt(run.run_id, artifact.version)} /></td>`;
+        <div class="table-scroll" tabindex="0" role="region" aria-label="Runs by steps">
+        <table class=${`media-table size-${size}`}>
+        <thead><tr><th scope="col">Run</th>
+            ${steps.map((step) => html`<th scope="col" key=${step}>${heading(step)}</th>`)}</tr></thead>
+        <tbody>${rows.map(
+            (row) => html`<tr key=${row.run_id}><th scope="row"><${RunName} run=${row} /></th>
+            ${row.cells.map((artifact, place) => {
+                // A version that an earlier column shows already is not shown again.
+                const shown = artifact !== null && artifact.step === steps[place] ? artifact : null;
+                return html`<td key=${steps[place]}><${Tile} artifact=${shown} size=${size} run=${row}
+                    open=${() => openAt(row, shown)} /></td>`;
             })}</tr>`,
         )}</tbody></table></div>`;
 }
 
+/** The versions of a name in a run, from the first on. */
+async function readVersions(run, name, signal) {
+    const where = `id = '${run}'`;
+    const { artifacts } = await get("/api/media", { where, name, size: MOST_VERSIONS }, signal);
+    return artifacts.sort((a, b) => a.version - b.version);
+}
+
 /** One artifact as large as the window: arrows go through its steps, and up and down through the runs. */
-function Large({ runs, open, setOpen, name }) {
+function Large({ rows, open: { run, artifact }, setOpen, name }) {
     const dialog = useRef(null);
-    useEffect(() => dialog.current.showModal(), []);
-    const row = runs.findIndex((run) => run.run_id === open.run);
-    const run = runs[row];
-    const at = Math.max(
-        0,
-        run.versions.findIndex((one) => one.version === open.version),
-    );
-    const artifact = run.versions[at];
-    const go = (steps, rows) => {
-        const next = runs[Math.min(runs.length - 1, Math.max(0, row + rows))];
-        const step = artifact.step;
-        const version =
-            rows === 0
-                ? run.versions[Math.min(run.versions.length - 1, Math.max(0, at + steps))]
-                : versionAt(next.versions, step);
-        if (version !== null) setOpen({ run: next.run_id, version: version.version });
+    useLayoutEffect(() => dialog.current.showModal(), []);
+    const versions = useLoad((signal) => readVersions(run.run_id, name, signal), [run.run_id, name]);
+    const all = versions.data ?? [artifact];
+    const at = all.findIndex((one) => one.version === artifact.version);
+    const row = rows.findIndex((one) => one.run_id === run.run_id);
+    const showStep = (place) => all[place] && at >= 0 && setOpen({ run, artifact: all[place] });
+    const showRun = async (place) => {
+        const next = rows[place];
+        if (!next) return;
+        const there = await readVersions(next.run_id, name).catch(toastError);
+        const found = there && versionAt(there, artifact.step);
+        if (found) setOpen({ run: next, artifact: found });
     };
     const press = (event) => {
-        const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
-            event.key
-        ];
-        if (!move || event.target.closest(".lines, .table-scroll")) return;
+        if (event.target.closest(".lines, .table-scroll")) return;
+        const moves = {
+            ArrowLeft: () => showStep(at - 1),
+            ArrowRight: () => showStep(at + 1),
+            ArrowUp: () => showRun(row - 1),
+            ArrowDown: () => showRun(row + 1),
+        };
+        if (!(event.key in moves)) return;
         event.preventDefault();
-        go(...move);
+        moves[event.key]();
     };
-    return html`<dialog class="media-large" ref=${dialog} aria-label=${visible(name)}
-        onClose=${() => setOpen(null)} onKeyDown=${press}
+    const caption = artifact.metadata?.caption;
+    return html`<dialog class="media-large" ref=${dialog} aria-label=${visible(name)} onKeyDown=${press}
+        onClose=${() => setOpen(null)}
         onClick=${(event) => event.target === dialog.current && dialog.current.close()}>
         <header class="dialog-head"><h2 class="clip"><bdi>${visible(name)}</bdi></h2><${RunName} run=${run} />
-            <span class="soft">${
-                artifact.step === null ? `version ${artifact.version}` : `step ${count(artifact.step)}`
-            }</span>
-            <span class="grow"></span>
-            <button type="button" disabled=${at === 0} onClick=${() => go(-1, 0)} aria-label="The step before"
-                title="The step before (←)">‹ step</button>
-            <button type="button" disabled=${at === run.versions.length - 1} onClick=${() => go(1, 0)}
-                aria-label="The step after"
-                title="The step after (→)">step ›</button>
-            <button type="button" disabled=${row === 0} onClick=${() => go(0, -1)} aria-label="The run before"
-                title="The run before (↑)">‹ run</button>
-            <button type="button" disabled=${row === runs.length - 1} onClick=${() => go(0, 1)}
-                aria-label="The run after" title="The run after (↓)">run ›</button>
+            <span class="soft">${placeOf(artifact)}</span><span class="grow"></span>
+            <${Move} to=${all[at - 1]} go=${() => showStep(at - 1)} title="The step before (←)">‹ step<//>
+            <${Move} to=${at >= 0 && all[at + 1]} go=${() => showStep(at + 1)}
+                title="The step after (→)">step ›<//>
+            <${Move} to=${rows[row - 1]} go=${() => showRun(row - 1)} title="The run before (↑)">‹ run<//>
+            <${Move} to=${rows[row + 1]} go=${() => showRun(row + 1)} title="The run after (↓)">run ›<//>
             <${Download} artifact=${artifact} />
             <button type="button" class="icon" aria-label="Close" onClick=${() => dialog.current.close()}>
                 <${Icon} name="x" /></button></header>
-        ${
-            artifact.metadata?.caption &&
-            html`<p class="caption"><bdi>${visible(artifact.metadata.caption)}</bdi>
-            </p>`
-        }
-        <div class="media-large-body"><${ArtifactPreview} key=${artifactUrl(artifact)} artifact=${artifact} />
-            </div>
-        <details class="artifact-more"><summary>About this version</summary><${ArtifactFacts}
-            artifact=${artifact} /></details>
+        ${caption && html`<p class="caption"><bdi>${visible(caption)}</bdi></p>`}
+        <div class="media-large-body">
+            <${ArtifactPreview} key=${artifactUrl(artifact)} artifact=${artifact} /></div>
+        <details class="artifact-more"><summary>About this version</summary>
+            <${ArtifactFacts} artifact=${artifact} /></details>
     </dialog>`;
+}
+
+/** A button that leads to another step or run, where there is one. */
+function Move({ to, go, title, children }) {
+    return html`<button type="button" disabled=${!to} onClick=${go} title=${title}>${children}</button>`;
 }

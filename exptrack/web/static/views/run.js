@@ -1,12 +1,12 @@
 /**
  * One run, at /run/ID?tab: its head, and a tab for each kind of thing that it holds. Live while the run runs.
  */
-import { html, useEffect, useState } from "../vendor/ui.js";
+import { html, useEffect, useRef } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Loaded, useLoad } from "../components/load.js";
-import { visible } from "../format.js";
+import { useNews } from "../components/news.js";
+import { count, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { watch } from "../live.js";
 import { Artifacts } from "./run/artifacts.js";
 import { Config } from "./run/config.js";
 import { Environment, Output } from "./run/environment.js";
@@ -16,37 +16,20 @@ import { Lineage } from "./run/lineage.js";
 import { Metrics } from "./run/metrics.js";
 
 const TABS = [
-    { name: "metrics", title: "Metrics", Body: Metrics },
+    { name: "metrics", title: "Metrics", Body: Metrics, countOf: (run) => run.metric_count },
     { name: "config", title: "Config", Body: Config },
-    { name: "artifacts", title: "Artifacts", Body: Artifacts },
+    { name: "artifacts", title: "Artifacts", Body: Artifacts, countOf: (run) => run.artifact_count },
     { name: "lineage", title: "Inputs and lineage", Body: Lineage },
-    { name: "events", title: "Events", Body: Events },
+    { name: "events", title: "Events", Body: Events, countOf: (run) => run.event_count },
     { name: "environment", title: "Environment and code", Body: Environment },
     { name: "output", title: "Output", Body: Output },
 ];
+const MOST_COUNTED = 10000;
 const PAUSE_MS = 1000; // a run that logs without a break is read again once a second
 
-/** Counts up when the archive changed, and tells apart when points of this run came; at most once a second. */
-function useTicks(id) {
-    const [ticks, setTicks] = useState({ any: 0, points: 0 });
-    useEffect(() => {
-        let timer = null;
-        let points = false;
-        const stop = watch({ runs: true, points: [id] }, (event) => {
-            points ||= event.type === "points" || event.type === "again";
-            timer ??= setTimeout(() => {
-                const more = Number(points);
-                [timer, points] = [null, false];
-                setTicks((before) => ({ any: before.any + 1, points: before.points + more }));
-            }, PAUSE_MS);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, [id]);
-    return ticks;
-}
+/** Whether runs that came, went or changed have this row id; of a run that is not read yet they may. */
+const concerns = ({ type, added, changed, removed }, rowId) =>
+    type !== "runs" || rowId === null || [added, changed, removed].some((ids) => ids.includes(rowId));
 
 /** Reads a run; without an id, the newest. */
 async function readRun(id, signal) {
@@ -58,8 +41,10 @@ async function readRun(id, signal) {
 
 export default function RunView({ route }) {
     const id = route.path[0] ?? "";
-    const ticks = useTicks(id);
-    const run = useLoad((signal) => readRun(id, signal), [id, ticks.any]);
+    const rowId = useRef(null);
+    const ticks = useNews({ runs: true, points: [id] }, PAUSE_MS, (event) => concerns(event, rowId.current));
+    const run = useLoad((signal) => readRun(id, signal), [id], ticks);
+    rowId.current = run.data?.run.row_id ?? null;
     return html`<div class="view run-view"><${Loaded} of=${run}>
         ${(answer) => html`<${Run} key=${answer.run.run_id} answer=${answer} route=${route} ticks=${ticks}
             reload=${run.reload} />`}<//></div>`;
@@ -80,7 +65,7 @@ function Run({ answer, route, ticks, reload }) {
     ]);
     return html`
         <${Head} run=${run} goTo=${goTo} reload=${reload} />
-        <${TabList} current=${current} choose=${choose} />
+        <${TabList} run=${run} current=${current} choose=${choose} />
         <section id="run-panel" role="tabpanel" aria-labelledby=${`tab-${current.name}`}>
             <${current.Body} key=${current.name} run=${run} route=${route} ticks=${ticks}
                 reload=${reload} />
@@ -94,7 +79,7 @@ function keepTab(route) {
     return kept;
 }
 
-function TabList({ current, choose }) {
+function TabList({ run, current, choose }) {
     const press = (event) => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         if (!step) return;
@@ -108,6 +93,12 @@ function TabList({ current, choose }) {
             (tab) => html`
         <button type="button" role="tab" id=${`tab-${tab.name}`} key=${tab.name} aria-controls="run-panel"
             aria-selected=${String(tab === current)} tabindex=${tab === current ? 0 : -1}
-            onClick=${() => choose(tab)}>${tab.title}</button>`,
+            onClick=${() => choose(tab)}>${tab.title}<${Amount} of=${tab.countOf?.(run) ?? 0} /></button>`,
         )}</div>`;
+}
+
+/** How many of them a run has; the server counts to 10,000. */
+function Amount({ of }) {
+    if (of === 0) return null;
+    return html`<span class="tab-amount">${of < MOST_COUNTED ? count(of) : `${count(MOST_COUNTED)}+`}</span>`;
 }

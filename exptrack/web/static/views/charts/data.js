@@ -7,7 +7,7 @@ import { chartCsv, chartPng, chartSvg, saveFile } from "../../components/chart_e
 import { Value } from "../../components/chart.js";
 import { Dialog } from "../../components/dialog.js";
 import { Icon } from "../../components/icons.js";
-import { mergeAxes, nearestPlace, toleranceOf } from "../../components/lines.js";
+import { bucketWidth, mergeAxes, nearestPlace, toleranceOf } from "../../components/lines.js";
 import { Popup } from "../../components/popup.js";
 import { count, exact, visible } from "../../format.js";
 import { toastError } from "../../toasts.js";
@@ -65,7 +65,7 @@ export function DataDialog({ chart, state, onClose }) {
         };
     }, [lines]);
     const shown = xs.subarray(0, MOST_ROWS);
-    const width = Math.max(0, ...lines.map((line) => line.curve.width));
+    const widthOf = (x) => (lines.length > 0 ? bucketWidth(lines[0], nearestPlace(lines[0], x)) : 0);
     const part = `The first ${count(shown.length)} of ${count(xs.length)} places. `;
     const head = (line) =>
         html`<th key=${line.id} scope="col" class="number"><bdi>${visible(line.label)}</bdi></th>`;
@@ -78,7 +78,7 @@ export function DataDialog({ chart, state, onClose }) {
       <tbody>${Array.from(
           shown,
           (x) =>
-              html`<tr key=${x}><th scope="row" class="number">${writeX(x, width)}</th>
+              html`<tr key=${x}><th scope="row" class="number">${writeX(x, widthOf(x))}</th>
         ${lines.map(cell(x))}</tr>`,
       )}</tbody></table></div><//>`;
 }

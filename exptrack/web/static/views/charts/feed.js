@@ -17,9 +17,9 @@ function openFeed(options) {
         listeners.get(metric).add(listener);
         return () => listeners.get(metric).delete(listener);
     };
-    const store = new CurveStore(options, tell);
-    const shown = () =>
-        new Set([...listeners].filter(([, those]) => those.size > 0).map(([metric]) => metric));
+    const isShown = (metric) => (listeners.get(metric)?.size ?? 0) > 0;
+    const store = new CurveStore(options, tell, isShown);
+    const shown = () => new Set([...listeners.keys()].filter(isShown));
     return { store, listen, shown };
 }
 
@@ -48,11 +48,13 @@ export function useFeed(runs, by, width) {
         .map((run) => run.run_id)
         .join(",");
     useEffect(() => {
-        if (!live || feed === null) return undefined;
-        const points = live.split(",");
+        if (feed === null) return undefined;
+        const points = live ? live.split(",") : [];
         const stop = watch({ points }, (event) => {
             if (event.type === "points") feed.store.refresh(event.runs, feed.shown());
-            if (event.type === "again") feed.store.refresh(points, feed.shown());
+            if (event.type !== "again") return;
+            feed.store.retry();
+            feed.store.refresh(points, feed.shown());
         });
         return () => {
             stop();

@@ -6,7 +6,10 @@ import { html, useComputed, useEffect, useMemo, useState } from "../../vendor/ui
 import { Swatch, Value } from "../../components/chart.js";
 import { STATUS, exact, plural, visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
-import { nearestPlace } from "../../components/lines.js";
+import { Popup } from "../../components/popup.js";
+import { palette } from "../../colors.js";
+import { BY_ORDER, distinctValues, nameValue, shortName } from "../../components/looks.js";
+import { bucketWidth, nearestPlace } from "../../components/lines.js";
 
 const TABLE_MS = 120; // between two looks of the table at the pointer; it has up to 50 rows to sort and lay out
 
@@ -14,21 +17,62 @@ const TABLE_MS = 120; // between two looks of the table at the pointer; it has u
  * The runs or groups that the charts show; each can be hidden, and lies before the others while pointed at.
  * @param {{entries: object[], hidden: Set<string>}} props entries are {id, label, color, dash, status, runs}
  */
-export function RunList({ entries, hidden, hover, onHide, isGrouped }) {
+export function RunList({ entries, state, hidden, hover, onHide, onPaint, isGrouped }) {
     const point = (id) => () => {
         if (!hover.value?.pinned)
             hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
     };
     const hiddenCount = entries.filter((one) => hidden.has(one.id)).length;
+    const [painting, setPainting] = useState(null);
+    const paint = (id, place) => {
+        const next = new Map(state.paint);
+        if (place === null) next.delete(id);
+        else next.set(id, place);
+        setPainting(null);
+        onPaint(next);
+    };
     const noun = isGrouped ? "group" : "run";
     return html`<aside class="chart-runs" aria-label=${`The ${noun}s shown`} onPointerLeave=${point(null)}>
     <div class="chart-runs-head"><h2>${plural(entries.length, noun)}</h2><span class="grow"></span>
       ${hiddenCount > 0 && html`<button class="link" onClick=${() => onHide([])}>show all</button>`}</div>
+    <${LookKey} entries=${entries} column=${state.color} swatch=${({ color }) => ({ color })} />
+    <${LookKey} entries=${entries} column=${state.dash}
+      swatch=${({ dash }) => ({ color: "currentColor", dash })} />
     <ul>${entries.map(
         (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
       hover=${hover} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden} isGrouped=${isGrouped}
+      onColor=${(event) => setPainting({ anchor: event.currentTarget, entry: one })}
       entries=${entries} />`,
-    )}</ul></aside>`;
+    )}</ul>
+    ${
+        painting &&
+        html`<${Popup} anchor=${painting.anchor} label=${`Colour of ${visible(painting.entry.label)}`}
+        onClose=${() => setPainting(null)}><${Colors} current=${state.paint.get(painting.entry.id)}
+        onChoose=${(place) => paint(painting.entry.id, place)} /><//>`
+    }</aside>`;
+}
+
+/** The colours to choose from, and none, which is the one that follows from the run. */
+function Colors({ current, onChoose }) {
+    return html`<div class="color-choice">${palette().map(
+        (color, place) => html`<button key=${place} aria-label=${`Colour ${place + 1}`} title=${color}
+      aria-pressed=${String(place === current)} onClick=${() => onChoose(place)}>
+      <i style=${{ background: color }}></i></button>`,
+    )}<button onClick=${() => onChoose(null)}>its own</button></div>`;
+}
+
+/** What the colours or dashes mean, if a config key decides them. */
+function LookKey({ entries, column, swatch }) {
+    if (!column || column === BY_ORDER) return null;
+    const byValue = new Map(entries.map((one) => [nameValue(one.runs[0][column]), one]));
+    const values = distinctValues(
+        entries.map((one) => one.runs[0]),
+        column,
+    ).map(nameValue);
+    return html`<div class="look-key"><h3 class="faint clip">${visible(shortName(column))}</h3><ul>${values.map(
+        (value) => html`<li key=${value}><${Swatch} ...${swatch(byValue.get(value))} />
+      <bdi class="clip">${value}</bdi></li>`,
+    )}</ul></div>`;
 }
 
 /** Whether a line is the one pointed at; a component that asks is drawn again only when that changes. */
@@ -54,7 +98,7 @@ function useRested(source, milliseconds) {
     return value;
 }
 
-function Entry({ entry, isHidden, hover, onPoint, onHide, hidden, isGrouped, entries }) {
+function Entry({ entry, isHidden, hover, onColor, onPoint, onHide, hidden, isGrouped, entries }) {
     const { id, label, color, dash, status, runs } = entry;
     const isLit = useLit(hover, id);
     const change = (event) => {
@@ -78,6 +122,8 @@ function Entry({ entry, isHidden, hover, onPoint, onHide, hidden, isGrouped, ent
             ? html`<span class="faint">${runs.length}</span>`
             : html`<span class=${`status-${status}`} title=${STATUS[status].word}>${STATUS[status].sign}</span>`
     }
+    <button class="icon chart-run-color" title="Choose its colour"
+      aria-label=${`Choose the colour of ${visible(label)}`} onClick=${onColor}><${Icon} name="pencil" size=${12} /></button>
   </li>`;
 }
 
@@ -134,10 +180,14 @@ export function LegendTable({ id, lines, hover, writeX, isGrouped, isSmoothed })
 
 function rowOf(line, x) {
     const place = x === null ? line.xs.length - 1 : nearestPlace(line, x);
+    const last = line.xs.length - 1;
+    const [from, to] = [line.xs[0], line.xs[last] + bucketWidth(line, last)];
     return {
         line,
         label: line.label,
+        isAway: x !== null && (x < from || x > to),
         x: line.xs[place],
+        width: bucketWidth(line, place),
         value: line.ys[place],
         low: line.lows[place],
         high: line.highs[place],
@@ -145,11 +195,15 @@ function rowOf(line, x) {
     };
 }
 
-/** Sorts by a column, or by the distance from the line that the pointer is on. NaN comes last. */
+/**
+ * Sorts by a column, or by the distance from the line that the pointer is on. NaN comes last, and behind it
+ * lines that do not reach the pointer.
+ */
 function sortRows(rows, { by, isDown }, at) {
     const base = rows.find((row) => row.line.id === at?.id)?.value ?? 0;
     const keyOf = by === "near" ? (row) => Math.abs(row.value - base) : (row) => row[by];
     return rows.sort((one, other) => {
+        if (one.isAway !== other.isAway) return Number(one.isAway) - Number(other.isAway);
         const [first, second] = [keyOf(one), keyOf(other)];
         if (Number.isNaN(first) || Number.isNaN(second))
             return Number(Number.isNaN(first)) - Number(Number.isNaN(second));
@@ -165,7 +219,8 @@ function LegendRow({ row, hover, writeX, chart, isGrouped, isLit }) {
             hover.value = { chart: null, x: hover.value?.x ?? null, id: line.id, left: 0, top: 0 };
     };
     const name = html`<bdi>${visible(line.label)}</bdi>`;
-    return html`<tr class=${isLit ? "lit" : ""} onPointerEnter=${point} onPointerLeave=${() => leave(hover)}
+    const kind = `${isLit ? "lit" : ""} ${row.isAway ? "faint" : ""}`;
+    return html`<tr class=${kind} onPointerEnter=${point} onPointerLeave=${() => leave(hover)}
     data-chart=${chart}>
     <td><${Swatch} color=${line.color} dash=${line.dash} /></td>
     <th scope="row">${isGrouped ? name : html`<a href=${`/run/${line.id}`} onFocus=${point}>${name}</a>`}</th>
@@ -173,7 +228,7 @@ function LegendRow({ row, hover, writeX, chart, isGrouped, isLit }) {
         (by) => html`<td key=${by} class="number" title=${exact(row[by])}>
       ${Number.isFinite(row[by]) ? exact(row[by]) : html`<${Value} value=${row[by]} />`}</td>`,
     )}
-    <td class="number">${row.points}</td><td class="number">${writeX(row.x, line.curve.width)}</td></tr>`;
+    <td class="number">${row.points}</td><td class="number">${writeX(row.x, row.width)}</td></tr>`;
 }
 
 function leave(hover) {

@@ -79,13 +79,14 @@ export function useLines({ feed, metric, isVisible, runs, look, groups, state })
     return lines;
 }
 
-/** Return how a chart is to be drawn. */
-export function useChartView(state, yLimits = null) {
+/** Return how a chart is to be drawn. Limits of values hold for an enlarged chart only. */
+export function useChartView(state, isLarge) {
     const { logX, logY, ignoreOutliers, zoom } = state;
+    const yLimits = isLarge ? state.yLimits : [null, null];
     const xKind = axisOfState(state).kind;
     return useMemo(
         () => ({ xKind, logX, logY, ignoreOutliers, zoom: zoom ?? [null, null], yLimits }),
-        [xKind, logX, logY, ignoreOutliers, zoom?.join(), yLimits?.join()],
+        [xKind, logX, logY, ignoreOutliers, zoom?.join(), yLimits.join()],
     );
 }
 
@@ -100,7 +101,7 @@ export function MetricChart(props) {
     const plot = useRef(null);
     const isVisible = useVisible(box);
     const lines = useLines({ ...props, isVisible });
-    const view = useChartView(state);
+    const view = useChartView(state, isLarge);
     const writeX = useMemo(() => placeWriter(state), [state.x]);
     const curves = isVisible ? feed.store.want(metric) : null;
     const showMenu = (event) => onMenu(event.currentTarget, { metric, title, lines, plot: plot.current });

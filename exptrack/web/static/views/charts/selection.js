@@ -5,10 +5,12 @@
 import { useEffect, useRef, useState } from "../../vendor/ui.js";
 import { get, wasAborted } from "../../api.js";
 import { watch } from "../../live.js";
+import { BY_ORDER } from "../../components/looks.js";
 import { metricName } from "../../components/curves.js";
 import { conditionsOf } from "./state.js";
 
 const FACTS = ["run_id", "name", "status", "started", "duration", "group"];
+const isColumn = (name) => name && name !== BY_ORDER;
 const SETTLE_MS = 300;
 const NAMES_MS = 5000; // between looks at which metrics there are, which read all runs that match
 
@@ -23,7 +25,7 @@ export function useSelection(state) {
     const [attempt, setAttempt] = useState(0);
     const where = conditionsOf(state);
     const columns = [
-        ...new Set([...FACTS, ...[state.color, state.dash, state.split, ...state.group].filter(Boolean)]),
+        ...new Set([...FACTS, ...[state.color, state.dash, state.split, ...state.group].filter(isColumn)]),
     ];
     const asked = JSON.stringify([where, columns, state.limit, attempt]);
     const latest = useRef(found);

@@ -12,6 +12,8 @@ export function readState(params) {
     const list = (name) => params.getAll(name).filter((one) => one !== "");
     const zoom = (params.get("zoom") ?? "").split("..").map(Number);
     const x = params.get("x") ?? "step";
+    const limit = (name) =>
+        Number.isFinite(Number.parseFloat(params.get(name))) ? Number(params.get(name)) : null;
     return {
         runs: list("runs").flatMap((one) => one.split(",")),
         where: list("where"),
@@ -30,12 +32,28 @@ export function readState(params) {
         split: params.get("split"),
         group: list("group"),
         band: params.get("band") === "range" ? "range" : "deviation",
+        yLimits: [limit("ylow"), limit("yhigh")],
         zoom: zoom.length === 2 && zoom.every(Number.isFinite) && zoom[0] < zoom[1] ? zoom : null,
         hidden: new Set(list("hide")),
+        paint: readPaint(list("paint")),
         folded: new Set(list("fold")),
         isSystemOpen: params.get("system") === "1",
     };
 }
+
+/** Colours that were chosen by hand, each as an id, a colon and a place in the palette. */
+function readPaint(texts) {
+    const pairs = texts.map((text) => [
+        text.slice(0, text.lastIndexOf(":")),
+        text.slice(text.lastIndexOf(":") + 1),
+    ]);
+    return new Map(
+        pairs.filter(([, place]) => /^[0-7]$/.test(place)).map(([id, place]) => [id, Number(place)]),
+    );
+}
+
+/** The parameters of the URL for colours that were chosen by hand. */
+export const writePaint = (paint) => [...paint].map(([id, place]) => `${id}:${place}`);
 
 /** The conditions that select the runs. */
 export function conditionsOf({ runs, where }) {
@@ -83,8 +101,9 @@ function writeSeconds(seconds, width) {
         : `${Math.floor(minutes / 60)} h ${minutes % 60} min ${tail}`;
 }
 
-function writeMoment(seconds) {
+function writeMoment(seconds, width) {
     const at = new Date(seconds * 1000);
     const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-    return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+    const fraction = width < 1 ? (seconds - Math.floor(seconds)).toFixed(3).slice(1) : "";
+    return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${fraction}`;
 }

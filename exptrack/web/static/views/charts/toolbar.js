@@ -5,7 +5,7 @@
 import { html, useEffect, useState } from "../../vendor/ui.js";
 import { visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
-import { shortName } from "../../components/looks.js";
+import { BY_ORDER, shortName } from "../../components/looks.js";
 import { SearchField } from "../../components/search_field.js";
 import { axisOfState, metricAxis } from "./state.js";
 
@@ -61,6 +61,15 @@ function Search({ state, set }) {
     return html`<${SearchField} label="Search metrics" value=${text} onInput=${setText} />`;
 }
 
+/** The least and greatest value that an enlarged chart shows; empty means as the data are. */
+function Limits({ state, set }) {
+    const field = (name, label, value) => html`<input type="text" inputmode="decimal" class="number limit"
+      aria-label=${label} placeholder="auto" value=${value ?? ""}
+      onChange=${(event) => set({ [name]: event.target.value.trim() || null })} />`;
+    return html`<span class="field">Y ${field("ylow", "Least value shown", state.yLimits[0])} –
+      ${field("yhigh", "Greatest value shown", state.yLimits[1])}</span>`;
+}
+
 function Grouping({ state, set, keys }) {
     const left = keys.filter((key) => !state.group.includes(key));
     const remove = (key) => set({ group: state.group.filter((one) => one !== key) });
@@ -83,11 +92,14 @@ function Grouping({ state, set, keys }) {
 }
 
 /**
- * @param {{state: object, set: Function, keys: string[], metrics: string[]}} props `set` changes the URL
+ * @param {{state: object, set: Function, keys: string[], metrics: string[], isLarge: boolean}} props
+ *     `set` changes the URL
  */
-export function Toolbar({ state, set, keys, metrics }) {
+export function Toolbar({ state, set, keys, metrics, isLarge }) {
     const choices = ["group", "status", ...keys].slice(0, MOST_OPTIONS);
     const columns = (none) => [["", none], ...choices.map((key) => [key, shortName(key)])];
+    const [byRun, ...byColumn] = columns("by run");
+    const colors = [byRun, [BY_ORDER, "in order"], ...byColumn];
     const axes = [
         ["step", "Step"],
         ["time", "Time since start"],
@@ -109,13 +121,14 @@ export function Toolbar({ state, set, keys, metrics }) {
         title="Fit the axis to values within 3 distances of the quartiles. Each chart says what is out of view."
         onChange=${(on) => set({ outliers: on ? "ignore" : null })} />
     </div>
-    <${Select} label="Colour" value=${state.color} options=${columns("by run")}
+    <${Select} label="Colour" value=${state.color} options=${colors}
       onChange=${(color) => set({ color })} />
     <${Select} label="Dash" value=${state.dash} options=${columns("by run")}
       onChange=${(dash) => set({ dash })} />
     <${Select} label="Chart" value=${state.split} options=${columns("one a metric")}
       onChange=${(split) => set({ split })} />
     <${Grouping} state=${state} set=${set} keys=${choices} />
+    ${isLarge && html`<${Limits} state=${state} set=${set} />`}
     ${
         state.zoom &&
         html`<button onClick=${() => set({ zoom: null })}><${Icon} name="rotate-ccw" size=${14} />

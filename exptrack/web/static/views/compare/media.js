@@ -77,7 +77,7 @@ function Artifacts({ artifacts, runs, base, state, set, look }) {
           html`<label class="field soft">step <input type="range" min="0" max=${steps.length - 1} value=${at}
         aria-valuetext=${count(step)} onInput=${move} /></label>`
       }
-      ${step !== null && html`<span class="number">${count(step)}</span>`}</div>
+      ${step !== null && html`<span>${steps.length === 1 && "step "}${count(step)}</span>`}</div>
     <div class="compare-media">${runs.map(
         (run, place) => html`<${Shown} key=${run.run_id} run=${run} artifact=${shown[place]}
       look=${look(run)} step=${step} />`,

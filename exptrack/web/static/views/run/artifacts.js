@@ -35,7 +35,8 @@ export function groupVersions(artifacts) {
 export function Artifacts({ run, route, ticks }) {
     const artifacts = useLoad(
         (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/artifacts`, {}, signal),
-        [run.run_id, ticks.any],
+        [run.run_id],
+        ticks,
     );
     return html`<${Loaded} of=${artifacts}>${(answer) =>
         answer.artifacts.length === 0

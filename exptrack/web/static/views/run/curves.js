@@ -42,53 +42,45 @@ function byWidth(metrics, curves) {
 export function useCurves(run, wanted, points) {
     const [curves, setCurves] = useState(() => new Map());
     const known = useRef(curves);
+    const asOf = useRef(new Map()); // for which count of `points` a curve was read, or is being read
     const stop = useRef(null);
     const keep = (found) => {
         known.current = new Map(known.current);
         for (const curve of found) known.current.set(curve.metric, curve);
         setCurves(known.current);
     };
+    const read = async (metrics, signal) => {
+        const isWhole = (metric) => {
+            const size = known.current.get(metric)?.size ?? 0;
+            return size === 0 || size > 2 * BUCKETS;
+        };
+        const whole = metrics.filter(isWhole);
+        const growing = metrics.filter((metric) => !whole.includes(metric));
+        for (const part of chunks(whole, AT_ONCE)) keep(await readCurves(run, part, {}, signal));
+        for (const [width, part] of byWidth(growing, known.current)) {
+            const start = Math.min(...part.map((metric) => known.current.get(metric).start.at(-1)));
+            const tails = await readCurves(run, part, { width, start }, signal);
+            keep(tails.map((tail) => appendTail(known.current.get(tail.metric), tail)));
+        }
+    };
     useEffect(() => {
         known.current = new Map();
+        asOf.current = new Map();
         setCurves(known.current);
         stop.current = new AbortController();
         return () => stop.current.abort();
     }, [run]);
     useEffect(() => {
-        const missing = wanted.filter((metric) => !known.current.has(metric));
-        if (missing.length === 0) return undefined;
         const { signal } = stop.current;
-        const timer = setTimeout(async () => {
-            for (const part of chunks(missing, AT_ONCE)) {
-                const rest = part.filter((metric) => !known.current.has(metric));
-                if (rest.length === 0) continue;
-                try {
-                    keep(await readCurves(run, rest, {}, signal));
-                } catch (error) {
-                    if (!wasAborted(error)) toastError(error);
-                    return;
-                }
-            }
+        const timer = setTimeout(() => {
+            const metrics = wanted.filter((metric) => asOf.current.get(metric) !== points);
+            for (const metric of metrics) asOf.current.set(metric, points);
+            read(metrics, signal).catch((error) => {
+                for (const metric of metrics) asOf.current.delete(metric);
+                if (!wasAborted(error)) toastError(error);
+            });
         }, PAUSE_MS);
         return () => clearTimeout(timer);
-    }, [run, wanted.join("\n")]);
-    useEffect(() => {
-        if (points === 0) return;
-        const { signal } = stop.current;
-        const shown = wanted.filter((metric) => known.current.has(metric));
-        const full = shown.filter(
-            (metric) => known.current.get(metric).size > 2 * BUCKETS || known.current.get(metric).size === 0,
-        );
-        const growing = shown.filter((metric) => !full.includes(metric));
-        const read = async () => {
-            if (full.length > 0) keep(await readCurves(run, full, {}, signal));
-            for (const [width, metrics] of byWidth(growing, known.current)) {
-                const start = Math.min(...metrics.map((metric) => known.current.get(metric).start.at(-1)));
-                const tails = await readCurves(run, metrics, { width, start }, signal);
-                keep(tails.map((tail) => appendTail(known.current.get(tail.metric), tail)));
-            }
-        };
-        read().catch((error) => wasAborted(error) || toastError(error));
-    }, [points]);
+    }, [run, wanted.join("\n"), points]);
     return curves;
 }

@@ -12,7 +12,8 @@ const PAGE = 200;
 export function Events({ run, ticks, route }) {
     const events = useLoad(
         (signal) => get(`/api/run/${encodeURIComponent(run.run_id)}/events`, {}, signal),
-        [run.run_id, ticks.any],
+        [run.run_id],
+        ticks,
     );
     const [page, setPage] = useState(0);
     const search = route.params.get("q") ?? "";

@@ -99,7 +99,7 @@ function Facts({ run }) {
             <a href=${runsWith("study", run.study)}><bdi>${visible(run.study)}</bdi></a>,
             trial ${run.trial_number} (${run.trial_state})<//>`
         }
-        <${Fact} term="Host"><bdi>${visible(run.host)}</bdi><//>
+        ${run.host && html`<${Fact} term="Host"><bdi>${visible(run.host)}</bdi><//>`}
         ${
             run.vcs_commit !== null &&
             html`<${Fact} term="Commit"><code>${run.vcs_commit.slice(0, 10)}</code>

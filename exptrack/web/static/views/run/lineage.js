@@ -9,7 +9,8 @@ import { visible } from "../../format.js";
 export function Lineage({ run, ticks }) {
     const lineage = useLoad(
         (signal) => get(`/api/lineage/${encodeURIComponent(run.run_id)}`, {}, signal),
-        [run.run_id, ticks.any],
+        [run.run_id],
+        ticks,
     );
     return html`<${Loaded} of=${lineage}>${(answer) => {
         const { upstream, downstream } = answer.lineage;

@@ -9,6 +9,7 @@ import { Chart } from "../../components/chart.js";
 import { Icon } from "../../components/icons.js";
 import { makeLine } from "../../components/lines.js";
 import { Empty, Loaded, useLoad } from "../../components/load.js";
+import { Segments } from "../../components/segments.js";
 import { Pages } from "../../components/text.js";
 import { count, duration, exact, isSpecial, number, plural, visible } from "../../format.js";
 import { useCurves } from "./curves.js";
@@ -25,7 +26,8 @@ export function Metrics({ run, route, ticks }) {
     const params = { search, part: system ? "system" : "own", start: page * PAGE, size: PAGE };
     const metrics = useLoad(
         (abort) => get(`/api/run/${encodeURIComponent(run.run_id)}/metrics`, params, abort),
-        [run.run_id, search, system, page, ticks.any],
+        [run.run_id, search, system, page],
+        ticks,
     );
     const set = (changes) => route.set({ page: null, ...changes });
     return html`<div class="metrics-tab">
@@ -53,20 +55,18 @@ export function Metrics({ run, route, ticks }) {
             answer.total === 0
                 ? html`<${NoMetrics} run=${run} search=${search} system=${system} />`
                 : html`<${Shown} key=${run.run_id} run=${run} metrics=${answer.metrics} asTable=${asTable}
-                points=${ticks.points} />
-                <${Pages} at=${page} pages=${Math.ceil(answer.total / PAGE)}
+                points=${ticks} />
+                <${Pages} at=${page} pages=${pagesOf(answer, page)}
                     go=${(next) => route.set({ page: next === 0 ? null : next + 1 })}>
-                    ${plural(answer.total, system ? "system metric" : "metric")}<//>`}<//>
+                    ${answer.total === null ? "more than 2,000 metrics" : plural(answer.total, "metric")}
+                <//>`}<//>
     </div>`;
 }
 
-/** Buttons of which one is chosen. */
-export function Segments({ label, options, chosen, choose }) {
-    return html`<div class="segments" role="group" aria-label=${label}>${options.map(
-        ([value, word]) => html`
-        <button type="button" key=${word} aria-pressed=${String(value === chosen)}
-            onClick=${() => choose(value)}>${word}</button>`,
-    )}</div>`;
+/** How many pages there are; of very many metrics only that there is one more. */
+function pagesOf({ metrics, total }, page) {
+    if (total !== null) return Math.ceil(total / PAGE);
+    return page + (metrics.length === PAGE ? 2 : 1);
 }
 
 function NoMetrics({ run, search, system }) {
@@ -126,7 +126,8 @@ function Charts({ groups, run, points }) {
         <div class="metric-grid">${metrics.map(
             (metric) => html`<${Card} key=${metric.name} metric=${metric}
             run=${run}
-            curve=${curves.get(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
+            curve=${curves.get(metric.name)}
+            isInView=${inView.has(metric.name)} view=${view} hover=${hover} onZoom=${onZoom}
                 observe=${observe} />`,
         )}</div><//>`,
     );
@@ -141,7 +142,7 @@ function Group({ prefix, size, children }) {
 const writeStep = (x, width) =>
     width > 1 ? `step ${count(x)} to ${count(x + width - 1)}` : `step ${count(x)}`;
 
-function Card({ metric, run, curve, view, hover, onZoom, observe }) {
+function Card({ metric, run, curve, isInView, view, hover, onZoom, observe }) {
     const place = useRef(null);
     useEffect(() => observe(place.current), []);
     const lines = useMemo(
@@ -158,6 +159,10 @@ function Card({ metric, run, curve, view, hover, onZoom, observe }) {
                   ],
         [curve, run.run_id, run.name, dark.value],
     );
+    // A chart is made once it comes near the screen; one page has many.
+    if (!isInView && curve === undefined) {
+        return html`<div class="metric-card" ref=${place} data-metric=${metric.name}></div>`;
+    }
     return html`<div class="metric-card" ref=${place} data-metric=${metric.name}>
         <${Chart} id=${metric.name} title=${titleOf(metric.name)} lines=${lines}
             view=${view} hover=${hover} writeX=${writeStep} xName="step" onZoom=${onZoom} empty="">

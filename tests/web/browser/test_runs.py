@@ -1,0 +1,138 @@
+"""What people do in the table of runs: order, filter, select, edit; the address keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from exptrack import Archive
+from exptrack.web.server import PageServer
+from tests.web.browser.archives import Contents, make_record
+from tests.web.browser.conftest import Open
+from tests.web.browser.visits import REFUSED, Visit
+
+ROW = ".grid-body [role=row]"
+
+
+def find_names(visit: Visit) -> list[str]:
+    """Return the names of the rows in sight, from above."""
+    names: list[str] = visit.page.evaluate(
+        """() => [...document.querySelectorAll(".grid-body [role=row]")]
+            .sort((a, b) => a.dataset.index - b.dataset.index)
+            .map((row) => row.querySelector("a")?.innerText ?? "")"""
+    )
+    return names
+
+
+def test_a_click_on_a_head_orders_and_another_one_reverses(visit: Visit) -> None:
+    page = visit.open("/runs?where=tag+%3D+'paper'+and+status+%3D+completed", f"{ROW} >> text=run-21")
+    assert find_names(visit)[0] == "run-21"
+    head = page.locator("[role=columnheader]").get_by_role("button", name="Name", exact=True)
+    head.click()
+    visit.settle()
+    assert "order=name" in page.url
+    assert find_names(visit) == sorted(find_names(visit))
+    head.click()
+    visit.settle()
+    assert "order=-name" in page.url
+    assert find_names(visit) == sorted(find_names(visit), reverse=True)
+    page.go_back()
+    visit.settle()
+    assert "order=name" in page.url
+    assert find_names(visit) == sorted(find_names(visit))
+
+
+def test_a_filter_that_is_typed_acts_and_stands_in_the_address(visit: Visit) -> None:
+    page = visit.open("/runs", f"{ROW} >> text=run-21")
+    page.keyboard.press("/")
+    page.keyboard.type("config.optim.lr = 0.1 and status = completed")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    visit.wait_until("() => location.search.includes('where=')")
+    visit.settle()
+    assert set(find_names(visit)) == {f"run-{number:02}" for number in range(0, 24, 4)}
+    address = page.url
+    page.reload()
+    page.locator(f"{ROW} >> text=run-20").wait_for()
+    visit.settle()
+    assert page.url == address
+    assert len(find_names(visit)) == 6
+
+
+def test_a_filter_with_a_mistake_is_explained_and_the_rows_stay(visit: Visit) -> None:
+    visit.allow(REFUSED)
+    page = visit.open("/runs", f"{ROW} >> text=run-21")
+    page.keyboard.press("/")
+    page.keyboard.type("status ==== completed")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    page.locator(".filter-problem span").first.wait_for()
+    assert "run-21" in find_names(visit)
+
+
+def test_selected_runs_are_compared(visit: Visit) -> None:
+    page = visit.open("/runs?where=tag+%3D+'paper'", f"{ROW} >> text=run-21")
+    for name in ("run-21", "run-18"):
+        page.get_by_role("checkbox", name=f"Select {name}").click()
+    page.get_by_role("button", name="Compare").click()
+    visit.wait_until("() => location.pathname === '/compare'")
+    page.locator("text=optim.lr").first.wait_for()
+    visit.settle()
+    assert {"run-21", "run-18"} <= set(page.inner_text("main").split())
+    page.go_back()
+    page.locator(f"{ROW} >> text=run-21").wait_for()
+    assert page.get_by_role("checkbox", name="Select run-21").is_checked()
+
+
+def test_tags_names_and_notes_are_changed_in_place(
+    open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        run = archive.record_runs([make_record(number) for number in range(4)])[1]
+    visit = open_window(serve(tmp_path / "lab.db"))
+    page = visit.open("/runs", f"{ROW} >> text=run-01")
+    row = page.locator(ROW, has_text="run-01")
+    row.hover()
+    row.get_by_role("button", name="Change tags").click()
+    page.get_by_role("textbox", name="New tag").or_(page.get_by_role("combobox", name="New tag")).fill("fresh")
+    page.keyboard.press("Enter")
+    row.get_by_text("fresh").first.wait_for()
+    page.keyboard.press("Escape")
+    row.hover()
+    row.get_by_role("button", name="Rename").click()
+    page.get_by_role("textbox", name="Name").fill("renamed")
+    page.keyboard.press("Enter")
+    page.locator(ROW, has_text="renamed").wait_for()
+    visit.settle()
+    page.goto(f"{visit.server.origin}/run/{run}")
+    page.get_by_role("button", name="note").click()
+    page.get_by_role("textbox", name="New note").fill("seen in a browser")
+    page.keyboard.press("Enter")
+    page.get_by_text("seen in a browser").wait_for()
+    visit.settle()
+    with Archive(tmp_path / "lab.db") as archive:
+        detail = archive.show_run(run)
+    assert (detail.summary.name, detail.summary.tags) == ("renamed", ("baseline", "fresh"))
+    assert [note.text for note in detail.notes] == ["seen in a browser"]
+
+
+def test_a_deleted_run_goes_to_the_trash_and_undo_brings_it_back(
+    open_window: Open, serve: Callable[..., PageServer], tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        archive.record_runs([make_record(number) for number in range(3)])
+    visit = open_window(serve(tmp_path / "lab.db"))
+    page = visit.open("/runs", f"{ROW} >> text=run-01")
+    page.get_by_role("checkbox", name="Select run-01").click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="to the trash").click()
+    page.locator(ROW, has_text="run-01").wait_for(state="detached")
+    page.get_by_role("button", name="Undo").click()
+    page.locator(ROW, has_text="run-01").wait_for()
+
+
+def test_groups_show_mean_and_spread_and_fold(visit: Visit, contents: Contents) -> None:
+    page = visit.open("/runs?group=config.optim.lr&metric=metrics.train/loss", f"{ROW}")
+    assert "4 groups" in page.inner_text("main")
+    page.locator(f"{ROW}.group").first.dblclick()
+    page.locator(f"{ROW} >> text=/run-\\d/").first.wait_for()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exptrack import Archive, ArchiveReadOnlyError, ExptrackError, InvalidValueError
+from exptrack import Archive, ArchiveReadOnlyError, ExptrackError, InvalidValueError, Note
 from exptrack.plain import short_repr
 from exptrack.web.encoding import answer_error, answer_json, refuse
 from exptrack.web.page import Page
@@ -78,6 +80,10 @@ def edit_runs(archive: Archive, command: Command) -> dict[str, Any]:
                 run.remove_tag(command.text("value"))
             case "add_note":
                 run.add_note(command.text("value"))
+            case "edit_note":
+                run.edit_note(_read_note(command), command.text("value"))
+            case "remove_note":
+                run.remove_note(_read_note(command))
             case "rename":
                 run.rename(value)
             case "set_group":
@@ -89,6 +95,15 @@ def edit_runs(archive: Archive, command: Command) -> dict[str, Any]:
             case _:
                 raise InvalidValueError(f"there is no action {short_repr(action)}")
     return {}
+
+
+def _read_note(command: Command) -> Note:
+    """Return the note that is meant: `key` has its time and text as ``/api/run`` tells them."""
+    key = command.value("key")
+    if isinstance(key, dict) and isinstance(key.get("text"), str):
+        with suppress(TypeError, ValueError):
+            return Note(datetime.fromisoformat(key.get("written_at", "")), key["text"])
+    raise InvalidValueError(f"key must be a note, with written_at and text, not {short_repr(key)}")
 
 
 def delete_runs(archive: Archive, command: Command) -> dict[str, Any]:

@@ -70,6 +70,25 @@ def test_runs_are_tagged_named_noted_and_grouped(lab: Lab) -> None:
     assert {(one.name, one.group) for one in map(lab.archive.get_run, lab.runs[:2])} == {(None, None)}
 
 
+def test_a_note_is_replaced_and_removed(lab: Lab) -> None:
+    run_id = lab.runs[0]
+    for text in ("one", "two"):
+        lab.edit("add_note", text, runs=[run_id])
+    newest, oldest = lab.client.get(f"/api/run/{run_id}").json()["run"]["notes"]
+    lab.edit("edit_note", "one, mended", key=oldest, runs=[run_id])
+    lab.edit("remove_note", key=newest, runs=[run_id])
+    assert [note.text for note in lab.archive.get_run(run_id).notes] == ["one, mended"]
+    for action, key, status in (
+        ("remove_note", newest, 404),
+        ("edit_note", oldest, 404),
+        ("remove_note", "two", 400),
+        ("remove_note", {"text": "two", "written_at": 3}, 400),
+        ("remove_note", {"text": "two", "written_at": "noon"}, 400),
+    ):
+        command = {"runs": [run_id], "action": action, "value": "x", "key": key}
+        assert lab.client.post("/api/edit", command).status == status
+
+
 @pytest.mark.parametrize(
     ("command", "status"),
     [

@@ -48,8 +48,8 @@ export function Events({ run, ticks, route }) {
                 )}</tbody></table>
             <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(found.length, "event")}<//>
             ${
-                answer.events.length < run.event_count &&
-                html`<p class="soft">The first of them are shown.
+                answer.events.length >= MOST_EVENTS &&
+                html`<p class="soft">The first ${count(MOST_EVENTS)} are shown.
                 The view <code>events</code> of SQL has all.</p>`
             }`;
     }}<//>`;

@@ -24,7 +24,7 @@ const MOST_NAMES = 500;
 const MOST_VERSIONS = 10000; // that the server sends
 
 /** Groups versions by name, each list from the oldest on. */
-export function groupVersions(artifacts) {
+function groupVersions(artifacts) {
     const found = new Map();
     for (const artifact of artifacts) {
         if (!found.has(artifact.name)) found.set(artifact.name, []);

@@ -15,7 +15,7 @@ import { toast, toastError } from "../../toasts.js";
 const runAddress = (id) => `/run/${encodeURIComponent(id)}`;
 
 /** Sends one change of a run, then reads the run again; what went wrong is said at the bottom of the page. */
-export function useEdit(id, reload) {
+function useEdit(id, reload) {
     return async (action, value, key) => {
         try {
             await post("/api/edit", { runs: [id], action, value, key });
@@ -96,7 +96,7 @@ function Facts({ run }) {
         ${
             run.study !== null &&
             html`<${Fact} term="Study">
-            <a href=${runsWith("study", run.study)}><bdi>${visible(run.study)}</bdi></a>,
+            <a href=${`/sweep/${encodeURIComponent(run.study)}`}><bdi>${visible(run.study)}</bdi></a>,
             trial ${run.trial_number} (${run.trial_state})<//>`
         }
         ${run.host && html`<${Fact} term="Host"><bdi>${visible(run.host)}</bdi><//>`}

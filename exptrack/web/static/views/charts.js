@@ -173,7 +173,7 @@ export default function Charts({ route }) {
             });
     };
     const large = isLarge && findChart(state.chart, selection.metrics, shown, state.split);
-    return html`<div class="charts">
+    return html`<div class="charts"><h1 class="unseen">Charts</h1>
     <${RunList} entries=${entries} state=${state} hidden=${state.hidden} hover=${hover}
       isGrouped=${groups !== null}
       onHide=${(ids) => set({ hide: ids })} onPaint=${(paint) => set({ paint: writePaint(paint) })} />

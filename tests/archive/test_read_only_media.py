@@ -61,10 +61,10 @@ WRITING = [
     "artifacts put RUN words",
     "merge PATH part.db",
 ]
-# They need no archive, or other runs than one that is completed.
+# They need no archive, or other runs than one that is completed, or do not end by themselves.
 ELSEWHERE = {
     "config", "completion", "demo", "importance", "sweep run", "sweep resume", "sweep stop", "sweep show",
-    "salvage",
+    "salvage", "ui",
 }  # fmt: skip
 
 

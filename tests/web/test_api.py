@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from array import array
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,6 +42,20 @@ def body(answer: Answer) -> dict[str, Any]:
     assert isinstance(found.pop("version"), str)
     assert isinstance(found, dict)
     return found
+
+
+def test_json_holds_what_a_browser_reads_exactly() -> None:
+    whole = [2**53, -(2**53), 2**53 + 1, -(2**53) - 1, 2**63, True]
+    assert as_json(whole) == [2**53, -(2**53), str(2**53 + 1), str(-(2**53) - 1), str(2**63), True]
+    assert as_json([math.nan, math.inf, -math.inf, 0.1, 1.0]) == ["NaN", "Infinity", "-Infinity", 0.1, 1.0]
+    assert as_json({"a": b"\xff", 0.5: {"x"}, "t": (1, None)}) == {
+        "a": {"base64": "/w=="},
+        "0.5": ["x"],
+        "t": [1, None],
+    }
+    moment = datetime(2026, 1, 31, 12, 0, 0, 5000, timezone(timedelta(hours=2)))
+    assert as_json(moment) == "2026-01-31T10:00:00.005000Z"
+    assert to_json("\ud800 ü") == b'"\\ud800 \\u00fc"'
 
 
 # Runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,15 +49,24 @@ class Lab(NamedTuple):
     folder: Path
 
 
-@pytest.fixture
-def lab(archive: Archive, tmp_path: Path) -> Lab:
-    with archive.start_run({"lr": 0.1}, ["t"], name="done") as done:
-        done.log({"acc": 0.5})
-        done.artifacts.register_data("model", b"first")
-        done.artifacts.register_data("model", b"second")
-        done.artifacts.register_data("a/..", b"unsafe")
-    done.artifacts.remove("model", 1)
-    return Lab(archive, done, archive.start_run(name="live"), tmp_path)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """All calls get the same archive, as none changes it. In the end it is sound and the live run works."""
+    folder = tmp_path_factory.mktemp("lab")
+    with pytest.MonkeyPatch.context() as patch, Archive(folder / "lab.db") as archive:
+        patch.setattr("exptrack.tracking.heartbeat.HEARTBEAT_S", 1e6)  # which would be a change
+        with archive.start_run({"lr": 0.1}, ["t"], name="done") as done:
+            done.log({"acc": 0.5})
+            done.artifacts.register_data("model", b"first")
+            done.artifacts.register_data("model", b"second")
+            done.artifacts.register_data("a/..", b"unsafe")
+        done.artifacts.remove("model", 1)
+        live = archive.start_run(name="live")
+        yield Lab(archive, done, live, folder)
+        live.log_metric("sound", 1.0)
+        live.complete()
+        assert archive.sql("SELECT name, count FROM metrics").rows == (("acc", 1), ("sound", 1))
+        assert archive.verify().problems == ()
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -582,7 +591,6 @@ def test_wrong_input_is_refused_clearly_and_changes_nothing(lab: Lab, case: str)
     assert len(str(caught.value)) < 600
     assert dump(lab.archive.path) == before
     assert sorted(path.name for path in lab.folder.glob("*.db")) == ["lab.db"]
-    lab.live.complete()
 
 
 def test_a_closed_archive_says_so(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 CHEAP = ["downsampling", "file_size", "frames", "reading"]
 SMALL = {
     "artifact_kills": ["--kills", "2"],
-    "kill_loss": ["--kills", "4"],
+    "kill_loss": ["--kills", "2"],
     "log_latency": ["--calls", "200", "--laps", "3", "--turns", "20"],
     "make_archive": ["--runs", "40", "--bare"],
     "memory": ["--points", "20000"],
@@ -82,7 +82,7 @@ def test_each_of_the_metric_path_says_what_it_measured(name: str, capsys: pytest
     said = capsys.readouterr().out
     assert timing.HEADLINE in said
     if name == "kill_loss":
-        assert "4 kills" in said
+        assert "2 kills" in said
         assert "acknowledged points lost" in said
 
 

@@ -29,6 +29,7 @@ from exptrack.sweeps.algorithms import PRUNERS, SAMPLERS
 from exptrack.sweeps.plan import DIRECTIONS, REDUCTIONS
 from exptrack.sweeps.plan_file import FIELDS, TOP
 from tests.published import leave_files, run_command, split_console, without_chance
+from tests.warm_python import run_code
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -133,8 +134,7 @@ def test_the_examples_work_when_pasted(block: Block, tmp_path: Path) -> None:
         with Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
             run.log_many("loss", None, [1.0, 3.0, float("nan")])
             run.log({"acc": 0.5})
-    code = [sys.executable, "-c", block.text]
-    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True)
+    done = run_code(block.text, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert PRINTED[str(block)] in done.stdout
     assert done.stdout or not PRINTED[str(block)]
@@ -391,6 +391,13 @@ def test_a_sentence_is_short_and_names_who_does_it(page: str) -> None:
 
 def test_the_readme_is_three_screens() -> None:
     assert len(README.splitlines()) <= 120
+
+
+def test_every_picture_of_the_page_is_drawn_and_shown() -> None:
+    names = {path.name for path in DOCS.glob("page-*.png")}
+    assert names == {f"page-{name}.png" for name in script("screenshots").PICTURES}
+    for name in names:
+        assert sum(f"{name})" in text for text in PAGES.values()) == 1, name
 
 
 def test_the_glossary_is_in_order() -> None:

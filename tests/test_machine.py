@@ -6,8 +6,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +25,7 @@ from hypothesis.stateful import (
 
 from exptrack import Archive, Run, RunFilter, RunFinishedError, RunNotFoundError
 from tests.strategies import CONFIGS, NAMES, exactly
+from tests.warm_python import run_code
 
 METRICS = st.sampled_from(["loss", "acc", "ä b.c"])
 TAGS = st.sampled_from(["baseline", "keep", "x y"])
@@ -176,9 +175,7 @@ class Lab(RuleBasedStateMachine):
     @precondition(lambda self: sum("victim" in m.config for m in self.models.values()) < 2)
     @rule(target=runs, points=st.integers(0, 5))
     def kill(self, points: int) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", VICTIM, str(self.path), str(points)], capture_output=True, text=True
-        )
+        done = run_code(VICTIM, self.path, points)
         assert done.returncode == -getattr(signal, "SIGKILL", 9) or os.name == "nt", done.stderr
         run = done.stdout.strip()
         model = Model({"victim": True}, {"killed"}, "interrupted")

@@ -43,10 +43,11 @@ CANNOT_WRITE = (ArchiveReadOnlyError, ArchiveTooNewError, ArchiveFullError, Arch
 def ui(
     db: str | None, file: str | None, no_browser: bool, port: int | None, idle: str | None, as_json: bool
 ) -> None:
-    """Open a page on the archive in the browser: runs, curves, configs, artifacts.
+    """Open a page on the archive in the browser.
 
-    Only you on this machine can open it, by the address that is printed. It goes on until ctrl-C. If a page is
-    open on the archive already, the command prints its address and ends.
+    It shows runs, curves, configs, sweeps and artifacts, also while training goes on. Only you on this machine
+    can open it, by the address that is printed. Ctrl-C ends it. If a page is open on the archive already, the
+    command prints its address and ends.
 
     Example: exptrack ui lab.db
     """

@@ -42,7 +42,7 @@ MOMENTS = {
     "before a batch": "tamper(); log(0, 3000)",
     "in a batch": "log(0, 1000); tamper(); log(1000, 3000)",
     "after a batch": "log(0, 1000); run.flush(); tamper(); log(1000, 3000)",
-    "in a long batch": "log(0, 23_000); tamper(); log(23_000, 60_000); tamper(); log(60_000, 61_000)",
+    "in a long batch": "log(0, 23_000); tamper(); log(23_000, 45_000); tamper(); log(45_000, 46_000)",
 }
 
 

@@ -72,21 +72,14 @@ def _studies_are_in_the_archive(storage: OptunaStorage, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("_studies_are_in_the_archive")
-class TestOptunasCasesForRandom(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
-    @pytest.fixture
-    def sampler(self) -> Callable[[], BaseSampler]:
-        return RandomSampler
-
-
-@pytest.mark.usefixtures("_studies_are_in_the_archive")
-class TestOptunasCasesForTpe(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+class TestOptunasCasesForTpe(BasicSamplerTestCase, RelativeSamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
         return lambda: TPESampler(n_startup_trials=0, multivariate=True)
 
 
 @pytest.mark.usefixtures("_studies_are_in_the_archive")
-class TestOptunasCasesForCmaEs(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+class TestOptunasCasesForCmaEs(RelativeSamplerTestCase, SingleOnlySamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
         return lambda: CmaEsSampler(n_startup_trials=0)

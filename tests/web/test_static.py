@@ -12,7 +12,7 @@ import pytest
 
 import exptrack
 
-STATIC = Path(exptrack.__file__).parent / "web" / "static"
+STATIC = Path(exptrack.__file__).parent.resolve() / "web" / "static"
 VENDOR = STATIC / "vendor"
 LISTED = json.loads((VENDOR / "vendor.json").read_text(encoding="utf-8"))
 OWN = sorted(file for file in STATIC.rglob("*") if file.is_file() and VENDOR not in file.parents)
@@ -123,6 +123,29 @@ def test_the_shell_has_no_inline_script_or_style_and_links_every_style_sheet() -
     linked = re.findall(r"<link rel=\"stylesheet\" href=\"/static/css/([a-z]+\.css)\">", shell)
     assert linked[0] == "base.css"
     assert set(linked) >= {file.name for file in STYLES}
+
+
+def modules_behind(starts: list[str]) -> set[str]:
+    """The modules that these import before they run, with themselves."""
+    found: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        if not name.startswith("vendor/"):
+            text = (STATIC / name).read_text(encoding="utf-8")
+            for target in re.findall(r"^(?:import|export)\b[^;]*?from \"(\.[^\"]+)\"", text, flags=re.M):
+                waiting.append(name_of((STATIC / name).parent.joinpath(target).resolve()))
+    return found
+
+
+def test_the_shell_loads_the_modules_of_the_first_view_at_once() -> None:
+    # Otherwise a module is asked for only when the one that imports it has come.
+    shell = (STATIC / "index.html").read_text(encoding="utf-8")
+    preloaded = re.findall(r"<link rel=\"modulepreload\" href=\"/static/([^\"]+)\">", shell)
+    assert sorted(preloaded) == sorted(modules_behind(["app.js", "views/runs.js"]) - {"app.js"})
 
 
 def palettes() -> dict[str, list[str]]:

@@ -124,3 +124,15 @@ def test_values_of_examples_are_quoted() -> None:
         "views/sql_questions.js", "module.fillQuestion(input, { metric: \"it's\", run: 'r' })", sql
     )
     assert found == "SELECT 'it''s', 'r', '', a.metric"
+
+
+def test_only_a_matrix_is_shaded() -> None:
+    matrix = {"columns": ["digit", "0", "1"], "rows": [["0", 4, 1], ["1", 0, 5]]}
+    others = [
+        {"columns": ["digit", "0"], "rows": [["0", 4], ["1", 0]]},
+        {"columns": ["digit", "0", "1"], "rows": [["0", 4, -1], ["1", 0, 5]]},
+        {"columns": ["digit", "0", "1"], "rows": [["0", 4, None], ["1", 0, 5]]},
+        {"columns": ["digit", "0"], "rows": [["0", 4]]},
+    ]
+    code = "input.map(({ columns, rows }) => module.isMatrix(columns, rows))"
+    assert evaluate("components/text.js", code, [matrix, *others]) == [True, False, False, False, False]

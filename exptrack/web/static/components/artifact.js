@@ -8,9 +8,10 @@ import { bytes, count, number, plural, visible } from "../format.js";
 import { Copy } from "./copy.js";
 import { Icon } from "./icons.js";
 import { Loaded, useLoad } from "./load.js";
-import { TablePreview, TextPreview } from "./text.js";
+import { MatrixPicture, TablePreview, TextPreview, isMatrix } from "./text.js";
 
 const TABLE_ROWS = 1000;
+const COMPACT_ROWS = 32;
 const FOLDER = "application/vnd.exptrack.folder+json";
 const SHOWN_BY_BROWSERS = /^image\/(png|jpeg|gif|webp|bmp|svg\+xml|avif)$/;
 
@@ -122,14 +123,18 @@ function TextBody({ artifact, compact }) {
 }
 
 function TableBody({ artifact, compact }) {
-    const rows = compact ? 20 : TABLE_ROWS;
+    const most = compact ? COMPACT_ROWS : TABLE_ROWS;
     const table = useLoad(
-        (signal) => get("/api/artifact-table", { ...versionParams(artifact), rows }, signal),
-        [...versionKeys(artifact), rows],
+        (signal) => get("/api/artifact-table", { ...versionParams(artifact), rows: most }, signal),
+        [...versionKeys(artifact), most],
     );
-    return html`<${Loaded} of=${table}>${({ columns, rows: total }) => html`<${TablePreview}
-        columns=${columns.map((column) => column.name)} rows=${rowsOf(columns)} total=${total}
-            label=${artifact.name} />`}<//>`;
+    return html`<${Loaded} of=${table}>${({ columns, rows: total }) => {
+        const names = columns.map((column) => column.name);
+        const rows = rowsOf(columns);
+        const isPicture = compact && rows.length === total && isMatrix(names, rows);
+        const Shown = isPicture ? MatrixPicture : TablePreview;
+        return html`<${Shown} columns=${names} rows=${rows} total=${total} label=${artifact.name} />`;
+    }}<//>`;
 }
 
 /** Turns columns of cells into rows. */

@@ -7,7 +7,7 @@ import { literal } from "../runs/conditions.js";
 import { number, value, visible } from "../format.js";
 import { Icon } from "./icons.js";
 
-const DIGITS = 5;
+const DIGITS = 3;
 
 function parse(text) {
     try {
@@ -41,33 +41,35 @@ export function withBrush(brushes, field, chosen) {
     return next;
 }
 
-/** Nobody aims at more than five digits with a pointer; the range grows, so that no point at its edge is lost. */
+/** Nobody aims finer than a thousandth of the range; it grows, so that no point at its edge is lost. */
 function trim(one) {
     if (!Array.isArray(one)) return one;
     const [from, to] = [Math.min(...one), Math.max(...one)];
-    return [roundTo(from, Math.floor), roundTo(to, Math.ceil)];
-}
-
-function roundTo(x, round) {
-    if (x === 0 || !Number.isFinite(x)) return x;
-    const size = 10 ** (DIGITS - 1 - Math.floor(Math.log10(Math.abs(x))));
-    const found = Number.isFinite(size) ? round(x * size) / size : x;
-    return Number.isFinite(found) ? Number(found.toPrecision(DIGITS + 1)) : x;
+    const round = (x, way) => {
+        const finest = Math.min(to - from, Math.abs(x));
+        const size = 10 ** (DIGITS - Math.floor(Math.log10(finest)));
+        const found = finest > 0 && Number.isFinite(size) ? way(x * size) / size : x;
+        return Number.isFinite(found) ? Number(found.toPrecision(15)) : x;
+    };
+    return [round(from, Math.floor), round(to, Math.ceil)];
 }
 
 /** Whether a row lies in all that is brushed; `valueOf(field)` returns its value there. */
 export function isBrushed(brushes, valueOf) {
     for (const [field, chosen] of brushes) {
         const own = valueOf(field);
-        const fits = chosen.some((one) => (Array.isArray(one) ? own !== null && own >= one[0] && own <= one[1] : own === one));
+        const fits = chosen.some((one) =>
+            Array.isArray(one) ? own !== null && own >= one[0] && own <= one[1] : own === one,
+        );
         if (!fits) return false;
     }
     return true;
 }
 
-/** Writes a brush as a condition of the filter language; `write(x)` turns a number of the axis into a literal. */
-export function brushCondition(field, chosen, write = literal) {
-    if (!Array.isArray(chosen[0])) {
+/** Writes a brush as a condition of the filter language; `write(x)` turns a place on the axis into
+    a literal. `areValues` says that a list is a value, and no range. */
+export function brushCondition(field, chosen, write = literal, areValues = false) {
+    if (areValues || !Array.isArray(chosen[0])) {
         return chosen.length === 1
             ? `${field} = ${literal(chosen[0])}`
             : `${field} in (${chosen.map(literal).join(", ")})`;
@@ -82,7 +84,9 @@ const word = (one, write) => (Array.isArray(one) ? `${write(one[0])} … ${write
 export function BrushChips({ brushes, labelOf = (field) => field, writeOf = () => number, onBrush }) {
     return html`${[...brushes].map(
         ([field, chosen]) => html`<span key=${field} class="chip brush-chip">
-        <bdi class="clip">${visible(labelOf(field))}: ${chosen.map((one) => word(one, writeOf(field))).join(", ")}</bdi>
+        <bdi class="clip">${visible(labelOf(field))}: ${chosen
+            .map((one) => word(one, writeOf(field)))
+            .join(", ")}</bdi>
         <button class="icon tiny" aria-label=${`Clear the brush on ${visible(labelOf(field))}`}
             onClick=${() => onBrush(field, null)}><${Icon} name="x" size=${12} /></button></span>`,
     )}`;

@@ -67,7 +67,7 @@ export function Chart(props) {
     <div class="chart-body" tabindex="0" role="application" aria-label=${label(title, lines, xName)}
       onKeyDown=${(event) => onKey(event, now.current, plot.current)} onDblClick=${() => onZoom(null)}
       onClick=${() => togglePin(now.current)}>
-      <div class="chart-plot" ref=${box}></div>
+      <div class=${lines.length > 0 ? "chart-plot" : "chart-plot empty-plot"} ref=${box}></div>
       ${lines.length === 0 && empty && html`<p class="chart-empty">${empty}</p>`}
       <${Tooltip} id=${id} lines=${lines} plot=${plot} hover=${hover} writeX=${writeX} />
     </div>

@@ -41,6 +41,7 @@ class MetricCurves {
         this.news = new Set(); // runs with points that were not read
         this.isReading = false;
         this.isLoaded = false;
+        this.requests = 0;
         this.error = null;
         this.version = 0; // changes whenever a curve does
     }
@@ -95,12 +96,20 @@ export class CurveStore {
 
     pump() {
         while (this.running < REQUESTS_AT_ONCE && this.queue.length > 0) {
-            // Charts that were scrolled past wait until those on the screen are read.
-            const shown = this.queue.findIndex(({ curves }) => this.isShown(curves.metric));
-            const [{ curves, task }] = this.queue.splice(Math.max(0, shown), 1);
+            const [{ curves, task }] = this.queue.splice(this.findNext(), 1);
+            curves.requests += 1;
             this.running += 1;
             this.run(curves, task);
         }
+    }
+
+    /** Charts on the screen come before those that were scrolled past; of these, the one with fewest lines. */
+    findNext() {
+        const cost = ({ curves }) => curves.requests + (this.isShown(curves.metric) ? 0 : 1e6);
+        return this.queue.reduce(
+            (best, one, place) => (cost(one) < cost(this.queue[best]) ? place : best),
+            0,
+        );
     }
 
     async run(curves, task) {

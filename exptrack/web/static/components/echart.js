@@ -1,7 +1,7 @@
 /**
  * A chart that ECharts draws. The library is loaded where the first such chart is shown.
- * Invariants: nothing of the archive becomes HTML, as tooltips are drawn on the canvas too. A text that looks like
- * a style of ECharts is drawn as it is written. The colours follow the scheme of the page.
+ * Invariants: nothing of the archive becomes HTML, as tooltips are drawn on the canvas too. A text that looks
+ * like a style of ECharts is drawn as it is written. The colours follow the scheme of the page.
  */
 import { html, useEffect, useRef } from "../vendor/ui.js";
 import { VIRIDIS, dark } from "../colors.js";

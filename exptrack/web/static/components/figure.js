@@ -38,11 +38,14 @@ export function DataTable({ columns, rows, label }) {
             (name, place) => html`<th key=${place} scope="col"
             class=${isNumber[place] ? "number" : null}><bdi>${visible(name)}</bdi></th>`,
         )}</tr></thead>
-        <tbody>${rows.slice(0, MOST_ROWS).map(
-            (row, place) => html`<tr key=${place}>${row.map(
-                (cell, at) => html`<${Cell} key=${at} of=${cell} />`,
-            )}</tr>`,
-        )}</tbody></table>
+        <tbody>${rows
+            .slice(0, MOST_ROWS)
+            .map(
+                (row, place) =>
+                    html`<tr key=${place}>${row.map(
+                        (cell, at) => html`<${Cell} key=${at} of=${cell} />`,
+                    )}</tr>`,
+            )}</tbody></table>
         ${
             rows.length > MOST_ROWS &&
             html`<p class="soft figure-rest">The first ${count(MOST_ROWS)} of ${plural(rows.length, "row")}.
@@ -51,10 +54,22 @@ export function DataTable({ columns, rows, label }) {
 }
 
 /**
- * `table()` returns {columns, rows}. `note` stands below the title, `wide` takes the whole width, and `empty` is
- * a sentence instead of the chart. The other properties are those of EChart.
+ * `table()` returns {columns, rows}. `note` stands below the title, `wide` takes the whole width, and `empty`
+ * is a sentence instead of the chart. The other properties are those of EChart.
  */
-export function Figure({ title, tools, note, wide, empty, table, option, label, height = 280, events, after }) {
+export function Figure({
+    title,
+    tools,
+    note,
+    wide,
+    empty,
+    table,
+    option,
+    label,
+    height = 280,
+    events,
+    after,
+}) {
     const [isTable, setTable] = useState(false);
     const [place, isSeen] = useSeen();
     const save = () => {

@@ -13,13 +13,17 @@ export function useNews(topics, pauseMs, isNews = () => true) {
     latest.current = isNews;
     useEffect(() => {
         let timer = null;
+        let last = -Infinity;
         const stop = watch(topics, (event) => {
             // Every commit makes a version, also that of a run that is not shown.
             if (event.type === "version" || (event.type !== "again" && !latest.current(event))) return;
+            // The first news after a quiet time are shown at once.
+            const wait = Math.max(0, last + pauseMs - performance.now());
             timer ??= setTimeout(() => {
                 timer = null;
+                last = performance.now();
                 setCount((before) => before + 1);
-            }, pauseMs);
+            }, wait);
         });
         return () => {
             clearTimeout(timer);

@@ -21,13 +21,21 @@ function colorAt(share, scale) {
 function parallelAxis(one, dim, colors) {
     const kinds = { category: "category", time: "time" };
     const type = kinds[one.kind] ?? (one.log ? "log" : "value");
-    const labels = { color: colors.soft, fontSize: 11, showMinLabel: true, showMaxLabel: true };
+    const labels = {
+        color: colors.text,
+        fontSize: 11,
+        showMinLabel: true,
+        showMaxLabel: true,
+        textBorderColor: colors.surface,
+        textBorderWidth: 3,
+    };
     if (type === "value" || type === "log") labels.formatter = (tick) => number(tick);
     if (type === "category") labels.formatter = (text) => short(text, 12);
     const bounds = type === "value" || type === "log" ? { min: one.min, max: one.max } : {};
     return axis(colors, one.label, {
         dim,
         type,
+        z: 20,
         scale: true,
         ...bounds,
         data: one.categories,
@@ -61,7 +69,9 @@ function optionOf(axes, rows, describe) {
         .map((row) => ({
             value: row.values,
             row,
-            lineStyle: { color: row.color ?? (row.score === null ? colors.faint : colorAt(row.score, scale)) },
+            lineStyle: {
+                color: row.color ?? (row.score === null ? colors.faint : colorAt(row.score, scale)),
+            },
         }));
     const faded = rows
         .filter((row) => row.isFaded)
@@ -81,7 +91,9 @@ function optionOf(axes, rows, describe) {
 function readIntervals(one, intervals) {
     if (one.kind !== "category") return intervals.map(([from, to]) => [from, to]);
     const names = one.categories.filter((_, place) =>
-        intervals.some(([from, to]) => place >= Math.min(from, to) - 0.01 && place <= Math.max(from, to) + 0.01),
+        intervals.some(
+            ([from, to]) => place >= Math.min(from, to) - 0.01 && place <= Math.max(from, to) + 0.01,
+        ),
     );
     return names;
 }
@@ -89,37 +101,46 @@ function readIntervals(one, intervals) {
 function writeIntervals(one, brushed) {
     if (!brushed?.length) return [];
     if (one.kind !== "category") return brushed;
-    return brushed
-        .map((name) => one.categories.indexOf(name))
-        .filter((place) => place >= 0)
-        .map((place) => [place, place]);
+    const places = one.categories.flatMap((name, place) => (brushed.includes(name) ? [place] : []));
+    const intervals = [];
+    for (const place of places) {
+        const last = intervals.at(-1);
+        if (last && last[1] === place - 1) last[1] = place;
+        else intervals.push([place, place]);
+    }
+    return intervals;
 }
+
+const axisModel = (chart, place) => chart.getModel().getComponent("parallelAxis", place);
 
 /**
  * Returns {option, events, after} for a Figure. `brushes` is a Map of axis ids to what is brushed there, and
  * `onBrush(id, brushed)` takes a change; `describe(line)` returns [name, value] pairs for the tooltip.
  */
-export function useParallel({ axes, rows, brushes, onBrush, describe, onOpen }) {
-    const option = useMemo(() => optionOf(axes, rows, describe), [axes, rows, dark.value]);
-    const after = (chart) =>
+export function useParallel({ axes, rows, brushes, brushText = "", onBrush, describe, onOpen }) {
+    const option = useMemo(() => optionOf(axes, rows, describe), [axes, rows, brushText, dark.value]);
+    const after = (chart) => {
         axes.forEach((one, place) => {
             const intervals = writeIntervals(one, brushes.get(one.id));
             if (!intervals.length) return;
             chart.dispatchAction({
                 type: "axisAreaSelect",
-                parallelAxisId: chart.getModel().getComponent("parallelAxis", place).id,
+                parallelAxisId: axisModel(chart, place).id,
                 intervals,
             });
         });
+        // An axis does not draw its brush when it is told of it, but with all that is drawn next.
+        if (axes.some(({ id }) => brushes.has(id))) chart.resize();
+    };
     const events = {
-        axisareaselected: (_event, chart) => {
-            axes.forEach((one, place) => {
-                const model = chart.getModel().getComponent("parallelAxis", place);
-                const found = readIntervals(one, model?.activeIntervals ?? []);
-                const before = brushes.get(one.id) ?? [];
-                const isKept = JSON.stringify(found) === JSON.stringify(before);
-                if (!isKept) onBrush(one.id, found.length ? found : null);
-            });
+        axisareaselected: ({ parallelAxisId: id }, chart) => {
+            // The event is about one axis; the others may not have their brushes back after a drawing.
+            const place = axes.findIndex((_, at) => axisModel(chart, at)?.id === id);
+            if (place < 0) return;
+            const one = axes[place];
+            const found = readIntervals(one, axisModel(chart, place).activeIntervals);
+            const isKept = JSON.stringify(found) === JSON.stringify(brushes.get(one.id) ?? []);
+            if (!isKept) onBrush(one.id, found.length ? found : null);
         },
         click: ({ data }) => data?.row && onOpen?.(data.row),
     };
@@ -148,7 +169,8 @@ export function AxisChips({ axes, options, onOrder }) {
         put(id, place);
     };
     const missing = options.filter(([id]) => !ids.includes(id));
-    return html`<div class="axis-chips" role="list" aria-label="Axes, in their order">${axes.map(
+    return html`<div class="axis-chips"><div class="axis-chips" role="list"
+        aria-label="Axes, in their order">${axes.map(
         (one, place) => html`<span key=${one.id} class="chip axis-chip" role="listitem" tabindex="0" draggable
         title="Drag it, or move it by the arrow keys. Delete takes it away."
         onDragStart=${(event) => event.dataTransfer.setData("text/x-axis", one.id)}
@@ -158,7 +180,7 @@ export function AxisChips({ axes, options, onOrder }) {
             <button class="icon tiny" aria-label=${`Take the axis ${visible(one.label)} away`}
                 onClick=${() => onOrder(ids.filter((id) => id !== one.id))}>
                 <${Icon} name="x" size=${12} /></button></span>`,
-    )}
+    )}</div>
         ${
             missing.length > 0 &&
             html`<select class="axis-add" aria-label="Add an axis" value=""

@@ -164,13 +164,12 @@ export function Table({
     const [part, setPart] = useState(null);
     const drawn = useRef({ key: null, lines: new Map() });
     const update = () => {
-        if (!scroller.current) return; // The observer may tell of a table that is gone.
         const next = visiblePart(scroller.current, rows.total, columns);
         setPart((before) => (same(before, next) ? before : next));
         rows.need(next.first, next.last);
     };
     useLayoutEffect(update, [rows, rows.total, columns]);
-    // The end of a plain effect may come after the element is gone, which the observer tells as a change of size.
+    // The end of a plain effect may come after the element is gone; the observer would tell that as a new size.
     useLayoutEffect(() => {
         const observer = new ResizeObserver(() => update());
         observer.observe(scroller.current);

@@ -78,6 +78,7 @@ export function TablePreview({
     const [page, setPage] = useState(0);
     const sorted = useMemo(() => sortRows(rows, sort), [rows, sort]);
     const numeric = useMemo(() => columns.map((_, place) => isNumericColumn(rows, place)), [columns, rows]);
+    const most = useMemo(() => (isMatrix(columns, rows) ? greatestOf(rows) : 0), [columns, rows]);
     const pages = Math.max(1, Math.ceil(rows.length / pageSize));
     const at = Math.min(page, pages - 1);
     const order = (place) => {
@@ -104,6 +105,7 @@ export function TablePreview({
                 (row, line) => html`<tr key=${line}>
                 ${row.map(
                     (cell, place) => html`<${Cell} key=${place} cell=${cell} isNumber=${numeric[place]}
+                    shade=${place > 0 && most > 0 ? cell / most : 0}
                     href=${linkOf?.(cell, columns[place], row)} />`,
                 )}</tr>`,
             )}</tbody></table>
@@ -117,12 +119,48 @@ export function TablePreview({
     </div>`;
 }
 
-function Cell({ cell, isNumber, href }) {
+/**
+ * Whether a table is a matrix, as of which digit was taken for which: after a first column that names the rows
+ * it has a column for each row, and counts or shares in them. Its cells are shaded.
+ */
+export function isMatrix(columns, rows) {
+    const isSquare = rows.length >= 2 && rows.length <= 100 && columns.length === rows.length + 1;
+    return (
+        isSquare && rows.every((row) => row.slice(1).every((cell) => typeof cell === "number" && cell >= 0))
+    );
+}
+
+const greatestOf = (rows) => Math.max(...rows.map((row) => Math.max(...row.slice(1))));
+const DARKEST = 55; // percent of the accent; the text still has enough contrast
+
+/** The ground of a cell. By the root, a few mistakes among many right ones are seen too. */
+const groundOf = (shade) =>
+    shade > 0
+        ? { background: `color-mix(in srgb, var(--accent) ${DARKEST * Math.sqrt(shade)}%, transparent)` }
+        : null;
+
+/** A matrix without its numbers, so that many can be seen beside each other. */
+export function MatrixPicture({ columns, rows, label }) {
+    const most = greatestOf(rows) || 1;
+    const size = rows.length;
+    return html`<svg class="matrix" viewBox=${`0 0 ${size} ${size}`} role="img" aria-label=${visible(label)}>
+        ${rows.map((row, y) =>
+            row.slice(1).map(
+                (cell, x) => html`<rect key=${y * size + x} x=${x} y=${y} width="1" height="1"
+                fill-opacity=${Math.sqrt(cell / most)}>
+                <title>${`${visible(cellText(row[0]))}, ${visible(columns[x + 1])}: ${cellText(cell)}`}</title>
+                </rect>`,
+            ),
+        )}</svg>`;
+}
+
+function Cell({ cell, isNumber, shade, href }) {
     if (cell === null || cell === undefined) return html`<td class="missing" title="null"></td>`;
     const odd = typeof cell === "string" && isNumeric(cell);
     const text = visible(cellText(cell));
     const long = text.length > 300;
-    return html`<td class=${isNumber ? "number" : ""} title=${typeof cell === "number" ? String(cell) : null}>
+    return html`<td class=${isNumber ? "number" : ""} style=${groundOf(shade)}
+        title=${typeof cell === "number" ? String(cell) : null}>
         ${
             href
                 ? html`<a href=${href}><bdi>${text}</bdi></a>`

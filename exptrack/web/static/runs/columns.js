@@ -118,7 +118,7 @@ const names = (infos) => infos.map(({ name }) => name);
 /** The fields that the server must send for some columns. */
 export function fieldsOf(columns) {
     const needed = columns.flatMap((name) => FACTS[name]?.needs ?? [name]);
-    return [...new Set(["run_id", "name", ...needed])];
+    return [...new Set(["run_id", "name", "status", ...needed])];
 }
 
 /** Describes a column for the table. */

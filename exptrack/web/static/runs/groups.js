@@ -46,12 +46,28 @@ export class GroupedRows {
             const key = JSON.stringify(this.fields.map(({ path }) => group.config[path] ?? null));
             return { group, key, row: { isGroup: true, id: key, group, key, isOpen: false }, rows: null };
         });
+        this._sort();
         this.runs = groups.reduce((sum, group) => sum + group.count, 0);
         this._count();
         return this;
     }
 
     async readIndex() {}
+
+    /** Orders the groups by the mean or a key, if the runs are ordered so; else their values order them. */
+    _sort() {
+        const [first = ""] = this.query.order;
+        const field = first.replace(/^-/, "");
+        const key = this.fields.find((one) => one.field === field);
+        const sign = first.startsWith("-") ? -1 : 1;
+        if (field === this.metric) {
+            const none = sign * Infinity; // Groups without a mean come last.
+            const mean = ({ group }) => group.mean ?? none;
+            this.segments.sort((one, other) => sign * (mean(one) - mean(other)) || 0);
+        } else if (key && sign < 0) {
+            this.segments.reverse();
+        }
+    }
 
     /** Unfolds the groups of these keys, and folds all others. */
     async unfold(keys) {

@@ -63,8 +63,6 @@ export function sparkColumn(field) {
         head: html`<span class="row tight"><${Icon} name="chart-line" size=${13} />
             <bdi class="clip">${labelOf(field)}</bdi></span>`,
         cell: (row) =>
-            row.isGroup || row.gone
-                ? null
-                : html`<${Sparkline} key=${row.id} run=${row.run_id} field=${field} />`,
+            row.isGroup || row.gone ? null : html`<${Sparkline} key=${row.id} row=${row} field=${field} />`,
     };
 }

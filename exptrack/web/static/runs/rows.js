@@ -38,7 +38,7 @@ export class RunRows {
         this.version = found.version;
         this.openedAt = found.version;
         this._index = Uint32Array.from(found.row_ids);
-        found.row_ids.forEach((id, place) => this._rows.set(id, withId(found.rows[place], id)));
+        found.row_ids.forEach((id, place) => this._rows.set(id, withId(found.rows[place], id, 0)));
         this._fresh.add(0);
         return this;
     }
@@ -175,7 +175,7 @@ export class RunRows {
         this.version = found.version;
         ids.forEach((id, place) => {
             const row = found.rows[place];
-            this._rows.set(id, row ? withId(row, id) : { ...this._rows.get(id), id, gone: true });
+            this._rows.set(id, row ? withId(row, id, this.stamp) : { ...this._rows.get(id), id, gone: true });
         });
         this._changedNow();
     }
@@ -190,4 +190,5 @@ export class RunRows {
     }
 }
 
-const withId = (row, id) => Object.assign(row, { id });
+/** `revision` tells one reading of a row from another. */
+const withId = (row, id, revision) => Object.assign(row, { id, revision });

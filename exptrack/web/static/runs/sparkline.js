@@ -1,14 +1,14 @@
 /**
  * Small curves of one metric in the table.
  * Invariants: curves are read for the rows in sight, several in one request, after scrolling has paused.
- * A curve that was read is kept until points came.
+ * A curve that was read is kept; that of a running run until its row is read again.
  */
-import { html, useEffect, useState } from "../vendor/ui.js";
+import { html, useEffect, useRef, useState } from "../vendor/ui.js";
 import { getBinary } from "../api.js";
 import { colorOf } from "../colors.js";
+import { decodeSeries, meansOf } from "../components/series.js";
 import { number } from "../format.js";
 import { toastError } from "../toasts.js";
-import { readCurves } from "./curves.js";
 import { splitMetric } from "./groups.js";
 
 const WIDTH = 100;
@@ -18,20 +18,18 @@ const PAUSE_MS = 60;
 const MOST_KEPT = 2000;
 const MOST_ASKED = 25;
 
-const kept = new Map(); // "field run" -> curve, or null if the run has none.
-let waiting = new Map(); // field -> Map of run -> [callbacks].
+const kept = new Map(); // "field run revision" -> curve, or null if the run has none.
+let waiting = new Map(); // field -> Map of run -> {key, callback}.
 let timer = 0;
 
-function ask(field, run, callback) {
+function ask(field, run, key, callback) {
     const runs = waiting.get(field) ?? new Map();
     waiting.set(field, runs);
-    runs.set(run, [...(runs.get(run) ?? []), callback]);
+    runs.set(run, { key, callback });
     clearTimeout(timer);
     timer = setTimeout(readWaiting, PAUSE_MS);
     return () => {
-        const left = (runs.get(run) ?? []).filter((one) => one !== callback);
-        if (left.length) runs.set(run, left);
-        else runs.delete(run);
+        if (runs.get(run)?.callback === callback) runs.delete(run);
     };
 }
 
@@ -41,6 +39,7 @@ async function readWaiting() {
     for (const [field, runs] of asked) {
         const [metric] = splitMetric(field);
         const ids = [...runs.keys()];
+        const keys = new Map(ids.map((run) => [run, runs.get(run).key]));
         for (let from = 0; from < ids.length; from += MOST_ASKED) {
             const some = ids.slice(from, from + MOST_ASKED);
             try {
@@ -49,13 +48,13 @@ async function readWaiting() {
                     metrics: [metric],
                     buckets: BUCKETS,
                 });
-                const found = new Map(readCurves(buffer).map((curve) => [curve.run, curve]));
-                for (const run of some) keep(`${field} ${run}`, found.get(run) ?? null);
+                const found = new Map(decodeSeries(buffer).curves.map((curve) => [curve.run, curve]));
+                for (const run of some) keep(keys.get(run), found.get(run) ?? null);
             } catch (error) {
                 toastError(error);
                 return;
             }
-            for (const run of some) for (const callback of runs.get(run) ?? []) callback();
+            for (const run of some) runs.get(run)?.callback();
         }
     }
 }
@@ -65,15 +64,10 @@ function keep(key, curve) {
     if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
 }
 
-/** Forgets the curves of runs that have new points. */
-export function forget(run) {
-    for (const key of kept.keys()) if (key.endsWith(` ${run}`)) kept.delete(key);
-}
-
 /** The path of bucket means within the box; a gap where all points of a bucket are NaN. */
-function pathOf({ columns, size }) {
-    const { start, sum, count, nan_count: nans } = columns;
-    const means = Array.from({ length: size }, (_, at) => sum[at] / (count[at] - nans[at]));
+function pathOf(curve) {
+    const { start, size } = curve;
+    const means = meansOf(curve);
     const finite = means.filter(Number.isFinite);
     if (!finite.length) return null;
     const [low, high] = [Math.min(...finite), Math.max(...finite)];
@@ -93,12 +87,15 @@ function pathOf({ columns, size }) {
     return { path: `${path}h0.01`, low, high };
 }
 
-export function Sparkline({ run, field }) {
-    const key = `${field} ${run}`;
+export function Sparkline({ row, field }) {
+    const run = row.run_id;
+    const key = `${field} ${run} ${row.status === "running" ? row.revision : ""}`;
     const [, redraw] = useState(0);
-    const curve = kept.get(key);
+    const last = useRef(null);
+    const curve = kept.get(key) ?? last.current;
+    last.current = curve;
     useEffect(
-        () => (kept.has(key) ? undefined : ask(field, run, () => redraw((before) => before + 1))),
+        () => (kept.has(key) ? undefined : ask(field, run, key, () => redraw((before) => before + 1))),
         [key],
     );
     const drawn = curve ? pathOf(curve) : null;

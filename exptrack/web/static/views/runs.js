@@ -23,6 +23,8 @@ import { useFields } from "../runs/use_fields.js";
 import { useRows } from "../runs/use_rows.js";
 import { useWidths } from "../runs/widths.js";
 
+const MEAN_WIDTH = 160; // A mean, its spread and a mark.
+
 export default function Runs({ route }) {
     const query = useMemo(() => readQuery(route.params), [route.params]);
     const where = useMemo(() => conditionsOf(query), [query.filter, JSON.stringify([...query.facets])]);
@@ -152,9 +154,11 @@ export default function Runs({ route }) {
         const described = names.map((name) => {
             const column = describe(name, infos, widths);
             const { cell } = column;
+            const isMean = grouping?.metric === name;
             return {
                 ...column,
                 pinned: pinned.includes(name),
+                width: isMean ? Math.max(column.width, MEAN_WIDTH) : column.width,
                 head: html`<${SortButton} column=${column} order=${query.order} onSort=${sort} />`,
                 sorted: sortedAs(query.order, name),
                 cell: (row) =>

@@ -72,30 +72,32 @@ async function readExampleValues(signal) {
     return { run: id(run), other: id(other), metric: logged?.name, hash: artifact?.hash };
 }
 
+const NOTHING_ASKED = { result: null, error: null, running: false, stopped: false };
+
 /** Runs queries one at a time: the newest replaces the one before, which the server then stops. */
 function useQuery() {
-    const [state, setState] = useState({ result: null, error: null, running: false });
+    const [state, setState] = useState(NOTHING_ASKED);
     const stop = useRef(null);
     const run = async (query, limit) => {
         stop.current?.abort();
         const mine = new AbortController();
         stop.current = mine;
-        setState((before) => ({ ...before, error: null, running: true }));
+        setState((before) => ({ ...NOTHING_ASKED, result: before.result, running: true }));
         const began = performance.now();
         try {
             const result = await post("/api/sql", { query, limit }, mine.signal);
             const seconds = (performance.now() - began) / 1000;
-            if (stop.current === mine)
-                setState({ result: { ...result, query, seconds }, error: null, running: false });
+            if (stop.current === mine) setState({ ...NOTHING_ASKED, result: { ...result, query, seconds } });
         } catch (error) {
             if (stop.current !== mine) return;
-            setState((before) => ({ ...before, error: wasAborted(error) ? null : error, running: false }));
+            setState(wasAborted(error) ? { ...NOTHING_ASKED, stopped: true } : { ...NOTHING_ASKED, error });
         }
     };
     useEffect(() => () => stop.current?.abort(), []);
     const clear = () => {
         stop.current?.abort();
-        setState({ result: null, error: null, running: false });
+        stop.current = null;
+        setState(NOTHING_ASKED);
     };
     return { ...state, run, clear, cancel: () => stop.current?.abort() };
 }
@@ -168,11 +170,13 @@ export default function SqlView({ route }) {
             <div class="sql-answer" aria-live="polite">
                 ${query.error && html`<${Problem} error=${query.error} />`}
                 ${query.running && html`<p class="soft" aria-busy="true">Running…</p>`}
+                ${query.stopped && html`<p class="soft">You stopped the query.</p>`}
                 ${
                     query.result
                         ? html`<${Result} result=${query.result} />`
                         : !query.error &&
                           !query.running &&
+                          !query.stopped &&
                           html`<${Beginning} choose=${choose}
                         hasText=${text.trim() !== ""} />`
                 }

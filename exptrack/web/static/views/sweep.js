@@ -4,8 +4,16 @@
  */
 import { html, useEffect, useMemo } from "../vendor/ui.js";
 import { get, urlOf } from "../api.js";
-import { BrushChips, brushCondition, isBrushed, readBrushes, withBrush, writeBrushes } from "../components/brush.js";
+import {
+    BrushChips,
+    brushCondition,
+    isBrushed,
+    readBrushes,
+    withBrush,
+    writeBrushes,
+} from "../components/brush.js";
 import { Figure, Pick } from "../components/figure.js";
+import { useFollow } from "../components/follow.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
 import { AxisChips, useParallel } from "../components/parallel.js";
 import { dark } from "../colors.js";
@@ -24,14 +32,15 @@ import {
 import { Head } from "./sweep/head.js";
 import { TrialTable } from "./sweep/table.js";
 import { arrange, paramAxis, settingOf } from "./sweep/trials.js";
-import { useFollow } from "./sweeps.js";
 
 const MOST_SLICES = 12;
 
-const open = (route) => ({ data }) => {
-    const id = data?.trial?.run_id ?? data?.run_id;
-    if (id) route.go(`/run/${encodeURIComponent(id)}`);
-};
+const open =
+    (route) =>
+    ({ data }) => {
+        const id = data?.trial?.run_id ?? data?.run_id;
+        if (id) route.go(`/run/${encodeURIComponent(id)}`);
+    };
 
 /** The table behind most charts: a row for each trial. */
 export const trialRows = (study, some = study.trials) => ({
@@ -75,7 +84,7 @@ function Importances({ study, ranked }) {
         table=${() => ({ columns: ["param", "importance"], rows })} />`;
 }
 
-function Parallel({ study, axes, known, brushes, best, route, setBrush }) {
+function Parallel({ study, axes, known, brushes, brushText, best, route, setBrush }) {
     const rows = useMemo(() => {
         const chosen = best ? new Set(study.ranked.slice(0, best)) : null;
         return study.trials
@@ -92,6 +101,7 @@ function Parallel({ study, axes, known, brushes, best, route, setBrush }) {
         axes,
         rows,
         brushes,
+        brushText,
         onBrush: setBrush,
         describe: ({ trial }) => describe(study, trial),
         onOpen: ({ run_id: id }) => id && route.go(`/run/${encodeURIComponent(id)}`),
@@ -110,17 +120,21 @@ function Parallel({ study, axes, known, brushes, best, route, setBrush }) {
 export function BestPick({ best, of, onChange }) {
     const steps = [5, 10, 20, 50, 100, 500].filter((one) => one < of);
     const options = [["", `all ${of}`], ...steps.map((one) => [String(one), `best ${one}`])];
-    return html`<${Pick} label="Show" value=${best ? String(best) : ""} options=${options} onChange=${onChange} />`;
+    return html`<${Pick} label="Show" value=${best ? String(best) : ""} options=${options}
+        onChange=${onChange} />`;
 }
 
-const valueOn = (study, trial, one) => (one.isObjective ? (trial.values[one.place] ?? null) : settingOf(trial, one));
+const valueOn = (study, trial, one) =>
+    one.isObjective ? (trial.values[one.place] ?? null) : settingOf(trial, one);
 
 function Slices({ study, axes, route }) {
     return html`<section class="wide slices" aria-label="Slices"><h2>Slices
         <span class="soft">${study.objective} against each param</span></h2>
-        <div class="slice-grid">${axes.slice(0, MOST_SLICES).map(
-            (one) => html`<${Slice} key=${one.id} study=${study} param=${one} route=${route} />`,
-        )}</div></section>`;
+        <div class="slice-grid">${axes
+            .slice(0, MOST_SLICES)
+            .map(
+                (one) => html`<${Slice} key=${one.id} study=${study} param=${one} route=${route} />`,
+            )}</div></section>`;
 }
 
 function Slice({ study, param, route }) {
@@ -141,7 +155,8 @@ function Plane({ study, axes, route }) {
     const y = pick("y", axes.find((one) => one !== x) ?? axes[0]);
     const option = useMemo(() => planeOption(study, x, y), [study, x, y, dark.value]);
     const options = axes.map(({ id, label }) => [id, label]);
-    const tools = html`<${Pick} label="x" value=${x.id} options=${options} onChange=${(id) => route.set({ x: id })} />
+    const tools = html`<${Pick} label="x" value=${x.id} options=${options}
+            onChange=${(id) => route.set({ x: id })} />
         <${Pick} label="y" value=${y.id} options=${options} onChange=${(id) => route.set({ y: id })} />`;
     return html`<${Figure} title="Two params" option=${option} events=${{ click: open(route) }} tools=${tools}
         height=${340} label=${`${y.label} against ${x.label}; the colour says how good the value is`}
@@ -170,7 +185,12 @@ function Reports({ study, route }) {
         table=${() => ({
             columns: ["trial", "state", "step", "value"],
             rows: study.trials.flatMap((one) =>
-                Object.entries(one.reports).map(([step, value]) => [one.number, one.state, Number(step), value]),
+                Object.entries(one.reports).map(([step, value]) => [
+                    one.number,
+                    one.state,
+                    Number(step),
+                    value,
+                ]),
             ),
         })} />`;
 }
@@ -212,7 +232,10 @@ function Brushed({ study, axes, brushes, chosen, setBrush, route }) {
 }
 
 function Study({ answer, ranked, route, reload }) {
-    const study = useMemo(() => arrange(answer, route.params.get("metric")), [answer, route.params.get("metric")]);
+    const study = useMemo(
+        () => arrange(answer, route.params.get("metric")),
+        [answer, route.params.get("metric")],
+    );
     const axes = useMemo(() => answer.space.map((space) => paramAxis(space, study.trials)), [study]);
     const known = useMemo(
         () => [
@@ -252,9 +275,9 @@ function Study({ answer, ranked, route, reload }) {
                 : html`<div class="figure-grid">
             ${study.metrics.length > 1 ? html`<${Front} ...${common} />` : html`<${History} ...${common} />`}
             <${Importances} study=${study} ranked=${ranked} />
-            <${Parallel} ...${common} axes=${shownAxes} known=${known} brushes=${brushes} best=${best}
+            <${Parallel} ...${common} axes=${shownAxes} known=${known} brushes=${brushes}
+                brushText=${brushText} best=${best}
                 setBrush=${setBrush} />
-            <${Brushed} ...${common} axes=${known} brushes=${brushes} chosen=${chosen} setBrush=${setBrush} />
             ${axes.length > 0 && html`<${Slices} ...${common} axes=${axes} />`}
             ${axes.length > 0 && html`<${Plane} ...${common} axes=${axes} />`}
             ${
@@ -264,6 +287,7 @@ function Study({ answer, ranked, route, reload }) {
             }
             <${Timeline} ...${common} />
             <${TrialTable} ...${common} trials=${chosen} params=${axes} />
+            <${Brushed} ...${common} axes=${known} brushes=${brushes} chosen=${chosen} setBrush=${setBrush} />
         </div>`
         }`;
 }
@@ -282,6 +306,8 @@ export default function Sweep({ route }) {
     useEffect(() => {
         if (study.data) document.title = `${visible(study.data.study.name)} · exptrack`;
     }, [study.data?.study.name]);
-    return html`<div class="view sweep-view"><${Loaded} of=${study}>${(answer) => html`<${Study} answer=${answer}
+    return html`<div class="view sweep-view"><${Loaded} of=${study}>${(
+        answer,
+    ) => html`<${Study} answer=${answer}
         ranked=${ranked} route=${route} reload=${study.reload} />`}<//></div>`;
 }

@@ -1,39 +1,20 @@
 /** The studies of the archive, at /sweeps: their trials by state, their best values, and which of them run. */
-import { html, useEffect, useState } from "../vendor/ui.js";
+import { html, useState } from "../vendor/ui.js";
 import { get } from "../api.js";
 import { Command } from "../components/copy.js";
+import { useFollow } from "../components/follow.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
 import { Moment } from "../components/moment.js";
 import { SearchField } from "../components/search_field.js";
 import { exact, number, plural, visible } from "../format.js";
-import { watch } from "../live.js";
 import { Directions, States } from "./sweep/states.js";
-
-const REST_MS = 2000;
-
-/** Calls `again` when runs changed, but not more often than every two seconds. */
-export function useFollow(again) {
-    useEffect(() => {
-        let timer = null;
-        const stop = watch({ runs: true }, () => {
-            timer ??= setTimeout(() => {
-                timer = null;
-                again();
-            }, REST_MS);
-        });
-        return () => {
-            clearTimeout(timer);
-            stop();
-        };
-    }, []);
-}
 
 const addressOf = (name) => `/sweep/${encodeURIComponent(name)}`;
 const countOf = ({ counts }) => Object.values(counts).reduce((sum, one) => sum + one, 0);
 
 function Best({ study }) {
     if (study.best_value === null)
-        return html`<span class="soft">${study.directions.length > 1 ? "a front of several objectives" : ""}</span>`;
+        return study.directions.length > 1 && html`<span class="soft">a front of several objectives</span>`;
     return html`<span title=${exact(study.best_value)}>${number(study.best_value)}</span>
         <span class="soft"> of trial ${study.best_number}</span>`;
 }
@@ -62,10 +43,12 @@ function Listing({ studies, search }) {
     const shown = studies.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)));
     if (shown.length === 0) return html`<p class="soft">No sweep has this in its name.</p>`;
     return html`<div class="sweep-list"><table class="listing">
-        <thead><tr><th scope="col">Sweep</th><th scope="col">State</th><th scope="col" class="number">Trials</th>
+        <thead><tr><th scope="col">Sweep</th><th scope="col">State</th>
+            <th scope="col" class="number">Trials</th>
             <th scope="col">Objective</th><th scope="col">Best value</th><th scope="col">Sampler</th>
             <th scope="col">Pruner</th><th scope="col">Created</th></tr></thead>
-        <tbody>${shown.map((study) => html`<${Row} key=${study.name} study=${study} />`)}</tbody></table></div>`;
+        <tbody>${shown.map((study) => html`<${Row} key=${study.name} study=${study} />`)}</tbody>
+        </table></div>`;
 }
 
 export default function Sweeps() {

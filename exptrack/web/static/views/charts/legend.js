@@ -123,7 +123,8 @@ function Entry({ entry, isHidden, hover, onColor, onPoint, onHide, hidden, isGro
             : html`<span class=${`status-${status}`} title=${STATUS[status].word}>${STATUS[status].sign}</span>`
     }
     <button class="icon chart-run-color" title="Choose its colour"
-      aria-label=${`Choose the colour of ${visible(label)}`} onClick=${onColor}><${Icon} name="pencil" size=${12} /></button>
+      aria-label=${`Choose the colour of ${visible(label)}`} onClick=${onColor}>
+      <${Icon} name="pencil" size=${12} /></button>
   </li>`;
 }
 

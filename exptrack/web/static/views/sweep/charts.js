@@ -15,7 +15,8 @@ export const describe = (study, trial) => [
     ...(trial.isFeasible ? [] : [["constraints", "broken"]]),
 ];
 
-const tipOf = (study, colors) => tooltip(colors, ({ data }) => (data?.trial ? lines(describe(study, data.trial)) : ""));
+const tipOf = (study, colors) =>
+    tooltip(colors, ({ data }) => (data?.trial ? lines(describe(study, data.trial)) : ""));
 
 /** A point of a trial, in the colour of its score. */
 function point(trial, value, colors, scale) {
@@ -193,7 +194,10 @@ export function reportsOption(study) {
             itemStyle: { color: color(trial), opacity: trial.state === "pruned" ? 0.55 : 0.9 },
             emphasis: { lineStyle: { width: 3 } },
             data: Object.entries(trial.reports)
-                .map(([step, value]) => ({ value: [Number(step), typeof value === "number" ? value : null], trial }))
+                .map(([step, value]) => ({
+                    value: [Number(step), typeof value === "number" ? value : null],
+                    trial,
+                }))
                 .toSorted((one, other) => one.value[0] - other.value[0]),
         })),
     };
@@ -204,7 +208,9 @@ export function timelineOption(study) {
     const colors = theme();
     const ran = study.trials.filter(({ started_at: at }) => at !== null);
     const begin = Math.min(...ran.map(({ started_at: at }) => Date.parse(at)));
-    const now = Math.max(...ran.flatMap((one) => [one.started_at, one.ended_at].map((at) => Date.parse(at) || 0)));
+    const now = Math.max(
+        ...ran.flatMap((one) => [one.started_at, one.ended_at].map((at) => Date.parse(at) || 0)),
+    );
     const spans = ran.map((trial) => {
         const from = (Date.parse(trial.started_at) - begin) / 1000;
         const to = ((trial.ended_at === null ? now : Date.parse(trial.ended_at)) - begin) / 1000;
@@ -220,12 +226,17 @@ export function timelineOption(study) {
                 : "",
         ),
         dataZoom: [{ type: "inside", yAxisIndex: 0, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }],
-        xAxis: valueAxis(colors, "time since the first trial began", {}, {
-            nameGap: 26,
-            min: 0,
-            scale: false,
-            axisLabel: { color: colors.soft, fontSize: 11, formatter: (tick) => duration(tick) },
-        }),
+        xAxis: valueAxis(
+            colors,
+            "since the first trial began",
+            {},
+            {
+                nameGap: 26,
+                min: 0,
+                scale: false,
+                axisLabel: { color: colors.soft, fontSize: 11, formatter: (tick) => duration(tick) },
+            },
+        ),
         yAxis: axis(colors, "trial", {
             type: "category",
             inverse: true,

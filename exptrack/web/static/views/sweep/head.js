@@ -1,4 +1,4 @@
-/** The head of a study: its best trial, its trials by state, what drives the search, and the button that stops it. */
+/** The head of a study: its best trial, its trials by state, what drives the search, the way to stop it. */
 import { html, useState } from "../../vendor/ui.js";
 import { archive, post, urlOf } from "../../api.js";
 import { Pick } from "../../components/figure.js";
@@ -20,7 +20,7 @@ function Best({ study }) {
         ? html`<a href=${`/run/${encodeURIComponent(best.run_id)}`}>trial ${best.number}</a>`
         : `trial ${best.number}`;
     return html`<div class="sweep-best"><strong title=${exact(best.value)}>${number(best.value)}</strong>
-        <span class="soft">best <bdi>${visible(study.objective)}</bdi>, ${trial}</span>
+        <span class="soft">best <bdi>${visible(study.objective)}</bdi></span> ${trial}
         <dl class="sweep-params">${Object.entries(best.params).map(
             ([name, setting]) => html`<div key=${name}><dt><bdi>${visible(name)}</bdi></dt>
             <dd title=${visible(String(setting))}><bdi>${value(setting)}</bdi></dd></div>`,

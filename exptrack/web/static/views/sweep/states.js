@@ -16,7 +16,7 @@ export function State({ state }) {
     return html`<span class=${`status status-${status}`}><i aria-hidden="true">${sign}</i>${word}</span>`;
 }
 
-/** The counts of trials by state; `link` returns the address of the runs in a state. */
+/** The counts of trials by state. */
 export function States({ counts }) {
     const present = Object.entries(STATES).filter(([state]) => counts[state] > 0);
     if (present.length === 0) return html`<span class="soft">no trial yet</span>`;
@@ -43,8 +43,10 @@ const ARROWS = { minimize: "↓", maximize: "↑" };
 /** What each objective is called, and which way is better. */
 export function Directions({ study }) {
     return html`<span class="objectives">${study.directions.map(
-        (direction, place) => html`<span key=${place}><bdi>${visible(
-            study.metrics[place] ?? (study.directions.length > 1 ? `objective ${place}` : "objective"),
-        )}</bdi> <span class="soft" title=${direction} aria-label=${direction}>${ARROWS[direction] ?? ""}</span></span>`,
+        (direction, place) =>
+            html`<span key=${place}><bdi>${visible(
+                study.metrics[place] ?? (study.directions.length > 1 ? `objective ${place}` : "objective"),
+            )}</bdi> <span class="soft" title=${direction}>${ARROWS[direction] ?? ""}<span
+            class="unseen">${direction}</span></span></span>`,
     )}</span>`;
 }

@@ -16,26 +16,39 @@ function columnsOf(study, params) {
         isSpecial(one)
             ? html`<span class="special">${number(one)}</span>`
             : html`<span title=${typeof one === "number" ? exact(one) : null}><bdi>${value(one)}</bdi></span>`;
-    const plain = (id, label, isNumber, of) => ({ id, label, isNumber, of, draw: (trial) => cell(of(trial)) });
+    const plain = (id, label, isNumber, of) => ({
+        id,
+        label,
+        isNumber,
+        of,
+        draw: (trial) => cell(of(trial)),
+    });
     const link = (trial) =>
         trial.run_id &&
         html`<a href=${`/run/${encodeURIComponent(trial.run_id)}`}><code>${visible(trial.run_id)}</code></a>`;
     return [
         {
             ...plain("trial", "Trial", true, (trial) => trial.number),
-            draw: (trial) => html`${trial.isBest && html`<span class="best-mark" title="The best">
-            <${Icon} name="star" size=${12} /></span>`}${trial.number}`,
+            draw: (trial) =>
+                html`${
+                    trial.isBest &&
+                    html`<span class="best-mark" title="The best">
+            <${Icon} name="star" size=${12} /></span>`
+                }${trial.number}`,
         },
         {
             ...plain("state", "State", false, (trial) => trial.state),
-            draw: (trial) => html`<${State} state=${trial.state} />${
-                !trial.isFeasible && html`<span class="soft"> constraints broken</span>`
-            }`,
+            draw: (trial) =>
+                html`<${State} state=${trial.state} />${
+                    !trial.isFeasible && html`<span class="soft"> constraints broken</span>`
+                }`,
         },
         ...study.metrics.map((name, place) =>
             plain(`value:${name}`, name, true, (trial) => trial.values[place] ?? null),
         ),
-        ...params.map(({ id, kind }) => plain(id, id, kind === "number", (trial) => trial.params[id] ?? null)),
+        ...params.map(({ id, kind }) =>
+            plain(id, id, kind === "number", (trial) => trial.params[id] ?? null),
+        ),
         { ...plain("took", "Took", true, seconds), draw: (trial) => duration(seconds(trial)) },
         { ...plain("run", "Run", false, (trial) => trial.run_id), draw: link },
         plain("reason", "Reason", false, (trial) => trial.reason),
@@ -77,10 +90,14 @@ export function TrialTable({ study, trials, params, route }) {
                 column.id === id && html`<${Icon} name=${isDown ? "arrow-down" : "arrow-up"} size=${12} />`
             }</button></th>`,
         )}</tr></thead>
-        <tbody>${sorted.slice(at * MOST_ROWS, (at + 1) * MOST_ROWS).map(
-            (trial) => html`<tr key=${trial.number} class=${trial.isBest ? "best-trial" : null}>${columns.map(
-                ({ id, isNumber, draw }) => html`<td key=${id} class=${isNumber ? "number" : null}>${draw(trial)}</td>`,
-            )}</tr>`,
-        )}</tbody></table></div>
+        <tbody>${sorted
+            .slice(at * MOST_ROWS, (at + 1) * MOST_ROWS)
+            .map(
+                (trial) =>
+                    html`<tr key=${trial.number} class=${trial.isBest ? "best-trial" : null}>${columns.map(
+                        ({ id, isNumber, draw }) =>
+                            html`<td key=${id} class=${isNumber ? "number" : null}>${draw(trial)}</td>`,
+                    )}</tr>`,
+            )}</tbody></table></div>
         <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(trials.length, "trial")}<//></section>`;
 }

@@ -37,7 +37,12 @@ export function arrange(answer, metric) {
         };
     });
     const counted = trials.filter(({ state, value }) => state === "complete" && value !== null);
-    const score = counted.length ? scorer(counted.map(({ value }) => value), isLess) : () => null;
+    const score = counted.length
+        ? scorer(
+              counted.map(({ value }) => value),
+              isLess,
+          )
+        : () => null;
     for (const trial of trials) trial.score = trial.value === null ? null : score(trial.value);
     const sign = isLess ? 1 : -1;
     const ranked = counted.toSorted((one, other) => sign * (one.value - other.value));
@@ -50,7 +55,8 @@ export function paramAxis(space, trials) {
     const isNumber = space.kind !== "choice";
     const log = space.log && values.every((one) => one > 0);
     const axis = { id: space.param, label: space.param, kind: isNumber ? "number" : "category", log };
-    if (isNumber) return { ...axis, min: numeric(space.low) ?? undefined, max: numeric(space.high) ?? undefined };
+    if (isNumber)
+        return { ...axis, min: numeric(space.low) ?? undefined, max: numeric(space.high) ?? undefined };
     const names = [...(space.choices ?? []), ...values].map(nameOf);
     return { ...axis, categories: [...new Set(names)] };
 }

@@ -97,6 +97,9 @@ def test_the_keyboard_reads_exact_values_and_pins_them(visit: Visit, contents: C
     assert repr(value) in page.locator(".legend-table").inner_text()
     page.keyboard.press("Escape")
     assert tooltip.count() == 0
+    assert "chart=" in page.url
+    page.keyboard.press("Escape")
+    visit.wait_until("() => !location.search.includes('chart=')")
 
 
 def test_a_log_axis_and_ignored_outliers_say_what_is_missing(

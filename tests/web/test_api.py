@@ -7,10 +7,11 @@ import math
 import os
 import shutil
 import stat
+import threading
 from array import array
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -528,6 +529,28 @@ def test_the_archive_of_the_questions_cannot_write(tmp_path: Path) -> None:
     page = Page(str(tmp_path / "lab.db"))
     with pytest.raises(Exception, match="read"):
         page.archive.get_run(run).add_tag("x")
+    page.close()
+
+
+class Recorder:
+    """An archive that notes which threads use it."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self.threads: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.threads.add(threading.current_thread().name)
+        return getattr(self._archive, name)
+
+
+def test_two_threads_read_and_the_event_loop_never_does(made: tuple[Path, str]) -> None:
+    page = Page(str(made[0]))
+    recorder = Recorder(page.archive)
+    page.archive = cast(Archive, recorder)
+    ask_everything(Client(make_app(page, PORT, TOKEN)), made[1])
+    assert recorder.threads
+    assert recorder.threads <= {"exptrack-page_0", "exptrack-page_1"}
     page.close()
 
 

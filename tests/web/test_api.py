@@ -7,6 +7,8 @@ import math
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from array import array
 from datetime import datetime, timedelta, timezone
@@ -335,6 +337,30 @@ def test_an_artifact_is_sent_in_pieces_as_a_file_to_save(client: Client, main_ru
         b"inside",
         "attachment; filename*=UTF-8''in.txt",
     )
+
+
+def test_a_slow_browser_does_not_keep_the_log_from_being_folded(tmp_path: Path) -> None:
+    run = fill(tmp_path / "lab.db")
+    page = Page(str(tmp_path / "lab.db"))
+    fold = f"""
+import sqlite3
+print(sqlite3.connect({str(tmp_path / "lab.db")!r}).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+"""
+    folded = []
+
+    def be_slow(message: Any) -> None:
+        if message.get("more_body") and not folded:
+            archive.get_run(run).add_tag("written meanwhile")
+            assert (tmp_path / "lab.db-wal").stat().st_size > 0
+            done = subprocess.run([sys.executable, "-c", fold], capture_output=True, text=True, check=True)
+            folded.append(done.stdout)
+
+    with Archive(tmp_path / "lab.db") as archive:
+        client = Client(make_app(page, PORT, TOKEN), on_message=be_slow)
+        assert client.get(f"/artifact/{run}/1/bytes").content == BINARY
+        # The first number would be 1 if a reader were in the way.
+        assert folded == ["(0, 0, 0)\n"]
+    page.close()
 
 
 def test_a_name_that_acts_is_tamed(client: Client, main_run: str) -> None:

@@ -4,7 +4,7 @@ import { duration, number } from "../../format.js";
 import { STATES } from "./states.js";
 import { settingOf } from "./trials.js";
 
-const DIM = 0.35;
+const DIM = 0.5;
 const MOST_BARS = 12;
 
 /** What the tooltip says of a trial. */
@@ -18,18 +18,22 @@ export const describe = (study, trial) => [
 const tipOf = (study, colors) =>
     tooltip(colors, ({ data }) => (data?.trial ? lines(describe(study, data.trial)) : ""));
 
+/** How a pruned trial looks. The empty symbols of ECharts are filled with white. */
+const ring = (color) => ({ color: "transparent", borderColor: color, borderWidth: 1.5, opacity: 0.7 });
+
 /** A point of a trial, in the colour of its score. */
 function point(trial, value, colors, scale) {
     const color = trial.score === null ? colors.faint : scale[Math.round(trial.score * (scale.length - 1))];
     const isWhole = trial.state === "complete" && trial.isFeasible;
+    const look = trial.state === "pruned" ? ring(color) : { color, opacity: isWhole ? 0.9 : DIM };
     return {
         value,
         trial,
-        symbol: trial.isBest ? "diamond" : trial.state === "pruned" ? "emptyCircle" : "circle",
+        symbol: trial.isBest ? "diamond" : "circle",
         symbolSize: trial.isBest ? 14 : 8,
         itemStyle: trial.isBest
             ? { color, borderColor: colors.text, borderWidth: 1.5 }
-            : { color, opacity: isWhole ? 0.9 : DIM + 0.2 },
+            : look,
     };
 }
 
@@ -39,9 +43,11 @@ export function historyOption(study) {
     const dots = (state) => ({
         type: "scatter",
         name: STATES[state].word,
-        symbol: state === "pruned" ? "emptyCircle" : "circle",
         symbolSize: 7,
-        itemStyle: { color: colors[STATES[state].color], opacity: state === "pruned" ? 0.7 : 0.85 },
+        itemStyle:
+            state === "pruned"
+                ? ring(colors[STATES[state].color])
+                : { color: colors[STATES[state].color], opacity: 0.85 },
         data: study.trials
             .filter((trial) => trial.state === state && trial.value !== null)
             .map((trial) => ({ value: [trial.number, trial.value], trial })),

@@ -5,8 +5,8 @@
 import { computed, signal } from "./vendor/ui.js";
 
 /**
- * The views: the file in views/, what the bar calls it (null: not in the bar), and the key after `g`. A view that
- * is not in the bar belongs to another one, and has a title of its own.
+ * The views: the file in views/, what the bar calls it (null: not in the bar), and the key after `g`. A view
+ * that is not in the bar belongs to another one, and has a title of its own.
  */
 export const VIEWS = {
     runs: { label: "Runs", key: "r" },

@@ -187,7 +187,8 @@ export default function Explore({ route }) {
     ]);
     const problem = [error, fields.error].find((one) => one?.kind === "FilterError");
     const failed = [error, fields.error].find((one) => one && one.kind !== "FilterError");
-    return html`<div class="view explore-view" aria-busy=${rows === null && !error ? "true" : "false"}>
+    const isBusy = rows === null && !error && !fields.error;
+    return html`<div class="view explore-view" aria-busy=${isBusy ? "true" : "false"}>
         <${FilterLine} text=${where} problem=${problem ?? null} inputRef=${input}
             onApply=${(text, push) => route.set({ where: text || null }, { push })} />
         ${failed && html`<${Problem} error=${failed} retry=${() => setTurn(turn + 1)} />`}

@@ -75,10 +75,18 @@ function Front({ study, route }) {
         table=${() => trialRows(study)} />`;
 }
 
+/** Whether there is something to rank: completed trials whose values and params differ. */
+function canRank(answer) {
+    const trials = answer?.trials.filter(({ state }) => state === "complete") ?? [];
+    const differ = (of) => new Set(trials.map((trial) => JSON.stringify(of(trial)))).size > 1;
+    return differ(({ values }) => values) && differ(({ params }) => params);
+}
+
 function Importances({ study, ranked }) {
     const rows = ranked.data?.importances.map((one) => [one.param, one.importance]) ?? [];
     const option = useMemo(() => barsOption(rows), [ranked.data, dark.value]);
-    const empty = ranked.error?.message ?? (ranked.data ? null : "Reading…");
+    const waits = canRank(study) ? "Reading…" : "Importances need completed trials that differ.";
+    const empty = ranked.error?.message ?? (ranked.data ? null : waits);
     return html`<${Figure} title="Importance of the params" option=${option} empty=${empty && visible(empty)}
         height=${320} label=${`How much each param matters for ${study.objective}`}
         table=${() => ({ columns: ["param", "importance"], rows })} />`;
@@ -299,7 +307,8 @@ export default function Sweep({ route }) {
     const metric = route.params.get("metric");
     const counted = study.data?.study.counts.complete ?? 0;
     const ranked = useLoad(
-        (signal) => get("/api/sweep-importances", { name, metric }, signal),
+        async (signal) =>
+            canRank(study.data) ? get("/api/sweep-importances", { name, metric }, signal) : null,
         [name, metric, counted],
     );
     useFollow(study.reload);

@@ -1,0 +1,87 @@
+"""The explorer and sweeps: brushes are filters, charts have their data as tables, and trials lead to runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import parse_qs, quote, urlsplit
+
+from tests.web.browser.archives import Contents
+from tests.web.browser.views import VIEWS
+from tests.web.browser.visits import Visit
+
+FIELDS = "x=config.optim.lr&y=metrics.train/loss"
+BRUSH = quote(json.dumps(["config.optim.lr", [0.005, 0.2]]))
+
+
+def asked(visit: Visit, name: str) -> list[str]:
+    return parse_qs(urlsplit(visit.page.url).query).get(name, [])
+
+
+def test_a_brush_in_the_address_is_a_filter_that_runs_takes_over(visit: Visit, contents: Contents) -> None:
+    page = visit.open(f"/explore?{FIELDS}&brush={BRUSH}", ".brush-bar", "canvas")
+    condition = "config.optim.lr >= 0.005 and config.optim.lr <= 0.2"
+    assert page.inner_text(".brush-bar code") == condition
+    brushed = int(page.inner_text(".brush-bar strong").split()[0])
+    page.get_by_role("link", name="Show in Runs").click()
+    page.locator("[role=row]").first.wait_for()
+    visit.settle()
+    assert asked(visit, "where") == [condition]
+    assert page.locator("[role=grid]").get_attribute("aria-rowcount") == str(brushed + 1)
+    assert visit.find_problems() == []
+
+
+def test_a_rectangle_over_the_points_brushes_both_fields(visit: Visit, contents: Contents) -> None:
+    page = visit.open(f"/explore?{FIELDS}", "canvas")
+    box = page.locator(".echart").first.bounding_box()
+    assert box is not None
+    left, top = box["x"] + 80, box["y"] + 20
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(left + box["width"] / 3, top + 80)
+    page.mouse.move(left + box["width"] / 2, top + box["height"] / 2)
+    page.mouse.up()
+    page.locator(".brush-bar").wait_for()
+    assert [json.loads(one)[0] for one in asked(visit, "brush")] == ["config.optim.lr", "metrics.train/loss"]
+    page.keyboard.press("Escape")
+    page.locator(".brush-bar").wait_for(state="detached")
+    assert asked(visit, "brush") == []
+
+
+def test_axes_move_by_the_keyboard_and_stay_in_the_address(visit: Visit, contents: Contents) -> None:
+    page = visit.open("/explore?axes=config.seed&axes=config.optim.lr&axes=config.model.depth", ".axis-chip")
+    page.locator(".axis-chip").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert asked(visit, "axes") == ["config.optim.lr", "config.seed", "config.model.depth"]
+    page.locator(".axis-chip").nth(2).focus()
+    page.keyboard.press("Delete")
+    assert asked(visit, "axes") == ["config.optim.lr", "config.seed"]
+
+
+def test_every_chart_of_a_sweep_has_its_data_as_a_table(visit: Visit, contents: Contents) -> None:
+    page = visit.open(VIEWS["sweep"].address(contents), "canvas")
+    buttons = page.get_by_role("button", name=re.compile("^Show as a table"))
+    expected = buttons.count()
+    assert expected >= 6
+    for _ in range(expected):
+        buttons.first.click()
+    tables = page.locator(".figure-table")
+    assert tables.count() == expected
+    assert all("trial" in text or "param" in text for text in tables.all_inner_texts())
+
+
+def test_the_trials_of_a_sweep_are_sorted_and_lead_to_their_runs(visit: Visit, contents: Contents) -> None:
+    page = visit.open(f"/sweep/{contents.study}", ".trial-table")
+    page.get_by_role("button", name="loss", exact=True).click()
+    rows = page.locator(".trial-table tbody tr")
+    cells = rows.locator("td:nth-child(3)")
+    values = [float(text) for text in cells.all_inner_texts()]
+    assert len(values) == 6
+    assert values == sorted(values)
+    assert asked(visit, "sort") == ["value:loss"]
+    page.get_by_role("button", name="loss", exact=True).click()
+    assert [float(text) for text in cells.all_inner_texts()] == sorted(values, reverse=True)
+    assert asked(visit, "sort") == ["-value:loss"]
+    rows.first.locator("a").click()
+    page.locator("#run-panel").wait_for()
+    assert "/run/" in page.url

@@ -297,6 +297,7 @@ def measure_curves(playwright: Playwright, server: Server, points: int, rounds: 
                 first, last = _wait_for_curves(page)
                 firsts.append(first)
                 lasts.append(last)
+        note(f"{CURVES} x {size:,} points, the first time: first curves", firsts[:1], "ms", first_budget)
         note(f"{CURVES} x {size:,} points, the first time: all", lasts[:1], "ms", all_budget)
         note(f"{CURVES} x {size:,} points: first curves", firsts[1:], "ms", first_budget)
         note(f"{CURVES} x {size:,} points: all", lasts[1:], "ms", all_budget)

@@ -26,7 +26,7 @@ PICTURES = ("runs", "charts", "compare")
 
 def list_views(archive: Archive) -> dict[str, tuple[str, str]]:
     """List the address of each picture, and what the view shows when it is ready."""
-    best = [run.run_id for run, _ in archive.best_runs(METRIC, "maximize", limit=2)]
+    best = [run.run_id for run, _ in archive.best_runs(METRIC, "maximize", limit=4)]
     runs = {"order": f"-metrics.{METRIC}", "spark": f"metrics.{METRIC}"}
     charts = {"where": 'config.model.kind = "mlp"', "color": "config.optim.lr"}
     addresses = (
@@ -34,7 +34,7 @@ def list_views(archive: Archive) -> dict[str, tuple[str, str]]:
         f"/charts?{urlencode(charts)}",
         f"/compare?{urlencode({'runs': best}, doseq=True)}",
     )
-    shown = (".grid-body svg", "canvas", "main >> text=optim")
+    shown = (".grid-body svg", "canvas", "main >> text=hidden")
     return dict(zip(PICTURES, zip(addresses, shown, strict=True), strict=True))
 
 

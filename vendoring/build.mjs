@@ -71,10 +71,7 @@ const ICONS = [
 ];
 
 /** Style sheets that are taken as they are: the file's name, and where it lies in node_modules. */
-const STYLES = {
-    "uplot.css": "uplot/dist/uPlot.min.css",
-    "regular-table.css": "regular-table/dist/css/container.css",
-};
+const STYLES = { "uplot.css": "uplot/dist/uPlot.min.css" };
 
 /** What a package is called whose file lies at this path, or null if no package owns it. */
 function packageOf(path) {

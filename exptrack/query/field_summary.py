@@ -23,6 +23,7 @@ from exptrack.query.compiler import STATES, TRASHED
 from exptrack.query.conditions import Field
 from exptrack.query.fields import OF_RUNS, Values
 
+_TYPE_NAMES = {bool: "bool", str: "text", int: "int", float: "float", datetime: "time"}
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 _NUMBER = "v.key = {key} AND v.num IS NOT NULL{kept}"
@@ -214,10 +215,11 @@ def summarize_counts(
 
 
 def _name_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    kinds = ((str, "text"), (int, "int"), (float, "float"), (datetime, "time"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "list")
+    name = _TYPE_NAMES.get(type(value))
+    if name is not None:
+        return name
+    # The words of a status are texts of a class of their own.
+    return "text" if isinstance(value, str) else "list"
 
 
 def _find_mean(numbers: Sequence[float]) -> float:

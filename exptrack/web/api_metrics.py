@@ -19,6 +19,7 @@ MAX_COUNTED = 50  # metrics of a question that the cache answers; to count more 
 METRICS = "metrics."
 
 _Counts = dict[str, tuple[int | None, ...]]  # the points of each metric, by run
+_Curves = dict[tuple[str, str], PackedCurve]  # by run and metric
 
 
 class _Wanted(NamedTuple):
@@ -54,9 +55,6 @@ def read_series(page: Page, question: Question) -> Response:
     described = [{"run": run, "metric": name, "size": one.size} for (run, name), one in curves.items()]
     packed = [one.content for one in curves.values()]
     return answer_bytes(join_curves(version, wanted.by, width, described, packed), version)
-
-
-_Curves = dict[tuple[str, str], PackedCurve]  # by run and metric
 
 
 def _read(

@@ -1,7 +1,8 @@
 """Encode answers: records as JSON, curves as columns of numbers, errors with their status.
 
-Invariants: JSON has no NaN and no infinities, so they are texts. A record is an object with the names of its
-fields. Times are ISO 8601 in UTC and end with Z. Bytes are an object with their base64.
+Invariants: JSON has no NaN and no infinities, so they are texts. So are whole numbers that a browser would
+round. A record is an object with the names of its fields. Times are ISO 8601 in UTC and end with Z. Bytes are
+an object with their base64.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ STATUSES: tuple[tuple[type[ExptrackError], int], ...] = (
 )
 CLIENT_LEFT = 499  # nobody reads this status; it is that of nginx
 CURVE_COLUMNS = ("start", "min", "max", "sum", "count", "nan_count", "first", "last")
+EXACT = 2**53  # up to here, a double holds every whole number
 ALIGNMENT = 8  # of float64 in the buffer of a browser
 BIG_ENDIAN = array("H", [1]).tobytes() == b"\0\1"
 
@@ -54,8 +56,10 @@ BIG_ENDIAN = array("H", [1]).tobytes() == b"\0\1"
 def to_plain(value: Any) -> Any:
     """Return a value as JSON has it."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind is str or kind is bool or value is None:
         return value
+    if kind is int:
+        return value if -EXACT <= value <= EXACT else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else write_special(value)
     if isinstance(value, str):

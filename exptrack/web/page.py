@@ -15,6 +15,7 @@ _T = TypeVar("_T")
 
 CACHE_BYTES = 2_000_000  # of the file, in memory, for each thread
 CHANGE_WAIT_S = 5.0
+CHANGE_S = 3600.0  # thousands of runs may get a tag at once
 VERIFY_S = 24 * 3600.0
 
 
@@ -27,7 +28,7 @@ class Page:
         self.can_edit = can_edit
         self.readers = Readers()
         # Changes come one after the other, and do not wait for readings.
-        self.writers = Readers(1, "exptrack-page-changes")
+        self.writers = Readers(1, "exptrack-page-changes", limit_s=CHANGE_S)
         self.verifiers = Readers(1, "exptrack-page-verify", limit_s=VERIFY_S)
         self.live = Live(self.archive)
         self.curves = CurveCache()

@@ -193,7 +193,22 @@ def _bind(port: int | None) -> socket.socket:
     """
     for one in [*range(FIRST_PORT, FIRST_PORT + PORTS), 0] if port is None else [port]:
         try:
-            return socket.create_server((HOST, one))
+            return _listen(one)
         except OSError as error:
             problem = error.strerror
     raise InvalidValueError(f"the port {port} cannot be used ({problem}); choose another one")
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        if sys.platform == "win32":  # otherwise another program could take the port as well
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:  # so that a port is free at once after the last page has ended
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener

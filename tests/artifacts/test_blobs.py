@@ -504,14 +504,29 @@ DAMAGES = {
 HARMLESS_TO_READ = {"append"}
 
 
-@pytest.mark.parametrize("what", DAMAGES)
+# The others change the same row in the same way, whatever the numbers are.
+AT_A_PLACE = [what for what, statement in DAMAGES.items() if "?1 + ?2" not in statement]
+
+
+@pytest.mark.parametrize("what", AT_A_PLACE)
 @settings(max_examples=5, deadline=None)
 @given(which=st.integers(0, 50), place=st.integers(1, 200_000))
 def test_damaged_bytes_never_come_back_and_verify_names_the_run(
     sound: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory, what: str, which: int, place: int
 ) -> None:
+    require_told(sound, tmp_path_factory.mktemp("damaged"), what, which, place)
+
+
+@pytest.mark.parametrize("what", [what for what in DAMAGES if what not in AT_A_PLACE])
+def test_a_damaged_row_never_comes_back_and_verify_names_the_run(
+    sound: tuple[Path, str], tmp_path: Path, what: str
+) -> None:
+    require_told(sound, tmp_path / "damaged", what, 0, 1)
+
+
+def require_told(sound: tuple[Path, str], folder: Path, what: str, which: int, place: int) -> None:
     path, run_id = sound
-    folder = tmp_path_factory.mktemp("damaged")
+    folder.mkdir(exist_ok=True)
     copy = Path(shutil.copy(path, folder / "lab.db"))
     assert damage(copy, DAMAGES[what], values=(which, place)) > 0
     (folder / "out").mkdir()

@@ -94,13 +94,15 @@ def test_a_later_migration_keeps_what_was_there(tmp_path: Path, monkeypatch: pyt
         assert archive.info().format == 2
 
 
-def test_current_sql_is_the_schema_of_a_new_archive(archive: Archive) -> None:
+def test_current_sql_is_the_schema_of_a_new_archive(tmp_path: Path) -> None:
     current = (migrations.schema_folder() / "current.sql").read_text(encoding="utf-8")
-    assert migrations.schema_text(archive._connection) == current
+    with Archive(tmp_path / "lab.db") as archive:
+        assert migrations.schema_text(archive._connection) == current
 
 
-def test_identity_and_strictness(archive: Archive) -> None:
-    connection = sqlite3.connect(archive.path)
+def test_identity_and_strictness(tmp_path: Path) -> None:
+    Archive(tmp_path / "lab.db").close()
+    connection = sqlite3.connect(tmp_path / "lab.db")
     assert connection.execute("PRAGMA application_id").fetchone() == (migrations.APPLICATION_ID,)
     assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations.migrations()),)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,43 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder of the owner's that others may enter; every module is loaded while root may read it."""
+def make_folder() -> Path:
+    """A folder of the owner's that others may enter."""
+    made = Path(tempfile.mkdtemp())
+    os.chown(made, OWNER, OWNER)
+    made.chmod(0o755)
+    return made
+
+
+@pytest.fixture(scope="module")
+def _loaded() -> None:
+    """Every module is loaded while root may read it."""
     with tempfile.TemporaryDirectory() as warm, Archive(f"{warm}/warm.db") as archive:
         archive.start_run().complete()
         archive.list_runs()
         archive.verify()
-    made = Path(tempfile.mkdtemp())
-    os.chown(made, OWNER, OWNER)
-    made.chmod(0o755)
+
+
+@pytest.fixture
+def folder(_loaded: None) -> Iterator[Path]:
+    made = make_folder()
     yield made
     shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def left(_loaded: None) -> Iterator[dict[str, Path]]:
+    """A folder for each state that the owner's processes leave an archive in."""
+    made = {"folded": make_folder(), "wal": make_folder()}
+    for name, folder in made.items():
+        path = folder / "lab.db"
+        assert visit(OWNER, partial(write, path)) == ("written", [])
+        if name == "wal":
+            visit(OWNER, partial(write_and_die, path))
+            assert (folder / "lab.db-wal").stat().st_size > 0
+    yield made
+    for folder in made.values():
+        shutil.rmtree(folder)
 
 
 def begin(user: int, act: Callable[[], Any]) -> tuple[int, int]:
@@ -107,17 +133,22 @@ def count_in_copy(path: Path, target: Path) -> int:
 @pytest.mark.parametrize("state", ["folded", "wal", "wal without shm"])
 @pytest.mark.parametrize("company", ["alone", "writer", "four"])
 def test_a_reader_of_another_user(
-    folder: Path, tmp_path: Path, file_mode: int, folder_mode: int, state: str, company: str
+    folder: Path,
+    left: dict[str, Path],
+    tmp_path: Path,
+    file_mode: int,
+    folder_mode: int,
+    state: str,
+    company: str,
 ) -> None:
     path = folder / "lab.db"
-    assert visit(OWNER, lambda: write(path)) == ("written", [])
-    path.chmod(file_mode)
-    runs = 1
-    if state != "folded":
-        visit(OWNER, lambda: write_and_die(path))
-        runs += 1
-        if state == "wal without shm":
-            (folder / "lab.db-shm").unlink()
+    runs = 1 if state == "folded" else 2
+    for file in left["folded" if state == "folded" else "wal"].iterdir():
+        shutil.copy(file, folder)
+        os.chown(folder / file.name, OWNER, OWNER)
+        (folder / file.name).chmod(file_mode)
+    if state == "wal without shm":
+        (folder / "lab.db-shm").unlink()
     folder.chmod(folder_mode)
     writer = begin(OWNER, lambda: _hold(path, folder)) if company == "writer" else None
     if writer is not None:

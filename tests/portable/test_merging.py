@@ -38,7 +38,7 @@ GONE_ON_WITH_TWICE = [
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exptrack import Archive, FilterError, FilterHelp, InvalidTypeError, InvalidValueError
+from exptrack import (
+    Archive,
+    FilterError,
+    FilterHelp,
+    InvalidTypeError,
+    InvalidValueError,
+    QueryStoppedError,
+    TimeLimit,
+)
 from exptrack.query.parser import parse_columns, parse_field, parse_filter, parse_order
 from exptrack.query.vocabulary import MOST_LOOKS
 
@@ -168,6 +176,14 @@ def test_texts_that_no_filter_can_be_are_a_problem_and_no_error(archive: Archive
     with pytest.raises(InvalidValueError):
         archive.complete_filter("", -1)
     assert archive.complete_filter("tag", 100) == archive.complete_filter("tag")
+
+
+def test_a_limit_of_time_holds(archive: Archive) -> None:
+    for ask in (archive.complete_filter, archive.complete_field):
+        with TimeLimit() as limit:
+            limit.stop()
+            with pytest.raises(QueryStoppedError):
+                ask("config.")
 
 
 def how_far(text: str) -> int:

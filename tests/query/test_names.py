@@ -23,3 +23,14 @@ def test_a_misspelled_key_or_metric_is_suggested_and_an_unlikely_one_answers_not
         archive.runs().order_by("-metrics.acuracy")
     with pytest.raises(FilterError, match=r"did you mean config\.optim\.lr"):
         archive.runs().values("config.optim.rl")
+
+
+def test_a_name_among_very_many_is_suggested(archive: Archive) -> None:
+    with archive.start_run({"deep": {f"option_{number}": number for number in range(3_000)}}) as run:
+        run.log({f"layer{number}/norm": 1.0 for number in range(2_000)})
+    for text, meant in (
+        ("config.deep.optiom_1234 = 1", "config.deep.option_1234"),
+        ("metrics.layr1999/norm > 1", "metrics.layer1999/norm"),
+    ):
+        with pytest.raises(FilterError, match=f"did you mean {meant}?"):
+            archive.runs().where(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -41,9 +41,16 @@ class Answer(NamedTuple):
 class Client:
     """Sends requests to an app, with the cookie of its page unless a test says otherwise."""
 
-    def __init__(self, app: ASGIApp, cookie: str = f"exptrack-{PORT}={TOKEN}") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        cookie: str = f"exptrack-{PORT}={TOKEN}",
+        *,
+        on_message: Callable[[Message], None] = lambda _message: None,
+    ) -> None:
         self.app = app
         self._cookie = cookie
+        self._on_message = on_message
 
     def get(self, path: str, headers: Headers = (), **params: Any) -> Answer:
         """Ask a question; a parameter that is a list is repeated."""
@@ -77,10 +84,12 @@ class Client:
             "client": ("127.0.0.1", 5),
             "server": ("127.0.0.1", PORT),
         }
-        return asyncio.run(_exchange(self.app, scope, body))
+        return asyncio.run(_exchange(self.app, scope, body, self._on_message))
 
 
-async def _exchange(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
+async def _exchange(
+    app: ASGIApp, scope: dict[str, Any], body: bytes, on_message: Callable[[Message], None]
+) -> Answer:
     sent: list[Message] = []
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -92,6 +101,7 @@ async def _exchange(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
 
     async def send(message: Message) -> None:
         sent.append(message)
+        on_message(message)  # as long as it takes, the app waits
 
     await app(scope, receive, send)
     start, *pieces = sent

@@ -7,9 +7,13 @@ import math
 import os
 import shutil
 import stat
+import subprocess
+import sys
+import threading
 from array import array
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -41,6 +45,20 @@ def body(answer: Answer) -> dict[str, Any]:
     assert isinstance(found.pop("version"), str)
     assert isinstance(found, dict)
     return found
+
+
+def test_json_holds_what_a_browser_reads_exactly() -> None:
+    whole = [2**53, -(2**53), 2**53 + 1, -(2**53) - 1, 2**63, True]
+    assert as_json(whole) == [2**53, -(2**53), str(2**53 + 1), str(-(2**53) - 1), str(2**63), True]
+    assert as_json([math.nan, math.inf, -math.inf, 0.1, 1.0]) == ["NaN", "Infinity", "-Infinity", 0.1, 1.0]
+    assert as_json({"a": b"\xff", 0.5: {"x"}, "t": (1, None)}) == {
+        "a": {"base64": "/w=="},
+        "0.5": ["x"],
+        "t": [1, None],
+    }
+    moment = datetime(2026, 1, 31, 12, 0, 0, 5000, timezone(timedelta(hours=2)))
+    assert as_json(moment) == "2026-01-31T10:00:00.005000Z"
+    assert to_json("\ud800 ü") == b'"\\ud800 \\u00fc"'
 
 
 # Runs
@@ -321,6 +339,30 @@ def test_an_artifact_is_sent_in_pieces_as_a_file_to_save(client: Client, main_ru
     )
 
 
+def test_a_slow_browser_does_not_keep_the_log_from_being_folded(tmp_path: Path) -> None:
+    run = fill(tmp_path / "lab.db")
+    page = Page(str(tmp_path / "lab.db"))
+    fold = f"""
+import sqlite3
+print(sqlite3.connect({str(tmp_path / "lab.db")!r}).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+"""
+    folded = []
+
+    def be_slow(message: Any) -> None:
+        if message.get("more_body") and not folded:
+            archive.get_run(run).add_tag("written meanwhile")
+            assert (tmp_path / "lab.db-wal").stat().st_size > 0
+            done = subprocess.run([sys.executable, "-c", fold], capture_output=True, text=True, check=True)
+            folded.append(done.stdout)
+
+    with Archive(tmp_path / "lab.db") as archive:
+        client = Client(make_app(page, PORT, TOKEN), on_message=be_slow)
+        assert client.get(f"/artifact/{run}/1/bytes").content == BINARY
+        # The first number would be 1 if a reader were in the way.
+        assert folded == ["(0, 0, 0)\n"]
+    page.close()
+
+
 def test_a_name_that_acts_is_tamed(client: Client, main_run: str) -> None:
     answer = client.get(f"/artifact/{main_run}/1/a/b „c“\u202egnp.exe")
     assert answer.content == b"<script>1</script>"
@@ -513,6 +555,28 @@ def test_the_archive_of_the_questions_cannot_write(tmp_path: Path) -> None:
     page = Page(str(tmp_path / "lab.db"))
     with pytest.raises(Exception, match="read"):
         page.archive.get_run(run).add_tag("x")
+    page.close()
+
+
+class Recorder:
+    """An archive that notes which threads use it."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self.threads: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.threads.add(threading.current_thread().name)
+        return getattr(self._archive, name)
+
+
+def test_two_threads_read_and_the_event_loop_never_does(made: tuple[Path, str]) -> None:
+    page = Page(str(made[0]))
+    recorder = Recorder(page.archive)
+    page.archive = cast(Archive, recorder)
+    ask_everything(Client(make_app(page, PORT, TOKEN)), made[1])
+    assert recorder.threads
+    assert recorder.threads <= {"exptrack-page_0", "exptrack-page_1"}
     page.close()
 
 

@@ -97,6 +97,9 @@ def test_the_keyboard_reads_exact_values_and_pins_them(visit: Visit, contents: C
     assert repr(value) in page.locator(".legend-table").inner_text()
     page.keyboard.press("Escape")
     assert tooltip.count() == 0
+    assert "chart=" in page.url
+    page.keyboard.press("Escape")
+    visit.wait_until("() => !location.search.includes('chart=')")
 
 
 def test_a_log_axis_and_ignored_outliers_say_what_is_missing(
@@ -195,11 +198,11 @@ def test_a_comparison_marks_the_best_and_hides_what_is_equal(visit: Visit, conte
     row = page.locator(".compare-table tr", has_text="train/loss")
     names = page.locator(".compare-run a").all_inner_texts()
     cells = row.locator("td").all()
-    marked = [name for name, cell in zip(names, cells, strict=True) if cell.locator(".best-mark").count()]
+    marked = [name for name, cell in zip(names, cells, strict=True) if cell.locator(".compare-best").count()]
     assert marked == [best.name]
     row.locator("button").click()
     row.locator("button[title^='Neither']").wait_for()
-    assert row.locator(".best-mark").count() == 0
+    assert row.locator(".compare-best").count() == 0
     page.click("text=only what differs")
     page.locator("code", has_text="model.layers").wait_for()
 

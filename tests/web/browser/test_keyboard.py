@@ -1,64 +1,10 @@
-"""Every view can be used by keyboard alone: the focus is seen and moves on, and keys do what help says."""
+"""Keys do what help says, and a person needs no mouse."""
 
 from __future__ import annotations
 
-import pytest
-
-from tests.web.browser.archives import Contents
-from tests.web.browser.views import VIEWS
 from tests.web.browser.visits import Visit
 
 ROW = ".grid-body [role=row]"
-STEPS = 40
-# What has the focus, whether one sees that, and a name that tells it from others.
-FOCUSED = """
-() => {
-    let one = document.activeElement;
-    while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
-    if (!one || one === document.body) return null;
-    const ring = (node) => {
-        const style = getComputedStyle(node);
-        const isOutlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
-        return isOutlined || style.boxShadow !== "none";
-    };
-    const box = one.getBoundingClientRect();
-    const host = one.getRootNode().host;
-    const seen = [one, one.parentElement, host, host?.parentElement].some((node) => node && ring(node));
-    const edits = one.isContentEditable;
-    const words = one.ariaLabel ?? one.innerText;
-    return {seen, edits, name: `${one.tagName} ${one.className} ${words} ${box.x} ${box.y}`};
-}
-"""
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_the_focus_is_seen_and_leaves_every_control(name: str, visit: Visit, contents: Contents) -> None:
-    view = VIEWS[name]
-    page = visit.open(view.address(contents), view.shown)
-    before, reached, hidden = None, set(), set()
-    for _ in range(STEPS):
-        page.keyboard.press("Tab")
-        found = page.evaluate(FOCUSED)
-        if found is None:
-            break
-        if found["edits"]:
-            # An editor takes Tab for itself, and gives it back after Escape.
-            page.keyboard.press("Escape")
-        assert found["name"] != before, f"the focus does not leave {before}"
-        before = found["name"]
-        reached.add(before)
-        hidden |= set() if found["seen"] else {before}
-    assert len(reached) >= 8
-    assert not hidden
-
-
-def test_the_search_for_a_focus_that_is_not_seen_bites(visit: Visit) -> None:
-    page = visit.open("/file", "text=lab.db")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    assert page.evaluate(FOCUSED)["seen"]
-    page.evaluate("() => { document.activeElement.style.outline = 'none'; }")
-    assert not page.evaluate(FOCUSED)["seen"]
 
 
 def test_a_journey_through_the_page_needs_no_mouse(visit: Visit) -> None:

@@ -12,6 +12,7 @@ from exptrack.web.server import PageServer
 from tests.web.browser.archives import STARTED, make_archive_of_many_metrics
 from tests.web.browser.conftest import Open
 from tests.web.browser.views import VIEWS
+from tests.web.browser.visits import TOO_FEW
 
 MOST_NODES = 3000
 COUNT = "() => document.querySelectorAll('*').length"
@@ -26,6 +27,7 @@ def test_a_view_of_an_archive_without_runs_says_what_to_do(
     with Archive(tmp_path / "empty.db"):
         pass
     visit = open_window(serve(tmp_path / "empty.db"))
+    visit.allow(TOO_FEW)
     page = visit.open(f"/{path}", "main")
     assert len(page.inner_text("main").strip()) > 20
     assert visit.find_barriers() == []

@@ -22,7 +22,7 @@ const address = (kind, { run_id: run, version, name }) =>
 export const artifactUrl = (artifact) => address("artifact", artifact);
 
 /** Where a small picture of an image is; its longer side has at most `size` pixels. */
-export const thumbnailUrl = (artifact, size) => urlOf(address("thumbnail", artifact), { size });
+const thumbnailUrl = (artifact, size) => urlOf(address("thumbnail", artifact), { size });
 
 /** What an artifact is to a reader: image, histogram, table, text, folder or bytes. */
 export function sortOf({ kind, media_type: type, is_text: isText }) {

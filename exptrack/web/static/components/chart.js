@@ -134,11 +134,12 @@ function togglePin({ id, hover }) {
 }
 
 /** Moves the crosshair along the line that is shown, or to another line. */
-function onKey(event, { id, lines, hover, onZoom }, plot) {
+function onKey(event, { id, lines, hover }, plot) {
     const at = hover.value?.chart === id ? hover.value : null;
     if (event.key === "Escape") {
-        if (at) hover.value = null;
-        else onZoom(null);
+        if (at === null) return;
+        hover.value = null;
+        event.preventDefault();
         return;
     }
     if (event.key === "Enter" && at) {

@@ -2,7 +2,7 @@
  * Save a chart as PNG, SVG or CSV.
  * @module
  */
-import { csv } from "../format.js";
+import { csv, visible } from "../format.js";
 import { axisOf, spaceOf } from "./axes.js";
 import { bucketWidth } from "./lines.js";
 
@@ -65,7 +65,8 @@ export function chartSvg(plot, title) {
         `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"` +
             ` viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11">`,
         `<rect width="${width}" height="${height}" fill="${theme.surface}"/>`,
-        `<text x="12" y="19" font-size="13" font-weight="600" fill="${theme.text}">${escape(title)}</text>`,
+        `<text x="12" y="19" font-size="13" font-weight="600" fill="${theme.text}">` +
+            `${escape(visible(title))}</text>`,
         `<clipPath id="area"><rect x="${area.left}" y="${head + area.top}"` +
             ` width="${area.width}" height="${area.height}"/></clipPath>`,
         ...axesSvg(plot, area, head, at),
@@ -134,7 +135,7 @@ function legendSvg(line, top, theme) {
     const dash = line.dash.length > 0 ? ` stroke-dasharray="${line.dash.join(" ")}"` : "";
     return (
         `<path d="M12 ${top}h24" stroke="${line.color}" stroke-width="2"${dash}/>` +
-        `<text x="44" y="${top + 4}" fill="${theme.text}">${escape(line.label)}</text>`
+        `<text x="44" y="${top + 4}" fill="${theme.text}">${escape(visible(line.label))}</text>`
     );
 }
 
@@ -164,7 +165,7 @@ export function chartPng(plot, title) {
     ctx.scale(ratio, ratio);
     ctx.fillStyle = theme.text;
     ctx.font = theme.font.replace("11px", "600 13px");
-    ctx.fillText(title, 12, 19);
+    ctx.fillText(visible(title), 12, 19);
     ctx.font = theme.font;
     legend.forEach((line, row) => paintLegend(ctx, line, 38 + uplot.height + row * LEGEND_ROW, theme));
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
@@ -178,5 +179,5 @@ function paintLegend(ctx, line, top, theme) {
     ctx.moveTo(12, top);
     ctx.lineTo(36, top);
     ctx.stroke();
-    ctx.fillText(line.label, 44, top + 4);
+    ctx.fillText(visible(line.label), 44, top + 4);
 }

@@ -57,28 +57,30 @@ export function FilterLine({ text, onApply, problem: given, inputRef }) {
         applied.current = next;
         onApply(next, isFinal);
     };
-    const ask = (next, unit, isTyped) => {
+    const askNow = async (next, unit, then) => {
         clearTimeout(timers.current.ask);
         clearTimeout(timers.current.apply);
         timers.current.abort?.abort();
-        timers.current.ask = setTimeout(async () => {
-            const abort = new AbortController();
-            timers.current.abort = abort;
-            try {
-                const found = await get(
-                    "/api/filter",
-                    { text: next, cursor: countChars(next, unit) },
-                    abort.signal,
-                );
-                setHelp(found);
-                setChosen(-1);
-                if (!found.problem && isTyped && next.trim() !== applied.current.trim()) {
-                    timers.current.apply = setTimeout(apply, APPLY_MS, next.trim(), false);
-                }
-            } catch (error) {
-                if (!wasAborted(error)) toastError(error);
-            }
-        }, ASK_MS);
+        const abort = new AbortController();
+        timers.current.abort = abort;
+        try {
+            const params = { text: next, cursor: countChars(next, unit) };
+            const found = await get("/api/filter", params, abort.signal);
+            setHelp(found);
+            setChosen(-1);
+            if (!found.problem) then();
+        } catch (error) {
+            if (!wasAborted(error)) toastError(error);
+        }
+    };
+    const ask = (next, unit, isTyped) => {
+        const isNew = isTyped && next.trim() !== applied.current.trim();
+        const applySoon = () => {
+            if (isNew) timers.current.apply = setTimeout(apply, APPLY_MS, next.trim(), false);
+        };
+        clearTimeout(timers.current.ask);
+        clearTimeout(timers.current.apply);
+        timers.current.ask = setTimeout(askNow, ASK_MS, next, unit, applySoon);
     };
     const onInput = ({ target }) => {
         setDraft(target.value);
@@ -122,7 +124,7 @@ export function FilterLine({ text, onApply, problem: given, inputRef }) {
         } else if (event.key === "Enter") {
             event.preventDefault();
             setOpen(false);
-            apply(draft.trim(), true);
+            askNow(draft, input.current.selectionStart, () => apply(draft.trim(), true));
         } else if (event.key === "Escape") {
             event.stopPropagation();
             if (shown) setOpen(false);

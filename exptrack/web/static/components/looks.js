@@ -2,7 +2,7 @@
  * Choose how the lines of a chart look: by run, or by the values of config keys; and gather runs into groups.
  * @module
  */
-import { DASHES, colorOf, palette, sequential } from "../colors.js";
+import { DASHES, colorOf, dark, palette, sequential } from "../colors.js";
 import { value as writeValue } from "../format.js";
 
 const SHADES_FROM = 9; // more different numbers than colours are told apart by a scale
@@ -32,8 +32,9 @@ function colorScale(values) {
     if (numbers.length >= SHADES_FROM) {
         const last = Math.max(1, numbers.length - 1);
         // By rank, so that values such as learning rates, decades apart, are spread over the scale.
-        return (value) =>
-            typeof value === "number" ? sequential(places.get(keyOf(value)) / last) : "#808080";
+        // Without the end of the scale that the background swallows.
+        const shade = (share) => sequential(dark.value ? 0.25 + 0.75 * share : 0.82 * share);
+        return (value) => (typeof value === "number" ? shade(places.get(keyOf(value)) / last) : "#808080");
     }
     return (value) => palette()[places.get(keyOf(value)) % palette().length];
 }

@@ -42,3 +42,18 @@ export function groupConditions(config, fields) {
         return value === null ? `exists ${field} and ${field} is null` : `${field} = ${literal(value)}`;
     });
 }
+
+/** Splits a filter at each "and" that stands outside of quotes and brackets; whole if there is an "or". */
+export function splitConditions(text) {
+    const tokens = text.match(/"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[()[\]]|[^\s()[\]"']+|\s+/g) ?? [];
+    const parts = [""];
+    let depth = 0;
+    for (const token of tokens) {
+        if (token === "(" || token === "[") depth += 1;
+        if (token === ")" || token === "]") depth -= 1;
+        if (depth === 0 && /^or$/i.test(token)) return [text.trim()];
+        if (depth === 0 && /^and$/i.test(token)) parts.push("");
+        else parts[parts.length - 1] += token;
+    }
+    return parts.map((part) => part.trim()).filter(Boolean);
+}

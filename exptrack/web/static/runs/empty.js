@@ -4,6 +4,7 @@ import { get, wasAborted } from "../api.js";
 import { Icon } from "../components/icons.js";
 import { plural, visible } from "../format.js";
 import { toast, toastError } from "../toasts.js";
+import { splitConditions } from "./conditions.js";
 import { conditionsOf } from "./query.js";
 
 /** Three lines to begin with. */
@@ -32,21 +33,6 @@ function withoutLast(query) {
     }
     const parts = splitConditions(query.filter);
     return parts.length > 1 ? [parts.slice(0, -1).join(" and ")] : [];
-}
-
-/** Splits a filter at each "and" that stands outside of quotes and brackets; whole if there is an "or". */
-export function splitConditions(text) {
-    const tokens = text.match(/"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[()[\]]|[^\s()[\]"']+|\s+/g) ?? [];
-    const parts = [""];
-    let depth = 0;
-    for (const token of tokens) {
-        if (token === "(" || token === "[") depth += 1;
-        if (token === ")" || token === "]") depth -= 1;
-        if (depth === 0 && /^or$/i.test(token)) return [text.trim()];
-        if (depth === 0 && /^and$/i.test(token)) parts.push("");
-        else parts[parts.length - 1] += token;
-    }
-    return parts.map((part) => part.trim()).filter(Boolean);
 }
 
 /** Says what was asked, and how many runs match without its last condition. */

@@ -21,12 +21,10 @@ export function facetsOf(fields, total) {
     if (!fields) return facts;
     const keys = fields.filter((info) => info.kind === "config" && varies(info, total));
     keys.sort((one, other) => tells(other, total) - tells(one, total));
-    const shown = keys
-        .slice(0, MOST_KEYS)
-        .map(({ name }, place) => ({
-            field: name,
-            label: labelOf(name),
-            isOpen: !isLarge && place < OPEN_KEYS,
-        }));
+    const shown = keys.slice(0, MOST_KEYS).map(({ name }, place) => ({
+        field: name,
+        label: labelOf(name),
+        isOpen: !isLarge && place < OPEN_KEYS,
+    }));
     return [...facts, ...shown];
 }

@@ -148,7 +148,11 @@ export default function Charts({ route }) {
             run: () => set({ outliers: state.ignoreOutliers ? null : "ignore" }),
         },
         { keys: "0", does: "Reset the zoom", run: () => set({ zoom: null }) },
-        { keys: "Escape", does: "Unpin, or leave an enlarged chart", run: () => leave(hover, isLarge, set) },
+        {
+            keys: "Escape",
+            does: "Unpin, leave an enlarged chart, reset the zoom",
+            run: () => leave(hover, state, set),
+        },
     ]);
     const onOpen = (id) => {
         if (id !== null) scroll.current = main.current.scrollTop;
@@ -173,7 +177,7 @@ export default function Charts({ route }) {
             });
     };
     const large = isLarge && findChart(state.chart, selection.metrics, shown, state.split);
-    return html`<div class="charts">
+    return html`<div class="charts"><h1 class="unseen">Charts</h1>
     <${RunList} entries=${entries} state=${state} hidden=${state.hidden} hover=${hover}
       isGrouped=${groups !== null}
       onHide=${(ids) => set({ hide: ids })} onPaint=${(paint) => set({ paint: writePaint(paint) })} />
@@ -213,11 +217,12 @@ export default function Charts({ route }) {
   </div>`;
 }
 
-/** Unpins, or goes back to all charts; false if Escape means something else. */
-function leave(hover, isLarge, set) {
+/** Unpins, goes back to all charts, or resets the zoom; false if Escape means something else. */
+function leave(hover, state, set) {
     if (document.querySelector("dialog[open], .popup") !== null) return false;
     if (hover.value?.pinned) hover.value = null;
-    else if (isLarge) set({ chart: null, ylow: null, yhigh: null }, { push: true });
+    else if (state.chart !== null) set({ chart: null, ylow: null, yhigh: null }, { push: true });
+    else if (state.zoom !== null) set({ zoom: null });
     else return false;
     return true;
 }

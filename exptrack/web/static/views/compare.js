@@ -99,7 +99,7 @@ export default function Compare({ route }) {
         setRows(read.rows);
         return read;
     }, asked);
-    return html`<div class="compare"><${Loaded} of=${found}>${(answer) =>
+    return html`<div class="compare"><h1 class="unseen">Compare</h1><${Loaded} of=${found}>${(answer) =>
         answer.comparison === null
             ? html`<${Nothing} isAsked=${isAsked} />`
             : html`<${Comparison} ...${answer} state=${state} route=${route} />`}<//></div>`;

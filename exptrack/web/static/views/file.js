@@ -6,12 +6,12 @@ import { html, useEffect, useRef, useState } from "../vendor/ui.js";
 import { archive, get, post, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
-import { Empty, Loaded, useLoad } from "../components/load.js";
+import { Loaded, useLoad } from "../components/load.js";
 import { useNews } from "../components/news.js";
 import { Moment } from "../components/moment.js";
 import { Status } from "../components/status.js";
 import { Pages } from "../components/text.js";
-import { STATUS, bytes, count, plural, visible } from "../format.js";
+import { STATUS, bytes, count, plural, time, visible } from "../format.js";
 import { toast, toastError } from "../toasts.js";
 
 const MOST_RUNS = 20;
@@ -113,6 +113,7 @@ function Versions({ info }) {
         ["this exptrack", info.library],
         ["its SQLite", info.sqlite],
     ];
+    if (info.sealed_at) pairs.push(["sealed", time(info.sealed_at)]);
     return html`<${Card} title="Versions"><table class="pairs-table"><tbody>${pairs.map(
         ([name, value]) => html`
         <tr key=${name}><th scope="row">${name}</th><td>${visible(String(value))}</td></tr>`,

@@ -214,7 +214,7 @@ export default function Runs({ route }) {
             <span class="grow"></span>
             <span class="faint">Times in ${zone()}</span>
         </div>
-        <div class="runs-body">
+        <div class="runs-body" aria-busy=${String(isLoading)}>
             ${
                 showsFacets &&
                 html`<${Facets} facets=${facetsOf(fields, of)} chosen=${query.facets} onChoose=${choose}

@@ -10,6 +10,7 @@ import { SqlEditor } from "../components/sql_editor.js";
 import { ResultChart } from "../components/sql_chart.js";
 import { TablePreview } from "../components/text.js";
 import { csv, duration, plural, visible } from "../format.js";
+import { toastError } from "../toasts.js";
 import { QUESTIONS, fillQuestion, sqlName } from "./sql_questions.js";
 
 const LIMITS = [1000, 10000];
@@ -106,7 +107,7 @@ export default function SqlView({ route }) {
     const [text, setText] = useState(readFragment);
     const [limit, setLimit] = useState(LIMITS[0]);
     const schema = useLoad(readSchema, []);
-    const examples = useLoad(readExampleValues, []);
+    const examples = useRef(null); // read for the first example only: an archive may have many fields
     const query = useQuery();
     const handle = useRef(null);
     useEffect(() => {
@@ -120,11 +121,17 @@ export default function SqlView({ route }) {
         history.replaceState(history.state, "", `#${encodeURIComponent(typed)}`);
     };
     const run = () => text.trim() && query.run(text, limit);
-    const choose = (question) => {
-        const filled = fillQuestion(question.sql, examples.data ?? {});
-        change(filled);
-        handle.current?.replace(filled);
-        handle.current?.focus();
+    const choose = async (question) => {
+        try {
+            examples.current ??= readExampleValues();
+            const filled = fillQuestion(question.sql, await examples.current);
+            change(filled);
+            handle.current?.replace(filled);
+            handle.current?.focus();
+        } catch (error) {
+            examples.current = null;
+            toastError(error);
+        }
     };
     const byName = useMemo(
         () =>

@@ -73,7 +73,7 @@ export function DataDialog({ chart, state, onClose }) {
     return html`<${Dialog} title=${html`<bdi>${visible(title)}</bdi>`} kind="data-dialog" onClose=${onClose}>
     <p class="soft">${xs.length > shown.length && part}Each value is the mean of its bucket.
       The CSV has all of them.</p>
-    <div class="data-table" tabindex="0" role="region" aria-label=${`Values of ${visible(title)}`}><table>
+    <div class="value-table" tabindex="0" role="region" aria-label=${`Values of ${visible(title)}`}><table>
       <thead><tr><th scope="col">${axisOfState(state).name}</th>${lines.map(head)}</tr></thead>
       <tbody>${Array.from(
           shown,

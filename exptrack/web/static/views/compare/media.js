@@ -159,7 +159,8 @@ function TableChanges({ before, after }) {
     if (changed === 0) return html`<p class="soft">The two tables are the same.</p>`;
     const verb = changed === 1 ? "differs" : "differ";
     return html`<p class="soft">${plural(changed, "row")} of ${count(rows.length)} ${verb}.</p>
-    <div class="data-table" tabindex="0" role="region" aria-label="Differences of the tables"><table><thead><tr>
+    <div class="value-table" tabindex="0" role="region" aria-label="Differences of the tables"><table>
+    <thead><tr>
       ${names.map(({ name }) => html`<th key=${name} scope="col"><bdi>${visible(name)}</bdi></th>`)}
     </tr></thead>
     <tbody>${rows.map(

@@ -186,7 +186,7 @@ function MetricCell({ summary, value, before, statistic, isBest, isBase }) {
     const title = `${exact(value)}${step === undefined || step === null ? "" : ` at step ${count(step)}`}`;
     return html`<td class=${kind} title=${title}><div class="compare-value">${
         isBest &&
-        html`<span class="best-mark"
+        html`<span class="compare-best"
       title="best"><${Icon} name="star" size=${12} /><span class="unseen">best</span></span>`
     }<${Value} value=${value} /></div>
     ${difference !== 0 && html`<div class="compare-source">${sign}${number(difference)}</div>`}

@@ -21,9 +21,10 @@ import { bytes, count, plural, visible } from "../../format.js";
 import { useKeys } from "../../keys.js";
 
 const MOST_NAMES = 500;
+const MOST_VERSIONS = 10000; // that the server sends
 
 /** Groups versions by name, each list from the oldest on. */
-export function groupVersions(artifacts) {
+function groupVersions(artifacts) {
     const found = new Map();
     for (const artifact of artifacts) {
         if (!found.has(artifact.name)) found.set(artifact.name, []);
@@ -43,7 +44,12 @@ export function Artifacts({ run, route, ticks }) {
             ? html`<${Empty} title="This run has no artifacts."><p>Store one by
             ${" "}<code>run.log_image("sample", image, step)</code> or
             ${" "}<code>run.artifacts.register_file("model", path)</code>.</p><//>`
-            : html`<${List} artifacts=${answer.artifacts} route=${route} />`}<//>`;
+            : html`<${List} artifacts=${answer.artifacts} route=${route} />
+                ${
+                    answer.artifacts.length >= MOST_VERSIONS &&
+                    html`<p class="soft">The first ${count(MOST_VERSIONS)} versions are shown.
+                    The view <code>artifacts</code> of SQL has all.</p>`
+                }`}<//>`;
 }
 
 function List({ artifacts, route }) {

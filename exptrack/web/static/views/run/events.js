@@ -5,9 +5,10 @@ import { Loaded, useLoad } from "../../components/load.js";
 import { Moment } from "../../components/moment.js";
 import { Pages } from "../../components/text.js";
 import { valueText } from "../../components/tree.js";
-import { plural, visible } from "../../format.js";
+import { count, plural, visible } from "../../format.js";
 
 const PAGE = 200;
+const MOST_EVENTS = 10000; // that the server sends
 
 export function Events({ run, ticks, route }) {
     const events = useLoad(
@@ -45,7 +46,12 @@ export function Events({ run, ticks, route }) {
                                 </span>`,
                         )}</td></tr>`,
                 )}</tbody></table>
-            <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(found.length, "event")}<//>`;
+            <${Pages} at=${at} pages=${pages} go=${setPage}>${plural(found.length, "event")}<//>
+            ${
+                answer.events.length >= MOST_EVENTS &&
+                html`<p class="soft">The first ${count(MOST_EVENTS)} are shown.
+                The view <code>events</code> of SQL has all.</p>`
+            }`;
     }}<//>`;
 }
 

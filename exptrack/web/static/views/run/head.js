@@ -9,13 +9,13 @@ import { useLoad } from "../../components/load.js";
 import { Status } from "../../components/status.js";
 import { Moment } from "../../components/moment.js";
 import { typeOf, valueText } from "../../components/tree.js";
-import { duration, number, visible } from "../../format.js";
+import { duration, number, plural, visible } from "../../format.js";
 import { toast, toastError } from "../../toasts.js";
 
 const runAddress = (id) => `/run/${encodeURIComponent(id)}`;
 
 /** Sends one change of a run, then reads the run again; what went wrong is said at the bottom of the page. */
-export function useEdit(id, reload) {
+function useEdit(id, reload) {
     return async (action, value, key) => {
         try {
             await post("/api/edit", { runs: [id], action, value, key });
@@ -63,7 +63,7 @@ export function Head({ run, goTo, reload }) {
                 add=${(text) => edit("add_note", text)} />`
             }
         </div>
-        <${Notes} notes=${run.notes} />
+        <${Notes} notes=${run.notes} total=${run.note_count} edit=${edit} />
         <${Changes} id=${run.run_id} status=${run.status} />
     </header>`;
 }
@@ -96,7 +96,7 @@ function Facts({ run }) {
         ${
             run.study !== null &&
             html`<${Fact} term="Study">
-            <a href=${runsWith("study", run.study)}><bdi>${visible(run.study)}</bdi></a>,
+            <a href=${`/sweep/${encodeURIComponent(run.study)}`}><bdi>${visible(run.study)}</bdi></a>,
             trial ${run.trial_number} (${run.trial_state})<//>`
         }
         ${run.host && html`<${Fact} term="Host"><bdi>${visible(run.host)}</bdi><//>`}
@@ -234,13 +234,45 @@ function readValue(text) {
     }
 }
 
-function Notes({ notes }) {
+/** The notes, the newest first. The server sends a hundred of them. */
+function Notes({ notes, total, edit }) {
     if (notes.length === 0) return null;
+    const more = total - notes.length;
     return html`<div class="run-notes" role="group" aria-label="Notes">
-        ${notes.map(
-            (note, place) => html`<p class="note" key=${place}><bdi>${visible(note.text)}</bdi>
-            <span class="soft"><${Moment} at=${note.written_at} /></span></p>`,
-        )}</div>`;
+        ${notes.map((note) => html`<${NoteText} key=${note.written_at + note.text}
+            note=${note} edit=${edit} />`)}
+        ${more > 0 && html`<p class="soft">and ${plural(more, "older note")}</p>`}</div>`;
+}
+
+function NoteText({ note, edit }) {
+    const [draft, setDraft] = useState(null);
+    const field = useRef(null);
+    useLayoutEffect(() => {
+        if (draft !== null) field.current?.focus();
+    }, [draft !== null]);
+    const close = () => setDraft(null);
+    const save = async (event) => {
+        event.preventDefault();
+        if (draft === note.text || (await edit("edit_note", draft, note))) close();
+    };
+    if (draft !== null) {
+        return html`<form class="note-form" onSubmit=${save}>
+            <textarea ref=${field} aria-label="Text of the note"
+                rows=${Math.min(12, draft.split("\n").length + 1)}
+                onInput=${(event) => setDraft(event.target.value)}
+                onKeyDown=${(event) => event.key === "Escape" && close()} value=${draft} />
+            <button type="submit" class="primary" disabled=${draft.trim() === ""}>Save</button>
+            <button type="button" onClick=${close}>Cancel</button></form>`;
+    }
+    return html`<p class="note"><bdi>${visible(note.text)}</bdi>
+        <span class="soft"><${Moment} at=${note.written_at} /></span>
+        ${
+            edit &&
+            html`<button type="button" class="icon" title="Edit this note" aria-label="Edit this note"
+                onClick=${() => setDraft(note.text)}><${Icon} name="pencil" size=${12} /></button>
+            <button type="button" class="icon" title="Remove this note" aria-label="Remove this note"
+                onClick=${() => edit("remove_note", null, note)}><${Icon} name="x" size=${12} /></button>`
+        }</p>`;
 }
 
 const PARTS = ["config", "code", "data", "environment"];

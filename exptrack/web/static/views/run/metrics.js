@@ -16,7 +16,6 @@ import { useCurves } from "./curves.js";
 import { groupByPrefix, titleOf } from "./metric_groups.js";
 
 const PAGE = 60;
-const SYSTEM = "system/";
 
 export function Metrics({ run, route, ticks }) {
     const search = route.params.get("q") ?? "";

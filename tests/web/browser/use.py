@@ -1,13 +1,10 @@
-"""At the least width nothing overlaps, is cut off without a way to read it, or scrolls sideways."""
+"""Whether a person can use what a view shows: read it, press it, reach it by keyboard, hear it read aloud."""
 
 from __future__ import annotations
 
-import pytest
-
-from tests.web.browser.archives import Contents
-from tests.web.browser.views import VIEWS
 from tests.web.browser.visits import Visit
 
+STEPS = 40
 # Text and controls in sight; returns what a person could not read or press.
 FIND_FAULTS = """
 () => {
@@ -50,27 +47,48 @@ FIND_FAULTS = """
     return [...new Set(faults)];
 }
 """
+# What has the focus, whether one sees that, and a name that tells it from others.
+FOCUSED = """
+() => {
+    let one = document.activeElement;
+    while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+    if (!one || one === document.body) return null;
+    const ring = (node) => {
+        const style = getComputedStyle(node);
+        const isOutlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+        return isOutlined || style.boxShadow !== "none";
+    };
+    const box = one.getBoundingClientRect();
+    const host = one.getRootNode().host;
+    const seen = [one, one.parentElement, host, host?.parentElement].some((node) => node && ring(node));
+    const edits = one.isContentEditable;
+    const words = one.ariaLabel ?? one.innerText;
+    return {seen, edits, name: `${one.tagName} ${one.className} ${words} ${box.x} ${box.y}`};
+}
+"""
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_at_the_least_width_everything_can_be_read_and_pressed(
-    name: str, visit: Visit, contents: Contents
-) -> None:
-    view = VIEWS[name]
-    page = visit.open(view.address(contents), view.shown)
-    assert page.evaluate(FIND_FAULTS) == []
+def find_faults(visit: Visit) -> list[str]:
+    """Return what overlaps, is cut off without a way to read it, or scrolls sideways."""
+    found: list[str] = visit.page.evaluate(FIND_FAULTS)
+    return found
 
 
-def test_the_search_for_faults_bites(visit: Visit, contents: Contents) -> None:
-    page = visit.open(VIEWS["file"].address(contents), VIEWS["file"].shown)
-    page.evaluate(
-        """() => {
-            const cover = document.createElement("h3");
-            cover.textContent = "cover";
-            Object.assign(cover.style, {position: "fixed", inset: "0", width: "5000px", background: "red"});
-            document.body.append(cover);
-        }"""
-    )
-    found = page.evaluate(FIND_FAULTS)
-    assert any("covered" in one for one in found)
-    assert any("outside" in one for one in found)
+def find_traps(visit: Visit) -> list[str]:
+    """Press Tab many times; return the controls that keep the focus or do not show it, or that they are few."""
+    before, reached, found = None, set(), set()
+    for _ in range(STEPS):
+        visit.page.keyboard.press("Tab")
+        focused = visit.page.evaluate(FOCUSED)
+        if focused is None:
+            break
+        if focused["edits"]:
+            # An editor takes Tab for itself, and gives it back after Escape.
+            visit.page.keyboard.press("Escape")
+        if focused["name"] == before:
+            found.add(f"the focus does not leave {before}")
+        elif not focused["seen"]:
+            found.add(f"the focus is not seen on {focused['name']}")
+        before = focused["name"]
+        reached.add(before)
+    return sorted(found) if len(reached) >= 8 else [*sorted(found), f"Tab reaches only {sorted(reached)}"]

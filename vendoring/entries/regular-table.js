@@ -1,1 +1,0 @@
-export { RegularTableElement } from "regular-table";

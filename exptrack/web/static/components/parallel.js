@@ -116,7 +116,8 @@ const axisModel = (chart, place) => chart.getModel().getComponent("parallelAxis"
 
 /**
  * Returns {option, events, after, mark} for a Figure. `brushes` is a Map of axis ids to what is brushed there,
- * `brushText` tells one Map from another, and `onBrush(id, brushed)` takes a change; `describe(line)` returns [name, value] pairs for the tooltip.
+ * `brushText` tells one Map from another, and `onBrush(id, brushed)` takes a change. `describe(line)`
+ * returns [name, value] pairs for the tooltip.
  */
 export function useParallel({ axes, rows, brushes, brushText = "", onBrush, describe, onOpen }) {
     const option = useMemo(() => optionOf(axes, rows, describe), [axes, rows, dark.value]);

@@ -97,9 +97,10 @@ export const lines = (pairs) =>
 
 /**
  * `option` is what ECharts takes; a new object draws anew. `label` says what the chart shows. `events` are
- * {name: function(event, chart)}, and `after(chart)` is called when the option is drawn.
+ * {name: function(event, chart)}, and `after(chart)` is called when the option is drawn,
+ * and when `mark` changed though the option did not.
  */
-export function EChart({ option, label, height = 280, events, after }) {
+export function EChart({ option, label, height = 280, events, after, mark = null }) {
     const place = useRef(null);
     const chart = useRef(null);
     const latest = useRef({});
@@ -136,6 +137,9 @@ export function EChart({ option, label, height = 280, events, after }) {
     useEffect(() => {
         if (chart.current) draw();
     }, [option]);
+    useEffect(() => {
+        if (chart.current) latest.current.after?.(chart.current);
+    }, [mark]);
     return html`<div class="echart" ref=${place} style=${{ height: `${height}px` }} role="img"
         aria-label=${visible(label)}></div>`;
 }

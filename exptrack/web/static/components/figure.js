@@ -69,6 +69,7 @@ export function Figure({
     height = 280,
     events,
     after,
+    mark,
 }) {
     const [isTable, setTable] = useState(false);
     const [place, isSeen] = useSeen();
@@ -97,7 +98,7 @@ export function Figure({
                   ? html`<${DataTable} ...${table()} label=${title} />`
                   : isSeen
                     ? html`<${EChart} option=${option} label=${label} height=${height} events=${events}
-                after=${after} />`
+                after=${after} mark=${mark} />`
                     : html`<div style=${{ height: `${height}px` }}></div>`
         }
     </figure>`;

@@ -7,6 +7,7 @@
 import { html, useMemo } from "../vendor/ui.js";
 import { dark } from "../colors.js";
 import { number, visible } from "../format.js";
+import { withBrush } from "./brush.js";
 import { axis, lines, scaleColors, short, theme, tooltip } from "./echart.js";
 import { Icon } from "./icons.js";
 
@@ -114,23 +115,26 @@ function writeIntervals(one, brushed) {
 const axisModel = (chart, place) => chart.getModel().getComponent("parallelAxis", place);
 
 /**
- * Returns {option, events, after} for a Figure. `brushes` is a Map of axis ids to what is brushed there, and
- * `onBrush(id, brushed)` takes a change; `describe(line)` returns [name, value] pairs for the tooltip.
+ * Returns {option, events, after, mark} for a Figure. `brushes` is a Map of axis ids to what is brushed there,
+ * `brushText` tells one Map from another, and `onBrush(id, brushed)` takes a change. `describe(line)`
+ * returns [name, value] pairs for the tooltip.
  */
 export function useParallel({ axes, rows, brushes, brushText = "", onBrush, describe, onOpen }) {
-    const option = useMemo(() => optionOf(axes, rows, describe), [axes, rows, brushText, dark.value]);
+    const option = useMemo(() => optionOf(axes, rows, describe), [axes, rows, dark.value]);
+    const isKept = (one, found) => {
+        const [now, wanted] = [withBrush(new Map(), one.id, found), brushes.get(one.id) ?? []];
+        return JSON.stringify(now.get(one.id) ?? []) === JSON.stringify(wanted);
+    };
     const after = (chart) => {
-        axes.forEach((one, place) => {
+        const changed = axes.filter((one, place) => {
+            const model = axisModel(chart, place);
+            if (isKept(one, readIntervals(one, model.activeIntervals))) return false;
             const intervals = writeIntervals(one, brushes.get(one.id));
-            if (!intervals.length) return;
-            chart.dispatchAction({
-                type: "axisAreaSelect",
-                parallelAxisId: axisModel(chart, place).id,
-                intervals,
-            });
+            chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: model.id, intervals });
+            return true;
         });
         // An axis does not draw its brush when it is told of it, but with all that is drawn next.
-        if (axes.some(({ id }) => brushes.has(id))) chart.resize();
+        if (changed.length) chart.resize();
     };
     const events = {
         axisareaselected: ({ parallelAxisId: id }, chart) => {
@@ -139,12 +143,11 @@ export function useParallel({ axes, rows, brushes, brushText = "", onBrush, desc
             if (place < 0) return;
             const one = axes[place];
             const found = readIntervals(one, axisModel(chart, place).activeIntervals);
-            const isKept = JSON.stringify(found) === JSON.stringify(brushes.get(one.id) ?? []);
-            if (!isKept) onBrush(one.id, found.length ? found : null);
+            if (!isKept(one, found)) onBrush(one.id, found.length ? found : null);
         },
         click: ({ data }) => data?.row && onOpen?.(data.row),
     };
-    return { option, events, after };
+    return { option, events, after, mark: brushText };
 }
 
 /** The axes as chips in their order: dragged, moved by the arrow keys, and taken away. */

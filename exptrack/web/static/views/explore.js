@@ -57,11 +57,10 @@ function Brushed({ where, conditions, brushes, chosen, axisFor, setBrush, route 
         <${BrushChips} brushes=${brushes} labelOf=${labelOf} onBrush=${setBrush}
             writeOf=${(field) => writerOf(axisFor(field))} />
         <code class="clip" title=${visible(conditions.join(" and "))}>${visible(joinWhere(conditions))}</code>
-        <span class="grow"></span>
-        <button onClick=${takeIn}>Keep only these</button>
+        <span class="brush-acts"><button onClick=${takeIn}>Keep only these</button>
         <a class="button" href=${urlOf("/runs", { where: all })}>Show in Runs</a>
         <a class="button" href=${urlOf("/charts", { where: joinWhere(all) })}>Charts</a>
-        <button onClick=${() => route.set({ brush: null })}>Clear</button></div>`;
+        <button onClick=${() => route.set({ brush: null })}>Clear</button></span></div>`;
 }
 
 function Word({ drawn, total, share }) {

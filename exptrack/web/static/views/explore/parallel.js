@@ -33,21 +33,20 @@ export function Parallel({
 }) {
     const isLess = state.better === "min";
     const { scores, ranked } = useMemo(() => rankRows(rows, metric, isLess), [rows, metric, isLess]);
-    const own = axes.map(({ id }) => id).join("\u0000");
+    // What is brushed along these axes ECharts fades itself, without drawing anew.
+    const isElsewhere = [...brushes.keys()].some((field) => !axes.some(({ id }) => id === field));
+    const fits = isElsewhere ? chosen : null;
     const drawnRows = useMemo(() => {
         const best = state.best ? new Set(ranked.slice(0, state.best)) : null;
-        const shown = new Set(axes.map(({ id }) => id));
-        const isElsewhere = [...brushes.keys()].some((field) => !shown.has(field));
         return rows
             .map((row) => ({
                 row,
                 values: axes.map((one) => placeOn(one, row)),
                 score: scores.get(row) ?? null,
-                // What is brushed along these axes ECharts fades itself.
-                isFaded: (best !== null && !best.has(row)) || (isElsewhere && !chosen.has(row)),
+                isFaded: (best !== null && !best.has(row)) || (fits !== null && !fits.has(row)),
             }))
             .filter(({ values }) => values.filter((one) => one !== null).length > 1);
-    }, [rows, axes, scores, state.best, chosen, own]);
+    }, [rows, axes, scores, state.best, fits]);
     const drawn = useParallel({
         axes,
         rows: drawnRows,

@@ -2,7 +2,8 @@
 
 A page belongs to a table if the pages above it lead there. Where one of those is damaged, the pointer map tells
 which page each one stood below. Both witnesses are asked: a page that one of them assigns to another place is
-given to the place where both agree.
+given to the place where both agree. If the page above is gone together with its own entry in the pointer map,
+as in a file that was cut off, the rows of the page tell: they have the shape of one table alone.
 
 Invariants:
 
@@ -203,8 +204,24 @@ class TableReader:
                 name = roots.get(above) or self._owners.get(above)
                 if kind != TREE_PAGE or name is not None:
                     break
+            if name is None and not kind:
+                name = self._recognize(page)
             if name is not None:
                 self._take(page, name)
+
+    def _recognize(self, number: int) -> str | None:
+        """Return the table or index whose rows a leaf has; None if several may have them."""
+        page = parse_page(self._file, number)
+        if page is None or not page.is_leaf:
+            return None
+        rows = [record for _row_id, record in read_cells(self._file, page, Claims(), int)]
+        found = [
+            name
+            for name, tree in self.layout.items()
+            if page.kind in (OF_INDEX if tree.is_index else OF_TABLE)
+            and all(len(row) == len(tree.columns) and _fits(tree, tuple(map(type, row))) for row in rows)
+        ]
+        return found[0] if rows and len(found) == 1 else None
 
     def _take(self, number: int, name: str) -> Page | None:
         """Give a page to a table, if it is of the right kind and belongs to no other."""

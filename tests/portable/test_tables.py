@@ -321,3 +321,35 @@ def test_hostile_pages_end(lab: Path, tmp_path: Path) -> None:
     for change in (circle, endless, noise):
         found = read_rows(damaged(lab, tmp_path, change))
         assert sum(map(len, found.values())) < sum(map(len, expected.values()))
+
+
+def test_pages_below_one_that_was_cut_off_with_its_map_belong_to_the_table_of_their_rows(
+    tmp_path: Path,
+) -> None:
+    """An inner page of points stands behind the second page of the pointer map, many of its leaves before it."""
+    path = tmp_path / "lab.db"
+    with Archive(path) as archive, archive.start_run() as run:
+        run.artifacts.register_data("space", random.Random(1).randbytes(1_670_000))
+        run.log_many("loss", range(60_000), [0.1 + step for step in range(60_000)])
+    data = path.read_bytes()
+    pages = [data[at : at + PAGE] for at in range(0, len(data), PAGE)]
+    second_map = 2 + PAGE // 5 + 1
+    below = sum(len(_leaves(pages, page, second_map)) for page in pages[second_map:] if page[0] == 2)
+    path.write_bytes(data[: (second_map - 1) * PAGE])
+    with PageFile(path) as file:
+        found = {row[:3] for row in TableReader(file).rows("metric_point")}
+    with closing(sqlite3.connect(tmp_path / "whole.db")) as whole:
+        whole.deserialize(data[:18] + b"\1\1" + data[20:])
+        rows = whole.execute("SELECT series, step, seq FROM metric_point").fetchall()
+    cut_off = sum(int.from_bytes(page[3:5], "big") for page in pages[second_map - 1 :] if page[0] in (2, 10))
+    assert below > 10
+    assert found <= set(rows)
+    assert len(found) >= len(rows) - cut_off
+
+
+def _leaves(pages: list[bytes], page: bytes, before: int) -> list[int]:
+    """Return the leaves below an inner page that stand before a place in the file."""
+    count = int.from_bytes(page[3:5], "big")
+    places = struct.unpack_from(f">{count}H", page, 12)
+    children = [int.from_bytes(page[at : at + 4], "big") for at in places]
+    return [child for child in children if child < before and pages[child - 1][0] == 10]

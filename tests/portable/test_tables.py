@@ -326,7 +326,7 @@ def test_hostile_pages_end(lab: Path, tmp_path: Path) -> None:
 def test_pages_below_one_that_was_cut_off_with_its_map_belong_to_the_table_of_their_rows(
     tmp_path: Path,
 ) -> None:
-    """An inner page of points stands behind the second page of the pointer map, many of its leaves before it."""
+    """An inner page of points stands behind the second page of the pointer map, most of its leaves before."""
     path = tmp_path / "lab.db"
     with Archive(path) as archive, archive.start_run() as run:
         run.artifacts.register_data("space", random.Random(1).randbytes(1_670_000))

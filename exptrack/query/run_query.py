@@ -414,7 +414,7 @@ class RunQuery:
         ...     for lr in (0.1, 0.2):
         ...         with archive.start_run({"lr": lr}) as run:
         ...             for step in (0, 50):
-        ...                 run.log_text("sample", f"lr {lr}, step {step}", step=step)
+        ...                 _ = run.log_text("sample", f"lr {lr}, step {step}", step=step)
         ...     grid = archive.runs().order_by("config.lr").artifact_grid("sample", steps=[0, 60])
         ...     grid.total, [[cell.step for cell in row] for row in grid.cells]
         (2, [[0, 50], [0, 50]])

@@ -23,6 +23,7 @@ from exptrack import (
     ExportError,
     InvalidTypeError,
     InvalidValueError,
+    NotFoundError,
     Run,
     RunNotFoundError,
     UnsafePathError,
@@ -211,7 +212,7 @@ def test_a_version_removed_while_it_is_read_is_an_error_and_no_other_bytes(
     with store.open("a") as file:
         begin = file.read(1000)
         store.remove("a")
-        with pytest.raises(ArchiveCorruptError, match="'a' version 1"):
+        with pytest.raises(NotFoundError, match="'a' version 1"):
             file.read()
     assert begin == DATA[:1000]
 

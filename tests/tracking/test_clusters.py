@@ -53,7 +53,7 @@ def merge(folder: Path) -> Path:
     lab, spool = folder.parent / "lab.db", folder.parent / "spool"
     done = CliRunner().invoke(main, ["merge", str(lab), str(spool), "--remove"])
     assert done.exit_code == 0, done.output
-    assert "removed 4 merged files of the spool" in done.output
+    assert "removed 4 merged files from the spool" in done.output
     assert list(spool.iterdir()) == []
     assert CliRunner().invoke(main, ["verify", str(lab)]).exit_code == 0
     return lab

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from exptrack.web.encoding import refuse
 
 ROOT = Path(__file__).parent / "static"
-SHELL = "index.html"
+SHELL, ICON = "index.html", "favicon.svg"
 # Of the files themselves: what a machine's registry says of .js differs.
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -32,6 +32,10 @@ NO_VIEWS = ("api", "static", "artifact", "thumbnail", "events", "login")
 
 async def _serve_file(request: Request) -> Response:
     return _answer(request, request.path_params["path"])
+
+
+async def _serve_icon(request: Request) -> Response:
+    return _answer(request, ICON)
 
 
 async def _serve_shell(request: Request) -> Response:
@@ -70,5 +74,6 @@ def _find(path: str) -> Path | None:
 
 ROUTES = [
     Route("/static/{path:path}", _serve_file, methods=["GET"]),
+    Route("/favicon.ico", _serve_icon, methods=["GET"]),  # browsers ask for it on pages that name no icon
     Route("/{path:path}", _serve_shell, methods=["GET"]),
 ]

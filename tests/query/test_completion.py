@@ -257,10 +257,11 @@ def test_with_a_completion_a_text_is_read_at_least_as_far(archive: Archive, text
     before = how_far(text)
     for one in archive.complete_filter(text, cursor).completions:
         assert 0 <= one.start <= cursor <= one.end <= len(text)
-        after = text[: one.start] + one.text + text[one.end :]
-        assert how_far(after) >= min(before, one.start)
-        # What can be gone on with before can be gone on with after.
         begun = text[: one.start]
+        if one.kind == "operator" and how_far(begun + "is null") < len(begun):
+            continue  # a field that is unknown, as every operator tells
+        assert how_far(begun + one.text + text[one.end :]) >= min(before, one.start)
+        # What can be gone on with before can be gone on with after.
         if how_far(begun) >= len(begun):
             assert how_far(begun + one.text) >= len(begun + one.text), (begun, one)
 

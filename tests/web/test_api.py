@@ -471,6 +471,11 @@ def test_only_the_files_of_the_page_are_served(client: Client, path: str) -> Non
     assert client.send("GET", path).status == 404
 
 
+def test_a_browser_finds_the_icon_where_it_looks_for_one(client: Client) -> None:
+    found = client.get("/favicon.ico")
+    assert (found.status, found.headers["content-type"]) == (200, "image/svg+xml")
+
+
 def test_a_file_is_sent_again_only_if_it_changed(client: Client) -> None:
     first = client.get("/static/app.js")
     assert (first.status, first.headers["content-type"]) == (200, "text/javascript; charset=utf-8")

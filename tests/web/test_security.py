@@ -121,7 +121,7 @@ PATHS = [
     API, "/", "/runs", "/static/app.js", "/static/nothing.js", "/nothing.js", "/api/nothing", "/api/run/none",
     "/api/runs?where=wrong", "/api/runs?start=x", "/api/runs/index", "/artifact/none/1/x",
     f"/login?token={TOKEN}",
-    "/login?token=wrong", "/api/edit", "/favicon.ico", "/api/runs?where=%ff",
+    "/login?token=wrong", "/api/edit", "/none.ico", "/api/runs?where=%ff",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from exptrack import ExpConfig
@@ -71,8 +71,12 @@ def test_a_column_sorts_numbers_before_texts_and_missing_cells_last(down: bool) 
     assert [row[0] for row in rows] == [*(ordered[::-1] if down else ordered), None, None]
 
 
-@settings(max_examples=3, deadline=None)
-@given(st.lists(st.lists(st.text(max_size=8), min_size=1, max_size=4), min_size=40, max_size=40))
+# Some texts stand for numbers on the way to Node.js.
+KEYS = st.text(max_size=8).filter(lambda key: key not in ("NaN", "Infinity", "-Infinity"))
+
+
+@settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(st.lists(st.lists(KEYS, min_size=1, max_size=4), min_size=40, max_size=40))
 def test_a_path_is_written_as_the_library_writes_it(paths: list[list[str]]) -> None:
     found = evaluate(
         "components/tree.js",

@@ -35,6 +35,7 @@ MODULE = "tests.faults.signals"
 WITHIN_S = 60.0
 BUSY_S = 2.0  # of calls in one try
 LONGEST_PAUSE_S = 0.02
+UNDISTURBED = 150  # deeds before the first signal
 
 
 class Interrupted(Deeds):
@@ -64,6 +65,8 @@ def work(folder: Path, seed: int) -> None:
     ledger = Ledger(folder / "one.ledger")
     deeds = Interrupted(archive, ledger, seed)
     import_everything()
+    for _ in range(UNDISTURBED):  # an import that is interrupted keeps Python's own lock of imports for ever
+        deeds.any()
     deeds.listen()
     print("ready", flush=True)
     until = time.monotonic() + BUSY_S

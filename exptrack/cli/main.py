@@ -30,6 +30,8 @@ DAMAGED_EXIT = ArchiveCorruptError.exit_code  # also where a command has gone on
 DEFAULT = "exptrack.db"
 SPOOL = "EXPTRACK_SPOOL"
 READERS_WAIT_S = 2.0  # for a process that lets no other open the file; then a copy is read
+# An archive that may still be read when one of these comes.
+CANNOT_WRITE = (ArchiveReadOnlyError, ArchiveTooNewError, ArchiveFullError, ArchiveIOError, ArchiveLockedError)
 # The library says what is wrong with a file, and in the same words for each command.
 FILE = click.Path(readable=False)
 
@@ -95,22 +97,16 @@ def open_archive(db: str | None, *, writing: bool = False) -> Archive:
     It may be read-only, newer, on a full disk, or locked by a process that was stopped. A command never makes
     an archive of its own in a spool.
     """
-    db = db or _find_default()
+    db = db or find_default()
     try:
         return Archive(db, create=False) if writing else Archive(db, create=False, wait_s=READERS_WAIT_S)
-    except (
-        ArchiveReadOnlyError,
-        ArchiveTooNewError,
-        ArchiveFullError,
-        ArchiveIOError,
-        ArchiveLockedError,
-    ):
+    except CANNOT_WRITE:
         if writing:
             raise
         return Archive(db, mode="ro")
 
 
-def _find_default() -> str:
+def find_default() -> str:
     """Return the archive of this folder. Where a spool is set, runs never make one: say where they are."""
     spool = os.environ.get(SPOOL)
     if spool and not os.path.lexists(DEFAULT):

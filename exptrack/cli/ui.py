@@ -9,23 +9,15 @@ import webbrowser
 
 import click
 
-from exptrack import (
-    Archive,
-    ArchiveFullError,
-    ArchiveIOError,
-    ArchiveLockedError,
-    ArchiveReadOnlyError,
-    ArchiveTooNewError,
-)
+from exptrack import Archive, ArchiveLockedError
 from exptrack.cli.archive import file_argument
-from exptrack.cli.main import DEFAULT, READERS_WAIT_S, json_option, main
+from exptrack.cli.main import CANNOT_WRITE, READERS_WAIT_S, find_default, json_option, main
 from exptrack.cli.output import print_json
 from exptrack.extras import require
 from exptrack.open_pages import OpenPage, announce_page, find_page
 from exptrack.times import seconds_of
 
 ANSWER_S = 2.0
-CANNOT_WRITE = (ArchiveReadOnlyError, ArchiveTooNewError, ArchiveFullError, ArchiveIOError, ArchiveLockedError)
 
 
 @main.command()
@@ -57,7 +49,7 @@ def ui(
     from exptrack.web.server import PageServer
 
     idle_s = None if idle is None else seconds_of(idle, "--idle")
-    path, can_edit = _prepare(db or DEFAULT if file is None else file)
+    path, can_edit = _prepare((db or find_default()) if file is None else file)
     other = find_page(path)
     if other is not None and _answers(other):
         url = write_login(other.origin, other.token)

@@ -128,9 +128,10 @@ def test_where_a_spool_is_set_the_missing_default_archive_names_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EXPTRACK_SPOOL", "runs")
-    told = call(None, "ls")
-    assert (told.exit_code, told.stdout) == (11, "")
-    assert "bring its runs together by 'exptrack merge OUT runs'" in told.stderr
+    for command in (["ls"], ["ui", "--no-browser"]):
+        told = call(None, *command)
+        assert (told.exit_code, told.stdout) == (11, "")
+        assert "bring its runs together by 'exptrack merge OUT runs'" in told.stderr
     with exptrack.Archive("exptrack.db"):
         pass
     assert call(None, "ls").exit_code == 0

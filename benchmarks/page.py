@@ -201,7 +201,7 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     """A page of a browser that was started anew, logged in and nowhere yet."""
     browser: Browser = start_chromium(playwright)
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.add_cookies([_read_cookie(server)])
+    context.add_cookies([read_cookie(server)])
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
     if script:
@@ -210,7 +210,7 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     browser.close()
 
 
-def _read_cookie(server: Server) -> Any:
+def read_cookie(server: Server) -> Any:
     with server.open_client() as client:
         ((name, value),) = client.cookies.items()
     return {"name": name, "value": value, "url": server.origin, "httpOnly": True}

@@ -119,12 +119,14 @@ class Server:
             printed += line
         self.url: str = json.loads(printed)["url"]
         self.origin = self.url.partition("/login")[0]
+        self.token = self.url.partition("token=")[2]
         self.process = psutil.Process(self._process.pid)
 
     @contextlib.contextmanager
     def open_client(self) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=self.origin, timeout=PATIENCE_S) as client:
             client.get(self.url)
+            client.headers["x-exptrack-token"] = self.token
             yield client
 
     def interrupt(self) -> float:
@@ -202,6 +204,7 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     browser: Browser = start_chromium(playwright)
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.add_cookies([_read_cookie(server)])
+    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
     if script:

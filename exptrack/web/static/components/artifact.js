@@ -3,7 +3,7 @@
  * saved.
  */
 import { html, useState } from "../vendor/ui.js";
-import { get, urlOf } from "../api.js";
+import { get, urlOf, withToken } from "../api.js";
 import { bytes, count, number, plural, visible } from "../format.js";
 import { Copy } from "./copy.js";
 import { Icon } from "./icons.js";
@@ -18,11 +18,11 @@ const SHOWN_BY_BROWSERS = /^image\/(png|jpeg|gif|webp|bmp|svg\+xml|avif)$/;
 const address = (kind, { run_id: run, version, name }) =>
     `/${kind}/${encodeURIComponent(run)}/${version}/${name.split("/").map(encodeURIComponent).join("/")}`;
 
-/** Where the bytes of an artifact are. */
-export const artifactUrl = (artifact) => address("artifact", artifact);
+/** Where the bytes of an artifact are, or those of a file in a folder. */
+export const artifactUrl = (artifact, file = null) => withToken(urlOf(address("artifact", artifact), { file }));
 
 /** Where a small picture of an image is; its longer side has at most `size` pixels. */
-const thumbnailUrl = (artifact, size) => urlOf(address("thumbnail", artifact), { size });
+const thumbnailUrl = (artifact, size) => withToken(urlOf(address("thumbnail", artifact), { size }));
 
 /** What an artifact is to a reader: image, histogram, table, text, folder or bytes. */
 export function sortOf({ kind, media_type: type, is_text: isText }) {
@@ -150,7 +150,7 @@ function FolderBody({ artifact }) {
         versionKeys(artifact),
     );
     const linkOf = (cell, column, row) =>
-        column === "file" && row[1] !== null ? urlOf(artifactUrl(artifact), { file: cell }) : null;
+        column === "file" && row[1] !== null ? artifactUrl(artifact, cell) : null;
     return html`<${Loaded} of=${folder}>${({ files }) => html`<${TablePreview} columns=${["file", "bytes"]}
         label=${artifact.name} linkOf=${linkOf} rows=${files.map((file) => [
             file.path,

@@ -3,7 +3,7 @@
  * waits beside it, and the commands of the terminal that deal with whole files.
  */
 import { html, useEffect, useRef, useState } from "../vendor/ui.js";
-import { archive, get, post, urlOf } from "../api.js";
+import { archive, get, post, send, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
 import { Loaded, useLoad } from "../components/load.js";
@@ -244,9 +244,7 @@ function Trash({ trash, reload }) {
 
 /** Reads the answer of /api/verify: a line of JSON for each step, and the report on the last one. */
 async function verify(tell, signal) {
-    const headers = { "Content-Type": "application/json", "X-Exptrack": "1" };
-    const response = await fetch("/api/verify", { method: "POST", headers, body: "{}", signal });
-    if (!response.ok) throw new Error((await response.json()).error.message);
+    const response = await send("/api/verify", {}, signal);
     const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {

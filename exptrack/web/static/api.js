@@ -106,6 +106,13 @@ export async function get(path, params, abort) {
     return (await ask(urlOf(path, params), { signal: abort })).json();
 }
 
+/** Asks whether a URL, as one of a link, would be answered; fails as a GET does. The bytes are not read. */
+export async function check(url) {
+    const abort = new AbortController();
+    await ask(url, { signal: abort.signal });
+    abort.abort();
+}
+
 /** Returns the bytes of a GET, and the archive's version that they are of. */
 export async function getBinary(path, params, abort) {
     const response = await ask(urlOf(path, params), { signal: abort });

@@ -1,5 +1,6 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
+import { staticUrl } from "./address.js";
 import { archive, connection, onNewToken } from "./api.js";
 import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
@@ -18,6 +19,7 @@ const LIVE = {
     paused: "Paused while this tab is hidden.",
     lost: "The server does not answer.",
     idle: "This view does not follow the archive.",
+    export: "This page is a file. It shows the archive as it was.",
 };
 
 function ThemeSwitch() {
@@ -33,7 +35,7 @@ function Bar() {
     const state = liveState.value;
     return html`<header class="bar">
         <a class="brand" href="/runs">
-            <img src="/static/favicon.svg" alt="" width="20" height="20" />exptrack</a>
+            <img src=${staticUrl("/static/favicon.svg")} alt="" width="20" height="20" />exptrack</a>
         ${
             archive.value &&
             html`<span class="archive" title=${archive.value.path}>

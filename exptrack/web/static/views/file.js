@@ -31,11 +31,13 @@ export default function FileView() {
         <${Head} info=${answer.info} />
         <div class="file-grid">
             <${Sizes} info=${answer.info} />
-            <div class="file-stack"><${Verify} /><${Waiting} waiting=${answer.info.waiting} /></div>
+            <div class="file-stack">
+                ${archive.value?.is_export ? html`<${Exported} />` : html`<${Verify} />`}
+                <${Waiting} waiting=${answer.info.waiting} /></div>
             <${Versions} info=${answer.info} />
             <${Largest} storage=${answer.storage} holders=${answer.holders} />
             <${Trash} trash=${answer.trash} freed=${answer.freed} reload=${file.reload} />
-            <${Commands} path=${answer.info.path} />
+            ${!archive.value?.is_export && html`<${Commands} path=${answer.info.path} />`}
         </div>`}<//></div>`;
 }
 
@@ -266,6 +268,13 @@ async function verify(tell, signal) {
             tell(step);
         }
     }
+}
+
+/** What an exported page cannot do. */
+function Exported() {
+    return html`<${Card} title="Check all data">
+        <p class="soft">This page is a file without a server, and does not prove checksums.
+            On the archive itself, <code>exptrack verify</code> does.</p><//>`;
 }
 
 function Verify() {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from exptrack import __version__
 from exptrack.archive.browsing import ArchiveBrowsing
 from exptrack.archive.groups import ArchiveGroups
+from exptrack.archive.page_views import ArchivePageViews
 from exptrack.archive.portable import ArchivePortable
 from exptrack.archive.records import ArchiveInfo, RecoveryReport
 from exptrack.archive.studies import ArchiveStudies
@@ -64,7 +65,7 @@ SELECT coalesce(sum(b.size_bytes), 0) FROM artifact AS a JOIN blob AS b ON b.id 
 STORED_BYTES = "SELECT coalesce(sum(stored_bytes), 0) FROM chunk"
 
 
-class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePortable, ArchiveTrash, ArchiveStudies):
+class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable, ArchiveTrash, ArchiveStudies):
     """One archive file.
 
     `path` defaults to this process's own archive in the folder ``EXPTRACK_SPOOL`` (see :func:`local_archive`),

@@ -153,7 +153,7 @@ def test_virtual_tables_are_not_counted(lab: Path) -> None:
     ],
 )
 def test_a_newer_format_is_read_only_if_its_tables_are_ordinary(lab: Path, script: str) -> None:
-    change(lab, f"PRAGMA foreign_keys = OFF; PRAGMA writable_schema = ON; PRAGMA user_version = 2; {script}")
+    change(lab, f"PRAGMA foreign_keys = OFF; PRAGMA writable_schema = ON; PRAGMA user_version = 99; {script}")
     with pytest.raises(ArchiveTooNewError, match="this exptrack cannot read"):
         Archive(lab, mode="ro")
 
@@ -161,7 +161,7 @@ def test_a_newer_format_is_read_only_if_its_tables_are_ordinary(lab: Path, scrip
 def test_a_newer_format_with_more_in_it_is_read(lab: Path) -> None:
     change(
         lab,
-        "PRAGMA user_version = 2; ALTER TABLE run ADD COLUMN more TEXT; CREATE TABLE news (x); DROP VIEW runs",
+        "PRAGMA user_version = 99; ALTER TABLE run ADD COLUMN more TEXT; CREATE TABLE news (x); DROP VIEW runs",
     )
     with Archive(lab, mode="ro") as archive:
         assert [run.name for run in archive.list_runs()] == ["first"]

@@ -163,6 +163,7 @@ def test_the_first_and_last_run_have_one_neighbour(client: Client, lab: Archive)
     assert shown["previous"] in [one.run_id for one in lab.runs()]
     assert shown["deleted_at"].endswith("Z")
     assert body(client.get("/api/trash"))["trash"] == as_json(lab.list_trash())
+    assert body(client.get("/api/trash"))["freed_bytes"] == lab.measure_deletion(gone.run.run_id)
 
 
 # Metrics

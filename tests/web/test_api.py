@@ -316,6 +316,7 @@ def test_the_file_says_what_it_holds(client: Client, lab: Archive) -> None:
     assert found == as_json(shown)
     assert body(client.get("/api/groups-list"))["groups"] == as_json(lab.list_groups())
     assert body(client.get("/api/views"))["views"] == []
+    assert body(client.get("/api/page-views"))["page_views"] == as_json(lab.list_page_views()) != []
     assert body(client.get("/api/sweeps"))["studies"] == []
 
 
@@ -503,6 +504,7 @@ QUESTIONS = [
     "/api/importance?metric=loss", "/api/artifact-text?run=RUN&name=bytes",
     "/api/artifact-table?run=RUN&name=table",
     "/api/artifact-files?run=RUN&name=folder", "/api/file", "/api/groups-list", "/api/trash", "/api/views",
+    "/api/page-views",
     "/api/media?kind=image", "/api/media-names", "/api/media-grid?name=bytes",
     "/api/sweeps", "/artifact/RUN/1/bytes", "/artifact/RUN/1/folder?file=in.txt", "/", "/static/app.js",
 ]  # fmt: skip

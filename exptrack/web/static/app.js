@@ -1,5 +1,5 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
-import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
+import { html, render, signal, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
 import { staticUrl } from "./address.js";
 import { archive, connection, onNewToken } from "./api.js";
 import { readArchive } from "./archive.js";
@@ -10,7 +10,7 @@ import { clock, visible } from "./format.js";
 import { onKeyDown, useKeys } from "./keys.js";
 import { liveState } from "./live.js";
 import { VIEWS, followLinks, go, route } from "./router.js";
-import { Toasts } from "./toasts.js";
+import { Toasts, toastError } from "./toasts.js";
 
 const RETRY_MS = 3000;
 const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
@@ -27,6 +27,31 @@ function ThemeSwitch() {
     const label = `Colours: ${theme.value}. Change to ${next}.`;
     return html`<button class="icon" title=${label} aria-label=${label} onClick=${() => setTheme(next)}>
         <${Icon} name=${icon} /></button>`;
+}
+
+/** The menu of named views while it is open: {NamedViews, anchor}. It is loaded when it is first opened. */
+const menu = signal(null);
+
+async function openNamedViews() {
+    try {
+        const { NamedViews } = await import("./components/named_views.js");
+        menu.value = { NamedViews, anchor: document.getElementById("named-views") };
+    } catch (error) {
+        toastError(error);
+    }
+}
+
+const closeNamedViews = () => {
+    menu.value = null;
+};
+
+function NamedViewsButton() {
+    const { NamedViews, anchor } = menu.value ?? {};
+    return html`<button id="named-views" title="Named views (b)" aria-haspopup="dialog"
+            aria-expanded=${NamedViews ? "true" : "false"}
+            onClick=${NamedViews ? closeNamedViews : openNamedViews}>
+            <${Icon} name="bookmark" />Views</button>
+        ${NamedViews && html`<${NamedViews} anchor=${anchor} onClose=${closeNamedViews} />`}`;
 }
 
 function Bar() {
@@ -53,6 +78,7 @@ function Bar() {
             <${Icon} name="lock" size=${12} /> read only</span>`
         }
         <span class=${`pulse ${state}`} title=${LIVE[state]}><i></i>${state}</span>
+        <${NamedViewsButton} />
         <button class="icon" title="Keys (?)" aria-label="Show all keys" onClick=${openHelp}>
             <${Icon} name="keyboard" /></button>
         <${ThemeSwitch} />
@@ -134,6 +160,7 @@ function App() {
                 does: `Go to ${label}`,
                 run: () => go(`/${name}`),
             })),
+        { keys: "b", does: "Show the named views, and name this one", run: openNamedViews },
         { keys: "?", does: "Show all keys", run: openHelp },
     ]);
     return html`<a class="skip" href="#main">Skip to the content</a>

@@ -1,6 +1,5 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
 import { html, render, signal, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
-import { staticUrl } from "./address.js";
 import { archive, connection, onNewToken } from "./api.js";
 import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
@@ -13,6 +12,7 @@ import { VIEWS, followLinks, go, route } from "./router.js";
 import { Toasts, toastError } from "./toasts.js";
 
 const RETRY_MS = 3000;
+const ICON = document.querySelector("link[rel=icon]").href;
 const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
 const LIVE = {
     live: "Live: the page follows the archive.",
@@ -60,7 +60,7 @@ function Bar() {
     const state = liveState.value;
     return html`<header class="bar">
         <a class="brand" href="/runs">
-            <img src=${staticUrl("/static/favicon.svg")} alt="" width="20" height="20" />exptrack</a>
+            <img src=${ICON} alt="" width="20" height="20" />exptrack</a>
         ${
             archive.value &&
             html`<span class="archive" title=${archive.value.path}>

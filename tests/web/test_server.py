@@ -96,6 +96,7 @@ def open_in_browser(url: str) -> urllib.request.OpenerDirector:
         urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
     )
     assert browser.open(url).status == 200
+    browser.addheaders = [("x-exptrack-token", url.partition("token=")[2])]
     return browser
 
 
@@ -201,7 +202,7 @@ def test_a_question_whose_client_has_left_stops(lab: Path, monkeypatch: pytest.M
 
         monkeypatch.setattr(server.page.archive, "runs", Query)
         connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
-        connection.request("GET", "/api/archive", headers={"cookie": f"exptrack-{server.port}={server.token}"})
+        connection.request("GET", "/api/archive", headers={"x-exptrack-token": server.token})
         assert began.wait(30)
         assert not ended.is_set()
         connection.close()

@@ -229,6 +229,7 @@ class _SourceMerge:
         self._name = name
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
+        self._copier.doubtful_levels = points.doubtful_levels
         self._points_proved = points
         with reading_file(source.place):
             self._contents = ContentProof(self._from, os.stat(source.copy).st_size)

@@ -26,6 +26,7 @@ from exptrack.artifacts.drafts import locked
 from exptrack.artifacts.restore import new_file
 from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ExportError, ExptrackError, InvalidValueError
+from exptrack.metrics.store import remake_levels
 from exptrack.new_files import draft_name
 from exptrack.plain import read_elements, read_path
 from exptrack.portable.findings import Tell
@@ -250,6 +251,7 @@ class _Salvage:
         self._others.take_page_views(self._draft)
         settle_groups(self._draft)
         self._draft.change(self._delete_orphans)
+        self._draft.change(remake_levels, self._connection)
         self._make_views()
 
     def _count(self, sql: str) -> int:

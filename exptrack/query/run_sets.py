@@ -11,11 +11,13 @@ and 0 otherwise. Row ids leave SQLite as one JSON text: a row for each takes twi
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Sequence
 from itertools import compress, count
 from typing import TypeAlias
 
 from exptrack.database.connection import Connection
+from exptrack.database.damage import decoding_rows
 from exptrack.query.compiler import (
     KEY_IDS,
     METRIC_VALUES,
@@ -33,10 +35,13 @@ from exptrack.query.names import find_key, find_metric
 RunSet: TypeAlias = int
 NOBODY: RunSet = 0
 
+FIRST_RUN = "SELECT min(id) FROM run"
 LAST_RUN = "SELECT max(id) FROM run"
 COUNT_ALL = "SELECT count(*) FROM run"
 ALL_RUNS = "SELECT id AS run FROM run"
 TRASHED_RUNS = "SELECT id AS run FROM run WHERE deleted_at IS NOT NULL"
+# A set has a byte for each row id. A file that was made to harm may have a row id that no memory holds.
+MOST_ROW_IDS = 50_000_000
 # Runs that are fewer than a fourth of all are sought one by one rather than met in a scan of all.
 SCAN_SHARE = 4
 
@@ -58,7 +63,7 @@ class RunSets:
         self._compiler = compiler
         self._size = int(connection.value(LAST_RUN) or 0) + 1
         self._whole = int.from_bytes(b"\1" * self._size, "little")
-        self._dead = pack(dead)
+        self._dead = pack(dead, self._size)
 
     def find(self, condition: Condition) -> RunSet:
         """Return the runs that satisfy a condition and are not in the trash."""
@@ -66,7 +71,9 @@ class RunSets:
 
     def read(self, statement: Fragment) -> RunSet:
         """Return the runs that a statement lists in its column `run`; it is read once for each version."""
-        return self._connection.keep(("runs", *statement), lambda: pack(read_runs(self._connection, statement)))
+        return self._connection.keep(
+            ("runs", *statement), lambda: _read_set(self._connection, statement, self._size)
+        )
 
     def _read_all(self) -> RunSet:
         return self._connection.keep("all runs", self._find_all_runs)
@@ -212,19 +219,43 @@ class RunSets:
         return None if found is None else self._whole & ~found
 
 
-def read_runs(connection: Connection, statement: Fragment) -> list[int]:
+@decoding_rows
+def read_runs(connection: Connection, statement: Fragment) -> array[int]:
     """Read the row ids that a statement lists in its column `run`, in its order."""
+    return array("q", _read_list(connection, statement))
+
+
+@decoding_rows
+def _read_set(connection: Connection, statement: Fragment, size: int) -> RunSet:
+    return pack(_read_list(connection, statement), size)
+
+
+def _read_list(connection: Connection, statement: Fragment) -> list[int]:
     found = connection.value(_GATHER.format(statement=statement.sql), statement.values)
     runs: list[int] = json.loads(found)
     return runs
 
 
-def pack(runs: Sequence[int]) -> RunSet:
-    """Return the set of runs, given by row id."""
-    marks = bytearray(max(runs, default=0) + 1)
+def can_use_sets(connection: Connection) -> bool:
+    """Return whether the row ids of the runs are such as exptrack gives."""
+    first, last = connection.value(FIRST_RUN), connection.value(LAST_RUN)
+    return first is not None and first >= 0 and last < MOST_ROW_IDS
+
+
+def pack(runs: Sequence[int], size: int) -> RunSet:
+    """Return the set of runs, given by row ids below `size`. Others are of no run of the file."""
+    if runs and (min(runs) < 0 or max(runs) >= size):
+        runs = [run for run in runs if 0 <= run < size]
+    marks = bytearray(size)
     for run in runs:
         marks[run] = 1
     return int.from_bytes(marks, "little")
+
+
+def mark(runs: Sequence[int]) -> bytes | None:
+    """Return runs of the file as `IS_MEMBER` takes them; None if their row ids are too large."""
+    last = max(runs, default=0)
+    return None if last >= MOST_ROW_IDS else to_bytes(pack(runs, last + 1))
 
 
 def to_bytes(found: RunSet) -> bytes:

@@ -136,9 +136,9 @@ def test_two_pages_do_not_log_each_other_out(tmp_path: Path) -> None:
     with PageServer(tmp_path / "a.db", 0) as first, PageServer(tmp_path / "b.db", 0) as second:
         browser = open_in_browser(first.url)
         assert browser.open(second.url).status == 200
-        for server, name in ((first, "a.db"), (second, "b.db")):
-            with browser.open(f"{server.origin}/api/archive") as answer:
-                assert json.load(answer)["name"] == name
+        browser.addheaders = []  # the cookie alone opens the files of a page
+        for server in (first, second):
+            assert browser.open(f"{server.origin}/runs").status == 200
 
 
 def test_a_request_that_is_too_long_is_refused(lab: Path) -> None:

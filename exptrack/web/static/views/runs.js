@@ -10,7 +10,7 @@ import { count, plural, zone } from "../format.js";
 import { useKeys } from "../keys.js";
 import { toast, toastError } from "../toasts.js";
 import { SelectionBar, exportCsv } from "../runs/actions.js";
-import { baseOf, defaultColumns, describe, fieldsOf } from "../runs/columns.js";
+import { baseOf, defaultColumns, describe, fieldsOf, firstMetric } from "../runs/columns.js";
 import { Chips } from "../runs/chips.js";
 import { onEdited } from "../runs/edit.js";
 import { NoMatch, NoRuns } from "../runs/empty.js";
@@ -36,9 +36,10 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
+    const metric = query.metric ?? (query.group.length ? firstMetric(fields, of) : null);
     const grouping = useMemo(
-        () => (query.group.length && query.metric ? { keys: query.group, metric: query.metric } : null),
-        [query.group.join("\u0000"), query.metric],
+        () => (query.group.length && metric ? { keys: query.group, metric } : null),
+        [query.group.join("\u0000"), metric],
     );
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),

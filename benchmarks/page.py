@@ -38,7 +38,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import psutil
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from benchmarks import make_archive
 from benchmarks.timing import argument_parser, headline, print_table, quantile, scaled
@@ -203,8 +203,7 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     """A page of a browser that was started anew, logged in and nowhere yet."""
     browser: Browser = start_chromium(playwright)
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.add_cookies([_read_cookie(server)])
-    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
+    log_in(context, server)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
     if script:
@@ -213,10 +212,12 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     browser.close()
 
 
-def _read_cookie(server: Server) -> Any:
+def log_in(context: BrowserContext, server: Server) -> None:
+    """Put into a browser what a login leaves there: the cookie, and the token in the storage of the page."""
     with server.open_client() as client:
         ((name, value),) = client.cookies.items()
-    return {"name": name, "value": value, "url": server.origin, "httpOnly": True}
+    context.add_cookies([{"name": name, "value": value, "url": server.origin, "httpOnly": True}])
+    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
 
 
 def measure_table(playwright: Playwright, server: Server, rounds: int, note: Note) -> None:

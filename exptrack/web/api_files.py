@@ -91,7 +91,7 @@ def show_file(page: Page, _question: Question) -> dict[str, Any]:
     """Show the sizes and versions of the file, and the runs whose artifacts take most space."""
     storage = sorted(page.archive.storage(), key=lambda one: -one.stored_bytes)
     return {
-        "info": page.archive.info(count_rows=False),
+        "info": page.archive.info(),
         "storage": storage[:LARGEST_RUNS],
         "holders": len(storage),
     }

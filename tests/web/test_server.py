@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -111,6 +112,18 @@ def test_a_page_is_served_on_this_machine_alone(lab: Path) -> None:
         assert server._socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, server.port), timeout=5)
+
+
+def test_no_part_of_an_answer_waits_until_the_browser_has_acknowledged_the_part_before_it(lab: Path) -> None:
+    with (
+        PageServer(lab, 0) as server,
+        contextlib.closing(http.client.HTTPConnection(HOST, server.port)) as client,
+    ):
+        client.request("GET", "/")
+        client.getresponse().read()
+        (connection,) = server._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_the_next_port_is_taken_if_one_is_in_use(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

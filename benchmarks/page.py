@@ -213,11 +213,15 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
 
 
 def log_in(context: BrowserContext, server: Server) -> None:
-    """Put into a browser what a login leaves there: the cookie, and the token in the storage of the page."""
+    """Give a context what it has once the printed address was opened."""
+    context.add_cookies([_read_cookie(server)])
+    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
+
+
+def _read_cookie(server: Server) -> Any:
     with server.open_client() as client:
         ((name, value),) = client.cookies.items()
-    context.add_cookies([{"name": name, "value": value, "url": server.origin, "httpOnly": True}])
-    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
+    return {"name": name, "value": value, "url": server.origin, "httpOnly": True}
 
 
 def measure_table(playwright: Playwright, server: Server, rounds: int, note: Note) -> None:

@@ -248,7 +248,7 @@ def test_only_runs_that_have_grown_are_read_again(tmp_path: Path, monkeypatch: p
         _header, (kept, grown) = ask(width=first[0]["width"])
         assert (asked[2:], kept) == ([[live.run_id]], first[1][0])
         assert sum(grown["count"]) == 105
-        assert ask(width=first[0]["width"], start=50)[1][0]["start"][0] == 50
+        assert ask(width=first[0]["width"], start=50)[1][0]["start"][0] == 48  # an edge
         assert (len(asked), asked[-1]) == (4, ids)
         # In the trash, and by the beginning of its id, a run is read without the cache.
         header, _curves = read_curves(client.get("/api/series", runs=ids[0][:-1], metrics="loss"))
@@ -316,6 +316,7 @@ def test_the_file_says_what_it_holds(client: Client, lab: Archive) -> None:
     assert found == as_json(shown)
     assert body(client.get("/api/groups-list"))["groups"] == as_json(lab.list_groups())
     assert body(client.get("/api/views"))["views"] == []
+    assert body(client.get("/api/page-views"))["page_views"] == as_json(lab.list_page_views()) != []
     assert body(client.get("/api/sweeps"))["studies"] == []
 
 
@@ -503,6 +504,7 @@ QUESTIONS = [
     "/api/importance?metric=loss", "/api/artifact-text?run=RUN&name=bytes",
     "/api/artifact-table?run=RUN&name=table",
     "/api/artifact-files?run=RUN&name=folder", "/api/file", "/api/groups-list", "/api/trash", "/api/views",
+    "/api/page-views",
     "/api/media?kind=image", "/api/media-names", "/api/media-grid?name=bytes",
     "/api/sweeps", "/artifact/RUN/1/bytes", "/artifact/RUN/1/folder?file=in.txt", "/", "/static/app.js",
 ]  # fmt: skip

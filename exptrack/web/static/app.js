@@ -1,5 +1,5 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
-import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
+import { html, render, signal, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
 import { archive, connection, onNewToken } from "./api.js";
 import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
@@ -9,15 +9,17 @@ import { clock, visible } from "./format.js";
 import { onKeyDown, useKeys } from "./keys.js";
 import { liveState } from "./live.js";
 import { VIEWS, followLinks, go, route } from "./router.js";
-import { Toasts } from "./toasts.js";
+import { Toasts, toastError } from "./toasts.js";
 
 const RETRY_MS = 3000;
+const ICON = document.querySelector("link[rel=icon]").href;
 const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
 const LIVE = {
     live: "Live: the page follows the archive.",
     paused: "Paused while this tab is hidden.",
     lost: "The server does not answer.",
     idle: "This view does not follow the archive.",
+    export: "This page is a file. It shows the archive as it was.",
 };
 
 function ThemeSwitch() {
@@ -27,13 +29,38 @@ function ThemeSwitch() {
         <${Icon} name=${icon} /></button>`;
 }
 
+/** The menu of named views while it is open: {NamedViews, anchor}. It is loaded when it is first opened. */
+const menu = signal(null);
+
+async function openNamedViews() {
+    try {
+        const { NamedViews } = await import("./components/named_views.js");
+        menu.value = { NamedViews, anchor: document.getElementById("named-views") };
+    } catch (error) {
+        toastError(error);
+    }
+}
+
+const closeNamedViews = () => {
+    menu.value = null;
+};
+
+function NamedViewsButton() {
+    const { NamedViews, anchor } = menu.value ?? {};
+    return html`<button id="named-views" title="Named views (b)" aria-haspopup="dialog"
+            aria-expanded=${NamedViews ? "true" : "false"}
+            onClick=${NamedViews ? closeNamedViews : openNamedViews}>
+            <${Icon} name="bookmark" />Views</button>
+        ${NamedViews && html`<${NamedViews} anchor=${anchor} onClose=${closeNamedViews} />`}`;
+}
+
 function Bar() {
     const view = route.value.view;
     const links = Object.entries(VIEWS).filter(([, { label }]) => label);
     const state = liveState.value;
     return html`<header class="bar">
         <a class="brand" href="/runs">
-            <img src="/static/favicon.svg" alt="" width="20" height="20" />exptrack</a>
+            <img src=${ICON} alt="" width="20" height="20" />exptrack</a>
         ${
             archive.value &&
             html`<span class="archive" title=${archive.value.path}>
@@ -51,6 +78,7 @@ function Bar() {
             <${Icon} name="lock" size=${12} /> read only</span>`
         }
         <span class=${`pulse ${state}`} title=${LIVE[state]}><i></i>${state}</span>
+        <${NamedViewsButton} />
         <button class="icon" title="Keys (?)" aria-label="Show all keys" onClick=${openHelp}>
             <${Icon} name="keyboard" /></button>
         <${ThemeSwitch} />
@@ -132,6 +160,7 @@ function App() {
                 does: `Go to ${label}`,
                 run: () => go(`/${name}`),
             })),
+        { keys: "b", does: "Show the named views, and name this one", run: openNamedViews },
         { keys: "?", does: "Show all keys", run: openHelp },
     ]);
     return html`<a class="skip" href="#main">Skip to the content</a>

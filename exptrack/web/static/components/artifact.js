@@ -3,6 +3,7 @@
  * saved.
  */
 import { html, useState } from "../vendor/ui.js";
+import { useImageUrl } from "../address.js";
 import { check, get, urlOf, withToken } from "../api.js";
 import { bytes, count, number, plural, visible } from "../format.js";
 import { Copy } from "./copy.js";
@@ -86,11 +87,12 @@ export function Picture({ artifact, full = true, size = 256 }) {
     const whole = artifactUrl(artifact);
     const isSmall = !full && artifact.media_type !== "image/svg+xml";
     const src = [isSmall ? thumbnailUrl(artifact, size) : whole, whole].find((one) => !failed.includes(one));
+    const shown = useImageUrl(src);
     if (src === undefined) return html`<${Broken} url=${whole} />`;
     const caption = artifact.metadata?.caption;
     const word = caption ?? `step ${artifact.step ?? "unknown"}`;
     const alt = `${artifact.name}: ${word}`;
-    return html`<img class="picture" src=${src} alt=${visible(alt)} loading=${full ? null : "lazy"}
+    return html`<img class="picture" src=${shown} alt=${visible(alt)} loading=${full ? null : "lazy"}
         decoding="async"
         onError=${() => setFailed([...failed, src])} />`;
 }

@@ -72,14 +72,14 @@ class MetricValues(NamedTuple):
 class MetricReport(NamedTuple):
     """One metric: the direction that is better (``min``, ``max`` or None), where that is from, its curves.
 
-    `best` has, for each direction that counts, the run with the best value, and that value.
+    `best` is the run with the best value, and that value; None if no completed run has a finite one.
     """
 
     name: str
     direction: str | None
     source: str
     curves: tuple[Buckets, ...]
-    best: dict[str, tuple[str, float]]
+    best: tuple[str, float] | None
 
 
 class SeedGroup(NamedTuple):
@@ -139,13 +139,14 @@ class _Reader:
         keys = self._choose_keys([one for one in fields if one.kind == "config"])
         directions = self._find_directions(shown)
         best = {name: self._find_best(name, directions[name][0]) for name in shown}
-        winners = dict.fromkeys(run for found in best.values() for run, _value in found.values())
+        winners = dict.fromkeys(found[0] for found in best.values() if found is not None)
         runs = self._read_runs(index, list(winners), keys, [logged[name] for name in shown])
         drawn = self._choose_drawn(runs, winners)
         metrics = [
             MetricReport(name, *directions[name], self._read_curves(drawn, name), best[name]) for name in shown
         ]
         varying, common = split_config(runs, keys)
+        varying.sort(key=is_seed)
         seeds, groups = self._read_groups(len(index), varying, common, shown)
         return Contents(
             archive=re.split(r"[/\\]", self._archive.path)[-1],
@@ -204,14 +205,13 @@ class _Reader:
     def _has_runs_of(self, study: str) -> bool:
         return self._query.where("study = ?", study).first() is not None
 
-    def _find_best(self, name: str, direction: str | None) -> dict[str, tuple[str, float]]:
+    def _find_best(self, name: str, direction: str | None) -> tuple[str, float] | None:
+        if direction is None:
+            return None
+        word = {"min": "minimize", "max": "maximize"}[direction]
         filters = () if self._where is None else (self._where,)
-        found = {}
-        for way, word in (("min", "minimize"), ("max", "maximize")):
-            if direction in (None, way):
-                for run, value in self._archive.best_runs(name, word, by=way, limit=1, where=filters):
-                    found[way] = run.run_id, value
-        return found
+        ranked = self._archive.best_runs(name, word, by=direction, limit=1, where=filters)
+        return (ranked[0][0].run_id, ranked[0][1]) if ranked else None
 
     # Runs
 

@@ -65,7 +65,7 @@ class _Page:
         self._media = media
         self._runs = {run.run_id: run for run in contents.runs}
         self._looks = choose_looks(contents.drawn)
-        self._best_runs = {run for metric in contents.metrics for run, _ in metric.best.values()}
+        self._with_curves = {curve.run_id for metric in contents.metrics for curve in metric.curves}
 
     def build(self, now: datetime) -> Element:
         contents = self._contents
@@ -101,10 +101,7 @@ class _Page:
         return _name_run(self._runs[run_id], " ", "span")
 
     def _swatch(self, run_id: str) -> Element | None:
-        return draw_swatch(self._looks[run_id]) if run_id in self._looks and self._has_curves(run_id) else None
-
-    def _has_curves(self, run_id: str) -> bool:
-        return any(curve.run_id == run_id for metric in self._contents.metrics for curve in metric.curves)
+        return draw_swatch(self._looks[run_id]) if run_id in self._with_curves else None
 
     # Heading
 
@@ -136,38 +133,32 @@ class _Page:
     # Best runs
 
     def _write_best(self) -> Element | None:
-        rows = [
-            self._write_best_row(metric, way, *metric.best[way])
-            for metric in self._contents.metrics
-            for way in metric.best
-        ]
-        if not rows:
+        metrics = self._contents.metrics
+        rows = [self._write_best_row(metric, *metric.best) for metric in metrics if metric.best]
+        undecided = [metric.name for metric in metrics if metric.direction is None]
+        words = []
+        if rows:
+            words.append("Completed runs are ranked, without pruned trials. NaN and the infinities never win.")
+        if undecided:
+            words.append("No direction follows from these names, so none of their values is best: ")
+        if not words:
             return None
+        names = [part for name in undecided for part in (", ", isolate(name))][1:]
         heads = ("Metric", "Best value", "At step", "Last value", "Run", "Why this one")
-        text = (
-            "Completed runs are ranked, without pruned trials. NaN and the infinities never win."
-            " 'exptrack best METRIC' ranks them all."
-        )
-        return section("Best runs", paragraph(text), make_table("Best runs by metric", heads, rows, (1, 2, 3)))
+        table = make_table("Best runs by metric", heads, rows, (1, 2, 3)) if rows else None
+        return section("Best runs", paragraph(" ".join(words), names), table)
 
-    def _write_best_row(self, metric: MetricReport, way: str, run_id: str, value: float) -> Element:
+    def _write_best_row(self, metric: MetricReport, run_id: str, value: float) -> Element:
         values = self._runs[run_id].metrics[metric.name]
-        step = values.min_step if way == "min" else values.max_step
-        why: list[Element | str]
-        if metric.direction is None:
-            why = [f"The {BEST_OF[way]} value; no direction follows from the name."]
-        elif metric.source == "its name":
-            why = [f"{BETTER[way].capitalize()}, as its name says."]
-        else:
-            why = [f"{BETTER[way].capitalize()}, as ", isolate(metric.source), " says."]
+        why = f"{BETTER[str(metric.direction)].capitalize()}, as {metric.source} says."
         return element(
             "tr",
             element("th", isolate(metric.name), scope="row"),
             number_cell(value, class_="best"),
-            number_cell(step),
+            number_cell(values.min_step if metric.direction == "min" else values.max_step),
             number_cell(values.last),
             element("td", self._swatch(run_id), self._label(run_id)),
-            element("td", why),
+            element("td", isolate(why)),
         )
 
     # Runs
@@ -184,9 +175,7 @@ class _Page:
             head("Started"),
         ]
         rows = [self._write_run(run, keys, has_tags) for run in contents.runs]
-        words = [
-            "A metric has its last value, and below it the best one of the run. The best of all is marked."
-        ]
+        words = ["A metric has its last value, and below it the run's best one. The best of all is marked."]
         if len(contents.varying) > len(keys):
             words.append(
                 f"{KEY_COLUMNS} of {len(contents.varying):,} config keys that differ are columns here."
@@ -204,19 +193,18 @@ class _Page:
             [setting_cell(run.values[key]) for key in keys],
             [self._write_values(metric, run) for metric in self._contents.metrics],
             element("td", tags) if has_tags else None,
-            element("td", write_time(run.started), class_="nowrap"),
+            element("td", f"{run.started:%Y-%m-%d}", element("small", f"{run.started:%H:%M}"), class_="nowrap"),
         )
 
     def _write_values(self, metric: MetricReport, run: RunRow) -> Element:
         values = run.metrics.get(metric.name)
         if values is None:
             return element("td")
-        ways = ("min", "max") if metric.direction is None else (metric.direction,)
-        is_best = metric.direction is not None and metric.best.get(metric.direction, ("",))[0] == run.run_id
+        is_best = metric.best is not None and metric.best[0] == run.run_id
         cell = number_cell(values.last, class_="best" if is_best else "")
-        others = [(values.min if way == "min" else values.max) for way in ways]
-        text = ", ".join(write_number(one) for one in others if one is not None)
-        cell.append(element("small", "★ " if is_best else None, text))
+        best = {"min": values.min, "max": values.max, None: None}[metric.direction]
+        if best is not None:
+            cell.append(element("small", "★\N{NO-BREAK SPACE}" if is_best else None, write_number(best)))
         return cell
 
     # Curves
@@ -233,7 +221,7 @@ class _Page:
             figures.append(self._write_chart(f"chart-{place}", metric))
         if not figures:
             return None
-        shown = [run for run in self._contents.drawn if self._has_curves(run)]
+        shown = [run for run in self._contents.drawn if run in self._with_curves]
         legend = element("ul", [element("li", draw_swatch(looks[run]), self._label(run)) for run in shown])
         legend.set("class", "legend")
         text = (
@@ -403,7 +391,7 @@ def _name_run(run: RunRow, between: str = "", tag: str = "small") -> list[Elemen
 
 def _describe_cell(metric: MetricReport) -> str:
     """Say what stands in a cell of a metric."""
-    return "last; least, greatest" if metric.direction is None else f"last; {BEST_OF[metric.direction]}"
+    return "last" if metric.direction is None else f"last; {BEST_OF[metric.direction]}"
 
 
 def _rank_setting(value: Any) -> tuple[int, Any, str]:

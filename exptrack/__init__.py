@@ -63,6 +63,7 @@ _NAMES_IN = {
     "query.details": "RunDetail",
     "query.frames": "Frame",
     "query.views": "UserView",
+    "query.page_views": "PageView",
     "database.time_limit": "TimeLimit",
     # Comparing runs
     "analysis.records": """
@@ -280,6 +281,7 @@ if TYPE_CHECKING:
     from exptrack.query.frames import Frame as Frame
     from exptrack.query.media import ArtifactGrid as ArtifactGrid
     from exptrack.query.media import ArtifactName as ArtifactName
+    from exptrack.query.page_views import PageView as PageView
     from exptrack.query.run_filter import RunFilter as RunFilter
     from exptrack.query.run_parts import MetricPage as MetricPage
     from exptrack.query.run_parts import RunConfig as RunConfig

@@ -175,6 +175,14 @@ CREATE TABLE note (
     PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE page_view (
+    name TEXT PRIMARY KEY,
+    path TEXT NOT NULL,             -- path, query and fragment of the address; it begins with /
+    changed_at TEXT NOT NULL,       -- when it was last saved, deleted or renamed
+    deleted_at TEXT,                -- when it was deleted or renamed; NULL: it was not
+    checksum INTEGER NOT NULL       -- hash of the row
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE run (
     -- Local to this file; other files number differently. AUTOINCREMENT: the number of a deleted run is never given
     -- to another, so a handle that still has it finds no run.
@@ -605,6 +613,11 @@ SELECT r.run_id, n.seq, n.written_at, n.text
 FROM note AS n
 JOIN run AS r ON r.id = n.run
 WHERE r.deleted_at IS NULL;
+
+CREATE VIEW page_views AS
+SELECT v.name, v.path, v.changed_at
+FROM page_view AS v
+WHERE v.deleted_at IS NULL;
 
 CREATE VIEW point_times AS
 SELECT

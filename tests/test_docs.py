@@ -113,6 +113,7 @@ PRINTED = {
     ),
     "docs/logging.md: Groups and the trash": "[('mnist', 0, {'owner': 'ada'})]\n0 ['mnist']\n1\n",
     "docs/page.md: From a run to its page": "None\n",
+    "docs/page.md: Named views": "what failed /runs?where=status+%3D+failed ",
     "docs/serving.md: A table of runs": "3 0.001\n[{'config.lr': 0.01}, {'config.lr': 0.1}]\nconfig.lr 3 ",
     "docs/serving.md: A filter that people write": "'adam' value 38 40\n['config.optimizer']\n",
     "docs/serving.md: Artifacts of many runs": "2 [0, 50]\n1 [0, 50]\n2\n",

@@ -127,6 +127,9 @@ def fill(archive: Archive, folder: Path) -> None:
         second.log_text("said", "größer")
     archive.set_group_attribute("g", "owner", "größe")
     archive.create_view("best", ["config.seed", "metrics.x"])
+    archive.save_page_view("größer", "/runs?where=config.lr+%3E+0.01")
+    archive.save_page_view("gone", "/charts")
+    archive.delete_page_view("gone")
     fail(archive)
     search(archive)
 
@@ -330,6 +333,7 @@ FLIPS = {
     "trial_report": ("value", "trial "),
     "trial_attribute": ("value", "trial "),
     "user_view": ("fields", "user_view "),
+    "page_view": ("path", "page_view "),
     "seal": ("content", "seal "),
 }
 

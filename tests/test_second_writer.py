@@ -16,7 +16,7 @@ from typing import Any
 
 from exptrack import Archive
 
-SCHEMA = Path(__file__).parent.parent / "schema" / "0001_create_archive.sql"
+MIGRATIONS = sorted((Path(__file__).parent.parent / "schema").glob("[0-9]*.sql"))
 LEFT_OUT = {"run", "run_group", "study", "trial", "seq", "checksum", "rows_sum"}
 OF_RUN = (
     "run_owner run_environment run_config run_tag note event run_input artifact run_attribute artifact_alias"
@@ -68,13 +68,14 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.sql = connection.execute
         self.sql("PRAGMA auto_vacuum = INCREMENTAL")
-        text = SCHEMA.read_text(encoding="utf-8")
-        connection.executescript(text)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        row = [1, SCHEMA.name, digest, "2026-01-01 00:00:00.000000", "another program"]
-        self.sql("INSERT INTO migration VALUES (?, ?, ?, ?, ?, ?)", (*row, hashed(["migration", *row])))
+        for number, schema in enumerate(MIGRATIONS, 1):
+            text = schema.read_text(encoding="utf-8")
+            connection.executescript(text)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            row = [number, schema.name, digest, "2026-01-01 00:00:00.000000", "another program"]
+            self.sql("INSERT INTO migration VALUES (?, ?, ?, ?, ?, ?)", (*row, hashed(["migration", *row])))
         self.sql("PRAGMA application_id = 0x45585054")
-        self.sql("PRAGMA user_version = 1")
+        self.sql(f"PRAGMA user_version = {len(MIGRATIONS)}")
         self.sql("PRAGMA journal_mode = WAL")
 
     def rows_of(self, table: str, owner: str) -> list[list[Any]]:
@@ -175,6 +176,10 @@ class Writer:
             self.sql("INSERT INTO artifact_entry VALUES (1, ?, ?, ?)", (path, mode, inside))
         self.write_event("artifact", {"name": "tree", "version": 1, "hash": name}, NOTED)
 
+    def write_page_view(self) -> None:
+        row = ["größer", "/runs?where=config.lr+%3E+0.01", NOTED, None]
+        self.sql("INSERT INTO page_view VALUES (?, ?, ?, ?, ?)", (*row, hashed(["page_view", *row])))
+
     def seal(self) -> None:
         series = self.sql(f"SELECT {SUMMARY}, completed, checksum FROM metric_series").fetchone()
         lines = [
@@ -198,12 +203,14 @@ def test_what_another_program_writes_is_sound(tmp_path: Path) -> None:
         writer.write_run()
         writer.write_series()
         writer.write_folder()
+        writer.write_page_view()
         writer.write_event("end", {"status": "completed", "reason": None}, END)
         writer.seal()
         writer.sql("COMMIT")
     with Archive(tmp_path / "all.db") as archive:
         (merged,) = archive.merge(tmp_path / "lab.db").files
         assert (merged.new, merged.left_out) == ((RUN,), ())
+        assert [view.name for view in archive.list_page_views()] == ["größer"]
     with Archive(tmp_path / "lab.db") as archive:
         assert archive.verify().problems == ()
         run = archive.get_run(RUN)

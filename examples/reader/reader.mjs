@@ -9,7 +9,9 @@ import { crc32, zstdDecompressSync } from 'node:zlib'
 const [file = assert.fail('usage: node reader.mjs ARCHIVE [NEW_FOLDER]'), target] = process.argv.slice(2)
 const db = new DatabaseSync(file, { readOnly: true, readBigInts: true, returnArrays: true })
 const rows = (sql, ...values) => db.prepare(sql).all(...values) // INTEGER comes as BigInt, REAL as number
-assert.equal(String(rows('SELECT * FROM pragma_application_id, pragma_user_version')), '1163415636,1')
+const [[application, format]] = rows('SELECT * FROM pragma_application_id, pragma_user_version')
+assert(application === 1163415636n && format >= 1n && format <= 2n, 'no archive of a format known here')
+const PAGE_VIEW = format >= 2n ? ' page_view' : '' // tables that older formats lack
 function check(what, test) {
   try { assert(test() !== false, 'it does not match') }
   catch (error) { process.exitCode = 1; console.log(`problem: ${what}: ${error.message}`) }
@@ -29,7 +31,7 @@ const sumOf = (lists, more = 0n) => BigInt.asIntN(64, lists.reduce((sum, row) =>
 const columns = table => rows(`SELECT name FROM pragma_table_info(?) WHERE name NOT IN
   ('run', 'run_group', 'study', 'trial', 'seq', 'checksum', 'rows_sum')`, table).join()
 const rowsOf = (table, by, id) => rows(`SELECT '${table}', ${columns(table)} FROM ${table} WHERE ${by} = ?`, id)
-for (const table of ['migration', 'metric_journal', 'user_view', 'seal', 'blob_writer']) {
+for (const table of `migration metric_journal user_view seal blob_writer${PAGE_VIEW}`.split(' ')) {
   const more = table === 'blob_writer' ? ', (SELECT hash FROM blob WHERE id = blob_writer.blob)' : ''
   for (const [stored, ...row] of rows(`SELECT checksum, '${table}', ${columns(table)}${more} FROM ${table}`))
     check(`${table} ${row[1]}`, () => hashOf(row) === stored)
@@ -77,8 +79,8 @@ const STUDY = '(SELECT uid FROM study WHERE id = study),', TRIAL = `(SELECT s.ui
 const said = rows(`SELECT id, 'run', run_id, checksum, name, group_name, parent_run_id, external_id, deleted_at,
   iif(status = 'running', heartbeat_at, NULL) FROM run`).map(([id, kind, run, seal, ...row]) =>
   [kind, run, seal ?? sealOf(id), ...row])
-for (const [lead, tables] of [['', 'run_group study'], ['(SELECT run_id FROM run WHERE id = run),', 'run_owner'
-  + ' run_tag note event run_input artifact run_attribute artifact_alias run_ingest'],
+for (const [lead, tables] of [['', `run_group study${PAGE_VIEW}`], ['(SELECT run_id FROM run WHERE id = run),',
+  'run_owner run_tag note event run_input artifact run_attribute artifact_alias run_ingest'],
   ['(SELECT name FROM run_group WHERE id = run_group),', 'run_group_attribute'],
   [STUDY, 'study_objective study_attribute trial'], [TRIAL, 'trial_param trial_value'],
   [`${TRIAL} row_number() OVER (PARTITION BY trial ORDER BY id),`, 'trial_report trial_attribute'],

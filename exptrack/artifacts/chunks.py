@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exptrack.errors import InvalidTypeError
 from exptrack.plain import plain, reading, short_repr
+from exptrack.shuffling import compress_shuffled, unshuffle
 from exptrack.threads import Helper
 
 if TYPE_CHECKING:
@@ -192,7 +193,6 @@ class Packer:
         import zstandard
 
         self._zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-        self._flush_block = zstandard.COMPRESSOBJ_FLUSH_BLOCK
         self._codec = "zstd"
         self._packed = 0
 
@@ -207,14 +207,7 @@ class Packer:
         return "raw", bytes(data)
 
     def _compress(self, data: bytes | memoryview, width: int) -> bytes:
-        if width == 1:
-            return self._zstd.compress(data)
-        # One frame, in which each place in the number gets blocks, and so entropy tables, of its own.
-        stream = self._zstd.compressobj(size=len(data))
-        out: list[bytes] = []
-        for place in range(width):
-            out += stream.compress(bytes(data[place::width])), stream.flush(self._flush_block)
-        return b"".join([*out, stream.flush()])
+        return self._zstd.compress(data) if width == 1 else compress_shuffled(self._zstd, data, width)
 
     def _choose_codec(self, data: bytes | memoryview) -> str:
         middle = len(data) // 2 & ~7  # a multiple of every width, so that a number begins there
@@ -244,7 +237,7 @@ class Unpacker:
         if codec == "raw":
             found = data
         elif codec in WIDTHS:
-            found = _unshuffle(self._decompress(data, raw_bytes), WIDTHS[codec])
+            found = unshuffle(self._decompress(data, raw_bytes), WIDTHS[codec])
         else:
             raise ValueError(f"unknown codec {codec!r}")
         if len(found) != raw_bytes:
@@ -262,14 +255,3 @@ class Unpacker:
             return self._zstd.decompress(data, max_output_size=raw_bytes)
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
-
-
-def _unshuffle(data: bytes, width: int) -> bytes:
-    if width == 1:
-        return data
-    found, begin = bytearray(len(data)), 0
-    for place in range(width):
-        count = len(range(place, len(data), width))
-        found[place::width] = data[begin : begin + count]
-        begin += count
-    return bytes(found)

@@ -2,7 +2,8 @@
 
 SQLite notes in page 1 where each table begins. Where that page is damaged, this file tells it: SQLite gives the
 tables of a new archive the same pages always, and those of a vacuumed one too. Tables, views, indexes and
-statistics that users add do not move them.
+statistics that users add do not move them. SQLite puts the table that a migration makes behind those that were
+there, and moves what was in its place.
 """
 
 from __future__ import annotations
@@ -57,16 +58,28 @@ class Tree(NamedTuple):
 Layout = dict[str, Tree]
 
 
+def known_layouts() -> tuple[Layout, ...]:
+    """Return the tables and indexes of an archive of the current format, as :func:`layouts_of` does."""
+    return layouts_of(len(migrations()))
+
+
 @cache
-def known_layouts() -> tuple[Layout, Layout]:
-    """Return the tables and indexes, by name, of a new archive of the current format and of a vacuumed one."""
+def layouts_of(version: int) -> tuple[Layout, ...]:
+    """Return the tables and indexes, by name, of a new archive of a format, and of vacuumed ones.
+
+    One that was vacuumed had this format then, or an earlier one: those come behind it, the latest first.
+    """
+    return tuple(_make_layout(version, vacuumed_at) for vacuumed_at in (0, *range(version, 0, -1)))
+
+
+def _make_layout(version: int, vacuumed_at: int) -> Layout:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
         empty.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        for migration in migrations():
+        for migration in migrations()[:version]:
             empty.executescript(migration.text)
-        fresh = _read_layout(empty)
-        empty.execute("VACUUM")
-        return fresh, _read_layout(empty)
+            if migration.number == vacuumed_at:
+                empty.execute("VACUUM")
+        return _read_layout(empty)
 
 
 def _read_layout(connection: sqlite3.Connection) -> Layout:

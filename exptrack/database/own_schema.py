@@ -7,7 +7,9 @@ Invariants:
 
 - SQLite itself tells which triggers a statement of exptrack would run: it compiles the statement. A foreign key
   may lead from a table of exptrack to a trigger on another one.
-- Of a file of another format, exptrack reads only ordinary tables with the columns that it knows. A view or a
+- A file of an older format has the schema of that format. A table that came later is not in it, so a call that
+  reads such a table asks `has_table` first.
+- Of a file of a newer format, exptrack reads only ordinary tables with the columns that it knows. A view or a
   generated column under such a name may never end.
 """
 
@@ -22,11 +24,18 @@ from typing import Any
 
 from exptrack.database.connection import Connection
 from exptrack.database.failures import primary_code
-from exptrack.database.migrations import APPLICATION_ID, SCHEMA_OBJECTS, latest_version, read_schema
+from exptrack.database.migrations import (
+    APPLICATION_ID,
+    SCHEMA_OBJECTS,
+    latest_version,
+    migrations,
+    read_schema,
+)
 from exptrack.errors import ArchiveTooNewError, NotAnArchiveError
 
 LAST_MIGRATION = "SELECT max(number) FROM migration"
 ORDINARY_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
+TABLE_NAMED = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
 COLUMNS = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0"
 UNIQUE_INDEXES = """
 SELECT i.name FROM pragma_index_list(?) AS i WHERE i."unique" AND i.origin = 'c'
@@ -44,6 +53,28 @@ MAY_REACH_OURS = re.compile(
 def _own_objects() -> frozenset[str]:
     text = read_schema("current.sql")
     return frozenset(text.rstrip("\n").split(";\n\n"))
+
+
+@cache
+def _objects_of(version: int) -> frozenset[str]:
+    """Return the texts of the tables, indexes and views of a format up to the present one."""
+    if version == latest_version():
+        return _own_objects()  # without running the migrations, which takes milliseconds
+    with closing(_open_empty(version)) as empty:
+        return frozenset(row[-1] for row in empty.execute(SCHEMA_OBJECTS))
+
+
+def _open_empty(version: int) -> sqlite3.Connection:
+    """Open an archive of this format in memory, without a row."""
+    empty = sqlite3.connect(":memory:")
+    for migration in migrations()[:version]:
+        empty.executescript(migration.text)
+    return empty
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether the file has a table. One of a later format is missing where an older file is only read."""
+    return bool(connection.value(TABLE_NAMED, (name,)))
 
 
 @cache
@@ -80,25 +111,24 @@ def read_columns(connection: Connection, view: str) -> tuple[str, ...]:
 
 
 @cache
-def _own_columns() -> dict[str, tuple[str, ...]]:
-    """Return the columns of each table that ``schema/`` defines."""
-    with closing(sqlite3.connect(":memory:")) as empty:
-        empty.executescript(read_schema("current.sql"))
+def _own_columns(version: int) -> dict[str, tuple[str, ...]]:
+    """Return the columns of each table of a format up to the present one."""
+    with closing(_open_empty(version)) as empty:
         names = [name for (name,) in empty.execute(ORDINARY_TABLES) if not name.startswith("sqlite_")]
         return {name: tuple(row[0] for row in empty.execute(COLUMNS, (name,))) for name in names}
 
 
 @cache
-def _own_unique_indexes() -> frozenset[str]:
-    with closing(sqlite3.connect(":memory:")) as empty:
-        empty.executescript(read_schema("current.sql"))
-        return frozenset(row[0] for name in _own_columns() for row in empty.execute(UNIQUE_INDEXES, (name,)))
+def _own_unique_indexes(version: int) -> frozenset[str]:
+    with closing(_open_empty(version)) as empty:
+        names = _own_columns(version)
+        return frozenset(row[0] for name in names for row in empty.execute(UNIQUE_INDEXES, (name,)))
 
 
 def require_own_schema(connection: Connection) -> None:
     """Refuse a file that lacks exptrack's tables and views as ``schema/`` defines them, or that changes them.
 
-    The schema of an older or newer format need only have the tables and columns that exptrack reads.
+    An older format has its own schema. A newer one need only have the tables and columns that exptrack reads.
 
     Raises:
         NotAnArchiveError: an object of exptrack is missing or changed; or a trigger, an index or a foreign key
@@ -110,7 +140,7 @@ def require_own_schema(connection: Connection) -> None:
         raise NotAnArchiveError(
             f"{connection.path} is not an exptrack archive; check the path", path=str(connection.path)
         )
-    if version != latest_version():
+    if version > latest_version():
         unknown = _find_unreadable(connection)
         if unknown is not None:
             raise ArchiveTooNewError(
@@ -119,14 +149,14 @@ def require_own_schema(connection: Connection) -> None:
                 path=str(connection.path),
             )
         return
-    missing, foreign = _compare(connection)
+    missing, foreign = _compare(connection, version)
     if missing is not None:
         raise NotAnArchiveError(
             f"{connection.path} was not opened: {missing!r} is missing from its schema or was changed;"
             " restore it, or use a copy of the file",
             path=str(connection.path),
         )
-    intruder = _find_intruder(connection) if foreign else None
+    intruder = _find_intruder(connection, version) if foreign else None
     if intruder is not None:
         raise NotAnArchiveError(
             f"{connection.path} was not opened: exptrack did not make {intruder};"
@@ -135,14 +165,14 @@ def require_own_schema(connection: Connection) -> None:
         )
 
 
-def _compare(connection: Connection) -> tuple[str | None, bool]:
-    """Return the first line of an object that the file lacks or has changed, None if there is none.
+def _compare(connection: Connection, version: int) -> tuple[str | None, bool]:
+    """Return the first line of an object of this format that the file lacks or has changed, None without one.
 
     Also return whether an object that exptrack did not make may reach one of its tables.
     """
 
     def take(objects: Iterator[tuple[Any, ...]]) -> tuple[set[str], bool]:
-        missing, found = {text.rstrip(";\n") for text in _own_objects()}, False
+        missing, found = {text.rstrip(";\n") for text in _objects_of(version)}, False
         for *_, sql in objects:  # one at a time: a stranger's may be long, and many
             text = str(sql).rstrip(";")
             if text in missing:
@@ -155,7 +185,7 @@ def _compare(connection: Connection) -> tuple[str | None, bool]:
     return min(missing).split("\n", 1)[0] if missing else None, foreign
 
 
-def _find_intruder(connection: Connection) -> str | None:
+def _find_intruder(connection: Connection, version: int) -> str | None:
     """Return what a user added that changes statements on tables of exptrack; None if nothing does."""
     seen: list[str] = []
 
@@ -166,9 +196,9 @@ def _find_intruder(connection: Connection) -> str | None:
 
     with connection.apart() as raw:
         raw.set_authorizer(note)
-        for table, columns in _own_columns().items():
+        for table, columns in _own_columns(version).items():
             for row in raw.execute(UNIQUE_INDEXES, (table,)).fetchall():
-                if row[0] not in _own_unique_indexes():
+                if row[0] not in _own_unique_indexes(version):
                     return f"its unique index {row[0]!r}, which limits the table {table}"
             changes = ", ".join(f'"{name}" = "{name}"' for name in columns)
             for statement in (
@@ -187,9 +217,9 @@ def _find_intruder(connection: Connection) -> str | None:
 
 
 def _find_unreadable(connection: Connection) -> str | None:
-    """Return a table or view of another format that calls of exptrack cannot read; None if there is none."""
+    """Return a table or view of a newer format that calls of exptrack cannot read; None if there is none."""
     tables = {row["name"] for row in connection.all(ORDINARY_TABLES)}
-    for table, columns in _own_columns().items():
+    for table, columns in _own_columns(latest_version()).items():
         if table not in tables or not {row["name"] for row in connection.all(COLUMNS, (table,))}.issuperset(
             columns
         ):
@@ -202,15 +232,15 @@ def _find_unreadable(connection: Connection) -> str | None:
 def describe_foreign_schema(connection: Connection) -> str | None:
     """Return what is wrong with the format or the schema of a file; None if nothing is.
 
-    The schema of another format is not compared.
+    The schema of a newer format is not compared.
     """
     version, last = int(connection.value("PRAGMA user_version")), connection.value(LAST_MIGRATION)
     if version != last:
         return f"its header says format {version}, and its last migration is {last}"
-    if version != latest_version():
+    if version > latest_version():
         return None
-    missing, foreign = _compare(connection)
+    missing, foreign = _compare(connection, version)
     if missing is not None:
         return f"{missing!r} is missing or was changed"
-    intruder = _find_intruder(connection) if foreign else None
+    intruder = _find_intruder(connection, version) if foreign else None
     return None if intruder is None else f"exptrack did not make {intruder}"

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from exptrack.database.connection import Connection, in_reading
+from exptrack.database.connection import Connection, Row, in_reading
 from exptrack.database.damage import decoding_rows
-from exptrack.metrics.axes import Grid, StepAxis
+from exptrack.metrics.axes import Grid, Range, StepAxis
 from exptrack.metrics.cells import Held, fill_cells, read_bounds, read_cells_of_steps
+from exptrack.metrics.levels import LEVEL_POINTS, find_shift, has_levels, may_have_levels, read_columns
 from exptrack.metrics.series import SERIES_OF, check_range, float_array, int_array
 from exptrack.metrics.writer import drain_all
 from exptrack.validation import check_name, check_whole
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from exptrack.metrics.series import FloatArray, IntArray
 
 MAX_BUCKETS = 100_000
+MANY_BUCKETS = 128  # of fewer, half would be missed
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -157,10 +159,28 @@ def read_buckets(
         row = connection.one(SERIES_OF, (run, checked))
         bounds = None if row is None else read_bounds(connection, row["id"], low, high)
         if row is not None and bounds is not None:
-            low, high = bounds
-            grid = Grid(low, -((low - high - 1) // count), low, high + 1)
-            held = Held(row["id"], row["count"], row["nan_count"])
-            columns = read_cells_of_steps(connection, held, bounds, grid)
+            grid = _make_grid(bounds, count, row["count"])
+            columns = _read_cells(connection, row, bounds, grid)
         else:
             columns = fill_cells(connection, 0, StepAxis(), grid, [], [])
     return Buckets(run_id, checked, started_at, int(grid.width), columns)
+
+
+def _make_grid(bounds: Range, buckets: int, points: int) -> Grid:
+    """Return the grid of a series between two steps.
+
+    If many buckets of a long series are asked for, each is made of whole buckets of its level.
+    """
+    low, high = bounds
+    if points >= LEVEL_POINTS and buckets >= MANY_BUCKETS:
+        return Grid(0, 1 << find_shift(low, high, buckets), low, high + 1)
+    return Grid(low, -((low - high - 1) // buckets), low, high + 1)
+
+
+def _read_cells(connection: Connection, row: Row, bounds: Range, grid: Grid) -> dict[str, array[Any]]:
+    if may_have_levels(row) and has_levels(connection):
+        columns = read_columns(connection, row["id"], StepAxis(), "step", grid)
+        if columns is not None:
+            return columns
+    held = Held(row["id"], row["count"], row["nan_count"])
+    return read_cells_of_steps(connection, held, bounds, grid)

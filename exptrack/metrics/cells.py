@@ -283,11 +283,12 @@ def _range_of(end: tuple[Any, ...]) -> Range:
 
 
 class Held(NamedTuple):
-    """A series: its row id, and how many points it has."""
+    """A series: its row id, how many points it has, and whether it may have stored levels."""
 
     series: int
     points: int
     nan_points: int
+    has_levels: bool = False
 
 
 def read_cells_of_steps(connection: Connection, held: Held, bounds: Range, grid: Grid) -> dict[str, array[Any]]:

@@ -28,6 +28,7 @@ from exptrack.metrics.cells import (
     read_bounds,
     read_cells_of_steps,
 )
+from exptrack.metrics.levels import has_levels, may_have_levels, read_columns, read_level
 from exptrack.metrics.series import check_range
 from exptrack.plain import short_repr
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_whole
@@ -38,7 +39,7 @@ KEPT_RANGES = 500_000  # of all curves; of further ones the first look is taken 
 METRICS_PREFIX = "metrics."
 
 SERIES_OF_RUNS = """
-SELECT s.run, n.name, s.id, s.count, s.nan_count
+SELECT s.run, n.name, s.id, s.count, s.nan_count, s.checksum
 FROM metric_name AS n JOIN metric_series AS s ON s.metric = n.id
 WHERE n.name IN (SELECT value FROM json_each(:names)) AND s.run IN (SELECT value FROM json_each(:runs))
 """
@@ -105,7 +106,8 @@ class Scale(NamedTuple):
                     " give a larger one, or bounds"
                 )
         elif self.is_of_steps or self.is_of_times:
-            width = max(1, -int((low - high - 1) // buckets))
+            # A power of two, as levels have it: a bucket is made of whole buckets of each smaller width.
+            width = 1 << (max(1, -int((low - high - 1) // buckets)) - 1).bit_length()
         else:
             # Halves, because the difference of two doubles may be none.
             span = (high / 2 - low / 2) / buckets * 2
@@ -152,11 +154,14 @@ def _ceil_ms(seconds: float) -> int:
 
 
 class _Curve(NamedTuple):
-    """A series on its way to be a curve: where it lies, and the first look at it, if that was kept."""
+    """A series on its way to be a curve: where it lies, and the first look at it, if that was kept.
+
+    `bounds` are its steps; None if its level told where it lies.
+    """
 
     held: Held
     axis: Axis
-    bounds: Range
+    bounds: Range | None
     extent: Extent | None
     ranges: list[Range]
     found: list[Measured]
@@ -174,7 +179,13 @@ def read_curves(
             SERIES_OF_RUNS,
             {"names": json.dumps(list(asked)), "runs": json.dumps([one.run for one in runs])},
         )
-        series = {(row["run"], row["name"]): Held(row["id"], row["count"], row["nan_count"]) for row in rows}
+        with_levels = any(may_have_levels(row) for row in rows) and has_levels(connection)
+        series = {
+            (row["run"], row["name"]): Held(
+                row["id"], row["count"], row["nan_count"], with_levels and may_have_levels(row)
+            )
+            for row in rows
+        }
         looked: dict[tuple[int, str], _Curve | None] = {}
         kept = 0
         for one in runs:
@@ -190,7 +201,7 @@ def read_curves(
         found = []
         for one in runs:
             for name in names:
-                columns = _fill(connection, looked[one.run, name], scale, grid)
+                columns = _fill(connection, looked[one.run, name], scale, grid, buckets)
                 found.append(Buckets(one.run_id, name, one.started_at, width, columns, scale.by))
     return Curves(scale.by, width, tuple(found))
 
@@ -210,12 +221,17 @@ def _look(
     if scale.is_of_steps:
         bounds = read_bounds(connection, held.series, int(scale.low), int(scale.stop) - 1)
         return None if bounds is None else _Curve(held, StepAxis(), bounds, Extent(*bounds), [], [])
-    axis: Axis = TimeAxis()
-    if not scale.is_of_times:
-        other = series.get((run, scale.by)) or series.get((run, scale.by.removeprefix(METRICS_PREFIX)))
-        if other is None:
-            return None
-        axis = MetricAxis(other.series)
+    if scale.is_of_times:
+        level = read_level(connection, held.series, "time", INT64_MAX) if held.has_levels else None
+        if level is not None:
+            return _Curve(held, TimeAxis(), None, Extent(level.low, level.high), [], [])
+        return _measure(connection, held, TimeAxis(), buckets)
+    other = series.get((run, scale.by)) or series.get((run, scale.by.removeprefix(METRICS_PREFIX)))
+    return None if other is None else _measure(connection, held, MetricAxis(other.series), buckets)
+
+
+def _measure(connection: Connection, held: Held, axis: Axis, buckets: int) -> _Curve | None:
+    """Take the first look at all points of a series along an axis that is not the key."""
     bounds = read_bounds(connection, held.series, INT64_MIN, INT64_MAX)
     if bounds is None:
         return None
@@ -226,13 +242,22 @@ def _look(
     return _Curve(held, axis, bounds, extent, ranges, measured)
 
 
-def _fill(connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid) -> dict[str, array[Any]]:
+def _fill(
+    connection: Connection, curve: _Curve | None, scale: Scale, grid: Grid, buckets: int
+) -> dict[str, array[Any]]:
     """Return the columns of a curve."""
     if curve is None:
         axis = StepAxis() if scale.is_of_steps else TimeAxis() if scale.is_of_times else MetricAxis(0)
         return fill_cells(connection, 0, axis, grid, [], [])
     held = curve.held
-    if scale.is_of_steps:
+    if held.has_levels and (scale.is_of_steps or scale.is_of_times):
+        columns = read_columns(connection, held.series, curve.axis, scale.by, grid)
+        if columns is not None:
+            return columns
+    if scale.is_of_steps and curve.bounds is not None:
         return read_cells_of_steps(connection, held, curve.bounds, grid)
-    found = curve.found or curve.axis.measure(connection, held.series, curve.ranges)
-    return fill_cells(connection, held.series, curve.axis, grid, curve.ranges, found)
+    looked = curve if curve.bounds is not None else _measure(connection, held, curve.axis, buckets)
+    if looked is None:
+        return fill_cells(connection, held.series, curve.axis, grid, [], [])
+    found = looked.found or looked.axis.measure(connection, held.series, looked.ranges)
+    return fill_cells(connection, held.series, looked.axis, grid, looked.ranges, found)

@@ -40,7 +40,7 @@ NUMPY_FROM_POINTS = 20_000  # from here on, importing numpy to read a series cos
 EXACT_BELOW = 2**53  # a float holds every integer below this exactly
 
 SERIES_OF = """
-SELECT s.id, s.count, s.nan_count, s.last_time_ms
+SELECT s.id, s.count, s.nan_count, s.last_time_ms, s.checksum
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 """

@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
+from exptrack.metrics.level_builder import LevelBuilder
+from exptrack.metrics.levels import DELETE_LEVELS_OF_RUN, LEVEL_POINTS, collect, make_levels, save_levels
 from exptrack.metrics.summary import Summary
 from exptrack.records import MetricPoint, MetricSummary
 
@@ -71,6 +73,9 @@ WHERE s.run = ? AND n.name = ?
 SELECT_POINTS = """
 SELECT step, seq, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq
 """
+FIRST_POINTS = """
+SELECT step, time_ms, value FROM metric_point WHERE series = ? ORDER BY step, seq LIMIT ?
+"""
 CURVE = """
 SELECT p.step, p.time_ms, p.value
 FROM metric_point AS p
@@ -79,6 +84,8 @@ JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 ORDER BY p.step, p.seq
 """
+DELETE_ALL_LEVELS = "DELETE FROM metric_level"
+LONG_SEALED_SERIES = "SELECT id, count, checksum FROM metric_series WHERE count >= ? AND checksum IS NOT NULL"
 LAST_POINT = """
 SELECT s.last_step, s.last_time_ms, s.last_value
 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric
@@ -218,7 +225,7 @@ def begin_series(
         if name not in metrics:
             metrics[name] = metric_row_id(connection, name)
         series.id, series.metric, series.completed = row_id, metrics[name], completed
-        series.summary, series.checksum = Summary(), PointsChecksum()
+        series.summary, series.checksum = Summary(), PointsChecksum(collects=True)
         begun.append(series)
         names.setdefault(run, []).append(name)
     for run, found in names.items():
@@ -326,7 +333,7 @@ def _update_summary(
             numbers = series.summary.columns()
             series.points_sum = row["rows_sum"] - hash_summary(series.id, series.run, series.name, numbers)
         else:
-            series.checksum = PointsChecksum()
+            series.checksum = PointsChecksum(collects=True)
     summary = series.summary
     top = summary.top_step if summary.count else None
     summary.extend(steps, times_ms, values)
@@ -407,10 +414,13 @@ class PointsChecksum:
     little-endian uint32. The checksum of all is the CRC-32 of those of the blocks, written likewise.
     """
 
-    __slots__ = ("_blocks", "_parts", "_start", "count")
+    __slots__ = ("_blocks", "_collects", "_parts", "_start", "built", "count")
 
-    def __init__(self) -> None:
+    def __init__(self, *, collects: bool = False) -> None:
         self.count = 0
+        self._collects = collects
+        #: With `collects`, the buckets of the points of a series that may become long; see `levels`.
+        self.built: LevelBuilder | None = None
         self._blocks: list[Block] = []  # the full ones
         self._parts = [0, 0, 0, 0]  # of the block that is not full
         self._start = (0, 0)
@@ -419,6 +429,8 @@ class PointsChecksum:
         """Add these points. Without `seqs`, no step repeats."""
         if 0.0 in values or not all(map(eq, values, values)):
             values = [math.nan if value != value else value + 0.0 for value in values]
+        if self._collects:
+            self._collect(steps, times_ms, values)
         zeros_or_seqs = array("q", seqs or bytes(8 * len(steps)))
         columns: list[array[Any]] = [array("q", steps), zeros_or_seqs, array("q", times_ms), array("d", values)]
         if sys.byteorder == "big":
@@ -438,6 +450,13 @@ class PointsChecksum:
             begin = end
             if not self.count % BLOCK_POINTS:
                 self._blocks.append(self._last_block())
+
+    def _collect(self, steps: list[int], times_ms: list[int], values: list[float]) -> None:
+        if self.built is None:
+            if max(self.count, len(steps)) < BLOCK_POINTS:
+                return  # most series stay short; the first points of a long one are read at its end
+            self.built = LevelBuilder.begin(self.count, steps, times_ms)
+        self.built.add(steps, times_ms, values)
 
     def _last_block(self) -> Block:
         return Block(*self._start, zlib.crc32(_FOUR_PARTS.pack(*self._parts)))
@@ -461,9 +480,9 @@ def join_blocks(blocks: Sequence[Block]) -> int:
     return zlib.crc32(struct.pack(f"<{len(blocks)}I", *[block.crc for block in blocks]))
 
 
-def checksum_points(points: Iterable[Row]) -> PointsChecksum:
+def checksum_points(points: Iterable[Row], *, collects: bool) -> PointsChecksum:
     """Return the checksum of stored points: rows of step, seq, time_ms and value in key order."""
-    checksum = PointsChecksum()
+    checksum = PointsChecksum(collects=collects)
     rows = iter(points)
     while batch := list(islice(rows, CHECKSUM_BATCH)):
         steps, seqs, times_ms, values = map(list, zip(*batch, strict=True))
@@ -479,7 +498,7 @@ def seal_series(
     known: Mapping[int, tuple[int, PointsChecksum]] | None = None,
     names: Container[str] | None = None,
 ) -> None:
-    """Save each series' checksum at a run's end, and allow it to be ranked if the run completed.
+    """Save each series' checksum and levels at a run's end, and allow it to be ranked if the run completed.
 
     `known` holds checksums computed while logging: for the row id of a series, the count of points and their
     checksum. Series that are not in it, or whose count differs, are read. With `names`, only those metrics are
@@ -490,32 +509,53 @@ def seal_series(
             continue
         count, checksum = (known or {}).get(row["id"], (-1, None))
         if checksum is None or count != row["count"]:
-            checksum = checksum_points(connection.iterate(SELECT_POINTS, (row["id"],)))
+            points = connection.iterate(SELECT_POINTS, (row["id"],))
+            checksum = checksum_points(points, collects=row["count"] >= LEVEL_POINTS)
         connection.execute(SEAL_SERIES, (int(completed), checksum.value(), row["id"]))
-        _save_blocks(connection, row["id"], checksum)
+        _save_parts(connection, row["id"], checksum)
 
 
-def save_blocks(connection: Connection, begun: Iterable[SeriesRow]) -> None:
-    """Save the checksums of the blocks of series that were recorded after their run's end."""
+def save_blocks_and_levels(connection: Connection, begun: Iterable[SeriesRow]) -> None:
+    """Save the checksums of the blocks, and the levels, of series that were recorded after their run's end."""
     for series in begun:
         assert series.id is not None
         assert series.checksum is not None
-        _save_blocks(connection, series.id, series.checksum)
+        _save_parts(connection, series.id, series.checksum)
 
 
-def _save_blocks(connection: Connection, series: int, checksum: PointsChecksum) -> None:
+def _save_parts(connection: Connection, series: int, checksum: PointsChecksum) -> None:
     connection.execute(DELETE_BLOCKS, (series,))
     if checksum.count > BLOCK_POINTS:
         connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
+    if checksum.count >= LEVEL_POINTS and checksum.built is not None:
+        parts = [checksum.built]
+        if checksum.built.skipped:
+            first = connection.fold(FIRST_POINTS, (series, checksum.built.skipped), collect)
+            parts = [first, *parts] if first is not None else parts
+        save_levels(connection, series, make_levels(parts, checksum.count), checksum.value())
+
+
+def remake_levels(connection: Connection) -> None:
+    """Make the levels of all series of ended runs anew from their points. Call inside a transaction."""
+    connection.execute(DELETE_ALL_LEVELS)
+    for row in connection.all(LONG_SEALED_SERIES, (LEVEL_POINTS,)):
+        built = connection.fold(FIRST_POINTS, (row["id"], row["count"]), collect)
+        if built is not None:
+            save_levels(connection, row["id"], make_levels([built], row["count"]), row["checksum"])
 
 
 def lift_seals_of_series(connection: Connection, run: int) -> None:
-    """Forget the checksums of the series of an ended run that gains points. Call inside a transaction."""
+    """Forget the checksums and levels of the series of an ended run that gains points.
+
+    Call inside a transaction.
+    """
+    connection.execute(DELETE_LEVELS_OF_RUN, (run,))
     connection.execute(UNSEAL_BLOCKS, (run,))
     connection.execute(LIFT_SEALS, (run,))
 
 
 def unseal_series(connection: Connection, run: int) -> None:
-    """Forget the checksums of the series of a run that goes on. Call inside a transaction."""
+    """Forget the checksums and levels of the series of a run that goes on. Call inside a transaction."""
+    connection.execute(DELETE_LEVELS_OF_RUN, (run,))
     connection.execute(UNSEAL_BLOCKS, (run,))
     connection.execute(UNSEAL_SERIES, (run,))

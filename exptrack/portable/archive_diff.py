@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from exptrack.database.connection import Connection, in_reading
 from exptrack.errors import ArchiveCorruptError
 from exptrack.plain import read_path
-from exptrack.portable.digest import OF_GROUPS, OF_RUNS, OF_STUDIES, digest_content, read_content
+from exptrack.portable.digest import (
+    OF_GROUPS,
+    OF_PAGE_VIEWS,
+    OF_RUNS,
+    OF_STUDIES,
+    digest_content,
+    read_content,
+)
 from exptrack.portable.foreign import look_at_source, open_source
 
 POINTS_OF_RUNS = """
@@ -69,6 +76,7 @@ class ArchiveDiff(NamedTuple):
     studies_only_b: tuple[str, ...]
     studies_differ: tuple[str, ...]
     groups_differ: tuple[str, ...]
+    page_views_differ: tuple[str, ...]
 
     @property
     def same(self) -> bool:
@@ -79,6 +87,7 @@ class _Content(NamedTuple):
     digest: str
     runs: dict[str, dict[str, set[tuple[Any, ...]]]]  # the rows of each kind, by run id
     groups: dict[str, set[tuple[Any, ...]]]
+    page_views: dict[str, set[tuple[Any, ...]]]
     studies: dict[str, set[tuple[Any, ...]]]
     names: dict[str, str]  # of studies, by uid
     points: dict[str, int]
@@ -123,7 +132,8 @@ def diff_archives(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Archi
         _name(one, one.studies.keys() - other.studies.keys()),
         _name(other, other.studies.keys() - one.studies.keys()),
         _name(one, _find_changed(one.studies, other.studies)),
-        tuple(sorted((one.groups.keys() ^ other.groups.keys()) | _find_changed(one.groups, other.groups))),
+        _find_different(one.groups, other.groups),
+        _find_different(one.page_views, other.page_views),
     )
 
 
@@ -145,7 +155,8 @@ def _read(connection: Connection) -> _Content:
             runs[run_id].setdefault(said.kind, set()).add(tuple(row))
     groups: defaultdict[str, set[tuple[Any, ...]]] = defaultdict(set)
     studies: defaultdict[str, set[tuple[Any, ...]]] = defaultdict(set)
-    for part, found in ((OF_GROUPS, groups), (OF_STUDIES, studies)):
+    page_views: defaultdict[str, set[tuple[Any, ...]]] = defaultdict(set)
+    for part, found in ((OF_GROUPS, groups), (OF_STUDIES, studies), (OF_PAGE_VIEWS, page_views)):
         for said, rows in read_content(connection, part):
             for name, *row in rows:
                 found[name].add((said.kind, *row))
@@ -153,6 +164,7 @@ def _read(connection: Connection) -> _Content:
         digest_content(connection),
         runs,
         groups,
+        page_views,
         studies,
         dict(connection.fold(STUDY_NAMES, (), list)),
         dict(connection.fold(POINTS_OF_RUNS, (), list)),
@@ -165,6 +177,13 @@ def _compare(one: dict[str, set[tuple[Any, ...]]], other: dict[str, set[tuple[An
 
 def _find_changed(one: dict[str, set[tuple[Any, ...]]], other: dict[str, set[tuple[Any, ...]]]) -> set[str]:
     return {name for name in one.keys() & other.keys() if one[name] != other[name]}
+
+
+def _find_different(
+    one: dict[str, set[tuple[Any, ...]]], other: dict[str, set[tuple[Any, ...]]]
+) -> tuple[str, ...]:
+    """Return the names that only one of the two has, or of which they say different things."""
+    return tuple(sorted((one.keys() ^ other.keys()) | _find_changed(one, other)))
 
 
 def _subtract_artifacts(one: _Content, other: _Content) -> tuple[ArtifactRef, ...]:

@@ -1,4 +1,4 @@
-"""Find which runs, groups and studies of a file another file does not know as they are.
+"""Find which runs, groups, studies and page views of a file another file does not know as they are.
 
 Two files are compared by the rows of their content digests, so equal runs cost no more than reading those.
 """
@@ -9,20 +9,24 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
-from exptrack.portable.digest import OF_GROUPS, OF_RUNS, OF_STUDIES, Said, read_content
+from exptrack.portable.digest import PARTS, Said, read_content
 
 _Rows = set[tuple[Any, ...]]
 
 
 class Unknown(NamedTuple):
-    """The run ids, names of groups and uids of studies of which a file says something that another does not."""
+    """The runs, groups, studies and page views of which a file says something that another does not.
+
+    Runs are named by their ids, studies by their uids, the others by their names.
+    """
 
     runs: frozenset[str]
     groups: frozenset[str]
     studies: frozenset[str]
+    page_views: frozenset[str]
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.groups or self.studies)
+        return any(self)
 
 
 class Known:
@@ -45,8 +49,7 @@ class Known:
 
 def find_unknown(known: Known, other: Connection) -> Unknown:
     """Return of what the file `other` says something that the known file does not say."""
-    parts = (OF_RUNS, OF_GROUPS, OF_STUDIES)
-    return Unknown(*(_subtract(_read(other, part), known.read(part)) for part in parts))
+    return Unknown(*(_subtract(_read(other, part), known.read(part)) for part in PARTS))
 
 
 @in_reading

@@ -7,7 +7,7 @@ Invariants:
 
 - A run enters by its seal, which covers facts, config and series. A run without a seal, such as a running one,
   enters by the seal computed now.
-- Nothing enters that is local to a file: row ids, how a blob is cut, journals, views, unused names. Neither
+- Nothing enters that is local to a file: row ids, how a blob is cut, journals, SQL views, unused names. Neither
   does the order of events and notes: two copies of a run may have appended the same number.
 """
 
@@ -18,14 +18,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
+from exptrack.database.own_schema import has_table
 from exptrack.hashed_lists import encode_list
 from exptrack.runs.seal import checksum_run
 
-DIGEST_FORMAT = 1
+DIGEST_FORMAT = 2
 
 
 class Said(NamedTuple):
-    """Rows of one kind that a file says of a run, a group or a study. The first column names which."""
+    """Rows of one kind that a file says of a run, group, study or page view. The first column names which.
+
+    The kind is the name of a table.
+    """
 
     kind: str
     query: str
@@ -148,6 +152,9 @@ FROM trial_attribute AS a JOIN trial AS t ON t.id = a.trial JOIN study AS s ON s
 """,
     ),
 )
+# A table of a later format: a file that lacks it says the same as one in which it is empty.
+OF_PAGE_VIEWS = (Said("page_view", "SELECT name, path, changed_at, deleted_at FROM page_view"),)
+PARTS = (OF_RUNS, OF_GROUPS, OF_STUDIES, OF_PAGE_VIEWS)
 
 
 @in_reading
@@ -158,7 +165,7 @@ def digest_content(connection: Connection) -> str:
     """
     lines = [
         encode_list((said.kind, *row))
-        for part in (OF_RUNS, OF_GROUPS, OF_STUDIES)
+        for part in PARTS
         for said, rows in read_content(connection, part)
         for row in rows
     ]
@@ -173,7 +180,9 @@ def read_content(
 ) -> Iterator[tuple[Said, list[tuple[Any, ...]]]]:
     """Yield each kind of rows with all of them, without an order. Call inside a reading or a section."""
     for said in part:
-        rows: list[tuple[Any, ...]] = connection.fold(said.query, (), list)
+        rows: list[tuple[Any, ...]] = []
+        if part is not OF_PAGE_VIEWS or has_table(connection, said.kind):
+            rows = connection.fold(said.query, (), list)
         if said.kind == "run":
             rows = _seal_now(connection, rows)
         yield said, rows

@@ -13,7 +13,7 @@ from typing import Any
 
 from exptrack import __version__
 from exptrack.database.connection import Connection
-from exptrack.database.own_schema import own_tables_and_views, own_views
+from exptrack.database.own_schema import has_table, own_tables
 from exptrack.database.row_sums import hash_row
 from exptrack.hashed_lists import encode_list
 from exptrack.portable.digest import DIGEST_FORMAT, digest_content
@@ -24,7 +24,9 @@ INSERT_SEAL = """
 INSERT INTO seal (id, format, library, sealed_at, row_counts, content, points, checksum)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+LATER_MIGRATIONS = "SELECT count(*) FROM migration WHERE number > ?"
 COUNT_ROWS = "SELECT count(*) FROM {table}"
+KNOWN_FORMATS = (1, DIGEST_FORMAT)  # the first tells of no page views, which a file had no table for
 DELETE_SEAL = "DELETE FROM seal"
 MOST_TABLES_NAMED = 5
 
@@ -54,9 +56,16 @@ def is_sealed(connection: Connection) -> bool:
 
 
 def count_own_rows(connection: Connection) -> dict[str, int]:
-    """Return the number of rows of each table of exptrack but the seal's, by its name."""
-    tables = sorted(own_tables_and_views() - own_views() - {"seal"})
-    return {table: connection.value(COUNT_ROWS.format(table=table)) for table in tables}
+    """Return the number of rows of each table of exptrack but the seal's, by its name.
+
+    A table that a later format brought is not in a file that was sealed before.
+    """
+    tables = sorted(own_tables() - {"seal"})
+    return {
+        table: connection.value(COUNT_ROWS.format(table=table))
+        for table in tables
+        if has_table(connection, table)
+    }
 
 
 def make_seal(content: str, points: str, row_counts: dict[str, int], sealed_at: str) -> tuple[Any, ...]:
@@ -71,11 +80,12 @@ def check_seal(connection: Connection, file: str, points: str) -> Iterator[Probl
     seal = connection.one(SEAL)
     if seal is None:
         return
-    if seal["format"] != DIGEST_FORMAT:
+    if seal["format"] not in KNOWN_FORMATS:
         message = f"its format {seal['format']!r} is unknown; upgrade exptrack to prove it"
         yield Problem("seal", file, message)
         return
-    sealed, found = json.loads(seal["row_counts"]), count_own_rows(connection)
+    sealed = json.loads(seal["row_counts"])
+    found = _leave_out_migrated(connection, count_own_rows(connection), sealed)
     differ = sorted(table for table in {*sealed, *found} if sealed.get(table) != found.get(table))
     for table in differ[:MOST_TABLES_NAMED]:
         message = (
@@ -87,9 +97,19 @@ def check_seal(connection: Connection, file: str, points: str) -> Iterator[Probl
             "seal", file, f"{len(differ) - MOST_TABLES_NAMED:,} more tables have other numbers of rows"
         )
     if digest_content(connection) != seal["content"]:
-        yield Problem("seal", file, "its runs or studies do not say what they said when it was sealed")
+        message = "its runs, studies or page views do not say what they said when it was sealed"
+        yield Problem("seal", file, message)
     if points != seal["points"]:
         yield Problem("seal", file, "its points are not those that were sealed")
+
+
+def _leave_out_migrated(
+    connection: Connection, found: dict[str, int], sealed: dict[str, int]
+) -> dict[str, int]:
+    """Return the numbers of rows without what came when a private copy was brought to a later format."""
+    later = int(connection.value(LATER_MIGRATIONS, (sealed.get("migration", 0),)))
+    found = {**found, "migration": found["migration"] - later}
+    return {table: rows for table, rows in found.items() if rows or table in sealed}
 
 
 def _tell(rows: Any) -> str:

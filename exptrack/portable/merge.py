@@ -49,6 +49,7 @@ from exptrack.portable.foreign import (
 )
 from exptrack.portable.history import Branch, Copy, assign_places, is_stored, origin_of, resolve
 from exptrack.portable.merge_groups import find_new_groups, merge_groups
+from exptrack.portable.merge_page_views import find_new_page_views, merge_page_views, prove_page_views
 from exptrack.portable.merge_records import Fork, LeftOut, MergedFile, MergeReport
 from exptrack.portable.merge_studies import find_new_studies, merge_studies
 from exptrack.portable.merge_writers import is_written_here
@@ -169,6 +170,7 @@ def _brings_news(known: Known, look: Connection) -> bool:
         return bool(
             unknown.runs
             or find_new_groups(known.connection, look, unknown.groups)
+            or find_new_page_views(known.connection, look, unknown.page_views)
             or find_new_studies(known.connection, look, unknown.studies)
         )
     except DAMAGE:
@@ -227,6 +229,7 @@ class _SourceMerge:
         self._name = name
         self._from = source.connection
         self._copier = RunCopier(connection, source.connection, source.place)
+        self._copier.doubtful_levels = points.doubtful_levels
         self._points_proved = points
         with reading_file(source.place):
             self._contents = ContentProof(self._from, os.stat(source.copy).st_size)
@@ -241,7 +244,7 @@ class _SourceMerge:
         self._done = 0
 
     def run(self) -> MergedFile:
-        """Merge everything: runs that are new here, runs that both files have, groups, studies."""
+        """Merge everything: runs that are new here, runs that both files have, groups, studies, page views."""
         unknown = find_unknown(Known(self._connection), self._from)
         there = _read_row_ids(self._from)
         groups = self._group_runs(there, unknown)
@@ -266,6 +269,8 @@ class _SourceMerge:
         merge_groups(self._connection, self._from, sound, dry_run=self._dry_run)
         sound = self._keep_sound("study", prove_studies(self._from, unknown.studies))
         studies = merge_studies(self._connection, self._from, sound, dry_run=self._dry_run)
+        sound = self._keep_sound("page view", prove_page_views(self._from, unknown.page_views))
+        merge_page_views(self._connection, self._from, sound, dry_run=self._dry_run)
         self._tell_of_waiting_points()
         return MergedFile(
             self._name,
@@ -349,7 +354,7 @@ class _SourceMerge:
             yield _Proved(found, left_out)
 
     def _keep_sound(self, what: str, problems: dict[str, list[str]]) -> list[str]:
-        """Return the groups or studies that are sound, and report the others."""
+        """Return the groups, studies or page views that are sound, and report the others."""
         for one, found in problems.items():
             if found:
                 self._leave_out(f"{what} {one}", "; ".join(found))

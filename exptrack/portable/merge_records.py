@@ -13,7 +13,7 @@ class Fork(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A run, study or journal that was not taken, and why. `what` is the id of a run, or says what it is."""
+    """A thing that was not taken, and why. `what` is the id of a run, or says what else it is."""
 
     what: str
     reason: str

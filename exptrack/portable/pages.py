@@ -179,6 +179,11 @@ class PageFile:
         head = self._files[0].read(100, 0) or b""
         return head.startswith(MAGIC) and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
+    def said_format(self) -> int:
+        """Return the format of the archive by page 1; 0 if that page does not tell it."""
+        head = self._files[0].read(100, 0) or b""
+        return int.from_bytes(head[60:64], "big") if self.says_it_is_ours() else 0
+
     def count_missing(self) -> int:
         """Return how many pages are missing at the end, by what page 1 says."""
         head = self.read(1) or b""

@@ -16,22 +16,25 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
-from exptrack.database.connection import Row
+from exptrack.database.connection import Connection, Row
 from exptrack.database.disk import reading_file
 from exptrack.database.failures import DAMAGE
 from exptrack.database.point_pages import Block, PageError, PointPages, to_floats, to_integers
 from exptrack.database.row_sums import sum_columns
 from exptrack.database.stranger import POINTS, ROOT_PAGE, StrangerConnection, damaged_table
+from exptrack.metrics.levels import has_levels
+from exptrack.portable.level_checks import LevelProof, read_levels
 from exptrack.portable.series_checks import CHANGED, SeriesProof
 
 NAN = b"\0\0\0\0\0\0\xf8\x7f"
 SERIES_AT_ONCE = 200
 ROWS_AFTER = f"""
 SELECT s.*, n.name, r.status, r.run_id,
-       EXISTS (SELECT 1 FROM metric_check AS c WHERE c.series = s.id) AS has_blocks
+       EXISTS (SELECT 1 FROM metric_check AS c WHERE c.series = s.id) AS has_blocks, {{levels}} AS has_levels
 FROM metric_series AS s JOIN run AS r ON r.id = s.run JOIN metric_name AS n ON n.id = s.metric
 WHERE s.id > ? ORDER BY s.id LIMIT {SERIES_AT_ONCE}
 """
+WITH_LEVELS = "EXISTS (SELECT 1 FROM metric_level AS l WHERE l.series = s.id)"
 BLOCKS_OF = "SELECT step, seq, crc FROM metric_check WHERE series = ? ORDER BY step, seq LIMIT ?"
 
 
@@ -47,6 +50,8 @@ class PointProofs:
         self._upto = -(2**63)  # every series with a lower row id is proved
         #: What is wrong with the series that were proved, by row id. Sound ones are left out.
         self.problems: dict[int, str] = {}
+        #: The row ids of series whose levels do not say what the points say. The points alone are true.
+        self.doubtful_levels: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +85,7 @@ class PointProofs:
 
     def _walk(self) -> Iterator[None]:
         """Prove series by series; pause after each block of points."""
-        rows = self._read_rows()
+        rows = read_series_rows(self._connection)
         row = next(rows, None)
         proof: SeriesProof | None = None
         for block in self._pages.read():
@@ -89,30 +94,26 @@ class PointProofs:
                 proof = None
             if proof is None:
                 while row is not None and row["id"] < block.series:
-                    self._end(SeriesProof(row))
+                    self._end(begin_proof(self._connection, row))
                     row = next(rows, None)
                 self._upto = block.series
                 if row is None or row["id"] > block.series:
                     yield  # points of no series are not copied
                     continue
-                proof, row = SeriesProof(row), next(rows, None)
+                proof, row = begin_proof(self._connection, row), next(rows, None)
             add_block(proof, block)
             yield
         if proof is not None:
             self._end(proof)
         while row is not None:
-            self._end(SeriesProof(row))
+            self._end(begin_proof(self._connection, row))
             row = next(rows, None)
         self._upto = 2**63
 
-    def _read_rows(self) -> Iterator[Row]:
-        last = -(2**63)
-        while rows := self._connection.all(ROWS_AFTER, (last,)):
-            yield from rows
-            last = rows[-1]["id"]
-
     def _end(self, proof: SeriesProof) -> None:
         row_id, name = proof.row["id"], proof.row["name"]
+        if proof.levels is not None and any(proof.levels.problems(proof.row)):
+            self.doubtful_levels.add(row_id)
         odd = self._pages.problems.pop(row_id, None)
         try:
             problems = [odd] if odd is not None else list(self._find_problems(proof))
@@ -131,6 +132,21 @@ class PointProofs:
             stored: list[Any] = self._connection.fold(BLOCKS_OF, parameters, list)
             if stored != expected:
                 yield "its points do not match the checksums of their blocks"
+
+
+def read_series_rows(connection: Connection) -> Iterator[Row]:
+    """Yield the rows of all series by row id, with what else is needed to prove them."""
+    sql = ROWS_AFTER.format(levels=WITH_LEVELS if has_levels(connection) else "0")
+    last = -(2**63)
+    while rows := connection.all(sql, (last,)):
+        yield from rows
+        last = rows[-1]["id"]
+
+
+def begin_proof(connection: Connection, row: Row, *, hashing: bool = False) -> SeriesProof:
+    """Return a proof of the series of such a row, without its points yet."""
+    levels = LevelProof(read_levels(connection, row["id"])) if row["has_levels"] else None
+    return SeriesProof(row, hashing=hashing, levels=levels)
 
 
 def add_block(proof: SeriesProof, block: Block) -> None:

@@ -6,19 +6,18 @@ and says what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection
 from exptrack.database.failures import DAMAGE
 from exptrack.database.main_file import MainFile, read_beside
 from exptrack.database.point_pages import PageError, PointPages
 from exptrack.database.stranger import POINTS, ROOT_PAGE
 from exptrack.errors import ArchiveIOError
 from exptrack.portable.findings import PointsMeter
-from exptrack.portable.point_proofs import ROWS_AFTER, add_block
+from exptrack.portable.point_proofs import add_block, begin_proof, read_series_rows
 from exptrack.portable.series_checks import BLOCKS_OF, SeriesProof
 
 COUNT_SERIES = "SELECT count(*) FROM metric_series"
@@ -45,13 +44,13 @@ def find_sound_series(
 
 def _walk(connection: Connection, file: Path | MainFile, meter: PointsMeter, hashing: bool) -> dict[int, str]:
     sound: dict[int, str] = {}
-    rows = _read_rows(connection)
+    rows = read_series_rows(connection)
     with PointPages(file, connection.value(ROOT_PAGE, (POINTS,))) as pages:
         for series, blocks in groupby(pages.read(), attrgetter("series")):
             row = next((one for one in rows if one["id"] >= series), None)
             if row is None or row["id"] > series:
                 raise PageError(f"its series {series} has no row")
-            proof = SeriesProof(row, hashing=hashing)
+            proof = begin_proof(connection, row, hashing=hashing)
             for block in blocks:
                 add_block(proof, block)
                 meter.reach(proof.count)
@@ -61,16 +60,11 @@ def _walk(connection: Connection, file: Path | MainFile, meter: PointsMeter, has
     return sound
 
 
-def _read_rows(connection: Connection) -> Iterator[Row]:
-    last = -(2**63)
-    while rows := connection.all(ROWS_AFTER, (last,)):
-        yield from rows
-        last = rows[-1]["id"]
-
-
 def _is_sound(connection: Connection, proof: SeriesProof) -> bool:
     expected = proof.stored_blocks()
     if any(True for _ in proof.problems(connection)):
+        return False
+    if proof.levels is not None and any(True for _ in proof.levels.problems(proof.row)):
         return False
     if not expected and not proof.row["has_blocks"]:
         return True

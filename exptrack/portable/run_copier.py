@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from exptrack.artifacts.blobs import UNUSED_BLOBS_AMONG, Intake, StoredBlob, collect_unused
 from exptrack.database.connection import Connection, in_section
 from exptrack.database.failures import DAMAGE
 from exptrack.errors import ArchiveCorruptError, InvalidTypeError
+from exptrack.metrics.levels import has_levels
 from exptrack.portable.merge_groups import restore_groups
 from exptrack.portable.run_rows import RUNS_AT_ONCE, RunRows, RunWriter
 from exptrack.records import RunStatus
@@ -46,6 +47,12 @@ INSERT INTO metric_check (series, step, seq, crc)
 SELECT copied.new, p.step, p.seq, p.crc
 FROM copied CROSS JOIN source.metric_check AS p ON p.series = copied.old
 """
+COPY_LEVELS = f"""
+INSERT INTO metric_level (series, axis, width, buckets, points, codec, data, checksum)
+{_COPIED}
+SELECT copied.new, p.axis, p.width, p.buckets, p.points, p.codec, p.data, p.checksum
+FROM copied CROSS JOIN source.metric_level AS p ON p.series = copied.old
+"""
 
 
 class MiscountError(ArchiveCorruptError):
@@ -56,7 +63,7 @@ class RunCopier:
     """Copies runs of the archive `source`, which errors call `place`, into another archive.
 
     `blobs` and `blob_bytes` count the contents that it stored, or would store. `meanwhile` is entered while
-    SQLite alone works.
+    SQLite alone works. The levels of the series in `doubtful_levels`, by row ids of the source, are not copied.
     """
 
     def __init__(self, connection: Connection, source: Connection, place: os.PathLike[str]) -> None:
@@ -64,6 +71,8 @@ class RunCopier:
         self._source = source
         self._place = os.fspath(place)
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
+        self.doubtful_levels: Container[int] = ()
+        self._has_levels = has_levels(source)
         self.blobs = self.blob_bytes = 0
         self._counted: set[str] = set()
 
@@ -126,6 +135,9 @@ class RunCopier:
                 copied = self._connection.execute(COPY_POINTS, mapped).rowcount if series else 0
             if series:
                 self._connection.execute(COPY_CHECKS, mapped)
+            if series and self._has_levels:
+                sound = [pair for pair in series if pair[0] not in self.doubtful_levels]
+                self._connection.execute(COPY_LEVELS, (json.dumps(sound),))
         except (InvalidTypeError, *DAMAGE) as error:
             raise ArchiveCorruptError(
                 f"points in {self._place} are damaged ({error}); run 'exptrack verify' on it", path=self._place

@@ -134,6 +134,7 @@ DELETE_ARTIFACTS = "DELETE FROM artifact WHERE run = ?"
 _SERIES_OF_RUN = "(SELECT id FROM metric_series WHERE run = ?)"
 DELETE_POINTS = f"DELETE FROM metric_point WHERE series IN {_SERIES_OF_RUN}"
 DELETE_CHECKS = f"DELETE FROM metric_check WHERE series IN {_SERIES_OF_RUN}"
+DELETE_LEVELS = f"DELETE FROM metric_level WHERE series IN {_SERIES_OF_RUN}"
 DELETE_SERIES = "DELETE FROM metric_series WHERE run = ?"
 DELETE_RUN = "DELETE FROM run WHERE id = ?"
 
@@ -404,5 +405,5 @@ def delete_details(connection: Connection, run: int) -> None:
 
 def delete_series(connection: Connection, run: int) -> None:
     """Delete the series of a run with their points. Call inside a transaction."""
-    for sql in (DELETE_POINTS, DELETE_CHECKS, DELETE_SERIES):
+    for sql in (DELETE_POINTS, DELETE_CHECKS, DELETE_LEVELS, DELETE_SERIES):
         connection.execute(sql, (run,))

@@ -26,6 +26,7 @@ from exptrack.artifacts.drafts import locked
 from exptrack.artifacts.restore import new_file
 from exptrack.database.opening import archive_path, open_connection
 from exptrack.errors import ExportError, ExptrackError, InvalidValueError
+from exptrack.metrics.store import remake_levels
 from exptrack.new_files import draft_name
 from exptrack.plain import read_elements, read_path
 from exptrack.portable.findings import Tell
@@ -38,7 +39,7 @@ from exptrack.portable.salvage_points import return_strays
 from exptrack.portable.salvage_report import SalvageReport, count_of
 from exptrack.portable.salvage_runs import RunProof, restore_runs
 from exptrack.portable.salvage_series import restore_series
-from exptrack.portable.salvage_studies import StudyProof, settle_groups
+from exptrack.portable.salvage_studies import StudyProof, settle_groups, settle_page_views
 from exptrack.portable.snapshot import require_free_name
 from exptrack.portable.tables import TableReader
 from exptrack.query.views import create_view
@@ -234,6 +235,7 @@ class _Salvage:
         self._note_orphans()
         draft.change(self._delete_orphans)
         settle_groups(draft)
+        settle_page_views(draft)
         StudyProof(draft).settle_all(lambda: None)
         draft.change(self._delete_orphans)
 
@@ -246,8 +248,10 @@ class _Salvage:
         runs = {run.run_id: run for run in self._runs.report(self._from_journals)}
         self._others.take_runs(self._draft, runs, wholes)
         self._others.take_studies(self._draft, lambda: self._draft.change(self._delete_orphans))
+        self._others.take_page_views(self._draft)
         settle_groups(self._draft)
         self._draft.change(self._delete_orphans)
+        self._draft.change(remake_levels, self._connection)
         self._make_views()
 
     def _count(self, sql: str) -> int:

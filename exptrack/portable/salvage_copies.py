@@ -13,6 +13,7 @@ from exptrack.artifacts.blobs import Intake
 from exptrack.config.exp_config import ExpConfig
 from exptrack.database.connection import Row
 from exptrack.metrics.store import BLOCK_POINTS, PointsChecksum, nan_if_null
+from exptrack.portable.merge_page_views import merge_page_views
 from exptrack.portable.merge_studies import merge_studies
 from exptrack.portable.run_copier import RunCopier
 from exptrack.portable.run_rows import read_runs
@@ -47,6 +48,7 @@ COUNT_TRIALS = """
 SELECT (SELECT count(*) FROM trial AS t WHERE t.study = s.id) FROM study AS s WHERE s.uid = ?
 """
 DELETE_STUDY = "DELETE FROM study WHERE uid = ?"
+PAGE_VIEW_NAMES = "SELECT name FROM page_view ORDER BY name"
 STUDY_UIDS = "SELECT uid FROM study ORDER BY id"
 Key = tuple[int, int]  # of a point: its step and seq
 FIRST_KEY, LAST_KEY = (-(1 << 63), 0), ((1 << 63) - 1, (1 << 63) - 1)
@@ -133,6 +135,12 @@ class OtherCopies:
                     wanted.append(uid)
             clean()
             merge_studies(first.connection, draft.connection, wanted, dry_run=False)
+
+    def take_page_views(self, first: Draft) -> None:
+        """Take the newest row of each named view of the page."""
+        for draft in self._drafts:
+            names = [row[0] for row in draft.connection.all(PAGE_VIEW_NAMES)]
+            merge_page_views(first.connection, draft.connection, names, dry_run=False)
 
 
 def _copy_run(first: Draft, draft: Draft, copier: RunCopier, run_id: str, row_id: int) -> None:

@@ -20,7 +20,7 @@ from exptrack.portable.salvage_report import Findings
 from exptrack.portable.tables import TableReader
 
 # Rows that mean nothing in another file. Journals and views are read apart.
-NOT_CARRIED = {"migration", "metric_journal", "blob_writer", "seal", "user_view"}
+NOT_CARRIED = {"migration", "metric_journal", "metric_level", "blob_writer", "seal", "user_view"}
 MOST_RIVALS = 1_000
 ROWS_AT_ONCE, BYTES_AT_ONCE = 10_000, 8 << 20
 

@@ -1,4 +1,4 @@
-"""Prove the groups, studies and trials of a draft by the sums of their rows.
+"""Prove the groups, studies, trials and page views of a draft by the sums of their rows.
 
 Invariants: the trials of a study are numbered without a gap. So a trial that cannot be proved leaves a failed
 one in its place, without parameters and values. A trial that was running has failed.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exptrack.database.connection import Row
+from exptrack.portable.merge_page_views import find_row_problems
 from exptrack.portable.salvage_intake import Draft
 from exptrack.portable.salvage_report import count_of
 from exptrack.portable.salvage_runs import SALVAGED, is_time
@@ -20,6 +21,8 @@ from exptrack.runs.store import begin_group
 from exptrack.times import utc_text
 
 GROUPS = "SELECT id, name, created_at, changed_at, deleted_at, rows_sum FROM run_group"
+PAGE_VIEWS = "SELECT name, path, changed_at, deleted_at, checksum FROM page_view"
+DELETE_PAGE_VIEW = "DELETE FROM page_view WHERE name = ?"
 DELETE_GROUP = "DELETE FROM run_group WHERE id = ?"
 GROUPS_WITHOUT_ROW = """
 SELECT r.group_name AS name, min(r.started_at) AS at FROM run AS r
@@ -62,6 +65,19 @@ def settle_groups(draft: Draft) -> None:
                 connection.execute(DELETE_GROUP, (row["id"],))
         for name, at in connection.all(GROUPS_WITHOUT_ROW):
             begin_group(connection, name, at)
+
+    draft.change(settle)
+
+
+def settle_page_views(draft: Draft) -> None:
+    """Keep the named views of the page whose checksums hold."""
+    connection = draft.connection
+
+    def settle() -> None:
+        for row in connection.all(PAGE_VIEWS):
+            for problem in find_row_problems(*row):
+                draft.findings.others.append(f"the page view {row['name']!r}: {problem}")
+                connection.execute(DELETE_PAGE_VIEW, (row["name"],))
 
     draft.change(settle)
 

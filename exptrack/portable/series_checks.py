@@ -36,6 +36,7 @@ from exptrack.metrics.store import (
 from exptrack.metrics.summary import SUMMARY_COLUMNS
 from exptrack.portable.file_seal import PointsDigest
 from exptrack.portable.findings import PointsMeter, Problem, guard
+from exptrack.portable.level_checks import LevelProof, find_series_with_levels, read_levels
 from exptrack.records import RunStatus
 
 SERIES_OF_RUN = """
@@ -70,6 +71,7 @@ def check_metrics(
 
     `sound` has the row ids of series that were proved already, each with the SHA-256 of its points.
     """
+    with_levels = find_series_with_levels(connection, run)
     for series, row in _find_series(connection, run):
         if row is None or row["name"] is None:
             message = "its row or the name of its metric is missing"
@@ -77,7 +79,7 @@ def check_metrics(
             continue
         if series not in sound:
             place = f"{where} {row['name']}"
-            check = _check_series(connection, row, meter, digest)
+            check = _check_series(connection, row, meter, digest, series in with_levels)
             yield from guard("metric", place, (Problem("metric", place, message) for message in check))
         elif digest is not None:
             digest.add(row["run_id"], row["name"], row["count"], sound[series])
@@ -99,14 +101,20 @@ def _find_series(connection: Connection, run: int) -> Iterator[tuple[int, Row | 
 
 
 def _check_series(
-    connection: Connection, row: Row, meter: PointsMeter, digest: PointsDigest | None
+    connection: Connection,
+    row: Row,
+    meter: PointsMeter,
+    digest: PointsDigest | None,
+    with_levels: bool,
 ) -> Iterator[str]:
     def read(query: str) -> _Rows:
         def take(points: Iterator[tuple[Any, ...]]) -> _Rows:
-            return _Rows(row, hashing=digest is not None).take(points, meter.reach)
+            levels = LevelProof(stored) if stored else None
+            return _Rows(row, hashing=digest is not None, levels=levels).take(points, meter.reach)
 
         return connection.fold(query, (row["id"],), take)
 
+    stored = read_levels(connection, row["id"]) if with_levels else []
     try:
         try:
             found = read(POINTS_WITHOUT_REPETITION)
@@ -121,6 +129,8 @@ def _check_series(
     blocks: list[Any] = connection.fold(BLOCKS_OF, (row["id"],), list)
     if blocks != found.stored_blocks():
         yield "its points do not match the checksums of their blocks"
+    if found.levels is not None:
+        yield from found.levels.problems(row)
 
 
 class _RepeatedStepError(Exception):
@@ -136,8 +146,9 @@ def _formats(count: int) -> tuple[struct.Struct, struct.Struct]:
 class SeriesProof:
     """The points of a series, compared with its row."""
 
-    def __init__(self, row: Row, *, hashing: bool = False) -> None:
+    def __init__(self, row: Row, *, hashing: bool = False, levels: LevelProof | None = None) -> None:
         self.row = row
+        self.levels = levels
         self.count = self.nan_count = self.total = 0
         self.top_step: int | None = None
         self.min_value: float | None = None
@@ -176,15 +187,21 @@ class SeriesProof:
         self.count += len(steps)
         self.nan_count += len(values) - len(numbers)
         self.top_step = steps[-1]
+        if self.levels is not None:
+            is_whole = len(numbers) == len(values)
+            self.levels.add(steps, times_ms, numbers if is_whole else [*map(nan_if_null, values)])
+        elif numbers:
+            self._note_extremes(min(numbers), max(numbers))
         if numbers:
-            least, most = min(numbers), max(numbers)
-            if self.min_value is None or least < self.min_value:
-                self.min_value = least
-            if self.max_value is None or most > self.max_value:
-                self.max_value = most
             self._add_up(numbers)
         if self.missing:
             self._look_for_missing(steps, times_ms, values)
+
+    def _note_extremes(self, least: float, most: float) -> None:
+        if self.min_value is None or least < self.min_value:
+            self.min_value = least
+        if self.max_value is None or most > self.max_value:
+            self.max_value = most
 
     def _add_up(self, numbers: list[float]) -> None:
         try:
@@ -216,6 +233,8 @@ class SeriesProof:
     def problems(self, connection: Connection) -> Iterator[str]:
         """Yield what is wrong, once all points were added. The file is read only in doubt about a sum."""
         row = self.row
+        if self.levels is not None:  # it looked for them already
+            self.min_value, self.max_value = self.levels.extremes()
         for column in ("count", "nan_count", "top_step", "min_value", "max_value"):
             if row[column] != getattr(self, column):
                 yield f"{column} is {row[column]}, but its points give {getattr(self, column)}"

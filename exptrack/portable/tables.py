@@ -19,7 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 
-from exptrack.database.layout import Layout, Tree, known_layouts
+from exptrack.database.layout import Layout, Tree, known_layouts, layouts_of
+from exptrack.database.migrations import latest_version
 from exptrack.errors import NotAnArchiveError
 from exptrack.portable.cells import (
     OF_INDEX,
@@ -30,7 +31,7 @@ from exptrack.portable.cells import (
     parse_page,
     read_cells,
 )
-from exptrack.portable.pages import FREE_PAGE, TREE_PAGE, PageFile
+from exptrack.portable.pages import FREE_PAGE, ROOT_PAGE, TREE_PAGE, PageFile
 
 SCHEMA_ROOT = 1
 LEAST_SCORE = 8  # first pages of tables and indexes that look as they ought to; a wrong page size shows 0 to 3
@@ -99,20 +100,25 @@ class TableReader:
     # Where tables begin
 
     def _find_layout(self) -> Layout:
-        """Find the size of the pages, and which of the known layouts the file has."""
-        best: tuple[int, int, Layout] = (0, 0, {})
+        """Find the size of the pages, and which of the known layouts the file has.
+
+        Of two formats in which as many trees look right, page 1 chooses, or else the one with fewer trees.
+        """
+        best: tuple[tuple[int, bool, int], int, Layout] = ((0, False, 0), 0, {})
+        said_format = self._file.said_format()
         for size in self._file.page_sizes():
             self._file.set_page_size(size)
             said = self._read_own_layout()
-            for layout in known_layouts():
+            for version, layout in _list_layouts():
                 known = {name: tree._replace(root=said.get(name, tree.root)) for name, tree in layout.items()}
                 for candidate in (known, layout):
-                    score = sum(self._looks_right(tree) for tree in candidate.values())
-                    if score > best[0]:
-                        best = score, size, candidate
-            if best[0] > len(known_layouts()[0]) // 2:
+                    right = sum(self._looks_right(tree) for tree in candidate.values())
+                    rank = right, version == said_format, -len(layout)
+                    if right and rank > best[0]:
+                        best = rank, size, candidate
+            if best[0][0] > len(known_layouts()[0]) // 2:
                 break
-        score, size, layout = best
+        (score, *_), size, layout = best
         if score < (1 if self._file.says_it_is_ours() else LEAST_SCORE):
             path = str(self._file.path)
             raise NotAnArchiveError(
@@ -122,6 +128,8 @@ class TableReader:
         return layout
 
     def _looks_right(self, tree: Tree) -> bool:
+        if self._file.look_up(tree.root).kind not in (0, ROOT_PAGE):
+            return False  # of another tree, which an older format has in this place
         page = parse_page(self._file, tree.root)
         if page is None or page.kind not in (OF_INDEX if tree.is_index else OF_TABLE):
             return False
@@ -233,6 +241,13 @@ class TableReader:
         if not page.is_leaf:
             self._owners[number] = name
         return page
+
+
+def _list_layouts() -> Iterator[tuple[int, Layout]]:
+    """Yield each format with each of its layouts, the present format first."""
+    for version in range(latest_version(), 0, -1):
+        for layout in layouts_of(version):
+            yield version, layout
 
 
 def _fits(tree: Tree, types: tuple[type, ...]) -> bool:

@@ -13,15 +13,17 @@ from typing import NamedTuple
 
 from exptrack.database.connection import Connection, in_reading
 from exptrack.database.failures import DAMAGE
-from exptrack.database.own_schema import describe_foreign_schema
+from exptrack.database.own_schema import describe_foreign_schema, has_table
 from exptrack.database.row_sums import hash_row
 from exptrack.database.time_limit import TimeLimit, current_limit, under_limit
 from exptrack.portable.artifact_checks import COUNT_BLOBS, COUNT_CHUNKS, check_artifacts
 from exptrack.portable.file_seal import PointsDigest, check_seal, is_sealed
 from exptrack.portable.findings import PointsMeter, Problem, Tell, guard, passing_on
+from exptrack.portable.merge_page_views import find_row_problems
 from exptrack.portable.quick_points import find_sound_series
 from exptrack.portable.run_checks import RUN_ROW_IDS, check_run, name_run
 from exptrack.portable.study_checks import check_studies
+from exptrack.query.page_views import TABLE as PAGE_VIEWS
 from exptrack.query.views import find_changed_views
 from exptrack.records import Waiting
 from exptrack.runs.row_sums import OF_GROUP, sum_all
@@ -53,6 +55,7 @@ JOURNAL_ROWS = "SELECT journal, drained, checksum FROM metric_journal"
 USER_VIEW_ROWS = "SELECT name, fields, checksum FROM user_view"
 SEAL_ROWS = "SELECT id, format, library, sealed_at, row_counts, content, points, checksum FROM seal"
 GROUP_ROWS = "SELECT id, name, created_at, changed_at, deleted_at, rows_sum FROM run_group"
+PAGE_VIEW_ROWS = "SELECT name, path, changed_at, deleted_at, checksum FROM page_view"
 WRITER_ROWS = """
 SELECT w.blob, w.holder, w.host_id, w.boot_id, w.pid, w.pid_started, w.written_at, b.hash, w.checksum
 FROM blob_writer AS w LEFT JOIN blob AS b ON b.id = w.blob
@@ -192,6 +195,8 @@ def _check_rows(connection: Connection) -> Iterator[Problem]:
     ):
         yield from guard("file", table, _check_checksums(connection, table, sql))
     yield from guard("file", "run_group", _check_groups(connection))
+    if has_table(connection, PAGE_VIEWS):
+        yield from guard("file", PAGE_VIEWS, _check_page_views(connection))
     last = {row["name"]: row["last"] for row in connection.all(LAST_IDS)}
     for row in connection.all(SEQUENCES):
         if not (last.pop(row["name"], None) or 0) <= row["seq"] < MAX_ROW_ID:
@@ -209,6 +214,12 @@ def _check_groups(connection: Connection) -> Iterator[Problem]:
         for column in ("created_at", "changed_at", "deleted_at"):
             if row[column] is not None:
                 moment(row[column])
+
+
+def _check_page_views(connection: Connection) -> Iterator[Problem]:
+    for row in connection.all(PAGE_VIEW_ROWS):
+        for problem in find_row_problems(*row):
+            yield Problem("file", f"{PAGE_VIEWS} {row['name']}", problem)
 
 
 def _check_checksums(connection: Connection, table: str, sql: str) -> Iterator[Problem]:

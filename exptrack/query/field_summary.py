@@ -25,6 +25,9 @@ from exptrack.query.fields import OF_RUNS, Values
 
 _TYPE_NAMES = {bool: "bool", str: "text", int: "int", float: "float", datetime: "time"}
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+DECADES_FROM = 100.0  # the greatest number by the least, from which bins follow decades
+# Which digits begin a bin in a decade, and which decades have bins; the finest that fits is taken.
+ROUND = ((range(1, 10), 1), ((1, 2, 5), 1), *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50, 100)))
 
 _NUMBER = "v.key = {key} AND v.num IS NOT NULL{kept}"
 _WORD = "v.key = {key} AND v.text IS NOT NULL AND v.num IS NULL{kept}"
@@ -94,6 +97,9 @@ class FieldSummary(NamedTuple):
     float, bool, list or time. `nan_count` and `infinite_count` count floats among them. The finite numbers have
     a `mean`, `quantiles` by share (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1) and a histogram. Its bin n reaches from
     ``edges[n]`` to below ``edges[n + 1]``, the last one to its end. Times count as seconds since 1970.
+
+    Bins have one width. If all numbers are positive and span two decades, bins begin at round numbers of each
+    decade instead, as 0.01, 0.02, 0.05, 0.1.
 
     `distinct` counts the different values, and `top` has the most frequent, each with its number of runs. Of
     tags, notes and artifacts each word counts.
@@ -235,14 +241,32 @@ def _find_quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _cut_range(ordered: Sequence[float], bins: int) -> tuple[float, ...]:
-    """Return the edges of bins of equal width; one bin if all numbers are equal."""
+    """Return the edges of bins: of each decade, or of equal width; one bin if all numbers are equal."""
     if not ordered:
         return ()
     first, last = ordered[0], ordered[-1]
     if first == last:
         return first, last
+    if first > 0 and last / first >= DECADES_FROM:
+        decades = _cut_decades(first, last, bins)
+        if decades:
+            return decades
     edges = {min(max(_mix(first, last, n / bins), first), last) for n in range(bins + 1)}
     return tuple(sorted(edges))
+
+
+def _cut_decades(first: float, last: float, bins: int) -> tuple[float, ...]:
+    """Return edges at round numbers, from `first` or below to `last` or above; () if those are too many."""
+    decades = range(math.floor(math.log10(first)) - 1, math.floor(math.log10(last)) + 2)
+    for digits, step in ROUND:
+        kept = [decade for decade in decades if decade % step == 0]
+        rounds = [float(f"{digit}e{decade}") for decade in kept for digit in digits]
+        inner = [edge for edge in rounds if first < edge < last]
+        below = max((edge for edge in rounds if 0 < edge <= first), default=first)
+        above = min((edge for edge in rounds if edge >= last and math.isfinite(edge)), default=last)
+        if len(inner) < bins:
+            return below, *inner, above
+    return ()
 
 
 def _mix(one: float, other: float, share: float) -> float:

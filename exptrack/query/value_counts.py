@@ -18,6 +18,7 @@ from exptrack.query.compiler import FACT_VALUES, SETS
 from exptrack.query.conditions import FACTS, Field
 from exptrack.query.fields import OF_RUNS
 from exptrack.query.names import find_key
+from exptrack.query.run_sets import COUNT_ALL
 from exptrack.records import RunStatus, TrialState
 
 COUNT_NUMBERS = """
@@ -38,7 +39,6 @@ COUNT_FACTS = "SELECT {value} AS value, count(*) FROM run AS r GROUP BY value"
 COUNT_FACTS_OF_RUNS = f"SELECT {{value}} AS value, count(*) FROM run AS r WHERE r.id {OF_RUNS} GROUP BY value"
 COUNT_WORDS = "SELECT {word} AS word, count(DISTINCT x.run) FROM {source} WHERE {test} GROUP BY word"
 COUNT_HAVING = "SELECT count(DISTINCT x.run) FROM {source} WHERE {test}"
-COUNT_ALL = "SELECT count(*) FROM run"
 STATUS = "CASE WHEN r.id IN (SELECT value FROM json_each(:dead)) THEN 'interrupted' ELSE r.status END"
 _CONVERTERS = {"status": RunStatus, "state": TrialState, "bool": bool}
 

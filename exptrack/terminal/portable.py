@@ -111,6 +111,7 @@ def print_archive_diff(out: Console, record: ArchiveDiff) -> None:
         _print_rest(out, len(record.runs_differ))
     _print_listed(out, [f"study {name} differs" for name in record.studies_differ], indent="")
     _print_listed(out, [f"group {name} differs" for name in record.groups_differ], indent="")
+    _print_listed(out, [f"view of the page {name} differs" for name in record.page_views_differ], indent="")
 
 
 def _print_listed(out: Console, rows: Sequence[str], *, indent: str = "  ") -> None:

@@ -21,7 +21,7 @@ from exptrack.database.connection import Connection, in_section
 from exptrack.database.row_sums import hash_row
 from exptrack.errors import ConflictError, ExptrackError, ExternalIdError, InvalidValueError
 from exptrack.known_secrets import mask_secrets
-from exptrack.metrics.store import NewPoints, append_points, begin_series, save_blocks
+from exptrack.metrics.store import NewPoints, append_points, begin_series, save_blocks_and_levels
 from exptrack.plain import is_text, iter_any, short_repr
 from exptrack.records import FOLDER_TYPE, RunStatus
 from exptrack.runs.attributes import save_attributes
@@ -270,7 +270,7 @@ class _Batch:
         )
         # The checksum of points that did not come by rising steps is computed by reading them in key order.
         unsealed = {one.run for one in begun if one.checksum is None}
-        save_blocks(connection, (one for one in begun if one.run not in unsealed))
+        save_blocks_and_levels(connection, (one for one in begun if one.run not in unsealed))
         for run, one in runs:
             if run in unsealed:
                 seal_run(connection, run, completed=one.new.status is RunStatus.COMPLETED)

@@ -17,11 +17,14 @@ from exptrack import (
     NotAnArchiveError,
 )
 from exptrack.database import migrations, opening
+from tests.golden import write_dump
+from tests.older_formats import making_format
 
-FIRST = migrations.migrations()[0]
-
-
+ALL = migrations.migrations()
+FIRST, NEXT = ALL[0], len(ALL) + 1
 STATEMENTS = migrations.split_statements(FIRST.text)
+# Each later migration, and each place between its statements.
+LATER = [(one, place) for one in ALL[1:] for place in range(len(migrations.split_statements(one.text)) + 1)]
 
 
 def raw_dump(path: Path) -> list[str]:
@@ -54,7 +57,27 @@ def test_a_first_migration_that_fails_anywhere_leaves_the_file_empty(
         assert archive.verify().ok
 
 
-SECOND = """
+@pytest.mark.parametrize(("migration", "position"), LATER, ids=lambda one: getattr(one, "name", str(one)))
+def test_a_migration_that_fails_anywhere_leaves_an_archive_of_the_format_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migration: migrations.Migration, position: int
+) -> None:
+    path = tmp_path / "lab.db"
+    write_dump.restore(write_dump.FOLDER / "0.2.0.sql", path)
+    with making_format(migration.number - 1):
+        Archive(path).close()
+    dumped = raw_dump(path)
+    broken = (*ALL[: migration.number - 1], migration._replace(text=broken_at(migration.text, position)))
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "migrations", lambda: broken)
+        with pytest.raises(MigrationError, match=f"{migration.name} failed .* unchanged"):
+            Archive(path)
+    assert raw_dump(path) == dumped
+    with Archive(path) as archive:
+        assert archive.verify().ok
+        assert archive.info().format == len(ALL)
+
+
+EXTRA = """
 CREATE TABLE extra (id INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
 INSERT INTO extra (word) SELECT name FROM run;
 ALTER TABLE run ADD COLUMN extra INTEGER;
@@ -70,11 +93,11 @@ def test_a_later_migration_that_fails_anywhere_leaves_the_archive_as_it_was(
     with Archive(path) as archive, archive.start_run({"lr": 0.1}, name="kept") as run:
         run.log({"x": 1.0})
     before = raw_dump(path)
-    second = migrations.Migration(2, "0002_add_extra.sql", broken_at(SECOND, position))
+    added = migrations.Migration(NEXT, f"{NEXT:04}_add_extra.sql", broken_at(EXTRA, position))
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "migrations", lambda: (FIRST, second))
-        patch.setattr(migrations, "latest_version", lambda: 2)
-        with pytest.raises(MigrationError, match="0002_add_extra"):
+        patch.setattr(migrations, "migrations", lambda: (*ALL, added))
+        patch.setattr(migrations, "latest_version", lambda: NEXT)
+        with pytest.raises(MigrationError, match=f"{NEXT:04}_add_extra"):
             Archive(path)
     assert raw_dump(path) == before
     with Archive(path) as archive:
@@ -85,13 +108,13 @@ def test_a_later_migration_keeps_what_was_there(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "lab.db"
     with Archive(path) as archive, archive.start_run(name="kept"):
         pass
-    second = migrations.Migration(2, "0002_add_extra.sql", SECOND)
-    monkeypatch.setattr(migrations, "migrations", lambda: (FIRST, second))
-    monkeypatch.setattr(migrations, "latest_version", lambda: 2)
+    added = migrations.Migration(NEXT, f"{NEXT:04}_add_extra.sql", EXTRA)
+    monkeypatch.setattr(migrations, "migrations", lambda: (*ALL, added))
+    monkeypatch.setattr(migrations, "latest_version", lambda: NEXT)
     monkeypatch.setattr(opening, "require_own_schema", lambda _connection: None)
     with Archive(path) as archive:
         assert archive.sql("SELECT word FROM extra").rows == (("kept",),)
-        assert archive.info().format == 2
+        assert archive.info().format == NEXT
 
 
 def test_current_sql_is_the_schema_of_a_new_archive(tmp_path: Path) -> None:
@@ -160,7 +183,7 @@ def test_a_schema_that_cannot_be_read_is_an_error_of_ours(
         Archive(tmp_path / f"{name}.db").close()
 
 
-@pytest.mark.parametrize("version", [2, 65, 1 << 30])
+@pytest.mark.parametrize("version", [NEXT, 65, 1 << 30])
 def test_verify_tells_of_a_header_whose_format_is_not_that_of_the_last_migration(
     tmp_path: Path, version: int
 ) -> None:
@@ -172,7 +195,7 @@ def test_verify_tells_of_a_header_whose_format_is_not_that_of_the_last_migration
         (problem,) = archive.verify().problems
         assert (problem.part, problem.message) == (
             "schema",
-            f"its header says format {version}, and its last migration is 1",
+            f"its header says format {version}, and its last migration is {len(ALL)}",
         )
 
 

@@ -69,6 +69,9 @@ def build(path: Path) -> None:
         open_trial.optuna_trial.set_user_attr("note", "slow")
         archive.set_group_attribute("first", "owner", "ada")
         archive.create_view("best", ["config.lr", "metrics.loss"])
+        archive.save_page_view("failed", "/runs?where=status+%3D+failed")
+        archive.save_page_view("curves", "/charts?metrics=loss")
+        archive.delete_page_view("curves")
         with archive.start_run(name="long") as long:
             long.log_many("x", range(1100), [0.5] * 1100)
         live = archive.start_run({"lr": 0.5, "live": True}, ["live"], name="still running")

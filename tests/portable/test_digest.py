@@ -22,7 +22,14 @@ LOCAL_TABLES = {
     "artifact_entry", "blob", "blob_chunk", "blob_writer", "chunk", "chunk_data", "metric_check",
     "metric_journal", "metric_point", "migration", "seal", "sqlite_sequence", "user_view",
 }  # fmt: skip
-LOCAL_COLUMNS = {"rows_sum", "seq", "event.checksum", "artifact.checksum", "artifact.blob"}
+LOCAL_COLUMNS = {
+    "rows_sum",
+    "seq",
+    "event.checksum",
+    "artifact.checksum",
+    "artifact.blob",
+    "page_view.checksum",
+}
 # Row ids: a change of one tears rows apart, or does nothing.
 REFERENCES = {"id", "run", "run_group", "study", "trial", "key", "metric", "source"}
 NAMES = {"run_attribute.key", "run_group_attribute.key", "config_key.key", "run_ingest.source"}

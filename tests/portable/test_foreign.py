@@ -451,16 +451,17 @@ def test_an_older_format_is_brought_up_to_date_in_the_copy(
 ) -> None:
     path = tmp_path / "lab.db"
     ids = make(path)
-    second = migrations.Migration(2, "0002_add_extra.sql", "CREATE TABLE extra (id INTEGER PRIMARY KEY);")
-    both = (*migrations.migrations(), second)
+    number = migrations.latest_version() + 1
+    text = "CREATE TABLE extra (id INTEGER PRIMARY KEY);"
+    both = (*migrations.migrations(), migrations.Migration(number, f"{number:04}_add_extra.sql", text))
     for module in (migrations, stranger):
         monkeypatch.setattr(module, "migrations", lambda: both)
-        monkeypatch.setattr(module, "latest_version", lambda: 2)
+        monkeypatch.setattr(module, "latest_version", lambda: number)
     monkeypatch.setattr(stranger, "require_own_schema", lambda _connection: None)
     stranger._objects_of.cache_clear()
     before = state(tmp_path)
     with open_source(path) as source:
-        assert source.connection.value("PRAGMA user_version") == 2
+        assert source.connection.value("PRAGMA user_version") == number
         assert source.connection.value("SELECT count(*) FROM extra") == 0
         assert [row[0] for row in source.connection.all(RUN_IDS)] == ids
     assert state(tmp_path) == before

@@ -180,3 +180,29 @@ def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
                 assert query.summarize(name) == summarize_values(name, values, 20, 10), (name, is_trashed)
         archive.trash_run(trashed)
     live.complete()
+
+
+@pytest.mark.parametrize(
+    ("values", "bins", "edges"),
+    [
+        ([0.001, 0.003, 0.1], 12, (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)),
+        (
+            [0.0013, 0.08, 0.2],
+            20,
+            (0.001, *(n / 1000 for n in range(2, 10)), *(n / 100 for n in range(1, 10)), 0.1, 0.2),
+        ),
+        ([1e-5, 1e-2, 3.0], 6, (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)),
+        ([1e-300, 1.0, 1e300], 7, (1e-300, 1e-200, 1e-100, 1.0, 1e100, 1e200, 1e300)),
+        ([5e-324, 1.7e308], 1, (5e-324, 1.7e308)),
+        ([0.0, 0.01, 100.0], 2, (0.0, 50.0, 100.0)),
+        ([1.0, 99.0], 2, (1.0, 50.0, 99.0)),
+    ],
+)
+def test_numbers_over_decades_are_counted_in_bins_that_begin_at_round_numbers(
+    values: list[float], bins: int, edges: tuple[float, ...]
+) -> None:
+    found = summarize_values("config.lr", values, bins, 10)
+    assert found.edges == pytest.approx(edges)
+    assert sum(found.counts) == len(values)
+    assert found.edges[0] <= min(values)
+    assert max(values) <= found.edges[-1]

@@ -163,6 +163,7 @@ def test_the_first_and_last_run_have_one_neighbour(client: Client, lab: Archive)
     assert shown["previous"] in [one.run_id for one in lab.runs()]
     assert shown["deleted_at"].endswith("Z")
     assert body(client.get("/api/trash"))["trash"] == as_json(lab.list_trash())
+    assert body(client.get("/api/trash"))["freed_bytes"] == lab.measure_deletion(gone.run.run_id)
 
 
 # Metrics
@@ -311,7 +312,7 @@ def test_an_artifact_is_shown_as_text_table_or_folder(client: Client, lab: Archi
 def test_the_file_says_what_it_holds(client: Client, lab: Archive) -> None:
     found = body(client.get("/api/file"))
     storage = sorted(lab.storage(), key=lambda one: -one.stored_bytes)
-    shown = {"info": lab.info(count_rows=False), "storage": storage, "holders": len(storage)}
+    shown = {"info": lab.info(), "storage": storage, "holders": len(storage)}
     assert found == as_json(shown)
     assert body(client.get("/api/groups-list"))["groups"] == as_json(lab.list_groups())
     assert body(client.get("/api/views"))["views"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -95,6 +96,7 @@ def open_in_browser(url: str) -> urllib.request.OpenerDirector:
         urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
     )
     assert browser.open(url).status == 200
+    browser.addheaders = [("x-exptrack-token", url.partition("token=")[2])]
     return browser
 
 
@@ -110,6 +112,18 @@ def test_a_page_is_served_on_this_machine_alone(lab: Path) -> None:
         assert server._socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, server.port), timeout=5)
+
+
+def test_no_part_of_an_answer_waits_until_the_browser_has_acknowledged_the_part_before_it(lab: Path) -> None:
+    with (
+        PageServer(lab, 0) as server,
+        contextlib.closing(http.client.HTTPConnection(HOST, server.port)) as client,
+    ):
+        client.request("GET", "/")
+        client.getresponse().read()
+        (connection,) = server._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_the_next_port_is_taken_if_one_is_in_use(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +202,7 @@ def test_a_question_whose_client_has_left_stops(lab: Path, monkeypatch: pytest.M
 
         monkeypatch.setattr(server.page.archive, "runs", Query)
         connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
-        connection.request("GET", "/api/archive", headers={"cookie": f"exptrack-{server.port}={server.token}"})
+        connection.request("GET", "/api/archive", headers={"x-exptrack-token": server.token})
         assert began.wait(30)
         assert not ended.is_set()
         connection.close()

@@ -1,6 +1,7 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
-import { archive, connection } from "./api.js";
+import { staticUrl } from "./address.js";
+import { archive, connection, onNewToken } from "./api.js";
 import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
 import { Help, openHelp } from "./components/help.js";
@@ -18,6 +19,7 @@ const LIVE = {
     paused: "Paused while this tab is hidden.",
     lost: "The server does not answer.",
     idle: "This view does not follow the archive.",
+    export: "This page is a file. It shows the archive as it was.",
 };
 
 function ThemeSwitch() {
@@ -33,7 +35,7 @@ function Bar() {
     const state = liveState.value;
     return html`<header class="bar">
         <a class="brand" href="/runs">
-            <img src="/static/favicon.svg" alt="" width="20" height="20" />exptrack</a>
+            <img src=${staticUrl("/static/favicon.svg")} alt="" width="20" height="20" />exptrack</a>
         ${
             archive.value &&
             html`<span class="archive" title=${archive.value.path}>
@@ -58,15 +60,20 @@ function Bar() {
 }
 
 function LostBar() {
-    const { lost, answered } = connection.value;
+    const { lost, answered, isLocked } = connection.value;
+    useEffect(() => onNewToken(readArchive), []);
     useEffect(() => {
-        if (!lost) return undefined;
+        if (!lost || isLocked) return undefined;
         const timer = setInterval(() => document.hidden || readArchive(), RETRY_MS);
         return () => clearInterval(timer);
-    }, [lost]);
+    }, [lost, isLocked]);
     if (!lost) return null;
+    const since = clock(answered ?? lost);
+    const words = isLocked
+        ? `exptrack ui was started anew; shown as of ${since}. Open the address that it printed to go on.`
+        : `exptrack ui stopped; shown as of ${since}. Start it again to go on.`;
     return html`<div class="lost-bar" role="status"><${Icon} name="unplug" />
-        <span>exptrack ui stopped; shown as of ${clock(answered ?? lost)}. Start it again to go on.</span>
+        <span>${words}</span>
         <button class="link" onClick=${readArchive}>Try now</button></div>`;
 }
 

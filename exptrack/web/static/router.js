@@ -61,6 +61,12 @@ export function set(changes, { push = false } = {}) {
     open(pageUrl(location.pathname, query) + location.hash, push);
 }
 
+/** What stands behind the # of the address, as it is written there. */
+export const fragment = () => location.hash.slice(1);
+
+/** Replaces what stands behind the #, without a history entry. */
+export const setFragment = (text) => history.replaceState(history.state, "", `#${text}`);
+
 const decode = (part) => {
     try {
         return decodeURIComponent(part);

@@ -8,7 +8,7 @@ import { Icon } from "../components/icons.js";
 import { Table } from "../components/table.js";
 import { count, plural, zone } from "../format.js";
 import { useKeys } from "../keys.js";
-import { toastError } from "../toasts.js";
+import { toast, toastError } from "../toasts.js";
 import { SelectionBar, exportCsv } from "../runs/actions.js";
 import { baseOf, defaultColumns, describe, fieldsOf } from "../runs/columns.js";
 import { Chips } from "../runs/chips.js";
@@ -24,6 +24,7 @@ import { useRows } from "../runs/use_rows.js";
 import { useWidths } from "../runs/widths.js";
 
 const MEAN_WIDTH = 160; // A mean, its spread and a mark.
+const TOO_MANY = "These are too many single runs for one selection; write a filter for them, and select all.";
 
 export default function Runs({ route }) {
     const query = useMemo(() => readQuery(route.params), [route.params]);
@@ -87,7 +88,9 @@ export default function Runs({ route }) {
         } else {
             turn(id, on);
         }
-        route.set(writeSelection({ all: selection.all, ids }));
+        const changes = writeSelection({ all: selection.all, ids });
+        if (changes) route.set(changes);
+        else toast(TOO_MANY, { kind: "error" });
     };
     const selectAll = () => route.set(writeSelection({ all: size === 0 || size < total, ids: new Set() }));
     const clearSelection = () => route.set(writeSelection({ all: false, ids: new Set() }));

@@ -37,7 +37,7 @@ ALLOWED = {
     "artifact_checks.CHUNK_IDS": "proving everything is the question",
     "artifact_checks.COUNT_BLOBS": "proving everything is the question",
     "artifact_checks.COUNT_CHUNKS": "proving everything is the question",
-    "blobs.BYTES_OF_RUNS_ALONE": "it scans the blobs that it found, and no table",
+    "retention.BYTES_OF_RUNS_ALONE": "it scans the blobs that it found, and no table",
     "blobs.DELETE_UNUSED_CHUNKS": "collecting everything is the question",
     "blobs.HOLDS": "a row for each intake under way",
     "blobs.MISSING": "proving everything is the question",

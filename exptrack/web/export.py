@@ -49,7 +49,7 @@ DOCUMENT = """<!doctype html>
 </head>
 <body>
 <div id="app">Opening {name}…</div>
-<noscript>This page needs JavaScript. The archive inside it stays readable: see docs/page.md of exptrack.</noscript>
+<noscript>This page needs JavaScript. Its archive stays readable: see docs/page.md of exptrack.</noscript>
 {parts}
 <script nonce="{nonce}">
 {boot}

@@ -13,7 +13,8 @@ export const staticUrl = () => ICON;
 
 /** Reads an artifact as a blob. The server's small pictures are the whole images here. */
 export async function readBlob(url, signal) {
-    const { buffer, mediaType } = await getBytes(url.replace(/^\/thumbnail\/([^?]*)\?.*$/, "/artifact/$1"), signal);
+    const whole = url.replace(/^\/thumbnail\/([^?]*)\?.*$/, "/artifact/$1");
+    const { buffer, mediaType } = await getBytes(whole, signal);
     return new Blob([buffer], { type: IMAGES.test(mediaType ?? "") ? mediaType : "application/octet-stream" });
 }
 

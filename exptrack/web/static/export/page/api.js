@@ -35,7 +35,8 @@ worker.addEventListener("message", ({ data }) => {
     next();
 });
 worker.addEventListener("error", ({ message }) => {
-    const problem = { kind: "WorkerError", message: `the page cannot read the archive (${message}); reload it` };
+    const said = `the page cannot read the archive (${message}); reload it`;
+    const problem = { kind: "WorkerError", message: said };
     for (const { refuse } of asked ? [asked, ...waiting] : waiting) refuse(new ApiError(problem, 0));
     waiting.length = 0;
     asked = null;

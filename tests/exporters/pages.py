@@ -71,7 +71,7 @@ def columns_of(page: Element, label: str) -> Iterator[dict[str, Cell]]:
 
 
 def _read(cell: Element) -> Cell:
-    small = cell.find("small")
+    small = cell.find(".//small")
     below = "" if small is None else text_of(small)
     text = text_of(cell).removesuffix(below)
     return Cell(text.strip(), below, cell.get("title"), tuple(cell.get("class", "").split()))

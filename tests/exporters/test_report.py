@@ -24,6 +24,8 @@ from exptrack import (
     RecordedArtifact,
     RecordedRun,
     StudyConfig,
+    Trial,
+    TrialPruned,
 )
 from exptrack.exporters import report_contents, report_media
 from exptrack.exporters.report import Report, write_report
@@ -297,6 +299,29 @@ def test_runs_without_metrics_or_config_make_a_page(tmp_path: Path) -> None:
         page, made = report_on(archive)
         assert made.metrics == ()
         assert sorted(tables_of(page)) == ["Runs, newest first"]
+
+
+def test_each_status_is_named_and_counted_and_a_pruned_trial_wins_nothing(tmp_path: Path) -> None:
+    with Archive(tmp_path / "lab.db") as archive:
+        study = archive.create_study(StudyConfig("s", "minimize", "random", metric="loss"))
+
+        def objective(trial: Trial) -> float:
+            value = trial.suggest_float("x", 1, 2) - 5 * (trial.number == 1)
+            trial.report(0, value)
+            if trial.number == 1:
+                raise TrialPruned
+            return value
+
+        study.optimize(objective, 3)
+        archive.record_runs([make_run(0, status="interrupted", reason="SIGTERM")])
+        with archive.start_run():
+            page, _made = report_on(archive)
+    assert "5 runs: ✓ 2 completed, ● 1 running, ■ 1 interrupted, ✂ 1 pruned" in text_of(page)
+    rows = list(columns_of(page, "Runs, newest first"))
+    statuses = [row["Status"].text for row in rows]
+    assert sorted(statuses) == sorted(["● running", "■ interrupted", "✂ pruned", *["✓ completed"] * 2])
+    best = next(row for row in columns_of(page, "Best runs by metric") if row["Metric"].text == "loss")
+    assert best["Best value"].number > 0 > rows[statuses.index("✂ pruned")]["loss"].number
 
 
 # Names

@@ -91,7 +91,7 @@ class ArchiveTrash:
 
     @in_reading
     def _measure(self, run_ids: Sequence[object]) -> int:
-        from exptrack.artifacts.blobs import count_bytes_of_runs_alone
+        from exptrack.artifacts.retention import count_bytes_of_runs_alone
 
         with self._connection.snapshot():
             runs = [lookup.resolve_run(self._connection, one)["id"] for one in run_ids]

@@ -98,28 +98,6 @@ UNION
 SELECT e.blob FROM artifact AS a JOIN artifact_entry AS e ON e.artifact = a.id
 WHERE a.run = :run AND e.blob IS NOT NULL
 """
-# The chunks that only these runs use: of no other artifact, folder or writer.
-_GONE = "(SELECT value FROM json_each(:runs))"
-BYTES_OF_RUNS_ALONE = f"""
-WITH own(blob) AS MATERIALIZED (
-    SELECT b.id FROM blob AS b
-    WHERE b.id IN (
-        SELECT a.blob FROM artifact AS a WHERE a.run IN {_GONE}
-        UNION
-        SELECT e.blob FROM artifact AS a CROSS JOIN artifact_entry AS e ON e.artifact = a.id
-        WHERE a.run IN {_GONE}
-    )
-      AND NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id AND a.run NOT IN {_GONE})
-      AND NOT EXISTS (
-        SELECT 1 FROM artifact_entry AS e CROSS JOIN artifact AS a ON a.id = e.artifact
-        WHERE e.blob = b.id AND a.run NOT IN {_GONE}
-    )
-      AND NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
-)
-SELECT coalesce(sum(c.stored_bytes), 0) FROM chunk AS c
-WHERE c.id IN (SELECT bc.chunk FROM blob_chunk AS bc WHERE bc.blob IN own)
-  AND NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = c.id AND bc.blob NOT IN own)
-"""
 # A collection deletes nothing if a row names a blob or chunk that is missing.
 MISSING = """
 SELECT 'artifact ' || a.name || ' has lost its blob' FROM artifact AS a
@@ -537,13 +515,6 @@ class Collected(NamedTuple):
 def list_blobs_of_run(connection: Connection, run: int) -> list[int]:
     """List the row ids of the blobs that artifacts of a run name."""
     return [row[0] for row in connection.all(BLOBS_OF_RUN, {"run": run})]
-
-
-def count_bytes_of_runs_alone(connection: Connection, runs: Sequence[int]) -> int:
-    """Return the stored bytes of artifacts that deleting these runs together would give back."""
-    found = connection.value(BYTES_OF_RUNS_ALONE, {"runs": json.dumps(list(runs))})
-    assert isinstance(found, int)
-    return found
 
 
 def collect_unused(connection: Connection, among: Sequence[int] | None = None) -> Collected:

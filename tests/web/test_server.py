@@ -21,6 +21,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.request import Request
 
 import pytest
 from click.testing import CliRunner
@@ -150,8 +151,11 @@ def test_two_pages_do_not_log_each_other_out(tmp_path: Path) -> None:
         browser = open_in_browser(first.url)
         assert browser.open(second.url).status == 200
         for server, name in ((first, "a.db"), (second, "b.db")):
-            with browser.open(f"{server.origin}/api/archive") as answer:
+            asked = Request(f"{server.origin}/api/archive", headers={"X-Exptrack-Token": server.token})
+            with browser.open(asked) as answer:
                 assert json.load(answer)["name"] == name
+            with browser.open(f"{server.origin}/static/app.js") as answer:
+                assert answer.status == 200
 
 
 def test_a_request_that_is_too_long_is_refused(lab: Path) -> None:

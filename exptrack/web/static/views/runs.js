@@ -51,15 +51,11 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
-<<<<<<< HEAD
-    const grouping = useMemo(() => groupingOf(query), [query.group.join("\u0000"), query.metric]);
-=======
     const metric = query.metric ?? (query.group.length ? firstMetric(fields, of) : null);
     const grouping = useMemo(
-        () => (query.group.length && metric ? { keys: query.group, metric } : null),
+        () => groupingOf({ group: query.group, metric }),
         [query.group.join("\u0000"), metric],
     );
->>>>>>> dfx
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
         [query.columns?.join("\u0000"), fields, of, grouping],

@@ -61,6 +61,12 @@ export function set(changes, { push = false } = {}) {
     open(pageUrl(location.pathname, query) + location.hash, push);
 }
 
+/** What stands behind the # of the address, as it is written there. */
+export const fragment = () => location.hash.slice(1);
+
+/** Replaces what stands behind the #, without a history entry. */
+export const setFragment = (text) => history.replaceState(history.state, "", `#${text}`);
+
 /** The address of the view as it is shown now, within the page. */
 export const here = () => location.pathname + location.search + location.hash;
 
@@ -71,12 +77,6 @@ export function viewAt(path) {
     const name = pathname.split("/")[1] || "runs";
     return host === "page" && Object.hasOwn(VIEWS, name) ? VIEWS[name] : null;
 }
-
-/** What stands behind the # of the address, as it is written there. */
-export const fragment = () => location.hash.slice(1);
-
-/** Replaces what stands behind the #, without a history entry. */
-export const setFragment = (text) => history.replaceState(history.state, "", `#${text}`);
 
 const decode = (part) => {
     try {

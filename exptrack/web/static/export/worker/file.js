@@ -1,5 +1,5 @@
 /** Answers questions about the file: its sizes and counts, the trash, and the named views of the page. */
-import { records, rows, sqliteVersion, value } from "./database.js";
+import { exportArchive, records, rows, sqliteVersion, value } from "./database.js";
 import { readTrash, summarizeRuns } from "./lookup.js";
 import { countRuns } from "./runs.js";
 import { toIso } from "./times.js";
@@ -66,10 +66,14 @@ function showFile() {
     };
 }
 
+/** The archive itself, to be saved as a file. */
+const sendArchive = () => ({ buffer: exportArchive().buffer, media_type: null });
+
 function listTrash() {
     const found = readTrash();
     const runs = summarizeRuns(found);
-    return { trash: runs.map((run, place) => ({ run, deleted_at: toIso(found[place].deleted_at) })) };
+    const trash = runs.map((run, place) => ({ run, deleted_at: toIso(found[place].deleted_at) }));
+    return { trash, freed_bytes: 0 };
 }
 
 function listPageViews() {
@@ -80,6 +84,7 @@ function listPageViews() {
 export const HANDLERS = [
     ["/api/archive", describeArchive],
     ["/api/file", showFile],
+    ["/artifact/archive", sendArchive],
     ["/api/trash", listTrash],
     ["/api/page-views", listPageViews],
 ];

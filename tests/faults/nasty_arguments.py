@@ -39,7 +39,7 @@ MESSAGE_CHARS = 4_000
 
 # The elements of a column that are read before an endless one is refused: fewer here, to save time.
 COLUMN = 100_000
-CALLBACKS = ("progress", "after", "listener", "objective", "failed_trial_callback")
+CALLBACKS = ("read", "progress", "after", "listener", "objective", "failed_trial_callback")
 
 
 class Call(NamedTuple):

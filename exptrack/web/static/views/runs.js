@@ -10,7 +10,7 @@ import { count, plural, zone } from "../format.js";
 import { useKeys } from "../keys.js";
 import { toast, toastError } from "../toasts.js";
 import { SelectionBar, exportCsv } from "../runs/actions.js";
-import { baseOf, defaultColumns, describe, fieldsOf } from "../runs/columns.js";
+import { baseOf, defaultColumns, describe, fieldsOf, firstMetric } from "../runs/columns.js";
 import { Chips } from "../runs/chips.js";
 import { onEdited } from "../runs/edit.js";
 import { NoMatch, NoRuns } from "../runs/empty.js";
@@ -51,7 +51,15 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
+<<<<<<< HEAD
     const grouping = useMemo(() => groupingOf(query), [query.group.join("\u0000"), query.metric]);
+=======
+    const metric = query.metric ?? (query.group.length ? firstMetric(fields, of) : null);
+    const grouping = useMemo(
+        () => (query.group.length && metric ? { keys: query.group, metric } : null),
+        [query.group.join("\u0000"), metric],
+    );
+>>>>>>> dfx
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
         [query.columns?.join("\u0000"), fields, of, grouping],

@@ -38,7 +38,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import psutil
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from benchmarks import make_archive
 from benchmarks.timing import argument_parser, headline, print_table, quantile, scaled
@@ -119,12 +119,14 @@ class Server:
             printed += line
         self.url: str = json.loads(printed)["url"]
         self.origin = self.url.partition("/login")[0]
+        self.token = self.url.partition("token=")[2]
         self.process = psutil.Process(self._process.pid)
 
     @contextlib.contextmanager
     def open_client(self) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=self.origin, timeout=PATIENCE_S) as client:
             client.get(self.url)
+            client.headers["x-exptrack-token"] = self.token
             yield client
 
     def interrupt(self) -> float:
@@ -201,7 +203,7 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     """A page of a browser that was started anew, logged in and nowhere yet."""
     browser: Browser = start_chromium(playwright)
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.add_cookies([read_cookie(server)])
+    log_in(context, server)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
     if script:
@@ -210,7 +212,13 @@ def open_page(playwright: Playwright, server: Server, script: str = "") -> Itera
     browser.close()
 
 
-def read_cookie(server: Server) -> Any:
+def log_in(context: BrowserContext, server: Server) -> None:
+    """Give a context what it has once the printed address was opened."""
+    context.add_cookies([_read_cookie(server)])
+    context.add_init_script(f"localStorage.setItem('exptrack.token', '{server.token}')")
+
+
+def _read_cookie(server: Server) -> Any:
     with server.open_client() as client:
         ((name, value),) = client.cookies.items()
     return {"name": name, "value": value, "url": server.origin, "httpOnly": True}

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import psutil
 from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-from benchmarks.page import Server, read_cookie
+from benchmarks.page import Server, log_in
 from benchmarks.timing import argument_parser, headline, print_table, scaled
 from exptrack import Archive
 from tests.web.browser.chromium import start_chromium
@@ -127,7 +127,7 @@ def _show(playwright: Playwright, path: Path, complaints: list[str]) -> Iterator
             newest = archive.list_runs(limit=1)[0].run_id
         for view in ("runs", "charts", f"run/{newest}"):
             context = browser.new_context(viewport={"width": 1280, "height": 800})
-            context.add_cookies([read_cookie(server)])
+            log_in(context, server)
             _note_complaints(context, complaints)
             context.new_page().goto(f"{server.origin}/{view}")
         yield Shown(server.process, started)

@@ -1,7 +1,7 @@
 /**
  * Writes the browser packages of package-lock.json into exptrack/web/static/vendor:
- * one module for each file in entries/, the icons that the page draws, the style sheets, the licence texts, and
- * vendor.json, which says what each file holds. Run it by `npm ci --ignore-scripts && node build.mjs`.
+ * one module for each file in entries/, the icons that the page draws, style sheets, SQLite's WASM, the licence
+ * texts, and vendor.json, which says what each file holds. Run it by `npm ci --ignore-scripts && node build.mjs`.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -70,8 +70,23 @@ const ICONS = [
     "x",
 ];
 
-/** Style sheets that are taken as they are: the file's name, and where it lies in node_modules. */
-const STYLES = { "uplot.css": "uplot/dist/uPlot.min.css" };
+/** Files that are taken as they are: the file's name, and where it lies in node_modules. */
+const COPIES = {
+    "uplot.css": "uplot/dist/uPlot.min.css",
+    "sqlite3.wasm": "@sqlite.org/sqlite-wasm/dist/sqlite3.wasm",
+};
+
+/** A package without a licence text of its own is under the text that another one ships. */
+const TEXTS_ELSEWHERE = { "@sqlite.org/sqlite-wasm": "htm" };
+
+/**
+ * What entries need besides. The exported page runs them in a classic worker, which knows no import.meta and
+ * may not fetch: SQLite is handed its WASM, and zstddec decodes its own.
+ */
+const OPTIONS = {
+    "sqlite.js": { define: { "import.meta.url": '"file:///exptrack/"' } },
+    "zstd.js": { define: { fetch: "undefined" }, inject: ["./base64.js"] },
+};
 
 /** What a package is called whose file lies at this path, or null if no package owns it. */
 function packageOf(path) {
@@ -81,7 +96,7 @@ function packageOf(path) {
 
 /** Copies the licence texts of a package, and says where each came to lie. */
 function copyLicences(name) {
-    const from = join(modules, name);
+    const from = join(modules, TEXTS_ELSEWHERE[name] ?? name);
     const texts = readdirSync(from).filter((file) => /^(licen[sc]e|notice|copying)(\.\w+)?$/i.test(file));
     const nested = readdirSync(from).filter((file) => file === "licenses");
     for (const folder of nested)
@@ -113,8 +128,9 @@ async function bundle(entry) {
         legalComments: "none",
         metafile: true,
         write: true,
-        define: { "process.env.NODE_ENV": '"production"' },
         absWorkingDir: here,
+        ...OPTIONS[entry],
+        define: { "process.env.NODE_ENV": '"production"', ...OPTIONS[entry]?.define },
     });
     const [output] = Object.values(result.metafile.outputs);
     const used = Object.entries(output.inputs).filter(([, part]) => part.bytesInOutput > 0);
@@ -135,7 +151,7 @@ mkdirSync(join(target, "licences"), { recursive: true });
 const packagesOf = { "icons.js": ["lucide-static"] };
 writeIcons();
 for (const entry of readdirSync(join(here, "entries")).sort()) packagesOf[entry] = await bundle(entry);
-for (const [name, from] of Object.entries(STYLES)) {
+for (const [name, from] of Object.entries(COPIES)) {
     copyFileSync(join(modules, from), join(target, name));
     packagesOf[name] = [packageOf(`node_modules/${from}`)];
 }

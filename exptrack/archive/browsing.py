@@ -6,15 +6,16 @@ Invariant: a call reads no more than it returns, up to a fixed number of rows, h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exptrack.archive.queries import ArchiveQueries
 from exptrack.database.connection import in_reading
+from exptrack.errors import InvalidTypeError
 from exptrack.metrics.writer import drain_all
 from exptrack.plain import is_text, read_elements, read_names
 from exptrack.runs.ownership import find_dead_runs
-from exptrack.validation import check_choice, check_step, check_text, check_whole
+from exptrack.validation import check_choice, check_function, check_step, check_text, check_whole
 
 if TYPE_CHECKING:
     from exptrack.query.completion import FilterHelp
@@ -24,12 +25,32 @@ if TYPE_CHECKING:
     from exptrack.query.run_watch import RunWatch
     from exptrack.records import Artifact, ArtifactUse, Event
 
+_T = TypeVar("_T")
+
 KEPT_RUNS = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL"
 MOST_COMPLETIONS, MOST_ROWS = 1_000, 100_000  # that one call returns
 
 
 class ArchiveBrowsing(ArchiveQueries):
     """The calls of an archive that a page makes: each reads what is on the screen."""
+
+    def read_together(self, read: Callable[[], _T]) -> _T:
+        """Call `read`, and return its result. All that it reads of this archive is the file of one moment.
+
+        It runs in another thread, and once more if the file had to be opened again meanwhile. So let it only
+        read, and not for long: until it ends, the file cannot take in what others write beside it.
+
+        >>> from exptrack import Archive
+        >>> with Archive(tmp_path / "lab.db") as archive:
+        ...     archive.start_run({"lr": 0.1}).complete()
+        ...     archive.read_together(lambda: (archive.runs().count(), len(archive.fields())))
+        (1, 1)
+        """
+        work = check_function(read, "read")
+        if work is None:
+            raise InvalidTypeError("read must be a function, not None; give one that takes no arguments")
+        self._settle()
+        return self._connection.reading(work)
 
     # Runs
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from exptrack.archive.records import DeleteReport
 from exptrack.config.store import read_source_ids, remove_unused_sources
-from exptrack.database.connection import Connection, Row, in_section
+from exptrack.database.connection import Connection, Row, in_reading, in_section
 from exptrack.errors import RunBusyError
 from exptrack.records import RunStatus
 from exptrack.runs import lookup
@@ -76,6 +76,26 @@ class ArchiveTrash:
 
         self._settle()
         return list_trash(self._connection)
+
+    def measure_deletion(self, *run_ids: object) -> int:
+        """Return how many stored bytes of artifacts deleting these runs together would give back.
+
+        Bytes that other runs use too do not count. The rows of metrics and configs come on top.
+
+        Raises:
+            RunNotFoundError: no run has one of the ids.
+            AmbiguousRunError: several runs begin with one of the ids.
+        """
+        self._settle()
+        return self._measure(run_ids)
+
+    @in_reading
+    def _measure(self, run_ids: Sequence[object]) -> int:
+        from exptrack.artifacts.retention import count_bytes_of_runs_alone
+
+        with self._connection.snapshot():
+            runs = [lookup.resolve_run(self._connection, one)["id"] for one in run_ids]
+            return count_bytes_of_runs_alone(self._connection, runs)
 
     def empty_trash(self, *, older_than: float | str | None = None) -> DeleteReport:
         """Delete the runs in the trash, then give the space back; see :meth:`delete_run`. Commits, power-safe.

@@ -7,6 +7,8 @@ transaction that survives a power cut.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from exptrack.artifacts.aliases import Naming, drop_aliases
@@ -19,6 +21,28 @@ from exptrack.runs.events import record_event, time_of_event
 from exptrack.runs.row_sums import changing_artifact
 from exptrack.validation import check_direction, check_name, check_step, check_whole
 
+# The chunks that only these runs use: of no other artifact, folder or writer.
+_GONE = "(SELECT value FROM json_each(:runs))"
+BYTES_OF_RUNS_ALONE = f"""
+WITH own(blob) AS MATERIALIZED (
+    SELECT b.id FROM blob AS b
+    WHERE b.id IN (
+        SELECT a.blob FROM artifact AS a WHERE a.run IN {_GONE}
+        UNION
+        SELECT e.blob FROM artifact AS a CROSS JOIN artifact_entry AS e ON e.artifact = a.id
+        WHERE a.run IN {_GONE}
+    )
+      AND NOT EXISTS (SELECT 1 FROM artifact AS a WHERE a.blob = b.id AND a.run NOT IN {_GONE})
+      AND NOT EXISTS (
+        SELECT 1 FROM artifact_entry AS e CROSS JOIN artifact AS a ON a.id = e.artifact
+        WHERE e.blob = b.id AND a.run NOT IN {_GONE}
+    )
+      AND NOT EXISTS (SELECT 1 FROM blob_writer AS w WHERE w.blob = b.id)
+)
+SELECT coalesce(sum(c.stored_bytes), 0) FROM chunk AS c
+WHERE c.id IN (SELECT bc.chunk FROM blob_chunk AS bc WHERE bc.blob IN own)
+  AND NOT EXISTS (SELECT 1 FROM blob_chunk AS bc WHERE bc.chunk = c.id AND bc.blob NOT IN own)
+"""
 METRIC_OF_RUN = """
 SELECT 1 FROM metric_series AS s JOIN metric_name AS n ON n.id = s.metric WHERE s.run = ? AND n.name = ?
 """
@@ -171,3 +195,10 @@ def list_storage(connection: Connection) -> list[RunStorage]:
         )
         for row in connection.all(STORAGE)
     ]
+
+
+def count_bytes_of_runs_alone(connection: Connection, runs: Sequence[int]) -> int:
+    """Return the stored bytes of artifacts that deleting these runs together would give back."""
+    found = connection.value(BYTES_OF_RUNS_ALONE, {"runs": json.dumps(list(runs))})
+    assert isinstance(found, int)
+    return found

@@ -27,7 +27,7 @@ def info(db: str | None, file: str | None, as_json: bool) -> None:
     Example: exptrack info
     """
     with open_archive(db if file is None else file) as archive:
-        found = archive.info()
+        found = archive.info(count_rows=True)
     if as_json:
         print_json(found)
         return

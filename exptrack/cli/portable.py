@@ -195,7 +195,7 @@ def _remove_if_empty(path: str) -> None:
     from exptrack import Archive
 
     with Archive(path, create=False) as archive:
-        rows = archive.info().rows
+        rows = archive.info(count_rows=True).rows
     if not any(rows[table] for table in ("run", "run_group", "study")):
         os.unlink(path)
 

@@ -73,7 +73,7 @@ def trash(db: str | None, empty: bool, older_than: str | None, yes: bool, as_jso
         raise click.UsageError("--older-than needs --empty")
     with open_archive(db, writing=empty) as archive:
         if empty:
-            count = archive.info(count_rows=False).trashed
+            count = archive.info().trashed
             which = "all" if older_than is None else f"those moved there more than {older_than} ago"
             confirm(f"The trash holds {count:,} run{'s' * (count != 1)}. Delete {which}?", yes)
             with show_status("deleting"):

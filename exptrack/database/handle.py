@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from exptrack.database.descriptors import FileId, NotedNumbers, file_id
 from exptrack.database.frozen import Look
+from exptrack.database.kept_answers import KeptAnswers
 
 
 class Left(NamedTuple):
@@ -50,6 +51,7 @@ class Handle:
         self.noted = NotedNumbers()  # where these are noted, with those of all other handles on the file
         self.is_in_doubt = False  # a look at all of them has found one that leads elsewhere
         self.seen: Look | None = None  # how the file looked when it was opened as immutable
+        self.kept = KeptAnswers()
 
     def has_own_numbers(self) -> bool:
         """Whether the descriptors that SQLite opened still lead to the files it opened."""
@@ -73,6 +75,7 @@ class Handle:
         raw, keeper, numbers = self.raw, self.keeper, self.numbers
         self.raw = self.keeper = None
         self.depth = 0
+        self.kept.clear()  # the next connection counts commits anew
         self.numbers, self.is_in_doubt = {}, False
         self.noted.begin_close(numbers)
         for one in (keeper, raw):
@@ -85,6 +88,7 @@ class Handle:
         left = [one for one in (self.raw, self.keeper) if one is not None]
         self.raw = self.keeper = None
         self.depth = 0
+        self.kept.clear()
         return left
 
     def __del__(self) -> None:

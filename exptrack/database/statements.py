@@ -6,14 +6,14 @@ No cursor has a name, so none stays open behind an exception, and nothing is ope
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 from exptrack.database.failures import SQLITE_FAILURE
 from exptrack.database.frozen import run_unchanged
 from exptrack.database.handle import Done, Handle, outcome
-from exptrack.database.opened_file import SECTION, OpenedFile
+from exptrack.database.opened_file import READING, SECTION, OpenedFile
 from exptrack.database.time_limit import check_limit, current_limit, watch_statement
 
 Row: TypeAlias = sqlite3.Row
@@ -26,6 +26,7 @@ ORDINARY_TABLES = r"""
 SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
 ORDER BY name
 """
+DATA_VERSION = "PRAGMA data_version"
 BIRTH = "SELECT applied_at || ' ' || sha256 FROM migration WHERE number = 1"
 
 
@@ -116,6 +117,23 @@ class StatementRunner(OpenedFile):
                 return self._run_statement(handle, run)
             except SQLITE_FAILURE as error:
                 raise self.translate(error) from error
+
+    def keep(self, key: Hashable, read: Callable[[], _T]) -> _T:
+        """Return what `read` returns, and keep it until the file changes. Call inside a reading.
+
+        Another call with an equal key then returns the same object: never change it. `read` reads nothing but
+        the archive, and never returns None. In a section nothing is kept: it sees what is not committed yet.
+        """
+        handle = self._handle()
+        if self._inside != READING or handle.depth:
+            return read()
+        # In a transaction SQLite counts the commits up to its snapshot.
+        version = int(self.value(DATA_VERSION))
+        found: _T | None = handle.kept.get(version, key)
+        if found is None:
+            found = read()
+            handle.kept.put(version, key, found)
+        return found
 
     @property
     def birth(self) -> str:

@@ -15,10 +15,10 @@ from contextlib import suppress
 
 from exptrack.database.frozen import look_at
 from exptrack.database.side_files import SideFiles
+from exptrack.database.statements import DATA_VERSION
 
 IDLE_S = 30.0
 KEPT_READERS = 4
-DATA_VERSION = "PRAGMA data_version"
 
 
 class Upkeep(SideFiles):

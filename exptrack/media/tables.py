@@ -119,7 +119,8 @@ def _choose_parquet_reader() -> Callable[[bytes], dict[str, list[Any]]]:
         except ImportError:
             raise MissingPackageError("pyarrow", "Parquet tables", "media") from None
         return lambda data: pl.read_parquet(io.BytesIO(data)).to_dict(as_series=False)
-    return lambda data: dict(pq.read_table(pa.BufferReader(data)).to_pydict())
+    # read_table imports pyarrow.dataset first, which takes longer than all else together.
+    return lambda data: dict(pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False).to_pydict())
 
 
 def _is_a(value: object, package: str, name: str) -> bool:

@@ -322,7 +322,7 @@ class Compiler:
             sql = f"SELECT DISTINCT x.run AS run FROM {words.source} WHERE {words.where(match.sql)}"
             return [Fragment(sql, match.values)]
         if field.name in TRIAL_COLUMNS:
-            return [_find_by_trial(match_value(TRIAL_COLUMNS[field.name], operator, one.values))]
+            return [find_by_trial(match_value(TRIAL_COLUMNS[field.name], operator, one.values))]
         if field.name == "status":
             return self._find_by_status(one)
         if field.name not in INDEXED_FACTS:
@@ -337,7 +337,7 @@ class Compiler:
             return None
         found = [Fragment("SELECT r.id AS run FROM run AS r WHERE r.status = ?", (value,)) for value in plain]
         if len(plain) < len(one.values):
-            found.append(_find_by_trial(Fragment("t.state = ?", (PRUNED,))))
+            found.append(find_by_trial(Fragment("t.state = ?", (PRUNED,))))
         return found
 
     def _find_by_metric(self, one: Comparison) -> list[Fragment] | None:
@@ -354,7 +354,8 @@ class Compiler:
         ]
 
 
-def _find_by_trial(match: Fragment) -> Fragment:
+def find_by_trial(match: Fragment) -> Fragment:
+    """Return the statement that lists the runs whose newest trial matches."""
     return Fragment(TRIALS.format(match=match.sql), match.values)
 
 

@@ -4,10 +4,14 @@ SQLite keeps no statistics of these tables. So this file counts the rows to whic
 an index, up to a bound. The condition with the fewest rows drives the statement; the others are tested run by
 run. One exception: if matching runs are frequent and there is a limit, walking the index of the order finds
 enough of them sooner.
+
+Where each condition leads to many runs, all conditions are evaluated as sets (`run_sets`). A statement then
+tests whether a run is in the set of those that satisfy them.
 """
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,21 +20,36 @@ from exptrack.database.connection import Connection
 from exptrack.errors import InvalidTypeError, InvalidValueError
 from exptrack.plain import read_elements, short_repr
 from exptrack.query.compiler import (
+    ALWAYS,
     FEW,
     MOST,
     Compiler,
     Fragment,
+    Test,
     express_field,
     unite,
 )
 from exptrack.query.conditions import PRUNED, And, Comparison, Condition, Field, Or
-from exptrack.query.walks import has_walks, list_walks
+from exptrack.query.run_sets import (
+    IS_MEMBER,
+    LAST_RUN,
+    SCAN_SHARE,
+    RunSet,
+    RunSets,
+    read_runs,
+    to_bytes,
+    unpack,
+)
+from exptrack.query.walks import Walk, has_walks, list_walks
 from exptrack.validation import check_sql_value, check_step
 
 # A statement that only counts has no order to walk along, so more candidates are worth a look.
 MOST_WHEN_COUNTING = 100_000
+# Up to this many candidates are tested one by one rather than found as a set.
+FEW_FOR_SETS = 2_000
+# Looking up a value to sort by takes as long as passing this many entries of an index.
+LOOKUP_STEPS = 10
 ALL = -1  # as a LIMIT of SQLite
-LAST_RUN = "SELECT max(id) FROM run"
 
 
 class Order(NamedTuple):
@@ -72,12 +91,20 @@ class Selection:
         self, connection: Connection, condition: Condition, order: Sequence[Order], dead: Sequence[int] = ()
     ) -> None:
         self._connection = connection
+        self._dead = dead
         self._compiler = Compiler(connection, dead)
         self._condition = condition if isinstance(condition, And) else And((condition,))
         self._order = order
+        self._members: RunSet | None = None  # found once, if sets pay
+        self._test_of_members: Test | None = None
+        self._has_looked = False
 
     def count(self) -> int:
         """Count the runs."""
+        if self._members is None and not self._has_one_walk():
+            self._find_members()
+        if self._members is not None:
+            return self._members.bit_count()
         return int(self._connection.value(*self.compile_count()))
 
     def compile_count(self) -> Fragment:
@@ -86,21 +113,52 @@ class Selection:
 
     def compile_members(self) -> Fragment:
         """Return the statement that lists the row ids of the runs, in any order."""
-        return self._compile_set("r.id", "d.run")
+        return self._compile_set("r.id AS run", "d.run AS run")
 
     def _compile_set(self, of_run: str, of_driver: str) -> Fragment:
-        driver, rest = self._choose_driver(None)
-        test = self._compiler.admit(rest)
+        driver, test = self._choose_driver(None)
         if driver is None:
             return Fragment(f"SELECT {of_run} FROM run AS r WHERE {test.sql.format(id='r.id')}", test.values)
         run = " CROSS JOIN run AS r ON r.id = d.run" if test.reads_run else ""
         sql = f"SELECT {of_driver} FROM ({driver.sql}) AS d{run} WHERE {test.sql.format(id='d.run')}"
         return Fragment(sql, driver.values + test.values)
 
+    def find_members(self) -> RunSet:
+        """Return the runs as a set."""
+        self._find_members()
+        if self._members is None:
+            sets = RunSets(self._connection, self._compiler, self._dead)
+            return sets.read(self.compile_members())
+        return self._members
+
+    def _find_members(self) -> None:
+        """Find the runs as a set, unless a condition leads to few of them."""
+        if self._has_looked:
+            return
+        self._has_looked = True
+        conditions = self._condition.conditions
+        if not conditions or int(self._connection.value(LAST_RUN) or 0) <= FEW_FOR_SETS:
+            return
+        for one in conditions:
+            found = self._compiler.find_candidates(one)
+            if found is not None and self._compiler.count(found, FEW_FOR_SETS) <= FEW_FOR_SETS:
+                return
+        sets = RunSets(self._connection, self._compiler, self._dead)
+        self._members = sets.find(self._condition)
+        self._test_of_members = Test(IS_MEMBER, (to_bytes(self._members),))
+
+    def _has_one_walk(self) -> bool:
+        """Whether the condition is only one, which an index counts."""
+        only = self._condition.conditions[0] if len(self._condition.conditions) == 1 else None
+        if not isinstance(only, Comparison) or not _is_exact(only):
+            return False
+        return self._compiler.find_candidates(only) is not None
+
     def rows(self, limit: int | None, after: SelectedRun | None = None, skip: int = 0) -> list[SelectedRun]:
         """Read the first `limit` runs, or the first behind `after`, without `skip` of them; None means all."""
         if after is not None and len(after.values) != len(self._order):
             raise InvalidValueError("after is a place in another order; give the one of a page of this query")
+        self._find_members()
         if limit is not None and self._walks(limit):
             if after is not None and after.values[0] is None:
                 return self._read(self.compile_rest(limit, after.run))
@@ -117,18 +175,16 @@ class Selection:
         """Read the row ids of all runs, or of the first `limit`, in order."""
         if limit is not None:
             return array("q", [one.run for one in self.rows(limit)])
-        ranked = self.compile_ranking(None)
-        if ranked is None:
-            return self._read_ids(self.compile_list(None))
-        found = self._read_ids(ranked)
-        rest = set(self._read_ids(self.compile_members())).difference(found)
-        found.extend(sorted(rest, reverse=True))
+        self._find_members()
+        if not self._walks(None):
+            return array("q", read_runs(self._connection, self.compile_list(None)))
+        found = array("q")
+        for part in self.compile_order():
+            found.extend(read_runs(self._connection, part))
+        if len(found) < self.count():
+            members = read_runs(self._connection, self.compile_members())
+            found.extend(sorted(set(members).difference(found), reverse=True))
         return found
-
-    def _read_ids(self, statement: Fragment) -> array[int]:
-        return self._connection.fold(
-            statement.sql, statement.values, lambda rows: array("q", [row[0] for row in rows])
-        )
 
     def _read(self, statement: Fragment) -> list[SelectedRun]:
         rows = self._connection.all(statement.sql, statement.values)
@@ -136,15 +192,14 @@ class Selection:
 
     def compile_list(self, limit: int | None, after: SelectedRun | None = None, skip: int = 0) -> Fragment:
         """Return the statement that lists the runs, whatever fields order them."""
-        driver, rest = self._choose_driver(limit if self._is_indexed() else None)
-        test = self._compiler.admit(rest)
+        driver, test = self._choose_driver(limit if self._is_indexed() else None)
         orders = [express_field(self._connection, one.field) for one in self._order]
         columns = "".join(f", {value.sql} AS o{place}" for place, value in enumerate(orders))
         source, values = "run AS r", tuple(v for value in orders for v in value.values)
         if driver is not None:
             source = f"({driver.sql}) AS d CROSS JOIN run AS r ON r.id = d.run"
             values += driver.values
-        sql = f"SELECT r.id{columns} FROM {source} WHERE {test.sql.format(id='r.id')}"
+        sql = f"SELECT r.id AS run{columns} FROM {source} WHERE {test.sql.format(id='r.id')}"
         values += test.values
         if after is not None:
             behind = self._test_behind(after, [value.sql for value in orders], orders, "r.id")
@@ -160,7 +215,7 @@ class Selection:
 
         `below` is the row id of the run after which they begin.
         """
-        test = self._compiler.admit(self._condition)
+        test = self._admit(self._condition)
         value = express_field(self._connection, self._order[0].field)
         begin, first = ("", ()) if below is None else (" AND r.id < ?", (below,))
         sql = (
@@ -180,32 +235,58 @@ class Selection:
             return None
         field, descending = self._order[0]
         last = None if after is None else after.values[0]
-        test = self._compiler.admit(self._condition)
-        # The row is called m, because tests call theirs otherwise.
-        direction = "DESC" if descending else "ASC"
-        run = " CROSS JOIN run AS r ON r.id = m.run" if test.reads_run else ""
         most = ALL if limit is None else limit + skip
-        values: tuple[Any, ...] = ()
-        parts = []
+        parts, values = [], list[Any]()
         for walk in list_walks(self._connection, field, descending, last):
-            sql = (
-                f"SELECT m.run AS run, {walk.value} AS value FROM {walk.table}{run}"
-                f" WHERE {walk.where} AND ({test.sql.format(id='m.run')})"
-            )
-            values += (*walk.values, *test.values)
-            if after is not None:
-                behind = self._test_behind(after, [walk.value], [Fragment(walk.value)], "m.run")
-                sql, values = f"{sql} AND {behind.sql}", values + behind.values
-            # Values that are equal as doubles may differ.
-            terms = dict.fromkeys((walk.key, walk.value))
-            keys = ", ".join(f"{term} {direction}" for term in terms if term != f"+{walk.key}")
-            parts.append(f"SELECT * FROM ({sql} ORDER BY {keys}, m.run DESC LIMIT ?)")
-            values += (most,)
+            part = self._compile_walk(walk, after)
+            parts.append(f"SELECT * FROM ({part.sql} LIMIT ?)")
+            values += (*part.values, most)
         if not parts:
             return None
         union = " UNION ALL ".join(parts)
-        sql = f"SELECT run, value FROM ({union}) ORDER BY value {direction}, run DESC LIMIT ? OFFSET ?"
+        sql = f"SELECT run, value FROM ({union}) ORDER BY value {self._direction}, run DESC LIMIT ? OFFSET ?"
         return Fragment(sql, (*values, ALL if limit is None else limit, skip))
+
+    def compile_order(self) -> list[Fragment]:
+        """Return statements that list all runs with a value, one behind the other, along indexes."""
+        field, descending = self._order[0]
+        walks = list_walks(self._connection, field, descending, None)
+        if field.kind != "metric":
+            # All numbers come before all texts.
+            return [self._compile_walk(walk, None) for walk in (reversed(walks) if descending else walks)]
+        # SQLite merges the walks as they come: each has the order.
+        parts = [self._compile_walk(walk, None, is_ordered=False) for walk in walks]
+        union = " UNION ALL ".join(part.sql for part in parts)
+        values = tuple(value for part in parts for value in part.values)
+        return [Fragment(f"{union} ORDER BY value {self._direction}, run DESC", values)]
+
+    def _compile_walk(self, walk: Walk, after: SelectedRun | None, *, is_ordered: bool = True) -> Fragment:
+        """Return the statement that lists runs and their values along one index."""
+        test = self._admit(self._condition)
+        # The row is called m, because tests call theirs otherwise.
+        run = " CROSS JOIN run AS r ON r.id = m.run" if test.reads_run else ""
+        sql = (
+            f"SELECT m.run AS run, {walk.value} AS value FROM {walk.table}{run}"
+            f" WHERE {walk.where} AND ({test.sql.format(id='m.run')})"
+        )
+        values = (*walk.values, *test.values)
+        if after is not None:
+            behind = self._test_behind(after, [walk.value], [Fragment(walk.value)], "m.run")
+            sql, values = f"{sql} AND {behind.sql}", values + behind.values
+        if not is_ordered:
+            return Fragment(sql, values)
+        # Values that are equal as doubles may differ.
+        terms = dict.fromkeys((walk.key, walk.value))
+        keys = ", ".join(f"{term} {self._direction}" for term in terms if term != f"+{walk.key}")
+        return Fragment(f"{sql} ORDER BY {keys}, m.run DESC", values)
+
+    @property
+    def _direction(self) -> str:
+        return "DESC" if self._order[0].descending else "ASC"
+
+    def _admit(self, conditions: And) -> Test:
+        """Return the test of conditions; one look at the set of the members, if that is known."""
+        return self._test_of_members or self._compiler.admit(conditions)
 
     def _is_indexed(self) -> bool:
         """Return whether an index has the order."""
@@ -219,18 +300,20 @@ class Selection:
     def _has_walks(self) -> bool:
         return len(self._order) == 1 and has_walks(self._order[0].field)
 
-    def _choose_driver(self, limit: int | None) -> tuple[Fragment | None, And]:
-        """Choose the condition that leads to the fewest runs; return it and the others, or None and all.
+    def _choose_driver(self, limit: int | None) -> tuple[Fragment | None, Test]:
+        """Choose the condition that leads to the fewest runs; return it, or None, and a test of the others.
 
         A `limit` means that an index has the order. Then the condition must lead to fewer runs than the walk
         along that index looks at. That number is estimated as if the conditions were independent.
         """
+        if self._members is not None:
+            return self._choose_members(self._members, limit)
         most = MOST_WHEN_COUNTING if limit is None else MOST
         if limit is None and len(self._condition.conditions) == 1:
             (only,) = self._condition.conditions
             found = self._compiler.find_candidates(only)
             if found is not None and _is_exact(only):
-                return unite(found, _choose_union(only)), And(())
+                return unite(found, _choose_union(only)), self._compiler.admit(And(()))
         best: tuple[int, int, list[Fragment]] | None = None
         share, runs = 1.0, 1 if limit is None else int(self._connection.value(LAST_RUN) or 1)
         for place, one in enumerate(self._condition.conditions):
@@ -243,13 +326,25 @@ class Selection:
             if counted <= most and (best is None or counted < best[0]):
                 best = (counted, place, found)
         if best is None or (limit is not None and best[0] > max(FEW, limit / share)):
-            return None, self._condition
+            return None, self._compiler.admit(self._condition)
         _count, place, found = best
         chosen = self._condition.conditions[place]
         # Inexact candidates include runs that fail the condition, so it is tested as well.
         exact = _is_exact(chosen)
         rest = tuple(c for at, c in enumerate(self._condition.conditions) if at != place or not exact)
-        return unite(found, _choose_union(chosen)), And(rest)
+        return unite(found, _choose_union(chosen)), self._compiler.admit(And(rest))
+
+    def _choose_members(self, members: RunSet, limit: int | None) -> tuple[Fragment | None, Test]:
+        """Return the members as a driver if they are few, else a test of membership."""
+        assert self._test_of_members is not None
+        runs, found = int(self._connection.value(LAST_RUN) or 0), members.bit_count()
+        seeks = found * SCAN_SHARE
+        if limit is not None:
+            # A walk along the index of the order passes runs until it has met enough members.
+            seeks = found * LOOKUP_STEPS * found // max(limit, 1)
+        if seeks < runs:
+            return Fragment("SELECT value AS run FROM json_each(?)", (json.dumps(unpack(members)),)), ALWAYS
+        return None, self._test_of_members
 
     def _write_direction(self, one: Order) -> str:
         # A field that no run lacks is ordered without a word on NULL, so that its index serves.

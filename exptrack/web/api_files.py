@@ -7,6 +7,7 @@ a slow browser never keeps the write-ahead log from being folded.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Send
 
 from exptrack import Artifact, ArtifactNotFoundError, ExptrackError, InvalidValueError
 from exptrack.web.api import Handler
@@ -89,7 +91,7 @@ def show_file(page: Page, _question: Question) -> dict[str, Any]:
     """Show the sizes and versions of the file, and the runs whose artifacts take most space."""
     storage = sorted(page.archive.storage(), key=lambda one: -one.stored_bytes)
     return {
-        "info": page.archive.info(count_rows=False),
+        "info": page.archive.info(),
         "storage": storage[:LARGEST_RUNS],
         "holders": len(storage),
     }
@@ -101,13 +103,20 @@ def list_groups(page: Page, _question: Question) -> dict[str, Any]:
 
 
 def list_trash(page: Page, _question: Question) -> dict[str, Any]:
-    """List the runs in the trash, those that were moved there last first."""
-    return {"trash": page.archive.list_trash()}
+    """List the runs in the trash, those that were moved there last first, and what emptying it gives back."""
+    trash = page.archive.list_trash()
+    freed = page.archive.measure_deletion(*(one.run.run_id for one in trash))
+    return {"trash": trash, "freed_bytes": freed}
 
 
 def list_views(page: Page, _question: Question) -> dict[str, Any]:
     """List the SQL views that were added to the file."""
     return {"views": page.archive.list_views()}
+
+
+def list_page_views(page: Page, _question: Question) -> dict[str, Any]:
+    """List the named views of the page."""
+    return {"page_views": page.archive.list_page_views()}
 
 
 HANDLERS: list[tuple[str, Handler]] = [
@@ -118,6 +127,7 @@ HANDLERS: list[tuple[str, Handler]] = [
     ("/api/groups-list", list_groups),
     ("/api/trash", list_trash),
     ("/api/views", list_views),
+    ("/api/page-views", list_page_views),
 ]
 
 
@@ -152,15 +162,29 @@ def make_route(page: Page) -> Route:
             content = await page.readers.read(
                 lambda: open_content(request.path_params, question), request.receive
             )
+            return await _answer(content, request, page.readers.read)
         except (ExptrackError, ClientLeftError) as error:
             return answer_error(error)
-        return _answer(content, request, page.readers.read)
 
     return Route("/artifact/{run}/{version:int}/{name:path}", send_artifact, methods=["GET"])
 
 
-def _answer(content: _Content, request: Request, read: Callable[..., Awaitable[bytes]]) -> Response:
-    """Return the answer with the bytes that are asked for."""
+class _Pieces(StreamingResponse):
+    """Sends pieces. If one cannot be read, it says why and closes the connection: the browser keeps no part."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except ExptrackError as error:
+            print(f"exptrack: an artifact could not be sent to its end: {error}", file=sys.stderr)
+
+
+async def _answer(content: _Content, request: Request, read: Callable[..., Awaitable[bytes]]) -> Response:
+    """Return the answer with the bytes that are asked for.
+
+    Raises:
+        ArchiveCorruptError: the first piece is damaged.
+    """
     tag = f'"{content.hash}"'
     headers = {
         **SANDBOX,
@@ -180,7 +204,15 @@ def _answer(content: _Content, request: Request, read: Callable[..., Awaitable[b
         headers["content-range"] = f"bytes {begin}-{end - 1}/{content.size_bytes}"
     if request.method == "HEAD":
         return Response(headers=headers, status_code=206 if is_part else 200)
-    return StreamingResponse(_iterate(content.file, begin, end, read), 206 if is_part else 200, headers)
+    pieces = _iterate(content.file, begin, end, read)
+    first = await anext(pieces, b"")  # before the status is sent, so that damage is an error of its own
+    return _Pieces(_put_before(first, pieces), 206 if is_part else 200, headers)
+
+
+async def _put_before(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def find_range(request: Request, tag: str, size: int) -> tuple[int, int] | None:

@@ -2,10 +2,16 @@
 
 Any site that is open in the same browser can send requests to a port of this machine. So a request must name
 this server as its host, must not come from another origin, and must bear the cookie that the printed URL set.
+
+Cookies ignore ports: a browser sends this cookie to every other server on 127.0.0.1 that it visits, and that
+server may belong to another user of this machine. So the cookie opens the files of the page alone. All that the
+archive holds needs the token itself, which the page keeps in the storage of its own origin. The value of the
+cookie is a digest of the token, from which nobody can find the token.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import html
 import secrets
@@ -33,9 +39,13 @@ HEADERS = {
 }
 METHODS = ("GET", "HEAD", "POST")
 OWN_HEADER = "x-exptrack"
+TOKEN_HEADER = "x-exptrack-token"
+# A browser can send no header of ours for these; they take the token as a parameter too.
+WITHOUT_HEADER = ("/artifact/", "/thumbnail/", "/events")
+DATA = ("/api/", *WITHOUT_HEADER)
 # The cookie is Strict: a browser does not send it after a redirect from another site, but it does after this.
 GO_ON = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={target}">
+<html lang="en"><head><meta charset="utf-8"><script type="module" src="/static/login.js"></script>
 <title>exptrack</title></head><body><p><a href="{target}">Open the page</a></p></body></html>
 """
 
@@ -43,6 +53,11 @@ GO_ON = """<!doctype html>
 def make_token() -> str:
     """Return a token that nobody can guess."""
     return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def hash_token(token: str) -> str:
+    """Return the value of the cookie that goes with a token."""
+    return hashlib.sha256(b"cookie " + token.encode()).hexdigest()
 
 
 def write_login(origin: str, token: str) -> str:
@@ -55,7 +70,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
         self._app = app
-        self._token = token.encode()
+        self._token = token
+        self._hash = hash_token(token)
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
         self._origins = {f"http://{host}" for host in self._hosts}
         # Cookies ignore ports: under one name, two pages would log each other out.
@@ -88,15 +104,13 @@ class Guard:
             return refuse(405, "MethodNotAllowed", f"the method is not one of {allowed}", {"allow": allowed})
         if problem is None and scope["path"] == LOGIN:
             return self._log_in(scope)
-        if problem is None and not self._has_cookie(headers):
-            problem = "the address lacks the token; open the one that 'exptrack ui' printed"
+        if problem is None and not self._is_let_in(scope, headers):
+            return _refuse(
+                scope, "TokenMissing", "the token is missing; open the address that 'exptrack ui' printed"
+            )
         if problem is None and scope["method"] == "POST":
             problem = _find_simple_post(headers)
-        if problem is None:
-            return None
-        if scope["path"].startswith("/api/"):
-            return refuse(403, "Forbidden", problem)
-        return PlainTextResponse(f"exptrack: {problem}\n", 403)
+        return None if problem is None else _refuse(scope, "Forbidden", problem)
 
     def _find_foreign(self, scope: Scope, headers: dict[str, list[str]]) -> str | None:
         """Return what shows that another site sent the request."""
@@ -112,22 +126,29 @@ class Guard:
             return None
         return "the request comes from another site; type or paste the address instead of following a link"
 
+    def _is_let_in(self, scope: Scope, headers: dict[str, list[str]]) -> bool:
+        """Whether a request has the token; for the files of the page the cookie will do."""
+        path = scope["path"]
+        tokens = headers.get(TOKEN_HEADER, [])
+        if path.startswith(WITHOUT_HEADER) and scope["method"] != "POST":
+            tokens = [*tokens, *_read_query(scope).get("token", ())]
+        if any(_are_equal(text, self._token) for text in tokens):
+            return True
+        return not path.startswith(DATA) and self._has_cookie(headers)
+
     def _has_cookie(self, headers: dict[str, list[str]]) -> bool:
         for line in headers.get("cookie", ()):
             try:
                 morsel = SimpleCookie(line).get(self._cookie)
             except CookieError:
                 continue
-            if morsel is not None and self._is_token(morsel.value):
+            if morsel is not None and _are_equal(morsel.value, self._hash):
                 return True
         return False
 
-    def _is_token(self, text: str) -> bool:
-        return hmac.compare_digest(text.encode("utf-8", "surrogatepass"), self._token)
-
     def _log_in(self, scope: Scope) -> Response:
-        asked = parse_qs(scope["query_string"].decode("latin-1"))
-        if not self._is_token(asked.get("token", [""])[0]):
+        asked = _read_query(scope)
+        if not _are_equal(asked.get("token", [""])[0], self._token):
             return PlainTextResponse(
                 "exptrack: the token is wrong; each start of 'exptrack ui' prints a new address\n", 403
             )
@@ -136,8 +157,22 @@ class Guard:
         if not target.startswith("/") or target.startswith("//") or not target.isprintable() or "\\" in target:
             target = "/"
         answer = HTMLResponse(GO_ON.format(target=html.escape(target)))
-        answer.set_cookie(self._cookie, self._token.decode(), httponly=True, samesite="strict", path="/")
+        answer.set_cookie(self._cookie, self._hash, httponly=True, samesite="strict", path="/")
         return answer
+
+
+def _read_query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"))
+
+
+def _are_equal(text: str, secret: str) -> bool:
+    return hmac.compare_digest(text.encode("utf-8", "surrogatepass"), secret.encode())
+
+
+def _refuse(scope: Scope, kind: str, problem: str) -> Response:
+    if scope["path"].startswith("/api/"):
+        return refuse(403, kind, problem)
+    return PlainTextResponse(f"exptrack: {problem}\n", 403)
 
 
 def _find_simple_post(headers: dict[str, list[str]]) -> str | None:

@@ -106,6 +106,7 @@ def make(archive: Archive, folder: Path) -> dict[str, object]:
             archive.importance("loss"),
             archive.list_groups(),
             archive.list_trash(),
+            archive.measure_deletion(first),
         ],
         [archive.series(second, "loss"), archive.series(second, "loss", buckets=1), tail.read()],
         [archive.curves([first, second], "loss"), archive.watch_runs(), archive.watch_runs().read()],

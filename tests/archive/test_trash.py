@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,7 +97,7 @@ def test_a_run_in_the_trash_takes_no_change(archive: Archive, runs: list[Run]) -
     one, other = runs[:2]
     store, weights = one.artifacts, other.artifacts.list_artifacts()[0]
     archive.trash_run(one)
-    counted = archive.info().rows
+    counted = archive.info(count_rows=True).rows
     for call in (
         lambda: one.add_tag("new"),
         lambda: one.add_tag("t"),
@@ -121,7 +122,7 @@ def test_a_run_in_the_trash_takes_no_change(archive: Archive, runs: list[Run]) -
         with pytest.raises(RunTrashedError, match="exptrack restore"):
             call()
     archive.gc_artifacts()
-    assert archive.info().rows == counted
+    assert archive.info(count_rows=True).rows == counted
 
 
 def test_a_study_keeps_the_trials_whose_runs_go(archive: Archive) -> None:
@@ -163,3 +164,24 @@ def test_the_trash_is_emptied_by_age(
     assert archive.list_trash() == []
     archive.trash_run(runs[2])
     assert archive.delete_run(runs[2]).runs == (runs[2].run_id,)
+
+
+def test_what_a_deletion_gives_back_is_known_before_it(archive: Archive) -> None:
+    shared, own = (random.Random(seed).randbytes(200_000) for seed in (1, 2))
+    runs = []
+    for content in (own, own, shared, b"small"):
+        with archive.start_run() as run:
+            run.artifacts.register_data("shared", shared)
+            run.artifacts.register_data("own", content)
+        runs.append(run)
+    one, other, third, last = runs
+    assert archive.measure_deletion() == archive.measure_deletion(one) == archive.measure_deletion(third) == 0
+    both = archive.measure_deletion(one, other)
+    assert len(own) * 0.9 < both < len(own) * 1.1
+    everything = archive.measure_deletion(*runs, one.run_id)
+    assert both + len(shared) * 0.9 < everything < 2.2 * len(own)
+    with pytest.raises(RunNotFoundError):
+        archive.measure_deletion("nothing")
+    archive.trash_run(one)
+    assert archive.delete_run(one, other).stored_bytes == both
+    assert archive.delete_run(third, last).stored_bytes == everything - both

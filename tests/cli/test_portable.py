@@ -33,7 +33,7 @@ def test_snapshot_copies_the_archive_and_says_where(lab: Path, tmp_path: Path) -
     assert told.stdout.startswith(f"copied to {place} (")
     with Archive(lab, mode="ro") as archive, Archive(place, mode="ro") as copy:
         assert copy.verify().ok
-        assert copy.info().rows == archive.info().rows
+        assert copy.info(count_rows=True).rows == archive.info(count_rows=True).rows
 
 
 def test_snapshot_prints_json(lab: Path, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ CALLS = {
     "digest": "",
     "diff-archives": "lab.db packed.db",
     "ui": "--no-browser --port 0 --idle 0.5s",
+    "report": "new",
     "demo": "demo.db",
     "completion": "bash",
 }
@@ -199,7 +200,7 @@ def require_work(folder: Path, name: str) -> None:
     if name in WORKS:
         with Archive(folder / "lab.db") as archive:
             assert archive.sql(WORKS[name]).rows == ((1,),)
-    if name in ("artifacts get", "snapshot", "pack", "unpack", "merge", "extract"):
+    if name in ("artifacts get", "snapshot", "pack", "unpack", "merge", "extract", "report"):
         assert (folder / "new").is_file()
     if name == "config set":
         assert (folder / "config.sdn").read_text(encoding="utf-8").startswith('a: "größer"')

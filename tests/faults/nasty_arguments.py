@@ -137,7 +137,7 @@ class Lab:
     # What stays as it was after a refusal
 
     def state(self) -> tuple[dict[str, int], list[str]]:
-        rows = dict(self.archive.info().rows)
+        rows = dict(self.archive.info(count_rows=True).rows)
         files = sorted(str(path) for path in self.work.rglob("*"))
         return rows, files + [name for name in os.listdir(self.folder) if not name.startswith("lab.db")]
 

@@ -100,7 +100,7 @@ def test_a_run_comes_with_all_that_belongs_to_it(source: Archive, lab: Lab, tmp_
         assert run.attributes == {"reviewed": True}
         assert [note.text for note in run.notes] == ["a note on paper"]
         assert [one.from_run for one in run.inputs] == [lab.ids["model"]]
-        rows = archive.info().rows
+        rows = archive.info(count_rows=True).rows
         assert (rows["config_key"], rows["metric_name"], rows["blob"]) == (2, 2, 1), "nothing of other runs"
     assert os.listdir(tmp_path) == ["out.db"]
     assert out.read_bytes()[18:20] == b"\1\1", "any program opens it, also from a read-only medium"

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive, FieldInfo, FilterError, InvalidValueError
+from exptrack.query import value_counts
 from exptrack.query.field_summary import FieldSummary, summarize_values
 
 
@@ -143,6 +144,7 @@ CONFIG_VALUES = [
     "{}",
     "Zoë",
 ]
+LAST_VALUES = [math.nan, 0.5, 2.0, math.inf, -0.0]
 COUNTED = [
     "config.x",
     "config.y",
@@ -155,10 +157,20 @@ COUNTED = [
     "branch",
     "study",
     "dirty",
+    "metrics.loss",
+    "metrics.loss.min",
+    "metrics.loss.first",
+    "metrics.loss.mean",
+    "metrics.loss.count",
+    "metrics.acc",
 ]
 
 
-def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
+@pytest.mark.parametrize("share", [1, 1000], ids=["few are sought", "entries are tested"])
+def test_values_are_counted_as_they_are_read(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    monkeypatch.setattr(value_counts, "SCAN_SHARE", share)
     for number, value in enumerate(CONFIG_VALUES * 2):
         config = {"x": value} if number % 5 else {"y": value, "x": CONFIG_VALUES[number % 3]}
         tags = [f"t{number % 3}", "all"] if number % 4 else []
@@ -168,8 +180,11 @@ def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
         if number % 2:
             run.add_note("same")
             run.add_note("same")
+        run.log({"loss": LAST_VALUES[number % len(LAST_VALUES)]})
+        run.log({"loss": LAST_VALUES[number % 3]})
         run.complete() if number % 3 else run.fail("broken")
     live = archive.start_run({"x": 7})
+    live.log({"loss": 0.5, "acc": 1.0})
     trashed = archive.start_run({"x": "gone"})
     trashed.complete()
     queries = [archive.runs(), archive.runs().limit(9), archive.runs().where("config.x = 1 or tag = t1")]
@@ -180,3 +195,29 @@ def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
                 assert query.summarize(name) == summarize_values(name, values, 20, 10), (name, is_trashed)
         archive.trash_run(trashed)
     live.complete()
+
+
+@pytest.mark.parametrize(
+    ("values", "bins", "edges"),
+    [
+        ([0.001, 0.003, 0.1], 12, (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)),
+        (
+            [0.0013, 0.08, 0.2],
+            20,
+            (0.001, *(n / 1000 for n in range(2, 10)), *(n / 100 for n in range(1, 10)), 0.1, 0.2),
+        ),
+        ([1e-5, 1e-2, 3.0], 6, (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)),
+        ([1e-300, 1.0, 1e300], 7, (1e-300, 1e-200, 1e-100, 1.0, 1e100, 1e200, 1e300)),
+        ([5e-324, 1.7e308], 1, (5e-324, 1.7e308)),
+        ([0.0, 0.01, 100.0], 2, (0.0, 50.0, 100.0)),
+        ([1.0, 99.0], 2, (1.0, 50.0, 99.0)),
+    ],
+)
+def test_numbers_over_decades_are_counted_in_bins_that_begin_at_round_numbers(
+    values: list[float], bins: int, edges: tuple[float, ...]
+) -> None:
+    found = summarize_values("config.lr", values, bins, 10)
+    assert found.edges == pytest.approx(edges)
+    assert sum(found.counts) == len(values)
+    assert found.edges[0] <= min(values)
+    assert max(values) <= found.edges[-1]

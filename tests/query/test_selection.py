@@ -488,6 +488,7 @@ def thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def choose(few: int) -> None:
         monkeypatch.setattr(selection, "FEW", few)
         monkeypatch.setattr(selection, "MOST_WHEN_COUNTING", few)
+        monkeypatch.setattr(selection, "FEW_FOR_SETS", few)
 
     return choose
 

@@ -10,8 +10,11 @@ from urllib.parse import urlencode
 
 from starlette.types import ASGIApp, Message
 
+from exptrack.web.security import hash_token
+
 PORT = 7070
 TOKEN = "a-token-of-the-tests"
+COOKIE = f"exptrack-{PORT}={hash_token(TOKEN)}"
 ORIGIN = f"http://127.0.0.1:{PORT}"
 CHANGE = {"content-type": "application/json", "x-exptrack": "1"}
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -39,17 +42,19 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """Sends requests to an app, with the cookie of its page unless a test says otherwise."""
+    """Sends requests to an app, with the cookie and the token of its page unless a test says otherwise."""
 
     def __init__(
         self,
         app: ASGIApp,
-        cookie: str = f"exptrack-{PORT}={TOKEN}",
+        cookie: str = COOKIE,
+        token: str = TOKEN,
         *,
         on_message: Callable[[Message], None] = lambda _message: None,
     ) -> None:
         self.app = app
         self._cookie = cookie
+        self._token = token
         self._on_message = on_message
 
     def get(self, path: str, headers: Headers = (), **params: Any) -> Answer:
@@ -65,7 +70,8 @@ class Client:
         """Send one request. A header of a test replaces the one that a browser sends."""
         given = list(headers.items() if isinstance(headers, Mapping) else headers)
         named = {name.lower() for name, _ in given}
-        usual = [("host", f"127.0.0.1:{PORT}"), ("cookie", self._cookie), ("content-length", str(len(body)))]
+        usual = [("host", f"127.0.0.1:{PORT}"), ("cookie", self._cookie), ("x-exptrack-token", self._token)]
+        usual.append(("content-length", str(len(body))))
         path, _, query = target.partition("?")
         scope = {
             "type": "http",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -163,6 +164,7 @@ def test_the_first_and_last_run_have_one_neighbour(client: Client, lab: Archive)
     assert shown["previous"] in [one.run_id for one in lab.runs()]
     assert shown["deleted_at"].endswith("Z")
     assert body(client.get("/api/trash"))["trash"] == as_json(lab.list_trash())
+    assert body(client.get("/api/trash"))["freed_bytes"] == lab.measure_deletion(gone.run.run_id)
 
 
 # Metrics
@@ -247,7 +249,7 @@ def test_only_runs_that_have_grown_are_read_again(tmp_path: Path, monkeypatch: p
         _header, (kept, grown) = ask(width=first[0]["width"])
         assert (asked[2:], kept) == ([[live.run_id]], first[1][0])
         assert sum(grown["count"]) == 105
-        assert ask(width=first[0]["width"], start=50)[1][0]["start"][0] == 50
+        assert ask(width=first[0]["width"], start=50)[1][0]["start"][0] == 48  # an edge
         assert (len(asked), asked[-1]) == (4, ids)
         # In the trash, and by the beginning of its id, a run is read without the cache.
         header, _curves = read_curves(client.get("/api/series", runs=ids[0][:-1], metrics="loss"))
@@ -311,10 +313,11 @@ def test_an_artifact_is_shown_as_text_table_or_folder(client: Client, lab: Archi
 def test_the_file_says_what_it_holds(client: Client, lab: Archive) -> None:
     found = body(client.get("/api/file"))
     storage = sorted(lab.storage(), key=lambda one: -one.stored_bytes)
-    shown = {"info": lab.info(count_rows=False), "storage": storage, "holders": len(storage)}
+    shown = {"info": lab.info(), "storage": storage, "holders": len(storage)}
     assert found == as_json(shown)
     assert body(client.get("/api/groups-list"))["groups"] == as_json(lab.list_groups())
     assert body(client.get("/api/views"))["views"] == []
+    assert body(client.get("/api/page-views"))["page_views"] == as_json(lab.list_page_views()) != []
     assert body(client.get("/api/sweeps"))["studies"] == []
 
 
@@ -484,10 +487,21 @@ def test_a_file_is_sent_again_only_if_it_changed(client: Client) -> None:
 
 
 def test_the_address_of_every_view_leads_to_the_shell(client: Client) -> None:
-    shell = client.get("/")
+    shell = client.get("/sql")
     assert (shell.status, shell.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    for path in ("/runs", "/run/1k3f", "/sweep/a/b", "/sql", "/charts?runs=a"):
+    for path in ("/runs?order=name", "/run/1k3f", "/sweep/a/b", "/charts?runs=a"):
         assert client.get(path).content == shell.content
+
+
+def test_a_browser_keeps_files_under_the_version_of_the_page_for_good(client: Client) -> None:
+    shell = client.get("/").text
+    base = re.findall(r'<script type="module" src="(/static/[0-9a-f]{16}/)app.js">', shell)[0]
+    for path in ("app.js", "page.css", "views/charts.js", "vendor/uplot.js", "favicon.svg"):
+        found = client.get(base + path)
+        assert (found.status, found.headers["cache-control"]) == (200, "private, max-age=31536000, immutable")
+        assert client.get(base + path, {"if-none-match": found.headers["etag"]}).status == 304
+    for path in (f"{base}nothing.js", f"{base}views/../app.js", f"{base}views", f"/static/{0:016x}/app.js"):
+        assert client.send("GET", path).status == 404
 
 
 # Nothing writes
@@ -502,6 +516,7 @@ QUESTIONS = [
     "/api/importance?metric=loss", "/api/artifact-text?run=RUN&name=bytes",
     "/api/artifact-table?run=RUN&name=table",
     "/api/artifact-files?run=RUN&name=folder", "/api/file", "/api/groups-list", "/api/trash", "/api/views",
+    "/api/page-views",
     "/api/media?kind=image", "/api/media-names", "/api/media-grid?name=bytes",
     "/api/sweeps", "/artifact/RUN/1/bytes", "/artifact/RUN/1/folder?file=in.txt", "/", "/static/app.js",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ class Stream:
 
     def __init__(self, server: PageServer, query: str = "", last_id: str | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)
-        headers = {"cookie": f"exptrack-{server.port}={server.token}"}
+        headers = {"x-exptrack-token": server.token}
         if last_id is not None:
             headers["last-event-id"] = last_id
         self._connection.request("GET", f"/events{query}", headers=headers)

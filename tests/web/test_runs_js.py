@@ -121,16 +121,32 @@ def test_the_state_of_the_view_comes_back_out_of_the_address() -> None:
         return { facets: [...facets], all: selection.all, ids: [...selection.ids] }
     })()"""
     facets = [["status", ["failed", None]], ['config."a b"', [{"from": 0.1, "to": 2, "last": True}, True, [1]]]]
-    for all_, ids in ((False, []), (False, [3, 1]), (True, []), (True, [7])):
+    for all_, ids in ((False, []), (False, [1, 3, 4, 5, 9]), (True, []), (True, [7, 8])):
         state = {"facets": facets, "all": all_, "ids": ids}
         assert evaluate("runs/query.js", expression, state) == state
+
+
+def test_a_selection_that_no_address_can_hold_is_refused() -> None:
+    expression = """input.map((step) => {
+        const ids = new Set(Array.from({ length: 20_000 }, (_, place) => 1 + place * step))
+        return module.writeSelection({ all: false, ids })
+    })"""
+    neighbours, scattered = evaluate("runs/query.js", expression, [1, 2])
+    assert neighbours == {"selected": "1-20000", "except": None}
+    assert scattered is None
 
 
 def test_an_address_that_nobody_wrote_is_read_as_far_as_it_can() -> None:
     expression = """(({ facets, selection }) => [[...facets], [...selection.ids]])(
         module.readQuery(new URLSearchParams(input)))"""
-    text = "facet={&facet=[1,2]&facet=[%22status%22]&facet=[%22tag%22,%22x%22]&selected=1,x,-2,3"
-    assert evaluate("runs/query.js", expression, text) == [[["tag", ["x"]]], [1, 3]]
+    text = "facet={&facet=[1,2]&facet=[%22status%22]&facet=[%22tag%22,%22x%22]&selected=1,x,-2,3,9-8,5-6,1-2-3"
+    assert evaluate("runs/query.js", expression, text) == [[["tag", ["x"]]], [1, 3, 5, 6]]
+    endless = evaluate(
+        "runs/query.js",
+        "module.readQuery(new URLSearchParams(input)).selection.ids.size",
+        "selected=1-9999999999",
+    )
+    assert endless <= 1_000_001
 
 
 @pytest.mark.parametrize(

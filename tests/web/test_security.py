@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from exptrack.web.security import HEADERS
-from tests.web.client import CHANGE, PORT, TOKEN, Client
+from exptrack.web.security import HEADERS, hash_token
+from tests.web.client import CHANGE, COOKIE, PORT, TOKEN, Client
 
 API = "/api/archive"
 
 
-def test_the_browser_with_the_cookie_is_let_in(client: Client) -> None:
+def test_the_browser_with_the_token_is_let_in(client: Client) -> None:
     for name in ("127.0.0.1", "localhost", "[::1]"):
         host = f"{name}:{PORT}"
         headers = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
@@ -63,9 +63,11 @@ def test_the_login_sets_a_cookie_that_only_this_port_reads(client: Client) -> No
     answer = client.get(f"/login?token={TOKEN}")
     assert answer.status == 200
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith(f"exptrack-{PORT}={TOKEN};")
+    assert cookie.startswith(f"exptrack-{PORT}={hash_token(TOKEN)};")
+    assert TOKEN not in cookie
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
-    assert '<meta http-equiv="refresh" content="0; url=/">' in answer.text
+    assert '<script type="module" src="/static/login.js">' in answer.text
+    assert '<a href="/">' in answer.text
 
 
 @pytest.mark.parametrize(
@@ -75,18 +77,44 @@ def test_the_login_sets_a_cookie_that_only_this_port_reads(client: Client) -> No
 )  # fmt: skip
 def test_the_login_goes_on_within_the_page(client: Client, asked: str, target: str) -> None:
     answer = client.get("/login", token=TOKEN, next=asked)
-    (found,) = re.findall(r'content="0; url=(.*?)"', answer.text)
+    (found,) = re.findall(r'<a href="(.*?)">', answer.text)
     assert html.unescape(found) == target
-    assert "<script" not in answer.text
+    assert answer.text.count("<script") == 1
 
 
-@pytest.mark.parametrize("cookie", ["", "x", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\xff"])
-def test_without_the_token_nothing_is_shown(client: Client, cookie: str) -> None:
-    bare = Client(client.app, f"exptrack-{PORT}={cookie}; exptrack-7071={TOKEN}; other={TOKEN}")
+@pytest.mark.parametrize("token", ["", "x", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), hash_token(TOKEN), "\xff"])
+def test_without_the_token_nothing_is_shown(client: Client, token: str) -> None:
+    cookie = token if token != hash_token(TOKEN) else TOKEN
+    bare = Client(client.app, f"exptrack-{PORT}={cookie}; exptrack-7071={TOKEN}; other={TOKEN}", token)
     for path in (API, "/runs", "/static/app.js", "/events", "/artifact/x/1/y", "/nothing"):
         assert bare.get(path).status == 403
-    assert bare.get("/login", token=cookie).status == 403
+    assert bare.get("/login", token=token).status == 403
     assert bare.get("/login").status == 403
+
+
+def test_the_cookie_alone_opens_the_files_of_the_page_and_no_data(client: Client) -> None:
+    thief = Client(client.app, COOKIE, "")
+    for path in ("/runs", "/static/app.js", "/favicon.ico"):
+        assert thief.get(path).status == 200
+    for path in (API, "/api/runs", "/api/nothing", "/events", "/artifact/x/1/y", "/thumbnail/x/1/y"):
+        for query in ("", "?token=", f"?token={hash_token(TOKEN)}", "?token=%ff"):
+            assert thief.get(f"{path}{query}").status == 403
+    assert thief.get(API).kind == "TokenMissing"
+    assert thief.get(f"{API}?token={TOKEN}").status == 403
+    assert thief.post("/api/sql", {"query": "SELECT 1"}).status == 403
+    assert thief.send("POST", f"/events?token={TOKEN}", CHANGE).status == 403
+
+
+def test_a_script_needs_the_token_alone(client: Client) -> None:
+    assert Client(client.app, "").get(API).status == 200
+
+
+def test_a_browser_gives_the_token_as_a_parameter_where_it_has_no_header(client: Client, main_run: str) -> None:
+    browser = Client(client.app, COOKIE, "")
+    address = f"/artifact/{main_run}/1/text.txt"
+    assert browser.get(address, token=TOKEN).status == 200
+    assert browser.get(address, token=TOKEN, file="x").status != 403
+    assert browser.get("/thumbnail/none/1/x", token=TOKEN).status == 404
 
 
 def test_a_change_must_say_what_no_form_says(client: Client) -> None:
@@ -113,7 +141,7 @@ def test_other_methods_are_refused(client: Client, method: str) -> None:
 
 def test_a_question_is_no_change_and_a_change_no_question(client: Client) -> None:
     assert client.post(API, {}).status == 405
-    for path in ("/api/edit", "/api/delete", "/api/restore", "/api/stop-study", "/api/sql"):
+    for path in ("/api/edit", "/api/delete", "/api/restore", "/api/stop-study", "/api/page-view", "/api/sql"):
         assert client.get(path).status == 404
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -20,6 +21,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.request import Request
 
 import pytest
 from click.testing import CliRunner
@@ -95,6 +97,7 @@ def open_in_browser(url: str) -> urllib.request.OpenerDirector:
         urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
     )
     assert browser.open(url).status == 200
+    browser.addheaders = [("x-exptrack-token", url.partition("token=")[2])]
     return browser
 
 
@@ -110,6 +113,18 @@ def test_a_page_is_served_on_this_machine_alone(lab: Path) -> None:
         assert server._socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, server.port), timeout=5)
+
+
+def test_no_part_of_an_answer_waits_until_the_browser_has_acknowledged_the_part_before_it(lab: Path) -> None:
+    with (
+        PageServer(lab, 0) as server,
+        contextlib.closing(http.client.HTTPConnection(HOST, server.port)) as client,
+    ):
+        client.request("GET", "/")
+        client.getresponse().read()
+        (connection,) = server._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_the_next_port_is_taken_if_one_is_in_use(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +151,11 @@ def test_two_pages_do_not_log_each_other_out(tmp_path: Path) -> None:
         browser = open_in_browser(first.url)
         assert browser.open(second.url).status == 200
         for server, name in ((first, "a.db"), (second, "b.db")):
-            with browser.open(f"{server.origin}/api/archive") as answer:
+            asked = Request(f"{server.origin}/api/archive", headers={"X-Exptrack-Token": server.token})
+            with browser.open(asked) as answer:
                 assert json.load(answer)["name"] == name
+            with browser.open(f"{server.origin}/static/app.js") as answer:
+                assert answer.status == 200
 
 
 def test_a_request_that_is_too_long_is_refused(lab: Path) -> None:
@@ -188,7 +206,7 @@ def test_a_question_whose_client_has_left_stops(lab: Path, monkeypatch: pytest.M
 
         monkeypatch.setattr(server.page.archive, "runs", Query)
         connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
-        connection.request("GET", "/api/archive", headers={"cookie": f"exptrack-{server.port}={server.token}"})
+        connection.request("GET", "/api/archive", headers={"x-exptrack-token": server.token})
         assert began.wait(30)
         assert not ended.is_set()
         connection.close()

@@ -1,4 +1,4 @@
-export { h, render, Fragment, createContext, createRef } from "preact";
+export { h, render, options, Fragment, createContext, createRef } from "preact";
 export {
     useCallback,
     useContext,

@@ -1,6 +1,8 @@
 /**
  * Asks the server: JSON and binary answers, and changes by POST.
  * Invariants: every failure is an ApiError; `connection` says whether the server answers, and since when not.
+ * Every request bears the token that the printed address brought. Of the cookie other servers of this machine
+ * may learn, so it opens the files of the page alone.
  */
 import { signal } from "./vendor/ui.js";
 
@@ -15,21 +17,48 @@ export class ApiError extends Error {
     }
 }
 
-/** {lost: Date|null, answered: Date|null}: when the server stopped answering, and when it last answered. */
-export const connection = signal({ lost: null, answered: null });
+/**
+ * {lost: Date|null, answered: Date|null, isLocked}: when the server stopped answering, and when it last did.
+ * It is locked when the server was started anew, with another token.
+ */
+export const connection = signal({ lost: null, answered: null, isLocked: false });
+
+const TOKEN = "exptrack.token";
+const TOKEN_HEADER = "X-Exptrack-Token";
+
+// Read each time: another tab may have logged in since.
+function token() {
+    try {
+        return localStorage.getItem(TOKEN) ?? "";
+    } catch {
+        return ""; // Storage is forbidden. Then so is the cookie, and the server says what to do.
+    }
+}
+
+/** Keeps the token that the printed address brought. */
+export const keepToken = (text) => localStorage.setItem(TOKEN, text);
+
+/** Calls back when another tab was opened by the address of a server that was started anew. */
+export function onNewToken(callback) {
+    addEventListener("storage", ({ key }) => key === TOKEN && callback());
+}
+
+const headersOf = (more = {}) => ({ [TOKEN_HEADER]: token(), ...more });
+
+/** The URL of what the browser itself asks for, without headers of ours: images, files and streams. */
+export const withToken = (url) => `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(token())}`;
 
 /** What /api/archive says: {path, name, can_edit, …}; null before it answered. */
 export const archive = signal(null);
 
 function answered() {
-    const { lost } = connection.peek();
-    connection.value = { lost: null, answered: new Date() };
-    return lost !== null;
+    connection.value = { lost: null, answered: new Date(), isLocked: false };
 }
 
-function unanswered() {
-    const { lost, answered: last } = connection.peek();
-    if (lost === null) connection.value = { lost: new Date(), answered: last };
+function unanswered(isLocked = false) {
+    const before = connection.peek();
+    if (before.lost === null || before.isLocked !== isLocked)
+        connection.value = { ...before, lost: before.lost ?? new Date(), isLocked };
 }
 
 /** Builds a URL. A list in `params` repeats its parameter; null, undefined and "" leave it out. */
@@ -56,7 +85,7 @@ async function errorOf(response) {
 async function ask(url, options) {
     let response;
     try {
-        response = await fetch(url, { credentials: "same-origin", ...options });
+        response = await fetch(url, { credentials: "same-origin", headers: headersOf(), ...options });
     } catch (error) {
         if (error.name === "AbortError") throw error;
         unanswered();
@@ -65,8 +94,10 @@ async function ask(url, options) {
             0,
         );
     }
-    answered();
-    if (!response.ok) throw await errorOf(response);
+    const problem = response.ok ? null : await errorOf(response);
+    if (problem?.kind === "TokenMissing") unanswered(true);
+    else answered();
+    if (problem) throw problem;
     return response;
 }
 
@@ -75,16 +106,28 @@ export async function get(path, params, abort) {
     return (await ask(urlOf(path, params), { signal: abort })).json();
 }
 
+/** Asks whether a URL, as one of a link, would be answered; fails as a GET does. The bytes are not read. */
+export async function check(url) {
+    const abort = new AbortController();
+    await ask(url, { signal: abort.signal });
+    abort.abort();
+}
+
 /** Returns the bytes of a GET, and the archive's version that they are of. */
 export async function getBinary(path, params, abort) {
     const response = await ask(urlOf(path, params), { signal: abort });
     return { buffer: await response.arrayBuffer(), version: response.headers.get("X-Archive-Version") };
 }
 
+/** Sends a change and returns the answer, whose body comes piece by piece. */
+export function send(path, body, abort) {
+    const headers = headersOf({ "Content-Type": "application/json", "X-Exptrack": "1" });
+    return ask(path, { method: "POST", headers, body: JSON.stringify(body), signal: abort });
+}
+
 /** Sends a change and returns the parsed JSON of the answer. */
 export async function post(path, body, abort) {
-    const headers = { "Content-Type": "application/json", "X-Exptrack": "1" };
-    return (await ask(path, { method: "POST", headers, body: JSON.stringify(body), signal: abort })).json();
+    return (await send(path, body, abort)).json();
 }
 
 /** Whether an error only says that a newer request took this one's place. */

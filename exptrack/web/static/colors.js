@@ -1,7 +1,8 @@
 /**
  * Chooses the colours of curves.
- * Invariants: a run has the same colour in every view, as it follows from its id. Two colours of a palette stay
- * apart also for people who confuse red and green, or blue and yellow; a test measures the distance.
+ * Invariants: a run has the same colour in every view, as it follows from its row id alone. Runs recorded one
+ * after another differ. Two colours of a palette stay apart also for people who confuse red and green, or blue
+ * and yellow; a test measures the distance.
  */
 import { signal } from "./vendor/ui.js";
 
@@ -64,23 +65,19 @@ applyTheme();
 /** The eight colours of the scheme that is shown. */
 export const palette = () => (dark.value ? DARK : LIGHT);
 
-/** Hashes a text to 32 bits (FNV-1a with a last mix). */
-function hash(text) {
-    let h = 0x811c9dc5;
-    for (let i = 0; i < text.length; i += 1) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-    h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
-    return (h ^ (h >>> 13)) >>> 0;
+/**
+ * The place of a run's colour in the palette.
+ *
+ * Each eight runs begin one colour later than those before. So runs that are eight, four or two apart differ
+ * too, as the runs of one learning rate in a search over four of them.
+ */
+export function placeOf(rowId) {
+    const number = rowId - 1;
+    return (number + Math.floor(number / LIGHT.length)) % LIGHT.length;
 }
 
-/** The place of a run among the 32 pairs of colour and dash, from its id alone. */
-export const slotOf = (runId) => hash(runId) % (LIGHT.length * DASHES.length);
-
-/** The colour of a run; `slot` replaces the place that follows from its id. */
-export const colorOf = (runId, slot = slotOf(runId)) => palette()[slot % LIGHT.length];
-
-/** The dashes of a run's curve, as lengths in pixels. */
-export const dashOf = (runId, slot = slotOf(runId)) =>
-    DASHES[Math.floor(slot / LIGHT.length) % DASHES.length];
+/** The colour of a run, from its row id. */
+export const colorOf = (rowId) => palette()[placeOf(rowId)];
 
 /** The colour at a place between 0 and 1 on the sequential scale. */
 export function sequential(share) {

@@ -4,7 +4,7 @@
  * that holds the lock reads the stream and tells the others by a channel. A hidden tab neither holds nor reads.
  */
 import { signal } from "./vendor/ui.js";
-import { connection, get, urlOf } from "./api.js";
+import { connection, get, urlOf, withToken } from "./api.js";
 
 const NAME = `exptrack-live-${location.host}`;
 const EXPIRES_MS = 4000;
@@ -70,10 +70,11 @@ function wanted() {
     const alive = [...others.values()].filter((one) => one.at > since);
     const all = [mine(), ...alive];
     const points = [...new Set(all.flatMap((one) => one.points))].sort();
-    return urlOf("/events", { watch: all.some((one) => one.runs) ? "runs" : null, points });
+    return withToken(urlOf("/events", { watch: all.some((one) => one.runs) ? "runs" : null, points }));
 }
 
 function listen() {
+    if (connection.peek().isLocked) return;
     const url = wanted();
     if (source && topics === url && source.readyState !== EventSource.CLOSED) return;
     source?.close();

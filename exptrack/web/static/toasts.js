@@ -20,9 +20,12 @@ export function toast(message, { kind = "info", action = null } = {}) {
     if (kind !== "error") setTimeout(close, action ? 2 * SHOWN_MS : SHOWN_MS, one.id);
 }
 
-/** Shows an error. The shell itself tells of a lost server, and a request that was replaced is no error. */
+// Of these the shell itself tells.
+const TOLD = ["ServerLost", "TokenMissing"];
+
+/** Shows an error. A request that was replaced is no error. */
 export function toastError(error) {
-    if (wasAborted(error) || error.kind === "ServerLost") return;
+    if (wasAborted(error) || TOLD.includes(error.kind)) return;
     toast(error.message, { kind: "error" });
 }
 

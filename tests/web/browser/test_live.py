@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -97,8 +98,11 @@ def test_a_login_by_the_printed_address_opens_the_runs(
     open_window: Open, serve: Callable[..., PageServer], lab: Path
 ) -> None:
     visit = open_window(serve(lab))
-    visit.context.clear_cookies()
-    visit.page.goto(visit.server.url)
-    visit.page.locator(f"{ROW} >> text=run-01").wait_for()
-    assert visit.page.url == visit.server.origin + "/"
-    assert "token" not in visit.page.url
+    assert visit.context.browser is not None
+    with contextlib.closing(visit.context.browser.new_context()) as stranger:
+        page = stranger.new_page()
+        page.goto(visit.server.url)
+        page.locator(f"{ROW} >> text=run-01").wait_for()
+        assert page.url == visit.server.origin + "/"
+        (cookie,) = stranger.cookies()
+        assert visit.server.token not in str(cookie)

@@ -11,9 +11,15 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
+from exptrack.web.security import hash_token
 from exptrack.web.server import PageServer
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
+# A login of the test itself, by another token, is kept.
+KEEP_TOKEN = """
+if (location.protocol === "http:" && !localStorage.getItem("exptrack.token"))
+    localStorage.setItem("exptrack.token", "TOKEN");
+"""
 QUIET_S = 0.05
 PATIENCE_S = 20.0
 # What a browser reports of an answer that is an error; the test that provokes it allows it.
@@ -34,10 +40,10 @@ class Visit:
         self._allowed: list[str] = []
         self._open: set[Request] = set()
         self._last = 0.0
-        # One address of this origin; the cookie is what a login sets.
-        context.add_cookies(
-            [{"name": f"exptrack-{server.port}", "value": server.token, "url": server.origin, "httpOnly": True}]
-        )
+        # As a login leaves them: the cookie, and the token in the storage of this origin.
+        cookie = {"name": f"exptrack-{server.port}", "value": hash_token(server.token), "url": server.origin}
+        context.add_cookies([{**cookie, "httpOnly": True}])  # type: ignore[typeddict-item]
+        context.add_init_script(KEEP_TOKEN.replace("TOKEN", server.token))
         context.on("request", self._note_request)
         for event in ("requestfinished", "requestfailed"):
             context.on(event, self._note_end)

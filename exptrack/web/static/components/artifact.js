@@ -3,12 +3,14 @@
  * saved.
  */
 import { html, useState } from "../vendor/ui.js";
-import { get, urlOf } from "../api.js";
+import { useImageUrl } from "../address.js";
+import { check, get, urlOf, withToken } from "../api.js";
 import { bytes, count, number, plural, visible } from "../format.js";
 import { Copy } from "./copy.js";
 import { Icon } from "./icons.js";
 import { Loaded, useLoad } from "./load.js";
 import { MatrixPicture, TablePreview, TextPreview, isMatrix } from "./text.js";
+import { toastError } from "../toasts.js";
 
 const TABLE_ROWS = 1000;
 const COMPACT_ROWS = 32;
@@ -18,11 +20,11 @@ const SHOWN_BY_BROWSERS = /^image\/(png|jpeg|gif|webp|bmp|svg\+xml|avif)$/;
 const address = (kind, { run_id: run, version, name }) =>
     `/${kind}/${encodeURIComponent(run)}/${version}/${name.split("/").map(encodeURIComponent).join("/")}`;
 
-/** Where the bytes of an artifact are. */
-export const artifactUrl = (artifact) => address("artifact", artifact);
+/** Where the bytes of an artifact are, or those of a file in a folder. */
+export const artifactUrl = (artifact, file = null) => withToken(urlOf(address("artifact", artifact), { file }));
 
 /** Where a small picture of an image is; its longer side has at most `size` pixels. */
-const thumbnailUrl = (artifact, size) => urlOf(address("thumbnail", artifact), { size });
+const thumbnailUrl = (artifact, size) => withToken(urlOf(address("thumbnail", artifact), { size }));
 
 /** What an artifact is to a reader: image, histogram, table, text, folder or bytes. */
 export function sortOf({ kind, media_type: type, is_text: isText }) {
@@ -56,11 +58,24 @@ export function describe(artifact) {
     return facts.join(" · ");
 }
 
+/** Saves what a link leads to, or says why it cannot be read: a browser would only say that it failed. */
+async function saveLink(event) {
+    const link = event.currentTarget;
+    if (!event.isTrusted || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    try {
+        await check(link.href);
+        link.click();
+    } catch (error) {
+        toastError(error);
+    }
+}
+
 /** A link that saves the artifact. */
-export function Download({ artifact }) {
+export function Download({ artifact, title = null, kind = "button", children }) {
     const name = artifact.name.split("/").at(-1);
-    return html`<a class="button" href=${artifactUrl(artifact)} download=${name}><${Icon}
-        name="download" /> Download</a>`;
+    return html`<a class=${kind} title=${title} href=${artifactUrl(artifact)} download=${name}
+        onClick=${saveLink}>${children ?? html`<${Icon} name="download" /> Download`}</a>`;
 }
 
 /**
@@ -72,16 +87,22 @@ export function Picture({ artifact, full = true, size = 256 }) {
     const whole = artifactUrl(artifact);
     const isSmall = !full && artifact.media_type !== "image/svg+xml";
     const src = [isSmall ? thumbnailUrl(artifact, size) : whole, whole].find((one) => !failed.includes(one));
-    if (src === undefined) {
-        return html`<span class="picture-broken"><${Icon}
-            name="triangle-alert" /> The browser cannot show it.</span>`;
-    }
+    const shown = useImageUrl(src);
+    if (src === undefined) return html`<${Broken} url=${whole} />`;
     const caption = artifact.metadata?.caption;
     const word = caption ?? `step ${artifact.step ?? "unknown"}`;
     const alt = `${artifact.name}: ${word}`;
-    return html`<img class="picture" src=${src} alt=${visible(alt)} loading=${full ? null : "lazy"}
+    return html`<img class="picture" src=${shown} alt=${visible(alt)} loading=${full ? null : "lazy"}
         decoding="async"
         onError=${() => setFailed([...failed, src])} />`;
+}
+
+/** Instead of a picture: why it is not shown. */
+function Broken({ url }) {
+    const asked = useLoad(() => check(url), [url]);
+    if (asked.loading) return null;
+    return html`<span class="picture-broken"><${Icon} name="triangle-alert" />
+        ${asked.error ? visible(asked.error.message) : "The browser cannot show it."}</span>`;
 }
 
 /** The content of an artifact, by what it is. `compact` leaves out what needs much room. */
@@ -150,7 +171,7 @@ function FolderBody({ artifact }) {
         versionKeys(artifact),
     );
     const linkOf = (cell, column, row) =>
-        column === "file" && row[1] !== null ? urlOf(artifactUrl(artifact), { file: cell }) : null;
+        column === "file" && row[1] !== null ? artifactUrl(artifact, cell) : null;
     return html`<${Loaded} of=${folder}>${({ files }) => html`<${TablePreview} columns=${["file", "bytes"]}
         label=${artifact.name} linkOf=${linkOf} rows=${files.map((file) => [
             file.path,

@@ -5,6 +5,7 @@
 import { csv, visible } from "../format.js";
 import { axisOf, spaceOf } from "./axes.js";
 import { bucketWidth } from "./lines.js";
+import { MARK_SIZE, eachPiece, placeMarks } from "./plot_painting.js";
 
 const LEGEND_ROW = 18;
 const MOST_LEGEND_ROWS = 50;
@@ -71,8 +72,11 @@ export function chartSvg(plot, title) {
             ` width="${area.width}" height="${area.height}"/></clipPath>`,
         ...axesSvg(plot, area, head, at),
         '<g clip-path="url(#area)" fill="none" stroke-width="1.25">',
+        ...(plot.hasBands ? lines.map((line) => bandSvg(line, view, at)) : []),
         ...lines.map((line) => lineSvg(line, view, at)),
+        ...lines.map((line) => dotsSvg(line, view, at, plot.hasDots(line))),
         "</g>",
+        ...marksSvg(lines, area, head, at, theme),
         ...legend.map((line, row) => legendSvg(line, head + uplot.height + 10 + row * LEGEND_ROW, theme)),
         "</svg>",
     ];
@@ -115,18 +119,67 @@ function axesSvg({ uplot, view, theme }, area, head, at) {
     return parts;
 }
 
-function lineSvg(line, view, at) {
+/** Whether the axes have a place for a value. */
+const hasPlace = (x, y, { logX, logY }) => Number.isFinite(y) && !(logY && y <= 0) && !(logX && x <= 0);
+
+const pathOf = (places, xs, ys, at) =>
+    places
+        .map((place, order) => `${order === 0 ? "M" : "L"}${at.left(xs[place])} ${at.top(ys[place])}`)
+        .join("");
+
+const upTo = (from, to) => Array.from({ length: to - from }, (_, place) => from + place);
+
+function bandSvg({ xs, lows, highs, color }, view, at) {
     let path = "";
-    let isGap = true;
-    for (let place = 0; place < line.xs.length; place += 1) {
-        const [x, y] = [line.xs[place], line.ys[place]];
-        if (!Number.isFinite(y) || (view.logY && y <= 0) || (view.logX && x <= 0)) {
-            isGap = true;
-            continue;
+    const isDrawn = (place) => [lows, highs].every((ys) => hasPlace(xs[place], ys[place], view));
+    eachPiece(xs.length, isDrawn, (from, to) => {
+        const places = upTo(from, to);
+        const back = pathOf(places.toReversed(), xs, lows, at);
+        path += `${pathOf(places, xs, highs, at)}L${back.slice(1)}Z`;
+    });
+    return `<path d="${path}" fill="${color}" fill-opacity="0.14" stroke="none"/>`;
+}
+
+/** A dot for each point that no line reaches, or for every point. */
+function dotsSvg({ xs, ys, color }, view, at, isEvery) {
+    const dots = [];
+    eachPiece(
+        xs.length,
+        (place) => hasPlace(xs[place], ys[place], view),
+        (from, to) => {
+            if (!isEvery && to - from > 1) return;
+            for (const place of upTo(from, to))
+                dots.push(`<circle cx="${at.left(xs[place])}" cy="${at.top(ys[place])}" r="2.5"/>`);
+        },
+    );
+    return dots.length > 0 ? `<g fill="${color}">${dots.join("")}</g>` : "";
+}
+
+/** Crosses where values are NaN, and triangles where they are infinite, as on the screen. */
+function marksSvg(lines, area, head, at, theme) {
+    const [top, right] = [head + area.top, area.left + area.width];
+    const frame = { left: area.left, right, top, bottom: top + area.height };
+    const size = MARK_SIZE;
+    return placeMarks(lines, at.left, frame, size).map(({ kind, left, top: y }) => {
+        const place = `transform="translate(${left} ${round(y)})"`;
+        if (kind === "nan") {
+            const cross = `M-${size} -${size}L${size} ${size}M-${size} ${size}L${size} -${size}`;
+            return `<path ${place} d="${cross}" stroke="${theme.warning}" stroke-width="1.5" fill="none"/>`;
         }
-        path += `${isGap ? "M" : "L"}${at.left(x)} ${at.top(y)}`;
-        isGap = false;
-    }
+        const [across, down] = [size * 1.2, kind === "infinity" ? size * 2 : size * -2];
+        return `<path ${place} d="M0 0L-${across} ${down}L${across} ${down}Z" fill="${theme.warning}"/>`;
+    });
+}
+
+function lineSvg({ xs, ys, ...line }, view, at) {
+    let path = "";
+    eachPiece(
+        xs.length,
+        (place) => hasPlace(xs[place], ys[place], view),
+        (from, to) => {
+            path += pathOf(upTo(from, to), xs, ys, at);
+        },
+    );
     const dash = line.dash.length > 0 ? ` stroke-dasharray="${line.dash.join(" ")}"` : "";
     return `<path d="${path}" stroke="${line.color}"${dash}/>`;
 }

@@ -46,20 +46,20 @@ export const BY_ORDER = "order";
  * Return a function from a run to its colour and dash.
  *
  * By default a run's colour never depends on which others are shown. Of several runs with one colour, those
- * after the first have dashes; ids grow with time, so a new run does not change those of the others.
- * @param {object[]} runs rows with run_id and the columns named
+ * after the first have dashes; row ids grow, so a new run does not change those of the others.
+ * @param {object[]} runs rows with run_id, row_id and the columns named
  * @param {object} by
  * @param {string|null} by.color the column that decides on the colour, or BY_ORDER
  * @param {string|null} by.dash the column that decides on the dash
  * @param {Map<string, number>} [by.paint] colours chosen by hand, as places in the palette, by run id
  */
 export function lookOf(runs, { color, dash, paint = new Map() }) {
-    const ordered = [...runs].sort((one, other) => (one.run_id < other.run_id ? -1 : 1));
+    const ordered = [...runs].sort((one, other) => one.row_id - other.row_id);
     const colorBy = color && color !== BY_ORDER && colorScale(distinctValues(runs, color));
     const chooseColor = (run, place) => {
         if (paint.has(run.run_id)) return slotLook(paint.get(run.run_id)).color;
         if (color === BY_ORDER) return slotLook(place).color;
-        return colorBy ? colorBy(run[color] ?? null) : colorOf(run.run_id);
+        return colorBy ? colorBy(run[color] ?? null) : colorOf(run.row_id);
     };
     const dashPlaces =
         dash && new Map(distinctValues(runs, dash).map((value, place) => [keyOf(value), place]));

@@ -150,7 +150,7 @@ export class Plot {
     rangeY() {
         const { logY: isLog, ignoreOutliers, yLimits } = this.view;
         const [low, high] = this.rangeX();
-        const view = { low, high, isLog, ignoreOutliers, hasBands: this.lines.length <= MOST_BANDS };
+        const view = { low, high, isLog, ignoreOutliers, hasBands: this.hasBands };
         const range = padded(...valueRange(this.lines, view), isLog);
         const [from, to] = yLimits ?? WHOLE;
         const bottom = from === null || (isLog && from <= 0) ? range[0] : from;
@@ -207,7 +207,7 @@ export class Plot {
     }
 
     paintBands() {
-        if (this.lines.length > MOST_BANDS) return;
+        if (!this.hasBands) return;
         this.inArea((ctx, pixels, ratio) => {
             for (const line of this.lines) {
                 fillBand(ctx, line, pixels, 0.14);
@@ -237,8 +237,13 @@ export class Plot {
         paintMarks(ctx, this.lines, this.pixels(true), area, devicePixelRatio, this.theme.warning);
     }
 
+    /** Whether all lines have bands. */
+    get hasBands() {
+        return this.lines.length <= MOST_BANDS;
+    }
+
     hasDots(line) {
-        if (this.lines.length > MOST_BANDS) return false;
+        if (!this.hasBands) return false;
         const [low, high] = this.rangeX();
         const visible = lowerBound(line.xs, high) - lowerBound(line.xs, low) + 1;
         return this.uplot.over.clientWidth / visible >= DOTS_APART;

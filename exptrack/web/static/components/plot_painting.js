@@ -5,8 +5,11 @@
  * @module
  */
 
+/** Half the width of a mark in pixels. */
+export const MARK_SIZE = 3.5;
+
 /** Call `paint(from, to)` for each run of places that can be drawn. */
-function eachPiece(size, isDrawn, paint) {
+export function eachPiece(size, isDrawn, paint) {
     let from = -1;
     for (let place = 0; place <= size; place += 1) {
         const drawn = place < size && isDrawn(place);
@@ -84,24 +87,33 @@ export function paintDots(ctx, line, pixels, ratio, isEvery) {
     ctx.restore();
 }
 
-/** Paint where values are NaN (a cross on the x axis) or infinite (a triangle at the upper or lower edge). */
+/**
+ * Return where values are NaN (a cross on the x axis) or infinite (a triangle at the upper or lower edge), as
+ * {kind, left, top}. Of marks that would lie on each other only the first is returned.
+ */
+export function placeMarks(lines, leftOf, area, size) {
+    const found = new Map();
+    for (const line of lines) {
+        for (const { x, kind } of line.marks) {
+            const left = Math.round(leftOf(x));
+            const key = `${kind} ${Math.round(left / size / 2)}`;
+            if (found.has(key) || !(left >= area.left && left <= area.right)) continue;
+            found.set(key, { kind, left, top: kind === "infinity" ? area.top : area.bottom });
+        }
+    }
+    return [...found.values()];
+}
+
+/** Paint the marks of values that are no numbers on the chart. */
 export function paintMarks(ctx, lines, pixels, area, ratio, color) {
-    const size = 3.5 * ratio;
+    const size = MARK_SIZE * ratio;
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = color;
     ctx.lineWidth = 1.5 * ratio;
     ctx.setLineDash([]);
-    const seen = new Set();
-    for (const line of lines) {
-        for (const { x, kind } of line.marks) {
-            const left = Math.round(pixels.left(x));
-            const key = `${kind} ${Math.round(left / size / 2)}`;
-            if (seen.has(key) || !(left >= area.left && left <= area.right)) continue;
-            seen.add(key);
-            if (kind === "nan") paintCross(ctx, left, area.bottom, size);
-            else if (kind === "infinity") paintTriangle(ctx, left, area.top, size);
-            else paintTriangle(ctx, left, area.bottom, -size);
-        }
+    for (const { kind, left, top } of placeMarks(lines, pixels.left, area, size)) {
+        if (kind === "nan") paintCross(ctx, left, top, size);
+        else paintTriangle(ctx, left, top, kind === "infinity" ? size : -size);
     }
     ctx.restore();
 }

@@ -2,7 +2,7 @@
 import { html } from "../vendor/ui.js";
 import { Status } from "../components/status.js";
 import { duration, exact, isSpecial, number, time, utc, value, visible } from "../format.js";
-import { Name, Notes, Tags } from "./edit.js";
+import { Name, NotesCell, Tags } from "./edit.js";
 
 const FACTS = {
     name: {
@@ -19,7 +19,7 @@ const FACTS = {
         draw: (row) => html`<${Status} status=${row.status} reason=${row.reason} />`,
     },
     tag: { label: "Tags", width: 170, draw: (row) => html`<${Tags} key=${row.id} row=${row} />` },
-    note: { label: "Notes", width: 220, draw: (row) => html`<${Notes} key=${row.id} row=${row} />` },
+    note: { label: "Notes", width: 220, draw: (row) => html`<${NotesCell} key=${row.id} row=${row} />` },
     started: {
         label: "Started",
         width: 140,

@@ -14,9 +14,9 @@ import { toastError } from "../toasts.js";
 export const onEdited = signal(() => {});
 
 /** Changes runs; `rows` are those of the table. Returns whether the archive took it. */
-export async function edit(rows, action, value) {
+export async function edit(rows, action, value, key = null) {
     try {
-        await post("/api/edit", { runs: rows.map((row) => row.run_id), action, value });
+        await post("/api/edit", { runs: rows.map((row) => row.run_id), action, value, key });
     } catch (error) {
         toastError(error);
         return false;
@@ -121,26 +121,23 @@ function useKnownTags() {
     return known;
 }
 
-/** The notes of a run in one line; the popup shows them in full and adds one. */
-export function Notes({ row }) {
+/** The notes of a run in one line; the popup shows them in full, to be edited, removed or added. */
+export function NotesCell({ row }) {
     const [anchor, setAnchor] = useState(null);
+    const [Form, setForm] = useState(null); // Read when it is wanted: the first view is shown without it.
     const notes = row.note ?? [];
-    const add = async (event) => {
-        event.preventDefault();
-        const form = event.target;
-        const text = new FormData(form).get("note").trim();
-        if (text && (await edit([row], "add_note", text))) form.reset();
+    const open = (button) => {
+        setAnchor(button);
+        import("./note_form.js").then((module) => setForm(() => module.NoteForm), toastError);
     };
     const text = visible(notes.join(" · "));
+    const label = notes.length > 0 ? "Change notes" : "Add a note";
     return html`<bdi class="clip" title=${text}>${text.replace(/\s+/g, " ")}</bdi>
-        <${Pencil} label="Add a note" sign="+" onClick=${setAnchor} />
+        <${Pencil} label=${label} sign=${notes.length > 0 ? "✎" : "+"} onClick=${open} />
         ${
             anchor &&
+            Form &&
             html`<${Popup} anchor=${anchor} label="Notes of the run" onClose=${() => setAnchor(null)}>
-            <div class="stack pad notes">
-                ${notes.map((note, place) => html`<p key=${place}>${visible(note)}</p>`)}
-                <form class="stack" onSubmit=${add}>
-                    <textarea name="note" rows="3" aria-label="New note" placeholder="New note"></textarea>
-                    <button class="primary">Add the note</button></form></div></${Popup}>`
+            <${Form} row=${row} edit=${edit} /></${Popup}>`
         }`;
 }

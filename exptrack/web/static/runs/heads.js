@@ -46,7 +46,7 @@ export function leadColumn({ isSelected, toggle, chart, charted, size, total, se
             return html`<input type="checkbox" tabindex="-1" checked=${isSelected(row.id)} onDblClick=${stop}
                 onClick=${(event) => click(event, row)} aria-label=${`Select ${row.name ?? row.run_id}`} />
                 <button class="dot" tabindex="-1" aria-pressed=${isOn ? "true" : "false"} title=${label}
-                    aria-label=${label} style=${{ "--dot": colorOf(row.run_id) }} onDblClick=${stop}
+                    aria-label=${label} style=${{ "--dot": colorOf(row.id) }} onDblClick=${stop}
                     onClick=${(event) => put(event, row)}></button>`;
         },
     };

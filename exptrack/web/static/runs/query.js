@@ -3,7 +3,7 @@
  *
  * where=TEXT (repeated: all must hold) · facet=["status","failed"] · order=-metrics.acc · columns=… · pin=…
  * group=config.lr · metric=metrics.acc · open=[values of a group] · spark=metrics.loss
- * on=run ids on the chart · selected=row ids, or * with except=row ids
+ * on=run ids on the chart · selected=row ids as 3,7-12, or * with except=row ids
  */
 import { facetCondition } from "./conditions.js";
 
@@ -14,11 +14,31 @@ const parse = (text) => {
         return null; // A hand-written URL; what cannot be read is left out.
     }
 };
-const numbers = (texts) =>
-    texts
-        .flatMap((text) => text.split(","))
-        .filter((one) => /^\d+$/.test(one))
-        .map(Number);
+const MOST_CHARACTERS = 20_000; // of a selection in the address; the server takes 64 kB of all
+const MOST_IDS = 1_000_000; // that a hand-written range may name
+
+/** Reads row ids and ranges of them. */
+function readIds(texts) {
+    const ids = new Set();
+    for (const one of texts.flatMap((text) => text.split(","))) {
+        const [, first, last] = /^(\d+)(?:-(\d+))?$/.exec(one) ?? [];
+        const end = Math.min(Number(last ?? first), Number(first) + MOST_IDS - ids.size);
+        for (let id = Number(first); id <= end; id += 1) ids.add(id);
+    }
+    return ids;
+}
+
+/** Writes row ids in ascending order, those that follow each other as a range. */
+function writeIds(ids) {
+    const sorted = [...ids].sort((one, other) => one - other);
+    const ranges = [];
+    for (const id of sorted) {
+        const last = ranges.at(-1);
+        if (last && id === last[1] + 1) last[1] = id;
+        else ranges.push([id, id]);
+    }
+    return ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(",");
+}
 
 /** Joins the conditions that stand in the URL to the one text of the filter line. */
 export function joinWhere(texts) {
@@ -45,7 +65,7 @@ export function readQuery(params) {
         open: params.getAll("open"),
         spark: params.get("spark"),
         charted: new Set(params.getAll("on")),
-        selection: { all, ids: new Set(numbers(params.getAll(all ? "except" : "selected"))) },
+        selection: { all, ids: readIds(params.getAll(all ? "except" : "selected")) },
     };
 }
 
@@ -60,9 +80,10 @@ export const writeFacets = (facets) => ({
     facet: [...facets].map(([field, chosen]) => JSON.stringify([field, ...chosen])),
 });
 
-/** The parameters of a selection. A large one is kept as row ids all the same: it is the state of the page. */
+/** The parameters of a selection; null if it names so many single runs that no address can hold them. */
 export function writeSelection({ all, ids }) {
-    const text = [...ids].join(",");
+    const text = writeIds(ids);
+    if (text.length > MOST_CHARACTERS) return null;
     return all ? { selected: "*", except: text || null } : { selected: text || null, except: null };
 }
 

@@ -103,5 +103,5 @@ export function Sparkline({ row, field }) {
     const label = `from ${number(drawn.low)} to ${number(drawn.high)}`;
     return html`<svg class="sparkline" width=${WIDTH} height=${HEIGHT} viewBox=${`0 0 ${WIDTH} ${HEIGHT}`}
         role="img" aria-label=${label}><title>${label}</title>
-        <path d=${drawn.path} stroke=${colorOf(run)} /></svg>`;
+        <path d=${drawn.path} stroke=${colorOf(row.id)} /></svg>`;
 }

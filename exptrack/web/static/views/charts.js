@@ -12,27 +12,12 @@ import { ChartMenu, DataDialog } from "./charts/data.js";
 import { useFeed } from "./charts/feed.js";
 import { LegendTable, RunList } from "./charts/legend.js";
 import { MetricChart, useLines } from "./charts/metric_chart.js";
+import { COLUMNS, SYSTEM, groupMetrics } from "./charts/sections.js";
 import { MOST_RUNS, placeWriter, readState, writePaint } from "./charts/state.js";
 import { useSelection } from "./charts/selection.js";
 import { Toolbar } from "./charts/toolbar.js";
 
-const COLUMNS = 3;
 const LIST_WIDTH = 240;
-const SYSTEM = "system";
-
-/** Group metrics by what stands before the first slash; those of the system apart. */
-function groupMetrics(metrics, { search, metrics: chosen }) {
-    const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-    const matches = (name) => words.every((word) => name.toLowerCase().includes(word));
-    const sections = new Map();
-    for (const name of metrics) {
-        if (!matches(name) || (chosen.length > 0 && !chosen.includes(name))) continue;
-        const prefix = name.includes("/") ? name.slice(0, name.indexOf("/")) : "";
-        sections.set(prefix, [...(sections.get(prefix) ?? []), name]);
-    }
-    const order = (prefix) => (prefix === SYSTEM ? 2 : prefix === "" ? 0 : 1);
-    return [...sections].sort(([one], [other]) => order(one) - order(other) || (one < other ? -1 : 1));
-}
 
 /** The charts of one metric: one, or one for each value of the key that splits it. */
 function chartsOf(metric, runs, split) {

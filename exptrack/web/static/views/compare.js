@@ -8,12 +8,13 @@ import { dark } from "../colors.js";
 import { plural, visible } from "../format.js";
 import { watch } from "../live.js";
 import { Swatch } from "../components/chart.js";
+import { ColorButton } from "../components/color_button.js";
 import { Icon } from "../components/icons.js";
 import { Empty, Loaded, useLoad } from "../components/load.js";
 import { lookOf } from "../components/looks.js";
 import { SearchField } from "../components/search_field.js";
 import { Status } from "../components/status.js";
-import { conditionsOf, readState } from "./charts/state.js";
+import { conditionsOf, readState, writePaint } from "./charts/state.js";
 import { ConfigRows, FactRows, MetricRows } from "./compare/rows.js";
 import { Curves } from "./compare/curves.js";
 import { Media } from "./compare/media.js";
@@ -116,7 +117,12 @@ function Comparison({ comparison, rows, total, state, route }) {
     const { runs, config, metrics } = comparison;
     const set = route.set;
     const hover = useSignal(null);
-    const look = useMemo(() => lookOf(runs, { color: null, dash: null }), [runs, dark.value]);
+    const { paint } = state;
+    const look = useMemo(
+        () => lookOf(rows, { color: null, dash: null, paint }),
+        [rows, writePaint(paint).join("\n"), dark.value],
+    );
+    const onPaint = (next) => set({ paint: writePaint(next) });
     const base = Math.max(
         0,
         runs.findIndex((run) => run.run_id === state.base),
@@ -132,7 +138,8 @@ function Comparison({ comparison, rows, total, state, route }) {
       <th class="compare-corner" scope="col"><span class="soft">${plural(runs.length, "run")}</span></th>
       ${runs.map(
           (run, place) => html`<${RunHead} key=${run.run_id} run=${run} look=${look(run)} hover=${hover}
-        isBase=${place === base} onBase=${setBase} onRemove=${removal(runs, run, state, set)} />`,
+        paint=${paint} onPaint=${onPaint} isBase=${place === base} onBase=${setBase}
+        onRemove=${removal(runs, run, state, set)} />`,
       )}</tr></thead>
       <${FactRows} ...${common} matches=${matches} />
       <${ConfigRows} ...${common} config=${config.filter((one) => matches(one.key))} />
@@ -166,14 +173,15 @@ function Tools({ state, set, total, shown, differing }) {
       ${total > shown && html` The ${shown} newest of ${plural(total, "run")} are shown.`}</span></div>`;
 }
 
-function RunHead({ run, look, hover, isBase, onBase, onRemove }) {
+function RunHead({ run, look, hover, paint, onPaint, isBase, onBase, onRemove }) {
     const label = visible(run.name ?? run.run_id);
     const point = (id) => () => {
         hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
     };
     const kind = isBase ? "compare-run base" : "compare-run";
     return html`<th scope="col" class=${kind} onPointerEnter=${point(run.run_id)} onPointerLeave=${point(null)}>
-    <div class="row"><${Swatch} ...${look} />
+    <div class="row"><${ColorButton} kind="icon compare-color" id=${run.run_id} label=${label}
+        paint=${paint} onPaint=${onPaint}><${Swatch} ...${look} /><//>
       <a class="clip grow" href=${`/run/${run.run_id}`} title=${`${label} (${run.run_id})`}>
       <bdi>${label}</bdi></a>
       ${

@@ -3,7 +3,7 @@
  * waits beside it, and the commands of the terminal that deal with whole files.
  */
 import { html, useEffect, useRef, useState } from "../vendor/ui.js";
-import { archive, get, post, urlOf } from "../api.js";
+import { archive, get, post, send, urlOf } from "../api.js";
 import { Command, Copy, shellWord } from "../components/copy.js";
 import { Icon } from "../components/icons.js";
 import { Loaded, useLoad } from "../components/load.js";
@@ -18,24 +18,30 @@ const MOST_RUNS = 20;
 const PAUSE_MS = 5000; // between two readings while runs log
 
 async function readFile(signal) {
-    const [file, { trash }] = await Promise.all([
+    const [file, { trash, freed_bytes: freed }] = await Promise.all([
         get("/api/file", {}, signal),
         get("/api/trash", {}, signal),
     ]);
-    return { ...file, trash };
+    return { ...file, trash, freed };
 }
 
 export default function FileView() {
     const file = useLoad(readFile, [], useNews({ runs: true }, PAUSE_MS));
+    const isExport = archive.value?.is_export ?? false;
     return html`<div class="view file-view"><${Loaded} of=${file}>${(answer) => html`
         <${Head} info=${answer.info} />
         <div class="file-grid">
             <${Sizes} info=${answer.info} />
-            <div class="file-stack"><${Verify} /><${Waiting} waiting=${answer.info.waiting} /></div>
+            <div class="file-stack">
+                ${isExport ? html`<${Exported} />` : html`<${Verify} />`}
+                ${!isExport && html`<${Waiting} waiting=${answer.info.waiting} />`}</div>
             <${Versions} info=${answer.info} />
             <${Largest} storage=${answer.storage} holders=${answer.holders} />
-            <${Trash} trash=${answer.trash} reload=${file.reload} />
-            <${Commands} path=${answer.info.path} />
+            ${
+                !isExport &&
+                html`<${Trash} trash=${answer.trash} freed=${answer.freed} reload=${file.reload} />`
+            }
+            ${!isExport && html`<${Commands} path=${answer.info.path} />`}
         </div>`}<//></div>`;
 }
 
@@ -170,7 +176,7 @@ function Largest({ storage, holders }) {
     }<//>`;
 }
 
-function Trash({ trash, reload }) {
+function Trash({ trash, freed, reload }) {
     const [chosen, setChosen] = useState(() => new Set());
     const dialog = useRef(null);
     const canEdit = archive.value?.can_edit ?? false;
@@ -216,7 +222,8 @@ function Trash({ trash, reload }) {
                 <span class="soft">${plural(
                     trash.length,
                     "run",
-                )}. They keep all they hold until the trash is emptied.</span></div>
+                )}. They keep all they hold until the trash is emptied.
+                    ${freed > 0 && ` That gives back ${bytes(freed)} of artifacts.`}</span></div>
             <table class="listing"><thead><tr><th scope="col"><input type="checkbox"
                 aria-label="Choose all runs in the trash"
                     checked=${picked.length === ids.length} onChange=${() =>
@@ -237,6 +244,12 @@ function Trash({ trash, reload }) {
                 id="empty-title">Delete ${plural(trash.length, "run")} for good?</h2>
                 <p>Their configs, metrics and artifacts go too. Artifacts that other runs share stay.
                     This cannot be undone.</p>
+                <p>${
+                    freed > 0
+                        ? html`<b>${bytes(freed)}</b> of artifacts that only they have come back to the disk,
+                    and the space of their metrics.`
+                        : "They hold no artifacts of their own; only the space of their metrics comes back."
+                }</p>
                 <div class="dialog-foot"><button type="button"
                     onClick=${() => dialog.current.close()}>Keep them</button>
                     <button type="button" class="danger" onClick=${empty}>Delete them for good</button></div>
@@ -246,9 +259,7 @@ function Trash({ trash, reload }) {
 
 /** Reads the answer of /api/verify: a line of JSON for each step, and the report on the last one. */
 async function verify(tell, signal) {
-    const headers = { "Content-Type": "application/json", "X-Exptrack": "1" };
-    const response = await fetch("/api/verify", { method: "POST", headers, body: "{}", signal });
-    if (!response.ok) throw new Error((await response.json()).error.message);
+    const response = await send("/api/verify", {}, signal);
     const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -263,6 +274,15 @@ async function verify(tell, signal) {
             tell(step);
         }
     }
+}
+
+/** What an exported page cannot do. */
+function Exported() {
+    return html`<${Card} title="Check all data">
+        <p class="soft">This page has no server, and proves no checksums. Save the archive that it has
+            inside, and check that by <code>exptrack verify</code>.</p>
+        <div class="row"><a class="button" href="/artifact/archive" download=${archive.value.name}><${Icon}
+            name="download" /> Save the archive</a></div><//>`;
 }
 
 function Verify() {

@@ -10,6 +10,7 @@ import { SqlEditor } from "../components/sql_editor.js";
 import { ResultChart } from "../components/sql_chart.js";
 import { TablePreview } from "../components/text.js";
 import { csv, duration, plural, visible } from "../format.js";
+import { fragment, setFragment } from "../router.js";
 import { toastError } from "../toasts.js";
 import { QUESTIONS, fillQuestion, sqlName } from "./sql_questions.js";
 
@@ -33,9 +34,9 @@ const FIRST_VIEWS = [
 
 function readFragment() {
     try {
-        return decodeURIComponent(location.hash.slice(1));
+        return decodeURIComponent(fragment());
     } catch {
-        return location.hash.slice(1); // A lone % in a hand-written address stands for itself.
+        return fragment(); // A lone % in a hand-written address stands for itself.
     }
 }
 
@@ -118,7 +119,7 @@ export default function SqlView({ route }) {
     }, [route]);
     const change = (typed) => {
         setText(typed);
-        history.replaceState(history.state, "", `#${encodeURIComponent(typed)}`);
+        setFragment(encodeURIComponent(typed));
     };
     const run = () => text.trim() && query.run(text, limit);
     const choose = async (question) => {

@@ -6,8 +6,7 @@ import { html, useComputed, useEffect, useMemo, useState } from "../../vendor/ui
 import { Swatch, Value } from "../../components/chart.js";
 import { STATUS, exact, plural, visible } from "../../format.js";
 import { Icon } from "../../components/icons.js";
-import { Popup } from "../../components/popup.js";
-import { palette } from "../../colors.js";
+import { ColorButton } from "../../components/color_button.js";
 import { BY_ORDER, distinctValues, nameValue, shortName } from "../../components/looks.js";
 import { bucketWidth, nearestPlace } from "../../components/lines.js";
 
@@ -23,14 +22,6 @@ export function RunList({ entries, state, hidden, hover, onHide, onPaint, isGrou
             hover.value = id && { chart: null, x: null, id, left: 0, top: 0, pinned: false };
     };
     const hiddenCount = entries.filter((one) => hidden.has(one.id)).length;
-    const [painting, setPainting] = useState(null);
-    const paint = (id, place) => {
-        const next = new Map(state.paint);
-        if (place === null) next.delete(id);
-        else next.set(id, place);
-        setPainting(null);
-        onPaint(next);
-    };
     const noun = isGrouped ? "group" : "run";
     return html`<aside class="chart-runs" aria-label=${`The ${noun}s shown`} onPointerLeave=${point(null)}>
     <div class="chart-runs-head"><h2>${plural(entries.length, noun)}</h2><span class="grow"></span>
@@ -41,24 +32,8 @@ export function RunList({ entries, state, hidden, hover, onHide, onPaint, isGrou
     <ul>${entries.map(
         (one) => html`<${Entry} key=${one.id} entry=${one} isHidden=${hidden.has(one.id)}
       hover=${hover} onPoint=${point(one.id)} onHide=${onHide} hidden=${hidden} isGrouped=${isGrouped}
-      onColor=${(event) => setPainting({ anchor: event.currentTarget, entry: one })}
-      entries=${entries} />`,
-    )}</ul>
-    ${
-        painting &&
-        html`<${Popup} anchor=${painting.anchor} label=${`Colour of ${visible(painting.entry.label)}`}
-        onClose=${() => setPainting(null)}><${Colors} current=${state.paint.get(painting.entry.id)}
-        onChoose=${(place) => paint(painting.entry.id, place)} /><//>`
-    }</aside>`;
-}
-
-/** The colours to choose from, and none, which is the one that follows from the run. */
-function Colors({ current, onChoose }) {
-    return html`<div class="color-choice">${palette().map(
-        (color, place) => html`<button key=${place} aria-label=${`Colour ${place + 1}`} title=${color}
-      aria-pressed=${String(place === current)} onClick=${() => onChoose(place)}>
-      <i style=${{ background: color }}></i></button>`,
-    )}<button onClick=${() => onChoose(null)}>its own</button></div>`;
+      paint=${state.paint} onPaint=${onPaint} entries=${entries} />`,
+    )}</ul></aside>`;
 }
 
 /** What the colours or dashes mean, if a config key decides them. */
@@ -98,7 +73,7 @@ function useRested(source, milliseconds) {
     return value;
 }
 
-function Entry({ entry, isHidden, hover, onColor, onPoint, onHide, hidden, isGrouped, entries }) {
+function Entry({ entry, isHidden, hover, paint, onPaint, onPoint, onHide, hidden, isGrouped, entries }) {
     const { id, label, color, dash, status, runs } = entry;
     const isLit = useLit(hover, id);
     const change = (event) => {
@@ -122,9 +97,8 @@ function Entry({ entry, isHidden, hover, onColor, onPoint, onHide, hidden, isGro
             ? html`<span class="faint">${runs.length}</span>`
             : html`<span class=${`status-${status}`} title=${STATUS[status].word}>${STATUS[status].sign}</span>`
     }
-    <button class="icon chart-run-color" title="Choose its colour"
-      aria-label=${`Choose the colour of ${visible(label)}`} onClick=${onColor}>
-      <${Icon} name="pencil" size=${12} /></button>
+    <${ColorButton} kind="icon chart-run-color" id=${id} label=${label} paint=${paint} onPaint=${onPaint}>
+      <${Icon} name="pencil" size=${12} /><//>
   </li>`;
 }
 

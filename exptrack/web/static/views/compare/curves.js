@@ -3,12 +3,14 @@
  * @module
  */
 import { html, useEffect, useMemo, useState } from "../../vendor/ui.js";
+import { urlOf } from "../../api.js";
 import { visible } from "../../format.js";
 import { directionOf } from "../../components/best.js";
 import { Icon } from "../../components/icons.js";
 import { ChartMenu, DataDialog } from "../charts/data.js";
 import { useFeed } from "../charts/feed.js";
 import { MetricChart } from "../charts/metric_chart.js";
+import { writePaint } from "../charts/state.js";
 
 const FIRST_CHARTS = 3;
 const COLUMNS = 3;
@@ -44,7 +46,8 @@ export function Curves({ rows, metrics, state, hover, look, route }) {
     const onZoom = (zoom) =>
         set({ zoom: zoom && zoom.map((edge) => Number(edge.toPrecision(12))).join("..") }, { push: true });
     const add = (event) => set({ curves: [...names, event.target.value] });
-    const onOpen = (metric) => route.go("/charts", { runs: rows.map((row) => row.run_id), chart: metric });
+    const inCharts = { runs: rows.map((row) => row.run_id), paint: writePaint(state.paint) };
+    const onOpen = (metric) => route.go("/charts", { ...inCharts, chart: metric });
     const common = {
         feed,
         hover,
@@ -65,7 +68,7 @@ export function Curves({ rows, metrics, state, hover, look, route }) {
           html`<button onClick=${() => set({ zoom: null })}>
         <${Icon} name="rotate-ccw" size=${14} /> Reset zoom</button>`
       }
-      <a class="button" href=${`/charts?${new URLSearchParams(rows.map((row) => ["runs", row.run_id]))}`}>
+      <a class="button" href=${urlOf("/charts", inCharts)}>
         <${Icon} name="chart-line" size=${14} /> All charts</a></div>
     <div class="chart-grid">${names.map(
         (metric) => html`<${MetricChart} key=${metric} ...${common} id=${metric}

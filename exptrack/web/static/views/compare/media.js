@@ -4,7 +4,7 @@
  */
 import { html, useMemo } from "../../vendor/ui.js";
 import { get } from "../../api.js";
-import { ArtifactPreview, Picture, artifactUrl, sortOf } from "../../components/artifact.js";
+import { ArtifactPreview, Download, Picture, sortOf } from "../../components/artifact.js";
 import { diffTables } from "../../components/best.js";
 import { Swatch, Value } from "../../components/chart.js";
 import { Loaded, useLoad } from "../../components/load.js";
@@ -95,8 +95,8 @@ function Shown({ run, artifact, look, step }) {
         artifact === null
             ? html`<p class="faint">none</p>`
             : sortOf(artifact) === "image"
-              ? html`<a href=${artifactUrl(artifact)} download=${artifact.name} title="Save the image">
-        <${Picture} artifact=${artifact} /></a>`
+              ? html`<${Download} artifact=${artifact} title="Save the image" kind="">
+        <${Picture} artifact=${artifact} /><//>`
               : html`<${ArtifactPreview} artifact=${artifact} compact />`
     }</figure>`;
 }

@@ -30,7 +30,7 @@ function colorRange(color, rows) {
 
 /** How points get their colours: {colorOf(row), legend}. Legend is a list of [text, colour]. */
 export function coloring(color, rows, colors) {
-    if (!color) return { colorOf: (row) => colorOf(row.run_id), legend: [] };
+    if (!color) return { colorOf: (row) => colorOf(row.row_id), legend: [] };
     if (color.kind === "category") {
         const counts = new Map();
         for (const row of rows) {

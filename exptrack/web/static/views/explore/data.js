@@ -20,7 +20,8 @@ async function readRows(ids, columns, signal, tell) {
             const place = next;
             next += 1;
             const asked = { ids: blocks[place].join(","), columns };
-            found[place] = (await get("/api/runs/rows", asked, signal)).rows;
+            const { rows } = await get("/api/runs/rows", asked, signal);
+            found[place] = rows.map((row, at) => row && { ...row, row_id: blocks[place][at] });
             done += 1;
             tell(done / blocks.length);
         }

@@ -55,7 +55,11 @@ export function choose(fields, total) {
     const target = metrics[0]?.name ?? null;
     // A key that runs with this metric have is worth an axis before one that only others have.
     const keys = some("config").filter(({ name }) => !/(^|\.)seed$/.test(name));
-    const numbers = keys.filter((info) => info.numbers > 0 && info.least !== info.greatest);
+    const spans = ({ least, greatest }) => least > 0 && greatest / least >= LOG_SPAN;
+    // What was tried over decades, as a learning rate, tells more than what was tried over a few values.
+    const numbers = keys
+        .filter((info) => info.numbers > 0 && info.least !== info.greatest)
+        .toSorted((one, other) => spans(other) - spans(one));
     const axes = [...keys.slice(0, MOST_AXES - 1).map(({ name }) => name), ...(target ? [target] : [])];
     return { target, x: numbers[0]?.name ?? "started", y: target ?? "duration", axes };
 }

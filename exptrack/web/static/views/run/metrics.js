@@ -152,11 +152,11 @@ function Card({ metric, run, curve, isInView, view, hover, onZoom, observe }) {
                       makeLine(curve, {
                           id: run.run_id,
                           label: run.name ?? run.run_id,
-                          color: colorOf(run.run_id),
+                          color: colorOf(run.row_id),
                           dash: [],
                       }),
                   ],
-        [curve, run.run_id, run.name, dark.value],
+        [curve, run.run_id, run.row_id, run.name, dark.value],
     );
     // A chart is made once it comes near the screen; one page has many.
     if (!isInView && curve === undefined) {

@@ -1,0 +1,101 @@
+/**
+ * In an exported page, takes the place of ../../router.js: the address of a view stands behind the #.
+ * Invariant: the URL is the whole state; a reload, the back button and a copied link restore the view.
+ */
+import { computed, options, signal } from "../../vendor/ui.js";
+import { VIEWS, pageUrl, viewAt } from "../../router.js";
+import { toastError } from "../../toasts.js";
+import { readBlob } from "./address.js";
+
+export { VIEWS, pageUrl, viewAt };
+
+const read = () => new URL(location.hash.slice(1) || "/runs", "http://page");
+const href = signal(read().href);
+const update = () => {
+    href.value = read().href;
+};
+addEventListener("hashchange", update);
+addEventListener("popstate", update);
+
+function open(url, push) {
+    if (`#${url}` === location.hash) return;
+    history[push ? "pushState" : "replaceState"](null, "", `#${url}`);
+    update();
+}
+
+export const go = (path, params) => open(pageUrl(path, params), true);
+
+export function set(changes, { push = false } = {}) {
+    const url = read();
+    for (const [name, value] of Object.entries(changes)) {
+        url.searchParams.delete(name);
+        for (const one of Array.isArray(value) ? value : [value]) {
+            if (one !== null && one !== undefined && one !== "") url.searchParams.append(name, one);
+        }
+    }
+    open(pageUrl(url.pathname, url.searchParams) + url.hash, push);
+}
+
+export const here = () => location.hash.slice(1);
+
+export const fragment = () => read().hash.slice(1);
+
+export function setFragment(text) {
+    const { pathname, search } = read();
+    history.replaceState(history.state, "", `#${pathname}${search}#${text}`);
+}
+
+const decode = (part) => {
+    try {
+        return decodeURIComponent(part);
+    } catch {
+        return part; // A lone % in a hand-written URL stands for itself.
+    }
+};
+
+export const route = computed(() => {
+    const url = new URL(href.value);
+    const [first = "", ...path] = url.pathname.split("/").filter(Boolean).map(decode);
+    return { view: first || "runs", path, params: url.searchParams, hash: url.hash.slice(1), go, set };
+});
+
+/** Lets links to views lead behind the #, as they are made. */
+const before = options.vnode;
+options.vnode = (vnode) => {
+    const { type, props } = vnode;
+    if (type === "a" && typeof props.href === "string" && /^\/(?!artifact\/)/.test(props.href)) {
+        props.href = `#${props.href}`;
+    }
+    before?.(vnode);
+};
+
+/** Saves an artifact whose link was clicked, and keeps the place when the link to the content is used. */
+export async function followLinks(event) {
+    const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
+    const target = link?.getAttribute("href") ?? "";
+    if (target === "#main") {
+        event.preventDefault();
+        document.getElementById("main").focus();
+    }
+    if (!target.startsWith("/artifact/") || event.defaultPrevented) return;
+    event.preventDefault();
+    try {
+        save(await readBlob(target), link.download || nameOf(target));
+    } catch (error) {
+        toastError(error);
+    }
+}
+
+function nameOf(target) {
+    const url = new URL(target, "http://page");
+    const path = url.searchParams.get("file") ?? decode(url.pathname);
+    return path.split("/").at(-1);
+}
+
+function save(blob, name) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

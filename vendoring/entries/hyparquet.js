@@ -1,0 +1,1 @@
+export { parquetMetadata, parquetReadObjects, parquetSchema } from "hyparquet";

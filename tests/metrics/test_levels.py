@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,9 @@ from hypothesis import strategies as st
 from exptrack import Archive, Buckets, RecordedRun, Run
 from exptrack.database import migrations
 from exptrack.metrics import buckets as bucket_calls
-from exptrack.metrics import curves, level_builder, levels, store, summary
+from exptrack.metrics import curves, levels
+from exptrack.metrics.level_cells import Cells
+from tests.levels import RISING, change, let_short_series_have_levels, log, rows_of, scanning
 from tests.metrics.points import VALUES, same
 from tests.older_formats import making_format
 from tests.strategies import INT64
@@ -28,33 +29,7 @@ HUGE = 2.0**900
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let short series have levels of few buckets, and read and collect them in small parts."""
-    for module in (levels, store, summary, bucket_calls):
-        monkeypatch.setattr(module, "LEVEL_POINTS", 4)
-    monkeypatch.setattr(levels, "MOST_BUCKETS", 8)
-    monkeypatch.setattr(level_builder, "MOST_BUCKETS", 8)
-    monkeypatch.setattr(levels, "POINTS_A_BUCKET", 1)
-    monkeypatch.setattr(level_builder, "STRIDES_A_BUCKET", 1)
-    monkeypatch.setattr(levels, "BATCH", 3)
-    monkeypatch.setattr(store, "CHECKSUM_BATCH", 3)
-    monkeypatch.setattr(store, "COLLECTED_FROM", 4)
-    monkeypatch.setattr(bucket_calls, "MANY_BUCKETS", 2)
-
-
-def rows_of(archive: Archive) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = archive._connection.fold(
-        "SELECT axis, width FROM metric_level ORDER BY series, axis", (), list
-    )
-    return found
-
-
-@contextmanager
-def scanning(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no level answer in the block."""
-    with monkeypatch.context() as patch:
-        patch.setattr(curves, "has_levels", lambda _connection: False)
-        patch.setattr(bucket_calls, "has_levels", lambda _connection: False)
-        yield
+    let_short_series_have_levels(monkeypatch)
 
 
 def compare(one: Buckets, other: Buckets) -> None:
@@ -102,30 +77,23 @@ def test_a_level_answers_what_a_scan_answers(
     if order == "by time too":
         times = sorted(ms for *_, ms in points)
         points = [(step, value, ms) for (step, value, _), ms in zip(points, times, strict=True)]
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        with lab.start_run() as run:
-            for at, (step, value, ms) in enumerate(points):
-                run.log({"y": value}, step, run.started_at + timedelta(milliseconds=ms))
-                if at == cut:
-                    run.flush()
-        steps = [step for step, *_ in points]
-        wide = max(1, (max(steps) - min(steps)) // 1000)
-        width = min(1 << (wide.bit_length() + shift), 1 << 62)
-        found = answers(lab, run, width, 1 << shift)
-        with scanning(monkeypatch):
-            expected = answers(lab, run, width, 1 << shift)
+    with lab.start_run() as run:
+        for at, (step, value, ms) in enumerate(points):
+            run.log({"y": value}, step, run.started_at + timedelta(milliseconds=ms))
+            if at == cut:
+                run.flush()
+    steps = [step for step, *_ in points]
+    wide = max(1, (max(steps) - min(steps)) // 1000)
+    width = min(1 << (wide.bit_length() + shift), 1 << 62)
+    found = answers(lab, run, width, 1 << shift)
+    with scanning():
+        expected = answers(lab, run, width, 1 << shift)
     for one, other in zip(found, expected, strict=True):
         compare(one, other)
     assert lab.verify().ok
 
 
-RISING = [(step, step / 2) for step in range(40)]
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def log(run: Run, points: list[tuple[int, float]]) -> None:
-    for step, value in points:
-        run.log({"y": value}, step, run.started_at + timedelta(milliseconds=max(step, 0)))
 
 
 class ScanError(Exception):
@@ -134,17 +102,6 @@ class ScanError(Exception):
 
 def scan(*_: object) -> None:
     raise ScanError
-
-
-def change(archive: Archive, sql: str, *parameters: object) -> None:
-    """Change levels as a bug or damage would."""
-    connection = archive._connection
-
-    def work() -> None:
-        with connection.transaction():
-            connection.execute(sql, parameters)
-
-    connection.section(work)
 
 
 def test_runs_that_end_and_runs_that_are_recorded_have_levels(archive: Archive) -> None:
@@ -168,9 +125,10 @@ def test_the_level_answers_and_not_the_points(archive: Archive, monkeypatch: pyt
     assert archive.curves(run, "y", width=16)[0].lists()["count"] == [16, 16, 8]
     assert archive.curves(run, "y", by="time", width=0.016)[0].lists()["count"] == [16, 16, 8]
     assert run.series("y", buckets=5).lists()["max"] == [3.5, 7.5, 11.5, 15.5, 19.5]
-    for points in ({"width": 4}, {"width": 24}, {"width": 8, "start": 1}, {"width": 8, "stop": 39}):
+    asked: dict[str, Any]
+    for asked in ({"width": 4}, {"width": 24}, {"width": 8, "start": 1}, {"width": 8, "stop": 39}):
         with pytest.raises(ScanError):
-            archive.curves(run, "y", **points)
+            archive.curves(run, "y", **asked)
 
 
 def test_a_run_that_goes_on_loses_its_levels_until_it_ends_again(archive: Archive) -> None:
@@ -229,7 +187,7 @@ def test_a_damaged_level_answers_nothing_and_is_told(archive: Archive, damage: s
     change(archive, "DELETE FROM metric_level")
 
 
-@pytest.mark.parametrize("column", levels.Cells._fields)
+@pytest.mark.parametrize("column", Cells._fields)
 def test_a_level_that_lies_is_told(archive: Archive, column: str) -> None:
     with archive.start_run() as run:
         log(run, [*RISING, (40, math.inf)])

@@ -10,9 +10,7 @@ import { onKeyDown, useKeys } from "./keys.js";
 import { liveState } from "./live.js";
 import { VIEWS, followLinks, go, route } from "./router.js";
 import { Toasts, toastError } from "./toasts.js";
-
-const RETRY_MS = 3000;
-const ICON = document.querySelector("link[rel=icon]").href;
+import Runs, { beginRuns } from "./views/runs.js";
 const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
 const LIVE = {
     live: "Live: the page follows the archive.",
@@ -108,6 +106,9 @@ function Failed({ error, retry }) {
         <p><button onClick=${retry}>Try again</button> <a href="/runs">Go to the runs</a></p></div>`;
 }
 
+/** If a view cannot be loaded, the server may have another version of the page by now. */
+const reload = () => location.reload();
+
 function Shown({ View, route: shown }) {
     const [error, reset] = useErrorBoundary();
     return error ? html`<${Failed} error=${error} retry=${reset} />` : html`<${View} route=${shown} />`;
@@ -115,13 +116,13 @@ function Shown({ View, route: shown }) {
 
 function Main() {
     const shown = route.value;
-    const [loaded, setLoaded] = useState(null);
-    const [attempt, setAttempt] = useState(0);
+    const [late, setLate] = useState(null);
     const main = useRef(null);
     const first = useRef(true);
     useEffect(() => {
+        if (shown.view in AT_ONCE) return undefined;
         if (!(shown.view in VIEWS)) {
-            setLoaded({
+            setLate({
                 name: shown.view,
                 error: new Error(`there is no view ${shown.view}; choose one in the bar`),
             });
@@ -129,13 +130,14 @@ function Main() {
         }
         let wanted = true;
         import(`./views/${shown.view}.js`).then(
-            (module) => wanted && setLoaded({ name: shown.view, View: module.default }),
-            (error) => wanted && setLoaded({ name: shown.view, error }),
+            (module) => wanted && setLate({ name: shown.view, View: module.default }),
+            (error) => wanted && setLate({ name: shown.view, error }),
         );
         return () => {
             wanted = false;
         };
-    }, [shown.view, attempt]);
+    }, [shown.view]);
+    const loaded = shown.view in AT_ONCE ? { name: shown.view, View: AT_ONCE[shown.view] } : late;
     useEffect(() => {
         if (!loaded) return;
         const { label, title } = VIEWS[loaded.name] ?? { title: "Nothing" };
@@ -144,9 +146,8 @@ function Main() {
         first.current = false;
     }, [loaded?.name]);
     const ready = loaded?.name === shown.view;
-    const retry = () => setAttempt(attempt + 1);
     return html`<main id="main" ref=${main} tabindex="-1" aria-busy=${!ready}>
-        ${ready && loaded.error && html`<${Failed} error=${loaded.error} retry=${retry} />`}
+        ${ready && loaded.error && html`<${Failed} error=${loaded.error} retry=${reload} />`}
         ${ready && loaded.View && html`<${Shown} key=${loaded.name} View=${loaded.View} route=${shown} />`}
     </main>`;
 }
@@ -163,11 +164,23 @@ function App() {
         { keys: "b", does: "Show the named views, and name this one", run: openNamedViews },
         { keys: "?", does: "Show all keys", run: openHelp },
     ]);
+    // After the first frame: the view's own question goes first.
+    useEffect(() => {
+        readArchive();
+    }, []);
     return html`<a class="skip" href="#main">Skip to the content</a>
         <${Bar} /><${LostBar} /><${Main} /><${Toasts} /><${Help} />`;
 }
 
+/** Draws the page. If it begins with the runs, they are waited for: one frame is drawn instead of two. */
+async function start() {
+    const shown = route.peek();
+    if (shown.view === "runs") {
+        await Promise.race([beginRuns(shown), new Promise((done) => setTimeout(done, PATIENCE_MS))]);
+    }
+    render(html`<${App} />`, document.getElementById("app"));
+}
+
 document.addEventListener("click", followLinks);
 document.addEventListener("keydown", onKeyDown);
-render(html`<${App} />`, document.getElementById("app"));
-readArchive();
+start();

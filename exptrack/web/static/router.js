@@ -72,10 +72,10 @@ export const here = () => location.pathname + location.search + location.hash;
 
 /** The view to which an address leads, of VIEWS; null if there is none. A browser takes `//host` for a site. */
 export function viewAt(path) {
-    if (!path.startsWith("/") || !URL.canParse(path, location.origin)) return null;
-    const { origin, pathname } = new URL(path, location.origin);
+    if (!path.startsWith("/") || !URL.canParse(path, "http://page")) return null;
+    const { host, pathname } = new URL(path, "http://page");
     const name = pathname.split("/")[1] || "runs";
-    return origin === location.origin && Object.hasOwn(VIEWS, name) ? VIEWS[name] : null;
+    return host === "page" && Object.hasOwn(VIEWS, name) ? VIEWS[name] : null;
 }
 
 const decode = (part) => {

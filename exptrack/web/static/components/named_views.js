@@ -92,7 +92,7 @@ function SaveForm({ views, onChanged }) {
 }
 
 /** One named view: a link, and what may be done with it. */
-function Named({ view, onOpen, onChanged }) {
+function Named({ view, onClose, onChanged }) {
     const [renaming, setRenaming] = useState(false);
     const row = useRef(null);
     useLayoutEffect(() => {
@@ -122,6 +122,12 @@ function Named({ view, onOpen, onChanged }) {
         const back = () => change("save", view.name, { path: view.path }).then(onChanged, toastError);
         toast(`Deleted the view “${view.name}”.`, { action: { label: "Undo", run: back } });
     };
+    const open = (event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        onClose();
+        go(view.path);
+    };
     const cancel = (event) => {
         if (event.key !== "Escape") return;
         event.preventDefault();
@@ -140,7 +146,7 @@ function Named({ view, onOpen, onChanged }) {
     return html`<li ref=${row}>
         ${
             place
-                ? html`<a href=${view.path} title=${title} onClick=${onOpen}
+                ? html`<a href=${view.path} title=${title} onClick=${open}
             aria-current=${view.path === here() ? "page" : null}>${name}
             <small>${place.label ?? place.title}</small></a>`
                 : html`<span title=${title}>${name}<small>leads nowhere in this page</small></span>`
@@ -155,7 +161,7 @@ function Named({ view, onOpen, onChanged }) {
 }
 
 /** The list, with a search if it is long. */
-function List({ views, onOpen, onChanged }) {
+function List({ views, onClose, onChanged }) {
     const [search, setSearch] = useState("");
     const wanted = search.trim().toLowerCase();
     const found = views.filter(({ name }) => name.toLowerCase().includes(wanted));
@@ -168,7 +174,7 @@ function List({ views, onOpen, onChanged }) {
         <ul>${found
             .slice(0, MOST_SHOWN)
             .map(
-                (view) => html`<${Named} key=${view.name} ...${{ view, onOpen, onChanged }} />`,
+                (view) => html`<${Named} key=${view.name} ...${{ view, onClose, onChanged }} />`,
             )}</ul>
         ${found.length === 0 && html`<p>No name contains this.</p>`}
         ${rest > 0 && html`<p>${plural(rest, "more view")}: search for them.</p>`}`;
@@ -184,19 +190,13 @@ export function NamedViews({ anchor, onClose }) {
         if (own && document.activeElement === document.body) own.querySelector("input, a, button")?.focus();
     });
     if (views === null) return null;
-    const open = (event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-        event.preventDefault();
-        onClose();
-        go(event.currentTarget.getAttribute("href"));
-    };
     return html`<${Popup} anchor=${anchor} label="Named views" onClose=${onClose}>
         <div class="named" ref=${box}>
             <h2>Named views</h2>
             ${canEdit() && html`<${SaveForm} views=${views} onChanged=${setViews} />`}
             ${
                 views.length > 0
-                    ? html`<${List} views=${views} onOpen=${open} onChanged=${setViews} />`
+                    ? html`<${List} views=${views} onClose=${onClose} onChanged=${setViews} />`
                     : html`<p tabindex="-1">${
                           canEdit()
                               ? "No view has a name yet. A name keeps the filter, and all else in the address."

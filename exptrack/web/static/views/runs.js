@@ -20,11 +20,30 @@ import { SortButton, leadColumn, sparkColumn } from "../runs/heads.js";
 import { conditionsOf, nextOrder, readQuery, writeFacets, writeSelection } from "../runs/query.js";
 import { Tools } from "../runs/tools.js";
 import { useFields } from "../runs/use_fields.js";
-import { useRows } from "../runs/use_rows.js";
+import { beginEarly, useRows } from "../runs/use_rows.js";
 import { useWidths } from "../runs/widths.js";
 
 const MEAN_WIDTH = 160; // A mean, its spread and a mark.
 const TOO_MANY = "These are too many single runs for one selection; write a filter for them, and select all.";
+
+/** What the address of the page asks for, before it is known which fields the runs have. */
+export function beginRuns({ params }) {
+    const query = readQuery(params);
+    const grouping = groupingOf(query);
+    const names = query.columns ?? withGrouping(defaultColumns(null, 0), grouping);
+    return beginEarly({
+        where: conditionsOf(query),
+        order: query.order,
+        columns: fieldsOf(names),
+        grouping,
+    });
+}
+
+/** How rows are grouped; `fallback` is the metric if the address names none. */
+function groupingOf({ group, metric }, fallback = null) {
+    const chosen = metric ?? fallback;
+    return group.length && chosen ? { keys: group, metric: chosen } : null;
+}
 
 export default function Runs({ route }) {
     const query = useMemo(() => readQuery(route.params), [route.params]);
@@ -36,10 +55,10 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
-    const metric = query.metric ?? (query.group.length ? firstMetric(fields, of) : null);
+    const fallback = query.group.length ? firstMetric(fields, of) : null;
     const grouping = useMemo(
-        () => (query.group.length && metric ? { keys: query.group, metric } : null),
-        [query.group.join("\u0000"), metric],
+        () => groupingOf(query, fallback),
+        [query.group.join("\u0000"), query.metric, fallback],
     );
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
@@ -224,7 +243,7 @@ export default function Runs({ route }) {
                 html`<${Facets} facets=${facetsOf(fields, of)} chosen=${query.facets} onChoose=${choose}
                 whereOf=${(field) => conditionsOf(query, field)} stamp=${stamp} />`
             }
-            ${rows && rows.total === 0 && html`<${NoMatch} query=${query} set=${route.set} />`}
+            ${rows && rows.total === 0 && archive.value && html`<${NoMatch} query=${query} set=${route.set} />`}
             ${
                 rows &&
                 rows.total > 0 &&

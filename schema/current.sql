@@ -121,6 +121,19 @@ CREATE TABLE metric_journal (
     checksum INTEGER NOT NULL       -- hash of the row
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE metric_level (
+    id INTEGER PRIMARY KEY,
+    series INTEGER NOT NULL REFERENCES metric_series (id) ON DELETE CASCADE,
+    axis TEXT NOT NULL CHECK (axis IN ('step', 'time')), -- what the buckets lie along: steps, or milliseconds
+    width INTEGER NOT NULL,         -- of a bucket, a power of two; bucket n begins at n times it
+    buckets INTEGER NOT NULL CHECK (buckets BETWEEN 1 AND 1024), -- that have points
+    points INTEGER NOT NULL,        -- the checksum that the series had when its points were read for this
+    codec TEXT NOT NULL CHECK (codec IN ('raw', 'shuffle8+zstd')), -- how data is packed
+    data BLOB NOT NULL,             -- the columns of the buckets; see docs/format.md
+    checksum INTEGER NOT NULL,      -- CRC-32 over axis, codec, width, buckets, points and data
+    UNIQUE (series, axis)
+) STRICT;
+
 CREATE TABLE metric_name (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE

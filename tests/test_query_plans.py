@@ -19,6 +19,7 @@ from exptrack.query.compiler import FACT_VALUES, METRIC_VALUES, SETS, STATES, TR
 from exptrack.query.fields import OF_RUNS
 from exptrack.query.ranking import BEST
 from exptrack.query.run_query import RunQuery
+from exptrack.query.run_sets import IS_MEMBER
 from exptrack.query.selection import SelectedRun, Selection
 from exptrack.query.vocabulary import OF_KEY, SOURCES, TESTS
 from tests.changes import changing
@@ -100,12 +101,18 @@ ALLOWED = {
     "vocabulary.RECENT_VALUES": "the newest runs, up to a limit",
     "vocabulary.METRICS_LIKE": "a row for each name, to find those that hold a word",
 }
+MEMBER = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
 # Statements with gaps, filled as their caller fills them.
 TEMPLATES: dict[str, dict[str, str]] = {
     "metrics.INSERT_POINTS": {"rows": "(?, ?, ?, ?, ?)"},
     "metrics.SAVE_SERIES": {"rows": f"({', '.join('?' * 19)})"},
     "field_summary.CONFIG_FIELDS": {"kept": f" AND v.run NOT IN ({TRASHED})"},
     "field_summary.ATTR_FIELDS": {"keys": "SELECT 'a' AS key", "kept": f" AND v.run NOT IN ({TRASHED})"},
+    "field_summary.CHOSEN_CONFIG_FIELDS": {"kept": MEMBER},
+    "field_summary.CHOSEN_METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": MEMBER},
+    "field_summary.CONFIG_OTHERS": {"kept": MEMBER},
+    "field_summary.ATTR_OTHERS": {"kept": MEMBER},
+    "field_summary.METRIC_OTHERS": {"state": STATES[0].format(s="v"), "kept": MEMBER},
     "field_summary.METRIC_FIELDS": {"state": STATES[0].format(s="v"), "kept": ""},
     "file_seal.COUNT_ROWS": {"table": "run"},
     "merge.HAS_MORE": {"one": "main", "other": "source"},
@@ -119,6 +126,13 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "salvage_runs.SET_NAME": {"table": "metric_name", "columns": "name = ?"},
     "salvage_runs.NAME_NOW": {"table": "metric_name", "columns": "name"},
     "salvage_studies.DELETE_OF_TRIAL": {"table": "trial_param"},
+    "value_counts.COUNT_FRACTIONS": {"kept": MEMBER},
+    "value_counts.COUNT_NUMBERS": {"kept": MEMBER},
+    "value_counts.COUNT_TEXTS": {"kept": MEMBER},
+    "value_counts.COUNT_TYPES_OF_TEXT": {"kept": MEMBER},
+    "value_counts.COUNT_VALUES": {"value": "s.last_value", "state": STATES[0].format(s="s"), "kept": ""},
+    "value_counts.COUNT_NULLS": {"value": "s.last_value", "state": STATES[0].format(s="s"), "kept": ""},
+    "value_counts.COUNT_VALUES_OF_RUNS": {"value": "s.last_value"},
     "value_counts.COUNT_FACTS": {"value": "r.status"},
     "value_counts.COUNT_FACTS_OF_RUNS": {"value": FACT_VALUES["branch"]},
     "value_counts.COUNT_WORDS": {"word": "x.tag", "source": "run_tag AS x", "test": f"x.run {OF_RUNS}"},

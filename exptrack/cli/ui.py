@@ -11,8 +11,17 @@ import click
 
 from exptrack import Archive, ArchiveLockedError
 from exptrack.cli.archive import file_argument
-from exptrack.cli.main import CANNOT_WRITE, READERS_WAIT_S, find_default, json_option, main
-from exptrack.cli.output import print_json
+from exptrack.cli.main import (
+    CANNOT_WRITE,
+    FILE,
+    READERS_WAIT_S,
+    find_default,
+    json_option,
+    main,
+    open_archive,
+    where_option,
+)
+from exptrack.cli.output import print_json, show_progress_of_parts
 from exptrack.extras import require
 from exptrack.open_pages import OpenPage, announce_page, find_page
 from exptrack.times import seconds_of
@@ -30,10 +39,19 @@ ANSWER_S = 2.0
     help="Use this port (default: the first free one from 7070; 0: any free one).",
 )
 @click.option("--idle", metavar="TIME", help="End once no browser has asked for this long, like 30min.")
+@click.option("--export", "out", type=FILE, metavar="OUT", help="Write the page as the new file OUT instead.")
+@where_option
 @json_option
 @click.pass_obj
 def ui(
-    db: str | None, file: str | None, no_browser: bool, port: int | None, idle: str | None, as_json: bool
+    db: str | None,
+    file: str | None,
+    no_browser: bool,
+    port: int | None,
+    idle: str | None,
+    out: str | None,
+    where: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Open a page on the archive in the browser.
 
@@ -41,8 +59,19 @@ def ui(
     can open it, by the address that is printed. Ctrl-C ends it. If a page is open on the archive already, the
     command prints its address and ends.
 
+    With --export, the page becomes one file. It opens by a double click, and needs neither a server nor a
+    network. It has the archive inside, packed, or the runs that match --where. An archive of more than 64 MiB
+    stays outside: the page asks for it.
+
     Example: exptrack ui lab.db
     """
+    if out is not None:
+        if no_browser or port is not None or idle is not None:
+            raise click.UsageError("--export serves nothing; leave out --no-browser, --port and --idle")
+        _export(db if file is None else file, out, where, as_json)
+        return
+    if where:
+        raise click.UsageError("--where needs --export; the page has a filter of its own")
     for module in ("starlette", "uvicorn"):
         require(module, "exptrack ui", "ui")
     from exptrack.web.security import write_login
@@ -64,6 +93,25 @@ def ui(
             server.serve()
     finally:
         server.close()
+
+
+def _export(db: str | None, out: str, where: tuple[str, ...], as_json: bool) -> None:
+    """Write the page as a file, and tell how large it is."""
+    from exptrack.web.export import write_page
+
+    joined = " and ".join(f"({one})" for one in where) or None
+    with open_archive(db) as archive, show_progress_of_parts() as update:
+        made = write_page(archive, out, where=joined, progress=update)
+    if as_json:
+        print_json(made)
+        return
+    from exptrack.terminal.console import format_count, format_size, safe
+
+    held = format_size(made.archive_bytes)
+    click.echo(safe(f"{format_count(made.runs, 'run')} written to {out} ({format_size(made.file_bytes)})"))
+    if not made.inside:
+        click.echo(f"The packed archive has {held}, too much to be inside. The page asks for it: make it by")
+        click.echo("'exptrack pack', or by 'exptrack extract' for some of the runs.")
 
 
 def _prepare(path: str) -> tuple[str, bool]:

@@ -28,8 +28,9 @@ from exptrack.metrics.cells import (
     read_bounds,
     read_cells_of_steps,
 )
-from exptrack.metrics.levels import has_levels, may_have_levels, read_columns, read_level
+from exptrack.metrics.levels import has_levels, read_columns, read_level
 from exptrack.metrics.series import check_range
+from exptrack.metrics.summary import may_have_levels
 from exptrack.plain import short_repr
 from exptrack.validation import INT64_MAX, INT64_MIN, check_name, check_number, check_whole
 

@@ -22,13 +22,14 @@ from itertools import islice, pairwise
 from operator import add
 from typing import Any, NamedTuple
 
-from exptrack.database.connection import Connection, Row
+from exptrack.database.connection import Connection
+from exptrack.database.own_schema import has_table
 from exptrack.metrics.axes import Axis, Grid
 from exptrack.metrics.level_builder import MOST_BUCKETS, AxisCells, LevelBuilder
 from exptrack.metrics.level_cells import COLUMNS, Cells, decode_cells, encode_cells, merge_cells
+from exptrack.metrics.summary import LEVEL_POINTS
 from exptrack.shuffling import compress_shuffled, unshuffle
 
-LEVEL_POINTS = 16_384  # of a series that has levels
 POINTS_A_BUCKET = 96  # at least, on average: so levels take about 2 % of what the points take
 AXES = ("step", "time")
 ZSTD_LEVEL = 1
@@ -46,9 +47,7 @@ SELECT l.axis, l.width, l.buckets, l.points, l.codec, l.data, l.checksum
 FROM metric_level AS l JOIN metric_series AS s ON s.id = l.series
 WHERE l.series = ? AND l.axis = ? AND l.width <= ? AND l.points = s.checksum
 """
-TABLE_OF_LEVELS = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'metric_level')"
 DELETE_LEVELS = "DELETE FROM metric_level WHERE series = ?"
-DELETE_LEVELS_OF_RUN = "DELETE FROM metric_level WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
 _FACTS = struct.Struct("<qqq")
 
 
@@ -182,14 +181,9 @@ def save_levels(connection: Connection, series: int, levels: Iterable[Level], po
     connection.execute_many(INSERT_LEVEL, [(series, *encode_level(level, points)) for level in levels])
 
 
-def may_have_levels(row: Row) -> bool:
-    """Whether the series of a row of ``metric_series`` is long enough for levels, and its run has ended."""
-    return row["count"] >= LEVEL_POINTS and row["checksum"] is not None
-
-
 def has_levels(connection: Connection) -> bool:
     """Whether the file has the table of levels. An older file that is only read has none."""
-    return bool(connection.value(TABLE_OF_LEVELS))
+    return has_table(connection, "metric_level")
 
 
 def read_level(connection: Connection, series: int, axis: str, width: int) -> Level | None:

@@ -22,15 +22,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 from operator import eq, lt
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exptrack.database.connection import Connection, Row
 from exptrack.database.damage import decoding_rows
 from exptrack.database.row_sums import ADD_TO_RUN, METRIC_KIND, hash_row, sum_points, wrap_sum
-from exptrack.metrics.level_builder import LevelBuilder
-from exptrack.metrics.levels import DELETE_LEVELS_OF_RUN, LEVEL_POINTS, collect, make_levels, save_levels
-from exptrack.metrics.summary import Summary
+from exptrack.metrics.summary import LEVEL_POINTS, Summary
 from exptrack.records import MetricPoint, MetricSummary
+
+if TYPE_CHECKING:
+    from exptrack.metrics.level_builder import LevelBuilder
 
 SELECT_NAME = "SELECT id FROM metric_name WHERE name = ?"
 INSERT_NAME = "INSERT INTO metric_name (name) VALUES (?)"
@@ -83,6 +84,9 @@ JOIN metric_series AS s ON s.id = p.series
 JOIN metric_name AS n ON n.id = s.metric
 WHERE s.run = ? AND n.name = ?
 ORDER BY p.step, p.seq
+"""
+DELETE_LEVELS_OF_RUN = """
+DELETE FROM metric_level WHERE series IN (SELECT id FROM metric_series WHERE run = ?)
 """
 DELETE_ALL_LEVELS = "DELETE FROM metric_level"
 LONG_SEALED_SERIES = "SELECT id, count, checksum FROM metric_series WHERE count >= ? AND checksum IS NOT NULL"
@@ -455,6 +459,8 @@ class PointsChecksum:
         if self.built is None:
             if max(self.count, len(steps)) < BLOCK_POINTS:
                 return  # most series stay short; the first points of a long one are read at its end
+            from exptrack.metrics.level_builder import LevelBuilder
+
             self.built = LevelBuilder.begin(self.count, steps, times_ms)
         self.built.add(steps, times_ms, values)
 
@@ -528,6 +534,8 @@ def _save_parts(connection: Connection, series: int, checksum: PointsChecksum) -
     if checksum.count > BLOCK_POINTS:
         connection.execute_many(INSERT_BLOCK, [(series, *block) for block in checksum.blocks()])
     if checksum.count >= LEVEL_POINTS and checksum.built is not None:
+        from exptrack.metrics.levels import collect, make_levels, save_levels
+
         parts = [checksum.built]
         if checksum.built.skipped:
             first = connection.fold(FIRST_POINTS, (series, checksum.built.skipped), collect)
@@ -537,6 +545,8 @@ def _save_parts(connection: Connection, series: int, checksum: PointsChecksum) -
 
 def remake_levels(connection: Connection) -> None:
     """Make the levels of all series of ended runs anew from their points. Call inside a transaction."""
+    from exptrack.metrics.levels import collect, make_levels, save_levels
+
     connection.execute(DELETE_ALL_LEVELS)
     for row in connection.all(LONG_SEALED_SERIES, (LEVEL_POINTS,)):
         built = connection.fold(FIRST_POINTS, (row["id"], row["count"]), collect)

@@ -10,6 +10,7 @@ import math
 
 from exptrack.database.connection import Row
 
+LEVEL_POINTS = 16_384  # of a series that has levels, from here on
 # The columns of a summary, in the order in which they are hashed.
 SUMMARY_COLUMNS = (
     "count",
@@ -106,3 +107,8 @@ class Summary:
             self.max_value,
             self.value_sum,
         )
+
+
+def may_have_levels(row: Row) -> bool:
+    """Whether the series of a row of ``metric_series`` is long enough for levels, and its run has ended."""
+    return row["count"] >= LEVEL_POINTS and row["checksum"] is not None

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import datetime
-from itertools import pairwise
+from heapq import nsmallest
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 
 from exptrack.config.tree import encode_canonical
@@ -22,8 +22,11 @@ from exptrack.database.time_limit import check_limit
 from exptrack.query.compiler import STATES, TRASHED
 from exptrack.query.conditions import Field
 from exptrack.query.fields import OF_RUNS, Values
+from exptrack.query.run_sets import COUNT_ALL, IS_MEMBER, RunSet, to_bytes, unpack
 
+_NUMBER_KINDS = ("int", "float", "time")
 _TYPE_NAMES = {bool: "bool", str: "text", int: "int", float: "float", datetime: "time"}
+KINDS = ("config", "metric", "attribute")
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 DECADES_FROM = 100.0  # the greatest number by the least, from which bins follow decades
 # Which digits begin a bin in a decade, and which decades have bins; the finest that fits is taken.
@@ -31,11 +34,14 @@ ROUND = ((range(1, 10), 1), ((1, 2, 5), 1), *(((1,), step) for step in (1, 2, 3,
 
 _NUMBER = "v.key = {key} AND v.num IS NOT NULL{kept}"
 _WORD = "v.key = {key} AND v.text IS NOT NULL AND v.num IS NULL{kept}"
-_OF_KEY = f"""
-       (SELECT count(*) FROM {{table}} AS v WHERE {_NUMBER}),
+_OTHERS_OF_KEY = f"""
        (SELECT count(*) FROM {{table}} AS v WHERE {_WORD}),
        (SELECT min(v.num) FROM {{table}} AS v WHERE {_NUMBER}),
        (SELECT max(v.num) FROM {{table}} AS v WHERE {_NUMBER})
+"""
+_OF_KEY = f"""
+       (SELECT count(*) FROM {{table}} AS v WHERE {_NUMBER}),
+       {_OTHERS_OF_KEY}
 """
 _SERIES = "metric_series AS v WHERE v.metric = n.id AND {state}"
 # Each of these reads indexes alone, key by key. Grouping the values themselves takes ten times as long.
@@ -45,15 +51,34 @@ CONFIG_FIELDS = (
 ATTR_FIELDS = (
     f"SELECT k.key, {_OF_KEY.format(table='run_attribute', key='k.key', kept='{kept}')} FROM ({{keys}}) AS k"
 )
-METRIC_FIELDS = f"""
-SELECT n.name,
-       (SELECT count(*) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}}),
+_OTHERS_OF_METRIC = f"""
        (SELECT count(*) FROM {_SERIES} AND v.last_value IS NULL{{kept}}),
        (SELECT min(v.last_value) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}}),
        (SELECT max(v.last_value) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}})
+"""
+METRIC_FIELDS = f"""
+SELECT n.name,
+       (SELECT count(*) FROM {_SERIES} AND v.last_value IS NOT NULL{{kept}}),
+       {_OTHERS_OF_METRIC}
 FROM metric_name AS n
 """
+# Of many runs: an index is read up to the first of them at each end, and its entries of these runs are counted.
+_CHOSEN = "IN (SELECT value FROM json_each(:names))"
+CHOSEN_CONFIG_FIELDS = f"{CONFIG_FIELDS} WHERE k.key {_CHOSEN}"
+CHOSEN_METRIC_FIELDS = f"{METRIC_FIELDS} WHERE n.name {_CHOSEN}"
+CHOSEN_ATTR_KEYS = "SELECT value AS key FROM json_each(:names)"
+# The same without counting the numbers: most keys have a number in all runs but few.
+CONFIG_OTHERS = f"""
+SELECT k.key, 0, {_OTHERS_OF_KEY.format(table="config_value", key="k.id", kept="{kept}")}
+FROM config_key AS k WHERE k.key {_CHOSEN}
+"""
+ATTR_OTHERS = f"""
+SELECT k.value, 0, {_OTHERS_OF_KEY.format(table="run_attribute", key="k.value", kept="{kept}")}
+FROM json_each(:names) AS k
+"""
+METRIC_OTHERS = f"SELECT n.name, 0, {_OTHERS_OF_METRIC} FROM metric_name AS n WHERE n.name {_CHOSEN}"
 # Of some runs: their own values are read.
+SOME_RUNS = 5_000
 CONFIG_FIELDS_OF_RUNS = f"""
 SELECT k.key, count(v.num), sum(v.text IS NOT NULL AND v.num IS NULL), min(v.num), max(v.num)
 FROM config_value AS v JOIN config_key AS k ON k.id = v.key WHERE v.run {OF_RUNS} GROUP BY v.key
@@ -120,36 +145,80 @@ class FieldSummary(NamedTuple):
 
 
 @decoding_rows
-def read_field_infos(connection: Connection, runs: Sequence[int] | None, attr_keys: str) -> list[FieldInfo]:
+def read_field_infos(connection: Connection, runs: RunSet | None, attr_keys: str) -> list[FieldInfo]:
     """Read which fields these runs have, or all that are not in the trash; configs first, then metrics by name.
 
     `attr_keys` is the statement that lists the keys of attributes.
     """
-    found = []
-    for kind, statements in _list_statements(connection, runs is None, attr_keys).items():
-        joined: dict[str, FieldInfo] = {}
-        for sql in statements:
-            for key, *counted in connection.all(sql, {} if runs is None else {"runs": json.dumps(list(runs))}):
-                field = Field(kind, key, "last" if kind == "metric" else "")
-                one = FieldInfo(str(field), kind, *counted)
-                joined[key] = one if key not in joined else _join(joined[key], one)
-        found += [one for _, one in sorted(joined.items()) if one.runs]
-    return found
-
-
-def _list_statements(connection: Connection, of_all: bool, attr_keys: str) -> dict[str, list[str]]:
-    if not of_all:
-        return {
+    if runs is None:
+        found = _read_infos_of_all(connection, attr_keys)
+    elif runs.bit_count() > SOME_RUNS:
+        found = _read_infos_of_many(connection, runs, attr_keys)
+    else:
+        statements = {
             "config": [CONFIG_FIELDS_OF_RUNS],
             "metric": [METRIC_FIELDS_OF_RUNS],
             "attribute": [ATTR_FIELDS_OF_RUNS],
         }
-    kept = "" if connection.value(TRASHED) is None else f" AND v.run NOT IN ({TRASHED})"
+        found = _read_infos(connection, statements, {"runs": json.dumps(unpack(runs))})
+    ordered = sorted(found, key=lambda field: (KINDS.index(field.kind), field.name))
+    return [found[field] for field in ordered if found[field].runs]
+
+
+def _read_infos_of_all(connection: Connection, attr_keys: str) -> dict[Field, FieldInfo]:
+    def read() -> dict[Field, FieldInfo]:
+        kept = "" if connection.value(TRASHED) is None else f" AND v.run NOT IN ({TRASHED})"
+        return _read_infos(connection, _fill_in(CONFIG_FIELDS, METRIC_FIELDS, ATTR_FIELDS, kept, attr_keys), {})
+
+    return connection.keep(("fields", attr_keys), read)
+
+
+def _read_infos_of_many(connection: Connection, runs: RunSet, attr_keys: str) -> dict[Field, FieldInfo]:
+    whole = _read_infos_of_all(connection, attr_keys)
+    total = int(connection.value(COUNT_ALL)) - len(connection.all(TRASHED))
+    in_all = {field for field, info in whole.items() if info.runs == total}
+    asked = {"members": to_bytes(runs)}
+    kept = f" AND {IS_MEMBER.format(id='v.run').replace('?', ':members')}"
+    counting = _fill_in(CHOSEN_CONFIG_FIELDS, CHOSEN_METRIC_FIELDS, ATTR_FIELDS, kept, CHOSEN_ATTR_KEYS)
+    found = _read_infos(connection, counting, asked, whole.keys() - in_all)
+    others = _fill_in(CONFIG_OTHERS, METRIC_OTHERS, ATTR_OTHERS, kept)
+    found |= _read_infos(connection, others, asked, {field for field in in_all if whole[field].numbers})
+    count = runs.bit_count()
+    for field in in_all:
+        one = found.get(field, whole[field]._replace(others=count))
+        found[field] = one._replace(numbers=count - one.others)
+    return found
+
+
+def _fill_in(configs: str, metrics: str, attrs: str, kept: str, attr_keys: str = "") -> dict[str, list[str]]:
+    """Fill the gaps of statements about each kind of field; `kept` is the test of an entry."""
     return {
-        "config": [CONFIG_FIELDS.format(kept=kept)],
-        "metric": [METRIC_FIELDS.format(state=state.format(s="v"), kept=kept) for state in STATES],
-        "attribute": [ATTR_FIELDS.format(keys=attr_keys, kept=kept)],
+        "config": [configs.format(kept=kept)],
+        "metric": [metrics.format(state=state.format(s="v"), kept=kept) for state in STATES],
+        "attribute": [attrs.format(keys=attr_keys, kept=kept)],
     }
+
+
+def _read_infos(
+    connection: Connection,
+    statements: dict[str, list[str]],
+    asked: dict[str, Any],
+    among: Set[Field] | None = None,
+) -> dict[Field, FieldInfo]:
+    """Read fields by the statements of each kind; `among` are those that the statements ask for."""
+    found: dict[Field, FieldInfo] = {}
+    for kind, several in statements.items():
+        if among is not None:
+            names = [field.name for field in among if field.kind == kind]
+            if not names:
+                continue
+            asked = {**asked, "names": json.dumps(names)}
+        for sql in several:
+            for key, *counted in connection.all(sql, asked):
+                field = Field(kind, key, "last" if kind == "metric" else "")
+                one = FieldInfo(str(field), kind, *counted)
+                found[field] = one if field not in found else _join(found[field], one)
+    return found
 
 
 def _join(one: FieldInfo, other: FieldInfo) -> FieldInfo:
@@ -179,45 +248,63 @@ def summarize_counts(
     name: str, runs: int, missing: int, counted: Iterable[tuple[Any, int]], bins: int, top: int
 ) -> FieldSummary:
     """Summarize values that come with the number of runs that have them; a value may come several times."""
-    types: Counter[str] = Counter()
-    numbers: list[float] = []
-    nan_count = infinite_count = 0
-    seen: Counter[tuple[str, Any]] = Counter()
-    example: dict[tuple[str, Any], Any] = {}
+    kinds: dict[str, dict[Any, int]] = {}
+    lists: dict[str, Any] = {}
     for value, count in counted:
         kind = _name_type(value)
-        types[kind] += count
-        if kind in ("int", "float", "time"):
-            number = value.timestamp() if kind == "time" else float(value)
-            if math.isfinite(number):
-                numbers += [number] * count
-            elif number != number:
-                nan_count += count
-                continue  # NaN is no value to be frequent
-            else:
-                infinite_count += count
-        key = (kind, encode_canonical(value) if kind == "list" else value)
-        seen[key] += count
-        example.setdefault(key, value)
+        if kind == "list":
+            value = _note_list(value, lists)
+        held = kinds.setdefault(kind, {})
+        held[value] = held.get(value, 0) + count
     check_limit()
-    numbers.sort()
+    types = {kind: sum(held.values()) for kind, held in sorted(kinds.items())}
+    nan_count = _take_out_nan(kinds)
+    numbers = sorted(_list_numbers(kinds))
+    measured = sum(types[kind] for kind in _NUMBER_KINDS if kind in types)
+    check_limit()
     edges = _cut_range(numbers, bins)
     places = [bisect_left(numbers, edge) for edge in edges[:-1]] + [len(numbers)]
-    frequent = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1]))[:top]
+    words = ((-count, kind, word) for kind, held in kinds.items() for word, count in held.items())
+    frequent = nsmallest(top, words)
     return FieldSummary(
         name,
         runs,
         missing,
-        dict(sorted(types.items())),
+        types,
         nan_count,
-        infinite_count,
+        measured - nan_count - len(numbers),
         _find_mean(numbers) if numbers else None,
         {share: _find_quantile(numbers, share) for share in QUANTILES} if numbers else {},
         edges,
         tuple(end - begin for begin, end in pairwise(places)) if edges else (),
-        len(seen),
-        tuple((example[key], count) for key, count in frequent),
+        sum(map(len, kinds.values())),
+        tuple((lists[word] if kind == "list" else word, -count) for count, kind, word in frequent),
     )
+
+
+def _note_list(value: Any, lists: dict[str, Any]) -> str:
+    """Return the text of a list, and note which list that is."""
+    text = encode_canonical(value)
+    lists.setdefault(text, value)
+    return text
+
+
+def _take_out_nan(kinds: dict[str, dict[Any, int]]) -> int:
+    """Remove NaN, which is no value to be frequent; return how often it was there."""
+    floats = kinds.get("float", {})
+    found = [(value, count) for value, count in floats.items() if value != value]
+    for value, _count in found:
+        del floats[value]
+    return sum(count for _value, count in found)
+
+
+def _list_numbers(kinds: dict[str, dict[Any, int]]) -> Iterator[float]:
+    """Yield each finite number as often as it was counted."""
+    for kind in _NUMBER_KINDS:
+        for value, count in kinds.get(kind, {}).items():
+            number = value.timestamp() if kind == "time" else float(value)
+            if math.isfinite(number):
+                yield from repeat(number, count)
 
 
 def _name_type(value: Any) -> str:

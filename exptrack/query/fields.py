@@ -42,7 +42,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "state": TrialState,
 }
 # Every series has a first and a last point, so NULL means NaN there. In other statistics it means no value.
-_ALWAYS_LOGGED = ("last", "first")
+ALWAYS_LOGGED = ("last", "first")
 
 # A value for each run, in the order of the runs.
 Values: TypeAlias = list[Any]
@@ -158,7 +158,7 @@ def read_metrics(
     columns: dict[Field, Values] = {}
     for field in fields:
         place, held = statistics.index(field.statistic), by_name.get(field.name, {})
-        null = math.nan if field.statistic in _ALWAYS_LOGGED else None
+        null = math.nan if field.statistic in ALWAYS_LOGGED else None
         cells: Values = [None] * len(runs)
         for at, run in enumerate(runs):
             series = held.get(run)

@@ -40,7 +40,7 @@ TRASHED_RUNS = "SELECT id AS run FROM run WHERE deleted_at IS NOT NULL"
 # Runs that are fewer than a fourth of all are sought one by one rather than met in a scan of all.
 SCAN_SHARE = 4
 
-# Of a run, given a set of one byte for each row id. Another run of the file would need a larger set.
+# Of a run, given the bytes of a set. A run behind their end is not in it.
 IS_MEMBER = "substr(?, {id} + 1, 1) = x'01'"
 # SQLite keeps the order of a subquery for this aggregate: it drops the order only for count, min and max.
 _GATHER = "SELECT json_group_array(run) FROM ({statement})"
@@ -58,7 +58,7 @@ class RunSets:
         self._compiler = compiler
         self._size = int(connection.value(LAST_RUN) or 0) + 1
         self._whole = int.from_bytes(b"\1" * self._size, "little")
-        self._dead = self._pack(run for run in dead if run < self._size)
+        self._dead = pack(dead)
 
     def find(self, condition: Condition) -> RunSet:
         """Return the runs that satisfy a condition and are not in the trash."""
@@ -66,28 +66,16 @@ class RunSets:
 
     def read(self, statement: Fragment) -> RunSet:
         """Return the runs that a statement lists in its column `run`; it is read once for each version."""
-        return self._connection.keep(
-            ("runs", self._size, *statement), lambda: self._pack(read_runs(self._connection, statement))
-        )
-
-    def to_bytes(self, found: RunSet) -> bytes:
-        """Return a set as `IS_MEMBER` takes it."""
-        return found.to_bytes(self._size, "little")
+        return self._connection.keep(("runs", *statement), lambda: pack(read_runs(self._connection, statement)))
 
     def _read_all(self) -> RunSet:
-        return self._connection.keep(("all runs", self._size), self._find_all_runs)
+        return self._connection.keep("all runs", self._find_all_runs)
 
     def _find_all_runs(self) -> RunSet:
         # Unless runs were deleted for good, these are all numbers from 1 on.
         if self._connection.value(COUNT_ALL) == self._size - 1:
             return self._whole & ~1
         return self.read(Fragment(ALL_RUNS))
-
-    def _pack(self, runs: Iterable[int]) -> RunSet:
-        marks = bytearray(self._size)
-        for run in runs:
-            marks[run] = 1
-        return int.from_bytes(marks, "little")
 
     def _unite(self, statements: Iterable[Fragment]) -> RunSet:
         found = NOBODY
@@ -231,7 +219,19 @@ def read_runs(connection: Connection, statement: Fragment) -> list[int]:
     return runs
 
 
+def pack(runs: Sequence[int]) -> RunSet:
+    """Return the set of runs, given by row id."""
+    marks = bytearray(max(runs, default=0) + 1)
+    for run in runs:
+        marks[run] = 1
+    return int.from_bytes(marks, "little")
+
+
+def to_bytes(found: RunSet) -> bytes:
+    """Return a set as `IS_MEMBER` takes it."""
+    return found.to_bytes((found.bit_length() + 7) // 8, "little")
+
+
 def unpack(found: RunSet) -> list[int]:
     """Return the row ids of a set, the least first."""
-    size = (found.bit_length() + 7) // 8
-    return list(compress(count(), found.to_bytes(size, "little")))
+    return list(compress(count(), to_bytes(found)))

@@ -37,6 +37,7 @@ from exptrack.query.run_sets import (
     RunSet,
     RunSets,
     read_runs,
+    to_bytes,
     unpack,
 )
 from exptrack.query.walks import Walk, has_walks, list_walks
@@ -144,7 +145,7 @@ class Selection:
                 return
         sets = RunSets(self._connection, self._compiler, self._dead)
         self._members = sets.find(self._condition)
-        self._test_of_members = Test(IS_MEMBER, (sets.to_bytes(self._members),))
+        self._test_of_members = Test(IS_MEMBER, (to_bytes(self._members),))
 
     def _has_one_walk(self) -> bool:
         """Whether the condition is only one, which an index counts."""

@@ -2,7 +2,7 @@
 
 Begin with `server`: `PageServer` binds a port and serves one `Page`. `security` is what every request passes
 first. `api` turns a request into a question; the files `api_*` answer it by the public API alone. `live` pushes
-changes. `static/` holds the modules and styles as they are served; nothing builds them.
+changes. `static/` holds plain modules and styles; `bundle` joins them as they are sent.
 
 Invariants: a GET only reads, on an archive that was opened for reading. A POST opens the archive for writing
 for as long as its change takes. Nothing reads the archive in the event loop: two threads do. A request whose

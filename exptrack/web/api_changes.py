@@ -124,11 +124,27 @@ def stop_study(archive: Archive, command: Command) -> dict[str, Any]:
     return {"running": archive.stop_study(command.text("name"))}
 
 
+def change_page_view(archive: Archive, command: Command) -> dict[str, Any]:
+    """Save, rename or delete a named view of the page; return all that there are then."""
+    name, action = command.text("name"), command.text("action")
+    match action:
+        case "save":
+            archive.save_page_view(name, command.text("path"), replace=command.flag("replace"))
+        case "rename":
+            archive.rename_page_view(name, command.text("value"))
+        case "delete":
+            archive.delete_page_view(name)
+        case _:
+            raise InvalidValueError(f"there is no action {short_repr(action)}")
+    return {"page_views": archive.list_page_views()}
+
+
 CHANGES: list[tuple[str, Change]] = [
     ("/api/edit", edit_runs),
     ("/api/delete", delete_runs),
     ("/api/restore", restore_runs),
     ("/api/stop-study", stop_study),
+    ("/api/page-view", change_page_view),
 ]
 
 

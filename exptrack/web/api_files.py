@@ -114,6 +114,11 @@ def list_views(page: Page, _question: Question) -> dict[str, Any]:
     return {"views": page.archive.list_views()}
 
 
+def list_page_views(page: Page, _question: Question) -> dict[str, Any]:
+    """List the named views of the page."""
+    return {"page_views": page.archive.list_page_views()}
+
+
 HANDLERS: list[tuple[str, Handler]] = [
     ("/api/artifact-text", read_text),
     ("/api/artifact-table", read_table),
@@ -122,6 +127,7 @@ HANDLERS: list[tuple[str, Handler]] = [
     ("/api/groups-list", list_groups),
     ("/api/trash", list_trash),
     ("/api/views", list_views),
+    ("/api/page-views", list_page_views),
 ]
 
 

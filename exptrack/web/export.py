@@ -22,12 +22,14 @@ from typing import NamedTuple
 
 from exptrack import Archive, ExportError, NotFoundError, __version__
 from exptrack.new_files import DRAFT_PREFIX, write_new_file
-from exptrack.web.bundle import BOOT, STATIC, read_modules, read_worker
+from exptrack.web.export_modules import BOOT, STATIC, read_modules, read_worker
 
 INSIDE_BYTES = 64 * 1024 * 1024  # of a packed archive; a browser unpacks as much in about a second
 NONCE_BYTES = 16
 LEVEL = 6
 SHELL = "index.html"
+LINKED_STYLE = re.compile(r'<link rel="stylesheet" href="/static/([^"]+)">')
+IMPORTED_STYLE = re.compile(r'^@import "([^"]+)";$', re.M)
 # Only scripts and styles with the nonce run, and the modules that they import. No address can be asked.
 CSP = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'nonce-{nonce}';"
@@ -49,7 +51,7 @@ DOCUMENT = """<!doctype html>
 </head>
 <body>
 <div id="app">Opening {name}…</div>
-<noscript>This page needs JavaScript. Its archive stays readable: see docs/page.md of exptrack.</noscript>
+<noscript>This page needs JavaScript.</noscript>
 {parts}
 <script nonce="{nonce}">
 {boot}
@@ -138,7 +140,7 @@ def _compose(archive: Archive, content: bytes | None, size: int) -> bytes:
         "format": archive.info(count_rows=False).format,
         "bytes": size,
     }
-    modules = {"modules": read_modules(), "worker": read_worker(), "icon": icon, "about": about}
+    modules = {"modules": read_modules(), "worker": read_worker(), "about": about}
     parts = {
         "modules": json.dumps(modules).encode("ascii"),
         "sqlite": (STATIC / "vendor" / "sqlite3.wasm").read_bytes(),
@@ -160,10 +162,14 @@ def _compose(archive: Archive, content: bytes | None, size: int) -> bytes:
 
 
 def _read_styles() -> str:
-    """Return the style sheets of the shell, in its order."""
+    """Return the style sheets of the shell, in its order, with those that they import."""
     shell = (STATIC / SHELL).read_text(encoding="utf-8")
-    linked = re.findall(r'<link rel="stylesheet" href="/static/([^"]+)">', shell)
-    return "\n".join((STATIC / path).read_text(encoding="utf-8") for path in linked)
+    return "\n".join(_read_style(STATIC / path) for path in LINKED_STYLE.findall(shell))
+
+
+def _read_style(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    return IMPORTED_STYLE.sub(lambda found: _read_style(file.parent / found[1]), text)
 
 
 def _pack_part(content: bytes) -> str:

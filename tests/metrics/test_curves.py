@@ -140,13 +140,13 @@ def test_buckets_of_several_reads_lie_above_one_another(archive: Archive) -> Non
     with first, second:
         found = archive.curves([first, second], "loss", buckets=10)
         assert isinstance(found, Curves)
-        assert (found.by, found.width, len(found)) == ("step", 10, 2)
-        assert found[0].lists()["start"] == list(range(0, 100, 10))
-        assert found[1].lists()["start"] == [0, 10, 20, 30, 40]
-        assert found[0].lists()["count"] == [7, *[10] * 9]
-        later = archive.curves([first, second], "loss", width=10, start=40, stop=60)
-        assert later[0].lists()["sum"] == found[0].lists()["sum"][4:6]
-        assert [list(one.starts) for one in later] == [[40, 50], [40]]
+        assert (found.by, found.width, len(found)) == ("step", 16, 2)
+        assert found[0].lists()["start"] == list(range(0, 100, 16))
+        assert found[1].lists()["start"] == [0, 16, 32, 48]
+        assert found[0].lists()["count"] == [13, *[16] * 5, 4]
+        later = archive.curves([first, second], "loss", width=16, start=32, stop=64)
+        assert later[0].lists()["sum"] == found[0].lists()["sum"][2:4]
+        assert [list(one.starts) for one in later] == [[32, 48], [32, 48]]
         assert found[0].sums.tolist() == found[0].lists()["sum"]
         assert found[0].counts.tolist() == found[0].lists()["count"]
         narrow = archive.curves(first, "loss", by="time", width=0.25)
@@ -196,7 +196,7 @@ def test_columns_are_buffers_without_numpy(archive: Archive, monkeypatch: pytest
         "count",
         "nan_count",
     }
-    assert held["max"].tolist() == [12.0, 24.5, 37.0, 49.5]
+    assert held["max"].tolist() == [15.5, 31.5, 47.5, 49.5]
     assert (series["step"].format, series["value"].format, series["value"].nbytes) == ("q", "d", 800)
 
 

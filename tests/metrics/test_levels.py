@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exptrack import Archive, Buckets, Run
 from exptrack.metrics import buckets as bucket_calls
-from exptrack.metrics import curves, level_builder, levels, store
+from exptrack.metrics import curves, level_builder, levels, store, summary
 from tests.metrics.points import VALUES, same
 from tests.strategies import INT64
 
@@ -26,7 +26,7 @@ HUGE = 2.0**900
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let short series have levels of few buckets, and read and collect them in small parts."""
-    for module in (levels, store, bucket_calls):
+    for module in (levels, store, summary, bucket_calls):
         monkeypatch.setattr(module, "LEVEL_POINTS", 4)
     monkeypatch.setattr(levels, "MOST_BUCKETS", 8)
     monkeypatch.setattr(level_builder, "MOST_BUCKETS", 8)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exptrack import Archive, FieldInfo, FilterError, InvalidValueError
+from exptrack.query import value_counts
 from exptrack.query.field_summary import FieldSummary, summarize_values
 
 
@@ -143,6 +144,7 @@ CONFIG_VALUES = [
     "{}",
     "Zoë",
 ]
+LAST_VALUES = [math.nan, 0.5, 2.0, math.inf, -0.0]
 COUNTED = [
     "config.x",
     "config.y",
@@ -155,10 +157,20 @@ COUNTED = [
     "branch",
     "study",
     "dirty",
+    "metrics.loss",
+    "metrics.loss.min",
+    "metrics.loss.first",
+    "metrics.loss.mean",
+    "metrics.loss.count",
+    "metrics.acc",
 ]
 
 
-def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
+@pytest.mark.parametrize("share", [1, 1000], ids=["few are sought", "entries are tested"])
+def test_values_are_counted_as_they_are_read(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    monkeypatch.setattr(value_counts, "SCAN_SHARE", share)
     for number, value in enumerate(CONFIG_VALUES * 2):
         config = {"x": value} if number % 5 else {"y": value, "x": CONFIG_VALUES[number % 3]}
         tags = [f"t{number % 3}", "all"] if number % 4 else []
@@ -168,8 +180,11 @@ def test_values_are_counted_as_they_are_read(archive: Archive) -> None:
         if number % 2:
             run.add_note("same")
             run.add_note("same")
+        run.log({"loss": LAST_VALUES[number % len(LAST_VALUES)]})
+        run.log({"loss": LAST_VALUES[number % 3]})
         run.complete() if number % 3 else run.fail("broken")
     live = archive.start_run({"x": 7})
+    live.log({"loss": 0.5, "acc": 1.0})
     trashed = archive.start_run({"x": "gone"})
     trashed.complete()
     queries = [archive.runs(), archive.runs().limit(9), archive.runs().where("config.x = 1 or tag = t1")]

@@ -48,6 +48,7 @@ def fill(path: Path) -> str:
         with archive.start_run({"lr": 7.0}, name="gone") as gone:
             pass
         archive.trash_run(gone)
+        archive.save_page_view("größer", "/runs?where=config.lr+%3E+0.1")
         with archive.start_run({"lr": 0.5}) as other:
             other.use_artifact(f"{run.run_id}/bytes")
     return run.run_id

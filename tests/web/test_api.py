@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -316,6 +317,7 @@ def test_the_file_says_what_it_holds(client: Client, lab: Archive) -> None:
     assert found == as_json(shown)
     assert body(client.get("/api/groups-list"))["groups"] == as_json(lab.list_groups())
     assert body(client.get("/api/views"))["views"] == []
+    assert body(client.get("/api/page-views"))["page_views"] == as_json(lab.list_page_views()) != []
     assert body(client.get("/api/sweeps"))["studies"] == []
 
 
@@ -485,10 +487,21 @@ def test_a_file_is_sent_again_only_if_it_changed(client: Client) -> None:
 
 
 def test_the_address_of_every_view_leads_to_the_shell(client: Client) -> None:
-    shell = client.get("/")
+    shell = client.get("/sql")
     assert (shell.status, shell.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    for path in ("/runs", "/run/1k3f", "/sweep/a/b", "/sql", "/charts?runs=a"):
+    for path in ("/runs?order=name", "/run/1k3f", "/sweep/a/b", "/charts?runs=a"):
         assert client.get(path).content == shell.content
+
+
+def test_a_browser_keeps_files_under_the_version_of_the_page_for_good(client: Client) -> None:
+    shell = client.get("/").text
+    base = re.findall(r'<script type="module" src="(/static/[0-9a-f]{16}/)app.js">', shell)[0]
+    for path in ("app.js", "page.css", "views/charts.js", "vendor/uplot.js", "favicon.svg"):
+        found = client.get(base + path)
+        assert (found.status, found.headers["cache-control"]) == (200, "private, max-age=31536000, immutable")
+        assert client.get(base + path, {"if-none-match": found.headers["etag"]}).status == 304
+    for path in (f"{base}nothing.js", f"{base}views/../app.js", f"{base}views", f"/static/{0:016x}/app.js"):
+        assert client.send("GET", path).status == 404
 
 
 # Nothing writes
@@ -503,6 +516,7 @@ QUESTIONS = [
     "/api/importance?metric=loss", "/api/artifact-text?run=RUN&name=bytes",
     "/api/artifact-table?run=RUN&name=table",
     "/api/artifact-files?run=RUN&name=folder", "/api/file", "/api/groups-list", "/api/trash", "/api/views",
+    "/api/page-views",
     "/api/media?kind=image", "/api/media-names", "/api/media-grid?name=bytes",
     "/api/sweeps", "/artifact/RUN/1/bytes", "/artifact/RUN/1/folder?file=in.txt", "/", "/static/app.js",
 ]  # fmt: skip

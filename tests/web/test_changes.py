@@ -116,7 +116,7 @@ def test_a_wrong_change_changes_nothing(lab: Lab, command: Any, status: int) -> 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"runs": NaN', b'"\\ud800"'])
 def test_what_is_no_object_is_refused(lab: Lab, body: bytes) -> None:
-    for path in ("/api/edit", "/api/delete", "/api/restore", "/api/stop-study", "/api/sql"):
+    for path in ("/api/edit", "/api/delete", "/api/restore", "/api/stop-study", "/api/page-view", "/api/sql"):
         answer = lab.client.send("POST", path, CHANGE, body)
         assert (answer.status, answer.kind) == (400, "InvalidValueError")
 
@@ -184,3 +184,45 @@ def test_a_change_waits_for_another_writer(lab: Lab) -> None:
         lab.edit("add_tag", f"page {number}", runs=lab.runs[2:])
     writer.join()
     assert len(lab.archive.show_run(lab.runs[2]).summary.tags) == 26
+
+
+def change_view(lab: Lab, action: str, name: Any, **more: Any) -> Any:
+    return lab.client.post("/api/page-view", {"action": action, "name": name, **more})
+
+
+def test_page_views_are_saved_renamed_and_deleted(lab: Lab) -> None:
+    before = lab.client.get("/api/archive").json()["version"]
+    saved = change_view(lab, "save", "<b>größer</b>", path="/runs?where=lr+%3E+1#x").json()
+    assert saved["version"] == lab.client.get("/api/archive").json()["version"] != before
+    assert [(one["name"], one["path"]) for one in saved["page_views"]] == [
+        ("<b>größer</b>", "/runs?where=lr+%3E+1#x")
+    ]
+    taken = change_view(lab, "save", "<b>größer</b>", path="/sql")
+    assert (taken.status, taken.kind) == (409, "ConflictError")
+    change_view(lab, "save", "<b>größer</b>", path="/sql", replace=True)
+    renamed = change_view(lab, "rename", "<b>größer</b>", value="sql").json()["page_views"]
+    assert renamed == lab.client.get("/api/page-views").json()["page_views"]
+    assert [(view.name, view.path) for view in lab.archive.list_page_views()] == [("sql", "/sql")]
+    assert change_view(lab, "delete", "sql").json()["page_views"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ({"action": "save", "name": "x", "path": "//elsewhere.org"}, 400),
+        ({"action": "save", "name": "x", "path": "javascript:1"}, 400),
+        ({"action": "save", "name": "x"}, 400),
+        ({"action": "save", "name": "", "path": "/runs"}, 400),
+        ({"action": "save", "name": "x", "path": "/runs", "replace": 1}, 400),
+        ({"action": "open", "name": "kept"}, 400),
+        ({"action": "rename", "name": "kept", "value": None}, 400),
+        ({"action": "rename", "name": "none", "value": "x"}, 404),
+        ({"action": "delete", "name": "none"}, 404),
+        ({"action": "delete"}, 400),
+    ],
+)
+def test_a_wrong_change_of_page_views_changes_nothing(lab: Lab, command: Any, status: int) -> None:
+    lab.archive.save_page_view("kept", "/runs")
+    before = lab.archive.digest()
+    answer = lab.client.post("/api/page-view", command)
+    assert (answer.status, lab.archive.digest()) == (status, before)

@@ -141,7 +141,7 @@ def test_other_methods_are_refused(client: Client, method: str) -> None:
 
 def test_a_question_is_no_change_and_a_change_no_question(client: Client) -> None:
     assert client.post(API, {}).status == 405
-    for path in ("/api/edit", "/api/delete", "/api/restore", "/api/stop-study", "/api/sql"):
+    for path in ("/api/edit", "/api/delete", "/api/restore", "/api/stop-study", "/api/page-view", "/api/sql"):
         assert client.get(path).status == 404
 
 

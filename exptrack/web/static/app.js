@@ -1,6 +1,5 @@
 /** The shell: one bar on top, the view below it, messages, keys and the help dialog. */
-import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
-import { staticUrl } from "./address.js";
+import { html, render, signal, useEffect, useErrorBoundary, useRef, useState } from "./vendor/ui.js";
 import { archive, connection, onNewToken } from "./api.js";
 import { readArchive } from "./archive.js";
 import { setTheme, theme } from "./colors.js";
@@ -10,9 +9,14 @@ import { clock, visible } from "./format.js";
 import { onKeyDown, useKeys } from "./keys.js";
 import { liveState } from "./live.js";
 import { VIEWS, followLinks, go, route } from "./router.js";
-import { Toasts } from "./toasts.js";
+import { Toasts, toastError } from "./toasts.js";
+import Runs, { beginRuns } from "./views/runs.js";
 
 const RETRY_MS = 3000;
+const PATIENCE_MS = 80; // A page that stays empty for longer seems to be broken.
+const ICON = document.querySelector("link[rel=icon]").href;
+/** Views that come with the shell. The others are loaded when they are first shown. */
+const AT_ONCE = { runs: Runs };
 const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
 const LIVE = {
     live: "Live: the page follows the archive.",
@@ -29,13 +33,38 @@ function ThemeSwitch() {
         <${Icon} name=${icon} /></button>`;
 }
 
+/** The menu of named views while it is open: {NamedViews, anchor}. It is loaded when it is first opened. */
+const menu = signal(null);
+
+async function openNamedViews() {
+    try {
+        const { NamedViews } = await import("./components/named_views.js");
+        menu.value = { NamedViews, anchor: document.getElementById("named-views") };
+    } catch (error) {
+        toastError(error);
+    }
+}
+
+const closeNamedViews = () => {
+    menu.value = null;
+};
+
+function NamedViewsButton() {
+    const { NamedViews, anchor } = menu.value ?? {};
+    return html`<button id="named-views" title="Named views (b)" aria-haspopup="dialog"
+            aria-expanded=${NamedViews ? "true" : "false"}
+            onClick=${NamedViews ? closeNamedViews : openNamedViews}>
+            <${Icon} name="bookmark" />Views</button>
+        ${NamedViews && html`<${NamedViews} anchor=${anchor} onClose=${closeNamedViews} />`}`;
+}
+
 function Bar() {
     const view = route.value.view;
     const links = Object.entries(VIEWS).filter(([, { label }]) => label);
     const state = liveState.value;
     return html`<header class="bar">
         <a class="brand" href="/runs">
-            <img src=${staticUrl("/static/favicon.svg")} alt="" width="20" height="20" />exptrack</a>
+            <img src=${ICON} alt="" width="20" height="20" />exptrack</a>
         ${
             archive.value &&
             html`<span class="archive" title=${archive.value.path}>
@@ -53,6 +82,7 @@ function Bar() {
             <${Icon} name="lock" size=${12} /> read only</span>`
         }
         <span class=${`pulse ${state}`} title=${LIVE[state]}><i></i>${state}</span>
+        <${NamedViewsButton} />
         <button class="icon" title="Keys (?)" aria-label="Show all keys" onClick=${openHelp}>
             <${Icon} name="keyboard" /></button>
         <${ThemeSwitch} />
@@ -82,6 +112,9 @@ function Failed({ error, retry }) {
         <p><button onClick=${retry}>Try again</button> <a href="/runs">Go to the runs</a></p></div>`;
 }
 
+/** If a view cannot be loaded, the server may have another version of the page by now. */
+const reload = () => location.reload();
+
 function Shown({ View, route: shown }) {
     const [error, reset] = useErrorBoundary();
     return error ? html`<${Failed} error=${error} retry=${reset} />` : html`<${View} route=${shown} />`;
@@ -89,13 +122,13 @@ function Shown({ View, route: shown }) {
 
 function Main() {
     const shown = route.value;
-    const [loaded, setLoaded] = useState(null);
-    const [attempt, setAttempt] = useState(0);
+    const [late, setLate] = useState(null);
     const main = useRef(null);
     const first = useRef(true);
     useEffect(() => {
+        if (shown.view in AT_ONCE) return undefined;
         if (!(shown.view in VIEWS)) {
-            setLoaded({
+            setLate({
                 name: shown.view,
                 error: new Error(`there is no view ${shown.view}; choose one in the bar`),
             });
@@ -103,13 +136,14 @@ function Main() {
         }
         let wanted = true;
         import(`./views/${shown.view}.js`).then(
-            (module) => wanted && setLoaded({ name: shown.view, View: module.default }),
-            (error) => wanted && setLoaded({ name: shown.view, error }),
+            (module) => wanted && setLate({ name: shown.view, View: module.default }),
+            (error) => wanted && setLate({ name: shown.view, error }),
         );
         return () => {
             wanted = false;
         };
-    }, [shown.view, attempt]);
+    }, [shown.view]);
+    const loaded = shown.view in AT_ONCE ? { name: shown.view, View: AT_ONCE[shown.view] } : late;
     useEffect(() => {
         if (!loaded) return;
         const { label, title } = VIEWS[loaded.name] ?? { title: "Nothing" };
@@ -118,9 +152,8 @@ function Main() {
         first.current = false;
     }, [loaded?.name]);
     const ready = loaded?.name === shown.view;
-    const retry = () => setAttempt(attempt + 1);
     return html`<main id="main" ref=${main} tabindex="-1" aria-busy=${!ready}>
-        ${ready && loaded.error && html`<${Failed} error=${loaded.error} retry=${retry} />`}
+        ${ready && loaded.error && html`<${Failed} error=${loaded.error} retry=${reload} />`}
         ${ready && loaded.View && html`<${Shown} key=${loaded.name} View=${loaded.View} route=${shown} />`}
     </main>`;
 }
@@ -134,13 +167,26 @@ function App() {
                 does: `Go to ${label}`,
                 run: () => go(`/${name}`),
             })),
+        { keys: "b", does: "Show the named views, and name this one", run: openNamedViews },
         { keys: "?", does: "Show all keys", run: openHelp },
     ]);
+    // After the first frame: the view's own question goes first.
+    useEffect(() => {
+        readArchive();
+    }, []);
     return html`<a class="skip" href="#main">Skip to the content</a>
         <${Bar} /><${LostBar} /><${Main} /><${Toasts} /><${Help} />`;
 }
 
+/** Draws the page. If it begins with the runs, they are waited for: one frame is drawn instead of two. */
+async function start() {
+    const shown = route.peek();
+    if (shown.view === "runs") {
+        await Promise.race([beginRuns(shown), new Promise((done) => setTimeout(done, PATIENCE_MS))]);
+    }
+    render(html`<${App} />`, document.getElementById("app"));
+}
+
 document.addEventListener("click", followLinks);
 document.addEventListener("keydown", onKeyDown);
-render(html`<${App} />`, document.getElementById("app"));
-readArchive();
+start();

@@ -43,7 +43,7 @@ function append(query, name, value) {
 }
 
 function open(url, push) {
-    if (url === location.pathname + location.search + location.hash) return;
+    if (url === here()) return;
     history[push ? "pushState" : "replaceState"](null, "", url);
     href.value = location.href;
 }
@@ -66,6 +66,17 @@ export const fragment = () => location.hash.slice(1);
 
 /** Replaces what stands behind the #, without a history entry. */
 export const setFragment = (text) => history.replaceState(history.state, "", `#${text}`);
+
+/** The address of the view as it is shown now, within the page. */
+export const here = () => location.pathname + location.search + location.hash;
+
+/** The view to which an address leads, of VIEWS; null if there is none. A browser takes `//host` for a site. */
+export function viewAt(path) {
+    if (!path.startsWith("/") || !URL.canParse(path, "http://page")) return null;
+    const { host, pathname } = new URL(path, "http://page");
+    const name = pathname.split("/")[1] || "runs";
+    return host === "page" && Object.hasOwn(VIEWS, name) ? VIEWS[name] : null;
+}
 
 const decode = (part) => {
     try {

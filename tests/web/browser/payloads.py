@@ -86,6 +86,9 @@ def fill_with_payloads(path: Path) -> list[str]:
     )
     with Archive(path) as archive:
         made = archive.record_runs(records)
+        for payload in PAYLOADS:
+            archive.save_page_view(payload, f"/runs?where={payload}")
+        archive.save_page_view(REVERSED, f"/{PAYLOADS[0]}")
         for number, payload in enumerate(PAYLOADS):
             study = archive.create_study(StudyConfig(f"{payload} {number}", metric="loss"))
             study.optimize(lambda trial: trial.suggest_float("lr", 0.1, 1), 1, start_runs=False)

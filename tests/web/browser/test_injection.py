@@ -54,6 +54,7 @@ VIEWS = {
     "media": ("/media", "", False),
     "sql": (f"/sql#{quote(SQL)}", "button.primary", True),
     "file": ("/file", "", False),
+    "named-views": ("/file", "#named-views", True),
 }
 
 

@@ -3,33 +3,66 @@
  * Invariants: rows are replaced when the new ones are there, never by nothing; a filter with a problem leaves
  * the last good result. New runs are shown at once only where nothing can jump: newest first, and at the top.
  */
-import { useEffect, useRef, useState } from "../vendor/ui.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/ui.js";
 import { wasAborted } from "../api.js";
 import { watch } from "../live.js";
 import { toastError } from "../toasts.js";
 import { GroupedRows } from "./groups.js";
 import { RunRows } from "./rows.js";
 
+const keyOf = ({ where, order, grouping }) => JSON.stringify([where, order, grouping]);
+
+/** Rows under way: {key, rows, opening, isOpen, abort}. `asked` is {where, order, columns, grouping}. */
+function beginRows({ where, order, columns, grouping }) {
+    const nobody = () => {};
+    const query = { where, order };
+    const rows = grouping
+        ? new GroupedRows({ query, ...grouping, columns, onChange: nobody, onError: toastError })
+        : new RunRows(query, columns, nobody, toastError);
+    const abort = new AbortController();
+    const begun = { key: keyOf({ where, order, grouping }), rows, abort, isOpen: false };
+    begun.opening = rows.open(abort.signal).then(() => {
+        begun.isOpen = true;
+    });
+    return begun;
+}
+
+let early = null; // Rows that were begun before there was a view.
+
+/** Begins rows for the view that comes. Resolves when they are there, or the view can tell why they are not. */
+export function beginEarly(asked) {
+    early = beginRows(asked);
+    return early.opening.catch(() => {});
+}
+
+function takeEarly(key) {
+    const taken = early?.key === key ? early : null;
+    early = null;
+    return taken;
+}
+
 /** Returns {rows, problem, isLoading, reopen}. `grouping` is {keys, metric} or null; `isAtTop` is asked. */
 export function useRows({ where, order, columns, grouping, open, isAtTop }) {
-    const [shown, setShown] = useState(null);
+    const key = keyOf({ where, order, grouping });
+    const [first] = useState(() => takeEarly(key));
+    const waiting = useRef(first);
+    const [shown, setShown] = useState(first?.isOpen ? first.rows : null);
     const [problem, setProblem] = useState(null);
-    const [isLoading, setLoading] = useState(true);
+    const [isLoading, setLoading] = useState(shown === null);
     const [attempt, setAttempt] = useState(0);
     const [, redraw] = useState(0);
     const newest = useRef({});
     newest.current = { shown, isNewestFirst: order.length === 0 && !grouping, isAtTop };
-    const key = JSON.stringify([where, order, grouping]);
 
-    useEffect(() => {
-        const abort = new AbortController();
-        const changed = () => redraw((before) => before + 1);
-        const query = { where, order };
-        const rows = grouping
-            ? new GroupedRows({ query, ...grouping, columns, onChange: changed, onError: toastError })
-            : new RunRows(query, columns, changed, toastError);
+    // At once, and not after the next frame: the server reads while the browser draws.
+    useLayoutEffect(() => {
+        const begun = waiting.current ?? beginRows({ where, order, columns, grouping });
+        const { rows } = begun;
+        waiting.current = null;
+        rows.onChange = () => redraw((before) => before + 1);
+        if (begun.isOpen) return undefined;
         setLoading(true);
-        rows.open(abort.signal).then(
+        begun.opening.then(
             () => {
                 setProblem(null);
                 setLoading(false);
@@ -37,7 +70,6 @@ export function useRows({ where, order, columns, grouping, open, isAtTop }) {
                     before?.close();
                     return rows;
                 });
-                rows.readIndex();
             },
             (error) => {
                 if (wasAborted(error)) return;
@@ -46,9 +78,13 @@ export function useRows({ where, order, columns, grouping, open, isAtTop }) {
                 else toastError(error);
             },
         );
-        return () => abort.abort();
+        return () => begun.abort.abort();
     }, [key, attempt]);
     useEffect(() => () => newest.current.shown?.close(), []);
+    // After the rows are on the screen: in a large archive the index keeps the server busy.
+    useEffect(() => {
+        shown?.readIndex();
+    }, [shown]);
     useEffect(() => shown?.show(columns), [shown, columns]);
     useEffect(() => {
         if (shown instanceof GroupedRows) shown.unfold(open);

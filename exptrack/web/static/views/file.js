@@ -27,17 +27,21 @@ async function readFile(signal) {
 
 export default function FileView() {
     const file = useLoad(readFile, [], useNews({ runs: true }, PAUSE_MS));
+    const isExport = archive.value?.is_export ?? false;
     return html`<div class="view file-view"><${Loaded} of=${file}>${(answer) => html`
         <${Head} info=${answer.info} />
         <div class="file-grid">
             <${Sizes} info=${answer.info} />
             <div class="file-stack">
-                ${archive.value?.is_export ? html`<${Exported} />` : html`<${Verify} />`}
-                <${Waiting} waiting=${answer.info.waiting} /></div>
+                ${isExport ? html`<${Exported} />` : html`<${Verify} />`}
+                ${!isExport && html`<${Waiting} waiting=${answer.info.waiting} />`}</div>
             <${Versions} info=${answer.info} />
             <${Largest} storage=${answer.storage} holders=${answer.holders} />
-            <${Trash} trash=${answer.trash} freed=${answer.freed} reload=${file.reload} />
-            ${!archive.value?.is_export && html`<${Commands} path=${answer.info.path} />`}
+            ${
+                !isExport &&
+                html`<${Trash} trash=${answer.trash} freed=${answer.freed} reload=${file.reload} />`
+            }
+            ${!isExport && html`<${Commands} path=${answer.info.path} />`}
         </div>`}<//></div>`;
 }
 
@@ -273,8 +277,10 @@ async function verify(tell, signal) {
 /** What an exported page cannot do. */
 function Exported() {
     return html`<${Card} title="Check all data">
-        <p class="soft">This page is a file without a server, and does not prove checksums.
-            On the archive itself, <code>exptrack verify</code> does.</p><//>`;
+        <p class="soft">This page has no server, and proves no checksums. Save the archive that it has
+            inside, and check that by <code>exptrack verify</code>.</p>
+        <div class="row"><a class="button" href="/artifact/archive" download=${archive.value.name}><${Icon}
+            name="download" /> Save the archive</a></div><//>`;
 }
 
 function Verify() {

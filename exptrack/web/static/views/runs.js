@@ -10,7 +10,7 @@ import { count, plural, zone } from "../format.js";
 import { useKeys } from "../keys.js";
 import { toast, toastError } from "../toasts.js";
 import { SelectionBar, exportCsv } from "../runs/actions.js";
-import { baseOf, defaultColumns, describe, fieldsOf } from "../runs/columns.js";
+import { baseOf, defaultColumns, describe, fieldsOf, firstMetric } from "../runs/columns.js";
 import { Chips } from "../runs/chips.js";
 import { onEdited } from "../runs/edit.js";
 import { NoMatch, NoRuns } from "../runs/empty.js";
@@ -20,11 +20,26 @@ import { SortButton, leadColumn, sparkColumn } from "../runs/heads.js";
 import { conditionsOf, nextOrder, readQuery, writeFacets, writeSelection } from "../runs/query.js";
 import { Tools } from "../runs/tools.js";
 import { useFields } from "../runs/use_fields.js";
-import { useRows } from "../runs/use_rows.js";
+import { beginEarly, useRows } from "../runs/use_rows.js";
 import { useWidths } from "../runs/widths.js";
 
 const MEAN_WIDTH = 160; // A mean, its spread and a mark.
 const TOO_MANY = "These are too many single runs for one selection; write a filter for them, and select all.";
+
+/** What the address of the page asks for, before it is known which fields the runs have. */
+export function beginRuns({ params }) {
+    const query = readQuery(params);
+    const grouping = groupingOf(query);
+    const names = query.columns ?? withGrouping(defaultColumns(null, 0), grouping);
+    return beginEarly({
+        where: conditionsOf(query),
+        order: query.order,
+        columns: fieldsOf(names),
+        grouping,
+    });
+}
+
+const groupingOf = ({ group, metric }) => (group.length && metric ? { keys: group, metric } : null);
 
 export default function Runs({ route }) {
     const query = useMemo(() => readQuery(route.params), [route.params]);
@@ -36,10 +51,15 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
+<<<<<<< HEAD
+    const grouping = useMemo(() => groupingOf(query), [query.group.join("\u0000"), query.metric]);
+=======
+    const metric = query.metric ?? (query.group.length ? firstMetric(fields, of) : null);
     const grouping = useMemo(
-        () => (query.group.length && query.metric ? { keys: query.group, metric: query.metric } : null),
-        [query.group.join("\u0000"), query.metric],
+        () => (query.group.length && metric ? { keys: query.group, metric } : null),
+        [query.group.join("\u0000"), metric],
     );
+>>>>>>> dfx
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
         [query.columns?.join("\u0000"), fields, of, grouping],
@@ -223,7 +243,7 @@ export default function Runs({ route }) {
                 html`<${Facets} facets=${facetsOf(fields, of)} chosen=${query.facets} onChoose=${choose}
                 whereOf=${(field) => conditionsOf(query, field)} stamp=${stamp} />`
             }
-            ${rows && rows.total === 0 && html`<${NoMatch} query=${query} set=${route.set} />`}
+            ${rows && rows.total === 0 && archive.value && html`<${NoMatch} query=${query} set=${route.set} />`}
             ${
                 rows &&
                 rows.total > 0 &&

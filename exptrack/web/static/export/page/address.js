@@ -4,18 +4,19 @@
 import { useEffect, useState } from "../../vendor/ui.js";
 import { wasAborted } from "../../api.js";
 import { getBytes } from "./api.js";
-import { ICON } from "./parts.js";
 
 // Content is shown as what it says it is only if it is an image. As a blob in <img> it never runs.
 const IMAGES = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml)$/;
 
-export const staticUrl = () => ICON;
-
 /** Reads an artifact as a blob. The server's small pictures are the whole images here. */
 export async function readBlob(url, signal) {
-    const whole = url.replace(/^\/thumbnail\/([^?]*)\?.*$/, "/artifact/$1");
-    const { buffer, mediaType } = await getBytes(whole, signal);
-    return new Blob([buffer], { type: IMAGES.test(mediaType ?? "") ? mediaType : "application/octet-stream" });
+    const { buffer, mediaType } = await getBytes(
+        url.replace(/^\/thumbnail\/([^?]*)\?.*$/, "/artifact/$1"),
+        signal,
+    );
+    return new Blob([buffer], {
+        type: IMAGES.test(mediaType ?? "") ? mediaType : "application/octet-stream",
+    });
 }
 
 export function useImageUrl(url) {

@@ -2,10 +2,11 @@
  * In an exported page, takes the place of ../../api.js: a worker answers, over the archive in memory.
  * Invariants: one question is asked at a time. One that was aborted before its turn is never asked.
  */
-import { ApiError, archive, connection, urlOf, wasAborted } from "../../api.js";
+import { ApiError, urlOf } from "../../api.js";
 import { ABOUT, WASM, WORKER } from "./parts.js";
 
-export { ApiError, archive, connection, urlOf, wasAborted };
+// What is exported below takes the place of what has the same name there.
+export * from "../../api.js";
 
 const address = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
 const worker = new Worker(address);
@@ -35,8 +36,10 @@ worker.addEventListener("message", ({ data }) => {
     next();
 });
 worker.addEventListener("error", ({ message }) => {
-    const said = `the page cannot read the archive (${message}); reload it`;
-    const problem = { kind: "WorkerError", message: said };
+    const problem = {
+        kind: "WorkerError",
+        message: `the page cannot read the archive (${message}); reload it`,
+    };
     for (const { refuse } of asked ? [asked, ...waiting] : waiting) refuse(new ApiError(problem, 0));
     waiting.length = 0;
     asked = null;
@@ -72,6 +75,12 @@ export async function getBytes(url, signal) {
     const { buffer, media_type: mediaType } = await ask({ url }, { signal });
     return { buffer, mediaType };
 }
+
+/** There is no server that asks for a token. */
+export const withToken = (url) => url;
+
+/** Fails if the bytes at an address cannot be had. */
+export const check = getBytes;
 
 export async function post(path, body, signal) {
     return JSON.parse((await ask({ url: path, body }, { signal })).json);

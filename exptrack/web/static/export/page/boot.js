@@ -26,9 +26,8 @@
         return `data:text/javascript;base64,${btoa(signs)}`;
     };
     try {
-        const { modules, worker, icon, about } = await read("modules");
+        const { modules, worker, about } = await read("modules");
         globalThis.exptrackParts = {
-            icon,
             about,
             worker,
             wasm: await unpack("sqlite"),

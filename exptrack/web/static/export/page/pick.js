@@ -40,13 +40,26 @@ function Picker({ end }) {
         };
     }, []);
     const { file, problem } = state;
-    return html`<main class="empty" id="main"><h1>Drop the archive here</h1>
-        <p>This page shows the archive <bdi>${visible(ABOUT.name)}</bdi>. It has ${bytes(ABOUT.bytes)}, too much
-            to be inside the page.</p>
-        <p>The browser keeps it in memory, and needs about ${bytes(2 * ABOUT.bytes)} for it. Nothing leaves this
-            machine.</p>
-        <p><label>Archive <input type="file" disabled=${file !== null}
-            onChange=${(event) => open(event.target.files[0])} /></label></p>
+    return html`<main class="empty" id="main">
+        <h1>Drop the archive here</h1>
+        <p>
+            This page shows the archive <bdi>${visible(ABOUT.name)}</bdi>. It has ${bytes(ABOUT.bytes)}, too
+            much to be inside the page.
+        </p>
+        <p>
+            The browser keeps it in memory, and needs about ${bytes(2 * ABOUT.bytes)} for it. Nothing leaves
+            this machine.
+        </p>
+        <p>
+            <label
+                >Archive
+                <input
+                    type="file"
+                    disabled=${file !== null}
+                    onChange=${(event) => open(event.target.files[0])}
+            /></label>
+        </p>
         ${file && html`<p role="status">Reading <bdi>${visible(file.name)}</bdi>…</p>`}
-        ${problem && html`<p class="problem" role="alert">${visible(problem)}</p>`}</main>`;
+        ${problem && html`<p class="problem" role="alert">${visible(problem)}</p>`}
+    </main>`;
 }

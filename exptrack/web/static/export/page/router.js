@@ -3,11 +3,11 @@
  * Invariant: the URL is the whole state; a reload, the back button and a copied link restore the view.
  */
 import { computed, options, signal } from "../../vendor/ui.js";
-import { VIEWS, pageUrl } from "../../router.js";
+import { VIEWS, pageUrl, viewAt } from "../../router.js";
 import { toastError } from "../../toasts.js";
 import { readBlob } from "./address.js";
 
-export { VIEWS, pageUrl };
+export { VIEWS, pageUrl, viewAt };
 
 const read = () => new URL(location.hash.slice(1) || "/runs", "http://page");
 const href = signal(read().href);
@@ -35,6 +35,8 @@ export function set(changes, { push = false } = {}) {
     }
     open(pageUrl(url.pathname, url.searchParams) + url.hash, push);
 }
+
+export const here = () => location.hash.slice(1);
 
 export const fragment = () => read().hash.slice(1);
 

@@ -165,3 +165,6 @@ export function describeStatement(sql) {
 
 /** The version of SQLite. */
 export const sqliteVersion = () => sqlite.version.libVersion;
+
+/** Returns a copy of the bytes of the archive. */
+export const exportArchive = () => sqlite.capi.sqlite3_js_db_export(database.pointer);

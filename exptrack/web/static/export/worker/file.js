@@ -1,5 +1,5 @@
-/** Answers questions about the file: its sizes and counts, and the trash. */
-import { records, rows, sqliteVersion, value } from "./database.js";
+/** Answers questions about the file: its sizes and counts, the trash, and the named views of the page. */
+import { exportArchive, records, rows, sqliteVersion, value } from "./database.js";
 import { readTrash, summarizeRuns } from "./lookup.js";
 import { countRuns } from "./runs.js";
 import { toIso } from "./times.js";
@@ -13,6 +13,9 @@ const STORAGE = `SELECT s.run_id, r.name,
         JOIN blob AS b ON b.id = e.blob WHERE a.run = r.id) AS size_bytes,
     s.stored_bytes, s.shared_bytes
     FROM run_storage AS s JOIN run AS r ON r.run_id = s.run_id ORDER BY s.stored_bytes DESC, s.run_id`;
+
+const PAGE_VIEWS = "SELECT name, path, changed_at FROM page_views ORDER BY name";
+const HAS_PAGE_VIEWS = "SELECT count(*) FROM sqlite_schema WHERE name = 'page_views'"; // not in format 1
 
 let about = { name: "", exptrack: "" };
 
@@ -63,14 +66,25 @@ function showFile() {
     };
 }
 
+/** The archive itself, to be saved as a file. */
+const sendArchive = () => ({ buffer: exportArchive().buffer, media_type: null });
+
 function listTrash() {
     const found = readTrash();
     const runs = summarizeRuns(found);
-    return { trash: runs.map((run, place) => ({ run, deleted_at: toIso(found[place].deleted_at) })) };
+    const trash = runs.map((run, place) => ({ run, deleted_at: toIso(found[place].deleted_at) }));
+    return { trash, freed_bytes: 0 };
+}
+
+function listPageViews() {
+    const found = value(HAS_PAGE_VIEWS) ? records(PAGE_VIEWS) : [];
+    return { page_views: found.map((view) => ({ ...view, changed_at: toIso(view.changed_at) })) };
 }
 
 export const HANDLERS = [
     ["/api/archive", describeArchive],
     ["/api/file", showFile],
+    ["/artifact/archive", sendArchive],
     ["/api/trash", listTrash],
+    ["/api/page-views", listPageViews],
 ];

@@ -8,6 +8,13 @@ import { selectRuns } from "./selection.js";
 import { toSeconds } from "./times.js";
 import { FACTS } from "./vocabulary.js";
 
+const DECADES_FROM = 100; // the greatest number by the least, from which bins follow decades
+// Which digits begin a bin in a decade, and which decades have bins; the finest that fits is taken.
+const ROUND = [
+    [[1, 2, 3, 4, 5, 6, 7, 8, 9], 1],
+    [[1, 2, 5], 1],
+    ...[1, 2, 3, 5, 10, 20, 50, 100].map((step) => [[1], step]),
+];
 const SHARES = ["0.0", "0.05", "0.25", "0.5", "0.75", "0.95", "1.0"];
 const MAX_BINS = 1_000;
 const WHOLE = new Set("count nan_count last_step first_step min_step max_step".split(" "));
@@ -95,15 +102,33 @@ function quantile(ordered, share) {
     return mix(ordered[low], ordered[Math.min(low + 1, ordered.length - 1)], place - low);
 }
 
-/** The edges of bins of equal width; one bin if all numbers are equal. */
+/** The edges of bins: of each decade, or of equal width; one bin if all numbers are equal. */
 function cutRange(ordered, bins) {
     if (!ordered.length) return [];
     const [first, last] = [ordered[0], ordered.at(-1)];
     if (first === last) return [first, last];
+    const decades = first > 0 && last / first >= DECADES_FROM ? cutDecades(first, last, bins) : null;
+    if (decades) return decades;
     const edges = Array.from({ length: bins + 1 }, (_, place) =>
         Math.min(Math.max(mix(first, last, place / bins), first), last),
     );
     return [...new Set(edges)].sort((a, b) => a - b);
+}
+
+/** Edges at round numbers, from `first` or below to `last` or above; null if those are too many. */
+function cutDecades(first, last, bins) {
+    const from = Math.floor(Math.log10(first)) - 1;
+    const decades = Array.from({ length: Math.floor(Math.log10(last)) + 2 - from }, (_, place) => from + place);
+    for (const [digits, step] of ROUND) {
+        const rounds = decades
+            .filter((decade) => decade % step === 0)
+            .flatMap((decade) => digits.map((digit) => Number(`${digit}e${decade}`)));
+        const inner = rounds.filter((edge) => first < edge && edge < last);
+        const below = rounds.findLast((edge) => edge > 0 && edge <= first) ?? first;
+        const above = rounds.find((edge) => edge >= last && Number.isFinite(edge)) ?? last;
+        if (inner.length < bins) return [below, ...inner, above];
+    }
+    return null;
 }
 
 function countBins(ordered, edges) {

@@ -14,9 +14,6 @@ from tests.changes import trace
 READINGS: dict[str, Callable[[Archive, list[str]], object]] = {
     "diff_runs": lambda archive, runs: archive.diff_runs(*runs),
     "group_by": lambda archive, _: archive.group_by("loss", "loss"),
-    "read_together": lambda archive, runs: archive.read_together(
-        lambda: (archive.list_runs(), archive.read_head(runs[0]).notes, archive.runs().tagged("late").count())
-    ),
     "verify": lambda archive, _: archive.verify().problems,
 }
 

@@ -452,7 +452,7 @@ def test_beyond_the_limits_the_newest_and_the_best_runs_are_shown(
 def test_twenty_runs_of_ten_metrics_fit_into_a_mail(tmp_path: Path) -> None:
     with Archive(tmp_path / "lab.db") as archive:
         curves = {
-            f"loss {n}": (range(2000), [math.sin(step / 90 + n) for step in range(2000)]) for n in range(10)
+            f"loss {n}": (range(400), [math.sin(step / 18 + n) for step in range(400)]) for n in range(10)
         }
         archive.record_runs([make_run(number, metrics=curves) for number in range(20)])
         _page, made = report_on(archive)

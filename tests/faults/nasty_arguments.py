@@ -167,6 +167,7 @@ SOUND: dict[str, Callable[[Lab], Any]] = {
     "run_id": lambda lab: lab.first,
     "run_a": lambda lab: lab.first,
     "run_b": lambda lab: lab.second,
+    "read": lambda lab: lab.archive.list_runs,
     "row_ids": lambda _lab: [1, 2],
     "run_ids": lambda lab: [lab.first, lab.second],
     "subject": lambda lab: lab.first,

@@ -23,6 +23,7 @@ from exptrack.query.compiler import (
     METRIC_VALUES,
     SETS,
     STATES,
+    TRIAL_COLUMNS,
     Compiler,
     Fragment,
     find_by_trial,
@@ -116,7 +117,9 @@ class RunSets:
         test = self._compiler.test(condition)
         if among is not None and among.bit_count() * SCAN_SHARE < self._size:
             sql = _TESTED_AMONG.format(test=test.sql.format(id="r.id"))
-            return self.read(Fragment(sql, (json.dumps(unpack(among)), *test.values)))
+            # Not kept: it is of these runs only.
+            chosen = Fragment(sql, (json.dumps(unpack(among)), *test.values))
+            return _read_set(self._connection, chosen, self._size)
         return self.read(Fragment(_TESTED.format(test=test.sql.format(id="r.id")), test.values))
 
     # By an index
@@ -136,6 +139,8 @@ class RunSets:
             return self._walk_words(condition)
         if field.name == "status":
             return self._walk_statuses(condition)
+        if field.name in TRIAL_COLUMNS:
+            return self._walk_trials(condition)
         statements = self._compiler.find_candidates(condition)
         return None if statements is None else self._unite(statements)
 
@@ -147,6 +152,10 @@ class RunSets:
             held = self._walk_values(comparable)
             equal = self._walk_values(Comparison(one.field, "=", one.values))
             return None if held is None or equal is None else held & ~equal
+        if one.operator == "exists":
+            held = self._walk_values(comparable) or NOBODY
+            others = self._read_all() & ~held  # that may have it as null
+            return held | self._test(one, others) if others else held
         if one.operator not in ("is comparable", "like"):
             statements = self._compiler.find_candidates(one)
             return None if statements is None else self._unite(statements)
@@ -196,6 +205,14 @@ class RunSets:
         sql = f"SELECT DISTINCT x.run AS run FROM {words.source} WHERE {words.where(match.sql)}"
         found = self.read(Fragment(sql, match.values))
         return self._invert(found) if negated else found
+
+    def _walk_trials(self, one: Comparison) -> RunSet | None:
+        value = TRIAL_COLUMNS[one.field.name]
+        match = Fragment(f"{value} IS NOT NULL")
+        if one.operator not in ("is null", "exists", "is comparable"):
+            match = match_value(value, one.operator, one.values)
+        found = self.read(find_by_trial(match))
+        return self._invert(found) if one.operator == "is null" else found
 
     def _walk_statuses(self, one: Comparison) -> RunSet | None:
         if one.operator in ("is null", "exists", "is comparable"):

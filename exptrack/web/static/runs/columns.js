@@ -81,7 +81,7 @@ export function drawValue(x) {
 /** Whether runs differ in a field, as far as its extremes and counts tell. */
 export function varies(info, total) {
     if (info.numbers > 0 && (info.least !== info.greatest || info.others > 0)) return true;
-    return info.numbers + info.others < total || (info.distinct ?? 2) > 1;
+    return info.numbers + info.others < total || (info.others > 0 && (info.distinct ?? 2) > 1);
 }
 
 const isText = (info) => info.others > 0 && info.numbers === 0;

@@ -39,7 +39,11 @@ export function beginRuns({ params }) {
     });
 }
 
-const groupingOf = ({ group, metric }) => (group.length && metric ? { keys: group, metric } : null);
+/** How rows are grouped; `fallback` is the metric if the address names none. */
+function groupingOf({ group, metric }, fallback = null) {
+    const chosen = metric ?? fallback;
+    return group.length && chosen ? { keys: group, metric: chosen } : null;
+}
 
 export default function Runs({ route }) {
     const query = useMemo(() => readQuery(route.params), [route.params]);
@@ -51,15 +55,11 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
-<<<<<<< HEAD
-    const grouping = useMemo(() => groupingOf(query), [query.group.join("\u0000"), query.metric]);
-=======
-    const metric = query.metric ?? (query.group.length ? firstMetric(fields, of) : null);
+    const fallback = query.group.length ? firstMetric(fields, of) : null;
     const grouping = useMemo(
-        () => (query.group.length && metric ? { keys: query.group, metric } : null),
-        [query.group.join("\u0000"), metric],
+        () => groupingOf(query, fallback),
+        [query.group.join("\u0000"), query.metric, fallback],
     );
->>>>>>> dfx
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
         [query.columns?.join("\u0000"), fields, of, grouping],

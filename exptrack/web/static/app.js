@@ -11,6 +11,12 @@ import { liveState } from "./live.js";
 import { VIEWS, followLinks, go, route } from "./router.js";
 import { Toasts, toastError } from "./toasts.js";
 import Runs, { beginRuns } from "./views/runs.js";
+
+const RETRY_MS = 3000;
+const PATIENCE_MS = 80; // A page that stays empty for longer seems to be broken.
+const ICON = document.querySelector("link[rel=icon]").href;
+/** Views that come with the shell. The others are loaded when they are first shown. */
+const AT_ONCE = { runs: Runs };
 const THEMES = { system: ["monitor", "light"], light: ["sun", "dark"], dark: ["moon", "system"] };
 const LIVE = {
     live: "Live: the page follows the archive.",

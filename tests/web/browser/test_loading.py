@@ -30,9 +30,9 @@ def files_of(asked: list[str]) -> list[str]:
 
 
 def test_the_first_view_is_one_module_and_one_style_sheet_and_asks_for_its_rows_once(visit: Visit) -> None:
-    asked = note_requests(visit.page)
     for path in ("/runs", "/runs?where=status+%3D+completed&order=-config.optim.lr"):
-        asked.clear()
+        visit.page.goto("about:blank")
+        asked = note_requests(visit.page)
         visit.open(path, ROW)
         assert files_of(asked) == ["app.js", "page.css"]
         questions = [url for url in asked if "/api/" in url]

@@ -10,7 +10,7 @@ import { count, plural, zone } from "../format.js";
 import { useKeys } from "../keys.js";
 import { toast, toastError } from "../toasts.js";
 import { SelectionBar, exportCsv } from "../runs/actions.js";
-import { baseOf, defaultColumns, describe, fieldsOf } from "../runs/columns.js";
+import { baseOf, defaultColumns, describe, fieldsOf, firstMetric } from "../runs/columns.js";
 import { Chips } from "../runs/chips.js";
 import { onEdited } from "../runs/edit.js";
 import { NoMatch, NoRuns } from "../runs/empty.js";
@@ -39,7 +39,11 @@ export function beginRuns({ params }) {
     });
 }
 
-const groupingOf = ({ group, metric }) => (group.length && metric ? { keys: group, metric } : null);
+/** How rows are grouped; `fallback` is the metric if the address names none. */
+function groupingOf({ group, metric }, fallback = null) {
+    const chosen = metric ?? fallback;
+    return group.length && chosen ? { keys: group, metric: chosen } : null;
+}
 
 export default function Runs({ route }) {
     const query = useMemo(() => readQuery(route.params), [route.params]);
@@ -51,7 +55,11 @@ export default function Runs({ route }) {
     const [widths, setWidth] = useWidths();
     const [opened, setOpened] = useState(null);
     const { fields, infos, of, stamp } = useFields(opened);
-    const grouping = useMemo(() => groupingOf(query), [query.group.join("\u0000"), query.metric]);
+    const fallback = query.group.length ? firstMetric(fields, of) : null;
+    const grouping = useMemo(
+        () => groupingOf(query, fallback),
+        [query.group.join("\u0000"), query.metric, fallback],
+    );
     const names = useMemo(
         () => query.columns ?? withGrouping(defaultColumns(fields, of), grouping),
         [query.columns?.join("\u0000"), fields, of, grouping],

@@ -29,14 +29,16 @@ function beginRows({ where, order, columns, grouping }) {
 
 let early = null; // Rows that were begun before the view asks for them.
 
-/** Begins rows that a view will ask for. Resolves when they are there, or the view can tell why they are not. */
+/** Begins rows that a view will ask for. Resolves when they are there, or cannot be read: the view tells why. */
 export function beginEarly(asked) {
     early?.abort.abort();
     early = beginRows(asked);
     return early.opening.catch(() => {});
 }
 
-/** Returns {rows, problem, isLoading, reopen, begin}. `grouping` is {keys, metric} or null; `isAtTop` is asked. */
+/**
+ * Returns {rows, problem, isLoading, reopen, begin}. `grouping` is {keys, metric} or null; `isAtTop` is asked.
+ */
 export function useRows({ where, order, columns, grouping, open, isAtTop }) {
     const key = keyOf({ where, order, grouping });
     const [shown, setShown] = useState(() => (early?.isOpen && early.key === key ? early.rows : null));

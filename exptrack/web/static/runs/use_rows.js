@@ -29,7 +29,7 @@ function beginRows({ where, order, columns, grouping }) {
 
 let early = null; // Rows that were begun before the view asks for them.
 
-/** Begins rows that a view will ask for. Resolves when they are there, or cannot be read: the view tells why. */
+/** Begins rows that a view will ask for. Resolves when they are there or cannot be read; the view tells why. */
 export function beginEarly(asked) {
     early?.abort.abort();
     early = beginRows(asked);

@@ -10,7 +10,7 @@ const [file = assert.fail('usage: node reader.mjs ARCHIVE [NEW_FOLDER]'), target
 const db = new DatabaseSync(file, { readOnly: true, readBigInts: true, returnArrays: true })
 const rows = (sql, ...values) => db.prepare(sql).all(...values) // INTEGER comes as BigInt, REAL as number
 const [[application, format]] = rows('SELECT * FROM pragma_application_id, pragma_user_version')
-assert(application === 1163415636n && format >= 1n && format <= 2n, 'no archive of a format known here')
+assert(application === 1163415636n && format >= 1n && format <= 3n, 'no archive of a format known here')
 const PAGE_VIEW = format >= 2n ? ' page_view' : '' // tables that older formats lack
 function check(what, test) {
   try { assert(test() !== false, 'it does not match') }

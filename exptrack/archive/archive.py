@@ -470,6 +470,8 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
     @in_reading
     @decoding_rows
     def _count(self, waiting: tuple[Waiting, ...], count_rows: bool) -> ArchiveInfo:
+        from exptrack.metrics.levels import count_level_bytes
+
         connection = self._connection
         first, last = connection.one(FIRST_AND_LAST) or (None, None)
         page_bytes = connection.value("PRAGMA page_size")
@@ -491,6 +493,7 @@ class Archive(ArchiveBrowsing, ArchiveGroups, ArchivePageViews, ArchivePortable,
             trashed=connection.value(COUNT_TRASHED),
             network=find_network(connection.place),
             sealed_at=_moment_or_none(find_sealing(connection)),
+            level_bytes=count_level_bytes(connection),
         )
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> VerifyReport:

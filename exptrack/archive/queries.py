@@ -313,15 +313,17 @@ class ArchiveQueries:
         """Read metrics of many runs at one moment, downsampled to buckets of one width.
 
         Every bucket begins at a multiple of that width, in every curve. So buckets of several runs lie above
-        one another, and so do those of a later read with the same `width`. By default the width is the one
-        that covers the points of all curves by `buckets`, or by one more. Buckets without points are left out.
+        one another, and so do those of a later read with the same `width`. By default the width is the least
+        that covers the points of all curves by `buckets`, or by one more; along steps and times, the least
+        power of two, in milliseconds. Buckets without points are left out.
 
         `by` is the axis: ``"step"``; ``"time"``, seconds since the start of the run; or the name of another
         metric. A point then lies where that metric was: at its last finite value up to the step of the point.
         Points before its first value are left out. A metric that is called step or time is ``"metrics.step"``
         or ``"metrics.time"``. `start`, `stop` and `width` are in the unit of the axis. The range is half open.
 
-        By step it reads only the points from `start` to below `stop`; otherwise it looks at all points.
+        By step it reads only the points from `start` to below `stop`; otherwise it looks at all points. Long
+        metrics of ended runs have stored levels along steps and times, which answer in place of all points.
 
         >>> from exptrack import Archive
         >>> with Archive(tmp_path / "lab.db") as archive:
@@ -331,7 +333,7 @@ class ArchiveQueries:
         ...                 run.log({"loss": lr * step}, step)
         ...     curves = archive.curves(archive.runs(), "loss", buckets=4)
         ...     curves.width, [curve.lists()["start"] for curve in curves]
-        (25, [[0, 25, 50, 75], [0, 25, 50, 75]])
+        (32, [[0, 32, 64, 96], [0, 32, 64, 96]])
 
         Raises:
             RunNotFoundError: no run has one of the ids.

@@ -33,6 +33,8 @@ class ArchiveInfo(NamedTuple):
     `waiting` lists what stands beside the file and is not in it, see :class:`exptrack.Waiting`. `runs` leaves
     out those in the trash; `trashed` counts them.
 
+    `level_bytes` is what stored levels of metrics take, see ``docs/format.md``.
+
     `network` is the kind of file system of the file if other machines share it, such as ``nfs4``; else "".
     `sealed_at` is the time at which :meth:`Archive.pack` made the file; None if it has no seal.
     """
@@ -54,6 +56,7 @@ class ArchiveInfo(NamedTuple):
     trashed: int = 0
     network: str = ""
     sealed_at: datetime | None = None
+    level_bytes: int = 0
 
 
 class RecoveryReport(NamedTuple):

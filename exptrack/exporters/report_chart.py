@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 4800, 2500  # tenths of a pixel
 LEFT, RIGHT, TOP, BOTTOM = 560, 4680, 60, 2140
 COLOURS, DASHES = 8, 4
 MOST_BANDS = 8  # the bands of more curves would hide one another
-TICKS_X, TICKS_Y = 7, 5
+TICKS_X, TICKS_Y = 7, 6
 # An axis is logarithmic where nine tenths of the values span two decades, or all of them four.
 LOG_RATIO, LOG_RATIO_OF_ALL = 100, 10_000
 MARK = 30
@@ -239,6 +239,8 @@ def _draw_y_axis(y: Scale) -> Iterator[Element]:
         at = y.place(tick)
         yield element("path", d=f"M{LEFT} {at}H{RIGHT}")
         yield element("text", text, x=str(LEFT - 60), y=str(at + 38), text_anchor="end")
+    if y.is_log:
+        yield element("text", "logarithmic", x=str(LEFT), y=str(HEIGHT - 40))
     yield element("path", class_="edge", d=f"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}")
 
 

@@ -47,6 +47,7 @@ SELECT l.axis, l.width, l.buckets, l.points, l.codec, l.data, l.checksum
 FROM metric_level AS l JOIN metric_series AS s ON s.id = l.series
 WHERE l.series = ? AND l.axis = ? AND l.width <= ? AND l.points = s.checksum
 """
+LEVEL_BYTES = "SELECT coalesce(sum(length(data)), 0) FROM metric_level"
 DELETE_LEVELS = "DELETE FROM metric_level WHERE series = ?"
 _FACTS = struct.Struct("<qqq")
 
@@ -184,6 +185,11 @@ def save_levels(connection: Connection, series: int, levels: Iterable[Level], po
 def has_levels(connection: Connection) -> bool:
     """Whether the file has the table of levels. An older file that is only read has none."""
     return has_table(connection, "metric_level")
+
+
+def count_level_bytes(connection: Connection) -> int:
+    """Return how many bytes the levels of all series take."""
+    return int(connection.value(LEVEL_BYTES)) if has_levels(connection) else 0
 
 
 def read_level(connection: Connection, series: int, axis: str, width: int) -> Level | None:

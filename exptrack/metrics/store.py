@@ -114,6 +114,7 @@ DELETE_BLOCKS = "DELETE FROM metric_check WHERE series = ?"
 UNSEAL_BLOCKS = "DELETE FROM metric_check WHERE series IN (SELECT id FROM metric_series WHERE run = ?)"
 
 CHECKSUM_BATCH = 4096  # points read at a time
+COLLECTED_FROM = 1024  # points on: the buckets of a level are collected
 BLOCK_POINTS = 1024  # that have a checksum of their own
 ROWS_AT_ONCE = (1, 4, 16, 64, 256, 1024)
 MAX_PARAMETERS = 32_766  # of one statement; SQLite's own default
@@ -457,7 +458,7 @@ class PointsChecksum:
 
     def _collect(self, steps: list[int], times_ms: list[int], values: list[float]) -> None:
         if self.built is None:
-            if max(self.count, len(steps)) < BLOCK_POINTS:
+            if max(self.count, len(steps)) < COLLECTED_FROM:
                 return  # most series stay short; the first points of a long one are read at its end
             from exptrack.metrics.level_builder import LevelBuilder
 

@@ -294,6 +294,7 @@ class RunQuery:
             index = selection.row_ids(self._limit)
             total, found = len(index), index[start : start + size]
         else:
+            selection.use_sets()
             index, total = None, selection.count()
             total = total if self._limit is None else min(total, self._limit)
             wanted = min(size, max(0, total - start))

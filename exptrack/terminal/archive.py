@@ -41,8 +41,9 @@ def print_info(out: Console, record: ArchiveInfo) -> None:
     if record.network:
         pairs.append(("file system", f"{record.network}, a network file system: docs/clusters.md"))
     points, series = (record.rows.get(table, 0) for table in ("metric_point", "metric_series"))
+    levels = f"; stored levels take {format_size(record.level_bytes)}" if record.level_bytes else ""
     pairs += [
-        ("metric points", f"{points:,} in {series:,} series"),
+        ("metric points", f"{points:,} in {series:,} series{levels}"),
         ("artifacts", f"{format_size(record.artifact_bytes)} stored in {format_size(record.stored_bytes)}"),
     ]
     if record.first_run and record.last_run:

@@ -250,7 +250,9 @@ class Run(Inheritance, Description, GrowingConfig, MediaLog):
         """Return a metric as numpy arrays ordered by step; empty if never logged.
 
         `start` and `stop` select a half-open range of steps. With `buckets`, the steps are divided into at most
-        that many equal ranges, each with its first, last, least and greatest value, count and sum.
+        that many equal ranges, each with its first, last, least and greatest value, count and sum. If a metric
+        of 16,384 points or more is divided into 128 or more, the width is a power of two, and each range begins
+        at a multiple of it. So an ended run answers from its stored levels.
         """
         from exptrack.metrics.buckets import read_buckets
         from exptrack.metrics.series import read_series

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exptrack import Archive, Buckets, Run
+from exptrack import Archive, Buckets, RecordedRun, Run
+from exptrack.database import migrations
 from exptrack.metrics import buckets as bucket_calls
-from exptrack.metrics import curves, level_builder, levels, store, summary
+from exptrack.metrics import curves, levels
+from exptrack.metrics.level_cells import Cells
+from tests.levels import RISING, change, let_short_series_have_levels, log, rows_of, scanning
 from tests.metrics.points import VALUES, same
+from tests.older_formats import making_format
 from tests.strategies import INT64
 
 NEAR = st.integers(-3, 40)
@@ -25,31 +29,7 @@ HUGE = 2.0**900
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let short series have levels of few buckets, and read and collect them in small parts."""
-    for module in (levels, store, summary, bucket_calls):
-        monkeypatch.setattr(module, "LEVEL_POINTS", 4)
-    monkeypatch.setattr(levels, "MOST_BUCKETS", 8)
-    monkeypatch.setattr(level_builder, "MOST_BUCKETS", 8)
-    monkeypatch.setattr(levels, "POINTS_A_BUCKET", 1)
-    monkeypatch.setattr(levels, "BATCH", 3)
-    monkeypatch.setattr(store, "CHECKSUM_BATCH", 3)
-    monkeypatch.setattr(bucket_calls, "MANY_BUCKETS", 2)
-
-
-def rows_of(archive: Archive) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = archive._connection.fold(
-        "SELECT axis, width FROM metric_level ORDER BY series, axis", (), list
-    )
-    return found
-
-
-@contextmanager
-def scanning(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no level answer in the block."""
-    with monkeypatch.context() as patch:
-        patch.setattr(curves, "has_levels", lambda _connection: False)
-        patch.setattr(bucket_calls, "has_levels", lambda _connection: False)
-        yield
+    let_short_series_have_levels(monkeypatch)
 
 
 def compare(one: Buckets, other: Buckets) -> None:
@@ -97,18 +77,170 @@ def test_a_level_answers_what_a_scan_answers(
     if order == "by time too":
         times = sorted(ms for *_, ms in points)
         points = [(step, value, ms) for (step, value, _), ms in zip(points, times, strict=True)]
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        with lab.start_run() as run:
-            for at, (step, value, ms) in enumerate(points):
-                run.log({"y": value}, step, run.started_at + timedelta(milliseconds=ms))
-                if at == cut:
-                    run.flush()
-        steps = [step for step, *_ in points]
-        wide = max(1, (max(steps) - min(steps)) // 1000)
-        width = min(1 << (wide.bit_length() + shift), 1 << 62)
-        found = answers(lab, run, width, 1 << shift)
-        with scanning(monkeypatch):
-            expected = answers(lab, run, width, 1 << shift)
+    with lab.start_run() as run:
+        for at, (step, value, ms) in enumerate(points):
+            run.log({"y": value}, step, run.started_at + timedelta(milliseconds=ms))
+            if at == cut:
+                run.flush()
+    steps = [step for step, *_ in points]
+    wide = max(1, (max(steps) - min(steps)) // 1000)
+    width = min(1 << (wide.bit_length() + shift), 1 << 62)
+    found = answers(lab, run, width, 1 << shift)
+    with scanning():
+        expected = answers(lab, run, width, 1 << shift)
     for one, other in zip(found, expected, strict=True):
         compare(one, other)
     assert lab.verify().ok
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class ScanError(Exception):
+    """The points were read."""
+
+
+def scan(*_: object) -> None:
+    raise ScanError
+
+
+def test_runs_that_end_and_runs_that_are_recorded_have_levels(archive: Archive) -> None:
+    with archive.start_run() as run:
+        log(run, RISING)
+        assert rows_of(archive) == []
+    assert rows_of(archive) == [("step", 8), ("time", 8)]
+    times = [START + timedelta(milliseconds=step) for step, _ in RISING]
+    recorded = RecordedRun({}, START, 1.0, metrics={"y": (*zip(*RISING, strict=True), times)})
+    archive.record_runs([recorded])
+    assert rows_of(archive) == [("step", 8), ("time", 8)] * 2
+
+
+def test_the_level_answers_and_not_the_points(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    with archive.start_run() as run:
+        log(run, RISING)
+    whole = archive.curves(run, "y", width=8)[0].lists()
+    for module, name in ((curves, "read_cells_of_steps"), (curves, "fill_cells"), (bucket_calls, "fill_cells")):
+        monkeypatch.setattr(module, name, scan)
+    assert archive.curves(run, "y", width=8)[0].lists() == whole
+    assert archive.curves(run, "y", width=16)[0].lists()["count"] == [16, 16, 8]
+    assert archive.curves(run, "y", by="time", width=0.016)[0].lists()["count"] == [16, 16, 8]
+    assert run.series("y", buckets=5).lists()["max"] == [3.5, 7.5, 11.5, 15.5, 19.5]
+    asked: dict[str, Any]
+    for asked in ({"width": 4}, {"width": 24}, {"width": 8, "start": 1}, {"width": 8, "stop": 39}):
+        with pytest.raises(ScanError):
+            archive.curves(run, "y", **asked)
+
+
+def test_a_run_that_goes_on_loses_its_levels_until_it_ends_again(archive: Archive) -> None:
+    with archive.start_run() as run:
+        log(run, RISING)
+    with archive.resume_run(run.run_id) as again:
+        assert rows_of(archive) == []
+        log(again, [(step, 1.0) for step in range(40, 90)])
+        assert sum(archive.curves(again, "y", width=16)[0].lists()["count"]) == 90
+    assert rows_of(archive) == [("step", 16), ("time", 16)]
+    assert sum(archive.curves(again, "y", width=16)[0].lists()["count"]) == 90
+    assert archive.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("points", "axes"),
+    [
+        ([*RISING, (99, HUGE * 2)], []),
+        ([(-step, 1.0) for step in range(40)], ["step"]),
+        (RISING[:3], []),
+        ([(step, math.nan) for step in range(40)], ["step", "time"]),
+    ],
+    ids=["huge", "times decrease by step", "short", "NaN"],
+)
+def test_not_every_series_has_levels(
+    archive: Archive, points: list[tuple[int, float]], axes: list[str]
+) -> None:
+    with archive.start_run() as run:
+        for at, (step, value) in enumerate(points):
+            run.log({"y": value}, step, run.started_at + timedelta(milliseconds=at))
+    assert [axis for axis, _ in rows_of(archive)] == axes
+    assert sum(archive.curves(run, "y", width=64)[0].lists()["count"]) == len(points)
+    assert archive.verify().ok
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "data = zeroblob(length(data))",
+        "data = x'00'",
+        "width = 2 * width",
+        "width = 3",
+        "points = points + 1",
+        "codec = 'raw'",
+        "buckets = 1",
+    ],
+)
+def test_a_damaged_level_answers_nothing_and_is_told(archive: Archive, damage: str) -> None:
+    with archive.start_run() as run:
+        log(run, RISING)
+    expected = archive.curves(run, "y", width=8)[0].lists()
+    change(archive, f"UPDATE metric_level SET {damage} WHERE axis = 'step'")
+    assert archive.curves(run, "y", width=8)[0].lists() == expected
+    (found,) = archive.verify().problems
+    assert (found.part, found.message[:29]) == ("metric", "a level of it cannot be read:")
+    change(archive, "DELETE FROM metric_level")
+
+
+@pytest.mark.parametrize("column", Cells._fields)
+def test_a_level_that_lies_is_told(archive: Archive, column: str) -> None:
+    with archive.start_run() as run:
+        log(run, [*RISING, (40, math.inf)])
+    connection = archive._connection
+    rows: list[tuple[int, int]] = connection.fold("SELECT id, checksum FROM metric_series", (), list)
+    ((series, points),) = rows
+    level = levels.read_level(connection, series, "step", 8)
+    assert level is not None
+    getattr(level.cells, column)[2] += 1
+    lying, stale = levels.encode_level(level, points), levels.encode_level(level, points + 1)
+    update = "UPDATE metric_level SET points = ?, data = ?, checksum = ? WHERE axis = 'step'"
+    for row, said in ((lying, "does not say what its points say"), (stale, "was made of other points")):
+        change(archive, update, row.points, row.data, row.checksum)
+        assert [one.message for one in archive.verify().problems] == [f"its level by step {said}"]
+    assert archive.curves(run, "y", width=8)[0].lists()["count"] == [8, 8, 8, 8, 8, 1]
+    change(archive, "DELETE FROM metric_level")
+
+
+def test_what_an_end_stores_is_stored_whole_or_not_at_all(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive.start_run()
+    log(run, RISING)
+    with monkeypatch.context() as patch:
+        patch.setattr(levels, "encode_level", None)
+        with pytest.raises(TypeError):
+            run.complete()
+    assert rows_of(archive) == []
+    assert archive.show_run(run.run_id).summary.status == "running"
+    run.complete()
+    assert rows_of(archive) == [("step", 8), ("time", 8)]
+    assert archive.verify().ok
+
+
+def test_a_deleted_run_takes_its_levels_along(archive: Archive) -> None:
+    with archive.start_run() as run:
+        log(run, RISING)
+    assert archive.info().level_bytes > 0
+    archive.delete_run(run.run_id)
+    assert rows_of(archive) == []
+    assert archive.info().level_bytes == 0
+
+
+def test_an_older_file_that_is_only_read_answers_from_its_points(tmp_path: Path) -> None:
+    with making_format(2), Archive(tmp_path / "lab.db") as archive, archive.start_run() as run:
+        log(run, [(0, 1.0)])
+    assert migrations.latest_version() > 2
+    with Archive(tmp_path / "lab.db", mode="ro") as archive:
+        assert archive.info().level_bytes == 0
+        assert archive.curves(run.run_id, "y")[0].lists()["count"] == [1]
+        assert archive.verify().ok
+    with Archive(tmp_path / "lab.db") as archive:
+        assert rows_of(archive) == []
+        with archive.resume_run(run.run_id) as again:
+            log(again, RISING)
+        assert len(rows_of(archive)) == 2

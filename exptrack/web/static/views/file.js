@@ -110,6 +110,8 @@ function Sizes({ info }) {
                 </tr>
             <tr><th scope="row">saved by storing equal pieces once</th>
                 <td class="number">${bytes(Math.max(0, info.artifact_bytes - info.stored_bytes))}</td></tr>
+            <tr><th scope="row">levels of long metrics, for charts</th>
+                <td class="number">${bytes(info.level_bytes)}</td></tr>
         </tbody></table><//>`;
 }
 

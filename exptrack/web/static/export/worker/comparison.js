@@ -12,6 +12,7 @@ import { STATISTICS } from "./vocabulary.js";
 const LEAST_RUNS = 3; // Two points always lie on a line.
 const MOST_GROUPS = 8; // of the numbers of one key
 const LEAST_IN_GROUP = 3;
+const SAMPLE = 2_000; // Runs tell as much as 100,000 do.
 
 /** Compares every config key that one of the runs has; values are compared with their types. */
 export function compareConfigs(runs) {
@@ -36,7 +37,7 @@ export function compareConfigs(runs) {
     });
 }
 
-const identify = (leaf) => (leaf === null ? "" : JSON.stringify(leaf));
+const identify = (leaf) => (leaf === null ? "" : leaf.join("\u0000"));
 
 /** Lists every metric that one of the runs logged, with its summary in each run. */
 export function compareMetrics(runs) {
@@ -175,11 +176,13 @@ function rankKeys(question) {
         );
     }
     const finite = new Map([...readMetric(question)].filter(([, held]) => Number.isFinite(held)));
+    const most = question.whole("sample", SAMPLE);
     if (finite.size < LEAST_RUNS) {
         const name = question.require("metric");
         const needs = `${method} needs ${LEAST_RUNS} completed runs with a finite value of '${name}'`;
         throw new Problem("InvalidValueError", `${needs}; there are ${finite.size}`);
     }
+    if (most > 0 && finite.size > most) thin(finite, most);
     const found = [];
     const ranks = new Map(zip([...finite.keys()], rankValues([...finite.values()])));
     for (const [key, stored] of readAllLeaves([...finite.keys()])) {
@@ -189,6 +192,13 @@ function rankKeys(question) {
     }
     found.sort((a, b) => b.importance - a.importance || compareText(a.key, b.key));
     return { importance: found };
+}
+
+/** Keeps so many of the runs, at equal distances. */
+function thin(finite, most) {
+    const step = finite.size / most;
+    const kept = new Set(Array.from({ length: most }, (_, place) => Math.floor(place * step)));
+    for (const [place, run] of [...finite.keys()].entries()) if (!kept.has(place)) finite.delete(run);
 }
 
 const zip = (one, other) => one.map((held, place) => [held, other[place]]);

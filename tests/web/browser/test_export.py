@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.web.browser.test_injection import VIEWS as POISONED
 from tests.web.browser.views import VIEWS
 
 PATIENCE_S = 20.0
+POLICY = '<meta http-equiv="Content-Security-Policy"'
 
 
 class Window:
@@ -95,7 +97,7 @@ def test_a_view_opens_by_its_address_and_asks_for_nothing(
 
 def test_the_table_has_the_values_of_the_archive(window: Window, exported: Path, contents: Contents) -> None:
     path = f"/runs?order=-metrics.{quote(json.dumps('train/loss'))}&columns=name&columns=config.optim.lr"
-    page = window.open(exported, path, "tbody td")
+    page = window.open(exported, path, "table")
     with Archive(contents.path, mode="ro") as archive:
         query = archive.runs().order_by('-metrics."train/loss"')
         expected = [run.name for run in query.page(5).runs]
@@ -113,7 +115,7 @@ def test_a_link_restores_a_filter_and_a_click_leads_to_a_run(
     page = window.open(exported, "/runs", "text=run-07")
     page.get_by_role("combobox").first.fill("name = 'run-07'")
     page.keyboard.press("Enter")
-    window.wait_until("() => document.body.innerText.includes('1 run')")
+    window.wait_until("() => document.body.innerText.includes('1 of ')")
     address = page.url
     window.open(exported, address.partition("#")[2], "text=run-07")
     page.locator("a", has_text="run-07").first.click()
@@ -141,9 +143,9 @@ def test_artifacts_are_shown_and_saved(window: Window, exported: Path, contents:
 def test_the_archive_inside_is_saved_sound(
     window: Window, exported: Path, contents: Contents, tmp_path: Path
 ) -> None:
-    page = window.open(exported, "/file", "text=Save the archive")
+    page = window.open(exported, "/file", "a:has-text('Save the archive')")
     with page.expect_download() as saving:
-        page.locator("text=Save the archive").click()
+        page.locator("a", has_text="Save the archive").click()
     saving.value.save_as(tmp_path / "saved.db")
     with Archive(tmp_path / "saved.db", mode="ro") as archive, Archive(contents.path, mode="ro") as origin:
         assert archive.verify().ok
@@ -176,7 +178,7 @@ def test_a_larger_archive_is_dropped_in(window: Window, contents: Contents, tmp_
             dropped.items.add(new File([bytes], "dropped.db"));
             dispatchEvent(new DragEvent("drop", {dataTransfer: dropped}));
         }""",
-        _encode(tmp_path / "packed.db"),
+        base64.b64encode((tmp_path / "packed.db").read_bytes()).decode(),
     )
     page.locator("text=run-07").first.wait_for()
     assert "dropped.db" in page.inner_text("header")
@@ -229,12 +231,8 @@ def test_no_view_takes_text_for_anything_else(
             "() => { const shown = document.body.innerText.replace(/\\s/g, '');"
             f" return {texts}.every((text) => shown.includes(text)); }}"
         )
-    assert page.evaluate(FIND_FOREIGN) == []
+    # The policy of the page stands in it, as no server sends it.
+    foreign = page.evaluate(FIND_FOREIGN)
+    assert [one for one in foreign if not one.startswith(POLICY)] == []
     assert REVERSED not in page.inner_text("body")
     window.leave()
-
-
-def _encode(file: Path) -> str:
-    import base64
-
-    return base64.b64encode(file.read_bytes()).decode()

@@ -58,7 +58,7 @@ def answers(lab: Archive, run: Run, width: int, times: int) -> list[Buckets]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     points=st.lists(st.tuples(FAR, VALUES, TIMES_MS), min_size=1, max_size=40),
     order=st.sampled_from(["by step", "by time too", "as drawn"]),
